@@ -1,0 +1,40 @@
+import eslint from '@eslint/js';
+import { defineConfig, globalIgnores } from 'eslint/config';
+import tseslint from 'typescript-eslint';
+import prettier from 'eslint-config-prettier';
+import globals from 'globals';
+
+// Run directly by Node, which strips types only: nothing that needs a compiler.
+const erasable = ['libs/{kernel,change-events,replication,mysql,kafka,mongo,testing}/**/*.ts', '{stack,demo,bench,test,tools}/**/*.ts'];
+
+export default defineConfig(
+  globalIgnores(['dist/', '.cache/', 'coverage/']),
+  eslint.configs.recommended,
+  { files: ['**/*.{js,mjs,cjs}'], languageOptions: { globals: globals.node } },
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
+      '@typescript-eslint/no-extraneous-class': ['error', { allowWithDecorator: true }],
+      '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      'no-restricted-imports': ['error', { patterns: [{ group: ['**/libs/*', '**/dist/*'], message: 'Import a lib by its name, as #kernel.' }] }],
+    },
+  },
+  {
+    files: erasable,
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        { selector: 'TSParameterProperty', message: 'Node strips types only: declare the field.' },
+        { selector: 'TSEnumDeclaration', message: 'Node strips types only: use a union of literals.' },
+        { selector: 'Decorator', message: 'Node strips types only: no decorators here.' },
+      ],
+    },
+  },
+  { files: ['**/*.spec.ts', '**/test/**/*.ts'], rules: { '@typescript-eslint/unbound-method': 'off' } },
+  prettier,
+);
