@@ -1,0 +1,11 @@
+export { ChangeSource, type SourceBatch, type SourceItem, type SourceTransaction } from './ports/change-source.ts';
+export { ChangeSink, type Acknowledgement, type SinkName, type SinkStatus } from './ports/change-sink.ts';
+export { RowReader, type ChunkRead } from './ports/row-reader.ts';
+export {
+  CheckpointStore,
+  LineageStore,
+  SnapshotStore,
+  type Grant,
+  type TableSnapshotProgress,
+  type TableSnapshotState,
+} from './ports/stores.ts';

@@ -1,0 +1,52 @@
+import { type RowChange, type TableChange, type TableLayout } from '#change-events';
+
+export type SinkName = 'kafka' | 'mongo';
+
+/** What a sink acknowledges to. One object for many changes; cheap to hold and to call. */
+export interface Acknowledgement {
+  /** `count` of the changes that were accepted with this object are confirmed durably. */
+  acknowledge(count: number): void;
+}
+
+/** Counters since the process started; read by metrics and status, never reset. */
+export interface SinkStatus {
+  readonly bytesInFlight: number;
+  readonly changesInFlight: number;
+  readonly confirmedChanges: number;
+  readonly retries: number;
+  /** Mirror only: writes that a newer document refused outside a known replay zone (an alarm), and inside it. */
+  readonly rejectedOutsideReplay: number;
+  readonly rejectedInReplay: number;
+  /** The error that the sink is backing off from; null while it works. */
+  readonly holdingBecause: string | null;
+}
+
+/**
+ * A place that changes are delivered to.
+ *
+ * Legal order: `open`, then for each layout `prepareTable` before its first change, then any mix of `accept`;
+ * `drain` before `applyTableChange`; `close` last.
+ *
+ * - Changes of one key are delivered in the order of `accept`; unrelated keys go in parallel.
+ * - `accept` is synchronous, takes everything, and never throws for what the server might say. The caller keeps
+ *   `bytesInFlight` within its bounds by not calling while it is high.
+ * - Each accepted change is acknowledged exactly once: Kafka by all in-sync replicas, MongoDB by a majority. A change
+ *   that a newer document makes needless counts as confirmed. A change that this sink does not carry (a table without a
+ *   key in the mirror) is acknowledged at once.
+ * - A server that is down, slow or failing over is not an error: the sink holds, backs off, goes on.
+ * - What can't be healed by waiting is given to `onFatal` once; nothing is acknowledged after that.
+ */
+export abstract class ChangeSink {
+  abstract readonly name: SinkName;
+  abstract open(options: { readonly onFatal: (error: Error) => void; readonly signal: AbortSignal }): Promise<void>;
+  /** Creates or checks what the table needs (topic, collection). */
+  abstract prepareTable(layout: TableLayout): Promise<void>;
+  abstract accept(changes: readonly RowChange[], acknowledgement: Acknowledgement): void;
+  /** Resolves when nothing is in flight; rejects with the signal's reason or the fatal error. */
+  abstract drain(signal: AbortSignal): Promise<void>;
+  /** Ends every row of a table. Only with nothing in flight. Resolves when confirmed; repeatable. */
+  abstract applyTableChange(change: TableChange): Promise<void>;
+  abstract status(): SinkStatus;
+  /** Stops sending and lets go of connections; what is in flight stays unacknowledged. */
+  abstract close(): Promise<void>;
+}

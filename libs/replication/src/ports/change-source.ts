@@ -1,0 +1,57 @@
+import { type Row, type TableLayout, type Position } from '#change-events';
+
+/** What a source says about the transaction that begins; the pipeline adds the lineage. */
+export interface SourceTransaction {
+  readonly gtid: string | null;
+  readonly serverId: number;
+  readonly serverUuid: string;
+  readonly file: string;
+  readonly offset: number;
+  readonly commitMicros: number;
+}
+
+/** One event of the log, in log order. A transaction is begin, any number of rows or one statement, end. */
+export type SourceItem =
+  | { readonly type: 'begin'; readonly transaction: SourceTransaction }
+  | {
+      readonly type: 'rows';
+      readonly op: 'create' | 'update' | 'delete';
+      readonly layout: TableLayout;
+      /** One per row for update and delete, in the order of the log; else null. */
+      readonly before: readonly Row[] | null;
+      /** One per row for create and update; else null. */
+      readonly after: readonly Row[] | null;
+      /** Index in its transaction of the first row here. */
+      readonly firstRowIndex: number;
+    }
+  /** A statement in the log other than BEGIN, COMMIT and SAVEPOINT: DDL, or something that row format should not hold. */
+  | { readonly type: 'statement'; readonly database: string; readonly sql: string }
+  /** The transaction is complete and committed; `endOffset` is just behind its last event. */
+  | { readonly type: 'end'; readonly file: string; readonly endOffset: number };
+
+/** Items that arrived together; `bytes` is their size in the log. A long transaction comes in several batches. */
+export interface SourceBatch {
+  readonly items: readonly SourceItem[];
+  readonly bytes: number;
+}
+
+/**
+ * The log of one server as an async sequence.
+ *
+ * - `stream` starts just behind `from.gtidSet`; nothing in that set is delivered, everything else is, in log order.
+ * - Back-pressure: while the consumer does not ask for the next batch, the adapter buffers a bounded amount and then
+ *   stops reading its socket. No memory beyond that.
+ * - Rows of tables for which `includes` says no are not delivered; their transactions still begin and end.
+ * - Anything that can't be decoded, a lost connection, and settings that lose data end the sequence with a `DittoError`
+ *   (`retriable` says whether starting again from the checkpoint helps). Nothing is skipped.
+ * - Aborting `signal` ends the sequence without an error, leaving no connection and no timer behind.
+ *
+ * Not promised: that a batch ends at a transaction's end; that two streams cut their batches alike.
+ */
+export abstract class ChangeSource {
+  abstract stream(options: {
+    readonly from: Position;
+    readonly includes: (database: string, table: string) => boolean;
+    readonly signal: AbortSignal;
+  }): AsyncIterable<SourceBatch>;
+}

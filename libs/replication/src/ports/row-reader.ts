@@ -1,0 +1,31 @@
+import { type Row, type TableLayout } from '#change-events';
+
+export interface ChunkRead {
+  readonly rows: readonly Row[];
+  /** Canonical values of the key of the last row, in key order; null when there was none. */
+  readonly lastKey: Row | null;
+  /** True when no row of the table lies behind these. */
+  readonly complete: boolean;
+  /** `gtid_executed` of the server, taken after the SELECT, without white space. */
+  readonly high: string;
+}
+
+/** Reads rows of a source's tables, without locks and without writing (design, section 6, steps 2 and 3). */
+export abstract class RowReader {
+  /** Layouts as of now of the tables that exist among the included ones. */
+  abstract listTables(signal: AbortSignal): Promise<readonly TableLayout[]>;
+  /** Rough count from the catalogue, for estimates only. */
+  abstract estimateRows(layout: TableLayout): Promise<number>;
+  /**
+   * Waits until the server has executed `dispatchedSet`, reads up to `limit` rows whose key lies behind `after` in key
+   * order, then takes `high`. The layout that the rows follow is the table's own at that moment: when its fingerprint
+   * is not `layout.fingerprint` a `DITTO_SOURCE_LAYOUT_CHANGED` error (retriable) is thrown.
+   */
+  abstract readChunk(request: {
+    readonly layout: TableLayout;
+    readonly after: Row | null;
+    readonly limit: number;
+    readonly dispatchedSet: string;
+    readonly signal: AbortSignal;
+  }): Promise<ChunkRead>;
+}

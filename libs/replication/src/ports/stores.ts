@@ -1,0 +1,47 @@
+import { type Checkpoint } from '#change-events';
+
+/** The right to move a source's state: whoever holds the newest token (I5). */
+export interface Grant {
+  readonly source: string;
+  readonly owner: string;
+  /** Grows with each grant of the source. */
+  readonly token: number;
+}
+
+/**
+ * Keeps checkpoints. `save` accepts only the newest fencing token of the source: an older one gets
+ * `DITTO_LEASE_FENCED` (not retriable). A store that can't be reached throws a retriable error.
+ */
+export abstract class CheckpointStore {
+  abstract load(source: string): Promise<Checkpoint | null>;
+  abstract save(grant: Grant, checkpoint: Checkpoint): Promise<void>;
+}
+
+export type TableSnapshotState = 'pending' | 'running' | 'done' | 'unavailable';
+
+export interface TableSnapshotProgress {
+  readonly database: string;
+  readonly table: string;
+  readonly state: TableSnapshotState;
+  /** JSON text of the canonical key of the last confirmed chunk's last row (`encodeKeyValues`); null before the first. */
+  readonly lastKey: string | null;
+  readonly rowsRead: number;
+  readonly estimatedRows: number;
+  /** Why a table is `unavailable`; else null. */
+  readonly reason: string | null;
+}
+
+/** Durable progress of a source's snapshot, under the same fencing rule as `CheckpointStore`. */
+export abstract class SnapshotStore {
+  abstract load(source: string): Promise<readonly TableSnapshotProgress[]>;
+  abstract save(grant: Grant, progress: TableSnapshotProgress, readSequence: number): Promise<void>;
+  /** Highest read sequence ever saved for the source; 0 at first. */
+  abstract lastReadSequence(source: string): Promise<number>;
+}
+
+/** Lineages, raised in one transaction of the state database before the first change that uses them. */
+export abstract class LineageStore {
+  /** The current lineage; 0 when the source was never seen. */
+  abstract current(source: string): Promise<number>;
+  abstract raise(grant: Grant, to: number, reason: string): Promise<void>;
+}
