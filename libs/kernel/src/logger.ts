@@ -8,4 +8,6 @@ export interface Logger {
   error(message: string, fields?: LogFields): void;
 }
 
-export const silentLogger: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+const ignore = () => undefined;
+
+export const silentLogger: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };

@@ -1,0 +1,71 @@
+import { describe, expect, it, jest } from '@jest/globals';
+import fc from 'fast-check';
+import { DittoError } from './ditto-error.ts';
+import { Backoff, retry } from './retry.ts';
+
+const retriable = () => new DittoError('DITTO_TEST_BUSY', 'busy', { retriable: true });
+const quick = () => new Backoff({ initialMs: 1, maxMs: 2 });
+
+describe('Backoff', () => {
+  it('grows by its factor up to the limit and starts anew after a reset', () => {
+    const backoff = new Backoff({ initialMs: 100, maxMs: 1000, factor: 3, jitter: 0 });
+    expect([backoff.nextMs(), backoff.nextMs(), backoff.nextMs(), backoff.nextMs()]).toEqual([100, 300, 900, 1000]);
+    backoff.reset();
+    expect(backoff.nextMs()).toBe(100);
+  });
+
+  it('stays within its limits whatever the options', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 5000 }),
+        fc.integer({ min: 1, max: 5000 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (initialMs, maxMs, jitter) => {
+          const backoff = new Backoff({ initialMs, maxMs, jitter });
+          for (let index = 0; index < 20; index++) {
+            const delayMs = backoff.nextMs();
+            expect(delayMs).toBeGreaterThanOrEqual(0);
+            expect(delayMs).toBeLessThanOrEqual(maxMs);
+          }
+        },
+      ),
+    );
+  });
+});
+
+describe('retry', () => {
+  it('tries again after a retriable error and gives the result', async () => {
+    const onRetry = jest.fn();
+    const result = await retry((attempt) => (attempt < 3 ? Promise.reject(retriable()) : Promise.resolve(attempt)), {
+      backoff: quick(),
+      onRetry,
+    });
+    expect(result).toBe(3);
+    expect(onRetry).toHaveBeenCalledTimes(2);
+  });
+
+  it('gives up at once on an error that is not retriable', async () => {
+    const fn = jest.fn(() => Promise.reject(new DittoError('DITTO_TEST_BROKEN', 'broken')));
+    await expect(retry(fn, { backoff: quick() })).rejects.toMatchObject({ code: 'DITTO_TEST_BROKEN' });
+    await expect(retry(() => Promise.reject(new Error('plain')), { backoff: quick() })).rejects.toThrow('plain');
+    expect(fn).toHaveBeenCalledTimes(1);
+  });
+
+  it('asks isRetriable when given', async () => {
+    const fn = jest.fn((attempt: number) =>
+      attempt === 1 ? Promise.reject(new Error('plain')) : Promise.resolve('ok'),
+    );
+    await expect(retry(fn, { backoff: quick(), isRetriable: () => true })).resolves.toBe('ok');
+  });
+
+  it('ends with the reason of its signal while it waits', async () => {
+    const controller = new AbortController();
+    const reason = new Error('stop now');
+    const running = retry(() => Promise.reject(retriable()), {
+      backoff: new Backoff({ initialMs: 60_000, maxMs: 60_000 }),
+      signal: controller.signal,
+      onRetry: () => controller.abort(reason),
+    });
+    await expect(running).rejects.toBe(reason);
+  });
+});

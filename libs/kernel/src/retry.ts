@@ -1,0 +1,66 @@
+import { DittoError } from './ditto-error.ts';
+import { reasonOf, sleep } from './sleep.ts';
+import { isAbort } from './to-ditto-error.ts';
+
+export interface BackoffOptions {
+  readonly initialMs: number;
+  readonly maxMs: number;
+  /** How much longer each delay is than the one before; 2 by default. */
+  readonly factor?: number;
+  /** Share of the delay, 0 to 1, that is random, so that many waiters spread; 0.2 by default. */
+  readonly jitter?: number;
+}
+
+/** Growing delays. Never above `maxMs`, never below `(1 - jitter)` of the nominal delay. */
+export class Backoff {
+  readonly #options: Required<BackoffOptions>;
+  #nominalMs: number;
+
+  constructor(options: BackoffOptions) {
+    this.#options = { factor: 2, jitter: 0.2, ...options };
+    this.#nominalMs = Math.min(options.initialMs, options.maxMs);
+  }
+
+  nextMs(): number {
+    const { factor, jitter, maxMs } = this.#options;
+    const delayMs = Math.round(this.#nominalMs * (1 - jitter * Math.random()));
+    this.#nominalMs = Math.min(this.#nominalMs * factor, maxMs);
+    return delayMs;
+  }
+
+  /** The next delay is the first again. */
+  reset(): void {
+    this.#nominalMs = Math.min(this.#options.initialMs, this.#options.maxMs);
+  }
+}
+
+export interface RetryOptions {
+  readonly backoff: Backoff;
+  readonly signal?: AbortSignal;
+  readonly onRetry?: (error: unknown, delayMs: number) => void;
+  /** By default: what a `DittoError` says of itself; anything else is not tried again. */
+  readonly isRetriable?: (error: unknown) => boolean;
+}
+
+/**
+ * Calls `fn` until it succeeds, without a limit, as long as its errors are retriable. The attempt starts at 1.
+ * Rejects with the error that is not retriable, or with the signal's reason.
+ */
+export async function retry<T>(fn: (attempt: number) => Promise<T>, options: RetryOptions): Promise<T> {
+  const { backoff, signal, onRetry, isRetriable = isRetriableDittoError } = options;
+  for (let attempt = 1; ; attempt++) {
+    if (signal?.aborted) throw reasonOf(signal);
+    try {
+      return await fn(attempt);
+    } catch (error) {
+      if (isAbort(error) || !isRetriable(error)) throw error;
+      const delayMs = backoff.nextMs();
+      onRetry?.(error, delayMs);
+      await sleep(delayMs, signal);
+    }
+  }
+}
+
+function isRetriableDittoError(error: unknown): boolean {
+  return error instanceof DittoError && error.retriable;
+}
