@@ -9,3 +9,4 @@ export {
   type TableSnapshotProgress,
   type TableSnapshotState,
 } from './ports/stores.ts';
+export { LaneSet, type LaneEntry, type LaneSetOptions } from './lane-set.ts';

@@ -1,0 +1,122 @@
+import { GtidAccumulator, GtidSet, transactionEndVersion, type Position, type TransactionInfo } from '#change-events';
+import { DittoError } from '#kernel';
+import { type Acknowledgement } from './ports/change-sink.ts';
+
+/** Counts what was accepted against what was confirmed; `onDone` runs once, when it is closed and all is confirmed. */
+export class PendingChanges implements Acknowledgement {
+  private pending = 0;
+  private open = true;
+  private readonly onDone: () => void;
+
+  constructor(onDone: () => void) {
+    this.onDone = onDone;
+  }
+
+  get done(): boolean {
+    return !this.open && this.pending === 0;
+  }
+
+  /** Says that `count` changes are about to be given to one sink. */
+  expect(count: number): void {
+    this.pending += count;
+  }
+
+  acknowledge(count: number): void {
+    this.pending -= count;
+    if (this.pending < 0)
+      throw new DittoError('DITTO_REPLICATION_ACKNOWLEDGED_TWICE', 'a sink acknowledged more changes than it was given');
+    if (this.done) this.onDone();
+  }
+
+  /** No more will be expected. */
+  close(): void {
+    this.open = false;
+    if (this.pending === 0) this.onDone();
+  }
+}
+
+/** A stretch of the stream: what was dispatched together, and the transactions that ended in it. */
+export class Slice {
+  readonly changes: PendingChanges;
+  readonly gtids: string[] = [];
+  last: { readonly transaction: TransactionInfo; readonly file: string; readonly endOffset: number } | null = null;
+
+  constructor(onDone: () => void) {
+    this.changes = new PendingChanges(onDone);
+  }
+
+  endTransaction(transaction: TransactionInfo, file: string, endOffset: number): void {
+    if (transaction.gtid !== null) this.gtids.push(transaction.gtid);
+    this.last = { transaction, file, endOffset };
+  }
+}
+
+/** The newest place that every earlier slice has been confirmed up to. */
+export interface ConfirmedPosition {
+  readonly position: Position;
+  readonly version: string;
+  readonly commitMicros: number;
+}
+
+/**
+ * Turns acknowledgements, which come in any order, into the newest transaction end behind which nothing is
+ * unconfirmed (I1). Slices are opened in stream order; the confirmed position moves over a slice when it and all
+ * before it are confirmed, and only to the last transaction that ended in it.
+ */
+export class AcknowledgementTracker {
+  private readonly confirmed: GtidAccumulator;
+  private readonly slices: Slice[] = [];
+  private head = 0;
+  private file: string;
+  private offset: number;
+  private serverUuid: string;
+  private version: string;
+  private commitMicros: number;
+
+  constructor(start: ConfirmedPosition) {
+    this.confirmed = new GtidAccumulator(GtidSet.parse(start.position.gtidSet));
+    this.file = start.position.file;
+    this.offset = start.position.offset;
+    this.serverUuid = start.position.serverUuid;
+    this.version = start.version;
+    this.commitMicros = start.commitMicros;
+  }
+
+  /** Slices that are not confirmed yet. */
+  get openSlices(): number {
+    return this.slices.length - this.head;
+  }
+
+  openSlice(): Slice {
+    const slice = new Slice(() => this.advance());
+    this.slices.push(slice);
+    return slice;
+  }
+
+  confirmedPosition(): ConfirmedPosition {
+    const { file, offset, serverUuid, version, commitMicros } = this;
+    return { position: { gtidSet: this.confirmed.toString(), file, offset, serverUuid }, version, commitMicros };
+  }
+
+  private advance(): void {
+    while (this.head < this.slices.length && (this.slices[this.head] as Slice).changes.done) {
+      this.pass(this.slices[this.head] as Slice);
+      this.head++;
+    }
+    if (this.head === this.slices.length || this.head > 1024) {
+      this.slices.splice(0, this.head);
+      this.head = 0;
+    }
+  }
+
+  private pass(slice: Slice): void {
+    for (const gtid of slice.gtids) this.confirmed.add(gtid);
+    if (slice.last === null) return;
+    const { transaction, file, endOffset } = slice.last;
+    this.file = file;
+    this.offset = endOffset;
+    this.serverUuid = transaction.serverUuid;
+    this.version = transactionEndVersion(transaction.versionPrefix);
+    this.commitMicros = transaction.commitMicros;
+  }
+}

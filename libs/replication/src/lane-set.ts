@@ -1,0 +1,179 @@
+import { Backoff, DittoError, sleep, toDittoError, type Logger } from '#kernel';
+
+/** Something to deliver; `bytes` is what it holds in memory, counted until it is delivered. */
+export interface LaneEntry {
+  readonly bytes: number;
+}
+
+export interface LaneSetOptions<Entry extends LaneEntry> {
+  /**
+   * Delivers the entries of one lane, in order; resolves when all are confirmed. A retriable error brings the same
+   * entries again after a back-off, for ever; any other is fatal for the whole set.
+   */
+  readonly deliver: (lane: number, entries: readonly Entry[]) => Promise<void>;
+  readonly maxBatchBytes: number;
+  readonly maxBatchEntries: number;
+  readonly backoff: { readonly initialMs: number; readonly maxMs: number };
+  readonly logger: Logger;
+  /** Called once; nothing is delivered after it. */
+  readonly onFatal: (error: DittoError) => void;
+}
+
+class Lane<Entry extends LaneEntry> {
+  readonly index: number;
+  entries: Entry[] = [];
+  busy = false;
+  holdingBecause: string | null = null;
+
+  constructor(index: number) {
+    this.index = index;
+  }
+
+  /** Takes a batch from the head; at least one entry, whatever its size. */
+  take(maxBytes: number, maxEntries: number): Entry[] {
+    const { entries } = this;
+    const limit = Math.min(entries.length, maxEntries);
+    let bytes = 0;
+    let count = 0;
+    while (count < limit) {
+      bytes += (entries[count] as Entry).bytes;
+      if (bytes > maxBytes && count > 0) break;
+      count++;
+    }
+    if (count === entries.length) {
+      this.entries = [];
+      return entries;
+    }
+    this.entries = entries.slice(count);
+    return entries.slice(0, count);
+  }
+}
+
+/**
+ * Ordered queues that are delivered side by side: entries of one lane go one batch at a time, in the order of `push`;
+ * different lanes go in parallel. While a lane's batch is under way the next one gathers, so batches grow with the
+ * load and an idle lane waits for nothing.
+ */
+export class LaneSet<Entry extends LaneEntry> {
+  bytesInFlight = 0;
+  entriesInFlight = 0;
+  retries = 0;
+  private readonly options: LaneSetOptions<Entry>;
+  private readonly lanes = new Map<number, Lane<Entry>>();
+  private readonly waiting = new Set<Lane<Entry>>();
+  private readonly closing = new AbortController();
+  private readonly drained = new Set<{ resolve: () => void; reject: (error: unknown) => void }>();
+  private fatal: DittoError | null = null;
+
+  constructor(options: LaneSetOptions<Entry>) {
+    this.options = options;
+  }
+
+  /** Why some lane is backing off; null while all work. */
+  get holdingBecause(): string | null {
+    for (const lane of this.lanes.values()) if (lane.holdingBecause !== null) return lane.holdingBecause;
+    return null;
+  }
+
+  push(index: number, entry: Entry): void {
+    let lane = this.lanes.get(index);
+    if (lane === undefined) this.lanes.set(index, (lane = new Lane(index)));
+    lane.entries.push(entry);
+    this.bytesInFlight += entry.bytes;
+    this.entriesInFlight++;
+    if (!lane.busy) this.waiting.add(lane);
+  }
+
+  /** Starts delivery on every lane that has entries and none under way. */
+  flush(): void {
+    if (this.waiting.size === 0) return;
+    for (const lane of this.waiting) void this.run(lane);
+    this.waiting.clear();
+  }
+
+  /** Resolves when nothing is in flight; rejects with the signal's reason or the fatal error. */
+  async drain(signal: AbortSignal): Promise<void> {
+    this.flush();
+    if (this.fatal) throw this.fatal;
+    signal.throwIfAborted();
+    if (this.entriesInFlight === 0) return;
+    await new Promise<void>((resolve, reject) => {
+      const waiter = { resolve, reject };
+      this.drained.add(waiter);
+      signal.addEventListener(
+        'abort',
+        () => {
+          this.drained.delete(waiter);
+          reject(signal.reason as Error);
+        },
+        { once: true },
+      );
+    });
+  }
+
+  /** Starts no further delivery; what is in flight stays unconfirmed. */
+  close(): void {
+    this.closing.abort();
+    this.rejectDrains(new DittoError('DITTO_REPLICATION_CLOSED', 'the sink was closed'));
+  }
+
+  private async run(lane: Lane<Entry>): Promise<void> {
+    if (lane.busy) return;
+    lane.busy = true;
+    const { maxBatchBytes, maxBatchEntries } = this.options;
+    while (lane.entries.length > 0 && !this.stopped()) {
+      const batch = lane.take(maxBatchBytes, maxBatchEntries);
+      if (!(await this.deliverUntilConfirmed(lane, batch))) return;
+      for (const entry of batch) this.bytesInFlight -= entry.bytes;
+      this.entriesInFlight -= batch.length;
+      if (this.entriesInFlight === 0) this.resolveDrains();
+    }
+    lane.busy = false;
+  }
+
+  private async deliverUntilConfirmed(lane: Lane<Entry>, batch: readonly Entry[]): Promise<boolean> {
+    const backoff = new Backoff(this.options.backoff);
+    while (!this.stopped()) {
+      try {
+        await this.options.deliver(lane.index, batch);
+        lane.holdingBecause = null;
+        return true;
+      } catch (cause) {
+        const error = toDittoError(cause);
+        if (this.stopped()) return false;
+        if (!error.retriable) return this.fail(error);
+        await this.hold(lane, error, backoff.nextMs());
+      }
+    }
+    return false;
+  }
+
+  private async hold(lane: Lane<Entry>, error: DittoError, delayMs: number): Promise<void> {
+    if (lane.holdingBecause === null)
+      this.options.logger.warn('holding: delivery failed, trying again', { lane: lane.index, code: error.code, error: error.message });
+    lane.holdingBecause = `${error.code}: ${error.message}`;
+    this.retries++;
+    await sleep(delayMs, this.closing.signal).catch(() => undefined);
+  }
+
+  private fail(error: DittoError): false {
+    this.fatal = error;
+    this.rejectDrains(error);
+    this.options.onFatal(error);
+    return false;
+  }
+
+  private stopped(): boolean {
+    return this.fatal !== null || this.closing.signal.aborted;
+  }
+
+  private resolveDrains(): void {
+    for (const waiter of this.drained) waiter.resolve();
+    this.drained.clear();
+  }
+
+  private rejectDrains(error: DittoError): void {
+    for (const waiter of this.drained) waiter.reject(error);
+    this.drained.clear();
+  }
+}
