@@ -73,7 +73,10 @@ export class AcknowledgementTracker {
   private version: string;
   private commitMicros: number;
 
-  constructor(start: ConfirmedPosition) {
+  private readonly onSliceConfirmed: () => void;
+
+  constructor(start: ConfirmedPosition, onSliceConfirmed: () => void) {
+    this.onSliceConfirmed = onSliceConfirmed;
     this.confirmed = new GtidAccumulator(GtidSet.parse(start.position.gtidSet));
     this.file = start.position.file;
     this.offset = start.position.offset;
@@ -88,7 +91,10 @@ export class AcknowledgementTracker {
   }
 
   openSlice(): Slice {
-    const slice = new Slice(() => this.advance());
+    const slice = new Slice(() => {
+      this.advance();
+      this.onSliceConfirmed();
+    });
     this.slices.push(slice);
     return slice;
   }

@@ -1,3 +1,7 @@
+export { AcknowledgementTracker, PendingChanges, Slice, type ConfirmedPosition } from './acknowledgement-tracker.ts';
+export { CheckpointSaver, type CheckpointSaverOptions } from './checkpoint-saver.ts';
+export { LaneSet, type LaneEntry, type LaneSetOptions } from './lane-set.ts';
+export { Pipeline, type PipelineOptions, type PipelineStatus } from './pipeline.ts';
 export { ChangeSource, type SourceBatch, type SourceItem, type SourceTransaction } from './ports/change-source.ts';
 export { ChangeSink, type Acknowledgement, type SinkName, type SinkStatus } from './ports/change-sink.ts';
 export { RowReader, type ChunkRead } from './ports/row-reader.ts';
@@ -9,4 +13,5 @@ export {
   type TableSnapshotProgress,
   type TableSnapshotState,
 } from './ports/stores.ts';
-export { LaneSet, type LaneEntry, type LaneSetOptions } from './lane-set.ts';
+export { WindowedSnapshot, type TableSnapshotStatus, type WindowedSnapshotOptions } from './windowed-snapshot.ts';
+export { type Window } from './window.ts';

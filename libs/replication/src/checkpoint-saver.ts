@@ -1,0 +1,59 @@
+import { type Checkpoint } from '#change-events';
+import { DittoError, sleep, toDittoError, type Logger } from '#kernel';
+import { type CheckpointStore, type Grant } from './ports/stores.ts';
+
+export interface CheckpointSaverOptions {
+  readonly grant: Grant;
+  readonly store: CheckpointStore;
+  readonly intervalMs: number;
+  readonly checkpoint: () => Checkpoint;
+  readonly logger: Logger;
+}
+
+/**
+ * Writes a pipeline's checkpoint to one store, at most once in `intervalMs` and only when it moved. A store that can't
+ * be reached is tried again at the next turn: the checkpoint that is there stays true. A fenced write is the end:
+ * somebody else owns the source (I5).
+ */
+export class CheckpointSaver {
+  /** Milliseconds since 1970 of the last success; 0 before. */
+  savedAtMs = 0;
+  failures = 0;
+  private readonly options: CheckpointSaverOptions;
+  private written = '';
+
+  constructor(options: CheckpointSaverOptions) {
+    this.options = options;
+  }
+
+  /** Resolves when `signal` is aborted; rejects when a write was refused for good. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await sleep(this.options.intervalMs, signal).catch(() => undefined);
+      try {
+        await this.save();
+      } catch (cause) {
+        this.note(toDittoError(cause));
+      }
+    }
+  }
+
+  /** Writes the checkpoint now unless it is what was written last. */
+  async save(): Promise<void> {
+    const checkpoint = this.options.checkpoint();
+    const { position, dispatchedSet, version } = checkpoint;
+    const state = `${position.gtidSet}|${position.file}|${position.offset}|${dispatchedSet}|${version}`;
+    if (state === this.written) return;
+    await this.options.store.save(this.options.grant, checkpoint);
+    this.written = state;
+    this.savedAtMs = checkpoint.savedAtMs;
+    this.failures = 0;
+  }
+
+  private note(error: DittoError): void {
+    if (!error.retriable) throw error;
+    this.failures++;
+    if (this.failures === 1)
+      this.options.logger.warn('the checkpoint could not be written, trying again', { code: error.code, error: error.message });
+  }
+}

@@ -1,0 +1,427 @@
+import {
+  GtidAccumulator,
+  GtidSet,
+  parseVersion,
+  READ_ROW_INDEX,
+  versionPrefix,
+  type Checkpoint,
+  type Position,
+  type Row,
+  type RowChange,
+  type TableLayout,
+  type TransactionInfo,
+} from '#change-events';
+import { Backoff, DittoError, retry, sleep, toDittoError, type Logger } from '#kernel';
+import { AcknowledgementTracker, PendingChanges, type Slice } from './acknowledgement-tracker.ts';
+import { type ChangeSink } from './ports/change-sink.ts';
+import { type ChangeSource, type SourceBatch, type SourceItem, type SourceTransaction } from './ports/change-source.ts';
+import { type ChunkRead } from './ports/row-reader.ts';
+import { statementEffects } from './statement-effects.ts';
+import { Window } from './window.ts';
+import { WindowRegistry } from './window-registry.ts';
+
+type RowsItem = Extract<SourceItem, { type: 'rows' }>;
+
+export interface PipelineOptions {
+  readonly source: string;
+  /** Where to go on. What its last owner dispatched beyond its position is the replay zone. */
+  readonly start: Checkpoint;
+  /** Highest read sequence that may have been used before. */
+  readonly readSequence: number;
+  readonly changeSource: ChangeSource;
+  readonly sinks: readonly ChangeSink[];
+  readonly includes: (database: string, table: string) => boolean;
+  /** Layouts of the included tables as of now; the log's own replace them as they appear. */
+  readonly tables: readonly TableLayout[];
+  readonly inFlightBytes: number;
+  readonly maxNotedBytes: number;
+  readonly backoff: { readonly initialMs: number; readonly maxMs: number };
+  readonly logger: Logger;
+  readonly nowMs: () => number;
+  /** An included table now holds rows that the log never showed under its name (RENAME): it must be read. */
+  readonly onTableAppeared: (database: string, table: string) => void;
+}
+
+export interface PipelineStatus {
+  readonly phase: 'idle' | 'streaming' | 'reconnecting' | 'draining' | 'stopped';
+  readonly transactions: number;
+  readonly changes: number;
+  readonly logBytes: number;
+  readonly bytesInFlight: number;
+  /** Commit time of the newest transaction that was read, microseconds since 1970. */
+  readonly lastCommitMicros: number;
+  readonly reconnects: number;
+  /** Changes that were sent again because a crash had left them unconfirmed. */
+  readonly repeatedChanges: number;
+  readonly replaying: boolean;
+  readonly lastError: string | null;
+}
+
+/**
+ * The running replication of one source: takes the log apart, gives every change to every sink in log order, keeps
+ * what was dispatched apart from what was confirmed, and holds the reader while the sinks are full (I1, I2, I9).
+ */
+export class Pipeline {
+  /** What one row of the newest read held in the sinks, on average. */
+  averageReadBytes = 1;
+  private readonly options: PipelineOptions;
+  private readonly tracker: AcknowledgementTracker;
+  private readonly dispatched: GtidAccumulator;
+  private readonly streamed: GtidAccumulator;
+  private readonly replayEnd: GtidSet;
+  private readonly windows = new WindowRegistry();
+  private readonly layouts = new Map<string, TableLayout>();
+  private readonly prepared = new Set<TableLayout>();
+  private readonly fatal = new AbortController();
+  private roomWaiters: (() => void)[] = [];
+  private roomCheckQueued = false;
+  private transaction: TransactionInfo | null = null;
+  private lastEnded: TransactionInfo;
+  private resumeOffset: number;
+  private readSequence: number;
+  private phase: PipelineStatus['phase'] = 'idle';
+  private transactions = 0;
+  private changes = 0;
+  private repeatedChanges = 0;
+  private logBytes = 0;
+  private reconnects = 0;
+  private replaying: boolean;
+  private lastError: string | null = null;
+
+  constructor(options: PipelineOptions) {
+    this.options = options;
+    const { start } = options;
+    const known = GtidSet.parse(start.position.gtidSet);
+    this.replayEnd = GtidSet.parse(start.dispatchedSet);
+    this.streamed = new GtidAccumulator(known);
+    this.dispatched = new GtidAccumulator(known.union(this.replayEnd));
+    this.replaying = !known.contains(this.replayEnd);
+    this.tracker = new AcknowledgementTracker(start, () => this.queueRoomCheck());
+    this.lastEnded = describeStart(start);
+    this.resumeOffset = start.position.offset;
+    this.readSequence = options.readSequence;
+    for (const layout of options.tables) this.layouts.set(tableKey(layout), layout);
+  }
+
+  /**
+   * Streams until `signal` is aborted, then drains the sinks (given up when `drainSignal` is aborted) and resolves.
+   * Rejects with a `DittoError` when the pipeline had to stop; what was confirmed until then is in `checkpoint()`.
+   */
+  async run(signal: AbortSignal, drainSignal: AbortSignal): Promise<void> {
+    const stop = AbortSignal.any([signal, this.fatal.signal]);
+    try {
+      const onFatal = (error: Error): void => this.fatal.abort(error);
+      for (const sink of this.options.sinks) await this.hold(() => sink.open({ onFatal, signal: stop }), stop);
+      await this.streamUntil(stop);
+      this.fatal.signal.throwIfAborted();
+      this.phase = 'draining';
+      await this.drain(AbortSignal.any([drainSignal, this.fatal.signal]));
+    } catch (cause) {
+      if (signal.aborted && !this.fatal.signal.aborted && !drainSignal.aborted) return;
+      const error = toDittoError(this.fatal.signal.aborted ? this.fatal.signal.reason : cause);
+      this.lastError = describe(error);
+      throw error;
+    } finally {
+      this.phase = 'stopped';
+      this.fatal.abort(new DittoError('DITTO_PIPELINE_STOPPED', 'the pipeline has stopped', { retriable: true }));
+      this.windows.failAll(this.fatal.signal.reason);
+      for (const sink of this.options.sinks) await sink.close();
+    }
+  }
+
+  /** The newest checkpoint, as of now. */
+  checkpoint(): Checkpoint {
+    const { source, start, nowMs } = this.options;
+    const { position, version, commitMicros } = this.tracker.confirmedPosition();
+    const dispatchedSet = this.dispatched.toString();
+    return { source, lineage: start.lineage, position, dispatchedSet, version, commitMicros, savedAtMs: nowMs() };
+  }
+
+  status(): PipelineStatus {
+    const { phase, transactions, changes, logBytes, reconnects, repeatedChanges, replaying, lastError } = this;
+    const lastCommitMicros = this.lastEnded.commitMicros;
+    const bytesInFlight = this.bytesInFlight();
+    return { phase, transactions, changes, logBytes, bytesInFlight, lastCommitMicros, reconnects, repeatedChanges, replaying, lastError };
+  }
+
+  /** Whether a transaction may have been delivered by the last owner before it ended: repeats are expected. */
+  inReplayZone(transaction: TransactionInfo): boolean {
+    return transaction.gtid === null ? this.replaying : this.replayEnd.containsGtid(transaction.gtid);
+  }
+
+  /** Opens a window on a table with a key; from here on the table's changes are noted. */
+  openWindow(layout: TableLayout): Window {
+    const readSequence = ++this.readSequence;
+    const window = new Window({
+      id: `${this.options.source}/${this.options.start.lineage}/${readSequence}`,
+      layout,
+      readSequence,
+      dispatchedSet: this.dispatched.toString(),
+      maxNotedBytes: this.options.maxNotedBytes,
+    });
+    this.windows.add(window);
+    return window;
+  }
+
+  abandonWindow(window: Window): void {
+    this.windows.remove(window);
+  }
+
+  /**
+   * Emits the rows of a read that the log did not touch, in the stream's own order. Resolves with their number when
+   * they are given to the sinks, and a promise of their confirmation; with null when the window was discarded and the
+   * rows must be read again. Rejects when the pipeline stops.
+   */
+  async closeWindow(window: Window, read: ChunkRead): Promise<{ emittedRows: number; confirmed: Promise<void> } | null> {
+    this.fatal.signal.throwIfAborted();
+    if (!this.prepared.has(window.layout)) await this.prepare(window.layout);
+    const settled = this.windows.await(window, read);
+    this.settleWindows();
+    return settled;
+  }
+
+  /** Resolves when the bytes in flight are within their bound; rejects with the signal's reason. */
+  async waitForRoom(signal: AbortSignal): Promise<void> {
+    while (this.bytesInFlight() > this.options.inFlightBytes) {
+      signal.throwIfAborted();
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          signal.removeEventListener('abort', wake);
+          resolve();
+        };
+        signal.addEventListener('abort', wake);
+        this.roomWaiters.push(wake);
+      });
+    }
+  }
+
+  private async streamUntil(stop: AbortSignal): Promise<void> {
+    const backoff = new Backoff(this.options.backoff);
+    while (!stop.aborted) {
+      try {
+        this.phase = 'streaming';
+        const { changeSource, includes } = this.options;
+        for await (const batch of changeSource.stream({ from: this.resumePosition(), includes, signal: stop })) {
+          backoff.reset();
+          await this.process(batch);
+          if (this.bytesInFlight() > this.options.inFlightBytes) await this.waitForRoom(stop);
+          if (stop.aborted) return;
+        }
+        if (!stop.aborted) throw new DittoError('DITTO_SOURCE_ENDED', 'the server ended the stream', { retriable: true });
+      } catch (cause) {
+        if (stop.aborted) return;
+        const error = toDittoError(cause);
+        if (!error.retriable) throw error;
+        await this.pauseBeforeReconnect(error, backoff.nextMs(), stop);
+      }
+    }
+  }
+
+  private async pauseBeforeReconnect(error: DittoError, delayMs: number, stop: AbortSignal): Promise<void> {
+    this.phase = 'reconnecting';
+    this.reconnects++;
+    this.lastError = describe(error);
+    this.transaction = null;
+    this.options.logger.warn('the stream broke, going on from the last complete transaction', {
+      code: error.code,
+      error: error.message,
+      delayMs,
+    });
+    await sleep(delayMs, stop).catch(() => undefined);
+  }
+
+  private resumePosition(): Position {
+    const { file, serverUuid } = this.lastEnded;
+    return { gtidSet: this.streamed.toString(), file, offset: this.resumeOffset, serverUuid };
+  }
+
+  private async process(batch: SourceBatch): Promise<void> {
+    const slice = this.tracker.openSlice();
+    this.logBytes += batch.bytes;
+    try {
+      for (const item of batch.items) {
+        const pending = this.step(item, slice);
+        if (pending !== undefined) await pending;
+      }
+    } finally {
+      slice.changes.close();
+    }
+  }
+
+  private step(item: SourceItem, slice: Slice): Promise<void> | undefined {
+    switch (item.type) {
+      case 'begin':
+        return this.begin(item.transaction);
+      case 'rows':
+        if (!this.prepared.has(item.layout)) return this.prepareAndDispatch(item, slice);
+        return this.dispatchRows(item, slice);
+      case 'statement':
+        return this.applyStatement(item.database, item.sql);
+      case 'end':
+        return this.end(item.file, item.endOffset, slice);
+    }
+  }
+
+  private begin(transaction: SourceTransaction): undefined {
+    const prefix = versionPrefix(this.options.start.lineage, transaction.file, transaction.offset);
+    this.transaction = { ...transaction, versionPrefix: prefix };
+    if (transaction.gtid !== null) this.dispatched.add(transaction.gtid);
+  }
+
+  private dispatchRows(item: RowsItem, slice: Slice): undefined {
+    const { op, layout, before, after } = item;
+    const transaction = this.currentTransaction();
+    if (!this.windows.isEmpty) this.windows.note(layout, before, after);
+    const count = (before ?? after ?? []).length;
+    const changes = new Array<RowChange>(count);
+    for (let i = 0; i < count; i++)
+      changes[i] = {
+        op,
+        layout,
+        before: before === null ? null : (before[i] as Row),
+        after: after === null ? null : (after[i] as Row),
+        transaction,
+        rowIndex: item.firstRowIndex + i,
+        readSequence: 0,
+        windowId: null,
+      };
+    this.changes += count;
+    if (this.replaying && this.inReplayZone(transaction)) this.repeatedChanges += count;
+    this.dispatch(changes, slice.changes);
+  }
+
+  private async prepareAndDispatch(item: RowsItem, slice: Slice): Promise<void> {
+    await this.prepare(item.layout);
+    this.dispatchRows(item, slice);
+  }
+
+  private dispatch(changes: readonly RowChange[], pending: PendingChanges): void {
+    if (changes.length === 0) return;
+    for (const sink of this.options.sinks) {
+      pending.expect(changes.length);
+      sink.accept(changes, pending);
+    }
+  }
+
+  private end(file: string, endOffset: number, slice: Slice): undefined {
+    const transaction = this.currentTransaction();
+    slice.endTransaction(transaction, file, endOffset);
+    if (transaction.gtid !== null) this.streamed.add(transaction.gtid);
+    this.lastEnded = transaction;
+    this.resumeOffset = endOffset;
+    this.transaction = null;
+    this.transactions++;
+    if (this.replaying && this.streamed.contains(this.replayEnd)) this.replaying = false;
+    this.settleWindows();
+  }
+
+  private settleWindows(): void {
+    if (this.transaction === null) this.windows.settle(this.streamed, (window, rows) => this.emitReads(window, rows));
+  }
+
+  private emitReads(window: Window, rows: readonly Row[]): Promise<void> {
+    const { layout, readSequence, id } = window;
+    const transaction = this.lastEnded;
+    return new Promise((resolve) => {
+      const pending = new PendingChanges(() => {
+        this.queueRoomCheck();
+        resolve();
+      });
+      const changes = rows.map(
+        (after): RowChange => ({ op: 'read', layout, before: null, after, transaction, rowIndex: READ_ROW_INDEX, readSequence, windowId: id }),
+      );
+      this.changes += changes.length;
+      const before = this.bytesInFlight();
+      this.dispatch(changes, pending);
+      if (rows.length > 0) this.averageReadBytes = Math.max(1, (this.bytesInFlight() - before) / rows.length);
+      pending.close();
+    });
+  }
+
+  private async applyStatement(database: string, sql: string): Promise<void> {
+    const { includes, sinks, onTableAppeared } = this.options;
+    const transaction = this.currentTransaction();
+    const { ended, appeared } = statementEffects({ database, sql, includes, layouts: this.layouts });
+    if (ended.length > 0) await this.drain(this.fatal.signal);
+    for (const { op, layout } of ended) {
+      this.windows.discard(layout.database, layout.table, `${op} of the table`);
+      for (const sink of sinks) await this.hold(() => sink.applyTableChange({ op, layout, transaction, rowIndex: 0 }), this.fatal.signal);
+      if (op === 'drop') this.layouts.delete(tableKey(layout));
+    }
+    for (const table of appeared) onTableAppeared(table.database, table.table);
+  }
+
+  private async prepare(layout: TableLayout): Promise<void> {
+    const known = this.layouts.get(tableKey(layout));
+    if (known !== undefined && known.key.length > 0 && layout.key.length === 0)
+      throw new DittoError('DITTO_PIPELINE_KEY_LOST', `${layout.database}.${layout.table} has lost its primary key`, {
+        remedy: 'Name unique not-null columns for it under `keys` in ditto.yaml, or give it a primary key, then resync the source.',
+      });
+    for (const sink of this.options.sinks) await this.hold(() => sink.prepareTable(layout), this.fatal.signal);
+    this.layouts.set(tableKey(layout), layout);
+    this.prepared.add(layout);
+  }
+
+  private async drain(signal: AbortSignal): Promise<void> {
+    for (const sink of this.options.sinks) await sink.drain(signal);
+  }
+
+  /** A sink that is down is waited for. */
+  private async hold(action: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    const onRetry = (error: DittoError, delayMs: number): void => {
+      this.lastError = describe(error);
+      this.options.logger.warn('holding: a sink is not ready', { code: error.code, error: error.message, delayMs });
+    };
+    await retry(action, { backoff: new Backoff(this.options.backoff), signal, onRetry });
+  }
+
+  private currentTransaction(): TransactionInfo {
+    if (this.transaction === null)
+      throw new DittoError('DITTO_SOURCE_OUT_OF_STEP', 'the log gave a row, a statement or an end outside a transaction');
+    return this.transaction;
+  }
+
+  private bytesInFlight(): number {
+    let bytes = 0;
+    for (const sink of this.options.sinks) bytes += sink.status().bytesInFlight;
+    return bytes;
+  }
+
+  /** Sinks lower their counts just after they acknowledge, so waiters look one turn later. */
+  private queueRoomCheck(): void {
+    if (this.roomCheckQueued || this.roomWaiters.length === 0) return;
+    this.roomCheckQueued = true;
+    setImmediate(() => {
+      this.roomCheckQueued = false;
+      const waiters = this.roomWaiters;
+      this.roomWaiters = [];
+      for (const wake of waiters) wake();
+    });
+  }
+}
+
+function tableKey(layout: TableLayout): string {
+  return `${layout.database}\0${layout.table}`;
+}
+
+function describe(error: DittoError): string {
+  return `${error.code}: ${error.message}`;
+}
+
+/**
+ * Coordinates for reads before the first transaction of this run: those of the last transaction covered; for a source
+ * that was never streamed, just below its first event, so that no change can rank under a read that came before it.
+ */
+function describeStart({ lineage, position, version, commitMicros }: Checkpoint): TransactionInfo {
+  const offset = version === '' ? Math.max(0, position.offset - 1) : parseVersion(version).offset;
+  const file = position.file;
+  return {
+    gtid: null,
+    serverId: 0,
+    serverUuid: position.serverUuid,
+    file,
+    offset,
+    commitMicros,
+    versionPrefix: version === '' ? versionPrefix(lineage, file, offset) : version.slice(0, 28),
+  };
+}

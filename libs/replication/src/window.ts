@@ -1,0 +1,54 @@
+import { compileKeyEncoder, type Row, type TableLayout } from '#change-events';
+
+/** What the stream noted of a table since a window was opened (design, section 6, step 1). */
+export class Window {
+  readonly id: string;
+  readonly layout: TableLayout;
+  readonly readSequence: number;
+  /** The dispatched set when the window was opened. */
+  readonly dispatchedSet: string;
+  discardedBecause: string | null = null;
+  private readonly keyOf: (row: Row) => string;
+  private readonly noted = new Set<string>();
+  private notedBytes = 0;
+  private readonly maxNotedBytes: number;
+
+  constructor(options: {
+    readonly id: string;
+    readonly layout: TableLayout;
+    readonly readSequence: number;
+    readonly dispatchedSet: string;
+    readonly maxNotedBytes: number;
+  }) {
+    this.id = options.id;
+    this.layout = options.layout;
+    this.readSequence = options.readSequence;
+    this.dispatchedSet = options.dispatchedSet;
+    this.maxNotedBytes = options.maxNotedBytes;
+    this.keyOf = compileKeyEncoder(options.layout);
+  }
+
+  /** Notes the keys of row images from the log; a layout other than the window's discards it. */
+  note(layout: TableLayout, images: readonly Row[] | null): void {
+    if (images === null || this.discardedBecause !== null) return;
+    if (layout.fingerprint !== this.layout.fingerprint) return this.discard('the table changed its layout');
+    for (const image of images) {
+      const key = this.keyOf(image);
+      if (this.noted.has(key)) continue;
+      this.noted.add(key);
+      this.notedBytes += 2 * key.length + 64;
+    }
+    if (this.notedBytes > this.maxNotedBytes) this.discard('too many rows of the table changed while the chunk was read');
+  }
+
+  discard(reason: string): void {
+    this.discardedBecause ??= reason;
+    this.noted.clear();
+  }
+
+  /** The rows that the log did not touch since the window was opened. */
+  untouched(rows: readonly Row[]): Row[] {
+    if (this.noted.size === 0) return rows.slice();
+    return rows.filter((row) => !this.noted.has(this.keyOf(row)));
+  }
+}

@@ -1,0 +1,275 @@
+import { decodeKeyValues, encodeKeyValues, type Row, type TableLayout } from '#change-events';
+import { Backoff, DittoError, sleep, toDittoError, type Logger } from '#kernel';
+import { type Pipeline } from './pipeline.ts';
+import { type RowReader } from './ports/row-reader.ts';
+import { type Grant, type SnapshotStore, type TableSnapshotProgress } from './ports/stores.ts';
+
+export interface WindowedSnapshotOptions {
+  readonly grant: Grant;
+  readonly pipeline: Pipeline;
+  readonly reader: RowReader;
+  readonly store: SnapshotStore;
+  readonly chunkRows: number;
+  /** Chunks shrink so that one holds about this much in the sinks. */
+  readonly chunkBytes: number;
+  /** Chunks that may be read before the first of them is confirmed. */
+  readonly chunksInFlight: number;
+  readonly pauseMs: number;
+  readonly backoff: { readonly initialMs: number; readonly maxMs: number };
+  readonly logger: Logger;
+  readonly nowMs: () => number;
+}
+
+export interface TableSnapshotStatus extends TableSnapshotProgress {
+  readonly rowsPerSecond: number;
+  /** Estimate from the catalogue's row count; null when nothing can be said. */
+  readonly remainingMs: number | null;
+}
+
+interface ChunkInFlight {
+  readonly after: Row | null;
+  readonly lastKey: Row | null;
+  readonly complete: boolean;
+  readonly rows: number;
+  readonly readSequence: number;
+  readonly settled: Promise<{ emittedRows: number; confirmed: Promise<void> } | null>;
+}
+
+/**
+ * Copies the included tables by windowed reads while the stream goes on (design, section 6). A chunk is recorded as
+ * done only when every sink has confirmed it, under the fencing token; after a restart the table goes on behind it.
+ */
+export class WindowedSnapshot {
+  private readonly options: WindowedSnapshotOptions;
+  private readonly progress = new Map<string, TableSnapshotProgress>();
+  private readonly startedAtMs = new Map<string, { atMs: number; rows: number }>();
+  private readonly requested = new Set<string>();
+  private wake: (() => void) | null = null;
+
+  constructor(options: WindowedSnapshotOptions) {
+    this.options = options;
+  }
+
+  status(): TableSnapshotStatus[] {
+    return [...this.progress.values()].map((progress) => this.describe(progress));
+  }
+
+  /** Has a table read (again) from its first row; what was read of it before stays. */
+  request(database: string, table: string): void {
+    this.requested.add(`${database}\0${table}`);
+    this.wake?.();
+  }
+
+  /** Reads what is not done yet, then waits for requests; resolves only when `signal` is aborted, with a rejection. */
+  async run(signal: AbortSignal): Promise<never> {
+    const { store, grant } = this.options;
+    for (const saved of await store.load(grant.source)) this.progress.set(`${saved.database}\0${saved.table}`, saved);
+    await this.plan(signal);
+    for (;;) {
+      await this.takeRequests(signal);
+      const next = [...this.progress.values()].find(({ state }) => state === 'running' || state === 'pending');
+      if (next !== undefined) await this.copy(next, signal);
+      else await this.waitForRequest(signal);
+    }
+  }
+
+  private async plan(signal: AbortSignal): Promise<void> {
+    for (const layout of await this.options.reader.listTables(signal)) {
+      const key = `${layout.database}\0${layout.table}`;
+      if (!this.progress.has(key)) await this.addTable(layout);
+    }
+  }
+
+  private async addTable(layout: TableLayout): Promise<void> {
+    const { reader } = this.options;
+    const keyless = layout.key.length === 0;
+    await this.save({
+      database: layout.database,
+      table: layout.table,
+      state: keyless ? 'unavailable' : 'pending',
+      lastKey: null,
+      rowsRead: 0,
+      estimatedRows: await reader.estimateRows(layout),
+      reason: keyless ? 'the table has no primary key; its changes are published, its existing rows are not read' : null,
+    });
+  }
+
+  private async takeRequests(signal: AbortSignal): Promise<void> {
+    if (this.requested.size === 0) return;
+    const layouts = await this.options.reader.listTables(signal);
+    for (const key of this.requested) {
+      const layout = layouts.find(({ database, table }) => `${database}\0${table}` === key);
+      if (layout !== undefined) await this.addTable(layout);
+      this.requested.delete(key);
+    }
+  }
+
+  private async waitForRequest(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    await new Promise<void>((resolve, reject) => {
+      const abort = (): void => reject(signal.reason as Error);
+      signal.addEventListener('abort', abort, { once: true });
+      this.wake = () => {
+        signal.removeEventListener('abort', abort);
+        resolve();
+      };
+    });
+    this.wake = null;
+  }
+
+  /** Copies one table; comes back when it is done, gone, or must be started over with another layout. */
+  private async copy(progress: TableSnapshotProgress, signal: AbortSignal): Promise<void> {
+    const { reader, logger } = this.options;
+    const layouts = await reader.listTables(signal);
+    const layout = layouts.find(({ database, table }) => database === progress.database && table === progress.table);
+    if (layout === undefined) return this.save({ ...progress, state: 'unavailable', reason: 'the table is no longer there' });
+    if (layout.key.length === 0) return this.addTable(layout);
+    logger.info('copying a table', { database: layout.database, table: layout.table, rowsRead: progress.rowsRead });
+    await this.save({ ...progress, state: 'running', reason: null });
+    this.startedAtMs.set(tableKey(progress), { atMs: this.options.nowMs(), rows: progress.rowsRead });
+    await new TableCopy(layout, this.options, () => this.current(progress), (next, sequence) => this.save(next, sequence)).run(signal);
+  }
+
+  private current(of: TableSnapshotProgress): TableSnapshotProgress {
+    return this.progress.get(tableKey(of)) ?? of;
+  }
+
+  private async save(progress: TableSnapshotProgress, readSequence = 0): Promise<void> {
+    await this.options.store.save(this.options.grant, progress, readSequence);
+    this.progress.set(tableKey(progress), progress);
+  }
+
+  private describe(progress: TableSnapshotProgress): TableSnapshotStatus {
+    const started = this.startedAtMs.get(tableKey(progress));
+    const seconds = started === undefined ? 0 : (this.options.nowMs() - started.atMs) / 1000;
+    const rowsPerSecond = started === undefined || seconds <= 0 ? 0 : (progress.rowsRead - started.rows) / seconds;
+    const left = Math.max(0, progress.estimatedRows - progress.rowsRead);
+    const remainingMs = progress.state === 'done' ? 0 : rowsPerSecond > 0 ? (left / rowsPerSecond) * 1000 : null;
+    return { ...progress, rowsPerSecond: progress.state === 'running' ? rowsPerSecond : 0, remainingMs };
+  }
+}
+
+function tableKey({ database, table }: TableSnapshotProgress): string {
+  return `${database}\0${table}`;
+}
+
+/** One pass over one table: reads chunks ahead, records them in key order as they are confirmed. */
+class TableCopy {
+  private readonly layout: TableLayout;
+  private readonly options: WindowedSnapshotOptions;
+  private readonly progress: () => TableSnapshotProgress;
+  private readonly save: (progress: TableSnapshotProgress, readSequence: number) => Promise<void>;
+  private readonly backoff: Backoff;
+  private inFlight: ChunkInFlight[] = [];
+  private after: Row | null;
+  private limit: number;
+
+  constructor(
+    layout: TableLayout,
+    options: WindowedSnapshotOptions,
+    progress: () => TableSnapshotProgress,
+    save: (progress: TableSnapshotProgress, readSequence: number) => Promise<void>,
+  ) {
+    this.layout = layout;
+    this.options = options;
+    this.progress = progress;
+    this.save = save;
+    this.backoff = new Backoff(options.backoff);
+    const { lastKey } = progress();
+    this.after = lastKey === null ? null : decodeKeyValues(layout, lastKey);
+    this.limit = Math.min(options.chunkRows, 256);
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    let atEnd = false;
+    while (!atEnd || this.inFlight.length > 0) {
+      if (!atEnd && this.inFlight.length < this.options.chunksInFlight) {
+        const chunk = await this.readNext(signal);
+        if (chunk === 'layout-changed') return;
+        if (chunk === null) continue;
+        this.inFlight.push(chunk);
+        atEnd = chunk.complete;
+        this.after = chunk.lastKey ?? this.after;
+        if (!atEnd && this.inFlight.length < this.options.chunksInFlight) continue;
+      }
+      if (!(await this.recordOldest(signal))) atEnd = false;
+    }
+  }
+
+  private async readNext(signal: AbortSignal): Promise<ChunkInFlight | 'layout-changed' | null> {
+    const { pipeline, reader, pauseMs, logger } = this.options;
+    if (pauseMs > 0) await sleep(pauseMs, signal);
+    await pipeline.waitForRoom(signal);
+    const window = pipeline.openWindow(this.layout);
+    const { after, layout, limit } = this;
+    try {
+      const read = await reader.readChunk({ layout, after, limit, dispatchedSet: window.dispatchedSet, signal });
+      const settled = pipeline.closeWindow(window, read);
+      settled.catch(() => undefined);
+      this.backoff.reset();
+      const { lastKey, complete } = read;
+      return { after, lastKey, complete, rows: read.rows.length, readSequence: window.readSequence, settled };
+    } catch (cause) {
+      pipeline.abandonWindow(window);
+      signal.throwIfAborted();
+      const error = toDittoError(cause);
+      if (error.code === 'DITTO_SOURCE_LAYOUT_CHANGED') return 'layout-changed';
+      if (!error.retriable) throw error;
+      const delayMs = this.backoff.nextMs();
+      logger.warn('a chunk could not be read, trying again', { table: layout.table, code: error.code, error: error.message, delayMs });
+      await sleep(delayMs, signal);
+      return null;
+    }
+  }
+
+  /** Waits for the oldest chunk; false when it must be read again (and with it all that came after). */
+  private async recordOldest(signal: AbortSignal): Promise<boolean> {
+    const [chunk, ...rest] = this.inFlight as [ChunkInFlight, ...ChunkInFlight[]];
+    const settled = await abortable(chunk.settled, signal);
+    if (settled === null) return this.startOver(chunk, signal);
+    await abortable(settled.confirmed, signal);
+    this.inFlight = rest;
+    this.adaptLimit(chunk.rows, settled.emittedRows);
+    const progress = this.progress();
+    await this.save(
+      {
+        ...progress,
+        state: chunk.complete ? 'done' : 'running',
+        lastKey: chunk.lastKey === null ? progress.lastKey : encodeKeyValues(this.layout, chunk.lastKey),
+        rowsRead: progress.rowsRead + chunk.rows,
+      },
+      chunk.readSequence,
+    );
+    return true;
+  }
+
+  private async startOver(chunk: ChunkInFlight, signal: AbortSignal): Promise<false> {
+    this.options.logger.info('a window was discarded, its chunk is read again', { table: this.layout.table });
+    for (const { settled } of this.inFlight) await abortable(settled, signal);
+    this.inFlight = [];
+    this.after = chunk.after;
+    this.limit = Math.max(16, this.limit >> 1);
+    return false;
+  }
+
+  /** Grows towards `chunkRows`, unless rows are so wide that a chunk would hold more than `chunkBytes`. */
+  private adaptLimit(rows: number, emittedRows: number): void {
+    const { chunkRows, chunkBytes, pipeline } = this.options;
+    const widest = emittedRows === 0 ? chunkRows : Math.max(1, Math.floor(chunkBytes / pipeline.averageReadBytes));
+    if (rows >= this.limit || widest < this.limit) this.limit = Math.max(1, Math.min(chunkRows, this.limit * 2, widest));
+  }
+}
+
+async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  let abort: () => void = () => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', abort, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
