@@ -1,0 +1,160 @@
+import { type ConfigProblem, type Path } from './problem.ts';
+import { isSourceName } from './server-sections.ts';
+import { deriveServerId } from './server-id.ts';
+
+type Group = Readonly<Record<string, unknown>>;
+
+/**
+ * Rules between options. They look at the file as written and tolerate that other parts of it are wrong, so that one run
+ * names everything.
+ */
+export function findContradictions(tree: unknown): ConfigProblem[] {
+  const root = asGroup(tree);
+  return [
+    ...checkSinks(root),
+    ...checkSources(asGroup(root['sources'])),
+    ...checkServerIds(asGroup(root['sources'])),
+    ...checkTokens(asGroup(root['auth'])),
+    ...checkListeners(root),
+    ...checkLease(asGroup(asGroup(root['dss'])['lease'])),
+  ];
+}
+
+function checkSinks(root: Group): ConfigProblem[] {
+  if (root['kafka'] === undefined && root['mongo'] === undefined)
+    return [problem(['kafka'], 'neither kafka nor mongo is configured', 'Add at least one of the two sections.')];
+  return Object.entries(asGroup(root['sources'])).flatMap(([name, source]) =>
+    asList(asGroup(source)['sinks']).flatMap((sink, index) =>
+      (sink === 'kafka' || sink === 'mongo') && root[sink] === undefined
+        ? [
+            problem(
+              ['sources', name, 'sinks', index],
+              `names ${sink}, which is not configured`,
+              `Add the section ${sink}, or remove it here.`,
+            ),
+          ]
+        : [],
+    ),
+  );
+}
+
+function checkSources(sources: Group): ConfigProblem[] {
+  if (Object.keys(sources).length === 0)
+    return [problem(['sources'], 'names no source', 'Add a name with its endpoints and the tables to include.')];
+  return Object.entries(sources).flatMap(([name, value]) => {
+    const problems = isSourceName(name)
+      ? []
+      : [
+          problem(
+            ['sources', name],
+            'has a name that is not allowed',
+            'Use up to 48 lower-case letters, digits, - and _, beginning with a letter or digit.',
+          ),
+        ];
+    const endpoints = asList(asGroup(value)['endpoints']).length;
+    const endpoint = asGroup(asGroup(value)['snapshot'])['endpoint'];
+    if (typeof endpoint !== 'number' || endpoints === 0 || endpoint < endpoints) return problems;
+    return [
+      ...problems,
+      problem(
+        ['sources', name, 'snapshot', 'endpoint'],
+        `is ${endpoint}, but there are ${endpoints} endpoints`,
+        'Endpoints are counted from 0.',
+      ),
+    ];
+  });
+}
+
+function checkServerIds(sources: Group): ConfigProblem[] {
+  const owners = new Map<unknown, string>();
+  return Object.entries(sources).flatMap(([name, value]) => {
+    const serverId = asGroup(value)['serverId'] ?? deriveServerId(name);
+    const owner = owners.get(serverId);
+    owners.set(serverId, owner ?? name);
+    if (owner === undefined) return [];
+    return [
+      problem(
+        ['sources', name, 'serverId'],
+        `is the same as that of the source ${owner}`,
+        'Give each source a number of its own.',
+      ),
+    ];
+  });
+}
+
+function checkTokens(auth: Group): ConfigProblem[] {
+  const tokens = asList(auth['tokens']).map(asGroup);
+  const problems: ConfigProblem[] = [];
+  tokens.forEach(({ name, token }, index) => {
+    if (name !== undefined && tokens.findIndex((other) => other['name'] === name) < index)
+      problems.push(problem(['auth', 'tokens', index, 'name'], 'is used twice', 'Give each token a name of its own.'));
+    if (typeof token === 'string' && tokens.findIndex((other) => other['token'] === token) < index)
+      problems.push(
+        problem(
+          ['auth', 'tokens', index, 'token'],
+          'is the same as another token',
+          'Make a new one: openssl rand -hex 32',
+        ),
+      );
+  });
+  const operators = tokens.filter(({ roles }) => asList(roles).includes('operate')).map(({ name }) => name);
+  if (tokens.length > 0 && operators.length === 0)
+    problems.push(
+      problem(['auth', 'tokens'], 'has no token with the role operate', 'DSS and DWS need one to talk to DCS.'),
+    );
+  const rpcToken = auth['rpcToken'];
+  if (typeof rpcToken === 'string' && !operators.includes(rpcToken))
+    problems.push(
+      problem(['auth', 'rpcToken'], 'is not the name of a token with the role operate', 'Name one of auth.tokens.'),
+    );
+  return problems;
+}
+
+function checkListeners(root: Group): ConfigProblem[] {
+  const listeners: Path[] = [
+    ['dss', 'http'],
+    ['dcs', 'http'],
+    ['dcs', 'rpc'],
+    ['dws', 'http'],
+  ];
+  if (asList(asGroup(root['auth'])['tokens']).length > 0) return [];
+  return listeners.flatMap(([service, kind]) => {
+    const host = asGroup(asGroup(root[String(service)])[String(kind)])['host'];
+    if (typeof host !== 'string' || host === '' || isLoopback(host)) return [];
+    return [
+      problem(
+        [String(service), String(kind), 'host'],
+        `is ${host}, which others can reach, but no token is configured`,
+        'Add auth.tokens, or listen on 127.0.0.1.',
+      ),
+    ];
+  });
+}
+
+function checkLease({ ttlMs = 10_000, renewMs = 2500 }: Group): ConfigProblem[] {
+  if (typeof ttlMs !== 'number' || typeof renewMs !== 'number' || renewMs * 3 <= ttlMs) return [];
+  return [
+    problem(
+      ['dss', 'lease', 'renewMs'],
+      `is ${renewMs}, more than a third of ttlMs, ${ttlMs}`,
+      'Renew at least three times within ttlMs.',
+    ),
+  ];
+}
+
+/** Whether only processes of the same machine can reach what listens there. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
+}
+
+function problem(path: Path, text: string, remedy: string): ConfigProblem {
+  return { path, problem: text, remedy };
+}
+
+function asGroup(value: unknown): Group {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Group) : {};
+}
+
+function asList(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}

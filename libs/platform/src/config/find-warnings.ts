@@ -1,0 +1,42 @@
+import { formatPath, type Path } from './problem.ts';
+import { type DittoConfig } from './schema.ts';
+import { Secret } from './secret.ts';
+
+/** What is allowed and yet weakens a promise or a secret. `referenced` holds the paths whose text is not in the file. */
+export function findWarnings(config: DittoConfig, referenced: ReadonlySet<string>): string[] {
+  return [...findLiteralSecrets(config, [], referenced), ...findWeakSettings(config)];
+}
+
+function findLiteralSecrets(node: unknown, path: Path, referenced: ReadonlySet<string>): string[] {
+  if (node instanceof Secret) {
+    const place = formatPath(path);
+    if (referenced.has(place) || !holdsPassword(node.reveal())) return [];
+    return [`${place} stands in the file as plain text; write { env: NAME } or { file: PATH } instead`];
+  }
+  if (typeof node !== 'object' || node === null) return [];
+  return Object.entries(node).flatMap(([key, value]) =>
+    findLiteralSecrets(value, [...path, Array.isArray(node) ? Number(key) : key], referenced),
+  );
+}
+
+/** A connection string without a password gives nothing away. */
+function holdsPassword(text: string): boolean {
+  const authority = /^[a-z+]+:\/\/([^/?#]*)/.exec(text)?.[1];
+  return authority === undefined ? text !== '' : /:[^@]+@/.test(authority);
+}
+
+function findWeakSettings({ kafka, mongo }: DittoConfig): string[] {
+  const warnings: string[] = [];
+  if (kafka?.sasl?.mechanism === 'plain' && !kafka.tls)
+    warnings.push('kafka.sasl sends its password unencrypted; add kafka.tls or use SCRAM');
+  const replication = kafka?.topics.replicationFactor ?? -1;
+  if (replication > 0 && replication < 3)
+    warnings.push(
+      `kafka.topics.replicationFactor is ${replication}; below 3 the loss of a broker can lose confirmed changes`,
+    );
+  if (mongo && mongo.writeConcern !== 'majority')
+    warnings.push(
+      `mongo.writeConcern is ${mongo.writeConcern}; below the majority a failover can lose confirmed changes`,
+    );
+  return warnings;
+}

@@ -1,0 +1,28 @@
+export { isLoopback } from './find-contradictions.ts';
+export { listenerOverrides } from './listener-overrides.ts';
+export {
+  loadConfig,
+  parseConfig,
+  type LoadConfigOptions,
+  type ParseConfigOptions,
+  type ReportedProblem,
+} from './load-config.ts';
+export { type HostPort } from './options.ts';
+export {
+  type AuthConfig,
+  type DcsConfig,
+  type DittoConfig,
+  type DssConfig,
+  type DwsConfig,
+  type KafkaConfig,
+  type LogConfig,
+  type MongoConfig,
+  type RedisConfig,
+  type SourceConfig,
+  type SourceEndpointConfig,
+  type StateConfig,
+  type TlsConfig,
+} from './schema.ts';
+export { Secret } from './secret.ts';
+export { roles, type Role } from './service-sections.ts';
+export { toTlsOptions } from './tls-options.ts';

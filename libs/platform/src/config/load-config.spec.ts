@@ -1,0 +1,225 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { DittoError } from '#kernel';
+import { pino } from 'pino';
+import { loadConfig, parseConfig, type ParseConfigOptions, type ReportedProblem } from './load-config.ts';
+import { Secret } from './secret.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'ditto-config-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const minimal = `
+sources:
+  shop:
+    endpoints: [{ host: db, user: ditto, password: { env: DB_PASSWORD } }]
+    include: ['shop.*']
+mongo: { url: 'mongodb://a:1,b:2/' }
+redis: { url: 'redis://localhost' }
+state: { host: db2, user: ditto, password: { file: state-password } }
+`;
+const environment = { DB_PASSWORD: 'open-sesame' };
+writeFileSync(join(folder, 'state-password'), 'very-secret\n');
+
+function parse(text: string, options: ParseConfigOptions = {}) {
+  return parseConfig(text, { environment, path: join(folder, 'ditto.yaml'), ...options });
+}
+
+function refusal(text: string, options: ParseConfigOptions = {}): DittoError {
+  try {
+    parse(text, options);
+  } catch (error) {
+    if (error instanceof DittoError) return error;
+    throw error;
+  }
+  throw new Error('the configuration was accepted');
+}
+
+function problemsOf(error: DittoError): readonly ReportedProblem[] {
+  expect(error).toMatchObject({ code: 'DITTO_CONFIG_INVALID', retriable: false });
+  return error.context['problems'] as readonly ReportedProblem[];
+}
+
+describe('a good configuration', () => {
+  it('is completed with defaults', () => {
+    const config = parse(minimal);
+    expect(config).toMatchObject({
+      kafka: null,
+      mongo: { lanes: 4, maxBatchOperations: 1000, maxBatchBytes: 8 * 1024 * 1024, writeConcern: 'majority' },
+      redis: { keyPrefix: 'ditto' },
+      dss: { http: { host: '127.0.0.1', port: 7401 }, lease: { ttlMs: 10_000 }, inFlightBytes: 32 * 1024 * 1024 },
+      dcs: { rpc: { port: 7502 }, endpoints: [{ host: '127.0.0.1', port: 7502 }], recentEvents: { perTable: 1000 } },
+      auth: { tokens: [] },
+      log: { level: 'info' },
+    });
+    expect(config.sources['shop']).toMatchObject({
+      name: 'shop',
+      sinks: ['mongo'],
+      snapshot: { mode: 'windowed', chunkRows: 2000 },
+      endpoints: [{ port: 3306 }],
+    });
+    expect(config.sources['shop']?.serverId).toBeGreaterThanOrEqual(1_000_000_000);
+    expect(parse(minimal).sources['shop']?.serverId).toBe(config.sources['shop']?.serverId);
+  });
+
+  it('takes secrets from the environment and from files relative to its own', () => {
+    const config = parse(minimal);
+    expect(config.sources['shop']?.endpoints[0]?.password.reveal()).toBe('open-sesame');
+    expect(config.state.password.reveal()).toBe('very-secret');
+  });
+
+  it('is frozen to the bottom', () => {
+    const thaw = (value: unknown): boolean =>
+      typeof value === 'object' && value !== null && (!Object.isFrozen(value) || Object.values(value).some(thaw));
+    expect(thaw(parse(minimal))).toBe(false);
+  });
+
+  it('never shows a secret, however it is printed', () => {
+    const config = parse(minimal);
+    const lines: string[] = [];
+    const logger = pino({ base: null }, { write: (line: string) => void lines.push(line) });
+    logger.info({ config, error: Object.assign(new Error('x'), { config }) }, String(config.state.password));
+    const printed = [JSON.stringify(config), inspect(config, { depth: null, showHidden: true }), ...lines].join('\n');
+    expect(printed).not.toMatch(/open-sesame|very-secret|mongodb:/);
+    expect(printed).toContain('[secret]');
+    expect(`x${String(new Secret('open-sesame'))}`).toBe('x[secret]');
+  });
+
+  it('takes hosts and ports of listeners from the environment', () => {
+    const config = parse(minimal, {
+      environment: {
+        ...environment,
+        DITTO_DSS_HTTP_PORT: '9001',
+        DITTO_DCS_RPC_HOST: '127.0.0.5',
+        DITTO_DCS_RPC_PORT: '9002',
+      },
+    });
+    expect(config.dss.http).toEqual({ host: '127.0.0.1', port: 9001 });
+    expect(config.dcs.endpoints).toEqual([{ host: '127.0.0.5', port: 9002 }]);
+  });
+
+  it('is found by DITTO_CONFIG', () => {
+    const path = join(folder, 'other.yaml');
+    writeFileSync(path, minimal);
+    expect(loadConfig({ ...environment, DITTO_CONFIG: path }).redis.keyPrefix).toBe('ditto');
+  });
+
+  it('is warned about secrets in plain text and settings that weaken promises', () => {
+    const warnings: string[] = [];
+    const text = minimal
+      .replace('{ env: DB_PASSWORD }', 'plain')
+      .replace('mongodb://a:1,b:2/', 'mongodb://me:pass@a:1/')
+      .concat('kafka: { brokers: ["k:9092"], topics: { replicationFactor: 1 } }');
+    parse(text, { onWarning: (warning) => warnings.push(warning) });
+    expect(warnings).toEqual([
+      expect.stringMatching(/^sources\.shop\.endpoints\[0\]\.password stands in the file/),
+      expect.stringMatching(/^mongo\.url stands in the file/),
+      expect.stringMatching(/^kafka\.topics\.replicationFactor is 1/),
+    ]);
+  });
+
+  it('is what the example shows', () => {
+    const path = join(import.meta.dirname, '../../../../ditto.example.yaml');
+    const text = readFileSync(path, 'utf8').replace('/run/secrets/ditto-state', 'state-password');
+    const names = [...text.matchAll(/env: ([A-Z_]+)/g)].map(([, name]) => name);
+    const url: Record<string, string> = { MONGO_URL: 'mongodb://m', REDIS_URL: 'redis://r' };
+    const warnings: string[] = [];
+    const config = parse(text, {
+      environment: Object.fromEntries(names.map((name = '') => [name, url[name] ?? `secret-of-${name}`])),
+      onWarning: (warning) => warnings.push(warning),
+    });
+    expect(config.sources['shop']?.sinks).toEqual(['kafka', 'mongo']);
+    expect(warnings).toEqual([]);
+  });
+});
+
+describe('a bad configuration', () => {
+  const bad = `
+sources:
+  shop:
+    endpionts: []
+    endpoints:
+      - { host: db, prot: 3306, port: 99999, user: ditto, password: { env: NOT_THERE } }
+    include: ['shop']
+    snapshot: { mode: window, endpoint: 3 }
+    sinks: [kafka]
+  Shop2: { endpoints: [], include: ['a.b'] }
+mongo: { url: 'http://x', maxBatchBytes: 32 Mebi }
+redis: { url: hunter2-redis }
+state: { host: db2, user: ditto, password: { file: missing-file } }
+dss: { http: { host: 0.0.0.0 }, lease: { ttlMs: 1000, renewMs: 900 } }
+auht: {}
+`;
+  const error = refusal(bad);
+  const problems = problemsOf(error);
+
+  it.each([
+    ['sources.shop.endpionts', 4, /not an option/, /Did you mean 'endpoints'/],
+    ['sources.shop.endpoints[0].prot', 6, /not an option/, /Did you mean 'port'/],
+    ['sources.shop.endpoints[0].port', 6, /at most 65535, but is 99999/, /Default: 3306/],
+    ['sources.shop.endpoints[0].password', 6, /NOT_THERE is not set/, /Set NOT_THERE/],
+    ['sources.shop.include[0]', 7, /pattern/, /database\.table/],
+    ['sources.shop.snapshot.mode', 8, /one of windowed, none, but is 'window'/, /Default: "windowed"/],
+    ['sources.shop.snapshot.endpoint', 8, /is 3, but there are 1/, /from 0/],
+    ['sources.shop.sinks[0]', 9, /kafka, which is not configured/, /Add the section kafka/],
+    ['sources.Shop2', 10, /name that is not allowed/, /./],
+    ['sources.Shop2.endpoints', 10, /at least one server/, /./],
+    ['mongo.url', 11, /begins with mongodb/, /Connection string/],
+    ['mongo.maxBatchBytes', 11, /size.*'32 Mebi'/, /8 MiB/],
+    ['redis.url', 12, /begins with redis/, /./],
+    ['state.password', 13, /missing-file can not be read/, /relative/],
+    ['dss.http.host', 14, /no token is configured/, /auth\.tokens/],
+    ['dss.lease.renewMs', 14, /third/, /./],
+    ['auht', 15, /not an option/, /Did you mean 'auth'/],
+  ])('is refused for %s', (path, line, problem, remedy) => {
+    expect(problems).toContainEqual({
+      path,
+      line,
+      problem: expect.stringMatching(problem),
+      remedy: expect.stringMatching(remedy),
+    });
+    expect(error.message).toContain(`${path} (line ${line})`);
+  });
+
+  it('is refused with each problem once, and with nothing else', () => {
+    expect(problems.map(({ path }) => path)).toHaveLength(17);
+    expect(new Set(problems.map(({ path }) => path)).size).toBe(17);
+  });
+
+  it('does not show secrets in its refusal', () => {
+    expect(JSON.stringify([error.message, error.context])).not.toContain('hunter2');
+  });
+
+  it.each([
+    ['nothing', '', /sources.*redis.*state/s],
+    ['a file that is no YAML', 'a: [1', /line 1, column/],
+    ['a name given twice', 'log: {}\nlog: {}', /line 2.*unique/s],
+    ['a list', '- a', /group of options/],
+    ['a port that is no number in the environment', minimal, /DITTO_DSS_HTTP_PORT is not a number/],
+    ['a secret that is a number', minimal.replace('{ env: DB_PASSWORD }', '1234567'), /text \(put quotes around it\)/],
+  ])('is refused when it is %s', (_name, text, message) => {
+    const refused = refusal(text, { environment: { ...environment, DITTO_DSS_HTTP_PORT: 'http' } });
+    expect(refused.message).toMatch(message);
+    expect(refused.message).not.toContain('1234567');
+  });
+
+  it('is refused when the file is not there', () => {
+    expect(() => loadConfig({}, { path: join(folder, 'nowhere.yaml') })).toThrow(/nowhere\.yaml.*DITTO_CONFIG/s);
+  });
+
+  it('is refused when tokens contradict each other', () => {
+    const token = 'aaaaaaaaaaaaaaaaaaaaaaaa';
+    const auth = `auth: { rpcToken: c, tokens: [{ name: a, token: ${token} }, { name: a, token: ${token} }, { name: b, token: short }] }`;
+    const found = problemsOf(refusal(minimal + auth));
+    expect(found.map(({ path }) => path).sort()).toEqual([
+      'auth.rpcToken',
+      'auth.tokens',
+      'auth.tokens[1].name',
+      'auth.tokens[1].token',
+      'auth.tokens[2].token',
+    ]);
+    expect(JSON.stringify(found)).not.toMatch(/aaaa|short/);
+  });
+});

@@ -1,0 +1,70 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { type ConfigProblem, formatPath, type Path } from './problem.ts';
+
+export interface ResolvedReferences {
+  readonly tree: unknown;
+  readonly problems: readonly ConfigProblem[];
+  /** Paths whose text came from somewhere else. */
+  readonly referenced: ReadonlySet<string>;
+}
+
+interface Reference {
+  readonly kind: 'env' | 'file';
+  readonly name: string;
+}
+
+/**
+ * Replaces each `{ env: NAME }` and `{ file: PATH }` by the text it stands for. A path is relative to `folder`; one line
+ * end at the end of a file is not part of its text. What can't be resolved becomes a problem and empty text.
+ */
+export function resolveReferences(tree: unknown, environment: NodeJS.ProcessEnv, folder: string): ResolvedReferences {
+  const problems: ConfigProblem[] = [];
+  const referenced = new Set<string>();
+
+  function visit(node: unknown, path: Path): unknown {
+    if (Array.isArray(node)) return node.map((item, index) => visit(item, [...path, index]));
+    if (typeof node !== 'object' || node === null) return node;
+    const reference = asReference(node);
+    if (!reference)
+      return Object.fromEntries(Object.entries(node).map(([key, value]) => [key, visit(value, [...path, key])]));
+    referenced.add(formatPath(path));
+    const found = reference.kind === 'env' ? readVariable(reference.name) : readText(reference.name);
+    if (typeof found === 'string') return found;
+    problems.push({ path, ...found });
+    return unresolved;
+  }
+
+  function readVariable(name: string) {
+    const value = environment[name];
+    if (value !== undefined && value !== '') return value;
+    return {
+      problem: `the environment variable ${name} is ${value === undefined ? 'not set' : 'empty'}`,
+      remedy: `Set ${name} for this process.`,
+    };
+  }
+
+  function readText(name: string) {
+    const file = resolve(folder, name);
+    try {
+      return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+    } catch (error) {
+      return {
+        problem: `the file ${file} can not be read: ${error instanceof Error ? error.message : String(error)}`,
+        remedy: 'Give a file that exists and that this process may read; a path is relative to the configuration file.',
+      };
+    }
+  }
+
+  return { tree: visit(tree, []), problems, referenced };
+}
+
+/** Stands for a value that could not be had: its path has a problem already, others are not reported for it. */
+export const unresolved = Symbol('unresolved');
+
+function asReference(node: object): Reference | null {
+  const entries = Object.entries(node) as [string, unknown][];
+  const [kind, name] = entries[0] ?? [];
+  if (entries.length !== 1 || typeof name !== 'string' || (kind !== 'env' && kind !== 'file')) return null;
+  return { kind, name };
+}

@@ -1,0 +1,113 @@
+import { z } from 'zod';
+import { bytes, choice, count, flag, hostPort, milliseconds, port, secret, text, textOr } from './options.ts';
+
+/** What the services listen on; `rpc` only for DCS. */
+function listener(defaultPort: number, what: string) {
+  return z
+    .strictObject({
+      host: textOr('127.0.0.1', 'Address to listen on; one that is not loopback needs a token in `auth`.'),
+      port: port(defaultPort, 'TCP port.'),
+    })
+    .meta({ description: `Where ${what} listens.` })
+    .prefault({});
+}
+
+const shutdownDeadlineMs = milliseconds(15_000, 'After this long an orderly shutdown is cut off.', { min: 1000 });
+
+export const dssSchema = z
+  .strictObject({
+    http: listener(7401, 'the REST API'),
+    lease: z
+      .strictObject({
+        ttlMs: milliseconds(10_000, 'How long the right to run a source lasts without renewal.', { min: 1000 }),
+        renewMs: milliseconds(2500, 'How often it is renewed; at most a third of `ttlMs`.', { min: 100 }),
+      })
+      .meta({ description: 'The right to run a source.' })
+      .prefault({}),
+    checkpoint: z
+      .strictObject({
+        dcsIntervalMs: milliseconds(200, 'How often the checkpoint is sent to DCS.', { min: 10 }),
+        stateIntervalMs: milliseconds(1000, 'How often it is stored in the state database.', { min: 100 }),
+      })
+      .meta({ description: 'How often progress is stored.' })
+      .prefault({}),
+    inFlightBytes: bytes(
+      '32 MiB',
+      1_048_576,
+      'Bound on the changes of one source that are read and not yet confirmed.',
+    ),
+    shutdownDeadlineMs,
+  })
+  .meta({ description: 'DSS, the synchronize service.' });
+
+export const dcsSchema = z
+  .strictObject({
+    http: listener(7402, 'the REST API'),
+    rpc: listener(7502, 'the RPC server'),
+    endpoints: z.array(hostPort('`host:port`.')).min(1, 'must name at least one instance').optional().meta({
+      description:
+        'RPC addresses of the DCS instances, as `host:port`, for DSS and DWS. Default: the address in `rpc`.',
+    }),
+    timeoutMs: milliseconds(2000, 'How long DSS and DWS wait for an answer.', { min: 50 }),
+    recentEvents: z
+      .strictObject({
+        enabled: flag(true, 'Keep a window of recent changes for `GET /events`; needs Kafka.'),
+        perTable: count(1000, 'events', 'Most changes kept for each table.', { max: 1_000_000 }),
+        maxAgeMs: milliseconds(3_600_000, 'Older changes are forgotten.', { min: 1000 }),
+        maxEventsPerSecond: count(2000, 'events/s', 'Above this rate only a sample is kept.', { max: 1_000_000 }),
+      })
+      .meta({ description: 'The window of recent changes.' })
+      .prefault({}),
+    shutdownDeadlineMs,
+  })
+  .meta({ description: 'DCS, the cache service.' });
+
+export const dwsSchema = z
+  .strictObject({
+    http: listener(7403, 'the REST API'),
+    probeIntervalMs: milliseconds(2000, 'How often each endpoint of each source is probed.', { min: 100 }),
+    sweepIntervalMs: milliseconds(3_600_000, 'How often old tombstones are removed from the mirror.', { min: 1000 }),
+    concurrency: count(4, 'jobs', 'Jobs that one worker runs at the same time.', { max: 256 }),
+    shutdownDeadlineMs,
+  })
+  .meta({ description: 'DWS, the worker service.' });
+
+export const roles = ['read', 'operate'] as const;
+export type Role = (typeof roles)[number];
+
+const tokenSchema = z
+  .strictObject({
+    name: text('Who uses the token; operator actions are recorded under this name.'),
+    token: z.string().min(16, 'must have at least 16 characters').pipe(secret('The token.')).meta({
+      description: 'The token, at least 16 characters; for example from `openssl rand -hex 32`.',
+      secret: true,
+    }),
+    roles: z
+      .array(z.enum(roles))
+      .min(1, 'must name at least one role')
+      .default(['read'])
+      .meta({ description: '`read` looks, `operate` acts (and looks).' }),
+  })
+  .meta({ description: 'One bearer token.' });
+
+export const authSchema = z
+  .strictObject({
+    tokens: z
+      .array(tokenSchema)
+      .default([])
+      .meta({ description: 'Bearer tokens for REST and RPC. Without one the services listen on loopback only.' }),
+    rpcToken: text(
+      'Name of the token that DSS and DWS show to DCS; it needs the role `operate`. Default: the first that has it.',
+    ).optional(),
+  })
+  .meta({ description: 'Who may use REST and RPC.' });
+
+export const logSchema = z
+  .strictObject({
+    level: choice(
+      ['debug', 'info', 'warn', 'error', 'silent'],
+      'info',
+      'Least important lines that are still written.',
+    ),
+  })
+  .meta({ description: 'Logs, as JSON lines on standard output.' });
