@@ -1,0 +1,163 @@
+/** Every Lua script that Ditto runs in Redis. Each is one atomic step. */
+
+/** Whether (token, lineage, version) given is at or behind what the offset's hash holds. */
+const isOlder = `
+local function isOlder(key, token, lineage, version)
+  local held = redis.call('HMGET', key, 'token', 'lineage', 'version')
+  if not held[1] then return false end
+  local heldToken, heldLineage = tonumber(held[1]), tonumber(held[2])
+  if token ~= heldToken then return token < heldToken end
+  if lineage ~= heldLineage then return lineage < heldLineage end
+  return version < held[3]
+end
+`;
+
+const now = `
+local time = redis.call('TIME')
+local nowMs = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+`;
+
+const forgetExpired = `
+local expired = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', nowMs)
+for i = 1, #expired do
+  redis.call('HDEL', KEYS[1], expired[i])
+  redis.call('ZREM', KEYS[2], expired[i])
+end
+`;
+
+export const luaScripts = {
+  /**
+   * Compare-and-set of an offset. KEYS: token, offset. ARGV: token, lineage, version, checkpoint,
+   * verified token (what the state database says is newest; 0: not asked).
+   * Returns outcome and highest token: `fenced`: an older token. `unverified`: a newer token than was ever seen here, so
+   * Redis has lost something; ask the state database. `late`: something newer of the same token was stored before;
+   * nothing changed. `stored`.
+   */
+  dittoPutOffset: {
+    numberOfKeys: 2,
+    lua: `${isOlder}
+local token, lineage, version = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local newest = tonumber(redis.call('GET', KEYS[1]) or '0')
+local verified = tonumber(ARGV[5])
+if verified > newest then
+  redis.call('SET', KEYS[1], verified)
+  newest = verified
+end
+if token < newest then return {'fenced', newest} end
+if token > newest then return {'unverified', newest} end
+if isOlder(KEYS[2], token, lineage, version) then return {'late', newest} end
+redis.call('HSET', KEYS[2], 'token', token, 'lineage', lineage, 'version', version, 'checkpoint', ARGV[4])
+return {'stored', newest}`,
+  },
+
+  /** Puts back an offset from the state database unless Redis holds a newer one. KEYS: offset. ARGV: token, lineage, version, checkpoint. */
+  dittoRestoreOffset: {
+    numberOfKeys: 1,
+    lua: `${isOlder}
+if isOlder(KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]) then return 0 end
+redis.call('HSET', KEYS[1], 'token', ARGV[1], 'lineage', ARGV[2], 'version', ARGV[3], 'checkpoint', ARGV[4])
+return 1`,
+  },
+
+  /**
+   * Keeps others from asking for a token while one is being granted. KEYS: lease. ARGV: owner, nonce, TTL.
+   * The holder of a lease may reserve it again; its old grant ends with that. Returns 1, or 0 when another holds it.
+   */
+  dittoReserveLease: {
+    numberOfKeys: 1,
+    lua: `
+local holder = redis.call('HGET', KEYS[1], 'owner')
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'nonce', ARGV[2], 'token', 0)
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1`,
+  },
+
+  /**
+   * Turns a reservation into a lease. KEYS: token, lease. ARGV: owner, nonce, token, TTL. Refuses (0) a token that is not
+   * above every other seen, and a lease that someone else holds or has reserved. After a loss of all data a free lease
+   * is granted too.
+   */
+  dittoGrantLease: {
+    numberOfKeys: 2,
+    lua: `
+local token = tonumber(ARGV[3])
+local newest = tonumber(redis.call('GET', KEYS[1]) or '0')
+local held = redis.call('HMGET', KEYS[2], 'nonce', 'token')
+if held[1] and held[1] ~= ARGV[2] then return 0 end
+local repeated = held[1] and tonumber(held[2]) == token
+if token < newest or (token == newest and not repeated) then return 0 end
+redis.call('SET', KEYS[1], ARGV[3])
+redis.call('HSET', KEYS[2], 'owner', ARGV[1], 'nonce', ARGV[2], 'token', ARGV[3])
+redis.call('PEXPIRE', KEYS[2], ARGV[4])
+return 1`,
+  },
+
+  /** KEYS: lease. ARGV: owner, token, TTL. Returns 1, or 0 when the lease is not (any more) this owner's with this token. */
+  dittoRenewLease: {
+    numberOfKeys: 1,
+    lua: `
+local held = redis.call('HMGET', KEYS[1], 'owner', 'token')
+if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then return 0 end
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1`,
+  },
+
+  /** KEYS: lease. ARGV: owner, token. Returns 1 when it was this owner's with this token. */
+  dittoReleaseLease: {
+    numberOfKeys: 1,
+    lua: `
+local held = redis.call('HMGET', KEYS[1], 'owner', 'token')
+if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then return 0 end
+redis.call('DEL', KEYS[1])
+return 1`,
+  },
+
+  /** Gives up a reservation. KEYS: lease. ARGV: nonce. */
+  dittoAbandonLease: {
+    numberOfKeys: 1,
+    lua: `
+local held = redis.call('HMGET', KEYS[1], 'nonce', 'token')
+if held[1] ~= ARGV[1] or held[2] ~= '0' then return 0 end
+redis.call('DEL', KEYS[1])
+return 1`,
+  },
+
+  /** KEYS: status, expiry. ARGV: TTL, then name and status in turn. By Redis' clock; what has ended is forgotten. */
+  dittoReportStatus: {
+    numberOfKeys: 2,
+    lua: `${now}
+for i = 2, #ARGV, 2 do
+  redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+  redis.call('ZADD', KEYS[2], nowMs + tonumber(ARGV[1]), ARGV[i])
+end
+${forgetExpired}
+return 1`,
+  },
+
+  /** KEYS: status, expiry. Returns what has not ended, as name and status in turn. */
+  dittoListStatus: {
+    numberOfKeys: 2,
+    lua: `${now}${forgetExpired}
+return redis.call('HGETALL', KEYS[1])`,
+  },
+
+  /**
+   * Appends to the window of one table and cuts it to its bounds. KEYS: stream, tables. ARGV: table, most entries,
+   * most age, then key and entry in turn.
+   */
+  dittoAppendEvents: {
+    numberOfKeys: 2,
+    lua: `${now}
+local maxAgeMs = tonumber(ARGV[3])
+for i = 4, #ARGV, 2 do
+  redis.call('XADD', KEYS[1], '*', 'key', ARGV[i], 'entry', ARGV[i + 1])
+end
+redis.call('XTRIM', KEYS[1], 'MAXLEN', '=', ARGV[2])
+redis.call('XTRIM', KEYS[1], 'MINID', '=', string.format('%.0f', math.max(nowMs - maxAgeMs, 0)))
+redis.call('PEXPIRE', KEYS[1], maxAgeMs)
+redis.call('ZADD', KEYS[2], nowMs, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', nowMs - maxAgeMs)
+return 1`,
+  },
+} as const satisfies Record<string, { readonly numberOfKeys: number; readonly lua: string }>;

@@ -1,0 +1,68 @@
+/**
+ * Every key name that Ditto uses in Redis. What belongs to one source carries its name as a hash tag, so that a script
+ * finds all its keys on one node of a cluster.
+ *
+ * | key | type | holds |
+ * |---|---|---|
+ * | `<prefix>:sources` | set | names of the sources that have an offset or a lease |
+ * | `<prefix>:{<source>}:token` | string | highest fencing token seen |
+ * | `<prefix>:{<source>}:offset` | hash | token, lineage, version, and the checkpoint as JSON |
+ * | `<prefix>:{<source>}:lease` | hash with TTL | owner, nonce, token (0 while only reserved) |
+ * | `<prefix>:services`, `…:services:expiry` | hash, sorted set | status by service instance, and when each ends |
+ * | `<prefix>:{<source>}:servers`, `…:servers:expiry` | hash, sorted set | heartbeat by endpoint, and when each ends |
+ * | `<prefix>:{<source>}:tables` | sorted set | tables with recent events, by the time of the newest |
+ * | `<prefix>:{<source>}:events:<database>.<table>` | stream | recent events |
+ * | `<prefix>:{<source>}:gaps:<database>.<table>` | stream | what the window lacks, and why |
+ */
+export class RedisKeys {
+  readonly #prefix: string;
+
+  constructor(prefix: string) {
+    this.#prefix = prefix;
+  }
+
+  sources(): string {
+    return `${this.#prefix}:sources`;
+  }
+
+  token(source: string): string {
+    return this.#ofSource(source, 'token');
+  }
+
+  offset(source: string): string {
+    return this.#ofSource(source, 'offset');
+  }
+
+  lease(source: string): string {
+    return this.#ofSource(source, 'lease');
+  }
+
+  services(): StatusKeys {
+    return { status: `${this.#prefix}:services`, expiry: `${this.#prefix}:services:expiry` };
+  }
+
+  servers(source: string): StatusKeys {
+    return { status: this.#ofSource(source, 'servers'), expiry: this.#ofSource(source, 'servers:expiry') };
+  }
+
+  tables(source: string): string {
+    return this.#ofSource(source, 'tables');
+  }
+
+  events(source: string, table: string): string {
+    return this.#ofSource(source, `events:${table}`);
+  }
+
+  gaps(source: string, table: string): string {
+    return this.#ofSource(source, `gaps:${table}`);
+  }
+
+  #ofSource(source: string, what: string): string {
+    return `${this.#prefix}:{${source}}:${what}`;
+  }
+}
+
+export interface StatusKeys {
+  readonly status: string;
+  readonly expiry: string;
+}

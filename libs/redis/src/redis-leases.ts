@@ -1,0 +1,72 @@
+import { type Grant } from '#replication';
+import { type RedisConnection } from './redis-connection.ts';
+
+export interface LeaseHolder {
+  readonly source: string;
+  readonly owner: string;
+  /** Null while the lease is only reserved: its token is being granted. */
+  readonly token: number | null;
+  readonly expiresInMs: number;
+}
+
+/**
+ * Leases with a TTL by Redis' clock. Taking one is three steps: `reserve`, a token from the state database, `grant`.
+ * The reservation keeps two that want the same lease from fencing each other off.
+ */
+export class RedisLeases {
+  readonly #redis: RedisConnection;
+
+  constructor(redis: RedisConnection) {
+    this.#redis = redis;
+  }
+
+  /** False when another owner holds or has reserved the lease. An owner that holds it gives up its grant by this. */
+  async reserve(source: string, owner: string, nonce: string, ttlMs: number): Promise<boolean> {
+    const { keys } = this.#redis;
+    const reserved = await this.#redis.runScript('dittoReserveLease', [keys.lease(source)], [owner, nonce, ttlMs]);
+    return reserved === 1;
+  }
+
+  /** False when the lease has gone to another meanwhile, or a token at or above this one was seen. */
+  async grant(grant: Grant, nonce: string, ttlMs: number): Promise<boolean> {
+    const { source, owner, token } = grant;
+    const { keys } = this.#redis;
+    const granted = await this.#redis.runScript('dittoGrantLease', [keys.token(source), keys.lease(source)], [owner, nonce, token, ttlMs]);
+    if (granted === 1) await this.#redis.run((client) => client.sadd(keys.sources(), source));
+    return granted === 1;
+  }
+
+  /** Gives up a reservation that did not become a lease. */
+  async abandon(source: string, nonce: string): Promise<void> {
+    await this.#redis.runScript('dittoAbandonLease', [this.#redis.keys.lease(source)], [nonce]);
+  }
+
+  /** False when the lease is not this grant's (any more). */
+  async renew({ source, owner, token }: Grant, ttlMs: number): Promise<boolean> {
+    return (await this.#redis.runScript('dittoRenewLease', [this.#redis.keys.lease(source)], [owner, token, ttlMs])) === 1;
+  }
+
+  /** False when there was nothing of this grant's to release. */
+  async release({ source, owner, token }: Grant): Promise<boolean> {
+    return (await this.#redis.runScript('dittoReleaseLease', [this.#redis.keys.lease(source)], [owner, token])) === 1;
+  }
+
+  async read(source: string): Promise<LeaseHolder | null> {
+    const key = this.#redis.keys.lease(source);
+    const [fields, expiresInMs] = await this.#redis.run((client) => Promise.all([client.hgetall(key), client.pttl(key)]));
+    const { owner, token } = fields;
+    if (owner === undefined || expiresInMs < 0) return null;
+    return { source, owner, token: Number(token) || null, expiresInMs };
+  }
+
+  async list(): Promise<readonly LeaseHolder[]> {
+    const sources = await this.#redis.run((client) => client.smembers(this.#redis.keys.sources()));
+    const leases = await Promise.all(sources.sort().map((source) => this.read(source)));
+    return leases.filter((lease) => lease !== null);
+  }
+
+  /** Highest token seen for the source; 0 when there is none, also after a loss of all data. */
+  async highestToken(source: string): Promise<number> {
+    return Number((await this.#redis.run((client) => client.get(this.#redis.keys.token(source)))) ?? 0);
+  }
+}

@@ -1,0 +1,16 @@
+import { AuditEntryEntity } from './audit-entry.entity.ts';
+import { CheckpointEntity } from './checkpoint.entity.ts';
+import { LineageChangeEntity } from './lineage-change.entity.ts';
+import { SourceEntity } from './source.entity.ts';
+import { TableSnapshotEntity } from './table-snapshot.entity.ts';
+import { TopicPartitionsEntity } from './topic-partitions.entity.ts';
+
+/** Every entity of the state database. */
+export const entities = [
+  SourceEntity,
+  CheckpointEntity,
+  LineageChangeEntity,
+  TableSnapshotEntity,
+  TopicPartitionsEntity,
+  AuditEntryEntity,
+];

@@ -1,0 +1,30 @@
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { asNumber } from './number-column.ts';
+
+/** What is true of a source whoever runs it. Its row is the lock that every guarded write takes. */
+@Entity('sources')
+export class SourceEntity {
+  @PrimaryColumn({ type: 'varchar', length: 128 })
+  name!: string;
+
+  /** Newest fencing token; grows with each grant. */
+  @Column({ type: 'bigint', unsigned: true, default: 0, transformer: asNumber })
+  token!: number;
+
+  /** Whom the newest token was given to. */
+  @Column({ type: 'varchar', length: 255, nullable: true })
+  owner!: string | null;
+
+  @Column({ name: 'granted_at_ms', type: 'bigint', unsigned: true, default: 0, transformer: asNumber })
+  grantedAtMs!: number;
+
+  @Column({ type: 'int', unsigned: true, default: 0 })
+  lineage!: number;
+
+  /** Highest read sequence of a completed chunk. */
+  @Column({ name: 'read_sequence', type: 'int', unsigned: true, default: 0 })
+  readSequence!: number;
+
+  @Column({ name: 'first_seen_ms', type: 'bigint', unsigned: true, default: 0, transformer: asNumber })
+  firstSeenMs!: number;
+}

@@ -1,0 +1,4 @@
+import { CreateState1795300000000 } from './1795300000000-create-state.ts';
+
+/** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
+export const migrations = [CreateState1795300000000];

@@ -1,0 +1,81 @@
+import { type Checkpoint } from '#change-events';
+import { CheckpointStore, type Grant } from '#replication';
+import { CheckpointEntity } from './entities/checkpoint.entity.ts';
+import { type StateDatabase } from './state-database.ts';
+import { assertNewest, type WriteResult } from './state-fencing.ts';
+
+/** A checkpoint with the token that it was written under. */
+export interface StoredCheckpoint {
+  readonly token: number;
+  readonly checkpoint: Checkpoint;
+}
+
+const columns = [
+  'source',
+  'token',
+  'lineage',
+  'gtid_set',
+  'dispatched_set',
+  'log_file',
+  'log_offset',
+  'server_uuid',
+  'commit_micros',
+  'saved_at_ms',
+  'version',
+] as const;
+
+/** Assigned last, since MySQL assigns from left to right and the condition reads them. */
+const compared: readonly string[] = ['lineage', 'version', 'token'];
+const assigned = [...columns.filter((column) => column !== 'source' && !compared.includes(column)), 'version', 'lineage', 'token'];
+const isNewer = '(given.token, given.lineage, given.version) >= (checkpoints.token, checkpoints.lineage, checkpoints.version)';
+
+/**
+ * One statement: the checkpoint is taken only while the row of the source, locked, has the same token. A save that
+ * comes late, after a newer one of the same owner, changes nothing.
+ */
+const saveStatement = `
+  INSERT INTO checkpoints (${columns.join(', ')})
+  SELECT ${columns.map((column) => `given.${column}`).join(', ')}
+  FROM (SELECT ${columns.map((column) => `? AS ${column}`).join(', ')}) AS given
+  JOIN sources ON sources.name = given.source AND sources.token = given.token
+  LOCK IN SHARE MODE
+  ON DUPLICATE KEY UPDATE ${assigned.map((column) => `${column} = IF(${isNewer}, given.${column}, checkpoints.${column})`).join(', ')}`;
+
+export class StateCheckpointStore extends CheckpointStore {
+  readonly #database: StateDatabase;
+
+  constructor(database: StateDatabase) {
+    super();
+    this.#database = database;
+  }
+
+  async load(source: string): Promise<Checkpoint | null> {
+    return (await this.loadStored(source))?.checkpoint ?? null;
+  }
+
+  async loadStored(source: string): Promise<StoredCheckpoint | null> {
+    const row = await this.#database.run((manager) => manager.findOneBy(CheckpointEntity, { source }));
+    return row && toStored(row);
+  }
+
+  async listStored(): Promise<readonly StoredCheckpoint[]> {
+    const rows = await this.#database.run((manager) => manager.find(CheckpointEntity, { order: { source: 'ASC' } }));
+    return rows.map(toStored);
+  }
+
+  async save(grant: Grant, checkpoint: Checkpoint): Promise<void> {
+    const { lineage, position, dispatchedSet, version, commitMicros, savedAtMs } = checkpoint;
+    const { gtidSet, file, offset, serverUuid } = position;
+    await this.#database.run(async (manager) => {
+      const values = [grant.source, grant.token, lineage, gtidSet, dispatchedSet, file, offset, serverUuid, commitMicros, savedAtMs, version];
+      const result = (await manager.query(saveStatement, values)) as WriteResult;
+      if (result.affectedRows === 0) await assertNewest(manager, grant);
+    });
+  }
+}
+
+function toStored(row: CheckpointEntity): StoredCheckpoint {
+  const { source, lineage, gtidSet, dispatchedSet, logFile, logOffset, serverUuid, version, commitMicros, savedAtMs } = row;
+  const position = { gtidSet, file: logFile, offset: logOffset, serverUuid };
+  return { token: row.token, checkpoint: { source, lineage, position, dispatchedSet, version, commitMicros, savedAtMs } };
+}

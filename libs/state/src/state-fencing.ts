@@ -1,0 +1,54 @@
+import { type EntityManager } from 'typeorm';
+import { type Grant } from '#replication';
+import { SourceEntity } from './entities/source.entity.ts';
+import { type StateDatabase } from './state-database.ts';
+import { createFencedError } from './state-error.ts';
+
+/** What an INSERT or UPDATE reports; `affectedRows` counts rows found, changed or not (mysql2 sets CLIENT_FOUND_ROWS). */
+export interface WriteResult {
+  readonly affectedRows: number;
+}
+
+/** Where fencing tokens come from (I5): the newest one is the row of the source, and nothing else is. */
+export class StateFencing {
+  readonly #database: StateDatabase;
+
+  constructor(database: StateDatabase) {
+    this.#database = database;
+  }
+
+  /** Makes every earlier token of the source worthless and returns the new one. Whoever calls decides who may. */
+  async grant(source: string, owner: string): Promise<number> {
+    return this.#database.transaction(async (manager) => {
+      const now = Date.now();
+      await manager.query(
+        `INSERT INTO sources (name, token, owner, granted_at_ms, first_seen_ms) VALUES (?, 1, ?, ?, ?)
+         ON DUPLICATE KEY UPDATE token = token + 1, owner = ?, granted_at_ms = ?`,
+        [source, owner, now, now, owner, now],
+      );
+      return readToken(manager, source);
+    });
+  }
+
+  /** 0 when the source was never granted. */
+  async currentToken(source: string): Promise<number> {
+    return this.#database.run((manager) => readToken(manager, source));
+  }
+
+  /** Names of all sources that were ever granted. */
+  async listSources(): Promise<readonly string[]> {
+    const sources = await this.#database.run((manager) => manager.find(SourceEntity, { select: { name: true }, order: { name: 'ASC' } }));
+    return sources.map(({ name }) => name);
+  }
+}
+
+async function readToken(manager: EntityManager, source: string): Promise<number> {
+  const row = await manager.findOne(SourceEntity, { select: { name: true, token: true }, where: { name: source } });
+  return row?.token ?? 0;
+}
+
+/** For a guarded write that found no row: why. */
+export async function assertNewest(manager: EntityManager, grant: Grant): Promise<void> {
+  const newest = await readToken(manager, grant.source);
+  if (newest !== grant.token) throw createFencedError(grant.source, grant.token, newest);
+}

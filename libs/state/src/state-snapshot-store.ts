@@ -1,0 +1,46 @@
+import { type Grant, SnapshotStore, type TableSnapshotProgress } from '#replication';
+import { SourceEntity } from './entities/source.entity.ts';
+import { TableSnapshotEntity } from './entities/table-snapshot.entity.ts';
+import { type StateDatabase } from './state-database.ts';
+import { assertNewest, type WriteResult } from './state-fencing.ts';
+
+export class StateSnapshotStore extends SnapshotStore {
+  readonly #database: StateDatabase;
+
+  constructor(database: StateDatabase) {
+    super();
+    this.#database = database;
+  }
+
+  async load(source: string): Promise<readonly TableSnapshotProgress[]> {
+    const rows = await this.#database.run((manager) =>
+      manager.find(TableSnapshotEntity, { where: { source }, order: { database: 'ASC', table: 'ASC' } }),
+    );
+    return rows.map(({ database, table, state, lastKey, rowsRead, estimatedRows, reason }) => ({
+      database,
+      table,
+      state,
+      lastKey,
+      rowsRead,
+      estimatedRows,
+      reason,
+    }));
+  }
+
+  async save(grant: Grant, progress: TableSnapshotProgress, readSequence: number): Promise<void> {
+    await this.#database.transaction(async (manager) => {
+      const guard = (await manager.query('UPDATE sources SET read_sequence = GREATEST(read_sequence, ?) WHERE name = ? AND token = ?', [
+        readSequence,
+        grant.source,
+        grant.token,
+      ])) as WriteResult;
+      if (guard.affectedRows === 0) await assertNewest(manager, grant);
+      await manager.upsert(TableSnapshotEntity, { source: grant.source, ...progress }, ['source', 'database', 'table']);
+    });
+  }
+
+  async lastReadSequence(source: string): Promise<number> {
+    const row = await this.#database.run((manager) => manager.findOneBy(SourceEntity, { name: source }));
+    return row?.readSequence ?? 0;
+  }
+}
