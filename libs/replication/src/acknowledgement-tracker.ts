@@ -38,6 +38,8 @@ export class PendingChanges implements Acknowledgement {
 /** A stretch of the stream: what was dispatched together, and the transactions that ended in it. */
 export class Slice {
   readonly changes: PendingChanges;
+  /** What each sink acknowledges to, by its index. */
+  readonly bySink: Acknowledgement[] = [];
   readonly gtids: string[] = [];
   last: { readonly transaction: TransactionInfo; readonly file: string; readonly endOffset: number } | null = null;
 

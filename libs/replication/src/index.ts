@@ -1,6 +1,7 @@
 export { AcknowledgementTracker, PendingChanges, Slice, type ConfirmedPosition } from './acknowledgement-tracker.ts';
 export { CheckpointSaver, type CheckpointSaverOptions } from './checkpoint-saver.ts';
 export { LaneSet, type LaneEntry, type LaneSetOptions } from './lane-set.ts';
+export { LatencyWindow, type LatencySummary } from './latency-window.ts';
 export { Pipeline, type PipelineOptions, type PipelineStatus } from './pipeline.ts';
 export { ChangeSource, type SourceBatch, type SourceItem, type SourceTransaction } from './ports/change-source.ts';
 export { ChangeSink, type Acknowledgement, type SinkName, type SinkStatus } from './ports/change-sink.ts';

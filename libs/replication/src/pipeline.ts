@@ -13,7 +13,7 @@ import {
 } from '#change-events';
 import { Backoff, DittoError, retry, sleep, toDittoError, type Logger } from '#kernel';
 import { AcknowledgementTracker, PendingChanges, type Slice } from './acknowledgement-tracker.ts';
-import { type ChangeSink } from './ports/change-sink.ts';
+import { type Acknowledgement, type ChangeSink, type SinkName } from './ports/change-sink.ts';
 import { type ChangeSource, type SourceBatch, type SourceItem, type SourceTransaction } from './ports/change-source.ts';
 import { type ChunkRead } from './ports/row-reader.ts';
 import { statementEffects } from './statement-effects.ts';
@@ -38,6 +38,8 @@ export interface PipelineOptions {
   readonly backoff: { readonly initialMs: number; readonly maxMs: number };
   readonly logger: Logger;
   readonly nowMs: () => number;
+  /** `count` changes of the log, committed about `commitMicros`, are confirmed by a sink. Called per batch, not per row. */
+  readonly onConfirmed: (sink: SinkName, commitMicros: number, count: number) => void;
   /** An included table now holds rows that the log never showed under its name (RENAME): it must be read. */
   readonly onTableAppeared: (database: string, table: string) => void;
 }
@@ -287,7 +289,21 @@ export class Pipeline {
       };
     this.changes += count;
     if (this.replaying && this.inReplayZone(transaction)) this.repeatedChanges += count;
-    this.dispatch(changes, slice.changes);
+    this.sinkAcknowledgements(slice, transaction);
+    this.dispatch(changes, slice.changes, slice.bySink);
+  }
+
+  /** One acknowledgement for each slice and sink, so that latency costs nothing per row. */
+  private sinkAcknowledgements(slice: Slice, { commitMicros }: TransactionInfo): void {
+    if (slice.bySink.length > 0) return;
+    const { sinks, onConfirmed } = this.options;
+    for (const { name } of sinks)
+      slice.bySink.push({
+        acknowledge: (count) => {
+          onConfirmed(name, commitMicros, count);
+          slice.changes.acknowledge(count);
+        },
+      });
   }
 
   private async prepareAndDispatch(item: RowsItem, slice: Slice): Promise<void> {
@@ -295,11 +311,11 @@ export class Pipeline {
     this.dispatchRows(item, slice);
   }
 
-  private dispatch(changes: readonly RowChange[], pending: PendingChanges): void {
+  private dispatch(changes: readonly RowChange[], pending: PendingChanges, bySink: readonly Acknowledgement[]): void {
     if (changes.length === 0) return;
-    for (const sink of this.options.sinks) {
+    for (const [index, sink] of this.options.sinks.entries()) {
       pending.expect(changes.length);
-      sink.accept(changes, pending);
+      sink.accept(changes, bySink[index] ?? pending);
     }
   }
 
@@ -332,7 +348,7 @@ export class Pipeline {
       );
       this.changes += changes.length;
       const before = this.bytesInFlight();
-      this.dispatch(changes, pending);
+      this.dispatch(changes, pending, []);
       if (rows.length > 0) this.averageReadBytes = Math.max(1, (this.bytesInFlight() - before) / rows.length);
       pending.close();
     });

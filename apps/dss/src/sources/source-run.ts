@@ -1,0 +1,122 @@
+import { type Checkpoint, type TableLayout } from '#change-events';
+import { type Logger } from '#kernel';
+import {
+  CheckpointSaver,
+  Pipeline,
+  WindowedSnapshot,
+  type ChangeSink,
+  type ChangeSource,
+  type CheckpointStore,
+  type Grant,
+  type RowReader,
+  type SinkName,
+  type SnapshotStore,
+} from '#replication';
+
+/** Everything that one ownership of a source works with; built anew for each grant. */
+export interface SourceParts {
+  readonly changeSource: ChangeSource;
+  readonly reader: RowReader;
+  readonly sinks: readonly ChangeSink[];
+  readonly tables: readonly TableLayout[];
+  readonly includes: (database: string, table: string) => boolean;
+  readonly close: () => Promise<void>;
+}
+
+export interface SourceRunOptions {
+  readonly grant: Grant;
+  readonly parts: SourceParts;
+  readonly start: Checkpoint;
+  readonly readSequence: number;
+  readonly stores: { readonly dcs: CheckpointStore; readonly state: CheckpointStore; readonly snapshots: SnapshotStore };
+  readonly snapshot: { readonly enabled: boolean; readonly chunkRows: number; readonly pauseMs: number };
+  readonly dcsIntervalMs: number;
+  readonly stateIntervalMs: number;
+  readonly inFlightBytes: number;
+  readonly drainDeadlineMs: number;
+  readonly logger: Logger;
+  readonly onConfirmed: (sink: SinkName, commitMicros: number, count: number) => void;
+}
+
+const BACKOFF = { initialMs: 100, maxMs: 5000 };
+
+/** One ownership of a source: pipeline, snapshot and checkpoint savers, living and ending together. */
+export class SourceRun {
+  readonly pipeline: Pipeline;
+  readonly snapshot: WindowedSnapshot;
+  private readonly options: SourceRunOptions;
+  private readonly savers: readonly CheckpointSaver[];
+
+  constructor(options: SourceRunOptions) {
+    this.options = options;
+    const { grant, parts, start, stores, logger } = options;
+    this.pipeline = new Pipeline({
+      source: grant.source,
+      start,
+      readSequence: options.readSequence,
+      changeSource: parts.changeSource,
+      sinks: parts.sinks,
+      includes: parts.includes,
+      tables: parts.tables,
+      inFlightBytes: options.inFlightBytes,
+      maxNotedBytes: 16 * 1024 * 1024,
+      backoff: BACKOFF,
+      logger,
+      nowMs: Date.now,
+      onConfirmed: options.onConfirmed,
+      onTableAppeared: (database, table) => this.snapshot.request(database, table),
+    });
+    this.snapshot = new WindowedSnapshot({
+      grant,
+      pipeline: this.pipeline,
+      reader: parts.reader,
+      store: stores.snapshots,
+      chunkRows: options.snapshot.chunkRows,
+      chunkBytes: 4 * 1024 * 1024,
+      chunksInFlight: 4,
+      pauseMs: options.snapshot.pauseMs,
+      backoff: BACKOFF,
+      logger,
+      nowMs: Date.now,
+    });
+    const checkpoint = (): Checkpoint => this.pipeline.checkpoint();
+    this.savers = [
+      new CheckpointSaver({ grant, store: stores.dcs, intervalMs: options.dcsIntervalMs, checkpoint, logger }),
+      new CheckpointSaver({ grant, store: stores.state, intervalMs: options.stateIntervalMs, checkpoint, logger }),
+    ];
+  }
+
+  /**
+   * Runs until `signal` is aborted, then drains within the deadline and writes the last checkpoint; rejects with what
+   * stopped it otherwise. `ownership` ends it at once, without a last checkpoint: somebody else may own the source.
+   */
+  async run(signal: AbortSignal, ownership: AbortSignal): Promise<void> {
+    const { logger, drainDeadlineMs, parts } = this.options;
+    const failed = new AbortController();
+    const stop = AbortSignal.any([signal, ownership, failed.signal]);
+    const drain = new AbortController();
+    stop.addEventListener('abort', () => setTimeout(() => drain.abort(new Error('the drain deadline has passed')), drainDeadlineMs).unref(), {
+      once: true,
+    });
+    const guard = async (part: Promise<unknown>): Promise<void> => {
+      try {
+        await part;
+      } catch (cause) {
+        if (!stop.aborted) failed.abort(cause);
+      }
+    };
+    try {
+      await Promise.all([
+        guard(this.pipeline.run(stop, AbortSignal.any([drain.signal, ownership]))),
+        ...(this.options.snapshot.enabled ? [guard(this.snapshot.run(stop))] : []),
+        ...this.savers.map((saver) => guard(saver.run(stop))),
+      ]);
+      ownership.throwIfAborted();
+      for (const saver of this.savers) await saver.save();
+    } finally {
+      await parts.close();
+    }
+    logger.info('the source is at rest', { position: this.pipeline.checkpoint().position });
+    failed.signal.throwIfAborted();
+  }
+}

@@ -1,0 +1,286 @@
+import { GtidAccumulator, GtidSet, type Row, type RowChange, type TableChange, type TableLayout } from '#change-events';
+import { ChangeSink, type Acknowledgement, type SinkStatus } from './ports/change-sink.ts';
+import { ChangeSource, type SourceBatch, type SourceItem } from './ports/change-source.ts';
+import { RowReader, type ChunkRead } from './ports/row-reader.ts';
+
+/**
+ * A model of what the windowed read relies on: a log that a transaction enters before it becomes visible, visibility
+ * before `gtid_executed`, and sinks that apply and acknowledge whenever they like. Every step that a real server or
+ * network decides is a choice of the test. Test code only.
+ */
+
+export const SERVER = '11111111-1111-1111-1111-111111111111';
+
+export const layout: TableLayout = {
+  database: 'd',
+  table: 't',
+  columns: ['id', 'value'].map((name) => ({
+    name,
+    kind: 'integer',
+    type: 'int',
+    unsigned: false,
+    precision: 0,
+    scale: 0,
+    length: 0,
+    charset: null,
+    labels: [],
+  })),
+  key: [0],
+  fingerprint: 'model',
+};
+
+/** Answers every open question of the run with the next number of a list, then with 0. */
+export class Choices {
+  private readonly numbers: readonly number[];
+  private next = 0;
+
+  constructor(numbers: readonly number[]) {
+    this.numbers = numbers;
+  }
+
+  get exhausted(): boolean {
+    return this.next >= this.numbers.length;
+  }
+
+  below(limit: number): number {
+    return (this.numbers[this.next++] ?? 0) % limit;
+  }
+}
+
+/** Continuations that wait for their turn; the driver picks which goes on. */
+export class Turns {
+  private waiting: (() => void)[] = [];
+
+  get size(): number {
+    return this.waiting.length;
+  }
+
+  take(): Promise<void> {
+    return new Promise((resolve) => this.waiting.push(resolve));
+  }
+
+  run(index: number): void {
+    const [resume] = this.waiting.splice(index, 1);
+    resume?.();
+  }
+}
+
+export interface ModelTransaction {
+  readonly number: number;
+  /** The row's value; null deletes it. */
+  readonly changes: readonly { readonly key: number; readonly before: number | null; readonly after: number | null }[];
+}
+
+export class ModelServer {
+  readonly log: ModelTransaction[] = [];
+  readonly committed = new Map<number, number>();
+  readonly visible = new Map<number, number>();
+  visibleCount = 0;
+  executedCount = 0;
+
+  commit(choices: Choices, keys: number): void {
+    const changes: { key: number; before: number | null; after: number | null }[] = [];
+    for (let i = 0; i <= choices.below(3); i++) {
+      const key = choices.below(keys);
+      const before = this.committed.get(key) ?? null;
+      const after = before !== null && choices.below(3) === 0 ? null : choices.below(1000);
+      if (after === null) this.committed.delete(key);
+      else this.committed.set(key, after);
+      changes.push({ key, before, after });
+    }
+    this.log.push({ number: this.log.length + 1, changes });
+  }
+
+  show(): void {
+    const transaction = this.log[this.visibleCount];
+    if (transaction === undefined) return;
+    for (const { key, after } of transaction.changes)
+      if (after === null) this.visible.delete(key);
+      else this.visible.set(key, after);
+    this.visibleCount++;
+  }
+
+  execute(): void {
+    if (this.executedCount < this.visibleCount) this.executedCount++;
+  }
+
+  executedSet(): string {
+    return this.executedCount === 0 ? '' : `${SERVER}:1-${this.executedCount}`;
+  }
+}
+
+export class ModelSource extends ChangeSource {
+  private readonly server: ModelServer;
+  private readonly turns: Turns;
+
+  constructor(server: ModelServer, turns: Turns) {
+    super();
+    this.server = server;
+    this.turns = turns;
+  }
+
+  async *stream({ from, signal }: { from: { gtidSet: string }; signal: AbortSignal }): AsyncIterable<SourceBatch> {
+    const known = new GtidAccumulator(GtidSet.parse(from.gtidSet));
+    for (let next = 0; !signal.aborted; ) {
+      await this.turns.take();
+      const transaction = this.server.log[next];
+      if (transaction === undefined) continue;
+      next++;
+      if (known.contains(GtidSet.parse(`${SERVER}:${transaction.number}`))) continue;
+      for (const items of splitItems(transaction)) {
+        yield { items, bytes: 100 };
+        await this.turns.take();
+      }
+    }
+  }
+}
+
+/** A transaction comes in two batches, so that windows and stops can fall inside it. */
+function splitItems({ number, changes }: ModelTransaction): SourceItem[][] {
+  const offset = number * 100;
+  const transaction = { gtid: `${SERVER}:${number}`, serverId: 1, serverUuid: SERVER, file: 'binlog.000001', offset, commitMicros: number };
+  const rows = changes.map(({ key, before, after }, index): SourceItem => ({
+    type: 'rows',
+    layout,
+    op: before === null ? 'create' : after === null ? 'delete' : 'update',
+    before: before === null ? null : [[key, before]],
+    after: after === null ? null : [[key, after]],
+    firstRowIndex: index,
+  }));
+  const half = rows.length >> 1;
+  return [
+    [{ type: 'begin', transaction }, ...rows.slice(0, half)],
+    [...rows.slice(half), { type: 'end', file: 'binlog.000001', endOffset: offset + 99 }],
+  ];
+}
+
+export class ModelReader extends RowReader {
+  private readonly server: ModelServer;
+  private readonly turns: Turns;
+
+  constructor(server: ModelServer, turns: Turns) {
+    super();
+    this.server = server;
+    this.turns = turns;
+  }
+
+  async listTables(): Promise<readonly TableLayout[]> {
+    await this.turns.take();
+    return [layout];
+  }
+
+  async estimateRows(): Promise<number> {
+    await this.turns.take();
+    return this.server.visible.size;
+  }
+
+  async readChunk(request: { after: Row | null; limit: number; dispatchedSet: string; signal: AbortSignal }): Promise<ChunkRead> {
+    const { after, limit, signal } = request;
+    const dispatched = GtidSet.parse(request.dispatchedSet);
+    do {
+      await this.turns.take();
+      signal.throwIfAborted();
+    } while (!GtidSet.parse(this.server.executedSet()).contains(dispatched));
+    const bound = after === null ? -1 : (after[0] as number);
+    const keys = [...this.server.visible.keys()].filter((key) => key > bound).sort((a, b) => a - b);
+    const taken = keys.slice(0, limit);
+    const rows = taken.map((key): Row => [key, this.server.visible.get(key) as number]);
+    await this.turns.take();
+    const last = taken.at(-1);
+    return { rows, lastKey: last === undefined ? null : [last], complete: taken.length === keys.length, high: this.server.executedSet() };
+  }
+}
+
+/** What a sink keeps outside the process: it outlives a crash. */
+export class ModelSinkState {
+  /** By key: the newest version with its value (null: a tombstone). */
+  readonly mirror = new Map<number, { version: string; value: number | null }>();
+  /** By key: values in the order of arrival. */
+  readonly topic = new Map<number, (number | null)[]>();
+}
+
+export class ModelSink extends ChangeSink {
+  readonly name = 'mongo';
+  private readonly state: ModelSinkState;
+  private readonly versionOf: (change: RowChange) => string;
+  private queue: { change: RowChange; acknowledgement: Acknowledgement; applied: boolean }[] = [];
+
+  constructor(state: ModelSinkState, versionOf: (change: RowChange) => string) {
+    super();
+    this.state = state;
+    this.versionOf = versionOf;
+  }
+
+  open(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  prepareTable(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  accept(changes: readonly RowChange[], acknowledgement: Acknowledgement): void {
+    for (const change of changes) this.queue.push({ change, acknowledgement, applied: false });
+  }
+
+  get size(): number {
+    return this.queue.length;
+  }
+
+  /** Applies the oldest waiting change of some key; acknowledging it is another step, which a crash may forestall. */
+  apply(choice: number): void {
+    const entry = this.pick(choice);
+    if (entry === undefined || entry.applied) return;
+    entry.applied = true;
+    const { change } = entry;
+    const key = (change.after ?? change.before)?.[0] as number;
+    const value = change.after === null ? null : (change.after[1] as number);
+    const version = this.versionOf(change);
+    const stored = this.state.mirror.get(key);
+    if (stored === undefined || version > stored.version) this.state.mirror.set(key, { version, value });
+    this.state.topic.set(key, [...(this.state.topic.get(key) ?? []), value]);
+  }
+
+  acknowledge(choice: number): void {
+    const entry = this.pick(choice);
+    if (entry?.applied !== true) return;
+    this.queue.splice(this.queue.indexOf(entry), 1);
+    entry.acknowledgement.acknowledge(1);
+  }
+
+  private pick(choice: number): (typeof this.queue)[number] | undefined {
+    const keyOf = ({ change }: { change: RowChange }): unknown => (change.after ?? change.before)?.[0];
+    const chosen = this.queue[choice % Math.max(1, this.queue.length)];
+    return chosen && this.queue.find((entry) => keyOf(entry) === keyOf(chosen));
+  }
+
+  async drain(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    while (this.queue.length > 0) {
+      this.apply(0);
+      this.acknowledge(0);
+    }
+    return Promise.resolve();
+  }
+
+  applyTableChange(_change: TableChange): Promise<void> {
+    return Promise.resolve();
+  }
+
+  status(): SinkStatus {
+    return {
+      bytesInFlight: this.queue.length * 100,
+      changesInFlight: this.queue.length,
+      confirmedChanges: 0,
+      retries: 0,
+      rejectedOutsideReplay: 0,
+      rejectedInReplay: 0,
+      holdingBecause: null,
+    };
+  }
+
+  close(): Promise<void> {
+    this.queue = [];
+    return Promise.resolve();
+  }
+}

@@ -1,0 +1,164 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { changeVersion, type Checkpoint } from '#change-events';
+import { silentLogger } from '#kernel';
+import { Pipeline } from './pipeline.ts';
+import { SnapshotStore, type Grant, type TableSnapshotProgress } from './ports/stores.ts';
+import { WindowedSnapshot } from './windowed-snapshot.ts';
+import { Choices, layout, ModelReader, ModelServer, ModelSink, ModelSinkState, ModelSource, SERVER, Turns } from './windowed-read.model.ts';
+
+const KEYS = 8;
+const grant: Grant = { source: 's', owner: 'o', token: 1 };
+
+class ModelSnapshotStore extends SnapshotStore {
+  progress: TableSnapshotProgress | null = null;
+  readSequence = 0;
+
+  load(): Promise<readonly TableSnapshotProgress[]> {
+    return Promise.resolve(this.progress === null ? [] : [this.progress]);
+  }
+
+  save(_grant: Grant, progress: TableSnapshotProgress, readSequence: number): Promise<void> {
+    this.progress = progress;
+    this.readSequence = Math.max(this.readSequence, readSequence);
+    return Promise.resolve();
+  }
+
+  lastReadSequence(): Promise<number> {
+    return Promise.resolve(this.readSequence);
+  }
+}
+
+/** One process: a pipeline and a snapshot on the model. Everything it holds is gone when it crashes. */
+class ModelProcess {
+  readonly sink: ModelSink;
+  readonly turns = new Turns();
+  readonly pipeline: Pipeline;
+  private readonly stop = new AbortController();
+  private readonly ended: Promise<unknown>;
+
+  constructor(server: ModelServer, state: ModelSinkState, store: ModelSnapshotStore, start: Checkpoint) {
+    this.sink = new ModelSink(state, changeVersion);
+    this.pipeline = new Pipeline({
+      source: 's',
+      start,
+      readSequence: store.readSequence + 1000,
+      changeSource: new ModelSource(server, this.turns),
+      sinks: [this.sink],
+      includes: () => true,
+      tables: [layout],
+      inFlightBytes: 1500,
+      maxNotedBytes: 300,
+      backoff: { initialMs: 1, maxMs: 1 },
+      logger: silentLogger,
+      nowMs: () => 0,
+      onConfirmed: () => undefined,
+      onTableAppeared: () => undefined,
+    });
+    const snapshot = new WindowedSnapshot({
+      grant,
+      pipeline: this.pipeline,
+      reader: new ModelReader(server, this.turns),
+      store,
+      chunkRows: 3,
+      chunkBytes: 1000,
+      chunksInFlight: 3,
+      pauseMs: 0,
+      backoff: { initialMs: 1, maxMs: 1 },
+      logger: silentLogger,
+      nowMs: () => 0,
+    });
+    const failures = [this.pipeline.run(this.stop.signal, this.stop.signal), snapshot.run(this.stop.signal)];
+    this.ended = Promise.allSettled(failures);
+    for (const failure of failures) failure.catch(() => undefined);
+  }
+
+  async crash(): Promise<void> {
+    this.stop.abort(new Error('crash'));
+    let gone = false;
+    void this.ended.then(() => (gone = true));
+    while (!gone) {
+      await settle();
+      while (this.turns.size > 0) this.turns.run(0);
+    }
+  }
+}
+
+/** Lets every promise that can go on go on. */
+function settle(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+async function runModel(numbers: readonly number[]): Promise<{ server: ModelServer; state: ModelSinkState }> {
+  const choices = new Choices(numbers);
+  const server = new ModelServer();
+  const state = new ModelSinkState();
+  const store = new ModelSnapshotStore();
+  for (let i = 0; i < 4; i++) server.commit(choices, KEYS);
+  for (let i = 0; i < 4; i++) server.show();
+  for (let i = 0; i < 4; i++) server.execute();
+  let saved = startOf(server);
+  let process = new ModelProcess(server, state, store, saved);
+  const actions = [
+    () => server.commit(choices, KEYS),
+    () => server.show(),
+    () => server.execute(),
+    () => process.turns.run(choices.below(Math.max(1, process.turns.size))),
+    () => process.turns.run(choices.below(Math.max(1, process.turns.size))),
+    () => process.sink.apply(choices.below(16)),
+    () => process.sink.acknowledge(choices.below(16)),
+    () => void (saved = process.pipeline.checkpoint()),
+  ];
+  while (!choices.exhausted) {
+    await settle();
+    const choice = choices.below(40);
+    if (choice === 39) {
+      await process.crash();
+      process = new ModelProcess(server, state, store, saved);
+    } else (actions[choice % actions.length] as () => void)();
+  }
+  await finish(server, process, store);
+  await process.crash();
+  return { server, state };
+}
+
+function startOf(server: ModelServer): Checkpoint {
+  const position = { gtidSet: server.executedSet(), file: 'binlog.000001', offset: server.executedCount * 100 + 99, serverUuid: SERVER };
+  return { source: 's', lineage: 1, position, dispatchedSet: position.gtidSet, version: '', commitMicros: 0, savedAtMs: 0 };
+}
+
+/** The source is quiet: everything that can happen happens. */
+async function finish(server: ModelServer, process: ModelProcess, store: ModelSnapshotStore): Promise<void> {
+  for (let round = 0; round < 3000; round++) {
+    await settle();
+    server.show();
+    server.execute();
+    while (process.sink.size > 0) {
+      process.sink.apply(0);
+      process.sink.acknowledge(0);
+    }
+    for (let i = process.turns.size; i > 0; i--) process.turns.run(0);
+    const covered = process.pipeline.checkpoint().position.gtidSet === server.executedSet();
+    if (covered && server.executedCount === server.log.length && store.progress?.state === 'done') return;
+  }
+  throw new Error('the model did not come to rest');
+}
+
+describe('windowed read', () => {
+  it('I4: for any order of commits, visibility, reads, acknowledgements and crashes, the sinks end up with what the source says', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(10_000), { minLength: 20, maxLength: 500 }), async (numbers) => {
+        const { server, state } = await runModel(numbers);
+        const mirror = new Map([...state.mirror].flatMap(([key, { value }]) => (value === null ? [] : [[key, value] as const])));
+        const newest = new Map([...state.topic].flatMap(([key, values]) => (values.at(-1) === null ? [] : [[key, values.at(-1)] as const])));
+        expect(sorted(mirror)).toEqual(sorted(server.committed));
+        expect(sorted(newest)).toEqual(sorted(server.committed));
+      }),
+      { numRuns: 150 },
+    );
+  }, 120_000);
+});
+
+function sorted(map: ReadonlyMap<number, unknown>): unknown[] {
+  return [...map].sort(([a], [b]) => a - b);
+}
