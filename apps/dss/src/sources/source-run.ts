@@ -1,5 +1,5 @@
 import { type Checkpoint, type TableLayout } from '#change-events';
-import { type Logger } from '#kernel';
+import { toDittoError, type Logger } from '#kernel';
 import {
   CheckpointSaver,
   Pipeline,
@@ -10,6 +10,7 @@ import {
   type Grant,
   type RowReader,
   type SinkName,
+  type SinkStatus,
   type SnapshotStore,
 } from '#replication';
 
@@ -111,12 +112,27 @@ export class SourceRun {
         ...(this.options.snapshot.enabled ? [guard(this.snapshot.run(stop))] : []),
         ...this.savers.map((saver) => guard(saver.run(stop))),
       ]);
-      ownership.throwIfAborted();
-      for (const saver of this.savers) await saver.save();
+      if (!ownership.aborted) await this.saveLast();
     } finally {
       await parts.close();
     }
-    logger.info('the source is at rest', { position: this.pipeline.checkpoint().position });
+    ownership.throwIfAborted();
     failed.signal.throwIfAborted();
+    logger.info('the source is at rest', { position: this.pipeline.checkpoint().position });
+  }
+
+  sinkStatus(): Partial<Record<SinkName, SinkStatus>> {
+    return Object.fromEntries(this.options.parts.sinks.map((sink) => [sink.name, sink.status()]));
+  }
+
+  /** The checkpoint as it stands at the end; a store that can't take it keeps its older one, which stays true. */
+  private async saveLast(): Promise<void> {
+    for (const saver of this.savers)
+      try {
+        await saver.save();
+      } catch (cause) {
+        const { code, message } = toDittoError(cause);
+        this.options.logger.warn('the last checkpoint could not be written', { code, error: message });
+      }
   }
 }

@@ -1,0 +1,24 @@
+import { type Checkpoint } from '#change-events';
+import { type LatencySummary, type PipelineStatus, type SinkName, type SinkStatus, type TableSnapshotStatus } from '#replication';
+
+export type SourceState = 'waiting-for-lease' | 'starting' | 'streaming' | 'draining' | 'stopped' | 'failed';
+
+/** What `GET /sources/:name` says; times in milliseconds. */
+export interface SourceStatus {
+  readonly name: string;
+  readonly state: SourceState;
+  readonly owner: string | null;
+  readonly token: number | null;
+  readonly lineage: number | null;
+  readonly checkpoint: Checkpoint | null;
+  readonly pipeline: PipelineStatus | null;
+  readonly sinks: Partial<Record<SinkName, SinkStatus>>;
+  readonly snapshot: readonly TableSnapshotStatus[];
+  /** Changes dispatched per second, over about the last five seconds. */
+  readonly rowsPerSecond: number;
+  /** From commit to confirmation, over the last 10 to 20 seconds. */
+  readonly latencyMs: Partial<Record<SinkName, LatencySummary>>;
+  /** Age of the newest confirmed change when it was confirmed; while disconnected, age of the newest one read. */
+  readonly lagMs: number | null;
+  readonly error: { readonly code: string; readonly message: string; readonly remedy: string | null } | null;
+}

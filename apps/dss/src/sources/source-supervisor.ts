@@ -1,0 +1,162 @@
+import { type Checkpoint } from '#change-events';
+import { Backoff, sleep, toDittoError, type DittoError, type Logger } from '#kernel';
+import { LatencyWindow, type Grant, type SinkName } from '#replication';
+import { type LeaseKeeper } from './lease-keeper.ts';
+import { RateMeter } from './rate-meter.ts';
+import { type SourceRun } from './source-run.ts';
+import { type SourceState, type SourceStatus } from './source-status.ts';
+
+/** Builds one ownership of the source: probes the server, checks settings, finds the starting point. */
+export type OpenSource = (
+  grant: Grant,
+  onConfirmed: (sink: SinkName, commitMicros: number, count: number) => void,
+  signal: AbortSignal,
+) => Promise<SourceRun>;
+
+export interface SourceSupervisorOptions {
+  readonly source: string;
+  readonly owner: string;
+  readonly leases: LeaseKeeper;
+  readonly open: OpenSource;
+  readonly onConfirmed: (sink: SinkName, latencyMs: number, count: number) => void;
+  readonly logger: Logger;
+}
+
+const LATENCY_PERIOD_MS = 10_000;
+
+/**
+ * Keeps one source running for as long as this process may: waits for the lease, opens the source, runs it, and after
+ * a failure tries again (retriable) or holds with the error until an operator says `restart`.
+ */
+export class SourceSupervisor {
+  private readonly options: SourceSupervisorOptions;
+  private readonly latency = new Map<SinkName, LatencyWindow>();
+  private readonly rate = new RateMeter(Date.now);
+  private state: SourceState = 'waiting-for-lease';
+  private grant: Grant | null = null;
+  private run: SourceRun | null = null;
+  private checkpoint: Checkpoint | null = null;
+  private error: DittoError | null = null;
+  private lagMs: number | null = null;
+  private resume: (() => void) | null = null;
+
+  constructor(options: SourceSupervisorOptions) {
+    this.options = options;
+  }
+
+  /** Resolves when `signal` is aborted and the source is at rest. */
+  async supervise(signal: AbortSignal): Promise<void> {
+    const backoff = new Backoff({ initialMs: 500, maxMs: 15_000 });
+    while (!signal.aborted) {
+      const startedAtMs = Date.now();
+      try {
+        this.state = 'waiting-for-lease';
+        const grant = await this.options.leases.acquire(signal);
+        await this.own(grant, signal);
+      } catch (cause) {
+        if (signal.aborted) break;
+        if (Date.now() - startedAtMs > 60_000) backoff.reset();
+        await this.pause(toDittoError(cause), backoff.nextMs(), signal);
+      }
+    }
+    this.state = 'stopped';
+  }
+
+  /** Tries again after a coded stop; false when the source is not held by one. */
+  restart(): boolean {
+    if (this.resume === null) return false;
+    this.resume();
+    return true;
+  }
+
+  status(): SourceStatus {
+    const { state, grant, run, error, lagMs } = this;
+    if (run !== null) this.checkpoint = run.pipeline.checkpoint();
+    const pipeline = run?.pipeline.status() ?? null;
+    return {
+      name: this.options.source,
+      state,
+      owner: grant?.owner ?? null,
+      token: grant?.token ?? null,
+      lineage: this.checkpoint?.lineage ?? null,
+      checkpoint: this.checkpoint,
+      pipeline,
+      sinks: run?.sinkStatus() ?? {},
+      snapshot: run?.snapshot.status() ?? [],
+      rowsPerSecond: this.rate.perSecond(pipeline?.changes ?? 0),
+      latencyMs: Object.fromEntries([...this.latency].map(([sink, window]) => [sink, window.summary()])),
+      lagMs: pipeline?.phase === 'reconnecting' ? Date.now() - pipeline.lastCommitMicros / 1000 : lagMs,
+      error: error === null ? null : { code: error.code, message: error.message, remedy: error.remedy },
+    };
+  }
+
+  private async own(grant: Grant, signal: AbortSignal): Promise<void> {
+    const { leases, logger, source, open } = this.options;
+    const ownership = new AbortController();
+    const done = new AbortController();
+    const renewal = leases.renewUntil(grant, done.signal).catch((cause: unknown) => ownership.abort(toDittoError(cause)));
+    this.grant = grant;
+    this.error = null;
+    logger.info('owning the source', { source, token: grant.token });
+    try {
+      this.state = 'starting';
+      const stop = AbortSignal.any([signal, ownership.signal]);
+      try {
+        this.run = await open(grant, (sink, commitMicros, count) => this.confirmed(sink, commitMicros, count), stop);
+        this.state = 'streaming';
+        signal.addEventListener('abort', () => (this.state = 'draining'), { once: true });
+        await this.run.run(signal, ownership.signal);
+      } catch (cause) {
+        const error = toDittoError(ownership.signal.aborted ? ownership.signal.reason : cause);
+        if (error.retriable || stop.aborted) throw error;
+        await this.holdFailed(error, stop);
+      }
+    } finally {
+      if (this.run !== null) this.checkpoint = this.run.pipeline.checkpoint();
+      this.run = null;
+      this.grant = null;
+      done.abort();
+      await renewal;
+      if (!ownership.signal.aborted) await leases.release(grant);
+    }
+  }
+
+  /** Keeps the lease, so that no other instance runs into the same stop, until an operator acts. */
+  private async holdFailed(error: DittoError, stop: AbortSignal): Promise<void> {
+    const { logger, source } = this.options;
+    logger.error('the source has stopped and waits for an operator', {
+      source,
+      code: error.code,
+      error: error.message,
+      remedy: error.remedy,
+      context: error.context,
+    });
+    this.state = 'failed';
+    this.error = error;
+    await new Promise<void>((resolve) => {
+      this.resume = resolve;
+      stop.addEventListener('abort', () => resolve(), { once: true });
+    });
+    this.resume = null;
+  }
+
+  private async pause(error: DittoError, delayMs: number, signal: AbortSignal): Promise<void> {
+    this.options.logger.warn('the source is not running, trying again', {
+      source: this.options.source,
+      code: error.code,
+      error: error.message,
+      delayMs,
+    });
+    this.error = error;
+    await sleep(delayMs, signal).catch(() => undefined);
+  }
+
+  private confirmed(sink: SinkName, commitMicros: number, count: number): void {
+    const latencyMs = Date.now() - commitMicros / 1000;
+    let window = this.latency.get(sink);
+    if (window === undefined) this.latency.set(sink, (window = new LatencyWindow({ periodMs: LATENCY_PERIOD_MS, nowMs: Date.now })));
+    window.record(latencyMs, count);
+    this.lagMs = latencyMs;
+    this.options.onConfirmed(sink, latencyMs, count);
+  }
+}
