@@ -32,6 +32,8 @@ export interface RowChange {
   readonly readSequence: number;
   /** For a read: the identity of its window; else null. */
   readonly windowId: string | null;
+  /** True for the delete and the create that an update of the key was split into (`splitKeyChange`). */
+  readonly isHalfOfKeyChange?: boolean;
 }
 
 /** A statement that ends all rows of a table at once. */

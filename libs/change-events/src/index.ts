@@ -1,3 +1,40 @@
 export { type CanonicalValue, type Column, type ColumnKind, type Row, type TableLayout } from './table-layout.ts';
 export { type RowChange, type RowOperation, type TableChange, type TransactionInfo } from './change.ts';
 export { type Checkpoint, type Position } from './position.ts';
+export { GtidSet } from './gtid-set.ts';
+export { GtidAccumulator } from './gtid-accumulator.ts';
+export {
+  binlogFileNumber,
+  changeVersion,
+  compareBinlogFiles,
+  formatVersion,
+  parseVersion,
+  READ_ROW_INDEX,
+  transactionEndVersion,
+  versionPrefix,
+  type VersionParts,
+} from './version.ts';
+export {
+  compileJsonRowEncoder,
+  compileKeyEncoder,
+  encodeKey,
+  type RowEncoder,
+  type RowEncoderOptions,
+} from './row-encoder.ts';
+export { type BigintMode } from './json-values.ts';
+export { decodeKeyValues, encodeKeyValues, hasKey, hasSameKey, keyValues } from './key-values.ts';
+export { compileEnvelopeEncoder, encodeTableChange, type EnvelopeEncoder, type EnvelopeOptions } from './envelope.ts';
+export { changeId, keyChanged, splitKeyChange } from './change-identity.ts';
+export {
+  assertCollectionNames,
+  assertTopicNames,
+  collectionName,
+  mirrorDatabaseName,
+  topicName,
+  type TableName,
+} from './names.ts';
+export { murmur2, partitionForKey } from './partition.ts';
+export { shortestFloat } from './float.ts';
+export { canonicalEquals, normalizeJson, normalizeNumber } from './canonical-equality.ts';
+export { compileTableSelection, type TableSelection, type TableSelectionOptions } from './table-selection.ts';
+export { classifyStatement, type Statement, type StatementKind, type StatementTable } from './statement.ts';

@@ -1,0 +1,37 @@
+import { hash } from 'node:crypto';
+import { type RowChange, type TableChange } from './change.ts';
+import { encodeKeyValues, hasSameKey } from './key-values.ts';
+
+/** Whether an update gives the row another key. False for every other change and for tables without a key. */
+export function keyChanged(change: RowChange): boolean {
+  const { before, after } = change;
+  return change.op === 'update' && before !== null && after !== null && !hasSameKey(change.layout, before, after);
+}
+
+/** The delete of the old key and the create of the new one, to be delivered in this order, that a key change is. */
+export function splitKeyChange(change: RowChange): readonly [RowChange, RowChange] {
+  return [
+    { ...change, op: 'delete', after: null, isHalfOfKeyChange: true },
+    { ...change, op: 'create', before: null, isHalfOfKeyChange: true },
+  ];
+}
+
+/** 128 bits in base64url. */
+function hashKey(change: RowChange): string {
+  const row = change.after ?? change.before;
+  return row === null ? '' : hash('sha256', encodeKeyValues(change.layout, row), 'base64url').slice(0, 22);
+}
+
+/**
+ * The header `ditto.id`: the same text whenever the same change is delivered again, and no other change's.
+ *
+ * From the log `gtid/rowIndex`, without GTIDs `serverUuid/file/offset/rowIndex`; the halves of a key change end in
+ * `/d` and `/c`. A read: `windowId/hash of the key`.
+ */
+export function changeId(change: RowChange | TableChange): string {
+  const { transaction, rowIndex } = change;
+  if (change.op === 'read') return `${change.windowId ?? ''}/${hashKey(change)}`;
+  const place = transaction.gtid ?? `${transaction.serverUuid}/${transaction.file}/${transaction.offset}`;
+  const isHalf = (change.op === 'delete' || change.op === 'create') && change.isHalfOfKeyChange === true;
+  return isHalf ? `${place}/${rowIndex}/${change.op === 'delete' ? 'd' : 'c'}` : `${place}/${rowIndex}`;
+}

@@ -1,0 +1,204 @@
+import { DittoError } from '#kernel';
+import {
+  containsIntervals,
+  containsNumber,
+  formatIntervals,
+  type Intervals,
+  intersectIntervals,
+  normalizeIntervals,
+  subtractIntervals,
+  uniteIntervals,
+} from './gtid-intervals.ts';
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const TAG = /^[a-z_][a-z0-9_]{0,31}$/;
+const INTERVAL = /^(\d+)(?:-(\d+))?$/;
+const UUID_LENGTH = 36;
+
+export function invalidGtid(text: string, reason: string): DittoError {
+  const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text;
+  return new DittoError('DITTO_POSITION_GTID_INVALID', `Not a GTID set: ${reason} in "${shown}".`, {
+    remedy: "Give GTID sets as MySQL prints them, for example from SELECT @@global.gtid_executed: 'uuid:1-5'.",
+    context: { text: shown },
+  });
+}
+
+function parseNumber(digits: string, text: string): number {
+  const value = Number(digits);
+  if (value < 1) throw invalidGtid(text, 'transaction numbers begin at 1');
+  if (!Number.isSafeInteger(value)) throw invalidGtid(text, `the transaction number ${digits} is above 2^53-1`);
+  return value;
+}
+
+function parseInterval(part: string, text: string): readonly [number, number] | null {
+  const match = INTERVAL.exec(part);
+  if (match === null) return null;
+  const start = parseNumber(match[1] as string, text);
+  const end = match[2] === undefined ? start : parseNumber(match[2], text);
+  if (end < start) throw invalidGtid(text, `the interval ${part} ends before it begins`);
+  return [start, end];
+}
+
+/** Parses one `uuid[:tag]:interval…[:tag:interval…]` (MySQL manual, "GTID Sets"), already lower case without white space. */
+function parseUuidSet(item: string, text: string, into: Map<string, (readonly [number, number])[]>): void {
+  const parts = item.split(':');
+  const uuid = parts[0] as string;
+  if (!UUID.test(uuid)) throw invalidGtid(text, `"${uuid}" is no server UUID`);
+  let sid = uuid;
+  let expectsInterval = true;
+  for (const part of parts.slice(1)) {
+    const interval = parseInterval(part, text);
+    if (interval !== null) {
+      const known = into.get(sid);
+      if (known === undefined) into.set(sid, [interval]);
+      else known.push(interval);
+      expectsInterval = false;
+    } else {
+      if (!TAG.test(part)) throw invalidGtid(text, `"${part}" is neither an interval nor a tag`);
+      if (sid !== uuid && expectsInterval) throw invalidGtid(text, `the tag before "${part}" has no interval`);
+      sid = `${uuid}:${part}`;
+      expectsInterval = true;
+    }
+  }
+  if (expectsInterval) throw invalidGtid(text, `"${sid}" has no interval`);
+}
+
+/** A GTID taken apart: `uuid` or `uuid:tag`, and the transaction number. */
+export function parseGtid(gtid: string): { readonly sid: string; readonly number: number } {
+  const text = gtid.trim().toLowerCase();
+  const colon = text.lastIndexOf(':');
+  const sid = text.slice(0, Math.max(colon, 0));
+  const uuid = sid.slice(0, UUID_LENGTH);
+  const tag = sid.slice(UUID_LENGTH);
+  const digits = text.slice(colon + 1);
+  const tagIsValid = tag === '' || (tag.startsWith(':') && TAG.test(tag.slice(1)));
+  if (!UUID.test(uuid) || !tagIsValid || !/^\d+$/.test(digits)) throw invalidGtid(gtid, 'no single GTID');
+  return { sid, number: parseNumber(digits, gtid) };
+}
+
+/**
+ * An immutable set of MySQL GTIDs: `uuid:number`, or `uuid:tag:number` since MySQL 8.3.
+ *
+ * Transaction numbers up to 2^53-1 are served; a higher one (MySQL allows 2^63-2) is refused with
+ * `DITTO_POSITION_GTID_INVALID`, never rounded. MariaDB's `domain-server-sequence` GTIDs are no members.
+ */
+export class GtidSet {
+  static readonly empty = new GtidSet(new Map());
+  /** By `uuid` or `uuid:tag`; no entry is empty. */
+  readonly #bySid: ReadonlyMap<string, Intervals>;
+  #text: string | null = null;
+
+  private constructor(bySid: ReadonlyMap<string, Intervals>) {
+    this.#bySid = bySid;
+  }
+
+  /**
+   * Reads MySQL's text form; white space, letter case, order, overlaps and repeated UUIDs don't matter.
+   * Throws `DITTO_POSITION_GTID_INVALID`, also for an interval that ends before it begins.
+   */
+  static parse(text: string): GtidSet {
+    const pairs = new Map<string, (readonly [number, number])[]>();
+    for (const item of text.toLowerCase().replace(/\s+/g, '').split(',')) {
+      if (item !== '') parseUuidSet(item, text, pairs);
+    }
+    return new GtidSet(new Map([...pairs].map(([sid, list]) => [sid, normalizeIntervals(list)])));
+  }
+
+  /** For `GtidAccumulator`: takes intervals over as they are; the caller must not change them afterwards. */
+  static fromIntervals(bySid: ReadonlyMap<string, Intervals>): GtidSet {
+    return new GtidSet(bySid);
+  }
+
+  /** Intervals by `uuid` or `uuid:tag`. */
+  get intervals(): ReadonlyMap<string, Intervals> {
+    return this.#bySid;
+  }
+
+  get isEmpty(): boolean {
+    return this.#bySid.size === 0;
+  }
+
+  /** Number of GTIDs in the set. */
+  count(): bigint {
+    let count = 0n;
+    for (const intervals of this.#bySid.values()) {
+      for (let i = 0; i < intervals.length; i += 2) {
+        count += BigInt((intervals[i + 1] as number) - (intervals[i] as number) + 1);
+      }
+    }
+    return count;
+  }
+
+  contains(other: GtidSet): boolean {
+    for (const [sid, intervals] of other.#bySid) {
+      const own = this.#bySid.get(sid);
+      if (own === undefined || !containsIntervals(own, intervals)) return false;
+    }
+    return true;
+  }
+
+  containsGtid(gtid: string): boolean {
+    const { sid, number } = parseGtid(gtid);
+    const own = this.#bySid.get(sid);
+    return own !== undefined && containsNumber(own, number);
+  }
+
+  union(other: GtidSet): GtidSet {
+    if (other.isEmpty) return this;
+    const result = new Map(this.#bySid);
+    for (const [sid, intervals] of other.#bySid) {
+      const own = result.get(sid);
+      result.set(sid, own === undefined ? intervals : uniteIntervals(own, intervals));
+    }
+    return new GtidSet(result);
+  }
+
+  subtract(other: GtidSet): GtidSet {
+    return this.#each((sid, own) => {
+      const taken = other.#bySid.get(sid);
+      return taken === undefined ? own : subtractIntervals(own, taken);
+    });
+  }
+
+  intersect(other: GtidSet): GtidSet {
+    return this.#each((sid, own) => intersectIntervals(own, other.#bySid.get(sid) ?? []));
+  }
+
+  equals(other: GtidSet): boolean {
+    return this === other || this.toString() === other.toString();
+  }
+
+  /** MySQL's canonical form on one line: UUIDs sorted, each followed by its untagged intervals, then by tag. */
+  toString(): string {
+    this.#text ??= formatGtidSet(this.#bySid);
+    return this.#text;
+  }
+
+  toJSON(): string {
+    return this.toString();
+  }
+
+  #each(change: (sid: string, own: Intervals) => Intervals): GtidSet {
+    const result = new Map<string, Intervals>();
+    for (const [sid, own] of this.#bySid) {
+      const intervals = change(sid, own);
+      if (intervals.length > 0) result.set(sid, intervals);
+    }
+    return new GtidSet(result);
+  }
+}
+
+export function formatGtidSet(bySid: ReadonlyMap<string, Intervals>): string {
+  let text = '';
+  let uuid = '';
+  for (const sid of [...bySid.keys()].sort()) {
+    const intervals = formatIntervals(bySid.get(sid) ?? []);
+    if (sid.slice(0, UUID_LENGTH) === uuid) {
+      text += sid.slice(UUID_LENGTH) + intervals;
+    } else {
+      uuid = sid.slice(0, UUID_LENGTH);
+      text += (text === '' ? '' : ',') + sid + intervals;
+    }
+  }
+  return text;
+}

@@ -1,0 +1,103 @@
+import { DittoError } from '#kernel';
+import { shortestFloat } from './float.ts';
+import { type ColumnKind } from './table-layout.ts';
+
+/** How integers of BIGINT columns are written: as numbers with all digits, or as strings for readers with doubles. */
+export type BigintMode = 'number' | 'string';
+
+const QUOTE = 34;
+const BACKSLASH = 92;
+/** Below this many characters a look at each beats the call of JSON.stringify. */
+const SHORT = 24;
+
+/** A JSON string. Lone surrogates become `\udXXX` escapes, as JSON.stringify writes them. */
+export function quoteJson(text: string): string {
+  const length = text.length;
+  if (length >= SHORT) return JSON.stringify(text);
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 32 || code === QUOTE || code === BACKSLASH || code >= 0xd800) return JSON.stringify(text);
+  }
+  return '"' + text + '"';
+}
+
+/** The shortest JSON number that reads back to the same double; -0 keeps its sign. Not finite: `DITTO_VALUE_NOT_FINITE`. */
+export function encodeDouble(value: number): string {
+  if (value === 0) return Object.is(value, -0) ? '-0' : '0';
+  if (value - value !== 0) {
+    throw new DittoError('DITTO_VALUE_NOT_FINITE', `JSON has no number for ${value}.`, {
+      context: { value: String(value) },
+    });
+  }
+  return '' + value;
+}
+
+export function encodeBase64(value: Buffer): string {
+  return '"' + value.toString('base64') + '"';
+}
+
+const SRID_BYTES = 4;
+
+/** `{"wkb":"base64","srid":4326}`; SRID 0 (none given) is null, as Debezium writes it. */
+export function encodeGeometry(value: Buffer): string {
+  const srid = value.readUInt32LE(0);
+  return '{"wkb":"' + value.toString('base64', SRID_BYTES) + '","srid":' + (srid === 0 ? 'null' : '' + srid) + '}';
+}
+
+/** An array of numbers, each the shortest text of its 32-bit float. */
+export function encodeVector(value: Buffer): string {
+  let text = '[';
+  for (let at = 0; at + 4 <= value.length; at += 4) {
+    if (at > 0) text += ',';
+    text += encodeDouble(shortestFloat(value.readFloatLE(at)));
+  }
+  return text + ']';
+}
+
+/** As a key, -0 is 0: to MySQL and MongoDB they are one key. */
+function encodeKeyDouble(value: number): string {
+  return encodeDouble(value + 0);
+}
+
+/** What generated code may call, by the names that `valueExpression` uses. */
+export const encoderFunctions = {
+  quoteJson,
+  encodeDouble,
+  encodeKeyDouble,
+  encodeBase64,
+  encodeGeometry,
+  encodeVector,
+} as const;
+
+/** A JavaScript expression for the JSON text of the not-null canonical value in the variable `v`. */
+export function valueExpression(kind: ColumnKind, bigint: BigintMode, isKey: boolean): string {
+  switch (kind) {
+    case 'integer':
+    case 'boolean':
+      return 'v';
+    case 'bigint':
+      return bigint === 'string' ? `'"' + v + '"'` : 'v';
+    case 'float':
+    case 'double':
+      return isKey ? 'encodeKeyDouble(v)' : 'encodeDouble(v)';
+    case 'decimal':
+    case 'date':
+    case 'time':
+    case 'datetime':
+    case 'timestamp':
+      return `'"' + v + '"'`;
+    case 'text':
+    case 'enum':
+    case 'set':
+      return 'quoteJson(v)';
+    case 'json':
+      return 'JSON.stringify(v)';
+    case 'bytes':
+    case 'bits':
+      return 'encodeBase64(v)';
+    case 'geometry':
+      return 'encodeGeometry(v)';
+    case 'vector':
+      return 'encodeVector(v)';
+  }
+}

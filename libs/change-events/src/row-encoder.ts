@@ -1,0 +1,67 @@
+import { DittoError } from '#kernel';
+import { type BigintMode, encoderFunctions, valueExpression } from './json-values.ts';
+import { type Row, type TableLayout } from './table-layout.ts';
+
+export interface RowEncoderOptions {
+  /** Default 'number'. */
+  readonly bigint?: BigintMode;
+}
+
+export type RowEncoder = (row: Row) => string;
+
+/**
+ * Makes the encoder of an object with the given columns. It is generated as source text: one straight expression per
+ * layout is about twice as fast as a loop over closures. Column names reach the source only as JSON string literals.
+ */
+function compileObjectEncoder(layout: TableLayout, bigint: BigintMode, isKey: boolean): RowEncoder {
+  const columns = isKey ? layout.key : [...layout.columns.keys()];
+  const names = Object.keys(encoderFunctions);
+  let prefix = '{';
+  let body = '';
+  for (const index of columns) {
+    const column = layout.columns[index];
+    if (column === undefined) throw new RangeError(`No column ${index} in ${layout.database}.${layout.table}.`);
+    const literal = JSON.stringify(`${prefix}${JSON.stringify(column.name)}:`);
+    body += `text += ${literal}; v = row[${index}];\n`;
+    body += `text += v === null ? 'null' : ${valueExpression(column.kind, bigint, isKey)};\n`;
+    prefix = ',';
+  }
+  const source = `"use strict"; return function encode(row) {
+    let text = ''; let v;
+    ${body}return text + ${prefix === '{' ? '"{}"' : '"}"'};
+  };`;
+  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- compiled once per layout; see above
+  const make = new Function(...names, source) as (...functions: unknown[]) => RowEncoder;
+  return make(...Object.values(encoderFunctions));
+}
+
+/** Compiles the JSON object text of a row of this layout, columns in order. Call once per layout and keep the result. */
+export function compileJsonRowEncoder(layout: TableLayout, options: RowEncoderOptions = {}): RowEncoder {
+  return compileObjectEncoder(layout, options.bigint ?? 'number', false);
+}
+
+/**
+ * Compiles the text of a row's message key: a JSON object of the key columns in key order, `{"id":1}`. Two images of
+ * one row give the same text. Throws `DITTO_TABLE_NO_KEY` for a table without a key.
+ */
+export function compileKeyEncoder(layout: TableLayout, options: RowEncoderOptions = {}): RowEncoder {
+  if (layout.key.length === 0) {
+    throw new DittoError('DITTO_TABLE_NO_KEY', `${layout.database}.${layout.table} has no key.`, {
+      remedy: 'Give the table a primary key, or name its unique not-null columns in the configuration.',
+      context: { database: layout.database, table: layout.table },
+    });
+  }
+  return compileObjectEncoder(layout, options.bigint ?? 'number', true);
+}
+
+const keyEncoders = new WeakMap<TableLayout, RowEncoder>();
+
+/** `compileKeyEncoder` with its default options, compiled at the first call for a layout. */
+export function encodeKey(layout: TableLayout, row: Row): string {
+  let encode = keyEncoders.get(layout);
+  if (encode === undefined) {
+    encode = compileKeyEncoder(layout);
+    keyEncoders.set(layout, encode);
+  }
+  return encode(row);
+}

@@ -1,0 +1,91 @@
+/** A piece of SQL. A `name` is quoted and so never a keyword; a `word` is unquoted: a keyword, a name or a number. */
+export interface SqlToken {
+  readonly type: 'word' | 'name' | 'string' | 'symbol';
+  /** A word as written, a name or string without its quotes, a symbol's one character. */
+  readonly text: string;
+  /** Upper case for words; '' else. */
+  readonly keyword: string;
+}
+
+const WORD = /[0-9A-Za-z$_\u0080-\uffff]+/y;
+/** `/*!`, `/*!80013`, MariaDB's `/*M!100100`: what follows up to the end mark is executed, by some servers at least. */
+const VERSIONED_COMMENT = /\/\*M?!\d{0,6}/y;
+
+/** The place just behind a quoted text that opens at `start`, or -1 when it does not end. Doubled quotes stay inside. */
+function endOfQuoted(sql: string, start: number): number {
+  const quote = sql[start];
+  const hasEscapes = quote !== '`';
+  for (let i = start + 1; i < sql.length; i++) {
+    if (hasEscapes && sql[i] === '\\') i++;
+    else if (sql[i] === quote) {
+      if (sql[i + 1] !== quote) return i + 1;
+      i++;
+    }
+  }
+  return -1;
+}
+
+/** The place just behind the white space or comment that begins at `start`; `start` when there is none, -1 when it does not end. */
+function endOfBlank(sql: string, start: number): number {
+  const character = sql[start] as string;
+  if (character <= ' ') return start + 1;
+  if (character === '#' || (character === '-' && /^--(?:[\u0000-\u0020]|$)/.test(sql.slice(start, start + 3)))) {
+    const end = sql.indexOf('\n', start);
+    return end === -1 ? sql.length : end + 1;
+  }
+  if (character === '/' && sql[start + 1] === '*') {
+    const end = sql.indexOf('*/', start + 2);
+    return end === -1 ? -1 : end + 2;
+  }
+  return start;
+}
+
+/**
+ * Cuts a statement as MySQL's lexer does with its default `sql_mode`; comments go, the content of versioned comments
+ * stays. Null when a quote or comment does not end, or when something stands there that no statement holds.
+ */
+export function tokenizeSql(sql: string): SqlToken[] | null {
+  const tokens: SqlToken[] = [];
+  let isVersioned = false;
+  let at = 0;
+  while (at < sql.length) {
+    const character = sql[at] as string;
+    VERSIONED_COMMENT.lastIndex = at;
+    if (character === '/' && VERSIONED_COMMENT.test(sql)) {
+      isVersioned = true;
+      at = VERSIONED_COMMENT.lastIndex;
+      continue;
+    }
+    if (isVersioned && character === '*' && sql[at + 1] === '/') {
+      isVersioned = false;
+      at += 2;
+      continue;
+    }
+    const blankEnd = endOfBlank(sql, at);
+    if (blankEnd === -1) return null;
+    if (blankEnd > at) {
+      at = blankEnd;
+      continue;
+    }
+    const token = readToken(sql, at);
+    if (token === null) return null;
+    tokens.push(token.token);
+    at = token.end;
+  }
+  return isVersioned ? null : tokens;
+}
+
+function readToken(sql: string, at: number): { readonly token: SqlToken; readonly end: number } | null {
+  const character = sql[at] as string;
+  if (character === '\\') return null;
+  if (character === '`' || character === '"' || character === "'") {
+    const end = endOfQuoted(sql, at);
+    if (end === -1) return null;
+    const text = sql.slice(at + 1, end - 1).replaceAll(character + character, character);
+    return { token: { type: character === '`' ? 'name' : 'string', text, keyword: '' }, end };
+  }
+  WORD.lastIndex = at;
+  const word = WORD.exec(sql)?.[0];
+  if (word === undefined) return { token: { type: 'symbol', text: character, keyword: '' }, end: at + 1 };
+  return { token: { type: 'word', text: word, keyword: word.toUpperCase() }, end: at + word.length };
+}

@@ -1,0 +1,251 @@
+import { isPrimaryName, readAlterTable } from './alter-table.ts';
+import { type SqlToken, tokenizeSql } from './sql-tokens.ts';
+import { type ParsedName, TokenCursor } from './token-cursor.ts';
+
+export type StatementKind =
+  | 'truncate' // ends all rows of its tables, which stay
+  | 'drop' // ends its tables; table '*' for a whole database
+  | 'rename' // gives its tables the names `to`, one after the other
+  | 'neutral' // leaves every value of every row alone, or changes rows by row events only
+  | 'rows-changed' // may change rows or their key without row events
+  | 'data' // changes rows as a statement; has no place in a log in row format
+  | 'xa' // part of an XA transaction
+  | 'unparsed'; // anything else
+
+export interface StatementTable {
+  /** The statement's default database where it names none; '' when there is none. */
+  readonly database: string;
+  /** '*' when the statement may reach any table of the database. */
+  readonly table: string;
+  /** rename: the new name; also on a 'rows-changed' ALTER TABLE that renames besides. */
+  readonly to?: ParsedName;
+}
+
+export interface Statement {
+  readonly kind: StatementKind;
+  /** Tables of the statement in its order; empty where no table's rows or definition are concerned. */
+  readonly tables: readonly StatementTable[];
+}
+
+const NEUTRAL: Statement = { kind: 'neutral', tables: [] };
+
+/** First words of statements that never change a row themselves. */
+const NEUTRAL_VERBS = new Set(
+  (
+    'ANALYZE BEGIN CHECK CHECKSUM COMMIT FLUSH GRANT INSTALL KILL LOCK OPTIMIZE RELEASE REPAIR REVOKE ROLLBACK ' +
+    'SAVEPOINT SET SHOW START UNINSTALL UNLOCK USE'
+  ).split(' '),
+);
+const DATA_VERBS = new Set(['CALL', 'DELETE', 'DO', 'INSERT', 'LOAD', 'REPLACE', 'SELECT', 'UPDATE', 'WITH']);
+/** What CREATE, ALTER and DROP name besides tables, indexes and databases; none of it holds rows. */
+const ROWLESS_OBJECTS = new Set(
+  (
+    'EVENT FUNCTION INSTANCE LIBRARY LOGFILE PACKAGE PROCEDURE RESOURCE ROLE SEQUENCE SERVER SPATIAL TABLESPACE ' +
+    'TRIGGER UNDO USER VIEW'
+  ).split(' '),
+);
+
+/**
+ * Says what a statement from the log does to rows. Pure; never throws: what it does not know is 'unparsed', and what is
+ * not provably neutral is 'rows-changed'. Quotes, comments and versioned comments are read as MySQL reads them.
+ */
+export function classifyStatement(sql: string, defaultDatabase: string): Statement {
+  const tokens = tokenizeSql(sql);
+  if (tokens === null) return { kind: 'unparsed', tables: [{ database: defaultDatabase, table: '*' }] };
+  while (tokens.at(-1)?.text === ';' && tokens.at(-1)?.type === 'symbol') tokens.pop();
+  const statement = readStatement(new TokenCursor(tokens, defaultDatabase));
+  return statement ?? { kind: 'unparsed', tables: reachableTables(tokens, defaultDatabase) };
+}
+
+/** Null when it can't be told. */
+function readStatement(cursor: TokenCursor): Statement | null {
+  if (cursor.isAtEnd) return NEUTRAL;
+  const verb = cursor.keyword();
+  const mayHaveBody = verb === 'CREATE' || verb === 'ALTER';
+  if (!mayHaveBody && cursor.rest().some((token) => token.type === 'symbol' && token.text === ';')) return null;
+  if (NEUTRAL_VERBS.has(verb)) return NEUTRAL;
+  if (DATA_VERBS.has(verb)) return readData(cursor);
+  cursor.skip();
+  switch (verb) {
+    case 'TRUNCATE':
+      return readTruncate(cursor);
+    case 'DROP':
+      return readDrop(cursor);
+    case 'RENAME':
+      return readRename(cursor);
+    case 'ALTER':
+      return readAlter(cursor);
+    case 'CREATE':
+      return readCreate(cursor);
+    case 'XA':
+      return { kind: 'xa', tables: [] };
+    default:
+      return null;
+  }
+}
+
+/** The default database as a whole, and everything that looks like `database.table`. */
+function reachableTables(tokens: readonly SqlToken[], defaultDatabase: string): StatementTable[] {
+  const tables = new Map([[`${defaultDatabase}\u0000*`, { database: defaultDatabase, table: '*' }]]);
+  tokens.forEach((point, i) => {
+    const before = tokens[i - 1];
+    const after = tokens[i + 1];
+    if (point.type !== 'symbol' || point.text !== '.' || before === undefined || after === undefined) return;
+    if (before.type === 'symbol' || after.type === 'symbol') return;
+    tables.set(`${before.text}\u0000${after.text}`, { database: before.text, table: after.text });
+  });
+  return [...tables.values()];
+}
+
+function readTruncate(cursor: TokenCursor): Statement | null {
+  cursor.take('TABLE');
+  const table = cursor.takeTable();
+  takeWait(cursor);
+  return table !== null && cursor.isAtEnd ? { kind: 'truncate', tables: [table] } : null;
+}
+
+/** MariaDB's `WAIT n` and `NOWAIT`. */
+function takeWait(cursor: TokenCursor): void {
+  if (cursor.take('WAIT')) cursor.skip();
+  else cursor.take('NOWAIT');
+}
+
+function readTableList(cursor: TokenCursor): ParsedName[] | null {
+  const tables: ParsedName[] = [];
+  do {
+    const table = cursor.takeTable();
+    if (table === null) return null;
+    tables.push(table);
+  } while (cursor.takeSymbol(','));
+  return tables;
+}
+
+function readDrop(cursor: TokenCursor): Statement | null {
+  if (cursor.take('TEMPORARY')) return cursor.take('TABLE', 'TABLES') ? NEUTRAL : null;
+  if (cursor.take('DATABASE', 'SCHEMA')) {
+    cursor.takeAll('IF', 'EXISTS');
+    const database = cursor.takeIdentifier();
+    return database !== null && cursor.isAtEnd ? { kind: 'drop', tables: [{ database, table: '*' }] } : null;
+  }
+  if (cursor.take('TABLE', 'TABLES')) {
+    cursor.takeAll('IF', 'EXISTS');
+    const tables = readTableList(cursor);
+    takeWait(cursor);
+    cursor.take('RESTRICT', 'CASCADE');
+    return tables !== null && cursor.isAtEnd ? { kind: 'drop', tables } : null;
+  }
+  skipModifiers(cursor);
+  if (cursor.take('INDEX')) return readIndex(cursor);
+  return readRowless(cursor);
+}
+
+function readRename(cursor: TokenCursor): Statement | null {
+  if (cursor.keyword() === 'USER') return NEUTRAL;
+  if (!cursor.take('TABLE', 'TABLES')) return null;
+  cursor.takeAll('IF', 'EXISTS');
+  const tables: StatementTable[] = [];
+  do {
+    const table = cursor.takeTable();
+    takeWait(cursor);
+    if (table === null || !cursor.take('TO')) return null;
+    const to = cursor.takeTable();
+    if (to === null) return null;
+    tables.push({ ...table, to });
+  } while (cursor.takeSymbol(','));
+  return cursor.isAtEnd ? { kind: 'rename', tables } : null;
+}
+
+/** CREATE INDEX and DROP INDEX, behind the word INDEX. */
+function readIndex(cursor: TokenCursor): Statement | null {
+  cursor.takeAll('IF', 'NOT', 'EXISTS');
+  cursor.takeAll('IF', 'EXISTS');
+  const name = cursor.takeIdentifier();
+  if (cursor.take('USING')) cursor.skip();
+  if (name === null || !cursor.take('ON')) return null;
+  const table = cursor.takeTable();
+  if (table === null) return null;
+  return { kind: isPrimaryName(name) ? 'rows-changed' : 'neutral', tables: [table] };
+}
+
+function readRowless(cursor: TokenCursor): Statement | null {
+  return ROWLESS_OBJECTS.has(cursor.keyword()) ? NEUTRAL : null;
+}
+
+/** Steps over what may stand between the verb and the kind of object; says whether OR REPLACE and IGNORE were there. */
+function skipModifiers(cursor: TokenCursor): { readonly replaces: boolean; readonly ignores: boolean } {
+  let replaces = false;
+  let ignores = false;
+  for (;;) {
+    if (cursor.takeAll('OR', 'REPLACE')) replaces = true;
+    else if (cursor.take('IGNORE')) ignores = true;
+    else if (cursor.keyword() === 'DEFINER' && cursor.symbol(1) === '=') skipDefiner(cursor);
+    else if (cursor.keyword() === 'ALGORITHM' && cursor.symbol(1) === '=') cursor.skip(3);
+    else if (cursor.takeAll('SQL', 'SECURITY')) cursor.skip();
+    else if (!cursor.take('AGGREGATE', 'DUALITY', 'JSON', 'MATERIALIZED', 'OFFLINE', 'ONLINE', 'RELATIONAL')) {
+      return { replaces, ignores };
+    }
+  }
+}
+
+/** `DEFINER = user[@host]`, `CURRENT_USER[()]`. */
+function skipDefiner(cursor: TokenCursor): void {
+  cursor.skip(3);
+  cursor.takeParentheses();
+  if (!cursor.takeSymbol('@')) return;
+  cursor.skip();
+  while (cursor.takeSymbol('.')) cursor.skip();
+}
+
+function readAlter(cursor: TokenCursor): Statement | null {
+  const { ignores } = skipModifiers(cursor);
+  if (cursor.take('DATABASE', 'SCHEMA')) return NEUTRAL;
+  if (!cursor.take('TABLE')) return readRowless(cursor);
+  cursor.takeAll('IF', 'EXISTS');
+  const table = cursor.takeTable();
+  if (table === null) return null;
+  takeWait(cursor);
+  const { changesRows, renamedTo } = readAlterTable(cursor);
+  const kind = changesRows || ignores ? 'rows-changed' : renamedTo === null ? 'neutral' : 'rename';
+  return { kind, tables: [renamedTo === null ? table : { ...table, to: renamedTo }] };
+}
+
+function readCreate(cursor: TokenCursor): Statement | null {
+  const { replaces } = skipModifiers(cursor);
+  if (cursor.take('DATABASE', 'SCHEMA')) return readCreateDatabase(cursor, replaces);
+  if (cursor.take('TEMPORARY')) return cursor.take('TABLE') ? NEUTRAL : readRowless(cursor);
+  if (cursor.take('TABLE')) {
+    cursor.takeAll('IF', 'NOT', 'EXISTS');
+    const table = cursor.takeTable();
+    return table === null ? null : { kind: replaces ? 'drop' : 'neutral', tables: [table] };
+  }
+  const isIndex = cursor.keyword() === 'INDEX' || cursor.keyword(1) === 'INDEX';
+  if (isIndex && (cursor.keyword() === 'INDEX' || cursor.take('UNIQUE', 'FULLTEXT', 'SPATIAL', 'VECTOR'))) {
+    cursor.skip();
+    return readIndex(cursor);
+  }
+  return readRowless(cursor);
+}
+
+/** MariaDB's CREATE OR REPLACE DATABASE drops the old one first, as CREATE OR REPLACE TABLE does. */
+function readCreateDatabase(cursor: TokenCursor, replaces: boolean): Statement | null {
+  if (!replaces) return NEUTRAL;
+  const database = cursor.takeIdentifier();
+  return database === null ? null : { kind: 'drop', tables: [{ database, table: '*' }] };
+}
+
+const DATA_MODIFIERS = ['LOW_PRIORITY', 'HIGH_PRIORITY', 'DELAYED', 'QUICK', 'IGNORE', 'INTO', 'FROM'] as const;
+
+/** A statement that changes rows: its one target where that is plain to see, else everything it may reach. */
+function readData(cursor: TokenCursor): Statement {
+  const everything = reachableTables(cursor.rest(), cursor.defaultDatabase);
+  const verb = cursor.keyword();
+  cursor.skip();
+  if (verb === 'INSERT' || verb === 'REPLACE' || verb === 'DELETE' || verb === 'UPDATE') {
+    while (cursor.take(...DATA_MODIFIERS));
+    const table = cursor.takeTable();
+    const isPlain =
+      verb === 'INSERT' || verb === 'REPLACE' || cursor.isAtEnd || cursor.take('SET', 'WHERE', 'ORDER', 'LIMIT');
+    if (table !== null && isPlain) return { kind: 'data', tables: [table] };
+  }
+  return { kind: 'data', tables: everything };
+}

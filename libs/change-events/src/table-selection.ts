@@ -1,0 +1,73 @@
+import { DittoError } from '#kernel';
+
+export interface TableSelectionOptions {
+  /** Patterns `database.table`; `*` stands for any characters within a name. */
+  readonly include: readonly string[];
+  readonly exclude?: readonly string[];
+}
+
+export type TableSelection = (database: string, table: string) => boolean;
+
+/** MySQL's own: only a pattern that names one of them in full reaches into it. */
+const SYSTEM_DATABASES = new Set(['mysql', 'sys', 'information_schema', 'performance_schema']);
+/** A name plain, with `*`, or in backquotes; the first point outside backquotes separates database and table. */
+const PATTERN = /^(`(?:[^`]|``)+`|[^`.]+)\.(`(?:[^`]|``)+`|[^`]+)$/;
+
+interface TablePattern {
+  readonly database: RegExp;
+  readonly table: RegExp;
+  readonly hasWildcardDatabase: boolean;
+}
+
+function compileName(name: string): RegExp {
+  const source = name.startsWith('`')
+    ? escapeRegExp(name.slice(1, -1).replaceAll('``', '`'))
+    : name.split('*').map(escapeRegExp).join('.*');
+  return new RegExp(`^${source}$`, 's');
+}
+
+function escapeRegExp(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+}
+
+function compilePattern(pattern: string): TablePattern | null {
+  const match = PATTERN.exec(pattern.trim());
+  if (match === null) return null;
+  const database = match[1] as string;
+  return {
+    database: compileName(database),
+    table: compileName(match[2] as string),
+    hasWildcardDatabase: !database.startsWith('`') && database.includes('*'),
+  };
+}
+
+function matches(pattern: TablePattern, database: string, table: string): boolean {
+  return pattern.database.test(database) && pattern.table.test(table);
+}
+
+/**
+ * Compiles which tables a source replicates: those that an `include` pattern matches and no `exclude` pattern does.
+ * Letter case matters. A name with `.` or `*` in it is written in backquotes: `` `a.b`.orders ``. A `*` in the place of
+ * the database does not reach MySQL's own databases. Throws one `DITTO_CONFIG_TABLE_PATTERN_INVALID` naming all
+ * patterns that are none.
+ */
+export function compileTableSelection(options: TableSelectionOptions): TableSelection {
+  const excludes = options.exclude ?? [];
+  const invalid = [...options.include, ...excludes].filter((pattern) => compilePattern(pattern) === null);
+  if (invalid.length > 0) {
+    const list = invalid.map((pattern) => `"${pattern}"`).join(', ');
+    throw new DittoError('DITTO_CONFIG_TABLE_PATTERN_INVALID', `Not of the form database.table: ${list}.`, {
+      remedy: 'Write database.table, with * for any characters: shop.orders, shop.*, *.audit_*.',
+      context: { patterns: invalid },
+    });
+  }
+  const include = options.include.map(compilePattern).filter((pattern) => pattern !== null);
+  const exclude = excludes.map(compilePattern).filter((pattern) => pattern !== null);
+  return (database, table) => {
+    const isSystem = SYSTEM_DATABASES.has(database.toLowerCase());
+    const isIncluded = include.some(
+      (pattern) => !(isSystem && pattern.hasWildcardDatabase) && matches(pattern, database, table),
+    );
+    return isIncluded && !exclude.some((pattern) => matches(pattern, database, table));
+  };
+}
