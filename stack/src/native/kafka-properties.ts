@@ -1,0 +1,53 @@
+import { join } from 'node:path';
+
+export interface KafkaNode {
+  /** 1-based; node n is broker and controller, and its controller listens on `controllerPorts[n - 1]`. */
+  readonly nodeId: number;
+  readonly port: number;
+  readonly controllerPorts: readonly number[];
+  readonly folder: string;
+}
+
+/**
+ * `server.properties` of a combined broker and controller on the loopback address. A dead broker is noticed after 3 s
+ * (Kafka's default: 9 s), so that fault tests don't wait long.
+ */
+export function formatKafkaProperties({ nodeId, port, controllerPorts, folder }: KafkaNode): string {
+  const replicas = controllerPorts.length;
+  const inSync = replicas > 1 ? 2 : 1;
+  const voters = controllerPorts.map((controllerPort, index) => `${index + 1}@127.0.0.1:${controllerPort}`).join(',');
+  return Object.entries({
+    'process.roles': 'broker,controller',
+    'node.id': nodeId,
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPorts[nodeId - 1] ?? 0}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    'inter.broker.listener.name': 'PLAINTEXT',
+    'controller.listener.names': 'CONTROLLER',
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'controller.quorum.voters': voters,
+    'log.dirs': join(folder, 'data'),
+    'auto.create.topics.enable': false,
+    'default.replication.factor': replicas,
+    'min.insync.replicas': inSync,
+    'offsets.topic.replication.factor': replicas,
+    'offsets.topic.num.partitions': 8,
+    'transaction.state.log.replication.factor': replicas,
+    'transaction.state.log.min.isr': inSync,
+    'transaction.state.log.num.partitions': 8,
+    'share.coordinator.state.topic.replication.factor': replicas,
+    'share.coordinator.state.topic.min.isr': inSync,
+    'share.coordinator.state.topic.num.partitions': 3,
+    'group.initial.rebalance.delay.ms': 0,
+    'broker.session.timeout.ms': 3000,
+    'broker.heartbeat.interval.ms': 500,
+    'controller.quorum.election.timeout.ms': 300,
+    'controller.quorum.election.backoff.max.ms': 200,
+    'controller.quorum.fetch.timeout.ms': 1000,
+    // the default of 128 MiB is allocated at start whatever the heap
+    'log.cleaner.dedupe.buffer.size': 8_388_608,
+    'num.network.threads': 2,
+    'num.io.threads': 4,
+  })
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('');
+}
