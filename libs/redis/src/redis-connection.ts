@@ -1,3 +1,4 @@
+import { type ConnectionOptions } from 'node:tls';
 import { Redis } from 'ioredis';
 import { type Logger, silentLogger } from '#kernel';
 import { luaScripts } from './lua-scripts.ts';
@@ -9,14 +10,8 @@ export interface RedisOptions {
   readonly url: string;
   /** Begins the name of every key. */
   readonly keyPrefix: string;
-  /** In PEM text; TLS is used when given or when the URL says `rediss:`. */
-  readonly tls?: {
-    readonly ca?: string;
-    readonly cert?: string;
-    readonly key?: string;
-    readonly rejectUnauthorized?: boolean;
-    readonly servername?: string;
-  };
+  /** TLS is used when given or when the URL says `rediss:`. */
+  readonly tls?: ConnectionOptions | undefined;
   readonly commandTimeoutMs?: number;
   readonly logger?: Logger;
 }

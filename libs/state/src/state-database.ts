@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { createConnection } from 'mysql2/promise';
+import { type ConnectionOptions } from 'node:tls';
+import { createConnection, type SslOptions } from 'mysql2/promise';
 import { DataSource, type EntityManager } from 'typeorm';
 import { Backoff, DittoError, type Logger, retry, silentLogger, withTimeout } from '#kernel';
 import { entities } from './entities/index.ts';
@@ -12,8 +13,8 @@ export interface StateDatabaseOptions {
   readonly user: string;
   readonly password?: string;
   readonly database: string;
-  /** TLS is used when given; in PEM text. */
-  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string; readonly rejectUnauthorized?: boolean };
+  /** TLS is used when given; the server's name is checked unless `rejectUnauthorized` is false. */
+  readonly tls?: ConnectionOptions | undefined;
   /** Connections at most; 5 by default. */
   readonly poolSize?: number;
   readonly connectTimeoutMs?: number;
@@ -153,8 +154,9 @@ export class StateDatabase {
     });
   }
 
-  #tls(): { ssl?: NonNullable<StateDatabaseOptions['tls']> } {
-    return this.#options.tls ? { ssl: this.#options.tls } : {};
+  #tls(): { ssl?: SslOptions } {
+    const { tls } = this.#options;
+    return tls ? { ssl: { ...tls, verifyIdentity: tls.rejectUnauthorized !== false } as SslOptions } : {};
   }
 
   /** Under a lock of the server, held by a connection of its own: services that start together wait for each other. */

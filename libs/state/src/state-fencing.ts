@@ -17,14 +17,17 @@ export class StateFencing {
     this.#database = database;
   }
 
-  /** Makes every earlier token of the source worthless and returns the new one. Whoever calls decides who may. */
-  async grant(source: string, owner: string): Promise<number> {
+  /**
+   * Makes every earlier token of the source worthless and returns the new one. Whoever calls decides who may.
+   * It is also above `above`: the highest token that a cache has seen, in case this database was restored from a backup.
+   */
+  async grant(source: string, owner: string, above = 0): Promise<number> {
     return this.#database.transaction(async (manager) => {
       const now = Date.now();
       await manager.query(
-        `INSERT INTO sources (name, token, owner, granted_at_ms, first_seen_ms) VALUES (?, 1, ?, ?, ?)
-         ON DUPLICATE KEY UPDATE token = token + 1, owner = ?, granted_at_ms = ?`,
-        [source, owner, now, now, owner, now],
+        `INSERT INTO sources (name, token, owner, granted_at_ms, first_seen_ms) VALUES (?, ? + 1, ?, ?, ?)
+         ON DUPLICATE KEY UPDATE token = GREATEST(token, ?) + 1, owner = ?, granted_at_ms = ?`,
+        [source, above, owner, now, now, above, owner, now],
       );
       return readToken(manager, source);
     });

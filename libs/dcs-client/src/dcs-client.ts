@@ -1,0 +1,148 @@
+import { type ConnectionOptions } from 'node:tls';
+import { type Checkpoint } from '#change-events';
+import { DittoError, type Logger, silentLogger } from '#kernel';
+import { type Grant } from '#replication';
+import {
+  type DcsAnswer,
+  type DcsCall,
+  dcsContract,
+  type DcsRequest,
+  type LeaseHolder,
+  type ServerHeartbeat,
+  type ServiceStatus,
+} from './dcs-contract.ts';
+import { DcsEndpoint } from './dcs-endpoint.ts';
+import { fromRpcError } from './rpc-error.ts';
+
+export interface DcsClientOptions {
+  readonly endpoints: readonly { readonly host: string; readonly port: number }[];
+  /** Shown with every message; null where DCS listens on loopback without tokens. */
+  readonly token: string | null;
+  readonly tls?: ConnectionOptions | undefined;
+  /** How long one instance is waited for. */
+  readonly timeoutMs: number;
+  /** How long an instance that failed is only asked when no other is left; 5 s by default. */
+  readonly markDownMs?: number;
+  readonly logger?: Logger;
+}
+
+export interface LeaseRequest {
+  readonly source: string;
+  /** Unique among all processes, also over restarts: an owner that asks again gives up what it held. */
+  readonly owner: string;
+  readonly ttlMs: number;
+}
+
+export interface LeaseAnswer {
+  readonly grant: Grant | null;
+  /** Who holds the lease, when it was not granted; null when it has become free in between. */
+  readonly holder: LeaseHolder | null;
+}
+
+/**
+ * Calls DCS: the instances in turn, the next one when one does not answer in time.
+ *
+ * When none answers, a call is rejected with `DITTO_DCS_UNAVAILABLE` (retriable); it may have been carried out all the
+ * same. Every call bears being repeated. Whatever DCS itself answers with comes as its own `DittoError`:
+ * `DITTO_LEASE_FENCED` for an older token, retriable ones when its Redis or the state database is down.
+ */
+export class DcsClient {
+  readonly #endpoints: readonly DcsEndpoint[];
+  readonly #options: Required<Omit<DcsClientOptions, 'endpoints' | 'tls'>>;
+  #next = 0;
+
+  constructor(options: DcsClientOptions) {
+    const { endpoints, tls, ...rest } = options;
+    if (endpoints.length === 0) throw new DittoError('DITTO_DCS_NO_ENDPOINT', 'No DCS instance is configured.');
+    this.#endpoints = endpoints.map(({ host, port }) => new DcsEndpoint({ host, port, tls }));
+    this.#options = { markDownMs: 5_000, logger: silentLogger, ...rest };
+  }
+
+  async acquireLease(request: LeaseRequest): Promise<LeaseAnswer> {
+    return this.#call('acquireLease', request);
+  }
+
+  /** False: the lease has ended or gone to another; stop. */
+  async renewLease(grant: Grant, ttlMs: number): Promise<boolean> {
+    return (await this.#call('renewLease', { grant, ttlMs })).renewed;
+  }
+
+  async releaseLease(grant: Grant): Promise<void> {
+    await this.#call('releaseLease', { grant });
+  }
+
+  async listLeases(): Promise<readonly LeaseHolder[]> {
+    return (await this.#call('listLeases', {})).leases;
+  }
+
+  async putOffset(grant: Grant, checkpoint: Checkpoint): Promise<void> {
+    await this.#call('putOffset', { grant, checkpoint });
+  }
+
+  /** The newest known to Redis and to the state database. */
+  async getOffset(source: string): Promise<Checkpoint | null> {
+    return (await this.#call('getOffset', { source })).checkpoint;
+  }
+
+  async reportService(status: ServiceStatus, ttlMs: number): Promise<void> {
+    await this.#call('reportService', { status, ttlMs });
+  }
+
+  async listServices(): Promise<readonly ServiceStatus[]> {
+    return (await this.#call('listServices', {})).services;
+  }
+
+  async reportServers(source: string, heartbeats: readonly ServerHeartbeat[], ttlMs: number): Promise<void> {
+    await this.#call('reportServers', { source, heartbeats: [...heartbeats], ttlMs });
+  }
+
+  async listServers(source: string): Promise<readonly ServerHeartbeat[]> {
+    return (await this.#call('listServers', { source })).heartbeats;
+  }
+
+  close(): void {
+    for (const endpoint of this.#endpoints) endpoint.close();
+  }
+
+  async #call<Call extends DcsCall>(call: Call, request: DcsRequest<Call>): Promise<DcsAnswer<Call>> {
+    const { pattern, answer } = dcsContract[call];
+    const failures: string[] = [];
+    let refusal: DittoError | null = null;
+    for (const endpoint of this.#inTurn()) {
+      try {
+        const reply = await endpoint.call(pattern, { token: this.#options.token, payload: request }, this.#options.timeoutMs);
+        endpoint.markUp();
+        return answer.parse(reply) as DcsAnswer<Call>;
+      } catch (error) {
+        const answered = fromRpcError(error);
+        if (answered && !answered.retriable) throw answered;
+        refusal ??= answered;
+        failures.push(`${endpoint.name}: ${String(answered?.message ?? error)}`);
+        if (!answered) this.#markDown(endpoint, error);
+      }
+    }
+    throw refusal ?? this.#createUnavailableError(failures);
+  }
+
+  /** Those that did not fail lately first, beginning with another one each time. */
+  #inTurn(): readonly DcsEndpoint[] {
+    const first = this.#next++ % this.#endpoints.length;
+    const turn = [...this.#endpoints.slice(first), ...this.#endpoints.slice(0, first)];
+    const now = Date.now();
+    return [...turn.filter((endpoint) => !endpoint.isMarkedDown(now)), ...turn.filter((endpoint) => endpoint.isMarkedDown(now))];
+  }
+
+  #markDown(endpoint: DcsEndpoint, error: unknown): void {
+    const now = Date.now();
+    if (!endpoint.isMarkedDown(now)) this.#options.logger.warn('A DCS instance does not answer', { endpoint: endpoint.name, error: String(error) });
+    endpoint.markDown(now + this.#options.markDownMs);
+  }
+
+  #createUnavailableError(failures: readonly string[]): DittoError {
+    return new DittoError('DITTO_DCS_UNAVAILABLE', `No DCS instance answered: ${failures.join('; ')}`, {
+      retriable: true,
+      remedy: 'Check that at least one DCS runs and that its RPC addresses are those in the configuration.',
+      context: { endpoints: this.#endpoints.map(({ name }) => name) },
+    });
+  }
+}

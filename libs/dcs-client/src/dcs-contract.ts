@@ -1,0 +1,105 @@
+import { z } from 'zod';
+
+/** Messages between DCS and its clients: one pattern, one schema of the request, one of the answer. Times are milliseconds since 1970. */
+
+const name = z.string().min(1).max(128);
+const count = z.int().min(0);
+
+export const grantSchema = z.object({ source: name, owner: z.string().min(1).max(255), token: z.int().min(1) });
+
+export const checkpointSchema = z.object({
+  source: name,
+  lineage: count,
+  position: z.object({ gtidSet: z.string(), file: z.string(), offset: count, serverUuid: z.string() }),
+  dispatchedSet: z.string(),
+  version: z.string().regex(/^([0-9a-f]{44})?$/, 'must be empty or 44 hexadecimal digits'),
+  commitMicros: count,
+  savedAtMs: count,
+});
+
+/** `token` is null while the lease is only reserved. */
+export const leaseHolderSchema = z.object({ source: name, owner: z.string(), token: z.int().nullable(), expiresInMs: count });
+
+/** What a service instance says about itself; `details` is its own affair. */
+export const serviceStatusSchema = z.object({
+  service: z.enum(['dss', 'dws', 'dcs']),
+  /** Unique among all processes, also over restarts. */
+  instance: z.string().min(1).max(255),
+  startedAtMs: count,
+  reportedAtMs: count,
+  /** Base URL of its REST API; null when it has none that others can reach. */
+  url: z.string().nullable(),
+  details: z.record(z.string(), z.unknown()),
+});
+
+/** What a probe found at one endpoint of a source. What could not be learnt is null. */
+export const serverHeartbeatSchema = z.object({
+  /** `host:port` */
+  endpoint: z.string().min(1).max(300),
+  probedAtMs: count,
+  reachable: z.boolean(),
+  error: z.string().nullable(),
+  serverUuid: z.string().nullable(),
+  serverVersion: z.string().nullable(),
+  executedGtidSet: z.string().nullable(),
+  purgedGtidSet: z.string().nullable(),
+  readOnly: z.boolean().nullable(),
+  superReadOnly: z.boolean().nullable(),
+  /** Null on a server that is not a replica. */
+  replicaLagMs: z.number().nullable(),
+  roundTripMs: z.number().nullable(),
+});
+
+export type LeaseHolder = z.output<typeof leaseHolderSchema>;
+export type ServiceStatus = z.output<typeof serviceStatusSchema>;
+export type ServerHeartbeat = z.output<typeof serverHeartbeatSchema>;
+
+const ttlMs = z.int().min(100).max(86_400_000);
+const nothing = z.object({});
+
+export const dcsContract = {
+  /** A grant with a new token, or null and who holds the lease (null too when it has just become free). */
+  acquireLease: {
+    pattern: 'dcs.leases.acquire',
+    request: z.object({ source: name, owner: z.string().min(1).max(255), ttlMs }),
+    answer: z.object({ grant: grantSchema.nullable(), holder: leaseHolderSchema.nullable() }),
+  },
+  renewLease: {
+    pattern: 'dcs.leases.renew',
+    request: z.object({ grant: grantSchema, ttlMs }),
+    answer: z.object({ renewed: z.boolean() }),
+  },
+  releaseLease: {
+    pattern: 'dcs.leases.release',
+    request: z.object({ grant: grantSchema }),
+    answer: z.object({ released: z.boolean() }),
+  },
+  listLeases: { pattern: 'dcs.leases.list', request: nothing, answer: z.object({ leases: z.array(leaseHolderSchema) }) },
+  putOffset: {
+    pattern: 'dcs.offsets.put',
+    request: z.object({ grant: grantSchema, checkpoint: checkpointSchema }),
+    /** `late`: a newer one of the same owner was there; nothing changed. */
+    answer: z.object({ outcome: z.enum(['stored', 'late']) }),
+  },
+  getOffset: {
+    pattern: 'dcs.offsets.get',
+    request: z.object({ source: name }),
+    answer: z.object({ checkpoint: checkpointSchema.nullable() }),
+  },
+  reportService: { pattern: 'dcs.services.report', request: z.object({ status: serviceStatusSchema, ttlMs }), answer: nothing },
+  listServices: { pattern: 'dcs.services.list', request: nothing, answer: z.object({ services: z.array(serviceStatusSchema) }) },
+  reportServers: {
+    pattern: 'dcs.servers.report',
+    request: z.object({ source: name, heartbeats: z.array(serverHeartbeatSchema), ttlMs }),
+    answer: nothing,
+  },
+  listServers: {
+    pattern: 'dcs.servers.list',
+    request: z.object({ source: name }),
+    answer: z.object({ heartbeats: z.array(serverHeartbeatSchema) }),
+  },
+} as const satisfies Record<string, { readonly pattern: string; readonly request: z.ZodType; readonly answer: z.ZodType }>;
+
+export type DcsCall = keyof typeof dcsContract;
+export type DcsRequest<Call extends DcsCall> = z.output<(typeof dcsContract)[Call]['request']>;
+export type DcsAnswer<Call extends DcsCall> = z.output<(typeof dcsContract)[Call]['answer']>;

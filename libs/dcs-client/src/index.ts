@@ -1,0 +1,12 @@
+export { DcsCheckpointStore } from './dcs-checkpoint-store.ts';
+export { DcsClient, type DcsClientOptions, type LeaseAnswer, type LeaseRequest } from './dcs-client.ts';
+export {
+  type DcsAnswer,
+  type DcsCall,
+  dcsContract,
+  type DcsRequest,
+  type LeaseHolder,
+  type ServerHeartbeat,
+  type ServiceStatus,
+} from './dcs-contract.ts';
+export { fromRpcError, type RpcError, toRpcError } from './rpc-error.ts';

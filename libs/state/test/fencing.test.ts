@@ -1,0 +1,180 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { type Checkpoint } from '#change-events';
+import { type Grant, type TableSnapshotProgress } from '#replication';
+import {
+  StateAuditLog,
+  StateCheckpointStore,
+  type StateDatabase,
+  StateFencing,
+  StateLineageStore,
+  StateSnapshotStore,
+  TopicPartitionStore,
+} from '#state';
+import { uniqueName } from '#testing';
+import { openStateDatabase } from './state-server.ts';
+
+const fenced = { code: 'DITTO_LEASE_FENCED', retriable: false };
+
+function createCheckpoint(source: string, change: Partial<Checkpoint> = {}): Checkpoint {
+  return {
+    source,
+    lineage: 1,
+    position: { gtidSet: '3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5', file: 'binlog.000001', offset: 2 ** 33, serverUuid: 'u-1' },
+    dispatchedSet: '3e11fa47-71ca-11e1-9e33-c80aa9429562:1-9',
+    version: `${'0'.repeat(27)}1${'f'.repeat(16)}`,
+    commitMicros: 1_795_000_000_123_456,
+    savedAtMs: 1_795_000_000_200,
+    ...change,
+  };
+}
+
+function createProgress(change: Partial<TableSnapshotProgress> = {}): TableSnapshotProgress {
+  return { database: 'shop', table: 'orders', state: 'running', lastKey: '[2000]', rowsRead: 2000, estimatedRows: 9000, reason: null, ...change };
+}
+
+describe('stores under fencing tokens', () => {
+  let database: StateDatabase;
+  let fencing: StateFencing;
+  let checkpoints: StateCheckpointStore;
+  let snapshots: StateSnapshotStore;
+  let lineages: StateLineageStore;
+
+  beforeAll(async () => {
+    database = await openStateDatabase();
+    fencing = new StateFencing(database);
+    checkpoints = new StateCheckpointStore(database);
+    snapshots = new StateSnapshotStore(database);
+    lineages = new StateLineageStore(database);
+  });
+  afterAll(async () => {
+    await database.close();
+  });
+
+  async function grant(source: string, owner: string): Promise<Grant> {
+    return { source, owner, token: await fencing.grant(source, owner) };
+  }
+
+  test('tokens grow with each grant, also when many are granted at once, and start where they are told', async () => {
+    const source = uniqueName('shop');
+    expect(await fencing.currentToken(source)).toBe(0);
+    const tokens = await Promise.all(Array.from({ length: 10 }, (_, i) => fencing.grant(source, `owner-${i}`)));
+    expect(tokens.sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    expect(await fencing.currentToken(source)).toBe(10);
+    expect(await fencing.grant(source, 'a', 40)).toBe(41);
+    expect(await fencing.grant(source, 'a', 7)).toBe(42);
+    expect(await fencing.listSources()).toContain(source);
+  });
+
+  test('a checkpoint comes back as it was saved, with a set of megabytes too', async () => {
+    const owner = await grant(uniqueName('shop'), 'a');
+    expect(await checkpoints.load(owner.source)).toBeNull();
+    const intervals = Array.from({ length: 100_000 }, (_, i) => `${i * 2 + 1}`).join(':');
+    const checkpoint = createCheckpoint(owner.source, { dispatchedSet: `3e11fa47-71ca-11e1-9e33-c80aa9429562:${intervals}` });
+    await checkpoints.save(owner, checkpoint);
+    await checkpoints.save(owner, checkpoint);
+    expect(await checkpoints.loadStored(owner.source)).toEqual({ token: owner.token, checkpoint });
+    expect(await checkpoints.listStored()).toContainEqual({ token: owner.token, checkpoint });
+  });
+
+  test('I5: an older token moves no checkpoint', async () => {
+    const source = uniqueName('shop');
+    const paused = await grant(source, 'paused');
+    await checkpoints.save(paused, createCheckpoint(source));
+    const newest = await grant(source, 'newest');
+    const later = createCheckpoint(source, { version: `${'0'.repeat(27)}9${'f'.repeat(16)}` });
+    await expect(checkpoints.save(paused, later)).rejects.toMatchObject({ ...fenced, context: { source, token: 1, newest: 2 } });
+    expect(await checkpoints.load(source)).toEqual(createCheckpoint(source));
+    await checkpoints.save(newest, later);
+    await expect(checkpoints.save(paused, createCheckpoint(source))).rejects.toMatchObject(fenced);
+    expect(await checkpoints.load(source)).toEqual(later);
+  });
+
+  test('I5: a token that was never granted moves nothing', async () => {
+    const source = uniqueName('shop');
+    await expect(checkpoints.save({ source, owner: 'x', token: 1 }, createCheckpoint(source))).rejects.toMatchObject(fenced);
+    await grant(source, 'a');
+    await expect(checkpoints.save({ source, owner: 'x', token: 9 }, createCheckpoint(source))).rejects.toMatchObject(fenced);
+    expect(await checkpoints.load(source)).toBeNull();
+  });
+
+  test('a save that comes late, after a newer one of its owner, changes nothing; a higher lineage is newer', async () => {
+    const owner = await grant(uniqueName('shop'), 'a');
+    const version = (n: number) => `${'0'.repeat(27)}${n}${'f'.repeat(16)}`;
+    await checkpoints.save(owner, createCheckpoint(owner.source, { version: version(7) }));
+    await checkpoints.save(owner, createCheckpoint(owner.source, { version: version(6), dispatchedSet: 'late' }));
+    expect(await checkpoints.load(owner.source)).toEqual(createCheckpoint(owner.source, { version: version(7) }));
+    const resynced = createCheckpoint(owner.source, { lineage: 2, version: '' });
+    await checkpoints.save(owner, resynced);
+    await checkpoints.save(owner, createCheckpoint(owner.source, { version: version(8) }));
+    expect(await checkpoints.load(owner.source)).toEqual(resynced);
+    const next = await grant(owner.source, 'b');
+    const behind = createCheckpoint(owner.source, { version: version(1) });
+    await checkpoints.save(next, behind);
+    expect(await checkpoints.load(owner.source)).toEqual(behind);
+  });
+
+  test('I5: an older token completes no chunk and takes no read sequence', async () => {
+    const source = uniqueName('shop');
+    const paused = await grant(source, 'paused');
+    await snapshots.save(paused, createProgress(), 4);
+    const newest = await grant(source, 'newest');
+    await expect(snapshots.save(paused, createProgress({ lastKey: '[4000]' }), 5)).rejects.toMatchObject(fenced);
+    await expect(snapshots.save(paused, createProgress({ table: 'other' }), 5)).rejects.toMatchObject(fenced);
+    expect(await snapshots.load(source)).toEqual([createProgress()]);
+    expect(await snapshots.lastReadSequence(source)).toBe(4);
+    const done = createProgress({ state: 'done', lastKey: '["ü\\"x",12345678901234567890]' });
+    await snapshots.save(newest, done, 2);
+    expect(await snapshots.load(source)).toEqual([done]);
+    expect(await snapshots.lastReadSequence(source)).toBe(4);
+  });
+
+  test('table names that differ only in case or accent are different tables', async () => {
+    const owner = await grant(uniqueName('shop'), 'a');
+    for (const table of ['orders', 'Orders', 'örders']) await snapshots.save(owner, createProgress({ table, reason: table }), 1);
+    expect((await snapshots.load(owner.source)).map(({ table }) => table).sort()).toEqual(['Orders', 'orders', 'örders']);
+  });
+
+  test('I5: an older token raises no lineage', async () => {
+    const source = uniqueName('shop');
+    const paused = await grant(source, 'paused');
+    expect(await lineages.current(source)).toBe(0);
+    await lineages.raise(paused, 1, 'first start');
+    const newest = await grant(source, 'newest');
+    await expect(lineages.raise(paused, 2, 'stale')).rejects.toMatchObject(fenced);
+    await expect(lineages.raise(paused, 1, 'first start')).rejects.toMatchObject(fenced);
+    expect(await lineages.current(source)).toBe(1);
+    await lineages.raise(newest, 3, 'switch');
+    expect(await lineages.history(source)).toMatchObject([
+      { lineage: 3, reason: 'switch', token: 2 },
+      { lineage: 1, reason: 'first start', token: 1 },
+    ]);
+  });
+
+  test('a lineage is raised once however often its owner asks, and never lowered', async () => {
+    const owner = await grant(uniqueName('shop'), 'a');
+    await lineages.raise(owner, 2, 'switch');
+    await lineages.raise(owner, 2, 'switch');
+    await expect(lineages.raise(owner, 1, 'back')).rejects.toMatchObject({ code: 'DITTO_STATE_LINEAGE_NOT_HIGHER', retriable: false });
+    expect(await lineages.history(owner.source)).toHaveLength(1);
+  });
+
+  test('the partition count of a topic is that of its first use until a person accepts another', async () => {
+    const store = new TopicPartitionStore(database);
+    const topic = uniqueName('topic');
+    expect(await store.load(topic)).toBeNull();
+    expect(await store.remember(topic, 4)).toBe(4);
+    expect(await store.remember(topic, 6)).toBe(4);
+    await store.accept(topic, 6);
+    expect(await store.load(topic)).toBe(6);
+  });
+
+  test('the audit log keeps who did what', async () => {
+    const audit = new StateAuditLog(database);
+    const subject = uniqueName('shop');
+    await audit.record({ actor: 'alice', action: 'lease.released', subject, details: { why: 'maintenance "now"', n: 1 } });
+    await audit.record({ actor: 'dcs', action: 'lease.granted', subject });
+    const [second, first] = await audit.listRecent(2);
+    expect(second).toMatchObject({ actor: 'dcs', action: 'lease.granted', subject, details: {} });
+    expect(first).toMatchObject({ actor: 'alice', details: { why: 'maintenance "now"', n: 1 } });
+  });
+});

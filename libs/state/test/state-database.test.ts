@@ -1,0 +1,79 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { StateCheckpointStore, StateDatabase, type StateDatabaseOptions, StateFencing } from '#state';
+import { createStateOptions, queryState } from './state-server.ts';
+
+describe('StateDatabase', () => {
+  const opened: StateDatabase[] = [];
+  afterEach(async () => {
+    await Promise.all(opened.splice(0).map((database) => database.close()));
+  });
+
+  async function open(options: StateDatabaseOptions): Promise<StateDatabase> {
+    const database = new StateDatabase(options);
+    opened.push(database);
+    await database.open(AbortSignal.timeout(30_000));
+    return database;
+  }
+
+  test('is created and brought up to date by services that start at the same time, once', async () => {
+    const options = await createStateOptions();
+    const databases = await Promise.all(Array.from({ length: 4 }, () => open(options)));
+    await Promise.all(databases.map((database) => database.ping()));
+    const migrations = await queryState(options, `SELECT name FROM ${options.database}.migrations`);
+    expect(migrations).toEqual([{ name: 'CreateState1795300000000' }]);
+  });
+
+  test('has the tables that the entities say', async () => {
+    const options = await createStateOptions();
+    const database = await open(options);
+    const differences = await database.run((manager) => manager.dataSource.driver.createSchemaBuilder().log());
+    const statements = differences.upQueries.map(({ query }) => query).filter((query) => !/^(ALTER TABLE \S+ (CHANGE|MODIFY)|DROP INDEX)/.test(query));
+    expect(statements).toEqual([]);
+  });
+
+  test('is opened again with what it held', async () => {
+    const options = await createStateOptions();
+    const first = await open(options);
+    expect(await new StateFencing(first).grant('shop', 'a')).toBe(1);
+    await first.close();
+    expect(await new StateFencing(await open(options)).grant('shop', 'b')).toBe(2);
+  });
+
+  test('goes on with an upgrade that was cut short', async () => {
+    const options = await createStateOptions();
+    await (await open(options)).close();
+    await queryState(options, `DELETE FROM ${options.database}.migrations`);
+    await queryState(options, `DROP TABLE ${options.database}.audit_log`);
+    const database = await open(options);
+    await database.run((manager) => manager.query('SELECT COUNT(*) FROM audit_log'));
+  });
+
+  test('says that it is unavailable, to be tried again, before it was reached and when nobody listens', async () => {
+    const database = new StateDatabase({ ...(await createStateOptions()), host: '127.0.0.1', port: 1 });
+    const unavailable = { code: 'DITTO_STATE_UNAVAILABLE', retriable: true };
+    await expect(new StateCheckpointStore(database).load('shop')).rejects.toMatchObject(unavailable);
+    await expect(database.open(AbortSignal.timeout(700))).rejects.toMatchObject({ name: 'TimeoutError' });
+    await expect(database.ping()).rejects.toMatchObject(unavailable);
+  });
+
+  test('refuses a wrong password at once', async () => {
+    const database = new StateDatabase({ ...(await createStateOptions()), password: 'wrong' });
+    await expect(database.open()).rejects.toMatchObject({ code: 'DITTO_STATE_ACCESS_DENIED', retriable: false });
+  });
+
+  test('goes on by itself after its connections were killed', async () => {
+    const options = await createStateOptions();
+    const database = await open(options);
+    const ids = await queryState(options, `SELECT id FROM information_schema.processlist WHERE db = '${options.database}'`);
+    for (const row of ids) await queryState(options, `KILL ${String(row['id'] ?? row['ID'])}`);
+    for (let attempt = 0; attempt < 10; attempt++) {
+      try {
+        await database.ping();
+        break;
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'DITTO_STATE_UNAVAILABLE' });
+      }
+    }
+    await database.ping();
+  });
+});
