@@ -1,0 +1,61 @@
+import { type CanonicalValue, type Column } from '#change-events';
+import { mongo } from 'mongoose';
+import { decimal128FromText } from './decimal128.ts';
+import { jsonToBson } from './json-to-bson.ts';
+
+/** From a canonical value that is not null to what the driver writes as the right BSON type. */
+export type BsonEncoder = (value: never) => unknown;
+
+const MAX_DECIMAL128_DIGITS = 34;
+const MAX_INT64 = (1n << 63n) - 1n;
+
+/**
+ * The encoder of a column's values (design: canonical values); null where the canonical value itself is what the
+ * driver needs: text as string, bytes as Binary of subtype 0, booleans, and integers whose type fits 32 bits.
+ */
+export function findBsonEncoder(column: Column): BsonEncoder | null {
+  switch (column.kind) {
+    case 'integer':
+      return column.type.startsWith('int') && column.unsigned ? encodeLong : null;
+    case 'bigint':
+      return encodeBigint;
+    case 'decimal':
+      return column.precision <= MAX_DECIMAL128_DIGITS ? decimal128FromText : null;
+    case 'float':
+    case 'double':
+      return encodeDouble;
+    case 'json':
+      return jsonToBson;
+    case 'vector':
+      return encodeVector;
+    default:
+      return null;
+  }
+}
+
+/** `value` is one of the column's canonical values. */
+export function encodeBsonValue(column: Column, value: CanonicalValue): unknown {
+  const encode = findBsonEncoder(column);
+  return value === null || encode === null ? value : encode(value as never);
+}
+
+function encodeLong(value: number): mongo.Long {
+  return new mongo.Long(value | 0, Math.floor(value / 0x1_0000_0000));
+}
+
+function encodeBigint(value: number | bigint): mongo.Long | mongo.Decimal128 {
+  if (typeof value === 'number') return encodeLong(value);
+  return value <= MAX_INT64 ? mongo.Long.fromBigInt(value) : mongo.Decimal128.fromString(value.toString());
+}
+
+/** The driver writes a whole number as Int32 unless it is told. */
+function encodeDouble(value: number): number | mongo.Double {
+  return Number.isInteger(value) ? new mongo.Double(value) : value;
+}
+
+function encodeVector(bytes: Buffer): mongo.Double[] {
+  const values: mongo.Double[] = [];
+  for (let offset = 0; offset + 4 <= bytes.length; offset += 4)
+    values.push(new mongo.Double(bytes.readFloatLE(offset)));
+  return values;
+}

@@ -1,0 +1,203 @@
+import { mongo } from 'mongoose';
+import { type MirrorDocument } from './mirror-document.ts';
+import {
+  classifyMongoError,
+  classifyWriteError,
+  documentRefused,
+  isDuplicateKey,
+  isRowsOwn,
+  isTransient,
+  type ServerWriteError,
+} from './mongo-errors.ts';
+
+/** One document to write unless the mirror holds a newer one under its `_id`. */
+export interface GuardedWrite {
+  readonly document: MirrorDocument;
+  /**
+   * The document is believed not to be in the mirror: it is tried with an insert first, five times cheaper on the
+   * server than an upsert. A wrong belief costs time, never the right result.
+   */
+  readonly isNew: boolean;
+  /** Rough size; where the sum is small no exact sizes are taken. */
+  readonly bytes: number;
+}
+
+export interface GuardedResult {
+  /** Indexes of the writes that a newer document refused, ascending. */
+  readonly rejected: readonly number[];
+  /** Writes with `isNew` whose document was there after all. */
+  readonly notNew: number;
+}
+
+export interface GuardedWriteOptions {
+  readonly writeConcern: mongo.WriteConcernSettings;
+}
+
+/** MongoDB's limit for one document, https://www.mongodb.com/docs/manual/reference/limits/. */
+const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
+/** The body of a command may hold one document of the greatest size, so several must stay below that together. */
+const MAX_COMMAND_BYTES = 12 * 1024 * 1024;
+/** Below this even the sixfold growth of short JSON elements stays within a command. */
+const NO_MEASURE_BYTES = 1024 * 1024;
+/** FerretDB takes 25,000; from 1,000 on a call is not faster. */
+const MAX_COMMAND_WRITES = 1000;
+const MAX_TRANSIENT_ATTEMPTS = 5;
+
+interface Reply {
+  readonly writeErrors?: readonly ServerWriteError[];
+  readonly writeConcernError?: { readonly code?: number; readonly errmsg?: string };
+}
+
+interface Failure {
+  readonly index: number;
+  readonly error: ServerWriteError;
+}
+
+/**
+ * Writes documents of one collection, each guarded by its version; resolves when all are confirmed with the write
+ * concern. At most one write per `_id`, sorted by `_id` (unsorted batches of several processes deadlock in FerretDB).
+ *
+ * The guard is the same on MongoDB and FerretDB: an upsert with the filter `{_id, v: {$lte: version}}`. When a newer
+ * document is there nothing matches, the upsert becomes an insert, and that fails with a duplicate key. It may also fail
+ * because another process inserted an *older* document at the same moment; so an operation counts as rejected only when
+ * it finds a duplicate for the second time, when the document was there before it began. An equal version is written
+ * over with the same content and is no rejection.
+ *
+ * Rejects with a retriable error when the whole may be given again (lost connection, deadlock, write concern not
+ * reached), or `DITTO_MONGO_DOCUMENT_REFUSED` for a document that the server can't take.
+ */
+export async function writeGuarded(
+  db: mongo.Db,
+  collection: string,
+  writes: readonly GuardedWrite[],
+  options: GuardedWriteOptions,
+): Promise<GuardedResult> {
+  const write = new GuardedBatch(db, collection, writes, options);
+  const inserts: number[] = [];
+  const upserts: number[] = [];
+  for (let index = 0; index < writes.length; index++)
+    ((writes[index] as GuardedWrite).isNew ? inserts : upserts).push(index);
+  const [notNew, contested] = await bothSettled(write.insert(inserts), write.upsert(upserts));
+  const again = [...notNew, ...contested].sort((a, b) => a - b);
+  return { rejected: await write.upsert(again), notNew: notNew.length };
+}
+
+class GuardedBatch {
+  private readonly db: mongo.Db;
+  private readonly collection: string;
+  private readonly writes: readonly GuardedWrite[];
+  private readonly options: GuardedWriteOptions;
+
+  constructor(db: mongo.Db, collection: string, writes: readonly GuardedWrite[], options: GuardedWriteOptions) {
+    this.db = db;
+    this.collection = collection;
+    this.writes = writes;
+    this.options = options;
+  }
+
+  /** Indexes whose document was there. */
+  insert(indexes: readonly number[]): Promise<number[]> {
+    return this.send(indexes, (documents) => ({ insert: this.collection, documents }));
+  }
+
+  /** Indexes that found a duplicate. */
+  upsert(indexes: readonly number[]): Promise<number[]> {
+    return this.send(indexes, (documents) => ({
+      update: this.collection,
+      updates: documents.map((document) => ({
+        q: { _id: document._id, v: { $lte: document.v } },
+        u: document,
+        upsert: true,
+      })),
+    }));
+  }
+
+  private async send(
+    indexes: readonly number[],
+    command: (documents: MirrorDocument[]) => mongo.Document,
+  ): Promise<number[]> {
+    const duplicates: number[] = [];
+    for (const part of this.cut(indexes)) {
+      let pending = part;
+      for (let attempt = 1; pending.length > 0; attempt++) {
+        const failures = await this.run(pending, command);
+        pending = [];
+        for (const { index, error } of failures) {
+          if (isDuplicateKey(error.code)) duplicates.push(index);
+          else if (isTransient(error.code) && attempt < MAX_TRANSIENT_ATTEMPTS) pending.push(index);
+          else throw classifyWriteError(this.collection, this.document(index)._id, error);
+        }
+      }
+    }
+    return duplicates;
+  }
+
+  private async run(
+    indexes: readonly number[],
+    command: (documents: MirrorDocument[]) => mongo.Document,
+  ): Promise<Failure[]> {
+    const documents = indexes.map((index) => this.document(index));
+    const { writeConcern } = this.options;
+    let reply: Reply;
+    try {
+      reply = await this.db.command({ ...command(documents), ordered: false, writeConcern });
+    } catch (error) {
+      if (isRowsOwn(error) && documents.length === 1)
+        throw documentRefused(
+          this.collection,
+          documents[0]?._id,
+          error instanceof Error ? error.message : String(error),
+          error,
+        );
+      throw classifyMongoError(error);
+    }
+    if (reply.writeConcernError !== undefined)
+      throw classifyMongoError(
+        new mongo.MongoServerError({ ...reply.writeConcernError, message: reply.writeConcernError.errmsg }),
+      );
+    return (reply.writeErrors ?? []).map((error) => ({ index: indexes[error.index] as number, error }));
+  }
+
+  private document(index: number): MirrorDocument {
+    return (this.writes[index] as GuardedWrite).document;
+  }
+
+  /** Parts that fit one command each, in order. The driver would cut a document above 17 MiB short without a word. */
+  private cut(indexes: readonly number[]): number[][] {
+    const estimate = indexes.reduce((sum, index) => sum + (this.writes[index] as GuardedWrite).bytes, 0);
+    const measure = estimate > NO_MEASURE_BYTES;
+    const parts: number[][] = [];
+    let part: number[] = [];
+    let partBytes = 0;
+    for (const index of indexes) {
+      const bytes = measure ? this.measure(index) : 0;
+      if (part.length > 0 && (part.length >= MAX_COMMAND_WRITES || partBytes + bytes > MAX_COMMAND_BYTES)) {
+        parts.push(part);
+        part = [];
+        partBytes = 0;
+      }
+      part.push(index);
+      partBytes += bytes;
+    }
+    if (part.length > 0) parts.push(part);
+    return parts;
+  }
+
+  private measure(index: number): number {
+    const document = this.document(index);
+    const bytes = mongo.BSON.calculateObjectSize(document);
+    if (bytes > MAX_DOCUMENT_BYTES)
+      throw documentRefused(
+        this.collection,
+        document._id,
+        `the document has ${bytes} bytes, MongoDB takes ${MAX_DOCUMENT_BYTES}`,
+      );
+    return bytes;
+  }
+}
+
+/** Waits for both, so that nothing is under way any more when it rejects. */
+async function bothSettled<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([first, second]);
+  return [await first, await second];
+}

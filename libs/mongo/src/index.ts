@@ -1,0 +1,14 @@
+export { type BsonEncoder, encodeBsonValue, findBsonEncoder } from './bson-value.ts';
+export { type GuardedResult, type GuardedWrite, type GuardedWriteOptions, writeGuarded } from './guarded-write.ts';
+export { DocumentEncoder, type KeyIdentity, type MirrorDocument } from './mirror-document.ts';
+export { MirrorLineage } from './mirror-lineage.ts';
+export { mirrorDatabase } from './mirror-tables.ts';
+export { MirrorWriter, type MirrorWriterOptions } from './mirror-writer.ts';
+export { MongoConnection, type MongoConnectionOptions, openMongo } from './mongo-connection.ts';
+export { classifyMongoError } from './mongo-errors.ts';
+export {
+  type SweepRequest,
+  type SweepResult,
+  TombstoneSweeper,
+  type TombstoneSweeperOptions,
+} from './tombstone-sweeper.ts';

@@ -1,0 +1,296 @@
+import {
+  changeVersion,
+  keyChanged,
+  type Row,
+  type RowChange,
+  type TableChange,
+  type TableLayout,
+  type TransactionInfo,
+} from '#change-events';
+import { Backoff, DittoError, type Logger, retry, toDittoError } from '#kernel';
+import { type Acknowledgement, ChangeSink, LaneSet, type SinkStatus } from '#replication';
+import { type mongo } from 'mongoose';
+import { writeGuarded } from './guarded-write.ts';
+import { collapseEntries, type CollapsedEntry, encodeWrite, type KeyChange, type MirrorEntry } from './mirror-batch.ts';
+import { chooseLane } from './mirror-lanes.ts';
+import { type MirrorCollection, mirrorDatabase, type MirrorTable, MirrorTables } from './mirror-tables.ts';
+import { type MongoConnection } from './mongo-connection.ts';
+import { documentRefused } from './mongo-errors.ts';
+import { prepareCollection, turnIntoTombstones } from './mirror-collection.ts';
+
+export interface MirrorWriterOptions {
+  readonly connection: MongoConnection;
+  readonly source: string;
+  /** Stands before the source's name in the name of its database. Default ''. */
+  readonly databasePrefix?: string;
+  /** Bulk writes that may be under way at once. Default 4. */
+  readonly lanes?: number;
+  /** Changes in one bulk write at most. Default 1,000. */
+  readonly maxBatchChanges?: number;
+  /** Estimated bytes in one bulk write at most. Default 8 MiB. */
+  readonly maxBatchBytes?: number;
+  /** Members that must confirm. Default `majority`. */
+  readonly writeConcern?: 'majority' | number;
+  /** How long the server may wait for them before a batch is given again. Default 10,000. */
+  readonly writeConcernTimeoutMs?: number;
+  readonly backoff?: { readonly initialMs: number; readonly maxMs: number };
+  /** Asked when changes are accepted: whether repeats of this transaction are expected. */
+  readonly isReplaying: (transaction: TransactionInfo) => boolean;
+  readonly logger: Logger;
+  readonly nowMs?: () => number;
+}
+
+/**
+ * Keeps the mirror of one source (design, sections 3 and 7): one document for each row, overwritten only by a newer
+ * version (I3), deleted rows as tombstones.
+ *
+ * The lane of a change is chosen by collection and key; a lane has one batch under way. A batch is collapsed to the
+ * last change of each key and sent as one guarded write for each collection. Nothing depends on the order between
+ * lanes or batches: the guard lets the highest version win.
+ *
+ * A table without a key is not mirrored: its changes are acknowledged and left out.
+ */
+export class MirrorWriter extends ChangeSink {
+  readonly name = 'mongo';
+  private readonly options: Required<Omit<MirrorWriterOptions, 'databasePrefix'>>;
+  private readonly db: mongo.Db;
+  private readonly lanes: LaneSet<MirrorEntry>;
+  private readonly writeConcern: mongo.WriteConcernSettings;
+  private readonly tables = new MirrorTables();
+  private readonly closing = new AbortController();
+  private onFatal: (error: Error) => void = () => undefined;
+  private fatal: DittoError | null = null;
+  private accepted = 0;
+  private confirmed = 0;
+  private rejectedOutsideReplay = 0;
+  private rejectedInReplay = 0;
+  private tableRetries = 0;
+  private tableHolding: string | null = null;
+
+  constructor(options: MirrorWriterOptions) {
+    super();
+    this.options = {
+      lanes: 4,
+      maxBatchChanges: 1000,
+      maxBatchBytes: 8 * 1024 * 1024,
+      writeConcern: 'majority',
+      writeConcernTimeoutMs: 10_000,
+      backoff: { initialMs: 50, maxMs: 2000 },
+      nowMs: Date.now,
+      ...options,
+    };
+    const { connection, writeConcern, writeConcernTimeoutMs, maxBatchBytes, maxBatchChanges, backoff, logger } =
+      this.options;
+    this.db = connection.db(mirrorDatabase(options));
+    this.writeConcern = { w: writeConcern, wtimeout: writeConcernTimeoutMs };
+    this.lanes = new LaneSet<MirrorEntry>({
+      deliver: (_lane, entries) => this.deliver(entries),
+      maxBatchBytes,
+      maxBatchEntries: maxBatchChanges,
+      backoff,
+      logger,
+      onFatal: (error) => this.fail(error),
+    });
+  }
+
+  /** Waits until the server answers. */
+  async open({
+    onFatal,
+    signal,
+  }: {
+    readonly onFatal: (error: Error) => void;
+    readonly signal: AbortSignal;
+  }): Promise<void> {
+    this.onFatal = onFatal;
+    await this.keepTrying(() => this.options.connection.ping(), signal);
+  }
+
+  /** Creates the collection and the index that the sweep of tombstones uses. */
+  async prepareTable(layout: TableLayout): Promise<void> {
+    const table = this.tables.find(layout);
+    if (!table.encoder.isKeyed) {
+      this.options.logger.warn('a table without a key is not mirrored', {
+        database: layout.database,
+        table: layout.table,
+      });
+      return;
+    }
+    await this.keepTrying(() => prepareCollection(this.db, table.collection.name), this.closing.signal);
+  }
+
+  accept(changes: readonly RowChange[], acknowledgement: Acknowledgement): void {
+    if (this.fatal !== null) return;
+    let left = 0;
+    let transaction: TransactionInfo | null = null;
+    let isReplaying = false;
+    for (const change of changes) {
+      const table = this.tables.find(change.layout);
+      if (!table.encoder.isKeyed) {
+        left++;
+        continue;
+      }
+      if (change.transaction !== transaction) {
+        ({ transaction } = change);
+        isReplaying = this.options.isReplaying(transaction);
+      }
+      this.push(table, change, isReplaying, acknowledgement);
+    }
+    this.accepted += changes.length;
+    this.confirmed += left;
+    if (left > 0) acknowledgement.acknowledge(left);
+    this.lanes.flush();
+  }
+
+  drain(signal: AbortSignal): Promise<void> {
+    return this.lanes.drain(signal);
+  }
+
+  async applyTableChange(change: TableChange): Promise<void> {
+    const { collection, encoder } = this.tables.find(change.layout);
+    if (!encoder.isKeyed) return;
+    const { db, writeConcern } = this;
+    const version = changeVersion(change);
+    const deletedAtMs = this.options.nowMs();
+    await this.keepTrying(
+      () => turnIntoTombstones(db, collection.name, { change, version, deletedAtMs, writeConcern }),
+      this.closing.signal,
+    );
+  }
+
+  status(): SinkStatus {
+    return {
+      bytesInFlight: this.lanes.bytesInFlight,
+      changesInFlight: this.accepted - this.confirmed,
+      confirmedChanges: this.confirmed,
+      retries: this.lanes.retries + this.tableRetries,
+      rejectedOutsideReplay: this.rejectedOutsideReplay,
+      rejectedInReplay: this.rejectedInReplay,
+      holdingBecause: this.lanes.holdingBecause ?? this.tableHolding,
+    };
+  }
+
+  /** The connection is not this writer's own and stays open. */
+  close(): Promise<void> {
+    this.closing.abort(new DittoError('DITTO_MONGO_CLOSED', 'the mirror writer was closed'));
+    this.lanes.close();
+    return Promise.resolve();
+  }
+
+  private push(table: MirrorTable, change: RowChange, isReplaying: boolean, acknowledgement: Acknowledgement): void {
+    const { before, after } = change;
+    const newest = after ?? before;
+    if (newest === null)
+      throw new DittoError('DITTO_MONGO_CHANGE_EMPTY', 'a change has neither a row before nor after it');
+    const keyChange: KeyChange | null = keyChanged(change) ? { unconfirmed: 2 } : null;
+    const bytes =
+      256 +
+      (before === null ? 0 : table.encoder.rowBytes(before)) +
+      (after === null ? 0 : table.encoder.rowBytes(after));
+    const common = { table, change, isReplaying, acknowledgement, keyChange, bytes };
+    if (keyChange !== null && before !== null) this.pushEntry(before, true, common);
+    this.pushEntry(newest, after === null, common);
+  }
+
+  private pushEntry(
+    row: Row,
+    isTombstone: boolean,
+    common: Omit<MirrorEntry, 'row' | 'isTombstone' | 'identity'>,
+  ): void {
+    const { table, change, isReplaying, acknowledgement, keyChange, bytes } = common;
+    const identity = table.encoder.identity(row);
+    const lane = chooseLane(table.collection.hash, identity, this.options.lanes);
+    this.lanes.push(lane, {
+      table,
+      identity,
+      change,
+      row,
+      isTombstone,
+      isReplaying,
+      acknowledgement,
+      keyChange,
+      bytes,
+    });
+  }
+
+  private async deliver(entries: readonly MirrorEntry[]): Promise<void> {
+    const writes = [...collapseEntries(entries)].map(([collection, collapsed]) => this.write(collection, collapsed));
+    await Promise.allSettled(writes);
+    const rejected = await Promise.all(writes);
+    if (this.fatal !== null) return;
+    for (const entry of rejected.flat()) this.countRejection(entry);
+    this.acknowledge(entries);
+  }
+
+  /** Resolves with the entries that a newer document refused. */
+  private async write(collection: MirrorCollection, collapsed: readonly CollapsedEntry[]): Promise<MirrorEntry[]> {
+    const insertFirst = collection.inserts.next();
+    const nowMs = this.options.nowMs();
+    const writes = collapsed.map((one) => {
+      try {
+        return encodeWrite(one, insertFirst, nowMs);
+      } catch (error) {
+        throw documentRefused(collection.name, one.entry.identity, `can't be written as BSON: ${String(error)}`, error);
+      }
+    });
+    const { rejected, notNew } = await writeGuarded(this.db, collection.name, writes, {
+      writeConcern: this.writeConcern,
+    });
+    if (notNew > 0)
+      collection.inserts.report(
+        writes.reduce((count, { isNew }) => count + Number(isNew), 0),
+        notNew,
+      );
+    return rejected.map((index) => (collapsed[index] as CollapsedEntry).entry);
+  }
+
+  private countRejection({ isReplaying, table, change }: MirrorEntry): void {
+    if (isReplaying) {
+      this.rejectedInReplay++;
+      return;
+    }
+    if (this.rejectedOutsideReplay++ === 0)
+      this.options.logger.warn('a newer document refused a write outside a replay', {
+        collection: table.collection.name,
+        version: changeVersion(change),
+        gtid: change.transaction.gtid,
+      });
+  }
+
+  private acknowledge(entries: readonly MirrorEntry[]): void {
+    let current: Acknowledgement | null = null;
+    let count = 0;
+    for (const { acknowledgement, keyChange } of entries) {
+      if (keyChange !== null && --keyChange.unconfirmed > 0) continue;
+      if (acknowledgement !== current) {
+        current?.acknowledge(count);
+        this.confirmed += count;
+        current = acknowledgement;
+        count = 0;
+      }
+      count++;
+    }
+    current?.acknowledge(count);
+    this.confirmed += count;
+  }
+
+  private async keepTrying<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const result = await retry(work, {
+      backoff: new Backoff(this.options.backoff),
+      signal,
+      onRetry: (error) => {
+        const { code, message } = toDittoError(error);
+        if (this.tableHolding === null)
+          this.options.logger.warn('holding: MongoDB does not take a command, trying again', { code, error: message });
+        this.tableHolding = `${code}: ${message}`;
+        this.tableRetries++;
+      },
+    });
+    this.tableHolding = null;
+    return result;
+  }
+
+  private fail(error: DittoError): void {
+    this.fatal = error;
+    this.onFatal(error);
+  }
+}

@@ -1,0 +1,115 @@
+import { type ConnectionOptions as TlsOptions } from 'node:tls';
+import { Backoff, type Logger, retry } from '#kernel';
+import mongoose, { type Connection, type mongo } from 'mongoose';
+import { classifyMongoError } from './mongo-errors.ts';
+
+export interface MongoConnectionOptions {
+  readonly url: string;
+  /** What Node's TLS takes; left out: as the URL says. */
+  readonly tls?: TlsOptions | undefined;
+  /** Shown in the server's own views. Default `ditto`. */
+  readonly appName?: string;
+  /** Connections of this process at most; more calls wait. Default 32. */
+  readonly maxConnections?: number;
+  /** How long an operation waits for a server to be there before it fails for now. Default 3,000. */
+  readonly serverSelectionTimeoutMs?: number;
+  /** How long a reply may take before the connection counts as dead. Default 60,000. */
+  readonly socketTimeoutMs?: number;
+  /** False: one attempt, then the error. Default true: an unreachable server is waited for without a limit. */
+  readonly waitForServer?: boolean;
+  readonly signal?: AbortSignal;
+  readonly logger: Logger;
+}
+
+/** An open connection pool; shared by all that this process does with one MongoDB. */
+export class MongoConnection {
+  /** For models of the services' own documents. Rows never pass through models. */
+  readonly mongoose: Connection;
+
+  constructor(connection: Connection) {
+    this.mongoose = connection;
+  }
+
+  get client(): mongo.MongoClient {
+    return this.mongoose.getClient();
+  }
+
+  db(name: string): mongo.Db {
+    return this.client.db(name);
+  }
+
+  /** Rejects with a coded error when the server doesn't answer. */
+  async ping(): Promise<void> {
+    try {
+      await this.client.db('admin').command({ ping: 1 });
+    } catch (error) {
+      throw classifyMongoError(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.mongoose.close(true);
+  }
+}
+
+/**
+ * Connects through mongoose. A server that can't be reached is waited for; wrong credentials and a malformed URL are
+ * thrown at once, coded. Later losses of the connection heal by themselves: operations meanwhile fail with retriable
+ * errors. The driver's own retries of writes are off: a standalone server and FerretDB refuse them, and every write
+ * here is repeatable as a whole.
+ */
+export async function openMongo(options: MongoConnectionOptions): Promise<MongoConnection> {
+  const { signal, logger } = options;
+  return retry(() => connect(options), {
+    backoff: new Backoff({ initialMs: 200, maxMs: 5000 }),
+    ...(signal && { signal }),
+    ...(options.waitForServer === false && { isRetriable: () => false }),
+    onRetry: (error) =>
+      logger.warn('waiting for MongoDB', { error: error instanceof Error ? error.message : String(error) }),
+  });
+}
+
+async function connect(options: MongoConnectionOptions): Promise<MongoConnection> {
+  const {
+    url,
+    tls,
+    appName = 'ditto',
+    maxConnections = 32,
+    serverSelectionTimeoutMs = 3000,
+    socketTimeoutMs = 60_000,
+    logger,
+  } = options;
+  let connection: Connection | null = null;
+  try {
+    connection = mongoose.createConnection(url, {
+      appName,
+      maxPoolSize: maxConnections,
+      serverSelectionTimeoutMS: serverSelectionTimeoutMs,
+      connectTimeoutMS: serverSelectionTimeoutMs,
+      socketTimeoutMS: socketTimeoutMs,
+      heartbeatFrequencyMS: 5000,
+      retryWrites: false,
+      autoIndex: false,
+      autoCreate: false,
+      ...(tls && { tls: true, ...tlsOf(tls) }),
+    });
+    connection.on('error', (error: Error) => logger.warn('MongoDB connection', { error: error.message }));
+    await connection.asPromise();
+    return new MongoConnection(connection);
+  } catch (error) {
+    await connection
+      ?.close(true)
+      .catch((cause: unknown) => logger.debug('closing a failed connection', { cause: String(cause) }));
+    throw classifyMongoError(error);
+  }
+}
+
+function tlsOf({ ca, cert, key, servername, rejectUnauthorized }: TlsOptions): mongo.MongoClientOptions {
+  return {
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+    ...(servername !== undefined && { servername }),
+    ...(rejectUnauthorized !== undefined && { rejectUnauthorized }),
+  };
+}

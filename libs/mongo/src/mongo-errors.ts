@@ -1,0 +1,186 @@
+import { DittoError } from '#kernel';
+import { mongo } from 'mongoose';
+
+/** Codes of https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml that this lib reads. */
+const DUPLICATE_KEY = 11000;
+const NAMESPACE_EXISTS = 48;
+const AUTHENTICATION = new Set([13, 18]);
+const ROWS_OWN = new Set([
+  2, // BadValue
+  22, // InvalidBSON
+  52, // DollarPrefixedFieldName
+  57, // DottedFieldName
+  121, // DocumentValidationFailure
+  146, // ExceededMemoryLimit
+  261, // a key longer than the server's index takes (DocumentDB)
+  10334, // BSONObjectTooLarge
+  15974, // too many nested levels
+  17280, // KeyTooLong
+  17419, // the resulting document is too large
+  17420, // the document to upsert is too large
+]);
+const HEALS_BY_WAITING = new Set([
+  1, // InternalError: FerretDB when its PostgreSQL goes away
+  6, // HostUnreachable
+  7, // HostNotFound
+  24, // LockTimeout
+  43, // CursorNotFound
+  46, // LockBusy
+  50, // MaxTimeMSExpired
+  64, // WriteConcernTimeout
+  79, // UnknownReplWriteConcern
+  89, // NetworkTimeout
+  91, // ShutdownInProgress
+  100, // UnsatisfiableWriteConcern
+  112, // WriteConflict
+  133, // FailedToSatisfyReadPreference
+  134, // ReadConcernMajorityNotAvailableYet
+  175, // QueryPlanKilled
+  189, // PrimarySteppedDown
+  202, // NetworkInterfaceExceededTimeLimit
+  262, // ExceededTimeLimit
+  391, // ReauthenticationRequired
+  402, // ResourceExhausted
+  9001, // SocketException
+  10107, // NotWritablePrimary
+  11600, // InterruptedAtShutdown
+  11601, // Interrupted
+  11602, // InterruptedDueToReplStateChange
+  13388, // StaleConfig
+  13435, // NotPrimaryNoSecondaryOk
+  13436, // NotPrimaryOrSecondary
+  // FerretDB passes states of its PostgreSQL through in PostgreSQL's own packing
+  ...[
+    '08000',
+    '08001',
+    '08003',
+    '08004',
+    '08006',
+    '25006',
+    '40001',
+    '40P01',
+    '53200',
+    '53300',
+    '55P03',
+    '57014',
+    '57P01',
+    '57P02',
+    '57P03',
+  ].map(packSqlState),
+]);
+
+/** One of the `writeErrors` of a reply. */
+export interface ServerWriteError {
+  readonly index: number;
+  readonly code: number;
+  readonly errmsg?: string;
+}
+
+/** MAKE_SQLSTATE of PostgreSQL's elog.h: six bits for each character, the first in the lowest. */
+function packSqlState(state: string): number {
+  let packed = 0;
+  for (let place = 0; place < state.length; place++) packed += ((state.charCodeAt(place) - 48) & 0x3f) << (6 * place);
+  return packed;
+}
+
+export function isDuplicateKey(code: number): boolean {
+  return code === DUPLICATE_KEY;
+}
+
+export function isNamespaceExists(error: unknown): boolean {
+  return error instanceof mongo.MongoServerError && error.code === NAMESPACE_EXISTS;
+}
+
+/** Whether one operation of a bulk write failed for a reason that passes, such as a deadlock. */
+export function isTransient(code: number): boolean {
+  return HEALS_BY_WAITING.has(code);
+}
+
+/** The error of one operation of a bulk write that is neither a duplicate key nor transient. */
+export function documentRefused(collection: string, key: unknown, reason: string, cause?: unknown): DittoError {
+  const shown = describeKey(key);
+  return new DittoError('DITTO_MONGO_DOCUMENT_REFUSED', `${collection} ${shown}: ${reason}`, {
+    remedy: 'Make the row smaller or change the value that MongoDB refuses, or exclude the table.',
+    context: { collection, key: shown },
+    cause,
+  });
+}
+
+export function classifyWriteError(
+  collection: string,
+  key: unknown,
+  { code, errmsg = '' }: ServerWriteError,
+): DittoError {
+  if (isTransient(code)) return unavailable(`a write failed for now: ${errmsg} (code ${code})`, undefined);
+  if (AUTHENTICATION.has(code)) return accessDenied(errmsg, undefined);
+  return documentRefused(collection, key, `${errmsg || 'the server refused the document'} (code ${code})`);
+}
+
+/**
+ * What the driver threw, as a coded error: `DITTO_MONGO_UNAVAILABLE` (retriable), `DITTO_MONGO_ACCESS_DENIED`,
+ * `DITTO_MONGO_REFUSED` for anything else that the server said, `DITTO_MONGO_DRIVER` for what the driver itself refused.
+ */
+export function classifyMongoError(error: unknown): DittoError {
+  if (error instanceof DittoError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const code = errorCode(error);
+  if (code !== null && AUTHENTICATION.has(code)) return accessDenied(message, error);
+  if (isConnectionError(error) || (code !== null && isTransient(code))) return unavailable(message, error);
+  if (error instanceof mongo.MongoServerError)
+    return new DittoError('DITTO_MONGO_REFUSED', `MongoDB refused a command: ${message} (code ${code ?? 'none'})`, {
+      remedy:
+        "Look the code up in MongoDB's list of error codes; the pipeline goes on where it stopped when it is started again.",
+      context: { serverCode: code },
+      cause: error,
+    });
+  return new DittoError('DITTO_MONGO_DRIVER', `the MongoDB driver failed: ${message}`, { cause: error });
+}
+
+/** A failed operation of a bulk write, if it is the fault of what was written and not of server or connection. */
+export function isRowsOwn(error: unknown): boolean {
+  const code = errorCode(error);
+  return code !== null && ROWS_OWN.has(code);
+}
+
+function isConnectionError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (error instanceof mongo.MongoNetworkError || error instanceof mongo.MongoServerSelectionError) return true;
+  // mongoose wraps the driver's error of a failed first connection; the other names have no exported class
+  return [
+    'MongooseServerSelectionError',
+    'MongoWaitQueueTimeoutError',
+    'MongoPoolClearedError',
+    'MongoTopologyClosedError',
+    'MongoNotConnectedError',
+    'MongoServerClosedError',
+    'MongoOperationTimeoutError',
+    'MongoWriteConcernError',
+  ].includes(error.name);
+}
+
+function errorCode(error: unknown): number | null {
+  if (!(error instanceof Error)) return null;
+  const { code } = error as { readonly code?: unknown };
+  if (typeof code === 'number') return code;
+  return error.cause === undefined ? null : errorCode(error.cause);
+}
+
+function unavailable(message: string, cause: unknown): DittoError {
+  return new DittoError('DITTO_MONGO_UNAVAILABLE', message, { retriable: true, cause });
+}
+
+function accessDenied(message: string, cause: unknown): DittoError {
+  return new DittoError('DITTO_MONGO_ACCESS_DENIED', `MongoDB denies access: ${message}`, {
+    remedy:
+      'Check user, password and authSource of the MongoDB URL; the user needs readWrite on the databases of the sources.',
+    cause,
+  });
+}
+
+function describeKey(key: unknown): string {
+  const text =
+    key instanceof Map
+      ? JSON.stringify(Object.fromEntries(key as Map<string, unknown>))
+      : mongo.BSON.EJSON.stringify({ key });
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+}
