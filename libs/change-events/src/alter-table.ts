@@ -77,8 +77,9 @@ function isIndexDefinition(cursor: TokenCursor): boolean {
 
 /** Whether anything like PARTITION BY follows; a segment is read to its end. */
 function hasPartitioning(cursor: TokenCursor): boolean {
-  for (; !cursor.isAtEnd; cursor.skip()) {
-    if (cursor.keyword() === 'PARTITION' || cursor.keyword() === 'REMOVE') return true;
+  while (!cursor.isAtEnd) {
+    if (cursor.take('PARTITION', 'REMOVE')) return true;
+    cursor.skip();
   }
   return false;
 }

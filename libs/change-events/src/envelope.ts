@@ -75,7 +75,7 @@ export function compileEnvelopeEncoder(layout: TableLayout, options: EnvelopeOpt
       (before === null ? '{"before":null' : '{"before":' + encodeRow(before)) +
       (after === null ? ',"after":null' : ',"after":' + encodeRow(after)) +
       source +
-      (isRead ? 0 : change.rowIndex) +
+      (isRead ? '0' : String(change.rowIndex)) +
       tails[op]
     );
   };

@@ -29,7 +29,7 @@ export function encodeDouble(value: number): string {
       context: { value: String(value) },
     });
   }
-  return '' + value;
+  return String(value);
 }
 
 export function encodeBase64(value: Buffer): string {
@@ -41,7 +41,7 @@ const SRID_BYTES = 4;
 /** `{"wkb":"base64","srid":4326}`; SRID 0 (none given) is null, as Debezium writes it. */
 export function encodeGeometry(value: Buffer): string {
   const srid = value.readUInt32LE(0);
-  return '{"wkb":"' + value.toString('base64', SRID_BYTES) + '","srid":' + (srid === 0 ? 'null' : '' + srid) + '}';
+  return '{"wkb":"' + value.toString('base64', SRID_BYTES) + '","srid":' + (srid === 0 ? 'null' : String(srid)) + '}';
 }
 
 /** An array of numbers, each the shortest text of its 32-bit float. */

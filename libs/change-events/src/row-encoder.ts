@@ -16,20 +16,14 @@ export type RowEncoder = (row: Row) => string;
 function compileObjectEncoder(layout: TableLayout, bigint: BigintMode, isKey: boolean): RowEncoder {
   const columns = isKey ? layout.key : [...layout.columns.keys()];
   const names = Object.keys(encoderFunctions);
-  let prefix = '{';
-  let body = '';
-  for (const index of columns) {
+  const members = columns.map((index, i) => {
     const column = layout.columns[index];
     if (column === undefined) throw new RangeError(`No column ${index} in ${layout.database}.${layout.table}.`);
-    const literal = JSON.stringify(`${prefix}${JSON.stringify(column.name)}:`);
-    body += `text += ${literal}; v = row[${index}];\n`;
-    body += `text += v === null ? 'null' : ${valueExpression(column.kind, bigint, isKey)};\n`;
-    prefix = ',';
-  }
-  const source = `"use strict"; return function encode(row) {
-    let text = ''; let v;
-    ${body}return text + ${prefix === '{' ? '"{}"' : '"}"'};
-  };`;
+    const label = JSON.stringify(`${i === 0 ? '{' : ','}${JSON.stringify(column.name)}:`);
+    return `${label} + ((v = row[${index}]) === null ? 'null' : ${valueExpression(column.kind, bigint, isKey)})`;
+  });
+  const body = members.length === 0 ? "'{}'" : `${members.join(' + ')} + '}'`;
+  const source = `"use strict"; return function encode(row) { let v; return ${body}; };`;
   // eslint-disable-next-line @typescript-eslint/no-implied-eval -- compiled once per layout; see above
   const make = new Function(...names, source) as (...functions: unknown[]) => RowEncoder;
   return make(...Object.values(encoderFunctions));

@@ -29,7 +29,7 @@ function endOfQuoted(sql: string, start: number): number {
 function endOfBlank(sql: string, start: number): number {
   const character = sql[start] as string;
   if (character <= ' ') return start + 1;
-  if (character === '#' || (character === '-' && /^--(?:[\u0000-\u0020]|$)/.test(sql.slice(start, start + 3)))) {
+  if (character === '#' || (sql.startsWith('--', start) && (sql[start + 2] ?? ' ') <= ' ')) {
     const end = sql.indexOf('\n', start);
     return end === -1 ? sql.length : end + 1;
   }
