@@ -1,5 +1,6 @@
 export { Deferred } from './deferred.ts';
 export { DittoError, type DittoErrorOptions } from './ditto-error.ts';
+export { describeError, restoreError, type ErrorDescription } from './error-description.ts';
 export { Gate } from './gate.ts';
 export { silentLogger, type LogFields, type Logger } from './logger.ts';
 export { parseBytes } from './parse-bytes.ts';
