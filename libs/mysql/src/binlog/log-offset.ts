@@ -1,0 +1,27 @@
+const WRAP = 0x100000000;
+
+/**
+ * Follows the offset in one log file. Event headers carry 32 bits of it, a file can be longer: a header that goes
+ * back means that 4 GiB were passed. Rotate events and version 2 heartbeats carry all 64 bits and set it right.
+ */
+export class LogOffset {
+  #end = 4;
+
+  /** Offset just behind the last event. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** `offset` in full, from a rotate event or a heartbeat. */
+  reset(offset: number): void {
+    this.#end = offset;
+  }
+
+  /** Takes the end offset of an event header; 0 (an event that stands in no file) changes nothing. */
+  advance(header: number): void {
+    if (header === 0) return;
+    const high = Math.floor(this.#end / WRAP) * WRAP;
+    const offset = high + header;
+    this.#end = offset < this.#end ? offset + WRAP : offset;
+  }
+}

@@ -1,0 +1,31 @@
+import { type EventBytes } from './event-header.ts';
+
+export interface StatementEvent {
+  /** The default database of the session. */
+  readonly database: string;
+  readonly sql: string;
+}
+
+/**
+ * QUERY_EVENT: thread 4, time 4, length of the database's name 1, error code 2, length of the status variables 2, those
+ * variables, the name, a zero byte, the text.
+ */
+export function parseQueryEvent({ bytes, body, end }: EventBytes): StatementEvent {
+  return parseStatement(bytes, body, body + 13, end);
+}
+
+/** EXECUTE_LOAD_QUERY_EVENT: as a QUERY_EVENT, with 13 more bytes (file, positions, duplicate handling) before the variables. */
+export function parseExecuteLoadQueryEvent({ bytes, body, end }: EventBytes): StatementEvent {
+  return parseStatement(bytes, body, body + 26, end);
+}
+
+function parseStatement(bytes: Buffer, body: number, variables: number, end: number): StatementEvent {
+  const databaseLength = bytes.readUInt8(body + 8);
+  const database = variables + bytes.readUInt16LE(body + 11);
+  const sql = database + databaseLength + 1;
+  if (sql > end) throw new RangeError('a statement event is cut off');
+  return {
+    database: bytes.toString('utf8', database, database + databaseLength),
+    sql: bytes.toString('utf8', sql, end),
+  };
+}

@@ -1,0 +1,92 @@
+import { DittoError } from '#kernel';
+
+/** Where in the log a stop happened. */
+export interface LogPlace {
+  readonly file: string;
+  /** Just behind the event that was being read. */
+  readonly offset: number;
+  readonly gtid: string | null;
+}
+
+interface Stop {
+  readonly message: string;
+  readonly remedy: string;
+}
+
+/** Everything in a log that this reader refuses rather than deliver less than what was committed. */
+const STOPS = {
+  DITTO_SOURCE_COMPRESSED_TRANSACTION: {
+    message: 'the log holds a compressed transaction',
+    remedy: 'SET PERSIST binlog_transaction_compression = OFF; then resynchronise the source.',
+  },
+  DITTO_SOURCE_PARTIAL_JSON: {
+    message: 'the log holds partial JSON updates of an included table',
+    remedy: "SET PERSIST binlog_row_value_options = ''; then resynchronise the source.",
+  },
+  DITTO_SOURCE_INCIDENT: {
+    message: 'the server recorded an incident: changes are missing from its log',
+    remedy: 'Resynchronise the source.',
+  },
+  DITTO_SOURCE_ANONYMOUS_TRANSACTION: {
+    message: 'the log holds a transaction without a GTID',
+    remedy: 'SET PERSIST gtid_mode = ON, enforce_gtid_consistency = ON; then resynchronise the source.',
+  },
+  DITTO_SOURCE_XA_TRANSACTION: {
+    message: 'an XA transaction changed included tables',
+    remedy: 'Exclude those tables, or use local transactions; then resynchronise the source.',
+  },
+  DITTO_SOURCE_XA_UNKNOWN: {
+    message: 'an XA transaction was committed whose changes lie before the start of the stream',
+    remedy: 'Resynchronise the source.',
+  },
+  DITTO_SOURCE_ROLLED_BACK_ROWS: {
+    message:
+      'rows of included tables stand in the log although they were rolled back (tables that are not transactional)',
+    remedy: 'ALTER TABLE … ENGINE = InnoDB for the tables that are not; then resynchronise the source.',
+  },
+  DITTO_SOURCE_STATEMENT_EVENT: {
+    message: 'rows were changed by a statement, not by row events',
+    remedy: 'SET PERSIST binlog_format = ROW; end the sessions that set it otherwise, then resynchronise the source.',
+  },
+  DITTO_SOURCE_CHECKSUM_MISMATCH: {
+    message: 'an event does not match its checksum',
+    remedy: 'Check the log on the server with mysqlbinlog --verify-binlog-checksum.',
+  },
+  DITTO_SOURCE_EVENT_MALFORMED: {
+    message: 'an event can not be read',
+    remedy: 'Check the log on the server with mysqlbinlog --verify-binlog-checksum.',
+  },
+} as const satisfies Readonly<Record<string, Stop>>;
+
+export type StopCode = keyof typeof STOPS;
+
+/** A stop that starting again from the checkpoint does not heal. */
+export function makeStop(code: StopCode, place: LogPlace, detail?: string, cause?: unknown): DittoError {
+  const stop: Stop = STOPS[code];
+  const at = `${place.file}:${place.offset}${place.gtid === null ? '' : `, GTID ${place.gtid}`}`;
+  return new DittoError(code, `${stop.message}${detail === undefined ? '' : `: ${detail}`} (${at})`, {
+    remedy: stop.remedy,
+    context: { ...place },
+    cause,
+  });
+}
+
+/** The same error with the place added, for errors of decoders that don't know it. */
+export function withPlace(error: unknown, place: LogPlace): DittoError {
+  if (!(error instanceof DittoError)) {
+    return makeStop(
+      'DITTO_SOURCE_EVENT_MALFORMED',
+      place,
+      error instanceof Error ? error.message : String(error),
+      error,
+    );
+  }
+  if ('file' in error.context) return error;
+  const at = `${place.file}:${place.offset}${place.gtid === null ? '' : `, GTID ${place.gtid}`}`;
+  return new DittoError(error.code, `${error.message} (${at})`, {
+    retriable: error.retriable,
+    ...(error.remedy === null ? {} : { remedy: error.remedy }),
+    context: { ...error.context, ...place },
+    cause: error.cause,
+  });
+}

@@ -1,0 +1,74 @@
+import { type TableLayout } from '#change-events';
+import { streamLayout } from '../layout/stream-layout.ts';
+import { type KeyOverrides } from '../layout/column-types.ts';
+import { type CharacterSetFacts } from '../values/charset.ts';
+import { type EventBytes } from './event-header.ts';
+import { compileRowDecoder, type RowDecoder } from './row-decoder.ts';
+import { RowSkipper } from './row-skipper.ts';
+import { parseTableMap, readTableId, readTableName } from './table-map.ts';
+
+/** How the rows of a table id are read. */
+export type TableReader =
+  | { readonly included: true; readonly layout: TableLayout; readonly decode: RowDecoder }
+  | { readonly included: false; readonly database: string; readonly table: string; readonly skipper: RowSkipper };
+
+interface CachedMap {
+  readonly bytes: Buffer;
+  readonly reader: TableReader;
+}
+
+/** Old table ids are forgotten beyond this many; a log repeats each table map before its rows. */
+const MOST_TABLE_IDS = 2000;
+
+/**
+ * Readers by table id. A server repeats a table's map before each statement: while its bytes stay the same, the cached
+ * reader serves. Layouts with equal fingerprints are one object, whatever table ids they come under.
+ */
+export class TableCache {
+  readonly #includes: (database: string, table: string) => boolean;
+  readonly #facts: CharacterSetFacts;
+  readonly #keys: KeyOverrides;
+  readonly #maps = new Map<number, CachedMap>();
+  readonly #readers = new Map<string, TableReader & { included: true }>();
+
+  constructor(options: {
+    readonly includes: (database: string, table: string) => boolean;
+    readonly facts: CharacterSetFacts;
+    readonly keys: KeyOverrides;
+  }) {
+    this.#includes = options.includes;
+    this.#facts = options.facts;
+    this.#keys = options.keys;
+  }
+
+  /** Throws a coded error for an included table that can't be decoded. */
+  learn(event: EventBytes): void {
+    const tableId = readTableId(event);
+    const cached = this.#maps.get(tableId);
+    const { bytes, body, end } = event;
+    if (cached !== undefined && cached.bytes.compare(bytes, body, end) === 0) return;
+    this.#maps.set(tableId, { bytes: Buffer.from(bytes.subarray(body, end)), reader: this.#makeReader(event) });
+  }
+
+  reader(tableId: number): TableReader | undefined {
+    return this.#maps.get(tableId)?.reader;
+  }
+
+  /** Only between statements: rows must not lose their map. */
+  trim(): void {
+    if (this.#maps.size > MOST_TABLE_IDS) this.#maps.clear();
+  }
+
+  #makeReader(event: EventBytes): TableReader {
+    const { database, table } = readTableName(event);
+    const map = parseTableMap(event);
+    if (!this.#includes(database, table))
+      return { included: false, database, table, skipper: new RowSkipper(map.columns) };
+    const { layout, columns } = streamLayout(map, this.#facts, this.#keys);
+    const known = this.#readers.get(layout.fingerprint);
+    if (known !== undefined) return known;
+    const reader = { included: true as const, layout, decode: compileRowDecoder(columns) };
+    this.#readers.set(layout.fingerprint, reader);
+    return reader;
+  }
+}

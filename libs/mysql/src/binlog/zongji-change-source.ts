@@ -1,0 +1,167 @@
+import { randomInt } from 'node:crypto';
+import { type Position } from '#change-events';
+import { DittoError, type Logger } from '#kernel';
+import { ChangeSource, type SourceBatch } from '#replication';
+import { type MySqlConnectionOptions } from '../connection-options.ts';
+import { type KeyOverrides } from '../layout/column-types.ts';
+import { toSourceError } from '../mysql-errors.ts';
+import { BatchQueue } from './batch-queue.ts';
+import { DumpConnection } from './dump-connection.ts';
+import { EventReader } from './event-reader.ts';
+import { readServerFacts, type ServerFacts } from './server-facts.ts';
+import { TableCache } from './table-cache.ts';
+
+export interface ZongjiChangeSourceOptions {
+  readonly connection: MySqlConnectionOptions;
+  readonly logger: Logger;
+  /** Key columns of tables without a primary key: `database.table` → column names. */
+  readonly keys?: KeyOverrides;
+  /** `server_id` that the dump registers with; unique in the cluster. Random in the upper half of the range by default. */
+  readonly replicaId?: number;
+  /** How often an idle server is asked to show that it lives. */
+  readonly heartbeatMs?: number;
+  /** Without events and heartbeats for so long the stream ends with `DITTO_SOURCE_SILENT`. At least twice `heartbeatMs`. */
+  readonly silenceMs?: number;
+  /** Bytes of the log that are read ahead of the consumer. */
+  readonly maxQueuedBytes?: number;
+}
+
+const DEFAULT_HEARTBEAT_MS = 5_000;
+const DEFAULT_SILENCE_MS = 20_000;
+const DEFAULT_QUEUED_BYTES = 4 * 1024 * 1024;
+const PRIVATE_REPLICA_IDS = { from: 2 ** 31, below: 2 ** 32 - 1 };
+
+/** The log of one MySQL server by GTID (8.0.1 and later, `gtid_mode=ON`, `binlog_row_metadata=FULL`). */
+export class ZongjiChangeSource extends ChangeSource {
+  readonly #options: ZongjiChangeSourceOptions;
+
+  constructor(options: ZongjiChangeSourceOptions) {
+    super();
+    this.#options = options;
+  }
+
+  override async *stream(options: {
+    readonly from: Position;
+    readonly includes: (database: string, table: string) => boolean;
+    readonly signal: AbortSignal;
+  }): AsyncGenerator<SourceBatch, void, undefined> {
+    const { from, signal } = options;
+    if (signal.aborted) return;
+    const facts = await this.#readFacts(from, signal);
+    if (facts === null) return;
+    const queue = new BatchQueue({
+      maxBytes: this.#options.maxQueuedBytes ?? DEFAULT_QUEUED_BYTES,
+      onFull: () => {
+        dump.pause();
+      },
+      onRoom: () => {
+        watch.restart();
+        dump.resume();
+      },
+    });
+    const watch = new SilenceWatch(this.#options.silenceMs ?? DEFAULT_SILENCE_MS, (silentMs) => {
+      if (!queue.isFull) queue.finish(silence(silentMs));
+    });
+    const dump = this.#makeDump(from, options.includes, facts, queue, watch);
+    const abort = (): void => {
+      queue.finish(null);
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      dump.start();
+      for (;;) {
+        const batch = await queue.next();
+        if (batch === null || signal.aborted) return;
+        yield batch;
+      }
+    } finally {
+      signal.removeEventListener('abort', abort);
+      watch.stop();
+      await dump.stop();
+    }
+  }
+
+  async #readFacts(from: Position, signal: AbortSignal): Promise<ServerFacts | null> {
+    try {
+      return await readServerFacts(this.#options.connection, from.gtidSet, signal);
+    } catch (error) {
+      if (signal.aborted) return null;
+      throw toSourceError(error, 'connecting to the source');
+    }
+  }
+
+  #makeDump(
+    from: Position,
+    includes: (database: string, table: string) => boolean,
+    facts: ServerFacts,
+    queue: BatchQueue,
+    watch: SilenceWatch,
+  ): DumpConnection {
+    const tables = new TableCache({ includes, facts: facts.characterSets, keys: this.#options.keys ?? {} });
+    let reader: EventReader | null = null;
+    return new DumpConnection({
+      connection: this.#options.connection,
+      gtidSet: from.gtidSet,
+      replicaId: this.#options.replicaId ?? randomInt(PRIVATE_REPLICA_IDS.from, PRIVATE_REPLICA_IDS.below),
+      heartbeatMs: this.#options.heartbeatMs ?? DEFAULT_HEARTBEAT_MS,
+      listener: {
+        onStart: (hasChecksums) => {
+          this.#options.logger.info('reading the log', { serverUuid: facts.serverUuid, from: from.gtidSet });
+          reader = new EventReader({
+            tables,
+            includes,
+            serverUuid: facts.serverUuid,
+            hasChecksums,
+            emit: (item) => {
+              queue.push(item);
+            },
+          });
+        },
+        onEvent: (bytes, start, end) => {
+          watch.sawLife();
+          if (reader !== null) queue.count(reader.read(bytes, start, end));
+        },
+        onError: (error) => {
+          queue.finish(toSourceError(error, 'reading the log'));
+        },
+      },
+    });
+  }
+}
+
+function silence(silentMs: number): DittoError {
+  return new DittoError(
+    'DITTO_SOURCE_SILENT',
+    `neither events nor heartbeats came from the source for ${silentMs} ms`,
+    {
+      retriable: true,
+      context: { silentMs },
+    },
+  );
+}
+
+/** Notices that nothing came for a while; costs one assignment per event. */
+class SilenceWatch {
+  readonly #timer: NodeJS.Timeout;
+  #isAlive = true;
+
+  constructor(silenceMs: number, onSilence: (silentMs: number) => void) {
+    this.#timer = setInterval(() => {
+      if (!this.#isAlive) onSilence(silenceMs);
+      this.#isAlive = false;
+    }, silenceMs / 2);
+  }
+
+  sawLife(): void {
+    this.#isAlive = true;
+  }
+
+  restart(): void {
+    this.#isAlive = true;
+    this.#timer.refresh();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+}

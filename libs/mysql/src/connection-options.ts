@@ -1,0 +1,66 @@
+import { type ConnectionOptions, type SslOptions } from 'mysql2';
+
+/** TLS to a server. `false`: none. Certificates are PEM texts. */
+export type TlsOptions =
+  | false
+  | {
+      /** Certificate authorities to trust besides none of the system's; the system's when absent. */
+      readonly ca?: string;
+      readonly cert?: string;
+      readonly key?: string;
+      /** Host name and chain are checked unless false. */
+      readonly rejectUnauthorized?: boolean;
+    };
+
+/** How to reach one MySQL server. */
+export interface MySqlConnectionOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  readonly tls?: TlsOptions;
+  readonly connectTimeoutMs?: number;
+}
+
+const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
+
+function sslOptions(tls: Exclude<TlsOptions, false>): SslOptions {
+  return {
+    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+    ...(tls.cert === undefined ? {} : { cert: tls.cert }),
+    ...(tls.key === undefined ? {} : { key: tls.key }),
+    rejectUnauthorized: tls.rejectUnauthorized ?? true,
+    verifyIdentity: tls.rejectUnauthorized ?? true,
+  };
+}
+
+/** mysql2's options: exact values as text, no dates, numbers in one form. */
+export function driverOptions(options: MySqlConnectionOptions): ConnectionOptions {
+  return {
+    host: options.host,
+    port: options.port,
+    user: options.user,
+    password: options.password,
+    charset: 'utf8mb4',
+    connectTimeout: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
+    dateStrings: true,
+    jsonStrings: true,
+    supportBigNumbers: true,
+    bigNumberStrings: false,
+    decimalNumbers: false,
+    timezone: 'Z',
+    enableKeepAlive: true,
+    ...(options.tls === undefined || options.tls === false ? {} : { ssl: sslOptions(options.tls) }),
+  };
+}
+
+/** `mysql://user:password@host:port` to options; for tools and tests. */
+export function connectionOptionsFromUrl(url: string): MySqlConnectionOptions {
+  const parsed = new URL(url);
+  return {
+    host: parsed.hostname,
+    port: parsed.port === '' ? 3306 : Number(parsed.port),
+    user: decodeURIComponent(parsed.username),
+    password: decodeURIComponent(parsed.password),
+  };
+}

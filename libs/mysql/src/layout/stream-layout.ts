@@ -1,0 +1,171 @@
+import { type Column, type TableLayout } from '#change-events';
+import { DittoError } from '#kernel';
+import { type PhysicalColumn, type TableMap } from '../binlog/table-map.ts';
+import { textDecoder, type CharacterSetFacts, type TextDecode } from '../values/charset.ts';
+import {
+  ColumnType,
+  makeColumn,
+  makeLayout,
+  resolveKey,
+  type ColumnDescription,
+  type KeyOverrides,
+} from './column-types.ts';
+
+const BINARY_COLLATION = 63;
+
+/** A column as it lies in the log's row images, and as Ditto holds it. */
+export interface DecodableColumn {
+  readonly physical: PhysicalColumn;
+  readonly column: Column;
+  /** Decodes the bytes of a text column; null for the others. */
+  readonly decodeText: TextDecode | null;
+}
+
+export interface StreamLayout {
+  readonly layout: TableLayout;
+  readonly columns: readonly DecodableColumn[];
+}
+
+const INTEGER_TYPES: Readonly<Record<number, string>> = {
+  [ColumnType.tiny]: 'tinyint',
+  [ColumnType.short]: 'smallint',
+  [ColumnType.int24]: 'mediumint',
+  [ColumnType.long]: 'int',
+  [ColumnType.longlong]: 'bigint',
+  [ColumnType.float]: 'float',
+  [ColumnType.double]: 'double',
+  [ColumnType.newDecimal]: 'decimal',
+  [ColumnType.year]: 'year',
+  [ColumnType.date]: 'date',
+  [ColumnType.time2]: 'time',
+  [ColumnType.datetime2]: 'datetime',
+  [ColumnType.timestamp2]: 'timestamp',
+  [ColumnType.bit]: 'bit',
+  [ColumnType.enum]: 'enum',
+  [ColumnType.set]: 'set',
+  [ColumnType.json]: 'json',
+  [ColumnType.vector]: 'vector',
+};
+const BLOB_TYPES: Readonly<Record<number, readonly [binary: string, text: string]>> = {
+  1: ['tinyblob', 'tinytext'],
+  2: ['blob', 'text'],
+  3: ['mediumblob', 'mediumtext'],
+  4: ['longblob', 'longtext'],
+};
+/** Field_geom::geometry_type. */
+const GEOMETRY_TYPES = [
+  'geometry',
+  'point',
+  'linestring',
+  'polygon',
+  'multipoint',
+  'multilinestring',
+  'multipolygon',
+  'geomcollection',
+];
+
+function typeName(map: TableMap, index: number, physical: PhysicalColumn): string | null {
+  const binary = map.collations[index] === BINARY_COLLATION;
+  switch (physical.type) {
+    case ColumnType.string:
+      return binary ? 'binary' : 'char';
+    case ColumnType.varchar:
+    case ColumnType.varString:
+      return binary ? 'varbinary' : 'varchar';
+    case ColumnType.blob:
+      return BLOB_TYPES[physical.size]?.[binary ? 0 : 1] ?? null;
+    case ColumnType.geometry:
+      return GEOMETRY_TYPES[map.geometryTypes[index] ?? 0] ?? null;
+    default:
+      return INTEGER_TYPES[physical.type] ?? null;
+  }
+}
+
+/**
+ * The layout that a table map's own metadata tells.
+ * Throws `DITTO_SOURCE_METADATA_MINIMAL` without FULL metadata, `DITTO_SOURCE_COLUMN_UNSUPPORTED` for a column that can't be
+ * decoded exactly; both name the table.
+ */
+export function streamLayout(map: TableMap, facts: CharacterSetFacts, keys: KeyOverrides): StreamLayout {
+  const { names } = map;
+  if (names === null || names.length !== map.columns.length) {
+    throw new DittoError(
+      'DITTO_SOURCE_METADATA_MINIMAL',
+      `the log has no column names for ${map.database}.${map.table}`,
+      {
+        remedy: 'SET PERSIST binlog_row_metadata = FULL; then resynchronise what was written before.',
+        context: { database: map.database, table: map.table },
+      },
+    );
+  }
+  const columns = map.columns.map((physical, index) =>
+    decodableColumn(map, index, physical, names[index] ?? '', facts),
+  );
+  const key = resolveKey(keys, map.database, map.table, names, map.primaryKey);
+  const layout = makeLayout(
+    map.database,
+    map.table,
+    columns.map(({ column }) => column),
+    key,
+  );
+  return { layout, columns };
+}
+
+function decodableColumn(
+  map: TableMap,
+  index: number,
+  physical: PhysicalColumn,
+  name: string,
+  facts: CharacterSetFacts,
+): DecodableColumn {
+  const type = typeName(map, index, physical);
+  if (type === null) throw unsupported(map, name, `type code ${physical.type}`);
+  const collation = map.collations[index] ?? 0;
+  const charset = collation === 0 || collation === BINARY_COLLATION ? null : charsetOf(map, name, collation, facts);
+  const decodeText = charset === null ? null : textDecoder(charset, facts);
+  const description: ColumnDescription = {
+    name,
+    type,
+    unsigned: map.unsigned[index] ?? false,
+    precision: physical.precision,
+    scale: physical.scale,
+    length: declaredLength(physical, charset, facts),
+    charset: charset ?? (collation === BINARY_COLLATION ? 'binary' : null),
+    labels: decodeLabels(map, index, name, decodeText),
+  };
+  const column = makeColumn(description);
+  if (column === null) throw unsupported(map, name, `type ${type}`);
+  if (column.kind === 'text' && decodeText === null) throw unsupported(map, name, `character set ${charset ?? '?'}`);
+  return { physical, column, decodeText: column.kind === 'text' ? decodeText : null };
+}
+
+function charsetOf(map: TableMap, name: string, collation: number, facts: CharacterSetFacts): string {
+  const charset = facts.charsetOfCollation.get(collation);
+  if (charset === undefined) throw unsupported(map, name, `collation ${collation}`);
+  return charset;
+}
+
+/** The log gives bytes; the declaration counts characters. */
+function declaredLength(physical: PhysicalColumn, charset: string | null, facts: CharacterSetFacts): number {
+  if (charset === null || physical.type === ColumnType.bit) return physical.maxLength;
+  return Math.floor(physical.maxLength / (facts.maxLength.get(charset) ?? 1));
+}
+
+function decodeLabels(map: TableMap, index: number, name: string, decode: TextDecode | null): readonly string[] {
+  const raw = map.labels[index] ?? [];
+  if (raw.length === 0) return [];
+  if (decode !== null) return raw.map((label) => decode(label, 0, label.length));
+  if (map.collations[index] === BINARY_COLLATION) return raw.map((label) => label.toString('latin1'));
+  throw unsupported(map, name, 'the character set of its labels');
+}
+
+function unsupported(map: TableMap, column: string, what: string): DittoError {
+  return new DittoError(
+    'DITTO_SOURCE_COLUMN_UNSUPPORTED',
+    `${map.database}.${map.table}.${column} can't be decoded exactly: ${what}`,
+    {
+      remedy: `Exclude the table, or change the column to a supported type or to CHARACTER SET utf8mb4.`,
+      context: { database: map.database, table: map.table, column },
+    },
+  );
+}

@@ -1,0 +1,126 @@
+import { DittoError, isAbort } from '#kernel';
+
+/** What a server's or a driver's error means for Ditto. */
+interface Classification {
+  readonly code: string;
+  readonly retriable: boolean;
+  readonly remedy?: string;
+}
+
+const UNREACHABLE: Classification = { code: 'DITTO_SOURCE_UNREACHABLE', retriable: true };
+const LOST: Classification = { code: 'DITTO_SOURCE_CONNECTION_LOST', retriable: true };
+const DENIED: Classification = {
+  code: 'DITTO_SOURCE_ACCESS_DENIED',
+  retriable: false,
+  remedy: 'Check the user and password of the source, and the grants that `check` names.',
+};
+const BUSY: Classification = { code: 'DITTO_SOURCE_BUSY', retriable: true };
+const TLS: Classification = {
+  code: 'DITTO_SOURCE_TLS_FAILED',
+  retriable: false,
+  remedy: 'Check the certificate authority and the host name configured for the source.',
+};
+
+/** By mysql2's and Node's error codes, and by MySQL's symbolic names. */
+const BY_CODE: Readonly<Record<string, Classification>> = {
+  ECONNREFUSED: UNREACHABLE,
+  EHOSTUNREACH: UNREACHABLE,
+  ENETUNREACH: UNREACHABLE,
+  ENOTFOUND: { code: 'DITTO_SOURCE_UNKNOWN_HOST', retriable: true, remedy: 'Check the host name of the source.' },
+  EAI_AGAIN: { code: 'DITTO_SOURCE_UNKNOWN_HOST', retriable: true, remedy: 'Check the host name of the source.' },
+  ETIMEDOUT: UNREACHABLE,
+  ECONNRESET: LOST,
+  EPIPE: LOST,
+  PROTOCOL_CONNECTION_LOST: LOST,
+  PROTOCOL_SEQUENCE_TIMEOUT: LOST,
+  HANDSHAKE_NO_SSL_SUPPORT: TLS,
+  HANDSHAKE_SSL_ERROR: TLS,
+  SELF_SIGNED_CERT_IN_CHAIN: TLS,
+  DEPTH_ZERO_SELF_SIGNED_CERT: TLS,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: TLS,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: TLS,
+  CERT_HAS_EXPIRED: TLS,
+  ERR_TLS_CERT_ALTNAME_INVALID: TLS,
+  ER_ACCESS_DENIED_ERROR: DENIED,
+  ER_DBACCESS_DENIED_ERROR: DENIED,
+  ER_TABLEACCESS_DENIED_ERROR: DENIED,
+  ER_COLUMNACCESS_DENIED_ERROR: DENIED,
+  ER_SPECIFIC_ACCESS_DENIED_ERROR: DENIED,
+  ER_HOST_NOT_PRIVILEGED: DENIED,
+  ER_ACCOUNT_HAS_BEEN_LOCKED: DENIED,
+  ER_MUST_CHANGE_PASSWORD: DENIED,
+  ER_CON_COUNT_ERROR: BUSY,
+  ER_USER_LIMIT_REACHED: BUSY,
+  ER_TOO_MANY_USER_CONNECTIONS: BUSY,
+  ER_LOCK_WAIT_TIMEOUT: BUSY,
+  ER_LOCK_DEADLOCK: BUSY,
+  ER_QUERY_TIMEOUT: BUSY,
+  ER_QUERY_INTERRUPTED: LOST,
+  ER_SERVER_SHUTDOWN: LOST,
+  ER_NORMAL_SHUTDOWN: LOST,
+  ER_CLIENT_INTERACTION_TIMEOUT: LOST,
+  ER_NO_SUCH_TABLE: { code: 'DITTO_SOURCE_LAYOUT_CHANGED', retriable: true },
+  ER_BAD_FIELD_ERROR: { code: 'DITTO_SOURCE_LAYOUT_CHANGED', retriable: true },
+  ER_TABLE_DEF_CHANGED: { code: 'DITTO_SOURCE_LAYOUT_CHANGED', retriable: true },
+  ER_MALFORMED_GTID_SET_SPECIFICATION: { code: 'DITTO_POSITION_GTID_INVALID', retriable: false },
+};
+
+const ER_SOURCE_FATAL_ERROR_READING_BINLOG = 1236;
+
+/** Error 1236 carries its reason in the text only (MySQL source, `sql/rpl_binlog_sender.cc`). */
+function classifyDumpError(message: string): Classification {
+  if (/purged (?:required )?binary logs|missing transactions|Could not find first log file/i.test(message)) {
+    return { code: 'DITTO_SOURCE_PURGED', retriable: false, remedy: 'Resynchronise the source.' };
+  }
+  if (/has more GTIDs than the (?:source|master)|more GTIDs/i.test(message)) {
+    return {
+      code: 'DITTO_SOURCE_GTIDS_MISSING',
+      retriable: false,
+      remedy: 'Connect to a server of the cluster that has these transactions, or resynchronise the source.',
+    };
+  }
+  if (/same server_(?:uuid|id)/i.test(message)) {
+    return {
+      code: 'DITTO_SOURCE_REPLICA_ID_TAKEN',
+      retriable: false,
+      remedy: 'Give each reader of the source a replica id of its own.',
+    };
+  }
+  if (/max_allowed_packet/i.test(message)) {
+    return {
+      code: 'DITTO_SOURCE_EVENT_TOO_LARGE',
+      retriable: false,
+      remedy: 'SET PERSIST max_allowed_packet = 1073741824;',
+    };
+  }
+  return { code: 'DITTO_SOURCE_LOG_UNREADABLE', retriable: false, remedy: 'See the error log of the server.' };
+}
+
+interface DriverError extends Error {
+  readonly code?: string;
+  readonly errno?: number;
+  readonly fatal?: boolean;
+}
+
+function classify(error: DriverError): Classification {
+  if (error.errno === ER_SOURCE_FATAL_ERROR_READING_BINLOG) return classifyDumpError(error.message);
+  const known = error.code === undefined ? undefined : BY_CODE[error.code];
+  if (known !== undefined) return known;
+  if (/closed state|connection is closed|Connection lost/i.test(error.message)) return LOST;
+  return { code: 'DITTO_SOURCE_QUERY_FAILED', retriable: error.fatal === true };
+}
+
+/** The one place where errors of MySQL and its driver become Ditto's. Aborts and coded errors pass unchanged. */
+export function toSourceError(error: unknown, doing: string): Error {
+  if (error instanceof DittoError) return error;
+  if (!(error instanceof Error)) return new DittoError('DITTO_SOURCE_QUERY_FAILED', `${doing}: ${String(error)}`);
+  if (isAbort(error)) return error;
+  const driverError: DriverError = error;
+  const { code, retriable, remedy } = classify(driverError);
+  return new DittoError(code, `${doing}: ${error.message}`, {
+    retriable,
+    ...(remedy === undefined ? {} : { remedy }),
+    context: { vendorCode: driverError.code ?? null, vendorNumber: driverError.errno ?? null },
+    cause: error,
+  });
+}

@@ -1,0 +1,171 @@
+import { ColumnType } from '../layout/column-types.ts';
+import { canonicalNumber } from './json-text.ts';
+import { decimalText } from './numbers.ts';
+
+/** Value types of MySQL's binary JSON (MySQL source, `sql-common/json_binary.h`). */
+const JsonType = {
+  smallObject: 0,
+  largeObject: 1,
+  smallArray: 2,
+  largeArray: 3,
+  literal: 4,
+  int16: 5,
+  uint16: 6,
+  int32: 7,
+  uint32: 8,
+  int64: 9,
+  uint64: 10,
+  double: 11,
+  string: 12,
+  opaque: 15,
+} as const;
+
+/** The canonical text (see json-text.ts) of a binary JSON document. Throws on anything that it does not know. */
+export function jsonTextFromBinary(bytes: Buffer): string {
+  // MySQL reads an empty value (a NOT NULL column filled by DDL) as the JSON null literal
+  if (bytes.length === 0) return 'null';
+  return valueText(bytes, bytes[0] ?? 0, 1);
+}
+
+function valueText(bytes: Buffer, type: number, at: number): string {
+  switch (type) {
+    case JsonType.smallObject:
+      return objectText(bytes, at, 2);
+    case JsonType.largeObject:
+      return objectText(bytes, at, 4);
+    case JsonType.smallArray:
+      return arrayText(bytes, at, 2);
+    case JsonType.largeArray:
+      return arrayText(bytes, at, 4);
+    case JsonType.literal:
+      return literalText(bytes.readUInt8(at));
+    case JsonType.int16:
+      return String(bytes.readInt16LE(at));
+    case JsonType.uint16:
+      return String(bytes.readUInt16LE(at));
+    case JsonType.int32:
+      return String(bytes.readInt32LE(at));
+    case JsonType.uint32:
+      return String(bytes.readUInt32LE(at));
+    case JsonType.int64:
+      return String(bytes.readBigInt64LE(at));
+    case JsonType.uint64:
+      return String(bytes.readBigUInt64LE(at));
+    case JsonType.double: {
+      const value = bytes.readDoubleLE(at);
+      return value === 0 ? '0' : String(value);
+    }
+    case JsonType.string: {
+      const [length, start] = readLength(bytes, at);
+      return JSON.stringify(bytes.toString('utf8', start, start + length));
+    }
+    case JsonType.opaque:
+      return opaqueText(bytes, at);
+    default:
+      throw new Error(`unknown JSON value type ${type}`);
+  }
+}
+
+function literalText(literal: number): string {
+  const text = ['null', 'true', 'false'][literal];
+  if (text === undefined) throw new Error(`unknown JSON literal ${literal}`);
+  return text;
+}
+
+/** A variable length: seven bits a byte, lowest first, the high bit says that more follow. */
+function readLength(bytes: Buffer, at: number): [length: number, start: number] {
+  let length = 0;
+  for (let i = 0; i < 5; i++) {
+    const byte = bytes.readUInt8(at + i);
+    length += (byte & 0x7f) * 2 ** (7 * i);
+    if ((byte & 0x80) === 0) return [length, at + i + 1];
+  }
+  throw new Error('a JSON length takes more than five bytes');
+}
+
+function entryText(bytes: Buffer, container: number, entry: number, size: 2 | 4): string {
+  const type = bytes.readUInt8(entry);
+  const inlined =
+    type === JsonType.literal ||
+    type === JsonType.int16 ||
+    type === JsonType.uint16 ||
+    (size === 4 && (type === JsonType.int32 || type === JsonType.uint32));
+  return valueText(bytes, type, inlined ? entry + 1 : container + bytes.readUIntLE(entry + 1, size));
+}
+
+/** Count, size, key entries (offset, 2-byte length), value entries (type, offset or value); offsets from the count. */
+function objectText(bytes: Buffer, at: number, size: 2 | 4): string {
+  const count = bytes.readUIntLE(at, size);
+  const keys = at + 2 * size;
+  const values = keys + count * (size + 2);
+  let text = '{';
+  for (let i = 0; i < count; i++) {
+    const keyEntry = keys + i * (size + 2);
+    const start = at + bytes.readUIntLE(keyEntry, size);
+    const key = bytes.toString('utf8', start, start + bytes.readUInt16LE(keyEntry + size));
+    if (i > 0) text += ', ';
+    text += `${JSON.stringify(key)}: ${entryText(bytes, at, values + i * (size + 1), size)}`;
+  }
+  return `${text}}`;
+}
+
+function arrayText(bytes: Buffer, at: number, size: 2 | 4): string {
+  const count = bytes.readUIntLE(at, size);
+  const values = at + 2 * size;
+  let text = '[';
+  for (let i = 0; i < count; i++) {
+    if (i > 0) text += ', ';
+    text += entryText(bytes, at, values + i * (size + 1), size);
+  }
+  return `${text}]`;
+}
+
+/** Values of SQL types inside JSON, as the server prints them (MySQL source, `sql-common/json_dom.cc`). */
+function opaqueText(bytes: Buffer, at: number): string {
+  const type = bytes.readUInt8(at);
+  const [length, start] = readLength(bytes, at + 1);
+  const end = start + length;
+  switch (type) {
+    case ColumnType.newDecimal:
+      return canonicalNumber(decimalText(bytes, start + 2, bytes.readUInt8(start), bytes.readUInt8(start + 1)));
+    case ColumnType.date:
+      return `"${packedDate(bytes.readBigInt64LE(start))}"`;
+    case ColumnType.time:
+      return `"${packedTime(bytes.readBigInt64LE(start))}"`;
+    case ColumnType.datetime:
+    case ColumnType.timestamp: {
+      const packed = bytes.readBigInt64LE(start);
+      return `"${packedDate(packed)} ${packedClock(packed)}"`;
+    }
+    default:
+      return JSON.stringify(`base64:type${type}:${wrapBase64(bytes.toString('base64', start, end))}`);
+  }
+}
+
+/** The server's base64 breaks lines after 76 characters. */
+function wrapBase64(text: string): string {
+  return text.replace(/.{76}(?=.)/g, '$&\n');
+}
+
+function digits(value: bigint, count: number): string {
+  return String(value).padStart(count, '0');
+}
+
+/** Packed temporal values: date 17 bits (year × 13 + month, day), time 17 bits, microseconds 24 bits. */
+function packedDate(packed: bigint): string {
+  const date = packed >> 41n;
+  const yearMonth = date >> 5n;
+  return `${digits(yearMonth / 13n, 4)}-${digits(yearMonth % 13n, 2)}-${digits(date & 31n, 2)}`;
+}
+
+function packedClock(packed: bigint): string {
+  const time = (packed >> 24n) & 0x1ffffn;
+  return `${digits(time >> 12n, 2)}:${digits((time >> 6n) & 63n, 2)}:${digits(time & 63n, 2)}.${digits(packed & 0xffffffn, 6)}`;
+}
+
+function packedTime(signed: bigint): string {
+  const packed = signed < 0n ? -signed : signed;
+  const time = packed >> 24n;
+  const clock = `${digits((time >> 12n) & 1023n, 2)}:${digits((time >> 6n) & 63n, 2)}:${digits(time & 63n, 2)}`;
+  return `${signed < 0n ? '-' : ''}${clock}.${digits(packed & 0xffffffn, 6)}`;
+}
