@@ -1,0 +1,8 @@
+export { KafkaClient, type KafkaCompression, type KafkaRecord, type TopicDescription, type TopicSpec } from './kafka-client.ts';
+export { type KafkaConnectionOptions, type KafkaSaslOptions } from './kafka-connection-options.ts';
+export { kafkaErrorCodes } from './kafka-errors.ts';
+export { KafkaJsClient } from './kafkajs-client.ts';
+export { KafkaPublisher, type KafkaPublisherOptions, tableChangeKey } from './kafka-publisher.ts';
+export { PartitionCountStore } from './partition-count-store.ts';
+export { PlatformaticKafkaClient } from './platformatic-kafka-client.ts';
+export { type TopicDefaults } from './topic-preparation.ts';

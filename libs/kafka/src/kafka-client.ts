@@ -1,0 +1,56 @@
+export type KafkaCompression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
+
+/** One message. A string is sent as UTF-8; null is Kafka's null (no key, or a tombstone). */
+export interface KafkaRecord {
+  readonly key: Buffer | string | null;
+  readonly value: Buffer | string | null;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export interface TopicSpec {
+  readonly topic: string;
+  /** Used only when the topic has to be created. */
+  readonly partitions: number;
+  /** Used only when the topic has to be created; -1 takes the broker's default. */
+  readonly replicationFactor: number;
+  /** Topic settings in Kafka's words (`cleanup.policy`…), used only when the topic has to be created. */
+  readonly config: Readonly<Record<string, string>>;
+}
+
+/** A topic as it is; null where the broker does not let this client see the setting. */
+export interface TopicDescription {
+  readonly partitions: number;
+  readonly replicationFactor: number;
+  readonly cleanupPolicy: string | null;
+  readonly minInSyncReplicas: number | null;
+  readonly maxMessageBytes: number | null;
+}
+
+/**
+ * What Ditto asks of a Kafka client: an idempotent producer with one partition per call, and topics.
+ *
+ * `produce` resolves when the leader has answered for this very partition with an offset, `acks=all`: every in-sync
+ * replica has the records. It rejects with a `DittoError`:
+ * - retriable: the outcome is unknown or nothing was written. The caller calls again with **the same array** before it
+ *   sends anything else to that partition; the records then stand in the topic once, in order. (The producer id and the
+ *   sequence numbers are kept, so that the broker drops what it already has.)
+ * - `DITTO_KAFKA_MESSAGE_TOO_LARGE`: nothing was written; the caller may split the records.
+ * - anything else: nothing of use will happen by trying again.
+ *
+ * Legal use: at most one `produce` per partition at a time; any number of partitions side by side. Each call settles in
+ * bounded time, also when no broker answers: `deliveryTimeoutMs` of `KafkaConnectionOptions`.
+ *
+ * Not promised: that records stand only once when the brokers forget the producer (`DITTO_KAFKA_PRODUCER_LOST`, a
+ * retriable error): the batch is then sent again by a new producer id; order stays, a batch may stand twice.
+ */
+export abstract class KafkaClient {
+  /** Rejects when no broker can be reached or the credentials are refused. */
+  abstract connect(): Promise<void>;
+  abstract produce(topic: string, partition: number, records: readonly KafkaRecord[]): Promise<void>;
+  /** Creates the topic when it is missing; resolves when every partition has a leader. Repeatable. */
+  abstract ensureTopic(spec: TopicSpec): Promise<TopicDescription>;
+  /** Partitions of an existing topic; null when there is none. */
+  abstract partitionCount(topic: string): Promise<number | null>;
+  /** Ends connections and timers; what is under way is rejected. */
+  abstract close(): Promise<void>;
+}

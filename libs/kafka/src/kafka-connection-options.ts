@@ -1,0 +1,44 @@
+import { type ConnectionOptions as TlsOptions } from 'node:tls';
+
+import { type Logger } from '#kernel';
+
+import { type KafkaCompression } from './kafka-client.ts';
+
+/** How to prove who we are (SASL). SCRAM and PLAIN only over TLS, unless the network is trusted. */
+export interface KafkaSaslOptions {
+  readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+  readonly username: string;
+  readonly password: string;
+}
+
+export interface KafkaConnectionOptions {
+  /** `host:port`, at least one. */
+  readonly brokers: readonly string[];
+  readonly clientId: string;
+  readonly logger: Logger;
+  /** Node's own TLS options (`ca`, `cert`, `key`, `servername`…); null: plain text. */
+  readonly tls?: Readonly<TlsOptions> | null;
+  readonly sasl?: KafkaSaslOptions | null;
+  /** Of whole record batches; default `none` (docs/decisions/0002-kafka-client.md). */
+  readonly compression?: KafkaCompression;
+  /** Until a connection stands, TLS and SASL included; default 5,000. */
+  readonly connectTimeoutMs?: number;
+  /** Until a broker has answered one request; default 10,000. */
+  readonly requestTimeoutMs?: number;
+  /** Upper bound for one `produce` call; default 30,000. */
+  readonly deliveryTimeoutMs?: number;
+}
+
+export interface KafkaTimeouts {
+  readonly connectTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly deliveryTimeoutMs: number;
+}
+
+export function resolveTimeouts(options: KafkaConnectionOptions): KafkaTimeouts {
+  return {
+    connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
+    requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
+    deliveryTimeoutMs: options.deliveryTimeoutMs ?? 30_000,
+  };
+}

@@ -1,0 +1,214 @@
+import { compressionsAlgorithms } from '@platformatic/kafka';
+import kafkajs, { type Admin, type CompressionTypes, type Kafka, type KafkaConfig, type logCreator, type Message, type Producer, type SASLOptions } from 'kafkajs';
+
+import { DittoError, type Logger, sleep, withTimeout } from '#kernel';
+
+import { KafkaClient, type KafkaCompression, type KafkaRecord, type TopicDescription, type TopicSpec } from './kafka-client.ts';
+import { type KafkaConnectionOptions, type KafkaTimeouts, resolveTimeouts } from './kafka-connection-options.ts';
+import { isAlreadyWritten, isExistingTopic, isMissingTopic, kafkaErrorCodes, timedOut, toKafkaError } from './kafka-errors.ts';
+import { readTopicDescription } from './topic-description.ts';
+
+const { CompressionCodecs, CompressionTypes: types, ConfigResourceTypes, logLevel } = kafkajs;
+
+const compressionTypes: Readonly<Record<KafkaCompression, CompressionTypes>> = {
+  none: types.None,
+  gzip: types.GZIP,
+  snappy: types.Snappy,
+  lz4: types.LZ4,
+  zstd: types.ZSTD,
+};
+
+/** kafkajs brings gzip alone; the others come from @platformatic/kafka and Node. */
+export function registerKafkaJsCodecs(): void {
+  const codecs = CompressionCodecs as Record<number, unknown>;
+  for (const name of ['snappy', 'lz4', 'zstd'] as const) {
+    const algorithm = compressionsAlgorithms[name];
+    codecs[compressionTypes[name]] = () => ({
+      compress: ({ buffer }: { buffer: Buffer }) => Promise.resolve(algorithm.compressSync(buffer)),
+      decompress: (buffer: Buffer) => Promise.resolve(algorithm.decompressSync(buffer)),
+    });
+  }
+}
+
+/** kafkajs logs as errors what it then retries: for us that is detail. */
+function createLogForwarder(logger: Logger): logCreator {
+  return () =>
+    ({ namespace, label, log }) => {
+      const { message, timestamp: _timestamp, logger: _logger, ...fields } = log;
+      logger.debug(`kafkajs: ${message}`, { namespace, level: label, ...fields });
+    };
+}
+
+export function toKafkaJsConfig(options: KafkaConnectionOptions): KafkaConfig {
+  const timeouts = resolveTimeouts(options);
+  return {
+    clientId: options.clientId,
+    brokers: [...options.brokers],
+    connectionTimeout: timeouts.connectTimeoutMs,
+    authenticationTimeout: timeouts.connectTimeoutMs,
+    requestTimeout: timeouts.requestTimeoutMs,
+    enforceRequestTimeout: true,
+    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 3 },
+    logLevel: logLevel.WARN,
+    logCreator: createLogForwarder(options.logger),
+    ...(options.tls ? { ssl: options.tls } : {}),
+    ...(options.sasl ? { sasl: { ...options.sasl } as SASLOptions } : {}),
+  };
+}
+
+interface PendingSend {
+  readonly records: readonly KafkaRecord[];
+  readonly settled: Promise<void>;
+}
+
+/**
+ * `KafkaClient` on kafkajs, which keeps a batch's sequence numbers across its own retries and ours as long as one
+ * partition stands in one call (with several it loses acknowledged messages when a leader dies). A call that outlives
+ * `deliveryTimeoutMs` goes on inside; the same records given again wait for that very call, so that two sends of one
+ * partition never overlap. kafkajs groups a call's messages in quadratic time: about 1,000 in one call is best.
+ */
+export class KafkaJsClient extends KafkaClient {
+  private readonly timeouts: KafkaTimeouts;
+  private readonly compression: CompressionTypes;
+  private readonly kafka: Kafka;
+  private readonly admin: Admin;
+  private shared: Promise<Producer> | null = null;
+  /** Producers of partitions whose producer id the brokers had forgotten. */
+  private readonly own = new Map<string, Promise<Producer>>();
+  private readonly pending = new Map<string, PendingSend>();
+
+  constructor(options: KafkaConnectionOptions) {
+    super();
+    registerKafkaJsCodecs();
+    this.timeouts = resolveTimeouts(options);
+    this.compression = compressionTypes[options.compression ?? 'none'];
+    this.kafka = new kafkajs.Kafka(toKafkaJsConfig(options));
+    this.admin = this.kafka.admin();
+  }
+
+  async connect(): Promise<void> {
+    try {
+      await this.bounded(this.admin.connect(), 'connecting to Kafka');
+      await this.bounded(this.sharedProducer(), 'connecting to Kafka');
+    } catch (cause) {
+      throw toKafkaError(cause, 'connecting to Kafka');
+    }
+  }
+
+  async produce(topic: string, partition: number, records: readonly KafkaRecord[]): Promise<void> {
+    if (records.length === 0) return;
+    const name = `${topic}/${partition}`;
+    let pending = this.pending.get(name);
+    if (pending !== undefined && pending.records !== records) throw new Error(`another batch than the unconfirmed one was given for ${name}`);
+    if (pending === undefined) {
+      pending = { records, settled: this.send(topic, partition, records).finally(() => this.pending.delete(name)) };
+      pending.settled.catch(() => undefined);
+      this.pending.set(name, pending);
+    }
+    await this.bounded(pending.settled, `sending to ${name}`);
+  }
+
+  async ensureTopic(spec: TopicSpec): Promise<TopicDescription> {
+    const what = `creating topic ${spec.topic}`;
+    try {
+      if ((await this.partitionCount(spec.topic)) === null) await this.bounded(this.createTopic(spec), what);
+      return await this.bounded(this.describeTopic(spec.topic), what);
+    } catch (cause) {
+      throw toKafkaError(cause, what, { topic: spec.topic });
+    }
+  }
+
+  async partitionCount(topic: string): Promise<number | null> {
+    try {
+      const { topics } = await this.bounded(this.admin.fetchTopicMetadata({ topics: [topic] }), `reading topic ${topic}`);
+      return topics[0]?.partitions.length ?? null;
+    } catch (cause) {
+      if (isMissingTopic(cause)) return null;
+      throw toKafkaError(cause, `reading topic ${topic}`, { topic });
+    }
+  }
+
+  async close(): Promise<void> {
+    const producers = [...(this.shared ? [this.shared] : []), ...this.own.values()];
+    await Promise.all([this.admin.disconnect(), ...producers.map(async (producer) => (await producer).disconnect())]);
+  }
+
+  private async send(topic: string, partition: number, records: readonly KafkaRecord[]): Promise<void> {
+    const name = `${topic}/${partition}`;
+    try {
+      const producer = await (this.own.get(name) ?? this.sharedProducer());
+      const messages = records.map((record): Message => ({ ...record, headers: { ...record.headers }, partition }));
+      const answers = await producer.send({ topic, messages, acks: -1, timeout: this.timeouts.requestTimeoutMs, compression: this.compression });
+      const answer = answers.find((candidate) => candidate.partition === partition);
+      if (answer?.errorCode === 0 && answer.baseOffset !== undefined && BigInt(answer.baseOffset) >= 0n) return;
+      throw new DittoError(kafkaErrorCodes.unavailable, `the broker's answer lacks ${name}`, { retriable: true });
+    } catch (cause) {
+      if (isAlreadyWritten(cause)) return;
+      const error = toKafkaError(cause, `sending to ${name}`, { topic, partition });
+      if (error.code === kafkaErrorCodes.producerLost) this.replaceProducer(name);
+      throw error;
+    }
+  }
+
+  private replaceProducer(name: string): void {
+    const former = this.own.get(name);
+    const producer = this.connectProducer();
+    producer.catch(() => this.own.delete(name)); // the next failure takes another one
+    this.own.set(name, producer);
+    former?.then((old) => old.disconnect()).catch(() => undefined);
+  }
+
+  private sharedProducer(): Promise<Producer> {
+    this.shared ??= this.connectProducer().catch((error: unknown) => {
+      this.shared = null;
+      throw error;
+    });
+    return this.shared;
+  }
+
+  private async connectProducer(): Promise<Producer> {
+    const retry = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 5 };
+    const producer = this.kafka.producer({ idempotent: true, allowAutoTopicCreation: false, metadataMaxAge: 300_000, retry });
+    await producer.connect();
+    return producer;
+  }
+
+  private async createTopic(spec: TopicSpec): Promise<void> {
+    const configEntries = Object.entries(spec.config).map(([name, value]) => ({ name, value }));
+    const topic = { topic: spec.topic, numPartitions: spec.partitions, replicationFactor: spec.replicationFactor, configEntries };
+    await this.admin.createTopics({ topics: [topic], waitForLeaders: false }).catch((cause: unknown) => {
+      if (!isExistingTopic(cause)) throw cause;
+    });
+    while (!(await this.hasLeaders(spec.topic))) await sleep(20);
+  }
+
+  private async hasLeaders(topic: string): Promise<boolean> {
+    const { topics } = await this.admin.fetchTopicMetadata({ topics: [topic] }).catch((cause: unknown) => {
+      const error = toKafkaError(cause, `reading topic ${topic}`);
+      if (error.retriable) return { topics: [] };
+      throw error;
+    });
+    const partitions = topics[0]?.partitions ?? [];
+    return partitions.length > 0 && partitions.every(({ leader }) => leader >= 0);
+  }
+
+  private async describeTopic(topic: string): Promise<TopicDescription> {
+    const { topics } = await this.admin.fetchTopicMetadata({ topics: [topic] });
+    const partitions = topics[0]?.partitions ?? [];
+    const resources = [{ type: ConfigResourceTypes.TOPIC, name: topic }];
+    const settings = await this.admin.describeConfigs({ resources, includeSynonyms: false }).then(
+      (response) => new Map(response.resources[0]?.configEntries.map(({ configName, configValue }) => [configName, configValue])),
+      (cause: unknown) => {
+        const error = toKafkaError(cause, `reading topic ${topic}`);
+        if (error.code === kafkaErrorCodes.unauthorized) return new Map<string, string>();
+        throw error;
+      },
+    );
+    return readTopicDescription(partitions.length, partitions[0]?.replicas.length ?? 0, settings);
+  }
+
+  private bounded<T>(promise: Promise<T>, what: string): Promise<T> {
+    const ms = this.timeouts.deliveryTimeoutMs;
+    return withTimeout(promise, ms, () => timedOut(what, ms));
+  }
+}

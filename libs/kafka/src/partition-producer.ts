@@ -1,0 +1,89 @@
+import { type DittoError } from '#kernel';
+
+import { type KafkaCompression, type KafkaRecord } from './kafka-client.ts';
+import { isAlreadyWritten, kafkaErrorCodes, toKafkaError } from './kafka-errors.ts';
+import { encodeRecordBatch } from './record-batch.ts';
+
+/** What InitProducerId gave. */
+export interface ProducerIdentity {
+  readonly producerId: bigint;
+  readonly producerEpoch: number;
+}
+
+export interface PartitionProducerOptions {
+  readonly topic: string;
+  readonly partition: number;
+  readonly compression: KafkaCompression;
+  /** The identity that partitions share; asks the brokers when `lost` is the newest one known. */
+  readonly identity: (lost: ProducerIdentity | null) => Promise<ProducerIdentity>;
+  /** Sends one encoded batch to the partition's leader and checks the answer. */
+  readonly send: (topic: string, partition: number, batch: Buffer) => Promise<void>;
+}
+
+interface PendingBatch {
+  readonly records: readonly KafkaRecord[];
+  readonly bytes: Buffer;
+}
+
+const sequenceModulus = 2 ** 31;
+
+/**
+ * The idempotent producer's state for one partition: identity, next sequence number, and the batch whose outcome is
+ * not known yet.
+ *
+ * After a failure the very same bytes are sent again, with the same producer id and sequence: a broker that has them
+ * already says so instead of writing them twice, and a first attempt that is still stuck somewhere cannot be written
+ * behind a later batch. A batch that was surely not written (too large) gives its sequence numbers back. Only when the
+ * brokers have forgotten the producer is a new id taken and the batch encoded anew; order holds, since one batch at a
+ * time is under way, but it may then stand twice.
+ */
+export class PartitionProducer {
+  private readonly options: PartitionProducerOptions;
+  private identity: ProducerIdentity | null = null;
+  private nextSequence = 0;
+  private pending: PendingBatch | null = null;
+
+  constructor(options: PartitionProducerOptions) {
+    this.options = options;
+  }
+
+  async produce(records: readonly KafkaRecord[]): Promise<void> {
+    const { topic, partition } = this.options;
+    try {
+      this.identity ??= await this.options.identity(null);
+      this.pending = this.preparePending(records, this.identity);
+      await this.options.send(topic, partition, this.pending.bytes);
+    } catch (cause) {
+      if (!isAlreadyWritten(cause)) throw await this.settleFailure(toKafkaError(cause, `sending to ${topic}/${partition}`, { topic, partition }));
+    }
+    this.nextSequence = (this.nextSequence + records.length) % sequenceModulus;
+    this.pending = null;
+  }
+
+  private preparePending(records: readonly KafkaRecord[], identity: ProducerIdentity): PendingBatch {
+    if (this.pending !== null) {
+      if (this.pending.records === records) return this.pending;
+      throw new Error(`another batch than the unconfirmed one was given for ${this.options.topic}/${this.options.partition}`);
+    }
+    const bytes = encodeRecordBatch(records, {
+      ...identity,
+      baseSequence: this.nextSequence,
+      compression: this.options.compression,
+      timestampMs: Date.now(),
+    });
+    return { records, bytes };
+  }
+
+  private async settleFailure(error: DittoError): Promise<DittoError> {
+    if (error.code === kafkaErrorCodes.tooLarge) this.pending = null;
+    if (error.code !== kafkaErrorCodes.producerLost) return error;
+    try {
+      this.identity = await this.options.identity(this.identity);
+      this.nextSequence = 0;
+      this.pending = null;
+    } catch (cause) {
+      return toKafkaError(cause, 'asking for a new producer id');
+    }
+    return error;
+  }
+}

@@ -1,0 +1,261 @@
+import {
+  Admin,
+  type BaseOptions,
+  type Broker,
+  ConfigResourceTypes,
+  type Connection,
+  ConnectionPool,
+  initProducerIdV4,
+  produceV9,
+  type SASLOptions,
+  Writer,
+} from '@platformatic/kafka';
+
+import { DittoError, sleep, withTimeout } from '#kernel';
+
+import { KafkaClient, type KafkaCompression, type KafkaRecord, type TopicDescription, type TopicSpec } from './kafka-client.ts';
+import { type KafkaConnectionOptions, type KafkaTimeouts, resolveTimeouts } from './kafka-connection-options.ts';
+import { isExistingTopic, isMissingTopic, kafkaErrorCodes, timedOut, toKafkaError } from './kafka-errors.ts';
+import { PartitionProducer, type ProducerIdentity } from './partition-producer.ts';
+import { readTopicDescription } from './topic-description.ts';
+
+const produceApiKey = 0;
+const produceApiVersion = 9;
+const acksOfAllInSyncReplicas = -1;
+
+export function toPlatformaticOptions(options: KafkaConnectionOptions): BaseOptions {
+  const timeouts = resolveTimeouts(options);
+  const sasl = options.sasl ? { ...options.sasl, mechanism: options.sasl.mechanism.toUpperCase() as SASLOptions['mechanism'] } : undefined;
+  return {
+    clientId: options.clientId,
+    bootstrapBrokers: [...options.brokers],
+    connectTimeout: timeouts.connectTimeoutMs,
+    requestTimeout: timeouts.requestTimeoutMs,
+    ...(options.tls ? { tls: options.tls, tlsServerName: options.tls.servername ?? true } : {}),
+    ...(sasl ? { sasl } : {}),
+  };
+}
+
+/** A pool's connections emit 'error' also when nobody asks any more; without a listener that ends the process. */
+export function tolerateLateErrors(pool: ConnectionPool): void {
+  pool.on('connecting', ({ connection }) => void connection.on('error', () => undefined));
+}
+
+/** Where one topic's partitions are led. */
+type Leaders = readonly (Broker | undefined)[];
+
+/**
+ * `KafkaClient` on @platformatic/kafka: its connections, authentication, topology and response parsers, with record
+ * batches encoded here in one pass (its own producer builds several objects per record) and the producer's sequence
+ * numbers kept here (its own gives them up after an error, see docs/decisions/0002-kafka-client.md).
+ * Needs brokers that speak Produce v9 (Kafka 2.8 or newer).
+ */
+export class PlatformaticKafkaClient extends KafkaClient {
+  private readonly timeouts: KafkaTimeouts;
+  private readonly compression: KafkaCompression;
+  private readonly admin: Admin;
+  private readonly connections: ConnectionPool;
+  private readonly producers = new Map<string, PartitionProducer[]>();
+  private readonly leaders = new Map<string, Leaders>();
+  private readonly refreshes = new Map<string, Promise<Leaders>>();
+  private identity: ProducerIdentity | null = null;
+  private identityRequest: Promise<ProducerIdentity> | null = null;
+
+  constructor(options: KafkaConnectionOptions) {
+    super();
+    this.timeouts = resolveTimeouts(options);
+    this.compression = options.compression ?? 'none';
+    const base = toPlatformaticOptions(options);
+    this.admin = new Admin({ ...base, retries: 2, retryDelay: 200 });
+    // A broker works through one connection in order, so a limit here would only add waiting.
+    this.connections = new ConnectionPool(options.clientId, { ...base, maxInflights: 1024 });
+    tolerateLateErrors(this.admin.connections);
+    tolerateLateErrors(this.connections);
+  }
+
+  async connect(): Promise<void> {
+    try {
+      await this.bounded(this.admin.metadata({ topics: [], forceUpdate: true }), 'connecting to Kafka');
+    } catch (cause) {
+      throw toKafkaError(cause, 'connecting to Kafka');
+    }
+  }
+
+  async produce(topic: string, partition: number, records: readonly KafkaRecord[]): Promise<void> {
+    if (records.length > 0) await this.producerOf(topic, partition).produce(records);
+  }
+
+  async ensureTopic(spec: TopicSpec): Promise<TopicDescription> {
+    const what = `creating topic ${spec.topic}`;
+    try {
+      if ((await this.partitionCount(spec.topic)) === null) await this.bounded(this.createTopic(spec), what);
+      return await this.describeTopic(spec.topic);
+    } catch (cause) {
+      throw toKafkaError(cause, what, { topic: spec.topic });
+    }
+  }
+
+  async partitionCount(topic: string): Promise<number | null> {
+    try {
+      const metadata = await this.bounded(this.admin.metadata({ topics: [topic], forceUpdate: true }), `reading topic ${topic}`);
+      return metadata.topics.get(topic)?.partitionsCount ?? null;
+    } catch (cause) {
+      if (isMissingTopic(cause)) return null;
+      throw toKafkaError(cause, `reading topic ${topic}`, { topic });
+    }
+  }
+
+  async close(): Promise<void> {
+    // Not `destroySoon`, as the client does: a frozen broker would hold it up for ever.
+    for (const pool of [this.connections, this.admin.connections]) for (const [, connection] of pool) destroySocket(connection);
+    await Promise.all([this.connections.close(), this.admin.close()]);
+  }
+
+  private producerOf(topic: string, partition: number): PartitionProducer {
+    let ofTopic = this.producers.get(topic);
+    if (ofTopic === undefined) this.producers.set(topic, (ofTopic = []));
+    return (ofTopic[partition] ??= new PartitionProducer({
+      topic,
+      partition,
+      compression: this.compression,
+      identity: (lost) => this.takeIdentity(lost),
+      send: (name, index, batch) => this.send(name, index, batch),
+    }));
+  }
+
+  private async send(topic: string, partition: number, batch: Buffer): Promise<void> {
+    try {
+      await this.bounded(this.sendToLeader(topic, partition, batch), `sending to ${topic}/${partition}`);
+    } catch (error) {
+      this.leaders.delete(topic);
+      throw error;
+    }
+  }
+
+  private async sendToLeader(topic: string, partition: number, batch: Buffer): Promise<void> {
+    const leader = this.leaders.get(topic)?.[partition] ?? (await this.findLeader(topic, partition));
+    const connection = this.establishedConnection(leader) ?? (await this.connections.get(leader));
+    await requestProduce(connection, topic, partition, batch, serverTimeoutMs(this.timeouts));
+  }
+
+  private establishedConnection(broker: Broker): Connection | undefined {
+    const connection = this.connections.getEstablishedConnection(broker);
+    return connection?.isConnected() === true ? connection : undefined;
+  }
+
+  private async findLeader(topic: string, partition: number): Promise<Broker> {
+    const leader = (await this.refreshLeaders(topic))[partition];
+    if (leader) return leader;
+    throw new DittoError(kafkaErrorCodes.unavailable, `${topic}/${partition} has no leader`, { retriable: true, context: { topic, partition } });
+  }
+
+  private refreshLeaders(topic: string): Promise<Leaders> {
+    let refresh = this.refreshes.get(topic);
+    if (refresh === undefined) {
+      refresh = this.fetchLeaders(topic).finally(() => this.refreshes.delete(topic));
+      this.refreshes.set(topic, refresh);
+    }
+    return refresh;
+  }
+
+  private async fetchLeaders(topic: string): Promise<Leaders> {
+    const metadata = await this.bounded(this.admin.metadata({ topics: [topic], forceUpdate: true }), `looking for the leaders of ${topic}`).catch(
+      (cause: unknown) => {
+        if (!isMissingTopic(cause)) throw cause;
+        throw new DittoError(kafkaErrorCodes.unavailable, `topic ${topic} does not exist`, { retriable: true, cause, context: { topic } });
+      },
+    );
+    const leaders = (metadata.topics.get(topic)?.partitions ?? []).map(({ leader }) => metadata.brokers.get(leader));
+    this.leaders.set(topic, leaders);
+    return leaders;
+  }
+
+  /** One identity for all partitions; a new one is taken when a partition says that the newest is lost. */
+  private takeIdentity(lost: ProducerIdentity | null): Promise<ProducerIdentity> {
+    if (this.identity !== null && this.identity !== lost) return Promise.resolve(this.identity);
+    this.identityRequest ??= this.requestIdentity().finally(() => (this.identityRequest = null));
+    return this.identityRequest;
+  }
+
+  private async requestIdentity(): Promise<ProducerIdentity> {
+    const metadata = await this.bounded(this.admin.metadata({ topics: [] }), 'looking for brokers');
+    const connection = await this.connections.getFirstAvailable([...metadata.brokers.values()]);
+    const { producerId, producerEpoch } = await this.bounded(initProducerIdV4.api.async(connection, null, 60_000), 'asking for a producer id');
+    this.identity = { producerId, producerEpoch };
+    return this.identity;
+  }
+
+  private async createTopic(spec: TopicSpec): Promise<void> {
+    const configs = Object.entries(spec.config).map(([name, value]) => ({ name, value }));
+    await this.admin
+      .createTopics({ topics: [spec.topic], partitions: spec.partitions, replicas: spec.replicationFactor, configs })
+      .catch((cause: unknown) => {
+        if (!isExistingTopic(cause)) throw cause;
+      });
+    while (!(await this.hasLeaders(spec.topic))) await sleep(20);
+  }
+
+  private async hasLeaders(topic: string): Promise<boolean> {
+    const leaders = await this.fetchLeaders(topic).catch((error: unknown) => {
+      if (error instanceof DittoError && error.retriable) return [];
+      throw error;
+    });
+    return leaders.length > 0 && leaders.every((leader) => leader !== undefined);
+  }
+
+  private async describeTopic(topic: string): Promise<TopicDescription> {
+    const what = `reading topic ${topic}`;
+    const metadata = await this.bounded(this.admin.metadata({ topics: [topic], forceUpdate: true }), what);
+    const partitions = metadata.topics.get(topic)?.partitions ?? [];
+    const resources = [{ resourceType: ConfigResourceTypes.TOPIC, resourceName: topic, configurationKeys: null }];
+    const settings = await this.bounded(this.admin.describeConfigs({ resources }), what).then(
+      ([description]) => new Map(description?.configs.map(({ name, value }) => [name, value])),
+      (cause: unknown) => {
+        const error = toKafkaError(cause, what);
+        if (error.code === kafkaErrorCodes.unauthorized) return new Map<string, string | null>();
+        throw error;
+      },
+    );
+    return readTopicDescription(partitions.length, partitions[0]?.replicas.length ?? 0, settings);
+  }
+
+  private bounded<T>(promise: Promise<T>, what: string): Promise<T> {
+    const ms = this.timeouts.deliveryTimeoutMs;
+    return withTimeout(promise, ms, () => timedOut(what, ms));
+  }
+}
+
+/** Leaves the broker time to say that its replicas were too slow before the request is given up. */
+function serverTimeoutMs({ requestTimeoutMs }: KafkaTimeouts): number {
+  return Math.max(requestTimeoutMs - 2_000, Math.ceil(requestTimeoutMs / 2));
+}
+
+function destroySocket(connection: Connection): void {
+  (connection.socket as Connection['socket'] | undefined)?.destroy();
+}
+
+/** Produce v9 with one topic, one partition, one batch: https://kafka.apache.org/protocol#The_Messages_Produce */
+function requestProduce(connection: Connection, topic: string, partition: number, batch: Buffer, timeoutMs: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const createPayload = (): Writer =>
+      Writer.create()
+        .appendString(null) // no transactional id
+        .appendInt16(acksOfAllInSyncReplicas)
+        .appendInt32(timeoutMs)
+        .appendUnsignedVarInt(2) // one topic (compact array: length + 1)
+        .appendString(topic)
+        .appendUnsignedVarInt(2) // one partition
+        .appendInt32(partition)
+        .appendUnsignedVarInt(batch.length + 1)
+        .append(batch)
+        .appendTaggedFields()
+        .appendTaggedFields()
+        .appendTaggedFields();
+    connection.send(produceApiKey, produceApiVersion, createPayload, produceV9.parseResponse, true, true, (error, response) => {
+      if (error) return reject(error);
+      const answer = response?.responses.find(({ name }) => name === topic)?.partitionResponses.find(({ index }) => index === partition);
+      if (answer?.errorCode === 0 && answer.baseOffset >= 0n) return resolve();
+      reject(new DittoError(kafkaErrorCodes.unavailable, `the broker's answer lacks ${topic}/${partition}`, { retriable: true }));
+    });
+  });
+}

@@ -1,0 +1,95 @@
+import { hasKey, type TableLayout, topicName } from '#change-events';
+import { DittoError, type Logger } from '#kernel';
+
+import { type KafkaClient, type TopicDescription } from './kafka-client.ts';
+import { kafkaErrorCodes } from './kafka-errors.ts';
+import { type PartitionCountStore } from './partition-count-store.ts';
+
+export interface TopicDefaults {
+  readonly partitions: number;
+  readonly replicationFactor: number;
+  /** Over the defaults below, in Kafka's words. */
+  readonly config?: Readonly<Record<string, string>>;
+}
+
+export interface TopicPreparationOptions {
+  readonly client: KafkaClient;
+  readonly counts: PartitionCountStore;
+  /** First part of every topic's name. */
+  readonly prefix: string;
+  readonly topics: TopicDefaults;
+  readonly logger: Logger;
+}
+
+/** A topic that may be published to. */
+export interface PreparedTopic {
+  readonly topic: string;
+  readonly partitions: number;
+  readonly maxMessageBytes: number | null;
+}
+
+/**
+ * Compaction keeps the newest message of each key, so it needs keys: without one the brokers refuse the message, and
+ * such a topic keeps everything instead. With three replicas two must have a message before it counts as confirmed.
+ */
+function chooseConfig(keyed: boolean, { replicationFactor, config }: TopicDefaults): Readonly<Record<string, string>> {
+  const safe: Readonly<Record<string, string>> = replicationFactor >= 3 ? { 'min.insync.replicas': '2' } : {};
+  if (keyed) return { ...safe, 'cleanup.policy': 'compact', ...config };
+  return { ...safe, ...config, 'cleanup.policy': 'delete', 'retention.ms': '-1', 'retention.bytes': '-1' };
+}
+
+/** Creates or checks the topic of a table (design, section 7). */
+export class TopicPreparation {
+  private readonly options: TopicPreparationOptions;
+  private readonly warned = new Set<string>();
+
+  constructor(options: TopicPreparationOptions) {
+    this.options = options;
+  }
+
+  async prepare(layout: TableLayout): Promise<PreparedTopic> {
+    const { client, prefix, topics } = this.options;
+    const topic = topicName(prefix, layout.database, layout.table);
+    const keyed = hasKey(layout);
+    const found = await client.ensureTopic({
+      topic,
+      partitions: keyed ? topics.partitions : 1,
+      replicationFactor: topics.replicationFactor,
+      config: chooseConfig(keyed, topics),
+    });
+    if (!keyed) assertKeepsMessagesWithoutKey(topic, found);
+    await this.assertPartitionCount(topic, found.partitions);
+    this.warnOfWeakPromises(found);
+    return { topic, partitions: found.partitions, maxMessageBytes: found.maxMessageBytes };
+  }
+
+  private async assertPartitionCount(topic: string, partitions: number): Promise<void> {
+    const stored = await this.options.counts.load(topic);
+    if (stored === null) await this.options.counts.save(topic, partitions);
+    if (stored === null || stored === partitions) return;
+    throw new DittoError(kafkaErrorCodes.partitionsChanged, `topic ${topic} had ${stored} partitions and now has ${partitions}`, {
+      remedy: `Keys move between partitions: let the consumers read to the end, accept ${partitions} partitions for this topic, then start the source again.`,
+      context: { topic, stored, partitions },
+    });
+  }
+
+  private warnOfWeakPromises({ replicationFactor, minInSyncReplicas }: TopicDescription): void {
+    if (replicationFactor < 3) this.warnOnce('replication factor below 3: a broker that dies takes confirmed messages with it or stops publishing', { replicationFactor });
+    if (minInSyncReplicas !== null && minInSyncReplicas < 2)
+      this.warnOnce('min.insync.replicas below 2: a message is confirmed while only one broker has it', { minInSyncReplicas });
+  }
+
+  private warnOnce(message: string, fields: Readonly<Record<string, unknown>>): void {
+    if (this.warned.has(message)) return;
+    this.warned.add(message);
+    this.options.logger.warn(message, { source: this.options.prefix, ...fields });
+  }
+}
+
+function assertKeepsMessagesWithoutKey(topic: string, { cleanupPolicy }: TopicDescription): void {
+  if (cleanupPolicy === null || !cleanupPolicy.includes('compact')) return;
+  throw new DittoError(kafkaErrorCodes.compactedWithoutKey, `topic ${topic} is compacted, but its table has no key`, {
+    remedy: `Set cleanup.policy=delete on topic ${topic}, name unique not-null columns as the table's key, or exclude the table.`,
+    context: { topic, cleanupPolicy },
+  });
+}

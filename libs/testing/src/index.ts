@@ -1,0 +1,1 @@
+export { testStack, testStackVariable, uniqueName } from './servers.ts';
