@@ -1,0 +1,105 @@
+import { describe, expect, it } from '@jest/globals';
+import { mongo } from 'mongoose';
+import { FakeMongo } from '../test/fake-mongo.ts';
+import { type GuardedWrite, writeGuarded } from './guarded-write.ts';
+
+const options = { writeConcern: { w: 'majority' as const } };
+const write = (id: number, v: string, isNew = false, bytes = 100): GuardedWrite => ({
+  document: { _id: id, row: { id }, v, gtid: null },
+  isNew,
+  bytes,
+});
+const dbOf = (fake: FakeMongo) => fake.connection.db('x');
+const dbThat = (reply: (command: mongo.Document) => mongo.Document) =>
+  ({ command: (command: mongo.Document) => Promise.resolve().then(() => reply(command)) }) as unknown as mongo.Db;
+
+describe('writeGuarded', () => {
+  it('I3: refuses what is older than the stored document and says which', async () => {
+    const fake = new FakeMongo();
+    await writeGuarded(dbOf(fake), 'c', [write(1, 'b'), write(2, 'b')], options);
+    const result = await writeGuarded(dbOf(fake), 'c', [write(1, 'a'), write(2, 'c'), write(3, 'a', true)], options);
+    expect(result).toEqual({ rejected: [0], notNew: 0 });
+    expect([1, 2, 3].map((id) => fake.find('c', id)?.v)).toEqual(['b', 'c', 'a']);
+  });
+
+  it('takes an equal version for applied already', async () => {
+    const fake = new FakeMongo();
+    await writeGuarded(dbOf(fake), 'c', [write(1, 'b')], options);
+    expect(await writeGuarded(dbOf(fake), 'c', [write(1, 'b'), write(1, 'b', true)], options)).toEqual({
+      rejected: [],
+      notNew: 1,
+    });
+  });
+
+  it('writes over an older document that was believed absent', async () => {
+    const fake = new FakeMongo();
+    await writeGuarded(dbOf(fake), 'c', [write(1, 'a')], options);
+    expect(await writeGuarded(dbOf(fake), 'c', [write(1, 'b', true)], options)).toEqual({ rejected: [], notNew: 1 });
+    expect(fake.find('c', 1)?.v).toBe('b');
+  });
+
+  it('costs no second call when nothing was refused', async () => {
+    const fake = new FakeMongo();
+    await writeGuarded(dbOf(fake), 'c', [write(1, 'a', true), write(2, 'a', true)], options);
+    await writeGuarded(dbOf(fake), 'c', [write(1, 'b'), write(2, 'b')], options);
+    expect(fake.commands.map((command) => Object.keys(command)[0])).toEqual(['insert', 'update']);
+    expect(fake.commands[0]).toMatchObject({ ordered: false, writeConcern: { w: 'majority' } });
+  });
+
+  it('sends only the deadlocked operations again', async () => {
+    const sent: number[][] = [];
+    const db = dbThat((command) => {
+      sent.push((command['updates'] as { u: { _id: number } }[]).map(({ u }) => u._id));
+      return sent.length === 1 ? { ok: 1, writeErrors: [{ index: 1, code: 16908292 }] } : { ok: 1 };
+    });
+    await writeGuarded(db, 'c', [write(1, 'a'), write(2, 'a'), write(3, 'a')], options);
+    expect(sent).toEqual([[1, 2, 3], [2]]);
+  });
+
+  it('rejects retriably when deadlocks go on, and when the write concern is not reached', async () => {
+    const deadlocked = dbThat(() => ({ ok: 1, writeErrors: [{ index: 0, code: 16908292 }] }));
+    await expect(writeGuarded(deadlocked, 'c', [write(1, 'a')], options)).rejects.toMatchObject({ retriable: true });
+    const unconfirmed = dbThat(() => ({
+      ok: 1,
+      writeConcernError: { code: 64, errmsg: 'waiting for replication timed out' },
+    }));
+    await expect(writeGuarded(unconfirmed, 'c', [write(1, 'a')], options)).rejects.toMatchObject({ retriable: true });
+  });
+
+  it('names the document that the server refuses', async () => {
+    const db = dbThat(() => ({ ok: 1, writeErrors: [{ index: 1, code: 17280, errmsg: 'key too long' }] }));
+    await expect(writeGuarded(db, 'c', [write(1, 'a'), write(2, 'a')], options)).rejects.toMatchObject({
+      code: 'DITTO_MONGO_DOCUMENT_REFUSED',
+      retriable: false,
+      context: { collection: 'c', key: '{"key":2}' },
+    });
+  });
+
+  it('refuses a document above 16 MB before the driver would cut it short', async () => {
+    const document = { _id: 1, row: { a: 'x'.repeat(17_000_000) }, v: 'a', gtid: null };
+    await expect(
+      writeGuarded(dbOf(new FakeMongo()), 'c', [{ document, isNew: true, bytes: 17_000_000 }], options),
+    ).rejects.toMatchObject({
+      code: 'DITTO_MONGO_DOCUMENT_REFUSED',
+    });
+  });
+
+  it('cuts commands by count and by bytes', async () => {
+    const fake = new FakeMongo();
+    await writeGuarded(
+      dbOf(fake),
+      'c',
+      Array.from({ length: 2500 }, (_, id) => write(id, 'a')),
+      options,
+    );
+    expect(fake.commands.map((command) => (command['updates'] as unknown[]).length)).toEqual([1000, 1000, 500]);
+    const large = Array.from({ length: 5 }, (_, id) => ({
+      document: { _id: id, row: { a: 'x'.repeat(5_000_000) }, v: 'a', gtid: null },
+      isNew: true,
+      bytes: 5_000_000,
+    }));
+    fake.commands.length = 0;
+    await writeGuarded(dbOf(fake), 'd', large, options);
+    expect(fake.commands.map((command) => (command['documents'] as unknown[]).length)).toEqual([2, 2, 1]);
+  });
+});

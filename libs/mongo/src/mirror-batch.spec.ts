@@ -1,0 +1,55 @@
+import { type Row, type RowChange } from '#change-events';
+import { describe, expect, it } from '@jest/globals';
+import { makeChange, makeTransaction } from '../test/make-changes.ts';
+import { collapseEntries, encodeWrite, type MirrorEntry } from './mirror-batch.ts';
+import { MirrorTables } from './mirror-tables.ts';
+
+const tables = new MirrorTables();
+
+function entryOf(change: RowChange): MirrorEntry {
+  const table = tables.find(change.layout);
+  const row = change.after ?? (change.before as Row);
+  return {
+    table,
+    identity: table.encoder.identity(row),
+    change,
+    row,
+    isTombstone: change.after === null,
+    isReplaying: false,
+    acknowledgement: { acknowledge: () => undefined },
+    keyChange: null,
+    bytes: 100,
+  };
+}
+
+const at = (number: number, before: Row | null, after: Row | null) =>
+  entryOf(makeChange(before, after, { transaction: makeTransaction(number) }));
+
+function collapse(entries: readonly MirrorEntry[]) {
+  return [...collapseEntries(entries).values()].flat().map((one) => encodeWrite(one, true, 0));
+}
+
+describe('collapseEntries', () => {
+  it('keeps the last change of each key, sorted by key', () => {
+    const writes = collapse([
+      at(1, null, [20, 'a']),
+      at(2, null, [3, 'b']),
+      at(3, [20, 'a'], [20, 'c']),
+      at(4, [3, 'b'], null),
+    ]);
+    expect(writes.map(({ document }) => [document._id, document.row])).toEqual([
+      [3, undefined],
+      [20, { id: 20, note: 'c' }],
+    ]);
+  });
+
+  it('goes by version, not by place', () => {
+    const writes = collapse([at(5, [1, 'x'], [1, 'newer']), at(4, [1, 'x'], [1, 'older'])]);
+    expect(writes.map(({ document }) => document.row)).toEqual([{ id: 1, note: 'newer' }]);
+  });
+
+  it('takes a row that was created within the batch for new, whatever came after', () => {
+    const writes = collapse([at(1, null, [1, 'a']), at(2, [1, 'a'], [1, 'b']), at(3, [2, 'a'], [2, 'b'])]);
+    expect(writes.map(({ isNew }) => isNew)).toEqual([true, false]);
+  });
+});
