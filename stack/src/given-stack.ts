@@ -85,13 +85,17 @@ export class GivenStack extends Stack {
  * `DITTO_STACK_URL_MISSING` names those that lack it, `DITTO_STACK_URL_INVALID` those that can't be read.
  */
 export function readGivenUrls(
-  servers: readonly ServerName[],
+  servers: readonly ServerName[] | 'those given',
   environment: NodeJS.ProcessEnv,
 ): Map<GivenName, string> | null {
   const given = (name: GivenName): string => environment[urlVariables[name]]?.trim() ?? '';
   const names = Object.keys(urlVariables) as GivenName[];
   if (names.every((name) => given(name) === '')) return null;
-  const asked = new Set(servers.map((server) => (server.startsWith('kafka') ? 'kafka' : server) as GivenName));
+  const asked = new Set(
+    servers === 'those given'
+      ? names.filter((name) => given(name) !== '')
+      : servers.map((server) => (server.startsWith('kafka') ? 'kafka' : server) as GivenName),
+  );
   const missing = [...asked].filter((name) => given(name) === '').map((name) => urlVariables[name]);
   if (missing.length > 0)
     throw new DittoError(

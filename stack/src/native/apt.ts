@@ -31,7 +31,7 @@ export function chooseDebianMirror(targets: readonly IndexTarget[]): string | nu
 export function selectTransportSettings(dump: string): string[] {
   return dump
     .split('\n')
-    .filter((line) => /^Acquire::/.test(line))
+    .filter((line) => line.startsWith('Acquire::'))
     .filter(
       (line) => !/^Acquire::(IndexTargets|Changelogs|Languages|Allow|Check-|Compression|Gzip|PDiffs|Max-)/.test(line),
     )

@@ -40,6 +40,8 @@ export class MongoServer extends NativeServer {
     const data = join(this.folder, 'postgres');
     if (!existsSync(data)) await copyCluster(runtimes.postgresTemplate(), data);
     const sockets = this.#socketFolder();
+    // a killed server leaves it, and its pid may by now be somebody else's, whom PostgreSQL would take for itself
+    rmSync(join(data, 'postmaster.pid'), { force: true });
     writeFileSync(join(data, 'stack.conf'), this.#formatSettings(sockets));
     const postgres = this.spawn('postgres', postgresCommand(runtimes.debian(), 'postgres', ['-D', data]));
     await this.waitUntil('postgres', postgres, () => isPostgresReady(data, postgres.identity.pid));
@@ -79,6 +81,7 @@ export class MongoServer extends NativeServer {
       : own.length < 85
         ? own
         : mkdtempSync(join(tmpdir(), 'ditto-'));
+    rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
     giveToPostgresUser(folder);
     writeFileSync(recorded, folder);

@@ -59,6 +59,8 @@ export class MySqlServer extends NativeServer {
     writeFileSync(settings, formatMySqlSettings(this.#options, runtime.root, this.folder), { mode: 0o600 });
     writeFileSync(firstStart, formatFirstStart(this.#options.password), { mode: 0o600 });
     const initialised = join(this.folder, 'initialised');
+    // a killed server leaves it, and its pid may by now be somebody else's, whom MySQL would take for itself
+    rmSync(join(data, 'mysqld.sock.lock'), { force: true });
     const args = [`--defaults-file=${settings}`, ...(existsSync(initialised) ? [] : [`--init-file=${firstStart}`])];
     const [command, all] = runtime.command('usr/sbin/mysqld', args);
     const process = this.spawn('mysql', {

@@ -45,10 +45,11 @@ export class NativeStack extends Stack {
     writeStackState(options.folder, { ...state, cache: runtimes.cache });
     const stack = new NativeStack(state, options.folder, () => Promise.resolve(runtimes), options.signal);
     const began = performance.now();
+    const stopped = stack.#stopped();
     try {
       await stack.#startAll();
     } catch (error) {
-      await stack.#killAll();
+      await settleAll(stopped.map((server) => server.kill()));
       throw error;
     }
     write(`Servers are up after ${((performance.now() - began) / 1000).toFixed(1)} s.`);
@@ -107,6 +108,10 @@ export class NativeStack extends Stack {
     const [primary, replica] = [this.#servers.get('mysql-primary'), this.#servers.get('mysql-replica')];
     if (primary instanceof MySqlServer && replica instanceof MySqlServer)
       await attachReplica(replica, primary, this.#signal);
+  }
+
+  #stopped(): NativeServer[] {
+    return [...this.#servers.values()].filter((server) => !server.isRunning());
   }
 
   async #killAll(): Promise<void> {

@@ -6,8 +6,8 @@ import type { DebianRuntime } from './debian-runtime.ts';
 /** Superuser of the cluster, and so the first user of MongoDB's protocol. */
 export const postgresAdministrator = 'ditto';
 
-/** The account that owns the cluster where this process is root, which PostgreSQL refuses. */
-const postgresUser = { name: 'nobody', id: 65_534 };
+/** The account ("nobody") that owns the cluster where this process is root, which PostgreSQL refuses. */
+const postgresUserId = 65_534;
 
 function isRoot(): boolean {
   return process.getuid?.() === 0;
@@ -15,12 +15,12 @@ function isRoot(): boolean {
 
 export function giveToPostgresUser(folder: string): void {
   chmodSync(folder, 0o700);
-  if (isRoot()) chownSync(folder, postgresUser.id, postgresUser.id);
+  if (isRoot()) chownSync(folder, postgresUserId, postgresUserId);
 }
 
 /**
- * As root, runs under another account that keeps only the right to pass folders it couldn't enter (the data may lie
- * below a private home folder).
+ * As root, runs under another account, with the right to pass folders that this one couldn't enter: data and cache may
+ * lie below a private home folder.
  */
 export function postgresCommand(
   runtime: DebianRuntime,
@@ -30,10 +30,21 @@ export function postgresCommand(
   const path = join(runtime.postgres, 'bin', program);
   const environment = { ...process.env, LC_ALL: 'C', TZ: 'GMT' };
   if (!isRoot()) return { command: path, args: [...args], environment };
-  const identity = ['--reuid', `${postgresUser.id}`, '--regid', `${postgresUser.id}`, '--clear-groups'];
-  // without the secure bit access(2) would deny what the right allows, see capabilities(7)
-  const rights = ['--securebits', '+no_setuid_fixup', '--inh-caps', '+dac_override', '--ambient-caps', '+dac_override'];
+  const identity = ['--reuid', `${postgresUserId}`, '--regid', `${postgresUserId}`, '--clear-groups'];
+  const rights = mayPassRights()
+    ? ['--securebits', '+no_setuid_fixup', '--inh-caps', '+dac_override', '--ambient-caps', '+dac_override']
+    : [];
   return { command: 'setpriv', args: [...identity, ...rights, path, ...args], environment };
+}
+
+/**
+ * Whether this root has CAP_DAC_OVERRIDE (bit 1) to pass on and CAP_SETPCAP (bit 8) for the secure bit, without which
+ * access(2) would deny what the right allows; see capabilities(7). Where it hasn't, the folders must be open to all.
+ */
+function mayPassRights(): boolean {
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
+  const needed = (1n << 1n) | (1n << 8n);
+  return (BigInt(`0x${effective}`) & needed) === needed;
 }
 
 export async function runSql(

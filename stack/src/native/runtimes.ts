@@ -46,7 +46,7 @@ export async function prepareRuntimes(
     mongo: members.includes('mongo'),
     debian: members.some((member) => !member.startsWith('kafka-')),
   };
-  await ensureTools(listTools(needs, context), write, signal);
+  await ensureTools(listTools(needs, context), write, { signal });
   const debian = needs.debian ? prepareServerRuntime(context) : null;
   const [runtime, mySqlTemplate, postgresTemplate, ferretDb, kafka] = await settleTogether(failed, [
     debian,

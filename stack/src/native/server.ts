@@ -1,6 +1,13 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isAlive, killTree, listTree, type ProcessIdentity, signalTree, waitForExit } from '../process-identity.ts';
+import {
+  isAlive,
+  killTree,
+  type ProcessIdentity,
+  signalProcess,
+  signalTree,
+  waitForExit,
+} from '../process-identity.ts';
 import type { Endpoint } from '../stack.ts';
 import { type ProcessOptions, type StartedProcess, startProcess, waitUntilReady } from './managed-process.ts';
 
@@ -27,7 +34,7 @@ export abstract class NativeServer {
 
   /** Makes the data folder where there is none, starts the processes and waits until the server answers. */
   protected abstract launch(): Promise<void>;
-  /** Asks the processes to end in order; `killTree` follows when they don't. */
+  /** Asks the processes to end, and waits for it. */
   protected abstract requestStop(processes: Readonly<Record<string, ProcessIdentity>>): Promise<void>;
 
   async start(): Promise<void> {
@@ -38,6 +45,7 @@ export abstract class NativeServer {
   }
 
   async stop(): Promise<void> {
+    this.thaw();
     await this.requestStop(this.#readProcesses());
     await this.kill();
   }
@@ -52,8 +60,7 @@ export abstract class NativeServer {
   }
 
   thaw(): void {
-    for (const root of Object.values(this.#readProcesses()))
-      for (const process of listTree(root)) globalThis.process.kill(process.pid, 'SIGCONT');
+    for (const root of Object.values(this.#readProcesses())) signalTree(root, 'SIGCONT');
   }
 
   /** Whether every process of the server lives; says nothing about whether it answers. */
@@ -82,14 +89,9 @@ export abstract class NativeServer {
     await waitUntilReady({ what: role, process, logFile: this.logFile(role), timeoutMs, signal: this.#signal, probe });
   }
 
-  protected async endProcess(
-    process: ProcessIdentity | undefined,
-    signal: NodeJS.Signals,
-    timeoutMs = 60_000,
-  ): Promise<void> {
-    if (process === undefined || !isAlive(process)) return;
-    globalThis.process.kill(process.pid, signal);
-    await waitForExit([process], timeoutMs);
+  protected async endProcess(process: ProcessIdentity | undefined, signal: NodeJS.Signals): Promise<void> {
+    if (process === undefined || !signalProcess(process, signal)) return;
+    await waitForExit([process], 60_000);
   }
 
   #readProcesses(): Record<string, ProcessIdentity> {

@@ -69,6 +69,12 @@ export async function hasRecentGo(): Promise<boolean> {
   }).then(isRecentGo, () => false);
 }
 
+export interface EnsureToolsOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Default: when this process is root. */
+  readonly mayInstall?: boolean;
+}
+
 /**
  * Makes sure of the tools: missing ones are installed with apt when this process may, else
  * `DITTO_STACK_TOOLS_MISSING` names them all and the command that installs them.
@@ -76,14 +82,14 @@ export async function hasRecentGo(): Promise<boolean> {
 export async function ensureTools(
   names: readonly ToolName[],
   write: (line: string) => void,
-  signal?: AbortSignal,
+  { signal, mayInstall = process.getuid?.() === 0 }: EnsureToolsOptions = {},
 ): Promise<void> {
   const missing = await findMissing(names);
   if (missing.length === 0) return;
   if (!(await canRun('apt-get', ['--version'])) || !(await canRun('dpkg-deb', ['--version'])))
     throw unsupportedSystem('this system has no apt-get and dpkg-deb');
   const packages = [...new Set(missing.map((name) => tools[name].package))];
-  if (process.getuid?.() === 0) await installPackages(packages, new Progress('Tools', write), signal);
+  if (mayInstall) await installPackages(packages, new Progress('Tools', write), signal);
   const still = await findMissing(missing);
   if (still.length > 0) throw toolsMissing(still);
 }
