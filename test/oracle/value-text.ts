@@ -1,0 +1,110 @@
+import mongoose from 'mongoose';
+import { decimalText, describeJson, doubleText, floatText, jsonText, NumberText, type ValueText, wrong } from './canonical-text.ts';
+import type { OracleColumn } from './column.ts';
+
+const { Binary, Decimal128, Double, Int32, Long } = mongoose.mongo;
+
+/** What MySQL rendered (`OracleColumn.select`): text, or a number for FLOAT and DOUBLE. */
+export function readMySqlValue(column: OracleColumn, value: unknown): ValueText {
+  if (value === null) return null;
+  if (column.kind === 'float' && typeof value === 'number') return floatText(value);
+  if (column.kind === 'double' && typeof value === 'number') return doubleText(value);
+  if (typeof value !== 'string') return wrong('not rendered as text', value);
+  switch (column.kind) {
+    case 'decimal':
+      return decimalText(value);
+    case 'bytes':
+      return value.toLowerCase();
+    case 'json':
+      return jsonText(value);
+    default:
+      return value;
+  }
+}
+
+/** A value of `before` or `after` in a message, or of its key; undefined when it is absent. */
+export function readMessageValue(column: OracleColumn, value: unknown): ValueText {
+  if (value === undefined) return wrong('absent', column.name);
+  if (value === null) return null;
+  switch (column.kind) {
+    case 'integer':
+      if (value instanceof NumberText) return /^-?\d+$/.test(value.source) ? value.source : wrong('no integer', value.source);
+      return Number.isSafeInteger(value) ? String(value) : wrong('no integer', value);
+    case 'float':
+    case 'double':
+      if (value instanceof NumberText) return doubleText(Number(value.source));
+      return typeof value === 'number' ? doubleText(value) : wrong('no number', value);
+    case 'boolean':
+      return typeof value === 'boolean' ? String(value) : wrong('no boolean', value);
+    default:
+      return typeof value === 'string' ? readMessageText(column, value) : wrong('no string', value);
+  }
+}
+
+function readMessageText(column: OracleColumn, value: string): string {
+  switch (column.kind) {
+    case 'decimal':
+      return decimalText(value);
+    case 'bytes': {
+      const bytes = Buffer.from(value, 'base64');
+      return bytes.toString('base64') === value ? bytes.toString('hex') : wrong('no base64', value);
+    }
+    case 'json':
+      return readJsonText(value);
+    default:
+      return value;
+  }
+}
+
+function readJsonText(value: string): string {
+  try {
+    return jsonText(value);
+  } catch {
+    return wrong('no JSON', value);
+  }
+}
+
+/** A BSON value read without promotion, so that Int32, Long and Double are told apart. */
+export function readBsonValue(column: OracleColumn, value: unknown): ValueText {
+  if (value === undefined) return wrong('absent', column.name);
+  if (column.kind === 'json') return value === null ? null : describeBson(value);
+  if (value === null) return null;
+  switch (column.kind) {
+    case 'integer':
+      return readBsonInteger(column, value);
+    case 'decimal':
+      if (column.small) return value instanceof Decimal128 ? decimalText(value.toString()) : wrong('no Decimal128', value);
+      return typeof value === 'string' ? decimalText(value) : wrong('no string', value);
+    case 'float':
+    case 'double':
+      return value instanceof Double ? doubleText(value.value) : wrong('no Double', value);
+    case 'bytes':
+      return value instanceof Binary ? Buffer.from(value.value()).toString('hex') : wrong('no Binary', value);
+    case 'boolean':
+      return typeof value === 'boolean' ? String(value) : wrong('no Boolean', value);
+    default:
+      return typeof value === 'string' ? value : wrong('no String', value);
+  }
+}
+
+const largestLong = 2n ** 63n - 1n;
+
+function readBsonInteger(column: OracleColumn, value: unknown): string {
+  if (column.small) return value instanceof Int32 ? String(value.value) : wrong('no Int32', value);
+  if (Long.isLong(value)) return value.toString();
+  if (!(value instanceof Decimal128)) return wrong('no Long', value);
+  const text = decimalText(value.toString());
+  return /^\d+$/.test(text) && BigInt(text) > largestLong ? text : wrong('a Decimal128 that a Long would hold', text);
+}
+
+/** An embedded JSON document; what BSON can't hold stands as `{"$json": "<text>"}`. */
+function describeBson(value: unknown): string {
+  return describeJson(value, (object) => {
+    if (object instanceof Int32 || object instanceof Double) return decimalText(String(object.value));
+    if (Long.isLong(object) || object instanceof Decimal128) return decimalText(object.toString());
+    const entries = Object.entries(object);
+    const [name, text] = entries[0] ?? [];
+    if (entries.length === 1 && name === '$json' && typeof text === 'string') return readJsonText(text);
+    return '_bsontype' in object ? wrong('no JSON', object) : null;
+  });
+}
