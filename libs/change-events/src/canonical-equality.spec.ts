@@ -1,0 +1,108 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { makeColumn } from '../test/samples.ts';
+import { canonicalEquals, normalizeJson, normalizeNumber } from './canonical-equality.ts';
+import { type CanonicalValue, type ColumnKind } from './table-layout.ts';
+
+describe('canonicalEquals', () => {
+  test.each<[ColumnKind, CanonicalValue, CanonicalValue, boolean]>([
+    ['decimal', '1.50', '1.5', true],
+    ['decimal', '-0.00', '0', true],
+    ['decimal', '1.50', '-1.50', false],
+    ['decimal', '100', '1E+2', true],
+    ['decimal', '99999999999999999999999999999999.01', '99999999999999999999999999999999.02', false],
+    ['bigint', 9007199254740991, 9007199254740991n, true],
+    ['bigint', 9007199254740993n, 9007199254740992n, false],
+    ['integer', 1, 2, false],
+    ['double', 0, -0, true],
+    ['double', 0.1, 0.30000000000000004 - 0.2, false],
+    ['text', 'a', 'A', false],
+    ['text', 'a', 'a ', false],
+    ['text', '1.50', '1.5', false],
+    ['bytes', Buffer.from('a'), Buffer.from('a'), true],
+    ['bytes', Buffer.from('a'), Buffer.from('a\0'), false],
+    ['boolean', true, false, false],
+    ['datetime', '2026-02-03T04:05:06.000007', '2026-02-03T04:05:06.000007', true],
+    ['datetime', '2026-02-03T04:05:06.000007', '2026-02-03T04:05:06.000008', false],
+    ['time', '-00:00:00.5', '00:00:00.5', false],
+    ['json', '{"a":1,"b":[1.0,"x"]}', '{ "b" : [1, "\\u0078"], "a" : 1e0 }', true],
+    ['json', '[1,2]', '[2,1]', false],
+    ['json', '{"a":0.1}', '{"a":0.10000000000000001}', false],
+    ['json', '123456789012345678901', '123456789012345678902', false],
+    ['json', '"1"', '1', false],
+    ['json', 'null', null, false],
+    ['json', '{"a":null}', '{}', false],
+    ['text', null, null, true],
+    ['text', null, '', false],
+    ['integer', 0, null, false],
+  ])('%s: %p and %p → %p', (kind, a, b, isEqual) => {
+    expect(canonicalEquals(makeColumn('v', kind), a, b)).toBe(isEqual);
+    expect(canonicalEquals(makeColumn('v', kind), b, a)).toBe(isEqual);
+  });
+
+  test('I8: a JSON document equals itself in any order of members and any spacing', () => {
+    const shuffle = (value: unknown): unknown => {
+      if (Array.isArray(value)) return value.map(shuffle);
+      if (typeof value !== 'object' || value === null) return value;
+      return Object.fromEntries(
+        Object.entries(value)
+          .reverse()
+          .map(([name, member]) => [name, shuffle(member)]),
+      );
+    };
+    const column = makeColumn('v', 'json');
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        const text = JSON.stringify(value);
+        expect(canonicalEquals(column, text, JSON.stringify(shuffle(JSON.parse(text)), null, 2))).toBe(true);
+        expect(normalizeJson(normalizeJson(text))).toBe(normalizeJson(text));
+      }),
+    );
+  });
+
+  test('two JSON documents are equal only when they say the same', () => {
+    const column = makeColumn('v', 'json');
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 1 }), fc.jsonValue({ maxDepth: 1 }), (a, b) => {
+        const [left, right] = [JSON.stringify(a), JSON.stringify(b)];
+        const isSame = JSON.stringify(sortMembers(JSON.parse(left))) === JSON.stringify(sortMembers(JSON.parse(right)));
+        expect(canonicalEquals(column, left, right)).toBe(isSame);
+      }),
+    );
+  });
+
+  test.each(['', '{', '[1,]', '[1 2]', '{"a"}', '{"a":}', '{a:1}', '"a', '1 2', 'nil', '{"a":1}}', '"\u0001"', '[}'])(
+    'the text %j is refused as JSON',
+    (text) => {
+      expect(() => normalizeJson(text)).toThrow(
+        expect.objectContaining({ code: expect.stringMatching(/^DITTO_VALUE_(JSON|NUMBER)_INVALID$/) }),
+      );
+    },
+  );
+});
+
+function sortMembers(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortMembers);
+  if (typeof value !== 'object' || value === null) return value === 0 ? 0 : value;
+  return Object.entries(value)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, member]) => ({ name, member: sortMembers(member) }));
+}
+
+describe('normalizeNumber', () => {
+  test('equal texts are equal numbers, exactly', () => {
+    const decimal = fc.tuple(fc.bigInt({ min: -(10n ** 30n), max: 10n ** 30n }), fc.integer({ min: 0, max: 30 }));
+    fc.assert(
+      fc.property(decimal, fc.integer({ min: 0, max: 9 }), ([digits, scale], zeros) => {
+        const plain = `${digits}e-${scale}`;
+        const padded = `${digits}${'0'.repeat(zeros)}E-${scale + zeros}`;
+        expect(normalizeNumber(padded)).toBe(normalizeNumber(plain));
+        expect(normalizeNumber(`${digits + 1n}e-${scale}`)).not.toBe(normalizeNumber(plain));
+      }),
+    );
+  });
+
+  test.each(['', '-', '.', 'x', '1e', '1.2.3', '0x10', 'Infinity'])('%j is no number', (text) => {
+    expect(() => normalizeNumber(text)).toThrow(expect.objectContaining({ code: 'DITTO_VALUE_NUMBER_INVALID' }));
+  });
+});

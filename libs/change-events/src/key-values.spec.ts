@@ -1,0 +1,82 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { makeColumn, makeLayout } from '../test/samples.ts';
+import { decodeKeyValues, encodeKeyValues, hasKey, hasSameKey, keyValues } from './key-values.ts';
+import { type CanonicalValue } from './table-layout.ts';
+
+const bigint = fc
+  .bigInt({ min: -(2n ** 63n), max: 2n ** 64n - 1n })
+  .map((value): CanonicalValue =>
+    BigInt.asIntN(54, value) === value && value !== -(2n ** 53n) ? Number(value) : value,
+  );
+const bytes = fc.uint8Array({ maxLength: 20 }).map((data) => Buffer.from(data));
+const layout = makeLayout(
+  [
+    makeColumn('note', 'text'),
+    makeColumn('a', 'integer'),
+    makeColumn('b', 'bigint'),
+    makeColumn('c', 'text'),
+    makeColumn('d', 'bytes'),
+    makeColumn('e', 'boolean'),
+    makeColumn('f', 'decimal'),
+    makeColumn('g', 'double'),
+    makeColumn('h', 'timestamp'),
+    makeColumn('i', 'bits'),
+  ],
+  [2, 1, 3, 4, 5, 6, 7, 8, 9],
+);
+const row = fc.tuple(
+  fc.constant('not in the key'),
+  fc.integer(),
+  bigint,
+  fc.string({ unit: 'grapheme' }),
+  bytes,
+  fc.boolean(),
+  fc.constantFrom('1.50', '-99999999999999999999.0001'),
+  fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0),
+  fc.constantFrom('0000-00-00T00:00:00Z', '2026-02-03T04:05:06.000007Z'),
+  bytes,
+);
+
+describe('key values', () => {
+  test('I1: a key stored as text comes back exactly, of whatever type', () => {
+    fc.assert(
+      fc.property(row, (values) => {
+        const text = encodeKeyValues(layout, values);
+        expect(() => JSON.parse(text) as unknown).not.toThrow();
+        expect(decodeKeyValues(layout, text)).toEqual(keyValues(layout, values));
+      }),
+    );
+  });
+
+  test('two rows have one text exactly when they have one key', () => {
+    fc.assert(
+      fc.property(row, row, fc.nat(9), (a, b, from) => {
+        const mixed = b.map((value, i) => (i < from ? (a[i] ?? null) : value));
+        expect(encodeKeyValues(layout, a) === encodeKeyValues(layout, mixed)).toBe(hasSameKey(layout, a, mixed));
+      }),
+    );
+  });
+
+  test('bytes are one key by content, text by every character', () => {
+    const keys = makeLayout([makeColumn('a', 'bytes'), makeColumn('b', 'text')], [0, 1]);
+    expect(hasSameKey(keys, [Buffer.from('x'), 'a'], [Buffer.from('x'), 'a'])).toBe(true);
+    expect(hasSameKey(keys, [Buffer.from('x'), 'a'], [Buffer.from('y'), 'a'])).toBe(false);
+    expect(hasSameKey(keys, [Buffer.from('x'), 'a'], [Buffer.from('x'), 'A'])).toBe(false);
+    expect(hasSameKey(keys, [Buffer.from('x'), 'a'], [null, 'a'])).toBe(false);
+  });
+
+  test('a table without a key says so', () => {
+    expect(hasKey(layout)).toBe(true);
+    expect(hasKey(makeLayout([makeColumn('a', 'integer')], []))).toBe(false);
+  });
+
+  test.each(['', '{}', '[1]', '[1,2,3]', '["x","y"]', '[1.5,"y"]', '[9007199254740993,"y"]', '[1,2]'])(
+    'the text %s is refused for a (bigint, text) key',
+    (text) => {
+      const keys = makeLayout([makeColumn('a', 'bigint'), makeColumn('b', 'text')], [0, 1]);
+      const code = expect.objectContaining({ code: 'DITTO_KEY_TEXT_INVALID' });
+      expect(() => decodeKeyValues(keys, text)).toThrow(code);
+    },
+  );
+});
