@@ -38,6 +38,18 @@ describe('writeGuarded', () => {
     expect(fake.find('c', 1)?.v).toBe('b');
   });
 
+  it('I3: lets the newer of two writers win who both see that the document is absent', async () => {
+    for (let seed = 1; seed <= 100; seed++) {
+      const fake = new FakeMongo(seed);
+      const [, newer] = await Promise.all([
+        writeGuarded(dbOf(fake), 'c', [write(1, 'a', seed % 2 === 0)], options),
+        writeGuarded(dbOf(fake), 'c', [write(1, 'b')], options),
+      ]);
+      expect(fake.find('c', 1)?.v).toBe('b');
+      expect(newer.rejected).toEqual([]);
+    }
+  });
+
   it('costs no second call when nothing was refused', async () => {
     const fake = new FakeMongo();
     await writeGuarded(dbOf(fake), 'c', [write(1, 'a', true), write(2, 'a', true)], options);
