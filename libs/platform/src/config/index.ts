@@ -1,4 +1,6 @@
+export { renderConfigurationPage } from './configuration-page.ts';
 export { isLoopback } from './find-contradictions.ts';
+export { configJsonSchema } from './json-schema.ts';
 export { listenerOverrides } from './listener-overrides.ts';
 export {
   loadConfig,

@@ -1,6 +1,7 @@
 import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { LoggerModule } from 'nestjs-pino';
+import { NestLogger } from './nest-logger.ts';
 import { rootLogger } from './root-logger.ts';
 
 /** Nest's own lines and one line for each request, through the same root as `createLogger`. */
@@ -9,6 +10,8 @@ export class LoggingModule {
   static register(): DynamicModule {
     return {
       module: LoggingModule,
+      providers: [NestLogger],
+      exports: [NestLogger],
       imports: [
         LoggerModule.forRoot({
           renameContext: 'component',

@@ -4,8 +4,8 @@ import { type MicroserviceOptions, Transport } from '@nestjs/microservices';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { DittoError } from '#kernel';
-import { Logger as NestPinoLogger } from 'nestjs-pino';
 import { type DittoConfig, isLoopback } from '../config/index.ts';
+import { NestLogger } from '../logging/nest-logger.ts';
 import { readPackageVersion } from './package-version.ts';
 import { PlatformModule, type ServiceName } from './platform.module.ts';
 
@@ -51,7 +51,7 @@ export function createHttpAdapter(): FastifyAdapter {
 
 /** Logger, RPC listener and API pages, for an application from `createServiceModule`. */
 export function configureService(app: NestFastifyApplication, options: ServiceOptions, config: DittoConfig): void {
-  app.useLogger(app.get(NestPinoLogger));
+  app.useLogger(app.get(NestLogger));
   if (options.rpc) {
     const { host, port } = options.rpc;
     app.connectMicroservice<MicroserviceOptions>(

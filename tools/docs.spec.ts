@@ -1,0 +1,55 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { parse } from 'yaml';
+import { configJsonSchema } from '../libs/platform/src/config/json-schema.ts';
+import { renderConfigurationPage } from '../libs/platform/src/config/configuration-page.ts';
+import { readOptionFacts } from '../libs/platform/src/config/option-facts.ts';
+import { configSchema } from '../libs/platform/src/config/schema.ts';
+
+const root = join(import.meta.dirname, '..');
+
+function read(path: string): string {
+  return readFileSync(join(root, path), 'utf8');
+}
+
+const regenerate = 'stale: run node --conditions=source tools/docs.ts';
+
+describe('docs/configuration.md', () => {
+  it('is what the schema says', () => {
+    expect({ [regenerate]: read('docs/configuration.md') }).toEqual({ [regenerate]: renderConfigurationPage() });
+  });
+
+  it('gives a meaning for every option', () => {
+    const rows = renderConfigurationPage()
+      .split('\n')
+      .filter((line) => line.startsWith('| `') && !line.startsWith('| `DITTO_'));
+    expect(rows.length).toBeGreaterThan(90);
+    expect(rows.filter((row) => /\| *\|$/.test(row))).toEqual([]);
+    for (const section of Object.values(configSchema.shape)) expect(readOptionFacts(section).description).not.toBe('');
+  });
+});
+
+describe('docs/ditto.schema.json', () => {
+  const check = new Ajv2020({ strict: true, allowUnionTypes: true }).compile(configJsonSchema());
+
+  it('is what the schema says', () => {
+    expect({ [regenerate]: JSON.parse(read('docs/ditto.schema.json')) as unknown }).toEqual({
+      [regenerate]: configJsonSchema(),
+    });
+  });
+
+  it('accepts the example', () => {
+    expect(check(parse(read('ditto.example.yaml')))).toBe(true);
+  });
+
+  it('shows what is wrong in an editor', () => {
+    const good = parse(read('ditto.example.yaml')) as Record<string, object>;
+    expect(check({ ...good, auht: {} })).toBe(false);
+    expect(check({ ...good, redis: { url: { evn: 'X' } } })).toBe(false);
+    expect(check({ ...good, log: { level: 'loud' } })).toBe(false);
+    expect(check({ ...good, dss: { inFlightBytes: true } })).toBe(false);
+    expect(check({ ...good, sources: { Shop: good['sources'] } })).toBe(false);
+  });
+});
