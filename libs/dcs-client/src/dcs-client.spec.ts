@@ -7,7 +7,7 @@ import { DcsClient } from './dcs-client.ts';
 interface Packet {
   readonly id: string;
   readonly pattern: string;
-  readonly data: { readonly token: string | null; readonly payload: Readonly<Record<string, unknown>> };
+  readonly data: { readonly token: string | null; readonly data: Readonly<Record<string, unknown>> };
 }
 type Reply = { readonly response: unknown } | { readonly err: unknown } | null;
 
@@ -86,7 +86,7 @@ describe('DcsClient', () => {
   test('shows its token with every message', async () => {
     const { instance, address } = await startInstance(() => ({ response: { renewed: true } }));
     expect(await createClient([address]).renewLease(grant, 1_000)).toBe(true);
-    expect(instance.received[0]).toMatchObject({ pattern: 'dcs.leases.renew', data: { token: 'secret', payload: { grant, ttlMs: 1_000 } } });
+    expect(instance.received[0]).toMatchObject({ pattern: 'dcs.leases.renew', data: { token: 'secret', data: { grant, ttlMs: 1_000 } } });
   });
 
   test('spreads calls over the instances', async () => {

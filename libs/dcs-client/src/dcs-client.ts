@@ -1,6 +1,6 @@
 import { type ConnectionOptions } from 'node:tls';
 import { type Checkpoint } from '#change-events';
-import { DittoError, type Logger, silentLogger } from '#kernel';
+import { DittoError, type Logger, restoreError, silentLogger } from '#kernel';
 import { type Grant } from '#replication';
 import {
   type DcsAnswer,
@@ -12,7 +12,6 @@ import {
   type ServiceStatus,
 } from './dcs-contract.ts';
 import { DcsEndpoint } from './dcs-endpoint.ts';
-import { fromRpcError } from './rpc-error.ts';
 
 export interface DcsClientOptions {
   readonly endpoints: readonly { readonly host: string; readonly port: number }[];
@@ -110,11 +109,11 @@ export class DcsClient {
     let refusal: DittoError | null = null;
     for (const endpoint of this.#inTurn()) {
       try {
-        const reply = await endpoint.call(pattern, { token: this.#options.token, payload: request }, this.#options.timeoutMs);
+        const reply = await endpoint.call(pattern, { token: this.#options.token, data: request }, this.#options.timeoutMs);
         endpoint.markUp();
         return answer.parse(reply) as DcsAnswer<Call>;
       } catch (error) {
-        const answered = fromRpcError(error);
+        const answered = restoreAnswer(error);
         if (answered && !answered.retriable) throw answered;
         refusal ??= answered;
         failures.push(`${endpoint.name}: ${String(answered?.message ?? error)}`);
@@ -145,4 +144,10 @@ export class DcsClient {
       context: { endpoints: this.#endpoints.map(({ name }) => name) },
     });
   }
+}
+
+/** What DCS itself answered with; null when the connection failed (such errors have codes too, of Node's). */
+function restoreAnswer(error: unknown): DittoError | null {
+  const restored = restoreError(error);
+  return restored?.code.startsWith('DITTO_') ? restored : null;
 }

@@ -9,4 +9,3 @@ export {
   type ServerHeartbeat,
   type ServiceStatus,
 } from './dcs-contract.ts';
-export { fromRpcError, type RpcError, toRpcError } from './rpc-error.ts';

@@ -113,12 +113,11 @@ redis.call('DEL', KEYS[1])
 return 1`,
   },
 
-  /** Gives up a reservation. KEYS: lease. ARGV: nonce. */
+  /** Gives up what was reserved, or granted already, under a nonce. KEYS: lease. ARGV: nonce. */
   dittoAbandonLease: {
     numberOfKeys: 1,
     lua: `
-local held = redis.call('HMGET', KEYS[1], 'nonce', 'token')
-if held[1] ~= ARGV[1] or held[2] ~= '0' then return 0 end
+if redis.call('HGET', KEYS[1], 'nonce') ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
 return 1`,
   },

@@ -36,7 +36,7 @@ export class RedisLeases {
     return granted === 1;
   }
 
-  /** Gives up a reservation that did not become a lease. */
+  /** Gives up a reservation, or a lease that nobody has been told of. */
   async abandon(source: string, nonce: string): Promise<void> {
     await this.#redis.runScript('dittoAbandonLease', [this.#redis.keys.lease(source)], [nonce]);
   }

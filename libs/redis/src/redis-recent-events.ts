@@ -1,29 +1,28 @@
 import { type Redis } from 'ioredis';
 import { type RedisConnection } from './redis-connection.ts';
 
-/** One change as it stands in Kafka. */
+/** One change as it stands in Kafka. Times are milliseconds since 1970. */
 export interface RecentEvent {
-  /** The message key, JSON text; null for a table change or a table without a key. */
+  /** The message key, JSON text; null for a table without a key. */
   readonly key: string | null;
   readonly op: string;
-  readonly id: string | null;
-  readonly version: string | null;
-  /** Time of the Kafka message, milliseconds since 1970. */
-  readonly timestampMs: number;
+  /** The headers `ditto.id` and `ditto.version`. */
+  readonly id: string;
+  readonly version: string;
+  readonly gtid: string | null;
+  readonly commitMs: number;
+  readonly publishedMs: number;
   readonly topic: string;
   readonly partition: number;
-  /** Decimal text: offsets have 64 bits. */
-  readonly offset: string;
-  /** The message value, JSON text; null for a tombstone, or when it was left out because of its size. */
+  readonly offset: number;
+  /** The message value, JSON text; null when it was left out because of its size. */
   readonly value: string | null;
   /** Size of a value that was left out; else 0. */
   readonly omittedBytes: number;
 }
 
-/** What the window of a table lacks. */
+/** Events that the window of a table lacks, because there were more than are kept per second. */
 export interface RecentEventGap {
-  /** `sampled`: above the rate. `behind`: the reader jumped forward. */
-  readonly reason: 'sampled' | 'behind';
   readonly skipped: number;
   readonly fromMs: number;
   readonly toMs: number;
@@ -58,7 +57,7 @@ export class RedisRecentEvents {
 
   async appendGap(source: string, table: string, gap: RecentEventGap): Promise<void> {
     const { keys } = this.#redis;
-    const values = [table, maxGaps, this.#bounds.maxAgeMs, gap.reason, JSON.stringify(gap)];
+    const values = [table, maxGaps, this.#bounds.maxAgeMs, '', JSON.stringify(gap)];
     await this.#redis.runScript('dittoAppendEvents', [keys.gaps(source, table), keys.tables(source)], values);
   }
 
@@ -68,15 +67,15 @@ export class RedisRecentEvents {
     return tables.sort();
   }
 
-  /** Newest first, at most `limit`; only those of one message key when `key` is given. */
-  async query(source: string, table: string, limit: number, key?: string): Promise<readonly RecentEvent[]> {
+  /** Newest first, at most `limit`; only those whose message key `matches`. An event without a key has the key ''. */
+  async query(source: string, table: string, limit: number, matches: (key: string) => boolean = () => true): Promise<readonly RecentEvent[]> {
     const stream = this.#redis.keys.events(source, table);
     return this.#redis.run(async (client) => {
       const found: RecentEvent[] = [];
       const oldest = String(Date.now() - this.#bounds.maxAgeMs);
       for (let end = '+'; found.length < limit; ) {
         const page = await readPage(client, stream, end, oldest);
-        for (const entry of page) if (key === undefined || entry.key === key) found.push(JSON.parse(entry.entry) as RecentEvent);
+        for (const entry of page) if (matches(entry.key)) found.push(JSON.parse(entry.entry) as RecentEvent);
         const last = page.at(-1);
         if (!last || page.length < pageSize) break;
         end = `(${last.id}`;

@@ -158,13 +158,13 @@ describe('stores under fencing tokens', () => {
     expect(await lineages.history(owner.source)).toHaveLength(1);
   });
 
-  test('the partition count of a topic is that of its first use until a person accepts another', async () => {
+  test('the partition count of a topic is remembered until another is saved', async () => {
     const store = new TopicPartitionStore(database);
     const topic = uniqueName('topic');
     expect(await store.load(topic)).toBeNull();
-    expect(await store.remember(topic, 4)).toBe(4);
-    expect(await store.remember(topic, 6)).toBe(4);
-    await store.accept(topic, 6);
+    await store.save(topic, 4);
+    expect(await store.load(topic)).toBe(4);
+    await store.save(topic, 6);
     expect(await store.load(topic)).toBe(6);
   });
 

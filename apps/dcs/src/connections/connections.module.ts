@@ -1,0 +1,76 @@
+import { Global, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { isAbort } from '#kernel';
+import { CONFIG, createLogger, type DittoConfig, Shutdown } from '#platform';
+import { RedisConnection, RedisLeases, RedisOffsets, RedisRecentEvents, RedisStatusBoard } from '#redis';
+import { StateAuditLog, StateCheckpointStore, StateDatabase, StateFencing } from '#state';
+import { toRedisOptions, toStateOptions } from '../config/connection-options.ts';
+import { RedisReadiness, StateReadiness } from './readiness.ts';
+
+const overRedis = [RedisLeases, RedisOffsets, RedisStatusBoard].map((Store) => ({
+  provide: Store,
+  inject: [RedisConnection],
+  useFactory: (redis: RedisConnection) => new Store(redis),
+}));
+
+const overState = [StateAuditLog, StateCheckpointStore, StateFencing].map((Store) => ({
+  provide: Store,
+  inject: [StateDatabase],
+  useFactory: (state: StateDatabase) => new Store(state),
+}));
+
+/** Redis and the state database, and what stands on them. */
+@Global()
+@Module({
+  providers: [
+    {
+      provide: RedisConnection,
+      inject: [CONFIG],
+      useFactory: ({ redis }: DittoConfig) => new RedisConnection({ ...toRedisOptions(redis), logger: createLogger('redis') }),
+    },
+    {
+      provide: StateDatabase,
+      inject: [CONFIG],
+      useFactory: ({ state }: DittoConfig) => new StateDatabase({ ...toStateOptions(state), logger: createLogger('state') }),
+    },
+    {
+      provide: RedisRecentEvents,
+      inject: [RedisConnection, CONFIG],
+      useFactory: (redis: RedisConnection, { dcs }: DittoConfig) => new RedisRecentEvents(redis, dcs.recentEvents),
+    },
+    ...overRedis,
+    ...overState,
+    RedisReadiness,
+    StateReadiness,
+  ],
+  exports: [RedisConnection, StateDatabase, RedisRecentEvents, RedisLeases, RedisOffsets, RedisStatusBoard, StateAuditLog, StateCheckpointStore, StateFencing],
+})
+export class ConnectionsModule implements OnModuleInit, OnApplicationShutdown {
+  readonly #redis: RedisConnection;
+  readonly #state: StateDatabase;
+  readonly #shutdown: Shutdown;
+  readonly #logger = createLogger('connections');
+  #opening: Promise<void> = Promise.resolve();
+
+  constructor(redis: RedisConnection, state: StateDatabase, shutdown: Shutdown) {
+    this.#redis = redis;
+    this.#state = state;
+    this.#shutdown = shutdown;
+  }
+
+  /**
+   * Waits for neither: without the state database leases must still be renewed, and without Redis the service is up, not
+   * ready. A state database that refuses what it is asked stays unavailable, is logged, and ends nothing.
+   */
+  onModuleInit(): void {
+    this.#opening = this.#state.open(this.#shutdown.signal).catch((error: unknown) => {
+      if (!isAbort(error)) this.#logger.error('the state database can not be opened; no lease will be granted', { error });
+    });
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    this.#redis.close();
+    if (!this.#shutdown.signal.aborted) this.#shutdown.begin('the application closes');
+    await this.#opening;
+    await this.#state.close();
+  }
+}

@@ -1,0 +1,16 @@
+/** The topics of these sources: `<source>.<database>.<table>`, in which no part holds a dot. */
+export function compileTopicPattern(sources: readonly string[]): RegExp {
+  return new RegExp(`^(?:${sources.join('|')})\\.[^.]+\\.[^.]+$`);
+}
+
+/** The first part of a topic's name. */
+export function sourceOf(topic: string): string {
+  return topic.slice(0, topic.indexOf('.'));
+}
+
+/** The table that a topic is named after; not certain for a name that itself looks like an escaped one. */
+export function guessTable(topic: string): string {
+  return topic
+    .slice(topic.indexOf('.') + 1)
+    .replace(/_x([0-9A-F]{4})/g, (_all, code: string) => String.fromCharCode(parseInt(code, 16)));
+}

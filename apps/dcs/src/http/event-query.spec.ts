@@ -1,0 +1,32 @@
+import { describe, expect, test } from '@jest/globals';
+import { compileKeyMatch, eventQuerySchema, parseJsonExactly } from './event-query.ts';
+
+describe('compileKeyMatch', () => {
+  test.each([
+    ['{"id":1}', '{"id":1}', true],
+    [' { "id" : 1 } ', '{"id":1}', true],
+    ['{"id":1}', '{"id":11}', false],
+    ['1', '{"id":1}', true],
+    ['1', '{"id":11}', false],
+    ['1', '{"id":"1"}', true],
+    ['18446744073709551615', '{"id":18446744073709551615}', true],
+    ['a"b', '{"id":"a\\"b"}', true],
+    ['a b', '{"id":"a b"}', true],
+    ['{"id": "a  b"}', '{"id":"a  b"}', true],
+    ['1', '{"a":1,"b":2}', false],
+    ['1', '', false],
+    ['x', '{"id":1}', false],
+  ])('asked %s, key %s: %s', (asked, key, expected) => {
+    expect(compileKeyMatch(asked)(key)).toBe(expected);
+  });
+});
+
+test('numbers keep all their digits on the way through', () => {
+  const text = '{"a":18446744073709551615,"b":1.50,"c":[1,2.5,"x"],"d":null}';
+  expect(JSON.stringify(parseJsonExactly(text))).toBe(text);
+});
+
+test('a query has a limit, and its table is database.table', () => {
+  expect(eventQuerySchema.parse({ source: 'shop' })).toEqual({ source: 'shop', limit: 50 });
+  expect(eventQuerySchema.safeParse({ source: 'shop', table: 'orders', limit: '0' }).error?.issues).toHaveLength(2);
+});

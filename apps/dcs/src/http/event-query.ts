@@ -1,0 +1,48 @@
+import { z } from 'zod';
+
+export const eventQuerySchema = z.strictObject({
+  source: z.string().min(1),
+  table: z
+    .string()
+    .regex(/^[^.]+\..+$/s, 'must be database.table')
+    .optional(),
+  key: z.string().min(1).optional(),
+  limit: z.coerce.number().int().min(1).max(1_000).default(50),
+});
+export type EventQuery = z.output<typeof eventQuerySchema>;
+
+/**
+ * Whether a message key is the one asked for: its JSON text, spaces aside, or for a key of one column just the value
+ * (`42`, `abc`).
+ */
+export function compileKeyMatch(asked: string): (key: string) => boolean {
+  const canonical = parseJson(asked);
+  const text = typeof canonical === 'object' && canonical !== null ? asked.replaceAll(/\s+(?=(?:[^"\\]|\\.|"(?:[^"\\]|\\.)*")*$)/g, '') : null;
+  return (key) => {
+    if (key === asked || key === text) return true;
+    if (text !== null) return false;
+    const value = /^\{"(?:[^"\\]|\\.)*":(?:"((?:[^"\\]|\\.)*)"|([^",{}[\]]+))\}$/.exec(key);
+    if (!value) return false;
+    return value[2] !== undefined ? value[2] === asked : JSON.parse(`"${value[1] ?? ''}"`) === asked;
+  };
+}
+
+/** JSON with every digit of its numbers: one that a double can't hold is written out again as it was read. */
+export function parseJsonExactly(text: string): unknown {
+  return JSON.parse(text, keepDigits as (key: string, value: unknown) => unknown);
+}
+
+type RawJson = typeof JSON & { rawJSON(text: string): unknown };
+
+function keepDigits(_key: string, value: unknown, context: { readonly source?: string }): unknown {
+  const { source } = context;
+  return typeof value === 'number' && source !== undefined && String(value) !== source ? (JSON as RawJson).rawJSON(source) : value;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

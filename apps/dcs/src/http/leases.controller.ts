@@ -1,0 +1,20 @@
+import { Controller, Get } from '@nestjs/common';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import { LeaseOffice } from '../leases/lease-office.ts';
+import { LeasesDto } from './lease.dto.ts';
+
+@ApiTags('leases')
+@Controller('leases')
+export class LeasesController {
+  readonly #office: LeaseOffice;
+
+  constructor(office: LeaseOffice) {
+    this.#office = office;
+  }
+
+  @Get()
+  @ApiOperation({ summary: 'Who runs which source' })
+  async list(): Promise<LeasesDto> {
+    return { leases: [...(await this.#office.list())] };
+  }
+}

@@ -1,0 +1,95 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { toDittoError } from '#kernel';
+import { createLogger, Metrics } from '#platform';
+import { type LeaseHolder, RedisLeases } from '#redis';
+import { type Grant } from '#replication';
+import { StateAuditLog, StateFencing } from '#state';
+
+export interface LeaseDecision {
+  readonly grant: Grant | null;
+  /** Who holds the lease instead; null when it has become free in between. */
+  readonly holder: LeaseHolder | null;
+}
+
+/**
+ * Gives out leases: at most one owner per source, each grant with a token above all before (I5).
+ *
+ * Redis says whether a lease is free, the state database gives the token. A lease is granted only while both work;
+ * renewals need Redis alone.
+ */
+@Injectable()
+export class LeaseOffice {
+  readonly #leases: RedisLeases;
+  readonly #fencing: StateFencing;
+  readonly #audit: StateAuditLog;
+  readonly #logger = createLogger('leases');
+  readonly #requests;
+  readonly #renewals;
+
+  constructor(leases: RedisLeases, fencing: StateFencing, audit: StateAuditLog, metrics: Metrics) {
+    this.#leases = leases;
+    this.#fencing = fencing;
+    this.#audit = audit;
+    this.#requests = metrics.counter('lease_requests_total', 'Leases asked for, by what became of it', ['source', 'outcome']);
+    this.#renewals = metrics.counter('lease_renewals_total', 'Renewals asked for, by what became of it', ['source', 'outcome']);
+  }
+
+  async acquire(source: string, owner: string, ttlMs: number): Promise<LeaseDecision> {
+    const nonce = randomUUID();
+    if (!(await this.#leases.reserve(source, owner, nonce, ttlMs))) return this.#refuse(source);
+    const grant = await this.#grantReserved(source, owner, nonce, ttlMs);
+    if (!grant) return this.#refuse(source);
+    this.#requests.inc({ source, outcome: 'granted' });
+    this.#logger.info('a lease was granted', { source, owner, token: grant.token });
+    return { grant, holder: null };
+  }
+
+  async renew(grant: Grant, ttlMs: number): Promise<boolean> {
+    const renewed = await this.#leases.renew(grant, ttlMs);
+    this.#renewals.inc({ source: grant.source, outcome: renewed ? 'renewed' : 'refused' });
+    return renewed;
+  }
+
+  async release(grant: Grant): Promise<boolean> {
+    const released = await this.#leases.release(grant);
+    if (released) this.#logger.info('a lease was released', { source: grant.source, owner: grant.owner, token: grant.token });
+    return released;
+  }
+
+  async list(): Promise<readonly LeaseHolder[]> {
+    return this.#leases.list();
+  }
+
+  async #grantReserved(source: string, owner: string, nonce: string, ttlMs: number): Promise<Grant | null> {
+    try {
+      const token = await this.#fencing.grant(source, owner, await this.#leases.highestToken(source));
+      const grant = { source, owner, token };
+      await this.#audit.record({ actor: 'dcs', action: 'lease.grant', subject: source, details: { owner, token } });
+      if (!(await this.#leases.grant(grant, nonce, ttlMs))) return null;
+      // This process may have been frozen since it got the token, and Redis have lost the newer ones since.
+      if ((await this.#fencing.currentToken(source)) === token) return grant;
+      await this.#leases.abandon(source, nonce);
+      return null;
+    } catch (error) {
+      this.#requests.inc({ source, outcome: 'failed' });
+      await this.#abandon(source, nonce);
+      throw error;
+    }
+  }
+
+  /** When this fails too, the reservation ends with its TTL. */
+  async #abandon(source: string, nonce: string): Promise<void> {
+    try {
+      await this.#leases.abandon(source, nonce);
+    } catch (error) {
+      const { code, message } = toDittoError(error);
+      this.#logger.warn('a reserved lease could not be given up; it ends by itself', { source, code, error: message });
+    }
+  }
+
+  async #refuse(source: string): Promise<LeaseDecision> {
+    this.#requests.inc({ source, outcome: 'held' });
+    return { grant: null, holder: await this.#leases.read(source) };
+  }
+}

@@ -1,0 +1,5 @@
+import 'reflect-metadata';
+import { bootstrapService } from '#platform';
+import { dcsService } from './service.ts';
+
+await bootstrapService({ ...dcsService, rpc: true });

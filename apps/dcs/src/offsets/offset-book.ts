@@ -1,0 +1,110 @@
+import { Injectable } from '@nestjs/common';
+import { type Checkpoint } from '#change-events';
+import { DittoError, isAbort, toDittoError } from '#kernel';
+import { createLogger, Metrics, RequestError } from '#platform';
+import { type CachedOffset, type PutOutcome, RedisOffsets } from '#redis';
+import { type Grant } from '#replication';
+import { createFencedError, StateCheckpointStore, StateFencing, type StoredCheckpoint } from '#state';
+
+/** Where each source is: hot in Redis, and whatever Redis has lost, from the state database. */
+@Injectable()
+export class OffsetBook {
+  readonly #hot: RedisOffsets;
+  readonly #durable: StateCheckpointStore;
+  readonly #fencing: StateFencing;
+  readonly #logger = createLogger('offsets');
+  readonly #puts;
+  readonly #restored;
+
+  constructor(hot: RedisOffsets, durable: StateCheckpointStore, fencing: StateFencing, metrics: Metrics) {
+    this.#hot = hot;
+    this.#durable = durable;
+    this.#fencing = fencing;
+    this.#puts = metrics.counter('offset_puts_total', 'Checkpoints given to DCS, by what became of them', ['source', 'outcome']);
+    this.#restored = metrics.counter('offsets_restored_total', 'Offsets put back in Redis from the state database', ['source']);
+  }
+
+  /**
+   * I5: accepts only the newest token of the source. Where Redis does not know it, having lost its data, the state
+   * database is asked; while that is down the put is rejected with its retriable error.
+   */
+  async put(grant: Grant, checkpoint: Checkpoint): Promise<'stored' | 'late'> {
+    const { source, token } = grant;
+    if (checkpoint.source !== source)
+      throw new RequestError(422, 'DITTO_REQUEST_INVALID', `A grant of source ${source} can't put the checkpoint of source ${checkpoint.source}`);
+    let { outcome, newestToken } = await this.#hot.put(grant, checkpoint);
+    if (outcome === 'unverified') {
+      const verified = await this.#fencing.currentToken(source);
+      ({ outcome, newestToken } = await this.#hot.put(grant, checkpoint, verified));
+    }
+    this.#count(source, outcome);
+    if (outcome === 'stored' || outcome === 'late') return outcome;
+    throw createFencedError(source, token, newestToken);
+  }
+
+  /** Null only when both say so. While the state database is down, what Redis has is given, and its absence is an error. */
+  async get(source: string): Promise<CachedOffset | null> {
+    const hot = await this.#hot.get(source);
+    try {
+      return await this.#newest(hot, await this.#durable.loadStored(source));
+    } catch (error) {
+      if (!hot) throw error;
+      this.#warn(error);
+      return hot;
+    }
+  }
+
+  /** What of it can be known now: without the state database, what Redis has. */
+  async list(): Promise<readonly CachedOffset[]> {
+    const hot = new Map((await this.#hot.list()).map((offset) => [offset.checkpoint.source, offset]));
+    const durable = await this.#listDurable();
+    for (const stored of durable) {
+      const newest = await this.#newest(hot.get(stored.checkpoint.source) ?? null, stored);
+      if (newest) hot.set(stored.checkpoint.source, newest);
+    }
+    return [...hot.values()].sort((a, b) => (a.checkpoint.source < b.checkpoint.source ? -1 : 1));
+  }
+
+  async #listDurable(): Promise<readonly StoredCheckpoint[]> {
+    try {
+      return await this.#durable.listStored();
+    } catch (error) {
+      this.#warn(error);
+      return [];
+    }
+  }
+
+  async #newest(hot: CachedOffset | null, stored: StoredCheckpoint | null): Promise<CachedOffset | null> {
+    if (!stored || (hot && !isBehind(hot, stored))) return hot;
+    await this.#hot.restore(stored);
+    if (!hot) this.#logger.info('an offset that Redis had lost came back from the state database', { source: stored.checkpoint.source });
+    this.#restored.inc({ source: stored.checkpoint.source });
+    return stored;
+  }
+
+  #count(source: string, outcome: PutOutcome): void {
+    this.#puts.inc({ source, outcome: outcome === 'unverified' ? 'fenced' : outcome });
+  }
+
+  #warn(error: unknown): void {
+    if (isAbort(error)) return;
+    const { code, message } = toDittoError(error);
+    this.#logger.warn('offsets are given without the state database', { code, error: message });
+  }
+}
+
+/** Order: token, lineage, version; versions are hexadecimal text of one width, or '' before the first. */
+export function isBehind(a: CachedOffset, b: CachedOffset): boolean {
+  if (a.token !== b.token) return a.token < b.token;
+  const [left, right] = [a.checkpoint, b.checkpoint];
+  if (left.lineage !== right.lineage) return left.lineage < right.lineage;
+  return left.version < right.version;
+}
+
+/** For a source that neither store knows. */
+export function createUnknownSourceError(source: string): DittoError {
+  return new RequestError(404, 'DITTO_OFFSET_UNKNOWN', `No offset of source ${source} is known`, {
+    remedy: 'Check the name; a source has an offset once its pipeline has started.',
+    context: { source },
+  });
+}
