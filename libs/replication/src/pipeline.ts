@@ -384,7 +384,8 @@ export class Pipeline {
 
   /** A sink that is down is waited for. */
   private async hold(action: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    const onRetry = (error: DittoError, delayMs: number): void => {
+    const onRetry = (cause: unknown, delayMs: number): void => {
+      const error = toDittoError(cause);
       this.lastError = describe(error);
       this.options.logger.warn('holding: a sink is not ready', { code: error.code, error: error.message, delayMs });
     };

@@ -77,13 +77,15 @@ export class ModelServer {
   readonly visible = new Map<number, number>();
   visibleCount = 0;
   executedCount = 0;
+  /** Values grow with the log, so that an older value is known by being smaller. */
+  private values = 0;
 
   commit(choices: Choices, keys: number): void {
     const changes: { key: number; before: number | null; after: number | null }[] = [];
     for (let i = 0; i <= choices.below(3); i++) {
       const key = choices.below(keys);
       const before = this.committed.get(key) ?? null;
-      const after = before !== null && choices.below(3) === 0 ? null : choices.below(1000);
+      const after = before !== null && choices.below(3) === 0 ? null : ++this.values;
       if (after === null) this.committed.delete(key);
       else this.committed.set(key, after);
       changes.push({ key, before, after });
@@ -197,6 +199,17 @@ export class ModelSinkState {
   readonly mirror = new Map<number, { version: string; value: number | null }>();
   /** By key: values in the order of arrival. */
   readonly topic = new Map<number, (number | null)[]>();
+  /** By key: values of the mirror that were older than one it had held before. */
+  readonly wentBack: { key: number; from: number; to: number }[] = [];
+  private readonly highest = new Map<number, number>();
+
+  setMirror(key: number, version: string, value: number | null): void {
+    this.mirror.set(key, { version, value });
+    if (value === null) return;
+    const from = this.highest.get(key) ?? 0;
+    if (value < from) this.wentBack.push({ key, from, to: value });
+    else this.highest.set(key, value);
+  }
 }
 
 export class ModelSink extends ChangeSink {
@@ -237,7 +250,7 @@ export class ModelSink extends ChangeSink {
     const value = change.after === null ? null : (change.after[1] as number);
     const version = this.versionOf(change);
     const stored = this.state.mirror.get(key);
-    if (stored === undefined || version > stored.version) this.state.mirror.set(key, { version, value });
+    if (stored === undefined || version > stored.version) this.state.setMirror(key, version, value);
     this.state.topic.set(key, [...(this.state.topic.get(key) ?? []), value]);
   }
 

@@ -1,0 +1,85 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { GtidSet, versionPrefix, type TransactionInfo } from '#change-events';
+import { AcknowledgementTracker, type Slice } from './acknowledgement-tracker.ts';
+
+const SERVER = '11111111-1111-1111-1111-111111111111';
+
+function transaction(number: number): TransactionInfo {
+  const offset = number * 100;
+  const file = 'binlog.000001';
+  return {
+    gtid: `${SERVER}:${number}`,
+    serverId: 1,
+    serverUuid: SERVER,
+    file,
+    offset,
+    commitMicros: number,
+    versionPrefix: versionPrefix(1, file, offset),
+  };
+}
+
+function trackerAtStart(onConfirmed: () => void = () => undefined): AcknowledgementTracker {
+  const position = { gtidSet: '', file: '', offset: 0, serverUuid: SERVER };
+  return new AcknowledgementTracker({ position, version: '', commitMicros: 0 }, onConfirmed);
+}
+
+describe('AcknowledgementTracker', () => {
+  it('I1: the confirmed position never passes an unconfirmed change, and reaches the last end when all are confirmed', () => {
+    const plan = fc.array(fc.record({ changes: fc.nat(4), ends: fc.boolean() }), { minLength: 1, maxLength: 60, size: 'max' });
+    fc.assert(
+      fc.property(plan, fc.infiniteStream(fc.nat(1_000_000)), (stretches, random) => {
+        const tracker = trackerAtStart();
+        const open: { slice: Slice; number: number; pending: number }[] = [];
+        let number = 1;
+        for (const { changes, ends } of stretches) {
+          const slice = tracker.openSlice();
+          slice.changes.expect(changes);
+          open.push({ slice, number, pending: changes });
+          if (ends) slice.endTransaction(transaction(number), 'binlog.000001', ++number * 100);
+          slice.changes.close();
+        }
+        const last = number - 1;
+        for (;;) {
+          const waiting = open.filter(({ pending }) => pending > 0);
+          const confirmed = tracker.confirmedPosition().position.gtidSet;
+          const firstPending = waiting[0]?.number ?? Infinity;
+          if (confirmed !== '') expect(Number(/(\d+)$/.exec(confirmed)?.[1])).toBeLessThan(firstPending);
+          if (waiting.length === 0) break;
+          const chosen = waiting[(random.next().value as number) % waiting.length] as (typeof waiting)[number];
+          const count = 1 + ((random.next().value as number) % chosen.pending);
+          chosen.pending -= count;
+          chosen.slice.changes.acknowledge(count);
+        }
+        const whole = last === 0 ? '' : `${SERVER}:1${last > 1 ? `-${last}` : ''}`;
+        expect(tracker.confirmedPosition().position.gtidSet).toBe(GtidSet.parse(whole).toString());
+        expect(tracker.openSlices).toBe(0);
+      }),
+    );
+  });
+
+  it('refuses an acknowledgement for more than was given', () => {
+    const slice = trackerAtStart().openSlice();
+    slice.changes.expect(1);
+    slice.changes.acknowledge(1);
+    expect(() => slice.changes.acknowledge(1)).toThrow('more changes than it was given');
+  });
+
+  it('says once that a slice is confirmed, and keeps the end behind its last transaction', () => {
+    let confirmed = 0;
+    const tracker = trackerAtStart(() => confirmed++);
+    const slice = tracker.openSlice();
+    slice.changes.expect(2);
+    slice.endTransaction(transaction(7), 'binlog.000001', 799);
+    slice.changes.close();
+    slice.changes.acknowledge(1);
+    expect(confirmed).toBe(0);
+    slice.changes.acknowledge(1);
+    expect(confirmed).toBe(1);
+    expect(tracker.confirmedPosition()).toEqual({
+      position: { gtidSet: `${SERVER}:7`, file: 'binlog.000001', offset: 799, serverUuid: SERVER },
+      version: `${versionPrefix(1, 'binlog.000001', 700)}ffffffffffffffff`,
+      commitMicros: 7,
+    });
+  });
+});

@@ -1,0 +1,100 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { DittoError, silentLogger } from '#kernel';
+import { LaneSet, type LaneSetOptions } from './lane-set.ts';
+
+interface Entry {
+  readonly bytes: number;
+  readonly lane: number;
+  readonly number: number;
+}
+
+const down = new DittoError('DITTO_TEST_DOWN', 'the server is down', { retriable: true });
+const refused = new DittoError('DITTO_TEST_REFUSED', 'the server refuses');
+
+function lanes(options: Partial<LaneSetOptions<Entry>> & Pick<LaneSetOptions<Entry>, 'deliver'>): LaneSet<Entry> {
+  const backoff = { initialMs: 1, maxMs: 1 };
+  const onFatal = (error: Error): never => {
+    throw error;
+  };
+  return new LaneSet({ maxBatchBytes: 10, maxBatchEntries: 4, backoff, logger: silentLogger, onFatal, ...options });
+}
+
+const never = new AbortController().signal;
+
+describe('LaneSet', () => {
+  it('I2: entries of a lane are delivered in order, one batch at a time, whatever fails and is tried again', async () => {
+    const pushes = fc.array(fc.record({ lane: fc.nat(3), bytes: fc.integer({ min: 1, max: 12 }) }), { maxLength: 80, size: 'max' });
+    await fc.assert(
+      fc.asyncProperty(pushes, fc.array(fc.boolean(), { maxLength: 40 }), async (plan, failures) => {
+        const delivered = new Map<number, number[]>();
+        const busy = new Set<number>();
+        let call = 0;
+        const set = lanes({
+          deliver: async (lane, entries) => {
+            expect(busy.has(lane)).toBe(false);
+            expect(entries.length).toBeLessThanOrEqual(4);
+            expect(entries.length === 1 || entries.reduce((sum, { bytes }) => sum + bytes, 0) <= 10).toBe(true);
+            busy.add(lane);
+            await new Promise((resolve) => setImmediate(resolve));
+            busy.delete(lane);
+            if (failures[call++] === true) throw down;
+            delivered.set(lane, [...(delivered.get(lane) ?? []), ...entries.map(({ number }) => number)]);
+          },
+        });
+        for (const [number, { lane, bytes }] of plan.entries()) {
+          set.push(lane, { lane, bytes, number });
+          if (number % 3 === 0) set.flush();
+        }
+        await set.drain(never);
+        for (const lane of [0, 1, 2, 3])
+          expect(delivered.get(lane) ?? []).toEqual(plan.flatMap((entry, number) => (entry.lane === lane ? [number] : [])));
+        expect([set.bytesInFlight, set.entriesInFlight, set.holdingBecause]).toEqual([0, 0, null]);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('says why it holds while a delivery fails, and counts the retries', async () => {
+    let open = false;
+    const set = lanes({ deliver: () => (open ? Promise.resolve() : Promise.reject(down)) });
+    set.push(0, { bytes: 1, lane: 0, number: 0 });
+    set.flush();
+    while (set.retries < 3) await new Promise((resolve) => setImmediate(resolve));
+    expect(set.holdingBecause).toBe('DITTO_TEST_DOWN: the server is down');
+    open = true;
+    await set.drain(never);
+    expect(set.holdingBecause).toBeNull();
+  });
+
+  it('I6: an error that waiting does not heal is given on once, and nothing is delivered after it', async () => {
+    const fatal: string[] = [];
+    let deliveries = 0;
+    const set = lanes({
+      deliver: () => {
+        deliveries++;
+        return Promise.reject(refused);
+      },
+      onFatal: ({ code }) => fatal.push(code),
+    });
+    set.push(0, { bytes: 1, lane: 0, number: 0 });
+    set.push(1, { bytes: 1, lane: 1, number: 1 });
+    await expect(set.drain(never)).rejects.toThrow('the server refuses');
+    set.push(2, { bytes: 1, lane: 2, number: 2 });
+    set.flush();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(fatal).toEqual(['DITTO_TEST_REFUSED']);
+    expect(deliveries).toBeLessThanOrEqual(2);
+    expect(set.entriesInFlight).toBe(3);
+  });
+
+  it('gives up a drain when it is told to', async () => {
+    const set = lanes({ deliver: () => Promise.reject(down) });
+    set.push(0, { bytes: 1, lane: 0, number: 0 });
+    const stop = new AbortController();
+    const drained = set.drain(stop.signal);
+    stop.abort(new Error('enough'));
+    await expect(drained).rejects.toThrow('enough');
+    set.close();
+  });
+});
