@@ -64,5 +64,5 @@ describe('BSON values of canonical values', () => {
     ['SET', makeColumn('c', 'set', 'set'), 'a,b', 'a,b'],
     ['JSON', makeColumn('c', 'json', 'json'), '[1, 1.5]', [new Int32(1), new Double(1.5)]],
     ['NULL', makeColumn('c', 'json', 'json'), null, null],
-  ])('%s', (_name, column, value, expected) => expect(stored(column, value)).toEqual(expected));
+  ])('%s', (_name, column, value, expected) => expect(stored(column, value)).toStrictEqual(expected));
 });

@@ -28,7 +28,7 @@ describe('jsonToBson', () => {
     ['"text"', 'text'],
     ['true', true],
     ['null', null],
-  ])('keeps %s exactly', (text, expected) => expect(throughBson(text)).toEqual(expected));
+  ])('keeps %s exactly', (text, expected) => expect(throughBson(text)).toStrictEqual(expected));
 
   it.each([
     '{"$ref": 1}',

@@ -102,12 +102,14 @@ describe('the mirror on a real server', () => {
       writer.accept([change], mirror.acknowledgement);
       await writer.drain(never);
       const [stored] = await mirror.db.collection('shop.kinds').find({}, { promoteValues: false }).toArray();
-      expect(stored?._id).toEqual({
+      expect(stored?._id).toStrictEqual({
         int: new Int32(-5),
         text: 'a\0ü日本𝄞',
         bytes: new Binary(Buffer.from([0, 1, 255])),
       });
-      expect(stored?.['row']).toEqual(Object.fromEntries(values.map(([{ name }, , expected]) => [name, expected])));
+      expect(stored?.['row']).toStrictEqual(
+        Object.fromEntries(values.map(([{ name }, , expected]) => [name, expected])),
+      );
       expect(Object.keys(stored?.['row'] as object)).toEqual(values.map(([{ name }]) => name));
       expect(stored).toMatchObject({ v: changeVersion(change), gtid: change.transaction.gtid });
       expect(stored?.['ts']).toEqual(new Date(1_700_000_000_000 + number));
