@@ -24,6 +24,7 @@ export {
   type RedisConfig,
   type ReportedProblem,
   type Role,
+  type ServerTlsConfig,
   type SourceConfig,
   type SourceEndpointConfig,
   type StateConfig,

@@ -2,6 +2,7 @@ import { Controller, Module } from '@nestjs/common';
 import { type ClientProxy, ClientProxyFactory, MessagePattern, Transport } from '@nestjs/microservices';
 import { type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createServer, type AddressInfo } from 'node:net';
+import { type ConnectionOptions } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DittoError, restoreError } from '#kernel';
 import { firstValueFrom } from 'rxjs';
@@ -22,6 +23,24 @@ redis: { url: 'redis://localhost' }
 state: { host: db, user: ditto, password: secret }
 auth: { tokens: [{ name: viewer, token: look-look-look-look }, { name: dss, token: act-act-act-act-act, roles: [operate] }] }
 `);
+
+/** Self-signed, for this spec alone. */
+const certificate = `-----BEGIN CERTIFICATE-----
+MIIBnDCCAUGgAwIBAgIUN4dPfh1kSWPeUj4cbYK46v+WdDgwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMjE1MTkyMVoYDzIxMjYxMDI5
+MTUxOTIxWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAARu4U3n89nfbr6oXz4idtlokRHbviYQA68NodZtexLeWj+lDxARkfUW
+IrBIRIXioi6rvccAEMklTMh6eCNBlH7oo28wbTAdBgNVHQ4EFgQU9HB1BzGpmCT2
+qCmCI8varPmjjOUwHwYDVR0jBBgwFoAU9HB1BzGpmCT2qCmCI8varPmjjOUwDwYD
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
+zj0EAwIDSQAwRgIhANL631EwcU1FVQpkklPpKmuNGcyPzKCOPBmcF3vaURX9AiEA
+tVU+4fEPbvm2FaDn3YD2wb93uGu86Cj9lOEoNazn0p0=
+-----END CERTIFICATE-----`;
+const privateKey = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgb2OSg6+4EDZDX6V2
+SL4Vxs9tS3fRixwcv6jpGu09s/ihRANCAARu4U3n89nfbr6oXz4idtlokRHbviYQ
+A68NodZtexLeWj+lDxARkfUWIrBIRIXioi6rvccAEMklTMh6eCNBlH7o
+-----END PRIVATE KEY-----`;
 
 const schema = z.strictObject({ source: z.string() });
 
@@ -113,5 +132,26 @@ describe('RPC', () => {
     const unknown = await refusal('leases.fail', sealRpc(operator, 'unknown'));
     expect(unknown).toMatchObject({ code: 'DITTO_INTERNAL' });
     expect(unknown?.message).not.toContain('hunter2');
+  });
+});
+
+describe('RPC with TLS', () => {
+  it('answers those who speak TLS, and trust its certificate', async () => {
+    configureLogging({ service: 'dcs', level: 'silent' });
+    const tls = { cert: certificate, key: new Secret(privateKey) };
+    const rpc = { host: '127.0.0.1', port: await findFreePort(), tls };
+    const app = await createService({ name: 'dcs', description: '', createModule: () => AppModule, rpc }, config);
+    await app.startAllMicroservices();
+    const ask = async (tlsOptions: ConnectionOptions) => {
+      const client = ClientProxyFactory.create({
+        transport: Transport.TCP,
+        options: { host: rpc.host, port: rpc.port, tlsOptions },
+      });
+      const message = sealRpc(findRpcToken(config.auth), {});
+      return firstValueFrom(client.send<unknown>('leases.list', message)).finally(() => void client.close());
+    };
+    await expect(ask({ rejectUnauthorized: false })).resolves.toEqual([]);
+    await expect(ask({})).rejects.toThrow();
+    await app.close();
   });
 });

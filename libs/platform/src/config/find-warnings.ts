@@ -1,3 +1,4 @@
+import { isLoopback } from './find-contradictions.ts';
 import { formatPath, type Path } from './problem.ts';
 import { type DittoConfig } from './schema.ts';
 import { Secret } from './secret.ts';
@@ -25,7 +26,7 @@ function holdsPassword(text: string): boolean {
   return authority === undefined ? text !== '' : /:[^@]+@/.test(authority);
 }
 
-function findWeakSettings({ kafka, mongo }: DittoConfig): string[] {
+function findWeakSettings({ kafka, mongo, dcs }: DittoConfig): string[] {
   const warnings: string[] = [];
   if (kafka?.sasl?.mechanism === 'plain' && !kafka.tls)
     warnings.push('kafka.sasl sends its password unencrypted; add kafka.tls or use SCRAM');
@@ -37,6 +38,10 @@ function findWeakSettings({ kafka, mongo }: DittoConfig): string[] {
   if (mongo && mongo.writeConcern !== 'majority')
     warnings.push(
       `mongo.writeConcern is ${mongo.writeConcern}; below the majority a failover can lose confirmed changes`,
+    );
+  if (!isLoopback(dcs.rpc.host) && !dcs.rpc.tls)
+    warnings.push(
+      'dcs.rpc carries tokens unencrypted; add dcs.rpc.tls unless the network between the services is private',
     );
   return warnings;
 }

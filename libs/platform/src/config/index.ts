@@ -20,6 +20,7 @@ export {
   type LogConfig,
   type MongoConfig,
   type RedisConfig,
+  type ServerTlsConfig,
   type SourceConfig,
   type SourceEndpointConfig,
   type StateConfig,
@@ -27,4 +28,4 @@ export {
 } from './schema.ts';
 export { Secret } from './secret.ts';
 export { roles, type Role } from './service-sections.ts';
-export { toTlsOptions } from './tls-options.ts';
+export { toServerTlsOptions, toTlsOptions } from './tls-options.ts';

@@ -73,7 +73,11 @@ function completeConfig(parsed: ParsedConfig): DittoConfig {
     ...parsed,
     kafka,
     mongo,
-    dcs: { ...dcs, endpoints: dcs.endpoints ?? [{ host: rpcHost, port: dcs.rpc.port }] },
+    dcs: {
+      ...dcs,
+      endpoints: dcs.endpoints ?? [{ host: rpcHost, port: dcs.rpc.port }],
+      tls: dcs.tls ?? (dcs.rpc.tls && { rejectUnauthorized: true }),
+    },
     sources: Object.fromEntries(
       Object.entries(sources).map(([name, source]) => [
         name,

@@ -38,6 +38,8 @@ type ParsedSource = DeepReadonly<z.output<typeof sourceSchema>>;
 type ParsedDcs = DeepReadonly<z.output<typeof dcsSchema>>;
 export type ParsedConfig = z.output<typeof configSchema>;
 
+/** Of a server of this process. */
+export type ServerTlsConfig = NonNullable<ParsedDcs['rpc']['tls']>;
 export type TlsConfig = DeepReadonly<z.output<typeof tlsSchema>>;
 export type SourceEndpointConfig = ParsedSource['endpoints'][number];
 export type SourceConfig = Omit<ParsedSource, 'serverId' | 'sinks'> & {

@@ -1,22 +1,36 @@
 import { z } from 'zod';
+import { tlsSchema } from './server-sections.ts';
 import { bytes, choice, count, flag, hostPort, milliseconds, port, secret, text, textOr } from './options.ts';
 
-/** What the services listen on; `rpc` only for DCS. */
-function listener(defaultPort: number, what: string) {
-  return z
-    .strictObject({
-      host: textOr('127.0.0.1', 'Address to listen on; one that is not loopback needs a token in `auth`.'),
-      port: port(defaultPort, 'TCP port.'),
-    })
-    .meta({ description: `Where ${what} listens.` })
-    .prefault({});
+function listenAddress(defaultPort: number) {
+  return {
+    host: textOr('127.0.0.1', 'Address to listen on; one that is not loopback needs a token in `auth`.'),
+    port: port(defaultPort, 'TCP port.'),
+  };
 }
+
+function httpListener(defaultPort: number) {
+  return z.strictObject(listenAddress(defaultPort)).meta({ description: 'Where the REST API listens.' }).prefault({});
+}
+
+const serverTlsSchema = z
+  .strictObject({
+    cert: text('Certificate (PEM) of the server; usually `{ file: … }`.'),
+    key: secret('Private key (PEM) of the certificate.'),
+    ca: text('Authority (PEM) of client certificates; when given, clients must have one.').optional(),
+  })
+  .meta({ description: 'Encrypt connections.' });
+
+const rpcListener = z
+  .strictObject({ ...listenAddress(7502), tls: serverTlsSchema.optional() })
+  .meta({ description: 'Where the RPC server listens.' })
+  .prefault({});
 
 const shutdownDeadlineMs = milliseconds(15_000, 'After this long an orderly shutdown is cut off.', { min: 1000 });
 
 export const dssSchema = z
   .strictObject({
-    http: listener(7401, 'the REST API'),
+    http: httpListener(7401),
     lease: z
       .strictObject({
         ttlMs: milliseconds(10_000, 'How long the right to run a source lasts without renewal.', { min: 1000 }),
@@ -42,11 +56,14 @@ export const dssSchema = z
 
 export const dcsSchema = z
   .strictObject({
-    http: listener(7402, 'the REST API'),
-    rpc: listener(7502, 'the RPC server'),
+    http: httpListener(7402),
+    rpc: rpcListener,
     endpoints: z.array(hostPort('`host:port`.')).min(1, 'must name at least one instance').optional().meta({
       description:
         'RPC addresses of the DCS instances, as `host:port`, for DSS and DWS. Default: the address in `rpc`.',
+    }),
+    tls: tlsSchema.optional().meta({
+      description: 'How DSS and DWS check the certificate of DCS. Default: as `tls: {}` when `rpc.tls` is given.',
     }),
     timeoutMs: milliseconds(2000, 'How long DSS and DWS wait for an answer.', { min: 50 }),
     recentEvents: z
@@ -64,7 +81,7 @@ export const dcsSchema = z
 
 export const dwsSchema = z
   .strictObject({
-    http: listener(7403, 'the REST API'),
+    http: httpListener(7403),
     probeIntervalMs: milliseconds(2000, 'How often each endpoint of each source is probed.', { min: 100 }),
     sweepIntervalMs: milliseconds(3_600_000, 'How often old tombstones are removed from the mirror.', { min: 1000 }),
     concurrency: count(4, 'jobs', 'Jobs that one worker runs at the same time.', { max: 256 }),

@@ -1,5 +1,5 @@
-import { type ConnectionOptions } from 'node:tls';
-import { type TlsConfig } from './schema.ts';
+import { type ConnectionOptions, type TlsOptions } from 'node:tls';
+import { type ServerTlsConfig, type TlsConfig } from './schema.ts';
 
 /** What Node's TLS and the drivers built on it take; undefined when the connection is not encrypted. */
 export function toTlsOptions(tls: TlsConfig | undefined): ConnectionOptions | undefined {
@@ -11,4 +11,11 @@ export function toTlsOptions(tls: TlsConfig | undefined): ConnectionOptions | un
     ...(tls.key !== undefined && { key: tls.key.reveal() }),
     ...(tls.servername !== undefined && { servername: tls.servername }),
   };
+}
+
+/** What a server of Node takes; undefined when connections are not encrypted. */
+export function toServerTlsOptions(tls: ServerTlsConfig | undefined): TlsOptions | undefined {
+  if (!tls) return undefined;
+  const { cert, key, ca } = tls;
+  return { cert, key: key.reveal(), ...(ca !== undefined && { ca, requestCert: true, rejectUnauthorized: true }) };
 }

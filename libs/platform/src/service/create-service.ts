@@ -4,7 +4,7 @@ import { type MicroserviceOptions, Transport } from '@nestjs/microservices';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { DittoError } from '#kernel';
-import { type DittoConfig, isLoopback } from '../config/index.ts';
+import { type DittoConfig, isLoopback, type ServerTlsConfig, toServerTlsOptions } from '../config/index.ts';
 import { NestLogger } from '../logging/nest-logger.ts';
 import { readPackageVersion } from './package-version.ts';
 import { PlatformModule, type ServiceName } from './platform.module.ts';
@@ -16,7 +16,7 @@ export interface ServiceOptions {
   /** The composition root of the service. */
   readonly createModule: (config: DittoConfig) => Type | DynamicModule;
   /** Where to serve `@MessagePattern` handlers by Nest's TCP transport; none by default. */
-  readonly rpc?: { readonly host: string; readonly port: number };
+  readonly rpc?: { readonly host: string; readonly port: number; readonly tls?: ServerTlsConfig | undefined };
 }
 
 @Module({})
@@ -53,9 +53,10 @@ export function createHttpAdapter(): FastifyAdapter {
 export function configureService(app: NestFastifyApplication, options: ServiceOptions, config: DittoConfig): void {
   app.useLogger(app.get(NestLogger));
   if (options.rpc) {
-    const { host, port } = options.rpc;
+    const { host, port, tls } = options.rpc;
+    const tlsOptions = toServerTlsOptions(tls);
     app.connectMicroservice<MicroserviceOptions>(
-      { transport: Transport.TCP, options: { host, port } },
+      { transport: Transport.TCP, options: { host, port, ...(tlsOptions && { tlsOptions }) } },
       { inheritAppConfig: true },
     );
   }
