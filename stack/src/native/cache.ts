@@ -30,7 +30,7 @@ export async function buildOnce(
       await build(temporary);
       renameSync(temporary, folder);
     } finally {
-      rmSync(temporary, { recursive: true, force: true });
+      rmSync(temporary, { recursive: true, force: true, maxRetries: 5 });
     }
   });
 }

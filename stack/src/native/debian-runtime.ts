@@ -168,11 +168,17 @@ async function unpackAll(
 ): Promise<void> {
   const queue = [...files];
   const work = async (): Promise<void> => {
-    for (let file = queue.shift(); file !== undefined; file = queue.shift())
-      await runCommand('dpkg-deb', ['-x', file, folder], { signal });
+    try {
+      for (let file = queue.shift(); file !== undefined; file = queue.shift())
+        await runCommand('dpkg-deb', ['-x', file, folder], { signal });
+    } finally {
+      queue.length = 0; // a failure ends the other workers too
+    }
   };
   const workers = Array.from({ length: Math.min(4, availableParallelism()) }, work);
-  await progress.watch(() => `unpacked ${files.length - queue.length} of ${files.length}`, Promise.all(workers));
+  // all have ended before the folder may be removed
+  const all = Promise.allSettled(workers).then(() => Promise.all(workers));
+  await progress.watch(() => `unpacked ${files.length - queue.length} of ${files.length}`, all);
 }
 
 /**

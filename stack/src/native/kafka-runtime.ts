@@ -83,13 +83,12 @@ export async function prepareKafka(context: PreparationContext): Promise<KafkaRu
 
 async function downloadJars(folder: string, progress: Progress, signal?: AbortSignal): Promise<void> {
   const repository = join(folder, 'repository');
-  mkdirSync(repository);
+  let downloaded = 0;
   progress.line('downloading jars with Maven');
   const work = runCommand(
     'mvn',
     [
       '-B',
-      '-ntp',
       '-f',
       join(definitionFolder, 'pom.xml'),
       `-Dmaven.repo.local=${repository}`,
@@ -97,14 +96,14 @@ async function downloadJars(folder: string, progress: Progress, signal?: AbortSi
       '-DincludeScope=runtime',
       `-DoutputDirectory=${folder}`,
     ],
-    { signal },
+    {
+      signal,
+      onLine: (line) => {
+        if (/Downloaded from .*\.jar/.test(line)) downloaded++;
+      },
+    },
   );
-  await progress.watch(() => {
-    const downloaded = readdirSync(repository, { recursive: true, encoding: 'utf8' }).filter((name) =>
-      name.endsWith('.jar'),
-    );
-    return `${downloaded.length} jars`;
-  }, work);
+  await progress.watch(() => `${downloaded} jars`, work);
   assertHashes(folder, readPinnedHashes());
   rmSync(repository, { recursive: true, force: true });
   copyFileSync(join(definitionFolder, 'log4j2.properties'), join(folder, 'log4j2.properties'));

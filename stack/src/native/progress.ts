@@ -17,11 +17,10 @@ export class Progress {
     return `${((performance.now() - this.#began) / 1000).toFixed(1)} s`;
   }
 
-  /** Writes what `describe` says every few seconds while `work` goes on; a null line is left out. */
-  async watch<T>(describe: () => string | null, work: Promise<T>): Promise<T> {
+  /** Writes what `describe` says every few seconds while `work` goes on. */
+  async watch<T>(describe: () => string, work: Promise<T>): Promise<T> {
     const timer = setInterval(() => {
-      const text = describe();
-      if (text !== null) this.line(`${text} (${this.seconds()})`);
+      this.line(`${describe()} (${this.seconds()})`);
     }, 3_000);
     try {
       return await work;

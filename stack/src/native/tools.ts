@@ -109,10 +109,12 @@ function toolsMissing(names: readonly ToolName[]): DittoError {
 
 async function installPackages(packages: readonly string[], progress: Progress, signal?: AbortSignal): Promise<void> {
   const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' };
+  // not aborted: killing dpkg would leave the machine's packages half-configured
   const apt = (args: readonly string[]): Promise<string> =>
-    runCommand('apt-get', ['-q', '-y', '-o', 'DPkg::Lock::Timeout=300', ...args], { environment, signal });
+    runCommand('apt-get', ['-q', '-y', '-o', 'DPkg::Lock::Timeout=300', ...args], { environment });
   progress.line(`installing ${packages.join(', ')} with apt`);
   const work = apt(['update']).then(() => apt(['--no-install-recommends', 'install', ...packages]));
   await progress.watch(() => `installing ${packages.join(', ')}`, work);
+  signal?.throwIfAborted();
   progress.line(`installed after ${progress.seconds()}`);
 }
