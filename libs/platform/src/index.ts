@@ -45,4 +45,5 @@ export {
   type ServiceOptions,
 } from './service/create-service.ts';
 export { CONFIG, InjectConfig, type ServiceName } from './service/platform.module.ts';
+export { readPackageVersion } from './service/package-version.ts';
 export { Shutdown } from './service/shutdown.ts';

@@ -15,7 +15,6 @@ export type OpenSource = (
 
 export interface SourceSupervisorOptions {
   readonly source: string;
-  readonly owner: string;
   readonly leases: LeaseKeeper;
   readonly open: OpenSource;
   readonly onConfirmed: (sink: SinkName, latencyMs: number, count: number) => void;

@@ -2,10 +2,10 @@ import { GtidSet, type Checkpoint, type Position } from '#change-events';
 import { type Logger } from '#kernel';
 import { type CheckpointStore, type Grant, type LineageStore } from '#replication';
 
-/** The lineage that the mirror itself remembers; it outlives a lost state database. */
-export interface MirrorLineage {
-  read(): Promise<number | null>;
-  write(lineage: number): Promise<void>;
+/** The lineage that the mirror itself remembers, 0 at first; it outlives a lost state database. */
+export interface RememberedLineage {
+  read(): Promise<number>;
+  raise(lineage: number): Promise<void>;
 }
 
 export interface StartingPointOptions {
@@ -16,7 +16,7 @@ export interface StartingPointOptions {
   readonly state: CheckpointStore;
   readonly lineages: LineageStore;
   /** Null when the source has no mirror. */
-  readonly mirror: MirrorLineage | null;
+  readonly mirror: RememberedLineage | null;
   /** Throws unless the server can go on from this checkpoint without a gap (I7). */
   readonly assertReachable: (checkpoint: Checkpoint) => void;
   readonly logger: Logger;
@@ -30,8 +30,8 @@ export interface StartingPointOptions {
 export async function findStartingPoint(options: StartingPointOptions): Promise<Checkpoint> {
   const { grant, current, lineages, mirror, logger } = options;
   const checkpoint = await newestCheckpoint(options);
-  const known = [await lineages.current(grant.source), (await mirror?.read()) ?? null, checkpoint?.lineage ?? null];
-  const highest = Math.max(...known.map((lineage) => lineage ?? 0));
+  const known = [await lineages.current(grant.source), (await mirror?.read()) ?? 0, checkpoint?.lineage ?? 0];
+  const highest = Math.max(...known);
   if (checkpoint === null) {
     logger.info('the source is seen for the first time', { source: grant.source, position: current });
     const lineage = await raise(options, highest + 1, 'first start');
@@ -40,7 +40,7 @@ export async function findStartingPoint(options: StartingPointOptions): Promise<
   }
   options.assertReachable(checkpoint);
   const moved = checkpoint.position.serverUuid !== current.serverUuid;
-  const agreed = known.every((lineage) => lineage === null || lineage === checkpoint.lineage);
+  const agreed = known.every((lineage) => lineage === 0 || lineage === checkpoint.lineage);
   if (!moved && agreed) return checkpoint;
   const lineage = await raise(options, highest + 1, moved ? `server ${current.serverUuid} instead of ${checkpoint.position.serverUuid}` : 'the stores disagree');
   const position = moved ? { ...checkpoint.position, file: '', offset: 0, serverUuid: current.serverUuid } : checkpoint.position;
@@ -58,7 +58,7 @@ async function newestCheckpoint({ grant, dcs, state }: StartingPointOptions): Pr
 
 async function raise({ grant, lineages, mirror, logger }: StartingPointOptions, to: number, reason: string): Promise<number> {
   await lineages.raise(grant, to, reason);
-  await mirror?.write(to);
+  await mirror?.raise(to);
   logger.info('new lineage', { source: grant.source, lineage: to, reason });
   return to;
 }

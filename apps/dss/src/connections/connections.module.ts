@@ -1,0 +1,65 @@
+import { Global, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { isAbort } from '#kernel';
+import { DcsCheckpointStore, DcsClient } from '#dcs-client';
+import { AuditLog, CONFIG, createLogger, type DittoConfig, findRpcToken, Shutdown } from '#platform';
+import { StateAuditLog, StateCheckpointStore, StateDatabase, StateLineageStore, StateSnapshotStore, TopicPartitionStore } from '#state';
+import { toStateOptions } from '../config/connection-options.ts';
+import { DcsReadiness } from './dcs-readiness.ts';
+
+const overState = [StateCheckpointStore, StateLineageStore, StateSnapshotStore, TopicPartitionStore].map((Store) => ({
+  provide: Store,
+  inject: [StateDatabase],
+  useFactory: (state: StateDatabase) => new Store(state),
+}));
+
+/** DCS and the state database, and what stands on them. */
+@Global()
+@Module({
+  providers: [
+    {
+      provide: StateDatabase,
+      inject: [CONFIG],
+      useFactory: ({ state }: DittoConfig) => new StateDatabase({ ...toStateOptions(state), logger: createLogger('state') }),
+    },
+    {
+      provide: DcsClient,
+      inject: [CONFIG],
+      useFactory: ({ dcs, auth }: DittoConfig) => {
+        const { endpoints, timeoutMs } = dcs;
+        return new DcsClient({ endpoints, timeoutMs, token: findRpcToken(auth)?.reveal() ?? null, logger: createLogger('dcs-client') });
+      },
+    },
+    { provide: DcsCheckpointStore, inject: [DcsClient], useFactory: (client: DcsClient) => new DcsCheckpointStore(client) },
+    { provide: AuditLog, inject: [StateDatabase], useFactory: (state: StateDatabase) => new StateAuditLog(state) },
+    ...overState,
+    DcsReadiness,
+  ],
+  exports: [StateDatabase, DcsClient, DcsCheckpointStore, AuditLog, StateCheckpointStore, StateLineageStore, StateSnapshotStore, TopicPartitionStore],
+})
+export class ConnectionsModule implements OnModuleInit, OnApplicationShutdown {
+  readonly #state: StateDatabase;
+  readonly #dcs: DcsClient;
+  readonly #shutdown: Shutdown;
+  #opening: Promise<void> = Promise.resolve();
+
+  constructor(state: StateDatabase, dcs: DcsClient, shutdown: Shutdown) {
+    this.#state = state;
+    this.#dcs = dcs;
+    this.#shutdown = shutdown;
+  }
+
+  /** The service is up before its servers are: sources wait for what they need. */
+  onModuleInit(): void {
+    const logger = createLogger('connections');
+    this.#opening = this.#state.open(this.#shutdown.signal).catch((error: unknown) => {
+      if (!isAbort(error)) logger.error('the state database can not be opened; no source will run', { error });
+    });
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    this.#dcs.close();
+    if (!this.#shutdown.signal.aborted) this.#shutdown.begin('the application closes');
+    await this.#opening;
+    await this.#state.close();
+  }
+}

@@ -1,0 +1,115 @@
+/** A place in a source's log, at the end of a transaction. */
+export class PositionDto {
+  /** Everything at or before this place, as a GTID set. */
+  readonly gtidSet!: string;
+  /** Log file; empty when not known. */
+  readonly file!: string;
+  /** Offset in the file, just behind the last event covered. */
+  readonly offset!: number;
+  /** UUID of the server whose file this is. */
+  readonly serverUuid!: string;
+}
+
+/** The newest position such that every sink has confirmed every change at or before it. */
+export class CheckpointDto {
+  readonly source!: string;
+  readonly lineage!: number;
+  readonly position!: PositionDto;
+  /** GTIDs of all transactions that were given to a sink, confirmed or not. */
+  readonly dispatchedSet!: string;
+  readonly version!: string;
+  /** Microseconds since 1970; 0 before the first transaction. */
+  readonly commitMicros!: number;
+  readonly savedAtMs!: number;
+}
+
+export class PipelineDto {
+  /** idle, streaming, reconnecting, draining, stopped */
+  readonly phase!: string;
+  readonly transactions!: number;
+  readonly changes!: number;
+  readonly logBytes!: number;
+  readonly bytesInFlight!: number;
+  /** Microseconds since 1970. */
+  readonly lastCommitMicros!: number;
+  readonly reconnects!: number;
+  /** Changes sent again because a crash had left them unconfirmed. */
+  readonly repeatedChanges!: number;
+  /** Whether the stream is still within what the last owner had dispatched. */
+  readonly replaying!: boolean;
+  readonly lastError!: string | null;
+}
+
+export class SinkDto {
+  readonly bytesInFlight!: number;
+  readonly changesInFlight!: number;
+  readonly confirmedChanges!: number;
+  readonly retries!: number;
+  readonly rejectedOutsideReplay!: number;
+  readonly rejectedInReplay!: number;
+  /** The error that the sink is backing off from. */
+  readonly holdingBecause!: string | null;
+}
+
+export class SinksDto {
+  readonly kafka?: SinkDto;
+  readonly mongo?: SinkDto;
+}
+
+export class TableSnapshotDto {
+  readonly database!: string;
+  readonly table!: string;
+  /** pending, running, done, unavailable */
+  readonly state!: string;
+  readonly rowsRead!: number;
+  readonly estimatedRows!: number;
+  /** Why a table can't be copied. */
+  readonly reason!: string | null;
+  readonly rowsPerSecond!: number;
+  readonly remainingMs!: number | null;
+}
+
+/** Milliseconds from commit to confirmation, over the last 10 to 20 seconds. */
+export class LatencyDto {
+  readonly p50!: number;
+  readonly p95!: number;
+  readonly p99!: number;
+  readonly max!: number;
+  readonly count!: number;
+}
+
+export class LatenciesDto {
+  readonly kafka?: LatencyDto;
+  readonly mongo?: LatencyDto;
+}
+
+export class SourceErrorDto {
+  readonly code!: string;
+  readonly message!: string;
+  readonly remedy!: string | null;
+}
+
+export class SourceDto {
+  readonly name!: string;
+  /** waiting-for-lease, starting, streaming, draining, stopped, failed */
+  readonly state!: string;
+  readonly owner!: string | null;
+  readonly token!: number | null;
+  readonly lineage!: number | null;
+  readonly checkpoint!: CheckpointDto | null;
+  readonly pipeline!: PipelineDto | null;
+  readonly sinks!: SinksDto;
+  readonly snapshot!: TableSnapshotDto[];
+  readonly rowsPerSecond!: number;
+  readonly latencyMs!: LatenciesDto;
+  readonly lagMs!: number | null;
+  readonly error!: SourceErrorDto | null;
+}
+
+export class SourcesDto {
+  readonly sources!: SourceDto[];
+}
+
+export class RestartedDto {
+  readonly restarted!: string;
+}

@@ -1,0 +1,5 @@
+import 'reflect-metadata';
+import { bootstrapService } from '#platform';
+import { dssService } from './service.ts';
+
+await bootstrapService(dssService);

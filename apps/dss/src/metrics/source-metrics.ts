@@ -1,0 +1,65 @@
+import { Injectable } from '@nestjs/common';
+import { Metrics } from '#platform';
+import { type SinkName } from '#replication';
+import { type SourceStatus } from '../sources/source-status.ts';
+
+/** What operators watch of the sources of this process; values are taken when somebody reads them. */
+@Injectable()
+export class SourceMetrics {
+  readonly #latency;
+  readonly #confirmed;
+  #read: () => readonly SourceStatus[] = () => [];
+
+  constructor(metrics: Metrics) {
+    this.#latency = metrics.histogram('commit_to_sink_seconds', 'From the commit in MySQL to the confirmation by the sink.', ['source', 'sink']);
+    this.#confirmed = metrics.counter('confirmed_changes_total', 'Changes of the log that a sink has confirmed.', ['source', 'sink']);
+    this.#defineSourceGauges(metrics);
+    this.#defineSinkGauges(metrics);
+  }
+
+  /** Where the gauges look; called once by whoever knows the sources. */
+  observe(read: () => readonly SourceStatus[]): void {
+    this.#read = read;
+  }
+
+  confirmed(source: string, sink: SinkName, latencyMs: number, count: number): void {
+    this.#latency.observe({ source, sink }, latencyMs / 1000);
+    this.#confirmed.inc({ source, sink }, count);
+  }
+
+  #defineSourceGauges(metrics: Metrics): void {
+    const gauge = (name: string, help: string, value: (status: SourceStatus) => number | null | undefined): void => {
+      metrics.gauge(name, help, ['source'], (of) => {
+        of.reset();
+        for (const status of this.#read()) {
+          const current = value(status);
+          if (current !== null && current !== undefined) of.set({ source: status.name }, current);
+        }
+      });
+    };
+    gauge('source_running', '1 while the source is streaming here.', ({ state }) => (state === 'streaming' ? 1 : 0));
+    gauge('source_failed', '1 while the source waits for an operator.', ({ state }) => (state === 'failed' ? 1 : 0));
+    gauge('lag_seconds', 'Age of the newest confirmed change when it was confirmed.', ({ lagMs }) => lagMs === null ? null : lagMs / 1000);
+    gauge('in_flight_bytes', 'Bytes given to the sinks and not confirmed.', ({ pipeline }) => pipeline?.bytesInFlight);
+    gauge('log_bytes', 'Bytes of the log that were read since the source was opened.', ({ pipeline }) => pipeline?.logBytes);
+    gauge('transactions', 'Transactions that were read since the source was opened.', ({ pipeline }) => pipeline?.transactions);
+    gauge('changes', 'Changes that were dispatched since the source was opened.', ({ pipeline }) => pipeline?.changes);
+    gauge('repeated_changes', 'Changes sent again after a crash.', ({ pipeline }) => pipeline?.repeatedChanges);
+    gauge('reconnects', 'Times that the stream broke and went on.', ({ pipeline }) => pipeline?.reconnects);
+    gauge('snapshot_remaining_tables', 'Tables whose rows are not copied yet.', ({ snapshot }) => snapshot.filter(({ state }) => state === 'pending' || state === 'running').length);
+  }
+
+  #defineSinkGauges(metrics: Metrics): void {
+    const gauge = (name: string, help: string, value: (sink: NonNullable<SourceStatus['sinks'][SinkName]>) => number): void => {
+      metrics.gauge(name, help, ['source', 'sink'], (of) => {
+        of.reset();
+        for (const { name: source, sinks } of this.#read())
+          for (const [sink, status] of Object.entries(sinks)) of.set({ source, sink }, value(status));
+      });
+    };
+    gauge('sink_in_flight_bytes', 'Bytes given to the sink and not confirmed.', ({ bytesInFlight }) => bytesInFlight);
+    gauge('sink_retries', 'Deliveries that were tried again.', ({ retries }) => retries);
+    gauge('sink_holding', '1 while the sink backs off from an error.', ({ holdingBecause }) => (holdingBecause === null ? 0 : 1));
+    gauge('sink_rejected_outside_replay', 'Writes that a newer document refused although no repeat was expected: look into it.', ({ rejectedOutsideReplay }) => rejectedOutsideReplay);
+  }
+}
