@@ -21,8 +21,8 @@ const common = {
 // unit: specs beside the source, no server; integration: test/ folders, the shared stack; system: processes and faults
 export default {
   projects: [
-    { ...common, displayName: 'unit', testMatch: ['<rootDir>/{apps,libs,stack,bench,demo,tools}/**/*.spec.ts'] },
-    { ...common, displayName: 'integration', testMatch: ['<rootDir>/{apps,libs,stack}/*/test/**/*.test.ts', '<rootDir>/stack/test/**/*.test.ts'] },
+    { ...common, displayName: 'unit', testMatch: ['<rootDir>/{apps,libs,stack,bench,demo,test,tools}/**/*.spec.ts'] },
+    { ...common, displayName: 'integration', testMatch: ['<rootDir>/{apps,libs,stack}/*/test/**/*.test.ts', '<rootDir>/stack/test/**/*.test.ts', '<rootDir>/test/oracle/**/*.test.ts'] },
     { ...common, displayName: 'system', testMatch: ['<rootDir>/test/system/**/*.test.ts'] },
   ],
   workerIdleMemoryLimit: '500MB',

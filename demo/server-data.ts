@@ -26,9 +26,8 @@ const definitions: Readonly<Record<ServerDataTable, string>> = {
 
 const zoneFolder = '/usr/share/zoneinfo';
 
-/** Makes the database anew with copies of the tables, and returns how many rows each got. */
+/** Makes the database with copies of the tables, and returns how many rows each got. */
 export async function copyServerData(connection: Connection, database: string): Promise<Readonly<Record<ServerDataTable, number>>> {
-  await connection.query(`DROP DATABASE IF EXISTS \`${database}\``);
   await connection.query(`CREATE DATABASE \`${database}\` CHARACTER SET utf8mb3`);
   for (const table of serverDataTables) {
     await connection.query(`CREATE TABLE \`${database}\`.${table} (${definitions[table]})`);

@@ -148,7 +148,7 @@ function valuesOf(size: ShopSize): Readonly<Record<ShopTable, readonly string[]>
 
 const rowsPerTransaction = 10_000;
 
-/** Makes the database anew and fills it on two connections; `onRows` gets what each transaction added. */
+/** Makes the database and fills it on two connections; `onRows` gets what each transaction added. */
 export async function fillShop(
   connections: readonly [Connection, Connection],
   database: string,
@@ -156,7 +156,6 @@ export async function fillShop(
   options: { readonly signal: AbortSignal; readonly onRows: (table: ShopTable, rows: number) => void },
 ): Promise<void> {
   const [first, second] = connections;
-  await first.query(`DROP DATABASE IF EXISTS \`${database}\``);
   await first.query(`CREATE DATABASE \`${database}\` CHARACTER SET utf8mb4`);
   for (const table of shopTables) await first.query(`CREATE TABLE \`${database}\`.${table} (${shopDefinitions[table]})`);
   for (const connection of connections) {

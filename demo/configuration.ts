@@ -1,0 +1,68 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import type { Stack } from '#stack';
+import type { Login } from './access.ts';
+
+export interface Ports {
+  readonly dss: number;
+  readonly dcs: number;
+  readonly dcsRpc: number;
+  readonly dws: number;
+}
+
+export interface ConfigurationFacts {
+  readonly folder: string;
+  readonly source: string;
+  readonly databases: readonly string[];
+  readonly stack: Stack;
+  readonly reader: Login;
+  readonly state: Login & { readonly database: string };
+  readonly ports: Ports;
+}
+
+/** Writes `ditto.yaml`, with its secrets in files beside it that only the owner may read. Returns its path. */
+export function writeConfiguration(facts: ConfigurationFacts): string {
+  const { folder, source, databases, stack, reader, state, ports } = facts;
+  const secrets = join(folder, 'secrets');
+  mkdirSync(secrets, { recursive: true, mode: 0o700 });
+  const secret = (name: string, text: string): { file: string } => {
+    writeFileSync(join(secrets, name), text, { mode: 0o600 });
+    return { file: `secrets/${name}` };
+  };
+  const [primary, stateServer] = [stack.endpoint('mysql-primary'), stack.endpoint('mysql-state')];
+  const configuration = {
+    sources: {
+      [source]: {
+        endpoints: [{ host: primary.host, port: primary.port, user: reader.user, password: secret('source-password', reader.password) }],
+        include: databases.map((database) => `${database}.*`),
+      },
+    },
+    kafka: { brokers: stack.url('kafka').split(',') },
+    mongo: { url: secret('mongo-url', stack.url('mongo')) },
+    redis: { url: secret('redis-url', stack.url('redis')), keyPrefix: source },
+    state: {
+      host: stateServer.host,
+      port: stateServer.port,
+      user: state.user,
+      password: secret('state-password', state.password),
+      database: state.database,
+    },
+    dss: { http: { port: ports.dss } },
+    dcs: { http: { port: ports.dcs }, rpc: { port: ports.dcsRpc } },
+    dws: { http: { port: ports.dws } },
+  };
+  const file = join(folder, 'ditto.yaml');
+  writeFileSync(file, stringify(configuration), { mode: 0o600 });
+  return file;
+}
+
+/** Ports that nobody listens on now. */
+export async function findPorts(): Promise<Ports> {
+  const servers = [0, 0, 0, 0].map(() => createServer().listen({ port: 0, host: '127.0.0.1' }));
+  await Promise.all(servers.map((server) => new Promise((resolve, reject) => server.once('listening', resolve).once('error', reject))));
+  const [dss = 0, dcs = 0, dcsRpc = 0, dws = 0] = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return { dss, dcs, dcsRpc, dws };
+}

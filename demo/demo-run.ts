@@ -1,0 +1,242 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RowDataPacket } from 'mysql2/promise';
+import { GtidSet, mirrorDatabaseName } from '#change-events';
+import { DittoError } from '#kernel';
+import { type Stack, startStack } from '#stack';
+import { compareAll } from '../test/oracle/compare-all.ts';
+import { createReader, createState, withMySql } from './access.ts';
+import { findPorts, type Ports, writeConfiguration } from './configuration.ts';
+import { type DssStatus, isSnapshotDone, readDssStatus } from './dss-status.ts';
+import { formatCount, formatDuration } from './figures.ts';
+import { rememberServices } from './kept-run.ts';
+import type { LiveView } from './live-view.ts';
+import type { DemoOptions } from './options.ts';
+import { renderProof } from './proof.ts';
+import { copyServerData, serverDataTables } from './server-data.ts';
+import { buildServices, type ServiceName, ServiceProcess } from './service-process.ts';
+import { fillShop, planShop, type ShopSize } from './shop.ts';
+import { shopTables } from './shop-tables.ts';
+import { ShopWriter, type WriterCounts } from './writer.ts';
+
+const readyWithinMs = 60_000;
+const stalledAfterMs = 120_000;
+const noWriting: WriterCounts = { transactions: 0, inserted: 0, updated: 0, deleted: 0, rekeyed: 0, rolledBack: 0 };
+
+/** One run of the demo: everything it starts is stopped again by `close`. */
+export class DemoRun {
+  readonly #options: DemoOptions;
+  readonly #folder: string;
+  readonly #view: LiveView;
+  readonly #signal: AbortSignal;
+  readonly #began = performance.now();
+  readonly #services: ServiceProcess[] = [];
+  readonly #size: ShopSize;
+  readonly #runId: string;
+  #stack: Stack | null = null;
+  #writer: ShopWriter | null = null;
+  #peakRowsPerSecond = 0;
+
+  constructor(options: DemoOptions, folder: string, runId: string, view: LiveView, signal: AbortSignal) {
+    this.#options = options;
+    this.#folder = folder;
+    this.#runId = runId;
+    this.#view = view;
+    this.#signal = signal;
+    this.#size = planShop(options.rows);
+  }
+
+  get services(): readonly ServiceProcess[] {
+    return this.#services;
+  }
+
+  /** Returns whether source and sinks agree. */
+  async run(): Promise<boolean> {
+    const stack = await this.#startServers();
+    const ports = await findPorts();
+    const configuration = await this.#prepareDatabases(stack, ports);
+    const filled = this.#fill(stack);
+    const dcs = this.#start('dcs', ports.dcs, configuration);
+    const dws = this.#start('dws', ports.dws, configuration);
+    await Promise.all([filled, dcs.waitUntilReady(readyWithinMs, this.#signal), dws.waitUntilReady(readyWithinMs, this.#signal)]);
+    const dss = this.#start('dss', ports.dss, configuration);
+    this.#writer = await this.#startWriter(stack);
+    await dss.waitUntilReady(readyWithinMs, this.#signal);
+    this.#say('DCS, DWS and DSS are ready. The copy begins while the writer changes rows.');
+    return this.#replicate(stack, dss);
+  }
+
+  /** Ends the writer and the services; the servers too, and deletes the run's folder when `all` is set. */
+  async close(options: { readonly deleteFolder: boolean }): Promise<void> {
+    await this.#writer?.stop().catch(() => undefined); // reported before, or no longer of interest
+    await Promise.all(this.#services.map((service) => service.stop()));
+    await this.#stack?.down();
+    if (options.deleteFolder) rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  /** Leaves all running; `stopKeptRun` ends it. */
+  keep(): void {
+    rememberServices(this.#folder, this.#services);
+  }
+
+  #say(text: string): void {
+    this.#view.line(`[${formatDuration(performance.now() - this.#began).padStart(8)}] ${text}`);
+  }
+
+  /** Servers that were given by URL may have seen other runs: there every name is this run's own. */
+  get #suffix(): string {
+    return this.#stack?.kind === 'given' ? `_${this.#runId}` : '';
+  }
+
+  get #source(): string {
+    return `demo${this.#suffix}`;
+  }
+
+  get #databases(): { readonly shop: string; readonly serverData: string } {
+    return { shop: `shop${this.#suffix}`, serverData: `server_data${this.#suffix}` };
+  }
+
+  async #startServers(): Promise<Stack> {
+    const failed = new AbortController();
+    const signal = AbortSignal.any([this.#signal, failed.signal]);
+    const onProgress = (line: string): void => this.#say(line);
+    const starting = startStack({
+      folder: join(this.#folder, 'stack'),
+      servers: ['mysql-primary', 'mysql-state', 'kafka', 'mongo', 'redis'],
+      onProgress,
+      signal,
+    }).then((stack) => (this.#stack = stack));
+    const work = [starting, buildServices(onProgress, signal)] as const;
+    for (const one of work) one.catch((error: unknown) => failed.abort(error));
+    // both must have ended before anything is cleaned up
+    await Promise.allSettled(work);
+    this.#signal.throwIfAborted();
+    failed.signal.throwIfAborted();
+    this.#say('The servers are up, the services are built.');
+    return starting;
+  }
+
+  async #prepareDatabases(stack: Stack, ports: Ports): Promise<string> {
+    const databases = Object.values(this.#databases);
+    const [user, state] = [`demo_reader${this.#suffix}`, `demo_state${this.#suffix}`];
+    const reader = await withMySql(stack.url('mysql-primary'), (connection) => createReader(connection, user, databases));
+    const stateOwner = await withMySql(stack.url('mysql-state'), (connection) => createState(connection, state, state));
+    return writeConfiguration({ folder: this.#folder, source: this.#source, databases, stack, reader, state: stateOwner, ports });
+  }
+
+  async #fill(stack: Stack): Promise<void> {
+    const url = stack.url('mysql-primary');
+    const began = performance.now();
+    let rows = 0;
+    const progress = setInterval(() => this.#say(`MySQL: ${formatCount(rows)} of ${formatCount(this.#options.rows)} rows written`), 2_000);
+    try {
+      const onRows = (_table: string, added: number): void => void (rows += added);
+      await withMySql(url, (first) =>
+        withMySql(url, (second) => fillShop([first, second], this.#databases.shop, this.#size, { signal: this.#signal, onRows })),
+      );
+      this.#say(`MySQL: a shop of ${formatCount(rows)} rows in ${formatDuration(performance.now() - began)}`);
+      const copied = await withMySql(url, (connection) => copyServerData(connection, this.#databases.serverData));
+      this.#say(`MySQL: the server's own data: ${serverDataTables.map((table) => `${formatCount(copied[table])} rows of ${table}`).join(', ')}`);
+    } finally {
+      clearInterval(progress);
+    }
+  }
+
+  async #startWriter(stack: Stack): Promise<ShopWriter> {
+    const writer = new ShopWriter({
+      url: stack.url('mysql-primary'),
+      database: this.#databases.shop,
+      size: this.#size,
+      connections: 3,
+      transactionsPerSecond: this.#options.rate,
+      statementsPerTransaction: 5,
+    });
+    await writer.start();
+    return writer;
+  }
+
+  #start(name: ServiceName, port: number, configuration: string): ServiceProcess {
+    const service = new ServiceProcess({ name, port, folder: this.#folder, configuration });
+    this.#services.push(service);
+    return service;
+  }
+
+  async #replicate(stack: Stack, dss: ServiceProcess): Promise<boolean> {
+    const tables = shopTables.length + serverDataTables.length;
+    const copyBegan = performance.now();
+    const copied = await this.#watch(dss, 'copying', (status) => isSnapshotDone(status, tables));
+    const copiedInMs = performance.now() - copyBegan;
+    const copiedRows = copied.snapshot.reduce((sum, { rowsRead }) => sum + rowsRead, 0);
+    const followUntil = performance.now() + this.#options.followSeconds * 1_000;
+    const following = await this.#watch(dss, 'following the log', () => performance.now() >= followUntil);
+    this.#view.keep();
+    const writer = (await this.#writer?.stop()) ?? noWriting;
+    this.#say(`The writer has stopped after ${formatCount(writer.transactions)} transactions.`);
+    const caughtUpInMs = await this.#waitForCheckpoint(stack, dss);
+    this.#view.keep();
+    this.#say('The checkpoint has passed the last commit. Comparing MySQL with MongoDB and Kafka …');
+    const compareBegan = performance.now();
+    const comparison = await this.#compare(stack);
+    const comparedInMs = performance.now() - compareBegan;
+    const facts = { comparison, comparedInMs, copiedRows, copiedInMs, peakRowsPerSecond: this.#peakRowsPerSecond, writer, following, caughtUpInMs };
+    this.#view.line('');
+    for (const line of renderProof(facts)) this.#view.line(line);
+    return comparison.differences === 0;
+  }
+
+  async #waitForCheckpoint(stack: Stack, dss: ServiceProcess): Promise<number> {
+    const began = performance.now();
+    const executed = await withMySql(stack.url('mysql-primary'), async (connection) => {
+      const [[row]] = await connection.query<RowDataPacket[]>('SELECT @@GLOBAL.gtid_executed AS executed');
+      return GtidSet.parse(String(row?.['executed']));
+    });
+    await this.#watch(dss, 'catching up', ({ checkpoint }) => checkpoint !== null && GtidSet.parse(checkpoint.position.gtidSet).contains(executed));
+    return performance.now() - began;
+  }
+
+  /** Shows the figures until `isEnough`; throws when something ended, failed, or nothing moves any more. */
+  async #watch(dss: ServiceProcess, phase: string, isEnough: (status: DssStatus) => boolean): Promise<DssStatus> {
+    let progress = '';
+    let movedAt = performance.now();
+    for (;;) {
+      this.#signal.throwIfAborted();
+      for (const service of this.#services) service.assertRunning();
+      const status = await readDssStatus(dss.url, this.#source, this.#signal);
+      this.#view.show({ phase, elapsedMs: performance.now() - this.#began, status, writer: this.#writer?.counts ?? noWriting });
+      if (status !== null) {
+        assertHealthy(status, dss);
+        this.#peakRowsPerSecond = Math.max(this.#peakRowsPerSecond, status.rowsPerSecond);
+        if (isEnough(status)) return status;
+      }
+      if (this.#writer?.failure) throw new Error('The writer could not go on.', { cause: this.#writer.failure });
+      const now = JSON.stringify([status?.checkpoint?.position, status?.snapshot.map(({ rowsRead, state }) => [rowsRead, state])]);
+      if (now !== progress) [progress, movedAt] = [now, performance.now()];
+      if (performance.now() - movedAt > stalledAfterMs)
+        throw new DittoError('DITTO_DEMO_STALLED', `Nothing has moved for ${stalledAfterMs / 1000} s while ${phase}.`, { context: { log: dss.log } });
+      await sleep(250, undefined, { signal: this.#signal });
+    }
+  }
+
+  #compare(stack: Stack): ReturnType<typeof compareAll> {
+    const { shop, serverData } = this.#databases;
+    return compareAll({
+      mysql: { url: stack.url('mysql-primary') },
+      mongo: { url: stack.url('mongo'), database: mirrorDatabaseName(this.#source) },
+      kafka: { brokers: stack.url('kafka').split(','), prefix: this.#source },
+      tables: [
+        ...shopTables.map((table) => ({ database: shop, table })),
+        ...serverDataTables.map((table) => ({ database: serverData, table })),
+      ],
+      onTable: ({ database, table, rows }) => this.#say(`compared ${formatCount(rows)} rows of ${database}.${table}`),
+    });
+  }
+}
+
+function assertHealthy({ state, error }: DssStatus, dss: ServiceProcess): void {
+  if (state !== 'failed') return;
+  throw new DittoError(error?.code ?? 'DITTO_DEMO_SOURCE_FAILED', error?.message ?? 'DSS stopped the source.', {
+    ...(error?.remedy != null && { remedy: error.remedy }),
+    context: { log: dss.log },
+  });
+}

@@ -1,0 +1,33 @@
+import type { Checkpoint } from '#change-events';
+import type { LatencySummary, PipelineStatus, SinkName, SinkStatus, TableSnapshotStatus } from '#replication';
+
+/** What `GET /sources/:name` of DSS says. */
+export interface DssStatus {
+  readonly name: string;
+  readonly state: 'waiting-for-lease' | 'starting' | 'streaming' | 'draining' | 'stopped' | 'failed';
+  readonly checkpoint: Checkpoint | null;
+  readonly pipeline: PipelineStatus | null;
+  readonly sinks: Readonly<Partial<Record<SinkName, SinkStatus>>>;
+  readonly snapshot: readonly TableSnapshotStatus[];
+  readonly rowsPerSecond: number;
+  readonly latencyMs: Readonly<Partial<Record<SinkName, LatencySummary>>>;
+  readonly lagMs: number | null;
+  readonly error: { readonly code: string; readonly message: string; readonly remedy: string | null } | null;
+}
+
+const answerMs = 5_000;
+
+/** Null while DSS can't say it: it starts, or is too busy for an answer in time. */
+export async function readDssStatus(url: string, source: string, signal: AbortSignal): Promise<DssStatus | null> {
+  try {
+    const response = await fetch(`${url}/sources/${source}`, { signal: AbortSignal.any([signal, AbortSignal.timeout(answerMs)]) });
+    return response.ok ? ((await response.json()) as DssStatus) : null;
+  } catch {
+    signal.throwIfAborted();
+    return null; // the caller asks again and watches the process
+  }
+}
+
+export function isSnapshotDone({ snapshot }: DssStatus, tables: number): boolean {
+  return snapshot.length >= tables && snapshot.every(({ state }) => state === 'done');
+}

@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { DittoError } from '#kernel';
+import { findCacheFolder } from '#stack';
+import { DemoRun } from './demo-run.ts';
+import { stopKeptRun } from './kept-run.ts';
+import { LiveView } from './live-view.ts';
+import { type DemoOptions, parseDemoOptions, usage } from './options.ts';
+import { readLastLines } from './service-process.ts';
+
+const logLines = 20;
+const view = new LiveView(process.stdout);
+
+/** Ctrl-C reaches this process more than once (from the terminal and from npm): the first one counts. */
+function listenForStop(): AbortSignal {
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => {
+      if (stop.signal.aborted) return;
+      view.keep();
+      view.line('Stopping everything that was started …');
+      stop.abort(new DittoError('DITTO_DEMO_INTERRUPTED', `The demo was ended by ${signal}.`));
+    });
+  return stop.signal;
+}
+
+function reportFailure(error: unknown, folder: string): void {
+  view.keep();
+  view.line('');
+  view.line(`The demo failed: ${error instanceof Error ? error.message : String(error)}`);
+  for (let cause = error instanceof Error ? error.cause : undefined; cause instanceof Error; cause = cause.cause) view.line(`  because: ${cause.message}`);
+  if (!(error instanceof DittoError)) return view.line(`Logs are in ${folder}.`);
+  view.line(`Code: ${error.code}`);
+  if (error.remedy !== null) view.line(`Remedy: ${error.remedy}`);
+  const { log, lines } = error.context;
+  if (Array.isArray(lines)) for (const line of lines) view.line(`  ${String(line)}`);
+  if (typeof log !== 'string') return view.line(`Logs are in ${folder}.`);
+  view.line(`The last lines of ${log}:`);
+  for (const line of readLastLines(log, logLines)) view.line(`  ${line}`);
+}
+
+async function runDemo(options: DemoOptions): Promise<number> {
+  const runId = randomBytes(3).toString('hex');
+  const folder = join(findCacheFolder(process.env), 'demo', runId);
+  view.line(`Ditto's demo: MySQL → Kafka and MongoDB, with a proof at the end. Everything it makes is in ${folder}`);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const signal = listenForStop();
+  const run = new DemoRun(options, folder, runId, view, signal);
+  try {
+    const agree = await run.run();
+    view.line('');
+    for (const service of run.services) view.line(`${service.name.toUpperCase()}  ${service.url}/docs`);
+    if (options.keep) {
+      run.keep();
+      view.line(`All of it keeps running. To stop it: npm run demo -- --stop ${folder}`);
+    } else await run.close({ deleteFolder: agree });
+    if (!agree && !options.keep) view.line(`Logs are in ${folder}.`);
+    return agree ? 0 : 1;
+  } catch (error) {
+    if (!signal.aborted) reportFailure(error, folder);
+    await run.close({ deleteFolder: signal.aborted });
+    view.line('Everything that was started is stopped.');
+    return signal.aborted ? 130 : 1;
+  }
+}
+
+async function main(): Promise<number> {
+  let options: DemoOptions | 'help';
+  try {
+    options = parseDemoOptions(process.argv.slice(2));
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${usage}`);
+    return 2;
+  }
+  if (options === 'help') {
+    process.stdout.write(usage);
+    return 0;
+  }
+  if (options.stop === null) return runDemo(options);
+  await stopKeptRun(options.stop, (line) => view.line(line));
+  return 0;
+}
+
+process.exit(await main());

@@ -1,0 +1,109 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DittoError } from '#kernel';
+
+export type ServiceName = 'dcs' | 'dss' | 'dws';
+
+const root = join(import.meta.dirname, '..');
+const stopWithinMs = 20_000;
+
+/** One of the three services as a process of its own, in a process group of its own: Ctrl-C reaches it through `stop` only. */
+export class ServiceProcess {
+  readonly name: ServiceName;
+  readonly url: string;
+  readonly log: string;
+  readonly #child: ChildProcess;
+  readonly #exited: Promise<unknown>;
+
+  constructor(options: { readonly name: ServiceName; readonly port: number; readonly folder: string; readonly configuration: string }) {
+    this.name = options.name;
+    this.url = `http://127.0.0.1:${options.port}`;
+    this.log = join(options.folder, `${options.name}.log`);
+    const log = openSync(this.log, 'a');
+    const entry = join(root, 'dist', 'apps', options.name, 'src', 'main.js');
+    this.#child = spawn(process.execPath, ['--enable-source-maps', entry], {
+      cwd: root,
+      env: { ...process.env, DITTO_CONFIG: options.configuration },
+      stdio: ['ignore', log, log],
+      detached: true,
+    });
+    closeSync(log);
+    this.#child.unref();
+    this.#exited = once(this.#child, 'exit').catch(() => undefined);
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** Throws `DITTO_DEMO_SERVICE_ENDED` with the end of the log when the process is gone. */
+  assertRunning(): void {
+    const { exitCode, signalCode } = this.#child;
+    if (this.#child.pid !== undefined && exitCode === null && signalCode === null) return;
+    const how = signalCode === null ? `with code ${exitCode ?? 'unknown'}` : `by ${signalCode}`;
+    throw new DittoError('DITTO_DEMO_SERVICE_ENDED', `${this.name.toUpperCase()} ended ${how}.`, { context: { log: this.log } });
+  }
+
+  async waitUntilReady(withinMs: number, signal: AbortSignal): Promise<void> {
+    const deadline = performance.now() + withinMs;
+    while (!(await this.#isReady(signal))) {
+      this.assertRunning();
+      if (performance.now() > deadline)
+        throw new DittoError('DITTO_DEMO_SERVICE_NOT_READY', `${this.name.toUpperCase()} was not ready after ${withinMs / 1000} s.`, {
+          context: { log: this.log },
+        });
+      await sleep(100, undefined, { signal });
+    }
+  }
+
+  /** SIGTERM, and SIGKILL when that was not enough; resolves when the process is gone. */
+  async stop(): Promise<void> {
+    if (this.#child.pid === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    this.#child.ref();
+    this.#child.kill('SIGTERM');
+    const force = setTimeout(() => this.#child.kill('SIGKILL'), stopWithinMs);
+    await this.#exited;
+    clearTimeout(force);
+  }
+
+  async #isReady(signal: AbortSignal): Promise<boolean> {
+    try {
+      const answer = await fetch(`${this.url}/health/ready`, { signal: AbortSignal.any([signal, AbortSignal.timeout(3_000)]) });
+      return answer.ok;
+    } catch {
+      signal.throwIfAborted();
+      return false; // not listening yet
+    }
+  }
+}
+
+export function readLastLines(file: string, count: number): string[] {
+  if (!existsSync(file)) return [];
+  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-count);
+}
+
+/** Compiles the services unless `dist/` was made from these sources. */
+export async function buildServices(onLine: (line: string) => void, signal: AbortSignal): Promise<void> {
+  const arguments_ = ['--conditions=source', '--disable-warning=ExperimentalWarning', join(root, 'tools', 'build.ts'), '--if-changed'];
+  const build = spawn(process.execPath, arguments_, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  const output: string[] = [];
+  for (const stream of [build.stdout, build.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      for (const line of text.split('\n').filter((one) => one.trim() !== '')) {
+        output.push(line);
+        if (!/^\s/.test(line)) onLine(line);
+      }
+    });
+  const end = (): void => {
+    if (build.pid !== undefined && build.exitCode === null) process.kill(-build.pid, 'SIGKILL');
+  };
+  signal.addEventListener('abort', end, { once: true });
+  const [code] = (await once(build, 'close')) as [number | null];
+  signal.removeEventListener('abort', end);
+  signal.throwIfAborted();
+  if (code === 0) return;
+  throw new DittoError('DITTO_DEMO_BUILD_FAILED', 'The services could not be built.', { context: { lines: output.slice(-20) } });
+}
