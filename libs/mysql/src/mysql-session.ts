@@ -1,4 +1,5 @@
 import mysql, { type Connection, type RowDataPacket } from 'mysql2/promise';
+import { DittoError } from '#kernel';
 import { driverOptions, type MySqlConnectionOptions } from './connection-options.ts';
 import { toSourceError } from './mysql-errors.ts';
 
@@ -12,17 +13,20 @@ export class MySqlSession {
   readonly #connection: Connection;
   readonly #signal: AbortSignal;
   readonly #onAbort: () => void;
+  readonly #closed = Promise.withResolvers<never>();
   #lost: Error | null = null;
 
   private constructor(connection: Connection, signal: AbortSignal) {
     this.#connection = connection;
     this.#signal = signal;
     this.#onAbort = () => {
-      connection.destroy();
+      this.close();
     };
+    // what waits is told by the race that it stands in
+    this.#closed.promise.catch(() => undefined);
     signal.addEventListener('abort', this.#onAbort, { once: true });
     connection.on('error', (error: Error) => {
-      this.#lost = error;
+      this.#lost ??= error;
     });
   }
 
@@ -47,9 +51,9 @@ export class MySqlSession {
     }
   }
 
-  /** False once the connection broke; it is of no more use then. */
+  /** False once the connection broke or was closed; it is of no more use then. */
   get isUsable(): boolean {
-    return this.#lost === null && !this.#signal.aborted;
+    return this.#lost === null;
   }
 
   async query<T extends RowDataPacket>(sql: string, values: readonly QueryValue[] = []): Promise<T[]> {
@@ -67,27 +71,23 @@ export class MySqlSession {
     });
   }
 
-  /** Lets go of the socket at once. */
+  /** Lets go of the socket at once; what runs is rejected. */
   close(): void {
     this.#signal.removeEventListener('abort', this.#onAbort);
+    this.#lost ??= new DittoError('DITTO_SOURCE_CONNECTION_LOST', 'the connection was closed', { retriable: true });
+    this.#closed.reject(this.#signal.aborted ? this.#signal.reason : this.#lost);
     this.#connection.destroy();
   }
 
   async #run<T>(work: () => Promise<T>): Promise<T> {
     this.#signal.throwIfAborted();
     if (this.#lost !== null) throw toSourceError(this.#lost, 'querying the source');
-    const aborted = Promise.withResolvers<never>();
-    const onAbort = (): void => {
-      aborted.reject(this.#signal.reason as Error);
-    };
-    this.#signal.addEventListener('abort', onAbort, { once: true });
     try {
-      return await Promise.race([work(), aborted.promise]);
+      // the driver leaves the queries of a destroyed connection unanswered
+      return await Promise.race([work(), this.#closed.promise]);
     } catch (error) {
       this.#signal.throwIfAborted();
       throw toSourceError(error, 'querying the source');
-    } finally {
-      this.#signal.removeEventListener('abort', onAbort);
     }
   }
 }

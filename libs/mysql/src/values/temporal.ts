@@ -13,11 +13,30 @@ function four(n: number): string {
   return two(Math.floor(n / 100)) + two(n % 100);
 }
 
+const THREE_DIGITS: readonly string[] = Array.from({ length: 1000 }, (_, n) => String(n).padStart(3, '0'));
+
+function three(n: number): string {
+  return THREE_DIGITS[n] ?? String(n);
+}
+
 /** `.f…` of `digits` digits from a fraction stored in hundredths, ten-thousandths or millionths. */
 function fractionText(fraction: number, digits: number): string {
-  if (digits === 0) return '';
-  const stored = digits + (digits & 1);
-  return `.${String(fraction).padStart(stored, '0').slice(0, digits)}`;
+  switch (digits) {
+    case 0:
+      return '';
+    case 1:
+      return `.${Math.floor(fraction / 10)}`;
+    case 2:
+      return `.${two(fraction)}`;
+    case 3:
+      return `.${three(Math.floor(fraction / 10))}`;
+    case 4:
+      return `.${two(Math.floor(fraction / 100))}${two(fraction % 100)}`;
+    case 5:
+      return `.${three(Math.floor(fraction / 1000))}${two(Math.floor((fraction % 1000) / 10))}`;
+    default:
+      return `.${three(Math.floor(fraction / 1000))}${three(fraction % 1000)}`;
+  }
 }
 
 function readBigEndian(bytes: Uint8Array, offset: number, length: number): number {
@@ -70,17 +89,21 @@ export function datetimeText(bytes: Uint8Array, offset: number, digits: number):
   return lastDatetimeText + fractionText(readBigEndian(bytes, offset + 5, fractionBytes(digits)), digits);
 }
 
-let lastSeconds = -1;
-let lastSecondsText = '';
+const SECONDS_OF_A_DAY = 86_400;
+let lastDay = -1;
+let lastDayText = '';
 
 /** TIMESTAMP(n): seconds since 1970 in UTC, four bytes, big-endian, then the fraction. Zero means the zero timestamp. */
 export function timestampText(bytes: Uint8Array, offset: number, digits: number): string {
   const seconds = readBigEndian(bytes, offset, 4);
   const fraction = digits === 0 ? 0 : readBigEndian(bytes, offset + 4, fractionBytes(digits));
   if (seconds === 0 && fraction === 0) return `0000-00-00T00:00:00${fractionText(0, digits)}Z`;
-  if (seconds !== lastSeconds) {
-    lastSecondsText = new Date(seconds * 1000).toISOString().slice(0, 19);
-    lastSeconds = seconds;
+  const day = Math.floor(seconds / SECONDS_OF_A_DAY);
+  if (day !== lastDay) {
+    lastDayText = new Date(day * SECONDS_OF_A_DAY * 1000).toISOString().slice(0, 11);
+    lastDay = day;
   }
-  return `${lastSecondsText}${fractionText(fraction, digits)}Z`;
+  const second = seconds - day * SECONDS_OF_A_DAY;
+  const clock = `${two(Math.floor(second / 3600))}:${two(Math.floor(second / 60) % 60)}:${two(second % 60)}`;
+  return `${lastDayText}${clock}${fractionText(fraction, digits)}Z`;
 }

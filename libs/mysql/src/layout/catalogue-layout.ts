@@ -1,0 +1,146 @@
+import { type RowDataPacket } from 'mysql2';
+import { type Column, type TableLayout } from '#change-events';
+import { type MySqlSession } from '../mysql-session.ts';
+import { makeColumn, makeLayout, resolveKey, type KeyOverrides } from './column-types.ts';
+
+interface ColumnRow extends RowDataPacket {
+  readonly db: string;
+  readonly tbl: string;
+  readonly name: string;
+  readonly type: string;
+  readonly columnType: string;
+  readonly length: number | string | null;
+  readonly prec: number | null;
+  readonly scale: number | null;
+  readonly digits: number | null;
+  readonly charset: string | null;
+}
+interface KeyRow extends RowDataPacket {
+  readonly db: string;
+  readonly tbl: string;
+  readonly name: string;
+}
+interface TableRow extends RowDataPacket {
+  readonly db: string;
+  readonly tbl: string;
+}
+
+/** A table as the catalogue shows it; columns of types without a canonical form are named, not dropped. */
+export interface CatalogueTable {
+  readonly database: string;
+  readonly table: string;
+  /** Null when `unsupported` is not empty. */
+  readonly layout: TableLayout | null;
+  readonly unsupported: readonly string[];
+}
+
+/** Their tables have no rows in the log. */
+const VIRTUAL_DATABASES = ['information_schema', 'performance_schema'];
+
+/** Base tables that `includes` says yes to, by name, with their layouts as of now. */
+export async function readCatalogue(
+  session: MySqlSession,
+  includes: (database: string, table: string) => boolean,
+  keys: KeyOverrides,
+): Promise<CatalogueTable[]> {
+  const tables = await session.query<TableRow>(
+    `SELECT TABLE_SCHEMA AS db, TABLE_NAME AS tbl FROM information_schema.TABLES
+     WHERE TABLE_TYPE = 'BASE TABLE' ORDER BY TABLE_SCHEMA, TABLE_NAME`,
+  );
+  const included = tables.filter(({ db, tbl }) => !VIRTUAL_DATABASES.includes(db.toLowerCase()) && includes(db, tbl));
+  const result: CatalogueTable[] = [];
+  for (const database of new Set(included.map(({ db }) => db))) {
+    const names = included.flatMap(({ db, tbl }) => (db === database ? [tbl] : []));
+    result.push(...(await readDatabase(session, database, names, keys)));
+  }
+  return result;
+}
+
+/** One table; undefined when it does not exist. */
+export async function readCatalogueTable(
+  session: MySqlSession,
+  database: string,
+  table: string,
+  keys: KeyOverrides,
+): Promise<CatalogueTable | undefined> {
+  const [found] = await readDatabase(session, database, [table], keys);
+  return found;
+}
+
+async function readDatabase(
+  session: MySqlSession,
+  database: string,
+  tables: readonly string[],
+  keys: KeyOverrides,
+): Promise<CatalogueTable[]> {
+  const oneTable = tables.length === 1;
+  const where = `TABLE_SCHEMA = ?${oneTable ? ' AND TABLE_NAME = ?' : ''}`;
+  const values = oneTable ? [database, tables[0] ?? ''] : [database];
+  const columns = await session.query<ColumnRow>(
+    `SELECT TABLE_SCHEMA AS db, TABLE_NAME AS tbl, COLUMN_NAME AS name, DATA_TYPE AS type, COLUMN_TYPE AS columnType,
+            CHARACTER_MAXIMUM_LENGTH AS length, NUMERIC_PRECISION AS prec, NUMERIC_SCALE AS scale,
+            DATETIME_PRECISION AS digits, CHARACTER_SET_NAME AS charset
+     FROM information_schema.COLUMNS WHERE ${where} ORDER BY TABLE_NAME, ORDINAL_POSITION`,
+    values,
+  );
+  const keyColumns = await session.query<KeyRow>(
+    `SELECT TABLE_SCHEMA AS db, TABLE_NAME AS tbl, COLUMN_NAME AS name
+     FROM information_schema.STATISTICS WHERE ${where} AND INDEX_NAME = 'PRIMARY' ORDER BY TABLE_NAME, SEQ_IN_INDEX`,
+    values,
+  );
+  const wanted = new Set(tables);
+  const byTable = Map.groupBy(columns, ({ tbl }) => tbl);
+  const keysByTable = Map.groupBy(keyColumns, ({ tbl }) => tbl);
+  return [...byTable].flatMap(([table, rows]) =>
+    wanted.has(table) ? [catalogueTable(database, table, rows, keysByTable.get(table) ?? [], keys)] : [],
+  );
+}
+
+function catalogueTable(
+  database: string,
+  table: string,
+  rows: readonly ColumnRow[],
+  keyRows: readonly KeyRow[],
+  keys: KeyOverrides,
+): CatalogueTable {
+  const made = rows.map((row) => catalogueColumn(row));
+  const unsupported = rows.flatMap((row, i) => (made[i] === null ? [`${row.name} (${row.columnType})`] : []));
+  if (unsupported.length > 0) return { database, table, layout: null, unsupported };
+  const columns = made.filter((column) => column !== null);
+  const names = rows.map(({ name }) => name);
+  const primaryKey = keyRows.map(({ name }) => names.indexOf(name));
+  const key = resolveKey(keys, database, table, names, primaryKey);
+  return { database, table, layout: makeLayout(database, table, columns, key), unsupported };
+}
+
+function catalogueColumn(row: ColumnRow): Column | null {
+  const { name, type } = row;
+  const isBit = type === 'bit';
+  return makeColumn({
+    name,
+    type,
+    unsigned: /\bunsigned\b/.test(row.columnType.replace(/\(.*\)/s, '')),
+    precision: row.prec ?? 0,
+    scale: type === 'decimal' ? (row.scale ?? 0) : (row.digits ?? 0),
+    length: isBit ? (row.prec ?? 0) : Number(row.length ?? 0),
+    charset: row.charset,
+    labels: type === 'enum' || type === 'set' ? parseLabels(row.columnType) : [],
+  });
+}
+
+const ESCAPES: Readonly<Record<string, string>> = { '0': '\0', n: '\n', r: '\r', '\\': '\\' };
+
+/** The labels of `enum('a','b''c')`; the server doubles quotes and writes \\0, \\n, \\r and \\\\ with a backslash. */
+export function parseLabels(columnType: string): string[] {
+  const labels: string[] = [];
+  const pattern = /'((?:[^'\\]|''|\\.)*)'/gs;
+  for (const match of columnType.matchAll(pattern)) {
+    const raw = match[1] ?? '';
+    labels.push(
+      raw.replace(/''|\\(.)/gs, (escape, character: string) =>
+        escape === "''" ? "'" : (ESCAPES[character] ?? escape),
+      ),
+    );
+  }
+  return labels;
+}

@@ -1,0 +1,210 @@
+import { type RowDataPacket } from 'mysql2';
+import { type CanonicalValue, type Row, type TableLayout } from '#change-events';
+import { DittoError } from '#kernel';
+import { RowReader, type ChunkRead } from '#replication';
+import { type MySqlConnectionOptions } from '../connection-options.ts';
+import { readCatalogue, readCatalogueTable } from '../layout/catalogue-layout.ts';
+import { type KeyOverrides } from '../layout/column-types.ts';
+import { MySqlSession } from '../mysql-session.ts';
+import { readCharacterSets } from '../values/character-set-facts.ts';
+import { UndecodableTextError, type CharacterSetFacts } from '../values/charset.ts';
+import { keyIsBehind, keyOrder } from './key-bound.ts';
+import { quoteTable } from './quoting.ts';
+import { makeSelectList, ReplacementCharacterFound } from './select-list.ts';
+
+export interface MySqlRowReaderOptions {
+  readonly connection: MySqlConnectionOptions;
+  readonly includes: (database: string, table: string) => boolean;
+  readonly keys?: KeyOverrides;
+  /** How long a chunk waits until the server has executed the dispatched set. */
+  readonly waitMs?: number;
+}
+
+interface ValueRow extends RowDataPacket {
+  readonly value: string | number | null;
+}
+interface CreateTableRow extends RowDataPacket {
+  readonly 'Create Table': string;
+}
+
+const DEFAULT_WAIT_MS = 30_000;
+
+/**
+ * Reads chunks over connections of its own, one for each read that runs at the same time; they are kept for the next
+ * reads until `close`. A broken connection fails the read with a retriable error; the next read opens another.
+ */
+export class MySqlRowReader extends RowReader {
+  readonly #options: MySqlRowReaderOptions;
+  readonly #keys: KeyOverrides;
+  readonly #lifetime = new AbortController();
+  #idle: MySqlSession[] = [];
+  #facts: CharacterSetFacts | null = null;
+  /** Definitions known to have the layout of that fingerprint. */
+  readonly #definitions = new Map<string, string>();
+
+  constructor(options: MySqlRowReaderOptions) {
+    super();
+    this.#options = options;
+    this.#keys = options.keys ?? {};
+  }
+
+  override async listTables(signal: AbortSignal): Promise<readonly TableLayout[]> {
+    return this.#withSession(signal, async (session) => {
+      const tables = await readCatalogue(session, this.#options.includes, this.#keys);
+      return tables.flatMap(({ layout }) => (layout === null ? [] : [layout]));
+    });
+  }
+
+  override async estimateRows(layout: TableLayout): Promise<number> {
+    return this.#withSession(this.#lifetime.signal, async (session) => {
+      const [row] = await session.query<ValueRow>(
+        'SELECT TABLE_ROWS AS value FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?',
+        [layout.database, layout.table],
+      );
+      return Number(row?.value ?? 0);
+    });
+  }
+
+  override async readChunk(request: {
+    readonly layout: TableLayout;
+    readonly after: Row | null;
+    readonly limit: number;
+    readonly dispatchedSet: string;
+    readonly signal: AbortSignal;
+  }): Promise<ChunkRead> {
+    const { layout, after, limit } = request;
+    if (layout.key.length === 0) {
+      throw new DittoError('DITTO_SOURCE_NO_KEY', `${layout.database}.${layout.table} has no key to read it by`, {
+        context: { database: layout.database, table: layout.table },
+      });
+    }
+    return this.#withSession(request.signal, async (session) => {
+      await this.#waitFor(session, request.dispatchedSet);
+      // the transaction keeps the table's definition from changing between the rows and the look at it
+      await session.query('START TRANSACTION READ ONLY');
+      const rows = await this.#readRows(session, layout, after, limit);
+      await this.#assertLayout(session, layout);
+      const [high] = await session.query<ValueRow>('SELECT @@GLOBAL.gtid_executed AS value');
+      await session.query('COMMIT');
+      const last = rows.at(-1);
+      return {
+        rows,
+        lastKey: last === undefined ? null : layout.key.map((index): CanonicalValue => last[index] ?? null),
+        complete: rows.length < limit,
+        high: String(high?.value ?? '').replace(/\s/g, ''),
+      };
+    });
+  }
+
+  /** Lets go of all connections; reads that run are rejected. */
+  close(): void {
+    this.#lifetime.abort(new DittoError('DITTO_SOURCE_READER_CLOSED', 'the row reader was closed'));
+    for (const session of this.#idle) session.close();
+    this.#idle = [];
+  }
+
+  async #readRows(session: MySqlSession, layout: TableLayout, after: Row | null, limit: number): Promise<Row[]> {
+    this.#facts ??= await readCharacterSets(session);
+    try {
+      return await this.#select(session, layout, after, limit, this.#facts, false);
+    } catch (error) {
+      if (!(error instanceof ReplacementCharacterFound)) throw error;
+    }
+    try {
+      return await this.#select(session, layout, after, limit, this.#facts, true);
+    } catch (error) {
+      if (!(error instanceof UndecodableTextError)) throw error;
+      throw new DittoError('DITTO_SOURCE_TEXT_INVALID', `${layout.database}.${layout.table} holds ${error.message}`, {
+        remedy: 'Mend the value on the source, or exclude the table.',
+        context: { database: layout.database, table: layout.table },
+        cause: error,
+      });
+    }
+  }
+
+  async #select(
+    session: MySqlSession,
+    layout: TableLayout,
+    after: Row | null,
+    limit: number,
+    facts: CharacterSetFacts,
+    asBytes: boolean,
+  ): Promise<Row[]> {
+    const list = makeSelectList(layout.columns, facts, asBytes);
+    const where = after === null ? '' : ` WHERE ${keyIsBehind(layout, after)}`;
+    const rows = await session.queryArrays(
+      `SELECT ${list.sql} FROM ${quoteTable(layout.database, layout.table)}${where} ORDER BY ${keyOrder(layout)} LIMIT ${limit}`,
+    );
+    try {
+      return list.convert(rows);
+    } catch (error) {
+      if (error instanceof ReplacementCharacterFound || error instanceof UndecodableTextError) throw error;
+      throw layoutChanged(layout, error);
+    }
+  }
+
+  async #waitFor(session: MySqlSession, gtidSet: string): Promise<void> {
+    if (gtidSet === '') return;
+    const waitMs = this.#options.waitMs ?? DEFAULT_WAIT_MS;
+    const [row] = await session.query<ValueRow>('SELECT WAIT_FOR_EXECUTED_GTID_SET(?, ?) AS value', [
+      gtidSet,
+      waitMs / 1000,
+    ]);
+    if (Number(row?.value) === 0) return;
+    throw new DittoError('DITTO_SOURCE_BEHIND', `the server did not execute what was dispatched within ${waitMs} ms`, {
+      retriable: true,
+      context: { waitMs },
+    });
+  }
+
+  async #assertLayout(session: MySqlSession, layout: TableLayout): Promise<void> {
+    const [row] = await session.query<CreateTableRow>(`SHOW CREATE TABLE ${quoteTable(layout.database, layout.table)}`);
+    const definition = (row?.['Create Table'] ?? '').replace(/ AUTO_INCREMENT=\d+/, '');
+    if (this.#definitions.get(layout.fingerprint) === definition) return;
+    const found = await readCatalogueTable(session, layout.database, layout.table, this.#keys);
+    if (found?.layout?.fingerprint !== layout.fingerprint) throw layoutChanged(layout);
+    this.#definitions.set(layout.fingerprint, definition);
+  }
+
+  async #withSession<T>(signal: AbortSignal, work: (session: MySqlSession) => Promise<T>): Promise<T> {
+    this.#lifetime.signal.throwIfAborted();
+    const session = await this.#takeSession(signal);
+    const closeOnAbort = (): void => {
+      session.close();
+    };
+    signal.addEventListener('abort', closeOnAbort, { once: true });
+    try {
+      const result = await work(session);
+      if (session.isUsable) this.#idle.push(session);
+      return result;
+    } catch (error) {
+      // the session may be in a transaction, or in the middle of a result
+      session.close();
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', closeOnAbort);
+    }
+  }
+
+  async #takeSession(signal: AbortSignal): Promise<MySqlSession> {
+    for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
+      if (idle.isUsable) return idle;
+      idle.close();
+    }
+    signal.throwIfAborted();
+    return MySqlSession.open(this.#options.connection, this.#lifetime.signal);
+  }
+}
+
+function layoutChanged(layout: TableLayout, cause?: unknown): DittoError {
+  return new DittoError(
+    'DITTO_SOURCE_LAYOUT_CHANGED',
+    `${layout.database}.${layout.table} no longer has the layout asked for`,
+    {
+      retriable: true,
+      context: { database: layout.database, table: layout.table },
+      cause,
+    },
+  );
+}

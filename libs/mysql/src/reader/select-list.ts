@@ -1,0 +1,130 @@
+import { shortestFloat, type CanonicalValue, type Column, type Row } from '#change-events';
+import { DittoError } from '#kernel';
+import { quoteIdentifier } from './quoting.ts';
+import { textDecoder, type CharacterSetFacts, type TextDecode } from '../values/charset.ts';
+import { canonicalJsonText } from '../values/json-text.ts';
+import { integerFromText } from '../values/numbers.ts';
+
+/** What to select for a column, and how to read what comes. */
+interface SelectedColumn {
+  readonly expression: string;
+  /** Null when the driver's value is the canonical one. */
+  readonly convert: ((value: unknown) => CanonicalValue) | null;
+}
+
+const COPIED_BELOW_BYTES = 4096;
+
+function ownBytes(value: unknown): Buffer {
+  const bytes = value as Buffer;
+  return bytes.length < COPIED_BELOW_BYTES ? Buffer.from(bytes) : bytes;
+}
+
+function datetimeFromText(value: unknown): string {
+  const text = value as string;
+  return `${text.slice(0, 10)}T${text.slice(11)}`;
+}
+
+/** ZEROFILL prints zeros that are no part of the value. */
+function decimalFromText(value: unknown): string {
+  const text = value as string;
+  return text.startsWith('0') ? text.replace(/^0+(?=\d)/, '') : text;
+}
+
+function checkedText(value: unknown): string {
+  const text = value as string;
+  if (text.includes('\ufffd')) throw new ReplacementCharacterFound();
+  return text;
+}
+
+/** U+FFFD may be the stored character or the driver's stand-in for bytes that are not UTF-8; only the bytes tell. */
+export class ReplacementCharacterFound extends Error {}
+
+function decodeWith(decode: TextDecode): (value: unknown) => string {
+  return (value) => {
+    const bytes = value as Buffer;
+    return decode(bytes, 0, bytes.length);
+  };
+}
+
+function textColumn(name: string, column: Column, facts: CharacterSetFacts, asBytes: boolean): SelectedColumn {
+  const { charset } = column;
+  const isUtf8Column = charset === 'utf8mb4' || charset === 'utf8mb3' || charset === 'utf8';
+  if (isUtf8Column && !asBytes) return { expression: name, convert: checkedText };
+  const decode = charset === null ? null : textDecoder(charset, facts);
+  if (decode === null) {
+    throw new DittoError(
+      'DITTO_SOURCE_COLUMN_UNSUPPORTED',
+      `${column.name}: character set ${charset ?? '?'} can't be decoded exactly`,
+      {
+        remedy: 'Exclude the table, or change the column to CHARACTER SET utf8mb4.',
+        context: { column: column.name },
+      },
+    );
+  }
+  // the bytes as stored: the server would turn a byte that means nothing into '?'
+  return { expression: `CAST(${name} AS BINARY)`, convert: decodeWith(decode) };
+}
+
+function selectColumn(column: Column, facts: CharacterSetFacts, asBytes: boolean): SelectedColumn {
+  const name = quoteIdentifier(column.name);
+  switch (column.kind) {
+    case 'integer':
+    case 'date':
+    case 'time':
+    case 'enum':
+    case 'set':
+      return { expression: name, convert: null };
+    case 'bigint':
+      return {
+        expression: name,
+        convert: (value) => (typeof value === 'string' ? integerFromText(value) : (value as number)),
+      };
+    case 'decimal':
+      return { expression: name, convert: decimalFromText };
+    case 'float':
+      // JSON text has all digits of the value; AS CHAR cuts some off, and the driver's own parser of doubles is not exact
+      return { expression: `CAST(CAST(${name} AS DOUBLE) AS JSON)`, convert: (value) => shortestFloat(Number(value)) };
+    case 'double':
+      return { expression: `CAST(CAST(${name} AS DOUBLE) AS JSON)`, convert: Number };
+    case 'text':
+      return textColumn(name, column, facts, asBytes);
+    case 'bytes':
+    case 'bits':
+      return { expression: name, convert: ownBytes };
+    case 'geometry':
+    case 'vector':
+      return { expression: `CAST(${name} AS BINARY)`, convert: ownBytes };
+    case 'boolean':
+      return { expression: name, convert: (value) => (value as Buffer)[0] !== 0 };
+    case 'datetime':
+      return { expression: name, convert: datetimeFromText };
+    case 'timestamp':
+      return { expression: name, convert: (value) => `${datetimeFromText(value)}Z` };
+    case 'json':
+      return { expression: name, convert: (value) => canonicalJsonText(value as string) };
+  }
+}
+
+/** The select list of a layout and the conversion of the driver's rows into canonical ones. */
+export interface SelectList {
+  readonly sql: string;
+  readonly convert: (rows: unknown[][]) => Row[];
+}
+
+/** `asBytes`: UTF-8 columns too come as bytes and are decoded here, which tells a stored U+FFFD from a broken text. */
+export function makeSelectList(columns: readonly Column[], facts: CharacterSetFacts, asBytes: boolean): SelectList {
+  const selected = columns.map((column) => selectColumn(column, facts, asBytes));
+  const conversions = selected.flatMap(({ convert }, index) => (convert === null ? [] : [{ index, convert }]));
+  return {
+    sql: selected.map(({ expression }) => expression).join(', '),
+    convert: (rows) => {
+      for (const row of rows) {
+        for (const { index, convert } of conversions) {
+          const value = row[index];
+          if (value !== null) row[index] = convert(value);
+        }
+      }
+      return rows as CanonicalValue[][];
+    },
+  };
+}

@@ -1,0 +1,98 @@
+import { connectionOptionsFromUrl, ZongjiChangeSource, type KeyOverrides, type MySqlConnectionOptions } from '#mysql';
+import { type Row, type TableLayout } from '#change-events';
+import { silentLogger } from '#kernel';
+import { type SourceItem } from '#replication';
+import { testStack, uniqueName } from '#testing';
+import mysql, { type Connection, type RowDataPacket } from 'mysql2/promise';
+
+export type RowsItem = Extract<SourceItem, { type: 'rows' }>;
+
+/** A database of its own on the shared primary, with an administrator's connection. */
+export class TestSource {
+  readonly database: string;
+  readonly connection: MySqlConnectionOptions;
+  readonly admin: Connection;
+
+  private constructor(database: string, connection: MySqlConnectionOptions, admin: Connection) {
+    this.database = database;
+    this.connection = connection;
+    this.admin = admin;
+  }
+
+  static async open(prefix: string): Promise<TestSource> {
+    const stack = await testStack();
+    const connection = connectionOptionsFromUrl(stack.url('mysql-primary'));
+    const admin = await mysql.createConnection({
+      ...connection,
+      charset: 'utf8mb4',
+      supportBigNumbers: true,
+      dateStrings: true,
+      jsonStrings: true,
+    });
+    const database = uniqueName(prefix);
+    await admin.query("SET SESSION sql_mode = '', time_zone = '+00:00'");
+    await admin.query(`CREATE DATABASE ${database} CHARACTER SET utf8mb4`);
+    await admin.query(`USE ${database}`);
+    return new TestSource(database, connection, admin);
+  }
+
+  async run(...statements: readonly string[]): Promise<void> {
+    for (const statement of statements) await this.admin.query(statement);
+  }
+
+  /** The first column of the first row as text. */
+  async value(sql: string, values: readonly unknown[] = []): Promise<string | null> {
+    const [rows] = await this.admin.query<RowDataPacket[][]>({ sql, rowsAsArray: true, values: [...values] });
+    const value: unknown = rows[0]?.[0];
+    return value === null || value === undefined ? null : String(value);
+  }
+
+  async executedSet(): Promise<string> {
+    return ((await this.value('SELECT @@GLOBAL.gtid_executed')) ?? '').replace(/\s/g, '');
+  }
+
+  readonly includes = (database: string): boolean => database === this.database;
+
+  source(keys: KeyOverrides = {}, maxQueuedBytes?: number): ZongjiChangeSource {
+    return new ZongjiChangeSource({
+      connection: this.connection,
+      logger: silentLogger,
+      keys,
+      ...(maxQueuedBytes === undefined ? {} : { maxQueuedBytes }),
+    });
+  }
+
+  /** All items behind `from` up to everything that is executed now. */
+  async readItems(from: string, source = this.source()): Promise<SourceItem[]> {
+    const until = await this.value('SELECT REPLACE(GTID_SUBTRACT(@@GLOBAL.gtid_executed, ?), "\\n", "")', [from]);
+    const abort = new AbortController();
+    const items: SourceItem[] = [];
+    if (until === '' || until === null) return items;
+    const marker = `${this.database}.end_of_reading`;
+    await this.run(`CREATE TABLE ${marker} (id INT)`, `DROP TABLE ${marker}`);
+    for await (const batch of source.stream({ from: position(from), includes: this.includes, signal: abort.signal })) {
+      for (const item of batch.items) {
+        if (item.type === 'statement' && item.sql.includes(marker)) return items.slice(0, -1);
+        items.push(item);
+      }
+    }
+    return items;
+  }
+
+  async readRows(from: string): Promise<RowsItem[]> {
+    return (await this.readItems(from)).filter((item) => item.type === 'rows');
+  }
+
+  async close(): Promise<void> {
+    await this.admin.query(`DROP DATABASE ${this.database}`);
+    await this.admin.end();
+  }
+}
+
+export function position(gtidSet: string): { gtidSet: string; file: string; offset: number; serverUuid: string } {
+  return { gtidSet, file: '', offset: 0, serverUuid: '' };
+}
+
+export function column(layout: TableLayout, row: Row, name: string): unknown {
+  return row[layout.columns.findIndex((candidate) => candidate.name === name)];
+}
