@@ -81,12 +81,12 @@ describe('canonicalEquals', () => {
   );
 });
 
+/** An object becomes a list of its members by name, marked so that it is not taken for an array. */
 function sortMembers(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sortMembers);
   if (typeof value !== 'object' || value === null) return value === 0 ? 0 : value;
-  return Object.entries(value)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, member]) => ({ name, member: sortMembers(member) }));
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return { members: members.map(([name, member]) => ({ name, member: sortMembers(member) })) };
 }
 
 describe('normalizeNumber', () => {

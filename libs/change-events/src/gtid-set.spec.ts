@@ -16,6 +16,10 @@ function toGtidSet(gtids: ReadonlySet<string>): GtidSet {
   return GtidSet.parse([...gtids].join(','));
 }
 
+function isSubset(part: ReadonlySet<string>, whole: ReadonlySet<string>): boolean {
+  return [...part].every((one) => whole.has(one));
+}
+
 /** Every single GTID that the set's text stands for, by a reading of its own. */
 function expand(set: GtidSet): Set<string> {
   const result = new Set<string>();
@@ -68,12 +72,12 @@ describe('GtidSet against a set of single GTIDs', () => {
     fc.assert(
       fc.property(model, model, (a, b) => {
         const [left, right] = [toGtidSet(a), toGtidSet(b)];
-        expect(expand(left.union(right))).toEqual(a.union(b));
-        expect(expand(left.subtract(right))).toEqual(a.difference(b));
-        expect(expand(left.intersect(right))).toEqual(a.intersection(b));
-        expect(left.contains(right)).toBe(b.isSubsetOf(a));
+        expect(expand(left.union(right))).toEqual(new Set([...a, ...b]));
+        expect(expand(left.subtract(right))).toEqual(new Set([...a].filter((one) => !b.has(one))));
+        expect(expand(left.intersect(right))).toEqual(new Set([...a].filter((one) => b.has(one))));
+        expect(left.contains(right)).toBe(isSubset(b, a));
         expect(left.union(right).contains(right)).toBe(true);
-        expect(left.equals(right)).toBe(a.symmetricDifference(b).size === 0);
+        expect(left.equals(right)).toBe(isSubset(a, b) && isSubset(b, a));
         expect(left.subtract(right).union(left.intersect(right)).equals(left)).toBe(true);
       }),
     );
@@ -181,7 +185,7 @@ describe('GtidAccumulator', () => {
     fc.assert(
       fc.property(model, model, (a, b) => {
         const accumulator = new GtidAccumulator(toGtidSet(a));
-        expect(accumulator.contains(toGtidSet(b))).toBe(b.isSubsetOf(a));
+        expect(accumulator.contains(toGtidSet(b))).toBe(isSubset(b, a));
       }),
     );
   });

@@ -61,6 +61,8 @@ export function classifyStatement(sql: string, defaultDatabase: string): Stateme
 function readStatement(cursor: TokenCursor): Statement | null {
   if (cursor.isAtEnd) return NEUTRAL;
   const verb = cursor.keyword();
+  // MariaDB's SET STATEMENT … FOR wraps any other statement.
+  if (verb === 'SET' && cursor.keyword(1) === 'STATEMENT') return null;
   const mayHaveBody = verb === 'CREATE' || verb === 'ALTER';
   if (!mayHaveBody && cursor.rest().some((token) => token.type === 'symbol' && token.text === ';')) return null;
   if (NEUTRAL_VERBS.has(verb)) return NEUTRAL;
