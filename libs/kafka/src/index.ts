@@ -6,3 +6,5 @@ export { KafkaPublisher, type KafkaPublisherOptions, tableChangeKey } from './ka
 export { PartitionCountStore } from './partition-count-store.ts';
 export { PlatformaticKafkaClient } from './platformatic-kafka-client.ts';
 export { type TopicDefaults } from './topic-preparation.ts';
+export { KafkaEventReader, type KafkaEventReaderRun, type KafkaEventReaderStatus } from './kafka-event-reader.ts';
+export { type PublishedEvent } from './published-event.ts';

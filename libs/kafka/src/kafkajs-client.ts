@@ -6,7 +6,7 @@ import { DittoError, type Logger, sleep, withTimeout } from '#kernel';
 import { KafkaClient, type KafkaCompression, type KafkaRecord, type TopicDescription, type TopicSpec } from './kafka-client.ts';
 import { type KafkaConnectionOptions, type KafkaTimeouts, resolveTimeouts } from './kafka-connection-options.ts';
 import { isAlreadyWritten, isExistingTopic, isMissingTopic, kafkaErrorCodes, timedOut, toKafkaError } from './kafka-errors.ts';
-import { readTopicDescription } from './topic-description.ts';
+import { describeUntilKnown, readTopicDescription } from './topic-description.ts';
 
 const { CompressionCodecs, CompressionTypes: types, ConfigResourceTypes, logLevel } = kafkajs;
 
@@ -112,7 +112,10 @@ export class KafkaJsClient extends KafkaClient {
     const what = `creating topic ${spec.topic}`;
     try {
       if ((await this.partitionCount(spec.topic)) === null) await this.bounded(this.createTopic(spec), what);
-      return await this.bounded(this.describeTopic(spec.topic), what);
+      return await this.bounded(
+        describeUntilKnown(() => this.describeTopic(spec.topic)),
+        what,
+      );
     } catch (cause) {
       throw toKafkaError(cause, what, { topic: spec.topic });
     }

@@ -17,7 +17,7 @@ import { KafkaClient, type KafkaCompression, type KafkaRecord, type TopicDescrip
 import { type KafkaConnectionOptions, type KafkaTimeouts, resolveTimeouts } from './kafka-connection-options.ts';
 import { isExistingTopic, isMissingTopic, kafkaErrorCodes, timedOut, toKafkaError } from './kafka-errors.ts';
 import { PartitionProducer, type ProducerIdentity } from './partition-producer.ts';
-import { readTopicDescription } from './topic-description.ts';
+import { describeUntilKnown, readTopicDescription } from './topic-description.ts';
 
 const produceApiKey = 0;
 const produceApiVersion = 9;
@@ -89,7 +89,10 @@ export class PlatformaticKafkaClient extends KafkaClient {
     const what = `creating topic ${spec.topic}`;
     try {
       if ((await this.partitionCount(spec.topic)) === null) await this.bounded(this.createTopic(spec), what);
-      return await this.describeTopic(spec.topic);
+      return await this.bounded(
+        describeUntilKnown(() => this.describeTopic(spec.topic)),
+        what,
+      );
     } catch (cause) {
       throw toKafkaError(cause, what, { topic: spec.topic });
     }

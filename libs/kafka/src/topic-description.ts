@@ -1,4 +1,7 @@
+import { sleep } from '#kernel';
+
 import { type TopicDescription } from './kafka-client.ts';
+import { isMissingTopic } from './kafka-errors.ts';
 
 function toNumber(text: string | null | undefined): number | null {
   return text === null || text === undefined ? null : Number(text);
@@ -17,4 +20,17 @@ export function readTopicDescription(
     minInSyncReplicas: toNumber(settings.get('min.insync.replicas')),
     maxMessageBytes: toNumber(settings.get('max.message.bytes')),
   };
+}
+
+/** A topic that was just created is known to some brokers before others: asks until it is known. */
+export async function describeUntilKnown(describe: () => Promise<TopicDescription>): Promise<TopicDescription> {
+  for (;;) {
+    try {
+      const description = await describe();
+      if (description.partitions > 0) return description;
+    } catch (error) {
+      if (!isMissingTopic(error)) throw error;
+    }
+    await sleep(20);
+  }
 }

@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
@@ -73,12 +73,17 @@ function numbersByPartition(messages: readonly StoredMessage[], partitions: numb
 }
 
 /** Accepts connections and never says a word. */
-async function startSilentServer(): Promise<{ address: string; server: Server }> {
-  const server = createServer((socket) => void socket.on('error', () => undefined));
+async function startSilentServer(): Promise<{ address: string; close: () => void }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => void sockets.add(socket.on('error', () => undefined)));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no port');
-  return { address: `127.0.0.1:${address.port}`, server };
+  const close = (): void => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  };
+  return { address: `127.0.0.1:${address.port}`, close };
 }
 
 /** What every `KafkaClient` must do; `cluster` is called when the tests run. */
@@ -123,8 +128,8 @@ export function describeKafkaClient(name: string, create: (options: KafkaConnect
         { key: Buffer.from('buffer'), value: Buffer.from('bytes'), headers: { empty: '', text: 'ü' } },
         ...Array.from({ length: 3_000 }, (_, index) => record(`k${index}`, `v${index}`.repeat(index % 90))),
       ];
-      await client.produce(topic, 2, records);
-      await client.produce(topic, 2, [record('last', 'v')]);
+      await sendUntilConfirmed(client, topic, 2, records);
+      await sendUntilConfirmed(client, topic, 2, [record('last', 'v')]);
       await client.produce(topic, 0, []);
       const stored = await readTopic(cluster().brokers, topic);
       const expected = [...records, record('last', 'v')].map(({ key, value, headers }, offset) => ({
@@ -140,7 +145,7 @@ export function describeKafkaClient(name: string, create: (options: KafkaConnect
     it('refuses what is too large with a code of its own, writes nothing of it, and goes on', async () => {
       const client = await connect();
       const topic = await createTopic(client, 1, { 'max.message.bytes': '20000' });
-      await client.produce(topic, 0, [record('a', '1')]);
+      await sendUntilConfirmed(client, topic, 0, [record('a', '1')]);
       const several = Array.from({ length: 30 }, (_, index) => record(`k${index}`, 'x'.repeat(1_000)));
       await expect(client.produce(topic, 0, several)).rejects.toMatchObject({ code: 'DITTO_KAFKA_MESSAGE_TOO_LARGE', retriable: false });
       await client.produce(topic, 0, several.slice(0, 15));
@@ -165,13 +170,13 @@ export function describeKafkaClient(name: string, create: (options: KafkaConnect
       const partitions = 6;
       const topic = await createTopic(client, partitions);
       const breakBrokers = async (): Promise<void> => {
-        for (const broker of [2, 3]) {
-          await sleep(700);
-          await cluster().kill(broker);
-          await sleep(3_500);
-          await cluster().start(broker);
-        }
-        await sleep(1_500);
+        await sleep(500);
+        await cluster().kill(2);
+        await sleep(3_500);
+        await cluster().start(2);
+        await cluster().kill(3);
+        await sleep(3_500);
+        await cluster().start(3);
       };
       const { confirmed, slowestCallMs } = await runLoad(client, topic, partitions, breakBrokers());
       const stored = numbersByPartition(await readTopic(cluster().brokers, topic), partitions);
@@ -182,11 +187,11 @@ export function describeKafkaClient(name: string, create: (options: KafkaConnect
     }, 60_000);
 
     describe('with brokers that do not answer', () => {
-      let silent: { address: string; server: Server };
+      let silent: Awaited<ReturnType<typeof startSilentServer>>;
       beforeAll(async () => {
         silent = await startSilentServer();
       });
-      afterAll(() => void silent.server.close());
+      afterAll(() => silent.close());
 
       it('settles within its bound', async () => {
         const began = performance.now();

@@ -30,7 +30,7 @@ export async function readTopic(brokers: readonly string[], topic: string): Prom
     await consumer.connect();
     await consumer.subscribe({ topics: [topic], fromBeginning: true });
     await new Promise<void>((resolve, reject) => {
-      consumer.on('consumer.crash', ({ payload }) => reject(payload.error));
+      consumer.on('consumer.crash', ({ payload }) => void (payload.restart ? undefined : reject(payload.error)));
       consumer
         .run({
           autoCommit: false,

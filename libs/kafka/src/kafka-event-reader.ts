@@ -1,0 +1,187 @@
+import kafkajs, { type Admin, type Consumer, type EachBatchPayload, type Kafka } from 'kafkajs';
+
+import { Backoff, Deferred, type DittoError, type Logger, sleep } from '#kernel';
+
+import { type KafkaConnectionOptions } from './kafka-connection-options.ts';
+import { toKafkaError } from './kafka-errors.ts';
+import { registerKafkaJsCodecs, toKafkaJsConfig } from './kafkajs-client.ts';
+import { parsePublishedEvent, type PublishedEvent } from './published-event.ts';
+
+export interface KafkaEventReaderRun {
+  /** Readers with one group share the partitions. */
+  readonly groupId: string;
+  /** Topics are looked up again every `topicRefreshMs`; new ones are read from their beginning. */
+  readonly topics: RegExp | readonly string[];
+  readonly maxEventsPerSecond: number;
+  /** A partition that is further behind is left out up to about one second's worth before its end; default 5 s' worth. */
+  readonly maxLagEvents?: number;
+  readonly topicRefreshMs?: number;
+  /** Events of one partition, in order. Awaited; while it takes its time nothing more is read. Rejecting brings them again. */
+  readonly onEvents: (events: readonly PublishedEvent[]) => Promise<void>;
+  /** `count` messages were left out because the reader was too far behind. */
+  readonly onJump?: (jump: { readonly topic: string; readonly partition: number; readonly count: number }) => void;
+}
+
+/** Counters since the reader was made. */
+export interface KafkaEventReaderStatus {
+  readonly deliveredEvents: number;
+  readonly jumpedMessages: number;
+  /** Messages behind the ends of the partitions, as of their newest batches. */
+  readonly lagMessages: number;
+  readonly topics: number;
+  /** The error that the reader is backing off from; null while it reads. */
+  readonly holdingBecause: string | null;
+}
+
+const deliverAtMost = 500;
+
+/**
+ * Reads what was published, for showing: at a bounded rate, jumping forward when it falls behind, and saying so. Not a
+ * way to copy data: messages are left out on purpose, and some come twice after a restart.
+ *
+ * On kafkajs, whose batches know the partition's end and whose consumer can seek; its speed is not needed here.
+ */
+export class KafkaEventReader {
+  private readonly logger: Logger;
+  private readonly kafka: Kafka;
+  private readonly lags = new Map<string, number>();
+  private deliveredEvents = 0;
+  private jumpedMessages = 0;
+  private topicCount = 0;
+  private holdingBecause: string | null = null;
+  private allowance = 0;
+  private allowanceAt = 0;
+
+  constructor(options: KafkaConnectionOptions) {
+    registerKafkaJsCodecs();
+    this.logger = options.logger;
+    this.kafka = new kafkajs.Kafka(toKafkaJsConfig(options));
+  }
+
+  /** Reads until the signal is aborted, then resolves; rejects with an error that waiting doesn't heal. */
+  async run(run: KafkaEventReaderRun, signal: AbortSignal): Promise<void> {
+    const backoff = new Backoff({ initialMs: 200, maxMs: 5_000 });
+    while (!signal.aborted) {
+      try {
+        await this.readTopics(run, signal, () => backoff.reset());
+      } catch (cause) {
+        const error = toKafkaError(cause, 'reading events');
+        if (!error.retriable) throw error;
+        await this.hold(error, backoff.nextMs(), signal);
+      }
+    }
+  }
+
+  status(): KafkaEventReaderStatus {
+    const lagMessages = [...this.lags.values()].reduce((sum, lag) => sum + lag, 0);
+    const { deliveredEvents, jumpedMessages, topicCount, holdingBecause } = this;
+    return { deliveredEvents, jumpedMessages, lagMessages, topics: topicCount, holdingBecause };
+  }
+
+  private async hold(error: DittoError, delayMs: number, signal: AbortSignal): Promise<void> {
+    if (this.holdingBecause === null) this.logger.warn('holding: reading events failed, trying again', { code: error.code, error: error.message });
+    this.holdingBecause = `${error.code}: ${error.message}`;
+    await sleep(delayMs, signal).catch(() => undefined);
+  }
+
+  /** Reads the topics that there are now; ends when there are others, or at the signal. */
+  private async readTopics(run: KafkaEventReaderRun, signal: AbortSignal, onProgress: () => void): Promise<void> {
+    const admin = this.kafka.admin();
+    await admin.connect();
+    try {
+      const topics = await findTopics(admin, run.topics);
+      this.topicCount = topics.length;
+      this.lags.clear();
+      const consumer = topics.length > 0 ? this.kafka.consumer({ groupId: run.groupId, maxWaitTimeInMs: 100, maxBytesPerPartition: 262_144, maxBytes: 1_048_576 }) : null;
+      try {
+        const crashed = new Deferred<never>();
+        crashed.promise.catch(() => undefined);
+        consumer?.on('consumer.crash', ({ payload }) => void (payload.restart ? undefined : crashed.reject(payload.error)));
+        if (consumer !== null) await this.startConsumer(consumer, topics, run, signal, onProgress);
+        await Promise.race([crashed.promise, waitForOtherTopics(admin, run, topics, signal)]);
+      } finally {
+        await consumer?.disconnect();
+      }
+    } finally {
+      await admin.disconnect();
+    }
+  }
+
+  private async startConsumer(
+    consumer: Consumer,
+    topics: readonly string[],
+    run: KafkaEventReaderRun,
+    signal: AbortSignal,
+    onProgress: () => void,
+  ): Promise<void> {
+    await consumer.connect();
+    await consumer.subscribe({ topics: [...topics], fromBeginning: true });
+    const eachBatch = async (payload: EachBatchPayload): Promise<void> => {
+      await this.deliverBatch(consumer, payload, run, signal);
+      this.holdingBecause = null;
+      onProgress();
+    };
+    await consumer.run({ eachBatchAutoResolve: false, eachBatch });
+  }
+
+  private async deliverBatch(consumer: Consumer, payload: EachBatchPayload, run: KafkaEventReaderRun, signal: AbortSignal): Promise<void> {
+    const { topic, partition, messages, highWatermark } = payload.batch;
+    const end = Number(highWatermark);
+    const first = Number(payload.batch.firstOffset() ?? highWatermark);
+    const target = end - Math.min(run.maxEventsPerSecond, end);
+    if (end - first > (run.maxLagEvents ?? 5 * run.maxEventsPerSecond) && target > first) {
+      consumer.seek({ topic, partition, offset: String(target) });
+      this.noteJump(run, topic, partition, target - first);
+      this.lags.set(`${topic}/${partition}`, end - target);
+      return;
+    }
+    for (let start = 0; start < messages.length && payload.isRunning() && !payload.isStale() && !signal.aborted; ) {
+      const count = await this.takeAllowance(run.maxEventsPerSecond, messages.length - start, signal, payload);
+      const part = messages.slice(start, start + count);
+      const events = part.map((message) => parsePublishedEvent(topic, partition, message)).filter((event) => event !== null);
+      if (events.length > 0) await run.onEvents(events);
+      const last = part.at(-1);
+      if (last === undefined) break;
+      payload.resolveOffset(last.offset);
+      this.deliveredEvents += events.length;
+      this.lags.set(`${topic}/${partition}`, end - Number(last.offset) - 1);
+      start += count;
+    }
+    await payload.heartbeat();
+  }
+
+  private noteJump(run: KafkaEventReaderRun, topic: string, partition: number, count: number): void {
+    this.jumpedMessages += count;
+    run.onJump?.({ topic, partition, count });
+  }
+
+  /** Waits until events may be delivered; gives how many, at most `wanted`, 0 only at the signal. */
+  private async takeAllowance(perSecond: number, wanted: number, signal: AbortSignal, payload: EachBatchPayload): Promise<number> {
+    for (;;) {
+      const now = performance.now();
+      this.allowance = Math.min(perSecond, this.allowance + ((now - this.allowanceAt) * perSecond) / 1000);
+      this.allowanceAt = now;
+      const granted = Math.min(Math.floor(this.allowance), wanted, deliverAtMost);
+      if (signal.aborted) return 0;
+      if (granted > 0) {
+        this.allowance -= granted;
+        return granted;
+      }
+      await payload.heartbeat();
+      await sleep(50, signal).catch(() => undefined);
+    }
+  }
+}
+
+async function findTopics(admin: Admin, wanted: RegExp | readonly string[]): Promise<string[]> {
+  const existing = await admin.listTopics();
+  return existing.filter((topic) => (wanted instanceof RegExp ? wanted.test(topic) : wanted.includes(topic))).sort();
+}
+
+async function waitForOtherTopics(admin: Admin, run: KafkaEventReaderRun, topics: readonly string[], signal: AbortSignal): Promise<void> {
+  const known = topics.join();
+  while (!signal.aborted) {
+    await sleep(run.topicRefreshMs ?? 5_000, signal).catch(() => undefined);
+    if (!signal.aborted && (await findTopics(admin, run.topics)).join() !== known) return;
+  }
+}
