@@ -14,7 +14,7 @@ export class MirrorDocuments {
 
   constructor(url: string, database: string) {
     // without promotion: Int32, Long and Double stay apart
-    this.#client = new mongoose.mongo.MongoClient(url, { promoteValues: false, promoteLongs: false, readConcern: 'majority' });
+    this.#client = new mongoose.mongo.MongoClient(url, { promoteValues: false, promoteLongs: false, readConcern: { level: 'majority' } });
     this.#database = database;
   }
 

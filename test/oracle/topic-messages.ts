@@ -1,4 +1,4 @@
-import { Consumer, type KafkaRecord } from '@platformatic/kafka';
+import { Admin, Consumer, type KafkaRecord } from '@platformatic/kafka';
 import { randomUUID } from 'node:crypto';
 
 /** A message as it stands in the log of its partition. */
@@ -15,21 +15,20 @@ const fetchBytes = 4 * 1024 * 1024;
 
 /** Reads topics from their first message to the end as of now, partition by partition, without a consumer group. */
 export class TopicMessages {
+  readonly #admin: Admin;
   readonly #consumer: Consumer;
 
   constructor(brokers: readonly string[]) {
-    this.#consumer = new Consumer({
-      clientId: 'ditto-oracle',
-      groupId: `ditto-oracle-${randomUUID()}`,
-      bootstrapBrokers: [...brokers],
-      retries: 5,
-    });
+    const options = { clientId: 'oracle', bootstrapBrokers: [...brokers], retries: 5 };
+    this.#admin = new Admin(options);
+    // the client wants the name of a group; without joining it, none is made
+    this.#consumer = new Consumer({ ...options, groupId: `oracle-${randomUUID()}` });
   }
 
   /** The topics among `names` that exist. */
   async findTopics(names: readonly string[]): Promise<Set<string>> {
-    const { topics } = await this.#consumer.metadata({ topics: [], forceUpdate: true });
-    return new Set(names.filter((name) => topics.has(name)));
+    const topics = await this.#admin.listTopics();
+    return new Set(names.filter((name) => topics.includes(name)));
   }
 
   async read(topic: string, onMessage: (message: TopicMessage) => void): Promise<void> {
@@ -44,7 +43,7 @@ export class TopicMessages {
   }
 
   async close(): Promise<void> {
-    await this.#consumer.close(true);
+    await Promise.all([this.#admin.close(), this.#consumer.close(true)]);
   }
 
   async #listOffsets(topic: string, timestamp: bigint): Promise<readonly bigint[]> {
