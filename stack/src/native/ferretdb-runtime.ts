@@ -51,6 +51,7 @@ async function buildProgram(
     GOPATH: join(work, 'gopath'),
     GOMODCACHE: join(work, 'gopath/pkg/mod'),
     GOCACHE: join(work, 'gocache'),
+    GOTMPDIR: work,
     GOFLAGS: '-mod=readonly -modcacherw -buildvcs=false -trimpath',
     GOTOOLCHAIN: 'local',
     CGO_ENABLED: '0',

@@ -32,10 +32,14 @@ export class KafkaBroker extends NativeServer {
     const runtime = (await this.#options.runtimes()).kafka();
     this.#formatStorage(runtime.bootstrapCheckpoint);
     const properties = join(this.folder, 'server.properties');
+    // compression libraries unpack themselves there, and a killed broker leaves them
+    const temporary = join(this.folder, 'tmp');
+    rmSync(temporary, { recursive: true, force: true });
+    mkdirSync(temporary);
     writeFileSync(properties, formatKafkaProperties({ ...this.#options, folder: this.folder }));
     const process = this.spawn('kafka', {
       command: 'java',
-      args: runtime.javaArguments('kafka.Kafka', [properties]),
+      args: runtime.javaArguments('kafka.Kafka', [properties], [`-Djava.io.tmpdir=${temporary}`]),
       folder: this.folder,
     });
     await this.waitUntil('kafka', process, async () => (await askBrokers(port)).includes(nodeId), 120_000);

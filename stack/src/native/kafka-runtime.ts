@@ -38,6 +38,7 @@ export class KafkaRuntime {
       '-XX:+UseSerialGC',
       '-XX:TieredStopAtLevel=1',
       '-Djava.awt.headless=true',
+      '-XX:-UsePerfData', // else a file below /tmp
       `-Dlog4j2.configurationFile=file:${join(this.libraries, 'log4j2.properties')}`,
       ...(existsSync(archive) ? [`-XX:SharedArchiveFile=${archive}`, '-Xshare:auto'] : []),
       ...virtualMachine,
@@ -99,11 +100,11 @@ async function downloadJars(folder: string, progress: Progress, signal?: AbortSi
     {
       signal,
       onLine: (line) => {
-        if (/Downloaded from .*\.jar/.test(line)) downloaded++;
+        if (line.includes('Downloaded from')) downloaded++;
       },
     },
   );
-  await progress.watch(() => `${downloaded} jars`, work);
+  await progress.watch(() => `${downloaded} files`, work);
   assertHashes(folder, readPinnedHashes());
   rmSync(repository, { recursive: true, force: true });
   copyFileSync(join(definitionFolder, 'log4j2.properties'), join(folder, 'log4j2.properties'));

@@ -1,4 +1,4 @@
-import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -54,6 +54,7 @@ export class MySqlServer extends NativeServer {
     const runtime = runtimes.debian();
     const data = join(this.folder, 'data');
     if (!existsSync(data)) await copyTemplate(runtimes.mySqlTemplate(), data);
+    mkdirSync(join(this.folder, 'tmp'), { recursive: true });
     const settings = join(this.folder, 'my.cnf');
     const firstStart = join(this.folder, 'first-start.sql');
     writeFileSync(settings, formatMySqlSettings(this.#options, runtime.root, this.folder), { mode: 0o600 });
@@ -134,6 +135,7 @@ export function formatMySqlSettings(options: MySqlSettings, runtime: string, fol
     'character-sets-dir': join(share, 'charsets'),
     'plugin-dir': join(runtime, 'usr/lib/mysql/plugin'),
     datadir: join(folder, 'data'),
+    tmpdir: join(folder, 'tmp'),
     // relative to the data folder: the path of a socket is limited to 107 bytes
     socket: 'mysqld.sock',
     'pid-file': 'mysqld.pid',

@@ -21,7 +21,7 @@ export class Progress {
   async watch<T>(describe: () => string, work: Promise<T>): Promise<T> {
     const timer = setInterval(() => {
       this.line(`${describe()} (${this.seconds()})`);
-    }, 3_000);
+    }, 5_000);
     try {
       return await work;
     } finally {
