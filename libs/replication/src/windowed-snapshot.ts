@@ -28,7 +28,8 @@ export interface TableSnapshotStatus extends TableSnapshotProgress {
 
 interface ChunkInFlight {
   readonly after: Row | null;
-  readonly lastKey: Row | null;
+  /** As progress keeps it; null when the chunk had no row. */
+  readonly lastKey: string | null;
   readonly complete: boolean;
   readonly rows: number;
   readonly readSequence: number;
@@ -189,7 +190,6 @@ class TableCopy {
         if (chunk === null) continue;
         this.inFlight.push(chunk);
         atEnd = chunk.complete;
-        this.after = chunk.lastKey ?? this.after;
         if (!atEnd && this.inFlight.length < this.options.chunksInFlight) continue;
       }
       if (!(await this.recordOldest(signal))) atEnd = false;
@@ -207,8 +207,10 @@ class TableCopy {
       const settled = pipeline.closeWindow(window, read);
       settled.catch(() => undefined);
       this.backoff.reset();
-      const { lastKey, complete } = read;
-      return { after, lastKey, complete, rows: read.rows.length, readSequence: window.readSequence, settled };
+      this.after = read.lastKey ?? after;
+      const last = read.rows.at(-1);
+      const lastKey = last === undefined ? null : encodeKeyValues(layout, last);
+      return { after, lastKey, complete: read.complete, rows: read.rows.length, readSequence: window.readSequence, settled };
     } catch (cause) {
       pipeline.abandonWindow(window);
       signal.throwIfAborted();
@@ -235,7 +237,7 @@ class TableCopy {
       {
         ...progress,
         state: chunk.complete ? 'done' : 'running',
-        lastKey: chunk.lastKey === null ? progress.lastKey : encodeKeyValues(this.layout, chunk.lastKey),
+        lastKey: chunk.lastKey ?? progress.lastKey,
         rowsRead: progress.rowsRead + chunk.rows,
       },
       chunk.readSequence,

