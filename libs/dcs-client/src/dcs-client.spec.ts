@@ -71,7 +71,9 @@ describe('DcsClient', () => {
     for (const instance of instances.splice(0)) instance.close();
   });
 
-  async function startInstance(reply: (packet: Packet) => Reply): Promise<{ instance: FakeInstance; address: { host: string; port: number } }> {
+  async function startInstance(
+    reply: (packet: Packet) => Reply,
+  ): Promise<{ instance: FakeInstance; address: { host: string; port: number } }> {
     const instance = new FakeInstance(reply);
     instances.push(instance);
     return { instance, address: await instance.listen() };
@@ -86,7 +88,10 @@ describe('DcsClient', () => {
   test('shows its token with every message', async () => {
     const { instance, address } = await startInstance(() => ({ response: { renewed: true } }));
     expect(await createClient([address]).renewLease(grant, 1_000)).toBe(true);
-    expect(instance.received[0]).toMatchObject({ pattern: 'dcs.leases.renew', data: { token: 'secret', data: { grant, ttlMs: 1_000 } } });
+    expect(instance.received[0]).toMatchObject({
+      pattern: 'dcs.leases.renew',
+      data: { token: 'secret', data: { grant, ttlMs: 1_000 } },
+    });
   });
 
   test('spreads calls over the instances', async () => {
@@ -117,11 +122,21 @@ describe('DcsClient', () => {
   });
 
   test('I5: a fenced put comes through as DITTO_LEASE_FENCED and is asked of one instance only', async () => {
-    const err = { code: 'DITTO_LEASE_FENCED', message: 'older', retriable: false, remedy: null, context: { newest: 4 } };
+    const err = {
+      code: 'DITTO_LEASE_FENCED',
+      message: 'older',
+      retriable: false,
+      remedy: null,
+      context: { newest: 4 },
+    };
     const one = await startInstance(() => ({ err }));
     const two = await startInstance(() => ({ err }));
     const store = new DcsCheckpointStore(createClient([one.address, two.address]));
-    await expect(store.save(grant, checkpoint)).rejects.toMatchObject({ code: 'DITTO_LEASE_FENCED', retriable: false, context: { newest: 4 } });
+    await expect(store.save(grant, checkpoint)).rejects.toMatchObject({
+      code: 'DITTO_LEASE_FENCED',
+      retriable: false,
+      context: { newest: 4 },
+    });
     expect(one.instance.received.length + two.instance.received.length).toBe(1);
   });
 
@@ -132,6 +147,8 @@ describe('DcsClient', () => {
     const store = new DcsCheckpointStore(createClient([one.address, two.address]));
     expect(await store.load('shop')).toEqual(checkpoint);
     const three = await startInstance(() => ({ err }));
-    await expect(createClient([one.address, three.address]).getOffset('shop')).rejects.toMatchObject({ code: 'DITTO_REDIS_UNAVAILABLE' });
+    await expect(createClient([one.address, three.address]).getOffset('shop')).rejects.toMatchObject({
+      code: 'DITTO_REDIS_UNAVAILABLE',
+    });
   });
 });

@@ -109,7 +109,11 @@ export class DcsClient {
     let refusal: DittoError | null = null;
     for (const endpoint of this.#inTurn()) {
       try {
-        const reply = await endpoint.call(pattern, { token: this.#options.token, data: request }, this.#options.timeoutMs);
+        const reply = await endpoint.call(
+          pattern,
+          { token: this.#options.token, data: request },
+          this.#options.timeoutMs,
+        );
         endpoint.markUp();
         return answer.parse(reply) as DcsAnswer<Call>;
       } catch (error) {
@@ -128,12 +132,16 @@ export class DcsClient {
     const first = this.#next++ % this.#endpoints.length;
     const turn = [...this.#endpoints.slice(first), ...this.#endpoints.slice(0, first)];
     const now = Date.now();
-    return [...turn.filter((endpoint) => !endpoint.isMarkedDown(now)), ...turn.filter((endpoint) => endpoint.isMarkedDown(now))];
+    return [
+      ...turn.filter((endpoint) => !endpoint.isMarkedDown(now)),
+      ...turn.filter((endpoint) => endpoint.isMarkedDown(now)),
+    ];
   }
 
   #markDown(endpoint: DcsEndpoint, error: unknown): void {
     const now = Date.now();
-    if (!endpoint.isMarkedDown(now)) this.#options.logger.warn('A DCS instance does not answer', { endpoint: endpoint.name, error: String(error) });
+    if (!endpoint.isMarkedDown(now))
+      this.#options.logger.warn('A DCS instance does not answer', { endpoint: endpoint.name, error: String(error) });
     endpoint.markDown(now + this.#options.markDownMs);
   }
 

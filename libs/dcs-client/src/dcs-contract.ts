@@ -18,7 +18,12 @@ export const checkpointSchema = z.object({
 });
 
 /** `token` is null while the lease is only reserved. */
-export const leaseHolderSchema = z.object({ source: name, owner: z.string(), token: z.int().nullable(), expiresInMs: count });
+export const leaseHolderSchema = z.object({
+  source: name,
+  owner: z.string(),
+  token: z.int().nullable(),
+  expiresInMs: count,
+});
 
 /** What a service instance says about itself; `details` is its own affair. */
 export const serviceStatusSchema = z.object({
@@ -74,7 +79,11 @@ export const dcsContract = {
     request: z.object({ grant: grantSchema }),
     answer: z.object({ released: z.boolean() }),
   },
-  listLeases: { pattern: 'dcs.leases.list', request: nothing, answer: z.object({ leases: z.array(leaseHolderSchema) }) },
+  listLeases: {
+    pattern: 'dcs.leases.list',
+    request: nothing,
+    answer: z.object({ leases: z.array(leaseHolderSchema) }),
+  },
   putOffset: {
     pattern: 'dcs.offsets.put',
     request: z.object({ grant: grantSchema, checkpoint: checkpointSchema }),
@@ -86,8 +95,16 @@ export const dcsContract = {
     request: z.object({ source: name }),
     answer: z.object({ checkpoint: checkpointSchema.nullable() }),
   },
-  reportService: { pattern: 'dcs.services.report', request: z.object({ status: serviceStatusSchema, ttlMs }), answer: nothing },
-  listServices: { pattern: 'dcs.services.list', request: nothing, answer: z.object({ services: z.array(serviceStatusSchema) }) },
+  reportService: {
+    pattern: 'dcs.services.report',
+    request: z.object({ status: serviceStatusSchema, ttlMs }),
+    answer: nothing,
+  },
+  listServices: {
+    pattern: 'dcs.services.list',
+    request: nothing,
+    answer: z.object({ services: z.array(serviceStatusSchema) }),
+  },
   reportServers: {
     pattern: 'dcs.servers.report',
     request: z.object({ source: name, heartbeats: z.array(serverHeartbeatSchema), ttlMs }),
@@ -98,7 +115,10 @@ export const dcsContract = {
     request: z.object({ source: name }),
     answer: z.object({ heartbeats: z.array(serverHeartbeatSchema) }),
   },
-} as const satisfies Record<string, { readonly pattern: string; readonly request: z.ZodType; readonly answer: z.ZodType }>;
+} as const satisfies Record<
+  string,
+  { readonly pattern: string; readonly request: z.ZodType; readonly answer: z.ZodType }
+>;
 
 export type DcsCall = keyof typeof dcsContract;
 export type DcsRequest<Call extends DcsCall> = z.output<(typeof dcsContract)[Call]['request']>;

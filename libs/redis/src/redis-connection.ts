@@ -51,7 +51,7 @@ export class RedisConnection {
       logger.info('Connected to Redis');
     });
     // The reconnect goes on whatever becomes of the first attempt; the 'error' event has reported it.
-    this.#client.connect().catch(() => {});
+    this.#client.connect().catch(() => undefined);
   }
 
   get isReady(): boolean {

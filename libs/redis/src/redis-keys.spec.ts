@@ -29,7 +29,14 @@ describe('key names', () => {
   });
 
   test('of one source share a hash tag, so a script may touch them together', () => {
-    const names = [keys.token('a'), keys.offset('a'), keys.lease('a'), keys.tables('a'), keys.events('a', 'd.t'), keys.gaps('a', 'd.t')];
+    const names = [
+      keys.token('a'),
+      keys.offset('a'),
+      keys.lease('a'),
+      keys.tables('a'),
+      keys.events('a', 'd.t'),
+      keys.gaps('a', 'd.t'),
+    ];
     expect(names.map((name) => /\{([^}]+)\}/.exec(name)?.[1])).toEqual(names.map(() => 'a'));
   });
 

@@ -31,7 +31,11 @@ export class RedisLeases {
   async grant(grant: Grant, nonce: string, ttlMs: number): Promise<boolean> {
     const { source, owner, token } = grant;
     const { keys } = this.#redis;
-    const granted = await this.#redis.runScript('dittoGrantLease', [keys.token(source), keys.lease(source)], [owner, nonce, token, ttlMs]);
+    const granted = await this.#redis.runScript(
+      'dittoGrantLease',
+      [keys.token(source), keys.lease(source)],
+      [owner, nonce, token, ttlMs],
+    );
     if (granted === 1) await this.#redis.run((client) => client.sadd(keys.sources(), source));
     return granted === 1;
   }
@@ -43,7 +47,9 @@ export class RedisLeases {
 
   /** False when the lease is not this grant's (any more). */
   async renew({ source, owner, token }: Grant, ttlMs: number): Promise<boolean> {
-    return (await this.#redis.runScript('dittoRenewLease', [this.#redis.keys.lease(source)], [owner, token, ttlMs])) === 1;
+    return (
+      (await this.#redis.runScript('dittoRenewLease', [this.#redis.keys.lease(source)], [owner, token, ttlMs])) === 1
+    );
   }
 
   /** False when there was nothing of this grant's to release. */
@@ -53,7 +59,9 @@ export class RedisLeases {
 
   async read(source: string): Promise<LeaseHolder | null> {
     const key = this.#redis.keys.lease(source);
-    const [fields, expiresInMs] = await this.#redis.run((client) => Promise.all([client.hgetall(key), client.pttl(key)]));
+    const [fields, expiresInMs] = await this.#redis.run((client) =>
+      Promise.all([client.hgetall(key), client.pttl(key)]),
+    );
     const { owner, token } = fields;
     if (owner === undefined || expiresInMs < 0) return null;
     return { source, owner, token: Number(token) || null, expiresInMs };

@@ -23,7 +23,11 @@ export class RedisOffsets {
   }
 
   /** `verifiedToken`: newest token of the source as the state database has just said; 0 when it was not asked. */
-  async put(grant: Grant, checkpoint: Checkpoint, verifiedToken = 0): Promise<{ readonly outcome: PutOutcome; readonly newestToken: number }> {
+  async put(
+    grant: Grant,
+    checkpoint: Checkpoint,
+    verifiedToken = 0,
+  ): Promise<{ readonly outcome: PutOutcome; readonly newestToken: number }> {
     const { keys } = this.#redis;
     const { lineage, version } = checkpoint;
     const [outcome, newestToken] = (await this.#redis.runScript(
@@ -53,12 +57,18 @@ export class RedisOffsets {
   async restore({ token, checkpoint }: CachedOffset): Promise<void> {
     const { keys } = this.#redis;
     const { source, lineage, version } = checkpoint;
-    await this.#redis.runScript('dittoRestoreOffset', [keys.offset(source)], [token, lineage, version, JSON.stringify(checkpoint)]);
+    await this.#redis.runScript(
+      'dittoRestoreOffset',
+      [keys.offset(source)],
+      [token, lineage, version, JSON.stringify(checkpoint)],
+    );
     await this.#redis.run((client) => client.sadd(keys.sources(), source));
   }
 }
 
 function toCachedOffset(fields: Readonly<Record<string, string>>): CachedOffset | null {
   const { token, checkpoint } = fields;
-  return token === undefined || checkpoint === undefined ? null : { token: Number(token), checkpoint: JSON.parse(checkpoint) as Checkpoint };
+  return token === undefined || checkpoint === undefined
+    ? null
+    : { token: Number(token), checkpoint: JSON.parse(checkpoint) as Checkpoint };
 }

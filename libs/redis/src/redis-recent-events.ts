@@ -68,12 +68,17 @@ export class RedisRecentEvents {
   }
 
   /** Newest first, at most `limit`; only those whose message key `matches`. An event without a key has the key ''. */
-  async query(source: string, table: string, limit: number, matches: (key: string) => boolean = () => true): Promise<readonly RecentEvent[]> {
+  async query(
+    source: string,
+    table: string,
+    limit: number,
+    matches: (key: string) => boolean = () => true,
+  ): Promise<readonly RecentEvent[]> {
     const stream = this.#redis.keys.events(source, table);
     return this.#redis.run(async (client) => {
       const found: RecentEvent[] = [];
       const oldest = String(Date.now() - this.#bounds.maxAgeMs);
-      for (let end = '+'; found.length < limit; ) {
+      for (let end = '+'; found.length < limit;) {
         const page = await readPage(client, stream, end, oldest);
         for (const entry of page) if (matches(entry.key)) found.push(JSON.parse(entry.entry) as RecentEvent);
         const last = page.at(-1);
@@ -87,7 +92,9 @@ export class RedisRecentEvents {
   /** Newest first. */
   async listGaps(source: string, table: string): Promise<readonly RecentEventGap[]> {
     const stream = this.#redis.keys.gaps(source, table);
-    const page = await this.#redis.run((client) => readPage(client, stream, '+', String(Date.now() - this.#bounds.maxAgeMs)));
+    const page = await this.#redis.run((client) =>
+      readPage(client, stream, '+', String(Date.now() - this.#bounds.maxAgeMs)),
+    );
     return page.map(({ entry }) => JSON.parse(entry) as RecentEventGap);
   }
 }

@@ -7,8 +7,21 @@ import { connectRedis, loseAllData } from './redis-server.ts';
 const version = (n: number) => `${'0'.repeat(27)}${n}${'f'.repeat(16)}`;
 
 function createCheckpoint(source: string, n: number, lineage = 1): Checkpoint {
-  const position = { gtidSet: `3e11fa47-71ca-11e1-9e33-c80aa9429562:1-${n}`, file: 'binlog.000001', offset: n, serverUuid: 'u' };
-  return { source, lineage, position, dispatchedSet: position.gtidSet, version: version(n), commitMicros: n, savedAtMs: n };
+  const position = {
+    gtidSet: `3e11fa47-71ca-11e1-9e33-c80aa9429562:1-${n}`,
+    file: 'binlog.000001',
+    offset: n,
+    serverUuid: 'u',
+  };
+  return {
+    source,
+    lineage,
+    position,
+    dispatchedSet: position.gtidSet,
+    version: version(n),
+    commitMicros: n,
+    savedAtMs: n,
+  };
 }
 
 describe('offsets and leases in Redis', () => {
@@ -80,7 +93,9 @@ describe('offsets and leases in Redis', () => {
       expect(await store.list()).toEqual([]);
       await store.restore({ token: 2, checkpoint: createCheckpoint(source, 5) });
       expect(await store.list()).toEqual([{ token: 2, checkpoint: createCheckpoint(source, 5) }]);
-      expect((await store.put({ source, owner: 'a', token: 2 }, createCheckpoint(source, 7))).outcome).toBe('unverified');
+      expect((await store.put({ source, owner: 'a', token: 2 }, createCheckpoint(source, 7))).outcome).toBe(
+        'unverified',
+      );
     } finally {
       lost.close();
     }
@@ -131,7 +146,9 @@ describe('offsets and leases in Redis', () => {
 
   test('of many that want a lease at once one gets as far as asking for a token', async () => {
     const source = uniqueName('shop');
-    const reserved = await Promise.all(Array.from({ length: 20 }, (_, i) => leases.reserve(source, `owner-${i}`, `n-${i}`, 60_000)));
+    const reserved = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => leases.reserve(source, `owner-${i}`, `n-${i}`, 60_000)),
+    );
     expect(reserved.filter(Boolean)).toHaveLength(1);
     expect(await leases.read(source)).toMatchObject({ token: null });
     await leases.abandon(source, 'n-other');
@@ -151,6 +168,9 @@ describe('offsets and leases in Redis', () => {
   test('a lost connection is reported as something that passes', async () => {
     const other = await connectRedis();
     other.close();
-    await expect(new RedisOffsets(other).get('shop')).rejects.toMatchObject({ code: 'DITTO_REDIS_UNAVAILABLE', retriable: true });
+    await expect(new RedisOffsets(other).get('shop')).rejects.toMatchObject({
+      code: 'DITTO_REDIS_UNAVAILABLE',
+      retriable: true,
+    });
   });
 });

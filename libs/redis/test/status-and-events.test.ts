@@ -5,7 +5,18 @@ import { connectRedis } from './redis-server.ts';
 function createEvent(n: number, key = `{"id":${n}}`): RecentEvent {
   const value = JSON.stringify({ before: null, after: { id: n }, op: 'c' });
   const place = { topic: 'shop.d.t', partition: 0, offset: n };
-  return { key, op: 'c', id: `u:${n}/0`, version: 'v', gtid: `u:${n}`, commitMs: n, publishedMs: n, ...place, value, omittedBytes: 0 };
+  return {
+    key,
+    op: 'c',
+    id: `u:${n}/0`,
+    version: 'v',
+    gtid: `u:${n}`,
+    commitMs: n,
+    publishedMs: n,
+    ...place,
+    value,
+    omittedBytes: 0,
+  };
 }
 const numbers = (events: readonly RecentEvent[]) => events.map(({ offset }) => offset);
 
@@ -31,7 +42,14 @@ describe('status and recent events in Redis', () => {
 
   test('heartbeats belong to their source', async () => {
     const board = new RedisStatusBoard(redis);
-    await board.reportServers('shop', new Map([['one:3306', { up: true }], ['two:3306', { up: false }]]), 60_000);
+    await board.reportServers(
+      'shop',
+      new Map([
+        ['one:3306', { up: true }],
+        ['two:3306', { up: false }],
+      ]),
+      60_000,
+    );
     await board.reportServers('other', new Map(), 60_000);
     expect([...(await board.listServers('shop')).keys()]).toEqual(['one:3306', 'two:3306']);
     expect((await board.listServers('other')).size).toBe(0);
@@ -39,8 +57,16 @@ describe('status and recent events in Redis', () => {
 
   test('a window keeps the newest events of each table, newest first', async () => {
     const events = new RedisRecentEvents(redis, { perTable: 5, maxAgeMs: 60_000 });
-    await events.append('shop', 'd.t', [1, 2, 3].map((n) => createEvent(n)));
-    await events.append('shop', 'd.t', [4, 5, 6, 7].map((n) => createEvent(n)));
+    await events.append(
+      'shop',
+      'd.t',
+      [1, 2, 3].map((n) => createEvent(n)),
+    );
+    await events.append(
+      'shop',
+      'd.t',
+      [4, 5, 6, 7].map((n) => createEvent(n)),
+    );
     await events.append('shop', 'd.other', [createEvent(8)]);
     expect(numbers(await events.query('shop', 'd.t', 100))).toEqual([7, 6, 5, 4, 3]);
     expect(numbers(await events.query('shop', 'd.t', 2))).toEqual([7, 6]);
@@ -52,7 +78,11 @@ describe('status and recent events in Redis', () => {
   test('the events of one key are found however far back they lie in the window', async () => {
     const events = new RedisRecentEvents(redis, { perTable: 2_000, maxAgeMs: 60_000 });
     await events.append('shop', 'd.keys', [createEvent(1, 'k')]);
-    await events.append('shop', 'd.keys', Array.from({ length: 1_300 }, (_, i) => createEvent(i + 2)));
+    await events.append(
+      'shop',
+      'd.keys',
+      Array.from({ length: 1_300 }, (_, i) => createEvent(i + 2)),
+    );
     await events.append('shop', 'd.keys', [createEvent(2_000, 'k')]);
     expect(numbers(await events.query('shop', 'd.keys', 10, (key) => key === 'k'))).toEqual([2_000, 1]);
     expect(await events.query('shop', 'd.keys', 10_000)).toHaveLength(1_302);

@@ -36,7 +36,9 @@ export class StateAuditLog {
 
   /** Newest first. */
   async listRecent(limit: number): Promise<readonly RecordedAuditEntry[]> {
-    const rows = await this.#database.run((manager) => manager.find(AuditEntryEntity, { order: { id: 'DESC' }, take: limit }));
+    const rows = await this.#database.run((manager) =>
+      manager.find(AuditEntryEntity, { order: { id: 'DESC' }, take: limit }),
+    );
     return rows.map(({ atMs, actor, action, subject, details }) => ({ atMs, actor, action, subject, details }));
   }
 }

@@ -26,8 +26,14 @@ const columns = [
 
 /** Assigned last, since MySQL assigns from left to right and the condition reads them. */
 const compared: readonly string[] = ['lineage', 'version', 'token'];
-const assigned = [...columns.filter((column) => column !== 'source' && !compared.includes(column)), 'version', 'lineage', 'token'];
-const isNewer = '(given.token, given.lineage, given.version) >= (checkpoints.token, checkpoints.lineage, checkpoints.version)';
+const assigned = [
+  ...columns.filter((column) => column !== 'source' && !compared.includes(column)),
+  'version',
+  'lineage',
+  'token',
+];
+const isNewer =
+  '(given.token, given.lineage, given.version) >= (checkpoints.token, checkpoints.lineage, checkpoints.version)';
 
 /**
  * One statement: the checkpoint is taken only while the row of the source, locked, has the same token. A save that
@@ -67,15 +73,31 @@ export class StateCheckpointStore extends CheckpointStore {
     const { lineage, position, dispatchedSet, version, commitMicros, savedAtMs } = checkpoint;
     const { gtidSet, file, offset, serverUuid } = position;
     await this.#database.run(async (manager) => {
-      const values = [grant.source, grant.token, lineage, gtidSet, dispatchedSet, file, offset, serverUuid, commitMicros, savedAtMs, version];
-      const result = (await manager.query(saveStatement, values)) as WriteResult;
+      const values = [
+        grant.source,
+        grant.token,
+        lineage,
+        gtidSet,
+        dispatchedSet,
+        file,
+        offset,
+        serverUuid,
+        commitMicros,
+        savedAtMs,
+        version,
+      ];
+      const result = await manager.query<WriteResult>(saveStatement, values);
       if (result.affectedRows === 0) await assertNewest(manager, grant);
     });
   }
 }
 
 function toStored(row: CheckpointEntity): StoredCheckpoint {
-  const { source, lineage, gtidSet, dispatchedSet, logFile, logOffset, serverUuid, version, commitMicros, savedAtMs } = row;
+  const { source, lineage, gtidSet, dispatchedSet, logFile, logOffset, serverUuid, version, commitMicros, savedAtMs } =
+    row;
   const position = { gtidSet, file: logFile, offset: logOffset, serverUuid };
-  return { token: row.token, checkpoint: { source, lineage, position, dispatchedSet, version, commitMicros, savedAtMs } };
+  return {
+    token: row.token,
+    checkpoint: { source, lineage, position, dispatchedSet, version, commitMicros, savedAtMs },
+  };
 }

@@ -34,7 +34,14 @@ export class StateDatabase {
   #dataSource: DataSource | null = null;
 
   constructor(options: StateDatabaseOptions) {
-    this.#options = { password: '', poolSize: 5, connectTimeoutMs: 5_000, workTimeoutMs: 10_000, logger: silentLogger, ...options };
+    this.#options = {
+      password: '',
+      poolSize: 5,
+      connectTimeoutMs: 5_000,
+      workTimeoutMs: 10_000,
+      logger: silentLogger,
+      ...options,
+    };
   }
 
   get isOpen(): boolean {
@@ -50,7 +57,10 @@ export class StateDatabase {
       backoff: new Backoff({ initialMs: 200, maxMs: 5_000 }),
       ...(signal && { signal }),
       onRetry: (error, delayMs) =>
-        this.#options.logger.warn('The state database does not answer yet', { error: String(error), retryInMs: delayMs }),
+        this.#options.logger.warn('The state database does not answer yet', {
+          error: String(error),
+          retryInMs: delayMs,
+        }),
     });
     if (signal?.aborted) await this.close();
   }
@@ -121,7 +131,9 @@ export class StateDatabase {
       if (readCode(error) !== 'ER_BAD_DB_ERROR') throw error;
       const connection = await createConnection(server);
       try {
-        await connection.query(`CREATE DATABASE IF NOT EXISTS ${connection.escapeId(database)} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`);
+        await connection.query(
+          `CREATE DATABASE IF NOT EXISTS ${connection.escapeId(database)} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`,
+        );
         this.#options.logger.info('Created the state database', { database });
       } finally {
         await connection.end();
@@ -165,9 +177,11 @@ export class StateDatabase {
     const runner = dataSource.createQueryRunner();
     try {
       const rows = (await runner.query('SELECT GET_LOCK(?, 60) AS taken', [lock])) as { taken: number | null }[];
-      if (Number(rows[0]?.taken) !== 1) throw this.#createUnavailableError('Another service has been upgrading the state database for 60 s');
+      if (Number(rows[0]?.taken) !== 1)
+        throw this.#createUnavailableError('Another service has been upgrading the state database for 60 s');
       try {
-        for (const { name } of await dataSource.runMigrations()) this.#options.logger.info('Upgraded the state database', { migration: name });
+        for (const { name } of await dataSource.runMigrations())
+          this.#options.logger.info('Upgraded the state database', { migration: name });
       } finally {
         await runner.query('SELECT RELEASE_LOCK(?)', [lock]);
       }

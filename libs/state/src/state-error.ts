@@ -74,8 +74,12 @@ export function readCode(error: unknown): string {
 }
 
 export function createFencedError(source: string, token: number, newest: number): DittoError {
-  return new DittoError('DITTO_LEASE_FENCED', `Token ${token} of source ${source} is not the newest one (${newest}): another owner has taken over.`, {
-    remedy: 'Nothing to do: the newer owner goes on from the last accepted checkpoint.',
-    context: { source, token, newest },
-  });
+  return new DittoError(
+    'DITTO_LEASE_FENCED',
+    `Token ${token} of source ${source} is not the newest one (${newest}): another owner has taken over.`,
+    {
+      remedy: 'Nothing to do: the newer owner goes on from the last accepted checkpoint.',
+      context: { source, token, newest },
+    },
+  );
 }

@@ -40,7 +40,9 @@ export class StateFencing {
 
   /** Names of all sources that were ever granted. */
   async listSources(): Promise<readonly string[]> {
-    const sources = await this.#database.run((manager) => manager.find(SourceEntity, { select: { name: true }, order: { name: 'ASC' } }));
+    const sources = await this.#database.run((manager) =>
+      manager.find(SourceEntity, { select: { name: true }, order: { name: 'ASC' } }),
+    );
     return sources.map(({ name }) => name);
   }
 }

@@ -32,12 +32,10 @@ export class StateLineageStore extends LineageStore {
   async raise(grant: Grant, to: number, reason: string): Promise<void> {
     const { source, token } = grant;
     await this.#database.transaction(async (manager) => {
-      const raised = (await manager.query('UPDATE sources SET lineage = ? WHERE name = ? AND token = ? AND lineage < ?', [
-        to,
-        source,
-        token,
-        to,
-      ])) as WriteResult;
+      const raised = await manager.query<WriteResult>(
+        'UPDATE sources SET lineage = ? WHERE name = ? AND token = ? AND lineage < ?',
+        [to, source, token, to],
+      );
       if (raised.affectedRows === 0) {
         await assertNewest(manager, grant);
         await assertRaisedAlready(manager, grant, to);
@@ -49,7 +47,9 @@ export class StateLineageStore extends LineageStore {
 
   /** Newest first. */
   async history(source: string): Promise<readonly LineageChange[]> {
-    const rows = await this.#database.run((manager) => manager.find(LineageChangeEntity, { where: { source }, order: { lineage: 'DESC' } }));
+    const rows = await this.#database.run((manager) =>
+      manager.find(LineageChangeEntity, { where: { source }, order: { lineage: 'DESC' } }),
+    );
     return rows.map(({ lineage, reason, token, atMs }) => ({ lineage, reason, token, atMs }));
   }
 }
@@ -63,8 +63,12 @@ async function assertRaisedAlready(manager: EntityManager, grant: Grant, to: num
   const current = await readLineage(manager, grant.source);
   const known = await manager.findOneBy(LineageChangeEntity, { source: grant.source, lineage: to });
   if (current === to && known?.token === grant.token) return;
-  throw new DittoError('DITTO_STATE_LINEAGE_NOT_HIGHER', `The lineage of source ${grant.source} is ${current}; it can't be raised to ${to}.`, {
-    remedy: 'Restart the pipeline, so that it reads the current lineage.',
-    context: { source: grant.source, current, to },
-  });
+  throw new DittoError(
+    'DITTO_STATE_LINEAGE_NOT_HIGHER',
+    `The lineage of source ${grant.source} is ${current}; it can't be raised to ${to}.`,
+    {
+      remedy: 'Restart the pipeline, so that it reads the current lineage.',
+      context: { source: grant.source, current, to },
+    },
+  );
 }

@@ -29,11 +29,10 @@ export class StateSnapshotStore extends SnapshotStore {
 
   async save(grant: Grant, progress: TableSnapshotProgress, readSequence: number): Promise<void> {
     await this.#database.transaction(async (manager) => {
-      const guard = (await manager.query('UPDATE sources SET read_sequence = GREATEST(read_sequence, ?) WHERE name = ? AND token = ?', [
-        readSequence,
-        grant.source,
-        grant.token,
-      ])) as WriteResult;
+      const guard = await manager.query<WriteResult>(
+        'UPDATE sources SET read_sequence = GREATEST(read_sequence, ?) WHERE name = ? AND token = ?',
+        [readSequence, grant.source, grant.token],
+      );
       if (guard.affectedRows === 0) await assertNewest(manager, grant);
       await manager.upsert(TableSnapshotEntity, { source: grant.source, ...progress }, ['source', 'database', 'table']);
     });

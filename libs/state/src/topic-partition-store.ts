@@ -17,6 +17,8 @@ export class TopicPartitionStore {
 
   /** At first use, and when an operator accepts another count: keys move, so the topic's lanes must be empty then. */
   async save(topic: string, partitions: number): Promise<void> {
-    await this.#database.run((manager) => manager.upsert(TopicPartitionsEntity, { topic, partitions, atMs: Date.now() }, ['topic']));
+    await this.#database.run((manager) =>
+      manager.upsert(TopicPartitionsEntity, { topic, partitions, atMs: Date.now() }, ['topic']),
+    );
   }
 }

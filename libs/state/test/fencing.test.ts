@@ -19,7 +19,12 @@ function createCheckpoint(source: string, change: Partial<Checkpoint> = {}): Che
   return {
     source,
     lineage: 1,
-    position: { gtidSet: '3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5', file: 'binlog.000001', offset: 2 ** 33, serverUuid: 'u-1' },
+    position: {
+      gtidSet: '3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5',
+      file: 'binlog.000001',
+      offset: 2 ** 33,
+      serverUuid: 'u-1',
+    },
     dispatchedSet: '3e11fa47-71ca-11e1-9e33-c80aa9429562:1-9',
     version: `${'0'.repeat(27)}1${'f'.repeat(16)}`,
     commitMicros: 1_795_000_000_123_456,
@@ -29,7 +34,16 @@ function createCheckpoint(source: string, change: Partial<Checkpoint> = {}): Che
 }
 
 function createProgress(change: Partial<TableSnapshotProgress> = {}): TableSnapshotProgress {
-  return { database: 'shop', table: 'orders', state: 'running', lastKey: '[2000]', rowsRead: 2000, estimatedRows: 9000, reason: null, ...change };
+  return {
+    database: 'shop',
+    table: 'orders',
+    state: 'running',
+    lastKey: '[2000]',
+    rowsRead: 2000,
+    estimatedRows: 9000,
+    reason: null,
+    ...change,
+  };
 }
 
 describe('stores under fencing tokens', () => {
@@ -69,7 +83,9 @@ describe('stores under fencing tokens', () => {
     const owner = await grant(uniqueName('shop'), 'a');
     expect(await checkpoints.load(owner.source)).toBeNull();
     const intervals = Array.from({ length: 100_000 }, (_, i) => `${i * 2 + 1}`).join(':');
-    const checkpoint = createCheckpoint(owner.source, { dispatchedSet: `3e11fa47-71ca-11e1-9e33-c80aa9429562:${intervals}` });
+    const checkpoint = createCheckpoint(owner.source, {
+      dispatchedSet: `3e11fa47-71ca-11e1-9e33-c80aa9429562:${intervals}`,
+    });
     await checkpoints.save(owner, checkpoint);
     await checkpoints.save(owner, checkpoint);
     expect(await checkpoints.loadStored(owner.source)).toEqual({ token: owner.token, checkpoint });
@@ -82,7 +98,10 @@ describe('stores under fencing tokens', () => {
     await checkpoints.save(paused, createCheckpoint(source));
     const newest = await grant(source, 'newest');
     const later = createCheckpoint(source, { version: `${'0'.repeat(27)}9${'f'.repeat(16)}` });
-    await expect(checkpoints.save(paused, later)).rejects.toMatchObject({ ...fenced, context: { source, token: 1, newest: 2 } });
+    await expect(checkpoints.save(paused, later)).rejects.toMatchObject({
+      ...fenced,
+      context: { source, token: 1, newest: 2 },
+    });
     expect(await checkpoints.load(source)).toEqual(createCheckpoint(source));
     await checkpoints.save(newest, later);
     await expect(checkpoints.save(paused, createCheckpoint(source))).rejects.toMatchObject(fenced);
@@ -91,9 +110,13 @@ describe('stores under fencing tokens', () => {
 
   test('I5: a token that was never granted moves nothing', async () => {
     const source = uniqueName('shop');
-    await expect(checkpoints.save({ source, owner: 'x', token: 1 }, createCheckpoint(source))).rejects.toMatchObject(fenced);
+    await expect(checkpoints.save({ source, owner: 'x', token: 1 }, createCheckpoint(source))).rejects.toMatchObject(
+      fenced,
+    );
     await grant(source, 'a');
-    await expect(checkpoints.save({ source, owner: 'x', token: 9 }, createCheckpoint(source))).rejects.toMatchObject(fenced);
+    await expect(checkpoints.save({ source, owner: 'x', token: 9 }, createCheckpoint(source))).rejects.toMatchObject(
+      fenced,
+    );
     expect(await checkpoints.load(source)).toBeNull();
   });
 
@@ -130,8 +153,13 @@ describe('stores under fencing tokens', () => {
 
   test('table names that differ only in case or accent are different tables', async () => {
     const owner = await grant(uniqueName('shop'), 'a');
-    for (const table of ['orders', 'Orders', 'örders']) await snapshots.save(owner, createProgress({ table, reason: table }), 1);
-    expect((await snapshots.load(owner.source)).map(({ table }) => table).sort()).toEqual(['Orders', 'orders', 'örders']);
+    for (const table of ['orders', 'Orders', 'örders'])
+      await snapshots.save(owner, createProgress({ table, reason: table }), 1);
+    expect((await snapshots.load(owner.source)).map(({ table }) => table).sort()).toEqual([
+      'Orders',
+      'orders',
+      'örders',
+    ]);
   });
 
   test('I5: an older token raises no lineage', async () => {
@@ -154,7 +182,10 @@ describe('stores under fencing tokens', () => {
     const owner = await grant(uniqueName('shop'), 'a');
     await lineages.raise(owner, 2, 'switch');
     await lineages.raise(owner, 2, 'switch');
-    await expect(lineages.raise(owner, 1, 'back')).rejects.toMatchObject({ code: 'DITTO_STATE_LINEAGE_NOT_HIGHER', retriable: false });
+    await expect(lineages.raise(owner, 1, 'back')).rejects.toMatchObject({
+      code: 'DITTO_STATE_LINEAGE_NOT_HIGHER',
+      retriable: false,
+    });
     expect(await lineages.history(owner.source)).toHaveLength(1);
   });
 
@@ -171,7 +202,12 @@ describe('stores under fencing tokens', () => {
   test('the audit log keeps who did what', async () => {
     const audit = new StateAuditLog(database);
     const subject = uniqueName('shop');
-    await audit.record({ actor: 'alice', action: 'lease.released', subject, details: { why: 'maintenance "now"', n: 1 } });
+    await audit.record({
+      actor: 'alice',
+      action: 'lease.released',
+      subject,
+      details: { why: 'maintenance "now"', n: 1 },
+    });
     await audit.record({ actor: 'dcs', action: 'lease.granted', subject });
     const [second, first] = await audit.listRecent(2);
     expect(second).toMatchObject({ actor: 'dcs', action: 'lease.granted', subject, details: {} });

@@ -27,7 +27,9 @@ describe('StateDatabase', () => {
     const options = await createStateOptions();
     const database = await open(options);
     const differences = await database.run((manager) => manager.dataSource.driver.createSchemaBuilder().log());
-    const statements = differences.upQueries.map(({ query }) => query).filter((query) => !/^(ALTER TABLE \S+ (CHANGE|MODIFY)|DROP INDEX)/.test(query));
+    const statements = differences.upQueries
+      .map(({ query }) => query)
+      .filter((query) => !/^(ALTER TABLE \S+ (CHANGE|MODIFY)|DROP INDEX)/.test(query));
     expect(statements).toEqual([]);
   });
 
@@ -64,7 +66,10 @@ describe('StateDatabase', () => {
   test('goes on by itself after its connections were killed', async () => {
     const options = await createStateOptions();
     const database = await open(options);
-    const ids = await queryState(options, `SELECT id FROM information_schema.processlist WHERE db = '${options.database}'`);
+    const ids = await queryState(
+      options,
+      `SELECT id FROM information_schema.processlist WHERE db = '${options.database}'`,
+    );
     for (const row of ids) await queryState(options, `KILL ${String(row['id'] ?? row['ID'])}`);
     for (let attempt = 0; attempt < 10; attempt++) {
       try {

@@ -6,6 +6,14 @@ export function toRedisOptions({ url, keyPrefix, tls }: RedisConfig): RedisOptio
   return { url: url.reveal(), keyPrefix, tls: toTlsOptions(tls) };
 }
 
-export function toStateOptions({ host, port, user, password, database, connections, tls }: StateConfig): StateDatabaseOptions {
+export function toStateOptions({
+  host,
+  port,
+  user,
+  password,
+  database,
+  connections,
+  tls,
+}: StateConfig): StateDatabaseOptions {
   return { host, port, user, password: password.reveal(), database, poolSize: connections, tls: toTlsOptions(tls) };
 }

@@ -1,10 +1,11 @@
 import { Global, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { isAbort } from '#kernel';
-import { CONFIG, createLogger, type DittoConfig, Shutdown } from '#platform';
+import { CONFIG, createLogger, type DittoConfig, Shutdown, toRedisOptions, toStateOptions } from '#platform';
 import { RedisConnection, RedisLeases, RedisOffsets, RedisRecentEvents, RedisStatusBoard } from '#redis';
 import { StateAuditLog, StateCheckpointStore, StateDatabase, StateFencing } from '#state';
-import { toRedisOptions, toStateOptions } from '../config/connection-options.ts';
 import { RedisReadiness, StateReadiness } from './readiness.ts';
+
+const redisPatienceMs = 3_000;
 
 const overRedis = [RedisLeases, RedisOffsets, RedisStatusBoard].map((Store) => ({
   provide: Store,
@@ -25,12 +26,14 @@ const overState = [StateAuditLog, StateCheckpointStore, StateFencing].map((Store
     {
       provide: RedisConnection,
       inject: [CONFIG],
-      useFactory: ({ redis }: DittoConfig) => new RedisConnection({ ...toRedisOptions(redis), logger: createLogger('redis') }),
+      useFactory: ({ redis }: DittoConfig) =>
+        new RedisConnection({ ...toRedisOptions(redis), logger: createLogger('redis') }),
     },
     {
       provide: StateDatabase,
       inject: [CONFIG],
-      useFactory: ({ state }: DittoConfig) => new StateDatabase({ ...toStateOptions(state), logger: createLogger('state') }),
+      useFactory: ({ state }: DittoConfig) =>
+        new StateDatabase({ ...toStateOptions(state), logger: createLogger('state') }),
     },
     {
       provide: RedisRecentEvents,
@@ -42,7 +45,17 @@ const overState = [StateAuditLog, StateCheckpointStore, StateFencing].map((Store
     RedisReadiness,
     StateReadiness,
   ],
-  exports: [RedisConnection, StateDatabase, RedisRecentEvents, RedisLeases, RedisOffsets, RedisStatusBoard, StateAuditLog, StateCheckpointStore, StateFencing],
+  exports: [
+    RedisConnection,
+    StateDatabase,
+    RedisRecentEvents,
+    RedisLeases,
+    RedisOffsets,
+    RedisStatusBoard,
+    StateAuditLog,
+    StateCheckpointStore,
+    StateFencing,
+  ],
 })
 export class ConnectionsModule implements OnModuleInit, OnApplicationShutdown {
   readonly #redis: RedisConnection;
@@ -58,13 +71,18 @@ export class ConnectionsModule implements OnModuleInit, OnApplicationShutdown {
   }
 
   /**
-   * Waits for neither: without the state database leases must still be renewed, and without Redis the service is up, not
+   * Waits for Redis a little, so that a good start looks like one; for neither longer: without the state database leases must still be renewed, and without Redis the service is up, not
    * ready. A state database that refuses what it is asked stays unavailable, is logged, and ends nothing.
    */
-  onModuleInit(): void {
+  async onModuleInit(): Promise<void> {
     this.#opening = this.#state.open(this.#shutdown.signal).catch((error: unknown) => {
-      if (!isAbort(error)) this.#logger.error('the state database can not be opened; no lease will be granted', { error });
+      if (!isAbort(error))
+        this.#logger.error('the state database can not be opened; no lease will be granted', { error });
     });
+    const patience = AbortSignal.any([this.#shutdown.signal, AbortSignal.timeout(redisPatienceMs)]);
+    await this.#redis
+      .waitUntilReady(patience)
+      .catch(() => this.#logger.warn('going on without Redis; not ready until it answers'));
   }
 
   async onApplicationShutdown(): Promise<void> {

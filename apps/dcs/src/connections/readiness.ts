@@ -46,5 +46,7 @@ export class StateReadiness extends ReadinessIndicator {
 }
 
 function createTimeoutError(): DittoError {
-  return new DittoError('DITTO_STATE_UNAVAILABLE', `The state database did not answer within ${pingTimeoutMs} ms`, { retriable: true });
+  return new DittoError('DITTO_STATE_UNAVAILABLE', `The state database did not answer within ${pingTimeoutMs} ms`, {
+    retriable: true,
+  });
 }

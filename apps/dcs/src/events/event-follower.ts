@@ -25,11 +25,19 @@ export class EventFollower implements OnApplicationBootstrap, OnModuleDestroy {
   constructor(@InjectConfig() config: DittoConfig, window: RedisRecentEvents, metrics: Metrics) {
     this.#config = config;
     const { sources, kafka, dcs } = config;
-    this.#sources = Object.values(sources).filter(({ sinks }) => sinks.includes('kafka')).map(({ name }) => name);
+    this.#sources = Object.values(sources)
+      .filter(({ sinks }) => sinks.includes('kafka'))
+      .map(({ name }) => name);
     const isEnabled = dcs.recentEvents.enabled && kafka !== null && this.#sources.length > 0;
     this.#reader = isEnabled ? createReader(kafka) : null;
-    const kept = metrics.counter('recent_events_kept_total', 'Changes put into the window of recent events', ['source']);
-    const skipped = metrics.counter('recent_events_skipped_total', 'Changes left out of the window, because there were too many', ['source']);
+    const kept = metrics.counter('recent_events_kept_total', 'Changes put into the window of recent events', [
+      'source',
+    ]);
+    const skipped = metrics.counter(
+      'recent_events_skipped_total',
+      'Changes left out of the window, because there were too many',
+      ['source'],
+    );
     metrics.gauge('recent_events_lag_messages', 'Messages that the reader of recent events is behind', [], (gauge) =>
       gauge.set(this.#reader?.status().lagMessages ?? 0),
     );
@@ -65,7 +73,8 @@ export class EventFollower implements OnApplicationBootstrap, OnModuleDestroy {
       maxEventsPerSecond: dcs.recentEvents.maxEventsPerSecond,
       topicRefreshMs,
       onEvents: (events: Parameters<EventIntake['accept']>[0]) => this.#intake.accept(events, signal),
-      onJump: ({ topic, count }: { readonly topic: string; readonly count: number }) => this.#intake.noteJump(topic, count),
+      onJump: ({ topic, count }: { readonly topic: string; readonly count: number }) =>
+        this.#intake.noteJump(topic, count),
     };
     while (!signal.aborted) {
       try {

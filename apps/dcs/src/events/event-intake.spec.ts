@@ -8,8 +8,26 @@ const { signal } = new AbortController();
 
 function createEvent(offset: number, change: Partial<PublishedEvent> = {}): PublishedEvent {
   const value = JSON.stringify({ op: 'c', source: { db: 'store', table: 'orders' } });
-  const place = { topic: 'shop.store.orders', partition: 0, offset, source: 'shop', database: 'store', table: 'orders' };
-  return { ...place, publishedMs: 2, commitMs: 1, key: `{"id":${offset}}`, id: 'i', version: 'v', op: 'c', gtid: 'u:1', value, ...change };
+  const place = {
+    topic: 'shop.store.orders',
+    partition: 0,
+    offset,
+    source: 'shop',
+    database: 'store',
+    table: 'orders',
+  };
+  return {
+    ...place,
+    publishedMs: 2,
+    commitMs: 1,
+    key: `{"id":${offset}}`,
+    id: 'i',
+    version: 'v',
+    op: 'c',
+    gtid: 'u:1',
+    value,
+    ...change,
+  };
 }
 
 class Recorder {
@@ -18,7 +36,8 @@ class Recorder {
   failures = 0;
 
   append(_source: string, table: string, events: readonly RecentEvent[]): Promise<void> {
-    if (this.failures-- > 0) return Promise.reject(new DittoError('DITTO_REDIS_UNAVAILABLE', 'down', { retriable: true }));
+    if (this.failures-- > 0)
+      return Promise.reject(new DittoError('DITTO_REDIS_UNAVAILABLE', 'down', { retriable: true }));
     this.kept.push(...events.map((event) => ({ ...event, table })));
     return Promise.resolve();
   }
@@ -48,7 +67,10 @@ describe('EventIntake', () => {
     await intake.accept([createEvent(1), createEvent(2)], signal);
     await intake.accept([], signal);
     await intake.tellGaps(signal);
-    expect(keeper.kept.map(({ table, offset }) => [table, offset])).toEqual([['store.orders', 1], ['store.orders', 2]]);
+    expect(keeper.kept.map(({ table, offset }) => [table, offset])).toEqual([
+      ['store.orders', 1],
+      ['store.orders', 2],
+    ]);
     expect(keeper.gaps).toEqual([]);
     expect(counts).toEqual([['kept', 'shop', 2]]);
   });
@@ -66,7 +88,11 @@ describe('EventIntake', () => {
       { table: '_x0041.t', skipped: 10, fromMs: 7, toMs: 7 },
       { table: 'my db.t', skipped: 5, fromMs: 7, toMs: 7 },
     ]);
-    expect(counts.filter(([what]) => what === 'skipped')).toEqual([['skipped', 'shop', 4], ['skipped', 'shop', 6], ['skipped', 'shop', 5]]);
+    expect(counts.filter(([what]) => what === 'skipped')).toEqual([
+      ['skipped', 'shop', 4],
+      ['skipped', 'shop', 6],
+      ['skipped', 'shop', 5],
+    ]);
   });
 
   test('leaves out a value that is too large for the window, and says how large it was', async () => {

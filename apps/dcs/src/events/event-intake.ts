@@ -38,7 +38,10 @@ export class EventIntake {
     if (!first) return;
     const { source, database, table, topic } = first;
     this.#tables.set(topic, `${database}.${table}`);
-    await this.#store(() => this.#options.keeper.append(source, `${database}.${table}`, events.map(toRecentEvent)), signal);
+    await this.#store(
+      () => this.#options.keeper.append(source, `${database}.${table}`, events.map(toRecentEvent)),
+      signal,
+    );
     this.#options.onKept(source, events.length);
   }
 
@@ -66,7 +69,8 @@ export class EventIntake {
       signal,
       onRetry: (error) => {
         const { code, message } = toDittoError(error);
-        if (!complained) this.#options.logger.warn('recent events can not be kept, trying again', { code, error: message });
+        if (!complained)
+          this.#options.logger.warn('recent events can not be kept, trying again', { code, error: message });
         complained = true;
       },
     });

@@ -31,14 +31,28 @@ export class EventWindow {
   }
 
   /** Events newest first by the time of their message; gaps newest first. */
-  async find({ source, table, matches, limit }: WindowQuery): Promise<{ readonly events: readonly TableEvent[]; readonly gaps: readonly TableGap[] }> {
+  async find({
+    source,
+    table,
+    matches,
+    limit,
+  }: WindowQuery): Promise<{ readonly events: readonly TableEvent[]; readonly gaps: readonly TableGap[] }> {
     const tables = table === undefined ? await this.#events.listTables(source) : [table];
     const [events, gaps] = await Promise.all([
-      Promise.all(tables.map(async (name) => (await this.#events.query(source, name, limit, matches)).map((event) => ({ ...event, table: name })))),
-      Promise.all(tables.map(async (name) => (await this.#events.listGaps(source, name)).map((gap) => ({ ...gap, table: name })))),
+      Promise.all(
+        tables.map(async (name) =>
+          (await this.#events.query(source, name, limit, matches)).map((event) => ({ ...event, table: name })),
+        ),
+      ),
+      Promise.all(
+        tables.map(async (name) => (await this.#events.listGaps(source, name)).map((gap) => ({ ...gap, table: name }))),
+      ),
     ]);
     return {
-      events: events.flat().sort((a, b) => b.publishedMs - a.publishedMs).slice(0, limit),
+      events: events
+        .flat()
+        .sort((a, b) => b.publishedMs - a.publishedMs)
+        .slice(0, limit),
       gaps: gaps.flat().sort((a, b) => b.toMs - a.toMs),
     };
   }

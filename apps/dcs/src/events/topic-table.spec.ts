@@ -3,7 +3,11 @@ import { topicName } from '#change-events';
 import { compileTopicPattern, guessTable, sourceOf } from './topic-table.ts';
 
 test('source and table are read back from the name of a topic', () => {
-  for (const [database, table] of [['store', 'orders'], ['Shop 1', 'ä.ö'], ['a_b', 'c-d']] as const) {
+  for (const [database, table] of [
+    ['store', 'orders'],
+    ['Shop 1', 'ä.ö'],
+    ['a_b', 'c-d'],
+  ] as const) {
     const topic = topicName('shop', database, table);
     expect([sourceOf(topic), guessTable(topic)]).toEqual(['shop', `${database}.${table}`]);
   }

@@ -17,7 +17,10 @@ export type EventQuery = z.output<typeof eventQuerySchema>;
  */
 export function compileKeyMatch(asked: string): (key: string) => boolean {
   const canonical = parseJson(asked);
-  const text = typeof canonical === 'object' && canonical !== null ? asked.replaceAll(/\s+(?=(?:[^"\\]|\\.|"(?:[^"\\]|\\.)*")*$)/g, '') : null;
+  const text =
+    typeof canonical === 'object' && canonical !== null
+      ? asked.replaceAll(/\s+(?=(?:[^"\\]|\\.|"(?:[^"\\]|\\.)*")*$)/g, '')
+      : null;
   return (key) => {
     if (key === asked || key === text) return true;
     if (text !== null) return false;
@@ -36,7 +39,9 @@ type RawJson = typeof JSON & { rawJSON(text: string): unknown };
 
 function keepDigits(_key: string, value: unknown, context: { readonly source?: string }): unknown {
   const { source } = context;
-  return typeof value === 'number' && source !== undefined && String(value) !== source ? (JSON as RawJson).rawJSON(source) : value;
+  return typeof value === 'number' && source !== undefined && String(value) !== source
+    ? (JSON as RawJson).rawJSON(source)
+    : value;
 }
 
 function parseJson(text: string): unknown {

@@ -21,10 +21,19 @@ export class EventsController {
   @ApiOperation({ summary: 'What happened lately: to a source, a table, or one row' })
   @ApiQuery({ name: 'source', required: true })
   @ApiQuery({ name: 'table', required: false, description: '`database.table`; all tables when left out' })
-  @ApiQuery({ name: 'key', required: false, description: 'The message key, `{"id":1}`, or just the value of a key of one column' })
+  @ApiQuery({
+    name: 'key',
+    required: false,
+    description: 'The message key, `{"id":1}`, or just the value of a key of one column',
+  })
   @ApiQuery({ name: 'limit', required: false, type: Number, description: 'Most events; 50 by default, at most 1000' })
   async find(@Query(new SchemaPipe(eventQuerySchema)) { source, table, key, limit }: EventQuery): Promise<EventsDto> {
-    const { events, gaps } = await this.#window.find({ source, limit, ...(table && { table }), ...(key && { matches: compileKeyMatch(key) }) });
+    const { events, gaps } = await this.#window.find({
+      source,
+      limit,
+      ...(table && { table }),
+      ...(key && { matches: compileKeyMatch(key) }),
+    });
     return {
       source,
       enabled: this.#window.isKept(source),

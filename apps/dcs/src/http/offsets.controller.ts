@@ -31,7 +31,16 @@ export class OffsetsController {
 function toOffsetDto({ token, checkpoint }: CachedOffset): OffsetDto {
   const { source, lineage, position, dispatchedSet, version, commitMicros, savedAtMs } = checkpoint;
   const committedAt = commitMicros === 0 ? null : formatMicros(commitMicros);
-  return { source, token, lineage, position, dispatchedSet, version, committedAt, savedAt: new Date(savedAtMs).toISOString() };
+  return {
+    source,
+    token,
+    lineage,
+    position,
+    dispatchedSet,
+    version,
+    committedAt,
+    savedAt: new Date(savedAtMs).toISOString(),
+  };
 }
 
 function formatMicros(micros: number): string {

@@ -31,8 +31,14 @@ export class LeaseOffice {
     this.#leases = leases;
     this.#fencing = fencing;
     this.#audit = audit;
-    this.#requests = metrics.counter('lease_requests_total', 'Leases asked for, by what became of it', ['source', 'outcome']);
-    this.#renewals = metrics.counter('lease_renewals_total', 'Renewals asked for, by what became of it', ['source', 'outcome']);
+    this.#requests = metrics.counter('lease_requests_total', 'Leases asked for, by what became of it', [
+      'source',
+      'outcome',
+    ]);
+    this.#renewals = metrics.counter('lease_renewals_total', 'Renewals asked for, by what became of it', [
+      'source',
+      'outcome',
+    ]);
   }
 
   async acquire(source: string, owner: string, ttlMs: number): Promise<LeaseDecision> {
@@ -53,7 +59,8 @@ export class LeaseOffice {
 
   async release(grant: Grant): Promise<boolean> {
     const released = await this.#leases.release(grant);
-    if (released) this.#logger.info('a lease was released', { source: grant.source, owner: grant.owner, token: grant.token });
+    if (released)
+      this.#logger.info('a lease was released', { source: grant.source, owner: grant.owner, token: grant.token });
     return released;
   }
 

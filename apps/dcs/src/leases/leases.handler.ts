@@ -22,12 +22,16 @@ export class LeasesHandler {
   }
 
   @MessagePattern(renewLease.pattern)
-  async renew(@RpcData(new SchemaPipe(renewLease.request)) request: DcsRequest<'renewLease'>): Promise<DcsAnswer<'renewLease'>> {
+  async renew(
+    @RpcData(new SchemaPipe(renewLease.request)) request: DcsRequest<'renewLease'>,
+  ): Promise<DcsAnswer<'renewLease'>> {
     return { renewed: await this.#office.renew(request.grant, request.ttlMs) };
   }
 
   @MessagePattern(releaseLease.pattern)
-  async release(@RpcData(new SchemaPipe(releaseLease.request)) { grant }: DcsRequest<'releaseLease'>): Promise<DcsAnswer<'releaseLease'>> {
+  async release(
+    @RpcData(new SchemaPipe(releaseLease.request)) { grant }: DcsRequest<'releaseLease'>,
+  ): Promise<DcsAnswer<'releaseLease'>> {
     return { released: await this.#office.release(grant) };
   }
 

@@ -20,8 +20,13 @@ export class OffsetBook {
     this.#hot = hot;
     this.#durable = durable;
     this.#fencing = fencing;
-    this.#puts = metrics.counter('offset_puts_total', 'Checkpoints given to DCS, by what became of them', ['source', 'outcome']);
-    this.#restored = metrics.counter('offsets_restored_total', 'Offsets put back in Redis from the state database', ['source']);
+    this.#puts = metrics.counter('offset_puts_total', 'Checkpoints given to DCS, by what became of them', [
+      'source',
+      'outcome',
+    ]);
+    this.#restored = metrics.counter('offsets_restored_total', 'Offsets put back in Redis from the state database', [
+      'source',
+    ]);
   }
 
   /**
@@ -31,7 +36,11 @@ export class OffsetBook {
   async put(grant: Grant, checkpoint: Checkpoint): Promise<'stored' | 'late'> {
     const { source, token } = grant;
     if (checkpoint.source !== source)
-      throw new RequestError(422, 'DITTO_REQUEST_INVALID', `A grant of source ${source} can't put the checkpoint of source ${checkpoint.source}`);
+      throw new RequestError(
+        422,
+        'DITTO_REQUEST_INVALID',
+        `A grant of source ${source} can't put the checkpoint of source ${checkpoint.source}`,
+      );
     let { outcome, newestToken } = await this.#hot.put(grant, checkpoint);
     if (outcome === 'unverified') {
       const verified = await this.#fencing.currentToken(source);
@@ -77,7 +86,10 @@ export class OffsetBook {
   async #newest(hot: CachedOffset | null, stored: StoredCheckpoint | null): Promise<CachedOffset | null> {
     if (!stored || (hot && !isBehind(hot, stored))) return hot;
     await this.#hot.restore(stored);
-    if (!hot) this.#logger.info('an offset that Redis had lost came back from the state database', { source: stored.checkpoint.source });
+    if (!hot)
+      this.#logger.info('an offset that Redis had lost came back from the state database', {
+        source: stored.checkpoint.source,
+      });
     this.#restored.inc({ source: stored.checkpoint.source });
     return stored;
   }

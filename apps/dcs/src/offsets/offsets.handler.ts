@@ -15,13 +15,17 @@ export class OffsetsHandler {
   }
 
   @MessagePattern(putOffset.pattern)
-  async put(@RpcData(new SchemaPipe(putOffset.request)) request: DcsRequest<'putOffset'>): Promise<DcsAnswer<'putOffset'>> {
+  async put(
+    @RpcData(new SchemaPipe(putOffset.request)) request: DcsRequest<'putOffset'>,
+  ): Promise<DcsAnswer<'putOffset'>> {
     return { outcome: await this.#offsets.put(request.grant, request.checkpoint) };
   }
 
   @Roles('read')
   @MessagePattern(getOffset.pattern)
-  async get(@RpcData(new SchemaPipe(getOffset.request)) { source }: DcsRequest<'getOffset'>): Promise<DcsAnswer<'getOffset'>> {
+  async get(
+    @RpcData(new SchemaPipe(getOffset.request)) { source }: DcsRequest<'getOffset'>,
+  ): Promise<DcsAnswer<'getOffset'>> {
     return { checkpoint: (await this.#offsets.get(source))?.checkpoint ?? null };
   }
 }

@@ -39,7 +39,8 @@ export class SelfReport implements OnApplicationBootstrap {
       url: `http://${http.host}:${http.port}`,
       details: { rpc: `${rpc.host}:${rpc.port}`, recentEvents: recentEvents.enabled },
     } as const;
-    for (let complained = false; ; await sleep(intervalMs, signal)) {
+    let complained = false;
+    for (;;) {
       try {
         await this.#board.reportService({ ...status, reportedAtMs: Date.now() }, ttlMs);
         complained = false;
@@ -48,6 +49,7 @@ export class SelfReport implements OnApplicationBootstrap {
         if (!complained) this.#logger.warn('this instance can not report itself', { code, error: message });
         complained = true;
       }
+      await sleep(intervalMs, signal);
     }
   }
 }

@@ -38,7 +38,9 @@ export class ServicesHandler {
 
   @Roles('read')
   @MessagePattern(listServers.pattern)
-  async listServers(@RpcData(new SchemaPipe(listServers.request)) { source }: DcsRequest<'listServers'>): Promise<DcsAnswer<'listServers'>> {
+  async listServers(
+    @RpcData(new SchemaPipe(listServers.request)) { source }: DcsRequest<'listServers'>,
+  ): Promise<DcsAnswer<'listServers'>> {
     return { heartbeats: [...(await this.#board.listServers(source))] };
   }
 }

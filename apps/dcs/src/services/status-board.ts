@@ -20,7 +20,11 @@ export class StatusBoard {
   }
 
   async reportServers(source: string, heartbeats: readonly ServerHeartbeat[], ttlMs: number): Promise<void> {
-    await this.#redis.reportServers(source, new Map(heartbeats.map((heartbeat) => [heartbeat.endpoint, heartbeat])), ttlMs);
+    await this.#redis.reportServers(
+      source,
+      new Map(heartbeats.map((heartbeat) => [heartbeat.endpoint, heartbeat])),
+      ttlMs,
+    );
   }
 
   async listServers(source: string): Promise<readonly ServerHeartbeat[]> {
