@@ -22,7 +22,15 @@ const common = {
 export default {
   projects: [
     { ...common, displayName: 'unit', testMatch: ['<rootDir>/{apps,libs,stack,bench,demo,test,tools}/**/*.spec.ts'] },
-    { ...common, displayName: 'integration', testMatch: ['<rootDir>/{apps,libs,stack}/*/test/**/*.test.ts', '<rootDir>/stack/test/**/*.test.ts', '<rootDir>/test/oracle/**/*.test.ts'] },
+    {
+      ...common,
+      displayName: 'integration',
+      testMatch: [
+        '<rootDir>/{apps,libs,stack}/*/test/**/*.test.ts',
+        '<rootDir>/stack/test/**/*.test.ts',
+        '<rootDir>/test/oracle/**/*.test.ts',
+      ],
+    },
     { ...common, displayName: 'system', testMatch: ['<rootDir>/test/system/**/*.test.ts'] },
   ],
   workerIdleMemoryLimit: '500MB',

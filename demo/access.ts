@@ -23,7 +23,11 @@ export function createReader(connection: Connection, user: string, databases: re
 }
 
 /** The state database and the user who owns it. */
-export async function createState(connection: Connection, user: string, database: string): Promise<Login & { database: string }> {
+export async function createState(
+  connection: Connection,
+  user: string,
+  database: string,
+): Promise<Login & { database: string }> {
   await connection.query(`CREATE DATABASE \`${database}\` CHARACTER SET utf8mb4`);
   return { ...(await createUser(connection, user, [`ALL ON \`${database}\`.*`])), database };
 }

@@ -35,7 +35,14 @@ export function writeConfiguration(facts: ConfigurationFacts): string {
   const configuration = {
     sources: {
       [source]: {
-        endpoints: [{ host: primary.host, port: primary.port, user: reader.user, password: secret('source-password', reader.password) }],
+        endpoints: [
+          {
+            host: primary.host,
+            port: primary.port,
+            user: reader.user,
+            password: secret('source-password', reader.password),
+          },
+        ],
         include: databases.map((database) => `${database}.*`),
       },
     },
@@ -61,7 +68,9 @@ export function writeConfiguration(facts: ConfigurationFacts): string {
 /** Ports that nobody listens on now. */
 export async function findPorts(): Promise<Ports> {
   const servers = [0, 0, 0, 0].map(() => createServer().listen({ port: 0, host: '127.0.0.1' }));
-  await Promise.all(servers.map((server) => new Promise((resolve, reject) => server.once('listening', resolve).once('error', reject))));
+  await Promise.all(
+    servers.map((server) => new Promise((resolve, reject) => server.once('listening', resolve).once('error', reject))),
+  );
   const [dss = 0, dcs = 0, dcsRpc = 0, dws = 0] = servers.map((server) => (server.address() as { port: number }).port);
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   return { dss, dcs, dcsRpc, dws };

@@ -59,7 +59,11 @@ export class DemoRun {
     const filled = this.#fill(stack);
     const dcs = this.#start('dcs', ports.dcs, configuration);
     const dws = this.#start('dws', ports.dws, configuration);
-    await Promise.all([filled, dcs.waitUntilReady(readyWithinMs, this.#signal), dws.waitUntilReady(readyWithinMs, this.#signal)]);
+    await Promise.all([
+      filled,
+      dcs.waitUntilReady(readyWithinMs, this.#signal),
+      dws.waitUntilReady(readyWithinMs, this.#signal),
+    ]);
     const dss = this.#start('dss', ports.dss, configuration);
     this.#writer = await this.#startWriter(stack);
     await dss.waitUntilReady(readyWithinMs, this.#signal);
@@ -120,24 +124,41 @@ export class DemoRun {
   async #prepareDatabases(stack: Stack, ports: Ports): Promise<string> {
     const databases = Object.values(this.#databases);
     const [user, state] = [`demo_reader${this.#suffix}`, `demo_state${this.#suffix}`];
-    const reader = await withMySql(stack.url('mysql-primary'), (connection) => createReader(connection, user, databases));
+    const reader = await withMySql(stack.url('mysql-primary'), (connection) =>
+      createReader(connection, user, databases),
+    );
     const stateOwner = await withMySql(stack.url('mysql-state'), (connection) => createState(connection, state, state));
-    return writeConfiguration({ folder: this.#folder, source: this.#source, databases, stack, reader, state: stateOwner, ports });
+    return writeConfiguration({
+      folder: this.#folder,
+      source: this.#source,
+      databases,
+      stack,
+      reader,
+      state: stateOwner,
+      ports,
+    });
   }
 
   async #fill(stack: Stack): Promise<void> {
     const url = stack.url('mysql-primary');
     const began = performance.now();
     let rows = 0;
-    const progress = setInterval(() => this.#say(`MySQL: ${formatCount(rows)} of ${formatCount(this.#options.rows)} rows written`), 2_000);
+    const progress = setInterval(
+      () => this.#say(`MySQL: ${formatCount(rows)} of ${formatCount(this.#options.rows)} rows written`),
+      2_000,
+    );
     try {
       const onRows = (_table: string, added: number): void => void (rows += added);
       await withMySql(url, (first) =>
-        withMySql(url, (second) => fillShop([first, second], this.#databases.shop, this.#size, { signal: this.#signal, onRows })),
+        withMySql(url, (second) =>
+          fillShop([first, second], this.#databases.shop, this.#size, { signal: this.#signal, onRows }),
+        ),
       );
       this.#say(`MySQL: a shop of ${formatCount(rows)} rows in ${formatDuration(performance.now() - began)}`);
       const copied = await withMySql(url, (connection) => copyServerData(connection, this.#databases.serverData));
-      this.#say(`MySQL: the server's own data: ${serverDataTables.map((table) => `${formatCount(copied[table])} rows of ${table}`).join(', ')}`);
+      this.#say(
+        `MySQL: the server's own data: ${serverDataTables.map((table) => `${formatCount(copied[table])} rows of ${table}`).join(', ')}`,
+      );
     } finally {
       clearInterval(progress);
     }
@@ -179,7 +200,16 @@ export class DemoRun {
     const compareBegan = performance.now();
     const comparison = await this.#compare(stack);
     const comparedInMs = performance.now() - compareBegan;
-    const facts = { comparison, comparedInMs, copiedRows, copiedInMs, peakRowsPerSecond: this.#peakRowsPerSecond, writer, following, caughtUpInMs };
+    const facts = {
+      comparison,
+      comparedInMs,
+      copiedRows,
+      copiedInMs,
+      peakRowsPerSecond: this.#peakRowsPerSecond,
+      writer,
+      following,
+      caughtUpInMs,
+    };
     this.#view.line('');
     for (const line of renderProof(facts)) this.#view.line(line);
     return comparison.differences === 0;
@@ -191,7 +221,11 @@ export class DemoRun {
       const [[row]] = await connection.query<RowDataPacket[]>('SELECT @@GLOBAL.gtid_executed AS executed');
       return GtidSet.parse(String(row?.['executed']));
     });
-    await this.#watch(dss, 'catching up', ({ checkpoint }) => checkpoint !== null && GtidSet.parse(checkpoint.position.gtidSet).contains(executed));
+    await this.#watch(
+      dss,
+      'catching up',
+      ({ checkpoint }) => checkpoint !== null && GtidSet.parse(checkpoint.position.gtidSet).contains(executed),
+    );
     return performance.now() - began;
   }
 
@@ -203,17 +237,27 @@ export class DemoRun {
       this.#signal.throwIfAborted();
       for (const service of this.#services) service.assertRunning();
       const status = await readDssStatus(dss.url, this.#source, this.#signal);
-      this.#view.show({ phase, elapsedMs: performance.now() - this.#began, status, writer: this.#writer?.counts ?? noWriting });
+      this.#view.show({
+        phase,
+        elapsedMs: performance.now() - this.#began,
+        status,
+        writer: this.#writer?.counts ?? noWriting,
+      });
       if (status !== null) {
         assertHealthy(status, dss);
         this.#peakRowsPerSecond = Math.max(this.#peakRowsPerSecond, status.rowsPerSecond);
         if (isEnough(status)) return status;
       }
       if (this.#writer?.failure) throw new Error('The writer could not go on.', { cause: this.#writer.failure });
-      const now = JSON.stringify([status?.checkpoint?.position, status?.snapshot.map(({ rowsRead, state }) => [rowsRead, state])]);
+      const now = JSON.stringify([
+        status?.checkpoint?.position,
+        status?.snapshot.map(({ rowsRead, state }) => [rowsRead, state]),
+      ]);
       if (now !== progress) [progress, movedAt] = [now, performance.now()];
       if (performance.now() - movedAt > stalledAfterMs)
-        throw new DittoError('DITTO_DEMO_STALLED', `Nothing has moved for ${stalledAfterMs / 1000} s while ${phase}.`, { context: { log: dss.log } });
+        throw new DittoError('DITTO_DEMO_STALLED', `Nothing has moved for ${stalledAfterMs / 1000} s while ${phase}.`, {
+          context: { log: dss.log },
+        });
       await sleep(250, undefined, { signal: this.#signal });
     }
   }

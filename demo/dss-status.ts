@@ -20,7 +20,9 @@ const answerMs = 5_000;
 /** Null while DSS can't say it: it starts, or is too busy for an answer in time. */
 export async function readDssStatus(url: string, source: string, signal: AbortSignal): Promise<DssStatus | null> {
   try {
-    const response = await fetch(`${url}/sources/${source}`, { signal: AbortSignal.any([signal, AbortSignal.timeout(answerMs)]) });
+    const response = await fetch(`${url}/sources/${source}`, {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(answerMs)]),
+    });
     return response.ok ? ((await response.json()) as DssStatus) : null;
   } catch {
     signal.throwIfAborted();

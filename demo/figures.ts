@@ -1,6 +1,8 @@
 /** `1,234,567` */
 export function formatCount(value: number): string {
-  return Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, ',');
+  return Math.round(value)
+    .toString()
+    .replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
 /** Milliseconds as people read them: `0.8 ms`, `42 ms`, `3.4 s`, `2 min 05 s`. */

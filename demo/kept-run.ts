@@ -15,7 +15,10 @@ interface KeptService {
 const fileName = 'services.json';
 const stopWithinMs = 20_000;
 
-export function rememberServices(folder: string, services: readonly { readonly name: string; readonly pid: number }[]): void {
+export function rememberServices(
+  folder: string,
+  services: readonly { readonly name: string; readonly pid: number }[],
+): void {
   const kept: KeptService[] = services.map(({ name, pid }) => ({ name, pid, started: readStart(pid) ?? '' }));
   writeFileSync(join(folder, fileName), `${JSON.stringify(kept, null, 2)}\n`);
 }
@@ -25,7 +28,9 @@ export async function stopKeptRun(path: string, onLine: (line: string) => void):
   const folder = resolve(path);
   const file = join(folder, fileName);
   if (!existsSync(file))
-    throw new DittoError('DITTO_DEMO_RUN_NOT_FOUND', `${folder} holds no run of the demo.`, { remedy: 'Give the folder that the demo printed.' });
+    throw new DittoError('DITTO_DEMO_RUN_NOT_FOUND', `${folder} holds no run of the demo.`, {
+      remedy: 'Give the folder that the demo printed.',
+    });
   for (const service of JSON.parse(readFileSync(file, 'utf8')) as KeptService[]) {
     onLine(`Stopping ${service.name.toUpperCase()} …`);
     await end(service);

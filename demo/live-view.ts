@@ -12,7 +12,10 @@ export interface LiveFigures {
 /** The figures as lines of at most `width` characters. */
 export function renderFigures({ phase, elapsedMs, status, writer }: LiveFigures, width: number): string[] {
   const written = `${formatCount(writer.inserted)} inserted, ${formatCount(writer.updated)} updated, ${formatCount(writer.deleted)} deleted, ${formatCount(writer.rekeyed)} keys changed`;
-  const lines = [`── ${phase} · ${formatDuration(elapsedMs)} `.padEnd(Math.min(width, 78), '─'), `writer     ${written} in ${formatCount(writer.transactions)} transactions`];
+  const lines = [
+    `── ${phase} · ${formatDuration(elapsedMs)} `.padEnd(Math.min(width, 78), '─'),
+    `writer     ${written} in ${formatCount(writer.transactions)} transactions`,
+  ];
   if (status === null) return [...lines, 'DSS has not answered yet'].map((line) => line.slice(0, width));
   lines.push(
     `rows/s     ${formatCount(status.rowsPerSecond)}`,
@@ -54,7 +57,14 @@ function renderPosition({ checkpoint }: DssStatus, width: number): string {
   return `${file}:${offset} ${shorten(gtidSet, Math.max(10, width - file.length - 14))}`;
 }
 
-function renderTable({ database, table, state, rowsRead, estimatedRows, remainingMs }: DssStatus['snapshot'][number]): string {
+function renderTable({
+  database,
+  table,
+  state,
+  rowsRead,
+  estimatedRows,
+  remainingMs,
+}: DssStatus['snapshot'][number]): string {
   const share = state === 'done' ? 1 : Math.min(0.99, rowsRead / Math.max(1, estimatedRows));
   const rest = state === 'running' && remainingMs !== null ? `about ${formatDuration(remainingMs)} left` : state;
   return `${`${database}.${table}`.padEnd(34)} ${formatBar(share, 16)} ${formatCount(rowsRead).padStart(9)} rows  ${rest}`;

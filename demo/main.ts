@@ -4,12 +4,11 @@ import { join } from 'node:path';
 import { DittoError } from '#kernel';
 import { findCacheFolder } from '#stack';
 import { DemoRun } from './demo-run.ts';
+import { describeFailure } from './failure.ts';
 import { stopKeptRun } from './kept-run.ts';
 import { LiveView } from './live-view.ts';
 import { type DemoOptions, parseDemoOptions, usage } from './options.ts';
-import { readLastLines } from './service-process.ts';
 
-const logLines = 20;
 const view = new LiveView(process.stdout);
 
 /** Ctrl-C reaches this process more than once (from the terminal and from npm): the first one counts. */
@@ -23,21 +22,6 @@ function listenForStop(): AbortSignal {
       stop.abort(new DittoError('DITTO_DEMO_INTERRUPTED', `The demo was ended by ${signal}.`));
     });
   return stop.signal;
-}
-
-function reportFailure(error: unknown, folder: string): void {
-  view.keep();
-  view.line('');
-  view.line(`The demo failed: ${error instanceof Error ? error.message : String(error)}`);
-  for (let cause = error instanceof Error ? error.cause : undefined; cause instanceof Error; cause = cause.cause) view.line(`  because: ${cause.message}`);
-  if (!(error instanceof DittoError)) return view.line(`Logs are in ${folder}.`);
-  view.line(`Code: ${error.code}`);
-  if (error.remedy !== null) view.line(`Remedy: ${error.remedy}`);
-  const { log, lines } = error.context;
-  if (Array.isArray(lines)) for (const line of lines) view.line(`  ${String(line)}`);
-  if (typeof log !== 'string') return view.line(`Logs are in ${folder}.`);
-  view.line(`The last lines of ${log}:`);
-  for (const line of readLastLines(log, logLines)) view.line(`  ${line}`);
 }
 
 async function runDemo(options: DemoOptions): Promise<number> {
@@ -58,7 +42,8 @@ async function runDemo(options: DemoOptions): Promise<number> {
     if (!agree && !options.keep) view.line(`Logs are in ${folder}.`);
     return agree ? 0 : 1;
   } catch (error) {
-    if (!signal.aborted) reportFailure(error, folder);
+    view.keep();
+    if (!signal.aborted) for (const line of ['', ...describeFailure(error, folder)]) view.line(line);
     await run.close({ deleteFolder: signal.aborted });
     view.line('Everything that was started is stopped.');
     return signal.aborted ? 130 : 1;

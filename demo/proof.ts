@@ -47,7 +47,9 @@ function renderLatencies({ latencyMs }: DssStatus): string {
     const latency = latencyMs[sink];
     if (latency === undefined || latency.count === 0) return [];
     const name = sink === 'kafka' ? 'Kafka' : 'MongoDB';
-    return [`to ${name} p50 ${formatDuration(latency.p50)}, p99 ${formatDuration(latency.p99)} (measured ${formatCount(latency.count)} times)`];
+    return [
+      `to ${name} p50 ${formatDuration(latency.p50)}, p99 ${formatDuration(latency.p99)} (measured ${formatCount(latency.count)} times)`,
+    ];
   });
   return `From commit, while following: ${parts.join('; ')}.`;
 }

@@ -27,7 +27,10 @@ const definitions: Readonly<Record<ServerDataTable, string>> = {
 const zoneFolder = '/usr/share/zoneinfo';
 
 /** Makes the database with copies of the tables, and returns how many rows each got. */
-export async function copyServerData(connection: Connection, database: string): Promise<Readonly<Record<ServerDataTable, number>>> {
+export async function copyServerData(
+  connection: Connection,
+  database: string,
+): Promise<Readonly<Record<ServerDataTable, number>>> {
   await connection.query(`CREATE DATABASE \`${database}\` CHARACTER SET utf8mb3`);
   for (const table of serverDataTables) {
     await connection.query(`CREATE TABLE \`${database}\`.${table} (${definitions[table]})`);
@@ -56,6 +59,7 @@ async function loadSystemZones(connection: Connection, database: string): Promis
     if (transitions === null) continue;
     zoneId++;
     const rows = transitions.map(({ at, type }) => `(${zoneId}, ${at}, ${type})`);
-    if (rows.length > 0) await connection.query(`INSERT INTO \`${database}\`.time_zone_transition VALUES ${rows.join(', ')}`);
+    if (rows.length > 0)
+      await connection.query(`INSERT INTO \`${database}\`.time_zone_transition VALUES ${rows.join(', ')}`);
   }
 }

@@ -18,7 +18,12 @@ export class ServiceProcess {
   readonly #child: ChildProcess;
   readonly #exited: Promise<unknown>;
 
-  constructor(options: { readonly name: ServiceName; readonly port: number; readonly folder: string; readonly configuration: string }) {
+  constructor(options: {
+    readonly name: ServiceName;
+    readonly port: number;
+    readonly folder: string;
+    readonly configuration: string;
+  }) {
     this.name = options.name;
     this.url = `http://127.0.0.1:${options.port}`;
     this.log = join(options.folder, `${options.name}.log`);
@@ -44,7 +49,9 @@ export class ServiceProcess {
     const { exitCode, signalCode } = this.#child;
     if (this.#child.pid !== undefined && exitCode === null && signalCode === null) return;
     const how = signalCode === null ? `with code ${exitCode ?? 'unknown'}` : `by ${signalCode}`;
-    throw new DittoError('DITTO_DEMO_SERVICE_ENDED', `${this.name.toUpperCase()} ended ${how}.`, { context: { log: this.log } });
+    throw new DittoError('DITTO_DEMO_SERVICE_ENDED', `${this.name.toUpperCase()} ended ${how}.`, {
+      context: { log: this.log },
+    });
   }
 
   async waitUntilReady(withinMs: number, signal: AbortSignal): Promise<void> {
@@ -52,9 +59,13 @@ export class ServiceProcess {
     while (!(await this.#isReady(signal))) {
       this.assertRunning();
       if (performance.now() > deadline)
-        throw new DittoError('DITTO_DEMO_SERVICE_NOT_READY', `${this.name.toUpperCase()} was not ready after ${withinMs / 1000} s.`, {
-          context: { log: this.log },
-        });
+        throw new DittoError(
+          'DITTO_DEMO_SERVICE_NOT_READY',
+          `${this.name.toUpperCase()} was not ready after ${withinMs / 1000} s.`,
+          {
+            context: { log: this.log },
+          },
+        );
       await sleep(100, undefined, { signal });
     }
   }
@@ -71,7 +82,9 @@ export class ServiceProcess {
 
   async #isReady(signal: AbortSignal): Promise<boolean> {
     try {
-      const answer = await fetch(`${this.url}/health/ready`, { signal: AbortSignal.any([signal, AbortSignal.timeout(3_000)]) });
+      const answer = await fetch(`${this.url}/health/ready`, {
+        signal: AbortSignal.any([signal, AbortSignal.timeout(3_000)]),
+      });
       return answer.ok;
     } catch {
       signal.throwIfAborted();
@@ -87,7 +100,12 @@ export function readLastLines(file: string, count: number): string[] {
 
 /** Compiles the services unless `dist/` was made from these sources. */
 export async function buildServices(onLine: (line: string) => void, signal: AbortSignal): Promise<void> {
-  const arguments_ = ['--conditions=source', '--disable-warning=ExperimentalWarning', join(root, 'tools', 'build.ts'), '--if-changed'];
+  const arguments_ = [
+    '--conditions=source',
+    '--disable-warning=ExperimentalWarning',
+    join(root, 'tools', 'build.ts'),
+    '--if-changed',
+  ];
   const build = spawn(process.execPath, arguments_, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   const output: string[] = [];
   for (const stream of [build.stdout, build.stderr])
@@ -105,5 +123,7 @@ export async function buildServices(onLine: (line: string) => void, signal: Abor
   signal.removeEventListener('abort', end);
   signal.throwIfAborted();
   if (code === 0) return;
-  throw new DittoError('DITTO_DEMO_BUILD_FAILED', 'The services could not be built.', { context: { lines: output.slice(-20) } });
+  throw new DittoError('DITTO_DEMO_BUILD_FAILED', 'The services could not be built.', {
+    context: { lines: output.slice(-20) },
+  });
 }

@@ -33,12 +33,14 @@ const pick = (salt: string): string => `CRC32(CONCAT('${salt}/', n))`;
 const oneOf = (salt: string, ...values: readonly string[]): string =>
   `ELT(1 + ${pick(salt)} % ${values.length}, ${values.map((value) => `'${value}'`).join(', ')})`;
 /** NULL for one row in `every`. */
-const sometimes = (salt: string, every: number, value: string): string => `IF(${pick(salt)} % ${every} = 0, NULL, ${value})`;
+const sometimes = (salt: string, every: number, value: string): string =>
+  `IF(${pick(salt)} % ${every} = 0, NULL, ${value})`;
 const moment = (salt: string): string =>
   `TIMESTAMPADD(MICROSECOND, ${pick(`${salt}.µ`)} % 1000000, TIMESTAMPADD(SECOND, ${pick(salt)} % 700000000, TIMESTAMP '2001-01-01 00:00:00'))`;
 const json = (...parts: readonly string[]): string => `CAST(CONCAT(${parts.join(', ')}) AS JSON)`;
 const customerIdOf = (n: string): string => `IF(${n} % 500 = 0, 9223372036854775808 + ${n}, ${n})`;
-const skuAt = (n: string): string => `CONCAT(ELT(1 + ${n} % 6, 'AB', 'Zø', 'ÄÖ', 'x', 'CC-', '漢'), LPAD(${n}, 7, '0'))`;
+const skuAt = (n: string): string =>
+  `CONCAT(ELT(1 + ${n} % 6, 'AB', 'Zø', 'ÄÖ', 'x', 'CC-', '漢'), LPAD(${n}, 7, '0'))`;
 
 /** The expressions of each table's columns in order, over a number `n` from 1. */
 function valuesOf(size: ShopSize): Readonly<Record<ShopTable, readonly string[]>> {
@@ -75,7 +77,11 @@ function valuesOf(size: ShopSize): Readonly<Record<ShopTable, readonly string[]>
           `',"big":9007199254740993,"leer":{},"an":true}}'`,
         ),
       ),
-      sometimes('notes', 2, oneOf('notes.text', 'calls often', 'zahlt “pünktlich”', '🎂 in May', '', "it''s \\\\ fine")),
+      sometimes(
+        'notes',
+        2,
+        oneOf('notes.text', 'calls often', 'zahlt “pünktlich”', '🎂 in May', '', "it''s \\\\ fine"),
+      ),
       sometimes('created', 12, moment('created.at')),
       moment('updated'),
     ],
@@ -102,7 +108,17 @@ function valuesOf(size: ShopSize): Readonly<Record<ShopTable, readonly string[]>
       `CAST(${pick('balance')} AS SIGNED) - 2147483648`,
       pick('sold'),
       `IF(n % 2 = 0, -1, 1) * (9223372036854775807 - CAST(${pick('ean')} AS SIGNED))`,
-      json(`'{"colour":"'`, oneOf('colour', 'rot', 'blå', '青'), `'","size":['`, `${pick('size')} % 300`, `','`, `${pick('size')} / 8e0`, `'],"stock":-'`, pick('size'), `'}'`),
+      json(
+        `'{"colour":"'`,
+        oneOf('colour', 'rot', 'blå', '青'),
+        `'","size":['`,
+        `${pick('size')} % 300`,
+        `','`,
+        `${pick('size')} / 8e0`,
+        `'],"stock":-'`,
+        pick('size'),
+        `'}'`,
+      ),
       sometimes('available', 5, `DATE(${moment('available.from')})`),
       sometimes('warm', 4, `SEC_TO_TIME(CAST(${pick('warm.up')} % 6000000 AS SIGNED) - 3000000)`),
       sometimes('discontinued', 2, moment('discontinued.at')),
@@ -126,7 +142,15 @@ function valuesOf(size: ShopSize): Readonly<Record<ShopTable, readonly string[]>
       sometimes(
         'shipping',
         3,
-        json(`'{"city":"'`, oneOf('city', 'Köln', '東京', 'São Paulo', 'Łódź'), `'","parcels":['`, `${pick('parcels')} % 9`, `',{"kg":'`, `${pick('parcels')} / 1e6`, `'}]}'`),
+        json(
+          `'{"city":"'`,
+          oneOf('city', 'Köln', '東京', 'São Paulo', 'Łódź'),
+          `'","parcels":['`,
+          `${pick('parcels')} % 9`,
+          `',{"kg":'`,
+          `${pick('parcels')} / 1e6`,
+          `'}]}'`,
+        ),
       ),
       sometimes('note', 3, oneOf('note.text', 'bitte klingeln', 'leave at the door 🚪', '', 'ÆØÅ', '再配達')),
     ],
@@ -140,7 +164,17 @@ function valuesOf(size: ShopSize): Readonly<Record<ShopTable, readonly string[]>
       `(${pick('weight')} % 100000) / 3`,
       sometimes('tax', 6, `(${pick('tax.rate')} % 30) / 1e2`),
       sometimes('packed', 3, moment('packed.at')),
-      sometimes('options', 4, json(`'{"engraving":'`, `IF(${pick('engraving')} % 2, '"❤ ”für dich“"', 'null')`, `',"wraps":'`, `${pick('wraps')} % 5`, `'}'`)),
+      sometimes(
+        'options',
+        4,
+        json(
+          `'{"engraving":'`,
+          `IF(${pick('engraving')} % 2, '"❤ ”für dich“"', 'null')`,
+          `',"wraps":'`,
+          `${pick('wraps')} % 5`,
+          `'}'`,
+        ),
+      ),
       `UNHEX(LEFT(SHA2(n, 256), 16))`,
     ],
   };
@@ -157,10 +191,13 @@ export async function fillShop(
 ): Promise<void> {
   const [first, second] = connections;
   await first.query(`CREATE DATABASE \`${database}\` CHARACTER SET utf8mb4`);
-  for (const table of shopTables) await first.query(`CREATE TABLE \`${database}\`.${table} (${shopDefinitions[table]})`);
+  for (const table of shopTables)
+    await first.query(`CREATE TABLE \`${database}\`.${table} (${shopDefinitions[table]})`);
   for (const connection of connections) {
     await connection.query(`USE \`${database}\``);
-    await connection.query(`SET SESSION sql_mode = 'STRICT_ALL_TABLES', time_zone = '+00:00', cte_max_recursion_depth = ${rowsPerTransaction}`);
+    await connection.query(
+      `SET SESSION sql_mode = 'STRICT_ALL_TABLES', time_zone = '+00:00', cte_max_recursion_depth = ${rowsPerTransaction}`,
+    );
   }
   const values = valuesOf(size);
   const fill = async (connection: Connection, tables: readonly ShopTable[]): Promise<void> => {

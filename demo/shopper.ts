@@ -53,7 +53,19 @@ export class Shopper {
       const checksum = Buffer.alloc(8);
       checksum.writeUInt32LE(order);
       const price = (Math.random() * 100).toFixed(4);
-      return [order, line + 1, skuOf(this.#any('products')), line, price, null, Math.random() * 40, Math.random(), null, null, checksum];
+      return [
+        order,
+        line + 1,
+        skuOf(this.#any('products')),
+        line,
+        price,
+        null,
+        Math.random() * 40,
+        Math.random(),
+        null,
+        null,
+        checksum,
+      ];
     });
     await this.#change('INSERT INTO order_lines VALUES ?', [values]);
     return { inserted: 1 + lines };
@@ -139,7 +151,8 @@ export class Shopper {
 
   /** One of the orders that were there at first, or that this connection placed. */
   #order(): number {
-    if (this.#made > 0 && Math.random() < 0.3) return firstNewOrder + Math.floor(Math.random() * this.#made) * this.#lanes + this.#lane;
+    if (this.#made > 0 && Math.random() < 0.3)
+      return firstNewOrder + Math.floor(Math.random() * this.#made) * this.#lanes + this.#lane;
     return this.#any('orders');
   }
 

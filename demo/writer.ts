@@ -43,7 +43,9 @@ export class ShopWriter {
 
   async start(): Promise<void> {
     const { connections, url, database } = this.#options;
-    const opened = await Promise.all(Array.from({ length: connections }, () => createConnection({ uri: url, database, charset: 'utf8mb4' })));
+    const opened = await Promise.all(
+      Array.from({ length: connections }, () => createConnection({ uri: url, database, charset: 'utf8mb4' })),
+    );
     const work = opened.map((connection, lane) => this.#run(connection, lane).finally(() => connection.destroy()));
     this.#running = Promise.all(work).catch((error: unknown) => {
       this.#failure = error;

@@ -61,7 +61,8 @@ export function parseMessage(text: string): unknown {
 type SourceReviver = (key: string, value: unknown, context: { readonly source: string }) => unknown;
 
 function parseExactly(text: string): unknown {
-  const keepSource: SourceReviver = (_key, value, { source }) => (typeof value === 'number' ? new NumberText(source) : value);
+  const keepSource: SourceReviver = (_key, value, { source }) =>
+    typeof value === 'number' ? new NumberText(source) : value;
   return JSON.parse(text, keepSource as (key: string, value: unknown) => unknown) as unknown;
 }
 
@@ -81,7 +82,7 @@ export function describeJson(value: unknown, foreign: (value: object) => string 
 
 /** Stands for something that can't be a value of the column; never equal to one. */
 export function wrong(what: string, value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
+  const text = typeof value === 'string' ? value : value === undefined ? 'nothing' : JSON.stringify(value);
   return `‹${what}: ${text.slice(0, 200)}›`;
 }
 

@@ -32,7 +32,16 @@ export function quoteName(name: string): string {
 }
 
 const integerTypes: ReadonlySet<string> = new Set(['tinyint', 'smallint', 'mediumint', 'int', 'bigint', 'year']);
-const textTypes: ReadonlySet<string> = new Set(['char', 'varchar', 'tinytext', 'text', 'mediumtext', 'longtext', 'enum', 'set']);
+const textTypes: ReadonlySet<string> = new Set([
+  'char',
+  'varchar',
+  'tinytext',
+  'text',
+  'mediumtext',
+  'longtext',
+  'enum',
+  'set',
+]);
 const bytesTypes: ReadonlySet<string> = new Set(['binary', 'varbinary', 'tinyblob', 'blob', 'mediumblob', 'longblob']);
 
 /** Throws for a type that this comparison does not know: nothing may pass unseen. */
@@ -50,7 +59,8 @@ export function describeColumn({ name, dataType, unsigned, precision }: ColumnFa
   if (dataType === 'bit') return describeBits(name, precision);
   if (dataType === 'date' || dataType === 'time') return { name, kind: 'temporal', small: false, select: text };
   if (dataType === 'datetime') return { name, kind: 'temporal', small: false, select: `REPLACE(${text}, ' ', 'T')` };
-  if (dataType === 'timestamp') return { name, kind: 'temporal', small: false, select: `CONCAT(REPLACE(${text}, ' ', 'T'), 'Z')` };
+  if (dataType === 'timestamp')
+    return { name, kind: 'temporal', small: false, select: `CONCAT(REPLACE(${text}, ' ', 'T'), 'Z')` };
   if (dataType === 'json') return { name, kind: 'json', small: false, select: text };
   throw new Error(`The comparison does not know columns of type ${dataType} (${name}).`);
 }

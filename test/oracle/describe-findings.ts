@@ -29,7 +29,9 @@ export async function describeFindings(
           if (key !== null && wanted.has(key)) found.kafka.set(key, texts);
         }),
   ]);
-  return findings.map((finding) => describe(table, finding, rows.get(finding.key) ?? null, found[finding.sink].get(finding.key) ?? null));
+  return findings.map((finding) =>
+    describe(table, finding, rows.get(finding.key) ?? null, found[finding.sink].get(finding.key) ?? null),
+  );
 }
 
 function describe(table: OracleTable, { sink, problem, key }: Finding, row: Texts, other: Texts): string {
@@ -40,7 +42,8 @@ function describe(table: OracleTable, { sink, problem, key }: Finding, row: Text
   const count = Math.max(row.length, other.length);
   const differing = Array.from({ length: count }, (_, index) => index).filter((index) => row[index] !== other[index]);
   const columns = differing.map(
-    (index) => `${table.columns[index]?.name ?? 'beyond the columns'}: MySQL ${show(row[index])}, ${sink} ${show(other[index])}`,
+    (index) =>
+      `${table.columns[index]?.name ?? 'beyond the columns'}: MySQL ${show(row[index])}, ${sink} ${show(other[index])}`,
   );
   return `${place}: ${columns.join('; ')}`;
 }

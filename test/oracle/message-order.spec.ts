@@ -18,12 +18,26 @@ describe('the order of one key', () => {
   });
 
   test('a suffix may be repeated in the same order', () => {
-    expect(steps(version(1), version(2), version(3), version(2), version(3), version(4))).toEqual(['new', 'new', 'new', 'repeat', 'repeat', 'new']);
+    expect(steps(version(1), version(2), version(3), version(2), version(3), version(4))).toEqual([
+      'new',
+      'new',
+      'new',
+      'repeat',
+      'repeat',
+      'new',
+    ]);
     expect(steps(version(1), version(1), version(1), version(2))).toEqual(['new', 'repeat', 'repeat', 'new']);
   });
 
   test('a repeat may begin again in its midst', () => {
-    expect(steps(version(1), version(2), version(1), version(1), version(2), version(3))).toEqual(['new', 'new', 'repeat', 'repeat', 'repeat', 'new']);
+    expect(steps(version(1), version(2), version(1), version(1), version(2), version(3))).toEqual([
+      'new',
+      'new',
+      'repeat',
+      'repeat',
+      'repeat',
+      'new',
+    ]);
   });
 
   test('I2: an older version that never came before is out of order', () => {
@@ -31,12 +45,24 @@ describe('the order of one key', () => {
   });
 
   test('I2: a repeat that leaves a change out is out of order', () => {
-    expect(steps(version(1), version(2), version(3), version(1), version(3))).toEqual(['new', 'new', 'new', 'repeat', 'out-of-order']);
+    expect(steps(version(1), version(2), version(3), version(1), version(3))).toEqual([
+      'new',
+      'new',
+      'new',
+      'repeat',
+      'out-of-order',
+    ]);
     expect(steps(version(1), version(2), version(1), version(3))).toEqual(['new', 'new', 'repeat', 'out-of-order']);
   });
 
   test('a read need not come again: its row is read anew', () => {
-    expect(steps(version(1), version(1, 7), version(2), version(1), version(2))).toEqual(['new', 'new', 'new', 'repeat', 'repeat']);
+    expect(steps(version(1), version(1, 7), version(2), version(1), version(2))).toEqual([
+      'new',
+      'new',
+      'new',
+      'repeat',
+      'repeat',
+    ]);
     expect(steps(version(1), version(1, 7), version(1), version(2))).toEqual(['new', 'new', 'repeat', 'new']);
   });
 });

@@ -31,7 +31,8 @@ export class MessageOrder {
   }
 
   #onlyReadsBehind(from: number, to: number): boolean {
-    for (let index = from; index < to; index++) if (!this.#seen[index]?.startsWith(readRowIndex, rowIndexAt)) return false;
+    for (let index = from; index < to; index++)
+      if (!this.#seen[index]?.startsWith(readRowIndex, rowIndexAt)) return false;
     return true;
   }
 }

@@ -14,7 +14,11 @@ export class MirrorDocuments {
 
   constructor(url: string, database: string) {
     // without promotion: Int32, Long and Double stay apart
-    this.#client = new mongoose.mongo.MongoClient(url, { promoteValues: false, promoteLongs: false, readConcern: { level: 'majority' } });
+    this.#client = new mongoose.mongo.MongoClient(url, {
+      promoteValues: false,
+      promoteLongs: false,
+      readConcern: { level: 'majority' },
+    });
     this.#database = database;
   }
 
@@ -46,7 +50,13 @@ type Fields = Readonly<Record<string, unknown>>;
 
 export function describeDocument({ columns, key }: OracleTable, document: Fields): MirrorDocument {
   const id = document['_id'];
-  const keyFields = key.length === 1 ? [id] : readFields(id, key.map((index) => columns[index]?.name ?? ''));
+  const keyFields =
+    key.length === 1
+      ? [id]
+      : readFields(
+          id,
+          key.map((index) => columns[index]?.name ?? ''),
+        );
   const keyTexts = key.map((index, at) => {
     const column = columns[index];
     return column === undefined ? null : readBsonValue(column, keyFields[at]);

@@ -36,7 +36,13 @@ export function makeDocuments(): Fields[] {
     {
       _id: { part: 'a', id: first },
       row: {
-        ...{ id: first, part: 'a', price: Decimal128.fromString('1.5'), ratio: new Double(0.1), at: '2026-02-03T04:05:06.000007' },
+        ...{
+          id: first,
+          part: 'a',
+          price: Decimal128.fromString('1.5'),
+          ratio: new Double(0.1),
+          at: '2026-02-03T04:05:06.000007',
+        },
         ...{ stamp: '2026-02-03T04:05:06.500Z', doc: { a: [new Int32(100), null, '🦊'], b: new Double(1) } },
         ...{ flag: true, raw: new Binary(Buffer.from('01000000', 'hex')), word: 'Ærø' },
       },
@@ -45,7 +51,15 @@ export function makeDocuments(): Fields[] {
     {
       _id: { part: 'é', id: last },
       row: {
-        ...{ id: last, part: 'é', price: Decimal128.fromString('-0.01'), ratio: null, at: null, stamp: null, doc: null },
+        ...{
+          id: last,
+          part: 'é',
+          price: Decimal128.fromString('-0.01'),
+          ratio: null,
+          at: null,
+          stamp: null,
+          doc: null,
+        },
         ...{ flag: false, raw: new Binary(Buffer.alloc(4)), word: null },
       },
       v: versionAt(100),
@@ -53,8 +67,20 @@ export function makeDocuments(): Fields[] {
     {
       _id: { part: 'c', id: third },
       row: {
-        ...{ id: third, part: 'c', price: Decimal128.fromString('100'), ratio: new Double(-2.5), at: '0000-00-00T00:00:00.000000' },
-        ...{ stamp: null, doc: [Long.fromString('9007199254740993')], flag: true, raw: new Binary(Buffer.alloc(4, 255)), word: '' },
+        ...{
+          id: third,
+          part: 'c',
+          price: Decimal128.fromString('100'),
+          ratio: new Double(-2.5),
+          at: '0000-00-00T00:00:00.000000',
+        },
+        ...{
+          stamp: null,
+          doc: [Long.fromString('9007199254740993')],
+          flag: true,
+          raw: new Binary(Buffer.alloc(4, 255)),
+          word: '',
+        },
       },
       v: versionAt(300),
     },
@@ -95,7 +121,12 @@ export async function publish(brokers: readonly string[], topic: string, message
     await admin.createTopics({ topics: [{ topic, numPartitions: 3 }], waitForLeaders: true });
     await producer.send({
       topic,
-      messages: messages.map(({ key, value, version }) => ({ key, value, partition: 1, headers: { 'ditto.id': 'x', 'ditto.version': version } })),
+      messages: messages.map(({ key, value, version }) => ({
+        key,
+        value,
+        partition: 1,
+        headers: { 'ditto.id': 'x', 'ditto.version': version },
+      })),
     });
   } finally {
     await Promise.all([admin.disconnect(), producer.disconnect()]);

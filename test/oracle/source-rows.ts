@@ -19,7 +19,12 @@ export class SourceRows {
   readonly #connection: Connection;
 
   constructor(url: string) {
-    this.#connection = createConnection({ uri: url, charset: 'utf8mb4', supportBigNumbers: true, bigNumberStrings: true });
+    this.#connection = createConnection({
+      uri: url,
+      charset: 'utf8mb4',
+      supportBigNumbers: true,
+      bigNumberStrings: true,
+    });
   }
 
   async open(): Promise<void> {
@@ -38,7 +43,8 @@ export class SourceRows {
       [database, table],
     );
     if (columns.length === 0) throw new Error(`There is no table ${database}.${table} to compare.`);
-    if (keyColumns.length === 0) throw new Error(`${database}.${table} has no primary key; it can't be compared by key.`);
+    if (keyColumns.length === 0)
+      throw new Error(`${database}.${table} has no primary key; it can't be compared by key.`);
     const described = columns.map((row) =>
       describeColumn({
         name: String(row['name']),
@@ -73,7 +79,9 @@ export class SourceRows {
 
   #query(sql: string, values: readonly string[] = []): Promise<RowDataPacket[]> {
     return new Promise((resolve, reject) => {
-      this.#connection.query<RowDataPacket[]>(sql, [...values], (error, rows) => (error === null ? resolve(rows) : reject(error)));
+      this.#connection.query<RowDataPacket[]>(sql, [...values], (error, rows) =>
+        error === null ? resolve(rows) : reject(error),
+      );
     });
   }
 }

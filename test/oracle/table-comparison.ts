@@ -123,7 +123,12 @@ class TopicHistory {
   readonly #report: (problem: Problem, key: string) => void;
   readonly #keys = new Map<string, KeyState>();
 
-  constructor(table: OracleTable, part: Part, counts: TableDifferences['kafka'], report: (problem: Problem, key: string) => void) {
+  constructor(
+    table: OracleTable,
+    part: Part,
+    counts: TableDifferences['kafka'],
+    report: (problem: Problem, key: string) => void,
+  ) {
     this.#table = table;
     this.#part = part;
     this.#counts = counts;
@@ -132,7 +137,10 @@ class TopicHistory {
 
   add(message: Parameters<typeof readChangeMessage>[1]): void {
     const { key, version, says, texts } = readChangeMessage(this.#table, message);
-    if (says === 'truncated') return this.#truncate(message.partition, version);
+    if (says === 'truncated') {
+      this.#truncate(message.partition, version);
+      return;
+    }
     const text = key ?? '';
     if (!isInPart(text, this.#part)) return;
     this.#counts.messages++;
@@ -144,7 +152,10 @@ class TopicHistory {
     }
     state.print = print;
     state.version = version ?? state.version;
-    const step = version === null || state.partition !== message.partition ? 'out-of-order' : state.order.step(version, says === 'tombstone' ? '~' : '');
+    const step =
+      version === null || state.partition !== message.partition
+        ? 'out-of-order'
+        : state.order.step(version, says === 'tombstone' ? '~' : '');
     if (step === 'repeat') this.#counts.repeats++;
     if (step !== 'out-of-order') return;
     this.#counts.outOfOrder++;

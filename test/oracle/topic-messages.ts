@@ -55,7 +55,10 @@ export class TopicMessages {
     let pending = next < range.end ? this.#fetch(range, next) : null;
     while (pending !== null) {
       const batches = await pending;
-      const after = batches.reduce((offset, { firstOffset, lastOffsetDelta }) => max(offset, firstOffset + BigInt(lastOffsetDelta) + 1n), next);
+      const after = batches.reduce(
+        (offset, { firstOffset, lastOffsetDelta }) => max(offset, firstOffset + BigInt(lastOffsetDelta) + 1n),
+        next,
+      );
       const from = next;
       next = after;
       pending = next < range.end ? this.#fetch(range, next) : null;
@@ -78,11 +81,15 @@ export class TopicMessages {
       topics: [
         {
           topicId,
-          partitions: [{ partition, currentLeaderEpoch: -1, fetchOffset, lastFetchedEpoch: -1, partitionMaxBytes: fetchBytes }],
+          partitions: [
+            { partition, currentLeaderEpoch: -1, fetchOffset, lastFetchedEpoch: -1, partitionMaxBytes: fetchBytes },
+          ],
         },
       ],
     });
-    const found = responses.flatMap(({ partitions }) => partitions).find(({ partitionIndex }) => partitionIndex === partition);
+    const found = responses
+      .flatMap(({ partitions }) => partitions)
+      .find(({ partitionIndex }) => partitionIndex === partition);
     const code = found === undefined ? errorCode : found.errorCode;
     if (code !== 0) throw new Error(`Reading partition ${partition} failed with Kafka error ${code}.`);
     return found?.records ?? [];
@@ -115,6 +122,9 @@ function max(a: bigint, b: bigint): bigint {
 /** `<prefix>.<database>.<table>`; characters that a topic's name can't hold are escaped as `_xHHHH`. */
 export function topicOf(prefix: string, database: string, table: string): string {
   const escape = (name: string): string =>
-    name.replace(/[^A-Za-z0-9_-]/g, (character) => `_x${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`);
+    name.replace(
+      /[^A-Za-z0-9_-]/g,
+      (character) => `_x${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`,
+    );
   return `${prefix}.${escape(database)}.${escape(table)}`;
 }

@@ -7,7 +7,12 @@ import { readBsonValue, readMessageValue, readMySqlValue } from './value-text.ts
 const { Binary, Decimal128, Double, Int32, Long } = mongoose.mongo;
 
 function column(dataType: string, options: { unsigned?: boolean; precision?: number } = {}): OracleColumn {
-  return describeColumn({ name: 'c', dataType, unsigned: options.unsigned ?? false, precision: options.precision ?? 0 });
+  return describeColumn({
+    name: 'c',
+    dataType,
+    unsigned: options.unsigned ?? false,
+    precision: options.precision ?? 0,
+  });
 }
 
 interface Case {
@@ -20,7 +25,12 @@ interface Case {
 
 const cases: Readonly<Record<string, Case>> = {
   int: { column: column('int'), mysql: '-5', message: '-5', bson: new Int32(-5) },
-  'int unsigned': { column: column('int', { unsigned: true }), mysql: '4294967295', message: '4294967295', bson: Long.fromString('4294967295') },
+  'int unsigned': {
+    column: column('int', { unsigned: true }),
+    mysql: '4294967295',
+    message: '4294967295',
+    bson: Long.fromString('4294967295'),
+  },
   year: { column: column('year'), mysql: '0', message: '0', bson: new Int32(0) },
   bigint: {
     column: column('bigint'),
@@ -34,14 +44,29 @@ const cases: Readonly<Record<string, Case>> = {
     message: '18446744073709551615',
     bson: Decimal128.fromString('18446744073709551615'),
   },
-  decimal: { column: column('decimal', { precision: 9 }), mysql: '1.50', message: '"1.50"', bson: Decimal128.fromString('1.5') },
+  decimal: {
+    column: column('decimal', { precision: 9 }),
+    mysql: '1.50',
+    message: '"1.50"',
+    bson: Decimal128.fromString('1.5'),
+  },
   'long decimal': { column: column('decimal', { precision: 38 }), mysql: '0.10', message: '"0.10"', bson: '0.10' },
   float: { column: column('float'), mysql: Math.fround(0.1), message: '0.1', bson: new Double(0.1) },
   double: { column: column('double'), mysql: 1e-300, message: '1e-300', bson: new Double(1e-300) },
   varchar: { column: column('varchar'), mysql: 'é 🦊', message: '"é 🦊"', bson: 'é 🦊' },
   'bit(1)': { column: column('bit', { precision: 1 }), mysql: 'true', message: 'true', bson: true },
-  'bit(20)': { column: column('bit', { precision: 20 }), mysql: '0CFEB6', message: '"DP62"', bson: new Binary(Buffer.from('0cfeb6', 'hex')) },
-  binary: { column: column('binary'), mysql: '00FF00', message: '"AP8A"', bson: new Binary(Buffer.from('00ff00', 'hex')) },
+  'bit(20)': {
+    column: column('bit', { precision: 20 }),
+    mysql: '0CFEB6',
+    message: '"DP62"',
+    bson: new Binary(Buffer.from('0cfeb6', 'hex')),
+  },
+  binary: {
+    column: column('binary'),
+    mysql: '00FF00',
+    message: '"AP8A"',
+    bson: new Binary(Buffer.from('00ff00', 'hex')),
+  },
   datetime: {
     column: column('datetime'),
     mysql: '2026-02-03T04:05:06.000007',
@@ -63,15 +88,22 @@ const cases: Readonly<Record<string, Case>> = {
 };
 
 describe('one value, three servers', () => {
-  test.each(Object.entries(cases))('%s is the same in MySQL, Kafka and MongoDB', (_name, { column, mysql, message, bson }) => {
-    const text = readMySqlValue(column, mysql);
-    expect(text).not.toContain('‹');
-    expect(readMessageValue(column, (parseMessage(`{"c":${message}}`) as { c: unknown }).c)).toBe(text);
-    expect(readBsonValue(column, bson)).toBe(text);
-  });
+  test.each(Object.entries(cases))(
+    '%s is the same in MySQL, Kafka and MongoDB',
+    (_name, { column, mysql, message, bson }) => {
+      const text = readMySqlValue(column, mysql);
+      expect(text).not.toContain('‹');
+      expect(readMessageValue(column, (parseMessage(`{"c":${message}}`) as { c: unknown }).c)).toBe(text);
+      expect(readBsonValue(column, bson)).toBe(text);
+    },
+  );
 
   test.each(Object.entries(cases))('%s: NULL is NULL, and nothing else', (_name, { column, mysql }) => {
-    expect([readMySqlValue(column, null), readMessageValue(column, null), readBsonValue(column, null)]).toEqual([null, null, null]);
+    expect([readMySqlValue(column, null), readMessageValue(column, null), readBsonValue(column, null)]).toEqual([
+      null,
+      null,
+      null,
+    ]);
     expect(readMySqlValue(column, mysql)).not.toBeNull();
   });
 });
@@ -102,7 +134,9 @@ describe('values of the wrong type are never equal', () => {
   });
 
   test('the widened double of a FLOAT differs', () => {
-    expect(readMessageValue(column('float'), Math.fround(0.1))).not.toBe(readMySqlValue(column('float'), Math.fround(0.1)));
+    expect(readMessageValue(column('float'), Math.fround(0.1))).not.toBe(
+      readMySqlValue(column('float'), Math.fround(0.1)),
+    );
   });
 });
 

@@ -1,5 +1,14 @@
 import mongoose from 'mongoose';
-import { decimalText, describeJson, doubleText, floatText, jsonText, NumberText, type ValueText, wrong } from './canonical-text.ts';
+import {
+  decimalText,
+  describeJson,
+  doubleText,
+  floatText,
+  jsonText,
+  NumberText,
+  type ValueText,
+  wrong,
+} from './canonical-text.ts';
 import type { OracleColumn } from './column.ts';
 
 const { Binary, Decimal128, Double, Int32, Long } = mongoose.mongo;
@@ -28,8 +37,9 @@ export function readMessageValue(column: OracleColumn, value: unknown): ValueTex
   if (value === null) return null;
   switch (column.kind) {
     case 'integer':
-      if (value instanceof NumberText) return /^-?\d+$/.test(value.source) ? value.source : wrong('no integer', value.source);
-      return Number.isSafeInteger(value) ? String(value) : wrong('no integer', value);
+      if (value instanceof NumberText)
+        return /^-?\d+$/.test(value.source) ? value.source : wrong('no integer', value.source);
+      return typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : wrong('no integer', value);
     case 'float':
     case 'double':
       if (value instanceof NumberText) return doubleText(Number(value.source));
@@ -73,7 +83,8 @@ export function readBsonValue(column: OracleColumn, value: unknown): ValueText {
     case 'integer':
       return readBsonInteger(column, value);
     case 'decimal':
-      if (column.small) return value instanceof Decimal128 ? decimalText(value.toString()) : wrong('no Decimal128', value);
+      if (column.small)
+        return value instanceof Decimal128 ? decimalText(value.toString()) : wrong('no Decimal128', value);
       return typeof value === 'string' ? decimalText(value) : wrong('no string', value);
     case 'float':
     case 'double':
