@@ -9,3 +9,4 @@ export {
   type ServerHeartbeat,
   type ServiceStatus,
 } from './dcs-contract.ts';
+export { createInstanceName, ServiceReporter, type ServiceReporterOptions } from './service-reporter.ts';

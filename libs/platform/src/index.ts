@@ -4,11 +4,19 @@ export { AuditLog, type AuditEntry } from './auth/audit-log.ts';
 export { RpcData, sealRpc, type RpcEnvelope } from './auth/rpc-envelope.ts';
 export { findRpcToken, TokenRegistry } from './auth/token-registry.ts';
 export {
+  configJsonSchema,
   isLoopback,
   listenerOverrides,
   loadConfig,
   parseConfig,
+  requireSection,
   Secret,
+  toDcsOptions,
+  toKafkaOptions,
+  toMongoOptions,
+  toMySqlOptions,
+  toRedisOptions,
+  toStateOptions,
   toTlsOptions,
   type AuthConfig,
   type DcsConfig,

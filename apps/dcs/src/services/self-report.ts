@@ -1,55 +1,34 @@
-import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
-import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import { isAbort, sleep, toDittoError } from '#kernel';
+import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { createInstanceName, ServiceReporter } from '#dcs-client';
 import { createLogger, type DittoConfig, InjectConfig, Shutdown } from '#platform';
 import { StatusBoard } from './status-board.ts';
 
-const intervalMs = 2_000;
-const ttlMs = 10_000;
-
 /** Puts this instance on the board, again and again until the shutdown. */
 @Injectable()
-export class SelfReport implements OnApplicationBootstrap {
-  readonly #board: StatusBoard;
+export class SelfReport implements OnApplicationBootstrap, OnModuleDestroy {
+  readonly #reporter: ServiceReporter;
   readonly #shutdown: Shutdown;
-  readonly #config: DittoConfig;
-  readonly #instance = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
-  readonly #startedAtMs = Date.now();
-  readonly #logger = createLogger('self-report');
+  #work: Promise<void> = Promise.resolve();
 
   constructor(board: StatusBoard, shutdown: Shutdown, @InjectConfig() config: DittoConfig) {
-    this.#board = board;
+    const { http, rpc, recentEvents } = config.dcs;
     this.#shutdown = shutdown;
-    this.#config = config;
-  }
-
-  onApplicationBootstrap(): void {
-    this.#run(this.#shutdown.signal).catch((error: unknown) => {
-      if (!isAbort(error)) throw error;
+    this.#reporter = new ServiceReporter({
+      service: 'dcs',
+      instance: createInstanceName(),
+      url: `http://${http.host}:${http.port}`,
+      details: () => ({ rpc: `${rpc.host}:${rpc.port}`, recentEvents: recentEvents.enabled }),
+      report: board.reportService.bind(board),
+      logger: createLogger('self-report'),
     });
   }
 
-  async #run(signal: AbortSignal): Promise<void> {
-    const { http, rpc, recentEvents } = this.#config.dcs;
-    const status = {
-      service: 'dcs',
-      instance: this.#instance,
-      startedAtMs: this.#startedAtMs,
-      url: `http://${http.host}:${http.port}`,
-      details: { rpc: `${rpc.host}:${rpc.port}`, recentEvents: recentEvents.enabled },
-    } as const;
-    let complained = false;
-    for (;;) {
-      try {
-        await this.#board.reportService({ ...status, reportedAtMs: Date.now() }, ttlMs);
-        complained = false;
-      } catch (error) {
-        const { code, message } = toDittoError(error);
-        if (!complained) this.#logger.warn('this instance can not report itself', { code, error: message });
-        complained = true;
-      }
-      await sleep(intervalMs, signal);
-    }
+  onApplicationBootstrap(): void {
+    this.#work = this.#reporter.run(this.#shutdown.signal);
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    if (!this.#shutdown.signal.aborted) this.#shutdown.begin('the application closes');
+    await this.#work;
   }
 }

@@ -1,9 +1,8 @@
 import { Global, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { isAbort } from '#kernel';
 import { DcsCheckpointStore, DcsClient } from '#dcs-client';
-import { AuditLog, CONFIG, createLogger, type DittoConfig, findRpcToken, Shutdown } from '#platform';
+import { AuditLog, CONFIG, createLogger, type DittoConfig, findRpcToken, Shutdown, toDcsOptions, toStateOptions } from '#platform';
 import { StateAuditLog, StateCheckpointStore, StateDatabase, StateLineageStore, StateSnapshotStore, TopicPartitionStore } from '#state';
-import { toStateOptions } from '../config/connection-options.ts';
 import { DcsReadiness } from './dcs-readiness.ts';
 
 const overState = [StateCheckpointStore, StateLineageStore, StateSnapshotStore, TopicPartitionStore].map((Store) => ({
@@ -25,8 +24,8 @@ const overState = [StateCheckpointStore, StateLineageStore, StateSnapshotStore, 
       provide: DcsClient,
       inject: [CONFIG],
       useFactory: ({ dcs, auth }: DittoConfig) => {
-        const { endpoints, timeoutMs } = dcs;
-        return new DcsClient({ endpoints, timeoutMs, token: findRpcToken(auth)?.reveal() ?? null, logger: createLogger('dcs-client') });
+        const token = findRpcToken(auth)?.reveal() ?? null;
+        return new DcsClient({ ...toDcsOptions(dcs), token, logger: createLogger('dcs-client') });
       },
     },
     { provide: DcsCheckpointStore, inject: [DcsClient], useFactory: (client: DcsClient) => new DcsCheckpointStore(client) },

@@ -5,10 +5,9 @@ import { DittoError, type Logger } from '#kernel';
 import { type KafkaClient, KafkaJsClient, KafkaPublisher, PlatformaticKafkaClient } from '#kafka';
 import { MirrorLineage, MirrorWriter, type MongoConnection, openMongo } from '#mongo';
 import { assertPosition, checkEndpoint, type EndpointInspection, MySqlEndpoint, MySqlRowReader, type Problem, ZongjiChangeSource } from '#mysql';
-import { createLogger, type DittoConfig, InjectConfig, readPackageVersion, type SourceConfig } from '#platform';
+import { createLogger, type DittoConfig, InjectConfig, readPackageVersion, requireSection, type SourceConfig, toKafkaOptions, toMongoOptions, toMySqlOptions } from '#platform';
 import { type ChangeSink, type Grant, type SinkName } from '#replication';
 import { StateCheckpointStore, StateLineageStore, StateSnapshotStore, TopicPartitionStore } from '#state';
-import { required, toKafkaOptions, toMongoOptions, toMySqlOptions } from '../config/connection-options.ts';
 import { findStartingPoint } from './starting-point.ts';
 import { SourceRun } from './source-run.ts';
 
@@ -71,7 +70,7 @@ export class SourceOpener {
     const logger = createLogger(`source:${name}`);
     const includes = compileTableSelection({ include: [...source.include], exclude: [...source.exclude] });
     const endpoints = source.endpoints.map(toMySqlOptions);
-    const first = required(endpoints[0] ?? null, `sources.${name}.endpoints`);
+    const first = requireSection(endpoints[0], `sources.${name}.endpoints`);
     const reader = new MySqlRowReader({ connection: endpoints[snapshot.endpoint] ?? first, includes, keys });
     closers.push(() => Promise.resolve(reader.close()));
     const endpoint = new MySqlEndpoint(first);
@@ -116,7 +115,7 @@ export class SourceOpener {
   }
 
   #mongoConfig(): NonNullable<DittoConfig['mongo']> {
-    return required(this.#config.mongo, 'mongo');
+    return requireSection(this.#config.mongo, 'mongo');
   }
 
   async #openMongo(logger: Logger, signal: AbortSignal, closers: (() => Promise<void>)[]): Promise<MongoConnection> {
@@ -126,7 +125,7 @@ export class SourceOpener {
   }
 
   #createPublisher(source: string, logger: Logger, closers: (() => Promise<void>)[]): ChangeSink {
-    const config = required(this.#config.kafka, 'kafka');
+    const config = requireSection(this.#config.kafka, 'kafka');
     const options = { ...toKafkaOptions(config), logger };
     const client: KafkaClient = config.client === 'kafkajs' ? new KafkaJsClient(options) : new PlatformaticKafkaClient(options);
     closers.push(() => client.close());
@@ -137,7 +136,7 @@ export class SourceOpener {
   #createMirror(source: string, connection: MongoConnection | null, isReplaying: (transaction: TransactionInfo) => boolean, logger: Logger): ChangeSink {
     const { databasePrefix, lanes, maxBatchOperations, maxBatchBytes, writeConcern } = this.#mongoConfig();
     return new MirrorWriter({
-      connection: required(connection, 'mongo'),
+      connection: requireSection(connection, 'mongo'),
       source,
       databasePrefix,
       lanes,

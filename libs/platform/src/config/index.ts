@@ -1,3 +1,12 @@
+export {
+  requireSection,
+  toDcsOptions,
+  toKafkaOptions,
+  toMongoOptions,
+  toMySqlOptions,
+  toRedisOptions,
+  toStateOptions,
+} from './adapter-options.ts';
 export { renderConfigurationPage } from './configuration-page.ts';
 export { isLoopback } from './find-contradictions.ts';
 export { configJsonSchema } from './json-schema.ts';

@@ -1,0 +1,53 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { isAbort, type Logger, sleep, toDittoError } from '#kernel';
+import { type ServiceStatus } from './dcs-contract.ts';
+
+const INTERVAL_MS = 2000;
+const TTL_MS = 10_000;
+
+export interface ServiceReporterOptions extends Pick<ServiceStatus, 'service' | 'instance' | 'url'> {
+  /** Asked for each report. */
+  readonly details: () => ServiceStatus['details'];
+  readonly report: (status: ServiceStatus, ttlMs: number) => Promise<void>;
+  readonly logger: Logger;
+}
+
+/** Unique among all processes, also over restarts. */
+export function createInstanceName(): string {
+  return `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
+}
+
+/** Puts a service instance on the board of DCS, every two seconds; ten seconds after its last report it is forgotten. */
+export class ServiceReporter {
+  readonly #options: ServiceReporterOptions;
+  readonly #startedAtMs = Date.now();
+  #isFailing = false;
+
+  constructor(options: ServiceReporterOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when `signal` is aborted. A report that fails is logged once, and tried again. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#report();
+      await sleep(INTERVAL_MS, signal).catch((error: unknown) => {
+        if (!isAbort(error)) throw error;
+      });
+    }
+  }
+
+  async #report(): Promise<void> {
+    const { service, instance, url, details, report, logger } = this.#options;
+    const identity = { service, instance, url, startedAtMs: this.#startedAtMs };
+    try {
+      await report({ ...identity, reportedAtMs: Date.now(), details: details() }, TTL_MS);
+      this.#isFailing = false;
+    } catch (error) {
+      const { code, message } = toDittoError(error);
+      if (!this.#isFailing) logger.warn('this instance can not report itself', { code, error: message });
+      this.#isFailing = true;
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import { type ConnectionOptions } from 'node:tls';
+import { DittoError } from '#kernel';
+import {
+  type DittoConfig,
+  type KafkaConfig,
+  type MongoConfig,
+  type RedisConfig,
+  type SourceEndpointConfig,
+  type StateConfig,
+} from './schema.ts';
+import { toTlsOptions } from './tls-options.ts';
+
+/**
+ * Sections of the configuration in the shapes that the adapters take; plain data, so that this lib knows no adapter. The
+ * results hold secrets as text: hand them to an adapter only.
+ */
+
+export function toMySqlOptions({ host, port, user, password, tls }: SourceEndpointConfig) {
+  const options = { host, port, user, password: password.reveal() };
+  if (tls === undefined) return { ...options, tls: false } as const;
+  const { rejectUnauthorized, ca, cert, key } = tls;
+  return {
+    ...options,
+    tls: {
+      rejectUnauthorized,
+      ...(ca !== undefined && { ca }),
+      ...(cert !== undefined && { cert }),
+      ...(key !== undefined && { key: key.reveal() }),
+    },
+  };
+}
+
+export function toKafkaOptions({ brokers, clientId, tls, sasl, compression, requestTimeoutMs }: KafkaConfig) {
+  return {
+    brokers,
+    clientId,
+    tls: toTlsOptions(tls) ?? null,
+    sasl: sasl === undefined ? null : { ...sasl, password: sasl.password.reveal() },
+    compression,
+    requestTimeoutMs,
+  };
+}
+
+export function toMongoOptions({ url, tls }: MongoConfig) {
+  return { url: url.reveal(), tls: toTlsOptions(tls) };
+}
+
+export function toRedisOptions({ url, keyPrefix, tls }: RedisConfig) {
+  return { url: url.reveal(), keyPrefix, tls: toTlsOptions(tls) };
+}
+
+export function toStateOptions({ host, port, user, password, database, connections, tls }: StateConfig) {
+  return { host, port, user, password: password.reveal(), database, poolSize: connections, tls: toTlsOptions(tls) };
+}
+
+/** How DSS and DWS reach DCS, all but the token. */
+export function toDcsOptions({ endpoints, timeoutMs, tls }: DittoConfig['dcs']): {
+  readonly endpoints: readonly { readonly host: string; readonly port: number }[];
+  readonly timeoutMs: number;
+  readonly tls: ConnectionOptions | undefined;
+} {
+  return { endpoints, timeoutMs, tls: toTlsOptions(tls) };
+}
+
+/** A section that a source's sinks need; the schema has made sure that it is there. */
+export function requireSection<T>(section: T | null | undefined, name: string): T {
+  if (section === null || section === undefined)
+    throw new DittoError('DITTO_CONFIG_INVALID', `The configuration has no section ${name}.`, {
+      remedy: 'docs/configuration.md explains each section.',
+    });
+  return section;
+}
