@@ -5,8 +5,22 @@
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 
-import { type Column, type ColumnKind, type Row, type RowChange, type TableLayout, type TransactionInfo, versionPrefix } from '#change-events';
-import { KafkaJsClient, KafkaPublisher, PartitionCountStore, PlatformaticKafkaClient, type KafkaCompression } from '#kafka';
+import {
+  type Column,
+  type ColumnKind,
+  type Row,
+  type RowChange,
+  type TableLayout,
+  type TransactionInfo,
+  versionPrefix,
+} from '#change-events';
+import {
+  KafkaJsClient,
+  KafkaPublisher,
+  PartitionCountStore,
+  PlatformaticKafkaClient,
+  type KafkaCompression,
+} from '#kafka';
 import { silentLogger, sleep } from '#kernel';
 
 const rowsPerAccept = 500;
@@ -113,8 +127,21 @@ async function measure(settings: Settings): Promise<Record<string, unknown>> {
   const Client = settings.client === 'kafkajs' ? KafkaJsClient : PlatformaticKafkaClient;
   const client = new Client({ brokers, clientId: 'bench', logger: silentLogger, compression });
   const topics = { partitions, replicationFactor: 1 };
-  const publisher = new KafkaPublisher({ client, source: 'bench', version: '0', logger: silentLogger, counts: new NoCounts(), topics, maxBatchMessages: batch });
-  await publisher.open({ signal: new AbortController().signal, onFatal: (error) => { throw error; } });
+  const publisher = new KafkaPublisher({
+    client,
+    source: 'bench',
+    version: '0',
+    logger: silentLogger,
+    counts: new NoCounts(),
+    topics,
+    maxBatchMessages: batch,
+  });
+  await publisher.open({
+    signal: new AbortController().signal,
+    onFatal: (error) => {
+      throw error;
+    },
+  });
   const layout = createLayout(`t${Date.now()}`);
   await publisher.prepareTable(layout);
   await publish(publisher, layout, 50_000);
@@ -151,5 +178,7 @@ for (const client of values.client.split(','))
   for (const compression of values.compression.split(',') as KafkaCompression[])
     for (const batch of values.batch.split(',').map(Number)) {
       const sizes = { rows: Number(values.rows), partitions: Number(values.partitions), batch };
-      process.stdout.write(`${JSON.stringify(await measure({ brokers: values.brokers.split(','), client, compression, ...sizes }))}\n`);
+      process.stdout.write(
+        `${JSON.stringify(await measure({ brokers: values.brokers.split(','), client, compression, ...sizes }))}\n`,
+      );
     }

@@ -1,4 +1,10 @@
-export { KafkaClient, type KafkaCompression, type KafkaRecord, type TopicDescription, type TopicSpec } from './kafka-client.ts';
+export {
+  KafkaClient,
+  type KafkaCompression,
+  type KafkaRecord,
+  type TopicDescription,
+  type TopicSpec,
+} from './kafka-client.ts';
 export { type KafkaConnectionOptions, type KafkaSaslOptions } from './kafka-connection-options.ts';
 export { kafkaErrorCodes } from './kafka-errors.ts';
 export { KafkaJsClient } from './kafkajs-client.ts';

@@ -7,7 +7,12 @@ import { DittoError, isAbort } from '#kernel';
 const tooLarge = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE']);
 
 /** The broker does not know this producer id (any more): nothing of the request was written. */
-const producerLost = new Set(['OUT_OF_ORDER_SEQUENCE_NUMBER', 'UNKNOWN_PRODUCER_ID', 'INVALID_PRODUCER_EPOCH', 'INVALID_PRODUCER_ID_MAPPING']);
+const producerLost = new Set([
+  'OUT_OF_ORDER_SEQUENCE_NUMBER',
+  'UNKNOWN_PRODUCER_ID',
+  'INVALID_PRODUCER_EPOCH',
+  'INVALID_PRODUCER_ID_MAPPING',
+]);
 
 const unauthenticated = new Set([
   'SASL_AUTHENTICATION_FAILED',
@@ -64,7 +69,8 @@ const plainConnectionErrors = new Set(['Broker not connected', 'Connection not a
 function collectNames(error: unknown, names: Set<string>, depth = 0): Set<string> {
   if (typeof error !== 'object' || error === null || depth > 8) return names;
   const fields = error as Record<string, unknown>;
-  for (const field of ['apiId', 'type', 'code', 'name']) if (typeof fields[field] === 'string') names.add(fields[field]);
+  for (const field of ['apiId', 'type', 'code', 'name'])
+    if (typeof fields[field] === 'string') names.add(fields[field]);
   if (plainConnectionErrors.has(String(fields['message']))) names.add('KafkaJSConnectionError');
   for (const field of ['cause', 'originalError']) collectNames(fields[field], names, depth + 1);
   if (Array.isArray(fields['errors'])) for (const inner of fields['errors']) collectNames(inner, names, depth + 1);
@@ -78,7 +84,9 @@ function includesAny(names: ReadonlySet<string>, sought: ReadonlySet<string>): b
 
 /** Of a client or of the network, as opposed to a mistake in a program. */
 function comesFromKafka(names: ReadonlySet<string>): boolean {
-  for (const name of names) if (/^(PLT_KFK_|KafkaJS|E[A-Z]{4,}$|ERR_SSL|ERR_TLS|ERR_SOCKET)/.test(name) || /^[A-Z]+(_[A-Z]+)+$/.test(name)) return true;
+  for (const name of names)
+    if (/^(PLT_KFK_|KafkaJS|E[A-Z]{4,}$|ERR_SSL|ERR_TLS|ERR_SOCKET)/.test(name) || /^[A-Z]+(_[A-Z]+)+$/.test(name))
+      return true;
   return false;
 }
 
@@ -89,7 +97,7 @@ export function isAlreadyWritten(error: unknown): boolean {
 
 export function isMissingTopic(error: unknown): boolean {
   const names = collectNames(error, new Set());
-  return names.has('UNKNOWN_TOPIC_OR_PARTITION') || (error instanceof Error && /Unknown topic/.test(error.message));
+  return names.has('UNKNOWN_TOPIC_OR_PARTITION') || (error instanceof Error && error.message.includes('Unknown topic'));
 }
 
 export function isExistingTopic(error: unknown): boolean {
@@ -113,13 +121,28 @@ type Classified = readonly [code: string, retriable: boolean, remedy: string | u
 function classify(names: ReadonlySet<string>): Classified {
   const codes = kafkaErrorCodes;
   if (includesAny(names, tooLarge))
-    return [codes.tooLarge, false, 'Raise max.message.bytes of the topic (and message.max.bytes, replica.fetch.max.bytes of the brokers) above the size of the message.'];
-  if (includesAny(names, unauthenticated)) return [codes.unauthenticated, false, 'Check the SASL mechanism, user name and password for Kafka.'];
+    return [
+      codes.tooLarge,
+      false,
+      'Raise max.message.bytes of the topic (and message.max.bytes, replica.fetch.max.bytes of the brokers) above the size of the message.',
+    ];
+  if (includesAny(names, unauthenticated))
+    return [codes.unauthenticated, false, 'Check the SASL mechanism, user name and password for Kafka.'];
   if (includesAny(names, unauthorized))
-    return [codes.unauthorized, false, 'Grant this user Write, Create and Describe on the topics of the source, and IdempotentWrite on the cluster.'];
-  if (includesAny(names, untrusted)) return [codes.untrusted, false, "Give the certificate authority of the brokers in Kafka's TLS settings, or mend the brokers' certificates."];
+    return [
+      codes.unauthorized,
+      false,
+      'Grant this user Write, Create and Describe on the topics of the source, and IdempotentWrite on the cluster.',
+    ];
+  if (includesAny(names, untrusted))
+    return [
+      codes.untrusted,
+      false,
+      "Give the certificate authority of the brokers in Kafka's TLS settings, or mend the brokers' certificates.",
+    ];
   if (includesAny(names, producerLost)) return [codes.producerLost, true, undefined];
-  if (includesAny(names, refused)) return [codes.refused, false, 'See the cause: the brokers refuse such a request whenever it comes.'];
+  if (includesAny(names, refused))
+    return [codes.refused, false, 'See the cause: the brokers refuse such a request whenever it comes.'];
   if (comesFromKafka(names)) return [codes.unavailable, true, undefined];
   return ['DITTO_INTERNAL', false, undefined];
 }
@@ -128,18 +151,35 @@ function classify(names: ReadonlySet<string>): Classified {
  * Any error of a client as a coded one. What is not known to be hopeless is retriable: with an idempotent producer
  * trying again is safe, and stopping is not.
  */
-export function toKafkaError(error: unknown, what: string, context: Readonly<Record<string, unknown>> = {}): DittoError {
+export function toKafkaError(
+  error: unknown,
+  what: string,
+  context: Readonly<Record<string, unknown>> = {},
+): DittoError {
   if (error instanceof DittoError) return error;
-  if (isAbort(error)) return new DittoError(kafkaErrorCodes.unavailable, `${what} was aborted`, { retriable: true, cause: error, context });
+  if (isAbort(error))
+    return new DittoError(kafkaErrorCodes.unavailable, `${what} was aborted`, {
+      retriable: true,
+      cause: error,
+      context,
+    });
   const names = collectNames(error, new Set());
   const [code, retriable, remedy] = classify(names);
   const message = error instanceof Error ? error.message : String(error);
   const answers = [...names].filter((name) => /^[A-Z]+(_[A-Z]+)+$/.test(name) && !name.startsWith('PLT_KFK_'));
   const detail = answers.length > 0 ? `${message} (${answers.join(', ')})` : message;
-  return new DittoError(code, `${what}: ${detail}`, { retriable, cause: error, context, ...(remedy === undefined ? {} : { remedy }) });
+  return new DittoError(code, `${what}: ${detail}`, {
+    retriable,
+    cause: error,
+    context,
+    ...(remedy === undefined ? {} : { remedy }),
+  });
 }
 
 /** No answer within the bound; whether anything was written is not known. */
 export function timedOut(what: string, ms: number, context: Readonly<Record<string, unknown>> = {}): DittoError {
-  return new DittoError(kafkaErrorCodes.unavailable, `${what}: no answer within ${ms} ms`, { retriable: true, context });
+  return new DittoError(kafkaErrorCodes.unavailable, `${what}: no answer within ${ms} ms`, {
+    retriable: true,
+    context,
+  });
 }

@@ -79,7 +79,8 @@ export class KafkaEventReader {
   }
 
   private async hold(error: DittoError, delayMs: number, signal: AbortSignal): Promise<void> {
-    if (this.holdingBecause === null) this.logger.warn('holding: reading events failed, trying again', { code: error.code, error: error.message });
+    if (this.holdingBecause === null)
+      this.logger.warn('holding: reading events failed, trying again', { code: error.code, error: error.message });
     this.holdingBecause = `${error.code}: ${error.message}`;
     await sleep(delayMs, signal).catch(() => undefined);
   }
@@ -92,11 +93,21 @@ export class KafkaEventReader {
       const topics = await findTopics(admin, run.topics);
       this.topicCount = topics.length;
       this.lags.clear();
-      const consumer = topics.length > 0 ? this.kafka.consumer({ groupId: run.groupId, maxWaitTimeInMs: 100, maxBytesPerPartition: 262_144, maxBytes: 1_048_576 }) : null;
+      const consumer =
+        topics.length > 0
+          ? this.kafka.consumer({
+              groupId: run.groupId,
+              maxWaitTimeInMs: 100,
+              maxBytesPerPartition: 262_144,
+              maxBytes: 1_048_576,
+            })
+          : null;
       try {
         const crashed = new Deferred<never>();
         crashed.promise.catch(() => undefined);
-        consumer?.on('consumer.crash', ({ payload }) => void (payload.restart ? undefined : crashed.reject(payload.error)));
+        consumer?.on('consumer.crash', ({ payload }) => {
+          if (!payload.restart) crashed.reject(payload.error);
+        });
         if (consumer !== null) await this.startConsumer(consumer, topics, run, signal, onProgress);
         await Promise.race([crashed.promise, waitForOtherTopics(admin, run, topics, signal)]);
       } finally {
@@ -124,7 +135,12 @@ export class KafkaEventReader {
     await consumer.run({ eachBatchAutoResolve: false, eachBatch });
   }
 
-  private async deliverBatch(consumer: Consumer, payload: EachBatchPayload, run: KafkaEventReaderRun, signal: AbortSignal): Promise<void> {
+  private async deliverBatch(
+    consumer: Consumer,
+    payload: EachBatchPayload,
+    run: KafkaEventReaderRun,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { topic, partition, messages, highWatermark } = payload.batch;
     const end = Number(highWatermark);
     const first = Number(payload.batch.firstOffset() ?? highWatermark);
@@ -135,10 +151,12 @@ export class KafkaEventReader {
       this.lags.set(`${topic}/${partition}`, end - target);
       return;
     }
-    for (let start = 0; start < messages.length && payload.isRunning() && !payload.isStale() && !signal.aborted; ) {
+    for (let start = 0; start < messages.length && payload.isRunning() && !payload.isStale() && !signal.aborted;) {
       const count = await this.takeAllowance(run.maxEventsPerSecond, messages.length - start, signal, payload);
       const part = messages.slice(start, start + count);
-      const events = part.map((message) => parsePublishedEvent(topic, partition, message)).filter((event) => event !== null);
+      const events = part
+        .map((message) => parsePublishedEvent(topic, partition, message))
+        .filter((event) => event !== null);
       if (events.length > 0) await run.onEvents(events);
       const last = part.at(-1);
       if (last === undefined) break;
@@ -156,7 +174,12 @@ export class KafkaEventReader {
   }
 
   /** Waits until events may be delivered; gives how many, at most `wanted`, 0 only at the signal. */
-  private async takeAllowance(perSecond: number, wanted: number, signal: AbortSignal, payload: EachBatchPayload): Promise<number> {
+  private async takeAllowance(
+    perSecond: number,
+    wanted: number,
+    signal: AbortSignal,
+    payload: EachBatchPayload,
+  ): Promise<number> {
     for (;;) {
       const now = performance.now();
       this.allowance = Math.min(perSecond, this.allowance + ((now - this.allowanceAt) * perSecond) / 1000);
@@ -178,10 +201,16 @@ async function findTopics(admin: Admin, wanted: RegExp | readonly string[]): Pro
   return existing.filter((topic) => (wanted instanceof RegExp ? wanted.test(topic) : wanted.includes(topic))).sort();
 }
 
-async function waitForOtherTopics(admin: Admin, run: KafkaEventReaderRun, topics: readonly string[], signal: AbortSignal): Promise<void> {
+async function waitForOtherTopics(
+  admin: Admin,
+  run: KafkaEventReaderRun,
+  topics: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
   const known = topics.join();
-  while (!signal.aborted) {
+  const refresh = async (): Promise<boolean> => {
     await sleep(run.topicRefreshMs ?? 5_000, signal).catch(() => undefined);
-    if (!signal.aborted && (await findTopics(admin, run.topics)).join() !== known) return;
-  }
+    return signal.aborted || (await findTopics(admin, run.topics)).join() !== known;
+  };
+  while (!(await refresh()));
 }

@@ -110,7 +110,8 @@ export class KafkaPublisher extends ChangeSink {
   override accept(changes: readonly RowChange[], acknowledgement: Acknowledgement): void {
     const nowMs = Date.now();
     for (const change of changes) {
-      const route = change.layout === this.newestLayout ? (this.newestRoute as TableRoute) : this.routeOf(change.layout);
+      const route =
+        change.layout === this.newestLayout ? (this.newestRoute as TableRoute) : this.routeOf(change.layout);
       if (change.op === 'delete') this.pushDelete(route, change, nowMs, acknowledgement);
       else if (change.op === 'update' && keyChanged(change)) this.pushKeyChange(route, change, nowMs, acknowledgement);
       else route.push(change, nowMs, acknowledgement);
@@ -129,7 +130,10 @@ export class KafkaPublisher extends ChangeSink {
     const value = encodeTableChange(change, this.envelope, Date.now());
     const key = hasKey(change.layout) ? tableChangeKey : null;
     for (let partition = 0; partition < lanes.partitions; partition++)
-      this.lanes.push(lanes.firstLane + partition, createEntry(key, value, changeId(change), changeVersion(change), null));
+      this.lanes.push(
+        lanes.firstLane + partition,
+        createEntry(key, value, changeId(change), changeVersion(change), null),
+      );
     await this.lanes.drain(this.closing.signal);
   }
 
@@ -169,7 +173,10 @@ export class KafkaPublisher extends ChangeSink {
     if (route === undefined) {
       route = this.routesByFingerprint.get(fingerprintOf(layout));
       if (route === undefined)
-        throw new DittoError('DITTO_KAFKA_TABLE_NOT_PREPARED', `${tableName(layout)} was not prepared before its first change`);
+        throw new DittoError(
+          'DITTO_KAFKA_TABLE_NOT_PREPARED',
+          `${tableName(layout)} was not prepared before its first change`,
+        );
       this.routes.set(layout, route);
     }
     this.newestLayout = layout;
@@ -178,11 +185,16 @@ export class KafkaPublisher extends ChangeSink {
   }
 
   private async prepareTopic(layout: TableLayout, known: TopicLanes | undefined): Promise<TopicLanes> {
-    const { topic, partitions, maxMessageBytes } = await this.persist(`preparing ${tableName(layout)}`, this.closing.signal, () =>
-      this.preparation.prepare(layout),
+    const { topic, partitions, maxMessageBytes } = await this.persist(
+      `preparing ${tableName(layout)}`,
+      this.closing.signal,
+      () => this.preparation.prepare(layout),
     );
     if (known?.partitions === partitions) return known;
-    const maxBatchBytes = Math.min(this.options.maxBatchBytes ?? defaultMaxBatchBytes, maxMessageBytes ?? Number.MAX_SAFE_INTEGER);
+    const maxBatchBytes = Math.min(
+      this.options.maxBatchBytes ?? defaultMaxBatchBytes,
+      maxMessageBytes ?? Number.MAX_SAFE_INTEGER,
+    );
     const lanes: TopicLanes = { topic, partitions, firstLane: this.deliveries.length, maxBatchBytes };
     for (let partition = 0; partition < partitions; partition++)
       this.deliveries.push(new LaneDelivery(this.options.client, { topic, partition, maxBatchBytes }));
@@ -221,7 +233,8 @@ export class KafkaPublisher extends ChangeSink {
     return retry(work, {
       backoff: new Backoff(this.options.backoff ?? defaultBackoff),
       signal,
-      onRetry: (error, delayMs) => this.options.logger.warn(`${what} failed, trying again`, { error: String(error), delayMs }),
+      onRetry: (error, delayMs) =>
+        this.options.logger.warn(`${what} failed, trying again`, { error: String(error), delayMs }),
     });
   }
 

@@ -1,11 +1,33 @@
 import { compressionsAlgorithms } from '@platformatic/kafka';
-import kafkajs, { type Admin, type CompressionTypes, type Kafka, type KafkaConfig, type logCreator, type Message, type Producer, type SASLOptions } from 'kafkajs';
+import kafkajs, {
+  type Admin,
+  type CompressionTypes,
+  type Kafka,
+  type KafkaConfig,
+  type logCreator,
+  type Message,
+  type Producer,
+  type SASLOptions,
+} from 'kafkajs';
 
 import { DittoError, type Logger, sleep, withTimeout } from '#kernel';
 
-import { KafkaClient, type KafkaCompression, type KafkaRecord, type TopicDescription, type TopicSpec } from './kafka-client.ts';
+import {
+  KafkaClient,
+  type KafkaCompression,
+  type KafkaRecord,
+  type TopicDescription,
+  type TopicSpec,
+} from './kafka-client.ts';
 import { type KafkaConnectionOptions, type KafkaTimeouts, resolveTimeouts } from './kafka-connection-options.ts';
-import { isAlreadyWritten, isExistingTopic, isMissingTopic, kafkaErrorCodes, timedOut, toKafkaError } from './kafka-errors.ts';
+import {
+  isAlreadyWritten,
+  isExistingTopic,
+  isMissingTopic,
+  kafkaErrorCodes,
+  timedOut,
+  toKafkaError,
+} from './kafka-errors.ts';
 import { describeUntilKnown, readTopicDescription } from './topic-description.ts';
 
 const { CompressionCodecs, CompressionTypes: types, ConfigResourceTypes, logLevel } = kafkajs;
@@ -34,8 +56,11 @@ export function registerKafkaJsCodecs(): void {
 function createLogForwarder(logger: Logger): logCreator {
   return () =>
     ({ namespace, label, log }) => {
-      const { message, timestamp: _timestamp, logger: _logger, ...fields } = log;
-      logger.debug(`kafkajs: ${message}`, { namespace, level: label, ...fields });
+      logger.debug(`kafkajs: ${log.message}`, {
+        namespace,
+        level: label,
+        detail: log['error'] ?? log['stack'] ?? null,
+      });
     };
 }
 
@@ -99,7 +124,8 @@ export class KafkaJsClient extends KafkaClient {
     if (records.length === 0) return;
     const name = `${topic}/${partition}`;
     let pending = this.pending.get(name);
-    if (pending !== undefined && pending.records !== records) throw new Error(`another batch than the unconfirmed one was given for ${name}`);
+    if (pending !== undefined && pending.records !== records)
+      throw new Error(`another batch than the unconfirmed one was given for ${name}`);
     if (pending === undefined) {
       pending = { records, settled: this.send(topic, partition, records).finally(() => this.pending.delete(name)) };
       pending.settled.catch(() => undefined);
@@ -123,7 +149,10 @@ export class KafkaJsClient extends KafkaClient {
 
   async partitionCount(topic: string): Promise<number | null> {
     try {
-      const { topics } = await this.bounded(this.admin.fetchTopicMetadata({ topics: [topic] }), `reading topic ${topic}`);
+      const { topics } = await this.bounded(
+        this.admin.fetchTopicMetadata({ topics: [topic] }),
+        `reading topic ${topic}`,
+      );
       return topics[0]?.partitions.length ?? null;
     } catch (cause) {
       if (isMissingTopic(cause)) return null;
@@ -141,7 +170,13 @@ export class KafkaJsClient extends KafkaClient {
     try {
       const producer = await (this.own.get(name) ?? this.sharedProducer());
       const messages = records.map((record): Message => ({ ...record, headers: { ...record.headers }, partition }));
-      const answers = await producer.send({ topic, messages, acks: -1, timeout: this.timeouts.requestTimeoutMs, compression: this.compression });
+      const answers = await producer.send({
+        topic,
+        messages,
+        acks: -1,
+        timeout: this.timeouts.requestTimeoutMs,
+        compression: this.compression,
+      });
       const answer = answers.find((candidate) => candidate.partition === partition);
       if (answer?.errorCode === 0 && answer.baseOffset !== undefined && BigInt(answer.baseOffset) >= 0n) return;
       throw new DittoError(kafkaErrorCodes.unavailable, `the broker's answer lacks ${name}`, { retriable: true });
@@ -171,14 +206,24 @@ export class KafkaJsClient extends KafkaClient {
 
   private async connectProducer(): Promise<Producer> {
     const retry = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 5 };
-    const producer = this.kafka.producer({ idempotent: true, allowAutoTopicCreation: false, metadataMaxAge: 300_000, retry });
+    const producer = this.kafka.producer({
+      idempotent: true,
+      allowAutoTopicCreation: false,
+      metadataMaxAge: 300_000,
+      retry,
+    });
     await producer.connect();
     return producer;
   }
 
   private async createTopic(spec: TopicSpec): Promise<void> {
     const configEntries = Object.entries(spec.config).map(([name, value]) => ({ name, value }));
-    const topic = { topic: spec.topic, numPartitions: spec.partitions, replicationFactor: spec.replicationFactor, configEntries };
+    const topic = {
+      topic: spec.topic,
+      numPartitions: spec.partitions,
+      replicationFactor: spec.replicationFactor,
+      configEntries,
+    };
     await this.admin.createTopics({ topics: [topic], waitForLeaders: false }).catch((cause: unknown) => {
       if (!isExistingTopic(cause)) throw cause;
     });
@@ -200,7 +245,8 @@ export class KafkaJsClient extends KafkaClient {
     const partitions = topics[0]?.partitions ?? [];
     const resources = [{ type: ConfigResourceTypes.TOPIC, name: topic }];
     const settings = await this.admin.describeConfigs({ resources, includeSynonyms: false }).then(
-      (response) => new Map(response.resources[0]?.configEntries.map(({ configName, configValue }) => [configName, configValue])),
+      (response) =>
+        new Map(response.resources[0]?.configEntries.map(({ configName, configValue }) => [configName, configValue])),
       (cause: unknown) => {
         const error = toKafkaError(cause, `reading topic ${topic}`);
         if (error.code === kafkaErrorCodes.unauthorized) return new Map<string, string>();

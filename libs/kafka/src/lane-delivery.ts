@@ -66,11 +66,19 @@ export class LaneDelivery {
   }
 }
 
-function tooLarge(cause: DittoError, { key, bytes, headers }: MessageEntry, { topic, partition }: LaneTarget): DittoError {
+function tooLarge(
+  cause: DittoError,
+  { key, bytes, headers }: MessageEntry,
+  { topic, partition }: LaneTarget,
+): DittoError {
   const context = { topic, partition, key: key?.toString().slice(0, 200) ?? null, bytes, id: headers['ditto.id'] };
-  return new DittoError(kafkaErrorCodes.tooLarge, `a message of about ${bytes} bytes is larger than topic ${topic} takes`, {
-    remedy: `Raise max.message.bytes of topic ${topic} above ${bytes} (and message.max.bytes, replica.fetch.max.bytes of the brokers), then start the source again.`,
-    context,
-    cause,
-  });
+  return new DittoError(
+    kafkaErrorCodes.tooLarge,
+    `a message of about ${bytes} bytes is larger than topic ${topic} takes`,
+    {
+      remedy: `Raise max.message.bytes of topic ${topic} above ${bytes} (and message.max.bytes, replica.fetch.max.bytes of the brokers), then start the source again.`,
+      context,
+      cause,
+    },
+  );
 }

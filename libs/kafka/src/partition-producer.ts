@@ -54,7 +54,8 @@ export class PartitionProducer {
       this.pending = this.preparePending(records, this.identity);
       await this.options.send(topic, partition, this.pending.bytes);
     } catch (cause) {
-      if (!isAlreadyWritten(cause)) throw await this.settleFailure(toKafkaError(cause, `sending to ${topic}/${partition}`, { topic, partition }));
+      if (!isAlreadyWritten(cause))
+        throw await this.settleFailure(toKafkaError(cause, `sending to ${topic}/${partition}`, { topic, partition }));
     }
     this.nextSequence = (this.nextSequence + records.length) % sequenceModulus;
     this.pending = null;
@@ -63,7 +64,9 @@ export class PartitionProducer {
   private preparePending(records: readonly KafkaRecord[], identity: ProducerIdentity): PendingBatch {
     if (this.pending !== null) {
       if (this.pending.records === records) return this.pending;
-      throw new Error(`another batch than the unconfirmed one was given for ${this.options.topic}/${this.options.partition}`);
+      throw new Error(
+        `another batch than the unconfirmed one was given for ${this.options.topic}/${this.options.partition}`,
+      );
     }
     const bytes = encodeRecordBatch(records, {
       ...identity,

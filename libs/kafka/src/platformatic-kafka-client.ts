@@ -6,26 +6,29 @@ import {
   type Connection,
   ConnectionPool,
   initProducerIdV4,
-  produceV9,
   type SASLOptions,
-  Writer,
 } from '@platformatic/kafka';
 
 import { DittoError, sleep, withTimeout } from '#kernel';
 
-import { KafkaClient, type KafkaCompression, type KafkaRecord, type TopicDescription, type TopicSpec } from './kafka-client.ts';
+import {
+  KafkaClient,
+  type KafkaCompression,
+  type KafkaRecord,
+  type TopicDescription,
+  type TopicSpec,
+} from './kafka-client.ts';
 import { type KafkaConnectionOptions, type KafkaTimeouts, resolveTimeouts } from './kafka-connection-options.ts';
 import { isExistingTopic, isMissingTopic, kafkaErrorCodes, timedOut, toKafkaError } from './kafka-errors.ts';
 import { PartitionProducer, type ProducerIdentity } from './partition-producer.ts';
+import { requestProduce } from './produce-request.ts';
 import { describeUntilKnown, readTopicDescription } from './topic-description.ts';
-
-const produceApiKey = 0;
-const produceApiVersion = 9;
-const acksOfAllInSyncReplicas = -1;
 
 export function toPlatformaticOptions(options: KafkaConnectionOptions): BaseOptions {
   const timeouts = resolveTimeouts(options);
-  const sasl = options.sasl ? { ...options.sasl, mechanism: options.sasl.mechanism.toUpperCase() as SASLOptions['mechanism'] } : undefined;
+  const sasl = options.sasl
+    ? { ...options.sasl, mechanism: options.sasl.mechanism.toUpperCase() as SASLOptions['mechanism'] }
+    : undefined;
   return {
     clientId: options.clientId,
     bootstrapBrokers: [...options.brokers],
@@ -100,7 +103,10 @@ export class PlatformaticKafkaClient extends KafkaClient {
 
   async partitionCount(topic: string): Promise<number | null> {
     try {
-      const metadata = await this.bounded(this.admin.metadata({ topics: [topic], forceUpdate: true }), `reading topic ${topic}`);
+      const metadata = await this.bounded(
+        this.admin.metadata({ topics: [topic], forceUpdate: true }),
+        `reading topic ${topic}`,
+      );
       return metadata.topics.get(topic)?.partitionsCount ?? null;
     } catch (cause) {
       if (isMissingTopic(cause)) return null;
@@ -110,7 +116,8 @@ export class PlatformaticKafkaClient extends KafkaClient {
 
   async close(): Promise<void> {
     // Not `destroySoon`, as the client does: a frozen broker would hold it up for ever.
-    for (const pool of [this.connections, this.admin.connections]) for (const [, connection] of pool) destroySocket(connection);
+    for (const pool of [this.connections, this.admin.connections])
+      for (const [, connection] of pool) destroySocket(connection);
     await Promise.all([this.connections.close(), this.admin.close()]);
   }
 
@@ -138,7 +145,7 @@ export class PlatformaticKafkaClient extends KafkaClient {
   private async sendToLeader(topic: string, partition: number, batch: Buffer): Promise<void> {
     const leader = this.leaders.get(topic)?.[partition] ?? (await this.findLeader(topic, partition));
     const connection = this.establishedConnection(leader) ?? (await this.connections.get(leader));
-    await requestProduce(connection, topic, partition, batch, serverTimeoutMs(this.timeouts));
+    await requestProduce(connection, { topic, partition, batch, timeoutMs: serverTimeoutMs(this.timeouts) });
   }
 
   private establishedConnection(broker: Broker): Connection | undefined {
@@ -149,7 +156,10 @@ export class PlatformaticKafkaClient extends KafkaClient {
   private async findLeader(topic: string, partition: number): Promise<Broker> {
     const leader = (await this.refreshLeaders(topic))[partition];
     if (leader) return leader;
-    throw new DittoError(kafkaErrorCodes.unavailable, `${topic}/${partition} has no leader`, { retriable: true, context: { topic, partition } });
+    throw new DittoError(kafkaErrorCodes.unavailable, `${topic}/${partition} has no leader`, {
+      retriable: true,
+      context: { topic, partition },
+    });
   }
 
   private refreshLeaders(topic: string): Promise<Leaders> {
@@ -162,12 +172,17 @@ export class PlatformaticKafkaClient extends KafkaClient {
   }
 
   private async fetchLeaders(topic: string): Promise<Leaders> {
-    const metadata = await this.bounded(this.admin.metadata({ topics: [topic], forceUpdate: true }), `looking for the leaders of ${topic}`).catch(
-      (cause: unknown) => {
-        if (!isMissingTopic(cause)) throw cause;
-        throw new DittoError(kafkaErrorCodes.unavailable, `topic ${topic} does not exist`, { retriable: true, cause, context: { topic } });
-      },
-    );
+    const metadata = await this.bounded(
+      this.admin.metadata({ topics: [topic], forceUpdate: true }),
+      `looking for the leaders of ${topic}`,
+    ).catch((cause: unknown) => {
+      if (!isMissingTopic(cause)) throw cause;
+      throw new DittoError(kafkaErrorCodes.unavailable, `topic ${topic} does not exist`, {
+        retriable: true,
+        cause,
+        context: { topic },
+      });
+    });
     const leaders = (metadata.topics.get(topic)?.partitions ?? []).map(({ leader }) => metadata.brokers.get(leader));
     this.leaders.set(topic, leaders);
     return leaders;
@@ -183,7 +198,10 @@ export class PlatformaticKafkaClient extends KafkaClient {
   private async requestIdentity(): Promise<ProducerIdentity> {
     const metadata = await this.bounded(this.admin.metadata({ topics: [] }), 'looking for brokers');
     const connection = await this.connections.getFirstAvailable([...metadata.brokers.values()]);
-    const { producerId, producerEpoch } = await this.bounded(initProducerIdV4.api.async(connection, null, 60_000), 'asking for a producer id');
+    const { producerId, producerEpoch } = await this.bounded(
+      initProducerIdV4.api.async(connection, null, 60_000),
+      'asking for a producer id',
+    );
     this.identity = { producerId, producerEpoch };
     return this.identity;
   }
@@ -235,30 +253,4 @@ function serverTimeoutMs({ requestTimeoutMs }: KafkaTimeouts): number {
 
 function destroySocket(connection: Connection): void {
   (connection.socket as Connection['socket'] | undefined)?.destroy();
-}
-
-/** Produce v9 with one topic, one partition, one batch: https://kafka.apache.org/protocol#The_Messages_Produce */
-function requestProduce(connection: Connection, topic: string, partition: number, batch: Buffer, timeoutMs: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const createPayload = (): Writer =>
-      Writer.create()
-        .appendString(null) // no transactional id
-        .appendInt16(acksOfAllInSyncReplicas)
-        .appendInt32(timeoutMs)
-        .appendUnsignedVarInt(2) // one topic (compact array: length + 1)
-        .appendString(topic)
-        .appendUnsignedVarInt(2) // one partition
-        .appendInt32(partition)
-        .appendUnsignedVarInt(batch.length + 1)
-        .append(batch)
-        .appendTaggedFields()
-        .appendTaggedFields()
-        .appendTaggedFields();
-    connection.send(produceApiKey, produceApiVersion, createPayload, produceV9.parseResponse, true, true, (error, response) => {
-      if (error) return reject(error);
-      const answer = response?.responses.find(({ name }) => name === topic)?.partitionResponses.find(({ index }) => index === partition);
-      if (answer?.errorCode === 0 && answer.baseOffset >= 0n) return resolve();
-      reject(new DittoError(kafkaErrorCodes.unavailable, `the broker's answer lacks ${topic}/${partition}`, { retriable: true }));
-    });
-  });
 }

@@ -58,7 +58,8 @@ export function createEntry(
   confirms: MessageEntry['confirms'],
 ): MessageEntry {
   // byteLength also flattens the text, which lets go of the pieces that it was put together from.
-  const bytes = (key?.length ?? 0) + (value === null ? 0 : Buffer.byteLength(value)) + id.length + version.length + overheadBytes;
+  const bytes =
+    (key?.length ?? 0) + (value === null ? 0 : Buffer.byteLength(value)) + id.length + version.length + overheadBytes;
   return { key, value, headers: { 'ditto.id': id, 'ditto.version': version }, bytes, confirms };
 }
 
@@ -85,7 +86,10 @@ export class TableRoute {
 
   push(change: RowChange, nowMs: number, confirms: MessageEntry['confirms']): void {
     const key = this.keyOf(change);
-    this.sink.push(this.laneOf(key), createEntry(key, this.encodeValue(change, nowMs), changeId(change), changeVersion(change), confirms));
+    this.sink.push(
+      this.laneOf(key),
+      createEntry(key, this.encodeValue(change, nowMs), changeId(change), changeVersion(change), confirms),
+    );
   }
 
   /** A delete, and the tombstone that lets compaction forget the key. */

@@ -67,16 +67,26 @@ export class TopicPreparation {
     const stored = await this.options.counts.load(topic);
     if (stored === null) await this.options.counts.save(topic, partitions);
     if (stored === null || stored === partitions) return;
-    throw new DittoError(kafkaErrorCodes.partitionsChanged, `topic ${topic} had ${stored} partitions and now has ${partitions}`, {
-      remedy: `Keys move between partitions: let the consumers read to the end, accept ${partitions} partitions for this topic, then start the source again.`,
-      context: { topic, stored, partitions },
-    });
+    throw new DittoError(
+      kafkaErrorCodes.partitionsChanged,
+      `topic ${topic} had ${stored} partitions and now has ${partitions}`,
+      {
+        remedy: `Keys move between partitions: let the consumers read to the end, accept ${partitions} partitions for this topic, then start the source again.`,
+        context: { topic, stored, partitions },
+      },
+    );
   }
 
   private warnOfWeakPromises({ replicationFactor, minInSyncReplicas }: TopicDescription): void {
-    if (replicationFactor < 3) this.warnOnce('replication factor below 3: a broker that dies takes confirmed messages with it or stops publishing', { replicationFactor });
+    if (replicationFactor < 3)
+      this.warnOnce(
+        'replication factor below 3: a broker that dies takes confirmed messages with it or stops publishing',
+        { replicationFactor },
+      );
     if (minInSyncReplicas !== null && minInSyncReplicas < 2)
-      this.warnOnce('min.insync.replicas below 2: a message is confirmed while only one broker has it', { minInSyncReplicas });
+      this.warnOnce('min.insync.replicas below 2: a message is confirmed while only one broker has it', {
+        minInSyncReplicas,
+      });
   }
 
   private warnOnce(message: string, fields: Readonly<Record<string, unknown>>): void {
@@ -87,7 +97,7 @@ export class TopicPreparation {
 }
 
 function assertKeepsMessagesWithoutKey(topic: string, { cleanupPolicy }: TopicDescription): void {
-  if (cleanupPolicy === null || !cleanupPolicy.includes('compact')) return;
+  if (cleanupPolicy?.includes('compact') !== true) return;
   throw new DittoError(kafkaErrorCodes.compactedWithoutKey, `topic ${topic} is compacted, but its table has no key`, {
     remedy: `Set cleanup.policy=delete on topic ${topic}, name unique not-null columns as the table's key, or exclude the table.`,
     context: { topic, cleanupPolicy },

@@ -1,4 +1,12 @@
-import { type Column, type Row, type RowChange, type RowOperation, type TableLayout, type TransactionInfo, versionPrefix } from '#change-events';
+import {
+  type Column,
+  type Row,
+  type RowChange,
+  type RowOperation,
+  type TableLayout,
+  type TransactionInfo,
+  versionPrefix,
+} from '#change-events';
 
 function column(name: string, kind: Column['kind'], type: string): Column {
   return { name, kind, type, unsigned: false, precision: 0, scale: 0, length: 0, charset: null, labels: [] };
@@ -48,5 +56,7 @@ export function createChange({ op, layout, before, after, transaction = 1, rowIn
 }
 
 export function createRows(layout: TableLayout, count: number, name = 'n'): RowChange[] {
-  return Array.from({ length: count }, (_, index) => createChange({ op: 'create', layout, after: [index, `${name}${index}`], rowIndex: index }));
+  return Array.from({ length: count }, (_, index) =>
+    createChange({ op: 'create', layout, after: [index, `${name}${index}`], rowIndex: index }),
+  );
 }

@@ -6,8 +6,8 @@ import { afterAll, beforeAll } from '@jest/globals';
 
 import { type Stack, startStack } from '#stack';
 
-import { KafkaJsClient, PlatformaticKafkaClient } from '../src/index.ts';
-import { type BrokerCluster, describeKafkaClient } from './kafka-client.contract.ts';
+import { type KafkaConnectionOptions, KafkaJsClient, PlatformaticKafkaClient } from '../src/index.ts';
+import { type BrokerCluster, describeBrokerFaults, describeKafkaClient } from './kafka-client.contract.ts';
 
 type Broker = 'kafka-1' | 'kafka-2' | 'kafka-3';
 
@@ -35,5 +35,10 @@ function cluster(): BrokerCluster {
   };
 }
 
-describeKafkaClient('PlatformaticKafkaClient', (options) => new PlatformaticKafkaClient(options), cluster);
-describeKafkaClient('KafkaJsClient', (options) => new KafkaJsClient(options), cluster);
+const clients = {
+  PlatformaticKafkaClient: (options: KafkaConnectionOptions) => new PlatformaticKafkaClient(options),
+  KafkaJsClient: (options: KafkaConnectionOptions) => new KafkaJsClient(options),
+};
+
+for (const [name, create] of Object.entries(clients)) describeKafkaClient(name, create, cluster);
+describeBrokerFaults(clients, cluster);

@@ -3,7 +3,13 @@ import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { silentLogger, sleep } from '#kernel';
 import { testStack, uniqueName } from '#testing';
 
-import { KafkaEventReader, type KafkaEventReaderRun, KafkaPublisher, PlatformaticKafkaClient, type PublishedEvent } from '../src/index.ts';
+import {
+  KafkaEventReader,
+  type KafkaEventReaderRun,
+  KafkaPublisher,
+  PlatformaticKafkaClient,
+  type PublishedEvent,
+} from '../src/index.ts';
 import { createChange, createLayout, createRows } from './changes.ts';
 import { MemoryPartitionCounts } from './memory-partition-counts.ts';
 
@@ -21,13 +27,23 @@ afterEach(async () => {
 async function openPublisher(source: string): Promise<KafkaPublisher> {
   const client = new PlatformaticKafkaClient({ brokers, clientId: 'test', logger: silentLogger });
   const topics = { partitions: 1, replicationFactor: 1 };
-  const publisher = new KafkaPublisher({ client, source, version: '0', logger: silentLogger, counts: new MemoryPartitionCounts(), topics });
+  const publisher = new KafkaPublisher({
+    client,
+    source,
+    version: '0',
+    logger: silentLogger,
+    counts: new MemoryPartitionCounts(),
+    topics,
+  });
   await publisher.open({ onFatal: () => undefined, signal: new AbortController().signal });
   endings.push(() => publisher.close());
   return publisher;
 }
 
-function startReader(source: string, options: Partial<KafkaEventReaderRun> = {}): { events: PublishedEvent[]; reader: KafkaEventReader } {
+function startReader(
+  source: string,
+  options: Partial<KafkaEventReaderRun> = {},
+): { events: PublishedEvent[]; reader: KafkaEventReader } {
   const reader = new KafkaEventReader({ brokers, clientId: 'reader', logger: silentLogger });
   const events: PublishedEvent[] = [];
   const stop = new AbortController();
@@ -36,7 +52,10 @@ function startReader(source: string, options: Partial<KafkaEventReaderRun> = {})
     events.push(...received);
     return Promise.resolve();
   };
-  const ended = reader.run({ groupId: uniqueName('group'), topics, maxEventsPerSecond: 2_000, topicRefreshMs: 300, onEvents, ...options }, stop.signal);
+  const ended = reader.run(
+    { groupId: uniqueName('group'), topics, maxEventsPerSecond: 2_000, topicRefreshMs: 300, onEvents, ...options },
+    stop.signal,
+  );
   endings.push(() => {
     stop.abort();
     return ended;
@@ -63,7 +82,14 @@ describe('KafkaEventReader', () => {
     publisher.accept([...createRows(layout, 30), deletion], { acknowledge: () => undefined });
     await waitFor(() => events.length >= 31);
     expect(events.map(({ op }) => op).join('')).toBe(`${'c'.repeat(30)}d`);
-    expect(events[30]).toMatchObject({ key: '{"id":3}', source, database: 'shop', table: 'orders', gtid: expect.stringMatching(/:2$/), offset: 30 });
+    expect(events[30]).toMatchObject({
+      key: '{"id":3}',
+      source,
+      database: 'shop',
+      table: 'orders',
+      gtid: expect.stringMatching(/:2$/),
+      offset: 30,
+    });
     expect(events[30]?.id).toMatch(/:2\/0$/);
     await waitFor(() => reader.status().lagMessages <= 1);
     expect(reader.status()).toMatchObject({ deliveredEvents: 31, jumpedMessages: 0, topics: 1, holdingBecause: null });
@@ -77,7 +103,10 @@ describe('KafkaEventReader', () => {
     publisher.accept(createRows(layout, 5_000), { acknowledge: () => undefined });
     await publisher.drain(AbortSignal.timeout(10_000));
     let jumped = 0;
-    const { events, reader } = startReader(source, { maxEventsPerSecond: 100, onJump: ({ count }) => (jumped += count) });
+    const { events, reader } = startReader(source, {
+      maxEventsPerSecond: 100,
+      onJump: ({ count }) => (jumped += count),
+    });
     await waitFor(() => events.length >= 100);
     expect(jumped).toBe(4_900);
     expect(events.map(({ offset }) => offset)).toEqual(Array.from({ length: 100 }, (_, index) => 4_900 + index));

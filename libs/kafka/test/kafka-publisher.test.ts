@@ -36,7 +36,15 @@ async function openPublisher(options: Partial<KafkaPublisherOptions> = {}): Prom
   const fatal: Error[] = [];
   const client = new PlatformaticKafkaClient({ brokers, clientId: 'test', logger: silentLogger });
   const topics = { partitions: 3, replicationFactor: 1 };
-  const publisher = new KafkaPublisher({ client, source, version: '0.1.0', logger: silentLogger, counts, topics, ...options });
+  const publisher = new KafkaPublisher({
+    client,
+    source,
+    version: '0.1.0',
+    logger: silentLogger,
+    counts,
+    topics,
+    ...options,
+  });
   open.push(publisher);
   await publisher.open({ onFatal: (error) => void fatal.push(error), signal: new AbortController().signal });
   const publish = async (changes: readonly RowChange[]): Promise<number> => {
@@ -45,13 +53,26 @@ async function openPublisher(options: Partial<KafkaPublisherOptions> = {}): Prom
     await publisher.drain(AbortSignal.timeout(20_000));
     return acknowledged;
   };
-  return { publisher, source, counts, fatal, publish, read: (table) => readTopic(brokers, topicName(source, 'shop', table)) };
+  return {
+    publisher,
+    source,
+    counts,
+    fatal,
+    publish,
+    read: (table) => readTopic(brokers, topicName(source, 'shop', table)),
+  };
 }
 
 function shapes(messages: readonly StoredMessage[]): unknown[] {
   return messages.map(({ key, value, headers }) => {
     const envelope = value === null ? null : (JSON.parse(value) as { op: string; before: unknown; after: unknown });
-    return [key, envelope?.op ?? null, envelope?.before ?? null, envelope?.after ?? null, headers['ditto.id']?.split(':')[1]];
+    return [
+      key,
+      envelope?.op ?? null,
+      envelope?.before ?? null,
+      envelope?.after ?? null,
+      headers['ditto.id']?.split(':')[1],
+    ];
   });
 }
 
@@ -65,14 +86,22 @@ describe('KafkaPublisher', () => {
     expect(messages).toHaveLength(500);
     for (const { key, partition } of messages) expect(partition).toBe(partitionForKey(Buffer.from(key ?? ''), 3));
     const message = messages.find(({ key }) => key === '{"id":7}');
-    expect(message?.headers).toEqual({ 'ditto.id': `${createTransaction(1).gtid}/7`, 'ditto.version': `${createTransaction(1).versionPrefix}0000000700000000` });
+    expect(message?.headers).toEqual({
+      'ditto.id': `${createTransaction(1).gtid}/7`,
+      'ditto.version': `${createTransaction(1).versionPrefix}0000000700000000`,
+    });
     expect(JSON.parse(message?.value ?? '')).toMatchObject({
       before: null,
       after: { id: 7, name: 'n7' },
       source: { name: source, db: 'shop', table: 'orders', connector: 'mysql', row: 7 },
       op: 'c',
     });
-    expect(publisher.status()).toMatchObject({ confirmedChanges: 500, changesInFlight: 0, bytesInFlight: 0, holdingBecause: null });
+    expect(publisher.status()).toMatchObject({
+      confirmedChanges: 500,
+      changesInFlight: 0,
+      bytesInFlight: 0,
+      holdingBecause: null,
+    });
   });
 
   it('I2: keeps the changes of each key in the order of accept', async () => {
@@ -80,7 +109,13 @@ describe('KafkaPublisher', () => {
     const layout = createLayout('orders');
     await publisher.prepareTable(layout);
     const changes = Array.from({ length: 1_000 }, (_, index) =>
-      createChange({ op: 'update', layout, before: [index % 13, ''], after: [index % 13, String(index)], rowIndex: index }),
+      createChange({
+        op: 'update',
+        layout,
+        before: [index % 13, ''],
+        after: [index % 13, String(index)],
+        rowIndex: index,
+      }),
     );
     expect(await publish(changes)).toBe(1_000);
     const lastOf = new Map<string | null, number>();
@@ -93,13 +128,17 @@ describe('KafkaPublisher', () => {
   });
 
   it('follows a delete with a tombstone, unless switched off, and counts both as one change', async () => {
-    const removal = (layout: ReturnType<typeof createLayout>) => createChange({ op: 'delete', layout, before: [1, 'a'] });
+    const removal = (layout: ReturnType<typeof createLayout>) =>
+      createChange({ op: 'delete', layout, before: [1, 'a'] });
     const layout = createLayout('orders');
     for (const tombstones of [true, false]) {
       const { publisher, publish, read } = await openPublisher({ tombstones });
       await publisher.prepareTable(layout);
       expect(await publish([removal(layout)])).toBe(1);
-      const [deleted, tombstone] = [['{"id":1}', 'd', { id: 1, name: 'a' }, null, '1/0'], ['{"id":1}', null, null, null, '1/0']];
+      const [deleted, tombstone] = [
+        ['{"id":1}', 'd', { id: 1, name: 'a' }, null, '1/0'],
+        ['{"id":1}', null, null, null, '1/0'],
+      ];
       expect(shapes(await read('orders'))).toEqual(tombstones ? [deleted, tombstone] : [deleted]);
     }
   });
@@ -108,7 +147,9 @@ describe('KafkaPublisher', () => {
     const { publisher, publish, read } = await openPublisher({ topics: { partitions: 1, replicationFactor: 1 } });
     const layout = createLayout('orders');
     await publisher.prepareTable(layout);
-    expect(await publish([createChange({ op: 'update', layout, before: [1, 'a'], after: [2, 'a'], rowIndex: 4 })])).toBe(1);
+    expect(
+      await publish([createChange({ op: 'update', layout, before: [1, 'a'], after: [2, 'a'], rowIndex: 4 })]),
+    ).toBe(1);
     expect(shapes(await read('orders'))).toEqual([
       ['{"id":1}', 'd', { id: 1, name: 'a' }, null, '1/4/d'],
       ['{"id":1}', null, null, null, '1/4/d'],
@@ -136,7 +177,9 @@ describe('KafkaPublisher', () => {
     const change = { op, layout, transaction: createTransaction(2), rowIndex: 0 };
     await publisher.applyTableChange(change);
     const ends = [0, 1, 2].map((partition) => ({ partition, key: 'null' }));
-    const messages = (await read('orders')).filter(({ value }) => (JSON.parse(value ?? '') as { op: string }).op === 't');
+    const messages = (await read('orders')).filter(
+      ({ value }) => (JSON.parse(value ?? '') as { op: string }).op === 't',
+    );
     expect(messages.map(({ partition, key }) => ({ partition, key }))).toEqual(ends);
     expect(publisher.status()).toMatchObject({ changesInFlight: 0, bytesInFlight: 0 });
   });
@@ -147,7 +190,9 @@ describe('KafkaPublisher', () => {
     const layout = createLayout('orders');
     await publisher.prepareTable(layout);
     expect(await publish(createRows(layout, 200, 'x'.repeat(300)))).toBe(200);
-    expect((await read('orders')).map(({ key }) => key)).toEqual(Array.from({ length: 200 }, (_, id) => `{"id":${id}}`));
+    expect((await read('orders')).map(({ key }) => key)).toEqual(
+      Array.from({ length: 200 }, (_, id) => `{"id":${id}}`),
+    );
     expect(fatal).toEqual([]);
   });
 
@@ -159,9 +204,14 @@ describe('KafkaPublisher', () => {
     let acknowledged = 0;
     const changes = [...createRows(layout, 2), createChange({ op: 'create', layout, after: [9, 'x'.repeat(5_000)] })];
     publisher.accept(changes, { acknowledge: (count) => (acknowledged += count) });
-    await expect(publisher.drain(AbortSignal.timeout(20_000))).rejects.toMatchObject({ code: 'DITTO_KAFKA_MESSAGE_TOO_LARGE' });
+    await expect(publisher.drain(AbortSignal.timeout(20_000))).rejects.toMatchObject({
+      code: 'DITTO_KAFKA_MESSAGE_TOO_LARGE',
+    });
     expect(fatal).toHaveLength(1);
-    expect(fatal[0]).toMatchObject({ context: { key: '{"id":9}' }, remedy: expect.stringContaining('max.message.bytes') });
+    expect(fatal[0]).toMatchObject({
+      context: { key: '{"id":9}' },
+      remedy: expect.stringContaining('max.message.bytes'),
+    });
     expect(acknowledged).toBe(0);
   });
 
@@ -178,7 +228,9 @@ describe('KafkaPublisher', () => {
     const { publisher, source } = await openPublisher();
     await publisher.prepareTable(createLayout('log'));
     const again = await openPublisher({ source });
-    await expect(again.publisher.prepareTable(createLayout('log', false))).rejects.toMatchObject({ code: 'DITTO_KAFKA_COMPACTED_WITHOUT_KEY' });
+    await expect(again.publisher.prepareTable(createLayout('log', false))).rejects.toMatchObject({
+      code: 'DITTO_KAFKA_COMPACTED_WITHOUT_KEY',
+    });
   });
 
   it('warns of few replicas', async () => {
@@ -187,6 +239,9 @@ describe('KafkaPublisher', () => {
     const { publisher } = await openPublisher({ logger });
     await publisher.prepareTable(createLayout('a'));
     await publisher.prepareTable(createLayout('b'));
-    expect(warnings).toEqual([expect.objectContaining({ replicationFactor: 1 }), expect.objectContaining({ minInSyncReplicas: 1 })]);
+    expect(warnings).toEqual([
+      expect.objectContaining({ replicationFactor: 1 }),
+      expect.objectContaining({ minInSyncReplicas: 1 }),
+    ]);
   });
 });

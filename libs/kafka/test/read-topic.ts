@@ -12,25 +12,40 @@ export interface StoredMessage {
 
 function toStored(partition: number, { offset, key, value, headers }: KafkaMessage): StoredMessage {
   const texts = Object.entries(headers ?? {}).map(([name, header]) => [name, String(header)] as const);
-  return { partition, offset: Number(offset), key: key?.toString() ?? null, value: value?.toString() ?? null, headers: Object.fromEntries(texts) };
+  return {
+    partition,
+    offset: Number(offset),
+    key: key?.toString() ?? null,
+    value: value?.toString() ?? null,
+    headers: Object.fromEntries(texts),
+  };
 }
 
 /** Everything that stands in a topic now, by partition and offset. */
 export async function readTopic(brokers: readonly string[], topic: string): Promise<StoredMessage[]> {
   registerKafkaJsCodecs();
-  const kafka = new kafkajs.Kafka({ clientId: 'reader', brokers: [...brokers], logLevel: kafkajs.logLevel.NOTHING, retry: { retries: 20, maxRetryTime: 500 } });
+  const kafka = new kafkajs.Kafka({
+    clientId: 'reader',
+    brokers: [...brokers],
+    logLevel: kafkajs.logLevel.NOTHING,
+    retry: { retries: 20, maxRetryTime: 500 },
+  });
   const admin = kafka.admin();
   await admin.connect();
   const ends = await admin.fetchTopicOffsets(topic);
   await admin.disconnect();
-  const missing = new Map(ends.filter(({ low, high }) => Number(high) > Number(low)).map(({ partition, high }) => [partition, Number(high)]));
+  const missing = new Map(
+    ends.filter(({ low, high }) => Number(high) > Number(low)).map(({ partition, high }) => [partition, Number(high)]),
+  );
   const messages: StoredMessage[] = [];
   if (missing.size > 0) {
     const consumer = kafka.consumer({ groupId: `read-${topic}-${Date.now()}`, maxWaitTimeInMs: 50 });
     await consumer.connect();
     await consumer.subscribe({ topics: [topic], fromBeginning: true });
     await new Promise<void>((resolve, reject) => {
-      consumer.on('consumer.crash', ({ payload }) => void (payload.restart ? undefined : reject(payload.error)));
+      consumer.on('consumer.crash', ({ payload }) => {
+        if (!payload.restart) reject(payload.error);
+      });
       consumer
         .run({
           autoCommit: false,

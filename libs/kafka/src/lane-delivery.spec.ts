@@ -1,0 +1,104 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+
+import { DittoError, silentLogger } from '#kernel';
+import { LaneSet } from '#replication';
+
+import { KafkaClient, type KafkaRecord, type TopicDescription } from './kafka-client.ts';
+import { LaneDelivery } from './lane-delivery.ts';
+import { createEntry, type MessageEntry } from './table-route.ts';
+
+/** Takes batches up to a size, fails as told, and holds its caller to the contract of `produce`. */
+class FakeKafkaClient extends KafkaClient {
+  readonly written: string[] = [];
+  calls = 0;
+  private readonly failures: boolean[];
+  private readonly maxValues: number;
+  private pending: readonly KafkaRecord[] | null = null;
+
+  constructor(maxValues: number, failures: readonly boolean[] = []) {
+    super();
+    this.maxValues = maxValues;
+    this.failures = [...failures];
+  }
+
+  override produce(_topic: string, _partition: number, records: readonly KafkaRecord[]): Promise<void> {
+    this.calls++;
+    if (this.pending !== null && this.pending !== records)
+      return Promise.reject(new Error('another batch than the unconfirmed one'));
+    if (this.failures.shift() === true) {
+      this.pending = records;
+      return Promise.reject(new DittoError('DITTO_KAFKA_UNAVAILABLE', 'down', { retriable: true }));
+    }
+    this.pending = null;
+    if (records.length > this.maxValues)
+      return Promise.reject(new DittoError('DITTO_KAFKA_MESSAGE_TOO_LARGE', 'too large'));
+    this.written.push(...records.map(({ value }) => String(value)));
+    return Promise.resolve();
+  }
+
+  override connect(): Promise<void> {
+    return Promise.resolve();
+  }
+  override ensureTopic(): Promise<TopicDescription> {
+    return Promise.reject(new Error('not used here'));
+  }
+  override partitionCount(): Promise<number | null> {
+    return Promise.resolve(null);
+  }
+  override close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+function createEntries(count: number): MessageEntry[] {
+  return Array.from({ length: count }, (_, index) => createEntry(null, String(index), '', '', null));
+}
+
+const target = { topic: 't', partition: 0, maxBatchBytes: 900_000 };
+
+describe('LaneDelivery', () => {
+  it('I1, I2: writes every entry once and in order, whatever fails and however small the batches must be', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 120 }),
+        fc.integer({ min: 1, max: 40 }),
+        fc.array(fc.boolean(), { maxLength: 20 }),
+        async (count, maxValues, failures) => {
+          const client = new FakeKafkaClient(maxValues, failures);
+          const delivery = new LaneDelivery(client, target);
+          const lanes = new LaneSet<MessageEntry>({
+            deliver: (_lane, entries) => delivery.deliver(entries),
+            maxBatchBytes: 3_000,
+            maxBatchEntries: 50,
+            backoff: { initialMs: 0, maxMs: 0 },
+            logger: silentLogger,
+            onFatal: (error) => {
+              throw error;
+            },
+          });
+          for (const entry of createEntries(count)) lanes.push(0, entry);
+          await lanes.drain(new AbortController().signal);
+          expect(client.written).toEqual(Array.from({ length: count }, (_, index) => String(index)));
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it('sends what fits in one call', async () => {
+    const client = new FakeKafkaClient(1_000);
+    await new LaneDelivery(client, target).deliver(createEntries(1_000));
+    expect(client.calls).toBe(1);
+  });
+
+  it('names the message that is too large alone', async () => {
+    const client = new FakeKafkaClient(0);
+    const entry = createEntry(Buffer.from('{"id":5}'), 'x', 'uuid:1/0', 'v', null);
+    await expect(new LaneDelivery(client, target).deliver([entry])).rejects.toMatchObject({
+      code: 'DITTO_KAFKA_MESSAGE_TOO_LARGE',
+      retriable: false,
+      context: { topic: 't', partition: 0, key: '{"id":5}', id: 'uuid:1/0' },
+    });
+  });
+});

@@ -1,0 +1,130 @@
+import { describe, expect, it } from '@jest/globals';
+import { ProtocolError, Reader, readRecordsBatch } from '@platformatic/kafka';
+
+import { DittoError } from '#kernel';
+
+import { type KafkaRecord } from './kafka-client.ts';
+import { PartitionProducer, type ProducerIdentity } from './partition-producer.ts';
+
+type Answer =
+  'ok' | 'lost answer' | 'not sent' | 'MESSAGE_TOO_LARGE' | 'OUT_OF_ORDER_SEQUENCE_NUMBER' | 'UNKNOWN_PRODUCER_ID';
+
+/** A partition as a broker keeps it: the newest sequence of each producer id decides what is appended. */
+class FakePartition {
+  readonly values: string[] = [];
+  readonly answers: Answer[] = [];
+  readonly sent: Buffer[] = [];
+  private readonly next = new Map<bigint, { sequence: number; firstOfLast: number }>();
+  private identities = 0;
+
+  identity(lost: ProducerIdentity | null): Promise<ProducerIdentity> {
+    if (lost !== null || this.identities === 0) this.identities++;
+    return Promise.resolve({ producerId: BigInt(this.identities), producerEpoch: 0 });
+  }
+
+  send(batch: Buffer): Promise<void> {
+    this.sent.push(batch);
+    const answer = this.answers.shift() ?? 'ok';
+    if (answer === 'not sent') return Promise.reject(new Error('unreachable', { cause: { code: 'ECONNREFUSED' } }));
+    if (answer !== 'ok' && answer !== 'lost answer') return Promise.reject(new ProtocolError(answer));
+    const duplicate = this.append(batch);
+    if (answer === 'lost answer')
+      return Promise.reject(new DittoError('DITTO_KAFKA_UNAVAILABLE', 'no answer', { retriable: true }));
+    return duplicate ? Promise.reject(new ProtocolError('DUPLICATE_SEQUENCE_NUMBER')) : Promise.resolve();
+  }
+
+  private append(bytes: Buffer): boolean {
+    const batch = readRecordsBatch(Reader.from(bytes));
+    const known = this.next.get(batch.producerId);
+    const end = batch.firstSequence + batch.records.length;
+    if (batch.firstSequence === known?.firstOfLast && end === known.sequence) return true;
+    if (batch.firstSequence !== (known?.sequence ?? 0)) throw new Error('out of order');
+    this.next.set(batch.producerId, {
+      sequence: batch.firstSequence + batch.records.length,
+      firstOfLast: batch.firstSequence,
+    });
+    for (const { value } of batch.records) this.values.push(String(value));
+    return false;
+  }
+}
+
+function createProducer(partition: FakePartition): PartitionProducer {
+  return new PartitionProducer({
+    topic: 't',
+    partition: 0,
+    compression: 'none',
+    identity: (lost) => partition.identity(lost),
+    send: (_topic, _partition, batch) => partition.send(batch),
+  });
+}
+
+function records(...values: string[]): KafkaRecord[] {
+  return values.map((value) => ({ key: null, value, headers: {} }));
+}
+
+async function sendUntilConfirmed(producer: PartitionProducer, batch: readonly KafkaRecord[]): Promise<void> {
+  for (;;) {
+    try {
+      await producer.produce(batch);
+      return;
+    } catch (error) {
+      if (!(error instanceof DittoError) || !error.retriable) throw error;
+    }
+  }
+}
+
+describe('PartitionProducer', () => {
+  it('I2: sends the very same bytes again after an unknown outcome, and the broker keeps them once', async () => {
+    const partition = new FakePartition();
+    const producer = createProducer(partition);
+    partition.answers.push('ok', 'lost answer', 'not sent', 'lost answer');
+    for (const batch of [records('a', 'b'), records('c'), records('d', 'e')]) await sendUntilConfirmed(producer, batch);
+    expect(partition.values).toEqual(['a', 'b', 'c', 'd', 'e']);
+    expect(partition.sent[2]).toBe(partition.sent[1]);
+  });
+
+  it('gives the sequence numbers of a refused batch back', async () => {
+    const partition = new FakePartition();
+    const producer = createProducer(partition);
+    partition.answers.push('ok', 'MESSAGE_TOO_LARGE');
+    await producer.produce(records('a'));
+    await expect(producer.produce(records('b', 'c'))).rejects.toMatchObject({
+      code: 'DITTO_KAFKA_MESSAGE_TOO_LARGE',
+      retriable: false,
+    });
+    await producer.produce(records('b'));
+    await producer.produce(records('c'));
+    expect(partition.values).toEqual(['a', 'b', 'c']);
+  });
+
+  it.each(['OUT_OF_ORDER_SEQUENCE_NUMBER', 'UNKNOWN_PRODUCER_ID'] as const)(
+    'takes a new producer id after %s and keeps the order',
+    async (answer) => {
+      const partition = new FakePartition();
+      const producer = createProducer(partition);
+      partition.answers.push('ok', answer);
+      await producer.produce(records('a'));
+      const batch = records('b', 'c');
+      await expect(producer.produce(batch)).rejects.toMatchObject({
+        code: 'DITTO_KAFKA_PRODUCER_LOST',
+        retriable: true,
+      });
+      await producer.produce(batch);
+      await producer.produce(records('d'));
+      expect(partition.values).toEqual(['a', 'b', 'c', 'd']);
+      expect(readRecordsBatch(Reader.from(partition.sent[2] as Buffer))).toMatchObject({
+        producerId: 2n,
+        firstSequence: 0,
+      });
+    },
+  );
+
+  it('refuses another batch while the outcome of one is unknown', async () => {
+    const partition = new FakePartition();
+    const producer = createProducer(partition);
+    partition.answers.push('lost answer');
+    await expect(producer.produce(records('a'))).rejects.toMatchObject({ retriable: true });
+    await expect(producer.produce(records('b'))).rejects.toThrow('another batch than the unconfirmed one');
+    expect(partition.values).toEqual(['a']);
+  });
+});
