@@ -23,13 +23,15 @@ export class ServiceProcess {
     readonly port: number;
     readonly folder: string;
     readonly configuration: string;
+    /** Options of Node itself, before the entry. */
+    readonly nodeArguments?: readonly string[];
   }) {
     this.name = options.name;
     this.url = `http://127.0.0.1:${options.port}`;
     this.log = join(options.folder, `${options.name}.log`);
     const log = openSync(this.log, 'a');
     const entry = join(root, 'dist', 'apps', options.name, 'src', 'main.js');
-    this.#child = spawn(process.execPath, ['--enable-source-maps', entry], {
+    this.#child = spawn(process.execPath, ['--enable-source-maps', ...(options.nodeArguments ?? []), entry], {
       cwd: root,
       env: { ...process.env, DITTO_CONFIG: options.configuration },
       stdio: ['ignore', log, log],
