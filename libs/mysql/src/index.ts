@@ -3,3 +3,14 @@ export { toSourceError } from './mysql-errors.ts';
 export { type KeyOverrides } from './layout/column-types.ts';
 export { MySqlRowReader, type MySqlRowReaderOptions } from './reader/mysql-row-reader.ts';
 export { ZongjiChangeSource, type ZongjiChangeSourceOptions } from './binlog/zongji-change-source.ts';
+export {
+  MySqlEndpoint,
+  type EndpointInspection,
+  type ReplicaState,
+  type ServerSettings,
+} from './endpoint/mysql-endpoint.ts';
+export { assertPosition, checkEndpoint } from './endpoint/endpoint-checks.ts';
+export { type Grants } from './endpoint/grants.ts';
+export { type Problem } from './endpoint/problem.ts';
+export { type TableInspection } from './endpoint/table-inspection.ts';
+export { type EndpointVitals, MySqlProbe, type MySqlProbeOptions } from './endpoint/endpoint-probe.ts';

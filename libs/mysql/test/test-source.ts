@@ -12,6 +12,7 @@ export class TestSource {
   readonly database: string;
   readonly connection: MySqlConnectionOptions;
   readonly admin: Connection;
+  readonly #users: string[] = [];
 
   private constructor(database: string, connection: MySqlConnectionOptions, admin: Connection) {
     this.database = database;
@@ -43,7 +44,7 @@ export class TestSource {
   /** The first column of the first row as text. */
   async value(sql: string, values: readonly unknown[] = []): Promise<string | null> {
     const [rows] = await this.admin.query<RowDataPacket[][]>({ sql, rowsAsArray: true, values: [...values] });
-    const value: unknown = rows[0]?.[0];
+    const value = rows[0]?.[0] as string | number | bigint | null | undefined;
     return value === null || value === undefined ? null : String(value);
   }
 
@@ -83,8 +84,19 @@ export class TestSource {
     return (await this.readItems(from)).filter((item) => item.type === 'rows');
   }
 
+  /** A user of its own, with these privileges everywhere and on this database. */
+  async createUser(everywhere: string, here: string): Promise<MySqlConnectionOptions> {
+    const user = uniqueName('u').slice(0, 30);
+    this.#users.push(user);
+    await this.run(`CREATE USER ${user} IDENTIFIED BY 'secret'`);
+    if (everywhere !== '') await this.run(`GRANT ${everywhere} ON *.* TO ${user}`);
+    if (here !== '') await this.run(`GRANT ${here} ON ${this.database}.* TO ${user}`);
+    return { ...this.connection, user, password: 'secret' };
+  }
+
   async close(): Promise<void> {
     await this.admin.query(`DROP DATABASE ${this.database}`);
+    for (const user of this.#users) await this.run(`DROP USER ${user}`);
     await this.admin.end();
   }
 }

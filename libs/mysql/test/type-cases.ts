@@ -19,7 +19,7 @@ function withFractions(values: readonly string[], digits: number): string[] {
     '1'.padEnd(digits, '0'),
   ];
   return quoted(
-    values.flatMap((value) => (/838/.test(value) ? [value] : fractions.map((fraction) => `${value}.${fraction}`))),
+    values.flatMap((value) => (value.includes('838') ? [value] : fractions.map((fraction) => `${value}.${fraction}`))),
   );
 }
 
@@ -161,6 +161,7 @@ export const TYPE_CASES: readonly TypeCase[] = [
     values: ["'v0'", "'v255'", "'v299'", "'unknown'"],
   },
   { type: "ENUM('ж','я') CHARACTER SET cp1251", values: ["'ж'", "'я'"] },
+  { type: "SET('', 'a')", values: ["''", "'a'", '3'] },
   { type: "SET('x', 'y''z', 'é')", values: ["''", "'x'", "'x,é'", "'y''z,x'"] },
   {
     type: `SET(${Array.from({ length: 64 }, (_, i) => `'s${i}'`).join(',')})`,

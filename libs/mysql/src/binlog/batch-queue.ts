@@ -32,6 +32,7 @@ export class BatchQueue {
   }
 
   push(item: SourceItem): void {
+    if (this.#end !== null) return;
     this.#items.push(item);
     if (this.#isFlushPlanned) return;
     this.#isFlushPlanned = true;
@@ -54,6 +55,13 @@ export class BatchQueue {
   finish(error: Error | null): void {
     this.#end ??= { error };
     this.#notify();
+  }
+
+  /** Ends the sequence at once; what was not taken is dropped. */
+  discard(): void {
+    this.#batches = [];
+    this.#items = [];
+    this.finish(null);
   }
 
   /** The next batch; null at the end. Rejects with the error that ended the stream. */

@@ -33,15 +33,11 @@ function bigIntegerAt(bytes: Buffer, at: number, unsigned: boolean): number | bi
 }
 
 function setLabels(bytes: Buffer, at: number, size: number, labels: readonly string[]): string {
-  let text = '';
-  for (let i = 0; i < labels.length; i++) {
-    if (((bytes[at + (i >> 3)] ?? 0) & (1 << (i & 7))) === 0) continue;
-    text += text === '' ? labels[i] : `,${labels[i] ?? ''}`;
-  }
+  const chosen = labels.filter((_, i) => ((bytes[at + (i >> 3)] ?? 0) & (1 << (i & 7))) !== 0);
   for (let i = labels.length; i < size * 8; i++) {
     if (((bytes[at + (i >> 3)] ?? 0) & (1 << (i & 7))) !== 0) throw new RangeError('a SET bit without a label');
   }
-  return text;
+  return chosen.join(',');
 }
 
 function enumLabel(labels: readonly string[], index: number): string {

@@ -46,7 +46,7 @@ export class TableCache {
     const tableId = readTableId(event);
     const cached = this.#maps.get(tableId);
     const { bytes, body, end } = event;
-    if (cached !== undefined && cached.bytes.compare(bytes, body, end) === 0) return;
+    if (cached?.bytes.compare(bytes, body, end) === 0) return;
     this.#maps.set(tableId, { bytes: Buffer.from(bytes.subarray(body, end)), reader: this.#makeReader(event) });
   }
 

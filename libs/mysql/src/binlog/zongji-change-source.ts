@@ -64,14 +64,14 @@ export class ZongjiChangeSource extends ChangeSource {
     });
     const dump = this.#makeDump(from, options.includes, facts, queue, watch);
     const abort = (): void => {
-      queue.finish(null);
+      queue.discard();
     };
     signal.addEventListener('abort', abort, { once: true });
     try {
       dump.start();
       for (;;) {
         const batch = await queue.next();
-        if (batch === null || signal.aborted) return;
+        if (batch === null) return;
         yield batch;
       }
     } finally {

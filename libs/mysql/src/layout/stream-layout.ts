@@ -88,7 +88,7 @@ function typeName(map: TableMap, index: number, physical: PhysicalColumn): strin
  */
 export function streamLayout(map: TableMap, facts: CharacterSetFacts, keys: KeyOverrides): StreamLayout {
   const { names } = map;
-  if (names === null || names.length !== map.columns.length) {
+  if (names?.length !== map.columns.length) {
     throw new DittoError(
       'DITTO_SOURCE_METADATA_MINIMAL',
       `the log has no column names for ${map.database}.${map.table}`,

@@ -1,0 +1,96 @@
+import { type RowDataPacket } from 'mysql2';
+import { DittoError, withTimeout } from '#kernel';
+import { type MySqlConnectionOptions } from '../connection-options.ts';
+import { MySqlSession } from '../mysql-session.ts';
+import { type EndpointInspection, readClock, readReplicaState, withoutSpace } from './mysql-endpoint.ts';
+
+/** What changes from one moment to the next. */
+export type EndpointVitals = Omit<EndpointInspection, 'gtidMode' | 'settings' | 'inspectedAtMs'>;
+
+export interface MySqlProbeOptions {
+  readonly connection: MySqlConnectionOptions;
+  /** How long one probe may take, connecting included. */
+  readonly timeoutMs: number;
+}
+
+interface IdentityRow extends RowDataPacket {
+  readonly uuid: string;
+  readonly version: string;
+  readonly executed: string;
+  readonly purged: string;
+  readonly readOnly: number;
+  readonly superReadOnly: number;
+}
+
+/** Asks one server again and again how it does, over one connection that is kept; reads no tables and no catalogue. */
+export class MySqlProbe {
+  readonly #options: MySqlProbeOptions;
+  readonly #closed = new AbortController();
+  #session: MySqlSession | null = null;
+  #latest: Promise<unknown> = Promise.resolve();
+
+  constructor(options: MySqlProbeOptions) {
+    this.#options = options;
+  }
+
+  /** Rejects with a coded error: `DITTO_SOURCE_UNREACHABLE` also when no answer came in time. Calls wait for each other. */
+  async probe(): Promise<EndpointVitals> {
+    const turn = this.#latest.then(() => this.#probeInTime());
+    this.#latest = turn.catch(() => undefined);
+    return turn;
+  }
+
+  close(): void {
+    this.#closed.abort(new DOMException('the probe was closed', 'AbortError'));
+  }
+
+  async #probeInTime(): Promise<EndpointVitals> {
+    const { connection, timeoutMs } = this.#options;
+    const giveUp = new AbortController();
+    const late = (): DittoError =>
+      new DittoError(
+        'DITTO_SOURCE_UNREACHABLE',
+        `${connection.host}:${connection.port} did not answer within ${timeoutMs} ms`,
+        { retriable: true, remedy: 'Check that the server runs and that nothing stands between.' },
+      );
+    try {
+      return await withTimeout(this.#probeNow(giveUp.signal), timeoutMs, late);
+    } catch (error) {
+      giveUp.abort(error);
+      this.#session?.close();
+      this.#session = null;
+      throw error;
+    }
+  }
+
+  async #probeNow(giveUp: AbortSignal): Promise<EndpointVitals> {
+    const session = await this.#openSession(giveUp);
+    const [identity] = await session.query<IdentityRow>(
+      `SELECT @@GLOBAL.server_uuid AS uuid, VERSION() AS version,
+              @@GLOBAL.gtid_executed AS executed, @@GLOBAL.gtid_purged AS purged,
+              @@GLOBAL.read_only AS readOnly, @@GLOBAL.super_read_only AS superReadOnly`,
+    );
+    const replica = await readReplicaState(session);
+    return {
+      serverUuid: identity?.uuid ?? '',
+      version: identity?.version ?? '',
+      gtidExecuted: withoutSpace(identity?.executed),
+      gtidPurged: withoutSpace(identity?.purged),
+      readOnly: identity?.readOnly === 1,
+      superReadOnly: identity?.superReadOnly === 1,
+      replica,
+      ...(await readClock(session)),
+    };
+  }
+
+  /** One that is still being opened when the probe is given up is closed as soon as it stands. */
+  async #openSession(giveUp: AbortSignal): Promise<MySqlSession> {
+    if (this.#session?.isUsable === true) return this.#session;
+    const { connection, timeoutMs } = this.#options;
+    const session = await MySqlSession.open({ ...connection, connectTimeoutMs: timeoutMs }, this.#closed.signal);
+    if (giveUp.aborted) session.close();
+    giveUp.throwIfAborted();
+    this.#session = session;
+    return session;
+  }
+}

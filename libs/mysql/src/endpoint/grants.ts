@@ -1,0 +1,80 @@
+import { type RowDataPacket } from 'mysql2';
+import { type MySqlSession } from '../mysql-session.ts';
+
+/** The privileges of the user that Ditto connects as, active roles included. */
+export interface Grants {
+  /** `user@host` as the server matched it, quoted for a GRANT statement. */
+  readonly account: string;
+  /** True when the server lets the user do `privilege` everywhere. */
+  readonly hasGlobal: (privilege: string) => boolean;
+  readonly canSelect: (database: string, table: string) => boolean;
+}
+
+interface ScopedGrant {
+  readonly privileges: ReadonlySet<string>;
+  /** null: any. */
+  readonly database: RegExp | null;
+  readonly table: string | null;
+}
+
+export async function readGrants(session: MySqlSession): Promise<Grants> {
+  const [user] = await session.query<RowDataPacket & { readonly value: string }>('SELECT CURRENT_USER() AS value');
+  const rows = await readGrantRows(session);
+  const grants = rows.flatMap((row) => {
+    const grant = parseGrant(String(Object.values(row)[0]));
+    return grant === null ? [] : [grant];
+  });
+  const allows = (grant: ScopedGrant, privilege: string): boolean =>
+    grant.privileges.has(privilege) || grant.privileges.has('ALL PRIVILEGES');
+  return {
+    account: quoteAccount(user?.value ?? ''),
+    hasGlobal: (privilege) => grants.some((grant) => grant.database === null && allows(grant, privilege)),
+    canSelect: (database, table) =>
+      grants.some(
+        (grant) =>
+          allows(grant, 'SELECT') &&
+          (grant.database === null || grant.database.test(database)) &&
+          (grant.table === null || grant.table === table),
+      ),
+  };
+}
+
+/** With the privileges of the active roles spelled out, where there are any. */
+async function readGrantRows(session: MySqlSession): Promise<RowDataPacket[]> {
+  const [roles] = await session.query<RowDataPacket & { readonly value: string }>('SELECT CURRENT_ROLE() AS value');
+  const active = roles?.value ?? 'NONE';
+  return session.query(active === 'NONE' ? 'SHOW GRANTS' : `SHOW GRANTS FOR CURRENT_USER() USING ${active}`);
+}
+
+function quoteAccount(account: string): string {
+  const at = account.lastIndexOf('@');
+  return `'${account.slice(0, at)}'@'${account.slice(at + 1)}'`;
+}
+
+/** Null for grants of roles and proxies. Database names in grants are LIKE patterns with backslash escapes. */
+export function parseGrant(text: string): ScopedGrant | null {
+  const match = /^GRANT (.+?) ON (?:TABLE )?(\*|`(?:[^`]|``)+`)\.(\*|`(?:[^`]|``)+`) TO /.exec(text);
+  if (match === null) return null;
+  const [, privileges = '', database = '', table = ''] = match;
+  return {
+    // a privilege on some columns only, as in SELECT (`a`), is none on the table
+    privileges: new Set(privileges.split(/,\s*(?![^(]*\))/).map((privilege) => privilege.trim().toUpperCase())),
+    database: database === '*' ? null : likePattern(unquote(database)),
+    table: table === '*' ? null : unquote(table),
+  };
+}
+
+function unquote(name: string): string {
+  return name.slice(1, -1).replaceAll('``', '`');
+}
+
+function likePattern(pattern: string): RegExp {
+  const source = pattern.replace(
+    /\\([%_\\])|([%_])|([^%_\\]+|\\)/g,
+    (_, escaped?: string, wildcard?: string, literal?: string) => {
+      if (wildcard !== undefined) return wildcard === '%' ? '.*' : '.';
+      return (escaped ?? literal ?? '').replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&');
+    },
+  );
+  return new RegExp(`^${source}$`, 's');
+}
