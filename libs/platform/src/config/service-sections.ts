@@ -33,8 +33,8 @@ export const dssSchema = z
     http: httpListener(7401),
     lease: z
       .strictObject({
-        ttlMs: milliseconds(10_000, 'How long the right to run a source lasts without renewal.', { min: 1000 }),
-        renewMs: milliseconds(2500, 'How often it is renewed; at most a third of `ttlMs`.', { min: 100 }),
+        ttlMs: milliseconds(6000, 'How long the right to run a source lasts without renewal.', { min: 1000 }),
+        renewMs: milliseconds(1500, 'How often it is renewed; at most a third of `ttlMs`.', { min: 100 }),
       })
       .meta({ description: 'The right to run a source.' })
       .prefault({}),

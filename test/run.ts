@@ -1,0 +1,105 @@
+// npm test: sets up what the tests need, runs all of them, and takes everything down again.
+// usage: npm test [-- [unit] [integration] [system] [--pattern REGEXP]]   default: all three
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { findCacheFolder, startStack, type Stack } from '#stack';
+import { testStackVariable } from '#testing';
+
+const root = join(import.meta.dirname, '..');
+const groups = ['unit', 'integration', 'system'] as const;
+type Group = (typeof groups)[number];
+
+interface Counts {
+  passed: number;
+  failed: number;
+}
+
+interface JestResult {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numRuntimeErrorTestSuites: number;
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+function spawnNode(args: readonly string[], environment: NodeJS.ProcessEnv, signal: AbortSignal): Promise<number> {
+  const child = spawn(process.execPath, args, { cwd: root, env: environment, stdio: ['ignore', 2, 2] });
+  const stop = (): void => void child.kill('SIGTERM');
+  signal.addEventListener('abort', stop, { once: true });
+  return new Promise((resolve) => child.on('close', (code) => resolve(code ?? 1)));
+}
+
+/** System tests kill and freeze what others use, so they run alone, one file after the other. */
+async function runGroup(group: Group, pattern: string | undefined, folder: string, environment: NodeJS.ProcessEnv, signal: AbortSignal): Promise<Counts> {
+  const report = join(folder, `${group}.json`);
+  const jest = join(root, 'node_modules', 'jest', 'bin', 'jest.js');
+  const args = [
+    jest,
+    `--selectProjects=${group}`,
+    ...(group === 'system' ? ['--runInBand'] : ['--maxWorkers=2']),
+    '--json',
+    `--outputFile=${report}`,
+    ...(pattern === undefined ? [] : [`--testPathPatterns=${pattern}`, '--passWithNoTests']),
+  ];
+  const status = await spawnNode(args, environment, signal);
+  try {
+    const { numPassedTests, numFailedTests, numRuntimeErrorTestSuites } = JSON.parse(readFileSync(report, 'utf8')) as JestResult;
+    const failed = numFailedTests + numRuntimeErrorTestSuites;
+    return { passed: numPassedTests, failed: status !== 0 && failed === 0 ? 1 : failed };
+  } catch {
+    return { passed: 0, failed: 1 };
+  }
+}
+
+async function startServers(folder: string, signal: AbortSignal): Promise<Stack> {
+  const began = performance.now();
+  const stack = await startStack({ folder: join(folder, 'stack'), onProgress: say, signal });
+  say(`The servers are up (${stack.kind}, ${((performance.now() - began) / 1000).toFixed(1)} s).`);
+  return stack;
+}
+
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { pattern: { type: 'string' } } });
+const chosen = groups.filter((group) => positionals.length === 0 || positionals.includes(group));
+const unknown = positionals.filter((name) => !(groups as readonly string[]).includes(name));
+if (unknown.length > 0) {
+  say(`There are no tests called ${unknown.join(', ')}: choose from ${groups.join(', ')}.`);
+  process.exit(2);
+}
+
+const stop = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort(new Error(signal)));
+const folder = join(findCacheFolder(process.env), 'test-runs');
+mkdirSync(folder, { recursive: true });
+const run = mkdtempSync(join(folder, 'run-'));
+const total: Counts = { passed: 0, failed: 0 };
+const staticChecks = process.env['DITTO_STATIC_CHECKS'];
+if (staticChecks !== undefined) total[staticChecks === '0' ? 'passed' : 'failed']++;
+let stack: Stack | null = null;
+try {
+  const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
+  const environment: NodeJS.ProcessEnv = { ...process.env, NODE_OPTIONS: flags.join(' ') };
+  if (chosen.some((group) => group !== 'unit')) {
+    stack = await startServers(run, stop.signal);
+    environment[testStackVariable] = stack.folder;
+    const built = await spawnNode(['--conditions=source', join(root, 'tools', 'build.ts'), '--if-changed'], process.env, stop.signal);
+    if (built !== 0) throw new Error('The services could not be built.');
+  }
+  for (const group of chosen) {
+    stop.signal.throwIfAborted();
+    const { passed, failed } = await runGroup(group, values.pattern, run, environment, stop.signal);
+    total.passed += passed;
+    total.failed += failed;
+  }
+} catch (error) {
+  total.failed++;
+  say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+} finally {
+  await stack?.down();
+  rmSync(run, { recursive: true, force: true });
+}
+process.stdout.write(`${total.passed} passed, ${total.failed} failed\n`);
+process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;
