@@ -3,6 +3,9 @@ import { mongo } from 'mongoose';
 import { decimal128FromText } from './decimal128.ts';
 import { jsonToBson } from './json-to-bson.ts';
 
+/** The driver gives its classes by getters: looked up once, not for each value. */
+const { Decimal128, Double, Long } = mongo;
+
 /** From a canonical value that is not null to what the driver writes as the right BSON type. */
 export type BsonEncoder = (value: never) => unknown;
 
@@ -40,22 +43,21 @@ export function encodeBsonValue(column: Column, value: CanonicalValue): unknown 
 }
 
 function encodeLong(value: number): mongo.Long {
-  return new mongo.Long(value | 0, Math.floor(value / 0x1_0000_0000));
+  return new Long(value | 0, Math.floor(value / 0x1_0000_0000));
 }
 
 function encodeBigint(value: number | bigint): mongo.Long | mongo.Decimal128 {
   if (typeof value === 'number') return encodeLong(value);
-  return value <= MAX_INT64 ? mongo.Long.fromBigInt(value) : mongo.Decimal128.fromString(value.toString());
+  return value <= MAX_INT64 ? Long.fromBigInt(value) : Decimal128.fromString(value.toString());
 }
 
 /** The driver writes a whole number as Int32 unless it is told. */
 function encodeDouble(value: number): number | mongo.Double {
-  return Number.isInteger(value) ? new mongo.Double(value) : value;
+  return Number.isInteger(value) ? new Double(value) : value;
 }
 
 function encodeVector(bytes: Buffer): mongo.Double[] {
   const values: mongo.Double[] = [];
-  for (let offset = 0; offset + 4 <= bytes.length; offset += 4)
-    values.push(new mongo.Double(bytes.readFloatLE(offset)));
+  for (let offset = 0; offset + 4 <= bytes.length; offset += 4) values.push(new Double(bytes.readFloatLE(offset)));
   return values;
 }

@@ -1,5 +1,8 @@
 import { mongo } from 'mongoose';
 
+/** The driver gives its classes by getters: looked up once, not for each value. */
+const { Decimal128 } = mongo;
+
 /** An exponent of 0 as IEEE 754-2008 decimal128 stores it; BSON uses the binary integer form of that standard. */
 const EXPONENT_BIAS = 6176;
 const ZERO = 48;
@@ -16,18 +19,18 @@ export function decimal128FromText(text: string): mongo.Decimal128 {
   const negative = text.charCodeAt(0) === MINUS;
   const start = negative ? 1 : 0;
   const { length } = text;
-  if (length > 17 || length === start) return mongo.Decimal128.fromString(text);
+  if (length > 17 || length === start) return Decimal128.fromString(text);
   let coefficient = 0;
   let point = -1;
   for (let index = start; index < length; index++) {
     const code = text.charCodeAt(index);
     if (code >= ZERO && code <= NINE) coefficient = coefficient * 10 + (code - ZERO);
     else if (code === POINT && point === -1 && index > start && index < length - 1) point = index;
-    else return mongo.Decimal128.fromString(text);
+    else return Decimal128.fromString(text);
   }
-  if (coefficient > Number.MAX_SAFE_INTEGER) return mongo.Decimal128.fromString(text);
+  if (coefficient > Number.MAX_SAFE_INTEGER) return Decimal128.fromString(text);
   const exponent = EXPONENT_BIAS - (point === -1 ? 0 : length - 1 - point);
-  return new mongo.Decimal128(pack(coefficient, exponent, negative));
+  return new Decimal128(pack(coefficient, exponent, negative));
 }
 
 /** Coefficient below 2^53 in the low bytes, the exponent in bits 113 to 126, the sign on top; little-endian. */

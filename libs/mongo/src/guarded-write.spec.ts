@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { mongo } from 'mongoose';
+import { type mongo } from 'mongoose';
 import { FakeMongo } from '../test/fake-mongo.ts';
 import { type GuardedWrite, writeGuarded } from './guarded-write.ts';
 
@@ -84,6 +84,16 @@ describe('writeGuarded', () => {
       code: 'DITTO_MONGO_DOCUMENT_REFUSED',
       retriable: false,
       context: { collection: 'c', key: '{"key":2}' },
+    });
+  });
+
+  it.each([
+    ['MongoDB', { code: 11000, errmsg: 'E11000 duplicate key error', keyPattern: { email: 1 } }],
+    ['FerretDB', { code: 11000, errmsg: "Duplicate key violation on the requested collection: Index 'email_1'" }],
+  ])('I6: does not take a duplicate in another unique index of %s for a newer document', async (_name, error) => {
+    const db = dbThat(() => ({ ok: 1, writeErrors: [{ index: 0, ...error }] }));
+    await expect(writeGuarded(db, 'c', [write(1, 'a')], options)).rejects.toMatchObject({
+      code: 'DITTO_MONGO_DOCUMENT_REFUSED',
     });
   });
 

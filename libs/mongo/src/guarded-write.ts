@@ -4,7 +4,7 @@ import {
   classifyMongoError,
   classifyWriteError,
   documentRefused,
-  isDuplicateKey,
+  isDuplicateId,
   isRowsOwn,
   isTransient,
   type ServerWriteError,
@@ -38,7 +38,7 @@ const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
 /** The body of a command may hold one document of the greatest size, so several must stay below that together. */
 const MAX_COMMAND_BYTES = 12 * 1024 * 1024;
 /** Below this even the sixfold growth of short JSON elements stays within a command. */
-const NO_MEASURE_BYTES = 1024 * 1024;
+const NO_MEASURE_BYTES = 2 * 1024 * 1024;
 /** FerretDB takes 25,000; from 1,000 on a call is not faster. */
 const MAX_COMMAND_WRITES = 1000;
 const MAX_TRANSIENT_ATTEMPTS = 5;
@@ -123,7 +123,7 @@ class GuardedBatch {
         const failures = await this.run(pending, command);
         pending = [];
         for (const { index, error } of failures) {
-          if (isDuplicateKey(error.code)) duplicates.push(index);
+          if (isDuplicateId(error)) duplicates.push(index);
           else if (isTransient(error.code) && attempt < MAX_TRANSIENT_ATTEMPTS) pending.push(index);
           else throw classifyWriteError(this.collection, this.document(index)._id, error);
         }

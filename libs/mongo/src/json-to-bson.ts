@@ -1,6 +1,9 @@
 import { mongo } from 'mongoose';
 import { decimal128FromText } from './decimal128.ts';
 
+/** The driver gives its classes by getters: looked up once, not for each value. */
+const { Double, Long } = mongo;
+
 /** MongoDB's documented limit is 100 levels; the document and its `row` take two. */
 const MAX_DEPTH = 98;
 /** Arrays of short elements grow about sixfold in BSON: beyond this length the text itself is kept. */
@@ -41,14 +44,14 @@ function isHoldableKey(key: string): boolean {
 function exactNumber(source: string, value: number): unknown {
   if (/^-?\d+$/.test(source)) return exactInteger(source, value);
   if (Number.isFinite(value) && decimalValue(String(value)) === decimalValue(source))
-    return Number.isInteger(value) ? new mongo.Double(value) : value;
+    return Number.isInteger(value) ? new Double(value) : value;
   return exactDecimal(source);
 }
 
 function exactInteger(source: string, value: number): unknown {
   if (value >= -0x8000_0000 && value <= 0x7fff_ffff) return Object.is(value, -0) ? 0 : value;
   const exact = BigInt(source);
-  if (exact >= MIN_INT64 && exact <= MAX_INT64) return mongo.Long.fromBigInt(exact);
+  if (exact >= MIN_INT64 && exact <= MAX_INT64) return Long.fromBigInt(exact);
   return exactDecimal(source);
 }
 

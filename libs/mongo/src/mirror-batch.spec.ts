@@ -8,7 +8,7 @@ const tables = new MirrorTables();
 
 function entryOf(change: RowChange): MirrorEntry {
   const table = tables.find(change.layout);
-  const row = change.after ?? (change.before as Row);
+  const row: Row = change.after ?? change.before ?? [];
   return {
     table,
     identity: table.encoder.identity(row),

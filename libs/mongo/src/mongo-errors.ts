@@ -74,6 +74,8 @@ export interface ServerWriteError {
   readonly index: number;
   readonly code: number;
   readonly errmsg?: string;
+  /** Of a duplicate key on MongoDB: the index. FerretDB names it in the message only. */
+  readonly keyPattern?: Readonly<Record<string, unknown>>;
 }
 
 /** MAKE_SQLSTATE of PostgreSQL's elog.h: six bits for each character, the first in the lowest. */
@@ -83,8 +85,12 @@ function packSqlState(state: string): number {
   return packed;
 }
 
-export function isDuplicateKey(code: number): boolean {
-  return code === DUPLICATE_KEY;
+/** Whether `_id` was there already. A duplicate in a unique index that somebody added is the document's own trouble. */
+export function isDuplicateId({ code, keyPattern, errmsg = '' }: ServerWriteError): boolean {
+  if (code !== DUPLICATE_KEY) return false;
+  if (keyPattern !== undefined) return '_id' in keyPattern;
+  const index = /Index '([^']*)'/.exec(errmsg)?.[1];
+  return index === undefined || index === '_id_';
 }
 
 export function isNamespaceExists(error: unknown): boolean {

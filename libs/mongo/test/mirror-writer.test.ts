@@ -290,6 +290,14 @@ describe('the mirror on a real server', () => {
     expect(mirror.fatal).toHaveLength(1);
   });
 
+  it('I6: does not take a duplicate in a unique index that somebody added for a newer document', async () => {
+    await write('indexed', [[1, null, [1, 'same']]]);
+    await mirror.db.collection('shop.indexed').createIndex({ 'row.note': 1 }, { unique: true }, undefined);
+    await expect(write('indexed', [[2, null, [2, 'same']]])).rejects.toMatchObject({
+      code: 'DITTO_MONGO_DOCUMENT_REFUSED',
+    });
+  });
+
   it('takes rows of megabytes beside small ones', async () => {
     await write(
       'megabytes',

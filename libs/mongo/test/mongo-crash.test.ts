@@ -1,7 +1,7 @@
 import { silentLogger } from '#kernel';
 import { type Stack, startStack } from '#stack';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type MirrorWriter, openMongo } from '../src/index.ts';
@@ -20,6 +20,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await mirror.connection.close();
   await stack.down();
+  await rm(stack.folder, { recursive: true, force: true });
 }, 60_000);
 
 /** Whether row `id` is deleted in this round. */
