@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Checkpoint } from '#change-events';
 import { DcsCheckpointStore, DcsClient } from '#dcs-client';
-import { RedisConnection } from '#redis';
+import { createMetrics } from '#platform';
+import { RedisConnection, RedisLeases } from '#redis';
 import { type Grant } from '#replication';
-import { StateCheckpointStore, StateDatabase, StateFencing } from '#state';
+import { StateAuditLog, StateCheckpointStore, StateDatabase, StateFencing } from '#state';
 import { testStack, uniqueName } from '#testing';
+import { LeaseOffice } from '../src/leases/lease-office.ts';
 import { CuttableProxy } from './cuttable-proxy.ts';
 import { createDeployment, DcsInstance, type Deployment, eventually, operateToken, readToken } from './dcs-instance.ts';
 
@@ -106,6 +108,24 @@ describe('two instances of DCS', () => {
     const grants = answers.map(({ grant }) => grant).filter((grant) => grant !== null);
     expect(grants).toHaveLength(1);
     expect(await new StateFencing(state).currentToken(source)).toBe(grants[0]?.token);
+  });
+
+  test('I5: an instance that was frozen between token and lease grants nothing, even when Redis has lost the newer token', async () => {
+    const fencing = new StateFencing(state);
+    class FrozenFencing extends StateFencing {
+      override async grant(name: string, owner: string, above?: number): Promise<number> {
+        const token = await super.grant(name, owner, above);
+        await fencing.grant(name, 'other');
+        await loseAllData();
+        return token;
+      }
+    }
+    const leases = new RedisLeases(redis);
+    const office = new LeaseOffice(leases, new FrozenFencing(state), new StateAuditLog(state), createMetrics('test'));
+    expect(await office.acquire(source, 'frozen', ttlMs)).toEqual({ grant: null, holder: null });
+    expect(await leases.read(source)).toBeNull();
+    const { token } = await acquire(both, 'next');
+    expect(token).toBe(3);
   });
 
   test('a lease that is not renewed goes to another owner', async () => {
@@ -230,11 +250,14 @@ describe('two instances of DCS', () => {
     } as const;
     await both.reportService(status, ttlMs);
     const nothing = {
+      unreachableSinceMs: null,
       error: null,
       serverVersion: null,
       executedGtidSet: null,
       purgedGtidSet: null,
       replicaLagMs: null,
+      clockOffsetMs: null,
+      replicaError: null,
     };
     const heartbeat = {
       ...nothing,

@@ -43,6 +43,8 @@ export const serverHeartbeatSchema = z.object({
   endpoint: z.string().min(1).max(300),
   probedAtMs: count,
   reachable: z.boolean(),
+  /** When a probe first found it so; null while it is reachable. */
+  unreachableSinceMs: count.nullable(),
   error: z.string().nullable(),
   serverUuid: z.string().nullable(),
   serverVersion: z.string().nullable(),
@@ -53,6 +55,10 @@ export const serverHeartbeatSchema = z.object({
   /** Null on a server that is not a replica. */
   replicaLagMs: z.number().nullable(),
   roundTripMs: z.number().nullable(),
+  /** The server's clock minus the prober's. */
+  clockOffsetMs: z.number().nullable(),
+  /** Why a replica does not follow: its last error, or which of its threads rests. */
+  replicaError: z.string().nullable(),
 });
 
 export type LeaseHolder = z.output<typeof leaseHolderSchema>;

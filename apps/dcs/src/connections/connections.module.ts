@@ -6,6 +6,8 @@ import { StateAuditLog, StateCheckpointStore, StateDatabase, StateFencing } from
 import { RedisReadiness, StateReadiness } from './readiness.ts';
 
 const redisPatienceMs = 3_000;
+/** A server that hangs is given up before the caller gives up this instance, who so hears which server it was. */
+const shareOfCallTimeout = 0.75;
 
 const overRedis = [RedisLeases, RedisOffsets, RedisStatusBoard].map((Store) => ({
   provide: Store,
@@ -26,14 +28,18 @@ const overState = [StateAuditLog, StateCheckpointStore, StateFencing].map((Store
     {
       provide: RedisConnection,
       inject: [CONFIG],
-      useFactory: ({ redis }: DittoConfig) =>
-        new RedisConnection({ ...toRedisOptions(redis), logger: createLogger('redis') }),
+      useFactory: ({ redis, dcs }: DittoConfig) => {
+        const commandTimeoutMs = dcs.timeoutMs * shareOfCallTimeout;
+        return new RedisConnection({ ...toRedisOptions(redis), commandTimeoutMs, logger: createLogger('redis') });
+      },
     },
     {
       provide: StateDatabase,
       inject: [CONFIG],
-      useFactory: ({ state }: DittoConfig) =>
-        new StateDatabase({ ...toStateOptions(state), logger: createLogger('state') }),
+      useFactory: ({ state, dcs }: DittoConfig) => {
+        const workTimeoutMs = dcs.timeoutMs * shareOfCallTimeout;
+        return new StateDatabase({ ...toStateOptions(state), workTimeoutMs, logger: createLogger('state') });
+      },
     },
     {
       provide: RedisRecentEvents,
@@ -71,8 +77,9 @@ export class ConnectionsModule implements OnModuleInit, OnApplicationShutdown {
   }
 
   /**
-   * Waits for Redis a little, so that a good start looks like one; for neither longer: without the state database leases must still be renewed, and without Redis the service is up, not
-   * ready. A state database that refuses what it is asked stays unavailable, is logged, and ends nothing.
+   * Waits for Redis a little, so that a good start looks like one; for neither longer: without the state database leases
+   * must still be renewed, and without Redis the service is up, not ready. A state database that refuses what it is asked
+   * stays unavailable, is logged, and ends nothing.
    */
   async onModuleInit(): Promise<void> {
     this.#opening = this.#state.open(this.#shutdown.signal).catch((error: unknown) => {

@@ -1,7 +1,7 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { isAbort, sleep, toDittoError } from '#kernel';
 import { KafkaEventReader } from '#kafka';
-import { createLogger, type DittoConfig, InjectConfig, type KafkaConfig, Metrics, toTlsOptions } from '#platform';
+import { createLogger, type DittoConfig, InjectConfig, type KafkaConfig, Metrics, toKafkaOptions } from '#platform';
 import { RedisRecentEvents } from '#redis';
 import { EventIntake } from './event-intake.ts';
 import { compileTopicPattern } from './topic-table.ts';
@@ -97,12 +97,7 @@ export class EventFollower implements OnApplicationBootstrap, OnModuleDestroy {
   }
 }
 
-function createReader({ brokers, clientId, tls, sasl }: KafkaConfig): KafkaEventReader {
-  return new KafkaEventReader({
-    brokers,
-    clientId: `${clientId}-dcs`,
-    logger: createLogger('kafka'),
-    tls: toTlsOptions(tls) ?? null,
-    sasl: sasl ? { mechanism: sasl.mechanism, username: sasl.username, password: sasl.password.reveal() } : null,
-  });
+function createReader(kafka: KafkaConfig): KafkaEventReader {
+  const logger = createLogger('kafka');
+  return new KafkaEventReader({ ...toKafkaOptions(kafka), clientId: `${kafka.clientId}-dcs`, logger });
 }

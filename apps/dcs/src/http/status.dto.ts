@@ -21,6 +21,8 @@ export class ServerDto {
   /** Milliseconds since 1970. */
   readonly probedAtMs!: number;
   readonly reachable!: boolean;
+  /** When a probe first found it so, milliseconds since 1970; null while it is reachable. */
+  readonly unreachableSinceMs!: number | null;
   readonly error!: string | null;
   readonly serverUuid!: string | null;
   readonly serverVersion!: string | null;
@@ -31,6 +33,10 @@ export class ServerDto {
   /** Null on a server that is not a replica. */
   readonly replicaLagMs!: number | null;
   readonly roundTripMs!: number | null;
+  /** The server's clock minus the prober's. */
+  readonly clockOffsetMs!: number | null;
+  /** Why a replica does not follow: its last error, or which of its threads rests. */
+  readonly replicaError!: string | null;
 }
 
 export class SourceServersDto {
