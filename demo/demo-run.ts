@@ -10,12 +10,14 @@ import { createReader, createState, withMySql } from './access.ts';
 import { findPorts, type Ports, writeConfiguration } from './configuration.ts';
 import { type DssStatus, isSnapshotDone, readDssStatus } from './dss-status.ts';
 import { formatCount, formatDuration } from './figures.ts';
+import { removeTraces, type RunNames } from './given-servers.ts';
 import { rememberServices } from './kept-run.ts';
 import type { LiveView } from './live-view.ts';
 import type { DemoOptions } from './options.ts';
 import { renderProof } from './proof.ts';
 import { copyServerData, serverDataTables } from './server-data.ts';
-import { buildServices, type ServiceName, ServiceProcess } from './service-process.ts';
+import { buildServices } from './service-build.ts';
+import { type ServiceName, ServiceProcess } from './service-process.ts';
 import { fillShop, planShop, type ShopSize } from './shop.ts';
 import { shopTables } from './shop-tables.ts';
 import { ShopWriter, type WriterCounts } from './writer.ts';
@@ -75,6 +77,7 @@ export class DemoRun {
   async close(options: { readonly deleteFolder: boolean }): Promise<void> {
     await this.#writer?.stop().catch(() => undefined); // reported before, or no longer of interest
     await Promise.all(this.#services.map((service) => service.stop()));
+    if (this.#stack?.kind === 'given') await removeTraces(this.#stack, this.#names);
     await this.#stack?.down();
     if (options.deleteFolder) rmSync(this.#folder, { recursive: true, force: true });
   }
@@ -93,12 +96,19 @@ export class DemoRun {
     return this.#stack?.kind === 'given' ? `_${this.#runId}` : '';
   }
 
-  get #source(): string {
-    return `demo${this.#suffix}`;
-  }
-
   get #databases(): { readonly shop: string; readonly serverData: string } {
     return { shop: `shop${this.#suffix}`, serverData: `server_data${this.#suffix}` };
+  }
+
+  get #names(): RunNames {
+    const source = `demo${this.#suffix}`;
+    return {
+      source,
+      mirror: mirrorDatabaseName(source),
+      databases: Object.values(this.#databases),
+      reader: `demo_reader${this.#suffix}`,
+      state: `demo_state${this.#suffix}`,
+    };
   }
 
   async #startServers(): Promise<Stack> {
@@ -122,19 +132,14 @@ export class DemoRun {
   }
 
   async #prepareDatabases(stack: Stack, ports: Ports): Promise<string> {
-    const databases = Object.values(this.#databases);
-    const [user, state] = [`demo_reader${this.#suffix}`, `demo_state${this.#suffix}`];
-    const reader = await withMySql(stack.url('mysql-primary'), (connection) =>
-      createReader(connection, user, databases),
-    );
-    const stateOwner = await withMySql(stack.url('mysql-state'), (connection) => createState(connection, state, state));
+    const { source, databases, reader, state } = this.#names;
     return writeConfiguration({
       folder: this.#folder,
-      source: this.#source,
+      source,
       databases,
       stack,
-      reader,
-      state: stateOwner,
+      reader: await withMySql(stack.url('mysql-primary'), (connection) => createReader(connection, reader, databases)),
+      state: await withMySql(stack.url('mysql-state'), (connection) => createState(connection, state, state)),
       ports,
     });
   }
@@ -147,21 +152,17 @@ export class DemoRun {
       () => this.#say(`MySQL: ${formatCount(rows)} of ${formatCount(this.#options.rows)} rows written`),
       2_000,
     );
-    try {
-      const onRows = (_table: string, added: number): void => void (rows += added);
-      await withMySql(url, (first) =>
-        withMySql(url, (second) =>
-          fillShop([first, second], this.#databases.shop, this.#size, { signal: this.#signal, onRows }),
-        ),
-      );
-      this.#say(`MySQL: a shop of ${formatCount(rows)} rows in ${formatDuration(performance.now() - began)}`);
-      const copied = await withMySql(url, (connection) => copyServerData(connection, this.#databases.serverData));
-      this.#say(
-        `MySQL: the server's own data: ${serverDataTables.map((table) => `${formatCount(copied[table])} rows of ${table}`).join(', ')}`,
-      );
-    } finally {
-      clearInterval(progress);
-    }
+    const onRows = (_table: string, added: number): void => void (rows += added);
+    await withMySql(url, (first) =>
+      withMySql(url, (second) =>
+        fillShop([first, second], this.#databases.shop, this.#size, { signal: this.#signal, onRows }),
+      ),
+    ).finally(() => clearInterval(progress));
+    this.#say(`MySQL: a shop of ${formatCount(rows)} rows in ${formatDuration(performance.now() - began)}`);
+    const copied = await withMySql(url, (connection) => copyServerData(connection, this.#databases.serverData));
+    this.#say(
+      `MySQL: the server's own data: ${serverDataTables.map((table) => `${formatCount(copied[table])} rows of ${table}`).join(', ')}`,
+    );
   }
 
   async #startWriter(stack: Stack): Promise<ShopWriter> {
@@ -236,7 +237,7 @@ export class DemoRun {
     for (;;) {
       this.#signal.throwIfAborted();
       for (const service of this.#services) service.assertRunning();
-      const status = await readDssStatus(dss.url, this.#source, this.#signal);
+      const status = await readDssStatus(dss.url, this.#names.source, this.#signal);
       this.#view.show({
         phase,
         elapsedMs: performance.now() - this.#began,
@@ -266,8 +267,8 @@ export class DemoRun {
     const { shop, serverData } = this.#databases;
     return compareAll({
       mysql: { url: stack.url('mysql-primary') },
-      mongo: { url: stack.url('mongo'), database: mirrorDatabaseName(this.#source) },
-      kafka: { brokers: stack.url('kafka').split(','), prefix: this.#source },
+      mongo: { url: stack.url('mongo'), database: this.#names.mirror },
+      kafka: { brokers: stack.url('kafka').split(','), prefix: this.#names.source },
       tables: [
         ...shopTables.map((table) => ({ database: shop, table })),
         ...serverDataTables.map((table) => ({ database: serverData, table })),

@@ -51,5 +51,5 @@ function renderLatencies({ latencyMs }: DssStatus): string {
       `to ${name} p50 ${formatDuration(latency.p50)}, p99 ${formatDuration(latency.p99)} (measured ${formatCount(latency.count)} times)`,
     ];
   });
-  return `From commit, while following: ${parts.join('; ')}.`;
+  return `From commit, over the last 10 to 20 s of writing: ${parts.join('; ')}.`;
 }

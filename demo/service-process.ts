@@ -99,33 +99,3 @@ export function readLastLines(file: string, count: number): string[] {
   if (!existsSync(file)) return [];
   return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-count);
 }
-
-/** Compiles the services unless `dist/` was made from these sources. */
-export async function buildServices(onLine: (line: string) => void, signal: AbortSignal): Promise<void> {
-  const arguments_ = [
-    '--conditions=source',
-    '--disable-warning=ExperimentalWarning',
-    join(root, 'tools', 'build.ts'),
-    '--if-changed',
-  ];
-  const build = spawn(process.execPath, arguments_, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
-  const output: string[] = [];
-  for (const stream of [build.stdout, build.stderr])
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      for (const line of text.split('\n').filter((one) => one.trim() !== '')) {
-        output.push(line);
-        if (!/^\s/.test(line)) onLine(line);
-      }
-    });
-  const end = (): void => {
-    if (build.pid !== undefined && build.exitCode === null) process.kill(-build.pid, 'SIGKILL');
-  };
-  signal.addEventListener('abort', end, { once: true });
-  const [code] = (await once(build, 'close')) as [number | null];
-  signal.removeEventListener('abort', end);
-  signal.throwIfAborted();
-  if (code === 0) return;
-  throw new DittoError('DITTO_DEMO_BUILD_FAILED', 'The services could not be built.', {
-    context: { lines: output.slice(-20) },
-  });
-}
