@@ -1,0 +1,121 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Connection } from 'mysql2/promise';
+import { createTables, fill, workloadTables } from './workload.ts';
+import { World, type ServiceInstance } from './world.ts';
+
+let world: World;
+let mysql: Connection;
+let dss: ServiceInstance;
+
+beforeEach(async () => {
+  world = await World.create({ tables: workloadTables });
+  mysql = await world.connect();
+  await createTables(world, mysql);
+  await fill(mysql, 500);
+  await world.start('dcs');
+}, 60_000);
+
+afterEach(() => world.close());
+
+async function runDss(): Promise<void> {
+  dss = await world.start('dss');
+  await world.waitUntilCaughtUp(dss);
+}
+
+describe('statements in the log', () => {
+  it('TRUNCATE, RENAME, DROP and neutral DDL are followed; the sinks end up with what MySQL has', async () => {
+    await runDss();
+    await mysql.query('ALTER TABLE orders ADD INDEX by_customer (customer), ALGORITHM=INPLACE');
+    await mysql.query('TRUNCATE TABLE order_lines');
+    await mysql.query("INSERT INTO order_lines VALUES (1, 1, 'after', 1, 1)");
+    await mysql.query('RENAME TABLE orders TO old_orders');
+    await mysql.query("UPDATE old_orders SET status = 'paid' WHERE id < 100");
+    await mysql.query('CREATE TABLE gone (id INT PRIMARY KEY); INSERT INTO gone VALUES (1), (2); DROP TABLE gone');
+    await world.waitForStatus(dss, 'the renamed table to be copied', ({ snapshot }) =>
+      snapshot.some(({ table, state }) => table === 'old_orders' && state === 'done'),
+    );
+    await world.waitUntilCaughtUp(dss);
+    const comparison = await world.compare(['old_orders', 'order_lines']);
+    expect(comparison.samples).toEqual([]);
+    expect(comparison.tables.map(({ rows }) => rows)).toEqual([500, 1]);
+    expect((await world.status(dss))?.pipeline?.reconnects).toBe(0);
+  }, 90_000);
+
+  it('I6: a statement that changes rows without saying so stops the source with a code, before anything behind it', async () => {
+    await runDss();
+    await mysql.query('ALTER TABLE orders ADD COLUMN more INT NOT NULL DEFAULT 7');
+    await mysql.query("INSERT INTO orders (id, customer, status, placed) VALUES (9001, 1, 'new', NOW(6))");
+    const stopped = await world.waitForStatus(dss, 'the stop', ({ state }) => state === 'failed');
+    expect(stopped.error?.code).toBe('DITTO_PIPELINE_DDL_CHANGES_ROWS');
+    expect(stopped.error?.remedy).toContain('resync');
+    const restarted = await fetch(`${dss.url}/sources/${world.name}/restart`, { method: 'POST' });
+    expect(restarted.status).toBe(200);
+    await world.waitForStatus(dss, 'the same stop again', ({ state, token }) => state === 'failed' && (token ?? 0) > 1);
+    const [audit] = await mysql.query(`SELECT 1`);
+    expect(audit).toBeDefined();
+  }, 90_000);
+});
+
+describe('positions', () => {
+  it('I7: a server that lacks transactions of the checkpoint is refused, with their names; one that has them goes on', async () => {
+    const replica = await world.connect('mysql-replica');
+    await runDss();
+    await world.signal(dss, 'SIGTERM');
+    await dss.exited;
+    await replica.query('STOP REPLICA SQL_THREAD');
+    try {
+      await fill(mysql, 100, 5000);
+      await runDss();
+      await world.signal(dss, 'SIGTERM');
+      await dss.exited;
+      const { host, port, user, password } = world.stack.endpoint('mysql-replica');
+      dss = await world.start('dss', { source: { endpoints: [{ host, port, user, password }] } });
+      const refused = await world.waitForStatus(dss, 'the refusal', ({ state }) => state === 'failed');
+      expect(refused.error?.code).toBe('DITTO_SOURCE_GTIDS_MISSING');
+      expect(refused.error?.message).toMatch(/[0-9a-f-]{36}:\d+/);
+    } finally {
+      await replica.query('START REPLICA SQL_THREAD');
+    }
+    await replica.query('SELECT SLEEP(0.5)');
+    await world.waitFor('the replica to catch up', async () => {
+      await fetch(`${dss.url}/sources/${world.name}/restart`, { method: 'POST' });
+      const status = await world.status(dss);
+      return status?.state === 'streaming';
+    });
+    const status = await world.waitUntilCaughtUp(dss);
+    expect(status.lineage).toBe(2);
+    const comparison = await world.compare();
+    expect(comparison.samples).toEqual([]);
+    expect(comparison.tables[0]?.rows).toBe(600);
+  }, 120_000);
+});
+
+describe('a bad configuration', () => {
+  it('ends the process with every problem and how to mend it', async () => {
+    const file = join(world.folder, 'bad.yaml');
+    writeFileSync(file, 'sources: { shop: { endpoints: [], includes: [x] } }\nredis: { url: http://x }\ndss: { inFlightBytes: much }\n');
+    const instance = world.spawn('dss', file);
+    expect(await instance.exited).toBe(1);
+    const log = world.logTail(instance, 40);
+    for (const problem of ['sources.shop.endpoints', 'includes', 'redis.url', 'state', 'dss.inFlightBytes']) expect(log).toContain(problem);
+    expect(log).toContain('DITTO_CONFIG_INVALID');
+  });
+
+  it('I6: settings of the source that lose data are refused at start with the statement that mends them', async () => {
+    await mysql.query('SET GLOBAL binlog_row_image = MINIMAL; SET GLOBAL binlog_row_metadata = MINIMAL');
+    try {
+      dss = await world.start('dss');
+      const refused = await world.waitForStatus(dss, 'the refusal', ({ state }) => state === 'failed');
+      expect(refused.error?.remedy).toContain('SET PERSIST binlog_row_image = FULL');
+      expect(refused.error?.remedy).toContain('SET PERSIST binlog_row_metadata = FULL');
+      expect(refused.checkpoint).toBeNull();
+    } finally {
+      await mysql.query('SET GLOBAL binlog_row_image = FULL; SET GLOBAL binlog_row_metadata = FULL');
+    }
+    await fetch(`${dss.url}/sources/${world.name}/restart`, { method: 'POST' });
+    await world.waitUntilCaughtUp(dss);
+    expect((await world.compare()).samples).toEqual([]);
+  }, 90_000);
+});

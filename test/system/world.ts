@@ -1,0 +1,222 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createConnection, type Connection } from 'mysql2/promise';
+import { stringify } from 'yaml';
+import { findCacheFolder, type Stack } from '#stack';
+import { testStack, uniqueName } from '#testing';
+import { compareAll, type Comparison } from '../oracle/compare-all.ts';
+import { type SourceStatus } from '../../apps/dss/src/sources/source-status.ts';
+
+const root = join(import.meta.dirname, '../..');
+
+export type ServiceName = 'dss' | 'dcs' | 'dws';
+
+/** A service as a process; its log is shown when it did what the test did not expect. */
+export interface ServiceInstance {
+  readonly service: ServiceName;
+  readonly url: string;
+  readonly logFile: string;
+  readonly process: ChildProcess;
+  /** Resolves with the exit code, or the signal that ended it. */
+  readonly exited: Promise<number | string>;
+}
+
+export interface WorldOptions {
+  readonly tables: readonly string[];
+  /** Merged over what the world writes to ditto.yaml. */
+  readonly configuration?: Readonly<Record<string, unknown>>;
+  readonly source?: Readonly<Record<string, unknown>>;
+}
+
+/** A source of its own on the shared servers, the services that replicate it as processes, and what tests do to them. */
+export class World {
+  readonly stack: Stack;
+  readonly name: string;
+  readonly database: string;
+  readonly folder: string;
+  readonly tables: readonly string[];
+  readonly #options: WorldOptions;
+  readonly #instances: ServiceInstance[] = [];
+  readonly #connections: Connection[] = [];
+  #rpcPort = 0;
+
+  private constructor(stack: Stack, options: WorldOptions) {
+    this.stack = stack;
+    this.name = uniqueName('w').replaceAll('_', '-');
+    this.database = uniqueName('shop');
+    const folder = join(findCacheFolder(process.env), 'test-runs');
+    mkdirSync(folder, { recursive: true });
+    this.folder = mkdtempSync(join(folder, 'world-'));
+    this.tables = options.tables;
+    this.#options = options;
+  }
+
+  static async create(options: WorldOptions): Promise<World> {
+    const world = new World(await testStack(), options);
+    const mysql = await world.connect();
+    await mysql.query(`CREATE DATABASE ${world.database}`);
+    const [ports] = await findPorts(1);
+    world.#rpcPort = ports ?? 0;
+    return world;
+  }
+
+  /** A connection to the source, in the world's database once it exists. */
+  async connect(server: 'mysql-primary' | 'mysql-replica' | 'mysql-state' = 'mysql-primary'): Promise<Connection> {
+    const connection = await createConnection({ uri: this.stack.url(server), multipleStatements: true, charset: 'utf8mb4' });
+    connection.on('error', () => undefined); // a test may kill the server; the next call rejects
+    this.#connections.push(connection);
+    return connection;
+  }
+
+  /** Starts a service and waits until it listens; `ready` waits for its readiness too. */
+  async start(service: ServiceName, overrides: Readonly<Record<string, unknown>> = {}): Promise<ServiceInstance> {
+    const [port = 0] = await findPorts(1);
+    const file = join(this.folder, `${service}-${port}.yaml`);
+    writeFileSync(file, stringify(this.#configuration(service, port, overrides)));
+    const instance = this.spawn(service, file, port);
+    await this.waitFor(`${service} to listen`, async () => {
+      const answer = await fetch(`${instance.url}/health/live`).catch(() => null);
+      return answer?.ok === true;
+    }, { watch: instance });
+    return instance;
+  }
+
+  /** Runs a service on a configuration file, without waiting for anything. */
+  spawn(service: ServiceName, configuration: string, port = 0): ServiceInstance {
+    const logFile = join(this.folder, `${service}-${this.#instances.length}.log`);
+    const log = openSync(logFile, 'w');
+    const child = spawn(process.execPath, ['--enable-source-maps', join(root, 'dist', 'apps', service, 'src', 'main.js')], {
+      cwd: root,
+      env: { ...process.env, NODE_OPTIONS: '', DITTO_CONFIG: configuration },
+      stdio: ['ignore', log, log],
+    });
+    closeSync(log);
+    const exited = new Promise<number | string>((resolve) => child.once('exit', (code, signal) => resolve(signal ?? code ?? -1)));
+    const instance = { service, url: `http://127.0.0.1:${port}`, logFile, process: child, exited };
+    this.#instances.push(instance);
+    return instance;
+  }
+
+  #configuration(service: ServiceName, port: number, overrides: Readonly<Record<string, unknown>>): Record<string, unknown> {
+    const primary = this.stack.endpoint('mysql-primary');
+    const state = this.stack.endpoint('mysql-state');
+    const base = {
+      sources: {
+        [this.name]: {
+          endpoints: [{ host: primary.host, port: primary.port, user: primary.user, password: primary.password }],
+          include: [`${this.database}.*`],
+          heartbeatMs: 500,
+          ...this.#options.source,
+          ...(overrides['source'] as Record<string, unknown> | undefined),
+        },
+      },
+      kafka: { brokers: this.stack.url('kafka').split(',') },
+      mongo: { url: this.stack.url('mongo') },
+      redis: { url: this.stack.url('redis'), keyPrefix: this.name },
+      state: { host: state.host, port: state.port, user: state.user, password: state.password, database: `${this.database}_state` },
+      dss: { lease: { ttlMs: 3000, renewMs: 500 } },
+      dcs: { rpc: { port: this.#rpcPort }, recentEvents: { enabled: false } },
+      dws: {},
+      log: { level: 'info' },
+      ...this.#options.configuration,
+    };
+    const section = { ...base[service], http: { port } };
+    return { ...base, [service]: section };
+  }
+
+  async status(instance: ServiceInstance): Promise<SourceStatus | null> {
+    const answer = await fetch(`${instance.url}/sources/${this.name}`, { signal: AbortSignal.timeout(5000) }).catch(() => null);
+    return answer?.ok === true ? ((await answer.json()) as SourceStatus) : null;
+  }
+
+  async waitForStatus(instance: ServiceInstance, what: string, holds: (status: SourceStatus) => boolean, withinMs = 60_000): Promise<SourceStatus> {
+    let last: SourceStatus | null = null;
+    await this.waitFor(
+      what,
+      async () => {
+        last = await this.status(instance);
+        return last !== null && holds(last);
+      },
+      { watch: instance, withinMs, describe: () => JSON.stringify(last) },
+    );
+    return last as unknown as SourceStatus;
+  }
+
+  /** Waits until existing rows are copied and the checkpoint covers everything that is committed by now. */
+  async waitUntilCaughtUp(instance: ServiceInstance, withinMs = 90_000): Promise<SourceStatus> {
+    const mysql = await this.connect();
+    const [rows] = await mysql.query('SELECT @@GLOBAL.gtid_executed AS executed');
+    const executed = (rows as { executed: string }[])[0]?.executed.replaceAll(/\s/g, '') ?? '';
+    const covers = async (checkpoint: string): Promise<boolean> => {
+      const [answer] = await mysql.query('SELECT GTID_SUBSET(?, ?) AS covered', [executed, checkpoint]);
+      return (answer as { covered: number }[])[0]?.covered === 1;
+    };
+    let last: SourceStatus | null = null;
+    await this.waitFor(
+      'the checkpoint to pass the last commit',
+      async () => {
+        last = await this.status(instance);
+        const copied = last?.snapshot.every(({ state }) => state === 'done' || state === 'unavailable') ?? false;
+        return copied && last?.checkpoint != null && covers(last.checkpoint.position.gtidSet);
+      },
+      { watch: instance, withinMs, describe: () => JSON.stringify(last) },
+    );
+    return last as unknown as SourceStatus;
+  }
+
+  async waitFor(
+    what: string,
+    holds: () => Promise<boolean>,
+    options: { readonly watch?: ServiceInstance; readonly withinMs?: number; readonly describe?: () => string } = {},
+  ): Promise<void> {
+    const { watch, withinMs = 30_000, describe } = options;
+    const deadline = performance.now() + withinMs;
+    while (!(await holds())) {
+      const ended = watch !== undefined && (watch.process.exitCode !== null || watch.process.signalCode !== null);
+      if (ended || performance.now() > deadline)
+        throw new Error(
+          `waited ${ended ? '' : `${withinMs} ms `}for ${what}${ended ? ', but the process has ended' : ''}\n${describe?.() ?? ''}\n${watch ? this.logTail(watch) : ''}`,
+        );
+      await sleep(50);
+    }
+  }
+
+  logTail(instance: ServiceInstance, lines = 15): string {
+    return readFileSync(instance.logFile, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
+  }
+
+  /** Every row of every table in MySQL against MongoDB and Kafka, by code that shares nothing with Ditto. */
+  async compare(tables: readonly string[] = this.tables): Promise<Comparison> {
+    return compareAll({
+      mysql: { url: this.stack.url('mysql-primary') },
+      mongo: { url: this.stack.url('mongo'), database: `ditto_${this.name}` },
+      kafka: { brokers: this.stack.url('kafka').split(','), prefix: this.name },
+      tables: tables.map((table) => ({ database: this.database, table })),
+    });
+  }
+
+  async signal(instance: ServiceInstance, signal: NodeJS.Signals): Promise<void> {
+    instance.process.kill(signal);
+    if (signal === 'SIGKILL') await instance.exited;
+  }
+
+  async close(): Promise<void> {
+    for (const { process: child, exited } of this.#instances) {
+      child.kill('SIGKILL');
+      await exited;
+    }
+    for (const connection of this.#connections) connection.destroy();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+async function findPorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen({ port: 0, host: '127.0.0.1' }));
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.once('listening', resolve))));
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
