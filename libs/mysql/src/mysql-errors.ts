@@ -96,10 +96,18 @@ function classifyDumpError(message: string): Classification {
   return { code: 'DITTO_SOURCE_LOG_UNREADABLE', retriable: false, remedy: 'See the error log of the server.' };
 }
 
-interface DriverError extends Error {
+interface DriverError {
+  readonly message: string;
   readonly code?: string;
   readonly errno?: number;
   readonly fatal?: boolean;
+}
+
+/** By shape: an error of Node's core may come from another realm than this module's `Error`. */
+function isDriverError(error: unknown): error is DriverError {
+  return (
+    typeof error === 'object' && error !== null && typeof (error as { readonly message?: unknown }).message === 'string'
+  );
 }
 
 function classify(error: DriverError): Classification {
@@ -113,14 +121,13 @@ function classify(error: DriverError): Classification {
 /** The one place where errors of MySQL and its driver become Ditto's. Aborts and coded errors pass unchanged. */
 export function toSourceError(error: unknown, doing: string): Error {
   if (error instanceof DittoError) return error;
-  if (!(error instanceof Error)) return new DittoError('DITTO_SOURCE_QUERY_FAILED', `${doing}: ${String(error)}`);
-  if (isAbort(error)) return error;
-  const driverError: DriverError = error;
-  const { code, retriable, remedy } = classify(driverError);
+  if (isAbort(error)) return error as Error;
+  if (!isDriverError(error)) return new DittoError('DITTO_SOURCE_QUERY_FAILED', `${doing}: ${String(error)}`);
+  const { code, retriable, remedy } = classify(error);
   return new DittoError(code, `${doing}: ${error.message}`, {
     retriable,
     ...(remedy === undefined ? {} : { remedy }),
-    context: { vendorCode: driverError.code ?? null, vendorNumber: driverError.errno ?? null },
+    context: { vendorCode: error.code ?? null, vendorNumber: error.errno ?? null },
     cause: error,
   });
 }

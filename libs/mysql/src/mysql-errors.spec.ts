@@ -1,0 +1,53 @@
+import { describe, expect, test } from '@jest/globals';
+import { DittoError } from '#kernel';
+import { toSourceError } from './mysql-errors.ts';
+
+function vendorError(message: string, code: string, errno = 0): Error {
+  return Object.assign(new Error(message), { code, errno });
+}
+
+describe('toSourceError', () => {
+  test.each([
+    ['ECONNREFUSED', 0, 'connect ECONNREFUSED', 'DITTO_SOURCE_UNREACHABLE', true],
+    ['ENOTFOUND', 0, 'getaddrinfo ENOTFOUND', 'DITTO_SOURCE_UNKNOWN_HOST', true],
+    ['PROTOCOL_CONNECTION_LOST', 0, 'Connection lost', 'DITTO_SOURCE_CONNECTION_LOST', true],
+    ['ER_ACCESS_DENIED_ERROR', 1045, 'Access denied', 'DITTO_SOURCE_ACCESS_DENIED', false],
+    ['ER_PARSE_ERROR', 1064, 'You have an error in your SQL syntax', 'DITTO_SOURCE_QUERY_FAILED', false],
+    [
+      'ER_MASTER_FATAL_ERROR_READING_BINLOG',
+      1236,
+      'Cannot replicate because the source purged required binary logs. The missing transactions are …',
+      'DITTO_SOURCE_PURGED',
+      false,
+    ],
+    [
+      'ER_MASTER_FATAL_ERROR_READING_BINLOG',
+      1236,
+      "Replica has more GTIDs than the source has, using the source's SERVER_UUID.",
+      'DITTO_SOURCE_GTIDS_MISSING',
+      false,
+    ],
+    [
+      'ER_MASTER_FATAL_ERROR_READING_BINLOG',
+      1236,
+      'A replica with the same server_uuid/server_id as this replica has connected to the source',
+      'DITTO_SOURCE_REPLICA_ID_TAKEN',
+      false,
+    ],
+  ])('%s %d %s', (code, errno, message, expected, retriable) => {
+    const cause = vendorError(message, code, errno);
+    expect(toSourceError(cause, 'reading')).toMatchObject({
+      code: expected,
+      retriable,
+      cause,
+      message: `reading: ${message}`,
+    });
+  });
+
+  test('leaves coded errors and aborts as they are', () => {
+    const coded = new DittoError('DITTO_X', 'x');
+    const abort = new DOMException('aborted', 'AbortError');
+    expect(toSourceError(coded, 'reading')).toBe(coded);
+    expect(toSourceError(abort, 'reading')).toBe(abort);
+  });
+});

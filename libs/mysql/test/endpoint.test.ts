@@ -1,0 +1,159 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import {
+  assertPosition,
+  checkEndpoint,
+  MySqlEndpoint,
+  type EndpointInspection,
+  type Grants,
+  type Problem,
+} from '#mysql';
+import { position, TestSource } from './test-source.ts';
+
+const signal = new AbortController().signal;
+let source: TestSource;
+let inspection: EndpointInspection;
+
+beforeAll(async () => {
+  source = await TestSource.open('endpoint');
+  await source.run(
+    'CREATE TABLE good (id INT PRIMARY KEY, v VARCHAR(10))',
+    'CREATE TABLE keyless (v INT)',
+    'CREATE TABLE legacy (id INT PRIMARY KEY) ENGINE = MyISAM',
+    'CREATE TABLE asian (id INT PRIMARY KEY, v VARCHAR(10) CHARACTER SET gbk)',
+    'CREATE TABLE child (id INT PRIMARY KEY, good_id INT, CONSTRAINT to_good FOREIGN KEY (good_id) REFERENCES good (id) ON DELETE CASCADE)',
+  );
+  inspection = await new MySqlEndpoint(source.connection).inspect(signal);
+});
+afterAll(async () => {
+  await source.close();
+});
+
+const allGrants: Grants = { account: "'a'@'%'", hasGlobal: () => true, canSelect: () => true };
+
+function codes(problems: readonly Problem[], severity: Problem['severity']): string[] {
+  return problems.filter((problem) => problem.severity === severity).map(({ code }) => code);
+}
+
+describe('inspection', () => {
+  test('tells identity, position, role, clock and settings', async () => {
+    expect(inspection.serverUuid).toBe(await source.value('SELECT @@server_uuid'));
+    expect(inspection.version).toBe(await source.value('SELECT VERSION()'));
+    expect(inspection.gtidMode).toBe('ON');
+    expect(inspection.gtidExecuted).toContain(inspection.serverUuid);
+    expect(inspection.readOnly).toBe(false);
+    expect(inspection.replica).toBeNull();
+    expect(Math.abs(inspection.clockOffsetMs)).toBeLessThan(1000);
+    expect(inspection.roundTripMs).toBeGreaterThan(0);
+    expect(inspection.settings).toMatchObject({
+      logBin: 'ON',
+      binlogFormat: 'ROW',
+      binlogRowImage: 'FULL',
+      binlogRowMetadata: 'FULL',
+      binlogRowValueOptions: '',
+      binlogTransactionCompression: 'OFF',
+    });
+  });
+
+  test('a server as it should be has no problems', () => {
+    expect(checkEndpoint(inspection, [], allGrants)).toEqual([]);
+  });
+});
+
+describe('check', () => {
+  test('names every wrong setting at once, each with the statement that mends it', () => {
+    const wrong: EndpointInspection = {
+      ...inspection,
+      gtidMode: 'OFF_PERMISSIVE',
+      settings: {
+        ...inspection.settings,
+        binlogFormat: 'MIXED',
+        binlogRowImage: 'MINIMAL',
+        binlogRowMetadata: 'MINIMAL',
+        binlogRowValueOptions: 'PARTIAL_JSON',
+        binlogTransactionCompression: 'ON',
+        binlogExpireLogsSeconds: 600,
+        binlogDoDb: 'shop',
+      },
+    };
+    const problems = checkEndpoint(wrong, [], allGrants);
+    expect(codes(problems, 'error')).toEqual([
+      'DITTO_SOURCE_GTID_MODE',
+      'DITTO_SOURCE_LOG_FORMAT',
+      'DITTO_SOURCE_ROW_IMAGE',
+      'DITTO_SOURCE_METADATA_MINIMAL',
+      'DITTO_SOURCE_PARTIAL_JSON',
+      'DITTO_SOURCE_COMPRESSED_TRANSACTION',
+    ]);
+    expect(codes(problems, 'warning')).toEqual(['DITTO_SOURCE_LOG_EXPIRES', 'DITTO_SOURCE_LOG_FILTERED']);
+    for (const { remedy } of problems) expect(remedy).toMatch(/SET PERSIST|Remove/);
+  });
+
+  test('names tables that can not be followed, or not wholly', async () => {
+    const tables = await new MySqlEndpoint(source.connection).inspectTables(source.includes, {}, signal);
+    const cascading = { ...inspection, settings: { ...inspection.settings, innodbNativeForeignKeys: 'ON' } };
+    const problems = checkEndpoint(cascading, tables, allGrants);
+    const short = problems.map(({ code, message }) => `${code} ${/\.(\w+)/.exec(message)?.[1] ?? ''}`);
+    expect(short.sort()).toEqual([
+      'DITTO_SOURCE_CASCADES_UNLOGGED child',
+      'DITTO_SOURCE_COLUMN_UNSUPPORTED asian',
+      'DITTO_SOURCE_NOT_TRANSACTIONAL legacy',
+      'DITTO_SOURCE_NO_KEY keyless',
+    ]);
+    const logged = { ...inspection, settings: { ...inspection.settings, innodbNativeForeignKeys: 'OFF' } };
+    expect(codes(checkEndpoint(logged, tables, allGrants), 'error')).toEqual(['DITTO_SOURCE_COLUMN_UNSUPPORTED']);
+  });
+
+  test('names missing grants, and each named statement mends its problem', async () => {
+    const user = await source.createUser('', 'INSERT');
+    const endpoint = new MySqlEndpoint(user);
+    const tables = await new MySqlEndpoint(source.connection).inspectTables(source.includes, {}, signal);
+    const problems = checkEndpoint(inspection, tables, await endpoint.readGrants(signal)).filter(
+      ({ code }) => code === 'DITTO_SOURCE_GRANT_MISSING',
+    );
+    expect(problems.map(({ message }) => message)).toEqual([
+      'REPLICATION SLAVE is missing',
+      'REPLICATION CLIENT is missing',
+      expect.stringMatching(/^SELECT is missing on .*asian.*keyless/),
+    ]);
+    for (const { remedy } of problems)
+      await source.run(...remedy.split(';').filter((statement) => statement.trim() !== ''));
+    const mended = checkEndpoint(inspection, tables, await endpoint.readGrants(signal));
+    expect(mended.map(({ code }) => code)).not.toContain('DITTO_SOURCE_GRANT_MISSING');
+  });
+});
+
+describe('I7: a position is only accepted where it can be gone on from', () => {
+  test('accepts what the server executed', () => {
+    expect(() => {
+      assertPosition(position(inspection.gtidExecuted), { ...inspection, gtidPurged: '' });
+    }).not.toThrow();
+  });
+
+  test('names what the server never executed', () => {
+    const foreign = '11111111-2222-3333-4444-555555555555:1-5';
+    expect(() => {
+      assertPosition(position(foreign), { ...inspection, gtidPurged: '' });
+    }).toThrow(
+      expect.objectContaining({
+        code: 'DITTO_SOURCE_GTIDS_MISSING',
+        context: expect.objectContaining({ missing: foreign }),
+      }),
+    );
+  });
+
+  test('names what is needed and purged', () => {
+    const uuid = inspection.serverUuid;
+    expect(() => {
+      assertPosition(position(`${uuid}:1-5`), {
+        ...inspection,
+        gtidExecuted: `${uuid}:1-20`,
+        gtidPurged: `${uuid}:1-9`,
+      });
+    }).toThrow(
+      expect.objectContaining({
+        code: 'DITTO_SOURCE_PURGED',
+        context: expect.objectContaining({ missing: `${uuid}:6-9` }),
+      }),
+    );
+  });
+});

@@ -1,0 +1,279 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { MySqlRowReader } from '#mysql';
+import { type Row, type TableLayout } from '#change-events';
+import { TestSource } from './test-source.ts';
+
+const signal = new AbortController().signal;
+let source: TestSource;
+let reader: MySqlRowReader;
+
+beforeAll(async () => {
+  source = await TestSource.open('reader');
+  reader = new MySqlRowReader({
+    connection: source.connection,
+    includes: source.includes,
+    keys: { [`${source.database}.keyless`]: ['u'] },
+    waitMs: 500,
+  });
+});
+afterAll(async () => {
+  reader.close();
+  await source.close();
+});
+
+async function layoutOf(table: string): Promise<TableLayout> {
+  const layout = (await reader.listTables(signal)).find((candidate) => candidate.table === table);
+  if (layout === undefined) throw new Error(`no table ${table}`);
+  return layout;
+}
+
+async function readAll(layout: TableLayout, limit: number): Promise<Row[]> {
+  const rows: Row[] = [];
+  let after: Row | null = null;
+  for (let chunk = 0; chunk < 1000; chunk++) {
+    const read = await reader.readChunk({ layout, after, limit, dispatchedSet: '', signal });
+    rows.push(...read.rows);
+    if (read.complete) return rows;
+    after = read.lastKey;
+  }
+  throw new Error('the chunks never end');
+}
+
+interface KeyCase {
+  readonly name: string;
+  readonly columns: string;
+  readonly rows: readonly string[];
+}
+
+const KEY_CASES: readonly KeyCase[] = [
+  {
+    name: 'integer',
+    columns: 'k INT PRIMARY KEY',
+    rows: ['(-5)', '(-1)', '(0)', '(7)', '(8)', '(2147483647)', '(-2147483648)'],
+  },
+  {
+    name: 'bigint unsigned to its maximum',
+    columns: 'k BIGINT UNSIGNED PRIMARY KEY',
+    rows: [
+      '(0)',
+      '(1)',
+      '(9007199254740993)',
+      '(9007199254740992)',
+      '(9223372036854775808)',
+      '(18446744073709551614)',
+      '(18446744073709551615)',
+    ],
+  },
+  {
+    name: 'decimal',
+    columns: 'k DECIMAL(20,6) PRIMARY KEY',
+    rows: ['(-1.5)', '(-1.500001)', '(0)', '(0.000001)', '(99999999999999.999999)'],
+  },
+  {
+    name: 'float',
+    columns: 'k FLOAT PRIMARY KEY',
+    rows: ['(0.1)', '(0.2)', '(0.3)', '(-0.1)', '(1e-45)', '(3e38)', '(16777217)'],
+  },
+  {
+    name: 'double',
+    columns: 'k DOUBLE PRIMARY KEY',
+    rows: ['(0.1)', '(2.2250738585072014e-308)', '(-1e300)', '(1e300)', '(5e-324)'],
+  },
+  {
+    name: 'case-insensitive text with trailing spaces and four-byte characters',
+    columns: 'k VARCHAR(20) COLLATE utf8mb4_general_ci PRIMARY KEY',
+    rows: [
+      "('')",
+      "('a')",
+      "('B')",
+      "('c ')",
+      "('Ç1')",
+      "('😀')",
+      "('z😀')",
+      "('it''s')",
+      "('back\\\\slash')",
+      "('per%cent_')",
+    ],
+  },
+  {
+    name: 'text in the newest collation',
+    columns: 'k VARCHAR(20) COLLATE utf8mb4_0900_ai_ci PRIMARY KEY',
+    rows: ["('a')", "('a ')", "('b')", "('ä1')", "('😀')", "('漢')", "('')"],
+  },
+  {
+    name: 'text in binary order',
+    columns: 'k VARCHAR(20) COLLATE utf8mb4_bin PRIMARY KEY',
+    rows: ["('a')", "('A')", "('ä')", "('b')", "('B')", "('😀')"],
+  },
+  {
+    name: 'text in latin1',
+    columns: 'k CHAR(10) CHARACTER SET latin1 PRIMARY KEY',
+    rows: ["('é')", "('a')", "('€')", "('z')", "('Ö')"],
+  },
+  {
+    name: 'text in utf16',
+    columns: 'k VARCHAR(10) CHARACTER SET utf16 PRIMARY KEY',
+    rows: ["('é')", "('a')", "('😀')", "('z')"],
+  },
+  {
+    name: 'fixed bytes',
+    columns: 'k BINARY(4) PRIMARY KEY',
+    rows: ["(X'00000000')", "(X'ff')", "(X'ff00ff00')", "(X'7f')", "(X'80')"],
+  },
+  {
+    name: 'bytes',
+    columns: 'k VARBINARY(8) PRIMARY KEY',
+    rows: ["('')", "(X'00')", "(X'0000')", "(X'27')", "(X'ff')", "(X'5c27')"],
+  },
+  {
+    name: 'date',
+    columns: 'k DATE PRIMARY KEY',
+    rows: ["('0000-00-00')", "('2020-00-00')", "('2026-01-01')", "('9999-12-31')"],
+  },
+  {
+    name: 'datetime with microseconds',
+    columns: 'k DATETIME(6) PRIMARY KEY',
+    rows: [
+      "('2026-01-01 00:00:00.000001')",
+      "('2026-01-01 00:00:00.000002')",
+      "('0000-00-00')",
+      "('2026-01-01')",
+      "('9999-12-31 23:59:59.999999')",
+    ],
+  },
+  {
+    name: 'timestamp',
+    columns: 'k TIMESTAMP(3) PRIMARY KEY',
+    rows: ["('2026-01-01 00:00:00.001')", "('2026-01-01 00:00:00.002')", "('0000-00-00')", "('1970-01-01 00:00:01')"],
+  },
+  {
+    name: 'time',
+    columns: 'k TIME(2) PRIMARY KEY',
+    rows: ["('-838:59:59')", "('-00:00:00.01')", "('0')", "('00:00:00.01')", "('838:59:59')"],
+  },
+  { name: 'year', columns: 'k YEAR PRIMARY KEY', rows: ['(0)', '(1901)', '(2026)', '(2155)'] },
+  {
+    name: 'enum in index order',
+    columns: "k ENUM('z', 'a', 'm', 'it''s') PRIMARY KEY",
+    rows: ["('z')", "('a')", "('m')", "('it''s')", '(0)'],
+  },
+  {
+    name: 'set in index order',
+    columns: "k SET('z', 'a', 'm') PRIMARY KEY",
+    rows: ["('')", "('z')", "('a')", "('z,a')", "('m')", "('z,m')", "('a,m')"],
+  },
+  {
+    name: 'bits',
+    columns: 'k BIT(64) PRIMARY KEY',
+    rows: ['(0)', '(1)', '(0x7fffffffffffffff)', '(0x8000000000000000)', '(0xffffffffffffffff)'],
+  },
+  { name: 'one bit', columns: 'k BIT(1) PRIMARY KEY', rows: ["(b'0')", "(b'1')"] },
+  {
+    name: 'three columns',
+    columns: "a INT, b VARCHAR(5), c ENUM('y', 'x'), v INT, PRIMARY KEY (c, a, b)",
+    rows: [1, 2, 3].flatMap((a) => ['p', 'Q', 'r'].flatMap((b) => ['x', 'y'].map((c) => `(${a}, '${b}', '${c}', 1)`))),
+  },
+  { name: 'descending', columns: 'k INT, PRIMARY KEY (k DESC)', rows: ['(1)', '(2)', '(3)', '(4)', '(5)'] },
+  { name: 'a prefix', columns: 'k VARCHAR(20), PRIMARY KEY (k(2))', rows: ["('ab1')", "('ac2')", "('b')", "('ca')"] },
+];
+
+describe('chunks', () => {
+  test.each(KEY_CASES.map((keyCase, i) => [keyCase.name, keyCase, i] as const))(
+    'see each row exactly once by a key of %s',
+    async (_name, { columns, rows }, i) => {
+      await source.run(`CREATE TABLE k${i} (${columns})`);
+      for (const row of rows) await source.run(`INSERT INTO k${i} VALUES ${row}`);
+      const layout = await layoutOf(`k${i}`);
+      const whole = await readAll(layout, 1000);
+      expect(whole).toHaveLength(rows.length);
+      for (const limit of [1, 2, 3, rows.length]) expect(await readAll(layout, limit)).toEqual(whole);
+    },
+  );
+
+  test('read a table without a primary key by its configured columns', async () => {
+    await source.run(
+      'CREATE TABLE keyless (v INT, u INT NOT NULL UNIQUE)',
+      'INSERT INTO keyless VALUES (1, 3), (1, 2), (1, 1), (1, 5)',
+    );
+    expect(await readAll(await layoutOf('keyless'), 3)).toEqual([
+      [1, 1],
+      [1, 2],
+      [1, 3],
+      [1, 5],
+    ]);
+  });
+
+  test('of an empty table are complete and have no last key', async () => {
+    await source.run('CREATE TABLE empty_table (id INT PRIMARY KEY)');
+    const chunk = await reader.readChunk({
+      layout: await layoutOf('empty_table'),
+      after: null,
+      limit: 5,
+      dispatchedSet: '',
+      signal,
+    });
+    expect(chunk).toMatchObject({ rows: [], lastKey: null, complete: true });
+  });
+
+  test('name the executed set as of after the rows', async () => {
+    await source.run('CREATE TABLE high (id INT PRIMARY KEY)', 'INSERT INTO high VALUES (1)');
+    const dispatchedSet = await source.executedSet();
+    const chunk = await reader.readChunk({
+      layout: await layoutOf('high'),
+      after: null,
+      limit: 5,
+      dispatchedSet,
+      signal,
+    });
+    expect(await source.value('SELECT GTID_SUBSET(?, ?)', [dispatchedSet, chunk.high])).toBe('1');
+    expect(chunk.high).not.toMatch(/\s/);
+  });
+
+  test('wait for the dispatched set, and say so when it does not come', async () => {
+    await source.run('CREATE TABLE waiting (id INT PRIMARY KEY)');
+    const dispatchedSet = `${(await source.value('SELECT @@server_uuid')) ?? ''}:1-99999999`;
+    const read = reader.readChunk({ layout: await layoutOf('waiting'), after: null, limit: 5, dispatchedSet, signal });
+    await expect(read).rejects.toMatchObject({ code: 'DITTO_SOURCE_BEHIND', retriable: true });
+  });
+
+  test.each([
+    ['a column is added', 'ALTER TABLE changing0 ADD COLUMN b INT', 0],
+    ['a column changes its type', 'ALTER TABLE changing1 MODIFY v VARCHAR(30)', 1],
+    ['a column is renamed', 'ALTER TABLE changing2 RENAME COLUMN v TO w', 2],
+    ['the table is dropped', 'DROP TABLE changing3', 3],
+  ])('are refused with another layout: %s', async (_name, statement, i) => {
+    await source.run(
+      `CREATE TABLE changing${i} (id INT PRIMARY KEY, v VARCHAR(20))`,
+      `INSERT INTO changing${i} VALUES (1, 'a')`,
+    );
+    const layout = await layoutOf(`changing${i}`);
+    await reader.readChunk({ layout, after: null, limit: 5, dispatchedSet: '', signal });
+    await source.run(statement);
+    const read = reader.readChunk({ layout, after: null, limit: 5, dispatchedSet: '', signal });
+    await expect(read).rejects.toMatchObject({ code: 'DITTO_SOURCE_LAYOUT_CHANGED', retriable: true });
+  });
+
+  test('end with the reason when aborted', async () => {
+    const abort = new AbortController();
+    const dispatchedSet = `${(await source.value('SELECT @@server_uuid')) ?? ''}:1-99999999`;
+    const patient = new MySqlRowReader({ connection: source.connection, includes: source.includes });
+    await source.run('CREATE TABLE IF NOT EXISTS waiting (id INT PRIMARY KEY)');
+    const layout = await layoutOf('waiting');
+    const read = patient.readChunk({ layout, after: null, limit: 5, dispatchedSet, signal: abort.signal });
+    const outcome = expect(read).rejects.toThrow('enough');
+    setTimeout(() => {
+      abort.abort(new Error('enough'));
+    }, 100);
+    await outcome;
+    patient.close();
+  });
+
+  test('estimates come from the catalogue', async () => {
+    await source.run(
+      'CREATE TABLE estimated (id INT PRIMARY KEY)',
+      'INSERT INTO estimated VALUES (1), (2), (3)',
+      'ANALYZE TABLE estimated',
+    );
+    expect(await reader.estimateRows(await layoutOf('estimated'))).toBeGreaterThanOrEqual(0);
+  });
+});
