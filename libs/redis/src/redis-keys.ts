@@ -13,6 +13,7 @@
  * | `<prefix>:{<source>}:tables` | sorted set | tables with recent events, by the time of the newest |
  * | `<prefix>:{<source>}:events:<database>.<table>` | stream | recent events |
  * | `<prefix>:{<source>}:gaps:<database>.<table>` | stream | what the window lacks, and why |
+ * | `{<prefix>:jobs}:<queue>…` | BullMQ's own | schedules, jobs and results of the workers |
  */
 export class RedisKeys {
   readonly #prefix: string;
@@ -55,6 +56,11 @@ export class RedisKeys {
 
   gaps(source: string, table: string): string {
     return this.#ofSource(source, `gaps:${table}`);
+  }
+
+  /** What the names of the workers' queues begin with. */
+  jobs(): string {
+    return `{${this.#prefix}:jobs}`;
   }
 
   #ofSource(source: string, what: string): string {

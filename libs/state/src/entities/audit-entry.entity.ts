@@ -1,4 +1,4 @@
-import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import { Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 import { asNumber } from './number-column.ts';
 
 /** One operator action or automatic decision. Only ever added to. */
@@ -7,6 +7,7 @@ export class AuditEntryEntity {
   @PrimaryGeneratedColumn({ type: 'bigint', unsigned: true })
   id!: string;
 
+  @Index('audit_log_at')
   @Column({ name: 'at_ms', type: 'bigint', unsigned: true, transformer: asNumber })
   atMs!: number;
 
