@@ -113,6 +113,7 @@ export const kafkaErrorCodes = {
   untrusted: 'DITTO_KAFKA_TLS',
   refused: 'DITTO_KAFKA_REFUSED',
   partitionsChanged: 'DITTO_KAFKA_PARTITIONS_CHANGED',
+  topicMissing: 'DITTO_KAFKA_TOPIC_MISSING',
   compactedWithoutKey: 'DITTO_KAFKA_COMPACTED_WITHOUT_KEY',
 } as const;
 

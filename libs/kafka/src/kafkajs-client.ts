@@ -19,7 +19,12 @@ import {
   type TopicDescription,
   type TopicSpec,
 } from './kafka-client.ts';
-import { type KafkaConnectionOptions, type KafkaTimeouts, resolveTimeouts } from './kafka-connection-options.ts';
+import {
+  defaultCompression,
+  type KafkaConnectionOptions,
+  type KafkaTimeouts,
+  resolveTimeouts,
+} from './kafka-connection-options.ts';
 import {
   isAlreadyWritten,
   isExistingTopic,
@@ -106,7 +111,7 @@ export class KafkaJsClient extends KafkaClient {
     super();
     registerKafkaJsCodecs();
     this.timeouts = resolveTimeouts(options);
-    this.compression = compressionTypes[options.compression ?? 'none'];
+    this.compression = compressionTypes[options.compression ?? defaultCompression];
     this.kafka = new kafkajs.Kafka(toKafkaJsConfig(options));
     this.admin = this.kafka.admin();
   }

@@ -18,7 +18,12 @@ import {
   type TopicDescription,
   type TopicSpec,
 } from './kafka-client.ts';
-import { type KafkaConnectionOptions, type KafkaTimeouts, resolveTimeouts } from './kafka-connection-options.ts';
+import {
+  defaultCompression,
+  type KafkaConnectionOptions,
+  type KafkaTimeouts,
+  resolveTimeouts,
+} from './kafka-connection-options.ts';
 import { isExistingTopic, isMissingTopic, kafkaErrorCodes, timedOut, toKafkaError } from './kafka-errors.ts';
 import { PartitionProducer, type ProducerIdentity } from './partition-producer.ts';
 import { requestProduce } from './produce-request.ts';
@@ -67,7 +72,7 @@ export class PlatformaticKafkaClient extends KafkaClient {
   constructor(options: KafkaConnectionOptions) {
     super();
     this.timeouts = resolveTimeouts(options);
-    this.compression = options.compression ?? 'none';
+    this.compression = options.compression ?? defaultCompression;
     const base = toPlatformaticOptions(options);
     this.admin = new Admin({ ...base, retries: 2, retryDelay: 200 });
     // A broker works through one connection in order, so a limit here would only add waiting.

@@ -121,6 +121,9 @@ function writeRecords(target: Buffer, start: number, records: readonly KafkaReco
   }
 }
 
+/** Below this, compression costs more than it saves; each batch says for itself whether it is compressed. */
+const minCompressedBytes = 1_024;
+
 function compress(batch: Buffer, compression: KafkaCompression): Buffer {
   const algorithm = compressionsAlgorithms[compression];
   const packed = algorithm.compressSync(batch.subarray(headBytes));
@@ -136,12 +139,13 @@ function compress(batch: Buffer, compression: KafkaCompression): Buffer {
 export function encodeRecordBatch(records: readonly KafkaRecord[], options: RecordBatchOptions): Buffer {
   const plain = Buffer.allocUnsafeSlow(headBytes + measure(records));
   writeRecords(plain, headBytes, records);
-  const batch = options.compression === 'none' ? plain : compress(plain, options.compression);
+  const compression = plain.length < minCompressedBytes ? 'none' : options.compression;
+  const batch = compression === 'none' ? plain : compress(plain, compression);
   batch.writeBigInt64BE(0n, 0); // base offset: the broker's to give
   batch.writeInt32BE(batch.length - lengthCountsFrom, 8);
   batch.writeInt32BE(-1, 12); // partition leader epoch: the broker's too
   batch.writeInt8(2, 16); // format
-  batch.writeInt16BE(compressionsAlgorithms[options.compression].bitmask, attributesOffset);
+  batch.writeInt16BE(compressionsAlgorithms[compression].bitmask, attributesOffset);
   batch.writeInt32BE(records.length - 1, 23);
   batch.writeBigInt64BE(BigInt(options.timestampMs), 27);
   batch.writeBigInt64BE(BigInt(options.timestampMs), 35);

@@ -6,6 +6,8 @@ import { kafkaErrorCodes } from './kafka-errors.ts';
 import { type PartitionCountStore } from './partition-count-store.ts';
 
 export interface TopicDefaults {
+  /** Whether a missing topic is created; default true. */
+  readonly create?: boolean;
   readonly partitions: number;
   readonly replicationFactor: number;
   /** Over the defaults below, in Kafka's words. */
@@ -51,6 +53,7 @@ export class TopicPreparation {
     const { client, prefix, topics } = this.options;
     const topic = topicName(prefix, layout.database, layout.table);
     const keyed = hasKey(layout);
+    if (topics.create === false) await this.assertExists(topic);
     const found = await client.ensureTopic({
       topic,
       partitions: keyed ? topics.partitions : 1,
@@ -61,6 +64,14 @@ export class TopicPreparation {
     await this.assertPartitionCount(topic, found.partitions);
     this.warnOfWeakPromises(found);
     return { topic, partitions: found.partitions, maxMessageBytes: found.maxMessageBytes };
+  }
+
+  private async assertExists(topic: string): Promise<void> {
+    if ((await this.options.client.partitionCount(topic)) !== null) return;
+    throw new DittoError(kafkaErrorCodes.topicMissing, `topic ${topic} does not exist and may not be created`, {
+      remedy: `Create topic ${topic}, or let Ditto create topics.`,
+      context: { topic },
+    });
   }
 
   private async assertPartitionCount(topic: string, partitions: number): Promise<void> {

@@ -34,7 +34,7 @@ async function openPublisher(options: Partial<KafkaPublisherOptions> = {}): Prom
   const source = options.source ?? uniqueName('src');
   const counts = new MemoryPartitionCounts();
   const fatal: Error[] = [];
-  const client = new PlatformaticKafkaClient({ brokers, clientId: 'test', logger: silentLogger });
+  const client = new PlatformaticKafkaClient({ brokers, clientId: 'test', logger: silentLogger, compression: 'none' });
   const topics = { partitions: 3, replicationFactor: 1 };
   const publisher = new KafkaPublisher({
     client,
@@ -230,6 +230,13 @@ describe('KafkaPublisher', () => {
     const again = await openPublisher({ source });
     await expect(again.publisher.prepareTable(createLayout('log', false))).rejects.toMatchObject({
       code: 'DITTO_KAFKA_COMPACTED_WITHOUT_KEY',
+    });
+  });
+
+  it('refuses a missing topic when it may not create any', async () => {
+    const { publisher } = await openPublisher({ topics: { create: false, partitions: 3, replicationFactor: 1 } });
+    await expect(publisher.prepareTable(createLayout('orders'))).rejects.toMatchObject({
+      code: 'DITTO_KAFKA_TOPIC_MISSING',
     });
   });
 
