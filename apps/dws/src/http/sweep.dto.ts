@@ -1,0 +1,19 @@
+/** A sweep that ended. Times are milliseconds since 1970. */
+export class SweepDto {
+  readonly source!: string;
+  readonly state!: 'done' | 'failed';
+  readonly startedAtMs!: number;
+  readonly endedAtMs!: number;
+  /** Tombstones that were removed; null when the sweep failed: some may have been. */
+  readonly removed!: number | null;
+  /** Collections that were looked through. */
+  readonly collections!: number | null;
+  /** Only older versions were removed: that of the checkpoint; null while there is none. */
+  readonly belowVersion!: string | null;
+  readonly error!: string | null;
+}
+
+export class SweepsDto {
+  /** The newest first. */
+  readonly sweeps!: SweepDto[];
+}

@@ -1,0 +1,197 @@
+import { type Job, Queue, Worker } from 'bullmq';
+import { DittoError, isAbort, type Logger, sleep, toDittoError, withTimeout } from '#kernel';
+import { type RedisOptions } from '#redis';
+import { type JobMetrics } from '../metrics/job-metrics.ts';
+
+/** Schedules that Redis has lost, with its data or with a worker that died between two steps, are put back so soon. */
+const KEEP_SCHEDULES_MS = 10_000;
+const ANSWER_TIMEOUT_MS = 2000;
+const STOP_TIMEOUT_MS = 5000;
+
+export interface RecurringJobsOptions<Data extends object, Result extends object> {
+  /** Of the queue, the same in all workers. */
+  readonly name: string;
+  readonly redis: RedisOptions;
+  /** What the names of all queues begin with. */
+  readonly prefix: string;
+  readonly everyMs: number;
+  /** Jobs of this queue that this process runs at the same time. */
+  readonly concurrency: number;
+  /** What each schedule works on; a schedule's id has no colon in it. */
+  readonly schedules: ReadonlyMap<string, Data>;
+  /** Must bear being repeated: a job whose worker died runs again on another. */
+  readonly run: (data: Data, signal: AbortSignal) => Promise<Result>;
+  /** How many ended jobs Redis keeps, with their results. */
+  readonly keptResults: number;
+  readonly signal: AbortSignal;
+  readonly metrics: JobMetrics;
+  readonly logger: Logger;
+}
+
+/** A job that ended, on whichever worker. Times are milliseconds since 1970. */
+export interface EndedJob<Data, Result> {
+  readonly data: Data;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+  readonly result: Result | null;
+  /** Null when it has a result. */
+  readonly error: string | null;
+}
+
+/**
+ * Jobs that come again and again, shared by all workers: each turn of a schedule is run once, by one of them. A job that
+ * fails is logged and counted, and comes again with its schedule; while Redis is away nothing runs, and it goes on when
+ * Redis is back. A schedule that the configuration of this process no longer has is removed when its job comes up.
+ */
+export class RecurringJobs<Data extends object, Result extends object> {
+  readonly #options: RecurringJobsOptions<Data, Result>;
+  readonly #queue: Queue;
+  readonly #worker: Worker;
+  readonly #failing = new Set<string>();
+  #keeping: Promise<void> = Promise.resolve();
+  #lastTrouble = '';
+
+  constructor(options: RecurringJobsOptions<Data, Result>) {
+    const { name, prefix, redis, concurrency } = options;
+    this.#options = options;
+    const { url, tls } = redis;
+    const connection = { url, ...(tls && { tls }), retryStrategy: delayReconnect };
+    this.#queue = new Queue(name, { prefix, connection: { ...connection, maxRetriesPerRequest: 1 } });
+    this.#worker = new Worker(name, (job: Job) => this.#process(job), {
+      prefix,
+      connection: { ...connection, maxRetriesPerRequest: null },
+      concurrency,
+      autorun: false,
+    });
+    this.#queue.on('error', (error) => this.#complain(error));
+    this.#worker.on('error', (error) => this.#complain(error));
+  }
+
+  start(): void {
+    this.#keeping = this.#keepSchedules();
+    // what ends it is told by the event 'error'; without Redis it holds
+    this.#worker.run().catch((error: unknown) => this.#complain(error));
+  }
+
+  /** The newest first; `DITTO_REDIS_UNAVAILABLE` when Redis does not answer. */
+  async listEnded(): Promise<readonly EndedJob<Data, Result>[]> {
+    const jobs = await this.#ask(() => this.#queue.getJobs(['completed', 'failed'], 0, -1));
+    return jobs
+      .map((job): EndedJob<Data, Result> => ({
+        data: job.data as Data,
+        startedAtMs: job.processedOn ?? job.timestamp,
+        endedAtMs: job.finishedOn ?? job.timestamp,
+        result: job.failedReason === undefined ? (job.returnvalue as Result | null) : null,
+        error: job.failedReason ?? null,
+      }))
+      .sort((a, b) => b.endedAtMs - a.endedAtMs);
+  }
+
+  /** Resolves when the jobs that run here have ended. Redis is not waited for longer than five seconds. */
+  async stop(): Promise<void> {
+    const late = (): Error =>
+      unavailable(`the queue ${this.#options.name} could not be left within ${STOP_TIMEOUT_MS} ms`);
+    try {
+      await withTimeout(Promise.all([this.#worker.close(), this.#keeping]), STOP_TIMEOUT_MS, late);
+      await withTimeout(this.#queue.close(), STOP_TIMEOUT_MS, late);
+    } catch (error) {
+      this.#complain(error);
+    }
+  }
+
+  async #keepSchedules(): Promise<void> {
+    const { schedules, signal } = this.#options;
+    while (!signal.aborted) {
+      try {
+        for (const [id, data] of schedules) await this.#schedule(id, data);
+        this.#lastTrouble = '';
+      } catch (error) {
+        this.#complain(error);
+      }
+      await sleep(KEEP_SCHEDULES_MS, signal).catch((error: unknown) => {
+        if (!isAbort(error)) throw error;
+      });
+    }
+  }
+
+  /** Repeatable: a schedule that is there keeps its next turn. */
+  async #schedule(id: string, data: Data): Promise<void> {
+    const { name, everyMs: every, keptResults, signal } = this.#options;
+    const kept = keptResults === 0 ? true : { count: keptResults };
+    const opts = { attempts: 1, removeOnComplete: kept, removeOnFail: kept };
+    if (!signal.aborted) await this.#ask(() => this.#queue.upsertJobScheduler(id, { every }, { name, data, opts }));
+  }
+
+  async #process(job: Job): Promise<Result | null> {
+    const { name, schedules, run, signal, metrics } = this.#options;
+    const id = job.repeatJobKey ?? '';
+    const data = schedules.get(id);
+    if (data === undefined) {
+      this.#options.logger.info('a schedule that the configuration does not have is removed', {
+        queue: name,
+        schedule: id,
+      });
+      await this.#queue.removeJobScheduler(id);
+      return null;
+    }
+    const startedAt = performance.now();
+    try {
+      signal.throwIfAborted();
+      const result = await run(data, signal);
+      metrics.ended(name, 'done', performance.now() - startedAt);
+      if (this.#failing.delete(id)) this.#options.logger.info('a job succeeds again', { queue: name, schedule: id });
+      return result;
+    } catch (error) {
+      metrics.ended(name, 'failed', performance.now() - startedAt);
+      this.#reportFailure(id, error);
+      const { code, message } = toDittoError(error);
+      throw new Error(isAbort(error) ? 'the worker was stopped' : `${code}: ${message}`, { cause: error });
+    }
+  }
+
+  /** A schedule that fails at each turn is told of once. */
+  #reportFailure(id: string, error: unknown): void {
+    const { name, logger } = this.#options;
+    if (isAbort(error) || this.#failing.has(id)) return;
+    this.#failing.add(id);
+    const { code, message, remedy } = toDittoError(error);
+    logger.warn('a job failed; it comes again with its schedule', {
+      queue: name,
+      schedule: id,
+      code,
+      error: message,
+      remedy,
+    });
+  }
+
+  async #ask<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await withTimeout(work(), ANSWER_TIMEOUT_MS, () =>
+        unavailable(`no answer within ${ANSWER_TIMEOUT_MS} ms`),
+      );
+    } catch (error) {
+      throw error instanceof DittoError
+        ? error
+        : unavailable(error instanceof Error ? error.message : String(error), error);
+    }
+  }
+
+  #complain(error: unknown): void {
+    const { name, logger } = this.#options;
+    const message = error instanceof Error ? error.message : String(error);
+    if (message !== this.#lastTrouble) logger.warn('trouble with the job queue', { queue: name, error: message });
+    this.#lastTrouble = message;
+  }
+}
+
+function delayReconnect(attempt: number): number {
+  return Math.min(50 * 2 ** Math.min(attempt, 5), 1000);
+}
+
+function unavailable(reason: string, cause?: unknown): DittoError {
+  return new DittoError('DITTO_REDIS_UNAVAILABLE', `The job queue in Redis does not answer: ${reason}`, {
+    retriable: true,
+    remedy: 'Check that Redis runs, accepts writes, and is reachable under the configured URL.',
+    cause,
+  });
+}

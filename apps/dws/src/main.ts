@@ -1,0 +1,5 @@
+import 'reflect-metadata';
+import { bootstrapService } from '#platform';
+import { dwsService } from './service.ts';
+
+await bootstrapService(dwsService);

@@ -1,0 +1,102 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { type DcsClient } from '#dcs-client';
+import { silentLogger } from '#kernel';
+import { mirrorDatabase, type MongoConnection, openMongo } from '#mongo';
+import { testStack } from '#testing';
+import { type SweepsDto } from '../src/http/sweep.dto.ts';
+import { createClient, createDeployment, type Deployment, eventually, Instance } from './deployment.ts';
+
+const retentionMs = 60_000;
+
+/** Of lineage 1, file 1. */
+function version(offset: number): string {
+  return `${'1'.padStart(8, '0')}${'1'.padStart(8, '0')}${offset.toString(16).padStart(12, '0')}${'0'.repeat(16)}`;
+}
+
+describe('the sweep of tombstones', () => {
+  let deployment: Deployment;
+  let dcs: Instance;
+  let client: DcsClient;
+  let worker: Instance;
+  let mongo: MongoConnection;
+
+  beforeAll(async () => {
+    const stack = await testStack();
+    deployment = await createDeployment({
+      stack,
+      probeIntervalMs: 5000,
+      sweepIntervalMs: 1000,
+      tombstoneRetentionMs: retentionMs,
+    });
+    mongo = await openMongo({ url: stack.url('mongo'), waitForServer: false, logger: silentLogger });
+    dcs = await Instance.start('dcs', deployment);
+    client = createClient(deployment);
+  }, 60_000);
+
+  afterAll(async () => {
+    await worker.close();
+    client.close();
+    await dcs.close();
+    await mongo.db(mirrorDatabase({ source: deployment.source, databasePrefix: '' })).dropDatabase();
+    await mongo.close();
+  }, 30_000);
+
+  const documents = () =>
+    mongo
+      .db(mirrorDatabase({ source: deployment.source, databasePrefix: '' }))
+      .collection<{ _id: string; v: string; deletedAt?: Date; row?: object }>('shop.orders');
+  const listIds = async (): Promise<string[]> =>
+    (await documents().find().sort({ _id: 1 }).toArray()).map(({ _id }) => _id);
+  const listSweeps = async (): Promise<SweepsDto['sweeps']> =>
+    (await worker.get<SweepsDto>(`/sweeps?source=${deployment.source}`)).body.sweeps;
+
+  async function saveCheckpoint(offset: number): Promise<void> {
+    const { grant } = await client.acquireLease({ source: deployment.source, owner: 'test', ttlMs: 60_000 });
+    if (grant === null) throw new Error('no lease');
+    const position = { gtidSet: '', file: 'binlog.000001', offset, serverUuid: 'u' };
+    const at = { lineage: 1, position, dispatchedSet: '', version: version(offset), commitMicros: 0, savedAtMs: 0 };
+    await client.putOffset(grant, { source: deployment.source, ...at });
+  }
+
+  test('removes only those that are older than the retention and below the checkpoint', async () => {
+    const old = new Date(Date.now() - retentionMs - 1000);
+    await documents().insertMany([
+      { _id: 'old, above', v: version(600), deletedAt: old },
+      { _id: 'old, at the checkpoint', v: version(500), deletedAt: old },
+      { _id: 'old, below', v: version(400), deletedAt: old },
+      { _id: 'row, below', v: version(100), row: { id: 1 } },
+      { _id: 'young, below', v: version(400), deletedAt: new Date() },
+    ]);
+    worker = await Instance.start('dws', deployment);
+
+    const [first] = await eventually(listSweeps, (sweeps) => sweeps.length > 0);
+    expect(first).toMatchObject({ state: 'done', removed: 0, collections: 0, belowVersion: null });
+    expect(await listIds()).toHaveLength(5);
+
+    await saveCheckpoint(500);
+    const sweeps = await eventually(
+      listSweeps,
+      (ended) => ended.filter(({ belowVersion }) => belowVersion !== null).length >= 2,
+    );
+    expect(await listIds()).toEqual(['old, above', 'old, at the checkpoint', 'row, below', 'young, below']);
+    expect(sweeps.map(({ removed }) => removed ?? 0).reduce((a, b) => a + b)).toBe(1);
+    expect(sweeps[0]).toMatchObject({
+      source: deployment.source,
+      state: 'done',
+      belowVersion: version(500),
+      error: null,
+    });
+    expect(await worker.metric('ditto_dws_removed_tombstones_total')).toBe(1);
+  }, 60_000);
+
+  test('fails without DCS, says so, and comes again', async () => {
+    await dcs.close();
+    const [newest] = await eventually(listSweeps, ([sweep]) => sweep?.state === 'failed');
+    expect(newest).toMatchObject({ removed: null, belowVersion: null });
+    expect(newest?.error).toMatch(/^DITTO_DCS_UNAVAILABLE/);
+    dcs = await Instance.start('dcs', deployment);
+    await eventually(listSweeps, ([sweep]) => sweep?.state === 'done');
+    expect(await worker.metric('ditto_dws_failed_jobs_total', 'sweeps')).toBeGreaterThan(0);
+    expect(await listIds()).toHaveLength(4);
+  }, 60_000);
+});
