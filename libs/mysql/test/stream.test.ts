@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import mysql from 'mysql2/promise';
+import { type RowDataPacket } from 'mysql2/promise';
 import { ZongjiChangeSource, type MySqlConnectionOptions } from '#mysql';
 import { GtidSet } from '#change-events';
 import { DittoError, silentLogger } from '#kernel';
@@ -336,6 +336,12 @@ function readerSource(): ZongjiChangeSource {
   return new ZongjiChangeSource({ connection: reader, logger: silentLogger });
 }
 
+async function consume(stream: AsyncIterable<SourceBatch>): Promise<number> {
+  let batches = 0;
+  for await (const batch of stream) if (batch.items.length > 0) batches++;
+  return batches;
+}
+
 describe('connection', () => {
   test('aborting ends the sequence without an error and leaves no connection', async () => {
     const abort = new AbortController();
@@ -355,10 +361,7 @@ describe('connection', () => {
   test('a killed connection is a retriable error', async () => {
     const from = position(await source.executedSet());
     const abort = new AbortController();
-    const reading = (async () => {
-      for await (const batch of readerSource().stream({ from, includes: source.includes, signal: abort.signal }))
-        void batch;
-    })();
+    const reading = consume(readerSource().stream({ from, includes: source.includes, signal: abort.signal }));
     const outcome = expect(reading).rejects.toMatchObject({ code: 'DITTO_SOURCE_CONNECTION_LOST', retriable: true });
     const [dump] = await waitForDumps(1);
     await source.run(`KILL ${dump ?? 0}`);
@@ -378,7 +381,7 @@ describe('connection', () => {
       abort.abort();
     }, 1500);
     const stream = quiet.stream({ from, includes: source.includes, signal: abort.signal });
-    for await (const batch of stream) void batch;
+    await consume(stream);
     clearTimeout(timer);
     expect(abort.signal.aborted).toBe(true);
   });
@@ -393,7 +396,7 @@ describe('connection', () => {
     const from = position(await source.executedSet());
     const reading = (async () => {
       const { signal } = new AbortController();
-      for await (const batch of silent.stream({ from, includes: source.includes, signal })) void batch;
+      await consume(silent.stream({ from, includes: source.includes, signal }));
     })();
     await expect(reading).rejects.toMatchObject({ code: 'DITTO_SOURCE_SILENT', retriable: true });
   });
@@ -402,7 +405,7 @@ describe('connection', () => {
     const read = async (connection: typeof source.connection): Promise<void> => {
       const broken = new ZongjiChangeSource({ connection, logger: silentLogger });
       const { signal } = new AbortController();
-      for await (const batch of broken.stream({ from: position(''), includes: source.includes, signal })) void batch;
+      await consume(broken.stream({ from: position(''), includes: source.includes, signal }));
     };
     await expect(read({ ...source.connection, password: 'wrong' })).rejects.toMatchObject({
       code: 'DITTO_SOURCE_ACCESS_DENIED',
@@ -418,7 +421,7 @@ describe('connection', () => {
 /** Ids of the dumps that `reader` runs; others read the same server. */
 async function waitForDumps(count: number): Promise<number[]> {
   for (let attempt = 0; attempt < 200; attempt++) {
-    const [rows] = await source.admin.query<mysql.RowDataPacket[]>(
+    const [rows] = await source.admin.query<RowDataPacket[]>(
       "SELECT ID AS id FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%' AND USER = ?",
       [reader.user],
     );
