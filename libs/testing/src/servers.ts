@@ -9,7 +9,9 @@ export const testStackVariable = 'DITTO_TEST_STACK';
 export async function testStack(): Promise<Stack> {
   const folder = process.env[testStackVariable];
   if (folder === undefined || folder === '')
-    throw new Error(`${testStackVariable} is not set: run the tests with "npm test", or start a stack with "npm run stack -- up" and give its folder.`);
+    throw new Error(
+      `${testStackVariable} is not set: run the tests with "npm test", or start a stack with "npm run stack -- up" and give its folder.`,
+    );
   return attachStack(folder);
 }
 
