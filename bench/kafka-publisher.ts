@@ -1,19 +1,8 @@
 // Rate and CPU of the Kafka publisher alone: synthetic creates of the ten-column table, encoded, sent and confirmed.
-// usage: node --conditions=source bench/kafka-publisher.ts --brokers host:port [--client platformatic,kafkajs]
-//        [--compression none,lz4,zstd] [--rows N] [--partitions N] [--batch N]
-// One JSON line per result on standard output. CPU is this process's own, user and system.
+// CPU is this process's own, user and system, without what making the rows costs.
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-
-import {
-  type Column,
-  type ColumnKind,
-  type Row,
-  type RowChange,
-  type TableLayout,
-  type TransactionInfo,
-  versionPrefix,
-} from '#change-events';
+import { type RowChange, type TableLayout, type TransactionInfo, versionPrefix } from '#change-events';
 import {
   KafkaJsClient,
   KafkaPublisher,
@@ -22,47 +11,10 @@ import {
   type KafkaCompression,
 } from '#kafka';
 import { silentLogger, sleep } from '#kernel';
+import { createLayout, createRow } from './workload.ts';
 
 const rowsPerAccept = 500;
 const maxBytesInFlight = 16 * 1024 * 1024;
-
-function column(name: string, kind: ColumnKind, type: string, detail: Partial<Column> = {}): Column {
-  return { name, kind, type, unsigned: false, precision: 0, scale: 0, length: 0, charset: null, labels: [], ...detail };
-}
-
-function createLayout(table: string): TableLayout {
-  const columns = [
-    column('id', 'bigint', 'bigint', { unsigned: true }),
-    column('customer_id', 'integer', 'int'),
-    column('status', 'integer', 'tinyint'),
-    column('ref', 'text', 'varchar', { length: 32, charset: 'utf8mb4' }),
-    column('sku', 'text', 'varchar', { length: 24, charset: 'utf8mb4' }),
-    column('amount', 'decimal', 'decimal', { precision: 18, scale: 4 }),
-    column('quantity', 'integer', 'int', { unsigned: true }),
-    column('placed_at', 'datetime', 'datetime', { scale: 6 }),
-    column('updated_at', 'timestamp', 'timestamp', { scale: 3 }),
-    column('note', 'text', 'text', { charset: 'utf8mb4' }),
-  ];
-  return { database: 'bench', table, columns, key: [0], fingerprint: `${table} ten columns` };
-}
-
-const note = 'A remark of about eighty characters, as people write them next to an order line.';
-
-function createRow(id: number): Row {
-  const micros = String(id % 1_000_000).padStart(6, '0');
-  return [
-    id,
-    id % 50_000,
-    id % 7,
-    `REF-${(id * 2_654_435_761) % 4_294_967_296}-${id}`,
-    `SKU-${id % 9_973}`,
-    `${id % 100_000}.${String(id % 10_000).padStart(4, '0')}`,
-    1 + (id % 40),
-    `2026-02-03T04:05:06.${micros}`,
-    `2026-02-03T04:05:06.${micros.slice(0, 3)}Z`,
-    `${note.slice(id % 20)} ${id}`,
-  ];
-}
 
 function createTransaction(layout: TableLayout, first: number): readonly RowChange[] {
   const offset = 4 + first * 170;
@@ -142,7 +94,7 @@ async function measure(settings: Settings): Promise<Record<string, unknown>> {
       throw error;
     },
   });
-  const layout = createLayout(`t${Date.now()}`);
+  const layout = createLayout('bench', `t${Date.now()}`);
   await publisher.prepareTable(layout);
   await publish(publisher, layout, 50_000);
   const creationMicros = measureCreation(layout, rows);
@@ -163,22 +115,37 @@ async function measure(settings: Settings): Promise<Record<string, unknown>> {
   };
 }
 
-const { values } = parseArgs({
-  options: {
-    brokers: { type: 'string' },
-    client: { type: 'string', default: 'platformatic,kafkajs' },
-    compression: { type: 'string', default: 'none,lz4,zstd' },
-    rows: { type: 'string', default: '300000' },
-    partitions: { type: 'string', default: '4' },
-    batch: { type: 'string', default: '2000' },
-  },
-});
-if (values.brokers === undefined) throw new Error('Give --brokers host:port of a running Kafka.');
-for (const client of values.client.split(','))
-  for (const compression of values.compression.split(',') as KafkaCompression[])
-    for (const batch of values.batch.split(',').map(Number)) {
-      const sizes = { rows: Number(values.rows), partitions: Number(values.partitions), batch };
-      process.stdout.write(
-        `${JSON.stringify(await measure({ brokers: values.brokers.split(','), client, compression, ...sizes }))}\n`,
-      );
-    }
+export const publishUsage = `usage: npm run --silent bench -- publish --brokers host:port [options]
+  --client platformatic,kafkajs   --compression none,lz4,zstd   --rows N (300000)   --partitions N (4)   --batch N (2000)
+  Each list is measured throughout: one line for each client, compression and batch size.
+`;
+
+/** Returns the exit code. */
+export async function runPublish(
+  args: readonly string[],
+  onResult: (result: Readonly<Record<string, unknown>>) => void,
+): Promise<number> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      brokers: { type: 'string' },
+      client: { type: 'string', default: 'platformatic,kafkajs' },
+      compression: { type: 'string', default: 'none,lz4,zstd' },
+      rows: { type: 'string', default: '300000' },
+      partitions: { type: 'string', default: '4' },
+      batch: { type: 'string', default: '2000' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help || values.brokers === undefined) {
+    process.stderr.write(publishUsage);
+    return values.help ? 0 : 2;
+  }
+  const brokers = values.brokers.split(',');
+  const [rows, partitions] = [Number(values.rows), Number(values.partitions)];
+  for (const client of values.client.split(','))
+    for (const compression of values.compression.split(',') as KafkaCompression[])
+      for (const batch of values.batch.split(',').map(Number))
+        onResult(await measure({ brokers, client, compression, rows, partitions, batch }));
+  return 0;
+}

@@ -14,7 +14,7 @@ export interface RunNames {
   readonly state: string;
 }
 
-/** Removes what a run made on servers that go on running when it ends. */
+/** Removes what a run made on servers that go on running when it ends; a stack need not have both sinks. */
 export async function removeTraces(stack: Stack, names: RunNames): Promise<void> {
   await withMySql(stack.url('mysql-primary'), async (connection) => {
     for (const database of names.databases) await connection.query(`DROP DATABASE IF EXISTS \`${database}\``);
@@ -24,8 +24,9 @@ export async function removeTraces(stack: Stack, names: RunNames): Promise<void>
     await connection.query(`DROP DATABASE IF EXISTS \`${names.state}\``);
     await connection.query(`DROP USER IF EXISTS '${names.state}'@'%'`);
   });
-  await dropMirror(stack.url('mongo'), names.mirror);
-  await deleteTopics(stack.url('kafka').split(','), `${names.source}.`);
+  const { mongo, kafka } = stack.urls();
+  if (mongo !== undefined) await dropMirror(mongo, names.mirror);
+  if (kafka !== undefined) await deleteTopics(kafka.split(','), `${names.source}.`);
   await deleteKeys(stack.url('redis'), names.source);
 }
 

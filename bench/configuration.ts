@@ -1,0 +1,45 @@
+import { type Stack } from '#stack';
+import { type Login } from '../demo/access.ts';
+import { type Ports } from '../demo/configuration.ts';
+import { type BenchOptions } from './options.ts';
+
+/** One bulk write at most; the same in the bare loop that DSS is held against. Ditto's default. */
+export const mongoBatchOperations = 1000;
+
+export interface ConfigurationFacts {
+  readonly source: string;
+  readonly database: string;
+  readonly options: BenchOptions;
+  readonly snapshot: 'windowed' | 'none';
+  readonly stack: Stack;
+  readonly ports: Ports;
+  readonly reader: Login;
+  readonly state: Login & { readonly database: string };
+}
+
+/** What `ditto.yaml` says for one run: one source with one table, the sinks that are measured, no recent events. */
+export function describeConfiguration(facts: ConfigurationFacts): Readonly<Record<string, unknown>> {
+  const { source, database, options, stack, ports, state } = facts;
+  const [primary, stateServer] = [stack.endpoint('mysql-primary'), stack.endpoint('mysql-state')];
+  const { sinks, partitions, compression, client, inFlightBytes, lanes, chunkRows } = options;
+  return {
+    sources: {
+      [source]: {
+        endpoints: [{ host: primary.host, port: primary.port, ...facts.reader }],
+        include: [`${database}.*`],
+        snapshot: { mode: facts.snapshot, chunkRows },
+      },
+    },
+    ...(sinks.includes('kafka') && {
+      kafka: { brokers: stack.url('kafka').split(','), topics: { partitions }, compression, client },
+    }),
+    ...(sinks.includes('mongo') && {
+      mongo: { url: stack.url('mongo'), lanes, maxBatchOperations: mongoBatchOperations },
+    }),
+    redis: { url: stack.url('redis'), keyPrefix: source },
+    state: { host: stateServer.host, port: stateServer.port, ...state },
+    dss: { http: { port: ports.dss }, inFlightBytes },
+    dcs: { http: { port: ports.dcs }, rpc: { port: ports.dcsRpc }, recentEvents: { enabled: false } },
+    dws: { http: { port: ports.dws } },
+  };
+}

@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto';
+import { Consumer } from '@platformatic/kafka';
+import { isAbort } from '#kernel';
+import { type Arrivals, clockMs, parseClock } from './arrivals.ts';
+
+const maxWaitMs = 500;
+const maxBytes = 4 * 1024 * 1024;
+
+interface Message {
+  readonly after: { readonly id: number; readonly placed_at: string } | null;
+}
+
+/**
+ * Reads a topic from its beginning without a consumer group, one request after the other to each broker that leads
+ * some of its partitions; the broker answers as soon as there is a byte.
+ */
+export async function watchKafka(
+  brokers: readonly string[],
+  topic: string,
+  arrivals: Arrivals,
+  signal: AbortSignal,
+): Promise<void> {
+  const options = { clientId: 'bench', bootstrapBrokers: [...brokers], groupId: `bench-${randomUUID()}` };
+  const consumer = new Consumer({ ...options, retries: 3 });
+  try {
+    const { topics } = await consumer.metadata({ topics: [topic] });
+    const described = topics.get(topic);
+    if (described === undefined) throw new Error(`There is no topic ${topic}.`);
+    const byLeader = new Map<number, number[]>();
+    for (const [partition, { leader }] of described.partitions.entries())
+      byLeader.set(leader, [...(byLeader.get(leader) ?? []), partition]);
+    const work = [...byLeader].map(([node, partitions]) =>
+      fetchUntilComplete({ consumer, node, topicId: described.id, partitions }, arrivals, signal),
+    );
+    await Promise.all(work);
+  } catch (error) {
+    if (!isAbort(error)) throw error;
+  } finally {
+    await consumer.close(true);
+  }
+}
+
+interface Share {
+  readonly consumer: Consumer;
+  readonly node: number;
+  readonly topicId: string;
+  readonly partitions: readonly number[];
+}
+
+async function fetchUntilComplete(share: Share, arrivals: Arrivals, signal: AbortSignal): Promise<void> {
+  const { consumer, node, topicId } = share;
+  const next = new Map(share.partitions.map((partition) => [partition, 0n]));
+  while (!arrivals.complete && !signal.aborted) {
+    const partitions = [...next].map(([partition, fetchOffset]) => ({
+      partition,
+      currentLeaderEpoch: -1,
+      fetchOffset,
+      lastFetchedEpoch: -1,
+      partitionMaxBytes: maxBytes,
+    }));
+    const bounds = { maxWaitTime: maxWaitMs, minBytes: 1, maxBytes };
+    const { responses } = await consumer.fetch({ node, ...bounds, topics: [{ topicId, partitions }] });
+    const arrivedMs = clockMs();
+    for (const { partitionIndex, errorCode, records } of responses.flatMap((response) => response.partitions)) {
+      if (errorCode !== 0) throw new Error(`Reading partition ${partitionIndex} failed with Kafka error ${errorCode}.`);
+      for (const batch of records ?? []) {
+        const first = next.get(partitionIndex) ?? 0n;
+        for (const { offsetDelta, value } of batch.records)
+          if (batch.firstOffset + BigInt(offsetDelta) >= first && value !== null) note(arrivals, value, arrivedMs);
+        next.set(partitionIndex, batch.firstOffset + BigInt(batch.lastOffsetDelta) + 1n);
+      }
+    }
+  }
+}
+
+function note(arrivals: Arrivals, value: Buffer, arrivedMs: number): void {
+  const { after } = JSON.parse(value.toString()) as Message;
+  if (after !== null) arrivals.arrive(after.id, parseClock(after.placed_at), arrivedMs);
+}

@@ -1,0 +1,124 @@
+import { DittoError, sleep } from '#kernel';
+import { Arrivals } from './arrivals.ts';
+import { type BenchEnvironment } from './environment.ts';
+import { watchKafka } from './kafka-arrivals.ts';
+import { createTopic } from './kafka-topic.ts';
+import { watchMongo } from './mongo-arrivals.ts';
+import { type LatencyOptions } from './options.ts';
+import { ProcessUsage, readPeakRssBytes } from './process-usage.ts';
+import { type Percentiles, percentilesOf, rateOf, round } from './statistics.ts';
+import { writeSteadily } from './steady-writer.ts';
+import { createTable } from './workload.ts';
+
+const warmUpSeconds = 5;
+const arriveWithinMs = 60_000;
+
+export interface LatencyResult {
+  readonly ratePerSecond: number;
+  readonly rowsPerTransaction: number;
+  readonly seconds: number;
+  readonly warmUpSeconds: number;
+  /** Of all rows, warm-up included; well below `ratePerSecond` the source itself could not keep up. */
+  readonly writtenPerSecond: number;
+  /** From commit to a consumer of Kafka, and to a look at MongoDB that finds the document. */
+  readonly kafkaMs?: Percentiles;
+  readonly mongoMs?: Percentiles;
+  /** Between two looks at MongoDB: by as much a delay may be too long. */
+  readonly mongoLookMs?: Percentiles;
+  /** How much later than planned the writer sent; not part of the delays. */
+  readonly writerLateMs: Percentiles;
+  readonly cpuMicrosPerRow: number;
+  readonly peakRssBytes: number;
+}
+
+/** A fixed rate of rows, each with the client's clock just before its commit; the first seconds don't count. */
+export async function runLatency(environment: BenchEnvironment, options: LatencyOptions): Promise<LatencyResult> {
+  const { stack, database, say, signal, sinks } = environment;
+  const mysql = stack.url('mysql-primary');
+  await createTable(mysql, database);
+  if (sinks.includes('kafka')) await createTopic(environment);
+  const dss = environment.startDss(options.profile);
+  await environment.watch(dss, 100, ({ state }) => state === 'streaming');
+  const { rate, seconds, rowsPerTransaction } = options;
+  const [rows, skipped] = [rate * (seconds + warmUpSeconds), rate * warmUpSeconds];
+  const ended = new AbortController();
+  const watchers = startWatchers(environment, { rows, skipped }, AbortSignal.any([signal, ended.signal]));
+  const usage = new ProcessUsage(dss.pid);
+  try {
+    say(`Writing ${rate} rows per second in transactions of ${rowsPerTransaction} for ${seconds} s …`);
+    const beganMs = Date.now();
+    const writing = writeSteadily(mysql, { database, ratePerSecond: rate, rowsPerTransaction, rows }, signal);
+    const lateness = await Promise.race([writing, watchers.failure]);
+    const writtenMs = Date.now();
+    await waitForArrivals(watchers, signal);
+    const cpuMicros = usage.cpuMicrosBetween(beganMs + warmUpSeconds * 1000, writtenMs);
+    const peakRssBytes = readPeakRssBytes(dss.pid);
+    await dss.stop();
+    return {
+      ratePerSecond: rate,
+      rowsPerTransaction,
+      seconds,
+      warmUpSeconds,
+      writtenPerSecond: rateOf(rows, writtenMs - beganMs),
+      ...(await watchers.results()),
+      writerLateMs: percentilesOf(lateness),
+      cpuMicrosPerRow: round(cpuMicros / (rows - skipped), 2),
+      peakRssBytes,
+    };
+  } finally {
+    usage.stop();
+    ended.abort();
+    await watchers.settled;
+  }
+}
+
+interface Watchers {
+  readonly arrivals: readonly Arrivals[];
+  /** Never resolves; rejects when a watcher fails. */
+  readonly failure: Promise<never>;
+  readonly settled: Promise<unknown>;
+  readonly results: () => Promise<Pick<LatencyResult, 'kafkaMs' | 'mongoMs' | 'mongoLookMs'>>;
+}
+
+function startWatchers(
+  { sinks, stack, brokers, topic, mongoDatabase, collection }: BenchEnvironment,
+  { rows, skipped }: { readonly rows: number; readonly skipped: number },
+  signal: AbortSignal,
+): Watchers {
+  const make = (): Arrivals => new Arrivals({ last: rows, skipped });
+  const kafka = sinks.includes('kafka') ? make() : null;
+  const mongo = sinks.includes('mongo') ? make() : null;
+  const watchingKafka = kafka === null ? null : watchKafka(brokers, topic, kafka, signal);
+  const watchingMongo =
+    mongo === null ? null : watchMongo(stack.url('mongo'), mongoDatabase, collection, mongo, signal);
+  const watching = [watchingKafka, watchingMongo].filter((one) => one !== null);
+  const failure = new Promise<never>((_resolve, reject) => {
+    for (const one of watching) one.catch(reject);
+  });
+  failure.catch(() => undefined); // whoever waits at the time gets it
+  return {
+    arrivals: [kafka, mongo].filter((one) => one !== null),
+    failure,
+    settled: Promise.allSettled(watching),
+    results: async () => ({
+      ...(kafka !== null && { kafkaMs: percentilesOf(kafka.delaysMs) }),
+      ...(mongo !== null && { mongoMs: percentilesOf(mongo.delaysMs) }),
+      ...(watchingMongo !== null && { mongoLookMs: percentilesOf(await watchingMongo) }),
+    }),
+  };
+}
+
+async function waitForArrivals({ arrivals, failure }: Watchers, signal: AbortSignal): Promise<void> {
+  const deadline = performance.now() + arriveWithinMs;
+  while (arrivals.some(({ complete }) => !complete)) {
+    if (performance.now() > deadline)
+      throw new DittoError(
+        'DITTO_BENCH_ROWS_MISSING',
+        'Not every row has arrived a minute after the last was written.',
+        {
+          context: { missing: arrivals.map(({ missing }) => missing) },
+        },
+      );
+    await Promise.race([sleep(50, signal), failure]);
+  }
+}

@@ -1,0 +1,102 @@
+// npm run --silent bench -- COMMAND: one JSON line per result on standard output, progress on standard error.
+import { DittoError } from '#kernel';
+import { readLastLines } from '../demo/service-process.ts';
+import { runDrain } from './drain.ts';
+import { BenchEnvironment } from './environment.ts';
+import { runPublish } from './kafka-publisher.ts';
+import { runLatency } from './latency.ts';
+import { type BenchOptions, parseBenchOptions, usage } from './options.ts';
+import { runSnapshot } from './snapshot.ts';
+
+const logLines = 15;
+
+function say(line: string): void {
+  process.stderr.write(`[${(performance.now() / 1000).toFixed(1).padStart(6)} s] ${line}\n`);
+}
+
+function printResult(result: Readonly<Record<string, unknown>>): void {
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+}
+
+function measure(environment: BenchEnvironment, options: BenchOptions): Promise<object> {
+  switch (options.command) {
+    case 'drain':
+      return runDrain(environment, options);
+    case 'latency':
+      return runLatency(environment, options);
+    case 'snapshot':
+      return runSnapshot(environment, options);
+  }
+}
+
+async function runOnce(options: BenchOptions, signal: AbortSignal): Promise<void> {
+  const snapshot = options.command === 'snapshot' ? 'windowed' : 'none';
+  const environment = new BenchEnvironment({ options, snapshot, say, signal });
+  let deleteFolder = false;
+  try {
+    await environment.open();
+    const result = await measure(environment, options);
+    printResult({ bench: options.command, sinks: options.sinks, ...result, ...environment.describe() });
+    deleteFolder = true;
+  } catch (error) {
+    deleteFolder = signal.aborted;
+    if (!signal.aborted) say(`Logs are in ${environment.folder}.`);
+    throw error;
+  } finally {
+    say('Stopping what was started …');
+    await environment.close({ deleteFolder });
+  }
+}
+
+/** Ctrl-C reaches this process more than once (from the terminal and from npm): the first one counts. */
+function listenForStop(): AbortSignal {
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => stop.abort(new DittoError('DITTO_BENCH_INTERRUPTED', `Ended by ${signal}.`)));
+  return stop.signal;
+}
+
+function reportFailure(error: unknown): void {
+  say(`The bench failed: ${error instanceof Error ? error.message : String(error)}`);
+  for (let cause = error instanceof Error ? error.cause : undefined; cause instanceof Error; cause = cause.cause)
+    say(`  because: ${cause.message}`);
+  if (!(error instanceof DittoError)) return;
+  const { log, lines, ...context } = error.context;
+  say(`Code: ${error.code} ${JSON.stringify(context)}`);
+  if (error.remedy !== null) say(`Remedy: ${error.remedy}`);
+  const shown = Array.isArray(lines) ? lines.map(String) : typeof log === 'string' ? readLastLines(log, logLines) : [];
+  for (const line of shown) say(`  ${line}`);
+}
+
+/** An exit code where there is nothing to run. */
+function readOptions(args: readonly string[]): BenchOptions | number {
+  try {
+    const options = parseBenchOptions(args);
+    if (options !== 'help') return options;
+    process.stderr.write(usage);
+    return args.length === 0 ? 2 : 0;
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${usage}`);
+    return 2;
+  }
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const signal = listenForStop();
+  try {
+    if (args[0] === 'publish') return await runPublish(args.slice(1), printResult);
+    const options = readOptions(args);
+    if (typeof options === 'number') return options;
+    for (let run = 1; run <= options.repeat; run++) {
+      if (options.repeat > 1) say(`Run ${run} of ${options.repeat}`);
+      await runOnce(options, signal);
+    }
+    return 0;
+  } catch (error) {
+    if (signal.aborted) return 130;
+    reportFailure(error);
+    return 1;
+  }
+}
+
+process.exit(await main(process.argv.slice(2)));

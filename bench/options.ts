@@ -1,0 +1,126 @@
+import { parseArgs } from 'node:util';
+import { type SinkName } from '#replication';
+
+/** What of Ditto's configuration a run may change; all of it stands in the result. */
+export interface DittoSettings {
+  readonly partitions: number;
+  readonly compression: string;
+  readonly client: string;
+  readonly inFlightBytes: string;
+  readonly lanes: number;
+  readonly chunkRows: number;
+}
+
+interface CommonOptions extends DittoSettings {
+  readonly sinks: readonly SinkName[];
+  readonly repeat: number;
+  /** Folder that gets a CPU profile of DSS; null: none is taken. */
+  readonly profile: string | null;
+}
+
+export interface DrainOptions extends CommonOptions {
+  readonly command: 'drain';
+  readonly rows: number;
+  readonly rowsPerTransaction: number;
+}
+
+export interface LatencyOptions extends CommonOptions {
+  readonly command: 'latency';
+  readonly rate: number;
+  readonly seconds: number;
+  readonly rowsPerTransaction: number;
+}
+
+export interface SnapshotOptions extends CommonOptions {
+  readonly command: 'snapshot';
+  readonly rows: number;
+}
+
+export type BenchOptions = DrainOptions | LatencyOptions | SnapshotOptions;
+
+export const usage = `usage: npm run --silent bench -- COMMAND [options]
+  Measures DSS against servers of its own, or those of DITTO_STACK_*_URL. One JSON line per result on standard output.
+
+  drain      a backlog is there before DSS starts   --rows N (500000) --rows-per-transaction T (500)
+  latency    a fixed rate, from commit to arrival   --rate R (1000) --seconds S (30) --rows-per-transaction T (10)
+  snapshot   the rows are there before the source is seen for the first time   --rows N (1000000)
+  publish    the Kafka publisher alone, see: npm run --silent bench -- publish --help
+
+  --sinks kafka|mongo|kafka,mongo   default: kafka; for latency: kafka,mongo
+  --repeat K                        as often, each time with fresh servers (1)
+  --profile FOLDER                  a CPU profile of DSS; read it with: node bench/profile-summary.ts FILE
+  --partitions N (4)  --compression none|gzip|snappy|lz4|zstd (none)  --client platformatic|kafkajs (platformatic)
+  --in-flight-bytes SIZE (32 MiB)  --lanes N (4)  --chunk-rows N (2000)
+`;
+
+/** Throws a `TypeError` whose message is for people. */
+export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help' {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      sinks: { type: 'string' },
+      rows: { type: 'string' },
+      'rows-per-transaction': { type: 'string' },
+      rate: { type: 'string', default: '1000' },
+      seconds: { type: 'string', default: '30' },
+      repeat: { type: 'string', default: '1' },
+      profile: { type: 'string' },
+      partitions: { type: 'string', default: '4' },
+      compression: { type: 'string', default: 'none' },
+      client: { type: 'string', default: 'platformatic' },
+      'in-flight-bytes': { type: 'string', default: '32 MiB' },
+      lanes: { type: 'string', default: '4' },
+      'chunk-rows': { type: 'string', default: '2000' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  const [command, ...others] = positionals;
+  if (values.help || command === undefined) return 'help';
+  if (others.length > 0) throw new TypeError(`"${others.join(' ')}" is not an option.`);
+  const common = {
+    sinks: readSinks(values.sinks ?? (command === 'latency' ? 'kafka,mongo' : 'kafka')),
+    repeat: readCount('--repeat', values.repeat),
+    profile: values.profile ?? null,
+    partitions: readCount('--partitions', values.partitions),
+    compression: readChoice('--compression', values.compression, ['none', 'gzip', 'snappy', 'lz4', 'zstd']),
+    client: readChoice('--client', values.client, ['platformatic', 'kafkajs']),
+    inFlightBytes: values['in-flight-bytes'],
+    lanes: readCount('--lanes', values.lanes),
+    chunkRows: readCount('--chunk-rows', values['chunk-rows']),
+  };
+  const rowsPerTransaction = (otherwise: string): number =>
+    readCount('--rows-per-transaction', values['rows-per-transaction'] ?? otherwise);
+  switch (command) {
+    case 'drain': {
+      const rows = readCount('--rows', values.rows ?? '500000');
+      return { command, ...common, rows, rowsPerTransaction: rowsPerTransaction('500') };
+    }
+    case 'latency': {
+      const [rate, seconds] = [readCount('--rate', values.rate), readCount('--seconds', values.seconds)];
+      return { command, ...common, rate, seconds, rowsPerTransaction: rowsPerTransaction('10') };
+    }
+    case 'snapshot':
+      return { command, ...common, rows: readCount('--rows', values.rows ?? '1000000') };
+    default:
+      throw new TypeError(`"${command}" is none of drain, latency, snapshot and publish.`);
+  }
+}
+
+function readSinks(text: string): readonly SinkName[] {
+  const names = text.split(',').map((name) => name.trim());
+  for (const name of names) readChoice('--sinks', name, ['kafka', 'mongo']);
+  return (['kafka', 'mongo'] as const).filter((sink) => names.includes(sink));
+}
+
+function readChoice(name: string, text: string, choices: readonly string[]): string {
+  if (!choices.includes(text)) throw new TypeError(`${name} must be one of ${choices.join(', ')}, not "${text}".`);
+  return text;
+}
+
+function readCount(name: string, text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < 1 || value > 1_000_000_000)
+    throw new TypeError(`${name} must be a whole number from 1 to 1000000000, not "${text}".`);
+  return value;
+}

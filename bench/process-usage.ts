@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs';
+import { interpolate, type Sample } from './timeline.ts';
+
+/** Clock ticks per second of what /proc shows; the same on every Linux (USER_HZ, proc(5)). */
+const ticksPerSecond = 100;
+const sampleEveryMs = 25;
+
+/** CPU time, user and system, of all threads of a process so far, in microseconds, in steps of 10 ms (proc(5), stat). */
+export function readCpuMicros(pid: number): number {
+  return parseCpuMicros(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+}
+
+export function parseCpuMicros(stat: string): number {
+  // the name of the program stands in brackets and may hold blanks and brackets
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return ((Number(fields[11]) + Number(fields[12])) * 1_000_000) / ticksPerSecond;
+}
+
+/** The most memory that the process ever held at once (VmHWM). */
+export function readPeakRssBytes(pid: number): number {
+  const line = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'));
+  return Number(line?.[1] ?? 0) * 1024;
+}
+
+/** Notes the CPU time of a process several times a second, so that it can be asked for any two moments afterwards. */
+export class ProcessUsage {
+  readonly #samples: Sample[] = [];
+  readonly #timer: NodeJS.Timeout;
+  readonly #pid: number;
+
+  constructor(pid: number) {
+    this.#pid = pid;
+    this.#timer = setInterval(() => this.#take(), sampleEveryMs);
+    this.#take();
+  }
+
+  /** CPU time spent between two moments, given as milliseconds since 1970. */
+  cpuMicrosBetween(fromMs: number, toMs: number): number {
+    return interpolate(this.#samples, toMs) - interpolate(this.#samples, fromMs);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #take(): void {
+    try {
+      this.#samples.push({ atMs: Date.now(), value: readCpuMicros(this.#pid) });
+    } catch {
+      this.stop(); // the process is gone; whoever waits for it says so
+    }
+  }
+}

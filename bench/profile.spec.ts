@@ -1,0 +1,47 @@
+import { describe, expect, it } from '@jest/globals';
+import { componentOf, type CpuProfile, summarizeProfile } from './profile.ts';
+
+function frame(functionName: string, url = ''): { functionName: string; url: string; lineNumber: number } {
+  return { functionName, url, lineNumber: 9 };
+}
+
+const profile: CpuProfile = {
+  nodes: [
+    { id: 1, callFrame: frame('(root)'), children: [2, 3, 5, 6] },
+    { id: 2, callFrame: frame('boot', 'file:///a/dist/apps/dss/src/main.js') },
+    { id: 3, callFrame: frame('dispatchRows', 'file:///a/dist/libs/replication/src/pipeline.js'), children: [4] },
+    { id: 4, callFrame: frame('accept', 'file:///a/dist/libs/kafka/src/kafka-publisher.js') },
+    { id: 5, callFrame: frame('(idle)') },
+    { id: 6, callFrame: frame('(garbage collector)') },
+  ],
+  samples: [2, 2, 3, 4, 5, 6, 4, 2],
+  timeDeltas: [0, 100, 100, 10, 20, 30, 40, 50, 100],
+};
+
+describe('summarizeProfile', () => {
+  it('counts self time from the first to the last change, without idling', () => {
+    const summary = summarizeProfile(profile);
+    expect(summary.totalMicros).toBe(10 + 20 + 40 + 50);
+    expect(summary.idleMicros).toBe(30);
+    expect(summary.byComponent).toEqual([
+      { name: 'libs/kafka', micros: 70 },
+      { name: '(garbage collector)', micros: 40 },
+      { name: 'libs/replication', micros: 10 },
+    ]);
+    expect(summary.byFunction[0]?.name).toBe('accept libs/kafka/src/kafka-publisher.js:10');
+  });
+});
+
+describe('componentOf', () => {
+  it.each([
+    ['f', 'file:///a/dist/libs/mysql/src/binlog/rows-event.js', 'libs/mysql/binlog'],
+    ['f', 'file:///a/dist/libs/mysql/src/index.js', 'libs/mysql'],
+    ['f', 'file:///a/node_modules/mysql2/lib/x.js', 'mysql2'],
+    ['f', 'file:///a/node_modules/a/node_modules/@b/c/x.js', '@b/c'],
+    ['f', 'node:internal/streams/readable', 'node: internal'],
+    ['(program)', '', '(program)'],
+    ['f', '', 'compiled code and built-ins'],
+  ])('%s in %s is of %s', (name, url, component) => {
+    expect(componentOf(name, url)).toBe(component);
+  });
+});
