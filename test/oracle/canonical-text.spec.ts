@@ -1,5 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
-import { decimalText, doubleText, floatText, joinTexts, jsonText, NumberText, parseMessage } from './canonical-text.ts';
+import {
+  decimalText,
+  doubleText,
+  floatText,
+  joinTexts,
+  jsonText,
+  numberSource,
+  parseMessage,
+} from './canonical-text.ts';
 
 describe('decimals', () => {
   test.each([
@@ -59,10 +67,18 @@ describe('JSON', () => {
   });
 
   test('long integers of a message keep all their digits', () => {
-    expect(parseMessage('{"id":18446744073709551615,"n":[-9223372036854775808]}')).toEqual({
-      id: new NumberText('18446744073709551615'),
-      n: [new NumberText('-9223372036854775808')],
-    });
+    const parsed = parseMessage('{"id":18446744073709551615,"n":[-9223372036854775808,5]}') as {
+      id: unknown;
+      n: unknown[];
+    };
+    expect(numberSource(parsed.id)).toBe('18446744073709551615');
+    expect(parsed.n.map(numberSource)).toEqual(['-9223372036854775808', '5']);
+  });
+
+  test('what looks like a number inside a string stays text', () => {
+    const text = '{"a":"[1e5,\\"18446744073709551615\\",","b\\\\":"12345678901234567890"}';
+    expect(parseMessage(text)).toEqual(JSON.parse(text));
+    expect(numberSource('18446744073709551615')).toBeNull();
   });
 });
 

@@ -1,17 +1,10 @@
+import { randomUUID } from 'node:crypto';
+
 /**
  * One text per value, equal exactly when the values are equal; null is NULL. Written from the table of canonical values
  * alone: nothing here may come from the code that it judges.
  */
 export type ValueText = string | null;
-
-/** A JSON number as it stood in its document, for numbers that a double can't hold. */
-export class NumberText {
-  readonly source: string;
-
-  constructor(source: string) {
-    this.source = source;
-  }
-}
 
 const numberPattern = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?$/;
 
@@ -49,29 +42,37 @@ export function floatText(value: number): string {
 /** A JSON document: keys sorted, numbers by exact decimal value. */
 export function jsonText(document: string): string {
   // a double holds every number of up to 15 digits exactly enough to tell it from all others
-  const parsed = /[\d.]{16}|[eE][+-]?\d/.test(document) ? parseExactly(document) : (JSON.parse(document) as unknown);
-  return describeJson(parsed);
+  return describeJson(/[\d.]{16}|\d[eE]/.test(document) ? parseExactly(document) : (JSON.parse(document) as unknown));
 }
 
-/** `JSON.parse` that keeps integers of 16 and more digits as `NumberText`. */
+/** What a number that a double may not hold is parsed to, before its digits: a string that no document can contain. */
+const numberMark = `\u0000${randomUUID()}:`;
+const quotedNumberMark = JSON.stringify(numberMark).slice(0, -1);
+
+/** A message: `JSON.parse`, but integers of 16 and more digits keep their text (`numberSource`). */
 export function parseMessage(text: string): unknown {
-  return /[:,[]-?\d{16,}[,}\]]/.test(text) ? parseExactly(text) : (JSON.parse(text) as unknown);
+  return /\d{16}/.test(text) ? parseExactly(text) : (JSON.parse(text) as unknown);
 }
-
-type SourceReviver = (key: string, value: unknown, context: { readonly source: string }) => unknown;
 
 function parseExactly(text: string): unknown {
-  const keepSource: SourceReviver = (_key, value, { source }) =>
-    typeof value === 'number' ? new NumberText(source) : value;
-  return JSON.parse(text, keepSource as (key: string, value: unknown) => unknown) as unknown;
+  const marked = text.replace(/"(?:[^"\\]|\\.)*"|-?\d[\d.]{15,}(?:[eE][+-]?\d+)?|-?[\d.]+[eE][+-]?\d+/g, (token) =>
+    token.startsWith('"') ? token : `${quotedNumberMark}${token}"`,
+  );
+  return JSON.parse(marked) as unknown;
+}
+
+/** The text of a parsed number; null when the value is no number. */
+export function numberSource(value: unknown): string | null {
+  if (typeof value === 'number') return doubleText(value);
+  return typeof value === 'string' && value.startsWith(numberMark) ? value.slice(numberMark.length) : null;
 }
 
 /** The text of a parsed JSON value; `foreign` describes values that JSON itself does not have. */
 export function describeJson(value: unknown, foreign: (value: object) => string | null = () => null): string {
   if (value === null || typeof value === 'boolean') return String(value);
-  if (typeof value === 'number') return decimalText(String(value));
+  const number = numberSource(value);
+  if (number !== null) return decimalText(number);
   if (typeof value === 'string') return JSON.stringify(value);
-  if (value instanceof NumberText) return decimalText(value.source);
   if (typeof value !== 'object') return wrong('no JSON value', typeof value);
   if (Array.isArray(value)) return `[${value.map((item) => describeJson(item, foreign)).join(',')}]`;
   const known = foreign(value);

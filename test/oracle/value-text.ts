@@ -5,7 +5,7 @@ import {
   doubleText,
   floatText,
   jsonText,
-  NumberText,
+  numberSource,
   type ValueText,
   wrong,
 } from './canonical-text.ts';
@@ -37,18 +37,27 @@ export function readMessageValue(column: OracleColumn, value: unknown): ValueTex
   if (value === null) return null;
   switch (column.kind) {
     case 'integer':
-      if (value instanceof NumberText)
-        return /^-?\d+$/.test(value.source) ? value.source : wrong('no integer', value.source);
-      return typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : wrong('no integer', value);
+      return readMessageInteger(value);
     case 'float':
     case 'double':
-      if (value instanceof NumberText) return doubleText(Number(value.source));
-      return typeof value === 'number' ? doubleText(value) : wrong('no number', value);
+      return readMessageDouble(value);
     case 'boolean':
       return typeof value === 'boolean' ? String(value) : wrong('no boolean', value);
     default:
-      return typeof value === 'string' ? readMessageText(column, value) : wrong('no string', value);
+      return typeof value === 'string' && numberSource(value) === null
+        ? readMessageText(column, value)
+        : wrong('no string', value);
   }
+}
+
+function readMessageInteger(value: unknown): string {
+  const source = numberSource(value);
+  return source !== null && /^-?\d+$/.test(source) ? source : wrong('no integer', value);
+}
+
+function readMessageDouble(value: unknown): string {
+  const source = numberSource(value);
+  return source === null ? wrong('no number', value) : doubleText(Number(source));
 }
 
 function readMessageText(column: OracleColumn, value: string): string {
