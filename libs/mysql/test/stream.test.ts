@@ -151,6 +151,66 @@ describe('transactions', () => {
     expect(keys).toEqual([[2, 1], [1]]);
   });
 
+  test('CREATE TABLE … SELECT is one transaction of the statement and its rows', async () => {
+    const from = await source.executedSet();
+    await source.run('CREATE TABLE copied (PRIMARY KEY (id)) SELECT 1 AS id');
+    expect(kinds(await source.readItems(from))).toEqual(['begin', 'statement', 'create copied #0', 'end']);
+  });
+
+  test('rows deleted by a cascade stand in the log of this version', async () => {
+    await source.run(
+      'CREATE TABLE parent (id INT PRIMARY KEY)',
+      'CREATE TABLE child (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES parent (id) ON DELETE CASCADE)',
+      'INSERT INTO parent VALUES (1)',
+      'INSERT INTO child VALUES (1, 1), (2, 1)',
+    );
+    const from = await source.executedSet();
+    await source.run('DELETE FROM parent');
+    const deleted = (await source.readRows(from)).map(({ op, layout, before }) => [op, layout.table, before?.length]);
+    expect(deleted).toEqual([
+      ['delete', 'child', 2],
+      ['delete', 'parent', 1],
+    ]);
+  });
+
+  test('a row larger than one network packet is read whole', async () => {
+    await source.run('CREATE TABLE large (id INT PRIMARY KEY, v LONGBLOB)');
+    const from = await source.executedSet();
+    // sizes around the bound of 2^24 - 1 bytes, where the protocol splits a packet
+    const lengths = [2 ** 24 - 60, 2 ** 24 + 5, 2 ** 25];
+    for (const [id, length] of lengths.entries()) {
+      await source.run(`INSERT INTO large VALUES (${id}, REPEAT(X'ab', ${length}))`);
+    }
+    const values = (await source.readRows(from)).flatMap(({ after }) => (after ?? []).map((row) => row[1] as Buffer));
+    expect(values.map(({ length }) => length)).toEqual(lengths);
+    for (const value of values) expect(value.every((byte) => byte === 0xab)).toBe(true);
+  }, 30_000);
+
+  test('files with and without checksums are read, whichever the server writes now', async () => {
+    const from = await source.executedSet();
+    try {
+      await source.run(
+        "INSERT INTO t VALUES (40, 'a')",
+        'SET GLOBAL binlog_checksum = NONE',
+        "INSERT INTO t VALUES (41, 'b')",
+      );
+      const withNone = await source.readRows(from);
+      await source.run('SET GLOBAL binlog_checksum = CRC32', "INSERT INTO t VALUES (42, 'c')");
+      const withCrc = await source.readRows(from);
+      expect(withNone.map(({ after }) => after?.[0])).toEqual([
+        [40, 'a'],
+        [41, 'b'],
+      ]);
+      expect(withCrc.map(({ after }) => after?.[0])).toEqual([
+        [40, 'a'],
+        [41, 'b'],
+        [42, 'c'],
+      ]);
+    } finally {
+      await source.run('SET GLOBAL binlog_checksum = CRC32');
+    }
+  });
+
   test('generated, invisible and functionally indexed columns come as MySQL stores them', async () => {
     const from = await source.executedSet();
     await source.run(

@@ -100,8 +100,13 @@ export class DumpConnection {
       if (error !== null) this.#fail(error);
     };
     const period = this.#options.heartbeatMs * 1_000_000;
-    // both spellings: @master_… before MySQL 8.0.26
-    connection.query(`SET @source_heartbeat_period = ${period}, @master_heartbeat_period = ${period}`, report);
+    // both spellings: @master_… before MySQL 8.0.26. Checksums: a log may hold files with them although the server
+    // writes none now, and is refused to readers that don't say they know them
+    connection.query(
+      `SET @source_heartbeat_period = ${period}, @master_heartbeat_period = ${period},
+           @source_binlog_checksum = 'CRC32', @master_binlog_checksum = 'CRC32'`,
+      report,
+    );
     // the control connection idles as long as the stream lasts
     ctrlConnection.query(`SET SESSION wait_timeout = ${YEAR_SECONDS}`, report);
     this.#askForLongOffsets(connection);
