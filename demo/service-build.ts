@@ -23,7 +23,8 @@ export async function buildServices(onLine: (line: string) => void, signal: Abor
     stream.setEncoding('utf8').on('data', (text: string) => {
       const lines = text.split('\n').filter((line) => line.trim() !== '');
       output.push(...lines);
-      for (const line of lines) onLine(`Services: ${line}`);
+      // the compiler's complaints are shown once, when it has failed
+      for (const line of lines) if (line.startsWith('Building')) onLine(`Services: ${line}`);
     });
   const began = performance.now();
   const progress = setInterval(
