@@ -64,14 +64,13 @@ export class Instance {
     if (name === 'dcs') await app.startAllMicroservices();
     await app.listen(http.port, '127.0.0.1');
     const instance = new Instance(app, `http://127.0.0.1:${http.port}`);
-    const state = () => instance.get<{ details: { state?: { grantsLeases: boolean } } }>('/health/ready');
-    if (name === 'dcs') await eventually(state, ({ body }) => body.details.state?.grantsLeases === true);
+    if (name === 'dcs') await eventually(() => instance.get('/health/ready'), grantsLeases);
     return instance;
   }
 
-  async get<Body>(path: string): Promise<{ readonly status: number; readonly body: Body }> {
+  async get(path: string): Promise<{ readonly status: number; readonly body: unknown }> {
     const response = await fetch(this.#url + path);
-    return { status: response.status, body: (await response.json()) as Body };
+    return { status: response.status, body: await response.json() };
   }
 
   /** The sum of a metric's values over those of its label sets that hold `labels`. */
@@ -84,6 +83,10 @@ export class Instance {
   async close(): Promise<void> {
     await this.#app.close();
   }
+}
+
+function grantsLeases({ body }: { readonly body: unknown }): boolean {
+  return (body as { details: { state?: { grantsLeases: boolean } } }).details.state?.grantsLeases === true;
 }
 
 export function createClient({ rpcPort }: Deployment): DcsClient {

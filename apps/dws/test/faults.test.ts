@@ -30,7 +30,7 @@ describe('servers go away', () => {
   }, 60_000);
 
   const askWorker = (index: number) => async (): Promise<HeartbeatsDto> =>
-    (await (workers[index] as Instance).get<HeartbeatsDto>('/heartbeats')).body;
+    (await (workers[index] as Instance).get('/heartbeats')).body as HeartbeatsDto;
   const showsOnlyReplicaGone = ({ unreachable }: HeartbeatsDto): boolean =>
     unreachable.length === 1 && unreachable[0]?.endpoint === replica;
   const showsAllThere = ({ sources, unreachable }: HeartbeatsDto): boolean =>

@@ -61,7 +61,8 @@ describe('two workers', () => {
       client.close();
     }
     for (const worker of workers) {
-      const { status, body } = await worker.get<HeartbeatsDto>(`/heartbeats?source=${deployment.source}`);
+      const { status, body: answer } = await worker.get(`/heartbeats?source=${deployment.source}`);
+      const body = answer as HeartbeatsDto;
       expect(status).toBe(200);
       expect(body).toMatchObject({ sources: [{ unprobed: [], incompleteBecause: null }], unreachable: [] });
       expect(body.sources[0]?.endpoints).toHaveLength(2);

@@ -48,7 +48,7 @@ describe('the sweep of tombstones', () => {
   const listIds = async (): Promise<string[]> =>
     (await documents().find().sort({ _id: 1 }).toArray()).map(({ _id }) => _id);
   const listSweeps = async (): Promise<SweepsDto['sweeps']> =>
-    (await worker.get<SweepsDto>(`/sweeps?source=${deployment.source}`)).body.sweeps;
+    ((await worker.get(`/sweeps?source=${deployment.source}`)).body as SweepsDto).sweeps;
 
   async function saveCheckpoint(offset: number): Promise<void> {
     const { grant } = await client.acquireLease({ source: deployment.source, owner: 'test', ttlMs: 60_000 });

@@ -14,3 +14,4 @@ export { PlatformaticKafkaClient } from './platformatic-kafka-client.ts';
 export { type TopicDefaults } from './topic-preparation.ts';
 export { KafkaEventReader, type KafkaEventReaderRun, type KafkaEventReaderStatus } from './kafka-event-reader.ts';
 export { type PublishedEvent } from './published-event.ts';
+export { checkKafka, type KafkaCheckOptions, type WantedTopic } from './kafka-check.ts';

@@ -12,3 +12,4 @@ export {
   TombstoneSweeper,
   type TombstoneSweeperOptions,
 } from './tombstone-sweeper.ts';
+export { checkMongo, type MongoCheckOptions } from './mongo-check.ts';

@@ -3,3 +3,4 @@ export { type LeaseHolder, RedisLeases } from './redis-leases.ts';
 export { type CachedOffset, type PutOutcome, RedisOffsets } from './redis-offsets.ts';
 export { type RecentEvent, type RecentEventGap, RedisRecentEvents, type WindowBounds } from './redis-recent-events.ts';
 export { RedisStatusBoard } from './redis-status-board.ts';
+export { checkRedis } from './redis-check.ts';

@@ -6,3 +6,4 @@ export { StateFencing } from './state-fencing.ts';
 export { type LineageChange, StateLineageStore } from './state-lineage-store.ts';
 export { StateSnapshotStore } from './state-snapshot-store.ts';
 export { TopicPartitionStore } from './topic-partition-store.ts';
+export { checkStateDatabase, type StateCheck } from './state-check.ts';

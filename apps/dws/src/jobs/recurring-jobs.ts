@@ -77,13 +77,17 @@ export class RecurringJobs<Data extends object, Result extends object> {
   async listEnded(): Promise<readonly EndedJob<Data, Result>[]> {
     const jobs = await this.#ask(() => this.#queue.getJobs(['completed', 'failed'], 0, -1));
     return jobs
-      .map((job): EndedJob<Data, Result> => ({
-        data: job.data as Data,
-        startedAtMs: job.processedOn ?? job.timestamp,
-        endedAtMs: job.finishedOn ?? job.timestamp,
-        result: job.failedReason === undefined ? (job.returnvalue as Result | null) : null,
-        error: job.failedReason ?? null,
-      }))
+      .map((job): EndedJob<Data, Result> => {
+        // typed as always there, which it is only after a failure
+        const error = (job.failedReason as string | undefined) ?? null;
+        return {
+          data: job.data as Data,
+          startedAtMs: job.processedOn ?? job.timestamp,
+          endedAtMs: job.finishedOn ?? job.timestamp,
+          result: error === null ? (job.returnvalue as Result | null) : null,
+          error,
+        };
+      })
       .sort((a, b) => b.endedAtMs - a.endedAtMs);
   }
 

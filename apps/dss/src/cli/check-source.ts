@@ -1,0 +1,80 @@
+import { assertCollectionNames, assertTopicNames, compileTableSelection } from '#change-events';
+import { type CheckFinding, findWarning, toCheckFinding } from '#kernel';
+import { checkEndpoint, MySqlEndpoint, type TableInspection } from '#mysql';
+import { type SourceConfig, type SourceEndpointConfig, toMySqlOptions } from '#platform';
+import { type Checked } from './check.ts';
+
+const TIMEOUT_MS = 15_000;
+
+export interface SourceCheck {
+  readonly source: SourceConfig;
+  readonly checked: readonly Checked[];
+  /** The included tables, of the first endpoint that answered; null when none did. */
+  readonly tables: readonly TableInspection[] | null;
+  /** Of the endpoints that answered. */
+  readonly serverUuids: readonly string[];
+}
+
+interface EndpointCheck extends Checked {
+  readonly tables: readonly TableInspection[] | null;
+  readonly serverUuid: string | null;
+}
+
+/** Each endpoint of the source: connection, settings, grants, tables; then what concerns them together. */
+export async function checkSource(source: SourceConfig): Promise<SourceCheck> {
+  const endpoints = await Promise.all(source.endpoints.map((endpoint) => checkOne(source, endpoint)));
+  const tables = endpoints.find((endpoint) => endpoint.tables !== null)?.tables ?? null;
+  const serverUuids = endpoints.flatMap(({ serverUuid }) => (serverUuid === null ? [] : [serverUuid]));
+  const findings = [...(tables === null ? [] : checkTables(source, tables)), ...checkIdentity(serverUuids)];
+  const checked = endpoints.map((endpoint) => ({ subject: endpoint.subject, findings: endpoint.findings }));
+  return { source, checked: [{ subject: `source ${source.name}`, findings }, ...checked], tables, serverUuids };
+}
+
+async function checkOne(source: SourceConfig, endpoint: SourceEndpointConfig): Promise<EndpointCheck> {
+  const subject = `source ${source.name}, ${endpoint.host}:${endpoint.port}`;
+  const { include, exclude, keys } = source;
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  try {
+    const includes = compileTableSelection({ include: [...include], exclude: [...exclude] });
+    const server = new MySqlEndpoint(toMySqlOptions(endpoint));
+    const inspection = await server.inspect(signal);
+    const tables = await server.inspectTables(includes, keys, signal);
+    const findings = checkEndpoint(inspection, tables, await server.readGrants(signal));
+    return { subject, findings, tables, serverUuid: inspection.serverUuid };
+  } catch (error) {
+    return { subject, findings: [toCheckFinding(error)], tables: null, serverUuid: null };
+  }
+}
+
+function checkTables(source: SourceConfig, tables: readonly TableInspection[]): readonly CheckFinding[] {
+  if (tables.length === 0)
+    return [
+      findWarning(
+        'DITTO_SOURCE_NO_TABLES',
+        `nothing matches ${source.include.join(', ')}, or the user may see none of it`,
+        `Check sources.${source.name}.include, and GRANT SELECT on the tables.`,
+      ),
+    ];
+  const findings: CheckFinding[] = [];
+  const attempt = (assertNames: () => void): void => {
+    try {
+      assertNames();
+    } catch (error) {
+      findings.push(toCheckFinding(error));
+    }
+  };
+  if (source.sinks.includes('kafka')) attempt(() => assertTopicNames(source.name, tables));
+  if (source.sinks.includes('mongo')) attempt(() => assertCollectionNames(tables));
+  return findings;
+}
+
+function checkIdentity(serverUuids: readonly string[]): readonly CheckFinding[] {
+  if (new Set(serverUuids).size === serverUuids.length) return [];
+  return [
+    findWarning(
+      'DITTO_SOURCE_SAME_SERVER',
+      'two endpoints lead to the same server, or two servers have one server_uuid',
+      'Name each server once; delete auto.cnf of a copied server and restart it.',
+    ),
+  ];
+}

@@ -1,0 +1,81 @@
+import { Redis } from 'ioredis';
+import { type CheckFinding, DittoError, findError, findWarning, toCheckFinding, withTimeout } from '#kernel';
+import { type RedisOptions } from './redis-connection.ts';
+import { toRedisError } from './redis-error.ts';
+
+const CONNECT_TIMEOUT_MS = 5000;
+const TIMEOUT_MS = 10_000;
+
+/** Everything that is wrong with a Redis server for Ditto; reads only. */
+export async function checkRedis({ url, tls }: RedisOptions): Promise<readonly CheckFinding[]> {
+  let trouble: Error | null = null;
+  const client = new Redis(url, {
+    ...(tls && { tls }),
+    lazyConnect: true,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+  });
+  client.on('error', (error: Error) => (trouble = error));
+  try {
+    return await withTimeout(inspect(client), TIMEOUT_MS, createTimeoutError);
+  } catch (error) {
+    // the driver rejects with "Connection is closed." and tells the reason apart from it
+    return [toCheckFinding(toRedisError(trouble ?? error))];
+  } finally {
+    client.disconnect();
+  }
+}
+
+async function inspect(client: Redis): Promise<readonly CheckFinding[]> {
+  await client.connect();
+  const facts = parseInfo(await client.info());
+  await client.eval('return 1', 0);
+  const findings: CheckFinding[] = [];
+  const version = facts.get('redis_version') ?? '0';
+  if (!isAtLeast(version, [6, 2]))
+    findings.push(findError('DITTO_REDIS_TOO_OLD', `Redis is ${version}`, 'Use version 6.2 or newer.'));
+  if (facts.get('loading') === '1')
+    findings.push(findWarning('DITTO_REDIS_UNAVAILABLE', 'Redis is loading its data', 'Wait until it has.'));
+  if (facts.get('aof_enabled') === '0')
+    findings.push(
+      findWarning(
+        'DITTO_REDIS_NOT_DURABLE',
+        'appendonly is off: a restart loses the offsets, which then come back, older, from the state database',
+        'CONFIG SET appendonly yes, and the same in redis.conf.',
+      ),
+    );
+  const policy = facts.get('maxmemory_policy') ?? 'noeviction';
+  if (policy !== 'noeviction')
+    findings.push(
+      findWarning(
+        'DITTO_REDIS_EVICTS',
+        `maxmemory-policy is ${policy}: offsets, leases and jobs may be evicted`,
+        'CONFIG SET maxmemory-policy noeviction, and the same in redis.conf.',
+      ),
+    );
+  if (facts.get('role') === 'slave')
+    findings.push(findError('DITTO_REDIS_READ_ONLY', 'this Redis is a replica', 'Give the URL of the primary.'));
+  return findings;
+}
+
+function parseInfo(text: string): ReadonlyMap<string, string> {
+  return new Map(
+    text.split(/\r?\n/).flatMap((line): [string, string][] => {
+      const colon = line.indexOf(':');
+      return line.startsWith('#') || colon < 0 ? [] : [[line.slice(0, colon), line.slice(colon + 1)]];
+    }),
+  );
+}
+
+function isAtLeast(version: string, [major, minor]: readonly [number, number]): boolean {
+  const [actualMajor = 0, actualMinor = 0] = version.split('.').map(Number);
+  return actualMajor > major || (actualMajor === major && actualMinor >= minor);
+}
+
+function createTimeoutError(): DittoError {
+  return new DittoError('DITTO_REDIS_UNAVAILABLE', `Redis did not answer within ${TIMEOUT_MS} ms`, {
+    retriable: true,
+    remedy: 'Check that Redis runs and is reachable under the configured URL.',
+  });
+}
