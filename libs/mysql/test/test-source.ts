@@ -5,6 +5,9 @@ import { type SourceItem } from '#replication';
 import { testStack, uniqueName } from '#testing';
 import mysql, { type Connection, type RowDataPacket } from 'mysql2/promise';
 
+/** Tables of this prefix mark the end of a reading. */
+const MARK = 'end_of_reading';
+
 export type RowsItem = Extract<SourceItem, { type: 'rows' }>;
 
 /** A database of its own on the shared primary, with an administrator's connection. */
@@ -63,18 +66,21 @@ export class TestSource {
     });
   }
 
-  /** All items behind `from` up to everything that is executed now. */
+  /** All items behind `from` up to everything that is executed now, without the marks that earlier readings left. */
   async readItems(from: string, source = this.source()): Promise<SourceItem[]> {
-    const until = await this.value('SELECT REPLACE(GTID_SUBTRACT(@@GLOBAL.gtid_executed, ?), "\\n", "")', [from]);
-    const abort = new AbortController();
+    const mark = uniqueName(MARK);
+    await this.run(`CREATE TABLE ${mark} (id INT)`);
     const items: SourceItem[] = [];
-    if (until === '' || until === null) return items;
-    const marker = `${this.database}.end_of_reading`;
-    await this.run(`CREATE TABLE ${marker} (id INT)`, `DROP TABLE ${marker}`);
-    for await (const batch of source.stream({ from: position(from), includes: this.includes, signal: abort.signal })) {
+    let transaction: SourceItem[] = [];
+    const { signal } = new AbortController();
+    for await (const batch of source.stream({ from: position(from), includes: this.includes, signal })) {
       for (const item of batch.items) {
-        if (item.type === 'statement' && item.sql.includes(marker)) return items.slice(0, -1);
-        items.push(item);
+        if (item.type === 'statement' && item.sql.includes(mark)) return items;
+        transaction.push(item);
+        if (item.type !== 'end') continue;
+        const isMark = transaction.some((member) => member.type === 'statement' && member.sql.includes(MARK));
+        if (!isMark) items.push(...transaction);
+        transaction = [];
       }
     }
     return items;

@@ -32,12 +32,16 @@ function bigIntegerAt(bytes: Buffer, at: number, unsigned: boolean): number | bi
   return joinInteger(bytes.readUInt32LE(at), unsigned ? bytes.readUInt32LE(at + 4) : bytes.readInt32LE(at + 4));
 }
 
+/** As the server joins them: no comma before anything was written, so an empty first label leaves no trace. */
 function setLabels(bytes: Buffer, at: number, size: number, labels: readonly string[]): string {
-  const chosen = labels.filter((_, i) => ((bytes[at + (i >> 3)] ?? 0) & (1 << (i & 7))) !== 0);
-  for (let i = labels.length; i < size * 8; i++) {
-    if (((bytes[at + (i >> 3)] ?? 0) & (1 << (i & 7))) !== 0) throw new RangeError('a SET bit without a label');
+  let text = '';
+  for (let i = 0; i < size * 8; i++) {
+    if (((bytes[at + (i >> 3)] ?? 0) & (1 << (i & 7))) === 0) continue;
+    const label = labels[i];
+    if (label === undefined) throw new RangeError('a SET bit without a label');
+    text += text === '' ? label : `,${label}`;
   }
-  return chosen.join(',');
+  return text;
 }
 
 function enumLabel(labels: readonly string[], index: number): string {
