@@ -10,11 +10,12 @@ const profile: CpuProfile = {
     { id: 1, callFrame: frame('(root)'), children: [2, 3, 5, 6] },
     { id: 2, callFrame: frame('boot', 'file:///a/dist/apps/dss/src/main.js') },
     { id: 3, callFrame: frame('dispatchRows', 'file:///a/dist/libs/replication/src/pipeline.js'), children: [4] },
-    { id: 4, callFrame: frame('accept', 'file:///a/dist/libs/kafka/src/kafka-publisher.js') },
+    { id: 4, callFrame: frame('accept', 'file:///a/dist/libs/kafka/src/kafka-publisher.js'), children: [7] },
+    { id: 7, callFrame: frame('encode') },
     { id: 5, callFrame: frame('(idle)') },
     { id: 6, callFrame: frame('(garbage collector)') },
   ],
-  samples: [2, 2, 3, 4, 5, 6, 4, 2],
+  samples: [2, 2, 3, 4, 5, 6, 7, 2],
   timeDeltas: [0, 100, 100, 10, 20, 30, 40, 50, 100],
 };
 
@@ -28,7 +29,12 @@ describe('summarizeProfile', () => {
       { name: '(garbage collector)', micros: 40 },
       { name: 'libs/replication', micros: 10 },
     ]);
-    expect(summary.byFunction[0]?.name).toBe('accept libs/kafka/src/kafka-publisher.js:10');
+  });
+
+  it('counts code without a file with its caller', () => {
+    const names = summarizeProfile(profile).byFunction.map(({ name }) => name);
+    expect(names).toContain('accept libs/kafka/src/kafka-publisher.js:10');
+    expect(names).toContain('encode from libs/kafka/src/kafka-publisher.js');
   });
 });
 
@@ -40,7 +46,7 @@ describe('componentOf', () => {
     ['f', 'file:///a/node_modules/a/node_modules/@b/c/x.js', '@b/c'],
     ['f', 'node:internal/streams/readable', 'node: internal'],
     ['(program)', '', '(program)'],
-    ['f', '', 'compiled code and built-ins'],
+    ['f', '', 'built-ins'],
   ])('%s in %s is of %s', (name, url, component) => {
     expect(componentOf(name, url)).toBe(component);
   });

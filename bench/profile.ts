@@ -15,9 +15,10 @@ export interface Share {
 }
 
 export interface ProfileSummary {
-  /** Self time without idling, and idling, between the first and the last sample inside `dispatchRows`. */
+  /** Self time without idling, and idling, between the first and the last sample of a passing change. */
   readonly totalMicros: number;
   readonly idleMicros: number;
+  /** By component and file: with the time of Node's functions and of built-ins that were called from there. */
   readonly byComponent: readonly Share[];
   readonly byFile: readonly Share[];
   readonly byFunction: readonly Share[];
@@ -29,6 +30,7 @@ const passages = new Set(['dispatchRows', 'dispatch']);
 /** Cuts the start-up and the end off: only the time in which changes went through counts, all of it if none did. */
 export function summarizeProfile({ nodes, samples, timeDeltas }: CpuProfile): ProfileSummary {
   const byId = new Map(nodes.map((node) => [node.id, node]));
+  const homes = findHomes(nodes);
   const inside = findDescendants(nodes, ({ functionName }) => passages.has(functionName));
   const first = Math.max(
     0,
@@ -53,19 +55,22 @@ export function summarizeProfile({ nodes, samples, timeDeltas }: CpuProfile): Pr
       continue;
     }
     totalMicros += micros;
-    const file = shortenUrl(url);
-    add(tallies.components, componentOf(functionName, url), micros);
-    add(tallies.files, file === '' ? functionName : file, micros);
-    add(tallies.functions, `${functionName === '' ? 'anonymous' : functionName} ${file}:${lineNumber + 1}`, micros);
+    const home = functionName.startsWith('(') ? '' : (homes.get(node.id) ?? url);
+    const place = url === '' ? '' : ` ${shortenUrl(url)}:${lineNumber + 1}`;
+    const caller = home === url || home === '' ? '' : ` from ${shortenUrl(home)}`;
+    add(tallies.components, componentOf(functionName, home), micros);
+    add(tallies.files, home === '' ? functionName : shortenUrl(home), micros);
+    add(tallies.functions, `${functionName === '' ? 'anonymous' : functionName}${place}${caller}`, micros);
   }
   const { components, files, functions } = tallies;
   return { totalMicros, idleMicros, byComponent: rank(components), byFile: rank(files), byFunction: rank(functions) };
 }
 
-export function describeShare({ name, micros }: Share, totalMicros: number, rows: number | null): string {
-  const share = `${((100 * micros) / totalMicros).toFixed(1).padStart(5)} %`;
-  const perRow = rows === null ? '' : `${(micros / rows).toFixed(2).padStart(7)} µs/row`;
-  return `${share}${perRow}  ${name}`;
+/** `microsPerRow` is what the kernel counted: the profile's own times hold waiting for a core too. */
+export function describeShare({ name, micros }: Share, totalMicros: number, microsPerRow: number | null): string {
+  const part = micros / totalMicros;
+  const perRow = microsPerRow === null ? '' : `${(part * microsPerRow).toFixed(2).padStart(7)} µs/row`;
+  return `${(100 * part).toFixed(1).padStart(5)} %${perRow}  ${name}`;
 }
 
 /** A lib or app of this project, a package, Node itself, or what V8 calls in brackets: `(garbage collector)`, `(program)`. */
@@ -77,11 +82,33 @@ export function componentOf(functionName: string, url: string): string {
   if (name !== undefined) return name;
   if (url.startsWith('node:')) return `node: ${url.slice(5).split('/')[0]}`;
   if (url !== '') return 'other';
-  return functionName.startsWith('(') ? functionName : 'compiled code and built-ins';
+  return functionName.startsWith('(') ? functionName : 'built-ins';
 }
 
 function shortenUrl(url: string): string {
-  return url.replace(/^.*\/(?=node_modules\/)/, '').replace(/^.*\/dist\//, '');
+  return url.includes('/node_modules/') ? url.replace(/^.*\/node_modules\//, '') : url.replace(/^.*?\/dist\//, '');
+}
+
+/**
+ * By node: its own file, and for Node's functions, built-ins and code made at run time the file of the nearest caller
+ * that is none of these, if there is one.
+ */
+function findHomes(nodes: CpuProfile['nodes']): ReadonlyMap<number, string> {
+  const homes = new Map<number, string>();
+  const byId = new Map(nodes.map((node) => [node.id, node]));
+  const [root] = nodes;
+  const pending = root === undefined ? [] : [{ node: root, home: '' }];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    const { url } = next.node.callFrame;
+    const isOwn = url !== '' && !(url.startsWith('node:') && next.home !== '' && !next.home.startsWith('node:'));
+    const home = isOwn ? url : next.home;
+    homes.set(next.node.id, home);
+    for (const id of next.node.children ?? []) {
+      const node = byId.get(id);
+      if (node !== undefined) pending.push({ node, home });
+    }
+  }
+  return homes;
 }
 
 function findDescendants(
