@@ -1,3 +1,4 @@
+import { type Socket } from 'node:net';
 import mysql, { type Connection, type RowDataPacket } from 'mysql2/promise';
 import { DittoError } from '#kernel';
 import { driverOptions, type MySqlConnectionOptions } from './connection-options.ts';
@@ -77,6 +78,8 @@ export class MySqlSession {
     this.#lost ??= new DittoError('DITTO_SOURCE_CONNECTION_LOST', 'the connection was closed', { retriable: true });
     this.#closed.reject(this.#signal.aborted ? this.#signal.reason : this.#lost);
     this.#connection.destroy();
+    // the driver only half-closes: the socket would stay as long as the server works on the query
+    (this.#connection as unknown as { readonly connection: { readonly stream: Socket } }).connection.stream.destroy();
   }
 
   async #run<T>(work: () => Promise<T>): Promise<T> {
