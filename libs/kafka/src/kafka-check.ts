@@ -1,4 +1,4 @@
-import kafkajs, { type Admin, type ConfigResourceTypes, type KafkaJSAggregateError } from 'kafkajs';
+import kafkajs, { type Admin, type KafkaJSAggregateError } from 'kafkajs';
 
 import {
   type CheckFinding,
@@ -34,9 +34,7 @@ interface TopicFacts {
 }
 
 const TIMEOUT_MS = 15_000;
-// https://kafka.apache.org/protocol: resource types of DescribeConfigs
-const TOPIC: ConfigResourceTypes = 2;
-const BROKER: ConfigResourceTypes = 4;
+const { TOPIC, BROKER } = kafkajs.ConfigResourceTypes;
 
 /** Everything that is wrong with the brokers and topics; creation is tried with "validate only", so nothing changes. */
 export async function checkKafka(options: KafkaCheckOptions): Promise<readonly CheckFinding[]> {

@@ -8,7 +8,7 @@ const TIMEOUT_MS = 10_000;
 
 /** Everything that is wrong with a Redis server for Ditto; reads only. */
 export async function checkRedis({ url, tls }: RedisOptions): Promise<readonly CheckFinding[]> {
-  let trouble: Error | null = null;
+  const troubles: Error[] = [];
   const client = new Redis(url, {
     ...(tls && { tls }),
     lazyConnect: true,
@@ -16,12 +16,12 @@ export async function checkRedis({ url, tls }: RedisOptions): Promise<readonly C
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
   });
-  client.on('error', (error: Error) => (trouble = error));
+  client.on('error', (error: Error) => troubles.push(error));
   try {
     return await withTimeout(inspect(client), TIMEOUT_MS, createTimeoutError);
   } catch (error) {
     // the driver rejects with "Connection is closed." and tells the reason apart from it
-    return [toCheckFinding(toRedisError(trouble ?? error))];
+    return [toCheckFinding(toRedisError(troubles.at(-1) ?? error))];
   } finally {
     client.disconnect();
   }

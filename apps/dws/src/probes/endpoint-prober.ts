@@ -12,6 +12,10 @@ export interface EndpointAddress {
   readonly endpoint: string;
 }
 
+/** A probe may take as long as it is until the next, within these bounds. */
+const MIN_TIMEOUT_MS = 2000;
+const MAX_TIMEOUT_MS = 5000;
+
 const UNKNOWN = {
   serverUuid: null,
   serverVersion: null,
@@ -36,7 +40,7 @@ export class EndpointProber implements OnModuleDestroy {
   constructor(@InjectConfig() config: DittoConfig, board: HeartbeatBoard, metrics: ProbeMetrics) {
     this.#board = board;
     this.#metrics = metrics;
-    const timeoutMs = Math.min(Math.max(config.dws.probeIntervalMs, 500), 5000);
+    const timeoutMs = Math.min(Math.max(config.dws.probeIntervalMs, MIN_TIMEOUT_MS), MAX_TIMEOUT_MS);
     this.#probes = new Map(
       Object.values(config.sources).flatMap(({ name, endpoints }) =>
         endpoints.map((endpoint) => [
