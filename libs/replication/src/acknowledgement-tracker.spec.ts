@@ -26,7 +26,11 @@ function trackerAtStart(onConfirmed: () => void = () => undefined): Acknowledgem
 
 describe('AcknowledgementTracker', () => {
   it('I1: the confirmed position never passes an unconfirmed change, and reaches the last end when all are confirmed', () => {
-    const plan = fc.array(fc.record({ changes: fc.nat(4), ends: fc.boolean() }), { minLength: 1, maxLength: 60, size: 'max' });
+    const plan = fc.array(fc.record({ changes: fc.nat(4), ends: fc.boolean() }), {
+      minLength: 1,
+      maxLength: 60,
+      size: 'max',
+    });
     fc.assert(
       fc.property(plan, fc.infiniteStream(fc.nat(1_000_000)), (stretches, random) => {
         const tracker = trackerAtStart();

@@ -24,7 +24,10 @@ export class PendingChanges implements Acknowledgement {
   acknowledge(count: number): void {
     this.pending -= count;
     if (this.pending < 0)
-      throw new DittoError('DITTO_REPLICATION_ACKNOWLEDGED_TWICE', 'a sink acknowledged more changes than it was given');
+      throw new DittoError(
+        'DITTO_REPLICATION_ACKNOWLEDGED_TWICE',
+        'a sink acknowledged more changes than it was given',
+      );
     if (this.done) this.onDone();
   }
 
@@ -41,6 +44,7 @@ export class Slice {
   /** What each sink acknowledges to, by its index. */
   readonly bySink: Acknowledgement[] = [];
   readonly gtids: string[] = [];
+  transactions = 0;
   last: { readonly transaction: TransactionInfo; readonly file: string; readonly endOffset: number } | null = null;
 
   constructor(onDone: () => void) {
@@ -49,6 +53,7 @@ export class Slice {
 
   endTransaction(transaction: TransactionInfo, file: string, endOffset: number): void {
     if (transaction.gtid !== null) this.gtids.push(transaction.gtid);
+    this.transactions++;
     this.last = { transaction, file, endOffset };
   }
 }
@@ -66,6 +71,8 @@ export interface ConfirmedPosition {
  * before it are confirmed, and only to the last transaction that ended in it.
  */
 export class AcknowledgementTracker {
+  /** Transactions that the confirmed position has moved over. */
+  passedTransactions = 0;
   private readonly confirmed: GtidAccumulator;
   private readonly slices: Slice[] = [];
   private head = 0;
@@ -118,6 +125,7 @@ export class AcknowledgementTracker {
   }
 
   private pass(slice: Slice): void {
+    this.passedTransactions += slice.transactions;
     for (const gtid of slice.gtids) this.confirmed.add(gtid);
     if (slice.last === null) return;
     const { transaction, file, endOffset } = slice.last;

@@ -1,5 +1,5 @@
 import { type Checkpoint } from '#change-events';
-import { DittoError, sleep, toDittoError, type Logger } from '#kernel';
+import { type DittoError, sleep, toDittoError, type Logger } from '#kernel';
 import { type CheckpointStore, type Grant } from './ports/stores.ts';
 
 export interface CheckpointSaverOptions {
@@ -54,6 +54,9 @@ export class CheckpointSaver {
     if (!error.retriable) throw error;
     this.failures++;
     if (this.failures === 1)
-      this.options.logger.warn('the checkpoint could not be written, trying again', { code: error.code, error: error.message });
+      this.options.logger.warn('the checkpoint could not be written, trying again', {
+        code: error.code,
+        error: error.message,
+      });
   }
 }

@@ -14,5 +14,6 @@ export {
   type TableSnapshotProgress,
   type TableSnapshotState,
 } from './ports/stores.ts';
+export { assumeLayout } from './statement-effects.ts';
 export { WindowedSnapshot, type TableSnapshotStatus, type WindowedSnapshotOptions } from './windowed-snapshot.ts';
 export { type Window } from './window.ts';

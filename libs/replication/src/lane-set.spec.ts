@@ -24,7 +24,10 @@ const never = new AbortController().signal;
 
 describe('LaneSet', () => {
   it('I2: entries of a lane are delivered in order, one batch at a time, whatever fails and is tried again', async () => {
-    const pushes = fc.array(fc.record({ lane: fc.nat(3), bytes: fc.integer({ min: 1, max: 12 }) }), { maxLength: 80, size: 'max' });
+    const pushes = fc.array(fc.record({ lane: fc.nat(3), bytes: fc.integer({ min: 1, max: 12 }) }), {
+      maxLength: 80,
+      size: 'max',
+    });
     await fc.assert(
       fc.asyncProperty(pushes, fc.array(fc.boolean(), { maxLength: 40 }), async (plan, failures) => {
         const delivered = new Map<number, number[]>();
@@ -48,7 +51,9 @@ describe('LaneSet', () => {
         }
         await set.drain(never);
         for (const lane of [0, 1, 2, 3])
-          expect(delivered.get(lane) ?? []).toEqual(plan.flatMap((entry, number) => (entry.lane === lane ? [number] : [])));
+          expect(delivered.get(lane) ?? []).toEqual(
+            plan.flatMap((entry, number) => (entry.lane === lane ? [number] : [])),
+          );
         expect([set.bytesInFlight, set.entriesInFlight, set.holdingBecause]).toEqual([0, 0, null]);
       }),
       { numRuns: 60 },
@@ -96,5 +101,29 @@ describe('LaneSet', () => {
     stop.abort(new Error('enough'));
     await expect(drained).rejects.toThrow('enough');
     set.close();
+  });
+
+  it('leaves nothing on a signal that outlives many drains, and refuses to wait once it is closed', async () => {
+    const { signal } = new AbortController();
+    let listeners = 0;
+    const add = signal.addEventListener.bind(signal);
+    const remove = signal.removeEventListener.bind(signal);
+    signal.addEventListener = (...args: Parameters<typeof add>) => {
+      listeners++;
+      add(...args);
+    };
+    signal.removeEventListener = (...args: Parameters<typeof remove>) => {
+      listeners--;
+      remove(...args);
+    };
+    const set = lanes({ deliver: () => new Promise((resolve) => setImmediate(resolve)) });
+    for (let round = 0; round < 3; round++) {
+      set.push(0, { lane: 0, bytes: 1, number: round });
+      await set.drain(signal);
+    }
+    expect(listeners).toBe(0);
+    set.push(0, { lane: 0, bytes: 1, number: 9 });
+    set.close();
+    await expect(set.drain(signal)).rejects.toMatchObject({ code: 'DITTO_REPLICATION_CLOSED' });
   });
 });

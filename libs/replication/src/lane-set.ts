@@ -1,4 +1,5 @@
 import { Backoff, DittoError, sleep, toDittoError, type Logger } from '#kernel';
+import { abortable } from './abortable.ts';
 
 /** Something to deliver; `bytes` is what it holds in memory, counted until it is delivered. */
 export interface LaneEntry {
@@ -97,24 +98,22 @@ export class LaneSet<Entry extends LaneEntry> {
     if (this.fatal) throw this.fatal;
     signal.throwIfAborted();
     if (this.entriesInFlight === 0) return;
-    await new Promise<void>((resolve, reject) => {
-      const waiter = { resolve, reject };
-      this.drained.add(waiter);
-      signal.addEventListener(
-        'abort',
-        () => {
-          this.drained.delete(waiter);
-          reject(signal.reason as Error);
-        },
-        { once: true },
-      );
+    if (this.closing.signal.aborted) throw closed();
+    let waiter: { resolve: () => void; reject: (error: unknown) => void } | undefined;
+    const drained = new Promise<void>((resolve, reject) => {
+      this.drained.add((waiter = { resolve, reject }));
     });
+    try {
+      await abortable(drained, signal);
+    } finally {
+      if (waiter !== undefined) this.drained.delete(waiter);
+    }
   }
 
   /** Starts no further delivery; what is in flight stays unconfirmed. */
   close(): void {
     this.closing.abort();
-    this.rejectDrains(new DittoError('DITTO_REPLICATION_CLOSED', 'the sink was closed'));
+    this.rejectDrains(closed());
   }
 
   private async run(lane: Lane<Entry>): Promise<void> {
@@ -150,7 +149,11 @@ export class LaneSet<Entry extends LaneEntry> {
 
   private async hold(lane: Lane<Entry>, error: DittoError, delayMs: number): Promise<void> {
     if (lane.holdingBecause === null)
-      this.options.logger.warn('holding: delivery failed, trying again', { lane: lane.index, code: error.code, error: error.message });
+      this.options.logger.warn('holding: delivery failed, trying again', {
+        lane: lane.index,
+        code: error.code,
+        error: error.message,
+      });
     lane.holdingBecause = `${error.code}: ${error.message}`;
     this.retries++;
     await sleep(delayMs, this.closing.signal).catch(() => undefined);
@@ -176,4 +179,8 @@ export class LaneSet<Entry extends LaneEntry> {
     for (const waiter of this.drained) waiter.reject(error);
     this.drained.clear();
   }
+}
+
+function closed(): DittoError {
+  return new DittoError('DITTO_REPLICATION_CLOSED', 'the sink was closed');
 }

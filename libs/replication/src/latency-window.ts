@@ -33,7 +33,8 @@ export class LatencyWindow {
   record(ms: number, count: number): void {
     this.turn();
     const { current } = this;
-    const bucket = ms <= SMALLEST_MS ? 0 : Math.min(BUCKETS - 1, Math.ceil(Math.log(ms / SMALLEST_MS) / Math.log(BASE)));
+    const bucket =
+      ms <= SMALLEST_MS ? 0 : Math.min(BUCKETS - 1, Math.ceil(Math.log(ms / SMALLEST_MS) / Math.log(BASE)));
     current.counts[bucket] = (current.counts[bucket] ?? 0) + count;
     current.count += count;
     if (ms > current.max) current.max = ms;

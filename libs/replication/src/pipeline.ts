@@ -12,6 +12,7 @@ import {
   type TransactionInfo,
 } from '#change-events';
 import { Backoff, DittoError, retry, sleep, toDittoError, type Logger } from '#kernel';
+import { abortable } from './abortable.ts';
 import { AcknowledgementTracker, PendingChanges, type Slice } from './acknowledgement-tracker.ts';
 import { type Acknowledgement, type ChangeSink, type SinkName } from './ports/change-sink.ts';
 import { type ChangeSource, type SourceBatch, type SourceItem, type SourceTransaction } from './ports/change-source.ts';
@@ -40,8 +41,11 @@ export interface PipelineOptions {
   readonly nowMs: () => number;
   /** `count` changes of the log, committed about `commitMicros`, are confirmed by a sink. Called per batch, not per row. */
   readonly onConfirmed: (sink: SinkName, commitMicros: number, count: number) => void;
-  /** An included table now holds rows that the log never showed under its name (RENAME): it must be read. */
-  readonly onTableAppeared: (database: string, table: string) => void;
+  /**
+   * An included table now holds rows that the log never showed under its name (RENAME): it must be read. Resolves when
+   * that can't be forgotten any more; only then may a checkpoint pass the statement. Tried again on a retriable error.
+   */
+  readonly onTableAppeared: (database: string, table: string) => Promise<void>;
 }
 
 export interface PipelineStatus {
@@ -59,6 +63,9 @@ export interface PipelineStatus {
   readonly lastError: string | null;
 }
 
+/** About what a transaction or a stretch of the stream holds, besides its changes, until it is confirmed. */
+const BOOKKEEPING_BYTES = 512;
+
 /**
  * The running replication of one source: takes the log apart, gives every change to every sink in log order, keeps
  * what was dispatched apart from what was confirmed, and holds the reader while the sinks are full (I1, I2, I9).
@@ -73,11 +80,16 @@ export class Pipeline {
   private readonly replayEnd: GtidSet;
   private readonly windows = new WindowRegistry();
   private readonly layouts = new Map<string, TableLayout>();
-  private readonly prepared = new Set<TableLayout>();
+  private readonly prepared = new WeakSet<TableLayout>();
+  private preparing: Promise<unknown> = Promise.resolve();
   private readonly fatal = new AbortController();
+  /** Aborted when sinks may not be waited for any longer: they failed, or the drain was given up. */
+  private giveUp: AbortSignal = this.fatal.signal;
   private roomWaiters: (() => void)[] = [];
   private roomCheckQueued = false;
   private transaction: TransactionInfo | null = null;
+  /** The transaction that the stream broke off in: what was dispatched of it comes again. */
+  private interruptedGtid: string | null = null;
   private lastEnded: TransactionInfo;
   private resumeOffset: number;
   private readSequence: number;
@@ -111,13 +123,14 @@ export class Pipeline {
    */
   async run(signal: AbortSignal, drainSignal: AbortSignal): Promise<void> {
     const stop = AbortSignal.any([signal, this.fatal.signal]);
+    this.giveUp = AbortSignal.any([drainSignal, this.fatal.signal]);
     try {
       const onFatal = (error: Error): void => this.fatal.abort(error);
       for (const sink of this.options.sinks) await this.hold(() => sink.open({ onFatal, signal: stop }), stop);
       await this.streamUntil(stop);
       this.fatal.signal.throwIfAborted();
       this.phase = 'draining';
-      await this.drain(AbortSignal.any([drainSignal, this.fatal.signal]));
+      await this.drain(this.giveUp);
     } catch (cause) {
       if (signal.aborted && !this.fatal.signal.aborted && !drainSignal.aborted) return;
       const error = toDittoError(this.fatal.signal.aborted ? this.fatal.signal.reason : cause);
@@ -127,7 +140,7 @@ export class Pipeline {
       this.phase = 'stopped';
       this.fatal.abort(new DittoError('DITTO_PIPELINE_STOPPED', 'the pipeline has stopped', { retriable: true }));
       this.windows.failAll(this.fatal.signal.reason);
-      for (const sink of this.options.sinks) await sink.close();
+      await this.closeSinks();
     }
   }
 
@@ -143,12 +156,24 @@ export class Pipeline {
     const { phase, transactions, changes, logBytes, reconnects, repeatedChanges, replaying, lastError } = this;
     const lastCommitMicros = this.lastEnded.commitMicros;
     const bytesInFlight = this.bytesInFlight();
-    return { phase, transactions, changes, logBytes, bytesInFlight, lastCommitMicros, reconnects, repeatedChanges, replaying, lastError };
+    return {
+      phase,
+      transactions,
+      changes,
+      logBytes,
+      bytesInFlight,
+      lastCommitMicros,
+      reconnects,
+      repeatedChanges,
+      replaying,
+      lastError,
+    };
   }
 
-  /** Whether a transaction may have been delivered by the last owner before it ended: repeats are expected. */
-  inReplayZone(transaction: TransactionInfo): boolean {
-    return transaction.gtid === null ? this.replaying : this.replayEnd.containsGtid(transaction.gtid);
+  /** Whether changes of the transaction may have been delivered before, so that repeats are expected. */
+  inReplayZone({ gtid }: TransactionInfo): boolean {
+    if (gtid !== null && gtid === this.interruptedGtid) return true;
+    return this.replaying && (gtid === null || this.replayEnd.containsGtid(gtid));
   }
 
   /** Opens a window on a table with a key; from here on the table's changes are noted. */
@@ -174,17 +199,21 @@ export class Pipeline {
    * they are given to the sinks, and a promise of their confirmation; with null when the window was discarded and the
    * rows must be read again. Rejects when the pipeline stops.
    */
-  async closeWindow(window: Window, read: ChunkRead): Promise<{ emittedRows: number; confirmed: Promise<void> } | null> {
+  async closeWindow(
+    window: Window,
+    read: ChunkRead,
+  ): Promise<{ emittedRows: number; confirmed: Promise<void> } | null> {
     this.fatal.signal.throwIfAborted();
     if (!this.prepared.has(window.layout)) await this.prepare(window.layout);
+    this.fatal.signal.throwIfAborted();
     const settled = this.windows.await(window, read);
     this.settleWindows();
     return settled;
   }
 
-  /** Resolves when the bytes in flight are within their bound; rejects with the signal's reason. */
+  /** Resolves when what is held unconfirmed is within its bound; rejects with the signal's reason. */
   async waitForRoom(signal: AbortSignal): Promise<void> {
-    while (this.bytesInFlight() > this.options.inFlightBytes) {
+    while (this.heldBytes() > this.options.inFlightBytes) {
       signal.throwIfAborted();
       await new Promise<void>((resolve) => {
         const wake = (): void => {
@@ -201,28 +230,34 @@ export class Pipeline {
     const backoff = new Backoff(this.options.backoff);
     while (!stop.aborted) {
       try {
-        this.phase = 'streaming';
-        const { changeSource, includes } = this.options;
-        for await (const batch of changeSource.stream({ from: this.resumePosition(), includes, signal: stop })) {
-          backoff.reset();
-          await this.process(batch);
-          if (this.bytesInFlight() > this.options.inFlightBytes) await this.waitForRoom(stop);
-          if (stop.aborted) return;
-        }
-        if (!stop.aborted) throw new DittoError('DITTO_SOURCE_ENDED', 'the server ended the stream', { retriable: true });
+        await this.stream(backoff, stop);
       } catch (cause) {
-        if (stop.aborted) return;
-        const error = toDittoError(cause);
-        if (!error.retriable) throw error;
-        await this.pauseBeforeReconnect(error, backoff.nextMs(), stop);
+        await this.pauseBeforeReconnect(toDittoError(cause), backoff, stop);
       }
     }
   }
 
-  private async pauseBeforeReconnect(error: DittoError, delayMs: number, stop: AbortSignal): Promise<void> {
+  private async stream(backoff: Backoff, stop: AbortSignal): Promise<void> {
+    this.phase = 'streaming';
+    const { changeSource, includes, inFlightBytes } = this.options;
+    for await (const batch of changeSource.stream({ from: this.resumePosition(), includes, signal: stop })) {
+      backoff.reset();
+      await this.process(batch);
+      if (this.heldBytes() > inFlightBytes) await this.waitForRoom(stop);
+      if (stop.aborted) return;
+    }
+    if (!stop.aborted) throw new DittoError('DITTO_SOURCE_ENDED', 'the server ended the stream', { retriable: true });
+  }
+
+  /** Throws what waiting does not mend. */
+  private async pauseBeforeReconnect(error: DittoError, backoff: Backoff, stop: AbortSignal): Promise<void> {
+    if (stop.aborted) return;
+    if (!error.retriable) throw error;
+    const delayMs = backoff.nextMs();
     this.phase = 'reconnecting';
     this.reconnects++;
     this.lastError = describe(error);
+    this.interruptedGtid = this.transaction?.gtid ?? null;
     this.transaction = null;
     this.options.logger.warn('the stream broke, going on from the last complete transaction', {
       code: error.code,
@@ -250,27 +285,54 @@ export class Pipeline {
     }
   }
 
+  /** Only what has to be waited for gives a promise. */
   private step(item: SourceItem, slice: Slice): Promise<void> | undefined {
     switch (item.type) {
       case 'begin':
-        return this.begin(item.transaction);
+        this.begin(item.transaction);
+        return;
       case 'rows':
         if (!this.prepared.has(item.layout)) return this.prepareAndDispatch(item, slice);
-        return this.dispatchRows(item, slice);
+        this.dispatchRows(item, slice);
+        return;
       case 'statement':
         return this.applyStatement(item.database, item.sql);
       case 'end':
-        return this.end(item.file, item.endOffset, slice);
+        this.end(item.file, item.endOffset, slice);
     }
   }
 
-  private begin(transaction: SourceTransaction): undefined {
+  private begin(transaction: SourceTransaction): void {
     const prefix = versionPrefix(this.options.start.lineage, transaction.file, transaction.offset);
+    this.assertSameLog(transaction, prefix);
     this.transaction = { ...transaction, versionPrefix: prefix };
     if (transaction.gtid !== null) this.dispatched.add(transaction.gtid);
   }
 
-  private dispatchRows(item: RowsItem, slice: Slice): undefined {
+  /** Versions only order changes of one server's one log; anything else needs another lineage (I3). */
+  private assertSameLog({ serverUuid, gtid, file, offset }: SourceTransaction, prefix: string): void {
+    const { lastEnded } = this;
+    if (serverUuid !== lastEnded.serverUuid) {
+      const error = new DittoError(
+        'DITTO_PIPELINE_SERVER_CHANGED',
+        `server ${serverUuid} answers where ${lastEnded.serverUuid} did`,
+        { retriable: true, context: { serverUuid, expected: lastEnded.serverUuid } },
+      );
+      this.fatal.abort(error);
+      throw error;
+    }
+    if (prefix < lastEnded.versionPrefix)
+      throw new DittoError(
+        'DITTO_PIPELINE_LOG_WENT_BACK',
+        `the log gives a transaction at ${file}:${offset}, before ${lastEnded.file}:${lastEnded.offset}, which was read already`,
+        {
+          remedy: 'The log was reset, or the server restored from a backup: resync the source.',
+          context: { gtid, file, offset, lastFile: lastEnded.file, lastOffset: lastEnded.offset },
+        },
+      );
+  }
+
+  private dispatchRows(item: RowsItem, slice: Slice): void {
     const { op, layout, before, after } = item;
     const transaction = this.currentTransaction();
     if (!this.windows.isEmpty) this.windows.note(layout, before, after);
@@ -319,13 +381,14 @@ export class Pipeline {
     }
   }
 
-  private end(file: string, endOffset: number, slice: Slice): undefined {
+  private end(file: string, endOffset: number, slice: Slice): void {
     const transaction = this.currentTransaction();
     slice.endTransaction(transaction, file, endOffset);
     if (transaction.gtid !== null) this.streamed.add(transaction.gtid);
     this.lastEnded = transaction;
     this.resumeOffset = endOffset;
     this.transaction = null;
+    this.interruptedGtid = null;
     this.transactions++;
     if (this.replaying && this.streamed.contains(this.replayEnd)) this.replaying = false;
     this.settleWindows();
@@ -343,12 +406,24 @@ export class Pipeline {
         this.queueRoomCheck();
         resolve();
       });
-      const changes = rows.map(
-        (after): RowChange => ({ op: 'read', layout, before: null, after, transaction, rowIndex: READ_ROW_INDEX, readSequence, windowId: id }),
-      );
+      const changes = rows.map((after): RowChange => ({
+        op: 'read',
+        layout,
+        before: null,
+        after,
+        transaction,
+        rowIndex: READ_ROW_INDEX,
+        readSequence,
+        windowId: id,
+      }));
       this.changes += changes.length;
       const before = this.bytesInFlight();
-      this.dispatch(changes, pending, []);
+      try {
+        this.dispatch(changes, pending, []);
+      } catch (cause) {
+        this.fatal.abort(toDittoError(cause));
+        return;
+      }
       if (rows.length > 0) this.averageReadBytes = Math.max(1, (this.bytesInFlight() - before) / rows.length);
       pending.close();
     });
@@ -358,22 +433,31 @@ export class Pipeline {
     const { includes, sinks, onTableAppeared } = this.options;
     const transaction = this.currentTransaction();
     const { ended, appeared } = statementEffects({ database, sql, includes, layouts: this.layouts });
-    if (ended.length > 0) await this.drain(this.fatal.signal);
+    if (ended.length > 0) await this.drain(this.giveUp);
     for (const { op, layout } of ended) {
       this.windows.discard(layout.database, layout.table, `${op} of the table`);
-      for (const sink of sinks) await this.hold(() => sink.applyTableChange({ op, layout, transaction, rowIndex: 0 }), this.fatal.signal);
+      for (const sink of sinks)
+        await this.hold(() => sink.applyTableChange({ op, layout, transaction, rowIndex: 0 }), this.giveUp);
       if (op === 'drop') this.layouts.delete(tableKey(layout));
     }
-    for (const table of appeared) onTableAppeared(table.database, table.table);
+    for (const { database: to, table } of appeared) await this.hold(() => onTableAppeared(to, table), this.giveUp);
   }
 
+  /** One at a time: the stream and a read may both be the first to see a table. */
   private async prepare(layout: TableLayout): Promise<void> {
+    const turn = this.preparing.then(() => (this.prepared.has(layout) ? undefined : this.prepareNow(layout)));
+    this.preparing = turn.catch(() => undefined);
+    await turn;
+  }
+
+  private async prepareNow(layout: TableLayout): Promise<void> {
     const known = this.layouts.get(tableKey(layout));
     if (known !== undefined && known.key.length > 0 && layout.key.length === 0)
       throw new DittoError('DITTO_PIPELINE_KEY_LOST', `${layout.database}.${layout.table} has lost its primary key`, {
-        remedy: 'Name unique not-null columns for it under `keys` in ditto.yaml, or give it a primary key, then resync the source.',
+        remedy:
+          'Name unique not-null columns for it under `keys` in ditto.yaml, or give it a primary key, then resync the source.',
       });
-    for (const sink of this.options.sinks) await this.hold(() => sink.prepareTable(layout), this.fatal.signal);
+    for (const sink of this.options.sinks) await this.hold(() => sink.prepareTable(layout), this.giveUp);
     this.layouts.set(tableKey(layout), layout);
     this.prepared.add(layout);
   }
@@ -382,19 +466,36 @@ export class Pipeline {
     for (const sink of this.options.sinks) await sink.drain(signal);
   }
 
-  /** A sink that is down is waited for. */
+  private async closeSinks(): Promise<void> {
+    for (const sink of this.options.sinks)
+      try {
+        await sink.close();
+      } catch (cause) {
+        const { code, message } = toDittoError(cause);
+        this.options.logger.warn('a sink did not close in order', { sink: sink.name, code, error: message });
+      }
+  }
+
+  /** What is down is waited for. */
   private async hold(action: () => Promise<void>, signal: AbortSignal): Promise<void> {
     const onRetry = (cause: unknown, delayMs: number): void => {
       const error = toDittoError(cause);
       this.lastError = describe(error);
-      this.options.logger.warn('holding: a sink is not ready', { code: error.code, error: error.message, delayMs });
+      this.options.logger.warn('holding: what the stream needs is not ready', {
+        code: error.code,
+        error: error.message,
+        delayMs,
+      });
     };
-    await retry(action, { backoff: new Backoff(this.options.backoff), signal, onRetry });
+    await abortable(retry(action, { backoff: new Backoff(this.options.backoff), signal, onRetry }), signal);
   }
 
   private currentTransaction(): TransactionInfo {
     if (this.transaction === null)
-      throw new DittoError('DITTO_SOURCE_OUT_OF_STEP', 'the log gave a row, a statement or an end outside a transaction');
+      throw new DittoError(
+        'DITTO_SOURCE_OUT_OF_STEP',
+        'the log gave a row, a statement or an end outside a transaction',
+      );
     return this.transaction;
   }
 
@@ -404,9 +505,15 @@ export class Pipeline {
     return bytes;
   }
 
+  /** Bytes in flight, and what is kept of transactions that wait behind an unconfirmed one (I9). */
+  private heldBytes(): number {
+    const { passedTransactions, openSlices } = this.tracker;
+    return this.bytesInFlight() + (this.transactions - passedTransactions + openSlices) * BOOKKEEPING_BYTES;
+  }
+
   /** Sinks lower their counts just after they acknowledge, so waiters look one turn later. */
   private queueRoomCheck(): void {
-    if (this.roomCheckQueued || this.roomWaiters.length === 0) return;
+    if (this.roomCheckQueued) return;
     this.roomCheckQueued = true;
     setImmediate(() => {
       this.roomCheckQueued = false;

@@ -1,5 +1,5 @@
 import { GtidSet, type GtidAccumulator, type Row, type TableLayout } from '#change-events';
-import { Window } from './window.ts';
+import { type Window } from './window.ts';
 import { type ChunkRead } from './ports/row-reader.ts';
 
 export interface SettledWindow {

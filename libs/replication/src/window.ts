@@ -31,14 +31,18 @@ export class Window {
   /** Notes the keys of row images from the log; a layout other than the window's discards it. */
   note(layout: TableLayout, images: readonly Row[] | null): void {
     if (images === null || this.discardedBecause !== null) return;
-    if (layout.fingerprint !== this.layout.fingerprint) return this.discard('the table changed its layout');
+    if (layout.fingerprint !== this.layout.fingerprint) {
+      this.discard('the table changed its layout');
+      return;
+    }
     for (const image of images) {
       const key = this.keyOf(image);
       if (this.noted.has(key)) continue;
       this.noted.add(key);
       this.notedBytes += 2 * key.length + 64;
     }
-    if (this.notedBytes > this.maxNotedBytes) this.discard('too many rows of the table changed while the chunk was read');
+    if (this.notedBytes > this.maxNotedBytes)
+      this.discard('too many rows of the table changed while the chunk was read');
   }
 
   discard(reason: string): void {

@@ -1,4 +1,4 @@
-import { GtidAccumulator, GtidSet, type Row, type RowChange, type TableChange, type TableLayout } from '#change-events';
+import { GtidAccumulator, GtidSet, type Row, type RowChange, type TableLayout } from '#change-events';
 import { ChangeSink, type Acknowledgement, type SinkStatus } from './ports/change-sink.ts';
 import { ChangeSource, type SourceBatch, type SourceItem } from './ports/change-source.ts';
 import { RowReader, type ChunkRead } from './ports/row-reader.ts';
@@ -123,7 +123,7 @@ export class ModelSource extends ChangeSource {
 
   async *stream({ from, signal }: { from: { gtidSet: string }; signal: AbortSignal }): AsyncIterable<SourceBatch> {
     const known = new GtidAccumulator(GtidSet.parse(from.gtidSet));
-    for (let next = 0; !signal.aborted; ) {
+    for (let next = 0; !signal.aborted;) {
       await this.turns.take();
       const transaction = this.server.log[next];
       if (transaction === undefined) continue;
@@ -140,7 +140,14 @@ export class ModelSource extends ChangeSource {
 /** A transaction comes in two batches, so that windows and stops can fall inside it. */
 function splitItems({ number, changes }: ModelTransaction): SourceItem[][] {
   const offset = number * 100;
-  const transaction = { gtid: `${SERVER}:${number}`, serverId: 1, serverUuid: SERVER, file: 'binlog.000001', offset, commitMicros: number };
+  const transaction = {
+    gtid: `${SERVER}:${number}`,
+    serverId: 1,
+    serverUuid: SERVER,
+    file: 'binlog.000001',
+    offset,
+    commitMicros: number,
+  };
   const rows = changes.map(({ key, before, after }, index): SourceItem => ({
     type: 'rows',
     layout,
@@ -176,7 +183,12 @@ export class ModelReader extends RowReader {
     return this.server.visible.size;
   }
 
-  async readChunk(request: { after: Row | null; limit: number; dispatchedSet: string; signal: AbortSignal }): Promise<ChunkRead> {
+  async readChunk(request: {
+    after: Row | null;
+    limit: number;
+    dispatchedSet: string;
+    signal: AbortSignal;
+  }): Promise<ChunkRead> {
     const { after, limit, signal } = request;
     const dispatched = GtidSet.parse(request.dispatchedSet);
     do {
@@ -189,7 +201,12 @@ export class ModelReader extends RowReader {
     const rows = taken.map((key): Row => [key, this.server.visible.get(key) as number]);
     await this.turns.take();
     const last = taken.at(-1);
-    return { rows, lastKey: last === undefined ? null : [last], complete: taken.length === keys.length, high: this.server.executedSet() };
+    return {
+      rows,
+      lastKey: last === undefined ? null : [last],
+      complete: taken.length === keys.length,
+      high: this.server.executedSet(),
+    };
   }
 }
 
@@ -276,7 +293,7 @@ export class ModelSink extends ChangeSink {
     return Promise.resolve();
   }
 
-  applyTableChange(_change: TableChange): Promise<void> {
+  applyTableChange(): Promise<void> {
     return Promise.resolve();
   }
 

@@ -5,7 +5,17 @@ import { silentLogger } from '#kernel';
 import { Pipeline } from './pipeline.ts';
 import { SnapshotStore, type Grant, type TableSnapshotProgress } from './ports/stores.ts';
 import { WindowedSnapshot } from './windowed-snapshot.ts';
-import { Choices, layout, ModelReader, ModelServer, ModelSink, ModelSinkState, ModelSource, SERVER, Turns } from './windowed-read.model.ts';
+import {
+  Choices,
+  layout,
+  ModelReader,
+  ModelServer,
+  ModelSink,
+  ModelSinkState,
+  ModelSource,
+  SERVER,
+  Turns,
+} from './windowed-read.model.ts';
 
 const KEYS = 8;
 const grant: Grant = { source: 's', owner: 'o', token: 1 };
@@ -54,7 +64,7 @@ class ModelProcess {
       logger: silentLogger,
       nowMs: () => 0,
       onConfirmed: () => undefined,
-      onTableAppeared: () => undefined,
+      onTableAppeared: () => Promise.resolve(),
     });
     this.snapshot = new WindowedSnapshot({
       grant,
@@ -76,7 +86,7 @@ class ModelProcess {
 
   async crash(): Promise<void> {
     this.stop.abort(new Error('crash'));
-    let gone = false;
+    let gone = false as boolean;
     void this.ended.then(() => (gone = true));
     while (!gone) {
       await settle();
@@ -96,7 +106,10 @@ interface ModelFaults {
   readonly executedLags: boolean;
 }
 
-async function runModel(numbers: readonly number[], faults: ModelFaults): Promise<{ server: ModelServer; state: ModelSinkState }> {
+async function runModel(
+  numbers: readonly number[],
+  faults: ModelFaults,
+): Promise<{ server: ModelServer; state: ModelSinkState }> {
   const choices = new Choices(numbers);
   const server = new ModelServer();
   const state = new ModelSinkState();
@@ -108,7 +121,10 @@ async function runModel(numbers: readonly number[], faults: ModelFaults): Promis
   let process = new ModelProcess(server, state, store, saved);
   const actions = [
     () => server.commit(choices, KEYS),
-    () => (faults.executedLags ? server.show() : (server.show(), server.execute())),
+    () => {
+      server.show();
+      if (!faults.executedLags) server.execute();
+    },
     () => server.execute(),
     () => process.turns.run(choices.below(Math.max(1, process.turns.size))),
     () => process.turns.run(choices.below(Math.max(1, process.turns.size))),
@@ -132,8 +148,21 @@ async function runModel(numbers: readonly number[], faults: ModelFaults): Promis
 }
 
 function startOf(server: ModelServer): Checkpoint {
-  const position = { gtidSet: server.executedSet(), file: 'binlog.000001', offset: server.executedCount * 100 + 99, serverUuid: SERVER };
-  return { source: 's', lineage: 1, position, dispatchedSet: position.gtidSet, version: '', commitMicros: 0, savedAtMs: 0 };
+  const position = {
+    gtidSet: server.executedSet(),
+    file: 'binlog.000001',
+    offset: server.executedCount * 100 + 99,
+    serverUuid: SERVER,
+  };
+  return {
+    source: 's',
+    lineage: 1,
+    position,
+    dispatchedSet: position.gtidSet,
+    version: '',
+    commitMicros: 0,
+    savedAtMs: 0,
+  };
 }
 
 /** The source is quiet: everything that can happen happens. */
@@ -160,8 +189,12 @@ describe('windowed read', () => {
     await fc.assert(
       fc.asyncProperty(schedule, async (numbers) => {
         const { server, state } = await runModel(numbers, { crashes: true, executedLags: true });
-        const mirror = new Map([...state.mirror].flatMap(([key, { value }]) => (value === null ? [] : [[key, value] as const])));
-        const newest = new Map([...state.topic].flatMap(([key, values]) => (values.at(-1) === null ? [] : [[key, values.at(-1)] as const])));
+        const mirror = new Map(
+          [...state.mirror].flatMap(([key, { value }]) => (value === null ? [] : [[key, value] as const])),
+        );
+        const newest = new Map(
+          [...state.topic].flatMap(([key, values]) => (values.at(-1) === null ? [] : [[key, values.at(-1)] as const])),
+        );
         expect(sorted(mirror)).toEqual(sorted(server.committed));
         expect(sorted(newest)).toEqual(sorted(server.committed));
       }),

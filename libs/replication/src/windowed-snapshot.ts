@@ -1,5 +1,6 @@
 import { decodeKeyValues, encodeKeyValues, type Row, type TableLayout } from '#change-events';
-import { Backoff, DittoError, sleep, toDittoError, type Logger } from '#kernel';
+import { Backoff, retry, sleep, toDittoError, type Logger } from '#kernel';
+import { abortable } from './abortable.ts';
 import { type Pipeline } from './pipeline.ts';
 import { type RowReader } from './ports/row-reader.ts';
 import { type Grant, type SnapshotStore, type TableSnapshotProgress } from './ports/stores.ts';
@@ -44,30 +45,40 @@ export class WindowedSnapshot {
   private readonly options: WindowedSnapshotOptions;
   private readonly progress = new Map<string, TableSnapshotProgress>();
   private readonly startedAtMs = new Map<string, { atMs: number; rows: number }>();
+  /** Tables to be read from their first row; the copy that is under way of such a table counts no more. */
   private readonly requested = new Set<string>();
+  private readonly layoutBackoff: Backoff;
+  private saving: Promise<unknown> = Promise.resolve();
   private wake: (() => void) | null = null;
 
   constructor(options: WindowedSnapshotOptions) {
     this.options = options;
+    this.layoutBackoff = new Backoff(options.backoff);
   }
 
   status(): TableSnapshotStatus[] {
     return [...this.progress.values()].map((progress) => this.describe(progress));
   }
 
-  /** Has a table read (again) from its first row; what was read of it before stays. */
-  request(database: string, table: string): void {
-    this.requested.add(`${database}\0${table}`);
+  /** Has a table read (again) from its first row; what was read of it before stays. Resolves when that is recorded. */
+  async request(database: string, table: string): Promise<void> {
+    const key = `${database}\0${table}`;
+    this.requested.add(key);
+    const estimatedRows = this.progress.get(key)?.estimatedRows ?? 0;
+    await this.save({ database, table, state: 'pending', lastKey: null, rowsRead: 0, estimatedRows, reason: null });
     this.wake?.();
   }
 
-  /** Reads what is not done yet, then waits for requests; resolves only when `signal` is aborted, with a rejection. */
+  /**
+   * Reads what is not done yet, then waits for requests; resolves only when `signal` is aborted, with a rejection. A
+   * server or a store that is down is waited for: the stream does not depend on the snapshot.
+   */
   async run(signal: AbortSignal): Promise<never> {
     const { store, grant } = this.options;
-    for (const saved of await store.load(grant.source)) this.progress.set(`${saved.database}\0${saved.table}`, saved);
+    for (const saved of await this.persist(() => store.load(grant.source), signal))
+      if (!this.requested.has(tableKey(saved))) this.progress.set(tableKey(saved), saved);
     await this.plan(signal);
     for (;;) {
-      await this.takeRequests(signal);
       const next = [...this.progress.values()].find(({ state }) => state === 'running' || state === 'pending');
       if (next !== undefined) await this.copy(next, signal);
       else await this.waitForRequest(signal);
@@ -75,34 +86,28 @@ export class WindowedSnapshot {
   }
 
   private async plan(signal: AbortSignal): Promise<void> {
-    for (const layout of await this.options.reader.listTables(signal)) {
-      const key = `${layout.database}\0${layout.table}`;
-      if (!this.progress.has(key)) await this.addTable(layout);
-    }
+    for (const layout of await this.listTables(signal))
+      if (!this.progress.has(tableKey(layout))) await this.addTable(layout, signal);
   }
 
-  private async addTable(layout: TableLayout): Promise<void> {
-    const { reader } = this.options;
+  private listTables(signal: AbortSignal): Promise<readonly TableLayout[]> {
+    return this.persist(() => this.options.reader.listTables(signal), signal);
+  }
+
+  private async addTable(layout: TableLayout, signal: AbortSignal): Promise<void> {
     const keyless = layout.key.length === 0;
-    await this.save({
+    const progress: TableSnapshotProgress = {
       database: layout.database,
       table: layout.table,
       state: keyless ? 'unavailable' : 'pending',
       lastKey: null,
       rowsRead: 0,
-      estimatedRows: await reader.estimateRows(layout),
-      reason: keyless ? 'the table has no primary key; its changes are published, its existing rows are not read' : null,
-    });
-  }
-
-  private async takeRequests(signal: AbortSignal): Promise<void> {
-    if (this.requested.size === 0) return;
-    const layouts = await this.options.reader.listTables(signal);
-    for (const key of this.requested) {
-      const layout = layouts.find(({ database, table }) => `${database}\0${table}` === key);
-      if (layout !== undefined) await this.addTable(layout);
-      this.requested.delete(key);
-    }
+      estimatedRows: await this.persist(() => this.options.reader.estimateRows(layout), signal),
+      reason: keyless
+        ? 'the table has no primary key; its changes are published, its existing rows are not read'
+        : null,
+    };
+    await this.persist(() => this.save(progress), signal);
   }
 
   private async waitForRequest(signal: AbortSignal): Promise<void> {
@@ -118,26 +123,49 @@ export class WindowedSnapshot {
     this.wake = null;
   }
 
-  /** Copies one table; comes back when it is done, gone, or must be started over with another layout. */
+  /** Copies one table; comes back when it is done, gone, or must be gone on with under another layout. */
   private async copy(progress: TableSnapshotProgress, signal: AbortSignal): Promise<void> {
-    const { reader, logger } = this.options;
-    const layouts = await reader.listTables(signal);
-    const layout = layouts.find(({ database, table }) => database === progress.database && table === progress.table);
-    if (layout === undefined) return this.save({ ...progress, state: 'unavailable', reason: 'the table is no longer there' });
-    if (layout.key.length === 0) return this.addTable(layout);
+    const { logger, nowMs } = this.options;
+    const key = tableKey(progress);
+    this.requested.delete(key);
+    const layout = (await this.listTables(signal)).find((listed) => tableKey(listed) === key);
+    const save = (next: TableSnapshotProgress, sequence?: number): Promise<void> =>
+      this.persist(() => this.save(next, sequence), signal);
+    if (layout === undefined)
+      return save({ ...progress, state: 'unavailable', reason: 'the table is no longer there' });
+    if (layout.key.length === 0) return this.addTable(layout, signal);
     logger.info('copying a table', { database: layout.database, table: layout.table, rowsRead: progress.rowsRead });
-    await this.save({ ...progress, state: 'running', reason: null });
-    this.startedAtMs.set(tableKey(progress), { atMs: this.options.nowMs(), rows: progress.rowsRead });
-    await new TableCopy(layout, this.options, () => this.current(progress), (next, sequence) => this.save(next, sequence)).run(signal);
+    await save({ ...progress, state: 'running', reason: null });
+    this.startedAtMs.set(key, { atMs: nowMs(), rows: progress.rowsRead });
+    await new TableCopy(layout, this.options, () => this.current(progress), save).run(signal);
+    const { state, lastKey } = this.current(progress);
+    if (state === 'done' || lastKey !== progress.lastKey) this.layoutBackoff.reset();
+    if (state !== 'done') await sleep(this.layoutBackoff.nextMs(), signal);
   }
 
   private current(of: TableSnapshotProgress): TableSnapshotProgress {
     return this.progress.get(tableKey(of)) ?? of;
   }
 
+  /** One after the other, so that what is stored in the end is what was said last. */
   private async save(progress: TableSnapshotProgress, readSequence = 0): Promise<void> {
-    await this.options.store.save(this.options.grant, progress, readSequence);
-    this.progress.set(tableKey(progress), progress);
+    const key = tableKey(progress);
+    const turn = this.saving.then(async () => {
+      const kept = this.requested.has(key) ? startedOver(progress) : progress;
+      await this.options.store.save(this.options.grant, kept, readSequence);
+      this.progress.set(key, this.requested.has(key) ? startedOver(kept) : kept);
+    });
+    this.saving = turn.catch(() => undefined);
+    await turn;
+  }
+
+  private persist<T>(action: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const { backoff, logger } = this.options;
+    const onRetry = (cause: unknown, delayMs: number): void => {
+      const { code, message } = toDittoError(cause);
+      if (!signal.aborted) logger.warn('the snapshot waits for what it needs', { code, error: message, delayMs });
+    };
+    return retry(action, { backoff: new Backoff(backoff), signal, onRetry });
   }
 
   private describe(progress: TableSnapshotProgress): TableSnapshotStatus {
@@ -150,8 +178,12 @@ export class WindowedSnapshot {
   }
 }
 
-function tableKey({ database, table }: TableSnapshotProgress): string {
+function tableKey({ database, table }: { readonly database: string; readonly table: string }): string {
   return `${database}\0${table}`;
+}
+
+function startedOver(progress: TableSnapshotProgress): TableSnapshotProgress {
+  return { ...progress, state: 'pending', lastKey: null, rowsRead: 0, reason: null };
 }
 
 /** One pass over one table: reads chunks ahead, records them in key order as they are confirmed. */
@@ -210,7 +242,14 @@ class TableCopy {
       this.after = read.lastKey ?? after;
       const last = read.rows.at(-1);
       const lastKey = last === undefined ? null : encodeKeyValues(layout, last);
-      return { after, lastKey, complete: read.complete, rows: read.rows.length, readSequence: window.readSequence, settled };
+      return {
+        after,
+        lastKey,
+        complete: read.complete,
+        rows: read.rows.length,
+        readSequence: window.readSequence,
+        settled,
+      };
     } catch (cause) {
       pipeline.abandonWindow(window);
       signal.throwIfAborted();
@@ -218,7 +257,12 @@ class TableCopy {
       if (error.code === 'DITTO_SOURCE_LAYOUT_CHANGED') return 'layout-changed';
       if (!error.retriable) throw error;
       const delayMs = this.backoff.nextMs();
-      logger.warn('a chunk could not be read, trying again', { table: layout.table, code: error.code, error: error.message, delayMs });
+      logger.warn('a chunk could not be read, trying again', {
+        table: layout.table,
+        code: error.code,
+        error: error.message,
+        delayMs,
+      });
       await sleep(delayMs, signal);
       return null;
     }
@@ -258,20 +302,7 @@ class TableCopy {
   private adaptLimit(rows: number, emittedRows: number): void {
     const { chunkRows, chunkBytes, pipeline } = this.options;
     const widest = emittedRows === 0 ? chunkRows : Math.max(1, Math.floor(chunkBytes / pipeline.averageReadBytes));
-    if (rows >= this.limit || widest < this.limit) this.limit = Math.max(1, Math.min(chunkRows, this.limit * 2, widest));
-  }
-}
-
-async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  let abort: () => void = () => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason as Error);
-    signal.addEventListener('abort', abort, { once: true });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', abort);
+    if (rows >= this.limit || widest < this.limit)
+      this.limit = Math.max(1, Math.min(chunkRows, this.limit * 2, widest));
   }
 }

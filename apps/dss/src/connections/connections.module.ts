@@ -1,8 +1,24 @@
 import { Global, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { isAbort } from '#kernel';
 import { DcsCheckpointStore, DcsClient } from '#dcs-client';
-import { AuditLog, CONFIG, createLogger, type DittoConfig, findRpcToken, Shutdown, toDcsOptions, toStateOptions } from '#platform';
-import { StateAuditLog, StateCheckpointStore, StateDatabase, StateLineageStore, StateSnapshotStore, TopicPartitionStore } from '#state';
+import {
+  AuditLog,
+  CONFIG,
+  createLogger,
+  type DittoConfig,
+  findRpcToken,
+  Shutdown,
+  toDcsOptions,
+  toStateOptions,
+} from '#platform';
+import {
+  StateAuditLog,
+  StateCheckpointStore,
+  StateDatabase,
+  StateLineageStore,
+  StateSnapshotStore,
+  TopicPartitionStore,
+} from '#state';
 import { DcsReadiness } from './dcs-readiness.ts';
 
 const overState = [StateCheckpointStore, StateLineageStore, StateSnapshotStore, TopicPartitionStore].map((Store) => ({
@@ -18,7 +34,8 @@ const overState = [StateCheckpointStore, StateLineageStore, StateSnapshotStore, 
     {
       provide: StateDatabase,
       inject: [CONFIG],
-      useFactory: ({ state }: DittoConfig) => new StateDatabase({ ...toStateOptions(state), logger: createLogger('state') }),
+      useFactory: ({ state }: DittoConfig) =>
+        new StateDatabase({ ...toStateOptions(state), logger: createLogger('state') }),
     },
     {
       provide: DcsClient,
@@ -28,12 +45,25 @@ const overState = [StateCheckpointStore, StateLineageStore, StateSnapshotStore, 
         return new DcsClient({ ...toDcsOptions(dcs), token, logger: createLogger('dcs-client') });
       },
     },
-    { provide: DcsCheckpointStore, inject: [DcsClient], useFactory: (client: DcsClient) => new DcsCheckpointStore(client) },
+    {
+      provide: DcsCheckpointStore,
+      inject: [DcsClient],
+      useFactory: (client: DcsClient) => new DcsCheckpointStore(client),
+    },
     { provide: AuditLog, inject: [StateDatabase], useFactory: (state: StateDatabase) => new StateAuditLog(state) },
     ...overState,
     DcsReadiness,
   ],
-  exports: [StateDatabase, DcsClient, DcsCheckpointStore, AuditLog, StateCheckpointStore, StateLineageStore, StateSnapshotStore, TopicPartitionStore],
+  exports: [
+    StateDatabase,
+    DcsClient,
+    DcsCheckpointStore,
+    AuditLog,
+    StateCheckpointStore,
+    StateLineageStore,
+    StateSnapshotStore,
+    TopicPartitionStore,
+  ],
 })
 export class ConnectionsModule implements OnModuleInit, OnApplicationShutdown {
   readonly #state: StateDatabase;

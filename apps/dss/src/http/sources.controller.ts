@@ -35,9 +35,14 @@ export class SourcesController {
     const supervisor = this.#supervisor(source);
     const { state, error } = supervisor.status();
     if (state !== 'failed')
-      throw new RequestError(409, 'DITTO_SOURCE_NOT_STOPPED', `${source} does not wait for an operator: it is ${state}`, {
-        remedy: 'Ask the instance that owns the source; GET /leases of DCS names it.',
-      });
+      throw new RequestError(
+        409,
+        'DITTO_SOURCE_NOT_STOPPED',
+        `${source} does not wait for an operator: it is ${state}`,
+        {
+          remedy: 'Ask the instance that owns the source; GET /leases of DCS names it.',
+        },
+      );
     await this.#audit.record({ actor, action: 'source.restart', subject: source, details: { after: error } });
     supervisor.restart();
     return { restarted: source };

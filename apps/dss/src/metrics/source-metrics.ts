@@ -11,8 +11,15 @@ export class SourceMetrics {
   #read: () => readonly SourceStatus[] = () => [];
 
   constructor(metrics: Metrics) {
-    this.#latency = metrics.histogram('commit_to_sink_seconds', 'From the commit in MySQL to the confirmation by the sink.', ['source', 'sink']);
-    this.#confirmed = metrics.counter('confirmed_changes_total', 'Changes of the log that a sink has confirmed.', ['source', 'sink']);
+    this.#latency = metrics.histogram(
+      'commit_to_sink_seconds',
+      'From the commit in MySQL to the confirmation by the sink.',
+      ['source', 'sink'],
+    );
+    this.#confirmed = metrics.counter('confirmed_changes_total', 'Changes of the log that a sink has confirmed.', [
+      'source',
+      'sink',
+    ]);
     this.#defineSourceGauges(metrics);
     this.#defineSinkGauges(metrics);
   }
@@ -39,18 +46,36 @@ export class SourceMetrics {
     };
     gauge('source_running', '1 while the source is streaming here.', ({ state }) => (state === 'streaming' ? 1 : 0));
     gauge('source_failed', '1 while the source waits for an operator.', ({ state }) => (state === 'failed' ? 1 : 0));
-    gauge('lag_seconds', 'Age of the newest confirmed change when it was confirmed.', ({ lagMs }) => lagMs === null ? null : lagMs / 1000);
+    gauge('lag_seconds', 'Age of the newest confirmed change when it was confirmed.', ({ lagMs }) =>
+      lagMs === null ? null : lagMs / 1000,
+    );
     gauge('in_flight_bytes', 'Bytes given to the sinks and not confirmed.', ({ pipeline }) => pipeline?.bytesInFlight);
-    gauge('log_bytes', 'Bytes of the log that were read since the source was opened.', ({ pipeline }) => pipeline?.logBytes);
-    gauge('transactions', 'Transactions that were read since the source was opened.', ({ pipeline }) => pipeline?.transactions);
+    gauge(
+      'log_bytes',
+      'Bytes of the log that were read since the source was opened.',
+      ({ pipeline }) => pipeline?.logBytes,
+    );
+    gauge(
+      'transactions',
+      'Transactions that were read since the source was opened.',
+      ({ pipeline }) => pipeline?.transactions,
+    );
     gauge('changes', 'Changes that were dispatched since the source was opened.', ({ pipeline }) => pipeline?.changes);
     gauge('repeated_changes', 'Changes sent again after a crash.', ({ pipeline }) => pipeline?.repeatedChanges);
     gauge('reconnects', 'Times that the stream broke and went on.', ({ pipeline }) => pipeline?.reconnects);
-    gauge('snapshot_remaining_tables', 'Tables whose rows are not copied yet.', ({ snapshot }) => snapshot.filter(({ state }) => state === 'pending' || state === 'running').length);
+    gauge(
+      'snapshot_remaining_tables',
+      'Tables whose rows are not copied yet.',
+      ({ snapshot }) => snapshot.filter(({ state }) => state === 'pending' || state === 'running').length,
+    );
   }
 
   #defineSinkGauges(metrics: Metrics): void {
-    const gauge = (name: string, help: string, value: (sink: NonNullable<SourceStatus['sinks'][SinkName]>) => number): void => {
+    const gauge = (
+      name: string,
+      help: string,
+      value: (sink: NonNullable<SourceStatus['sinks'][SinkName]>) => number,
+    ): void => {
       metrics.gauge(name, help, ['source', 'sink'], (of) => {
         of.reset();
         for (const { name: source, sinks } of this.#read())
@@ -59,7 +84,13 @@ export class SourceMetrics {
     };
     gauge('sink_in_flight_bytes', 'Bytes given to the sink and not confirmed.', ({ bytesInFlight }) => bytesInFlight);
     gauge('sink_retries', 'Deliveries that were tried again.', ({ retries }) => retries);
-    gauge('sink_holding', '1 while the sink backs off from an error.', ({ holdingBecause }) => (holdingBecause === null ? 0 : 1));
-    gauge('sink_rejected_outside_replay', 'Writes that a newer document refused although no repeat was expected: look into it.', ({ rejectedOutsideReplay }) => rejectedOutsideReplay);
+    gauge('sink_holding', '1 while the sink backs off from an error.', ({ holdingBecause }) =>
+      holdingBecause === null ? 0 : 1,
+    );
+    gauge(
+      'sink_rejected_outside_replay',
+      'Writes that a newer document refused although no repeat was expected: look into it.',
+      ({ rejectedOutsideReplay }) => rejectedOutsideReplay,
+    );
   }
 }

@@ -1,4 +1,4 @@
-import { DittoError, sleep, toDittoError, type Logger } from '#kernel';
+import { DittoError, sleep, toDittoError, withTimeout, type Logger } from '#kernel';
 import { type Grant } from '#replication';
 
 /** Where leases come from. Unreachable: a retriable error. */
@@ -24,16 +24,19 @@ export interface LeaseKeeperOptions {
 /** Asks for the lease of one source until it is granted, then renews it until it is lost or let go. */
 export class LeaseKeeper {
   private readonly options: LeaseKeeperOptions;
+  /** When the lease that was granted last was asked for: it does not last longer than its time from then on. */
+  private askedAtMs = 0;
 
   constructor(options: LeaseKeeperOptions) {
     this.options = options;
   }
 
   async acquire(signal: AbortSignal): Promise<Grant> {
-    const { office, source, owner, ttlMs, renewMs, logger } = this.options;
+    const { office, source, owner, ttlMs, renewMs, logger, monotonicMs } = this.options;
     let complained = '';
     for (;;) {
       signal.throwIfAborted();
+      this.askedAtMs = monotonicMs();
       try {
         const grant = await office.acquireLease({ source, owner, ttlMs });
         if (grant !== null) return grant;
@@ -41,31 +44,47 @@ export class LeaseKeeper {
       } catch (cause) {
         const error = toDittoError(cause);
         if (!error.retriable) throw error;
-        if (complained !== error.code) logger.warn('no lease can be had', { source, code: error.code, error: error.message });
+        if (complained !== error.code)
+          logger.warn('no lease can be had', { source, code: error.code, error: error.message });
         complained = error.code;
       }
       await sleep(renewMs, signal);
     }
   }
 
-  /** Renews until `signal` is aborted (resolves) or the lease is lost or has run out (rejects). */
+  /**
+   * Renews the grant of the last `acquire` until `signal` is aborted (resolves) or the lease is lost or has run out
+   * (rejects, at that moment, whether a renewal is under way or not).
+   */
   async renewUntil(grant: Grant, signal: AbortSignal): Promise<void> {
-    const { office, ttlMs, renewMs, logger, monotonicMs } = this.options;
-    let validUntil = monotonicMs() + ttlMs;
+    const { ttlMs, renewMs, monotonicMs } = this.options;
+    let validUntil = this.askedAtMs + ttlMs;
     for (;;) {
-      await sleep(renewMs, signal).catch(() => undefined);
+      await sleep(Math.min(renewMs, Math.max(0, validUntil - monotonicMs())), signal).catch(() => undefined);
       if (signal.aborted) return;
       const askedAt = monotonicMs();
-      try {
-        if (!(await office.renewLease(grant, ttlMs))) throw lost(grant, 'somebody else holds it, or it was taken away');
-        validUntil = askedAt + ttlMs;
-      } catch (cause) {
-        const error = toDittoError(cause);
-        if (!error.retriable) throw error;
-        logger.warn('the lease could not be renewed, trying again', { source: grant.source, code: error.code, error: error.message });
-      }
+      if (askedAt < validUntil && (await this.renew(grant, validUntil - askedAt))) validUntil = askedAt + ttlMs;
       if (monotonicMs() >= validUntil) throw lost(grant, 'it ran out before it could be renewed');
     }
+  }
+
+  /** False when no answer could be had within `waitMs`; rejects when the lease is another's. */
+  private async renew(grant: Grant, waitMs: number): Promise<boolean> {
+    const { office, ttlMs, logger } = this.options;
+    const late = (): DittoError => lost(grant, 'it ran out while it was being renewed');
+    try {
+      if (await withTimeout(office.renewLease(grant, ttlMs), waitMs, late)) return true;
+    } catch (cause) {
+      const error = toDittoError(cause);
+      if (!error.retriable) throw error;
+      logger.warn('the lease could not be renewed, trying again', {
+        source: grant.source,
+        code: error.code,
+        error: error.message,
+      });
+      return false;
+    }
+    throw lost(grant, 'somebody else holds it, or it was taken away');
   }
 
   async release(grant: Grant): Promise<void> {
@@ -73,11 +92,18 @@ export class LeaseKeeper {
       await this.options.office.releaseLease(grant);
     } catch (cause) {
       const { code, message } = toDittoError(cause);
-      this.options.logger.warn('the lease could not be released; it ends by itself', { source: grant.source, code, error: message });
+      this.options.logger.warn('the lease could not be released; it ends by itself', {
+        source: grant.source,
+        code,
+        error: message,
+      });
     }
   }
 }
 
 function lost(grant: Grant, why: string): DittoError {
-  return new DittoError('DITTO_LEASE_LOST', `the lease of ${grant.source} is lost: ${why}`, { retriable: true, context: { token: grant.token } });
+  return new DittoError('DITTO_LEASE_LOST', `the lease of ${grant.source} is lost: ${why}`, {
+    retriable: true,
+    context: { token: grant.token },
+  });
 }

@@ -1,12 +1,37 @@
 import { Injectable } from '@nestjs/common';
-import { assertCollectionNames, assertTopicNames, compileTableSelection, type Checkpoint, type TransactionInfo } from '#change-events';
+import {
+  assertCollectionNames,
+  assertTopicNames,
+  compileTableSelection,
+  type Checkpoint,
+  type TableLayout,
+  type TransactionInfo,
+} from '#change-events';
 import { DcsCheckpointStore } from '#dcs-client';
-import { DittoError, type Logger } from '#kernel';
+import { DittoError, toDittoError, type Logger } from '#kernel';
 import { type KafkaClient, KafkaJsClient, KafkaPublisher, PlatformaticKafkaClient } from '#kafka';
 import { MirrorLineage, MirrorWriter, type MongoConnection, openMongo } from '#mongo';
-import { assertPosition, checkEndpoint, type EndpointInspection, MySqlEndpoint, MySqlRowReader, type Problem, ZongjiChangeSource } from '#mysql';
-import { createLogger, type DittoConfig, InjectConfig, readPackageVersion, requireSection, type SourceConfig, toKafkaOptions, toMongoOptions, toMySqlOptions } from '#platform';
-import { type ChangeSink, type Grant, type SinkName } from '#replication';
+import {
+  assertPosition,
+  checkEndpoint,
+  type EndpointInspection,
+  MySqlEndpoint,
+  MySqlRowReader,
+  type Problem,
+  ZongjiChangeSource,
+} from '#mysql';
+import {
+  createLogger,
+  type DittoConfig,
+  InjectConfig,
+  readPackageVersion,
+  requireSection,
+  type SourceConfig,
+  toKafkaOptions,
+  toMongoOptions,
+  toMySqlOptions,
+} from '#platform';
+import { assumeLayout, type ChangeSink, type Grant, type SinkName } from '#replication';
 import { StateCheckpointStore, StateLineageStore, StateSnapshotStore, TopicPartitionStore } from '#state';
 import { findStartingPoint } from './starting-point.ts';
 import { SourceRun } from './source-run.ts';
@@ -48,7 +73,13 @@ export class SourceOpener {
   ): Promise<SourceRun> {
     const closers: (() => Promise<void>)[] = [];
     const close = async (): Promise<void> => {
-      for (const closer of closers.splice(0).reverse()) await closer();
+      for (const closer of closers.splice(0).reverse())
+        try {
+          await closer();
+        } catch (cause) {
+          const { code, message } = toDittoError(cause);
+          createLogger(`source:${source.name}`).warn('a connection did not close in order', { code, error: message });
+        }
     };
     try {
       return await this.#build(source, grant, onConfirmed, signal, closers, close);
@@ -72,10 +103,20 @@ export class SourceOpener {
     const endpoints = source.endpoints.map(toMySqlOptions);
     const first = requireSection(endpoints[0], `sources.${name}.endpoints`);
     const reader = new MySqlRowReader({ connection: endpoints[snapshot.endpoint] ?? first, includes, keys });
-    closers.push(() => Promise.resolve(reader.close()));
+    closers.push(() => {
+      reader.close();
+      return Promise.resolve();
+    });
     const endpoint = new MySqlEndpoint(first);
     const inspection = await endpoint.inspect(signal);
-    report(checkEndpoint(inspection, await endpoint.inspectTables(includes, keys, signal), await endpoint.readGrants(signal)), logger);
+    report(
+      checkEndpoint(
+        inspection,
+        await endpoint.inspectTables(includes, keys, signal),
+        await endpoint.readGrants(signal),
+      ),
+      logger,
+    );
     const tables = await reader.listTables(signal);
     assertNames(source, tables);
     const mongo = sinkNames.includes('mongo') ? await this.#openMongo(logger, signal, closers) : null;
@@ -85,19 +126,31 @@ export class SourceOpener {
       dcs: this.#dcs,
       state: this.#state,
       lineages: this.#lineages,
-      mirror: mongo === null ? null : new MirrorLineage({ connection: mongo, source: name, databasePrefix: this.#mongoConfig().databasePrefix }),
+      mirror:
+        mongo === null
+          ? null
+          : new MirrorLineage({ connection: mongo, source: name, databasePrefix: this.#mongoConfig().databasePrefix }),
       assertReachable: (checkpoint) => assertReachable(checkpoint, inspection),
       logger,
     });
     const run: SourceRun = new SourceRun({
       grant,
       parts: {
-        changeSource: new ZongjiChangeSource({ connection: first, logger, keys, replicaId: serverId, heartbeatMs, silenceMs: 4 * heartbeatMs }),
+        changeSource: new ZongjiChangeSource({
+          connection: first,
+          logger,
+          keys,
+          replicaId: serverId,
+          heartbeatMs,
+          silenceMs: 4 * heartbeatMs,
+        }),
         reader,
         sinks: sinkNames.map((sink) =>
-          sink === 'kafka' ? this.#createPublisher(name, logger, closers) : this.#createMirror(name, mongo, (transaction) => run.pipeline.inReplayZone(transaction), logger),
+          sink === 'kafka'
+            ? this.#createPublisher(name, logger, closers)
+            : this.#createMirror(name, mongo, (transaction) => run.pipeline.inReplayZone(transaction), logger),
         ),
-        tables,
+        tables: [...tables, ...(await this.#findGone(name, tables, includes))],
         includes,
         close,
       },
@@ -114,6 +167,19 @@ export class SourceOpener {
     return run;
   }
 
+  /** Tables that were copied once and are no longer there: the log may still hold the statement that ended them. */
+  async #findGone(
+    source: string,
+    tables: readonly TableLayout[],
+    includes: (database: string, table: string) => boolean,
+  ): Promise<TableLayout[]> {
+    const present = new Set(tables.map(({ database, table }) => `${database}\0${table}`));
+    return (await this.#snapshots.load(source))
+      .filter(({ database, table, state }) => state !== 'unavailable' && includes(database, table))
+      .filter(({ database, table }) => !present.has(`${database}\0${table}`))
+      .map(({ database, table }) => assumeLayout(database, table));
+  }
+
   #mongoConfig(): NonNullable<DittoConfig['mongo']> {
     return requireSection(this.#config.mongo, 'mongo');
   }
@@ -127,13 +193,29 @@ export class SourceOpener {
   #createPublisher(source: string, logger: Logger, closers: (() => Promise<void>)[]): ChangeSink {
     const config = requireSection(this.#config.kafka, 'kafka');
     const options = { ...toKafkaOptions(config), logger };
-    const client: KafkaClient = config.client === 'kafkajs' ? new KafkaJsClient(options) : new PlatformaticKafkaClient(options);
+    const client: KafkaClient =
+      config.client === 'kafkajs' ? new KafkaJsClient(options) : new PlatformaticKafkaClient(options);
     closers.push(() => client.close());
     const { topics, tombstones, bigint, maxBatchBytes } = config;
-    return new KafkaPublisher({ client, source, version: readPackageVersion(), logger, counts: this.#partitions, topics, tombstones, bigint, maxBatchBytes });
+    return new KafkaPublisher({
+      client,
+      source,
+      version: readPackageVersion(),
+      logger,
+      counts: this.#partitions,
+      topics,
+      tombstones,
+      bigint,
+      maxBatchBytes,
+    });
   }
 
-  #createMirror(source: string, connection: MongoConnection | null, isReplaying: (transaction: TransactionInfo) => boolean, logger: Logger): ChangeSink {
+  #createMirror(
+    source: string,
+    connection: MongoConnection | null,
+    isReplaying: (transaction: TransactionInfo) => boolean,
+    logger: Logger,
+  ): ChangeSink {
     const { databasePrefix, lanes, maxBatchOperations, maxBatchBytes, writeConcern } = this.#mongoConfig();
     return new MirrorWriter({
       connection: requireSection(connection, 'mongo'),
@@ -149,7 +231,10 @@ export class SourceOpener {
   }
 }
 
-function assertNames(source: SourceConfig, tables: readonly { readonly database: string; readonly table: string }[]): void {
+function assertNames(
+  source: SourceConfig,
+  tables: readonly { readonly database: string; readonly table: string }[],
+): void {
   if (source.sinks.includes('kafka')) assertTopicNames(source.name, tables);
   if (source.sinks.includes('mongo')) assertCollectionNames(tables);
 }
@@ -162,12 +247,17 @@ function assertReachable({ position, dispatchedSet }: Checkpoint, inspection: En
 
 /** Warnings go to the log; errors, all of them, into one error. */
 function report(problems: readonly Problem[], logger: Logger): void {
-  for (const { severity, code, message, remedy } of problems) if (severity === 'warning') logger.warn(message, { code, remedy });
+  for (const { severity, code, message, remedy } of problems)
+    if (severity === 'warning') logger.warn(message, { code, remedy });
   const errors = problems.filter(({ severity }) => severity === 'error');
   const [first] = errors;
   if (first === undefined) return;
-  throw new DittoError(first.code, errors.map(({ code, message }) => (errors.length > 1 ? `${code}: ${message}` : message)).join('; '), {
-    remedy: errors.map(({ remedy }) => remedy).join('; '),
-    context: { problems: errors },
-  });
+  throw new DittoError(
+    first.code,
+    errors.map(({ code, message }) => (errors.length > 1 ? `${code}: ${message}` : message)).join('; '),
+    {
+      remedy: errors.map(({ remedy }) => remedy).join('; '),
+      context: { problems: errors },
+    },
+  );
 }

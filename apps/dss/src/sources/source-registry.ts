@@ -16,7 +16,13 @@ export class SourceRegistry implements OnApplicationBootstrap, OnModuleDestroy {
   readonly #shutdown: Shutdown;
   #work: Promise<unknown> = Promise.resolve();
 
-  constructor(@InjectConfig() config: DittoConfig, dcs: DcsClient, opener: SourceOpener, metrics: SourceMetrics, shutdown: Shutdown) {
+  constructor(
+    @InjectConfig() config: DittoConfig,
+    dcs: DcsClient,
+    opener: SourceOpener,
+    metrics: SourceMetrics,
+    shutdown: Shutdown,
+  ) {
     this.#shutdown = shutdown;
     const { http, lease } = config.dss;
     const { ttlMs, renewMs } = lease;
@@ -24,12 +30,15 @@ export class SourceRegistry implements OnApplicationBootstrap, OnModuleDestroy {
       service: 'dss',
       instance: this.#instance,
       url: `http://${http.host}:${http.port}`,
-      details: () => ({ sources: this.status().map(({ name, state, rowsPerSecond, lagMs }) => ({ name, state, rowsPerSecond, lagMs })) }),
+      details: () => ({
+        sources: this.status().map(({ name, state, rowsPerSecond, lagMs }) => ({ name, state, rowsPerSecond, lagMs })),
+      }),
       report: dcs.reportService.bind(dcs),
       logger: createLogger('self-report'),
     });
     const office = {
-      acquireLease: async (request: { source: string; owner: string; ttlMs: number }) => (await dcs.acquireLease(request)).grant,
+      acquireLease: async (request: { source: string; owner: string; ttlMs: number }) =>
+        (await dcs.acquireLease(request)).grant,
       renewLease: dcs.renewLease.bind(dcs),
       releaseLease: dcs.releaseLease.bind(dcs),
     };
@@ -37,7 +46,15 @@ export class SourceRegistry implements OnApplicationBootstrap, OnModuleDestroy {
       Object.values(config.sources).map((source) => {
         const owner = this.#instance;
         const logger = createLogger(`source:${source.name}`);
-        const leases = new LeaseKeeper({ office, source: source.name, owner, ttlMs, renewMs, logger, monotonicMs: () => performance.now() });
+        const leases = new LeaseKeeper({
+          office,
+          source: source.name,
+          owner,
+          ttlMs,
+          renewMs,
+          logger,
+          monotonicMs: () => performance.now(),
+        });
         const supervisor = new SourceSupervisor({
           source: source.name,
           leases,
@@ -61,7 +78,10 @@ export class SourceRegistry implements OnApplicationBootstrap, OnModuleDestroy {
 
   onApplicationBootstrap(): void {
     const { signal } = this.#shutdown;
-    this.#work = Promise.all([...[...this.#supervisors.values()].map((supervisor) => supervisor.supervise(signal)), this.#reporter.run(signal)]);
+    this.#work = Promise.all([
+      ...[...this.#supervisors.values()].map((supervisor) => supervisor.supervise(signal)),
+      this.#reporter.run(signal),
+    ]);
   }
 
   async onModuleDestroy(): Promise<void> {

@@ -29,7 +29,11 @@ export interface SourceRunOptions {
   readonly parts: SourceParts;
   readonly start: Checkpoint;
   readonly readSequence: number;
-  readonly stores: { readonly dcs: CheckpointStore; readonly state: CheckpointStore; readonly snapshots: SnapshotStore };
+  readonly stores: {
+    readonly dcs: CheckpointStore;
+    readonly state: CheckpointStore;
+    readonly snapshots: SnapshotStore;
+  };
   readonly snapshot: { readonly enabled: boolean; readonly chunkRows: number; readonly pauseMs: number };
   readonly dcsIntervalMs: number;
   readonly stateIntervalMs: number;
@@ -65,7 +69,7 @@ export class SourceRun {
       logger,
       nowMs: Date.now,
       onConfirmed: options.onConfirmed,
-      onTableAppeared: (database, table) => this.snapshot.request(database, table),
+      onTableAppeared: (database, table) => this.readAppeared(database, table),
     });
     this.snapshot = new WindowedSnapshot({
       grant,
@@ -96,9 +100,9 @@ export class SourceRun {
     const failed = new AbortController();
     const stop = AbortSignal.any([signal, ownership, failed.signal]);
     const drain = new AbortController();
-    stop.addEventListener('abort', () => setTimeout(() => drain.abort(new Error('the drain deadline has passed')), drainDeadlineMs).unref(), {
-      once: true,
-    });
+    let deadline: NodeJS.Timeout | undefined;
+    const giveUp = (): void => drain.abort(new Error('the drain deadline has passed'));
+    stop.addEventListener('abort', () => (deadline = setTimeout(giveUp, drainDeadlineMs)), { once: true });
     const guard = async (part: Promise<unknown>): Promise<void> => {
       try {
         await part;
@@ -114,6 +118,7 @@ export class SourceRun {
       ]);
       if (!ownership.aborted) await this.saveLast();
     } finally {
+      clearTimeout(deadline);
       await parts.close();
     }
     ownership.throwIfAborted();
@@ -123,6 +128,12 @@ export class SourceRun {
 
   sinkStatus(): Partial<Record<SinkName, SinkStatus>> {
     return Object.fromEntries(this.options.parts.sinks.map((sink) => [sink.name, sink.status()]));
+  }
+
+  private async readAppeared(database: string, table: string): Promise<void> {
+    const { snapshot, logger } = this.options;
+    if (snapshot.enabled) return this.snapshot.request(database, table);
+    logger.warn('a table came by RENAME; its rows are not read, since snapshots are off', { database, table });
   }
 
   /** The checkpoint as it stands at the end; a store that can't take it keeps its older one, which stays true. */

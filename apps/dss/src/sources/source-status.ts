@@ -1,5 +1,11 @@
 import { type Checkpoint } from '#change-events';
-import { type LatencySummary, type PipelineStatus, type SinkName, type SinkStatus, type TableSnapshotStatus } from '#replication';
+import {
+  type LatencySummary,
+  type PipelineStatus,
+  type SinkName,
+  type SinkStatus,
+  type TableSnapshotStatus,
+} from '#replication';
 
 export type SourceState = 'waiting-for-lease' | 'starting' | 'streaming' | 'draining' | 'stopped' | 'failed';
 

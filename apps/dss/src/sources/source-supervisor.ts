@@ -53,7 +53,6 @@ export class SourceSupervisor {
         const grant = await this.options.leases.acquire(signal);
         await this.own(grant, signal);
       } catch (cause) {
-        if (signal.aborted) break;
         if (Date.now() - startedAtMs > 60_000) backoff.reset();
         await this.pause(toDittoError(cause), backoff.nextMs(), signal);
       }
@@ -84,7 +83,10 @@ export class SourceSupervisor {
       snapshot: run?.snapshot.status() ?? [],
       rowsPerSecond: this.rate.perSecond(pipeline?.changes ?? 0),
       latencyMs: Object.fromEntries([...this.latency].map(([sink, window]) => [sink, window.summary()])),
-      lagMs: pipeline?.phase === 'reconnecting' ? Date.now() - pipeline.lastCommitMicros / 1000 : lagMs,
+      lagMs:
+        pipeline?.phase === 'reconnecting' && pipeline.lastCommitMicros > 0
+          ? Date.now() - pipeline.lastCommitMicros / 1000
+          : lagMs,
       error: error === null ? null : { code: error.code, message: error.message, remedy: error.remedy },
     };
   }
@@ -93,7 +95,12 @@ export class SourceSupervisor {
     const { leases, logger, source, open } = this.options;
     const ownership = new AbortController();
     const done = new AbortController();
-    const renewal = leases.renewUntil(grant, done.signal).catch((cause: unknown) => ownership.abort(toDittoError(cause)));
+    const drains = (): void => {
+      this.state = 'draining';
+    };
+    const renewal = leases
+      .renewUntil(grant, done.signal)
+      .catch((cause: unknown) => ownership.abort(toDittoError(cause)));
     this.grant = grant;
     this.error = null;
     logger.info('owning the source', { source, token: grant.token });
@@ -103,17 +110,20 @@ export class SourceSupervisor {
       try {
         this.run = await open(grant, (sink, commitMicros, count) => this.confirmed(sink, commitMicros, count), stop);
         this.state = 'streaming';
-        signal.addEventListener('abort', () => (this.state = 'draining'), { once: true });
+        signal.addEventListener('abort', drains, { once: true });
         await this.run.run(signal, ownership.signal);
       } catch (cause) {
         const error = toDittoError(ownership.signal.aborted ? ownership.signal.reason : cause);
-        if (error.retriable || stop.aborted) throw error;
+        if (error.retriable || stop.aborted || error.code === 'DITTO_LEASE_FENCED') throw error;
+        signal.removeEventListener('abort', drains);
         await this.holdFailed(error, stop);
       }
     } finally {
+      signal.removeEventListener('abort', drains);
       if (this.run !== null) this.checkpoint = this.run.pipeline.checkpoint();
       this.run = null;
       this.grant = null;
+      this.state = 'waiting-for-lease';
       done.abort();
       await renewal;
       if (!ownership.signal.aborted) await leases.release(grant);
@@ -140,6 +150,7 @@ export class SourceSupervisor {
   }
 
   private async pause(error: DittoError, delayMs: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
     this.options.logger.warn('the source is not running, trying again', {
       source: this.options.source,
       code: error.code,
@@ -153,7 +164,8 @@ export class SourceSupervisor {
   private confirmed(sink: SinkName, commitMicros: number, count: number): void {
     const latencyMs = Date.now() - commitMicros / 1000;
     let window = this.latency.get(sink);
-    if (window === undefined) this.latency.set(sink, (window = new LatencyWindow({ periodMs: LATENCY_PERIOD_MS, nowMs: Date.now })));
+    if (window === undefined)
+      this.latency.set(sink, (window = new LatencyWindow({ periodMs: LATENCY_PERIOD_MS, nowMs: Date.now })));
     window.record(latencyMs, count);
     this.lagMs = latencyMs;
     this.options.onConfirmed(sink, latencyMs, count);

@@ -35,15 +35,28 @@ export async function findStartingPoint(options: StartingPointOptions): Promise<
   if (checkpoint === null) {
     logger.info('the source is seen for the first time', { source: grant.source, position: current });
     const lineage = await raise(options, highest + 1, 'first start');
-    const first = { source: grant.source, lineage, position: current, dispatchedSet: current.gtidSet, version: '', commitMicros: 0 };
+    const first = {
+      source: grant.source,
+      lineage,
+      position: current,
+      dispatchedSet: current.gtidSet,
+      version: '',
+      commitMicros: 0,
+    };
     return save(options, { ...first, savedAtMs: Date.now() });
   }
   options.assertReachable(checkpoint);
   const moved = checkpoint.position.serverUuid !== current.serverUuid;
   const agreed = known.every((lineage) => lineage === 0 || lineage === checkpoint.lineage);
   if (!moved && agreed) return checkpoint;
-  const lineage = await raise(options, highest + 1, moved ? `server ${current.serverUuid} instead of ${checkpoint.position.serverUuid}` : 'the stores disagree');
-  const position = moved ? { ...checkpoint.position, file: '', offset: 0, serverUuid: current.serverUuid } : checkpoint.position;
+  const lineage = await raise(
+    options,
+    highest + 1,
+    moved ? `server ${current.serverUuid} instead of ${checkpoint.position.serverUuid}` : 'the stores disagree',
+  );
+  const position = moved
+    ? { ...checkpoint.position, file: '', offset: 0, serverUuid: current.serverUuid }
+    : checkpoint.position;
   return save(options, { ...checkpoint, lineage, position, version: '', savedAtMs: Date.now() });
 }
 
@@ -56,7 +69,11 @@ async function newestCheckpoint({ grant, dcs, state }: StartingPointOptions): Pr
   return GtidSet.parse(hot.position.gtidSet).contains(GtidSet.parse(durable.position.gtidSet)) ? hot : durable;
 }
 
-async function raise({ grant, lineages, mirror, logger }: StartingPointOptions, to: number, reason: string): Promise<number> {
+async function raise(
+  { grant, lineages, mirror, logger }: StartingPointOptions,
+  to: number,
+  reason: string,
+): Promise<number> {
   await lineages.raise(grant, to, reason);
   await mirror?.raise(to);
   logger.info('new lineage', { source: grant.source, lineage: to, reason });

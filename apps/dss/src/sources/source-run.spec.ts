@@ -1,0 +1,125 @@
+import { describe, expect, it } from '@jest/globals';
+import { type Checkpoint } from '#change-events';
+import { silentLogger } from '#kernel';
+import {
+  ChangeSource,
+  CheckpointStore,
+  RowReader,
+  SnapshotStore,
+  type ChunkRead,
+  type SourceBatch,
+} from '#replication';
+import { SourceRun } from './source-run.ts';
+
+class QuietSource extends ChangeSource {
+  async *stream({ signal }: { signal: AbortSignal }): AsyncIterable<SourceBatch> {
+    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    yield { items: [], bytes: 0 };
+  }
+}
+
+class NoTables extends RowReader {
+  listTables(): Promise<readonly never[]> {
+    return Promise.resolve([]);
+  }
+
+  estimateRows(): Promise<number> {
+    return Promise.resolve(0);
+  }
+
+  readChunk(): Promise<ChunkRead> {
+    return Promise.reject(new Error('there is no table'));
+  }
+}
+
+class OneCheckpoint extends CheckpointStore {
+  saved: Checkpoint | null = null;
+
+  load(): Promise<Checkpoint | null> {
+    return Promise.resolve(this.saved);
+  }
+
+  save(_grant: unknown, checkpoint: Checkpoint): Promise<void> {
+    this.saved = checkpoint;
+    return Promise.resolve();
+  }
+}
+
+class NoProgress extends SnapshotStore {
+  load(): Promise<readonly never[]> {
+    return Promise.resolve([]);
+  }
+
+  save(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  lastReadSequence(): Promise<number> {
+    return Promise.resolve(0);
+  }
+}
+
+const position = { gtidSet: '', file: '', offset: 0, serverUuid: 'u' };
+const start: Checkpoint = {
+  source: 's',
+  lineage: 1,
+  position,
+  dispatchedSet: '',
+  version: '',
+  commitMicros: 0,
+  savedAtMs: 0,
+};
+
+function build(): { run: SourceRun; dcs: OneCheckpoint; closed: () => number } {
+  let closed = 0;
+  const dcs = new OneCheckpoint();
+  const close = (): Promise<void> => {
+    closed++;
+    return Promise.resolve();
+  };
+  const run = new SourceRun({
+    grant: { source: 's', owner: 'o', token: 1 },
+    parts: {
+      changeSource: new QuietSource(),
+      reader: new NoTables(),
+      sinks: [],
+      tables: [],
+      includes: () => true,
+      close,
+    },
+    start,
+    readSequence: 0,
+    stores: { dcs, state: new OneCheckpoint(), snapshots: new NoProgress() },
+    snapshot: { enabled: true, chunkRows: 10, pauseMs: 0 },
+    dcsIntervalMs: 1000,
+    stateIntervalMs: 1000,
+    inFlightBytes: 1000,
+    drainDeadlineMs: 60_000,
+    logger: silentLogger,
+    onConfirmed: () => undefined,
+  });
+  return { run, dcs, closed: () => closed };
+}
+
+const never = new AbortController().signal;
+
+describe('SourceRun', () => {
+  it('comes to rest when it is told to: the last checkpoint is written, what was opened is closed', async () => {
+    const { run, dcs, closed } = build();
+    const stop = new AbortController();
+    const ended = run.run(stop.signal, never);
+    stop.abort();
+    await ended;
+    expect(dcs.saved).toMatchObject({ source: 's', lineage: 1 });
+    expect(closed()).toBe(1);
+  });
+
+  it('ends with the reason for which the ownership ended', async () => {
+    const { run, closed } = build();
+    const ownership = new AbortController();
+    const ended = run.run(never, ownership.signal);
+    ownership.abort(new Error('lost'));
+    await expect(ended).rejects.toThrow('lost');
+    expect(closed()).toBe(1);
+  });
+});

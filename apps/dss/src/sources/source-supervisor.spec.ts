@@ -1,0 +1,137 @@
+import { describe, expect, it } from '@jest/globals';
+import { DittoError, silentLogger } from '#kernel';
+import { type Grant } from '#replication';
+import { LeaseKeeper } from './lease-keeper.ts';
+import { type SourceRun } from './source-run.ts';
+import { SourceSupervisor, type OpenSource } from './source-supervisor.ts';
+
+/** Gives every request a lease with the next token, until it is revoked. */
+class FreeOffice {
+  token = 0;
+  released = 0;
+  valid = true;
+
+  acquireLease({ source, owner }: { source: string; owner: string }): Promise<Grant> {
+    this.valid = true;
+    return Promise.resolve({ source, owner, token: ++this.token });
+  }
+
+  renewLease(): Promise<boolean> {
+    return Promise.resolve(this.valid);
+  }
+
+  releaseLease(): Promise<void> {
+    this.released++;
+    return Promise.resolve();
+  }
+}
+
+function supervise(open: OpenSource): {
+  supervisor: SourceSupervisor;
+  office: FreeOffice;
+  end: () => Promise<void>;
+  signal: AbortSignal;
+} {
+  const office = new FreeOffice();
+  const timing = { ttlMs: 5000, renewMs: 5, monotonicMs: () => performance.now() };
+  const leases = new LeaseKeeper({ office, source: 's', owner: 'o', logger: silentLogger, ...timing });
+  const supervisor = new SourceSupervisor({
+    source: 's',
+    leases,
+    open,
+    onConfirmed: () => undefined,
+    logger: silentLogger,
+  });
+  const stop = new AbortController();
+  const work = supervisor.supervise(stop.signal);
+  const end = async (): Promise<void> => {
+    stop.abort();
+    await work;
+  };
+  return { supervisor, office, end, signal: stop.signal };
+}
+
+/** A run that ends as `run` says. */
+function fakeRun(run: (signal: AbortSignal, ownership: AbortSignal) => Promise<void>): SourceRun {
+  const pipeline = { checkpoint: () => null, status: () => ({ phase: 'streaming', changes: 0, lastCommitMicros: 0 }) };
+  return { run, pipeline, snapshot: { status: () => [] }, sinkStatus: () => ({}) } as unknown as SourceRun;
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 3000; turn++) {
+    if (condition()) return;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  throw new Error('it did not come to pass');
+}
+
+describe('SourceSupervisor', () => {
+  it('runs until it is told to end, then gives the lease back', async () => {
+    const { supervisor, office, end } = supervise(() => Promise.resolve(fakeRun(untilAborted)));
+    await until(() => supervisor.status().state === 'streaming');
+    await end();
+    expect(supervisor.status().state).toBe('stopped');
+    expect(office.released).toBe(1);
+  });
+
+  it('ends while the source is still being opened', async () => {
+    const { supervisor, office, end } = supervise(async (_grant, _onConfirmed, signal) => {
+      await untilAborted(signal);
+      throw new Error('aborted');
+    });
+    await until(() => supervisor.status().state === 'starting');
+    await end();
+    expect(office.released).toBe(1);
+  });
+
+  it('holds after an error that waiting does not mend, until an operator or the end comes', async () => {
+    let opened = 0;
+    const { supervisor, office, end } = supervise(() => {
+      opened++;
+      return Promise.reject(new DittoError('DITTO_TEST_BROKEN', 'broken'));
+    });
+    await until(() => supervisor.status().state === 'failed');
+    expect(supervisor.restart()).toBe(true);
+    await until(() => opened === 2 && supervisor.status().state === 'failed');
+    await end();
+    expect(office.released).toBe(2);
+  });
+
+  it('I5: a refused write of a former owner is no case for an operator: it asks for the lease again', async () => {
+    const fenced = new DittoError('DITTO_LEASE_FENCED', 'another owner has taken over');
+    let runs = 0;
+    const { supervisor, end } = supervise(() =>
+      Promise.resolve(fakeRun((signal) => (++runs === 1 ? Promise.reject(fenced) : untilAborted(signal)))),
+    );
+    await until(() => runs === 2);
+    expect(supervisor.status().state).toBe('streaming');
+    await end();
+  });
+
+  it('does not claim to stream while it waits to try again', async () => {
+    const down = new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true });
+    const { supervisor, end } = supervise(() => Promise.resolve(fakeRun(() => Promise.reject(down))));
+    await until(() => supervisor.status().error !== null);
+    expect(supervisor.status()).toMatchObject({ state: 'waiting-for-lease', error: { code: 'DITTO_TEST_DOWN' } });
+    await end();
+  });
+
+  it('I5: a lost lease ends the run at once', async () => {
+    const { supervisor, office, end } = supervise(() =>
+      Promise.resolve(fakeRun((_signal, ownership) => untilAborted(ownership))),
+    );
+    await until(() => supervisor.status().state === 'streaming');
+    office.valid = false;
+    await until(() => office.token === 2 && supervisor.status().state === 'streaming');
+    expect(office.released).toBe(0);
+    office.valid = false;
+    await end();
+  });
+});

@@ -1,0 +1,277 @@
+import { describe, expect, it } from '@jest/globals';
+import { type Checkpoint, type RowChange, type TableChange, type TableLayout } from '#change-events';
+import { Deferred, DittoError, silentLogger } from '#kernel';
+import { Pipeline, type PipelineOptions } from './pipeline.ts';
+import { ChangeSink, type Acknowledgement, type SinkStatus } from './ports/change-sink.ts';
+import { ChangeSource, type SourceBatch, type SourceItem } from './ports/change-source.ts';
+import { layout, SERVER } from './windowed-read.model.ts';
+
+const OTHER_SERVER = '22222222-2222-2222-2222-222222222222';
+const down = new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true });
+
+/** Each attempt to stream gives the next script: batches, then the error or the end of the run. */
+class ScriptedSource extends ChangeSource {
+  readonly froms: string[] = [];
+  private readonly scripts: (readonly (SourceItem[] | Error)[])[];
+
+  constructor(...scripts: (readonly (SourceItem[] | Error)[])[]) {
+    super();
+    this.scripts = scripts;
+  }
+
+  async *stream({ from, signal }: Parameters<ChangeSource['stream']>[0]): AsyncIterable<SourceBatch> {
+    this.froms.push(from.gtidSet);
+    for (const items of this.scripts.shift() ?? []) {
+      if (items instanceof Error) throw items;
+      yield { items, bytes: 100 };
+    }
+    if (signal.aborted) return;
+    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  }
+}
+
+class RecordingSink extends ChangeSink {
+  readonly name = 'kafka';
+  readonly accepted: RowChange[] = [];
+  readonly applied: TableChange[] = [];
+  readonly prepared: TableLayout[] = [];
+  prepareNow: (layout: TableLayout) => Promise<void> = () => Promise.resolve();
+  acceptNow: (change: RowChange, acknowledgement: Acknowledgement) => void = (_, acknowledgement) =>
+    acknowledgement.acknowledge(1);
+  closed = false;
+
+  open(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async prepareTable(table: TableLayout): Promise<void> {
+    this.prepared.push(table);
+    await this.prepareNow(table);
+  }
+
+  accept(changes: readonly RowChange[], acknowledgement: Acknowledgement): void {
+    this.accepted.push(...changes);
+    for (const change of changes) this.acceptNow(change, acknowledgement);
+  }
+
+  async drain(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    return Promise.resolve();
+  }
+
+  applyTableChange(change: TableChange): Promise<void> {
+    this.applied.push(change);
+    return Promise.resolve();
+  }
+
+  status(): SinkStatus {
+    const nothing = { bytesInFlight: 0, changesInFlight: 0, confirmedChanges: 0, retries: 0 };
+    return { ...nothing, rejectedOutsideReplay: 0, rejectedInReplay: 0, holdingBecause: null };
+  }
+
+  close(): Promise<void> {
+    this.closed = true;
+    return Promise.resolve();
+  }
+}
+
+function transaction(
+  number: number,
+  items: readonly SourceItem[],
+  at: { serverUuid?: string; offset?: number } = {},
+): SourceItem[] {
+  const place = { serverUuid: SERVER, offset: number * 100, ...at };
+  const begin = { gtid: `${SERVER}:${number}`, serverId: 1, file: 'binlog.000002', commitMicros: number, ...place };
+  return [
+    { type: 'begin', transaction: begin },
+    ...items,
+    { type: 'end', file: 'binlog.000002', endOffset: place.offset + 99 },
+  ];
+}
+
+function row(key: number, of: TableLayout = layout): SourceItem {
+  return { type: 'rows', op: 'create', layout: of, before: null, after: [[key, 1]], firstRowIndex: 0 };
+}
+
+function statement(sql: string): SourceItem {
+  return { type: 'statement', database: 'd', sql };
+}
+
+function start(gtidSet = ''): Checkpoint {
+  const position = { gtidSet, file: '', offset: 0, serverUuid: SERVER };
+  return { source: 's', lineage: 1, position, dispatchedSet: gtidSet, version: '', commitMicros: 0, savedAtMs: 0 };
+}
+
+function build(changeSource: ChangeSource, sink: ChangeSink, options: Partial<PipelineOptions> = {}): Pipeline {
+  return new Pipeline({
+    source: 's',
+    start: start(),
+    readSequence: 0,
+    changeSource,
+    sinks: [sink],
+    includes: () => true,
+    tables: [layout],
+    inFlightBytes: 1_000_000,
+    maxNotedBytes: 1000,
+    backoff: { initialMs: 1, maxMs: 1 },
+    logger: silentLogger,
+    nowMs: () => 0,
+    onConfirmed: () => undefined,
+    onTableAppeared: () => Promise.resolve(),
+    ...options,
+  });
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 2000; turn++) {
+    if (condition()) return;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  throw new Error('it did not come to pass');
+}
+
+const never = new AbortController().signal;
+
+describe('Pipeline', () => {
+  it('I2: a sink is never asked to prepare tables side by side, although stream and read see a table first at once', async () => {
+    const sink = new RecordingSink();
+    const gate = new Deferred<undefined>();
+    let busy = 0;
+    let most = 0;
+    sink.prepareNow = async () => {
+      most = Math.max(most, ++busy);
+      await gate.promise;
+      busy--;
+    };
+    const stop = new AbortController();
+    const fromCatalogue = { ...layout };
+    const pipeline = build(new ScriptedSource([transaction(1, [row(1)])]), sink);
+    const run = pipeline.run(stop.signal, never);
+    await until(() => sink.prepared.length > 0);
+    const window = pipeline.openWindow(fromCatalogue);
+    const closed = pipeline.closeWindow(window, { rows: [[2, 2]], lastKey: [2], complete: true, high: '' });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    gate.resolve(undefined);
+    expect((await closed)?.emittedRows).toBe(1);
+    expect(most).toBe(1);
+    stop.abort();
+    await run;
+  });
+
+  it('I5: ends when it may wait no longer, although a sink that is down holds the stream', async () => {
+    const sink = new RecordingSink();
+    sink.prepareNow = () => new Promise(() => undefined);
+    const stop = new AbortController();
+    const giveUp = new AbortController();
+    const run = build(new ScriptedSource([transaction(1, [row(1)])]), sink).run(stop.signal, giveUp.signal);
+    await until(() => sink.prepared.length > 0);
+    stop.abort();
+    giveUp.abort(new Error('given up'));
+    await expect(run).rejects.toThrow('given up');
+    expect(sink.accepted).toEqual([]);
+    expect(sink.closed).toBe(true);
+  });
+
+  it('I1: no checkpoint passes a RENAME before the table to be read is recorded', async () => {
+    const recorded = new Deferred<undefined>();
+    let asked = 0;
+    const onTableAppeared = async (): Promise<void> => {
+      if (++asked === 1) throw down;
+      await recorded.promise;
+    };
+    const stop = new AbortController();
+    const source = new ScriptedSource([transaction(1, [statement('RENAME TABLE x.a TO d.b')])]);
+    const pipeline = build(source, new RecordingSink(), { includes: (database) => database === 'd', onTableAppeared });
+    const run = pipeline.run(stop.signal, never);
+    await until(() => asked === 2);
+    expect(pipeline.checkpoint().position.gtidSet).toBe('');
+    recorded.resolve(undefined);
+    await until(() => pipeline.checkpoint().position.gtidSet === `${SERVER}:1`);
+    stop.abort();
+    await run;
+  });
+
+  it('I3: stops, to be opened anew, when another server answers under the same address', async () => {
+    const sink = new RecordingSink();
+    const source = new ScriptedSource(
+      [transaction(1, [row(1)]), down],
+      [transaction(2, [row(2)], { serverUuid: OTHER_SERVER })],
+    );
+    await expect(build(source, sink).run(never, never)).rejects.toMatchObject({
+      code: 'DITTO_PIPELINE_SERVER_CHANGED',
+      retriable: true,
+    });
+    expect(sink.accepted).toHaveLength(1);
+  });
+
+  it('I6: stops when the places in the log go back, which the mirror would refuse as old', async () => {
+    const sink = new RecordingSink();
+    const source = new ScriptedSource([transaction(5, [row(1)]), transaction(6, [row(2)], { offset: 4 })]);
+    await expect(build(source, sink).run(never, never)).rejects.toMatchObject({
+      code: 'DITTO_PIPELINE_LOG_WENT_BACK',
+      retriable: false,
+    });
+    expect(sink.accepted).toHaveLength(1);
+  });
+
+  it('goes on from the last complete transaction, and expects repeats of the one that the stream broke off in', async () => {
+    const sink = new RecordingSink();
+    const expected: boolean[] = [];
+    const whole = transaction(2, [row(1), row(2)]);
+    const source = new ScriptedSource([transaction(1, []), whole.slice(0, 2), down], [whole, transaction(3, [row(3)])]);
+    const pipeline = build(source, sink);
+    sink.acceptNow = ({ transaction: of }, acknowledgement) => {
+      expected.push(pipeline.inReplayZone(of));
+      acknowledgement.acknowledge(1);
+    };
+    const stop = new AbortController();
+    const run = pipeline.run(stop.signal, never);
+    await until(() => pipeline.checkpoint().position.gtidSet === `${SERVER}:1-3`);
+    expect(source.froms).toEqual(['', `${SERVER}:1`]);
+    expect(expected).toEqual([false, true, true, false]);
+    stop.abort();
+    await run;
+  });
+
+  it('I9: does not read on for ever behind one change that nobody confirms', async () => {
+    const sink = new RecordingSink();
+    const stuck: Acknowledgement[] = [];
+    sink.acceptNow = (change, acknowledgement) => {
+      if (change.transaction.gtid === `${SERVER}:1`) stuck.push(acknowledgement);
+      else acknowledgement.acknowledge(1);
+    };
+    const script = Array.from({ length: 1000 }, (_, index) => transaction(index + 1, [row(index)]));
+    const pipeline = build(new ScriptedSource(script), sink, { inFlightBytes: 50_000 });
+    const stop = new AbortController();
+    const run = pipeline.run(stop.signal, never);
+    await until(() => sink.accepted.length > 20);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(pipeline.status().transactions).toBeLessThan(200);
+    stuck[0]?.acknowledge(1);
+    await until(() => pipeline.checkpoint().position.gtidSet === `${SERVER}:1-1000`);
+    stop.abort();
+    await run;
+  });
+
+  it('stops with the error of a sink that can not take a read', async () => {
+    const sink = new RecordingSink();
+    sink.acceptNow = () => {
+      throw new TypeError('no such value');
+    };
+    const pipeline = build(new ScriptedSource([]), sink);
+    const run = pipeline.run(never, never);
+    await pipeline.closeWindow(pipeline.openWindow(layout), { rows: [[2, 2]], lastKey: [2], complete: true, high: '' });
+    await expect(run).rejects.toMatchObject({ code: 'DITTO_INTERNAL', message: 'no such value' });
+  });
+
+  it('I4: ends the rows of a dropped table in every sink although its layout is not known any more', async () => {
+    const sink = new RecordingSink();
+    const stop = new AbortController();
+    const pipeline = build(new ScriptedSource([transaction(1, [statement('DROP TABLE `gone`')])]), sink);
+    const run = pipeline.run(stop.signal, never);
+    await until(() => sink.applied.length > 0);
+    expect(sink.applied).toMatchObject([{ op: 'drop', layout: { database: 'd', table: 'gone', key: [0] } }]);
+    stop.abort();
+    await run;
+  });
+});

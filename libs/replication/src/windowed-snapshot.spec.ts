@@ -1,0 +1,163 @@
+import { describe, expect, it } from '@jest/globals';
+import { type TableLayout } from '#change-events';
+import { Deferred, DittoError, silentLogger } from '#kernel';
+import { type Pipeline } from './pipeline.ts';
+import { RowReader, type ChunkRead } from './ports/row-reader.ts';
+import { SnapshotStore, type Grant, type TableSnapshotProgress } from './ports/stores.ts';
+import { layout } from './windowed-read.model.ts';
+import { WindowedSnapshot } from './windowed-snapshot.ts';
+
+const down = new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true });
+const changed = new DittoError('DITTO_SOURCE_LAYOUT_CHANGED', 'changed', { retriable: true });
+const grant: Grant = { source: 's', owner: 'o', token: 1 };
+
+class MemoryStore extends SnapshotStore {
+  readonly tables = new Map<string, TableSnapshotProgress>();
+  failures = 0;
+
+  load(): Promise<readonly TableSnapshotProgress[]> {
+    return this.failures-- > 0 ? Promise.reject(down) : Promise.resolve([...this.tables.values()]);
+  }
+
+  async save(_: Grant, progress: TableSnapshotProgress): Promise<void> {
+    if (this.failures-- > 0) throw down;
+    await new Promise((resolve) => setImmediate(resolve));
+    this.tables.set(progress.table, progress);
+  }
+
+  lastReadSequence(): Promise<number> {
+    return Promise.resolve(0);
+  }
+}
+
+class TablesReader extends RowReader {
+  readonly reads: string[] = [];
+  failures = 0;
+  readNow: (table: string) => Promise<ChunkRead> = () =>
+    Promise.resolve({ rows: [], lastKey: null, complete: true, high: '' });
+  private readonly tables: readonly TableLayout[];
+
+  constructor(...names: readonly string[]) {
+    super();
+    this.tables = names.map((table) => ({ ...layout, table }));
+  }
+
+  listTables(): Promise<readonly TableLayout[]> {
+    return this.failures-- > 0 ? Promise.reject(down) : Promise.resolve(this.tables);
+  }
+
+  estimateRows(): Promise<number> {
+    return Promise.resolve(1);
+  }
+
+  readChunk({ layout: { table } }: { layout: TableLayout }): Promise<ChunkRead> {
+    this.reads.push(table);
+    return this.readNow(table);
+  }
+}
+
+/** Takes whatever is read as confirmed at once. */
+const pipeline = {
+  averageReadBytes: 1,
+  waitForRoom: () => Promise.resolve(),
+  openWindow: () => ({ dispatchedSet: '', readSequence: 1 }),
+  closeWindow: () => Promise.resolve({ emittedRows: 0, confirmed: Promise.resolve() }),
+  abandonWindow: () => undefined,
+} as unknown as Pipeline;
+
+function build(reader: RowReader, store: SnapshotStore): WindowedSnapshot {
+  return new WindowedSnapshot({
+    grant,
+    pipeline,
+    reader,
+    store,
+    chunkRows: 10,
+    chunkBytes: 1000,
+    chunksInFlight: 1,
+    pauseMs: 0,
+    backoff: { initialMs: 2, maxMs: 50 },
+    logger: silentLogger,
+    nowMs: () => 0,
+  });
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 2000; turn++) {
+    if (condition()) return;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  throw new Error('it did not come to pass');
+}
+
+async function during(snapshot: WindowedSnapshot, work: () => Promise<void>): Promise<void> {
+  const stop = new AbortController();
+  const ended = snapshot.run(stop.signal).catch((error: unknown) => error);
+  try {
+    await work();
+  } finally {
+    stop.abort(new Error('stopped'));
+  }
+  expect(await ended).toMatchObject({ message: 'stopped' });
+}
+
+describe('WindowedSnapshot', () => {
+  it('copies an empty table, and waits for a store and a server that are down', async () => {
+    const store = new MemoryStore();
+    store.failures = 4;
+    const reader = new TablesReader('a');
+    reader.failures = 2;
+    await during(build(reader, store), () => until(() => store.tables.get('a')?.state === 'done'));
+  });
+
+  it('I1: a request is recorded when it resolves, also while that very table is being copied', async () => {
+    const store = new MemoryStore();
+    const reader = new TablesReader('a', 'b');
+    const first = new Deferred<ChunkRead>();
+    reader.readNow = (table) =>
+      reader.reads.length === 1
+        ? first.promise
+        : Promise.resolve({ rows: [[table, 1]], lastKey: [1], complete: true, high: '' });
+    const snapshot = build(reader, store);
+    await during(snapshot, async () => {
+      await until(() => reader.reads.length === 1);
+      await Promise.all([snapshot.request('d', 'a'), snapshot.request('d', 'c')]);
+      expect(store.tables.get('a')).toMatchObject({ state: 'pending', lastKey: null });
+      expect(store.tables.get('c')).toMatchObject({ state: 'pending' });
+      first.resolve({ rows: [[7, 1]], lastKey: [7], complete: true, high: '' });
+      await until(() => store.tables.get('a')?.state === 'done' && store.tables.get('b')?.state === 'done');
+      expect(reader.reads.filter((table) => table === 'a')).toHaveLength(2);
+      await until(() => store.tables.get('c')?.state === 'unavailable');
+    });
+  });
+
+  it('I1: copies a requested table again after a restart that came before it was read', async () => {
+    const store = new MemoryStore();
+    const reader = new TablesReader('a');
+    await during(build(reader, store), () => until(() => store.tables.get('a')?.state === 'done'));
+    await build(reader, store).request('d', 'a');
+    await during(build(reader, store), () =>
+      until(() => reader.reads.length === 2 && store.tables.get('a')?.state === 'done'),
+    );
+  });
+
+  it('takes a request at any moment', async () => {
+    const store = new MemoryStore();
+    const reader = new TablesReader('a', 'b');
+    const snapshot = build(reader, store);
+    await during(snapshot, async () => {
+      for (let round = 0; round < 50; round++) {
+        const [{ length }, table] = [reader.reads, round % 2 === 0 ? 'a' : 'b'];
+        for (let turn = 0; turn < round % 7; turn++) await Promise.resolve();
+        await snapshot.request('d', table);
+        await until(() => reader.reads.length > length && store.tables.get(table)?.state === 'done');
+      }
+    });
+  });
+
+  it('rests between attempts at a table that never has the layout that the catalogue says', async () => {
+    const reader = new TablesReader('a');
+    reader.readNow = () => Promise.reject(changed);
+    await during(build(reader, new MemoryStore()), () => new Promise((resolve) => setTimeout(resolve, 100)));
+    expect(reader.reads.length).toBeLessThan(12);
+  });
+});
