@@ -79,7 +79,8 @@ export class DemoRun {
     await Promise.all(this.#services.map((service) => service.stop()));
     if (this.#stack?.kind === 'given') await removeTraces(this.#stack, this.#names);
     await this.#stack?.down();
-    if (options.deleteFolder) rmSync(this.#folder, { recursive: true, force: true });
+    // the logs stay when something went wrong; what may log in to servers never does
+    rmSync(options.deleteFolder ? this.#folder : join(this.#folder, 'secrets'), { recursive: true, force: true });
   }
 
   /** Leaves all running; `stopKeptRun` ends it. */

@@ -1,5 +1,5 @@
+import { Admin } from '@platformatic/kafka';
 import { Redis } from 'ioredis';
-import { Kafka, logLevel } from 'kafkajs';
 import mongoose from 'mongoose';
 import type { Stack } from '#stack';
 import { withMySql } from './access.ts';
@@ -40,13 +40,12 @@ async function dropMirror(url: string, mirror: string): Promise<void> {
 }
 
 async function deleteTopics(brokers: readonly string[], prefix: string): Promise<void> {
-  const admin = new Kafka({ clientId: 'demo', brokers: [...brokers], logLevel: logLevel.NOTHING }).admin();
-  await admin.connect();
+  const admin = new Admin({ clientId: 'demo', bootstrapBrokers: [...brokers] });
   try {
     const topics = (await admin.listTopics()).filter((topic) => topic.startsWith(prefix));
     if (topics.length > 0) await admin.deleteTopics({ topics });
   } finally {
-    await admin.disconnect();
+    await admin.close();
   }
 }
 

@@ -2,10 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DittoError } from '#kernel';
-import { findCacheFolder } from '#stack';
-import { DemoRun } from './demo-run.ts';
 import { describeFailure } from './failure.ts';
-import { stopKeptRun } from './kept-run.ts';
 import { LiveView } from './live-view.ts';
 import { type DemoOptions, parseDemoOptions, usage } from './options.ts';
 
@@ -24,12 +21,20 @@ function listenForStop(): AbortSignal {
   return stop.signal;
 }
 
+/** The drivers take a while to load; the first line is out before. */
+async function loadRun() {
+  const [{ findCacheFolder }, { DemoRun }] = await Promise.all([import('#stack'), import('./demo-run.ts')]);
+  return { findCacheFolder, DemoRun };
+}
+
 async function runDemo(options: DemoOptions): Promise<number> {
+  view.line("Ditto's demo: MySQL → Kafka and MongoDB, with a proof at the end.");
+  const signal = listenForStop();
+  const { findCacheFolder, DemoRun } = await loadRun();
   const runId = randomBytes(3).toString('hex');
   const folder = join(findCacheFolder(process.env), 'demo', runId);
-  view.line(`Ditto's demo: MySQL → Kafka and MongoDB, with a proof at the end. Everything it makes is in ${folder}`);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const signal = listenForStop();
+  view.line(`Everything it makes is in ${folder}`);
   const run = new DemoRun(options, folder, runId, view, signal);
   try {
     const agree = await run.run();
@@ -40,12 +45,16 @@ async function runDemo(options: DemoOptions): Promise<number> {
       view.line(`All of it keeps running. To stop it: npm run demo -- --stop ${folder}`);
     } else await run.close({ deleteFolder: agree });
     if (!agree && !options.keep) view.line(`Logs are in ${folder}.`);
+    if (!options.keep) view.line('All of it is stopped again; --keep leaves it running.');
     return agree ? 0 : 1;
   } catch (error) {
     view.keep();
     if (!signal.aborted) for (const line of ['', ...describeFailure(error, folder)]) view.line(line);
-    await run.close({ deleteFolder: signal.aborted });
-    view.line('Everything that was started is stopped.');
+    const stopped = await run.close({ deleteFolder: signal.aborted }).then(
+      () => 'Everything that was started is stopped.',
+      (problem: unknown) => `Not everything could be stopped: ${String(problem)}. What is left is named in ${folder}.`,
+    );
+    view.line(stopped);
     return signal.aborted ? 130 : 1;
   }
 }
@@ -63,6 +72,7 @@ async function main(): Promise<number> {
     return 0;
   }
   if (options.stop === null) return runDemo(options);
+  const { stopKeptRun } = await import('./kept-run.ts');
   await stopKeptRun(options.stop, (line) => view.line(line));
   return 0;
 }
