@@ -155,7 +155,7 @@ describe('ditto check', () => {
   }, 60_000);
 
   test('wrong settings of a server are named with the statement that mends them', async () => {
-    // a session of the state server may not change the shared primary: it has other settings of its own
+    // the settings of the primary are shared with other tests; nobody reads the log of the state server
     const [rows] = await state.query(
       'SELECT @@GLOBAL.binlog_row_image AS image, @@GLOBAL.binlog_row_metadata AS metadata',
     );

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { testStack } from '#testing';
+import { Queue } from 'bullmq';
 import { type HeartbeatsDto } from '../src/http/heartbeat.dto.ts';
 import { createClient, createDeployment, type Deployment, eventually, Instance } from './deployment.ts';
 
@@ -86,5 +87,23 @@ describe('two workers', () => {
       body: { code: 'DITTO_SOURCE_UNKNOWN' },
     });
     expect(await workers[0]?.get('/heartbeats?sauce=shop')).toMatchObject({ status: 400 });
+  }, 30_000);
+
+  test('remove the schedule of an endpoint that is no longer configured', async () => {
+    const { source, endpoints, config } = deployment;
+    const { url, keyPrefix } = config['redis'] as { url: string; keyPrefix: string };
+    const queue = new Queue('probes', { connection: { url }, prefix: `{${keyPrefix}:jobs}` });
+    try {
+      expect(await queue.getJobSchedulersCount()).toBe(2);
+      for (const worker of workers) await worker.close();
+      const fewer = { [source]: { endpoints: endpoints.slice(0, 1), include: ['*.*'], sinks: ['mongo'] } };
+      workers = [await Instance.start('dws', { ...deployment, config: { ...config, sources: fewer } })];
+      await eventually(
+        () => queue.getJobSchedulersCount(),
+        (count) => count === 1,
+      );
+    } finally {
+      await queue.close();
+    }
   }, 30_000);
 });

@@ -84,7 +84,12 @@ export const dwsSchema = z
     http: httpListener(7403),
     probeIntervalMs: milliseconds(2000, 'How often each endpoint of each source is probed.', { min: 100 }),
     sweepIntervalMs: milliseconds(3_600_000, 'How often old tombstones are removed from the mirror.', { min: 1000 }),
-    concurrency: count(4, 'jobs', 'Jobs that one worker runs at the same time.', { max: 256 }),
+    concurrency: count(
+      4,
+      'probes',
+      'Probes that one worker runs at the same time; sweeps run one by one beside them.',
+      { max: 256 },
+    ),
     shutdownDeadlineMs,
   })
   .meta({ description: 'DWS, the worker service.' });
