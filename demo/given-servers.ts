@@ -49,10 +49,11 @@ async function deleteTopics(brokers: readonly string[], prefix: string): Promise
   }
 }
 
-async function deleteKeys(url: string, prefix: string): Promise<void> {
+/** Every key of a deployment has its prefix in it, which is this run's own name. */
+async function deleteKeys(url: string, name: string): Promise<void> {
   const redis = new Redis(url);
   try {
-    for await (const keys of redis.scanStream({ match: `${prefix}*`, count: 1_000 }) as AsyncIterable<string[]>)
+    for await (const keys of redis.scanStream({ match: `*${name}*`, count: 1_000 }) as AsyncIterable<string[]>)
       if (keys.length > 0) await redis.unlink(...keys);
   } finally {
     redis.disconnect();

@@ -67,10 +67,12 @@ function renderTable({
 }: DssStatus['snapshot'][number]): string {
   const share = state === 'done' ? 1 : Math.min(0.99, rowsRead / Math.max(1, estimatedRows));
   const rest = state === 'running' && remainingMs !== null ? `about ${formatDuration(remainingMs)} left` : state;
-  return `${`${database}.${table}`.padEnd(34)} ${formatBar(share, 16)} ${formatCount(rowsRead).padStart(9)} rows  ${rest}`;
+  return `${`${database}.${table}`.padEnd(36)} ${formatBar(share, 16)} ${formatCount(rowsRead).padStart(9)} rows  ${rest}`;
 }
 
 const secondsBetweenLines = 2;
+/** Of a terminal that doesn't say its width. */
+const defaultColumns = 80;
 
 /** Lines that stay, and below them, on a terminal, figures that are redrawn in place. */
 export class LiveView {
@@ -89,7 +91,7 @@ export class LiveView {
 
   show(figures: LiveFigures): void {
     if (this.#output.isTTY) {
-      const lines = renderFigures(figures, this.#output.columns - 1);
+      const lines = renderFigures(figures, (this.#output.columns || defaultColumns) - 1);
       this.#erase();
       this.#output.write(lines.map((line) => `${line}\n`).join(''));
       this.#drawn = lines.length;
