@@ -84,7 +84,6 @@ function readOptions(args: readonly string[]): BenchOptions | number {
 async function main(args: readonly string[]): Promise<number> {
   const signal = listenForStop();
   try {
-    if (args[0] === 'publish') return await runPublish(args.slice(1), printResult);
     const options = readOptions(args);
     if (typeof options === 'number') return options;
     for (let run = 1; run <= options.repeat; run++) {
@@ -99,4 +98,6 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-process.exit(await main(process.argv.slice(2)));
+const [command, ...rest] = process.argv.slice(2);
+// the publisher alone starts nothing that would have to be stopped: there Ctrl-C may end the process as it is
+process.exit(await (command === 'publish' ? runPublish(rest, printResult) : main(process.argv.slice(2))));
