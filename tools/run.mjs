@@ -17,13 +17,19 @@ function fail(message) {
 
 function installDependencies() {
   const stamp = join(root, 'node_modules', '.ditto-lock');
-  const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
   process.stderr.write('Installing dependencies (npm ci) …\n');
   const began = Date.now();
-  const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: ['ignore', 2, 2] });
+  const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  });
   if (npm.error) fail(`npm could not be started: ${npm.error.message}. Install npm 10 or newer and try again.`);
-  if (npm.status !== 0) fail('npm ci failed, see above. Check that the npm registry is reachable, then run the same command again.');
+  if (npm.status !== 0)
+    fail('npm ci failed, see above. Check that the npm registry is reachable, then run the same command again.');
   writeFileSync(stamp, lock);
   process.stderr.write(`Dependencies installed in ${String(Math.round((Date.now() - began) / 1000))} s.\n`);
 }
@@ -59,4 +65,7 @@ if (built) {
   const status = await run(node, [...sourceFlags, join(root, 'tools', 'build.ts'), '--if-changed']);
   if (status !== 0) process.exit(status);
 }
-process.exitCode = await run(node, built ? ['--enable-source-maps', join(root, entry), ...args] : [...sourceFlags, join(root, entry), ...args]);
+process.exitCode = await run(
+  node,
+  built ? ['--enable-source-maps', join(root, entry), ...args] : [...sourceFlags, join(root, entry), ...args],
+);

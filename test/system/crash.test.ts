@@ -49,7 +49,11 @@ describe('DSS', () => {
     await startWorld(2000);
     const dss = await world.start('dss');
     const writer = await startWriter();
-    await world.waitForStatus(dss, 'the snapshot', ({ snapshot }) => snapshot.length === 2 && snapshot.every(({ state }) => state === 'done'));
+    await world.waitForStatus(
+      dss,
+      'the snapshot',
+      ({ snapshot }) => snapshot.length === 2 && snapshot.every(({ state }) => state === 'done'),
+    );
     await world.signal(dss, 'SIGTERM');
     expect(await dss.exited).toBe(0);
     await writer.stop();
@@ -69,10 +73,18 @@ describe('DSS', () => {
     await world.waitForStatus(frozen, 'streaming', ({ pipeline }) => (pipeline?.transactions ?? 0) > 50);
     await world.signal(frozen, 'SIGSTOP');
     const other = await world.start('dss');
-    const taken = await world.waitForStatus(other, 'the lease', ({ state, pipeline }) => state === 'streaming' && (pipeline?.transactions ?? 0) > 50);
+    const taken = await world.waitForStatus(
+      other,
+      'the lease',
+      ({ state, pipeline }) => state === 'streaming' && (pipeline?.transactions ?? 0) > 50,
+    );
     expect(taken.token).toBe(2);
     await world.signal(frozen, 'SIGCONT');
-    await world.waitForStatus(frozen, 'the former owner to give up', ({ state, token }) => state === 'waiting-for-lease' && token === null);
+    await world.waitForStatus(
+      frozen,
+      'the former owner to give up',
+      ({ state, token }) => state === 'waiting-for-lease' && token === null,
+    );
     await sleep(500);
     await writer.stop();
     const status = await world.waitUntilCaughtUp(other);

@@ -57,7 +57,11 @@ describe('during load', () => {
     const redis = new Redis(world.stack.url('redis'));
     await redis.flushall();
     redis.disconnect();
-    const status = await world.waitForStatus(dss, 'the source to run again', ({ token, state }) => state === 'streaming' && (token ?? 0) > 1);
+    const status = await world.waitForStatus(
+      dss,
+      'the source to run again',
+      ({ token, state }) => state === 'streaming' && (token ?? 0) > 1,
+    );
     expect(status.token).toBe(2);
     await writer.stop();
     await world.waitUntilCaughtUp(dss);
@@ -78,7 +82,11 @@ describe('during load', () => {
   it('the state database is killed: streaming goes on, and its copy of the checkpoint follows when it is back', async () => {
     const before = await world.status(dss);
     await world.stack.kill('mysql-state');
-    await world.waitForStatus(dss, 'more transactions', ({ pipeline }) => (pipeline?.transactions ?? 0) > (before?.pipeline?.transactions ?? 0) + 100);
+    await world.waitForStatus(
+      dss,
+      'more transactions',
+      ({ pipeline }) => (pipeline?.transactions ?? 0) > (before?.pipeline?.transactions ?? 0) + 100,
+    );
     await world.stack.start('mysql-state');
     await expectWhole();
   }, 120_000);
@@ -93,7 +101,11 @@ describe('during load', () => {
       await connection.query(`
         INSERT INTO orders SELECT 2000000 + n, n, 'new', n, NOW(6), REPEAT('x', 400), NULL
         FROM (WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 250000) SELECT n FROM numbers) AS numbers`);
-      const status = await world.waitForStatus(dss, 'the bound to be reached', ({ pipeline }) => (pipeline?.bytesInFlight ?? 0) > 16 * 1024 * 1024);
+      const status = await world.waitForStatus(
+        dss,
+        'the bound to be reached',
+        ({ pipeline }) => (pipeline?.bytesInFlight ?? 0) > 16 * 1024 * 1024,
+      );
       await sleep(3000);
       const later = await world.waitForStatus(dss, 'an answer', () => true);
       expect(status.state).toBe('streaming');

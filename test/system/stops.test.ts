@@ -95,11 +95,15 @@ describe('positions', () => {
 describe('a bad configuration', () => {
   it('ends the process with every problem and how to mend it', async () => {
     const file = join(world.folder, 'bad.yaml');
-    writeFileSync(file, 'sources: { shop: { endpoints: [], includes: [x] } }\nredis: { url: http://x }\ndss: { inFlightBytes: much }\n');
+    writeFileSync(
+      file,
+      'sources: { shop: { endpoints: [], includes: [x] } }\nredis: { url: http://x }\ndss: { inFlightBytes: much }\n',
+    );
     const instance = world.spawn('dss', file);
     expect(await instance.exited).toBe(1);
     const log = world.logTail(instance, 40);
-    for (const problem of ['sources.shop.endpoints', 'includes', 'redis.url', 'state', 'dss.inFlightBytes']) expect(log).toContain(problem);
+    for (const problem of ['sources.shop.endpoints', 'includes', 'redis.url', 'state', 'dss.inFlightBytes'])
+      expect(log).toContain(problem);
     expect(log).toContain('DITTO_CONFIG_INVALID');
   });
 

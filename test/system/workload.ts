@@ -24,7 +24,9 @@ export async function fill(connection: Connection, orders: number, firstId = 1):
     await connection.query(
       `INSERT INTO orders VALUES ${ids.map((id) => `(${id}, ${id % 997}, 'new', ${id}.25, NOW(6), 'note ${id} – ünïcode 🐬', '{"id": ${id}, "tags": ["a", 1.5]}')`).join(',')}`,
     );
-    await connection.query(`INSERT INTO order_lines VALUES ${ids.map((id) => `(${id}, 1, 'sku-${id % 50}', ${id % 9}, 1.5),(${id}, 2, 'sku-${id % 51}', 2, 0.1)`).join(',')}`);
+    await connection.query(
+      `INSERT INTO order_lines VALUES ${ids.map((id) => `(${id}, 1, 'sku-${id % 50}', ${id % 9}, 1.5),(${id}, 2, 'sku-${id % 51}', 2, 0.1)`).join(',')}`,
+    );
   }
 }
 
@@ -66,12 +68,25 @@ export class Writer {
     const kind = Math.random();
     const { connection } = this;
     if (kind < 0.3)
-      await connection.query(`REPLACE INTO orders VALUES (?, ?, 'paid', ?, NOW(6), ?, ?)`, [id, id % 13, id / 4, `again ${id}`, JSON.stringify({ n: kind })]);
+      await connection.query(`REPLACE INTO orders VALUES (?, ?, 'paid', ?, NOW(6), ?, ?)`, [
+        id,
+        id % 13,
+        id / 4,
+        `again ${id}`,
+        JSON.stringify({ n: kind }),
+      ]);
     else if (kind < 0.65)
-      await connection.query(`UPDATE orders SET status = 'sent', total = total + 1, note = CONCAT('at ', NOW(6)) WHERE id = ?`, [id]);
+      await connection.query(
+        `UPDATE orders SET status = 'sent', total = total + 1, note = CONCAT('at ', NOW(6)) WHERE id = ?`,
+        [id],
+      );
     else if (kind < 0.75) await connection.query('DELETE FROM orders WHERE id = ?', [id]);
     else if (kind < 0.8) await connection.query('UPDATE IGNORE orders SET id = id + 1000000 WHERE id = ?', [id]);
-    else if (kind < 0.95) await connection.query('UPDATE order_lines SET quantity = quantity + 1 WHERE order_id BETWEEN ? AND ?', [id, id + 5]);
+    else if (kind < 0.95)
+      await connection.query('UPDATE order_lines SET quantity = quantity + 1 WHERE order_id BETWEEN ? AND ?', [
+        id,
+        id + 5,
+      ]);
     else await connection.query('DELETE FROM order_lines WHERE order_id = ? AND line = 2', [id]);
   }
 }

@@ -65,7 +65,11 @@ export class World {
 
   /** A connection to the source, in the world's database once it exists. */
   async connect(server: 'mysql-primary' | 'mysql-replica' | 'mysql-state' = 'mysql-primary'): Promise<Connection> {
-    const connection = await createConnection({ uri: this.stack.url(server), multipleStatements: true, charset: 'utf8mb4' });
+    const connection = await createConnection({
+      uri: this.stack.url(server),
+      multipleStatements: true,
+      charset: 'utf8mb4',
+    });
     connection.on('error', () => undefined); // a test may kill the server; the next call rejects
     this.#connections.push(connection);
     return connection;
@@ -77,10 +81,14 @@ export class World {
     const file = join(this.folder, `${service}-${port}.yaml`);
     writeFileSync(file, stringify(this.#configuration(service, port, overrides)));
     const instance = this.spawn(service, file, port);
-    await this.waitFor(`${service} to listen`, async () => {
-      const answer = await fetch(`${instance.url}/health/live`).catch(() => null);
-      return answer?.ok === true;
-    }, { watch: instance });
+    await this.waitFor(
+      `${service} to listen`,
+      async () => {
+        const answer = await fetch(`${instance.url}/health/live`).catch(() => null);
+        return answer?.ok === true;
+      },
+      { watch: instance },
+    );
     return instance;
   }
 
@@ -88,19 +96,29 @@ export class World {
   spawn(service: ServiceName, configuration: string, port = 0): ServiceInstance {
     const logFile = join(this.folder, `${service}-${this.#instances.length}.log`);
     const log = openSync(logFile, 'w');
-    const child = spawn(process.execPath, ['--enable-source-maps', join(root, 'dist', 'apps', service, 'src', 'main.js')], {
-      cwd: root,
-      env: { ...process.env, NODE_OPTIONS: '', DITTO_CONFIG: configuration },
-      stdio: ['ignore', log, log],
-    });
+    const child = spawn(
+      process.execPath,
+      ['--enable-source-maps', join(root, 'dist', 'apps', service, 'src', 'main.js')],
+      {
+        cwd: root,
+        env: { ...process.env, NODE_OPTIONS: '', DITTO_CONFIG: configuration },
+        stdio: ['ignore', log, log],
+      },
+    );
     closeSync(log);
-    const exited = new Promise<number | string>((resolve) => child.once('exit', (code, signal) => resolve(signal ?? code ?? -1)));
+    const exited = new Promise<number | string>((resolve) =>
+      child.once('exit', (code, signal) => resolve(signal ?? code ?? -1)),
+    );
     const instance = { service, url: `http://127.0.0.1:${port}`, logFile, process: child, exited };
     this.#instances.push(instance);
     return instance;
   }
 
-  #configuration(service: ServiceName, port: number, overrides: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  #configuration(
+    service: ServiceName,
+    port: number,
+    overrides: Readonly<Record<string, unknown>>,
+  ): Record<string, unknown> {
     const primary = this.stack.endpoint('mysql-primary');
     const state = this.stack.endpoint('mysql-state');
     const base = {
@@ -116,7 +134,13 @@ export class World {
       kafka: { brokers: this.stack.url('kafka').split(',') },
       mongo: { url: this.stack.url('mongo') },
       redis: { url: this.stack.url('redis'), keyPrefix: this.name },
-      state: { host: state.host, port: state.port, user: state.user, password: state.password, database: `${this.database}_state` },
+      state: {
+        host: state.host,
+        port: state.port,
+        user: state.user,
+        password: state.password,
+        database: `${this.database}_state`,
+      },
       dss: { lease: { ttlMs: 3000, renewMs: 500 } },
       dcs: { rpc: { port: this.#rpcPort }, recentEvents: { enabled: false } },
       dws: {},
@@ -128,11 +152,18 @@ export class World {
   }
 
   async status(instance: ServiceInstance): Promise<SourceStatus | null> {
-    const answer = await fetch(`${instance.url}/sources/${this.name}`, { signal: AbortSignal.timeout(5000) }).catch(() => null);
+    const answer = await fetch(`${instance.url}/sources/${this.name}`, { signal: AbortSignal.timeout(5000) }).catch(
+      () => null,
+    );
     return answer?.ok === true ? ((await answer.json()) as SourceStatus) : null;
   }
 
-  async waitForStatus(instance: ServiceInstance, what: string, holds: (status: SourceStatus) => boolean, withinMs = 60_000): Promise<SourceStatus> {
+  async waitForStatus(
+    instance: ServiceInstance,
+    what: string,
+    holds: (status: SourceStatus) => boolean,
+    withinMs = 60_000,
+  ): Promise<SourceStatus> {
     let last: SourceStatus | null = null;
     await this.waitFor(
       what,

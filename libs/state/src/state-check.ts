@@ -89,7 +89,11 @@ function readPrivileges(grant: string, database: string): readonly string[] {
   const source = pattern.replace(
     /\\([%_\\])|([%_])|([^%_\\]+|\\)/g,
     (_, escaped?: string, wild?: string, plain?: string) =>
-      wild === undefined ? (escaped ?? plain ?? '').replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&') : wild === '%' ? '.*' : '.',
+      wild === undefined
+        ? (escaped ?? plain ?? '').replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&')
+        : wild === '%'
+          ? '.*'
+          : '.',
   );
   return new RegExp(`^${source}$`, 's').test(database) ? privileges.split(', ').map((name) => name.toUpperCase()) : [];
 }
