@@ -89,6 +89,7 @@ async function measure(settings: Settings): Promise<Record<string, unknown>> {
     maxBatchMessages: batch,
   });
   await publisher.open({
+    mayDeliver: () => true,
     signal: new AbortController().signal,
     onFatal: (error) => {
       throw error;

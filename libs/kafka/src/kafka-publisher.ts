@@ -92,8 +92,9 @@ export class KafkaPublisher extends ChangeSink {
     });
   }
 
-  override async open({ onFatal, signal }: Parameters<ChangeSink['open']>[0]): Promise<void> {
+  override async open({ onFatal, mayDeliver, signal }: Parameters<ChangeSink['open']>[0]): Promise<void> {
     this.onFatal = onFatal;
+    this.lanes.guardWith(mayDeliver);
     await this.persist('connecting to Kafka', signal, () => this.options.client.connect());
   }
 

@@ -35,7 +35,7 @@ async function openPublisher(source: string): Promise<KafkaPublisher> {
     counts: new MemoryPartitionCounts(),
     topics,
   });
-  await publisher.open({ onFatal: () => undefined, signal: new AbortController().signal });
+  await publisher.open({ mayDeliver: () => true, onFatal: () => undefined, signal: new AbortController().signal });
   endings.push(() => publisher.close());
   return publisher;
 }

@@ -46,7 +46,11 @@ async function openPublisher(options: Partial<KafkaPublisherOptions> = {}): Prom
     ...options,
   });
   open.push(publisher);
-  await publisher.open({ onFatal: (error) => void fatal.push(error), signal: new AbortController().signal });
+  await publisher.open({
+    mayDeliver: () => true,
+    onFatal: (error) => void fatal.push(error),
+    signal: new AbortController().signal,
+  });
   const publish = async (changes: readonly RowChange[]): Promise<number> => {
     let acknowledged = 0;
     publisher.accept(changes, { acknowledge: (count) => (acknowledged += count) });

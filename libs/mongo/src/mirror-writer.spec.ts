@@ -26,6 +26,7 @@ async function openWriter(fake: FakeMongo, options: Partial<MirrorWriterOptions>
     ...options,
   });
   await writer.open({
+    mayDeliver: () => true,
     onFatal: (error) => {
       throw error;
     },
@@ -177,7 +178,7 @@ describe('MirrorWriter', () => {
     const fake = new FakeMongo();
     const writer = await openWriter(fake);
     const fatal: Error[] = [];
-    await writer.open({ onFatal: (error) => fatal.push(error), signal: never });
+    await writer.open({ mayDeliver: () => true, onFatal: (error) => fatal.push(error), signal: never });
     const acknowledgement = new CountingAcknowledgement();
     const layout = makeLayout([makeColumn('id', 'integer', 'int'), makeColumn('doc', 'json', 'json')]);
     writer.accept([makeChange(null, [1, '{broken'], { layout })], acknowledgement);

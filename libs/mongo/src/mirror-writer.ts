@@ -94,14 +94,9 @@ export class MirrorWriter extends ChangeSink {
   }
 
   /** Waits until the server answers. */
-  async open({
-    onFatal,
-    signal,
-  }: {
-    readonly onFatal: (error: Error) => void;
-    readonly signal: AbortSignal;
-  }): Promise<void> {
+  async open({ onFatal, mayDeliver, signal }: Parameters<ChangeSink['open']>[0]): Promise<void> {
     this.onFatal = onFatal;
+    this.lanes.guardWith(mayDeliver);
     await this.keepTrying(() => this.options.connection.ping(), signal);
   }
 

@@ -43,7 +43,11 @@ export class MirrorFixture {
   async openWriter(options: Partial<MirrorWriterOptions> = {}): Promise<MirrorWriter> {
     const { connection, source } = this;
     const writer = new MirrorWriter({ connection, source, isReplaying: () => false, logger: silentLogger, ...options });
-    await writer.open({ onFatal: (error) => this.fatal.push(error), signal: new AbortController().signal });
+    await writer.open({
+      mayDeliver: () => true,
+      onFatal: (error) => this.fatal.push(error),
+      signal: new AbortController().signal,
+    });
     return writer;
   }
 

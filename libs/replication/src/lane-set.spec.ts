@@ -126,4 +126,23 @@ describe('LaneSet', () => {
     set.close();
     await expect(set.drain(signal)).rejects.toMatchObject({ code: 'DITTO_REPLICATION_CLOSED' });
   });
+
+  it('I5: once delivery is no longer allowed, what is queued and what is tried again stays where it is', async () => {
+    let allowed = true;
+    let deliveries = 0;
+    const set = lanes({
+      deliver: async () => {
+        deliveries++;
+        await new Promise((resolve) => setImmediate(resolve));
+        allowed = false;
+      },
+    });
+    set.guardWith(() => allowed);
+    for (let number = 0; number < 20; number++) set.push(number % 2, { bytes: 6, lane: number % 2, number });
+    set.flush();
+    await expect(set.drain(never)).rejects.toThrow('closed');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(deliveries).toBe(2);
+    expect(set.entriesInFlight).toBe(18);
+  });
 });

@@ -65,6 +65,7 @@ export class LaneSet<Entry extends LaneEntry> {
   private readonly closing = new AbortController();
   private readonly drained = new Set<{ resolve: () => void; reject: (error: unknown) => void }>();
   private fatal: DittoError | null = null;
+  private mayDeliver: () => boolean = () => true;
 
   constructor(options: LaneSetOptions<Entry>) {
     this.options = options;
@@ -74,6 +75,11 @@ export class LaneSet<Entry extends LaneEntry> {
   get holdingBecause(): string | null {
     for (const lane of this.lanes.values()) if (lane.holdingBecause !== null) return lane.holdingBecause;
     return null;
+  }
+
+  /** Asked before each delivery; once it says no, nothing is delivered any more (I5). */
+  guardWith(mayDeliver: () => boolean): void {
+    this.mayDeliver = mayDeliver;
   }
 
   push(index: number, entry: Entry): void {
@@ -133,6 +139,10 @@ export class LaneSet<Entry extends LaneEntry> {
   private async deliverUntilConfirmed(lane: Lane<Entry>, batch: readonly Entry[]): Promise<boolean> {
     const backoff = new Backoff(this.options.backoff);
     while (!this.stopped()) {
+      if (!this.mayDeliver()) {
+        this.close();
+        return false;
+      }
       try {
         await this.options.deliver(lane.index, batch);
         lane.holdingBecause = null;

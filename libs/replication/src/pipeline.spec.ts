@@ -117,6 +117,7 @@ function build(changeSource: ChangeSource, sink: ChangeSink, options: Partial<Pi
     logger: silentLogger,
     nowMs: () => 0,
     onConfirmed: () => undefined,
+    mayDeliver: () => true,
     onTableAppeared: () => Promise.resolve(),
     ...options,
   });

@@ -39,6 +39,8 @@ export interface PipelineOptions {
   readonly backoff: { readonly initialMs: number; readonly maxMs: number };
   readonly logger: Logger;
   readonly nowMs: () => number;
+  /** Whether the source is still this process's, by its own clock; asked before each batch and each delivery. */
+  readonly mayDeliver: () => boolean;
   /** `count` changes of the log, committed about `commitMicros`, are confirmed by a sink. Called per batch, not per row. */
   readonly onConfirmed: (sink: SinkName, commitMicros: number, count: number) => void;
   /**
@@ -126,7 +128,8 @@ export class Pipeline {
     this.giveUp = AbortSignal.any([drainSignal, this.fatal.signal]);
     try {
       const onFatal = (error: Error): void => this.fatal.abort(error);
-      for (const sink of this.options.sinks) await this.hold(() => sink.open({ onFatal, signal: stop }), stop);
+      for (const sink of this.options.sinks)
+        await this.hold(() => sink.open({ onFatal, mayDeliver: this.options.mayDeliver, signal: stop }), stop);
       await this.streamUntil(stop);
       this.fatal.signal.throwIfAborted();
       this.phase = 'draining';
@@ -242,11 +245,21 @@ export class Pipeline {
     const { changeSource, includes, inFlightBytes } = this.options;
     for await (const batch of changeSource.stream({ from: this.resumePosition(), includes, signal: stop })) {
       backoff.reset();
+      if (!this.options.mayDeliver()) throw this.endOwnership();
       await this.process(batch);
       if (this.heldBytes() > inFlightBytes) await this.waitForRoom(stop);
       if (stop.aborted) return;
     }
     if (!stop.aborted) throw new DittoError('DITTO_SOURCE_ENDED', 'the server ended the stream', { retriable: true });
+  }
+
+  /** Frozen past the lease and woken: the batch that came is somebody else's to deliver. */
+  private endOwnership(): DittoError {
+    const error = new DittoError('DITTO_LEASE_LOST', 'the lease ran out before the stream went on', {
+      retriable: true,
+    });
+    this.fatal.abort(error);
+    return error;
   }
 
   /** Throws what waiting does not mend. */

@@ -64,6 +64,7 @@ class ModelProcess {
       logger: silentLogger,
       nowMs: () => 0,
       onConfirmed: () => undefined,
+      mayDeliver: () => true,
       onTableAppeared: () => Promise.resolve(),
     });
     this.snapshot = new WindowedSnapshot({

@@ -24,8 +24,8 @@ export interface LeaseKeeperOptions {
 /** Asks for the lease of one source until it is granted, then renews it until it is lost or let go. */
 export class LeaseKeeper {
   private readonly options: LeaseKeeperOptions;
-  /** When the lease that was granted last was asked for: it does not last longer than its time from then on. */
-  private askedAtMs = 0;
+  /** The lease does not last longer than its time from when it was asked for. */
+  private validUntilMs = 0;
 
   constructor(options: LeaseKeeperOptions) {
     this.options = options;
@@ -36,7 +36,7 @@ export class LeaseKeeper {
     let complained = '';
     for (;;) {
       signal.throwIfAborted();
-      this.askedAtMs = monotonicMs();
+      this.validUntilMs = monotonicMs() + ttlMs;
       try {
         const grant = await office.acquireLease({ source, owner, ttlMs });
         if (grant !== null) return grant;
@@ -52,19 +52,23 @@ export class LeaseKeeper {
     }
   }
 
+  /** Whether the lease that was granted last still stands, by this process's own clock. */
+  isValid(): boolean {
+    return this.options.monotonicMs() < this.validUntilMs;
+  }
+
   /**
    * Renews the grant of the last `acquire` until `signal` is aborted (resolves) or the lease is lost or has run out
    * (rejects, at that moment, whether a renewal is under way or not).
    */
   async renewUntil(grant: Grant, signal: AbortSignal): Promise<void> {
     const { ttlMs, renewMs, monotonicMs } = this.options;
-    let validUntil = this.askedAtMs + ttlMs;
     for (;;) {
-      await sleep(Math.min(renewMs, Math.max(0, validUntil - monotonicMs())), signal).catch(() => undefined);
+      await sleep(Math.min(renewMs, Math.max(0, this.validUntilMs - monotonicMs())), signal).catch(() => undefined);
       if (signal.aborted) return;
       const askedAt = monotonicMs();
-      if (askedAt < validUntil && (await this.renew(grant, validUntil - askedAt))) validUntil = askedAt + ttlMs;
-      if (monotonicMs() >= validUntil) throw lost(grant, 'it ran out before it could be renewed');
+      if (this.isValid() && (await this.renew(grant, this.validUntilMs - askedAt))) this.validUntilMs = askedAt + ttlMs;
+      if (!this.isValid()) throw lost(grant, 'it ran out before it could be renewed');
     }
   }
 

@@ -31,10 +31,10 @@ import {
   toMongoOptions,
   toMySqlOptions,
 } from '#platform';
-import { assumeLayout, type ChangeSink, type Grant, type SinkName } from '#replication';
+import { assumeLayout, type ChangeSink, type Grant } from '#replication';
 import { StateCheckpointStore, StateLineageStore, StateSnapshotStore, TopicPartitionStore } from '#state';
 import { findStartingPoint } from './starting-point.ts';
-import { SourceRun } from './source-run.ts';
+import { type OwnershipHooks, SourceRun } from './source-run.ts';
 
 /** Room for the reads of a process that ended before it could record them. */
 const READ_SEQUENCE_GAP = 1_000_000;
@@ -65,12 +65,7 @@ export class SourceOpener {
     this.#partitions = partitions;
   }
 
-  async open(
-    source: SourceConfig,
-    grant: Grant,
-    onConfirmed: (sink: SinkName, commitMicros: number, count: number) => void,
-    signal: AbortSignal,
-  ): Promise<SourceRun> {
+  async open(source: SourceConfig, grant: Grant, hooks: OwnershipHooks, signal: AbortSignal): Promise<SourceRun> {
     const closers: (() => Promise<void>)[] = [];
     const close = async (): Promise<void> => {
       for (const closer of closers.splice(0).reverse())
@@ -82,7 +77,7 @@ export class SourceOpener {
         }
     };
     try {
-      return await this.#build(source, grant, onConfirmed, signal, closers, close);
+      return await this.#build(source, grant, hooks, signal, closers, close);
     } catch (cause) {
       await close();
       throw cause;
@@ -92,7 +87,7 @@ export class SourceOpener {
   async #build(
     source: SourceConfig,
     grant: Grant,
-    onConfirmed: (sink: SinkName, commitMicros: number, count: number) => void,
+    hooks: OwnershipHooks,
     signal: AbortSignal,
     closers: (() => Promise<void>)[],
     close: () => Promise<void>,
@@ -162,7 +157,7 @@ export class SourceOpener {
       inFlightBytes: this.#config.dss.inFlightBytes,
       drainDeadlineMs: Math.max(500, this.#config.dss.shutdownDeadlineMs - 2000),
       logger,
-      onConfirmed,
+      hooks,
     });
     return run;
   }

@@ -58,7 +58,7 @@ export class SourceRegistry implements OnApplicationBootstrap, OnModuleDestroy {
         const supervisor = new SourceSupervisor({
           source: source.name,
           leases,
-          open: (grant, onConfirmed, signal) => opener.open(source, grant, onConfirmed, signal),
+          open: (grant, hooks, signal) => opener.open(source, grant, hooks, signal),
           onConfirmed: (sink, latencyMs, count) => metrics.confirmed(source.name, sink, latencyMs, count),
           logger,
         });

@@ -96,7 +96,7 @@ function build(): { run: SourceRun; dcs: OneCheckpoint; closed: () => number } {
     inFlightBytes: 1000,
     drainDeadlineMs: 60_000,
     logger: silentLogger,
-    onConfirmed: () => undefined,
+    hooks: { onConfirmed: () => undefined, mayDeliver: () => true },
   });
   return { run, dcs, closed: () => closed };
 }

@@ -40,7 +40,14 @@ export interface SourceRunOptions {
   readonly inFlightBytes: number;
   readonly drainDeadlineMs: number;
   readonly logger: Logger;
+  readonly hooks: OwnershipHooks;
+}
+
+/** What an ownership asks of, and tells, whoever holds the lease for it. */
+export interface OwnershipHooks {
   readonly onConfirmed: (sink: SinkName, commitMicros: number, count: number) => void;
+  /** Whether the lease still stands, by this process's own clock. */
+  readonly mayDeliver: () => boolean;
 }
 
 const BACKOFF = { initialMs: 100, maxMs: 5000 };
@@ -68,7 +75,7 @@ export class SourceRun {
       backoff: BACKOFF,
       logger,
       nowMs: Date.now,
-      onConfirmed: options.onConfirmed,
+      ...options.hooks,
       onTableAppeared: (database, table) => this.readAppeared(database, table),
     });
     this.snapshot = new WindowedSnapshot({

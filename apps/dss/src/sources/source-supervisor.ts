@@ -3,15 +3,11 @@ import { Backoff, sleep, toDittoError, type DittoError, type Logger } from '#ker
 import { LatencyWindow, type Grant, type SinkName } from '#replication';
 import { type LeaseKeeper } from './lease-keeper.ts';
 import { RateMeter } from './rate-meter.ts';
-import { type SourceRun } from './source-run.ts';
+import { type OwnershipHooks, type SourceRun } from './source-run.ts';
 import { type SourceState, type SourceStatus } from './source-status.ts';
 
 /** Builds one ownership of the source: probes the server, checks settings, finds the starting point. */
-export type OpenSource = (
-  grant: Grant,
-  onConfirmed: (sink: SinkName, commitMicros: number, count: number) => void,
-  signal: AbortSignal,
-) => Promise<SourceRun>;
+export type OpenSource = (grant: Grant, hooks: OwnershipHooks, signal: AbortSignal) => Promise<SourceRun>;
 
 export interface SourceSupervisorOptions {
   readonly source: string;
@@ -108,7 +104,11 @@ export class SourceSupervisor {
       this.state = 'starting';
       const stop = AbortSignal.any([signal, ownership.signal]);
       try {
-        this.run = await open(grant, (sink, commitMicros, count) => this.confirmed(sink, commitMicros, count), stop);
+        const hooks: OwnershipHooks = {
+          onConfirmed: (sink, commitMicros, count) => this.confirmed(sink, commitMicros, count),
+          mayDeliver: () => leases.isValid(),
+        };
+        this.run = await open(grant, hooks, stop);
         this.state = 'streaming';
         signal.addEventListener('abort', drains, { once: true });
         await this.run.run(signal, ownership.signal);

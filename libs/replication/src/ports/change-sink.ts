@@ -34,11 +34,17 @@ export interface SinkStatus {
  *   that a newer document makes needless counts as confirmed. A change that this sink does not carry (a table without a
  *   key in the mirror) is acknowledged at once.
  * - A server that is down, slow or failing over is not an error: the sink holds, backs off, goes on.
+ * - Before each delivery `mayDeliver` is asked; once it says no, nothing is delivered any more: a process that was frozen
+ *   past its lease must not go on with what it had queued (I5).
  * - What can't be healed by waiting is given to `onFatal` once; nothing is acknowledged after that.
  */
 export abstract class ChangeSink {
   abstract readonly name: SinkName;
-  abstract open(options: { readonly onFatal: (error: Error) => void; readonly signal: AbortSignal }): Promise<void>;
+  abstract open(options: {
+    readonly onFatal: (error: Error) => void;
+    readonly mayDeliver: () => boolean;
+    readonly signal: AbortSignal;
+  }): Promise<void>;
   /** Creates or checks what the table needs (topic, collection). */
   abstract prepareTable(layout: TableLayout): Promise<void>;
   abstract accept(changes: readonly RowChange[], acknowledgement: Acknowledgement): void;
