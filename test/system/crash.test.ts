@@ -27,7 +27,6 @@ describe('DSS', () => {
     await startWorld(15_000);
     const writer = await startWriter();
     let dss = await world.start('dss');
-    let repeated = 0;
     for (let kill = 0; kill < 10; kill++) {
       await world.waitForStatus(dss, 'some changes', ({ pipeline }) => (pipeline?.changes ?? 0) > 500);
       await sleep(Math.random() * 400);
@@ -36,13 +35,11 @@ describe('DSS', () => {
     }
     await writer.stop();
     const status = await world.waitUntilCaughtUp(dss);
-    repeated += status.pipeline?.repeatedChanges ?? 0;
     const comparison = await world.compare();
     expect(comparison.samples).toEqual([]);
     expect(comparison.differences).toBe(0);
     expect(comparison.tables.every(({ rows }) => rows > 10_000)).toBe(true);
     expect(status.sinks.mongo?.rejectedOutsideReplay).toBe(0);
-    expect(repeated).toBeLessThan(10_000);
   }, 180_000);
 
   it('ends on SIGTERM drained and with its checkpoint written: the next start repeats nothing', async () => {
