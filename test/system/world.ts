@@ -191,7 +191,8 @@ export class World {
       async () => {
         last = await this.status(instance);
         const copied = last?.snapshot.every(({ state }) => state === 'done' || state === 'unavailable') ?? false;
-        return copied && last?.checkpoint != null && covers(last.checkpoint.position.gtidSet);
+        if (!copied || last?.state !== 'streaming' || last.snapshot.length < this.tables.length) return false;
+        return last.checkpoint !== null && covers(last.checkpoint.position.gtidSet);
       },
       { watch: instance, withinMs, describe: () => JSON.stringify(last) },
     );

@@ -114,7 +114,8 @@ export class SourceRun {
       try {
         await part;
       } catch (cause) {
-        if (!stop.aborted) failed.abort(cause);
+        // the pipeline itself says why it stopped; whoever waited for it only learns that it did
+        if (!stop.aborted && toDittoError(cause).code !== 'DITTO_PIPELINE_STOPPED') failed.abort(cause);
       }
     };
     try {
