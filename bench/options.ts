@@ -50,7 +50,7 @@ export const usage = `usage: npm run --silent bench -- COMMAND [options]
   --repeat K                        as often, each time with fresh servers (1)
   --profile FOLDER                  a CPU profile of DSS; read it with: node bench/profile-summary.ts FILE
   --partitions N (4)  --compression none|gzip|snappy|lz4|zstd (none)  --client platformatic|kafkajs (platformatic)
-  --in-flight-bytes SIZE (32 MiB)  --lanes N (4)  --chunk-rows N (2000)
+  --in-flight-bytes SIZE (8 MiB)  --lanes N (4)  --chunk-rows N (2000)
 `;
 
 /** Throws a `TypeError` whose message is for people. */
@@ -69,7 +69,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
       partitions: { type: 'string', default: '4' },
       compression: { type: 'string', default: 'none' },
       client: { type: 'string', default: 'platformatic' },
-      'in-flight-bytes': { type: 'string', default: '32 MiB' },
+      'in-flight-bytes': { type: 'string', default: '8 MiB' },
       lanes: { type: 'string', default: '4' },
       'chunk-rows': { type: 'string', default: '2000' },
       help: { type: 'boolean', short: 'h', default: false },

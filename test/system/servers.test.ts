@@ -104,12 +104,12 @@ describe('during load', () => {
       const status = await world.waitForStatus(
         dss,
         'the bound to be reached',
-        ({ pipeline }) => (pipeline?.bytesInFlight ?? 0) > 16 * 1024 * 1024,
+        ({ pipeline }) => (pipeline?.bytesInFlight ?? 0) > 6 * 1024 * 1024,
       );
       await sleep(3000);
       const later = await world.waitForStatus(dss, 'an answer', () => true);
       expect(status.state).toBe('streaming');
-      expect(later.pipeline?.bytesInFlight).toBeLessThan(64 * 1024 * 1024);
+      expect(later.pipeline?.bytesInFlight).toBeLessThan(24 * 1024 * 1024);
       const metrics = await (await fetch(`${dss.url}/metrics`)).text();
       const resident = Number(/^process_resident_memory_bytes (\S+)$/m.exec(metrics)?.[1]);
       expect(resident).toBeGreaterThan(30e6);

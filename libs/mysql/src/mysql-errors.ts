@@ -75,13 +75,18 @@ const ER_SOURCE_FATAL_ERROR_READING_BINLOG = 1236;
 /** Error 1236 carries its reason in the text only (MySQL source, `sql/rpl_binlog_sender.cc`). */
 function classifyDumpError(message: string): Classification {
   if (/purged (?:required )?binary logs|missing transactions|Could not find first log file/i.test(message)) {
-    return { code: 'DITTO_SOURCE_PURGED', retriable: false, remedy: 'Resynchronise the source.' };
+    return {
+      code: 'DITTO_SOURCE_PURGED',
+      retriable: false,
+      remedy: 'Resync the source (npm run ditto -- resync --source <name>).',
+    };
   }
   if (/has more GTIDs than the (?:source|master)|more GTIDs/i.test(message)) {
     return {
       code: 'DITTO_SOURCE_GTIDS_MISSING',
       retriable: false,
-      remedy: 'Connect to a server of the cluster that has these transactions, or resynchronise the source.',
+      remedy:
+        'Connect to a server of the cluster that has these transactions, or resync the source (npm run ditto -- resync --source <name>).',
     };
   }
   if (/same server_(?:uuid|id)/i.test(message)) {

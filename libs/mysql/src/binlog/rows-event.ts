@@ -101,7 +101,7 @@ function decodeImages(
 function minimalImage(database: string, table: string): DittoError {
   return new DittoError('DITTO_SOURCE_ROW_IMAGE', `the log holds incomplete row images of ${database}.${table}`, {
     remedy:
-      'SET PERSIST binlog_row_image = FULL; end the sessions that set it otherwise, then resynchronise the source.',
+      'SET PERSIST binlog_row_image = FULL; end the sessions that set it otherwise, then resync the source (npm run ditto -- resync --source <name>).',
     context: { database, table },
   });
 }
@@ -110,7 +110,8 @@ function undecodable(database: string, table: string, cause: unknown): DittoErro
   const detail = cause instanceof Error ? cause.message : String(cause);
   const code = cause instanceof UndecodableTextError ? 'DITTO_SOURCE_TEXT_INVALID' : 'DITTO_SOURCE_ROW_UNDECODABLE';
   return new DittoError(code, `a row of ${database}.${table} can't be decoded: ${detail}`, {
-    remedy: 'Exclude the table, or mend the value on the source and resynchronise it.',
+    remedy:
+      'Exclude the table, or mend the value on the source; then resync the source (npm run ditto -- resync --source <name>).',
     context: { database, table },
     cause,
   });

@@ -52,7 +52,8 @@ function assertServes({ uuid, gtidMode, missing, purged }: PositionRow): void {
   }
   if (missing !== '') {
     throw new DittoError('DITTO_SOURCE_GTIDS_MISSING', `server ${uuid} never executed ${missing}`, {
-      remedy: 'Connect to a server of the cluster that has these transactions, or resynchronise the source.',
+      remedy:
+        'Connect to a server of the cluster that has these transactions, or resync the source (npm run ditto -- resync --source <name>).',
       context: { serverUuid: uuid, missing },
     });
   }
@@ -61,7 +62,8 @@ function assertServes({ uuid, gtidMode, missing, purged }: PositionRow): void {
       'DITTO_SOURCE_PURGED',
       `server ${uuid} purged ${purged} from its log, which was not read yet`,
       {
-        remedy: 'Resynchronise the source, or connect to a server that still has these transactions.',
+        remedy:
+          'Resync the source (npm run ditto -- resync --source <name>), or connect to a server that still has these transactions.',
         context: { serverUuid: uuid, missing: purged },
       },
     );

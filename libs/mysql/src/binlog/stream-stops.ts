@@ -17,36 +17,42 @@ interface Stop {
 const STOPS = {
   DITTO_SOURCE_COMPRESSED_TRANSACTION: {
     message: 'the log holds a compressed transaction',
-    remedy: 'SET PERSIST binlog_transaction_compression = OFF; then resynchronise the source.',
+    remedy:
+      'SET PERSIST binlog_transaction_compression = OFF; then resync the source (npm run ditto -- resync --source <name>).',
   },
   DITTO_SOURCE_PARTIAL_JSON: {
     message: 'the log holds partial JSON updates of an included table',
-    remedy: "SET PERSIST binlog_row_value_options = ''; then resynchronise the source.",
+    remedy:
+      "SET PERSIST binlog_row_value_options = ''; then resync the source (npm run ditto -- resync --source <name>).",
   },
   DITTO_SOURCE_INCIDENT: {
     message: 'the server recorded an incident: changes are missing from its log',
-    remedy: 'Resynchronise the source.',
+    remedy: 'Resync the source (npm run ditto -- resync --source <name>).',
   },
   DITTO_SOURCE_ANONYMOUS_TRANSACTION: {
     message: 'the log holds a transaction without a GTID',
-    remedy: 'SET PERSIST gtid_mode = ON, enforce_gtid_consistency = ON; then resynchronise the source.',
+    remedy:
+      'SET PERSIST gtid_mode = ON, enforce_gtid_consistency = ON; then resync the source (npm run ditto -- resync --source <name>).',
   },
   DITTO_SOURCE_XA_TRANSACTION: {
     message: 'an XA transaction changed included tables',
-    remedy: 'Exclude those tables, or use local transactions; then resynchronise the source.',
+    remedy:
+      'Exclude those tables, or use local transactions; then resync the source (npm run ditto -- resync --source <name>).',
   },
   DITTO_SOURCE_XA_UNKNOWN: {
     message: 'an XA transaction was committed whose changes lie before the start of the stream',
-    remedy: 'Resynchronise the source.',
+    remedy: 'Resync the source (npm run ditto -- resync --source <name>).',
   },
   DITTO_SOURCE_ROLLED_BACK_ROWS: {
     message:
       'rows of included tables stand in the log although they were rolled back (tables that are not transactional)',
-    remedy: 'ALTER TABLE … ENGINE = InnoDB for the tables that are not; then resynchronise the source.',
+    remedy:
+      'ALTER TABLE … ENGINE = InnoDB for the tables that are not; then resync the source (npm run ditto -- resync --source <name>).',
   },
   DITTO_SOURCE_STATEMENT_EVENT: {
     message: 'rows were changed by a statement, not by row events',
-    remedy: 'SET PERSIST binlog_format = ROW; end the sessions that set it otherwise, then resynchronise the source.',
+    remedy:
+      'SET PERSIST binlog_format = ROW; end the sessions that set it otherwise, then resync the source (npm run ditto -- resync --source <name>).',
   },
   DITTO_SOURCE_CHECKSUM_MISMATCH: {
     message: 'an event does not match its checksum',

@@ -28,7 +28,8 @@ export interface ZongjiChangeSourceOptions {
 
 const DEFAULT_HEARTBEAT_MS = 5_000;
 const DEFAULT_SILENCE_MS = 20_000;
-const DEFAULT_QUEUED_BYTES = 4 * 1024 * 1024;
+/** Two batches: what is decoded ahead lives long enough to be costly garbage, and more is not faster. */
+const DEFAULT_QUEUED_BYTES = 512 * 1024;
 const PRIVATE_REPLICA_IDS = { from: 2 ** 31, below: 2 ** 32 - 1 };
 
 /** The log of one MySQL server by GTID (8.0.1 and later, `gtid_mode=ON`, `binlog_row_metadata=FULL`). */

@@ -222,7 +222,8 @@ export function assertPosition(position: Position, inspection: EndpointInspectio
   const missing = set.subtract(GtidSet.parse(inspection.gtidExecuted));
   if (!missing.isEmpty) {
     throw new DittoError('DITTO_SOURCE_GTIDS_MISSING', `server ${serverUuid} never executed ${missing.toString()}`, {
-      remedy: 'Connect to a server of the cluster that has these transactions, or resynchronise the source.',
+      remedy:
+        'Connect to a server of the cluster that has these transactions, or resync the source (npm run ditto -- resync --source <name>).',
       context: { serverUuid, missing: missing.toString() },
     });
   }
@@ -232,7 +233,8 @@ export function assertPosition(position: Position, inspection: EndpointInspectio
       'DITTO_SOURCE_PURGED',
       `server ${serverUuid} purged ${purged.toString()} from its log, which was not read yet`,
       {
-        remedy: 'Resynchronise the source, or connect to a server that still has these transactions.',
+        remedy:
+          'Resync the source (npm run ditto -- resync --source <name>), or connect to a server that still has these transactions.',
         context: { serverUuid, missing: purged.toString() },
       },
     );

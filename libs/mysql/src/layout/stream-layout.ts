@@ -93,7 +93,8 @@ export function streamLayout(map: TableMap, facts: CharacterSetFacts, keys: KeyO
       'DITTO_SOURCE_METADATA_MINIMAL',
       `the log has no column names for ${map.database}.${map.table}`,
       {
-        remedy: 'SET PERSIST binlog_row_metadata = FULL; then resynchronise what was written before.',
+        remedy:
+          'SET PERSIST binlog_row_metadata = FULL; then resync the source (npm run ditto -- resync --source <name>).',
         context: { database: map.database, table: map.table },
       },
     );

@@ -49,7 +49,7 @@ describe('a good configuration', () => {
       kafka: null,
       mongo: { lanes: 4, maxBatchOperations: 1000, maxBatchBytes: 8 * 1024 * 1024, writeConcern: 'majority' },
       redis: { keyPrefix: 'ditto' },
-      dss: { http: { host: '127.0.0.1', port: 7401 }, lease: { ttlMs: 6_000 }, inFlightBytes: 32 * 1024 * 1024 },
+      dss: { http: { host: '127.0.0.1', port: 7401 }, lease: { ttlMs: 6_000 }, inFlightBytes: 8 * 1024 * 1024 },
       dcs: { rpc: { port: 7502 }, endpoints: [{ host: '127.0.0.1', port: 7502 }], recentEvents: { perTable: 1000 } },
       auth: { tokens: [] },
       log: { level: 'info' },

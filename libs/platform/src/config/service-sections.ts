@@ -46,7 +46,7 @@ export const dssSchema = z
       .meta({ description: 'How often progress is stored.' })
       .prefault({}),
     inFlightBytes: bytes(
-      '32 MiB',
+      '8 MiB',
       1_048_576,
       'Bound on the changes of one source that are read and not yet confirmed.',
     ),

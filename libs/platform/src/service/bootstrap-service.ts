@@ -3,6 +3,7 @@ import { DittoError, type Logger } from '#kernel';
 import { type DittoConfig, loadConfig } from '../config/index.ts';
 import { configureLogging, createLogger } from '../logging/root-logger.ts';
 import { createService, type ServiceOptions } from './create-service.ts';
+import { limitHeapGrowth } from './heap-growth.ts';
 import { type ServiceName } from './platform.module.ts';
 import { Shutdown } from './shutdown.ts';
 import { createShutdownSequence } from './shutdown-sequence.ts';
@@ -22,6 +23,7 @@ export async function bootstrapService(options: BootstrapOptions): Promise<void>
   const config = readConfigOrExit(options);
   const logger = createLogger('service');
   watchUncaught(logger);
+  limitHeapGrowth();
   try {
     const { rpc, ...rest } = options;
     const app = await createService({ ...rest, ...(rpc && { rpc: config.dcs.rpc }) }, config);
