@@ -14,6 +14,11 @@ describe('changeId', () => {
     expect(changeId(truncate)).toBe(`${SERVER_UUID}:42/0`);
   });
 
+  test('the end of a table that stands in no log has an identity of its own', () => {
+    const transaction = makeTransaction({ gtid: null, file: '', offset: 0 });
+    expect(changeId({ op: 'truncate', layout, transaction, rowIndex: 0, id: 'shop/7/resync' })).toBe('shop/7/resync');
+  });
+
   test('without GTIDs it is server, file, offset and row', () => {
     const transaction = makeTransaction({ gtid: null });
     expect(changeId(makeChange(layout, null, [one, 'a'], { transaction }))).toBe(`${SERVER_UUID}/binlog.000007/4711/3`);

@@ -36,10 +36,12 @@ export interface RowChange {
   readonly isHalfOfKeyChange?: boolean;
 }
 
-/** A statement that ends all rows of a table at once. */
+/** What ends all rows of a table at once: a statement of the log, or a resync. */
 export interface TableChange {
   readonly op: 'truncate' | 'drop';
   readonly layout: TableLayout;
   readonly transaction: TransactionInfo;
   readonly rowIndex: number;
+  /** Its identity when it stands in no log; else left out. */
+  readonly id?: string;
 }

@@ -32,6 +32,7 @@ export {
   mirrorDatabaseName,
   topicName,
   type TableName,
+  parseCollectionName,
 } from './names.ts';
 export { murmur2, partitionForKey } from './partition.ts';
 export { shortestFloat } from './float.ts';

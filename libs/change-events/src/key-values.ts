@@ -63,7 +63,7 @@ export function encodeKeyValues(layout: TableLayout, row: Row): string {
 function invalidKeyText(layout: TableLayout, text: string, cause?: unknown): DittoError {
   const table = `${layout.database}.${layout.table}`;
   return new DittoError('DITTO_KEY_TEXT_INVALID', `"${text}" holds no key of ${table} as its layout is now.`, {
-    remedy: 'If the key of the table was changed, snapshot the table anew.',
+    remedy: 'If the key of the table was changed, resync the source (npm run ditto -- resync --source <name>).',
     context: { table, text },
     cause,
   });

@@ -1,5 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
-import { assertCollectionNames, assertTopicNames, collectionName, mirrorDatabaseName, topicName } from './names.ts';
+import {
+  assertCollectionNames,
+  assertTopicNames,
+  collectionName,
+  mirrorDatabaseName,
+  parseCollectionName,
+  topicName,
+} from './names.ts';
 
 function problemsOf(run: () => void): unknown {
   try {
@@ -63,6 +70,11 @@ describe('collections and databases', () => {
     ['größe', '表', 'größe.表'],
   ])('%s . %s is the collection %s', (database, table, name) => {
     expect(collectionName(database, table)).toBe(name);
+    expect(parseCollectionName(name)).toEqual({ database, table });
+  });
+
+  test.each(['_ditto', 'system.users', '.orders', 'a.b.c', 'a._x0041'])('%s names no table', (name) => {
+    expect(parseCollectionName(name)).toBeNull();
   });
 
   test('a source has a database that no other source has', () => {

@@ -82,6 +82,15 @@ export function collectionName(database: string, table: string): string {
   return name;
 }
 
+/** The table of a collection that `collectionName` has named; null when it names none so. */
+export function parseCollectionName(name: string): TableName | null {
+  const unescape = (part: string): string =>
+    part.replace(/_x([0-9A-F]{4})/g, (_, unit: string) => String.fromCharCode(parseInt(unit, 16)));
+  const dot = name.indexOf('.');
+  const table = { database: unescape(name.slice(0, Math.max(0, dot))), table: unescape(name.slice(dot + 1)) };
+  return dot > 0 && escapeCollection(table.database, table.table) === name ? table : null;
+}
+
 /** Checks that each table can have a collection of its own; all problems are in one `DITTO_MIRROR_NAME_INVALID`. */
 export function assertCollectionNames(tables: Iterable<TableName>): void {
   const problems: string[] = [];

@@ -25,7 +25,7 @@ const HEX_BYTES = Array.from({ length: 256 }, (_, byte) => byte.toString(16).pad
 
 function outOfRange(what: string, value: number): DittoError {
   return new DittoError('DITTO_VERSION_RANGE', `A version can't hold the ${what} ${value}.`, {
-    remedy: `Resync the source: a new lineage starts again at low numbers.`,
+    remedy: `Resync the source (npm run ditto -- resync --source <name>): a new lineage starts again at low numbers.`,
     context: { what, value },
   });
 }

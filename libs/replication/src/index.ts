@@ -1,3 +1,4 @@
+export { abortable } from './abortable.ts';
 export { AcknowledgementTracker, PendingChanges, Slice, type ConfirmedPosition } from './acknowledgement-tracker.ts';
 export { CheckpointSaver, type CheckpointSaverOptions } from './checkpoint-saver.ts';
 export { LaneSet, type LaneEntry, type LaneSetOptions } from './lane-set.ts';
@@ -9,6 +10,7 @@ export { RowReader, type ChunkRead } from './ports/row-reader.ts';
 export {
   CheckpointStore,
   LineageStore,
+  ResyncStore,
   SnapshotStore,
   type Grant,
   type TableSnapshotProgress,

@@ -339,7 +339,8 @@ export class Pipeline {
         'DITTO_PIPELINE_LOG_WENT_BACK',
         `the log gives a transaction at ${file}:${offset}, before ${lastEnded.file}:${lastEnded.offset}, which was read already`,
         {
-          remedy: 'The log was reset, or the server restored from a backup: resync the source.',
+          remedy:
+            'The log was reset, or the server restored from a backup: resync the source (npm run ditto -- resync --source <name>).',
           context: { gtid, file, offset, lastFile: lastEnded.file, lastOffset: lastEnded.offset },
         },
       );
@@ -468,7 +469,7 @@ export class Pipeline {
     if (known !== undefined && known.key.length > 0 && layout.key.length === 0)
       throw new DittoError('DITTO_PIPELINE_KEY_LOST', `${layout.database}.${layout.table} has lost its primary key`, {
         remedy:
-          'Name unique not-null columns for it under `keys` in ditto.yaml, or give it a primary key, then resync the source.',
+          'Name unique not-null columns for it under `keys` in ditto.yaml, or give it a primary key, then resync the source (npm run ditto -- resync --source <name>).',
       });
     for (const sink of this.options.sinks) await this.hold(() => sink.prepareTable(layout), this.giveUp);
     this.layouts.set(tableKey(layout), layout);

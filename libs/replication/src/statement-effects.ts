@@ -55,7 +55,7 @@ export function statementEffects(options: {
         `the statement may change rows without saying so in the log: ${excerpt(sql)}`,
         {
           remedy:
-            'This version cannot follow it. Start the source anew: stop DSS, run `npm run ditto -- resync --source <name>`, start DSS.',
+            'This version cannot follow it. Resync the source (npm run ditto -- resync --source <name>): it goes on behind the statement and reads every row again.',
           context: { statement: excerpt(sql), tables: included.map(({ database, table }) => `${database}.${table}`) },
         },
       );
@@ -67,7 +67,7 @@ export function statementEffects(options: {
         `the log holds a change as a statement, not as rows: ${excerpt(sql)}`,
         {
           remedy:
-            "SET GLOBAL binlog_format = 'ROW'; have every session that set it otherwise reconnect; then resync the source.",
+            "SET GLOBAL binlog_format = 'ROW'; have every session that set it otherwise reconnect; then resync the source (npm run ditto -- resync --source <name>).",
           context: { statement: excerpt(sql) },
         },
       );

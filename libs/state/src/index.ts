@@ -4,6 +4,7 @@ export { StateDatabase, type StateDatabaseOptions } from './state-database.ts';
 export { createFencedError } from './state-error.ts';
 export { StateFencing } from './state-fencing.ts';
 export { type LineageChange, StateLineageStore } from './state-lineage-store.ts';
+export { StateResyncStore } from './state-resync-store.ts';
 export { StateSnapshotStore } from './state-snapshot-store.ts';
 export { TopicPartitionStore } from './topic-partition-store.ts';
 export { checkStateDatabase, type StateCheck } from './state-check.ts';

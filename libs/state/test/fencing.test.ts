@@ -7,6 +7,7 @@ import {
   type StateDatabase,
   StateFencing,
   StateLineageStore,
+  StateResyncStore,
   StateSnapshotStore,
   TopicPartitionStore,
 } from '#state';
@@ -149,6 +150,40 @@ describe('stores under fencing tokens', () => {
     await snapshots.save(newest, done, 2);
     expect(await snapshots.load(source)).toEqual([done]);
     expect(await snapshots.lastReadSequence(source)).toBe(4);
+  });
+
+  test('a resync that was asked for is pending, whoever owns the source, until it is finished', async () => {
+    const resyncs = new StateResyncStore(database);
+    const source = uniqueName('shop');
+    expect(await resyncs.pendingFor(source)).toBeNull();
+    await resyncs.request(await grant(source, 'a'), 'alice');
+    const next = await grant(source, 'b');
+    expect(await resyncs.pendingFor(source)).toBe('alice');
+    await snapshots.save(next, createProgress({ state: 'done', reason: null }), 3);
+    await snapshots.save(next, createProgress({ table: 'keyless', state: 'unavailable', lastKey: null }), 3);
+    await resyncs.startOver(next, []);
+    await resyncs.startOver(next, [{ database: 'shop', table: 'orders' }]);
+    expect(await snapshots.load(source)).toMatchObject([
+      { table: 'keyless', state: 'unavailable' },
+      { table: 'orders', state: 'pending', lastKey: null, rowsRead: 0, estimatedRows: 9000 },
+    ]);
+    await resyncs.finish(next);
+    expect(await resyncs.pendingFor(source)).toBeNull();
+    expect(await snapshots.lastReadSequence(source)).toBe(3);
+  });
+
+  test('I5: an older token asks for no resync, starts no table over and finishes none', async () => {
+    const resyncs = new StateResyncStore(database);
+    const source = uniqueName('shop');
+    const paused = await grant(source, 'paused');
+    const newest = await grant(source, 'newest');
+    await snapshots.save(newest, createProgress(), 4);
+    await expect(resyncs.request(paused, 'alice')).rejects.toMatchObject(fenced);
+    await expect(resyncs.startOver(paused, [createProgress()])).rejects.toMatchObject(fenced);
+    await resyncs.request(newest, 'bob');
+    await expect(resyncs.finish(paused)).rejects.toMatchObject(fenced);
+    expect(await resyncs.pendingFor(source)).toBe('bob');
+    expect(await snapshots.load(source)).toEqual([createProgress()]);
   });
 
   test('table names that differ only in case or accent are different tables', async () => {

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { configJsonSchema, configureLogging } from '#platform';
 import { runCheck } from './check.ts';
 import { renderReport } from './render-report.ts';
+import { type ResyncRequest, runResync } from './resync.ts';
 
 export interface CommandContext {
   readonly environment: NodeJS.ProcessEnv;
@@ -15,13 +16,18 @@ const usage = `usage: npm run ditto -- COMMAND
 
   check [--config FILE] [--json]   try configuration, connections, server settings and grants; changes nothing.
                                    Lists every problem with its remedy; ends with 1 when there is an error.
+  resync --source NAME [--token TOKEN] [--url URL] [--config FILE]
+                                   start a source anew: its owner, found through DCS, ends all its rows in the sinks,
+                                   goes on from where the server is now, and reads every row again.
+                                   TOKEN has the role operate; $DITTO_TOKEN when left out.
+                                   URL is the owner's REST API; as it reports itself when left out.
   schema                           print the JSON Schema of ditto.yaml, for editors
 
 FILE is $DITTO_CONFIG or ./ditto.yaml when left out.`;
 
 /** Gives the exit code: 0 well, 1 errors were found, 2 not called rightly. */
 export async function runCommand(args: readonly string[], context: CommandContext): Promise<number> {
-  const call = parseCall(args);
+  const call = parseCall(args, context.environment);
   if (typeof call === 'string') {
     context.complain(`${call}\n\n${usage}`);
     return 2;
@@ -33,6 +39,12 @@ export async function runCommand(args: readonly string[], context: CommandContex
       context.print(call.json ? JSON.stringify(report, null, 2) : renderReport(report));
       return report.errors === 0 ? 0 : 1;
     }
+    case 'resync': {
+      configureLogging({ service: 'ditto', level: 'silent' });
+      const { done, text } = await runResync(context.environment, call.config, call.resync);
+      (done ? context.print : context.complain)(text);
+      return done ? 0 : 1;
+    }
     case 'schema':
       context.print(JSON.stringify(configJsonSchema(), null, 2));
       return 0;
@@ -42,24 +54,40 @@ export async function runCommand(args: readonly string[], context: CommandContex
   }
 }
 
-interface Call {
-  readonly command: 'check' | 'schema' | 'help';
-  readonly config: string | undefined;
-  readonly json: boolean;
-}
+type Call =
+  | { readonly command: 'check' | 'schema' | 'help'; readonly config: string | undefined; readonly json: boolean }
+  | { readonly command: 'resync'; readonly config: string | undefined; readonly resync: ResyncRequest };
+
+const options = {
+  config: { type: 'string' },
+  json: { type: 'boolean' },
+  source: { type: 'string' },
+  token: { type: 'string' },
+  url: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
 
 /** A text says what is wrong with the call. */
-function parseCall(args: readonly string[]): Call | string {
+function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Call | string {
   try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      options: { config: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
-      allowPositionals: true,
-    });
+    const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
+    const { config, json = false, source, token, url, help = false } = values;
     const [command = 'help', ...rest] = positionals;
-    if (command !== 'check' && command !== 'schema' && command !== 'help') return `There is no command '${command}'.`;
+    if (help) return { command: 'help', config, json };
     if (rest.length > 0) return `'${command}' takes no '${rest.join(' ')}'.`;
-    return { command: values.help === true ? 'help' : command, config: values.config, json: values.json ?? false };
+    switch (command) {
+      case 'check':
+      case 'schema':
+      case 'help':
+        return { command, config, json };
+      case 'resync': {
+        if (source === undefined) return "'resync' needs --source NAME.";
+        const resync = { source, token: token ?? environment['DITTO_TOKEN'] ?? null, url: url ?? null };
+        return { command, config, resync };
+      }
+      default:
+        return `There is no command '${command}'.`;
+    }
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

@@ -16,12 +16,19 @@ import {
   StateCheckpointStore,
   StateDatabase,
   StateLineageStore,
+  StateResyncStore,
   StateSnapshotStore,
   TopicPartitionStore,
 } from '#state';
 import { DcsReadiness } from './dcs-readiness.ts';
 
-const overState = [StateCheckpointStore, StateLineageStore, StateSnapshotStore, TopicPartitionStore].map((Store) => ({
+const overState = [
+  StateCheckpointStore,
+  StateLineageStore,
+  StateResyncStore,
+  StateSnapshotStore,
+  TopicPartitionStore,
+].map((Store) => ({
   provide: Store,
   inject: [StateDatabase],
   useFactory: (state: StateDatabase) => new Store(state),
@@ -61,6 +68,7 @@ const overState = [StateCheckpointStore, StateLineageStore, StateSnapshotStore, 
     AuditLog,
     StateCheckpointStore,
     StateLineageStore,
+    StateResyncStore,
     StateSnapshotStore,
     TopicPartitionStore,
   ],

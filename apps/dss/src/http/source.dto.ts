@@ -110,6 +110,11 @@ export class SourcesDto {
   readonly sources!: SourceDto[];
 }
 
+export class ResyncDto {
+  /** The source that starts anew; its status says how far it is. */
+  readonly resyncing!: string;
+}
+
 export class RestartedDto {
   readonly restarted!: string;
 }

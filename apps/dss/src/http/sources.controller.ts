@@ -1,19 +1,22 @@
 import { Controller, Get, HttpCode, Param, Post } from '@nestjs/common';
-import { ApiOperation, ApiTags } from '@nestjs/swagger';
-import { Actor, AuditLog, RequestError } from '#platform';
+import { ApiConflictResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { Actor, AuditLog, type DittoConfig, InjectConfig, RequestError } from '#platform';
+import { snapshotsOff } from '../sources/resync.ts';
 import { type SourceSupervisor } from '../sources/source-supervisor.ts';
 import { SourceRegistry } from '../sources/source-registry.ts';
-import { RestartedDto, SourceDto, SourcesDto } from './source.dto.ts';
+import { RestartedDto, ResyncDto, SourceDto, SourcesDto } from './source.dto.ts';
 
 @ApiTags('sources')
 @Controller('sources')
 export class SourcesController {
   readonly #sources: SourceRegistry;
   readonly #audit: AuditLog;
+  readonly #config: DittoConfig;
 
-  constructor(sources: SourceRegistry, audit: AuditLog) {
+  constructor(sources: SourceRegistry, audit: AuditLog, @InjectConfig() config: DittoConfig) {
     this.#sources = sources;
     this.#audit = audit;
+    this.#config = config;
   }
 
   @Get()
@@ -48,12 +51,42 @@ export class SourcesController {
     return { restarted: source };
   }
 
+  @Post(':source/resync')
+  @HttpCode(202)
+  @ApiOperation({
+    summary:
+      'Start a source anew: end all its rows in the sinks, go on from where the server is now, read every row again',
+  })
+  @ApiConflictResponse({
+    description: 'This instance does not own the source, or it neither runs nor waits for an operator',
+  })
+  async resync(@Param('source') source: string, @Actor() actor: string): Promise<ResyncDto> {
+    const supervisor = this.#supervisor(source);
+    const { state, owner, lineage, checkpoint, error } = supervisor.status();
+    if (owner === null) throw notOwned(source);
+    if (state !== 'failed' && state !== 'streaming')
+      throw new RequestError(409, 'DITTO_SOURCE_NOT_SETTLED', `${source} can't be resynced now: it is ${state}`, {
+        remedy: 'Ask again when it is streaming or failed.',
+      });
+    if (this.#config.sources[source]?.snapshot.mode === 'none') throw snapshotsOff(source);
+    const details = { lineage, position: checkpoint?.position ?? null, after: error };
+    await this.#audit.record({ actor, action: 'source.resync', subject: source, details });
+    if (!(await supervisor.resync(actor))) throw notOwned(source);
+    return { resyncing: source };
+  }
+
   #supervisor(source: string): SourceSupervisor {
     const supervisor = this.#sources.find(source);
     if (supervisor === undefined)
       throw new RequestError(404, 'DITTO_SOURCE_UNKNOWN', `there is no source ${source} in the configuration`);
     return supervisor;
   }
+}
+
+function notOwned(source: string): RequestError {
+  return new RequestError(409, 'DITTO_SOURCE_NOT_OWNED', `this instance does not own ${source}`, {
+    remedy: `Ask the instance that does: npm run ditto -- resync --source ${source} finds it.`,
+  });
 }
 
 /** The statuses are plain data; the DTO classes are their description. */

@@ -4,13 +4,12 @@ import {
   assertTopicNames,
   compileTableSelection,
   type Checkpoint,
+  type TableChange,
   type TableLayout,
-  type TransactionInfo,
 } from '#change-events';
 import { DcsCheckpointStore } from '#dcs-client';
 import { DittoError, toDittoError, type Logger } from '#kernel';
-import { type KafkaClient, KafkaJsClient, KafkaPublisher, PlatformaticKafkaClient } from '#kafka';
-import { MirrorLineage, MirrorWriter, type MongoConnection, openMongo } from '#mongo';
+import { listMirroredTables, MirrorLineage, type MongoConnection, openMongo } from '#mongo';
 import {
   assertPosition,
   checkEndpoint,
@@ -24,20 +23,33 @@ import {
   createLogger,
   type DittoConfig,
   InjectConfig,
-  readPackageVersion,
   requireSection,
   type SourceConfig,
-  toKafkaOptions,
   toMongoOptions,
   toMySqlOptions,
 } from '#platform';
-import { assumeLayout, type ChangeSink, type Grant } from '#replication';
-import { StateCheckpointStore, StateLineageStore, StateSnapshotStore, TopicPartitionStore } from '#state';
-import { findStartingPoint } from './starting-point.ts';
+import { assumeLayout, type Grant } from '#replication';
+import { StateCheckpointStore, StateLineageStore, StateResyncStore, StateSnapshotStore } from '#state';
+import { endTables } from './end-tables.ts';
+import { findStart } from './resync.ts';
+import { SinkBuilder } from './sink-builder.ts';
 import { type OwnershipHooks, SourceRun } from './source-run.ts';
 
 /** Room for the reads of a process that ended before it could record them. */
 const READ_SEQUENCE_GAP = 1_000_000;
+
+/** What is known of a source once its server and its mirror have answered. */
+interface Opening {
+  readonly source: SourceConfig;
+  readonly grant: Grant;
+  readonly inspection: EndpointInspection;
+  readonly tables: readonly TableLayout[];
+  readonly includes: (database: string, table: string) => boolean;
+  readonly mongo: MongoConnection | null;
+  readonly hooks: OwnershipHooks;
+  readonly signal: AbortSignal;
+  readonly logger: Logger;
+}
 
 /** Builds what one ownership of a source needs, bottom up; what was built is closed again when a later part fails. */
 @Injectable()
@@ -47,7 +59,8 @@ export class SourceOpener {
   readonly #state: StateCheckpointStore;
   readonly #lineages: StateLineageStore;
   readonly #snapshots: StateSnapshotStore;
-  readonly #partitions: TopicPartitionStore;
+  readonly #resyncs: StateResyncStore;
+  readonly #sinks: SinkBuilder;
 
   constructor(
     @InjectConfig() config: DittoConfig,
@@ -55,27 +68,21 @@ export class SourceOpener {
     state: StateCheckpointStore,
     lineages: StateLineageStore,
     snapshots: StateSnapshotStore,
-    partitions: TopicPartitionStore,
+    resyncs: StateResyncStore,
+    sinks: SinkBuilder,
   ) {
     this.#config = config;
     this.#dcs = dcs;
     this.#state = state;
     this.#lineages = lineages;
     this.#snapshots = snapshots;
-    this.#partitions = partitions;
+    this.#resyncs = resyncs;
+    this.#sinks = sinks;
   }
 
   async open(source: SourceConfig, grant: Grant, hooks: OwnershipHooks, signal: AbortSignal): Promise<SourceRun> {
     const closers: (() => Promise<void>)[] = [];
-    const close = async (): Promise<void> => {
-      for (const closer of closers.splice(0).reverse())
-        try {
-          await closer();
-        } catch (cause) {
-          const { code, message } = toDittoError(cause);
-          createLogger(`source:${source.name}`).warn('a connection did not close in order', { code, error: message });
-        }
-    };
+    const close = (): Promise<void> => closeAll(closers, createLogger(`source:${source.name}`));
     try {
       return await this.#build(source, grant, hooks, signal, closers, close);
     } catch (cause) {
@@ -92,7 +99,7 @@ export class SourceOpener {
     closers: (() => Promise<void>)[],
     close: () => Promise<void>,
   ): Promise<SourceRun> {
-    const { name, sinks: sinkNames, keys, snapshot, serverId, heartbeatMs } = source;
+    const { name, keys, snapshot, serverId, heartbeatMs } = source;
     const logger = createLogger(`source:${name}`);
     const includes = compileTableSelection({ include: [...source.include], exclude: [...source.exclude] });
     const endpoints = source.endpoints.map(toMySqlOptions);
@@ -114,20 +121,8 @@ export class SourceOpener {
     );
     const tables = await reader.listTables(signal);
     assertNames(source, tables);
-    const mongo = sinkNames.includes('mongo') ? await this.#openMongo(logger, signal, closers) : null;
-    const start = await findStartingPoint({
-      grant,
-      current: { gtidSet: inspection.gtidExecuted, file: '', offset: 0, serverUuid: inspection.serverUuid },
-      dcs: this.#dcs,
-      state: this.#state,
-      lineages: this.#lineages,
-      mirror:
-        mongo === null
-          ? null
-          : new MirrorLineage({ connection: mongo, source: name, databasePrefix: this.#mongoConfig().databasePrefix }),
-      assertReachable: (checkpoint) => assertReachable(checkpoint, inspection),
-      logger,
-    });
+    const mongo = source.sinks.includes('mongo') ? await this.#openMongo(logger, signal, closers) : null;
+    const start = await this.#findStart({ source, grant, inspection, tables, includes, mongo, hooks, signal, logger });
     const run: SourceRun = new SourceRun({
       grant,
       parts: {
@@ -140,11 +135,13 @@ export class SourceOpener {
           silenceMs: 4 * heartbeatMs,
         }),
         reader,
-        sinks: sinkNames.map((sink) =>
-          sink === 'kafka'
-            ? this.#createPublisher(name, logger, closers)
-            : this.#createMirror(name, mongo, (transaction) => run.pipeline.inReplayZone(transaction), logger),
-        ),
+        sinks: this.#sinks.build({
+          source,
+          mongo,
+          isReplaying: (transaction) => run.pipeline.inReplayZone(transaction),
+          logger,
+          closers,
+        }),
         tables: [...tables, ...(await this.#findGone(name, tables, includes))],
         includes,
         close,
@@ -160,6 +157,40 @@ export class SourceOpener {
       hooks,
     });
     return run;
+  }
+
+  async #findStart(opening: Opening): Promise<Checkpoint> {
+    const { source, grant, inspection, tables, includes, mongo, logger } = opening;
+    const { name, snapshot } = source;
+    const mirror = mongo && { connection: mongo, source: name, databasePrefix: this.#mongoConfig().databasePrefix };
+    return findStart({
+      grant,
+      current: { gtidSet: inspection.gtidExecuted, file: '', offset: 0, serverUuid: inspection.serverUuid },
+      dcs: this.#dcs,
+      state: this.#state,
+      lineages: this.#lineages,
+      mirror: mirror && new MirrorLineage(mirror),
+      assertReachable: (checkpoint) => assertReachable(checkpoint, inspection),
+      resyncs: this.#resyncs,
+      snapshots: this.#snapshots,
+      tables,
+      listMirrored: async () => (mirror === null ? [] : listMirroredTables(mirror)),
+      includes,
+      copiesRows: snapshot.mode !== 'none',
+      endTables: (changes) => this.#endTables(opening, changes),
+      logger,
+    });
+  }
+
+  async #endTables(opening: Opening, changes: readonly TableChange[]): Promise<void> {
+    const { hooks, signal, logger } = opening;
+    const closers: (() => Promise<void>)[] = [];
+    try {
+      const sinks = this.#sinks.build({ ...opening, isReplaying: () => false, closers });
+      await endTables({ sinks, changes, mayDeliver: hooks.mayDeliver, signal, logger });
+    } finally {
+      await closeAll(closers, logger);
+    }
   }
 
   /** Tables that were copied once and are no longer there: the log may still hold the statement that ended them. */
@@ -184,46 +215,17 @@ export class SourceOpener {
     closers.push(() => connection.close());
     return connection;
   }
+}
 
-  #createPublisher(source: string, logger: Logger, closers: (() => Promise<void>)[]): ChangeSink {
-    const config = requireSection(this.#config.kafka, 'kafka');
-    const options = { ...toKafkaOptions(config), logger };
-    const client: KafkaClient =
-      config.client === 'kafkajs' ? new KafkaJsClient(options) : new PlatformaticKafkaClient(options);
-    closers.push(() => client.close());
-    const { topics, tombstones, bigint, maxBatchBytes } = config;
-    return new KafkaPublisher({
-      client,
-      source,
-      version: readPackageVersion(),
-      logger,
-      counts: this.#partitions,
-      topics,
-      tombstones,
-      bigint,
-      maxBatchBytes,
-    });
-  }
-
-  #createMirror(
-    source: string,
-    connection: MongoConnection | null,
-    isReplaying: (transaction: TransactionInfo) => boolean,
-    logger: Logger,
-  ): ChangeSink {
-    const { databasePrefix, lanes, maxBatchOperations, maxBatchBytes, writeConcern } = this.#mongoConfig();
-    return new MirrorWriter({
-      connection: requireSection(connection, 'mongo'),
-      source,
-      databasePrefix,
-      lanes,
-      maxBatchChanges: maxBatchOperations,
-      maxBatchBytes,
-      writeConcern,
-      isReplaying,
-      logger,
-    });
-  }
+/** Newest first; one that does not close in order is told of, and the others are closed all the same. */
+async function closeAll(closers: (() => Promise<void>)[], logger: Logger): Promise<void> {
+  for (const closer of closers.splice(0).reverse())
+    try {
+      await closer();
+    } catch (cause) {
+      const { code, message } = toDittoError(cause);
+      logger.warn('a connection did not close in order', { code, error: message });
+    }
 }
 
 function assertNames(

@@ -1,6 +1,7 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { createInstanceName, DcsClient, ServiceReporter } from '#dcs-client';
 import { createLogger, type DittoConfig, InjectConfig, Shutdown } from '#platform';
+import { StateResyncStore } from '#state';
 import { SourceMetrics } from '../metrics/source-metrics.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { SourceOpener } from './source-opener.ts';
@@ -20,6 +21,7 @@ export class SourceRegistry implements OnApplicationBootstrap, OnModuleDestroy {
     @InjectConfig() config: DittoConfig,
     dcs: DcsClient,
     opener: SourceOpener,
+    resyncs: StateResyncStore,
     metrics: SourceMetrics,
     shutdown: Shutdown,
   ) {
@@ -59,6 +61,7 @@ export class SourceRegistry implements OnApplicationBootstrap, OnModuleDestroy {
           source: source.name,
           leases,
           open: (grant, hooks, signal) => opener.open(source, grant, hooks, signal),
+          requestResync: resyncs.request.bind(resyncs),
           onConfirmed: (sink, latencyMs, count) => metrics.confirmed(source.name, sink, latencyMs, count),
           logger,
         });

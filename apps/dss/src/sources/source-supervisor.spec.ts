@@ -3,7 +3,7 @@ import { DittoError, silentLogger } from '#kernel';
 import { type Grant } from '#replication';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { type SourceRun } from './source-run.ts';
-import { SourceSupervisor, type OpenSource } from './source-supervisor.ts';
+import { SourceSupervisor, type OpenSource, type SourceSupervisorOptions } from './source-supervisor.ts';
 
 /** Gives every request a lease with the next token, until it is revoked. */
 class FreeOffice {
@@ -26,7 +26,10 @@ class FreeOffice {
   }
 }
 
-function supervise(open: OpenSource): {
+function supervise(
+  open: OpenSource,
+  requestResync: SourceSupervisorOptions['requestResync'] = () => Promise.resolve(),
+): {
   supervisor: SourceSupervisor;
   office: FreeOffice;
   end: () => Promise<void>;
@@ -39,6 +42,7 @@ function supervise(open: OpenSource): {
     source: 's',
     leases,
     open,
+    requestResync,
     onConfirmed: () => undefined,
     logger: silentLogger,
   });
@@ -132,6 +136,58 @@ describe('SourceSupervisor', () => {
     await until(() => office.token === 2 && supervisor.status().state === 'streaming');
     expect(office.released).toBe(0);
     office.valid = false;
+    await end();
+  });
+
+  it.each(['streaming', 'failed'] as const)(
+    'a %s source is opened anew for a resync, after that was marked under its grant',
+    async (from) => {
+      const log: string[] = [];
+      const broken = new DittoError('DITTO_TEST_BROKEN', 'broken');
+      const { supervisor, end } = supervise(
+        (grant) => {
+          log.push(`open ${grant.token}`);
+          const first = grant.token === 1;
+          return Promise.resolve(
+            fakeRun((signal) => (first && from === 'failed' ? Promise.reject(broken) : untilAborted(signal))),
+          );
+        },
+        (grant, askedBy) => {
+          log.push(`mark ${grant.token} ${askedBy}`);
+          return Promise.resolve();
+        },
+      );
+      await until(() => supervisor.status().state === from);
+      expect(await supervisor.resync('alice')).toBe(true);
+      await until(() => log.length === 3 && supervisor.status().state === 'streaming');
+      expect(log).toEqual(['open 1', 'mark 1 alice', 'open 2']);
+      expect(supervisor.status().error).toBeNull();
+      await end();
+    },
+  );
+
+  it('I5: no resync is marked without the lease, or with one that another owner has ended', async () => {
+    const fenced = new DittoError('DITTO_LEASE_FENCED', 'another owner has taken over');
+    const { supervisor, end } = supervise(
+      () => Promise.resolve(fakeRun(untilAborted)),
+      () => Promise.reject(fenced),
+    );
+    expect(await supervisor.resync('alice')).toBe(false);
+    await until(() => supervisor.status().state === 'streaming');
+    expect(await supervisor.resync('alice')).toBe(false);
+    expect(supervisor.status().state).toBe('streaming');
+    await end();
+  });
+
+  it('a resync that can not be marked is not begun', async () => {
+    const down = new DittoError('DITTO_STATE_UNAVAILABLE', 'down', { retriable: true });
+    const { supervisor, end } = supervise(
+      () => Promise.resolve(fakeRun(untilAborted)),
+      () => Promise.reject(down),
+    );
+    await until(() => supervisor.status().state === 'streaming');
+    await expect(supervisor.resync('alice')).rejects.toBe(down);
+    expect(supervisor.status()).toMatchObject({ state: 'streaming', token: 1 });
     await end();
   });
 });

@@ -13,6 +13,8 @@ export interface SourceSupervisorOptions {
   readonly source: string;
   readonly leases: LeaseKeeper;
   readonly open: OpenSource;
+  /** Leaves a durable mark: whoever opens the source next resyncs it. */
+  readonly requestResync: (grant: Grant, askedBy: string) => Promise<void>;
   readonly onConfirmed: (sink: SinkName, latencyMs: number, count: number) => void;
   readonly logger: Logger;
 }
@@ -21,7 +23,7 @@ const LATENCY_PERIOD_MS = 10_000;
 
 /**
  * Keeps one source running for as long as this process may: waits for the lease, opens the source, runs it, and after
- * a failure tries again (retriable) or holds with the error until an operator says `restart`.
+ * a failure tries again (retriable) or holds with the error until an operator says `restart` or `resync`.
  */
 export class SourceSupervisor {
   private readonly options: SourceSupervisorOptions;
@@ -34,6 +36,8 @@ export class SourceSupervisor {
   private error: DittoError | null = null;
   private lagMs: number | null = null;
   private resume: (() => void) | null = null;
+  /** Ends this ownership in order; the source is opened anew then. */
+  private interrupt: (() => void) | null = null;
 
   constructor(options: SourceSupervisorOptions) {
     this.options = options;
@@ -60,6 +64,22 @@ export class SourceSupervisor {
   restart(): boolean {
     if (this.resume === null) return false;
     this.resume();
+    return true;
+  }
+
+  /**
+   * Has the source start anew: what runs is drained and closed, then the resync that was asked for is the first thing
+   * that the next ownership does, here or elsewhere. False when the source is not this process's.
+   */
+  async resync(askedBy: string): Promise<boolean> {
+    if (this.grant === null) return false;
+    try {
+      await this.options.requestResync(this.grant, askedBy);
+    } catch (cause) {
+      if (toDittoError(cause).code === 'DITTO_LEASE_FENCED') return false;
+      throw cause;
+    }
+    this.interrupt?.();
     return true;
   }
 
@@ -91,6 +111,8 @@ export class SourceSupervisor {
     const { leases, logger, source, open } = this.options;
     const ownership = new AbortController();
     const done = new AbortController();
+    const interrupted = new AbortController();
+    const rest = AbortSignal.any([signal, interrupted.signal]);
     const drains = (): void => {
       this.state = 'draining';
     };
@@ -98,11 +120,12 @@ export class SourceSupervisor {
       .renewUntil(grant, done.signal)
       .catch((cause: unknown) => ownership.abort(toDittoError(cause)));
     this.grant = grant;
+    this.interrupt = () => interrupted.abort();
     this.error = null;
     logger.info('owning the source', { source, token: grant.token });
     try {
       this.state = 'starting';
-      const stop = AbortSignal.any([signal, ownership.signal]);
+      const stop = AbortSignal.any([rest, ownership.signal]);
       try {
         const hooks: OwnershipHooks = {
           onConfirmed: (sink, commitMicros, count) => this.confirmed(sink, commitMicros, count),
@@ -110,19 +133,24 @@ export class SourceSupervisor {
         };
         this.run = await open(grant, hooks, stop);
         this.state = 'streaming';
-        signal.addEventListener('abort', drains, { once: true });
-        await this.run.run(signal, ownership.signal);
+        rest.addEventListener('abort', drains, { once: true });
+        await this.run.run(rest, ownership.signal);
       } catch (cause) {
         const error = toDittoError(ownership.signal.aborted ? ownership.signal.reason : cause);
+        if (interrupted.signal.aborted) {
+          logger.info('ended for a resync', { source, code: error.code, error: error.message });
+          return;
+        }
         if (error.retriable || stop.aborted || error.code === 'DITTO_LEASE_FENCED') throw error;
-        signal.removeEventListener('abort', drains);
+        rest.removeEventListener('abort', drains);
         await this.holdFailed(error, stop);
       }
     } finally {
-      signal.removeEventListener('abort', drains);
+      rest.removeEventListener('abort', drains);
       if (this.run !== null) this.checkpoint = this.run.pipeline.checkpoint();
       this.run = null;
       this.grant = null;
+      this.interrupt = null;
       this.state = 'waiting-for-lease';
       done.abort();
       await renewal;

@@ -8,18 +8,22 @@ export interface RememberedLineage {
   raise(lineage: number): Promise<void>;
 }
 
-export interface StartingPointOptions {
+/** Where lineages and checkpoints of a source are kept. */
+export interface StartingPointStores {
   readonly grant: Grant;
-  /** Where the server's log stands now. */
-  readonly current: Position;
   readonly dcs: CheckpointStore;
   readonly state: CheckpointStore;
   readonly lineages: LineageStore;
   /** Null when the source has no mirror. */
   readonly mirror: RememberedLineage | null;
+  readonly logger: Logger;
+}
+
+export interface StartingPointOptions extends StartingPointStores {
+  /** Where the server's log stands now. */
+  readonly current: Position;
   /** Throws unless the server can go on from this checkpoint without a gap (I7). */
   readonly assertReachable: (checkpoint: Checkpoint) => void;
-  readonly logger: Logger;
 }
 
 /**
@@ -28,28 +32,20 @@ export interface StartingPointOptions {
  * before anything is dispatched.
  */
 export async function findStartingPoint(options: StartingPointOptions): Promise<Checkpoint> {
-  const { grant, current, lineages, mirror, logger } = options;
+  const { grant, current, logger } = options;
   const checkpoint = await newestCheckpoint(options);
-  const known = [await lineages.current(grant.source), (await mirror?.read()) ?? 0, checkpoint?.lineage ?? 0];
+  const known = await knownLineages(options, checkpoint);
   const highest = Math.max(...known);
   if (checkpoint === null) {
     logger.info('the source is seen for the first time', { source: grant.source, position: current });
-    const lineage = await raise(options, highest + 1, 'first start');
-    const first = {
-      source: grant.source,
-      lineage,
-      position: current,
-      dispatchedSet: current.gtidSet,
-      version: '',
-      commitMicros: 0,
-    };
-    return save(options, { ...first, savedAtMs: Date.now() });
+    const lineage = await raiseLineage(options, highest + 1, 'first start');
+    return saveCheckpoint(options, checkpointBehind(grant.source, lineage, current));
   }
   options.assertReachable(checkpoint);
   const moved = checkpoint.position.serverUuid !== current.serverUuid;
   const agreed = known.every((lineage) => lineage === 0 || lineage === checkpoint.lineage);
   if (!moved && agreed) return checkpoint;
-  const lineage = await raise(
+  const lineage = await raiseLineage(
     options,
     highest + 1,
     moved ? `server ${current.serverUuid} instead of ${checkpoint.position.serverUuid}` : 'the stores disagree',
@@ -57,11 +53,11 @@ export async function findStartingPoint(options: StartingPointOptions): Promise<
   const position = moved
     ? { ...checkpoint.position, file: '', offset: 0, serverUuid: current.serverUuid }
     : checkpoint.position;
-  return save(options, { ...checkpoint, lineage, position, version: '', savedAtMs: Date.now() });
+  return saveCheckpoint(options, { ...checkpoint, lineage, position, version: '', savedAtMs: Date.now() });
 }
 
 /** Either copy is true; the one that covers the other repeats less. */
-async function newestCheckpoint({ grant, dcs, state }: StartingPointOptions): Promise<Checkpoint | null> {
+export async function newestCheckpoint({ grant, dcs, state }: StartingPointStores): Promise<Checkpoint | null> {
   const durable = await state.load(grant.source);
   const hot = await dcs.load(grant.source);
   if (hot === null || durable === null) return hot ?? durable;
@@ -69,8 +65,22 @@ async function newestCheckpoint({ grant, dcs, state }: StartingPointOptions): Pr
   return GtidSet.parse(hot.position.gtidSet).contains(GtidSet.parse(durable.position.gtidSet)) ? hot : durable;
 }
 
-async function raise(
-  { grant, lineages, mirror, logger }: StartingPointOptions,
+/** Of the state database, the mirror, and the newest checkpoint; 0 where none is known. */
+export async function knownLineages(
+  { grant, lineages, mirror }: StartingPointStores,
+  checkpoint: Checkpoint | null,
+): Promise<readonly number[]> {
+  return [await lineages.current(grant.source), (await mirror?.read()) ?? 0, checkpoint?.lineage ?? 0];
+}
+
+/** The checkpoint of a source that begins behind `current`: nothing was dispatched beyond it. */
+export function checkpointBehind(source: string, lineage: number, current: Position): Checkpoint {
+  const dispatchedSet = current.gtidSet;
+  return { source, lineage, position: current, dispatchedSet, version: '', commitMicros: 0, savedAtMs: Date.now() };
+}
+
+export async function raiseLineage(
+  { grant, lineages, mirror, logger }: StartingPointStores,
   to: number,
   reason: string,
 ): Promise<number> {
@@ -80,7 +90,10 @@ async function raise(
   return to;
 }
 
-async function save({ grant, dcs, state }: StartingPointOptions, checkpoint: Checkpoint): Promise<Checkpoint> {
+export async function saveCheckpoint(
+  { grant, dcs, state }: StartingPointStores,
+  checkpoint: Checkpoint,
+): Promise<Checkpoint> {
   await state.save(grant, checkpoint);
   await dcs.save(grant, checkpoint);
   return checkpoint;

@@ -39,6 +39,22 @@ export abstract class SnapshotStore {
   abstract lastReadSequence(source: string): Promise<number>;
 }
 
+/**
+ * A resync that was asked for and is not finished. It outlives every process: whoever owns the source next finishes it.
+ * Writes are under the same fencing rule as `CheckpointStore`.
+ */
+export abstract class ResyncStore {
+  /** Who asked for it; null when none is pending. */
+  abstract pendingFor(source: string): Promise<string | null>;
+  abstract request(grant: Grant, askedBy: string): Promise<void>;
+  /** Snapshot progress of these tables is `pending` again, before the first row: of all of them, or of none. */
+  abstract startOver(
+    grant: Grant,
+    tables: readonly { readonly database: string; readonly table: string }[],
+  ): Promise<void>;
+  abstract finish(grant: Grant): Promise<void>;
+}
+
 /** Lineages, raised in one transaction of the state database before the first change that uses them. */
 export abstract class LineageStore {
   /** The current lineage; 0 when the source was never seen. */

@@ -27,4 +27,8 @@ export class SourceEntity {
 
   @Column({ name: 'first_seen_ms', type: 'bigint', unsigned: true, default: 0, transformer: asNumber })
   firstSeenMs!: number;
+
+  /** Who asked for the resync that is not finished; null when none is. */
+  @Column({ name: 'resync_pending', type: 'varchar', length: 255, nullable: true })
+  resyncPending!: string | null;
 }

@@ -1,0 +1,77 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { createServer, type Server } from 'node:http';
+import { type AddressInfo } from 'node:net';
+import { askOwner, type OwnerDirectory } from './resync.ts';
+import { runCommand } from './run-command.ts';
+
+const servers: Server[] = [];
+
+afterEach(() => {
+  for (const server of servers.splice(0)) server.close();
+});
+
+/** A DSS that answers every request alike. */
+async function listen(status: number, body: unknown): Promise<{ readonly url: string; readonly asked: string[] }> {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    asked.push(`${request.method} ${request.url} ${request.headers.authorization}`);
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  });
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+}
+
+function directory(url: string | null): OwnerDirectory {
+  const service = { service: 'dss' as const, startedAtMs: 0, reportedAtMs: 0, details: {} };
+  return {
+    listLeases: () => Promise.resolve([{ source: 'shop', owner: 'two', token: 3, expiresInMs: 9 }]),
+    listServices: () =>
+      Promise.resolve([
+        { ...service, instance: 'one', url: 'http://127.0.0.1:1' },
+        { ...service, instance: 'two', url },
+      ]),
+  };
+}
+
+const request = { source: 'shop', token: 'secret', url: null };
+
+describe('ditto resync', () => {
+  it('asks the instance that holds the lease, with the token, and says what happens', async () => {
+    const { url, asked } = await listen(202, { resyncing: 'shop' });
+    const { done, text } = await askOwner(directory(url), request);
+    expect(done).toBe(true);
+    expect(asked).toEqual(['POST /sources/shop/resync Bearer secret']);
+    expect(text).toContain(`shop is being resynced by two (${url})`);
+  });
+
+  it('goes where it is told when the address that the owner reports does not hold from here', async () => {
+    const { url, asked } = await listen(202, { resyncing: 'shop' });
+    expect((await askOwner(directory('http://127.0.0.1:1'), { ...request, url: `${url}/` })).done).toBe(true);
+    expect(asked).toHaveLength(1);
+  });
+
+  it('hands on why it was refused, and what to do', async () => {
+    const { url } = await listen(409, { code: 'DITTO_SOURCE_NOT_SETTLED', message: 'it is starting', remedy: 'Wait.' });
+    expect(await askOwner(directory(url), request)).toEqual({
+      done: false,
+      text: 'DITTO_SOURCE_NOT_SETTLED: it is starting\n→ Wait.',
+    });
+  });
+
+  it('says that nobody owns the source, that the owner is silent, that it does not answer', async () => {
+    await expect(askOwner(directory(null), { ...request, source: 'eu' })).rejects.toMatchObject({
+      code: 'DITTO_SOURCE_NOT_OWNED',
+    });
+    const silent = { code: 'DITTO_SOURCE_OWNER_SILENT' };
+    await expect(askOwner(directory(null), request)).rejects.toMatchObject(silent);
+    await expect(askOwner(directory('http://127.0.0.1:1'), request)).rejects.toMatchObject(silent);
+  });
+
+  it('needs the name of a source', async () => {
+    const complaints: string[] = [];
+    const context = { environment: {}, print: () => undefined, complain: (text: string) => complaints.push(text) };
+    expect(await runCommand(['resync'], context)).toBe(2);
+    expect(complaints[0]).toContain("'resync' needs --source NAME");
+  });
+});

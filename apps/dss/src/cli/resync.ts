@@ -1,0 +1,120 @@
+import { DcsClient, type LeaseHolder, type ServiceStatus } from '#dcs-client';
+import { DittoError, toDittoError } from '#kernel';
+import { findRpcToken, loadConfig, type Problem, toDcsOptions } from '#platform';
+
+/** What DCS says about who runs what. */
+export interface OwnerDirectory {
+  listLeases(): Promise<readonly LeaseHolder[]>;
+  listServices(): Promise<readonly ServiceStatus[]>;
+}
+
+export interface ResyncRequest {
+  readonly source: string;
+  /** With the role `operate`; null where the services ask for none. */
+  readonly token: string | null;
+  /** Where the owner's REST API is reached when its own report of that does not hold from here. */
+  readonly url: string | null;
+}
+
+export interface ResyncOutcome {
+  readonly done: boolean;
+  /** For people, in lines. */
+  readonly text: string;
+}
+
+/** Finds the DSS that owns the source and has it resync; never rejects for what a server says. */
+export async function runResync(
+  environment: NodeJS.ProcessEnv,
+  path: string | undefined,
+  request: ResyncRequest,
+): Promise<ResyncOutcome> {
+  let client: DcsClient | null = null;
+  try {
+    const { sources, dcs, auth } = loadConfig(environment, { ...(path !== undefined && { path }) });
+    if (sources[request.source] === undefined)
+      throw new DittoError('DITTO_SOURCE_UNKNOWN', `there is no source ${request.source} in the configuration`, {
+        remedy: `Configured are: ${Object.keys(sources).join(', ')}.`,
+      });
+    client = new DcsClient({ ...toDcsOptions(dcs), token: findRpcToken(auth)?.reveal() ?? null });
+    return await askOwner(client, request);
+  } catch (cause) {
+    const { code, message, remedy } = toDittoError(cause);
+    return describeFailure(code, message, remedy);
+  } finally {
+    client?.close();
+  }
+}
+
+/** Rejects when DCS or the owner can not be asked. */
+export async function askOwner(directory: OwnerDirectory, request: ResyncRequest): Promise<ResyncOutcome> {
+  const { source, token } = request;
+  const { instance, url } = await findOwner(directory, source, request.url);
+  const answer = await post(`${url}/sources/${encodeURIComponent(source)}/resync`, token);
+  if (!answer.ok) {
+    const { code, message, remedy } = await readProblem(answer);
+    return describeFailure(code, message, remedy);
+  }
+  const lines = [
+    `${source} is being resynced by ${instance} (${url}).`,
+    'It raises the lineage, ends every row of the source in the sinks, takes the position that the server has now,',
+    'and reads every included table again while the stream goes on. Until that is done the sinks do not have all rows.',
+    'A process that ends meanwhile is no harm: the next owner of the source finishes the resync.',
+    `How far it is: GET ${url}/sources/${source} (snapshot, lineage); when another instance takes over, GET /leases of DCS names it.`,
+  ];
+  return { done: true, text: lines.join('\n') };
+}
+
+async function findOwner(
+  directory: OwnerDirectory,
+  source: string,
+  given: string | null,
+): Promise<{ readonly instance: string; readonly url: string }> {
+  const lease = (await directory.listLeases()).find((held) => held.source === source);
+  if (lease === undefined)
+    throw new DittoError('DITTO_SOURCE_NOT_OWNED', `no instance of DSS owns ${source}`, {
+      remedy: 'Start a DSS, wait until GET /leases of DCS names the source, then ask again.',
+    });
+  const reported = (await directory.listServices()).find(({ instance }) => instance === lease.owner)?.url ?? null;
+  const url = given ?? reported;
+  if (url === null)
+    throw new DittoError(
+      'DITTO_SOURCE_OWNER_SILENT',
+      `${lease.owner} owns ${source} and has not said where it listens`,
+      {
+        remedy: 'Wait for its report (two seconds), or give its address by --url http://HOST:PORT.',
+      },
+    );
+  return { instance: lease.owner, url: url.replace(/\/+$/, '') };
+}
+
+async function post(url: string, token: string | null): Promise<Response> {
+  try {
+    return await fetch(url, {
+      method: 'POST',
+      headers: token === null ? {} : { authorization: `Bearer ${token}` },
+      signal: AbortSignal.timeout(30_000),
+    });
+  } catch (cause) {
+    throw new DittoError('DITTO_SOURCE_OWNER_SILENT', `${url} does not answer: ${describe(cause)}`, {
+      retriable: true,
+      remedy: 'Ask from a machine that reaches it, or give the address that holds from here by --url http://HOST:PORT.',
+      cause,
+    });
+  }
+}
+
+/** What fetch throws says little; its cause says what happened. */
+function describe(error: unknown): string {
+  const cause = error instanceof Error ? (error.cause ?? error) : error;
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+async function readProblem(answer: Response): Promise<Problem> {
+  const body: unknown = await answer.json().catch(() => null);
+  if (typeof body === 'object' && body !== null && 'code' in body && 'message' in body) return body as Problem;
+  return { code: 'DITTO_REQUEST_REFUSED', message: `${answer.url} answered ${answer.status}`, remedy: null };
+}
+
+function describeFailure(code: string, message: string, remedy: string | null): ResyncOutcome {
+  return { done: false, text: [`${code}: ${message}`, ...(remedy === null ? [] : [`→ ${remedy}`])].join('\n') };
+}

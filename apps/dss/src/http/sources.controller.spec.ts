@@ -1,0 +1,57 @@
+import { describe, expect, it } from '@jest/globals';
+import { AuditLog, type AuditEntry, type DittoConfig } from '#platform';
+import { type SourceRegistry } from '../sources/source-registry.ts';
+import { type SourceState } from '../sources/source-status.ts';
+import { SourcesController } from './sources.controller.ts';
+
+class MemoryAudit extends AuditLog {
+  readonly entries: AuditEntry[] = [];
+
+  record(entry: AuditEntry): Promise<void> {
+    this.entries.push(entry);
+    return Promise.resolve();
+  }
+}
+
+function build(
+  state: SourceState,
+  { owner = 'o', mode = 'windowed', granted = true }: { owner?: string | null; mode?: string; granted?: boolean } = {},
+): { controller: SourcesController; audit: MemoryAudit; asked: string[] } {
+  const audit = new MemoryAudit();
+  const asked: string[] = [];
+  const supervisor = {
+    status: () => ({ state, owner, lineage: 3, checkpoint: null, error: null }),
+    resync: (by: string) => {
+      asked.push(by);
+      return Promise.resolve(granted);
+    },
+  };
+  const registry = { find: (source: string) => (source === 'shop' ? supervisor : undefined) };
+  const config = { sources: { shop: { snapshot: { mode } } } } as unknown as DittoConfig;
+  const controller = new SourcesController(registry as unknown as SourceRegistry, audit, config);
+  return { controller, audit, asked };
+}
+
+describe('POST /sources/:source/resync', () => {
+  it.each(['streaming', 'failed'] as const)('is recorded, then done, for a source that is %s', async (state) => {
+    const { controller, audit, asked } = build(state);
+    expect(await controller.resync('shop', 'alice')).toEqual({ resyncing: 'shop' });
+    expect(asked).toEqual(['alice']);
+    expect(audit.entries).toMatchObject([{ actor: 'alice', action: 'source.resync', subject: 'shop' }]);
+  });
+
+  it.each([
+    ['an unknown source', build('streaming'), 'eu', 404, 'DITTO_SOURCE_UNKNOWN'],
+    ['not this instance', build('waiting-for-lease', { owner: null }), 'shop', 409, 'DITTO_SOURCE_NOT_OWNED'],
+    ['a source that starts', build('starting'), 'shop', 409, 'DITTO_SOURCE_NOT_SETTLED'],
+    ['a source without snapshots', build('failed', { mode: 'none' }), 'shop', 409, 'DITTO_SOURCE_SNAPSHOTS_OFF'],
+  ])('is refused for %s, and leaves no trace', async (_, { controller, audit, asked }, source, status, code) => {
+    await expect(controller.resync(source, 'alice')).rejects.toMatchObject({ status, code });
+    expect([audit.entries, asked]).toEqual([[], []]);
+  });
+
+  it('I5: is refused when the lease went to another meanwhile', async () => {
+    const { controller } = build('failed', { granted: false });
+    await expect(controller.resync('shop', 'alice')).rejects.toMatchObject({ code: 'DITTO_SOURCE_NOT_OWNED' });
+  });
+});

@@ -1,0 +1,101 @@
+import { describe, expect, it } from '@jest/globals';
+import { type TableChange } from '#change-events';
+import { DittoError, silentLogger } from '#kernel';
+import { assumeLayout, ChangeSink, type SinkName, type SinkStatus } from '#replication';
+import { endTables } from './end-tables.ts';
+
+const down = new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true });
+const never = new AbortController().signal;
+
+class Sink extends ChangeSink {
+  readonly name: SinkName = 'mongo';
+  readonly log: string[] = [];
+  fails: (what: string) => DittoError | null = () => null;
+  hangs = false;
+  #onFatal: (error: Error) => void = () => undefined;
+
+  open({ onFatal }: Parameters<ChangeSink['open']>[0]): Promise<void> {
+    this.#onFatal = onFatal;
+    return this.#note('open');
+  }
+
+  prepareTable(layout: { readonly table: string }): Promise<void> {
+    return this.#note(`prepare ${layout.table}`);
+  }
+
+  accept(): void {
+    throw new Error('no row is given');
+  }
+
+  drain(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  applyTableChange({ layout }: TableChange): Promise<void> {
+    return this.hangs ? new Promise(() => undefined) : this.#note(`end ${layout.table}`);
+  }
+
+  status(): SinkStatus {
+    throw new Error('nobody asks');
+  }
+
+  close(): Promise<void> {
+    this.log.push('close');
+    return Promise.resolve();
+  }
+
+  break(error: DittoError): void {
+    this.#onFatal(error);
+  }
+
+  #note(what: string): Promise<void> {
+    this.log.push(what);
+    const error = this.fails(what);
+    return error === null ? Promise.resolve() : Promise.reject(error);
+  }
+}
+
+const transaction = {
+  ...{ gtid: null, serverId: 0, serverUuid: 'u', file: '', offset: 0, commitMicros: 0 },
+  versionPrefix: '0'.repeat(28),
+};
+const changes = ['a', 'b'].map((table): TableChange => {
+  return { op: 'truncate', layout: assumeLayout('shop', table), transaction, rowIndex: 0, id: 's/1/resync' };
+});
+
+function end(sink: Sink, signal = never): Promise<void> {
+  return endTables({ sinks: [sink], changes, mayDeliver: () => true, signal, logger: silentLogger });
+}
+
+describe('endTables', () => {
+  it('waits for a sink that is down, ends every table, and closes the sink', async () => {
+    const sink = new Sink();
+    let failures = 2;
+    sink.fails = (what) => (what === 'end a' && failures-- > 0 ? down : null);
+    await end(sink);
+    expect(sink.log).toEqual(['open', 'prepare a', 'end a', 'end a', 'end a', 'prepare b', 'end b', 'close']);
+  });
+
+  it('ends with what can not be healed, and closes the sink', async () => {
+    const refused = new DittoError('DITTO_TEST_REFUSED', 'refused');
+    const sink = new Sink();
+    sink.fails = (what) => (what === 'end b' ? refused : null);
+    await expect(end(sink)).rejects.toBe(refused);
+    expect(sink.log.at(-1)).toBe('close');
+  });
+
+  it('ends at once when the ownership ends, or the sink gives up, while it waits', async () => {
+    const stop = new AbortController();
+    const stopped = new Sink();
+    stopped.hangs = true;
+    const first = end(stopped, stop.signal);
+    stop.abort(new Error('lost'));
+    await expect(first).rejects.toThrow('lost');
+    const broken = new Sink();
+    broken.hangs = true;
+    const second = end(broken);
+    broken.break(down);
+    await expect(second).rejects.toBe(down);
+    expect([stopped.log.at(-1), broken.log.at(-1)]).toEqual(['close', 'close']);
+  });
+});

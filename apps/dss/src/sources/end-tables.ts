@@ -1,0 +1,51 @@
+import { type TableChange } from '#change-events';
+import { Backoff, type Logger, retry, toDittoError } from '#kernel';
+import { abortable, type ChangeSink } from '#replication';
+
+/**
+ * Ends all rows of tables in sinks that nothing else uses; closes the sinks. A sink that is down is waited for. Rejects
+ * with what a sink can't heal, or with the signal's reason.
+ */
+export async function endTables({
+  sinks,
+  changes,
+  mayDeliver,
+  signal,
+  logger,
+}: {
+  readonly sinks: readonly ChangeSink[];
+  readonly changes: readonly TableChange[];
+  readonly mayDeliver: () => boolean;
+  readonly signal: AbortSignal;
+  readonly logger: Logger;
+}): Promise<void> {
+  const fatal = new AbortController();
+  const stop = AbortSignal.any([signal, fatal.signal]);
+  const onFatal = (error: Error): void => fatal.abort(error);
+  const onRetry = (cause: unknown, delayMs: number): void => {
+    const { code, message } = toDittoError(cause);
+    logger.warn('holding: a sink is not ready for the resync', { code, error: message, delayMs });
+  };
+  const hold = (action: () => Promise<void>): Promise<void> =>
+    abortable(retry(action, { backoff: new Backoff({ initialMs: 100, maxMs: 5000 }), signal: stop, onRetry }), stop);
+  try {
+    for (const sink of sinks) {
+      await hold(() => sink.open({ onFatal, mayDeliver, signal: stop }));
+      for (const change of changes) {
+        await hold(() => sink.prepareTable(change.layout));
+        await hold(() => sink.applyTableChange(change));
+      }
+    }
+  } finally {
+    for (const sink of sinks) await closeSink(sink, logger);
+  }
+}
+
+async function closeSink(sink: ChangeSink, logger: Logger): Promise<void> {
+  try {
+    await sink.close();
+  } catch (cause) {
+    const { code, message } = toDittoError(cause);
+    logger.warn('a sink did not close in order', { sink: sink.name, code, error: message });
+  }
+}

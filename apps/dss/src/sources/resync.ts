@@ -1,0 +1,144 @@
+import {
+  type Checkpoint,
+  type Position,
+  type TableChange,
+  type TableLayout,
+  type TableName,
+  versionPrefix,
+} from '#change-events';
+import { RequestError } from '#platform';
+import { assumeLayout, type ResyncStore, type SnapshotStore, type TableSnapshotProgress } from '#replication';
+import {
+  checkpointBehind,
+  findStartingPoint,
+  knownLineages,
+  newestCheckpoint,
+  raiseLineage,
+  saveCheckpoint,
+  type StartingPointOptions,
+  type StartingPointStores,
+} from './starting-point.ts';
+
+export interface ResyncOptions extends StartingPointStores {
+  /** Where the server's log stands now, before any row is read again. */
+  readonly current: Position;
+  readonly askedBy: string;
+  readonly resyncs: ResyncStore;
+  readonly snapshots: SnapshotStore;
+  /** Layouts of the included tables that exist now. */
+  readonly tables: readonly TableLayout[];
+  /** Tables that the mirror has documents of, or had; a table may have come and gone without ever being copied. */
+  readonly listMirrored: () => Promise<readonly TableName[]>;
+  readonly includes: (database: string, table: string) => boolean;
+  /** Whether existing rows are copied at all. */
+  readonly copiesRows: boolean;
+  /** Ends all rows of each table in every sink; resolves when all of it is confirmed. Repeatable. */
+  readonly endTables: (changes: readonly TableChange[]) => Promise<void>;
+}
+
+/** Where a source goes on; a resync that was asked for comes first, also one that its first owner did not finish. */
+export async function findStart(options: StartingPointOptions & Omit<ResyncOptions, 'askedBy'>): Promise<Checkpoint> {
+  const askedBy = await options.resyncs.pendingFor(options.grant.source);
+  return askedBy === null ? findStartingPoint(options) : resync({ ...options, askedBy });
+}
+
+/**
+ * Starts a source anew, whatever lies between what its sinks hold and what its server has: new lineage, every row of
+ * every included table ended in the sinks, every table to be read again, position behind what the server has executed
+ * now.
+ *
+ * The mark of the pending resync is taken away last. A process that ends anywhere before that leaves it behind, and the
+ * next owner begins again from the first step, under a lineage of its own: nothing is streamed and no row is read
+ * before all steps are done, so nothing can have been built on half of them.
+ */
+export async function resync(options: ResyncOptions): Promise<Checkpoint> {
+  const { grant, current, askedBy, resyncs, snapshots, tables, includes, endTables, logger } = options;
+  const { source } = grant;
+  if (!options.copiesRows) throw snapshotsOff(source);
+  logger.info('resyncing', { source, askedBy, position: current });
+  const highest = Math.max(...(await knownLineages(options, await newestCheckpoint(options))));
+  const lineage = await raiseLineage(options, highest + 1, `resync, asked for by ${askedBy}`);
+  const isIncluded = ({ database, table }: TableName): boolean => includes(database, table);
+  const known = (await snapshots.load(source)).filter(isIncluded);
+  const mirrored = (await options.listMirrored()).filter(isIncluded);
+  await resyncs.startOver(grant, listTablesToRead(tables, known));
+  const changes = listEndings({ source, lineage, current, layouts: listTablesToEnd(tables, known, mirrored) });
+  await endTables(changes);
+  const start = await saveCheckpoint(options, checkpointBehind(source, lineage, current));
+  await resyncs.finish(grant);
+  logger.info('resynced: the stream goes on from here, and existing rows are read again', {
+    source,
+    lineage,
+    tables: changes.length,
+  });
+  return start;
+}
+
+/** Those with progress that is worth nothing now; tables that have none yet are planned by the snapshot itself. */
+function listTablesToRead(
+  tables: readonly TableLayout[],
+  known: readonly TableSnapshotProgress[],
+): readonly TableSnapshotProgress[] {
+  const keyed = new Set(tables.filter(({ key }) => key.length > 0).map(tableName));
+  return known.filter((progress) => progress.state !== 'unavailable' || keyed.has(tableName(progress)));
+}
+
+/**
+ * All tables that are there, all that ever were copied, and all that are mirrored. One that has lost its key since is
+ * ended as what it was: its rows stand in the mirror and under keys in its topic.
+ */
+function listTablesToEnd(
+  tables: readonly TableLayout[],
+  known: readonly TableSnapshotProgress[],
+  mirrored: readonly TableName[],
+): readonly TableLayout[] {
+  const layouts = new Map(tables.map((layout) => [tableName(layout), layout]));
+  const copied = known.filter(({ state }) => state !== 'unavailable');
+  for (const table of [...copied, ...mirrored])
+    if ((layouts.get(tableName(table))?.key.length ?? 0) === 0)
+      layouts.set(tableName(table), assumeLayout(table.database, table.table));
+  for (const table of known)
+    if (!layouts.has(tableName(table))) layouts.set(tableName(table), assumeLayout(table.database, table.table));
+  return [...layouts.values()];
+}
+
+/** Their version is the first of the lineage: every older row ends, nothing of the new lineage does. */
+function listEndings({
+  source,
+  lineage,
+  current,
+  layouts,
+}: {
+  readonly source: string;
+  readonly lineage: number;
+  readonly current: Position;
+  readonly layouts: readonly TableLayout[];
+}): readonly TableChange[] {
+  const transaction = {
+    gtid: null,
+    serverId: 0,
+    serverUuid: current.serverUuid,
+    file: '',
+    offset: 0,
+    commitMicros: Date.now() * 1000,
+    versionPrefix: versionPrefix(lineage, '', 0),
+  };
+  const id = `${source}/${lineage}/resync`;
+  return layouts.map((layout) => ({ op: 'truncate', layout, transaction, rowIndex: 0, id }));
+}
+
+function tableName({ database, table }: TableName): string {
+  return `${database}\0${table}`;
+}
+
+/** Ending all rows without reading them again would leave the sinks empty. */
+export function snapshotsOff(source: string): RequestError {
+  return new RequestError(
+    409,
+    'DITTO_SOURCE_SNAPSHOTS_OFF',
+    `${source} can't be resynced: its snapshots are off, so its rows would not be read again`,
+    {
+      remedy: `Set sources.${source}.snapshot.mode to windowed and restart DSS; a resync that was asked for goes on then.`,
+    },
+  );
+}

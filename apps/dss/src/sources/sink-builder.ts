@@ -1,0 +1,79 @@
+import { Injectable } from '@nestjs/common';
+import { type TransactionInfo } from '#change-events';
+import { type KafkaClient, KafkaJsClient, KafkaPublisher, PlatformaticKafkaClient } from '#kafka';
+import { type Logger } from '#kernel';
+import { MirrorWriter, type MongoConnection } from '#mongo';
+import {
+  type DittoConfig,
+  InjectConfig,
+  readPackageVersion,
+  requireSection,
+  type SourceConfig,
+  toKafkaOptions,
+} from '#platform';
+import { type ChangeSink } from '#replication';
+import { TopicPartitionStore } from '#state';
+
+export interface SinkRequest {
+  readonly source: SourceConfig;
+  /** Null when the source has no mirror. */
+  readonly mongo: MongoConnection | null;
+  readonly isReplaying: (transaction: TransactionInfo) => boolean;
+  readonly logger: Logger;
+  /** What has to be closed besides the sinks themselves. */
+  readonly closers: (() => Promise<void>)[];
+}
+
+/** Builds the sinks of a source as the configuration wants them; nothing is connected yet. */
+@Injectable()
+export class SinkBuilder {
+  readonly #config: DittoConfig;
+  readonly #partitions: TopicPartitionStore;
+
+  constructor(@InjectConfig() config: DittoConfig, partitions: TopicPartitionStore) {
+    this.#config = config;
+    this.#partitions = partitions;
+  }
+
+  build(request: SinkRequest): readonly ChangeSink[] {
+    return request.source.sinks.map((sink) =>
+      sink === 'kafka' ? this.#buildPublisher(request) : this.#buildMirror(request),
+    );
+  }
+
+  #buildPublisher({ source, logger, closers }: SinkRequest): ChangeSink {
+    const config = requireSection(this.#config.kafka, 'kafka');
+    const options = { ...toKafkaOptions(config), logger };
+    const client: KafkaClient =
+      config.client === 'kafkajs' ? new KafkaJsClient(options) : new PlatformaticKafkaClient(options);
+    closers.push(() => client.close());
+    const { topics, tombstones, bigint, maxBatchBytes } = config;
+    return new KafkaPublisher({
+      client,
+      source: source.name,
+      version: readPackageVersion(),
+      logger,
+      counts: this.#partitions,
+      topics,
+      tombstones,
+      bigint,
+      maxBatchBytes,
+    });
+  }
+
+  #buildMirror({ source, mongo, isReplaying, logger }: SinkRequest): ChangeSink {
+    const config = requireSection(this.#config.mongo, 'mongo');
+    const { databasePrefix, lanes, maxBatchOperations, maxBatchBytes, writeConcern } = config;
+    return new MirrorWriter({
+      connection: requireSection(mongo, 'mongo'),
+      source: source.name,
+      databasePrefix,
+      lanes,
+      maxBatchChanges: maxBatchOperations,
+      maxBatchBytes,
+      writeConcern,
+      isReplaying,
+      logger,
+    });
+  }
+}

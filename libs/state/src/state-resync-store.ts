@@ -1,0 +1,55 @@
+import { type EntityManager } from 'typeorm';
+import { type Grant, ResyncStore } from '#replication';
+import { SourceEntity } from './entities/source.entity.ts';
+import { type StateDatabase } from './state-database.ts';
+import { assertNewest, type WriteResult } from './state-fencing.ts';
+
+export class StateResyncStore extends ResyncStore {
+  readonly #database: StateDatabase;
+
+  constructor(database: StateDatabase) {
+    super();
+    this.#database = database;
+  }
+
+  async pendingFor(source: string): Promise<string | null> {
+    const row = await this.#database.run((manager) => manager.findOneBy(SourceEntity, { name: source }));
+    return row?.resyncPending ?? null;
+  }
+
+  async request(grant: Grant, askedBy: string): Promise<void> {
+    await this.#database.run((manager) => mark(manager, grant, askedBy.slice(0, 255)));
+  }
+
+  async startOver(
+    grant: Grant,
+    tables: readonly { readonly database: string; readonly table: string }[],
+  ): Promise<void> {
+    const { source, token } = grant;
+    await this.#database.transaction(async (manager) => {
+      const guard = await manager.query<WriteResult>('UPDATE sources SET token = token WHERE name = ? AND token = ?', [
+        source,
+        token,
+      ]);
+      if (guard.affectedRows === 0) await assertNewest(manager, grant);
+      if (tables.length === 0) return;
+      await manager.query(
+        `UPDATE table_snapshots SET state = 'pending', last_key = NULL, rows_read = 0, reason = NULL
+         WHERE source = ? AND (database_name, table_name) IN (?)`,
+        [source, tables.map(({ database, table }) => [database, table])],
+      );
+    });
+  }
+
+  async finish(grant: Grant): Promise<void> {
+    await this.#database.run((manager) => mark(manager, grant, null));
+  }
+}
+
+async function mark(manager: EntityManager, grant: Grant, askedBy: string | null): Promise<void> {
+  const marked = await manager.query<WriteResult>(
+    'UPDATE sources SET resync_pending = ? WHERE name = ? AND token = ?',
+    [askedBy, grant.source, grant.token],
+  );
+  if (marked.affectedRows === 0) await assertNewest(manager, grant);
+}
