@@ -46,7 +46,8 @@ async function run({ name, args }: (typeof checks)[number]): Promise<boolean> {
 const waiting = [...checks];
 const failed: string[] = [];
 async function work(): Promise<void> {
-  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) if (!(await run(next))) failed.push(next.name);
+  for (let next = waiting.shift(); next !== undefined; next = waiting.shift())
+    if (!(await run(next))) failed.push(next.name);
 }
 await Promise.all([work(), work()]);
 process.exitCode = failed.length === 0 ? 0 : 1;

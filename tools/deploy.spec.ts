@@ -29,10 +29,7 @@ function environmentOf(service: string): Record<string, string> {
   const substitute = (text: string): string =>
     text.replaceAll(/\$\{([A-Z0-9_]+):-([^}]*)\}/g, (_, name: string, fallback: string) => given[name] ?? fallback);
   return Object.fromEntries(
-    Object.entries(compose.services[service]?.environment ?? {}).map(([name, value]) => [
-      name,
-      substitute(value),
-    ]),
+    Object.entries(compose.services[service]?.environment ?? {}).map(([name, value]) => [name, substitute(value)]),
   );
 }
 

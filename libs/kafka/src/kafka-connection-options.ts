@@ -19,7 +19,7 @@ export interface KafkaConnectionOptions {
   /** Node's own TLS options (`ca`, `cert`, `key`, `servername`…); null: plain text. */
   readonly tls?: Readonly<TlsOptions> | null;
   readonly sasl?: KafkaSaslOptions | null;
-  /** Of whole record batches; default `lz4` (docs/decisions/0002-kafka-client.md). */
+  /** Of whole record batches; default `none` (docs/decisions/0002-kafka-client.md). */
   readonly compression?: KafkaCompression;
   /** Until a connection stands, TLS and SASL included; default 5,000. */
   readonly connectTimeoutMs?: number;
@@ -30,7 +30,7 @@ export interface KafkaConnectionOptions {
 }
 
 /** Measured: docs/decisions/0002-kafka-client.md. */
-export const defaultCompression: KafkaCompression = 'lz4';
+export const defaultCompression: KafkaCompression = 'none';
 
 export interface KafkaTimeouts {
   readonly connectTimeoutMs: number;

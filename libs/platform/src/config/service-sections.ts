@@ -45,11 +45,7 @@ export const dssSchema = z
       })
       .meta({ description: 'How often progress is stored.' })
       .prefault({}),
-    inFlightBytes: bytes(
-      '8 MiB',
-      1_048_576,
-      'Bound on the changes of one source that are read and not yet confirmed.',
-    ),
+    inFlightBytes: bytes('8 MiB', 1_048_576, 'Bound on the changes of one source that are read and not yet confirmed.'),
     shutdownDeadlineMs,
   })
   .meta({ description: 'DSS, the synchronize service.' });
