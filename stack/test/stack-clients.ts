@@ -27,6 +27,19 @@ const mySqlClient: ProbeClient = {
   },
 };
 
+/** A broker that has just come back answers before its partitions have a leader again. */
+async function untilLed<T>(ask: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await ask();
+    } catch (error) {
+      const retriable = error instanceof Error && 'retriable' in error && error.retriable === true;
+      if (!retriable || attempt === 50) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}
+
 const kafkaClient: ProbeClient = {
   async write(url, value) {
     const kafka = new Kafka({ brokers: url.split(','), logLevel: logLevel.NOTHING });
@@ -42,7 +55,7 @@ const kafkaClient: ProbeClient = {
     const kafka = new Kafka({ brokers: url.split(','), logLevel: logLevel.NOTHING });
     const admin = kafka.admin();
     await admin.connect();
-    const [offsets] = await admin.fetchTopicOffsets('probe');
+    const [offsets] = await untilLed(() => admin.fetchTopicOffsets('probe'));
     await admin.disconnect();
     const count = Number(offsets?.high ?? 0);
     const consumer = kafka.consumer({ groupId: `probe-${count}-${process.hrtime.bigint()}`, maxWaitTimeInMs: 100 });

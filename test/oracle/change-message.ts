@@ -20,8 +20,8 @@ type Fields = Readonly<Record<string, unknown>>;
 export function readChangeMessage(table: OracleTable, message: TopicMessage): ChangeMessage {
   const version = readVersion(message);
   // a compacted topic takes no message without a key: one about the whole table has JSON's null for it
-  const aboutTable = message.key === null || message.key.toString('latin1') === 'null';
-  const key = aboutTable || message.key === null ? null : readKey(table, message.key);
+  const { key: bytes } = message;
+  const key = bytes === null || bytes.toString('latin1') === 'null' ? null : readKey(table, bytes);
   if (message.value === null) return { key, version, says: 'tombstone', texts: null };
   const value = parseFields(message.value);
   const op = value?.['op'];
