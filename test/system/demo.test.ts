@@ -1,0 +1,16 @@
+import { expect, it } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '../..');
+
+it('I4: the demo copies and follows a shop that is written to, and proves that nothing differs', async () => {
+  const args = ['--conditions=source', join(root, 'demo', 'main.ts'), '--rows', '6000', '--follow-seconds', '2'];
+  const demo = spawn(process.execPath, args, { cwd: root, env: { ...process.env, NODE_OPTIONS: '' } });
+  let output = '';
+  for (const stream of [demo.stdout, demo.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const code = await new Promise<number | null>((resolve) => demo.on('close', resolve));
+  expect({ code, end: code === 0 ? '' : output.slice(-3000) }).toEqual({ code: 0, end: '' });
+  expect(output).toContain('Nothing differs.');
+  expect(output).toMatch(/Compared [\d,]+ rows of 6 tables/);
+}, 180_000);
