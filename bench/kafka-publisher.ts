@@ -2,7 +2,7 @@
 // CPU is this process's own, user and system, without what making the rows costs.
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { type RowChange, type TableLayout, type TransactionInfo, versionPrefix } from '#change-events';
+import { type RowChanges, type TableLayout, type TransactionInfo, ValueImages, versionPrefix } from '#change-events';
 import {
   KafkaJsClient,
   KafkaPublisher,
@@ -16,7 +16,7 @@ import { createLayout, createRow } from './workload.ts';
 const rowsPerAccept = 500;
 const maxBytesInFlight = 16 * 1024 * 1024;
 
-function createTransaction(layout: TableLayout, first: number): readonly RowChange[] {
+function createTransaction(layout: TableLayout, first: number): RowChanges {
   const offset = 4 + first * 170;
   const transaction: TransactionInfo = {
     gtid: `3e11fa47-71ca-11e1-9e33-c80aa9429562:${1 + first / rowsPerAccept}`,
@@ -27,16 +27,18 @@ function createTransaction(layout: TableLayout, first: number): readonly RowChan
     commitMicros: Date.now() * 1000,
     versionPrefix: versionPrefix(1, 'binlog.000001', offset),
   };
-  return Array.from({ length: rowsPerAccept }, (_, index) => ({
+  const rows = Array.from({ length: rowsPerAccept }, (_, index) => createRow(first + index));
+  return {
     op: 'create',
     layout,
+    count: rowsPerAccept,
     before: null,
-    after: createRow(first + index),
+    after: new ValueImages(layout, rows),
     transaction,
-    rowIndex: index,
+    firstRowIndex: 0,
     readSequence: 0,
     windowId: null,
-  }));
+  };
 }
 
 class NoCounts extends PartitionCountStore {
@@ -60,6 +62,7 @@ interface Settings {
 async function publish(publisher: KafkaPublisher, layout: TableLayout, rows: number): Promise<void> {
   for (let first = 0; first < rows; first += rowsPerAccept) {
     publisher.accept(createTransaction(layout, first), { acknowledge: () => undefined });
+    publisher.flush();
     while (publisher.status().bytesInFlight > maxBytesInFlight) await sleep(1);
     if (first % (rowsPerAccept * 4) === 0) await new Promise((resolve) => setImmediate(resolve));
   }

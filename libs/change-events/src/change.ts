@@ -1,4 +1,6 @@
+import { type RowImages, ValueImages } from './row-images.ts';
 import { type Row, type TableLayout } from './table-layout.ts';
+import { READ_ROW_INDEX } from './version.ts';
 
 /** The transaction that changes belong to; one object for all of them. */
 export interface TransactionInfo {
@@ -34,6 +36,58 @@ export interface RowChange {
   readonly windowId: string | null;
   /** True for the delete and the create that an update of the key was split into (`splitKeyChange`). */
   readonly isHalfOfKeyChange?: boolean;
+}
+
+/** The changes of one rows event of the log, or of one read: of one table, one operation, one transaction. */
+export interface RowChanges {
+  readonly op: RowOperation;
+  readonly layout: TableLayout;
+  readonly count: number;
+  /** One image for each change of an update or delete; else null. */
+  readonly before: RowImages | null;
+  /** One image for each change of a create, update or read; else null. */
+  readonly after: RowImages | null;
+  readonly transaction: TransactionInfo;
+  /** Row index of the first change; the others count on from it. Of a read all have `READ_ROW_INDEX`. */
+  readonly firstRowIndex: number;
+  readonly readSequence: number;
+  readonly windowId: string | null;
+}
+
+export function rowIndexAt({ op, firstRowIndex }: RowChanges, index: number): number {
+  return op === 'read' ? READ_ROW_INDEX : firstRowIndex + index;
+}
+
+/** One of the changes by itself, with its values. */
+export function changeAt(changes: RowChanges, index: number): RowChange {
+  const { op, layout, before, after, transaction, readSequence, windowId } = changes;
+  return {
+    op,
+    layout,
+    before: before === null ? null : before.row(index),
+    after: after === null ? null : after.row(index),
+    transaction,
+    rowIndex: rowIndexAt(changes, index),
+    readSequence,
+    windowId,
+  };
+}
+
+/** One change as the only one of its kind. */
+export function asRowChanges({ op, layout, before, after, transaction, rowIndex, ...read }: RowChange): RowChanges {
+  const { readSequence, windowId } = read;
+  const images = (row: Row | null): RowImages | null => (row === null ? null : new ValueImages(layout, [row]));
+  return {
+    op,
+    layout,
+    count: 1,
+    before: images(before),
+    after: images(after),
+    transaction,
+    firstRowIndex: rowIndex,
+    readSequence,
+    windowId,
+  };
 }
 
 /** What ends all rows of a table at once: a statement of the log, or a resync. */

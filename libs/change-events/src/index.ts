@@ -1,5 +1,15 @@
 export { type CanonicalValue, type Column, type ColumnKind, type Row, type TableLayout } from './table-layout.ts';
-export { type RowChange, type RowOperation, type TableChange, type TransactionInfo } from './change.ts';
+export {
+  asRowChanges,
+  changeAt,
+  rowIndexAt,
+  type RowChange,
+  type RowChanges,
+  type RowOperation,
+  type TableChange,
+  type TransactionInfo,
+} from './change.ts';
+export { RowImages, ValueImages } from './row-images.ts';
 export { type Checkpoint, type Position } from './position.ts';
 export { GtidSet } from './gtid-set.ts';
 export { GtidAccumulator } from './gtid-accumulator.ts';

@@ -1,4 +1,5 @@
 import {
+  changeAt,
   changeId,
   changeVersion,
   encodeTableChange,
@@ -6,6 +7,7 @@ import {
   hasKey,
   keyChanged,
   type RowChange,
+  type RowChanges,
   splitKeyChange,
   type TableChange,
   type TableLayout,
@@ -108,16 +110,20 @@ export class KafkaPublisher extends ChangeSink {
     }
   }
 
-  override accept(changes: readonly RowChange[], acknowledgement: Acknowledgement): void {
+  override accept(changes: RowChanges, acknowledgement: Acknowledgement): void {
     const nowMs = Date.now();
-    for (const change of changes) {
-      const route =
-        change.layout === this.newestLayout ? (this.newestRoute as TableRoute) : this.routeOf(change.layout);
+    const { layout } = changes;
+    const route = layout === this.newestLayout ? (this.newestRoute as TableRoute) : this.routeOf(layout);
+    for (let i = 0; i < changes.count; i++) {
+      const change = changeAt(changes, i);
       if (change.op === 'delete') this.pushDelete(route, change, nowMs, acknowledgement);
       else if (change.op === 'update' && keyChanged(change)) this.pushKeyChange(route, change, nowMs, acknowledgement);
       else route.push(change, nowMs, acknowledgement);
     }
-    this.accepted += changes.length;
+    this.accepted += changes.count;
+  }
+
+  override flush(): void {
     this.lanes.flush();
   }
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { silentLogger, sleep } from '#kernel';
-import { testStack, uniqueName } from '#testing';
+import { acceptChanges, testStack, uniqueName } from '#testing';
 
 import {
   KafkaEventReader,
@@ -79,7 +79,7 @@ describe('KafkaEventReader', () => {
     const layout = createLayout('orders');
     await publisher.prepareTable(layout);
     const deletion = createChange({ op: 'delete', layout, before: [3, 'n3'], transaction: 2 });
-    publisher.accept([...createRows(layout, 30), deletion], { acknowledge: () => undefined });
+    acceptChanges(publisher, [...createRows(layout, 30), deletion], { acknowledge: () => undefined });
     await waitFor(() => events.length >= 31);
     expect(events.map(({ op }) => op).join('')).toBe(`${'c'.repeat(30)}d`);
     expect(events[30]).toMatchObject({
@@ -100,7 +100,7 @@ describe('KafkaEventReader', () => {
     const publisher = await openPublisher(source);
     const layout = createLayout('orders');
     await publisher.prepareTable(layout);
-    publisher.accept(createRows(layout, 5_000), { acknowledge: () => undefined });
+    acceptChanges(publisher, createRows(layout, 5_000), { acknowledge: () => undefined });
     await publisher.drain(AbortSignal.timeout(10_000));
     let jumped = 0;
     const { events, reader } = startReader(source, {
@@ -118,7 +118,7 @@ describe('KafkaEventReader', () => {
     const publisher = await openPublisher(source);
     const layout = createLayout('orders');
     await publisher.prepareTable(layout);
-    publisher.accept(createRows(layout, 300), { acknowledge: () => undefined });
+    acceptChanges(publisher, createRows(layout, 300), { acknowledge: () => undefined });
     const began = performance.now();
     const { events } = startReader(source, { maxEventsPerSecond: 100, maxLagEvents: 1_000 });
     await waitFor(() => events.length >= 300);

@@ -2,7 +2,7 @@ import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { partitionForKey, type RowChange, topicName } from '#change-events';
 import { type LogFields, type Logger, silentLogger } from '#kernel';
-import { testStack, uniqueName } from '#testing';
+import { acceptChanges, testStack, uniqueName } from '#testing';
 
 import { KafkaPublisher, type KafkaPublisherOptions, PlatformaticKafkaClient } from '../src/index.ts';
 import { createChange, createLayout, createRows, createTransaction } from './changes.ts';
@@ -53,7 +53,7 @@ async function openPublisher(options: Partial<KafkaPublisherOptions> = {}): Prom
   });
   const publish = async (changes: readonly RowChange[]): Promise<number> => {
     let acknowledged = 0;
-    publisher.accept(changes, { acknowledge: (count) => (acknowledged += count) });
+    acceptChanges(publisher, changes, { acknowledge: (count) => (acknowledged += count) });
     await publisher.drain(AbortSignal.timeout(20_000));
     return acknowledged;
   };
@@ -207,7 +207,7 @@ describe('KafkaPublisher', () => {
     await publisher.prepareTable(layout);
     let acknowledged = 0;
     const changes = [...createRows(layout, 2), createChange({ op: 'create', layout, after: [9, 'x'.repeat(5_000)] })];
-    publisher.accept(changes, { acknowledge: (count) => (acknowledged += count) });
+    acceptChanges(publisher, changes, { acknowledge: (count) => (acknowledged += count) });
     await expect(publisher.drain(AbortSignal.timeout(20_000))).rejects.toMatchObject({
       code: 'DITTO_KAFKA_MESSAGE_TOO_LARGE',
     });

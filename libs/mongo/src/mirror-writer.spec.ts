@@ -1,5 +1,6 @@
 import { changeVersion, type Row, type RowChange } from '#change-events';
 import { silentLogger } from '#kernel';
+import { acceptChanges } from '#testing';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { FakeMongo } from '../test/fake-mongo.ts';
@@ -111,7 +112,7 @@ describe('MirrorWriter', () => {
           const runs = [changes, ...repeats.map(({ from, length }) => sliceFrom(changes, from, length))];
           runs.forEach((run, index) => {
             for (let start = 0; start < run.length; start += step)
-              writers[index % 2]?.accept(run.slice(start, start + step), acknowledgement);
+              acceptChanges(writers[index % 2] as MirrorWriter, run.slice(start, start + step), acknowledgement);
           });
           for (const writer of writers) await writer.drain(never);
           expect(acknowledgement.count).toBe(runs.flat().length);
@@ -126,7 +127,11 @@ describe('MirrorWriter', () => {
     const fake = new FakeMongo();
     const writer = await openWriter(fake);
     const acknowledgement = new CountingAcknowledgement();
-    writer.accept([makeChange(null, [1, 'a']), makeChange([1, 'a'], [2, 'a'], { rowIndex: 1 })], acknowledgement);
+    acceptChanges(
+      writer,
+      [makeChange(null, [1, 'a']), makeChange([1, 'a'], [2, 'a'], { rowIndex: 1 })],
+      acknowledgement,
+    );
     expect(writer.status().changesInFlight).toBe(2);
     await writer.drain(never);
     expect(acknowledgement.count).toBe(2);
@@ -140,7 +145,7 @@ describe('MirrorWriter', () => {
     const writer = await openWriter(fake);
     const layout = makeLayout([makeColumn('a', 'integer', 'int')], []);
     const acknowledgement = new CountingAcknowledgement();
-    writer.accept([makeChange(null, [1], { layout })], acknowledgement);
+    acceptChanges(writer, [makeChange(null, [1], { layout })], acknowledgement);
     expect(acknowledgement.count).toBe(1);
     expect(fake.commands).toEqual([]);
   });
@@ -156,7 +161,7 @@ describe('MirrorWriter', () => {
       makeChange(null, [1, 'x'], { transaction: older }),
       makeChange(null, [1, 'y'], { transaction: makeTransaction(6) }),
     ]) {
-      writer.accept([change], new CountingAcknowledgement());
+      acceptChanges(writer, [change], new CountingAcknowledgement());
       await writer.drain(never);
     }
     expect(writer.status()).toMatchObject({ rejectedInReplay: 1, rejectedOutsideReplay: 1, confirmedChanges: 4 });
@@ -166,7 +171,7 @@ describe('MirrorWriter', () => {
     const fake = new FakeMongo();
     fake.failureRate = 1;
     const writer = await openWriter(fake, { backoff: { initialMs: 1, maxMs: 1 } });
-    writer.accept([makeChange(null, [1, 'a'])], new CountingAcknowledgement());
+    acceptChanges(writer, [makeChange(null, [1, 'a'])], new CountingAcknowledgement());
     while (writer.status().retries < 2) await new Promise<void>((resolve) => setImmediate(resolve));
     expect(writer.status().holdingBecause).toMatch(/^DITTO_MONGO_UNAVAILABLE/);
     fake.failureRate = 0;
@@ -181,12 +186,12 @@ describe('MirrorWriter', () => {
     await writer.open({ mayDeliver: () => true, onFatal: (error) => fatal.push(error), signal: never });
     const acknowledgement = new CountingAcknowledgement();
     const layout = makeLayout([makeColumn('id', 'integer', 'int'), makeColumn('doc', 'json', 'json')]);
-    writer.accept([makeChange(null, [1, '{broken'], { layout })], acknowledgement);
+    acceptChanges(writer, [makeChange(null, [1, '{broken'], { layout })], acknowledgement);
     await expect(writer.drain(never)).rejects.toMatchObject({
       code: 'DITTO_MONGO_DOCUMENT_REFUSED',
       context: { collection: 'shop.orders' },
     });
-    writer.accept([makeChange(null, [2, 'a'])], acknowledgement);
+    acceptChanges(writer, [makeChange(null, [2, 'a'])], acknowledgement);
     expect(fatal).toHaveLength(1);
     expect(acknowledgement.count).toBe(0);
   });
@@ -195,7 +200,11 @@ describe('MirrorWriter', () => {
     const fake = new FakeMongo();
     const writer = await openWriter(fake);
     const long = 'x'.repeat(10_000);
-    writer.accept([makeChange([1, long], [1, `${long}y`], { layout: ordersLayout })], new CountingAcknowledgement());
+    acceptChanges(
+      writer,
+      [makeChange([1, long], [1, `${long}y`], { layout: ordersLayout })],
+      new CountingAcknowledgement(),
+    );
     expect(writer.status().bytesInFlight).toBeGreaterThan(20_000);
     await writer.drain(never);
     expect(writer.status().bytesInFlight).toBe(0);

@@ -1,8 +1,10 @@
 import {
+  changeAt,
   changeVersion,
   keyChanged,
   type Row,
   type RowChange,
+  type RowChanges,
   type TableChange,
   type TableLayout,
   type TransactionInfo,
@@ -113,26 +115,24 @@ export class MirrorWriter extends ChangeSink {
     await this.keepTrying(() => prepareCollection(this.db, table.collection.name), this.closing.signal);
   }
 
-  accept(changes: readonly RowChange[], acknowledgement: Acknowledgement): void {
+  accept(changes: RowChanges, acknowledgement: Acknowledgement): void {
     if (this.fatal !== null) return;
-    let left = 0;
-    let transaction: TransactionInfo | null = null;
-    let isReplaying = false;
-    for (const change of changes) {
-      const table = this.tables.find(change.layout);
-      if (!table.encoder.isKeyed) {
-        left++;
-        continue;
-      }
-      if (change.transaction !== transaction) {
-        ({ transaction } = change);
-        isReplaying = this.options.isReplaying(transaction);
-      }
-      this.push(table, change, isReplaying, acknowledgement);
+    const { count, layout, transaction } = changes;
+    const table = this.tables.find(layout);
+    if (!table.encoder.isKeyed) {
+      this.accepted += count;
+      this.confirmed += count;
+      acknowledgement.acknowledge(count);
+      return;
     }
-    this.accepted += changes.length;
-    this.confirmed += left;
-    if (left > 0) acknowledgement.acknowledge(left);
+    const isReplaying = this.options.isReplaying(transaction);
+    for (let i = 0; i < count; i++) {
+      this.push(table, changeAt(changes, i), isReplaying, acknowledgement);
+      this.accepted++;
+    }
+  }
+
+  flush(): void {
     this.lanes.flush();
   }
 

@@ -1,6 +1,7 @@
 import { type CanonicalValue, changeVersion, type Column, type Row, type TableChange } from '#change-events';
 import { silentLogger } from '#kernel';
-import { testStack } from '#testing';
+import { type MirrorWriter } from '#mongo';
+import { acceptChanges, testStack } from '#testing';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { mongo } from 'mongoose';
 import { MirrorLineage, openMongo, TombstoneSweeper } from '../src/index.ts';
@@ -27,7 +28,8 @@ async function write(
   const layout = layoutOf(table);
   const writer = await mirror.openWriter({ isReplaying: () => isReplaying });
   await writer.prepareTable(layout);
-  writer.accept(
+  acceptChanges(
+    writer,
     changes.map(([number, before, after]) =>
       makeChange(before, after, { layout, transaction: makeTransaction(number) }),
     ),
@@ -99,7 +101,7 @@ describe('the mirror on a real server', () => {
         values.map(([, value]) => value),
         { layout, transaction: makeTransaction(number) },
       );
-      writer.accept([change], mirror.acknowledgement);
+      acceptChanges(writer, [change], mirror.acknowledgement);
       await writer.drain(never);
       const [stored] = await mirror.db.collection('shop.kinds').find({}, { promoteValues: false }).toArray();
       expect(stored?._id).toStrictEqual({
@@ -234,7 +236,7 @@ describe('the mirror on a real server', () => {
           transaction: makeTransaction(number),
         }),
       );
-      writers[number % 4]?.accept(changes, mirror.acknowledgement);
+      acceptChanges(writers[number % 4] as MirrorWriter, changes, mirror.acknowledgement);
     }
     await Promise.all(writers.map((writer) => writer.drain(never)));
     expect(await notes('crowd')).toEqual(Array.from({ length: 60 }, (_, id) => [id, '20']));
@@ -282,7 +284,7 @@ describe('the mirror on a real server', () => {
   it('I6: stops at a document that is too large, naming it', async () => {
     const layout = layoutOf('large');
     const writer = await mirror.openWriter();
-    writer.accept([makeChange(null, [1, 'x'.repeat(20_000_000)], { layout })], mirror.acknowledgement);
+    acceptChanges(writer, [makeChange(null, [1, 'x'.repeat(20_000_000)], { layout })], mirror.acknowledgement);
     await expect(writer.drain(never)).rejects.toMatchObject({
       code: 'DITTO_MONGO_DOCUMENT_REFUSED',
       context: { collection: 'shop.large', key: '{"key":1}' },

@@ -1,5 +1,6 @@
 import { silentLogger } from '#kernel';
 import { type Stack, startStack } from '#stack';
+import { acceptChanges } from '#testing';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -38,7 +39,7 @@ async function keepWriting(writer: MirrorWriter, isEnough: () => boolean): Promi
         rowIndex: id,
       }),
     );
-    writer.accept(changes, mirror.acknowledgement);
+    acceptChanges(writer, changes, mirror.acknowledgement);
     await waitUntil(() => writer.status().changesInFlight < 4 * KEYS);
     if (isEnough()) return round;
   }

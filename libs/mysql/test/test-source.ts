@@ -1,5 +1,5 @@
 import { connectionOptionsFromUrl, ZongjiChangeSource, type KeyOverrides, type MySqlConnectionOptions } from '#mysql';
-import { type Row, type TableLayout } from '#change-events';
+import { type BigintMode, type Row, type RowImages, type TableLayout, ValueImages } from '#change-events';
 import { silentLogger } from '#kernel';
 import { type SourceItem } from '#replication';
 import { testStack, uniqueName } from '#testing';
@@ -8,7 +8,41 @@ import mysql, { type Connection, type RowDataPacket } from 'mysql2/promise';
 /** Tables of this prefix mark the end of a reading. */
 const MARK = 'end_of_reading';
 
-export type RowsItem = Extract<SourceItem, { type: 'rows' }>;
+type StreamedRows = Extract<SourceItem, { type: 'rows' }>;
+
+/** Rows of the log with their values. */
+export interface RowsItem extends Omit<StreamedRows, 'before' | 'after'> {
+  readonly before: readonly Row[] | null;
+  readonly after: readonly Row[] | null;
+}
+
+export type ReadItem = Exclude<SourceItem, StreamedRows> | RowsItem;
+
+function jsonOf(images: RowImages, index: number, bigint: BigintMode, keyed: boolean): string[] {
+  const target = Buffer.alloc(images.jsonBound(index, bigint));
+  const json = target.toString('utf8', 0, images.writeJson(index, target, 0, bigint));
+  return keyed ? [json, target.toString('utf8', 0, images.writeKey(index, target, 0, bigint))] : [json];
+}
+
+/** The values of images; fails when what they write as JSON is not what the values are in JSON. */
+function valuesOf(layout: TableLayout, images: RowImages | null): readonly Row[] | null {
+  if (images === null) return null;
+  const rows = Array.from({ length: images.count }, (_, i) => images.row(i));
+  const values = new ValueImages(layout, rows);
+  for (const mode of ['number', 'string'] as const)
+    rows.forEach((_, i) => {
+      const written = jsonOf(images, i, mode, layout.key.length > 0).join(' ');
+      const expected = jsonOf(values, i, mode, layout.key.length > 0).join(' ');
+      if (written !== expected) throw new Error(`JSON written is ${written}, of the values ${expected}`);
+    });
+  return rows;
+}
+
+function withValues(item: SourceItem): ReadItem {
+  if (item.type !== 'rows') return item;
+  const { layout, before, after } = item;
+  return { ...item, before: valuesOf(layout, before), after: valuesOf(layout, after) };
+}
 
 /** A database of its own on the shared primary, with an administrator's connection. */
 export class TestSource {
@@ -67,16 +101,16 @@ export class TestSource {
   }
 
   /** All items behind `from` up to everything that is executed now, without the marks that earlier readings left. */
-  async readItems(from: string, source = this.source()): Promise<SourceItem[]> {
+  async readItems(from: string, source = this.source()): Promise<ReadItem[]> {
     const mark = uniqueName(MARK);
     await this.run(`CREATE TABLE ${mark} (id INT)`);
-    const items: SourceItem[] = [];
-    let transaction: SourceItem[] = [];
+    const items: ReadItem[] = [];
+    let transaction: ReadItem[] = [];
     const { signal } = new AbortController();
     for await (const batch of source.stream({ from: position(from), includes: this.includes, signal })) {
       for (const item of batch.items) {
         if (item.type === 'statement' && item.sql.includes(mark)) return items;
-        transaction.push(item);
+        transaction.push(withValues(item));
         if (item.type !== 'end') continue;
         const isMark = transaction.some((member) => member.type === 'statement' && member.sql.includes(MARK));
         if (!isMark) items.push(...transaction);

@@ -19,6 +19,10 @@ function transaction(number: number): TransactionInfo {
   };
 }
 
+function gtids(number: number): string[] {
+  return [`${SERVER}:${number}`];
+}
+
 function trackerAtStart(onConfirmed: () => void = () => undefined): AcknowledgementTracker {
   const position = { gtidSet: '', file: '', offset: 0, serverUuid: SERVER };
   return new AcknowledgementTracker({ position, version: '', commitMicros: 0 }, onConfirmed);
@@ -40,7 +44,7 @@ describe('AcknowledgementTracker', () => {
           const slice = tracker.openSlice();
           slice.changes.expect(changes);
           open.push({ slice, number, pending: changes });
-          if (ends) slice.endTransaction(transaction(number), 'binlog.000001', ++number * 100);
+          if (ends) slice.endTransaction(transaction(number), gtids(number), 'binlog.000001', ++number * 100);
           slice.changes.close();
         }
         const last = number - 1;
@@ -74,7 +78,7 @@ describe('AcknowledgementTracker', () => {
     const tracker = trackerAtStart(() => confirmed++);
     const slice = tracker.openSlice();
     slice.changes.expect(2);
-    slice.endTransaction(transaction(7), 'binlog.000001', 799);
+    slice.endTransaction(transaction(7), gtids(7), 'binlog.000001', 799);
     slice.changes.close();
     slice.changes.acknowledge(1);
     expect(confirmed).toBe(0);

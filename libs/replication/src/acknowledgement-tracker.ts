@@ -51,8 +51,8 @@ export class Slice {
     this.changes = new PendingChanges(onDone);
   }
 
-  endTransaction(transaction: TransactionInfo, file: string, endOffset: number): void {
-    if (transaction.gtid !== null) this.gtids.push(transaction.gtid);
+  endTransaction(transaction: TransactionInfo, gtids: readonly string[], file: string, endOffset: number): void {
+    this.gtids.push(...gtids);
     this.transactions++;
     this.last = { transaction, file, endOffset };
   }

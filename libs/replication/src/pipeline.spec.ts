@@ -1,5 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
-import { type Checkpoint, type RowChange, type TableChange, type TableLayout } from '#change-events';
+import {
+  changeAt,
+  type Checkpoint,
+  type RowChange,
+  type RowChanges,
+  type TableChange,
+  type TableLayout,
+  ValueImages,
+} from '#change-events';
 import { Deferred, DittoError, silentLogger } from '#kernel';
 import { Pipeline, type PipelineOptions } from './pipeline.ts';
 import { ChangeSink, type Acknowledgement, type SinkStatus } from './ports/change-sink.ts';
@@ -39,6 +47,7 @@ class RecordingSink extends ChangeSink {
   acceptNow: (change: RowChange, acknowledgement: Acknowledgement) => void = (_, acknowledgement) =>
     acknowledgement.acknowledge(1);
   closed = false;
+  flushes = 0;
 
   open(): Promise<void> {
     return Promise.resolve();
@@ -49,9 +58,16 @@ class RecordingSink extends ChangeSink {
     await this.prepareNow(table);
   }
 
-  accept(changes: readonly RowChange[], acknowledgement: Acknowledgement): void {
-    this.accepted.push(...changes);
-    for (const change of changes) this.acceptNow(change, acknowledgement);
+  accept(changes: RowChanges, acknowledgement: Acknowledgement): void {
+    for (let i = 0; i < changes.count; i++) {
+      const change = changeAt(changes, i);
+      this.accepted.push(change);
+      this.acceptNow(change, acknowledgement);
+    }
+  }
+
+  flush(): void {
+    this.flushes++;
   }
 
   async drain(signal: AbortSignal): Promise<void> {
@@ -81,7 +97,14 @@ function transaction(
   at: { serverUuid?: string; offset?: number } = {},
 ): SourceItem[] {
   const place = { serverUuid: SERVER, offset: number * 100, ...at };
-  const begin = { gtid: `${SERVER}:${number}`, serverId: 1, file: 'binlog.000002', commitMicros: number, ...place };
+  const begin = {
+    gtid: `${SERVER}:${number}`,
+    preparedGtid: null,
+    serverId: 1,
+    file: 'binlog.000002',
+    commitMicros: number,
+    ...place,
+  };
   return [
     { type: 'begin', transaction: begin },
     ...items,
@@ -90,7 +113,14 @@ function transaction(
 }
 
 function row(key: number, of: TableLayout = layout): SourceItem {
-  return { type: 'rows', op: 'create', layout: of, before: null, after: [[key, 1]], firstRowIndex: 0 };
+  return {
+    type: 'rows',
+    op: 'create',
+    layout: of,
+    before: null,
+    after: new ValueImages(of, [[key, 1]]),
+    firstRowIndex: 0,
+  };
 }
 
 function statement(sql: string): SourceItem {

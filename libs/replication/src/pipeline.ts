@@ -7,9 +7,11 @@ import {
   type Checkpoint,
   type Position,
   type Row,
-  type RowChange,
+  type RowChanges,
+  type RowImages,
   type TableLayout,
   type TransactionInfo,
+  ValueImages,
 } from '#change-events';
 import { Backoff, DittoError, retry, sleep, toDittoError, type Logger } from '#kernel';
 import { abortable } from './abortable.ts';
@@ -90,6 +92,8 @@ export class Pipeline {
   private roomWaiters: (() => void)[] = [];
   private roomCheckQueued = false;
   private transaction: TransactionInfo | null = null;
+  /** What the open transaction adds to the sets. */
+  private gtids: readonly string[] = [];
   /** The transaction that the stream broke off in: what was dispatched of it comes again. */
   private interruptedGtid: string | null = null;
   private lastEnded: TransactionInfo;
@@ -291,8 +295,11 @@ export class Pipeline {
     try {
       for (const item of batch.items) {
         const pending = this.step(item, slice);
-        if (pending !== undefined) await pending;
+        if (pending === undefined) continue;
+        this.flush();
+        await pending;
       }
+      this.flush();
     } finally {
       slice.changes.close();
     }
@@ -318,8 +325,10 @@ export class Pipeline {
   private begin(transaction: SourceTransaction): void {
     const prefix = versionPrefix(this.options.start.lineage, transaction.file, transaction.offset);
     this.assertSameLog(transaction, prefix);
-    this.transaction = { ...transaction, versionPrefix: prefix };
-    if (transaction.gtid !== null) this.dispatched.add(transaction.gtid);
+    const { gtid, serverId, serverUuid, file, offset, commitMicros } = transaction;
+    this.transaction = { gtid, serverId, serverUuid, file, offset, commitMicros, versionPrefix: prefix };
+    this.gtids = [transaction.preparedGtid, transaction.gtid].filter((gtid) => gtid !== null);
+    for (const gtid of this.gtids) this.dispatched.add(gtid);
   }
 
   /** Versions only order changes of one server's one log; anything else needs another lineage (I3). */
@@ -350,22 +359,12 @@ export class Pipeline {
     const { op, layout, before, after } = item;
     const transaction = this.currentTransaction();
     if (!this.windows.isEmpty) this.windows.note(layout, before, after);
-    const count = (before ?? after ?? []).length;
-    const changes = new Array<RowChange>(count);
-    for (let i = 0; i < count; i++)
-      changes[i] = {
-        op,
-        layout,
-        before: before === null ? null : (before[i] as Row),
-        after: after === null ? null : (after[i] as Row),
-        transaction,
-        rowIndex: item.firstRowIndex + i,
-        readSequence: 0,
-        windowId: null,
-      };
+    const { count } = (after ?? before) as RowImages;
     this.changes += count;
     if (this.replaying && this.inReplayZone(transaction)) this.repeatedChanges += count;
     this.sinkAcknowledgements(slice, transaction);
+    const { firstRowIndex } = item;
+    const changes = { op, layout, count, before, after, transaction, firstRowIndex, readSequence: 0, windowId: null };
     this.dispatch(changes, slice.changes, slice.bySink);
   }
 
@@ -387,18 +386,22 @@ export class Pipeline {
     this.dispatchRows(item, slice);
   }
 
-  private dispatch(changes: readonly RowChange[], pending: PendingChanges, bySink: readonly Acknowledgement[]): void {
-    if (changes.length === 0) return;
-    for (const [index, sink] of this.options.sinks.entries()) {
-      pending.expect(changes.length);
-      sink.accept(changes, bySink[index] ?? pending);
+  private dispatch(changes: RowChanges, pending: PendingChanges, bySink: readonly Acknowledgement[]): void {
+    const { sinks } = this.options;
+    for (let index = 0; index < sinks.length; index++) {
+      pending.expect(changes.count);
+      sinks[index]?.accept(changes, bySink[index] ?? pending);
     }
+  }
+
+  private flush(): void {
+    for (const sink of this.options.sinks) sink.flush();
   }
 
   private end(file: string, endOffset: number, slice: Slice): void {
     const transaction = this.currentTransaction();
-    slice.endTransaction(transaction, file, endOffset);
-    if (transaction.gtid !== null) this.streamed.add(transaction.gtid);
+    slice.endTransaction(transaction, this.gtids, file, endOffset);
+    for (const gtid of this.gtids) this.streamed.add(gtid);
     this.lastEnded = transaction;
     this.resumeOffset = endOffset;
     this.transaction = null;
@@ -420,20 +423,22 @@ export class Pipeline {
         this.queueRoomCheck();
         resolve();
       });
-      const changes = rows.map((after): RowChange => ({
+      const changes: RowChanges = {
         op: 'read',
         layout,
+        count: rows.length,
         before: null,
-        after,
+        after: new ValueImages(layout, rows),
         transaction,
-        rowIndex: READ_ROW_INDEX,
+        firstRowIndex: READ_ROW_INDEX,
         readSequence,
         windowId: id,
-      }));
-      this.changes += changes.length;
+      };
+      this.changes += rows.length;
       const before = this.bytesInFlight();
       try {
-        this.dispatch(changes, pending, []);
+        if (rows.length > 0) this.dispatch(changes, pending, []);
+        this.flush();
       } catch (cause) {
         this.fatal.abort(toDittoError(cause));
         return;

@@ -1,4 +1,4 @@
-import { GtidSet, type GtidAccumulator, type Row, type TableLayout } from '#change-events';
+import { GtidSet, type GtidAccumulator, type Row, type RowImages, type TableLayout } from '#change-events';
 import { type Window } from './window.ts';
 import { type ChunkRead } from './ports/row-reader.ts';
 
@@ -43,7 +43,7 @@ export class WindowRegistry {
     return this.open.size === 0;
   }
 
-  note(layout: TableLayout, before: readonly Row[] | null, after: readonly Row[] | null): void {
+  note(layout: TableLayout, before: RowImages | null, after: RowImages | null): void {
     const windows = this.open.get(tableKey(layout.database, layout.table));
     if (windows === undefined) return;
     for (const window of windows) {

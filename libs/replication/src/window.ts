@@ -1,4 +1,4 @@
-import { compileKeyEncoder, type Row, type TableLayout } from '#change-events';
+import { compileKeyEncoder, type Row, type RowImages, type TableLayout } from '#change-events';
 
 /** What the stream noted of a table since a window was opened (design, section 6, step 1). */
 export class Window {
@@ -29,14 +29,14 @@ export class Window {
   }
 
   /** Notes the keys of row images from the log; a layout other than the window's discards it. */
-  note(layout: TableLayout, images: readonly Row[] | null): void {
+  note(layout: TableLayout, images: RowImages | null): void {
     if (images === null || this.discardedBecause !== null) return;
     if (layout.fingerprint !== this.layout.fingerprint) {
       this.discard('the table changed its layout');
       return;
     }
-    for (const image of images) {
-      const key = this.keyOf(image);
+    for (let i = 0; i < images.count; i++) {
+      const key = this.keyOf(images.row(i));
       if (this.noted.has(key)) continue;
       this.noted.add(key);
       this.notedBytes += 2 * key.length + 64;

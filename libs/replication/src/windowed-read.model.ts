@@ -1,4 +1,13 @@
-import { GtidAccumulator, GtidSet, type Row, type RowChange, type TableLayout } from '#change-events';
+import {
+  changeAt,
+  GtidAccumulator,
+  GtidSet,
+  type Row,
+  type RowChange,
+  type RowChanges,
+  type TableLayout,
+  ValueImages,
+} from '#change-events';
 import { ChangeSink, type Acknowledgement, type SinkStatus } from './ports/change-sink.ts';
 import { ChangeSource, type SourceBatch, type SourceItem } from './ports/change-source.ts';
 import { RowReader, type ChunkRead } from './ports/row-reader.ts';
@@ -142,6 +151,7 @@ function splitItems({ number, changes }: ModelTransaction): SourceItem[][] {
   const offset = number * 100;
   const transaction = {
     gtid: `${SERVER}:${number}`,
+    preparedGtid: null,
     serverId: 1,
     serverUuid: SERVER,
     file: 'binlog.000001',
@@ -152,8 +162,8 @@ function splitItems({ number, changes }: ModelTransaction): SourceItem[][] {
     type: 'rows',
     layout,
     op: before === null ? 'create' : after === null ? 'delete' : 'update',
-    before: before === null ? null : [[key, before]],
-    after: after === null ? null : [[key, after]],
+    before: before === null ? null : new ValueImages(layout, [[key, before]]),
+    after: after === null ? null : new ValueImages(layout, [[key, after]]),
     firstRowIndex: index,
   }));
   const half = rows.length >> 1;
@@ -249,8 +259,13 @@ export class ModelSink extends ChangeSink {
     return Promise.resolve();
   }
 
-  accept(changes: readonly RowChange[], acknowledgement: Acknowledgement): void {
-    for (const change of changes) this.queue.push({ change, acknowledgement, applied: false });
+  accept(changes: RowChanges, acknowledgement: Acknowledgement): void {
+    for (let i = 0; i < changes.count; i++)
+      this.queue.push({ change: changeAt(changes, i), acknowledgement, applied: false });
+  }
+
+  flush(): void {
+    // what was accepted waits for the test's choice
   }
 
   get size(): number {

@@ -1,1 +1,2 @@
 export { testStack, testStackVariable, uniqueName } from './servers.ts';
+export { acceptChanges } from './accept-changes.ts';

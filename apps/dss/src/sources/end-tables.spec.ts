@@ -27,6 +27,10 @@ class Sink extends ChangeSink {
     throw new Error('no row is given');
   }
 
+  flush(): void {
+    throw new Error('no row is given');
+  }
+
   drain(): Promise<void> {
     return Promise.resolve();
   }

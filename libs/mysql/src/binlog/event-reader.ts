@@ -153,6 +153,7 @@ export class EventReader {
     this.#transaction = { gtid, hasBegun: false, images: 0, hasRows: false, xa: null };
     const transaction: SourceTransaction = {
       gtid,
+      preparedGtid: null,
       serverId: event.bytes.readUInt32LE(event.start + 5),
       serverUuid: this.#serverUuid,
       file: this.#file,
@@ -174,7 +175,7 @@ export class EventReader {
       throw this.#stop('DITTO_SOURCE_XA_TRANSACTION', `${reader.layout.database}.${reader.layout.table}`);
     const { op, before, after } = decodeRows(type, event, reader);
     const firstRowIndex = transaction.images;
-    transaction.images += (after ?? before ?? []).length;
+    transaction.images += (after ?? before)?.count ?? 0;
     transaction.hasRows = true;
     this.#emit({ type: 'rows', op, layout: reader.layout, before, after, firstRowIndex });
   }

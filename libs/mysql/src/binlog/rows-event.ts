@@ -1,4 +1,4 @@
-import { type Row } from '#change-events';
+import { type Row, type RowImages, ValueImages } from '#change-events';
 import { DittoError } from '#kernel';
 import { UndecodableTextError } from '../values/charset.ts';
 import { EventType, lengthEncodedSize, readLengthEncoded, type EventBytes } from './event-header.ts';
@@ -8,8 +8,8 @@ export type RowsOperation = 'create' | 'update' | 'delete';
 
 export interface DecodedRows {
   readonly op: RowsOperation;
-  readonly before: Row[] | null;
-  readonly after: Row[] | null;
+  readonly before: RowImages | null;
+  readonly after: RowImages | null;
 }
 
 export function rowsOperation(type: number): RowsOperation {
@@ -84,7 +84,7 @@ function decodeImages(
   op: RowsOperation,
   event: EventBytes,
   images: number,
-  { decode }: TableReader & { included: true },
+  { decode, layout }: TableReader & { included: true },
 ): DecodedRows | null {
   const { bytes, end } = event;
   const cursor = { at: images };
@@ -95,7 +95,11 @@ function decodeImages(
     if (op !== 'delete') after.push(decode(bytes, cursor));
   }
   if (cursor.at !== end) return null;
-  return { op, before: op === 'create' ? null : before, after: op === 'delete' ? null : after };
+  return {
+    op,
+    before: op === 'create' ? null : new ValueImages(layout, before),
+    after: op === 'delete' ? null : new ValueImages(layout, after),
+  };
 }
 
 function minimalImage(database: string, table: string): DittoError {

@@ -1,4 +1,4 @@
-import { type RowChange, type TableChange, type TableLayout } from '#change-events';
+import { type RowChanges, type TableChange, type TableLayout } from '#change-events';
 
 export type SinkName = 'kafka' | 'mongo';
 
@@ -28,8 +28,10 @@ export interface SinkStatus {
  * `drain` before `applyTableChange`; `close` last.
  *
  * - Changes of one key are delivered in the order of `accept`; unrelated keys go in parallel.
- * - `accept` is synchronous, takes everything, and never throws for what the server might say. The caller keeps
- *   `bytesInFlight` within its bounds by not calling while it is high.
+ * - `accept` is synchronous, takes everything, and never throws for what the server might say; it throws only for an
+ *   image that can't be decoded, having taken the changes before it. The caller keeps `bytesInFlight` within its bounds
+ *   by not calling while it is high.
+ * - Nothing of the images is kept that would hold their source's bytes for longer than the sink counts them in flight.
  * - Each accepted change is acknowledged exactly once: Kafka by all in-sync replicas, MongoDB by a majority. A change
  *   that a newer document makes needless counts as confirmed. A change that this sink does not carry (a table without a
  *   key in the mirror) is acknowledged at once.
@@ -47,7 +49,10 @@ export abstract class ChangeSink {
   }): Promise<void>;
   /** Creates or checks what the table needs (topic, collection). */
   abstract prepareTable(layout: TableLayout): Promise<void>;
-  abstract accept(changes: readonly RowChange[], acknowledgement: Acknowledgement): void;
+  /** Takes the changes; delivery begins with the next `flush` at the latest. */
+  abstract accept(changes: RowChanges, acknowledgement: Acknowledgement): void;
+  /** Starts delivering what was accepted. Called when the stream has nothing more at hand, not for each change. */
+  abstract flush(): void;
   /** Resolves when nothing is in flight; rejects with the signal's reason or the fatal error. */
   abstract drain(signal: AbortSignal): Promise<void>;
   /** Ends every row of a table. Only with nothing in flight. Resolves when confirmed; repeatable. */

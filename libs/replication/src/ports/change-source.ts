@@ -1,8 +1,10 @@
-import { type Row, type TableLayout, type Position } from '#change-events';
+import { type Position, type RowImages, type TableLayout } from '#change-events';
 
 /** What a source says about the transaction that begins; the pipeline adds the lineage. */
 export interface SourceTransaction {
   readonly gtid: string | null;
+  /** GTID of the XA PREPARE that this transaction decided, by commit or rollback; null for all others. */
+  readonly preparedGtid: string | null;
   readonly serverId: number;
   readonly serverUuid: string;
   readonly file: string;
@@ -18,9 +20,9 @@ export type SourceItem =
       readonly op: 'create' | 'update' | 'delete';
       readonly layout: TableLayout;
       /** One per row for update and delete, in the order of the log; else null. */
-      readonly before: readonly Row[] | null;
+      readonly before: RowImages | null;
       /** One per row for create and update; else null. */
-      readonly after: readonly Row[] | null;
+      readonly after: RowImages | null;
       /** Index in its transaction of the first row here. */
       readonly firstRowIndex: number;
     }
@@ -42,6 +44,9 @@ export interface SourceBatch {
  * - Back-pressure: while the consumer does not ask for the next batch, the adapter buffers a bounded amount and then
  *   stops reading its socket. No memory beyond that.
  * - Rows of tables for which `includes` says no are not delivered; their transactions still begin and end.
+ * - A prepared XA transaction gives nothing until it is decided: then its rows (none when it was rolled back) come under
+ *   the coordinates of the decision, and both GTIDs are told. A stream that starts from a set without the GTID of an
+ *   undecided XA PREPARE reads it again.
  * - Anything that can't be decoded, a lost connection, and settings that lose data end the sequence with a `DittoError`
  *   (`retriable` says whether starting again from the checkpoint helps). Nothing is skipped.
  * - Aborting `signal` ends the sequence without an error, leaving no connection and no timer behind.

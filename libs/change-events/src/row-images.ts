@@ -1,0 +1,93 @@
+import { type BigintMode } from './json-values.ts';
+import { compileJsonRowEncoder, compileKeyEncoder, type RowEncoder } from './row-encoder.ts';
+import { type Row, type TableLayout } from './table-layout.ts';
+
+/** Longest UTF-8 form of one UTF-16 unit, in bytes. */
+const MOST_BYTES_OF_UNIT = 3;
+
+/**
+ * Row images of one layout, held as their source holds them; values and JSON are made when asked for. Never changed
+ * after they were made. Every method but `count` throws a `DittoError` for an image that can't be decoded exactly.
+ */
+export abstract class RowImages {
+  abstract readonly count: number;
+
+  /** The canonical values of one image; the same array each time. */
+  abstract row(index: number): Row;
+
+  /** Neither `writeJson` nor `writeKey` writes more bytes than this for the image. */
+  abstract jsonBound(index: number, bigint: BigintMode): number;
+
+  /** Writes the JSON object of the image, columns in order, at `at`; returns the end. */
+  abstract writeJson(index: number, target: Buffer, at: number, bigint: BigintMode): number;
+
+  /** Writes the JSON object of the key columns in key order: the message key. Not for a layout without a key. */
+  abstract writeKey(index: number, target: Buffer, at: number, bigint: BigintMode): number;
+}
+
+interface Encoders {
+  readonly row: RowEncoder;
+  readonly key: RowEncoder | null;
+}
+
+const encoders: Readonly<Record<BigintMode, WeakMap<TableLayout, Encoders>>> = {
+  number: new WeakMap(),
+  string: new WeakMap(),
+};
+
+function encodersOf(layout: TableLayout, bigint: BigintMode): Encoders {
+  let found = encoders[bigint].get(layout);
+  if (found === undefined) {
+    found = {
+      row: compileJsonRowEncoder(layout, { bigint }),
+      key: layout.key.length === 0 ? null : compileKeyEncoder(layout, { bigint }),
+    };
+    encoders[bigint].set(layout, found);
+  }
+  return found;
+}
+
+/** Images that are there as values: what was read with SELECT. */
+export class ValueImages extends RowImages {
+  readonly count: number;
+  readonly #layout: TableLayout;
+  readonly #rows: readonly Row[];
+  #textIndex = -1;
+  #textMode: BigintMode = 'number';
+  #text = '';
+
+  constructor(layout: TableLayout, rows: readonly Row[]) {
+    super();
+    this.#layout = layout;
+    this.#rows = rows;
+    this.count = rows.length;
+  }
+
+  override row(index: number): Row {
+    return this.#rows[index] as Row;
+  }
+
+  override jsonBound(index: number, bigint: BigintMode): number {
+    return this.#jsonText(index, bigint).length * MOST_BYTES_OF_UNIT;
+  }
+
+  override writeJson(index: number, target: Buffer, at: number, bigint: BigintMode): number {
+    return at + target.write(this.#jsonText(index, bigint), at);
+  }
+
+  override writeKey(index: number, target: Buffer, at: number, bigint: BigintMode): number {
+    const encode = encodersOf(this.#layout, bigint).key;
+    if (encode === null) throw new RangeError(`${this.#layout.database}.${this.#layout.table} has no key`);
+    return at + target.write(encode(this.row(index)), at);
+  }
+
+  /** Bound and bytes are asked for one after the other: the newest text is kept. */
+  #jsonText(index: number, bigint: BigintMode): string {
+    if (this.#textIndex !== index || this.#textMode !== bigint) {
+      this.#text = encodersOf(this.#layout, bigint).row(this.row(index));
+      this.#textIndex = index;
+      this.#textMode = bigint;
+    }
+    return this.#text;
+  }
+}
