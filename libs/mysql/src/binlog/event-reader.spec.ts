@@ -92,6 +92,7 @@ describe('offsets', () => {
       type: 'begin',
       transaction: {
         gtid: `${UUID}:5`,
+        preparedGtid: null,
         serverId: 7,
         serverUuid: UUID,
         file: 'binlog.000009',
