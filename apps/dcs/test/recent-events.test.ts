@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { silentLogger } from '#kernel';
-import { type KafkaClient, PlatformaticKafkaClient } from '#kafka';
+import { batchOf, type KafkaClient, PlatformaticKafkaClient } from '#kafka';
 import { testStack } from '#testing';
 import type { EventsDto } from '../src/http/event.dto.ts';
 import { createDeployment, DcsInstance, type Deployment, eventually } from './dcs-instance.ts';
@@ -36,7 +36,7 @@ describe('recent events', () => {
       value: `{"before":null,"after":{"id":${id}},"source":${JSON.stringify(source)},"op":"c","ts_ms":6}`,
       headers: { 'ditto.id': `u:1/${id}`, 'ditto.version': '0'.repeat(44) },
     }));
-    await kafka.produce(topic, 0, records);
+    await kafka.produce(topic, 0, batchOf(records));
   }
 
   async function find(query: string): Promise<Answer> {

@@ -1,6 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import { makeChange, makeColumn, makeLayout, makeTransaction, SERVER_UUID } from '../test/samples.ts';
-import { compileEnvelopeEncoder, encodeTableChange } from './envelope.ts';
+import { asRowChanges, type RowChange } from './change.ts';
+import { type ChangePart, type EnvelopeOptions, EnvelopeWriter } from './envelope.ts';
+import { type TableLayout } from './table-layout.ts';
 
 const layout = makeLayout([makeColumn('id', 'bigint'), makeColumn('name', 'text')]);
 const options = { source: 'shop "1"', version: '0.1.0', bigint: 'number' } as const;
@@ -21,6 +24,19 @@ function source(members: Record<string, unknown> = {}): Record<string, unknown> 
     pos: 4711,
     row: 3,
     ...members,
+  };
+}
+
+function compileEnvelopeEncoder(
+  of: TableLayout,
+  how: EnvelopeOptions,
+  part: ChangePart = 'whole',
+): (change: RowChange, nowMs: number) => string {
+  const writer = new EnvelopeWriter(of, how);
+  return (change, nowMs) => {
+    const changes = asRowChanges(change);
+    const target = Buffer.alloc(writer.bound(changes, 0) + 7);
+    return target.toString('utf8', 7, writer.write(changes, 0, part, nowMs, target, 7));
   };
 }
 
@@ -68,6 +84,35 @@ describe('envelope', () => {
     expect(parsed.map(({ op }) => op)).toEqual(['c', 'c', 'r', 'c', 'c']);
   });
 
+  test.each([
+    ['removal', { before: { id: 1, name: 'a' }, after: null, op: 'd' }],
+    ['creation', { before: null, after: { id: 2, name: 'b' }, op: 'c' }],
+  ] as const)('the %s of a changed key holds one image', (part, members) => {
+    const text = compileEnvelopeEncoder(layout, options, part)(makeChange(layout, [1, 'a'], [2, 'b']), NOW);
+    expect(JSON.parse(text)).toMatchObject(members);
+  });
+
+  test('names that are not ASCII, and any place and time, are the text that JSON.stringify gives', () => {
+    const odd = { ...layout, database: 'ärger', table: '表 "x"' };
+    const write = compileEnvelopeEncoder(odd, { ...options, source: 'quelle-é' });
+    fc.assert(
+      fc.property(fc.nat(2 ** 48 - 1), fc.maxSafeNat(), fc.nat(0xfffffffe), (offset, nowMs, rowIndex) => {
+        const transaction = makeTransaction({ offset, gtid: null, file: 'lög.000001' });
+        const text = write(makeChange(odd, null, [1, 'a'], { transaction, rowIndex }), nowMs);
+        const parsed = JSON.parse(text) as { source: Record<string, unknown>; ts_ms: number };
+        expect(parsed.ts_ms).toBe(nowMs);
+        expect(parsed.source).toMatchObject({
+          db: 'ärger',
+          table: '表 "x"',
+          name: 'quelle-é',
+          pos: offset,
+          row: rowIndex,
+        });
+        expect(JSON.stringify(parsed)).toBe(text);
+      }),
+    );
+  });
+
   test('integers beyond 2^53 keep all digits, or are strings by option', () => {
     const change = makeChange(layout, null, [18446744073709551615n, 'a']);
     expect(encode(change, NOW)).toContain('"after":{"id":18446744073709551615,');
@@ -78,6 +123,8 @@ describe('envelope', () => {
   test.each(['truncate', 'drop'] as const)('%s is op t without images', (op) => {
     const change = { op, layout, transaction: makeTransaction(), rowIndex: 0 };
     const expected = { before: null, after: null, source: source({ row: 0 }), op: 't', ts_ms: NOW, transaction: null };
-    expect(encodeTableChange(change, options, NOW)).toBe(JSON.stringify(expected));
+    expect(new EnvelopeWriter(layout, options).encodeTableChange(change, NOW).toString()).toBe(
+      JSON.stringify(expected),
+    );
   });
 });

@@ -1,6 +1,6 @@
-import { type RowChange, type RowOperation, type TableChange, type TransactionInfo } from './change.ts';
+import { type RowChanges, type RowOperation, rowIndexAt, type TableChange, type TransactionInfo } from './change.ts';
+import { writeAscii, writeDigits } from './bytes.ts';
 import { type BigintMode, quoteJson } from './json-values.ts';
-import { compileJsonRowEncoder } from './row-encoder.ts';
 import { type TableLayout } from './table-layout.ts';
 
 export interface EnvelopeOptions {
@@ -11,82 +11,100 @@ export interface EnvelopeOptions {
   readonly bigint: BigintMode;
 }
 
-/** `nowMs`: when Ditto made the message, milliseconds since 1970; read the clock once per batch. */
-export type EnvelopeEncoder = (change: RowChange, nowMs: number) => string;
+/** Which message of a change: both images; or a changed key's removal of the old, or creation of the new. */
+export type ChangePart = 'whole' | 'removal' | 'creation';
 
-const LETTERS: Readonly<Record<RowOperation, string>> = { create: 'c', update: 'u', delete: 'd', read: 'r' };
+const LETTERS: Readonly<Record<RowOperation | 'truncate' | 'drop', string>> = {
+  create: 'c',
+  update: 'u',
+  delete: 'd',
+  read: 'r',
+  truncate: 't',
+  drop: 't',
+};
+const LETTER_OF_PART: Readonly<Record<ChangePart, string | null>> = { whole: null, removal: 'd', creation: 'c' };
 
-type SourceEncoder = (transaction: TransactionInfo, snapshot: 'false' | 'incremental') => string;
+/** All but images and source block: names, punctuation, numbers at their longest. */
+const FRAME_BYTES = 160;
 
-/** Everything of `source` up to the row number: constant for the changes of one transaction in one table. */
-function compileSourceEncoder(
-  { database, table }: TableLayout,
-  options: Pick<EnvelopeOptions, 'source' | 'version'>,
-): SourceEncoder {
-  const server = `{"version":${JSON.stringify(options.version)},"connector":"mysql","name":${JSON.stringify(options.source)}`;
-  const place = `"db":${JSON.stringify(database)},"table":${JSON.stringify(table)}`;
-  return (transaction, snapshot) => {
-    const { commitMicros, gtid, file, serverId, offset } = transaction;
-    const times = `"ts_ms":${Math.floor(commitMicros / 1000)},"snapshot":"${snapshot}"`;
-    const log = `"server_id":${serverId},"gtid":${gtid === null ? 'null' : quoteJson(gtid)},"file":${quoteJson(file)}`;
-    return `,"source":${server},${times},${place},${log},"pos":${offset},"row":`;
-  };
-}
-
-function encodeTail(op: string, nowMs: number): string {
-  return `},"op":"${op}","ts_ms":${nowMs},"transaction":null}`;
-}
-
-function encodeTails(nowMs: number): Readonly<Record<RowOperation, string>> {
-  return {
-    create: encodeTail(LETTERS.create, nowMs),
-    update: encodeTail(LETTERS.update, nowMs),
-    delete: encodeTail(LETTERS.delete, nowMs),
-    read: encodeTail(LETTERS.read, nowMs),
-  };
-}
+const BEFORE = '{"before":';
+const AFTER = ',"after":';
+const NULL = 'null';
 
 /**
- * Compiles the message value of a layout's changes: Debezium's envelope as JSON without schema (docs/types.md lists
- * the differences). The encoder remembers the newest transaction object and the newest `nowMs`, so that a run of rows
- * pays for their text once. `change.layout` must be `layout`. An update is encoded as it is: split a key change first.
+ * Writes the message values of one layout's changes as bytes: Debezium's envelope as JSON without schema
+ * (docs/types.md lists the differences). The source block of the newest transaction is kept, so that a run of rows pays
+ * for it once. `changes.layout` must have the layout's columns.
  */
-export function compileEnvelopeEncoder(layout: TableLayout, options: EnvelopeOptions): EnvelopeEncoder {
-  const encodeRow = compileJsonRowEncoder(layout, options);
-  const encodeSource = compileSourceEncoder(layout, options);
-  let transaction: TransactionInfo | null = null;
-  let snapshot: 'false' | 'incremental' = 'false';
-  let source = '';
-  let tailsMadeAt = -1;
-  let tails: Readonly<Record<RowOperation, string>> = LETTERS;
-  return (change, nowMs) => {
-    const { op, before, after } = change;
-    const isRead = op === 'read';
-    if (change.transaction !== transaction || isRead !== (snapshot === 'incremental')) {
-      transaction = change.transaction;
-      snapshot = isRead ? 'incremental' : 'false';
-      source = encodeSource(transaction, snapshot);
-    }
-    if (nowMs !== tailsMadeAt) {
-      tailsMadeAt = nowMs;
-      tails = encodeTails(nowMs);
-    }
-    return (
-      (before === null ? '{"before":null' : '{"before":' + encodeRow(before)) +
-      (after === null ? ',"after":null' : ',"after":' + encodeRow(after)) +
-      source +
-      (isRead ? '0' : String(change.rowIndex)) +
-      tails[op]
-    );
-  };
-}
+export class EnvelopeWriter {
+  readonly #bigint: BigintMode;
+  readonly #server: string;
+  readonly #place: string;
+  #transaction: TransactionInfo | null = null;
+  #isRead = false;
+  #block: Buffer;
+  #source: Buffer;
 
-/** The message of a truncated or dropped table, `"op":"t"`: to be sent without a key to every partition. */
-export function encodeTableChange(
-  change: TableChange,
-  options: Pick<EnvelopeOptions, 'source' | 'version'>,
-  nowMs: number,
-): string {
-  const source = compileSourceEncoder(change.layout, options)(change.transaction, 'false');
-  return `{"before":null,"after":null${source}${change.rowIndex}${encodeTail('t', nowMs)}`;
+  constructor({ database, table }: TableLayout, options: EnvelopeOptions) {
+    this.#bigint = options.bigint;
+    this.#server = `,"source":{"version":${JSON.stringify(options.version)},"connector":"mysql","name":${JSON.stringify(options.source)},"ts_ms":`;
+    this.#place = `,"db":${JSON.stringify(database)},"table":${JSON.stringify(table)},"server_id":`;
+    this.#block = Buffer.alloc(1024);
+    this.#source = this.#block;
+  }
+
+  /** `write` writes no more bytes than this for the change. */
+  bound({ before, after, transaction, op }: RowChanges, index: number): number {
+    this.#prepareSource(transaction, op === 'read');
+    return (
+      FRAME_BYTES +
+      this.#source.length +
+      (before === null ? 0 : before.jsonBound(index, this.#bigint)) +
+      (after === null ? 0 : after.jsonBound(index, this.#bigint))
+    );
+  }
+
+  /** Writes the value of one change at `at`; returns the end. `nowMs`: when Ditto made the message. */
+  write(changes: RowChanges, index: number, part: ChangePart, nowMs: number, target: Buffer, at: number): number {
+    const before = part === 'creation' ? null : changes.before;
+    const after = part === 'removal' ? null : changes.after;
+    this.#prepareSource(changes.transaction, changes.op === 'read');
+    let p = writeAscii(target, at, BEFORE);
+    p = before === null ? writeAscii(target, p, NULL) : before.writeJson(index, target, p, this.#bigint);
+    p = writeAscii(target, p, AFTER);
+    p = after === null ? writeAscii(target, p, NULL) : after.writeJson(index, target, p, this.#bigint);
+    const row = this.#isRead ? 0 : rowIndexAt(changes, index);
+    return this.#writeEnd(target, p, row, LETTER_OF_PART[part] ?? LETTERS[changes.op], nowMs);
+  }
+
+  /** The value of the message of a truncated or dropped table, `"op":"t"`. */
+  encodeTableChange({ op, transaction, rowIndex }: TableChange, nowMs: number): Buffer {
+    this.#prepareSource(transaction, false);
+    const target = Buffer.alloc(FRAME_BYTES + this.#source.length);
+    const p = writeAscii(target, 0, `${BEFORE}${NULL}${AFTER}${NULL}`);
+    return target.subarray(0, this.#writeEnd(target, p, rowIndex, LETTERS[op], nowMs));
+  }
+
+  #writeEnd(target: Buffer, at: number, row: number, letter: string, nowMs: number): number {
+    target.set(this.#source, at);
+    let p = writeDigits(target, at + this.#source.length, row);
+    p = writeAscii(target, p, '},"op":"');
+    target[p] = letter.charCodeAt(0);
+    p = writeDigits(target, writeAscii(target, p + 1, '","ts_ms":'), nowMs);
+    return writeAscii(target, p, ',"transaction":null}');
+  }
+
+  /** Everything of `source` up to the row number. */
+  #prepareSource(transaction: TransactionInfo, isRead: boolean): void {
+    if (transaction === this.#transaction && isRead === this.#isRead) return;
+    this.#transaction = transaction;
+    this.#isRead = isRead;
+    const { commitMicros, gtid, file, serverId, offset } = transaction;
+    const head = `${this.#server}${Math.floor(commitMicros / 1000)},"snapshot":"${isRead ? 'incremental' : 'false'}"`;
+    const log = `${this.#place}${serverId},"gtid":${gtid === null ? NULL : quoteJson(gtid)},"file":${quoteJson(file)}`;
+    const text = `${head}${log},"pos":${offset},"row":`;
+    const most = text.length * 3;
+    if (this.#block.length < most) this.#block = Buffer.alloc(2 * most);
+    this.#source = this.#block.subarray(0, this.#block.write(text, 0));
+  }
 }

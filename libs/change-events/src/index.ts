@@ -33,7 +33,9 @@ export {
 } from './row-encoder.ts';
 export { type BigintMode } from './json-values.ts';
 export { decodeKeyValues, encodeKeyValues, hasKey, hasSameKey, keyValues } from './key-values.ts';
-export { compileEnvelopeEncoder, encodeTableChange, type EnvelopeEncoder, type EnvelopeOptions } from './envelope.ts';
+export { type ChangePart, EnvelopeWriter, type EnvelopeOptions } from './envelope.ts';
+export { ChangeHeaderWriter, VERSION_BYTES } from './change-header.ts';
+export { writeAscii, writeDigits } from './bytes.ts';
 export { changeId, keyChanged, splitKeyChange } from './change-identity.ts';
 export {
   assertCollectionNames,

@@ -1,9 +1,8 @@
 const MULTIPLIER = 0x5bd1e995;
 const SEED = 0x9747b28c | 0;
 
-/** The hash of `org.apache.kafka.common.utils.Utils.murmur2`, as a signed 32-bit number. */
-export function murmur2(data: Uint8Array): number {
-  const length = data.length;
+/** The hash of `org.apache.kafka.common.utils.Utils.murmur2` over the first `length` bytes, as a signed 32-bit number. */
+export function murmur2(data: Uint8Array, length = data.length): number {
   const tail = length & ~3;
   let hash = SEED ^ length;
   for (let i = 0; i < tail; i += 4) {
@@ -25,7 +24,7 @@ export function murmur2(data: Uint8Array): number {
   return hash ^ (hash >>> 15);
 }
 
-/** The partition that Java's default partitioner chooses for a message key. */
-export function partitionForKey(key: Uint8Array, partitions: number): number {
-  return (murmur2(key) & 0x7fffffff) % partitions;
+/** The partition that Java's default partitioner chooses for a message key, the first `length` bytes of `key`. */
+export function partitionForKey(key: Uint8Array, partitions: number, length = key.length): number {
+  return (murmur2(key, length) & 0x7fffffff) % partitions;
 }

@@ -11,6 +11,7 @@ export { KafkaJsClient } from './kafkajs-client.ts';
 export { KafkaPublisher, type KafkaPublisherOptions, tableChangeKey } from './kafka-publisher.ts';
 export { PartitionCountStore } from './partition-count-store.ts';
 export { PlatformaticKafkaClient } from './platformatic-kafka-client.ts';
+export { batchOf, type RecordBatch } from './record-batch.ts';
 export { type TopicDefaults } from './topic-preparation.ts';
 export { KafkaEventReader, type KafkaEventReaderRun, type KafkaEventReaderStatus } from './kafka-event-reader.ts';
 export { type PublishedEvent } from './published-event.ts';

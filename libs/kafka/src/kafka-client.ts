@@ -1,6 +1,8 @@
+import { type RecordBatch } from './record-batch.ts';
+
 export type KafkaCompression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
 
-/** One message. A string is sent as UTF-8; null is Kafka's null (no key, or a tombstone). */
+/** One message by itself. A string is sent as UTF-8; null is Kafka's null (no key, or a tombstone). */
 export interface KafkaRecord {
   readonly key: Buffer | string | null;
   readonly value: Buffer | string | null;
@@ -31,10 +33,10 @@ export interface TopicDescription {
  *
  * `produce` resolves when the leader has answered for this very partition with an offset, `acks=all`: every in-sync
  * replica has the records. It rejects with a `DittoError`:
- * - retriable: the outcome is unknown or nothing was written. The caller calls again with **the same array** before it
+ * - retriable: the outcome is unknown or nothing was written. The caller calls again with **the same batch** before it
  *   sends anything else to that partition; the records then stand in the topic once, in order. (The producer id and the
  *   sequence numbers are kept, so that the broker drops what it already has.)
- * - `DITTO_KAFKA_MESSAGE_TOO_LARGE`: nothing was written; the caller may split the records.
+ * - `DITTO_KAFKA_MESSAGE_TOO_LARGE`: nothing was written; the caller may split the batch.
  * - anything else: nothing of use will happen by trying again.
  *
  * Legal use: at most one `produce` per partition at a time; any number of partitions side by side. Each call settles in
@@ -46,7 +48,7 @@ export interface TopicDescription {
 export abstract class KafkaClient {
   /** Rejects when no broker can be reached or the credentials are refused. */
   abstract connect(): Promise<void>;
-  abstract produce(topic: string, partition: number, records: readonly KafkaRecord[]): Promise<void>;
+  abstract produce(topic: string, partition: number, batch: RecordBatch): Promise<void>;
   /** Creates the topic when it is missing; resolves when every partition has a leader. Repeatable. */
   abstract ensureTopic(spec: TopicSpec): Promise<TopicDescription>;
   /** Partitions of an existing topic; null when there is none. */

@@ -1,24 +1,21 @@
 import {
-  changeAt,
   changeId,
   changeVersion,
-  encodeTableChange,
   type EnvelopeOptions,
   hasKey,
-  keyChanged,
-  type RowChange,
   type RowChanges,
-  splitKeyChange,
   type TableChange,
   type TableLayout,
 } from '#change-events';
 import { Backoff, DittoError, type Logger, retry } from '#kernel';
 import { type Acknowledgement, ChangeSink, LaneSet, type SinkStatus } from '#replication';
 
+import { BufferPool } from './buffer-pool.ts';
 import { type KafkaClient } from './kafka-client.ts';
 import { LaneDelivery } from './lane-delivery.ts';
 import { type PartitionCountStore } from './partition-count-store.ts';
-import { createEntry, type MessageEntry, SplitChange, TableRoute, type TopicLanes } from './table-route.ts';
+import { RecordBatch, SplitChange } from './record-batch.ts';
+import { type BatchSource, TableRoute, type TopicLanes } from './table-route.ts';
 import { type TopicDefaults, TopicPreparation } from './topic-preparation.ts';
 
 export interface KafkaPublisherOptions {
@@ -45,6 +42,7 @@ export interface KafkaPublisherOptions {
 const defaultMaxBatchBytes = 900_000;
 const defaultMaxBatchMessages = 2_000;
 const defaultBackoff = { initialMs: 100, maxMs: 5_000 };
+const pooledBytes = 8 * 1024 * 1024;
 
 /**
  * The key of a truncated or dropped table's message: JSON's null as text. Kafka's own null key is refused by compacted
@@ -59,12 +57,14 @@ export const tableChangeKey = 'null';
  * side by side. A change counts once, when all its messages (delete and tombstone; both halves of a key change) are
  * confirmed by all in-sync replicas (I1).
  */
-export class KafkaPublisher extends ChangeSink {
+export class KafkaPublisher extends ChangeSink implements BatchSource {
   readonly name = 'kafka';
   private readonly options: KafkaPublisherOptions;
-  private readonly envelope: EnvelopeOptions;
-  private readonly tombstones: boolean;
-  private readonly lanes: LaneSet<MessageEntry>;
+  private readonly envelope: EnvelopeOptions & { readonly tombstones: boolean };
+  private readonly lanes: LaneSet<RecordBatch>;
+  private readonly pool = new BufferPool(pooledBytes);
+  /** The newest batch of each lane; sealed once it is being delivered. */
+  private readonly newest: RecordBatch[] = [];
   private readonly preparation: TopicPreparation;
   private readonly deliveries: LaneDelivery[] = [];
   private readonly topics = new Map<string, TopicLanes>();
@@ -81,13 +81,13 @@ export class KafkaPublisher extends ChangeSink {
   constructor(options: KafkaPublisherOptions) {
     super();
     this.options = options;
-    this.tombstones = options.tombstones ?? true;
-    this.envelope = { source: options.source, version: options.version, bigint: options.bigint ?? 'number' };
+    const { source, version, bigint = 'number', tombstones = true } = options;
+    this.envelope = { source, version, bigint, tombstones };
     this.preparation = new TopicPreparation({ ...options, prefix: options.source });
-    this.lanes = new LaneSet<MessageEntry>({
-      deliver: (lane, entries) => this.deliver(lane, entries),
-      maxBatchBytes: options.maxBatchBytes ?? defaultMaxBatchBytes,
-      maxBatchEntries: options.maxBatchMessages ?? defaultMaxBatchMessages,
+    this.lanes = new LaneSet<RecordBatch>({
+      deliver: (lane, [batch]) => this.deliver(lane, batch as RecordBatch),
+      maxBatchBytes: Infinity,
+      maxBatchEntries: 1,
       backoff: options.backoff ?? defaultBackoff,
       logger: options.logger,
       onFatal: (error) => this.fail(error),
@@ -106,7 +106,7 @@ export class KafkaPublisher extends ChangeSink {
     if (known === undefined || !this.routesByFingerprint.has(fingerprintOf(layout))) {
       const lanes = await this.prepareTopic(layout, known);
       this.topics.set(name, lanes);
-      this.routesByFingerprint.set(fingerprintOf(layout), new TableRoute(layout, lanes, this.envelope, this.lanes));
+      this.routesByFingerprint.set(fingerprintOf(layout), new TableRoute(layout, lanes, this.envelope, this));
     }
   }
 
@@ -114,12 +114,7 @@ export class KafkaPublisher extends ChangeSink {
     const nowMs = Date.now();
     const { layout } = changes;
     const route = layout === this.newestLayout ? (this.newestRoute as TableRoute) : this.routeOf(layout);
-    for (let i = 0; i < changes.count; i++) {
-      const change = changeAt(changes, i);
-      if (change.op === 'delete') this.pushDelete(route, change, nowMs, acknowledgement);
-      else if (change.op === 'update' && keyChanged(change)) this.pushKeyChange(route, change, nowMs, acknowledgement);
-      else route.push(change, nowMs, acknowledgement);
-    }
+    for (let i = 0; i < changes.count; i++) route.push(changes, i, nowMs, acknowledgement);
     this.accepted += changes.count;
   }
 
@@ -133,14 +128,17 @@ export class KafkaPublisher extends ChangeSink {
 
   override async applyTableChange(change: TableChange): Promise<void> {
     await this.prepareTable(change.layout);
-    const { lanes } = this.routeOf(change.layout);
-    const value = encodeTableChange(change, this.envelope, Date.now());
+    const route = this.routeOf(change.layout);
+    const value = route.encodeTableChange(change, Date.now());
     const key = hasKey(change.layout) ? tableChangeKey : null;
-    for (let partition = 0; partition < lanes.partitions; partition++)
-      this.lanes.push(
-        lanes.firstLane + partition,
-        createEntry(key, value, changeId(change), changeVersion(change), null),
-      );
+    const headers = { 'ditto.id': changeId(change), 'ditto.version': changeVersion(change) };
+    for (let partition = 0; partition < route.lanes.partitions; partition++) {
+      const lane = route.lanes.firstLane + partition;
+      const batch = this.openBatch(lane);
+      const { bytes } = batch;
+      batch.append({ key, value, headers }, null);
+      this.recorded(lane, batch, bytes);
+    }
     await this.lanes.drain(this.closing.signal);
   }
 
@@ -163,16 +161,28 @@ export class KafkaPublisher extends ChangeSink {
     await this.options.client.close();
   }
 
-  private pushDelete(route: TableRoute, change: RowChange, nowMs: number, confirms: MessageEntry['confirms']): void {
-    if (this.tombstones && route.keyed) route.pushWithTombstone(change, nowMs, confirms);
-    else route.push(change, nowMs, confirms);
+  openBatch(lane: number): RecordBatch {
+    const batch = this.newest[lane];
+    const most = this.options.maxBatchMessages ?? defaultMaxBatchMessages;
+    return batch === undefined || batch.isSealed || batch.count >= most ? this.startBatch(lane) : batch;
   }
 
-  private pushKeyChange(route: TableRoute, change: RowChange, nowMs: number, acknowledgement: Acknowledgement): void {
-    const [removal, creation] = splitKeyChange(change);
-    const split = new SplitChange(acknowledgement, 2);
-    this.pushDelete(route, removal, nowMs, split);
-    route.push(creation, nowMs, split);
+  recorded(lane: number, batch: RecordBatch, bytesBefore: number): void {
+    this.lanes.grow(batch.bytes - bytesBefore);
+    const { maxBatchBytes } = (this.deliveries[lane] as LaneDelivery).target;
+    if (batch.bytes <= maxBatchBytes || batch.count === 1) return;
+    const full = batch.bytes;
+    const next = this.startBatch(lane);
+    const started = next.bytes;
+    batch.moveLastTo(next);
+    this.lanes.grow(batch.bytes - full + next.bytes - started);
+  }
+
+  private startBatch(lane: number): RecordBatch {
+    const batch = new RecordBatch(this.pool);
+    this.newest[lane] = batch;
+    this.lanes.push(lane, batch);
+    return batch;
   }
 
   private routeOf(layout: TableLayout): TableRoute {
@@ -208,30 +218,21 @@ export class KafkaPublisher extends ChangeSink {
     return lanes;
   }
 
-  private async deliver(lane: number, entries: readonly MessageEntry[]): Promise<void> {
-    await (this.deliveries[lane] as LaneDelivery).deliver(entries);
-    if (!this.stopped) this.confirm(entries);
+  private async deliver(lane: number, batch: RecordBatch): Promise<void> {
+    batch.isSealed = true;
+    await (this.deliveries[lane] as LaneDelivery).deliver(batch);
+    if (!this.stopped) this.confirm(batch);
+    batch.release();
   }
 
-  /** Acknowledges runs of messages with one acknowledgement by one call. */
-  private confirm(entries: readonly MessageEntry[]): void {
-    let run: Acknowledgement | null = null;
-    let count = 0;
-    for (const { confirms } of entries) {
-      if (confirms === null || (confirms instanceof SplitChange && !confirms.confirmOne())) continue;
-      const acknowledgement = confirms instanceof SplitChange ? confirms.acknowledgement : confirms;
-      if (acknowledgement !== run) {
-        this.acknowledge(run, count);
-        run = acknowledgement;
-        count = 0;
-      }
-      count++;
+  private confirm({ runs }: RecordBatch): void {
+    for (const { confirms, count } of runs) {
+      if (!(confirms instanceof SplitChange)) this.acknowledge(confirms, count);
+      else for (let i = 0; i < count; i++) if (confirms.confirmOne()) this.acknowledge(confirms.acknowledgement, 1);
     }
-    this.acknowledge(run, count);
   }
 
-  private acknowledge(acknowledgement: Acknowledgement | null, count: number): void {
-    if (acknowledgement === null) return;
+  private acknowledge(acknowledgement: Acknowledgement, count: number): void {
     this.confirmed += count;
     acknowledgement.acknowledge(count);
   }

@@ -12,13 +12,7 @@ import kafkajs, {
 
 import { DittoError, type Logger, sleep, withTimeout } from '#kernel';
 
-import {
-  KafkaClient,
-  type KafkaCompression,
-  type KafkaRecord,
-  type TopicDescription,
-  type TopicSpec,
-} from './kafka-client.ts';
+import { KafkaClient, type KafkaCompression, type TopicDescription, type TopicSpec } from './kafka-client.ts';
 import {
   defaultCompression,
   type KafkaConnectionOptions,
@@ -33,6 +27,7 @@ import {
   timedOut,
   toKafkaError,
 } from './kafka-errors.ts';
+import { type RecordBatch } from './record-batch.ts';
 import { describeUntilKnown, readTopicDescription } from './topic-description.ts';
 
 const { CompressionCodecs, CompressionTypes: types, ConfigResourceTypes, logLevel } = kafkajs;
@@ -87,14 +82,14 @@ export function toKafkaJsConfig(options: KafkaConnectionOptions): KafkaConfig {
 }
 
 interface PendingSend {
-  readonly records: readonly KafkaRecord[];
+  readonly batch: RecordBatch;
   readonly settled: Promise<void>;
 }
 
 /**
  * `KafkaClient` on kafkajs, which keeps a batch's sequence numbers across its own retries and ours as long as one
  * partition stands in one call (with several it loses acknowledged messages when a leader dies). A call that outlives
- * `deliveryTimeoutMs` goes on inside; the same records given again wait for that very call, so that two sends of one
+ * `deliveryTimeoutMs` goes on inside; the same batch given again waits for that very call, so that two sends of one
  * partition never overlap. kafkajs groups a call's messages in quadratic time: about 1,000 in one call is best.
  */
 export class KafkaJsClient extends KafkaClient {
@@ -125,14 +120,13 @@ export class KafkaJsClient extends KafkaClient {
     }
   }
 
-  async produce(topic: string, partition: number, records: readonly KafkaRecord[]): Promise<void> {
-    if (records.length === 0) return;
+  async produce(topic: string, partition: number, batch: RecordBatch): Promise<void> {
     const name = `${topic}/${partition}`;
     let pending = this.pending.get(name);
-    if (pending !== undefined && pending.records !== records)
+    if (pending !== undefined && pending.batch !== batch)
       throw new Error(`another batch than the unconfirmed one was given for ${name}`);
     if (pending === undefined) {
-      pending = { records, settled: this.send(topic, partition, records).finally(() => this.pending.delete(name)) };
+      pending = { batch, settled: this.send(topic, partition, batch).finally(() => this.pending.delete(name)) };
       pending.settled.catch(() => undefined);
       this.pending.set(name, pending);
     }
@@ -170,11 +164,13 @@ export class KafkaJsClient extends KafkaClient {
     await Promise.all([this.admin.disconnect(), ...producers.map(async (producer) => (await producer).disconnect())]);
   }
 
-  private async send(topic: string, partition: number, records: readonly KafkaRecord[]): Promise<void> {
+  private async send(topic: string, partition: number, batch: RecordBatch): Promise<void> {
     const name = `${topic}/${partition}`;
     try {
       const producer = await (this.own.get(name) ?? this.sharedProducer());
-      const messages = records.map((record): Message => ({ ...record, headers: { ...record.headers }, partition }));
+      const messages = batch
+        .records()
+        .map((record): Message => ({ ...record, headers: { ...record.headers }, partition }));
       const answers = await producer.send({
         topic,
         messages,

@@ -4,9 +4,9 @@ import fc from 'fast-check';
 import { DittoError, silentLogger } from '#kernel';
 import { LaneSet } from '#replication';
 
-import { KafkaClient, type KafkaRecord, type TopicDescription } from './kafka-client.ts';
+import { KafkaClient, type TopicDescription } from './kafka-client.ts';
 import { LaneDelivery } from './lane-delivery.ts';
-import { createEntry, type MessageEntry } from './table-route.ts';
+import { batchOf, type RecordBatch } from './record-batch.ts';
 
 /** Takes batches up to a size, fails as told, and holds its caller to the contract of `produce`. */
 class FakeKafkaClient extends KafkaClient {
@@ -14,7 +14,7 @@ class FakeKafkaClient extends KafkaClient {
   calls = 0;
   private readonly failures: boolean[];
   private readonly maxValues: number;
-  private pending: readonly KafkaRecord[] | null = null;
+  private pending: RecordBatch | null = null;
 
   constructor(maxValues: number, failures: readonly boolean[] = []) {
     super();
@@ -22,18 +22,18 @@ class FakeKafkaClient extends KafkaClient {
     this.failures = [...failures];
   }
 
-  override produce(_topic: string, _partition: number, records: readonly KafkaRecord[]): Promise<void> {
+  override produce(_topic: string, _partition: number, batch: RecordBatch): Promise<void> {
     this.calls++;
-    if (this.pending !== null && this.pending !== records)
+    if (this.pending !== null && this.pending !== batch)
       return Promise.reject(new Error('another batch than the unconfirmed one'));
     if (this.failures.shift() === true) {
-      this.pending = records;
+      this.pending = batch;
       return Promise.reject(new DittoError('DITTO_KAFKA_UNAVAILABLE', 'down', { retriable: true }));
     }
     this.pending = null;
-    if (records.length > this.maxValues)
+    if (batch.count > this.maxValues)
       return Promise.reject(new DittoError('DITTO_KAFKA_MESSAGE_TOO_LARGE', 'too large'));
-    this.written.push(...records.map(({ value }) => String(value)));
+    this.written.push(...batch.records().map(({ value }) => String(value)));
     return Promise.resolve();
   }
 
@@ -51,8 +51,11 @@ class FakeKafkaClient extends KafkaClient {
   }
 }
 
-function createEntries(count: number): MessageEntry[] {
-  return Array.from({ length: count }, (_, index) => createEntry(null, String(index), '', '', null));
+/** Numbered messages in batches of up to `most`. */
+function createBatches(count: number, most: number): RecordBatch[] {
+  const records = Array.from({ length: count }, (_, index) => ({ key: null, value: String(index), headers: {} }));
+  const cuts = Array.from({ length: Math.ceil(count / most) }, (_, index) => index * most);
+  return cuts.map((start) => batchOf(records.slice(start, start + most)));
 }
 
 const target = { topic: 't', partition: 0, maxBatchBytes: 900_000 };
@@ -67,17 +70,17 @@ describe('LaneDelivery', () => {
         async (count, maxValues, failures) => {
           const client = new FakeKafkaClient(maxValues, failures);
           const delivery = new LaneDelivery(client, target);
-          const lanes = new LaneSet<MessageEntry>({
-            deliver: (_lane, entries) => delivery.deliver(entries),
-            maxBatchBytes: 3_000,
-            maxBatchEntries: 50,
+          const lanes = new LaneSet<RecordBatch>({
+            deliver: (_lane, [batch]) => delivery.deliver(batch as RecordBatch),
+            maxBatchBytes: Infinity,
+            maxBatchEntries: 1,
             backoff: { initialMs: 0, maxMs: 0 },
             logger: silentLogger,
             onFatal: (error) => {
               throw error;
             },
           });
-          for (const entry of createEntries(count)) lanes.push(0, entry);
+          for (const batch of createBatches(count, 50)) lanes.push(0, batch);
           await lanes.drain(new AbortController().signal);
           expect(client.written).toEqual(Array.from({ length: count }, (_, index) => String(index)));
         },
@@ -88,14 +91,14 @@ describe('LaneDelivery', () => {
 
   it('sends what fits in one call', async () => {
     const client = new FakeKafkaClient(1_000);
-    await new LaneDelivery(client, target).deliver(createEntries(1_000));
+    for (const batch of createBatches(1_000, 1_000)) await new LaneDelivery(client, target).deliver(batch);
     expect(client.calls).toBe(1);
   });
 
   it('names the message that is too large alone', async () => {
     const client = new FakeKafkaClient(0);
-    const entry = createEntry(Buffer.from('{"id":5}'), 'x', 'uuid:1/0', 'v', null);
-    await expect(new LaneDelivery(client, target).deliver([entry])).rejects.toMatchObject({
+    const batch = batchOf([{ key: '{"id":5}', value: 'x', headers: { 'ditto.id': 'uuid:1/0' } }]);
+    await expect(new LaneDelivery(client, target).deliver(batch)).rejects.toMatchObject({
       code: 'DITTO_KAFKA_MESSAGE_TOO_LARGE',
       retriable: false,
       context: { topic: 't', partition: 0, key: '{"id":5}', id: 'uuid:1/0' },

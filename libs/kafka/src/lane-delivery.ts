@@ -2,7 +2,7 @@ import { DittoError } from '#kernel';
 
 import { type KafkaClient } from './kafka-client.ts';
 import { kafkaErrorCodes } from './kafka-errors.ts';
-import { type MessageEntry } from './table-route.ts';
+import { type RecordBatch } from './record-batch.ts';
 
 /** One lane's place in Kafka. */
 export interface LaneTarget {
@@ -12,33 +12,19 @@ export interface LaneTarget {
 }
 
 interface Progress {
-  /** What the lane was given; the same array comes again after a failure. */
-  readonly entries: readonly MessageEntry[];
-  done: number;
-  maxBytes: number;
-  /** The part that is under way or has to be sent again as it is. */
-  part: readonly MessageEntry[] | null;
-}
-
-/** As many entries from `start` as fit; at least one. */
-function takePart(entries: readonly MessageEntry[], start: number, maxBytes: number): readonly MessageEntry[] {
-  let end = start;
-  let bytes = 0;
-  while (end < entries.length) {
-    bytes += (entries[end] as MessageEntry).bytes;
-    if (bytes > maxBytes && end > start) break;
-    end++;
-  }
-  return start === 0 && end === entries.length ? entries : entries.slice(start, end);
+  /** What the lane was given; the same object comes again after a failure. */
+  readonly batch: RecordBatch;
+  /** What of it is still to be sent, in order; the first may be under way or has to be sent again as it is. */
+  readonly parts: RecordBatch[];
 }
 
 /**
- * Sends what a lane gives, in order, in parts that the topic takes. A part that is refused as too large is halved; parts
- * that are confirmed are not sent again when a later one fails. One message that is too large alone is an error.
+ * Sends the batches of a lane. One that is refused as too large is halved; parts that are confirmed are not sent again
+ * when a later one fails. One message that is too large alone is an error.
  */
 export class LaneDelivery {
+  readonly target: LaneTarget;
   private readonly client: KafkaClient;
-  private readonly target: LaneTarget;
   private progress: Progress | null = null;
 
   constructor(client: KafkaClient, target: LaneTarget) {
@@ -46,38 +32,36 @@ export class LaneDelivery {
     this.target = target;
   }
 
-  async deliver(entries: readonly MessageEntry[]): Promise<void> {
-    const { topic, partition, maxBatchBytes } = this.target;
-    if (this.progress?.entries !== entries) this.progress = { entries, done: 0, maxBytes: maxBatchBytes, part: null };
-    const { progress } = this;
-    while (progress.done < entries.length) {
-      const part = (progress.part ??= takePart(entries, progress.done, progress.maxBytes));
+  async deliver(batch: RecordBatch): Promise<void> {
+    const { topic, partition } = this.target;
+    if (this.progress?.batch !== batch) this.progress = { batch, parts: [batch] };
+    const { parts } = this.progress;
+    for (;;) {
+      const [part] = parts;
+      if (part === undefined) break;
       try {
         await this.client.produce(topic, partition, part);
-        progress.done += part.length;
+        parts.shift();
       } catch (error) {
         if (!(error instanceof DittoError) || error.code !== kafkaErrorCodes.tooLarge) throw error;
-        if (part.length === 1) throw tooLarge(error, part[0] as MessageEntry, this.target);
-        progress.maxBytes = part.reduce((sum, entry) => sum + entry.bytes, 0) / 2;
+        if (part.count === 1) throw tooLarge(error, part, this.target);
+        parts.splice(0, 1, ...part.split());
       }
-      progress.part = null;
     }
     this.progress = null;
   }
 }
 
-function tooLarge(
-  cause: DittoError,
-  { key, bytes, headers }: MessageEntry,
-  { topic, partition }: LaneTarget,
-): DittoError {
-  const context = { topic, partition, key: key?.toString().slice(0, 200) ?? null, bytes, id: headers['ditto.id'] };
+function tooLarge(cause: DittoError, part: RecordBatch, { topic, partition }: LaneTarget): DittoError {
+  const { bytes } = part;
+  const [record] = part.records();
+  const key = record?.key?.toString().slice(0, 200) ?? null;
   return new DittoError(
     kafkaErrorCodes.tooLarge,
     `a message of about ${bytes} bytes is larger than topic ${topic} takes`,
     {
       remedy: `Raise max.message.bytes of topic ${topic} above ${bytes} (and message.max.bytes, replica.fetch.max.bytes of the brokers), then start the source again.`,
-      context,
+      context: { topic, partition, key, bytes, id: record?.headers['ditto.id'] },
       cause,
     },
   );

@@ -3,8 +3,8 @@ import { ProtocolError, Reader, readRecordsBatch } from '@platformatic/kafka';
 
 import { DittoError } from '#kernel';
 
-import { type KafkaRecord } from './kafka-client.ts';
 import { PartitionProducer, type ProducerIdentity } from './partition-producer.ts';
+import { batchOf, type RecordBatch } from './record-batch.ts';
 
 type Answer =
   'ok' | 'lost answer' | 'not sent' | 'MESSAGE_TOO_LARGE' | 'OUT_OF_ORDER_SEQUENCE_NUMBER' | 'UNKNOWN_PRODUCER_ID';
@@ -23,7 +23,7 @@ class FakePartition {
   }
 
   send(batch: Buffer): Promise<void> {
-    this.sent.push(batch);
+    this.sent.push(Buffer.from(batch));
     const answer = this.answers.shift() ?? 'ok';
     if (answer === 'not sent') return Promise.reject(new Error('unreachable', { cause: { code: 'ECONNREFUSED' } }));
     if (answer !== 'ok' && answer !== 'lost answer') return Promise.reject(new ProtocolError(answer));
@@ -58,11 +58,11 @@ function createProducer(partition: FakePartition): PartitionProducer {
   });
 }
 
-function records(...values: string[]): KafkaRecord[] {
-  return values.map((value) => ({ key: null, value, headers: {} }));
+function records(...values: string[]): RecordBatch {
+  return batchOf(values.map((value) => ({ key: null, value, headers: {} })));
 }
 
-async function sendUntilConfirmed(producer: PartitionProducer, batch: readonly KafkaRecord[]): Promise<void> {
+async function sendUntilConfirmed(producer: PartitionProducer, batch: RecordBatch): Promise<void> {
   for (;;) {
     try {
       await producer.produce(batch);
@@ -80,7 +80,7 @@ describe('PartitionProducer', () => {
     partition.answers.push('ok', 'lost answer', 'not sent', 'lost answer');
     for (const batch of [records('a', 'b'), records('c'), records('d', 'e')]) await sendUntilConfirmed(producer, batch);
     expect(partition.values).toEqual(['a', 'b', 'c', 'd', 'e']);
-    expect(partition.sent[2]).toBe(partition.sent[1]);
+    expect(partition.sent[2]).toEqual(partition.sent[1]);
   });
 
   it('gives the sequence numbers of a refused batch back', async () => {

@@ -1,8 +1,8 @@
 import { type DittoError } from '#kernel';
 
-import { type KafkaCompression, type KafkaRecord } from './kafka-client.ts';
+import { type KafkaCompression } from './kafka-client.ts';
 import { isAlreadyWritten, kafkaErrorCodes, toKafkaError } from './kafka-errors.ts';
-import { encodeRecordBatch } from './record-batch.ts';
+import { type RecordBatch } from './record-batch.ts';
 
 /** What InitProducerId gave. */
 export interface ProducerIdentity {
@@ -21,7 +21,7 @@ export interface PartitionProducerOptions {
 }
 
 interface PendingBatch {
-  readonly records: readonly KafkaRecord[];
+  readonly batch: RecordBatch;
   readonly bytes: Buffer;
 }
 
@@ -47,34 +47,34 @@ export class PartitionProducer {
     this.options = options;
   }
 
-  async produce(records: readonly KafkaRecord[]): Promise<void> {
+  async produce(batch: RecordBatch): Promise<void> {
     const { topic, partition } = this.options;
     try {
       this.identity ??= await this.options.identity(null);
-      this.pending = this.preparePending(records, this.identity);
+      this.pending = this.preparePending(batch, this.identity);
       await this.options.send(topic, partition, this.pending.bytes);
     } catch (cause) {
       if (!isAlreadyWritten(cause))
         throw await this.settleFailure(toKafkaError(cause, `sending to ${topic}/${partition}`, { topic, partition }));
     }
-    this.nextSequence = (this.nextSequence + records.length) % sequenceModulus;
+    this.nextSequence = (this.nextSequence + batch.count) % sequenceModulus;
     this.pending = null;
   }
 
-  private preparePending(records: readonly KafkaRecord[], identity: ProducerIdentity): PendingBatch {
+  private preparePending(batch: RecordBatch, identity: ProducerIdentity): PendingBatch {
     if (this.pending !== null) {
-      if (this.pending.records === records) return this.pending;
+      if (this.pending.batch === batch) return this.pending;
       throw new Error(
         `another batch than the unconfirmed one was given for ${this.options.topic}/${this.options.partition}`,
       );
     }
-    const bytes = encodeRecordBatch(records, {
+    const bytes = batch.encode({
       ...identity,
       baseSequence: this.nextSequence,
       compression: this.options.compression,
       timestampMs: Date.now(),
     });
-    return { records, bytes };
+    return { batch, bytes };
   }
 
   private async settleFailure(error: DittoError): Promise<DittoError> {

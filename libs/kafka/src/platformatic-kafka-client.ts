@@ -11,13 +11,7 @@ import {
 
 import { DittoError, sleep, withTimeout } from '#kernel';
 
-import {
-  KafkaClient,
-  type KafkaCompression,
-  type KafkaRecord,
-  type TopicDescription,
-  type TopicSpec,
-} from './kafka-client.ts';
+import { KafkaClient, type KafkaCompression, type TopicDescription, type TopicSpec } from './kafka-client.ts';
 import {
   defaultCompression,
   type KafkaConnectionOptions,
@@ -27,6 +21,7 @@ import {
 import { isExistingTopic, isMissingTopic, kafkaErrorCodes, timedOut, toKafkaError } from './kafka-errors.ts';
 import { PartitionProducer, type ProducerIdentity } from './partition-producer.ts';
 import { requestProduce } from './produce-request.ts';
+import { type RecordBatch } from './record-batch.ts';
 import { describeUntilKnown, readTopicDescription } from './topic-description.ts';
 
 export function toPlatformaticOptions(options: KafkaConnectionOptions): BaseOptions {
@@ -89,8 +84,8 @@ export class PlatformaticKafkaClient extends KafkaClient {
     }
   }
 
-  async produce(topic: string, partition: number, records: readonly KafkaRecord[]): Promise<void> {
-    if (records.length > 0) await this.producerOf(topic, partition).produce(records);
+  async produce(topic: string, partition: number, batch: RecordBatch): Promise<void> {
+    await this.producerOf(topic, partition).produce(batch);
   }
 
   async ensureTopic(spec: TopicSpec): Promise<TopicDescription> {

@@ -1,6 +1,9 @@
 import { compressionsAlgorithms, crc32c } from '@platformatic/kafka';
+import { type Acknowledgement } from '#replication';
 
+import { BufferPool } from './buffer-pool.ts';
 import { type KafkaCompression, type KafkaRecord } from './kafka-client.ts';
+import { readVarint, varintBytes, varintLength, writeVarint } from './varint.ts';
 
 // Record batch format 2: https://kafka.apache.org/documentation/#recordbatch
 const headBytes = 61;
@@ -8,7 +11,10 @@ const crcOffset = 17;
 const attributesOffset = 21;
 const lengthCountsFrom = 12;
 
-export interface RecordBatchOptions {
+/** Record length, attributes, timestamp delta, offset delta, key length and value length at their longest. */
+const mostPreludeBytes = 5 + 1 + 1 + 5 + 5 + 5;
+
+export interface BatchIdentity {
   readonly producerId: bigint;
   readonly producerEpoch: number;
   readonly baseSequence: number;
@@ -16,143 +22,270 @@ export interface RecordBatchOptions {
   readonly timestampMs: number;
 }
 
-/** Bytes of a zigzag varint of a number that is not negative. */
-function varintBytes(value: number): number {
-  if (value < 0x40) return 1;
-  if (value < 0x2000) return 2;
-  if (value < 0x100000) return 3;
-  return value < 0x8000000 ? 4 : 5;
+/** Several messages of one change; the last one to be confirmed confirms the change. */
+export class SplitChange {
+  readonly acknowledgement: Acknowledgement;
+  #missing: number;
+
+  constructor(acknowledgement: Acknowledgement, messages: number) {
+    this.acknowledgement = acknowledgement;
+    this.#missing = messages;
+  }
+
+  /** Whether that was the last one. */
+  confirmOne(): boolean {
+    return --this.#missing === 0;
+  }
 }
 
-function writeVarint(target: Buffer, position: number, value: number): number {
-  let rest = value * 2;
-  while (rest > 0x7f) {
-    target[position++] = (rest & 0x7f) | 0x80;
-    rest = Math.floor(rest / 128);
+/** What the confirmation of a record confirms; null when a later record of the same lane does it. */
+export type Confirms = Acknowledgement | SplitChange | null;
+
+interface Run {
+  readonly confirms: Acknowledgement | SplitChange;
+  count: number;
+}
+
+/**
+ * Records of one partition, written straight into the bytes that are sent. A record is begun with the length of its key,
+ * its value and headers are written into `target`, and it is ended; until then the batch is as it was before, so a
+ * record that fails half-way leaves nothing.
+ */
+export class RecordBatch {
+  /** Where records are written; another buffer after the batch has grown. */
+  target: Buffer;
+  /** Bytes so far, those of the head included. */
+  bytes = headBytes;
+  count = 0;
+  /** Nothing is added to a batch that was given to be delivered. */
+  isSealed = false;
+  readonly runs: Run[] = [];
+  readonly #pool: BufferPool;
+  #valueAt = 0;
+  #lastRecordAt = 0;
+  #lastConfirms: Confirms = null;
+  /** Bytes that the lengths of record and value took in the newest record: they seldom change. */
+  #recordLengthBytes = 2;
+  #valueLengthBytes = 2;
+
+  constructor(pool: BufferPool, expectedBytes = 0) {
+    this.#pool = pool;
+    this.target = pool.take(expectedBytes);
   }
-  target[position++] = rest;
-  return position;
+
+  /** Makes room for a record of at most `bound` bytes of key, value and headers; returns where its value is to begin. */
+  beginRecord(keyLength: number, bound: number): number {
+    const needed = this.bytes + bound + mostPreludeBytes;
+    if (needed > this.target.length) this.#grow(needed);
+    this.#valueAt = this.bytes + this.#preludeBytes(keyLength, this.#recordLengthBytes, this.#valueLengthBytes);
+    return this.#valueAt;
+  }
+
+  /**
+   * Ends the record. Its key is the first `keyLength` bytes of `key`; its value lies from where it began to `valueEnd`
+   * (null: it is Kafka's null and the headers begin there), its headers, their count first, from there to `end`.
+   */
+  endRecord(key: Buffer | null, keyLength: number, valueEnd: number | null, end: number, confirms: Confirms): void {
+    const valueAt = this.#valueAt;
+    const valueLength = valueEnd === null ? -1 : valueEnd - valueAt;
+    const keyBytes = key === null ? 1 : varintBytes(keyLength) + keyLength;
+    const valueLengthBytes = valueLength < 0 ? 1 : varintBytes(valueLength);
+    const bodyLength = 2 + varintBytes(this.count) + keyBytes + valueLengthBytes + (end - valueAt);
+    const recordLengthBytes = varintBytes(bodyLength);
+    const from = this.bytes + recordLengthBytes + bodyLength - (end - valueAt);
+    if (from !== valueAt) this.target.copyWithin(from, valueAt, end);
+    this.#valueLengthBytes = valueLengthBytes;
+    this.#recordLengthBytes = recordLengthBytes;
+    this.#writePrelude(key, keyLength, valueLength, bodyLength);
+    this.#lastRecordAt = this.bytes;
+    this.#lastConfirms = confirms;
+    this.bytes = from + end - valueAt;
+    this.count++;
+    this.#note(confirms, 1);
+  }
+
+  /** Any record, for messages that are few. */
+  append({ key, value, headers }: KafkaRecord, confirms: Confirms): void {
+    const keyBytes = key === null ? null : Buffer.from(key);
+    const valueBytes = value === null ? null : Buffer.from(value);
+    const headerBytes = encodeHeaders(headers);
+    const bound = (keyBytes?.length ?? 0) + (valueBytes?.length ?? 0) + headerBytes.length;
+    const at = this.beginRecord(keyBytes?.length ?? 0, bound);
+    const valueEnd = at + (valueBytes?.copy(this.target, at) ?? 0);
+    const end = valueEnd + headerBytes.copy(this.target, valueEnd);
+    this.endRecord(keyBytes, keyBytes?.length ?? 0, valueBytes === null ? null : valueEnd, end, confirms);
+  }
+
+  /** Takes the newest record out and appends it to `next`. */
+  moveLastTo(next: RecordBatch): void {
+    const end = this.bytes;
+    this.bytes = this.#lastRecordAt;
+    this.count--;
+    const run = this.runs.at(-1);
+    if (this.#lastConfirms !== null && run !== undefined && --run.count === 0) this.runs.pop();
+    next.#appendRaw(this.target, this.#lastRecordAt, end);
+    next.#note(this.#lastConfirms, 1);
+    next.#lastConfirms = this.#lastConfirms;
+  }
+
+  /** Two batches of half the bytes each; what the records confirm stays with this one. */
+  split(): [RecordBatch, RecordBatch] {
+    const half = this.bytes / 2;
+    const halves: [RecordBatch, RecordBatch] = [
+      new RecordBatch(this.#pool, half),
+      new RecordBatch(this.#pool, this.bytes),
+    ];
+    for (let at = headBytes; at < this.bytes;) {
+      const end = at + varintLength(this.target, at) + readVarint(this.target, at);
+      const isFirst = halves[0].count === 0 || (end <= half && halves[1].count === 0);
+      halves[isFirst && halves[0].count < this.count - 1 ? 0 : 1].#appendRaw(this.target, at, end);
+      at = end;
+    }
+    for (const part of halves) part.isSealed = true;
+    return halves;
+  }
+
+  /** The records as objects, for clients that encode by themselves and for messages about them. */
+  records(): KafkaRecord[] {
+    const records: KafkaRecord[] = [];
+    for (let at = headBytes; at < this.bytes;) {
+      const body = at + varintLength(this.target, at);
+      const end = body + readVarint(this.target, at);
+      records.push(this.#readRecord(body));
+      at = end;
+    }
+    return records;
+  }
+
+  /** The bytes to be sent. They stay valid until `release`; with another identity they are made anew in place. */
+  encode(identity: BatchIdentity): Buffer {
+    const plain = this.target.subarray(0, this.bytes);
+    const compression = plain.length < minCompressedBytes ? 'none' : identity.compression;
+    const batch = compression === 'none' ? plain : compress(plain, compression);
+    batch.writeBigInt64BE(0n, 0); // base offset: the broker's to give
+    batch.writeInt32BE(batch.length - lengthCountsFrom, 8);
+    batch.writeInt32BE(-1, 12); // partition leader epoch: the broker's too
+    batch.writeInt8(2, 16); // format
+    batch.writeInt16BE(compressionsAlgorithms[compression].bitmask, attributesOffset);
+    batch.writeInt32BE(this.count - 1, 23);
+    batch.writeBigInt64BE(BigInt(identity.timestampMs), 27);
+    batch.writeBigInt64BE(BigInt(identity.timestampMs), 35);
+    batch.writeBigInt64BE(identity.producerId, 43);
+    batch.writeInt16BE(identity.producerEpoch, 51);
+    batch.writeInt32BE(identity.baseSequence, 53);
+    batch.writeInt32BE(this.count, 57);
+    batch.writeUInt32BE(crc32c(batch.subarray(attributesOffset)), crcOffset);
+    return batch;
+  }
+
+  /** Gives the buffer back. Only when all that was sent of it has been answered. */
+  release(): void {
+    this.#pool.give(this.target);
+    this.target = Buffer.alloc(0);
+  }
+
+  #note(confirms: Confirms, count: number): void {
+    if (confirms === null) return;
+    const run = this.runs.at(-1);
+    if (run?.confirms === confirms) run.count += count;
+    else this.runs.push({ confirms, count });
+  }
+
+  #preludeBytes(keyLength: number, recordLengthBytes: number, valueLengthBytes: number): number {
+    return recordLengthBytes + 2 + varintBytes(this.count) + varintBytes(keyLength) + keyLength + valueLengthBytes;
+  }
+
+  #writePrelude(key: Buffer | null, keyLength: number, valueLength: number, bodyLength: number): void {
+    const { target } = this;
+    let p = writeVarint(target, this.bytes, bodyLength);
+    target[p++] = 0; // attributes
+    target[p++] = 0; // timestamp delta: one time for the batch
+    p = writeVarint(target, p, this.count);
+    if (key === null) target[p++] = nullLength;
+    else {
+      p = writeVarint(target, p, keyLength);
+      for (let i = 0; i < keyLength; i++) target[p++] = key[i] as number;
+    }
+    if (valueLength < 0) target[p] = nullLength;
+    else writeVarint(target, p, valueLength);
+  }
+
+  /** Appends a whole record of another batch: only its length and offset delta change. */
+  #appendRaw(source: Buffer, at: number, end: number): void {
+    const delta = at + varintLength(source, at) + 2;
+    const rest = delta + varintLength(source, delta);
+    const bodyLength = 2 + varintBytes(this.count) + (end - rest);
+    const needed = this.bytes + mostPreludeBytes + end - rest;
+    if (needed > this.target.length) this.#grow(needed);
+    this.#lastRecordAt = this.bytes;
+    let p = writeVarint(this.target, this.bytes, bodyLength);
+    this.target[p++] = 0;
+    this.target[p++] = 0;
+    p = writeVarint(this.target, p, this.count);
+    this.bytes = p + source.copy(this.target, p, rest, end);
+    this.count++;
+  }
+
+  #readRecord(body: number): KafkaRecord {
+    const { target } = this;
+    let p = body + 2;
+    const field = (): Buffer | null => {
+      const length = readVarint(target, p);
+      p += varintLength(target, p);
+      if (length < 0) return null;
+      p += length;
+      return Buffer.from(target.subarray(p - length, p));
+    };
+    p += varintLength(target, p);
+    const [key, value] = [field(), field()];
+    const headers: Record<string, string> = {};
+    const count = readVarint(target, p);
+    p += varintLength(target, p);
+    for (let i = 0; i < count; i++) {
+      const name = String(field());
+      headers[name] = String(field());
+    }
+    return { key, value, headers };
+  }
+
+  #grow(needed: number): void {
+    const larger = this.#pool.take(Math.max(needed, 2 * this.target.length));
+    this.target.copy(larger, 0, 0, this.bytes);
+    this.#pool.give(this.target);
+    this.target = larger;
+  }
+}
+
+const smallPool = new BufferPool(0);
+
+/** Messages that are few, as one batch. */
+export function batchOf(records: readonly KafkaRecord[]): RecordBatch {
+  const batch = new RecordBatch(smallPool);
+  for (const record of records) batch.append(record, null);
+  return batch;
 }
 
 const nullLength = 1; // zigzag of -1
-
-function contentBytes(content: Buffer | string | null): number {
-  if (content === null) return -1;
-  return typeof content === 'string' ? Buffer.byteLength(content) : content.length;
-}
-
-function fieldBytes(length: number): number {
-  return length < 0 ? 1 : varintBytes(length) + length;
-}
-
-function writeField(target: Buffer, position: number, content: Buffer | string | null, length: number): number {
-  if (content === null) {
-    target[position] = nullLength;
-    return position + 1;
-  }
-  const start = writeVarint(target, position, length);
-  if (typeof content === 'string') target.write(content, start, length, 'utf8');
-  else content.copy(target, start);
-  return start + length;
-}
-
-const headerNames = new Map<string, Buffer>();
-
-/** The names are few and repeat with every message. */
-function encodedHeaderName(name: string): Buffer {
-  let encoded = headerNames.get(name);
-  if (encoded === undefined) headerNames.set(name, (encoded = Buffer.from(name)));
-  return encoded;
-}
-
-function headersBytes(headers: Readonly<Record<string, string>>): number {
-  let bytes = 0;
-  let count = 0;
-  for (const name in headers) {
-    count++;
-    bytes += fieldBytes(encodedHeaderName(name).length) + fieldBytes(Buffer.byteLength(headers[name] as string));
-  }
-  return bytes + varintBytes(count);
-}
-
-function writeHeaders(target: Buffer, position: number, headers: Readonly<Record<string, string>>): number {
-  let count = 0;
-  for (const name in headers) if (headers[name] !== undefined) count++;
-  let end = writeVarint(target, position, count);
-  for (const name in headers) {
-    const encoded = encodedHeaderName(name);
-    const value = headers[name] as string;
-    end = writeField(target, end, encoded, encoded.length);
-    end = writeField(target, end, value, Buffer.byteLength(value));
-  }
-  return end;
-}
-
-let lengths = new Int32Array(3 * 4096);
-
-/** Lays out key, value and body length of each record in `lengths`; gives the bytes of all records. */
-function measure(records: readonly KafkaRecord[]): number {
-  if (lengths.length < records.length * 3) lengths = new Int32Array(records.length * 3);
-  let total = 0;
-  for (let index = 0; index < records.length; index++) {
-    const record = records[index] as KafkaRecord;
-    const key = contentBytes(record.key);
-    const value = contentBytes(record.value);
-    const body = 2 + varintBytes(index) + fieldBytes(key) + fieldBytes(value) + headersBytes(record.headers);
-    lengths[index * 3] = key;
-    lengths[index * 3 + 1] = value;
-    lengths[index * 3 + 2] = body;
-    total += varintBytes(body) + body;
-  }
-  return total;
-}
-
-function writeRecords(target: Buffer, start: number, records: readonly KafkaRecord[]): void {
-  let position = start;
-  for (let index = 0; index < records.length; index++) {
-    const record = records[index] as KafkaRecord;
-    position = writeVarint(target, position, lengths[index * 3 + 2] as number);
-    target[position++] = 0; // attributes
-    target[position++] = 0; // timestamp delta: one time for the batch
-    position = writeVarint(target, position, index);
-    position = writeField(target, position, record.key, lengths[index * 3] as number);
-    position = writeField(target, position, record.value, lengths[index * 3 + 1] as number);
-    position = writeHeaders(target, position, record.headers);
-  }
-}
 
 /** Below this, compression costs more than it saves; each batch says for itself whether it is compressed. */
 const minCompressedBytes = 1_024;
 
 function compress(batch: Buffer, compression: KafkaCompression): Buffer {
-  const algorithm = compressionsAlgorithms[compression];
-  const packed = algorithm.compressSync(batch.subarray(headBytes));
+  const packed = compressionsAlgorithms[compression].compressSync(batch.subarray(headBytes));
   const result = Buffer.allocUnsafeSlow(headBytes + packed.length);
   packed.copy(result, headBytes);
   return result;
 }
 
-/**
- * Encodes records for one partition into one buffer, ready to be sent and to be sent again as it is.
- * The bytes are a function of the arguments only; nothing in the records is kept.
- */
-export function encodeRecordBatch(records: readonly KafkaRecord[], options: RecordBatchOptions): Buffer {
-  const plain = Buffer.allocUnsafeSlow(headBytes + measure(records));
-  writeRecords(plain, headBytes, records);
-  const compression = plain.length < minCompressedBytes ? 'none' : options.compression;
-  const batch = compression === 'none' ? plain : compress(plain, compression);
-  batch.writeBigInt64BE(0n, 0); // base offset: the broker's to give
-  batch.writeInt32BE(batch.length - lengthCountsFrom, 8);
-  batch.writeInt32BE(-1, 12); // partition leader epoch: the broker's too
-  batch.writeInt8(2, 16); // format
-  batch.writeInt16BE(compressionsAlgorithms[compression].bitmask, attributesOffset);
-  batch.writeInt32BE(records.length - 1, 23);
-  batch.writeBigInt64BE(BigInt(options.timestampMs), 27);
-  batch.writeBigInt64BE(BigInt(options.timestampMs), 35);
-  batch.writeBigInt64BE(options.producerId, 43);
-  batch.writeInt16BE(options.producerEpoch, 51);
-  batch.writeInt32BE(options.baseSequence, 53);
-  batch.writeInt32BE(records.length, 57);
-  batch.writeUInt32BE(crc32c(batch.subarray(attributesOffset)), crcOffset);
-  return batch;
+function encodeHeaders(headers: Readonly<Record<string, string>>): Buffer {
+  const fields = Object.entries(headers)
+    .flat()
+    .map((text) => Buffer.from(text));
+  const target = Buffer.alloc(fields.reduce((sum, field) => sum + 5 + field.length, 5));
+  let p = writeVarint(target, 0, fields.length / 2);
+  for (const field of fields) {
+    p = writeVarint(target, p, field.length);
+    p += field.copy(target, p);
+  }
+  return target.subarray(0, p);
 }

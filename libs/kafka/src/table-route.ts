@@ -1,20 +1,21 @@
 import {
-  changeId,
-  changeVersion,
-  compileEnvelopeEncoder,
-  compileKeyEncoder,
-  type EnvelopeEncoder,
+  ChangeHeaderWriter,
+  type ChangePart,
   type EnvelopeOptions,
+  EnvelopeWriter,
   hasKey,
   partitionForKey,
-  type Row,
-  type RowChange,
-  type RowEncoder,
+  type RowChanges,
+  type RowImages,
+  type TableChange,
   type TableLayout,
+  VERSION_BYTES,
+  writeAscii,
 } from '#change-events';
 import { type Acknowledgement } from '#replication';
 
-import { type KafkaRecord } from './kafka-client.ts';
+import { type Confirms, type RecordBatch, SplitChange } from './record-batch.ts';
+import { varintBytes, writeVarint } from './varint.ts';
 
 /** A topic and the lanes of its partitions: lane = `firstLane` + partition. */
 export interface TopicLanes {
@@ -25,88 +26,144 @@ export interface TopicLanes {
   readonly maxBatchBytes: number;
 }
 
-/** Several messages of one change; the last one to be confirmed confirms the change. */
-export class SplitChange {
-  readonly acknowledgement: Acknowledgement;
-  private missing: number;
-
-  constructor(acknowledgement: Acknowledgement, messages: number) {
-    this.acknowledgement = acknowledgement;
-    this.missing = messages;
-  }
-
-  /** Whether that was the last one. */
-  confirmOne(): boolean {
-    return --this.missing === 0;
-  }
+/** Where records of a lane are written. */
+export interface BatchSource {
+  /** The batch that the lane's next record goes into. */
+  openBatch(lane: number): RecordBatch;
+  /** Says that a record was ended in the lane's open batch, which held `bytesBefore` until then. */
+  recorded(lane: number, batch: RecordBatch, bytesBefore: number): void;
 }
 
-/** A message on its way, and what its confirmation confirms: null when a later message of the same lane does it. */
-export interface MessageEntry extends KafkaRecord {
-  readonly bytes: number;
-  readonly confirms: Acknowledgement | SplitChange | null;
+/** The change that is being written. */
+interface Current {
+  readonly changes: RowChanges;
+  readonly index: number;
+  readonly nowMs: number;
+  readonly bound: number;
 }
 
-/** Headers' names, lengths and the entry itself; never below what the record adds to key, value and header values. */
-const overheadBytes = 96;
+/** Two headers: their count, then name and value of each with their lengths. */
+const ID_NAME = headerName('ditto.id');
+const VERSION_NAME = headerName('ditto.version');
+const HEADER_COUNT = 2 * 2;
+/** Bytes of the headers without the id. */
+const HEADER_BYTES = 1 + ID_NAME.length + 5 + VERSION_NAME.length + 1 + 1 + VERSION_BYTES;
 
-export function createEntry(
-  key: Buffer | string | null,
-  value: string | null,
-  id: string,
-  version: string,
-  confirms: MessageEntry['confirms'],
-): MessageEntry {
-  // byteLength also flattens the text, which lets go of the pieces that it was put together from.
-  const bytes =
-    (key?.length ?? 0) + (value === null ? 0 : Buffer.byteLength(value)) + id.length + version.length + overheadBytes;
-  return { key, value, headers: { 'ditto.id': id, 'ditto.version': version }, bytes, confirms };
+function headerName(name: string): Buffer {
+  const field = Buffer.alloc(1 + name.length);
+  writeAscii(field, writeVarint(field, 0, name.length), name);
+  return field;
 }
 
-export interface LaneSink {
-  push(lane: number, entry: MessageEntry): void;
-}
+/** Keys of one row at a time; both keys of an update side by side. */
+let keys = Buffer.allocUnsafeSlow(2 * 1024);
 
-/** Encodes the changes of one layout into messages and lanes. */
+/** Writes the changes of one layout as records of their partitions. */
 export class TableRoute {
   readonly lanes: TopicLanes;
   /** Whether rows have a key: without one there are no tombstones and one partition. */
-  readonly keyed: boolean;
-  private readonly encodeValue: EnvelopeEncoder;
-  private readonly encodeKey: RowEncoder | null;
-  private readonly sink: LaneSink;
+  readonly #keyed: boolean;
+  readonly #options: EnvelopeOptions & { readonly tombstones: boolean };
+  readonly #envelope: EnvelopeWriter;
+  readonly #headers = new ChangeHeaderWriter();
+  readonly #batches: BatchSource;
+  #current: Current | null = null;
 
-  constructor(layout: TableLayout, lanes: TopicLanes, options: EnvelopeOptions, sink: LaneSink) {
+  constructor(
+    layout: TableLayout,
+    lanes: TopicLanes,
+    options: EnvelopeOptions & { readonly tombstones: boolean },
+    batches: BatchSource,
+  ) {
     this.lanes = lanes;
-    this.keyed = hasKey(layout);
-    this.encodeValue = compileEnvelopeEncoder(layout, options);
-    this.encodeKey = this.keyed ? compileKeyEncoder(layout, options) : null;
-    this.sink = sink;
+    this.#keyed = hasKey(layout);
+    this.#options = options;
+    this.#envelope = new EnvelopeWriter(layout, options);
+    this.#batches = batches;
   }
 
-  push(change: RowChange, nowMs: number, confirms: MessageEntry['confirms']): void {
-    const key = this.keyOf(change);
-    this.sink.push(
-      this.laneOf(key),
-      createEntry(key, this.encodeValue(change, nowMs), changeId(change), changeVersion(change), confirms),
-    );
+  /** Writes one change: one record, a delete with its tombstone, or a changed key's removal and creation. */
+  push(changes: RowChanges, index: number, nowMs: number, acknowledgement: Acknowledgement): void {
+    const { op, before, after } = changes;
+    const bound = this.#envelope.bound(changes, index);
+    this.#current = { changes, index, nowMs, bound };
+    if (!this.#keyed) {
+      this.#record('whole', false, 0, 0, acknowledgement);
+      return;
+    }
+    if (keys.length < 2 * bound) keys = Buffer.allocUnsafeSlow(2 * bound);
+    const keyEnd = this.#writeKey((after ?? before) as RowImages, index, 0);
+    if (op === 'delete') {
+      this.#remove('whole', 0, keyEnd, acknowledgement);
+      return;
+    }
+    if (op === 'update') {
+      const oldEnd = this.#writeKey(before as RowImages, index, keyEnd);
+      if (!isSameKey(keyEnd, oldEnd)) {
+        const split = new SplitChange(acknowledgement, 2);
+        this.#remove('removal', keyEnd, oldEnd, split);
+        this.#record('creation', false, 0, keyEnd, split);
+        return;
+      }
+    }
+    this.#record('whole', false, 0, keyEnd, acknowledgement);
+  }
+
+  encodeTableChange(change: TableChange, nowMs: number): Buffer {
+    return this.#envelope.encodeTableChange(change, nowMs);
+  }
+
+  #writeKey(images: RowImages, index: number, at: number): number {
+    return images.writeKey(index, keys, at, this.#options.bigint);
   }
 
   /** A delete, and the tombstone that lets compaction forget the key. */
-  pushWithTombstone(change: RowChange, nowMs: number, confirms: MessageEntry['confirms']): void {
-    const key = this.keyOf(change);
-    const lane = this.laneOf(key);
-    const id = changeId(change);
-    const version = changeVersion(change);
-    this.sink.push(lane, createEntry(key, this.encodeValue(change, nowMs), id, version, null));
-    this.sink.push(lane, createEntry(key, null, id, version, confirms));
+  #remove(part: ChangePart, keyAt: number, keyEnd: number, confirms: Confirms): void {
+    const { tombstones } = this.#options;
+    this.#record(part, false, keyAt, keyEnd, tombstones ? null : confirms);
+    if (tombstones) this.#record(part, true, keyAt, keyEnd, confirms);
   }
 
-  private keyOf(change: RowChange): Buffer | null {
-    return this.encodeKey === null ? null : Buffer.from(this.encodeKey((change.after ?? change.before) as Row));
+  /** One record of the current change, with the key from `keyAt` to `keyEnd`. */
+  #record(part: ChangePart, isTombstone: boolean, keyAt: number, keyEnd: number, confirms: Confirms): void {
+    const { changes, index, nowMs, bound } = this.#current as Current;
+    const { firstLane, partitions } = this.lanes;
+    const key = keyAt === 0 ? keys : keys.subarray(keyAt, keyEnd);
+    const keyLength = keyEnd - keyAt;
+    const lane = this.#keyed ? firstLane + partitionForKey(key, partitions, keyLength) : firstLane;
+    const batch = this.#batches.openBatch(lane);
+    const { bytes } = batch;
+    const valueAt = batch.beginRecord(keyLength, keyLength + bound + this.#headers.idBound(changes) + HEADER_BYTES);
+    const { target } = batch;
+    const valueEnd = isTombstone ? null : this.#envelope.write(changes, index, part, nowMs, target, valueAt);
+    const end = this.#writeHeaders(changes, index, part, target, valueEnd ?? valueAt);
+    batch.endRecord(this.#keyed ? key : null, keyLength, valueEnd, end, confirms);
+    this.#batches.recorded(lane, batch, bytes);
   }
 
-  private laneOf(key: Buffer | null): number {
-    return key === null ? this.lanes.firstLane : this.lanes.firstLane + partitionForKey(key, this.lanes.partitions);
+  #writeHeaders(changes: RowChanges, index: number, part: ChangePart, target: Buffer, at: number): number {
+    target[at] = HEADER_COUNT;
+    target.set(ID_NAME, at + 1);
+    const lengthAt = at + 1 + ID_NAME.length;
+    let idAt = lengthAt + 1;
+    let p = this.#headers.writeId(changes, index, part, target, idAt);
+    // the length of most ids takes one byte; a longer one is moved
+    const moved = varintBytes(p - idAt) - 1;
+    if (moved > 0) {
+      target.copyWithin(idAt + moved, idAt, p);
+      idAt += moved;
+      p += moved;
+    }
+    writeVarint(target, lengthAt, p - idAt);
+    target.set(VERSION_NAME, p);
+    p = writeVarint(target, p + VERSION_NAME.length, VERSION_BYTES);
+    return this.#headers.writeVersion(changes, index, target, p);
   }
+}
+
+/** Whether the keys from 0 to `middle` and from `middle` to `end` are the same bytes. */
+function isSameKey(middle: number, end: number): boolean {
+  if (end !== 2 * middle) return false;
+  for (let i = 0; i < middle; i++) if (keys[i] !== keys[middle + i]) return false;
+  return true;
 }

@@ -6,6 +6,7 @@ import { DittoError, silentLogger, sleep } from '#kernel';
 import { uniqueName } from '#testing';
 
 import {
+  batchOf,
   type KafkaClient,
   type KafkaCompression,
   type KafkaConnectionOptions,
@@ -26,16 +27,17 @@ function record(key: string | null, value: string | null, headers: Record<string
   return { key, value, headers };
 }
 
-/** Sends as the lanes do: the same array again until it is confirmed. Gives the number of failures. */
+/** Sends as the lanes do: the same batch again until it is confirmed. Gives the number of failures. */
 async function sendUntilConfirmed(
   client: KafkaClient,
   topic: string,
   partition: number,
   records: readonly KafkaRecord[],
 ): Promise<number> {
+  const batch = batchOf(records);
   for (let failures = 0; ; failures++) {
     try {
-      await client.produce(topic, partition, records);
+      await client.produce(topic, partition, batch);
       return failures;
     } catch (error) {
       if (!(error instanceof DittoError) || !error.retriable) throw error;
@@ -176,7 +178,6 @@ export function describeKafkaClient(
         ];
         await sendUntilConfirmed(client, topic, 2, records);
         await sendUntilConfirmed(client, topic, 2, [record('last', 'v')]);
-        await client.produce(topic, 0, []);
         const stored = await readTopic(cluster().brokers, topic);
         const expected = [...records, record('last', 'v')].map(({ key, value, headers }, offset) => ({
           partition: 2,
@@ -194,16 +195,16 @@ export function describeKafkaClient(
       const topic = await createTopic(client, 1, { 'max.message.bytes': '20000' });
       await sendUntilConfirmed(client, topic, 0, [record('a', '1')]);
       const several = Array.from({ length: 30 }, (_, index) => record(`k${index}`, 'x'.repeat(1_000)));
-      await expect(client.produce(topic, 0, several)).rejects.toMatchObject({
+      await expect(client.produce(topic, 0, batchOf(several))).rejects.toMatchObject({
         code: 'DITTO_KAFKA_MESSAGE_TOO_LARGE',
         retriable: false,
       });
-      await client.produce(topic, 0, several.slice(0, 15));
-      await client.produce(topic, 0, several.slice(15));
-      await expect(client.produce(topic, 0, [record('big', 'x'.repeat(30_000))])).rejects.toMatchObject({
+      await client.produce(topic, 0, batchOf(several.slice(0, 15)));
+      await client.produce(topic, 0, batchOf(several.slice(15)));
+      await expect(client.produce(topic, 0, batchOf([record('big', 'x'.repeat(30_000))]))).rejects.toMatchObject({
         code: 'DITTO_KAFKA_MESSAGE_TOO_LARGE',
       });
-      await client.produce(topic, 0, [record('z', '2')]);
+      await client.produce(topic, 0, batchOf([record('z', '2')]));
       const stored = await readTopic(cluster().brokers, topic);
       expect(stored.map(({ key }) => key)).toEqual(['a', ...several.map(({ key }) => key), 'z']);
     });
@@ -211,7 +212,9 @@ export function describeKafkaClient(
     it('names a record that the brokers refuse for good', async () => {
       const client = await connect();
       const topic = await createTopic(client, 1, { 'cleanup.policy': 'compact' });
-      await expect(client.produce(topic, 0, [record(null, 'a compacted topic wants keys')])).rejects.toMatchObject({
+      await expect(
+        client.produce(topic, 0, batchOf([record(null, 'a compacted topic wants keys')])),
+      ).rejects.toMatchObject({
         code: 'DITTO_KAFKA_REFUSED',
         retriable: false,
       });

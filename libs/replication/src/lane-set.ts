@@ -1,7 +1,7 @@
 import { Backoff, DittoError, sleep, toDittoError, type Logger } from '#kernel';
 import { abortable } from './abortable.ts';
 
-/** Something to deliver; `bytes` is what it holds in memory, counted until it is delivered. */
+/** Something to deliver; `bytes` is what it holds in memory, counted until it is delivered. See `LaneSet.grow`. */
 export interface LaneEntry {
   readonly bytes: number;
 }
@@ -89,6 +89,11 @@ export class LaneSet<Entry extends LaneEntry> {
     this.bytesInFlight += entry.bytes;
     this.entriesInFlight++;
     if (!lane.busy) this.waiting.add(lane);
+  }
+
+  /** An entry that was pushed, and is not being delivered, holds so many bytes more now. */
+  grow(bytes: number): void {
+    this.bytesInFlight += bytes;
   }
 
   /** Starts delivery on every lane that has entries and none under way. */

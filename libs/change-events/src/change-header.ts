@@ -1,0 +1,47 @@
+import { writeAscii, writeDigits, writeHex32 } from './bytes.ts';
+import { changeAt, type RowChanges, rowIndexAt, type TransactionInfo } from './change.ts';
+import { changeId } from './change-identity.ts';
+import { type ChangePart } from './envelope.ts';
+import { changeVersion, READ_ROW_INDEX } from './version.ts';
+
+/** Bytes of every version. */
+export const VERSION_BYTES = 44;
+
+const HALF_OF_PART: Readonly<Record<ChangePart, string>> = { whole: '', removal: '/d', creation: '/c' };
+
+/**
+ * Writes the identities and versions of changes as bytes, the same text as `changeId` and `changeVersion` give. What is
+ * common to the newest transaction's changes is kept.
+ */
+export class ChangeHeaderWriter {
+  #transaction: TransactionInfo | null = null;
+  #place = '';
+
+  /** `writeId` writes no more bytes than this for changes of that kind. */
+  idBound({ transaction, windowId }: RowChanges): number {
+    const { gtid, serverUuid, file } = transaction;
+    return 3 * ((gtid?.length ?? 0) + serverUuid.length + file.length + (windowId?.length ?? 0)) + 64;
+  }
+
+  writeId(changes: RowChanges, index: number, part: ChangePart, target: Buffer, at: number): number {
+    if (changes.op === 'read') return at + target.write(changeId(changeAt(changes, index)), at);
+    const { transaction } = changes;
+    if (transaction !== this.#transaction) {
+      const { gtid, serverUuid, file, offset } = transaction;
+      this.#transaction = transaction;
+      this.#place = `${gtid ?? `${serverUuid}/${file}/${offset}`}/`;
+    }
+    // a GTID is ASCII; the name of a log file need not be
+    const placed = transaction.gtid === null ? at + target.write(this.#place, at) : writeAscii(target, at, this.#place);
+    const end = writeDigits(target, placed, rowIndexAt(changes, index));
+    return writeAscii(target, end, HALF_OF_PART[part]);
+  }
+
+  /** Writes `VERSION_BYTES` bytes. */
+  writeVersion(changes: RowChanges, index: number, target: Buffer, at: number): number {
+    const row = rowIndexAt(changes, index);
+    if (row > READ_ROW_INDEX) return writeAscii(target, at, changeVersion(changeAt(changes, index))); // says what is wrong
+    const p = writeHex32(target, writeAscii(target, at, changes.transaction.versionPrefix), row);
+    return writeHex32(target, p, changes.op === 'read' ? changes.readSequence : 0);
+  }
+}
