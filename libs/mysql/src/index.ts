@@ -2,7 +2,7 @@ export { connectionOptionsFromUrl, type MySqlConnectionOptions, type TlsOptions 
 export { toSourceError } from './mysql-errors.ts';
 export { type KeyOverrides } from './layout/column-types.ts';
 export { MySqlRowReader, type MySqlRowReaderOptions } from './reader/mysql-row-reader.ts';
-export { ZongjiChangeSource, type ZongjiChangeSourceOptions } from './binlog/zongji-change-source.ts';
+export { MySqlChangeSource, type MySqlChangeSourceOptions } from './binlog/mysql-change-source.ts';
 export {
   MySqlEndpoint,
   type EndpointInspection,

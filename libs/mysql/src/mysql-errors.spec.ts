@@ -44,6 +44,17 @@ describe('toSourceError', () => {
     });
   });
 
+  test.each([
+    [1045, 'DITTO_SOURCE_ACCESS_DENIED', false],
+    [1053, 'DITTO_SOURCE_CONNECTION_LOST', true],
+    [1227, 'DITTO_SOURCE_ACCESS_DENIED', false],
+    [1236, 'DITTO_SOURCE_LOG_UNREADABLE', false],
+    [1317, 'DITTO_SOURCE_CONNECTION_LOST', true],
+    [1105, 'DITTO_SOURCE_QUERY_FAILED', false],
+  ])('knows %d of a dump by its number', (errno, code, retriable) => {
+    expect(toSourceError(Object.assign(new Error('x'), { errno }), 'reading')).toMatchObject({ code, retriable });
+  });
+
   test('leaves coded errors and aborts as they are', () => {
     const coded = new DittoError('DITTO_X', 'x');
     const abort = new DOMException('aborted', 'AbortError');

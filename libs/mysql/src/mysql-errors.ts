@@ -70,6 +70,20 @@ const BY_CODE: Readonly<Record<string, Classification>> = {
   ER_MALFORMED_GTID_SET_SPECIFICATION: { code: 'DITTO_POSITION_GTID_INVALID', retriable: false },
 };
 
+/** By number, for errors that come in a dump: they are not read by the driver, which knows the names. */
+const BY_NUMBER: ReadonlyMap<number, Classification> = new Map([
+  [1045, DENIED],
+  [1053, LOST],
+  [1158, LOST],
+  [1159, LOST],
+  [1160, LOST],
+  [1161, LOST],
+  [1227, DENIED],
+  [1317, LOST],
+  [3169, LOST],
+  [4031, LOST],
+]);
+
 const ER_SOURCE_FATAL_ERROR_READING_BINLOG = 1236;
 
 /** Error 1236 carries its reason in the text only (MySQL source, `sql/rpl_binlog_sender.cc`). */
@@ -93,7 +107,8 @@ function classifyDumpError(message: string): Classification {
     return {
       code: 'DITTO_SOURCE_REPLICA_ID_TAKEN',
       retriable: false,
-      remedy: 'Give each reader of the source a replica id of its own.',
+      remedy:
+        'Find the other reader in SHOW REPLICAS, end it or give it a serverId of its own, and restart the source.',
     };
   }
   if (/max_allowed_packet/i.test(message)) {
@@ -122,7 +137,7 @@ function isDriverError(error: unknown): error is DriverError {
 
 function classify(error: DriverError): Classification {
   if (error.errno === ER_SOURCE_FATAL_ERROR_READING_BINLOG) return classifyDumpError(error.message);
-  const known = error.code === undefined ? undefined : BY_CODE[error.code];
+  const known = error.code === undefined ? BY_NUMBER.get(error.errno ?? 0) : BY_CODE[error.code];
   if (known !== undefined) return known;
   if (/closed state|connection is closed|Connection lost/i.test(error.message)) return LOST;
   return { code: 'DITTO_SOURCE_QUERY_FAILED', retriable: error.fatal === true };

@@ -1,4 +1,4 @@
-import { connectionOptionsFromUrl, ZongjiChangeSource, type KeyOverrides, type MySqlConnectionOptions } from '#mysql';
+import { connectionOptionsFromUrl, MySqlChangeSource, type KeyOverrides, type MySqlConnectionOptions } from '#mysql';
 import { type BigintMode, type Row, type RowImages, type TableLayout, ValueImages } from '#change-events';
 import { silentLogger } from '#kernel';
 import { type SourceItem } from '#replication';
@@ -91,8 +91,8 @@ export class TestSource {
 
   readonly includes = (database: string): boolean => database === this.database;
 
-  source(keys: KeyOverrides = {}, maxQueuedBytes?: number): ZongjiChangeSource {
-    return new ZongjiChangeSource({
+  source(keys: KeyOverrides = {}, maxQueuedBytes?: number): MySqlChangeSource {
+    return new MySqlChangeSource({
       connection: this.connection,
       logger: silentLogger,
       keys,

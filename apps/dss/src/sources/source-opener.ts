@@ -17,7 +17,7 @@ import {
   MySqlEndpoint,
   MySqlRowReader,
   type Problem,
-  ZongjiChangeSource,
+  MySqlChangeSource,
 } from '#mysql';
 import {
   createLogger,
@@ -126,7 +126,7 @@ export class SourceOpener {
     const run: SourceRun = new SourceRun({
       grant,
       parts: {
-        changeSource: new ZongjiChangeSource({
+        changeSource: new MySqlChangeSource({
           connection: first,
           logger,
           keys,

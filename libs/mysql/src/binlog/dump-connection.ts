@@ -1,33 +1,26 @@
-import ZongJi from '@vlasky/zongji';
-import { type Connection } from 'mysql2';
+import { type Socket } from 'node:net';
+import { hostname } from 'node:os';
+import mysql, { type Connection } from 'mysql2';
 import { driverOptions, type MySqlConnectionOptions } from '../connection-options.ts';
+import { encodeDump, encodeRegistration, frameCommand, type DumpStart } from './dump-commands.ts';
+import { PacketFramer } from './packet-framer.ts';
+import { type ReplicaIdentity } from './replica-identity.ts';
 
-/** What ZongJi and mysql2 have at run time beyond their published types (@vlasky/zongji 0.9.0, mysql2 3.24). */
-interface Packet {
-  readonly buffer: Buffer;
-  readonly offset: number;
-  readonly end: number;
-  readonly numPackets: number;
-}
+/** What mysql2's connections have beyond their published types (mysql2 3.24, `lib/base/connection.js`). */
 interface DriverConnection extends Connection {
-  readonly _paused: boolean;
-  readonly _command: unknown;
-  handlePacket(packet?: Packet): void;
-  writePacket(packet: { readonly buffer: Buffer }): void;
-  _bumpSequenceId(packets: number): void;
-}
-interface ZongJiInternals {
-  readonly connection: DriverConnection;
-  readonly ctrlConnection: Connection;
-  readonly BinlogClass: abstract new (...args: never[]) => unknown;
-  readonly useChecksum: boolean;
-  readonly stopped: boolean;
+  /** The socket; after an upgrade the TLS socket over it. */
+  readonly stream: Socket;
+  /** Plain or TLS, each chunk that comes is given to `execute`. */
+  readonly packetParser: { execute: (chunk: Buffer) => void };
 }
 
 export interface DumpListener {
-  /** Called before the first event. */
+  /** Called before the first event: whether events have checksums before a format description says so itself. */
   readonly onStart: (hasChecksums: boolean) => void;
-  /** One event; the bytes are only valid during the call. Throwing ends the dump. */
+  /**
+   * One event. The bytes stay valid and unchanged after the call, so that parts of them may be kept; such a part keeps
+   * the network chunk alive that it lies in. Throwing ends the dump.
+   */
   readonly onEvent: (bytes: Buffer, start: number, end: number) => void;
   /** Called once; no event comes after it. */
   readonly onError: (error: unknown) => void;
@@ -35,135 +28,156 @@ export interface DumpListener {
 
 export interface DumpOptions {
   readonly connection: MySqlConnectionOptions;
-  readonly gtidSet: string;
-  readonly replicaId: number;
+  readonly start: DumpStart;
+  readonly replica: ReplicaIdentity;
   readonly heartbeatMs: number;
   readonly listener: DumpListener;
 }
 
-const COM_BINLOG_DUMP_GTID = 0x1e;
-/** Asks for heartbeats that carry 64-bit offsets (MySQL 8.0.26; older servers ignore it). */
-const USE_HEARTBEAT_EVENT_V2 = 0x02;
 const OK_MARKER = 0x00;
-const YEAR_SECONDS = 31_536_000;
+const ERROR_MARKER = 0xff;
+/** How long the server waits for a reader that is paused; its default is a minute. */
+const WRITE_TIMEOUT_SECONDS = 86_400;
+
+type Phase = 'connecting' | 'registering' | 'dumping' | 'ended';
 
 /**
- * The dump of one server by GTID. The only place that knows ZongJi: it connects, authenticates, settles checksums,
- * registers the dump and ends it; its packets are handed on before ZongJi would decode them, because its values are not
- * exact for every type (README).
+ * The dump of one server: one connection, registered as a replica. mysql2 connects, authenticates and sets the session
+ * up; from the registration on the bytes are framed here. Semi-synchronous replication is never asked for.
  */
 export class DumpConnection {
   readonly #options: DumpOptions;
-  readonly #zongji: ZongJi;
-  readonly #internals: ZongJiInternals;
-  #isDumping = false;
-  #hasEnded = false;
+  readonly #framer = new PacketFramer({
+    onPacket: (bytes, start, end) => {
+      this.#receive(bytes, start, end);
+    },
+  });
+  #driver: DriverConnection | null = null;
+  /** Below TLS, if there is any: only this one can be reset. */
+  #socket: Socket | null = null;
+  #phase: Phase = 'connecting';
+  /** The loss of the connection, while packets that came before it are held. */
+  #loss: { readonly error: unknown } | null = null;
 
   constructor(options: DumpOptions) {
     this.#options = options;
-    this.#zongji = new ZongJi(driverOptions(options.connection));
-    this.#internals = this.#zongji as unknown as ZongJiInternals;
   }
 
   start(): void {
-    this.#zongji.on('error', (error: unknown) => {
-      this.#fail(error);
+    const driver = mysql.createConnection(driverOptions(this.#options.connection)) as DriverConnection;
+    this.#driver = driver;
+    this.#socket = driver.stream;
+    driver.on('error', (error: unknown) => {
+      this.#lose(error);
     });
-    this.#zongji.on('ready', () => {
-      this.#prepare();
+    driver.query(this.#sessionStatement(), (error: unknown) => {
+      if (error === null) this.#register();
+      else this.#end(error);
     });
-    this.#zongji.start({ gtidSet: this.#options.gtidSet, serverId: this.#options.replicaId });
   }
 
+  /** No event is delivered from now on until `resume`; may be called by the listener while it gets one. */
   pause(): void {
-    if (!this.#hasEnded) this.#internals.connection.pause();
+    if (this.#phase === 'ended') return;
+    this.#framer.pause();
+    this.#driver?.stream.pause();
   }
 
   resume(): void {
-    if (!this.#hasEnded) this.#internals.connection.resume();
+    if (this.#phase === 'ended') return;
+    this.#framer.resume();
+    if (this.#framer.isPaused) return;
+    if (this.#loss !== null) this.#end(this.#loss.error);
+    else this.#driver?.stream.resume();
   }
 
-  /** Resolves when both connections are gone and the server was told to end its dump thread. */
-  async stop(): Promise<void> {
-    this.#hasEnded = true;
-    if (this.#internals.stopped) return;
-    await new Promise<void>((resolve) => {
-      this.#zongji.once('stopped', resolve);
-      this.#zongji.stop();
-    });
+  /**
+   * Lets go of the connection at once. It is reset, not closed: the server's thread sees that at its next write, an
+   * event or a heartbeat, where a closed connection would take it two. A reader with the same UUID ends it too.
+   */
+  stop(): void {
+    this.#phase = 'ended';
+    this.#framer.close();
+    const socket = this.#socket;
+    if (socket !== null && !socket.destroyed) {
+      // a reset waits until the connection is made, which may never be
+      if (socket.connecting) socket.destroy();
+      else socket.resetAndDestroy();
+    }
+    this.#driver?.destroy();
   }
 
-  /** Runs in ZongJi's `ready` event, just before it queues the dump command. */
-  #prepare(): void {
-    const { connection, ctrlConnection } = this.#internals;
-    const report = (error: unknown): void => {
-      if (error !== null) this.#fail(error);
-    };
+  /**
+   * Both spellings: `@master_…` and `@slave_…` before MySQL 8.0.26. Checksums: a log may hold files with them although
+   * the server writes none now, and such files are refused to readers that don't say they know them; so this says
+   * CRC32 whatever the server writes (`init_checksum_alg` in `sql/rpl_binlog_sender.cc`).
+   */
+  #sessionStatement(): string {
     const period = this.#options.heartbeatMs * 1_000_000;
-    // both spellings: @master_… before MySQL 8.0.26. Checksums: a log may hold files with them although the server
-    // writes none now, and is refused to readers that don't say they know them
-    connection.query(
-      `SET @source_heartbeat_period = ${period}, @master_heartbeat_period = ${period},
-           @source_binlog_checksum = 'CRC32', @master_binlog_checksum = 'CRC32'`,
-      report,
-    );
-    // the control connection idles as long as the stream lasts
-    ctrlConnection.query(`SET SESSION wait_timeout = ${YEAR_SECONDS}`, report);
-    this.#askForLongOffsets(connection);
-    this.#divertEvents(connection);
+    const { uuid } = this.#options.replica;
+    return `SET SESSION net_write_timeout = ${WRITE_TIMEOUT_SECONDS},
+      @source_heartbeat_period = ${period}, @master_heartbeat_period = ${period},
+      @source_binlog_checksum = 'CRC32', @master_binlog_checksum = 'CRC32',
+      @replica_uuid = '${uuid}', @slave_uuid = '${uuid}'`;
   }
 
-  #askForLongOffsets(connection: DriverConnection): void {
-    const write = connection.writePacket.bind(connection);
-    connection.writePacket = (packet) => {
-      const { buffer } = packet;
-      if (buffer[4] === COM_BINLOG_DUMP_GTID) {
-        buffer[5] = (buffer[5] ?? 0) | USE_HEARTBEAT_EVENT_V2;
-        connection.writePacket = write;
-      }
-      write(packet);
+  /** From here on mysql2 only tells of the end of the connection. */
+  #register(): void {
+    const driver = this.#driver;
+    if (driver === null || this.#phase === 'ended') return;
+    driver.packetParser.execute = (chunk) => {
+      this.#framer.push(chunk);
     };
+    this.#phase = 'registering';
+    driver.stream.write(frameCommand(encodeRegistration(this.#options.replica.serverId, hostname())));
   }
 
-  #divertEvents(connection: DriverConnection): void {
-    const { BinlogClass, useChecksum } = this.#internals;
-    const { listener } = this.#options;
-    const handle = connection.handlePacket.bind(connection);
-    connection.handlePacket = (packet) => {
-      if (packet === undefined || connection._paused || this.#hasEnded) {
-        if (!this.#hasEnded) handle(packet);
-        return;
-      }
-      if (!this.#isDumping) {
-        if (!(connection._command instanceof BinlogClass)) {
-          handle(packet);
-          return;
-        }
-        this.#isDumping = true;
-        listener.onStart(useChecksum);
-      }
-      if (packet.buffer[packet.offset] !== OK_MARKER) {
-        this.#endOfDump(packet, handle);
-        return;
-      }
-      connection._bumpSequenceId(packet.numPackets);
-      try {
-        listener.onEvent(packet.buffer, packet.offset + 1, packet.end);
-      } catch (error) {
-        this.#fail(error);
-      }
-    };
+  #receive(bytes: Buffer, start: number, end: number): void {
+    if (bytes[start] !== OK_MARKER || start === end) {
+      // an error, or the end of the dump (0xfe); whatever else comes is not understood
+      const isError = bytes[start] === ERROR_MARKER && start < end;
+      this.#end(isError ? readServerError(bytes.subarray(start, end)) : connectionLost('the server ended the dump'));
+      return;
+    }
+    try {
+      if (this.#phase === 'dumping') this.#options.listener.onEvent(bytes, start + 1, end);
+      else this.#beginDump();
+    } catch (error) {
+      this.#end(error);
+    }
   }
 
-  /** An error packet (ZongJi reports it) or an end-of-file packet (which ZongJi takes without a word). */
-  #endOfDump(packet: Packet, handle: (packet: Packet) => void): void {
-    handle(packet);
-    this.#fail(Object.assign(new Error('the server ended the dump'), { code: 'PROTOCOL_CONNECTION_LOST' }));
+  #beginDump(): void {
+    this.#phase = 'dumping';
+    // the rotate event that the server makes up comes first, before any format description, and has a checksum as the
+    // session asked for it (`fake_rotate_event` in `sql/rpl_binlog_sender.cc`)
+    this.#options.listener.onStart(true);
+    const { start, replica } = this.#options;
+    this.#driver?.stream.write(frameCommand(encodeDump(start, replica.serverId)));
   }
 
-  #fail(error: unknown): void {
-    if (this.#hasEnded) return;
-    this.#hasEnded = true;
+  #lose(error: unknown): void {
+    if (this.#framer.isPaused) this.#loss ??= { error };
+    else this.#end(error);
+  }
+
+  #end(error: unknown): void {
+    if (this.#phase === 'ended') return;
+    this.#phase = 'ended';
+    this.#framer.close();
     this.#options.listener.onError(error);
   }
+}
+
+function connectionLost(message: string): Error {
+  return Object.assign(new Error(message), { code: 'PROTOCOL_CONNECTION_LOST' });
+}
+
+/** An ERR packet: marker, number, `#` and SQL state, message (MySQL manual, "ERR_Packet"). */
+function readServerError(packet: Buffer): Error {
+  const hasState = packet[3] === 0x23;
+  return Object.assign(new Error(packet.toString('utf8', hasState ? 9 : 3)), {
+    errno: packet.length < 3 ? 0 : packet.readUInt16LE(1),
+    sqlState: hasState ? packet.toString('latin1', 4, 9) : null,
+  });
 }

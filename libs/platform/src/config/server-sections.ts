@@ -64,7 +64,7 @@ export const sourceSchema = z
     }),
     serverId: z.int().min(1).max(4_294_967_295).optional().meta({
       description:
-        'Server id of the reader; no other server or reader of the cluster may use it. Default: derived from the name of the source.',
+        'Server id of the reader; no other server or reader of the cluster may use it: of two readers with one id the server ends the older. Default: derived from the name of the source.',
     }),
     include: z
       .array(tablePattern('`database.table`, * for any characters.'))

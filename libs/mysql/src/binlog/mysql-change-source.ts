@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import { type Position } from '#change-events';
 import { DittoError, type Logger } from '#kernel';
 import { ChangeSource, type SourceBatch } from '#replication';
@@ -8,15 +7,19 @@ import { toSourceError } from '../mysql-errors.ts';
 import { BatchQueue } from './batch-queue.ts';
 import { DumpConnection } from './dump-connection.ts';
 import { EventReader } from './event-reader.ts';
+import { makeReplicaIdentity, type ReplicaIdentity } from './replica-identity.ts';
 import { readServerFacts, type ServerFacts } from './server-facts.ts';
 import { TableCache } from './table-cache.ts';
 
-export interface ZongjiChangeSourceOptions {
+export interface MySqlChangeSourceOptions {
   readonly connection: MySqlConnectionOptions;
   readonly logger: Logger;
   /** Key columns of tables without a primary key: `database.table` → column names. */
   readonly keys?: KeyOverrides;
-  /** `server_id` that the dump registers with; unique in the cluster. Random in the upper half of the range by default. */
+  /**
+   * `server_id` that the dump registers with; unique in the cluster. Of two readers with one id the server ends the older,
+   * whose stream throws `DITTO_SOURCE_REPLICA_ID_TAKEN`. Random in the upper half of the range by default.
+   */
   readonly replicaId?: number;
   /** How often an idle server is asked to show that it lives. */
   readonly heartbeatMs?: number;
@@ -30,15 +33,16 @@ const DEFAULT_HEARTBEAT_MS = 5_000;
 const DEFAULT_SILENCE_MS = 20_000;
 /** Two batches: what is decoded ahead lives long enough to be costly garbage, and more is not faster. */
 const DEFAULT_QUEUED_BYTES = 512 * 1024;
-const PRIVATE_REPLICA_IDS = { from: 2 ** 31, below: 2 ** 32 - 1 };
 
 /** The log of one MySQL server by GTID (8.0.1 and later, `gtid_mode=ON`, `binlog_row_metadata=FULL`). */
-export class ZongjiChangeSource extends ChangeSource {
-  readonly #options: ZongjiChangeSourceOptions;
+export class MySqlChangeSource extends ChangeSource {
+  readonly #options: MySqlChangeSourceOptions;
+  readonly #replica: ReplicaIdentity;
 
-  constructor(options: ZongjiChangeSourceOptions) {
+  constructor(options: MySqlChangeSourceOptions) {
     super();
     this.#options = options;
+    this.#replica = makeReplicaIdentity(options.replicaId);
   }
 
   override async *stream(options: {
@@ -78,7 +82,7 @@ export class ZongjiChangeSource extends ChangeSource {
     } finally {
       signal.removeEventListener('abort', abort);
       watch.stop();
-      await dump.stop();
+      dump.stop();
     }
   }
 
@@ -102,8 +106,8 @@ export class ZongjiChangeSource extends ChangeSource {
     let reader: EventReader | null = null;
     return new DumpConnection({
       connection: this.#options.connection,
-      gtidSet: from.gtidSet,
-      replicaId: this.#options.replicaId ?? randomInt(PRIVATE_REPLICA_IDS.from, PRIVATE_REPLICA_IDS.below),
+      start: { gtidSet: from.gtidSet },
+      replica: this.#replica,
       heartbeatMs: this.#options.heartbeatMs ?? DEFAULT_HEARTBEAT_MS,
       listener: {
         onStart: (hasChecksums) => {
