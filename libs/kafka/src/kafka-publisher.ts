@@ -142,6 +142,10 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     await this.lanes.drain(this.closing.signal);
   }
 
+  override get bytesInFlight(): number {
+    return this.lanes.bytesInFlight;
+  }
+
   override status(): SinkStatus {
     return {
       bytesInFlight: this.lanes.bytesInFlight,

@@ -145,6 +145,7 @@ export class PlatformaticKafkaClient extends KafkaClient {
   private async sendToLeader(topic: string, partition: number, batch: Buffer): Promise<void> {
     const leader = this.leaders.get(topic)?.[partition] ?? (await this.findLeader(topic, partition));
     const connection = this.establishedConnection(leader) ?? (await this.connections.get(leader));
+    corkForTurn(connection.socket);
     await requestProduce(connection, { topic, partition, batch, timeoutMs: serverTimeoutMs(this.timeouts) });
   }
 
@@ -249,6 +250,15 @@ export class PlatformaticKafkaClient extends KafkaClient {
 /** Leaves the broker time to say that its replicas were too slow before the request is given up. */
 function serverTimeoutMs({ requestTimeoutMs }: KafkaTimeouts): number {
   return Math.max(requestTimeoutMs - 2_000, Math.ceil(requestTimeoutMs / 2));
+}
+
+/** What is written to the socket in this turn goes out in one system call. */
+function corkForTurn(socket: Connection['socket']): void {
+  if (socket.writableCorked > 0) return;
+  socket.cork();
+  process.nextTick(() => {
+    socket.uncork();
+  });
 }
 
 function destroySocket(connection: Connection): void {

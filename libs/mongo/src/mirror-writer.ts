@@ -152,6 +152,10 @@ export class MirrorWriter extends ChangeSink {
     );
   }
 
+  get bytesInFlight(): number {
+    return this.lanes.bytesInFlight;
+  }
+
   status(): SinkStatus {
     return {
       bytesInFlight: this.lanes.bytesInFlight,

@@ -80,6 +80,10 @@ class RecordingSink extends ChangeSink {
     return Promise.resolve();
   }
 
+  get bytesInFlight(): number {
+    return 0;
+  }
+
   status(): SinkStatus {
     const nothing = { bytesInFlight: 0, changesInFlight: 0, confirmedChanges: 0, retries: 0 };
     return { ...nothing, rejectedOutsideReplay: 0, rejectedInReplay: 0, holdingBecause: null };

@@ -520,7 +520,7 @@ export class Pipeline {
 
   private bytesInFlight(): number {
     let bytes = 0;
-    for (const sink of this.options.sinks) bytes += sink.status().bytesInFlight;
+    for (const sink of this.options.sinks) bytes += sink.bytesInFlight;
     return bytes;
   }
 

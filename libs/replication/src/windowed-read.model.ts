@@ -312,9 +312,13 @@ export class ModelSink extends ChangeSink {
     return Promise.resolve();
   }
 
+  get bytesInFlight(): number {
+    return this.queue.length * 100;
+  }
+
   status(): SinkStatus {
     return {
-      bytesInFlight: this.queue.length * 100,
+      bytesInFlight: this.bytesInFlight,
       changesInFlight: this.queue.length,
       confirmedChanges: 0,
       retries: 0,

@@ -39,6 +39,10 @@ class Sink extends ChangeSink {
     return this.hangs ? new Promise(() => undefined) : this.#note(`end ${layout.table}`);
   }
 
+  get bytesInFlight(): number {
+    throw new Error('nobody asks');
+  }
+
   status(): SinkStatus {
     throw new Error('nobody asks');
   }

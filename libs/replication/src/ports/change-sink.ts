@@ -57,6 +57,8 @@ export abstract class ChangeSink {
   abstract drain(signal: AbortSignal): Promise<void>;
   /** Ends every row of a table. Only with nothing in flight. Resolves when confirmed; repeatable. */
   abstract applyTableChange(change: TableChange): Promise<void>;
+  /** What is accepted and not confirmed, as `status` says; cheap, asked for each batch. */
+  abstract get bytesInFlight(): number;
   abstract status(): SinkStatus;
   /** Stops sending and lets go of connections; what is in flight stays unacknowledged. */
   abstract close(): Promise<void>;
