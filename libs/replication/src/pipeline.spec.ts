@@ -46,6 +46,7 @@ class RecordingSink extends ChangeSink {
   prepareNow: (layout: TableLayout) => Promise<void> = () => Promise.resolve();
   acceptNow: (change: RowChange, acknowledgement: Acknowledgement) => void = (_, acknowledgement) =>
     acknowledgement.acknowledge(1);
+  readonly bytesInFlight = 0;
   closed = false;
   flushes = 0;
 
@@ -78,10 +79,6 @@ class RecordingSink extends ChangeSink {
   applyTableChange(change: TableChange): Promise<void> {
     this.applied.push(change);
     return Promise.resolve();
-  }
-
-  get bytesInFlight(): number {
-    return 0;
   }
 
   status(): SinkStatus {
