@@ -6,7 +6,7 @@ import { EventType } from './event-header.ts';
 import { EventReader } from './event-reader.ts';
 import { TableCache } from './table-cache.ts';
 
-const facts: CharacterSetFacts = { charsetOfCollation: new Map(), maxLength: new Map(), singleByte: new Map() };
+const facts: CharacterSetFacts = { charsetOfCollation: new Map(), maxLength: new Map(), tables: new Map() };
 const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 
 function event(type: number, body: Buffer, endOffset: number): Buffer {

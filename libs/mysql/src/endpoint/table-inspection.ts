@@ -63,5 +63,5 @@ export async function inspectTables(
 }
 
 function canDecode(charset: string | null, facts: CharacterSetFacts): boolean {
-  return charset === null || charset === 'binary' || textDecoder(charset, facts) !== null;
+  return charset === null || charset === 'binary' || textDecoder(charset, facts, false) !== null;
 }

@@ -1,7 +1,7 @@
 import { type Column, type TableLayout } from '#change-events';
 import { DittoError } from '#kernel';
 import { type PhysicalColumn, type TableMap } from '../binlog/table-map.ts';
-import { textDecoder, type CharacterSetFacts, type TextDecode } from '../values/charset.ts';
+import { textDecoder, UndecodableTextError, type CharacterSetFacts, type TextDecode } from '../values/charset.ts';
 import {
   ColumnType,
   makeColumn,
@@ -99,10 +99,10 @@ export function streamLayout(map: TableMap, facts: CharacterSetFacts, keys: KeyO
       },
     );
   }
-  const columns = map.columns.map((physical, index) =>
-    decodableColumn(map, index, physical, names[index] ?? '', facts),
-  );
   const key = resolveKey(keys, map.database, map.table, names, map.primaryKey);
+  const columns = map.columns.map((physical, index) =>
+    decodableColumn(map, index, physical, names[index] ?? '', facts, key.includes(index)),
+  );
   const layout = makeLayout(
     map.database,
     map.table,
@@ -118,12 +118,13 @@ function decodableColumn(
   physical: PhysicalColumn,
   name: string,
   facts: CharacterSetFacts,
+  isKey: boolean,
 ): DecodableColumn {
   const type = typeName(map, index, physical);
   if (type === null) throw unsupported(map, name, `type code ${physical.type}`);
   const collation = map.collations[index] ?? 0;
   const charset = collation === 0 || collation === BINARY_COLLATION ? null : charsetOf(map, name, collation, facts);
-  const decodeText = charset === null ? null : textDecoder(charset, facts);
+  const decodeText = charset === null ? null : textDecoder(charset, facts, isKey);
   const description: ColumnDescription = {
     name,
     type,
@@ -155,9 +156,14 @@ function declaredLength(physical: PhysicalColumn, charset: string | null, facts:
 function decodeLabels(map: TableMap, index: number, name: string, decode: TextDecode | null): readonly string[] {
   const raw = map.labels[index] ?? [];
   if (raw.length === 0) return [];
-  if (decode !== null) return raw.map((label) => decode(label, 0, label.length));
   if (map.collations[index] === BINARY_COLLATION) return raw.map((label) => label.toString('latin1'));
-  throw unsupported(map, name, 'the character set of its labels');
+  if (decode === null) throw unsupported(map, name, 'the character set of its labels');
+  try {
+    return raw.map((label) => decode(label, 0, label.length));
+  } catch (error) {
+    if (!(error instanceof UndecodableTextError)) throw error;
+    throw unsupported(map, name, `a label holds ${error.message}`);
+  }
 }
 
 function unsupported(map: TableMap, column: string, what: string): DittoError {

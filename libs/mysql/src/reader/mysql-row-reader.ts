@@ -108,17 +108,10 @@ export class MySqlRowReader extends RowReader {
     try {
       return await this.#select(session, layout, after, limit, this.#facts, false);
     } catch (error) {
-      if (!(error instanceof ReplacementCharacterFound)) throw error;
-    }
-    try {
-      return await this.#select(session, layout, after, limit, this.#facts, true);
-    } catch (error) {
-      if (!(error instanceof UndecodableTextError)) throw error;
-      throw new DittoError('DITTO_SOURCE_TEXT_INVALID', `${layout.database}.${layout.table} holds ${error.message}`, {
-        remedy: 'Mend the value on the source, or exclude the table.',
-        context: { database: layout.database, table: layout.table },
-        cause: error,
-      });
+      if (error instanceof ReplacementCharacterFound) {
+        return await this.#select(session, layout, after, limit, this.#facts, true);
+      }
+      throw error;
     }
   }
 
@@ -130,7 +123,7 @@ export class MySqlRowReader extends RowReader {
     facts: CharacterSetFacts,
     asBytes: boolean,
   ): Promise<Row[]> {
-    const list = makeSelectList(layout.columns, facts, asBytes);
+    const list = makeSelectList(layout, { facts, asBytes });
     const where = after === null ? '' : ` WHERE ${keyIsBehind(layout, after)}`;
     const rows = await session.queryArrays(
       `SELECT ${list.sql} FROM ${quoteTable(layout.database, layout.table)}${where} ORDER BY ${keyOrder(layout)} LIMIT ${limit}`,
@@ -138,8 +131,8 @@ export class MySqlRowReader extends RowReader {
     try {
       return list.convert(rows);
     } catch (error) {
-      if (error instanceof ReplacementCharacterFound || error instanceof UndecodableTextError) throw error;
-      throw layoutChanged(layout, error);
+      if (error instanceof ReplacementCharacterFound) throw error;
+      throw error instanceof UndecodableTextError ? textInvalid(layout, error) : layoutChanged(layout, error);
     }
   }
 
@@ -195,6 +188,14 @@ export class MySqlRowReader extends RowReader {
     signal.throwIfAborted();
     return MySqlSession.open(this.#options.connection, this.#lifetime.signal);
   }
+}
+
+function textInvalid({ database, table }: TableLayout, error: UndecodableTextError): DittoError {
+  return new DittoError('DITTO_SOURCE_TEXT_INVALID', `${database}.${table} holds ${error.message}`, {
+    remedy: 'Mend the value on the source, or exclude the table.',
+    context: { database, table },
+    cause: error,
+  });
 }
 
 function layoutChanged(layout: TableLayout, cause?: unknown): DittoError {

@@ -1,4 +1,4 @@
-import { shortestFloat, type CanonicalValue, type Column, type Row } from '#change-events';
+import { shortestFloat, type CanonicalValue, type Column, type Row, type TableLayout } from '#change-events';
 import { DittoError } from '#kernel';
 import { quoteIdentifier } from './quoting.ts';
 import { textDecoder, type CharacterSetFacts, type TextDecode } from '../values/charset.ts';
@@ -46,11 +46,18 @@ function decodeWith(decode: TextDecode): (value: unknown) => string {
   };
 }
 
-function textColumn(name: string, column: Column, facts: CharacterSetFacts, asBytes: boolean): SelectedColumn {
+/** How the values of one reading are wanted. */
+interface Reading {
+  readonly facts: CharacterSetFacts;
+  /** UTF-8 columns too come as bytes and are decoded here, which tells a stored U+FFFD from a broken text. */
+  readonly asBytes: boolean;
+}
+
+function textColumn(name: string, column: Column, isKey: boolean, { facts, asBytes }: Reading): SelectedColumn {
   const { charset } = column;
   const isUtf8Column = charset === 'utf8mb4' || charset === 'utf8mb3' || charset === 'utf8';
   if (isUtf8Column && !asBytes) return { expression: name, convert: checkedText };
-  const decode = charset === null ? null : textDecoder(charset, facts);
+  const decode = charset === null ? null : textDecoder(charset, facts, isKey);
   if (decode === null) {
     throw new DittoError(
       'DITTO_SOURCE_COLUMN_UNSUPPORTED',
@@ -65,7 +72,7 @@ function textColumn(name: string, column: Column, facts: CharacterSetFacts, asBy
   return { expression: `CAST(${name} AS BINARY)`, convert: decodeWith(decode) };
 }
 
-function selectColumn(column: Column, facts: CharacterSetFacts, asBytes: boolean): SelectedColumn {
+function selectColumn(column: Column, isKey: boolean, reading: Reading): SelectedColumn {
   const name = quoteIdentifier(column.name);
   switch (column.kind) {
     case 'integer':
@@ -87,7 +94,7 @@ function selectColumn(column: Column, facts: CharacterSetFacts, asBytes: boolean
     case 'double':
       return { expression: `CAST(CAST(${name} AS DOUBLE) AS JSON)`, convert: Number };
     case 'text':
-      return textColumn(name, column, facts, asBytes);
+      return textColumn(name, column, isKey, reading);
     case 'bytes':
     case 'bits':
       return { expression: name, convert: ownBytes };
@@ -111,9 +118,8 @@ export interface SelectList {
   readonly convert: (rows: unknown[][]) => Row[];
 }
 
-/** `asBytes`: UTF-8 columns too come as bytes and are decoded here, which tells a stored U+FFFD from a broken text. */
-export function makeSelectList(columns: readonly Column[], facts: CharacterSetFacts, asBytes: boolean): SelectList {
-  const selected = columns.map((column) => selectColumn(column, facts, asBytes));
+export function makeSelectList(layout: TableLayout, reading: Reading): SelectList {
+  const selected = layout.columns.map((column, index) => selectColumn(column, layout.key.includes(index), reading));
   const conversions = selected.flatMap(({ convert }, index) => (convert === null ? [] : [{ index, convert }]));
   return {
     sql: selected.map(({ expression }) => expression).join(', '),

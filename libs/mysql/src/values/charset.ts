@@ -1,9 +1,7 @@
 import { isUtf8 } from 'node:buffer';
+import { tableDecoder, UndecodableTextError, type CharacterTable, type TextDecode } from './character-table.ts';
 
-/** Decodes a column's stored bytes; throws `UndecodableTextError` rather than inventing a character. */
-export type TextDecode = (bytes: Buffer, start: number, end: number) => string;
-
-export class UndecodableTextError extends Error {}
+export { UndecodableTextError, type TextDecode };
 
 /** What a server says about its character sets; the stream decodes by exactly these tables. */
 export interface CharacterSetFacts {
@@ -11,8 +9,17 @@ export interface CharacterSetFacts {
   readonly charsetOfCollation: ReadonlyMap<number, string>;
   /** Most bytes a character takes. */
   readonly maxLength: ReadonlyMap<string, number>;
-  /** For single-byte character sets: the 256 characters in byte order; U+FFFD where there is none. */
-  readonly singleByte: ReadonlyMap<string, readonly string[]>;
+  /** Of all character sets but Unicode's own. */
+  readonly tables: ReadonlyMap<string, CharacterTables>;
+}
+
+export interface CharacterTables {
+  readonly table: CharacterTable;
+  /**
+   * Without the codes that the server itself does not write for their character (cp932 has two codes for 396 of them).
+   * Keys of two rows that differ in nothing else would be one text.
+   */
+  readonly keyTable: CharacterTable;
 }
 
 function decodeUtf8(bytes: Buffer, start: number, end: number): string {
@@ -32,6 +39,13 @@ function decodeUtf16(bytes: Buffer, start: number, end: number, littleEndian: bo
   return text;
 }
 
+/** Two surrogates are two characters here, neither of which exists. */
+function decodeUcs2(bytes: Buffer, start: number, end: number): string {
+  const text = decodeUtf16(bytes, start, end, false);
+  if (/[\ud800-\udfff]/.test(text)) throw new UndecodableTextError('a surrogate');
+  return text;
+}
+
 function decodeUtf32(bytes: Buffer, start: number, end: number): string {
   if ((end - start) % 4 !== 0) throw new UndecodableTextError('part of a UTF-32 unit');
   let text = '';
@@ -43,31 +57,15 @@ function decodeUtf32(bytes: Buffer, start: number, end: number): string {
   return text;
 }
 
-function singleByteDecoder(characters: readonly string[]): TextDecode {
-  // when bytes below 0x80 stand for themselves, pure ASCII needs no table
-  const keepsAscii = characters.slice(0, 128).every((character, byte) => character.charCodeAt(0) === byte);
-  return (bytes, start, end) => {
-    let ascii = keepsAscii;
-    for (let at = start; ascii && at < end; at++) ascii = (bytes[at] ?? 0) < 0x80;
-    if (ascii) return bytes.toString('latin1', start, end);
-    let text = '';
-    for (let at = start; at < end; at++) {
-      const character = characters[bytes[at] ?? 0] ?? '\ufffd';
-      if (character === '\ufffd') throw new UndecodableTextError(`byte 0x${bytes.toString('hex', at, at + 1)}`);
-      text += character;
-    }
-    return text;
-  };
-}
-
 /** Null when the character set can't be decoded exactly as the server would. */
-export function textDecoder(charset: string, facts: CharacterSetFacts): TextDecode | null {
+export function textDecoder(charset: string, facts: CharacterSetFacts, isKey: boolean): TextDecode | null {
   switch (charset) {
     case 'utf8mb4':
     case 'utf8mb3':
     case 'utf8':
       return decodeUtf8;
     case 'ucs2':
+      return decodeUcs2;
     case 'utf16':
       return (bytes, start, end) => decodeUtf16(bytes, start, end, false);
     case 'utf16le':
@@ -75,8 +73,8 @@ export function textDecoder(charset: string, facts: CharacterSetFacts): TextDeco
     case 'utf32':
       return decodeUtf32;
     default: {
-      const characters = facts.singleByte.get(charset);
-      return characters === undefined ? null : singleByteDecoder(characters);
+      const tables = facts.tables.get(charset);
+      return tables === undefined ? null : tableDecoder(isKey ? tables.keyTable : tables.table);
     }
   }
 }
