@@ -1,6 +1,6 @@
 import { type RowChanges, type RowOperation, rowIndexAt, type TableChange, type TransactionInfo } from './change.ts';
 import { writeAscii, writeDigits } from './bytes.ts';
-import { type BigintMode, quoteJson } from './json-values.ts';
+import { type BigintMode } from './json-values.ts';
 import { type TableLayout } from './table-layout.ts';
 
 export interface EnvelopeOptions {
@@ -30,6 +30,7 @@ const FRAME_BYTES = 160;
 const BEFORE = '{"before":';
 const AFTER = ',"after":';
 const NULL = 'null';
+const QUOTE = 34;
 
 /**
  * Writes the message values of one layout's changes as bytes: Debezium's envelope as JSON without schema
@@ -38,8 +39,11 @@ const NULL = 'null';
  */
 export class EnvelopeWriter {
   readonly #bigint: BigintMode;
-  readonly #server: string;
-  readonly #place: string;
+  /** The source block's constant parts, and the part that a run of transactions has in common. */
+  readonly #server: Buffer;
+  readonly #place: Buffer;
+  #file: string | null = null;
+  #fileText = Buffer.alloc(0);
   #transaction: TransactionInfo | null = null;
   #isRead = false;
   #block: Buffer;
@@ -47,8 +51,8 @@ export class EnvelopeWriter {
 
   constructor({ database, table }: TableLayout, options: EnvelopeOptions) {
     this.#bigint = options.bigint;
-    this.#server = `,"source":{"version":${JSON.stringify(options.version)},"connector":"mysql","name":${JSON.stringify(options.source)},"ts_ms":`;
-    this.#place = `,"db":${JSON.stringify(database)},"table":${JSON.stringify(table)},"server_id":`;
+    this.#server = Buffer.from(`,"source":{"version":${JSON.stringify(options.version)},"connector":"mysql","name":${JSON.stringify(options.source)},"ts_ms":`);
+    this.#place = Buffer.from(`,"db":${JSON.stringify(database)},"table":${JSON.stringify(table)},"server_id":`);
     this.#block = Buffer.alloc(1024);
     this.#source = this.#block;
   }
@@ -100,11 +104,27 @@ export class EnvelopeWriter {
     this.#transaction = transaction;
     this.#isRead = isRead;
     const { commitMicros, gtid, file, serverId, offset } = transaction;
-    const head = `${this.#server}${Math.floor(commitMicros / 1000)},"snapshot":"${isRead ? 'incremental' : 'false'}"`;
-    const log = `${this.#place}${serverId},"gtid":${gtid === null ? NULL : quoteJson(gtid)},"file":${quoteJson(file)}`;
-    const text = `${head}${log},"pos":${offset},"row":`;
-    const most = text.length * 3;
+    if (file !== this.#file) {
+      this.#file = file;
+      this.#fileText = Buffer.from(`,"file":${JSON.stringify(file)},"pos":`);
+    }
+    const most = this.#server.length + this.#place.length + this.#fileText.length + (gtid?.length ?? 0) + FRAME_BYTES;
     if (this.#block.length < most) this.#block = Buffer.alloc(2 * most);
-    this.#source = this.#block.subarray(0, this.#block.write(text, 0));
+    const block = this.#block;
+    block.set(this.#server);
+    let p = writeDigits(block, this.#server.length, Math.floor(commitMicros / 1000));
+    p = writeAscii(block, p, isRead ? ',"snapshot":"incremental"' : ',"snapshot":"false"');
+    block.set(this.#place, p);
+    p = writeDigits(block, p + this.#place.length, serverId);
+    p = writeAscii(block, p, ',"gtid":');
+    if (gtid === null) p = writeAscii(block, p, NULL);
+    else {
+      block[p] = QUOTE;
+      p = writeAscii(block, p + 1, gtid);
+      block[p++] = QUOTE;
+    }
+    block.set(this.#fileText, p);
+    p = writeDigits(block, p + this.#fileText.length, offset);
+    this.#source = block.subarray(0, writeAscii(block, p, ',"row":'));
   }
 }

@@ -43,7 +43,8 @@ function hex32(value: number, what: string): string {
 
 function hex48(value: number, what: string): string {
   if (!(value >= 0 && value <= MAX_48) || !Number.isInteger(value)) throw outOfRange(what, value);
-  return value.toString(16).padStart(12, '0');
+  const high = Math.floor(value / 2 ** 32);
+  return hexByte(high >>> 8) + hexByte(high & 0xff) + hex32(value - high * 2 ** 32, what);
 }
 
 /**
@@ -71,9 +72,18 @@ export function compareBinlogFiles(a: string, b: string): number {
   return binlogFileNumber(a) - binlogFileNumber(b);
 }
 
+let newestLineage = -1;
+let newestFile = '';
+let newestFilePrefix = '';
+
 /** The part of a version that all changes of a transaction share: 28 hexadecimal digits. */
 export function versionPrefix(lineage: number, file: string, offset: number): string {
-  return hex32(lineage, 'lineage') + hex32(binlogFileNumber(file), 'log file number') + hex48(offset, 'offset');
+  if (lineage !== newestLineage || file !== newestFile) {
+    newestFilePrefix = hex32(lineage, 'lineage') + hex32(binlogFileNumber(file), 'log file number');
+    newestLineage = lineage;
+    newestFile = file;
+  }
+  return newestFilePrefix + hex48(offset, 'offset');
 }
 
 /** 44 hexadecimal digits that sort as text in the order of the changes of a row. */

@@ -1,4 +1,5 @@
-import { compressionsAlgorithms, crc32c } from '@platformatic/kafka';
+import { crc32c } from '@node-rs/crc32';
+import { compressionsAlgorithms } from '@platformatic/kafka';
 import { type Acknowledgement } from '#replication';
 
 import { BufferPool } from './buffer-pool.ts';

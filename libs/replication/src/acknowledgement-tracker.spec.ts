@@ -19,10 +19,6 @@ function transaction(number: number): TransactionInfo {
   };
 }
 
-function gtids(number: number): string[] {
-  return [`${SERVER}:${number}`];
-}
-
 function trackerAtStart(onConfirmed: () => void = () => undefined): AcknowledgementTracker {
   const position = { gtidSet: '', file: '', offset: 0, serverUuid: SERVER };
   return new AcknowledgementTracker({ position, version: '', commitMicros: 0 }, onConfirmed);
@@ -44,7 +40,7 @@ describe('AcknowledgementTracker', () => {
           const slice = tracker.openSlice();
           slice.changes.expect(changes);
           open.push({ slice, number, pending: changes });
-          if (ends) slice.endTransaction(transaction(number), gtids(number), 'binlog.000001', ++number * 100);
+          if (ends) slice.endTransaction(transaction(number), null, 'binlog.000001', ++number * 100);
           slice.changes.close();
         }
         const last = number - 1;
@@ -78,7 +74,7 @@ describe('AcknowledgementTracker', () => {
     const tracker = trackerAtStart(() => confirmed++);
     const slice = tracker.openSlice();
     slice.changes.expect(2);
-    slice.endTransaction(transaction(7), gtids(7), 'binlog.000001', 799);
+    slice.endTransaction(transaction(7), null, 'binlog.000001', 799);
     slice.changes.close();
     slice.changes.acknowledge(1);
     expect(confirmed).toBe(0);

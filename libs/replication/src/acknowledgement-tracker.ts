@@ -51,8 +51,9 @@ export class Slice {
     this.changes = new PendingChanges(onDone);
   }
 
-  endTransaction(transaction: TransactionInfo, gtids: readonly string[], file: string, endOffset: number): void {
-    this.gtids.push(...gtids);
+  endTransaction(transaction: TransactionInfo, preparedGtid: string | null, file: string, endOffset: number): void {
+    if (preparedGtid !== null) this.gtids.push(preparedGtid);
+    if (transaction.gtid !== null) this.gtids.push(transaction.gtid);
     this.transactions++;
     this.last = { transaction, file, endOffset };
   }

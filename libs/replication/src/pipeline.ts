@@ -92,8 +92,8 @@ export class Pipeline {
   private roomWaiters: (() => void)[] = [];
   private roomCheckQueued = false;
   private transaction: TransactionInfo | null = null;
-  /** What the open transaction adds to the sets. */
-  private gtids: readonly string[] = [];
+  /** The XA PREPARE that the open transaction decided. */
+  private preparedGtid: string | null = null;
   /** The transaction that the stream broke off in: what was dispatched of it comes again. */
   private interruptedGtid: string | null = null;
   private lastEnded: TransactionInfo;
@@ -325,10 +325,11 @@ export class Pipeline {
   private begin(transaction: SourceTransaction): void {
     const prefix = versionPrefix(this.options.start.lineage, transaction.file, transaction.offset);
     this.assertSameLog(transaction, prefix);
-    const { gtid, serverId, serverUuid, file, offset, commitMicros } = transaction;
+    const { gtid, preparedGtid, serverId, serverUuid, file, offset, commitMicros } = transaction;
+    this.preparedGtid = preparedGtid;
+    if (preparedGtid !== null) this.dispatched.add(preparedGtid);
+    if (gtid !== null) this.dispatched.add(gtid);
     this.transaction = { gtid, serverId, serverUuid, file, offset, commitMicros, versionPrefix: prefix };
-    this.gtids = [transaction.preparedGtid, transaction.gtid].filter((gtid) => gtid !== null);
-    for (const gtid of this.gtids) this.dispatched.add(gtid);
   }
 
   /** Versions only order changes of one server's one log; anything else needs another lineage (I3). */
@@ -400,8 +401,9 @@ export class Pipeline {
 
   private end(file: string, endOffset: number, slice: Slice): void {
     const transaction = this.currentTransaction();
-    slice.endTransaction(transaction, this.gtids, file, endOffset);
-    for (const gtid of this.gtids) this.streamed.add(gtid);
+    slice.endTransaction(transaction, this.preparedGtid, file, endOffset);
+    if (this.preparedGtid !== null) this.streamed.add(this.preparedGtid);
+    if (transaction.gtid !== null) this.streamed.add(transaction.gtid);
     this.lastEnded = transaction;
     this.resumeOffset = endOffset;
     this.transaction = null;
