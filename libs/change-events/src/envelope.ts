@@ -51,7 +51,9 @@ export class EnvelopeWriter {
 
   constructor({ database, table }: TableLayout, options: EnvelopeOptions) {
     this.#bigint = options.bigint;
-    this.#server = Buffer.from(`,"source":{"version":${JSON.stringify(options.version)},"connector":"mysql","name":${JSON.stringify(options.source)},"ts_ms":`);
+    this.#server = Buffer.from(
+      `,"source":{"version":${JSON.stringify(options.version)},"connector":"mysql","name":${JSON.stringify(options.source)},"ts_ms":`,
+    );
     this.#place = Buffer.from(`,"db":${JSON.stringify(database)},"table":${JSON.stringify(table)},"server_id":`);
     this.#block = Buffer.alloc(1024);
     this.#source = this.#block;
