@@ -40,6 +40,7 @@ interface Current {
   readonly index: number;
   readonly nowMs: number;
   readonly bound: number;
+  readonly keys: Buffer;
 }
 
 /** Two headers: their count, then name and value of each with their lengths. */
@@ -55,8 +56,8 @@ function headerName(name: string): Buffer {
   return field;
 }
 
-/** Keys of one row at a time; both keys of an update side by side. */
-let keys = Buffer.allocUnsafeSlow(2 * 1024);
+/** Keys of one row at a time; both keys of an update side by side. Rows that may have longer ones get a buffer of their own. */
+const sharedKeys = Buffer.allocUnsafeSlow(64 * 1024);
 
 /** Writes the changes of one layout as records of their partitions. */
 export class TableRoute {
@@ -86,20 +87,20 @@ export class TableRoute {
   push(changes: RowChanges, index: number, nowMs: number, acknowledgement: Acknowledgement): void {
     const { op, before, after } = changes;
     const bound = this.#envelope.bound(changes, index);
-    this.#current = { changes, index, nowMs, bound };
+    const keys = 2 * bound <= sharedKeys.length ? sharedKeys : Buffer.allocUnsafe(2 * bound);
+    this.#current = { changes, index, nowMs, bound, keys };
     if (!this.#keyed) {
       this.#record('whole', false, 0, 0, acknowledgement);
       return;
     }
-    if (keys.length < 2 * bound) keys = Buffer.allocUnsafeSlow(2 * bound);
-    const keyEnd = this.#writeKey((after ?? before) as RowImages, index, 0);
+    const keyEnd = this.#writeKey((after ?? before) as RowImages, index, keys, 0);
     if (op === 'delete') {
       this.#remove('whole', 0, keyEnd, acknowledgement);
       return;
     }
     if (op === 'update') {
-      const oldEnd = this.#writeKey(before as RowImages, index, keyEnd);
-      if (!isSameKey(keyEnd, oldEnd)) {
+      const oldEnd = this.#writeKey(before as RowImages, index, keys, keyEnd);
+      if (!isSameKey(keys, keyEnd, oldEnd)) {
         const split = new SplitChange(acknowledgement, 2);
         this.#remove('removal', keyEnd, oldEnd, split);
         this.#record('creation', false, 0, keyEnd, split);
@@ -113,7 +114,7 @@ export class TableRoute {
     return this.#envelope.encodeTableChange(change, nowMs);
   }
 
-  #writeKey(images: RowImages, index: number, at: number): number {
+  #writeKey(images: RowImages, index: number, keys: Buffer, at: number): number {
     return images.writeKey(index, keys, at, this.#options.bigint);
   }
 
@@ -126,7 +127,7 @@ export class TableRoute {
 
   /** One record of the current change, with the key from `keyAt` to `keyEnd`. */
   #record(part: ChangePart, isTombstone: boolean, keyAt: number, keyEnd: number, confirms: Confirms): void {
-    const { changes, index, nowMs, bound } = this.#current as Current;
+    const { changes, index, nowMs, bound, keys } = this.#current as Current;
     const { firstLane, partitions } = this.lanes;
     const key = keyAt === 0 ? keys : keys.subarray(keyAt, keyEnd);
     const keyLength = keyEnd - keyAt;
@@ -162,7 +163,7 @@ export class TableRoute {
 }
 
 /** Whether the keys from 0 to `middle` and from `middle` to `end` are the same bytes. */
-function isSameKey(middle: number, end: number): boolean {
+function isSameKey(keys: Buffer, middle: number, end: number): boolean {
   if (end !== 2 * middle) return false;
   for (let i = 0; i < middle; i++) if (keys[i] !== keys[middle + i]) return false;
   return true;
