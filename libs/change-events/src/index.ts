@@ -31,7 +31,7 @@ export {
   type RowEncoder,
   type RowEncoderOptions,
 } from './row-encoder.ts';
-export { type BigintMode } from './json-values.ts';
+export { type BigintMode, encodeDouble, encodeGeometry, encodeVector, quoteJson } from './json-values.ts';
 export { decodeKeyValues, encodeKeyValues, hasKey, hasSameKey, keyValues } from './key-values.ts';
 export { type ChangePart, EnvelopeWriter, type EnvelopeOptions } from './envelope.ts';
 export { ChangeHeaderWriter, VERSION_BYTES } from './change-header.ts';

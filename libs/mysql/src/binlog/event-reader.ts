@@ -11,7 +11,7 @@ import {
 } from './event-header.ts';
 import { parseAnyGtidEvent } from './gtid-event.ts';
 import { LogOffset } from './log-offset.ts';
-import { countImages, decodeRows } from './rows-event.ts';
+import { countImages, readRows } from './rows-event.ts';
 import { parseExecuteLoadQueryEvent, parseQueryEvent, type StatementEvent } from './statement-event.ts';
 import { makeStop, withPlace, type LogPlace, type StopCode } from './stream-stops.ts';
 import { readTableId } from './table-map.ts';
@@ -61,7 +61,7 @@ export class EventReader {
     this.#checksumBytes = options.hasChecksums ? CHECKSUM_BYTES : 0;
   }
 
-  /** Reads the event in `bytes` from `start` to `packetEnd`; returns its size. The bytes are not kept. */
+  /** Reads the event in `bytes` from `start` to `packetEnd`; returns its size. Items keep the bytes of rows: they must not change. */
   read(bytes: Buffer, start: number, packetEnd: number): number {
     if (packetEnd - start < HEADER_BYTES + this.#checksumBytes)
       throw this.#stop('DITTO_SOURCE_EVENT_MALFORMED', 'cut off');
@@ -173,7 +173,7 @@ export class EventReader {
     }
     if (transaction.xa !== null)
       throw this.#stop('DITTO_SOURCE_XA_TRANSACTION', `${reader.layout.database}.${reader.layout.table}`);
-    const { op, before, after } = decodeRows(type, event, reader);
+    const { op, before, after } = readRows(type, event, reader, this.#place());
     const firstRowIndex = transaction.images;
     transaction.images += (after ?? before)?.count ?? 0;
     transaction.hasRows = true;

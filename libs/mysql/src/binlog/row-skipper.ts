@@ -1,54 +1,5 @@
-import { ColumnType } from '../layout/column-types.ts';
-import { decimalBytes } from '../values/numbers.ts';
-import { fractionBytes } from '../values/temporal.ts';
+import { nullBytes, PREFIXED, valueBytes } from '../codec/value-layout.ts';
 import { type PhysicalColumn } from './table-map.ts';
-
-const FIXED_BYTES: Readonly<Record<number, number>> = {
-  [ColumnType.tiny]: 1,
-  [ColumnType.short]: 2,
-  [ColumnType.int24]: 3,
-  [ColumnType.long]: 4,
-  [ColumnType.longlong]: 8,
-  [ColumnType.float]: 4,
-  [ColumnType.double]: 8,
-  [ColumnType.year]: 1,
-  [ColumnType.date]: 3,
-  [ColumnType.newDate]: 3,
-  [ColumnType.time]: 3,
-  [ColumnType.timestamp]: 4,
-  [ColumnType.datetime]: 8,
-};
-
-/** Bytes of a value of fixed size; -1 for a length prefix of `size` bytes; null for a type that isn't known. */
-function bytesOf(column: PhysicalColumn): number | null {
-  switch (column.type) {
-    case ColumnType.newDecimal:
-      return decimalBytes(column.precision, column.scale);
-    case ColumnType.time2:
-      return 3 + fractionBytes(column.scale);
-    case ColumnType.datetime2:
-      return 5 + fractionBytes(column.scale);
-    case ColumnType.timestamp2:
-      return 4 + fractionBytes(column.scale);
-    case ColumnType.bit:
-    case ColumnType.enum:
-    case ColumnType.set:
-      return column.size;
-    case ColumnType.string:
-    case ColumnType.varchar:
-    case ColumnType.varString:
-    case ColumnType.blob:
-    case ColumnType.tinyBlob:
-    case ColumnType.mediumBlob:
-    case ColumnType.longBlob:
-    case ColumnType.json:
-    case ColumnType.vector:
-    case ColumnType.geometry:
-      return -1;
-    default:
-      return FIXED_BYTES[column.type] ?? null;
-  }
-}
 
 /** Counts row images without decoding them, for tables that are not included: row indexes count every image. */
 export class RowSkipper {
@@ -56,7 +7,7 @@ export class RowSkipper {
   readonly #prefixes: readonly number[];
 
   constructor(columns: readonly PhysicalColumn[]) {
-    const sizes = columns.map(bytesOf);
+    const sizes = columns.map(valueBytes);
     this.#sizes = sizes.includes(null) ? null : sizes.map((size) => size ?? 0);
     this.#prefixes = columns.map((column) => column.size);
   }
@@ -81,7 +32,7 @@ export class RowSkipper {
   #skipImage(bytes: Buffer, at: number, present: Buffer, sizes: readonly number[]): number {
     let presentCount = 0;
     for (let i = 0; i < sizes.length; i++) if (((present[i >> 3] ?? 0) & (1 << (i & 7))) !== 0) presentCount++;
-    let p = at + ((presentCount + 7) >> 3);
+    let p = at + nullBytes(presentCount);
     let bit = 0;
     for (let i = 0; i < sizes.length; i++) {
       if (((present[i >> 3] ?? 0) & (1 << (i & 7))) === 0) continue;
@@ -89,7 +40,7 @@ export class RowSkipper {
       bit++;
       if (isNull) continue;
       const size = sizes[i] ?? 0;
-      if (size >= 0) {
+      if (size !== PREFIXED) {
         p += size;
         continue;
       }

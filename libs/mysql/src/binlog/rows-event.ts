@@ -1,12 +1,14 @@
-import { type Row, type RowImages, ValueImages } from '#change-events';
+import { type RowImages, type TableLayout } from '#change-events';
 import { DittoError } from '#kernel';
-import { UndecodableTextError } from '../values/charset.ts';
+import { type RowCodec } from '../codec/row-codec.ts';
 import { EventType, lengthEncodedSize, readLengthEncoded, type EventBytes } from './event-header.ts';
+import { LogImages } from './log-images.ts';
+import { type LogPlace } from './stream-stops.ts';
 import { type TableReader } from './table-cache.ts';
 
 export type RowsOperation = 'create' | 'update' | 'delete';
 
-export interface DecodedRows {
+export interface EventRows {
   readonly op: RowsOperation;
   readonly before: RowImages | null;
   readonly after: RowImages | null;
@@ -21,8 +23,8 @@ export function rowsOperation(type: number): RowsOperation {
 /** Where a rows event's parts lie: table id 6, flags 2, extra data (version 2), column count, bitmaps, images. */
 interface RowsFrame {
   readonly columnCount: number;
-  /** One bitmap of present columns, two for an update. */
-  readonly presents: readonly Buffer[];
+  /** Bitmaps of present columns: one, two for an update. */
+  readonly presents: number;
   readonly images: number;
 }
 
@@ -32,77 +34,76 @@ function frame(type: number, event: EventBytes): RowsFrame {
   if (type >= EventType.writeRows) at += bytes.readUInt16LE(at);
   const columnCount = readLengthEncoded(bytes, at);
   at += lengthEncodedSize(bytes, at);
-  const size = (columnCount + 7) >> 3;
-  const presents = [bytes.subarray(at, at + size)];
-  at += size;
-  if (rowsOperation(type) === 'update') {
-    presents.push(bytes.subarray(at, at + size));
-    at += size;
-  }
-  return { columnCount, presents, images: at };
+  const bitmaps = rowsOperation(type) === 'update' ? 2 : 1;
+  const images = at + bitmaps * ((columnCount + 7) >> 3);
+  if (images > event.end) throw new RangeError('a rows event is cut off');
+  return { columnCount, presents: at, images };
 }
 
-/** Number of row images in the event of a table that is not included. */
+/** Number of changed rows in the event of a table that is not included. */
 export function countImages(type: number, event: EventBytes, reader: TableReader & { included: false }): number {
-  const { presents, images } = frame(type, event);
-  const count = reader.skipper.countImages(event.bytes, images, event.end, presents);
+  const { columnCount, presents, images } = frame(type, event);
+  const size = (columnCount + 7) >> 3;
+  const bitmaps: Buffer[] = [];
+  for (let at = presents; at < images; at += size) bitmaps.push(event.bytes.subarray(at, at + size));
+  const count = reader.skipper.countImages(event.bytes, images, event.end, bitmaps);
   return rowsOperation(type) === 'update' ? Math.ceil(count / 2) : count;
 }
 
-function isFull(present: Buffer, columnCount: number): boolean {
-  for (let i = 0; i < present.length; i++) {
-    const bits = Math.min(8, columnCount - i * 8);
-    const mask = (1 << bits) - 1;
-    if (((present[i] ?? 0) & mask) !== mask) return false;
+/** Whether all bits of all bitmaps are set; those beyond the last column may be anything. */
+function isFull(bytes: Buffer, { columnCount, presents, images }: RowsFrame): boolean {
+  const size = (columnCount + 7) >> 3;
+  const lastMask = 0xff >> (size * 8 - columnCount);
+  for (let bitmap = presents; bitmap < images; bitmap += size) {
+    const last = bitmap + size - 1;
+    for (let at = bitmap; at < last; at++) if (bytes[at] !== 0xff) return false;
+    if (((bytes[last] ?? 0) & lastMask) !== lastMask) return false;
   }
   return true;
 }
 
-/** Decodes all rows of an event of an included table. Throws a coded error for minimal images and undecodable values. */
-export function decodeRows(type: number, event: EventBytes, reader: TableReader & { included: true }): DecodedRows {
-  const { layout } = reader;
-  const { columnCount, presents, images } = frame(type, event);
-  if (columnCount !== layout.columns.length) {
-    throw malformed(
-      layout.database,
-      layout.table,
-      `${columnCount} columns in the rows, ${layout.columns.length} in the map`,
-    );
-  }
-  if (!presents.every((present) => isFull(present, columnCount))) throw minimalImage(layout.database, layout.table);
-  const op = rowsOperation(type);
-  try {
-    const decoded = decodeImages(op, event, images, reader);
-    if (decoded !== null) return decoded;
-  } catch (error) {
-    throw undecodable(layout.database, layout.table, error);
-  }
-  throw malformed(layout.database, layout.table, 'its rows do not end where the event ends');
-}
-
-function decodeImages(
-  op: RowsOperation,
+/**
+ * The rows of an event of an included table, as they lie in its bytes, which must stay as they are. Throws a coded
+ * error for minimal images and for an event that its rows don't fill.
+ */
+export function readRows(
+  type: number,
   event: EventBytes,
-  images: number,
-  { decode, layout }: TableReader & { included: true },
-): DecodedRows | null {
+  { layout, codec }: TableReader & { included: true },
+  place: LogPlace,
+): EventRows {
   const { bytes, end } = event;
-  const cursor = { at: images };
-  const before: Row[] = [];
-  const after: Row[] = [];
-  while (cursor.at < end) {
-    if (op !== 'create') before.push(decode(bytes, cursor));
-    if (op !== 'delete') after.push(decode(bytes, cursor));
+  const parts = frame(type, event);
+  const { columnCount } = parts;
+  if (columnCount !== layout.columns.length || columnCount === 0)
+    throw malformed(layout, `${columnCount} columns in the rows, ${layout.columns.length} in the map`);
+  if (!isFull(bytes, parts)) throw minimalImage(layout);
+  const op = rowsOperation(type);
+  const images = { bytes, offsets: findImages(event, parts.images, codec, layout), layout, codec, place };
+  if (op !== 'update') {
+    const all = new LogImages(images, 0, 1);
+    return op === 'create' ? { op, before: null, after: all } : { op, before: all, after: null };
   }
-  if (cursor.at !== end) return null;
-  return {
-    op,
-    before: op === 'create' ? null : new ValueImages(layout, before),
-    after: op === 'delete' ? null : new ValueImages(layout, after),
-  };
+  if (images.offsets.length % 2 === 0) throw malformed(layout, `it ends in the middle of a change at ${end}`);
+  return { op, before: new LogImages(images, 0, 2), after: new LogImages(images, 1, 2) };
 }
 
-function minimalImage(database: string, table: string): DittoError {
+/** Starts of the images, and the end of the last. */
+function findImages({ bytes, end }: EventBytes, first: number, codec: RowCodec, layout: TableLayout): number[] {
+  const offsets = [first];
+  const { skip } = codec;
+  try {
+    for (let at = first; at < end;) {
+      at = skip(bytes, at, end);
+      offsets.push(at);
+    }
+  } catch (error) {
+    throw malformed(layout, error instanceof Error ? error.message : String(error));
+  }
+  return offsets;
+}
+
+function minimalImage({ database, table }: TableLayout): DittoError {
   return new DittoError('DITTO_SOURCE_ROW_IMAGE', `the log holds incomplete row images of ${database}.${table}`, {
     remedy:
       'SET PERSIST binlog_row_image = FULL; end the sessions that set it otherwise, then resync the source (npm run ditto -- resync --source <name>).',
@@ -110,18 +111,7 @@ function minimalImage(database: string, table: string): DittoError {
   });
 }
 
-function undecodable(database: string, table: string, cause: unknown): DittoError {
-  const detail = cause instanceof Error ? cause.message : String(cause);
-  const code = cause instanceof UndecodableTextError ? 'DITTO_SOURCE_TEXT_INVALID' : 'DITTO_SOURCE_ROW_UNDECODABLE';
-  return new DittoError(code, `a row of ${database}.${table} can't be decoded: ${detail}`, {
-    remedy:
-      'Exclude the table, or mend the value on the source; then resync the source (npm run ditto -- resync --source <name>).',
-    context: { database, table },
-    cause,
-  });
-}
-
-function malformed(database: string, table: string, detail: string): DittoError {
+function malformed({ database, table }: TableLayout, detail: string): DittoError {
   return new DittoError(
     'DITTO_SOURCE_EVENT_MALFORMED',
     `a rows event of ${database}.${table} is malformed: ${detail}`,

@@ -1,15 +1,15 @@
 import { type TableLayout } from '#change-events';
+import { RowCodec } from '../codec/row-codec.ts';
 import { streamLayout } from '../layout/stream-layout.ts';
 import { type KeyOverrides } from '../layout/column-types.ts';
 import { type CharacterSetFacts } from '../values/charset.ts';
 import { type EventBytes } from './event-header.ts';
-import { compileRowDecoder, type RowDecoder } from './row-decoder.ts';
 import { RowSkipper } from './row-skipper.ts';
 import { parseTableMap, readTableId, readTableName } from './table-map.ts';
 
 /** How the rows of a table id are read. */
 export type TableReader =
-  | { readonly included: true; readonly layout: TableLayout; readonly decode: RowDecoder }
+  | { readonly included: true; readonly layout: TableLayout; readonly codec: RowCodec }
   | { readonly included: false; readonly database: string; readonly table: string; readonly skipper: RowSkipper };
 
 interface CachedMap {
@@ -67,7 +67,7 @@ export class TableCache {
     const { layout, columns } = streamLayout(map, this.#facts, this.#keys);
     const known = this.#readers.get(layout.fingerprint);
     if (known !== undefined) return known;
-    const reader = { included: true as const, layout, decode: compileRowDecoder(columns) };
+    const reader = { included: true as const, layout, codec: new RowCodec(columns, layout.key) };
     this.#readers.set(layout.fingerprint, reader);
     return reader;
   }

@@ -22,11 +22,13 @@ export interface CharacterTables {
   readonly keyTable: CharacterTable;
 }
 
+export function assertUtf8(bytes: Buffer, start: number, end: number): void {
+  if (!isUtf8(bytes.subarray(start, end))) throw new UndecodableTextError('bytes that are not UTF-8');
+}
+
 function decodeUtf8(bytes: Buffer, start: number, end: number): string {
   const text = bytes.toString('utf8', start, end);
-  if (text.includes('\ufffd') && !isUtf8(bytes.subarray(start, end))) {
-    throw new UndecodableTextError('bytes that are not UTF-8');
-  }
+  if (text.includes('\ufffd')) assertUtf8(bytes, start, end);
   return text;
 }
 

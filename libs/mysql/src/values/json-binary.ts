@@ -1,6 +1,6 @@
 import { ColumnType } from '../layout/column-types.ts';
 import { canonicalNumber } from './json-text.ts';
-import { decimalText } from './numbers.ts';
+import { decimalBytes, decimalText } from './numbers.ts';
 
 /** Value types of MySQL's binary JSON (MySQL source, `sql-common/json_binary.h`). */
 const JsonType = {
@@ -24,7 +24,26 @@ const JsonType = {
 export function jsonTextFromBinary(bytes: Buffer): string {
   // MySQL reads an empty value (a NOT NULL column filled by DDL) as the JSON null literal
   if (bytes.length === 0) return 'null';
+  unspent = bytes.length;
   return valueText(bytes, bytes[0] ?? 0, 1);
+}
+
+/** Bytes of the document that no value has taken yet. */
+let unspent = 0;
+
+/**
+ * Each byte belongs to one value only. Offsets of a damaged document may point anywhere, so that its text would be
+ * longer than any memory.
+ */
+function spend(bytes: number): void {
+  unspent -= bytes;
+  if (unspent < 0) throw new RangeError('values of a JSON document overlap');
+}
+
+function textAt(bytes: Buffer, start: number, length: number): string {
+  if (start + length > bytes.length) throw new RangeError('a JSON string does not end in its document');
+  spend(length);
+  return bytes.toString('utf8', start, start + length);
 }
 
 function valueText(bytes: Buffer, type: number, at: number): string {
@@ -57,7 +76,7 @@ function valueText(bytes: Buffer, type: number, at: number): string {
     }
     case JsonType.string: {
       const [length, start] = readLength(bytes, at);
-      return JSON.stringify(bytes.toString('utf8', start, start + length));
+      return JSON.stringify(textAt(bytes, start, length));
     }
     case JsonType.opaque:
       return opaqueText(bytes, at);
@@ -96,13 +115,14 @@ function entryText(bytes: Buffer, container: number, entry: number, size: 2 | 4)
 /** Count, size, key entries (offset, 2-byte length), value entries (type, offset or value); offsets from the count. */
 function objectText(bytes: Buffer, at: number, size: 2 | 4): string {
   const count = bytes.readUIntLE(at, size);
+  spend(2 * size + count * (2 * size + 3));
   const keys = at + 2 * size;
   const values = keys + count * (size + 2);
   let text = '{';
   for (let i = 0; i < count; i++) {
     const keyEntry = keys + i * (size + 2);
     const start = at + bytes.readUIntLE(keyEntry, size);
-    const key = bytes.toString('utf8', start, start + bytes.readUInt16LE(keyEntry + size));
+    const key = textAt(bytes, start, bytes.readUInt16LE(keyEntry + size));
     if (i > 0) text += ', ';
     text += `${JSON.stringify(key)}: ${entryText(bytes, at, values + i * (size + 1), size)}`;
   }
@@ -111,6 +131,7 @@ function objectText(bytes: Buffer, at: number, size: 2 | 4): string {
 
 function arrayText(bytes: Buffer, at: number, size: 2 | 4): string {
   const count = bytes.readUIntLE(at, size);
+  spend(2 * size + count * (size + 1));
   const values = at + 2 * size;
   let text = '[';
   for (let i = 0; i < count; i++) {
@@ -125,9 +146,16 @@ function opaqueText(bytes: Buffer, at: number): string {
   const type = bytes.readUInt8(at);
   const [length, start] = readLength(bytes, at + 1);
   const end = start + length;
+  if (end > bytes.length) throw new RangeError('a JSON value does not end in its document');
+  spend(length);
   switch (type) {
-    case ColumnType.newDecimal:
-      return canonicalNumber(decimalText(bytes, start + 2, bytes.readUInt8(start), bytes.readUInt8(start + 1)));
+    case ColumnType.newDecimal: {
+      const precision = bytes.readUInt8(start);
+      const scale = bytes.readUInt8(start + 1);
+      if (scale > precision || 2 + decimalBytes(precision, scale) > length)
+        throw new RangeError('a decimal in a JSON document is cut off');
+      return canonicalNumber(decimalText(bytes, start + 2, precision, scale));
+    }
     case ColumnType.date:
       return `"${packedDate(bytes.readBigInt64LE(start))}"`;
     case ColumnType.time:

@@ -20,7 +20,8 @@ function three(n: number): string {
 }
 
 /** `.f…` of `digits` digits from a fraction stored in hundredths, ten-thousandths or millionths. */
-function fractionText(fraction: number, digits: number): string {
+function fractionText(stored: number, digits: number): string {
+  const fraction = checkFraction(stored, digits);
   switch (digits) {
     case 0:
       return '';
@@ -39,6 +40,25 @@ function fractionText(fraction: number, digits: number): string {
   }
 }
 
+const MOST_FRACTION = [0, 99, 99, 9999, 9999, 999_999, 999_999] as const;
+
+/** The stored fraction of a value with `digits` digits behind the point. */
+export function checkFraction(fraction: number, digits: number): number {
+  if (fraction > (MOST_FRACTION[digits] ?? 0)) throw new RangeError(`a fraction of ${fraction} in ${digits} digits`);
+  return fraction;
+}
+
+export function checkYear(year: number): number {
+  if (year < 0 || year > 9999) throw new RangeError(`the year ${year}`);
+  return year;
+}
+
+/** TIME goes to 838:59:59. */
+export function checkHours(hours: number): number {
+  if (hours > 838) throw new RangeError(`a TIME of ${hours} hours`);
+  return hours;
+}
+
 function readBigEndian(bytes: Uint8Array, offset: number, length: number): number {
   let value = 0;
   for (let i = 0; i < length; i++) value = value * 256 + (bytes[offset + i] ?? 0);
@@ -52,7 +72,7 @@ export function fractionBytes(digits: number): number {
 
 /** DATE: three bytes, little-endian: day 5 bits, month 4, year 15. */
 export function dateText(packed: number): string {
-  return `${four(packed >> 9)}-${two((packed >> 5) & 15)}-${two(packed & 31)}`;
+  return `${four(checkYear(packed >> 9))}-${two((packed >> 5) & 15)}-${two(packed & 31)}`;
 }
 
 /** TIME(n): offset binary, big-endian; negative values count down, the fraction included. */
@@ -63,7 +83,7 @@ export function timeText(bytes: Uint8Array, offset: number, digits: number): str
   const packed = Math.abs(signed);
   const whole = Math.floor(packed / unit);
   const sign = signed < 0 ? '-' : '';
-  return `${sign}${two((whole >> 12) & 1023)}:${two((whole >> 6) & 63)}:${two(whole & 63)}${fractionText(packed % unit, digits)}`;
+  return `${sign}${two(checkHours((whole >> 12) & 1023))}:${two((whole >> 6) & 63)}:${two(whole & 63)}${fractionText(packed % unit, digits)}`;
 }
 
 let lastDatetimeHigh = -1;
@@ -80,7 +100,7 @@ export function datetimeText(bytes: Uint8Array, offset: number, digits: number):
     const time = packed % 0x20000;
     const yearMonth = date >> 5;
     lastDatetimeText =
-      `${four(Math.floor(yearMonth / 13))}-${two(yearMonth % 13)}-${two(date & 31)}` +
+      `${four(checkYear(Math.floor(yearMonth / 13)))}-${two(yearMonth % 13)}-${two(date & 31)}` +
       `T${two(time >> 12)}:${two((time >> 6) & 63)}:${two(time & 63)}`;
     lastDatetimeHigh = high;
     lastDatetimeLow = low;

@@ -4,15 +4,11 @@ import { type DecodableColumn } from '../layout/stream-layout.ts';
 import { type TextDecode } from '../values/charset.ts';
 import { jsonTextFromBinary } from '../values/json-binary.ts';
 import { decimalBytes, decimalText, joinInteger } from '../values/numbers.ts';
+import { nullBytes } from './value-layout.ts';
 import { dateText, datetimeText, fractionBytes, timestampText, timeText } from '../values/temporal.ts';
 
-/** Where reading goes on; one object for a whole event, so that a row costs no allocation but its own. */
-export interface RowCursor {
-  at: number;
-}
-
-/** Reads one full row image at the cursor and moves it behind. */
-export type RowDecoder = (bytes: Buffer, cursor: RowCursor) => Row;
+/** The canonical values of the full image at `at`, whose lengths must have been proven by `ImageSkip`. */
+export type RowDecoder = (bytes: Buffer, at: number) => Row;
 
 /** Slices this small are copied, so that one value does not hold the network buffer that it came in. */
 const COPIED_BELOW_BYTES = 4096;
@@ -22,7 +18,7 @@ function ownBytes(bytes: Buffer, start: number, end: number): Buffer {
 }
 
 /** BINARY(n): the log leaves out trailing zero bytes. */
-function paddedBytes(bytes: Buffer, start: number, end: number, length: number): Buffer {
+export function paddedBytes(bytes: Buffer, start: number, end: number, length: number): Buffer {
   const value = Buffer.alloc(length);
   bytes.copy(value, 0, start, end);
   return value;
@@ -33,7 +29,7 @@ function bigIntegerAt(bytes: Buffer, at: number, unsigned: boolean): number | bi
 }
 
 /** As the server joins them: no comma before anything was written, so an empty first label leaves no trace. */
-function setLabels(bytes: Buffer, at: number, size: number, labels: readonly string[]): string {
+export function setLabels(bytes: Buffer, at: number, size: number, labels: readonly string[]): string {
   let text = '';
   for (let i = 0; i < size * 8; i++) {
     if (((bytes[at + (i >> 3)] ?? 0) & (1 << (i & 7))) === 0) continue;
@@ -147,7 +143,6 @@ type DecoderFactory = (
  * generated code, never names.
  */
 export function compileRowDecoder(columns: readonly DecodableColumn[]): RowDecoder {
-  const nullBytes = (columns.length + 7) >> 3;
   const constants = columns.flatMap((column, i) => [
     ...(column.decodeText === null ? [] : [`const t${i} = t[${i}];`]),
     ...(column.column.labels.length === 0 ? [] : [`const l${i} = l[${i}];`]),
@@ -155,12 +150,11 @@ export function compileRowDecoder(columns: readonly DecodableColumn[]): RowDecod
   const body = [
     '"use strict";',
     ...constants,
-    'return function decodeRow(b, c) {',
-    `let p = c.at; const q = p; p += ${nullBytes};`,
+    'return function decodeRow(b, q) {',
+    `let p = q + ${nullBytes(columns.length)};`,
     ...columns.map(
       (column, i) => `let v${i} = null; if ((b[q + ${i >> 3}] & ${1 << (i & 7)}) === 0) { ${columnCode(column, i)} }`,
     ),
-    'c.at = p;',
     `return [${columns.map((_, i) => `v${i}`).join(', ')}];`,
     '};',
   ].join('\n');

@@ -1,0 +1,200 @@
+import { type DecodableColumn } from '../layout/stream-layout.ts';
+import { type TextDecode } from '../values/charset.ts';
+import { decimalGroups, type DecimalGroups } from '../values/numbers.ts';
+import { writeBase64 } from './base64-writer.ts';
+import { writeDecimal } from './decimal-writer.ts';
+import { writeBigInteger, writeSigned, writeUnsigned } from './digit-writers.ts';
+import { writeDateAt, writeDatetimeAt, writeTimeAt, writeTimestampAt } from './temporal-writers.ts';
+import { skipCode, valueCode, type WriteOptions } from './value-code.ts';
+import { nullBytes } from './value-layout.ts';
+import {
+  encodeEnumLabels,
+  writeAsciiKeeping,
+  writeBoolean,
+  writeDecoded,
+  writeDouble,
+  writeEnum,
+  writeFloat,
+  writeGeometry,
+  writeJsonDocument,
+  writePaddedBase64,
+  writeSet,
+  writeUtf8,
+  writeVector,
+  writeYear,
+} from './value-writers.ts';
+
+/**
+ * Writes columns of the image at `at` as a JSON object into the target from `p` on; returns the end. The views are
+ * those of the whole buffers. The image's lengths must have been proven by `ImageSkip`.
+ */
+export type ImageWriter = (
+  bytes: Buffer,
+  view: DataView,
+  at: number,
+  target: Buffer,
+  targetView: DataView,
+  p: number,
+) => number;
+
+/** What the generated code calls, as `h.<name>`. */
+const HELPERS = {
+  writeLabel,
+  writeUnsigned,
+  writeSigned,
+  writeBigInteger,
+  writeDecimal,
+  writeDouble,
+  writeFloat,
+  writeBoolean,
+  writeYear,
+  writeDateAt,
+  writeTimeAt,
+  writeDatetimeAt,
+  writeTimestampAt,
+  writeBase64,
+  writePaddedBase64,
+  writeUtf8,
+  writeAsciiKeeping,
+  writeDecoded,
+  writeEnum,
+  writeSet,
+  writeJsonDocument,
+  writeGeometry,
+  writeVector,
+};
+
+/** What the generated code reads of a column, as `c<i>` (and `c` in the code of its value). */
+interface ColumnConstants {
+  readonly decode: TextDecode | null;
+  readonly groups: DecimalGroups;
+  readonly labels: readonly string[];
+  readonly enumLabels: readonly Buffer[];
+}
+
+function constantsOf({ physical, column, decodeText }: DecodableColumn): ColumnConstants {
+  return {
+    decode: decodeText,
+    groups: decimalGroups(physical.precision, physical.scale),
+    labels: column.labels,
+    enumLabels: column.kind === 'enum' ? encodeEnumLabels(column.labels) : [],
+  };
+}
+
+const UNIT = 4;
+
+/** The label's bytes in units of four, the last one filled with zeros. */
+function labelUnits(label: Buffer): Int32Array {
+  const padded = Buffer.alloc(Math.ceil(label.length / UNIT) * UNIT);
+  label.copy(padded);
+  return Int32Array.from({ length: padded.length / UNIT }, (_, i) => padded.readInt32LE(i * UNIT));
+}
+
+function writeLabel(w: DataView, p: number, units: Int32Array): void {
+  for (let i = 0; i < units.length; i++) w.setInt32(p + i * UNIT, units[i] as number, true);
+}
+
+/** Stores one after the other are faster than a loop; beyond so many columns the code would be too long for V8 to optimise. */
+const UNROLLED_COLUMNS = 64;
+
+/** What comes before a value: `{"name":` or `,"name":`, and the opening quote of a string. */
+export function labelOf(name: string, isFirst: boolean, isQuoted: boolean): Buffer {
+  return Buffer.from(`${isFirst ? '{' : ','}${JSON.stringify(name)}:${isQuoted ? '"' : ''}`);
+}
+
+function labelCode(index: number, length: number, isUnrolled: boolean): string {
+  const units = Math.ceil(length / UNIT);
+  const stores = isUnrolled
+    ? Array.from({ length: units }, (_, i) => `w.setInt32(p + ${i * UNIT}, l${index}[${i}], true);`).join(' ')
+    : `h.writeLabel(w, p, l${index});`;
+  return `${stores} p += ${length};`;
+}
+
+/** `null`, the first character in the low byte. */
+const NULL = 0x6c6c756e;
+
+function nullCode(isQuoted: boolean): string {
+  return `${isQuoted ? 'p--; ' : ''}w.setInt32(p, ${NULL}, true); p += 4;`;
+}
+
+class WriterSource {
+  readonly labels: Int32Array[] = [];
+  readonly #columns: readonly DecodableColumn[];
+  readonly #options: WriteOptions;
+
+  constructor(columns: readonly DecodableColumn[], options: WriteOptions) {
+    this.#columns = columns;
+    this.#options = options;
+  }
+
+  /** Code that writes name and value of a column; `isNull` is an expression. */
+  member(index: number, isNull: string, isUnrolled: boolean): string {
+    const column = this.#columns[index];
+    if (column === undefined) throw new RangeError(`no column ${index}`);
+    const { isQuoted, code } = valueCode(column, this.#options);
+    const label = labelOf(column.column.name, this.labels.length === 0, isQuoted);
+    const write = labelCode(this.labels.length, label.length, isUnrolled);
+    this.labels.push(labelUnits(label));
+    return `${write} if (${isNull}) { ${nullCode(isQuoted)} } else { const c = c${index}; ${code} }`;
+  }
+}
+
+function nullTest(index: number): string {
+  return `(v.getUint8(at + ${index >> 3}) & ${1 << (index & 7)}) !== 0`;
+}
+
+function compile(
+  columns: readonly DecodableColumn[],
+  labels: readonly Int32Array[],
+  lines: readonly string[],
+): ImageWriter {
+  const body = [
+    '"use strict";',
+    ...columns.map((_, i) => `const c${i} = c[${i}];`),
+    ...labels.map((_, i) => `const l${i} = l[${i}];`),
+    'return function writeImage(b, v, at, o, w, p) {',
+    `let s = at + ${nullBytes(columns.length)};`,
+    ...lines,
+    'w.setUint8(p++, 125);',
+    'return p;',
+    '};',
+  ].join('\n');
+  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- compiled once for each layout
+  const makeWriter = new Function('h', 'c', 'l', body) as (
+    helpers: typeof HELPERS,
+    constants: readonly ColumnConstants[],
+    units: readonly Int32Array[],
+  ) => ImageWriter;
+  return makeWriter(HELPERS, columns.map(constantsOf), labels);
+}
+
+/**
+ * Compiles the writer of the whole row: what `compileJsonRowEncoder` gives for the decoded values, byte for byte. Only
+ * numbers from the log's metadata go into the generated code, never names.
+ */
+export function compileRowWriter(
+  columns: readonly DecodableColumn[],
+  options: Omit<WriteOptions, 'isKey'>,
+): ImageWriter {
+  const source = new WriterSource(columns, { ...options, isKey: false });
+  const isUnrolled = columns.length <= UNROLLED_COLUMNS;
+  const lines = columns.map((_, i) => source.member(i, nullTest(i), isUnrolled));
+  return compile(columns, source.labels, lines);
+}
+
+/** Compiles the writer of the key: what `compileKeyEncoder` gives, byte for byte. */
+export function compileKeyWriter(
+  columns: readonly DecodableColumn[],
+  key: readonly number[],
+  options: Omit<WriteOptions, 'isKey'>,
+): ImageWriter {
+  const source = new WriterSource(columns, { ...options, isKey: true });
+  const isKeyColumn = new Set(key);
+  const places = columns.slice(0, Math.max(...key) + 1).map((column, i) => {
+    const place = isKeyColumn.has(i) ? `s${i} = s; ` : '';
+    const skip = `${place}${skipCode(column)}`;
+    return `${isKeyColumn.has(i) ? `let s${i} = -1; ` : ''}if ((v.getUint8(at + ${i >> 3}) & ${1 << (i & 7)}) === 0) { ${skip} }`;
+  });
+  const members = key.map((index) => `s = s${index}; ${source.member(index, 's === -1', true)}`);
+  return compile(columns, source.labels, [...places, ...members]);
+}

@@ -1,0 +1,170 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { compileJsonRowEncoder, compileKeyEncoder, type TableLayout } from '#change-events';
+import { binaryJson } from '../../test/binary-json.ts';
+import { encodeImage, randomColumn, type RandomColumn } from '../../test/random-images.ts';
+import { RowCodec } from './row-codec.ts';
+
+interface Case {
+  readonly columns: readonly RandomColumn[];
+  readonly key: readonly number[];
+  readonly images: readonly Buffer[];
+}
+
+function layoutOf({ columns, key }: Case): TableLayout {
+  return {
+    database: 'd',
+    table: 't',
+    columns: columns.map(({ decodable }) => decodable.column),
+    key,
+    fingerprint: '',
+  };
+}
+
+function codecOf({ columns, key }: Case): RowCodec {
+  return new RowCodec(
+    columns.map(({ decodable }) => decodable),
+    key,
+  );
+}
+
+function cases(maxColumns: number): fc.Arbitrary<Case> {
+  return fc.array(randomColumn(), { minLength: 1, maxLength: maxColumns }).chain((columns) => {
+    const row = fc.tuple(...columns.map(({ stored }) => fc.option(stored, { freq: 5 })));
+    return fc.record({
+      columns: fc.constant(columns),
+      key: fc.uniqueArray(fc.integer({ min: 0, max: columns.length - 1 }), { minLength: 1, maxLength: 3 }),
+      images: fc.array(
+        row.map((values) => encodeImage(columns, values)),
+        { minLength: 1, maxLength: 3 },
+      ),
+    });
+  });
+}
+
+function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+describe('images of any layout', () => {
+  test.each(['number', 'string'] as const)(
+    'are the JSON of their values, BIGINT as %s, in no more bytes than the bound',
+    (bigint) => {
+      fc.assert(
+        fc.property(cases(20), fc.integer({ min: 0, max: 9 }), (one, shift) => {
+          const codec = codecOf(one);
+          const layout = layoutOf(one);
+          const { row, key } = codec.writers(bigint);
+          const bytes = Buffer.concat([Buffer.alloc(shift, 0xaa), ...one.images]);
+          let at = shift;
+          for (const image of one.images) {
+            expect(codec.skip(bytes, at, bytes.length)).toBe(at + image.length);
+            const values = codec.decode(bytes, at);
+            // nothing is written behind the bound: what is there stays
+            const bound = codec.bound.bytes(image.length);
+            const target = Buffer.alloc(shift + bound, 0xee);
+            const end = row(bytes, viewOf(bytes), at, target, viewOf(target), shift);
+            expect(target.toString('utf8', shift, end)).toBe(compileJsonRowEncoder(layout, { bigint })(values));
+            const keyEnd = key?.(bytes, viewOf(bytes), at, target, viewOf(target), shift);
+            expect(target.toString('utf8', shift, keyEnd)).toBe(compileKeyEncoder(layout, { bigint })(values));
+            at += image.length;
+          }
+        }),
+        { numRuns: 1000 },
+      );
+    },
+  );
+
+  test('hold their bound when every byte of text needs the longest escape', () => {
+    fc.assert(
+      fc.property(cases(6), (one) => {
+        const codec = codecOf(one);
+        const text = one.columns.map(({ decodable: { column } }) => {
+          if (column.kind === 'json') return binaryJson(['\u0001'.repeat(2000)]);
+          return column.kind === 'text' ? Buffer.alloc(column.charset === 'utf16' ? 200 : 255, 1) : null;
+        });
+        const image = encodeImage(one.columns, text);
+        const target = Buffer.alloc(codec.bound.bytes(image.length));
+        const end = codec.writers('number').row(image, viewOf(image), 0, target, viewOf(target), 0);
+        expect(end).toBeLessThanOrEqual(target.length);
+        expect(JSON.parse(target.toString('utf8', 0, end))).toBeInstanceOf(Object);
+      }),
+    );
+  });
+
+  test('that are cut off anywhere, or whose lengths lie, are refused before they are read', () => {
+    fc.assert(
+      fc.property(cases(8), fc.integer({ min: 0, max: 1 << 30 }), (one, seed) => {
+        const codec = codecOf(one);
+        const image = one.images[0] ?? Buffer.alloc(0);
+        const end = seed % image.length;
+        expect(() => codec.skip(image, 0, end)).toThrow(RangeError);
+        // more bytes behind it are no excuse
+        expect(() => codec.skip(Buffer.concat([image, Buffer.alloc(300)]), 0, end)).toThrow(RangeError);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('of damaged bytes give JSON within the bound, or an error: never a read or a write outside', () => {
+    fc.assert(
+      fc.property(
+        cases(8),
+        fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 8 }),
+        (one, damage) => {
+          const codec = codecOf(one);
+          const image = Buffer.from(one.images[0] ?? []);
+          for (const [at, byte] of damage) image[at % image.length] = byte;
+          const end = endOf(codec, image);
+          if (end === null) return;
+          const target = Buffer.alloc(codec.bound.bytes(end) + 100, 0xee);
+          const written = outcome(() => {
+            const behind = codec.writers('number').row(image, viewOf(image), 0, target, viewOf(target), 0);
+            return target.toString('utf8', 0, behind);
+          });
+          const decoded = outcome(() => compileJsonRowEncoder(layoutOf(one))(codec.decode(image, 0)));
+          expect(written).toBe(decoded);
+          expect(target.subarray(codec.bound.bytes(end)).every((byte) => byte === 0xee)).toBe(true);
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+});
+
+/** Null for an image that does not end in its bytes. */
+function endOf(codec: RowCodec, image: Buffer): number | null {
+  try {
+    return codec.skip(image, 0, image.length);
+  } catch (error) {
+    expect(error).toBeInstanceOf(RangeError);
+    return null;
+  }
+}
+
+function outcome(run: () => string): string {
+  try {
+    return run();
+  } catch {
+    return 'refused';
+  }
+}
+
+test('a table of a thousand columns', () => {
+  const columns = fc.sample(randomColumn(), { numRuns: 1000, seed: 7 });
+  const values = columns.map(({ stored }, i) => fc.sample(stored, { numRuns: 1, seed: i })[0] ?? null);
+  const one = { columns, key: [3, 999], images: [encodeImage(columns, values)] };
+  const codec = codecOf(one);
+  const image = one.images[0] ?? Buffer.alloc(0);
+  expect(codec.skip(image, 0, image.length)).toBe(image.length);
+  const target = Buffer.alloc(codec.bound.bytes(image.length));
+  const { row, key } = codec.writers('number');
+  const decoded = codec.decode(image, 0);
+  const layout = layoutOf(one);
+  expect(target.toString('utf8', 0, row(image, viewOf(image), 0, target, viewOf(target), 0))).toBe(
+    compileJsonRowEncoder(layout)(decoded),
+  );
+  expect(target.toString('utf8', 0, key?.(image, viewOf(image), 0, target, viewOf(target), 0))).toBe(
+    compileKeyEncoder(layout)(decoded),
+  );
+});
