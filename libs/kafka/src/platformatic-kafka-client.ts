@@ -20,7 +20,7 @@ import {
 } from './kafka-connection-options.ts';
 import { isExistingTopic, isMissingTopic, kafkaErrorCodes, timedOut, toKafkaError } from './kafka-errors.ts';
 import { PartitionProducer, type ProducerIdentity } from './partition-producer.ts';
-import { requestProduce } from './produce-request.ts';
+import { ProduceChannel } from './produce-channel.ts';
 import { type RecordBatch } from './record-batch.ts';
 import { describeUntilKnown, readTopicDescription } from './topic-description.ts';
 
@@ -54,11 +54,13 @@ type Leaders = readonly (Broker | undefined)[];
  * Needs brokers that speak Produce v9 (Kafka 2.8 or newer).
  */
 export class PlatformaticKafkaClient extends KafkaClient {
+  private readonly clientId: string;
   private readonly timeouts: KafkaTimeouts;
   private readonly compression: KafkaCompression;
   private readonly admin: Admin;
   private readonly connections: ConnectionPool;
   private readonly producers = new Map<string, PartitionProducer[]>();
+  private readonly channels = new WeakMap<Connection, ProduceChannel>();
   private readonly leaders = new Map<string, Leaders>();
   private readonly refreshes = new Map<string, Promise<Leaders>>();
   private identity: ProducerIdentity | null = null;
@@ -66,6 +68,7 @@ export class PlatformaticKafkaClient extends KafkaClient {
 
   constructor(options: KafkaConnectionOptions) {
     super();
+    this.clientId = options.clientId;
     this.timeouts = resolveTimeouts(options);
     this.compression = options.compression ?? defaultCompression;
     const base = toPlatformaticOptions(options);
@@ -145,8 +148,22 @@ export class PlatformaticKafkaClient extends KafkaClient {
   private async sendToLeader(topic: string, partition: number, batch: Buffer): Promise<void> {
     const leader = this.leaders.get(topic)?.[partition] ?? (await this.findLeader(topic, partition));
     const connection = this.establishedConnection(leader) ?? (await this.connections.get(leader));
-    corkForTurn(connection.socket);
-    await requestProduce(connection, { topic, partition, batch, timeoutMs: serverTimeoutMs(this.timeouts) });
+    await this.channelOf(connection).send({ topic, partition, batch });
+  }
+
+  private channelOf(connection: Connection): ProduceChannel {
+    let channel = this.channels.get(connection);
+    if (channel === undefined) {
+      const { clientId, timeouts } = this;
+      const { requestTimeoutMs } = timeouts;
+      channel = new ProduceChannel(connection, {
+        clientId,
+        requestTimeoutMs,
+        serverTimeoutMs: serverTimeoutMs(timeouts),
+      });
+      this.channels.set(connection, channel);
+    }
+    return channel;
   }
 
   private establishedConnection(broker: Broker): Connection | undefined {
@@ -250,15 +267,6 @@ export class PlatformaticKafkaClient extends KafkaClient {
 /** Leaves the broker time to say that its replicas were too slow before the request is given up. */
 function serverTimeoutMs({ requestTimeoutMs }: KafkaTimeouts): number {
   return Math.max(requestTimeoutMs - 2_000, Math.ceil(requestTimeoutMs / 2));
-}
-
-/** What is written to the socket in this turn goes out in one system call. */
-function corkForTurn(socket: Connection['socket']): void {
-  if (socket.writableCorked > 0) return;
-  socket.cork();
-  process.nextTick(() => {
-    socket.uncork();
-  });
 }
 
 function destroySocket(connection: Connection): void {
