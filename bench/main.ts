@@ -1,6 +1,7 @@
 // npm run --silent bench -- COMMAND: one JSON line per result on standard output, progress on standard error.
 import { DittoError } from '#kernel';
 import { readLastLines } from '../demo/service-process.ts';
+import { runDecode } from './decode.ts';
 import { runDrain } from './drain.ts';
 import { BenchEnvironment } from './environment.ts';
 import { runPublish } from './kafka-publisher.ts';
@@ -84,6 +85,7 @@ function readOptions(args: readonly string[]): BenchOptions | number {
 async function main(args: readonly string[]): Promise<number> {
   const signal = listenForStop();
   try {
+    if (args[0] === 'decode') return await runDecode(args.slice(1), { print: printResult, say, signal });
     const options = readOptions(args);
     if (typeof options === 'number') return options;
     for (let run = 1; run <= options.repeat; run++) {

@@ -44,6 +44,7 @@ export const usage = `usage: npm run --silent bench -- COMMAND [options]
   drain      a backlog is there before DSS starts   --rows N (500000) --rows-per-transaction T (500)
   latency    a fixed rate, from commit to arrival   --rate R (1000) --seconds S (30) --rows-per-transaction T (10)
   snapshot   the rows are there before the source is seen for the first time   --rows N (1000000)
+  decode     the reader alone, on a recorded log, beside zongji, see: npm run --silent bench -- decode --help
   publish    the Kafka publisher alone, see: npm run --silent bench -- publish --help
 
   --sinks kafka|mongo|kafka,mongo   default: kafka; for latency: kafka,mongo
@@ -103,7 +104,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
     case 'snapshot':
       return { command, ...common, rows: readCount('--rows', values.rows ?? '1000000') };
     default:
-      throw new TypeError(`"${command}" is none of drain, latency, snapshot and publish.`);
+      throw new TypeError(`"${command}" is none of drain, latency, snapshot, decode and publish.`);
   }
 }
 

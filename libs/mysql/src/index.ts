@@ -3,6 +3,7 @@ export { toSourceError } from './mysql-errors.ts';
 export { type KeyOverrides } from './layout/column-types.ts';
 export { MySqlRowReader, type MySqlRowReaderOptions } from './reader/mysql-row-reader.ts';
 export { MySqlChangeSource, type MySqlChangeSourceOptions } from './binlog/mysql-change-source.ts';
+export { type RecordedEvent, RecordedLog, type RecordOptions } from './binlog/recorded-log.ts';
 export {
   MySqlEndpoint,
   type EndpointInspection,
