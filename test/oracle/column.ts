@@ -67,7 +67,7 @@ export function describeColumn({ name, dataType, unsigned, precision }: ColumnFa
 
 function describeBits(name: string, width: number): OracleColumn {
   const number = `CAST(${quoteName(name)} AS UNSIGNED)`;
-  if (width === 1) return { name, kind: 'boolean', small: false, select: `IF(${number} = 1, 'true', 'false')` };
+  if (width === 1) return { name, kind: 'boolean', small: false, select: `ELT(${number} + 1, 'false', 'true')` };
   const digits = Math.ceil(width / 8) * 2;
   return { name, kind: 'bytes', small: false, select: `LPAD(HEX(${number}), ${digits}, '0')` };
 }
