@@ -2,7 +2,7 @@ import mongoose from 'mongoose';
 import { isVersion, joinTexts, type ValueText, wrong } from './canonical-text.ts';
 import type { OracleTable } from './column.ts';
 import type { KeyedRow } from './source-rows.ts';
-import { readBsonValue } from './value-text.ts';
+import { readBsonKey, readBsonValue } from './value-text.ts';
 
 /** A document; a tombstone has no texts. */
 export type MirrorDocument = Omit<KeyedRow, 'texts'> & { readonly texts: KeyedRow['texts'] | null };
@@ -59,7 +59,7 @@ export function describeDocument({ columns, key }: OracleTable, document: Fields
         );
   const keyTexts = key.map((index, at) => {
     const column = columns[index];
-    return column === undefined ? null : readBsonValue(column, keyFields[at]);
+    return column === undefined ? null : readBsonKey(column, keyFields[at]);
   });
   const row = document['row'];
   const text = joinTexts(keyTexts);

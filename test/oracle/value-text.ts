@@ -107,6 +107,16 @@ function readJsonText(value: string): string {
   }
 }
 
+/**
+ * A part of an `_id`. MongoDB takes Int32 1 and Long 1 for one `_id`, and a document keeps the one that it was made with
+ * when its column gets another width.
+ */
+export function readBsonKey(column: OracleColumn, value: unknown): ValueText {
+  if (column.kind === 'integer' && value instanceof Int32) return String(value.value);
+  if (column.kind === 'integer' && Long.isLong(value)) return value.toString();
+  return readBsonValue(column, value);
+}
+
 /** A BSON value read without promotion, so that Int32, Long and Double are told apart. */
 export function readBsonValue(column: OracleColumn, value: unknown): ValueText {
   if (value === undefined) return wrong('absent', column.name);

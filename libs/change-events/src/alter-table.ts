@@ -1,70 +1,36 @@
+import { takeNeutralOptions } from './table-options.ts';
 import { type ParsedName, type TokenCursor } from './token-cursor.ts';
+
+/**
+ * What becomes of the rows of a table:
+ * - `kept`: every value of every row stays as it is;
+ * - `reread`: values or their columns may change, while no row comes or goes and, unless a column of `keyChanges` is in
+ *   the key, none changes its key;
+ * - `restart`: rows may come, go or change their key. Whatever is not known is this.
+ */
+export type RowsEffect = 'kept' | 'reread' | 'restart';
 
 /** What one ALTER TABLE does to the rows of its table. */
 export interface AlterTableEffect {
-  readonly changesRows: boolean;
+  readonly rows: RowsEffect;
+  /** Columns that change their name or type or go; with one of them in the key, rows change their keys too. */
+  readonly keyChanges: readonly string[];
+  /** Every text column changes its character set. */
+  readonly convertsText: boolean;
   readonly renamedTo: ParsedName | null;
+  /** The other table of EXCHANGE PARTITION and of MariaDB's CONVERT; the same becomes of its rows. */
+  readonly partner: ParsedName | null;
 }
 
-const NEUTRAL: AlterTableEffect = { changesRows: false, renamedTo: null };
-const ROWS_CHANGED: AlterTableEffect = { changesRows: true, renamedTo: null };
+const KEPT: AlterTableEffect = { rows: 'kept', keyChanges: [], convertsText: false, renamedTo: null, partner: null };
+const RESTART: AlterTableEffect = { ...KEPT, rows: 'restart' };
 
-/** Engines that keep every row when a table moves to them (BLACKHOLE, for one, keeps none). */
-const KEEPING_ENGINES = new Set(['INNODB', 'MYISAM', 'ARIA', 'ROCKSDB', 'NDB', 'NDBCLUSTER']);
-/** Table options of one value that leave rows alone; MySQL manual, "CREATE TABLE Statement", table_option. */
-const NEUTRAL_OPTIONS = new Set([
-  'AUTO_INCREMENT',
-  'AUTOEXTEND_SIZE',
-  'AVG_ROW_LENGTH',
-  'CHECKSUM',
-  'COMMENT',
-  'COMPRESSION',
-  'DELAY_KEY_WRITE',
-  'ENCRYPTION',
-  'ENGINE_ATTRIBUTE',
-  'KEY_BLOCK_SIZE',
-  'MAX_ROWS',
-  'MIN_ROWS',
-  'PACK_KEYS',
-  'PAGE_CHECKSUM',
-  'PAGE_COMPRESSED',
-  'ROW_FORMAT',
-  'SECONDARY_ENGINE',
-  'SECONDARY_ENGINE_ATTRIBUTE',
-  'STATS_AUTO_RECALC',
-  'STATS_PERSISTENT',
-  'STATS_SAMPLE_PAGES',
-  'TRANSACTIONAL',
-]);
-
-/** Reads `[=] value` and says the value, in upper case; null when none stands here. */
-function takeOptionValue(cursor: TokenCursor): string | null {
-  cursor.takeSymbol('=');
-  return cursor.takeIdentifier()?.toUpperCase() ?? null;
+function reread(...keyChanges: readonly string[]): AlterTableEffect {
+  return { ...KEPT, rows: 'reread', keyChanges };
 }
 
-/** A table option, ALGORITHM or LOCK at the cursor that leaves rows alone. */
-function takeNeutralOption(cursor: TokenCursor): boolean {
-  if (cursor.take('ENGINE')) return KEEPING_ENGINES.has(takeOptionValue(cursor) ?? '');
-  if (cursor.take('ALGORITHM', 'LOCK')) return takeOptionValue(cursor) !== null;
-  if (cursor.take('DEFAULT')) return takeDefaultCharset(cursor);
-  if (cursor.keyword() === 'CHARACTER' || cursor.keyword() === 'CHARSET' || cursor.keyword() === 'COLLATE') {
-    return takeDefaultCharset(cursor);
-  }
-  if (!NEUTRAL_OPTIONS.has(cursor.keyword())) return false;
-  cursor.skip();
-  return takeOptionValue(cursor) !== null;
-}
-
-/** Changes what new columns get; those that exist keep theirs (CONVERT TO changes them). */
-function takeDefaultCharset(cursor: TokenCursor): boolean {
-  const known = cursor.takeAll('CHARACTER', 'SET') || cursor.take('CHARSET', 'COLLATE');
-  return known && takeOptionValue(cursor) !== null;
-}
-
-function isOptions(cursor: TokenCursor): boolean {
-  while (!cursor.isAtEnd) if (!takeNeutralOption(cursor)) return false;
-  return true;
+function keptIf(isKept: boolean): AlterTableEffect {
+  return isKept ? KEPT : RESTART;
 }
 
 /** `[name] [USING type] (parts) [options]`, as after ADD INDEX. A column definition does not fit: it has a type. */
@@ -92,26 +58,76 @@ function isNeutralConstraint(cursor: TokenCursor): boolean {
   return isIndexDefinition(cursor);
 }
 
-function isNeutralAdd(cursor: TokenCursor): boolean {
-  if (cursor.take('INDEX', 'KEY')) return isIndexDefinition(cursor);
+/** Unquoted, these begin something else than a column behind ADD and DROP. */
+const NO_COLUMN = [
+  'CHECK',
+  'CONSTRAINT',
+  'FOREIGN',
+  'FULLTEXT',
+  'INDEX',
+  'KEY',
+  'PARTITION',
+  'PERIOD',
+  'PRIMARY',
+  'SPATIAL',
+  'SYSTEM',
+  'UNIQUE',
+];
+
+function readAdd(cursor: TokenCursor): AlterTableEffect {
+  if (cursor.take('COLUMN')) return readColumn(cursor, 0);
+  if (cursor.take('INDEX', 'KEY')) return keptIf(isIndexDefinition(cursor));
   if (cursor.take('FULLTEXT', 'SPATIAL')) {
     cursor.take('INDEX', 'KEY');
-    return isIndexDefinition(cursor);
+    return keptIf(isIndexDefinition(cursor));
   }
-  if (cursor.takeAll('VECTOR', 'INDEX') || cursor.takeAll('VECTOR', 'KEY')) return isIndexDefinition(cursor);
-  if (cursor.take('PARTITION')) return true;
+  if (cursor.takeAll('VECTOR', 'INDEX') || cursor.takeAll('VECTOR', 'KEY')) return keptIf(isIndexDefinition(cursor));
+  if (cursor.take('PARTITION')) return KEPT;
+  if (!NO_COLUMN.includes(cursor.keyword())) return readColumn(cursor, 0);
   if (cursor.take('CONSTRAINT') && !['FOREIGN', 'CHECK', 'UNIQUE', 'PRIMARY'].includes(cursor.keyword())) {
     cursor.takeAll('IF', 'NOT', 'EXISTS');
     cursor.takeIdentifier();
   }
-  return isNeutralConstraint(cursor);
+  return keptIf(isNeutralConstraint(cursor));
 }
 
-function isNeutralDrop(cursor: TokenCursor): boolean {
-  if (!cursor.take('INDEX', 'KEY', 'CHECK', 'CONSTRAINT') && !cursor.takeAll('FOREIGN', 'KEY')) return false;
+/**
+ * A column definition behind `names` names that exist already (ADD: none, MODIFY: one, CHANGE: the old name, then the
+ * new); also ADD's list of them in parentheses.
+ */
+function readColumn(cursor: TokenCursor, names: 0 | 1 | 2): AlterTableEffect {
+  cursor.takeAll('IF', 'NOT', 'EXISTS');
+  cursor.takeAll('IF', 'EXISTS');
+  const isList = names === 0 && cursor.symbol() === '(';
+  const changed: string[] = [];
+  for (let i = 0; !isList && i < Math.max(1, names); i++) {
+    const name = cursor.takeIdentifier();
+    if (name === null) return RESTART;
+    if (i < names) changed.push(name);
+  }
+  return cursor.isAtEnd || makesKey(cursor) ? RESTART : reread(...changed);
+}
+
+/** `PRIMARY KEY`, or `KEY` alone, which means the same in a column definition (MySQL manual, "CREATE TABLE Statement"). */
+function makesKey(cursor: TokenCursor): boolean {
+  let previous = '';
+  for (const { keyword } of cursor.rest()) {
+    if (keyword === 'PRIMARY' || (keyword === 'KEY' && previous !== 'UNIQUE')) return true;
+    previous = keyword;
+  }
+  return false;
+}
+
+function readDrop(cursor: TokenCursor): AlterTableEffect {
+  const isColumn = cursor.take('COLUMN') || !NO_COLUMN.includes(cursor.keyword());
+  const isNeutral =
+    !isColumn && (cursor.take('INDEX', 'KEY', 'CHECK', 'CONSTRAINT') || cursor.takeAll('FOREIGN', 'KEY'));
+  if (!isColumn && !isNeutral) return RESTART;
   cursor.takeAll('IF', 'EXISTS');
   const name = cursor.takeIdentifier();
-  return name !== null && !isPrimaryName(name) && isOptions(cursor);
+  cursor.take('RESTRICT', 'CASCADE');
+  if (name === null || !takeNeutralOptions(cursor)) return RESTART;
+  return isColumn ? reread(name) : keptIf(!isPrimaryName(name));
 }
 
 /** The name by which index statements reach the primary key. */
@@ -130,10 +146,12 @@ function isNeutralAlter(cursor: TokenCursor): boolean {
   }
   cursor.take('COLUMN');
   if (cursor.takeIdentifier() === null) return false;
-  return cursor.takeAll('SET', 'DEFAULT') || cursor.takeAll('DROP', 'DEFAULT');
+  if (cursor.takeAll('DROP', 'DEFAULT')) return true;
+  // what is invisible stands in the log and in the catalogue all the same
+  return cursor.take('SET') && cursor.take('DEFAULT', 'VISIBLE', 'INVISIBLE');
 }
 
-/** What may stand behind `PARTITION` … at the start of a specification and moves rows at most between partitions. */
+/** What may stand before `PARTITION` at the start of a specification and moves rows at most between partitions. */
 const NEUTRAL_PARTITION_VERBS = new Set([
   'ANALYZE',
   'CHECK',
@@ -144,39 +162,62 @@ const NEUTRAL_PARTITION_VERBS = new Set([
   'REPAIR',
 ]);
 
-function readSpecification(cursor: TokenCursor): AlterTableEffect {
-  if (cursor.isAtEnd) return NEUTRAL;
-  if (cursor.keyword() === 'RENAME' && !['COLUMN', 'INDEX', 'KEY'].includes(cursor.keyword(1))) {
-    return readRename(cursor);
-  }
-  return { changesRows: !isNeutralSpecification(cursor), renamedTo: null };
-}
-
 function readRename(cursor: TokenCursor): AlterTableEffect {
-  cursor.skip();
+  if (cursor.take('INDEX', 'KEY')) return KEPT;
+  if (cursor.take('COLUMN')) {
+    const from = cursor.takeIdentifier();
+    const to = cursor.take('TO') ? cursor.takeIdentifier() : null;
+    return from === null || to === null ? RESTART : reread(from, to);
+  }
   if (!cursor.take('TO', 'AS')) cursor.takeSymbol('=');
   const renamedTo = cursor.takeTable();
-  return renamedTo === null ? ROWS_CHANGED : { changesRows: !isOptions(cursor), renamedTo };
+  if (renamedTo === null) return RESTART;
+  return { ...keptIf(takeNeutralOptions(cursor)), renamedTo };
+}
+
+/** EXCHANGE PARTITION p WITH TABLE t; MariaDB's CONVERT PARTITION p TO TABLE t and CONVERT TABLE t TO PARTITION p. */
+function readPartner(cursor: TokenCursor): AlterTableEffect {
+  while (!cursor.isAtEnd && !cursor.take('TABLE')) cursor.skip();
+  return { ...RESTART, partner: cursor.takeTable() };
+}
+
+function readConvert(cursor: TokenCursor): AlterTableEffect {
+  const isText = cursor.takeAll('TO', 'CHARACTER', 'SET') || cursor.takeAll('TO', 'CHARSET');
+  return isText ? { ...reread(), convertsText: true } : readPartner(cursor);
+}
+
+function readSpecification(cursor: TokenCursor): AlterTableEffect {
+  if (cursor.isAtEnd) return KEPT;
+  if (cursor.take('ADD')) return readAdd(cursor);
+  if (cursor.take('DROP')) return readDrop(cursor);
+  if (cursor.take('MODIFY')) return readModify(cursor, 1);
+  if (cursor.take('CHANGE')) return readModify(cursor, 2);
+  if (cursor.take('RENAME')) return readRename(cursor);
+  if (cursor.take('CONVERT')) return readConvert(cursor);
+  if (cursor.take('EXCHANGE')) return readPartner(cursor);
+  return keptIf(isNeutralSpecification(cursor));
+}
+
+function readModify(cursor: TokenCursor, names: 1 | 2): AlterTableEffect {
+  cursor.take('COLUMN');
+  return readColumn(cursor, names);
 }
 
 function isNeutralSpecification(cursor: TokenCursor): boolean {
-  if (cursor.take('ADD')) return isNeutralAdd(cursor);
-  if (cursor.take('DROP')) return isNeutralDrop(cursor);
   if (cursor.take('ALTER')) return isNeutralAlter(cursor);
-  if (cursor.take('RENAME')) return cursor.take('INDEX', 'KEY');
-  if (cursor.take('ENABLE', 'DISABLE')) return cursor.take('KEYS') && isOptions(cursor);
-  if (cursor.take('FORCE')) return isOptions(cursor);
+  if (cursor.take('ENABLE', 'DISABLE')) return cursor.take('KEYS') && takeNeutralOptions(cursor);
+  if (cursor.take('FORCE')) return takeNeutralOptions(cursor);
   if (cursor.takeAll('ORDER', 'BY')) return isOrderItem(cursor);
   if (cursor.take('WITH', 'WITHOUT')) return cursor.take('VALIDATION') && cursor.isAtEnd;
-  if (NEUTRAL_PARTITION_VERBS.has(cursor.keyword())) return cursor.keyword(1) === 'PARTITION';
-  return isOptions(cursor);
+  if (cursor.take('SECONDARY_LOAD', 'SECONDARY_UNLOAD')) return true;
+  return takeNeutralOptions(cursor);
 }
 
 function isOrderItem(cursor: TokenCursor): boolean {
   if (cursor.takeIdentifier() === null) return false;
   if (cursor.takeSymbol('.')) cursor.takeIdentifier();
   cursor.take('ASC', 'DESC');
-  return isOptions(cursor);
+  return takeNeutralOptions(cursor);
 }
 
 /** A further column behind the comma of ORDER BY a, b: no other specification is this short and changes rows. */
@@ -184,20 +225,28 @@ function isFurtherOrderItem(segment: TokenCursor): boolean {
   return segment.remaining === 1 || (segment.remaining === 2 && ['ASC', 'DESC'].includes(segment.keyword(1)));
 }
 
-/**
- * Reads the specifications behind ALTER TABLE and its table's name, to the end. Whatever is not known to leave every
- * value of every row alone counts as changing rows.
- */
+const STRENGTHS: readonly RowsEffect[] = ['kept', 'reread', 'restart'];
+
+function strongerOf(one: RowsEffect, other: RowsEffect): RowsEffect {
+  return STRENGTHS.indexOf(one) < STRENGTHS.indexOf(other) ? other : one;
+}
+
+/** Reads the specifications behind ALTER TABLE and its table's name, to the end. */
 export function readAlterTable(cursor: TokenCursor): AlterTableEffect {
-  let effect = NEUTRAL;
+  // stands alone, and its list of partitions holds commas of its own
+  if (NEUTRAL_PARTITION_VERBS.has(cursor.keyword()) && cursor.keyword(1) === 'PARTITION') return KEPT;
+  let effect = KEPT;
   let isOrdering = false;
   for (const segment of cursor.takeSegments()) {
     if (isOrdering && isFurtherOrderItem(segment)) continue;
     isOrdering ||= segment.keyword() === 'ORDER';
     const next = readSpecification(segment);
     effect = {
-      changesRows: effect.changesRows || next.changesRows,
+      rows: strongerOf(effect.rows, next.rows),
+      keyChanges: [...effect.keyChanges, ...next.keyChanges],
+      convertsText: effect.convertsText || next.convertsText,
       renamedTo: next.renamedTo ?? effect.renamedTo,
+      partner: next.partner ?? effect.partner,
     };
   }
   return effect;

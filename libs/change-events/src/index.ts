@@ -50,4 +50,10 @@ export { murmur2, partitionForKey } from './partition.ts';
 export { shortestFloat } from './float.ts';
 export { canonicalEquals, normalizeJson, normalizeNumber } from './canonical-equality.ts';
 export { compileTableSelection, type TableSelection, type TableSelectionOptions } from './table-selection.ts';
-export { classifyStatement, type Statement, type StatementKind, type StatementTable } from './statement.ts';
+export {
+  classifyStatement,
+  type Definition,
+  type Statement,
+  type StatementKind,
+  type StatementTable,
+} from './statement.ts';

@@ -40,11 +40,17 @@ function endOfBlank(sql: string, start: number): number {
   return start;
 }
 
+export interface SqlTokens {
+  readonly tokens: SqlToken[];
+  /** False when a quote or comment does not end, or when something stands there that no statement holds. */
+  readonly isComplete: boolean;
+}
+
 /**
  * Cuts a statement as MySQL's lexer does with its default `sql_mode`; comments go, the content of versioned comments
- * stays. Null when a quote or comment does not end, or when something stands there that no statement holds.
+ * stays. Ends where it can't go on.
  */
-export function tokenizeSql(sql: string): SqlToken[] | null {
+export function tokenizeSql(sql: string): SqlTokens {
   const tokens: SqlToken[] = [];
   let isVersioned = false;
   let at = 0;
@@ -62,17 +68,17 @@ export function tokenizeSql(sql: string): SqlToken[] | null {
       continue;
     }
     const blankEnd = endOfBlank(sql, at);
-    if (blankEnd === -1) return null;
+    if (blankEnd === -1) return { tokens, isComplete: false };
     if (blankEnd > at) {
       at = blankEnd;
       continue;
     }
     const token = readToken(sql, at);
-    if (token === null) return null;
+    if (token === null) return { tokens, isComplete: false };
     tokens.push(token.token);
     at = token.end;
   }
-  return isVersioned ? null : tokens;
+  return { tokens, isComplete: !isVersioned };
 }
 
 function readToken(sql: string, at: number): { readonly token: SqlToken; readonly end: number } | null {

@@ -31,6 +31,8 @@ const cases: Readonly<Record<StatementKind, Cases>> = {
     ['DROP DATABASE shop', 'shop.*'],
     ['DROP SCHEMA IF EXISTS `other-1`', 'other-1.*'],
     ['CREATE OR REPLACE TABLE t (id INT PRIMARY KEY)', 'shop.t'],
+    ['CREATE OR REPLACE DATABASE other', 'other.*'],
+    ['SET STATEMENT max_statement_time=1 FOR DROP TABLE t', 'shop.t'],
   ],
   rename: [
     ['RENAME TABLE a TO b', 'shop.a>shop.b'],
@@ -40,6 +42,8 @@ const cases: Readonly<Record<StatementKind, Cases>> = {
     ['ALTER TABLE a RENAME b', 'shop.a>shop.b'],
     ['ALTER TABLE a RENAME AS other.b', 'shop.a>other.b'],
     ['ALTER TABLE a ADD INDEX (x), RENAME TO b, ALGORITHM=INPLACE', 'shop.a>shop.b'],
+    ['ALTER TABLE a ADD COLUMN b INT, RENAME TO c', 'shop.a>shop.c'],
+    ['ALTER TABLE a DROP PRIMARY KEY, ADD PRIMARY KEY (b), RENAME TO c', 'shop.a>shop.c'],
   ],
   neutral: [
     [''],
@@ -73,15 +77,24 @@ const cases: Readonly<Record<StatementKind, Cases>> = {
     ['ALTER TABLE t DEFAULT CHARACTER SET = utf8mb4 COLLATE utf8mb4_bin', 'shop.t'],
     ['ALTER TABLE t ADD PARTITION (PARTITION p9 VALUES LESS THAN (2030))', 'shop.t'],
     ['ALTER TABLE t REORGANIZE PARTITION a INTO (PARTITION b VALUES LESS THAN (1))', 'shop.t'],
+    ['ALTER TABLE t REORGANIZE PARTITION a, b INTO (PARTITION c VALUES LESS THAN (1))', 'shop.t'],
+    ['ALTER TABLE t REBUILD PARTITION a, b', 'shop.t'],
     ['ALTER TABLE t COALESCE PARTITION 2', 'shop.t'],
+    ['ALTER TABLE t PARTITION BY HASH(id) PARTITIONS 4', 'shop.t'],
+    ['ALTER TABLE t ENGINE=InnoDB PARTITION BY RANGE (id) (PARTITION p VALUES LESS THAN (9))', 'shop.t'],
+    ['ALTER TABLE t REMOVE PARTITIONING', 'shop.t'],
+    ['ALTER TABLE t ALTER COLUMN a SET INVISIBLE, ALTER b SET VISIBLE', 'shop.t'],
+    ["ALTER TABLE t TABLESPACE ts1, DATA DIRECTORY = '/x'", 'shop.t'],
     ['ALTER TABLE t', 'shop.t'],
     ['CREATE TABLE t (id INT PRIMARY KEY, `drop` TEXT)', 'shop.t'],
     ['CREATE TABLE IF NOT EXISTS other.t LIKE u', 'other.t'],
     ['CREATE TABLE t AS SELECT * FROM u', 'shop.t'],
     ['CREATE TEMPORARY TABLE t (id INT)'],
     ['DROP TEMPORARY TABLE IF EXISTS orders'],
-    ['CREATE DATABASE other'],
-    ['ALTER DATABASE shop CHARACTER SET utf8mb4'],
+    ['CREATE DATABASE other', 'other.*'],
+    ['CREATE DATABASE IF NOT EXISTS other DEFAULT CHARACTER SET utf8mb4', 'other.*'],
+    ['ALTER DATABASE other CHARACTER SET utf8mb4', 'other.*'],
+    ['ALTER DATABASE DEFAULT COLLATE utf8mb4_bin', 'shop.*'],
     ['CREATE VIEW v AS SELECT 1'],
     ['CREATE OR REPLACE ALGORITHM=UNDEFINED DEFINER=`root`@`%` SQL SECURITY DEFINER VIEW v AS SELECT * FROM t'],
     ['ALTER VIEW v AS SELECT 2'],
@@ -105,38 +118,60 @@ const cases: Readonly<Record<StatementKind, Cases>> = {
     ["SET PASSWORD FOR a = 'x'"],
     ['BEGIN'],
   ],
-  'rows-changed': [
+  reread: [
     ['ALTER TABLE t ADD COLUMN a INT DEFAULT 7', 'shop.t'],
     ['ALTER TABLE t ADD a INT', 'shop.t'],
+    ['ALTER TABLE t ADD a INT UNIQUE KEY FIRST', 'shop.t'],
     ['ALTER TABLE t ADD (a INT, b INT)', 'shop.t'],
     ['ALTER TABLE t ADD `index` INT', 'shop.t'],
     ['ALTER TABLE t ADD vector INT', 'shop.t'],
+    ['ALTER TABLE t ADD COLUMN IF NOT EXISTS a INT', 'shop.t'],
+    ["ALTER TABLE t ADD a INT COMMENT 'PRIMARY KEY'", 'shop.t'],
+    ['ALTER TABLE t ADD g INT GENERATED ALWAYS AS (a + 1) STORED AFTER a', 'shop.t'],
     ['ALTER TABLE t DROP COLUMN a', 'shop.t'],
     ['ALTER TABLE t DROP a', 'shop.t'],
     ['ALTER TABLE t DROP `key`', 'shop.t'],
     ['ALTER TABLE t MODIFY a BIGINT', 'shop.t'],
+    ['ALTER TABLE t MODIFY COLUMN a BIGINT AFTER b', 'shop.t'],
     ['ALTER TABLE t CHANGE a b INT', 'shop.t'],
     ['ALTER TABLE t RENAME COLUMN a TO b', 'shop.t'],
     ['ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4', 'shop.t'],
-    ['ALTER TABLE t DROP PRIMARY KEY, ADD PRIMARY KEY (b)', 'shop.t'],
-    ['ALTER TABLE t ADD CONSTRAINT p PRIMARY KEY (a)', 'shop.t'],
-    ['ALTER TABLE t DROP INDEX `PRIMARY`', 'shop.t'],
-    ['ALTER TABLE t DROP CONSTRAINT `primary`', 'shop.t'],
-    ['DROP INDEX `PRIMARY` ON t', 'shop.t'],
     ['ALTER TABLE t ADD INDEX (a), ADD COLUMN b INT', 'shop.t'],
     ["ALTER TABLE t COMMENT 'x', ADD COLUMN b INT", 'shop.t'],
     ['ALTER TABLE t ADD INDEX (a) /*!80000 , DROP COLUMN b */', 'shop.t'],
+    ['ALTER TABLE t ORDER BY a, DROP b', 'shop.t'],
+    ['ALTER TABLE t ADD COLUMN a INT, ALGORITHM=INSTANT', 'shop.t'],
+  ],
+  restart: [
+    ['ALTER TABLE t DROP PRIMARY KEY, ADD PRIMARY KEY (b)', 'shop.t'],
+    ['ALTER TABLE t ADD CONSTRAINT p PRIMARY KEY (a)', 'shop.t'],
+    ['ALTER TABLE t ADD PRIMARY KEY USING BTREE (a)', 'shop.t'],
+    ['ALTER TABLE t ADD a INT AUTO_INCREMENT PRIMARY KEY', 'shop.t'],
+    ['ALTER TABLE t ADD a INT KEY', 'shop.t'],
+    ['ALTER TABLE t ADD (b INT, a INT KEY)', 'shop.t'],
+    ['ALTER TABLE t MODIFY a INT PRIMARY KEY', 'shop.t'],
+    ['ALTER TABLE t DROP INDEX `PRIMARY`', 'shop.t'],
+    ['ALTER TABLE t DROP CONSTRAINT `primary`', 'shop.t'],
+    ['DROP INDEX `PRIMARY` ON t', 'shop.t'],
+    ['ALTER TABLE t ADD COLUMN a INT, DROP PRIMARY KEY', 'shop.t'],
     ['ALTER TABLE t TRUNCATE PARTITION p1', 'shop.t'],
     ['ALTER TABLE t DROP PARTITION p1, p2', 'shop.t'],
-    ['ALTER TABLE t EXCHANGE PARTITION p WITH TABLE u', 'shop.t'],
+    ['ALTER TABLE t EXCHANGE PARTITION p WITH TABLE u', 'shop.t', 'shop.u'],
+    ['ALTER TABLE t EXCHANGE PARTITION p WITH TABLE other.u WITHOUT VALIDATION', 'shop.t', 'other.u'],
+    ['ALTER TABLE t CONVERT PARTITION p TO TABLE u', 'shop.t', 'shop.u'],
+    ['ALTER TABLE t CONVERT TABLE u TO PARTITION p VALUES LESS THAN (9)', 'shop.t', 'shop.u'],
     ['ALTER TABLE t DISCARD TABLESPACE', 'shop.t'],
     ['ALTER TABLE t IMPORT TABLESPACE', 'shop.t'],
     ['ALTER TABLE t ENGINE=BLACKHOLE', 'shop.t'],
     ['ALTER TABLE t UNION=(a, b)', 'shop.t'],
+    ['ALTER TABLE t ADD SYSTEM VERSIONING', 'shop.t'],
+    ['ALTER TABLE t DROP PERIOD FOR p', 'shop.t'],
     ['ALTER IGNORE TABLE t ADD UNIQUE (a)', 'shop.t'],
-    ['ALTER TABLE a ADD COLUMN b INT, RENAME TO c', 'shop.a>shop.c'],
-    ['ALTER TABLE t ORDER BY a, DROP b', 'shop.t'],
     ['ALTER TABLE t SOMETHING NEW', 'shop.t'],
+    ['ALTER TABLE t ADD', 'shop.t'],
+    ['ALTER TABLE t MODIFY a', 'shop.t'],
+    ["ALTER TABLE t COMMENT 'not ended", 'shop.t'],
+    ["ALTER TABLE t COMMENT 'a\\', ADD COLUMN c INT COMMENT 'b'", 'shop.t'],
   ],
   data: [
     ['INSERT INTO t VALUES (1)', 'shop.t'],
@@ -155,7 +190,6 @@ const cases: Readonly<Record<StatementKind, Cases>> = {
   unparsed: [
     ['FROBNICATE t', 'shop.*'],
     ['FROBNICATE other.t', 'shop.*', 'other.t'],
-    ["ALTER TABLE t COMMENT 'not ended", 'shop.*'],
     ['TRUNCATE TABLE t /* not ended', 'shop.*'],
     ['/*!80000 TRUNCATE TABLE t', 'shop.*'],
     ['TRUNCATE TABLE', 'shop.*'],
@@ -169,9 +203,8 @@ const cases: Readonly<Record<StatementKind, Cases>> = {
     ['CREATE SOMETHING t', 'shop.*'],
     ['ALTER', 'shop.*'],
     ['--TRUNCATE t', 'shop.*'],
-    ["ALTER TABLE t COMMENT 'a\\', ADD COLUMN c INT COMMENT 'b'", 'shop.*'],
     [';;; x', 'shop.*'],
-    ['SET STATEMENT max_statement_time=1 FOR DROP TABLE t', 'shop.*'],
+    ['SET STATEMENT a = 1', 'shop.*'],
   ],
 };
 
@@ -241,19 +274,43 @@ describe('classifyStatement', () => {
       'RENAME INDEX a TO b',
       'ENGINE InnoDB',
     );
-    const changing = fc.constantFrom('ADD c INT', 'DROP c', 'MODIFY c INT', 'DROP PRIMARY KEY', 'CHANGE a b INT');
+    const rereading = fc.constantFrom('ADD c INT', 'DROP c', 'MODIFY c INT', 'CHANGE a b INT');
+    const restarting = fc.constantFrom('DROP PRIMARY KEY', 'ADD PRIMARY KEY (a)', 'FROB', 'ADD c INT KEY');
+    const kindOf = (parts: readonly string[]): StatementKind =>
+      classifyStatement(`ALTER TABLE t ${parts.join(', ')}`, 'shop').kind;
+    const some = fc.array(neutral, { maxLength: 5 });
     fc.assert(
-      fc.property(
-        fc.array(neutral, { maxLength: 5 }),
-        changing,
-        fc.array(neutral, { maxLength: 5 }),
-        (before, one, after) => {
-          const kindOf = (parts: readonly string[]): StatementKind =>
-            classifyStatement(`ALTER TABLE t ${parts.join(', ')}`, 'shop').kind;
-          expect(kindOf([...before, ...after])).toBe('neutral');
-          expect(kindOf([...before, one, ...after])).toBe('rows-changed');
-        },
-      ),
+      fc.property(some, rereading, some, restarting, some, (before, one, between, other, after) => {
+        expect(kindOf([...before, ...between, ...after])).toBe('neutral');
+        expect(kindOf([...before, one, ...between, ...after])).toBe('reread');
+        expect(kindOf([...before, one, ...between, other, ...after])).toBe('restart');
+        expect(kindOf([...before, other, ...between, one, ...after])).toBe('restart');
+      }),
     );
+  });
+
+  test.each([
+    ['ADD a INT', []],
+    ['MODIFY a BIGINT, DROP COLUMN b', ['a', 'b']],
+    ['CHANGE a b INT, RENAME COLUMN c TO d', ['a', 'b', 'c', 'd']],
+  ])('names the columns that change their name or type or go: %s', (specifications, columns) => {
+    expect(classifyStatement(`ALTER TABLE t ${specifications}`, 'shop').keyChanges).toEqual(columns);
+  });
+
+  test.each([
+    ['CREATE TABLE t (id INT)', 'create'],
+    ['CREATE DATABASE d', 'create'],
+    ['DROP TABLE t', 'drop'],
+    ['DROP SCHEMA d', 'drop'],
+    ['TRUNCATE t', 'alter'],
+    ['RENAME TABLE a TO b', 'alter'],
+    ['CREATE INDEX i ON t (a)', 'alter'],
+    ['ALTER TABLE t COMMENT "x"', 'alter'],
+    ['ALTER TABLE t ADD a INT', 'alter'],
+    ['CREATE USER u', undefined],
+    ['CREATE VIEW v AS SELECT 1', undefined],
+    ['DROP TEMPORARY TABLE t', undefined],
+  ])('says what becomes of definitions: %s', (sql, definition) => {
+    expect(classifyStatement(sql, 'shop').definition).toBe(definition);
   });
 });

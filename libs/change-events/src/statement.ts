@@ -7,24 +7,33 @@ export type StatementKind =
   | 'drop' // ends its tables; table '*' for a whole database
   | 'rename' // gives its tables the names `to`, one after the other
   | 'neutral' // leaves every value of every row alone, or changes rows by row events only
-  | 'rows-changed' // may change rows or their key without row events
+  | 'reread' // may change values without row events; rows keep their keys, unless a column of `keyChanges` is in it
+  | 'restart' // rows may come, go or change their keys without row events
   | 'data' // changes rows as a statement; has no place in a log in row format
   | 'xa' // part of an XA transaction
-  | 'unparsed'; // anything else
+  | 'unparsed'; // anything else; may do whatever 'reread' may
 
 export interface StatementTable {
   /** The statement's default database where it names none; '' when there is none. */
   readonly database: string;
   /** '*' when the statement may reach any table of the database. */
   readonly table: string;
-  /** rename: the new name; also on a 'rows-changed' ALTER TABLE that renames besides. */
+  /** rename: the new name. */
   readonly to?: ParsedName;
 }
+
+/** What a statement does to definitions of tables and databases; other objects (views, users…) have none here. */
+export type Definition = 'create' | 'alter' | 'drop';
 
 export interface Statement {
   readonly kind: StatementKind;
   /** Tables of the statement in its order; empty where no table's rows or definition are concerned. */
   readonly tables: readonly StatementTable[];
+  readonly definition?: Definition;
+  /** reread: columns that change their name or type or go. */
+  readonly keyChanges?: readonly string[];
+  /** reread: every text column changes its character set. */
+  readonly convertsText?: boolean;
 }
 
 const NEUTRAL: Statement = { kind: 'neutral', tables: [] };
@@ -47,22 +56,42 @@ const ROWLESS_OBJECTS = new Set(
 
 /**
  * Says what a statement from the log does to rows. Pure; never throws: what it does not know is 'unparsed', and what is
- * not provably neutral is 'rows-changed'. Quotes, comments and versioned comments are read as MySQL reads them.
+ * not provably neutral is 'reread' or 'restart'. Quotes, comments and versioned comments are read as MySQL reads them.
  */
 export function classifyStatement(sql: string, defaultDatabase: string): Statement {
-  const tokens = tokenizeSql(sql);
-  if (tokens === null) return { kind: 'unparsed', tables: [{ database: defaultDatabase, table: '*' }] };
+  const { tokens, isComplete } = tokenizeSql(sql);
   while (tokens.at(-1)?.text === ';' && tokens.at(-1)?.type === 'symbol') tokens.pop();
-  const statement = readStatement(new TokenCursor(tokens, defaultDatabase));
-  return statement ?? { kind: 'unparsed', tables: reachableTables(tokens, defaultDatabase) };
+  const cursor = new TokenCursor(tokens, defaultDatabase);
+  if (isComplete) {
+    const statement = skipSettings(cursor) ? readStatement(cursor) : null;
+    if (statement !== null) return statement;
+  } else {
+    const table = readAlteredTable(cursor);
+    if (table !== null) return { kind: 'restart', tables: [table], definition: 'alter' };
+  }
+  return { kind: 'unparsed', tables: reachableTables(tokens, defaultDatabase) };
+}
+
+/** MariaDB's SET STATEMENT … FOR wraps any other statement; false when it wraps none. */
+function skipSettings(cursor: TokenCursor): boolean {
+  if (!cursor.takeAll('SET', 'STATEMENT')) return true;
+  while (!cursor.isAtEnd && !cursor.take('FOR')) if (!cursor.takeParentheses()) cursor.skip();
+  return !cursor.isAtEnd;
+}
+
+/** The table of an ALTER TABLE whose end can't be read. */
+function readAlteredTable(cursor: TokenCursor): ParsedName | null {
+  if (!cursor.take('ALTER')) return null;
+  skipModifiers(cursor);
+  if (!cursor.take('TABLE')) return null;
+  cursor.takeAll('IF', 'EXISTS');
+  return cursor.takeTable();
 }
 
 /** Null when it can't be told. */
 function readStatement(cursor: TokenCursor): Statement | null {
   if (cursor.isAtEnd) return NEUTRAL;
   const verb = cursor.keyword();
-  // MariaDB's SET STATEMENT … FOR wraps any other statement.
-  if (verb === 'SET' && cursor.keyword(1) === 'STATEMENT') return null;
   const mayHaveBody = verb === 'CREATE' || verb === 'ALTER';
   if (!mayHaveBody && cursor.rest().some((token) => token.type === 'symbol' && token.text === ';')) return null;
   if (NEUTRAL_VERBS.has(verb)) return NEUTRAL;
@@ -103,7 +132,7 @@ function readTruncate(cursor: TokenCursor): Statement | null {
   cursor.take('TABLE');
   const table = cursor.takeTable();
   takeWait(cursor);
-  return table !== null && cursor.isAtEnd ? { kind: 'truncate', tables: [table] } : null;
+  return table !== null && cursor.isAtEnd ? { kind: 'truncate', tables: [table], definition: 'alter' } : null;
 }
 
 /** MariaDB's `WAIT n` and `NOWAIT`. */
@@ -127,18 +156,22 @@ function readDrop(cursor: TokenCursor): Statement | null {
   if (cursor.take('DATABASE', 'SCHEMA')) {
     cursor.takeAll('IF', 'EXISTS');
     const database = cursor.takeIdentifier();
-    return database !== null && cursor.isAtEnd ? { kind: 'drop', tables: [{ database, table: '*' }] } : null;
+    return database !== null && cursor.isAtEnd ? dropDatabase(database) : null;
   }
   if (cursor.take('TABLE', 'TABLES')) {
     cursor.takeAll('IF', 'EXISTS');
     const tables = readTableList(cursor);
     takeWait(cursor);
     cursor.take('RESTRICT', 'CASCADE');
-    return tables !== null && cursor.isAtEnd ? { kind: 'drop', tables } : null;
+    return tables !== null && cursor.isAtEnd ? { kind: 'drop', tables, definition: 'drop' } : null;
   }
   skipModifiers(cursor);
   if (cursor.take('INDEX')) return readIndex(cursor);
   return readRowless(cursor);
+}
+
+function dropDatabase(database: string): Statement {
+  return { kind: 'drop', tables: [{ database, table: '*' }], definition: 'drop' };
 }
 
 function readRename(cursor: TokenCursor): Statement | null {
@@ -154,7 +187,7 @@ function readRename(cursor: TokenCursor): Statement | null {
     if (to === null) return null;
     tables.push({ ...table, to });
   } while (cursor.takeSymbol(','));
-  return cursor.isAtEnd ? { kind: 'rename', tables } : null;
+  return cursor.isAtEnd ? { kind: 'rename', tables, definition: 'alter' } : null;
 }
 
 /** CREATE INDEX and DROP INDEX, behind the word INDEX. */
@@ -166,7 +199,7 @@ function readIndex(cursor: TokenCursor): Statement | null {
   if (name === null || !cursor.take('ON')) return null;
   const table = cursor.takeTable();
   if (table === null) return null;
-  return { kind: isPrimaryName(name) ? 'rows-changed' : 'neutral', tables: [table] };
+  return { kind: isPrimaryName(name) ? 'restart' : 'neutral', tables: [table], definition: 'alter' };
 }
 
 function readRowless(cursor: TokenCursor): Statement | null {
@@ -200,15 +233,28 @@ function skipDefiner(cursor: TokenCursor): void {
 
 function readAlter(cursor: TokenCursor): Statement | null {
   const { ignores } = skipModifiers(cursor);
-  if (cursor.take('DATABASE', 'SCHEMA')) return NEUTRAL;
+  if (cursor.take('DATABASE', 'SCHEMA')) return readAlterDatabase(cursor);
   if (!cursor.take('TABLE')) return readRowless(cursor);
   cursor.takeAll('IF', 'EXISTS');
   const table = cursor.takeTable();
   if (table === null) return null;
   takeWait(cursor);
-  const { changesRows, renamedTo } = readAlterTable(cursor);
-  const kind = changesRows || ignores ? 'rows-changed' : renamedTo === null ? 'neutral' : 'rename';
-  return { kind, tables: [renamedTo === null ? table : { ...table, to: renamedTo }] };
+  const { rows, renamedTo, partner, keyChanges, convertsText } = readAlterTable(cursor);
+  // what becomes of the rows does not matter: all are read under the new name
+  if (renamedTo !== null) return { kind: 'rename', tables: [{ ...table, to: renamedTo }], definition: 'alter' };
+  const tables = partner === null ? [table] : [table, partner];
+  if (rows === 'restart' || ignores) return { kind: 'restart', tables, definition: 'alter' };
+  if (rows === 'kept') return { kind: 'neutral', tables, definition: 'alter' };
+  return { kind: 'reread', tables, definition: 'alter', keyChanges, convertsText };
+}
+
+/** Options of a database are for tables to come. Without a name it is the default database. */
+function readAlterDatabase(cursor: TokenCursor): Statement {
+  const isUnnamed = ['CHARACTER', 'CHARSET', 'COLLATE', 'COMMENT', 'DEFAULT', 'ENCRYPTION', 'READ'].includes(
+    cursor.keyword(),
+  );
+  const database = (isUnnamed ? null : cursor.takeIdentifier()) ?? cursor.defaultDatabase;
+  return { kind: 'neutral', tables: [{ database, table: '*' }], definition: 'alter' };
 }
 
 function readCreate(cursor: TokenCursor): Statement | null {
@@ -218,7 +264,7 @@ function readCreate(cursor: TokenCursor): Statement | null {
   if (cursor.take('TABLE')) {
     cursor.takeAll('IF', 'NOT', 'EXISTS');
     const table = cursor.takeTable();
-    return table === null ? null : { kind: replaces ? 'drop' : 'neutral', tables: [table] };
+    return table === null ? null : { kind: replaces ? 'drop' : 'neutral', tables: [table], definition: 'create' };
   }
   const isIndex = cursor.keyword() === 'INDEX' || cursor.keyword(1) === 'INDEX';
   if (isIndex && (cursor.keyword() === 'INDEX' || cursor.take('UNIQUE', 'FULLTEXT', 'SPATIAL', 'VECTOR'))) {
@@ -230,9 +276,10 @@ function readCreate(cursor: TokenCursor): Statement | null {
 
 /** MariaDB's CREATE OR REPLACE DATABASE drops the old one first, as CREATE OR REPLACE TABLE does. */
 function readCreateDatabase(cursor: TokenCursor, replaces: boolean): Statement | null {
-  if (!replaces) return NEUTRAL;
+  cursor.takeAll('IF', 'NOT', 'EXISTS');
   const database = cursor.takeIdentifier();
-  return database === null ? null : { kind: 'drop', tables: [{ database, table: '*' }] };
+  if (database === null) return null;
+  return { kind: replaces ? 'drop' : 'neutral', tables: [{ database, table: '*' }], definition: 'create' };
 }
 
 const DATA_MODIFIERS = ['LOW_PRIORITY', 'HIGH_PRIORITY', 'DELAYED', 'QUICK', 'IGNORE', 'INTO', 'FROM'] as const;

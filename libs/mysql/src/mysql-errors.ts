@@ -66,6 +66,8 @@ const BY_CODE: Readonly<Record<string, Classification>> = {
   ER_CLIENT_INTERACTION_TIMEOUT: LOST,
   ER_NO_SUCH_TABLE: { code: 'DITTO_SOURCE_LAYOUT_CHANGED', retriable: true },
   ER_BAD_FIELD_ERROR: { code: 'DITTO_SOURCE_LAYOUT_CHANGED', retriable: true },
+  ER_BAD_DB_ERROR: { code: 'DITTO_SOURCE_LAYOUT_CHANGED', retriable: true },
+  ER_TABLESPACE_DISCARDED: { code: 'DITTO_SOURCE_LAYOUT_CHANGED', retriable: true },
   ER_TABLE_DEF_CHANGED: { code: 'DITTO_SOURCE_LAYOUT_CHANGED', retriable: true },
   ER_MALFORMED_GTID_SET_SPECIFICATION: { code: 'DITTO_POSITION_GTID_INVALID', retriable: false },
 };

@@ -43,7 +43,7 @@ export class MySqlSession {
     try {
       signal.throwIfAborted();
       await session.query(
-        "SET SESSION time_zone = '+00:00', transaction_isolation = 'READ-COMMITTED', sql_mode = '', group_concat_max_len = 1048576",
+        "SET SESSION /*!80030 show_gipk_in_create_table_and_information_schema = ON, */ time_zone = '+00:00', transaction_isolation = 'READ-COMMITTED', sql_mode = '', group_concat_max_len = 1048576",
       );
       return session;
     } catch (error) {

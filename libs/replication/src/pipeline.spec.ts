@@ -20,6 +20,8 @@ const down = new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true });
 /** Each attempt to stream gives the next script: batches, then the error or the end of the run. */
 class ScriptedSource extends ChangeSource {
   readonly froms: string[] = [];
+  /** What is waited for before the batch of that index. */
+  readonly before = new Map<number, Promise<unknown>>();
   private readonly scripts: (readonly (SourceItem[] | Error)[])[];
 
   constructor(...scripts: (readonly (SourceItem[] | Error)[])[]) {
@@ -29,7 +31,8 @@ class ScriptedSource extends ChangeSource {
 
   async *stream({ from, signal }: Parameters<ChangeSource['stream']>[0]): AsyncIterable<SourceBatch> {
     this.froms.push(from.gtidSet);
-    for (const items of this.scripts.shift() ?? []) {
+    for (const [index, items] of (this.scripts.shift() ?? []).entries()) {
+      await this.before.get(index);
       if (items instanceof Error) throw items;
       yield { items, bytes: 100 };
     }
@@ -149,7 +152,7 @@ function build(changeSource: ChangeSource, sink: ChangeSink, options: Partial<Pi
     nowMs: () => 0,
     onConfirmed: () => undefined,
     mayDeliver: () => true,
-    onTableAppeared: () => Promise.resolve(),
+    onTableUnread: () => Promise.resolve(),
     ...options,
   });
 }
@@ -207,13 +210,13 @@ describe('Pipeline', () => {
   it('I1: no checkpoint passes a RENAME before the table to be read is recorded', async () => {
     const recorded = new Deferred<undefined>();
     let asked = 0;
-    const onTableAppeared = async (): Promise<void> => {
+    const onTableUnread = async (): Promise<void> => {
       if (++asked === 1) throw down;
       await recorded.promise;
     };
     const stop = new AbortController();
     const source = new ScriptedSource([transaction(1, [statement('RENAME TABLE x.a TO d.b')])]);
-    const pipeline = build(source, new RecordingSink(), { includes: (database) => database === 'd', onTableAppeared });
+    const pipeline = build(source, new RecordingSink(), { includes: (database) => database === 'd', onTableUnread });
     const run = pipeline.run(stop.signal, never);
     await until(() => asked === 2);
     expect(pipeline.checkpoint().position.gtidSet).toBe('');
@@ -305,5 +308,42 @@ describe('Pipeline', () => {
     expect(sink.applied).toMatchObject([{ op: 'drop', layout: { database: 'd', table: 'gone', key: [0] } }]);
     stop.abort();
     await run;
+  });
+
+  it('I4: sinks do not learn the layout of a read before the stream has come to it', async () => {
+    const sink = new RecordingSink();
+    const stop = new AbortController();
+    const gate = new Deferred<undefined>();
+    const later = { ...layout, columns: layout.columns.slice(0, 1), fingerprint: 'later' };
+    const altered = transaction(2, [statement('ALTER TABLE t DROP COLUMN value')]);
+    const source = new ScriptedSource([transaction(1, [row(1)]), altered, transaction(3, [])]);
+    source.before.set(1, gate.promise);
+    const pipeline = build(source, sink);
+    const run = pipeline.run(stop.signal, never);
+    await until(() => sink.accepted.length === 1);
+    const read = { rows: [[2]], lastKey: [2], complete: true, high: `${SERVER}:1-2` };
+    const closed = pipeline.closeWindow(pipeline.openWindow(later), read);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(sink.prepared).toEqual([layout]);
+    gate.resolve(undefined);
+    // opened before the statement: what was read may be of before it
+    expect(await closed).toBeNull();
+    const again = await pipeline.closeWindow(pipeline.openWindow(later), { ...read, high: `${SERVER}:1-3` });
+    expect(again?.emittedRows).toBe(1);
+    stop.abort();
+    await run;
+  });
+
+  it('stops when a table loses its key in the log, not when the catalogue has one that the log is not at yet', async () => {
+    const sink = new RecordingSink();
+    const keyless = { ...layout, key: [], fingerprint: 'keyless' };
+    const source = new ScriptedSource([
+      transaction(1, [row(1, keyless)]),
+      transaction(2, [row(2)]),
+      transaction(3, [statement('ALTER TABLE t DROP PRIMARY KEY')]),
+      transaction(4, [row(3, keyless)]),
+    ]);
+    await expect(build(source, sink).run(never, never)).rejects.toMatchObject({ code: 'DITTO_PIPELINE_KEY_LOST' });
+    expect(sink.accepted.map(({ after }) => after?.[0])).toEqual([1, 2]);
   });
 });

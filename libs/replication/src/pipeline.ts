@@ -16,10 +16,11 @@ import {
 import { Backoff, DittoError, retry, sleep, toDittoError, type Logger } from '#kernel';
 import { abortable } from './abortable.ts';
 import { AcknowledgementTracker, PendingChanges, type Slice } from './acknowledgement-tracker.ts';
+import { KnownTables } from './known-tables.ts';
 import { type Acknowledgement, type ChangeSink, type SinkName } from './ports/change-sink.ts';
 import { type ChangeSource, type SourceBatch, type SourceItem, type SourceTransaction } from './ports/change-source.ts';
 import { type ChunkRead } from './ports/row-reader.ts';
-import { statementEffects } from './statement-effects.ts';
+import { StatementHandling } from './statement-handling.ts';
 import { Window } from './window.ts';
 import { WindowRegistry } from './window-registry.ts';
 
@@ -46,10 +47,11 @@ export interface PipelineOptions {
   /** `count` changes of the log, committed about `commitMicros`, are confirmed by a sink. Called per batch, not per row. */
   readonly onConfirmed: (sink: SinkName, commitMicros: number, count: number) => void;
   /**
-   * An included table now holds rows that the log never showed under its name (RENAME): it must be read. Resolves when
-   * that can't be forgotten any more; only then may a checkpoint pass the statement. Tried again on a retriable error.
+   * A statement left rows in an included table that the log does not show as they now are: all of it must be read.
+   * Resolves when that can't be forgotten any more; only then may a checkpoint pass the statement. Tried again on a
+   * retriable error.
    */
-  readonly onTableAppeared: (database: string, table: string) => Promise<void>;
+  readonly onTableUnread: (database: string, table: string) => Promise<void>;
 }
 
 export interface PipelineStatus {
@@ -83,8 +85,8 @@ export class Pipeline {
   private readonly streamed: GtidAccumulator;
   private readonly replayEnd: GtidSet;
   private readonly windows = new WindowRegistry();
-  private readonly layouts = new Map<string, TableLayout>();
-  private readonly prepared = new WeakSet<TableLayout>();
+  private readonly tables: KnownTables;
+  private readonly statements: StatementHandling;
   private preparing: Promise<unknown> = Promise.resolve();
   private readonly fatal = new AbortController();
   /** Aborted when sinks may not be waited for any longer: they failed, or the drain was given up. */
@@ -120,7 +122,14 @@ export class Pipeline {
     this.lastEnded = describeStart(start);
     this.resumeOffset = start.position.offset;
     this.readSequence = options.readSequence;
-    for (const layout of options.tables) this.layouts.set(tableKey(layout), layout);
+    this.tables = new KnownTables(options.tables);
+    this.statements = new StatementHandling({
+      ...options,
+      tables: this.tables,
+      windows: this.windows,
+      drain: () => this.drain(this.giveUp),
+      hold: (action) => this.hold(action, this.giveUp),
+    });
   }
 
   /**
@@ -183,6 +192,11 @@ export class Pipeline {
     return this.replaying && (gtid === null || this.replayEnd.containsGtid(gtid));
   }
 
+  /** GTIDs of all transactions that were given to a sink, or begun to be. */
+  dispatchedSet(): string {
+    return this.dispatched.toString();
+  }
+
   /** Opens a window on a table with a key; from here on the table's changes are noted. */
   openWindow(layout: TableLayout): Window {
     const readSequence = ++this.readSequence;
@@ -211,11 +225,19 @@ export class Pipeline {
     read: ChunkRead,
   ): Promise<{ emittedRows: number; confirmed: Promise<void> } | null> {
     this.fatal.signal.throwIfAborted();
-    if (!this.prepared.has(window.layout)) await this.prepare(window.layout);
+    if (!this.tables.isPrepared(window.layout)) await this.prepareWindow(window, read);
     this.fatal.signal.throwIfAborted();
     const settled = this.windows.await(window, read);
     this.settleWindows();
     return settled;
+  }
+
+  /** The layout of a read may be ahead of the stream by a statement; sinks must not learn of it before. */
+  private async prepareWindow(window: Window, read: ChunkRead): Promise<void> {
+    const passed = this.windows.waitUntilPassed(read);
+    this.settleWindows();
+    await passed;
+    if (window.discardedBecause === null) await this.prepare(window.layout);
   }
 
   /** Resolves when what is held unconfirmed is within its bound; rejects with the signal's reason. */
@@ -312,11 +334,11 @@ export class Pipeline {
         this.begin(item.transaction);
         return;
       case 'rows':
-        if (!this.prepared.has(item.layout)) return this.prepareAndDispatch(item, slice);
+        if (!this.tables.isPrepared(item.layout)) return this.prepareAndDispatch(item, slice);
         this.dispatchRows(item, slice);
         return;
       case 'statement':
-        return this.applyStatement(item.database, item.sql);
+        return this.statements.apply(item.database, item.sql, this.currentTransaction());
       case 'end':
         this.end(item.file, item.endOffset, slice);
     }
@@ -450,37 +472,17 @@ export class Pipeline {
     });
   }
 
-  private async applyStatement(database: string, sql: string): Promise<void> {
-    const { includes, sinks, onTableAppeared } = this.options;
-    const transaction = this.currentTransaction();
-    const { ended, appeared } = statementEffects({ database, sql, includes, layouts: this.layouts });
-    if (ended.length > 0) await this.drain(this.giveUp);
-    for (const { op, layout } of ended) {
-      this.windows.discard(layout.database, layout.table, `${op} of the table`);
-      for (const sink of sinks)
-        await this.hold(() => sink.applyTableChange({ op, layout, transaction, rowIndex: 0 }), this.giveUp);
-      if (op === 'drop') this.layouts.delete(tableKey(layout));
-    }
-    for (const { database: to, table } of appeared) await this.hold(() => onTableAppeared(to, table), this.giveUp);
-  }
-
   /** One at a time: the stream and a read may both be the first to see a table. */
   private async prepare(layout: TableLayout): Promise<void> {
-    const turn = this.preparing.then(() => (this.prepared.has(layout) ? undefined : this.prepareNow(layout)));
+    const turn = this.preparing.then(() => (this.tables.isPrepared(layout) ? undefined : this.prepareNow(layout)));
     this.preparing = turn.catch(() => undefined);
     await turn;
   }
 
   private async prepareNow(layout: TableLayout): Promise<void> {
-    const known = this.layouts.get(tableKey(layout));
-    if (known !== undefined && known.key.length > 0 && layout.key.length === 0)
-      throw new DittoError('DITTO_PIPELINE_KEY_LOST', `${layout.database}.${layout.table} has lost its primary key`, {
-        remedy:
-          'Name unique not-null columns for it under `keys` in ditto.yaml, or give it a primary key, then resync the source (npm run ditto -- resync --source <name>).',
-      });
+    this.tables.learn(layout);
     for (const sink of this.options.sinks) await this.hold(() => sink.prepareTable(layout), this.giveUp);
-    this.layouts.set(tableKey(layout), layout);
-    this.prepared.add(layout);
+    this.tables.markPrepared(layout);
   }
 
   private async drain(signal: AbortSignal): Promise<void> {
@@ -543,10 +545,6 @@ export class Pipeline {
       for (const wake of waiters) wake();
     });
   }
-}
-
-function tableKey(layout: TableLayout): string {
-  return `${layout.database}\0${layout.table}`;
 }
 
 function describe(error: DittoError): string {

@@ -1,80 +1,148 @@
-import { classifyStatement, type TableLayout } from '#change-events';
+import {
+  classifyStatement,
+  type Statement,
+  type StatementTable,
+  type TableLayout,
+  type TableName,
+} from '#change-events';
 import { DittoError } from '#kernel';
+import { type KnownTables } from './known-tables.ts';
 
-/** What a statement in the log means for the sinks. */
+/** What a statement in the log means for the sinks and for reads. */
 export interface StatementEffects {
+  /** Tables whose open windows hold rows that the statement may have made wrong; `*`: all of a database. */
+  readonly discarded: readonly TableName[];
   /** Tables whose rows all end, in the order of the statement. */
   readonly ended: readonly { readonly op: 'truncate' | 'drop'; readonly layout: TableLayout }[];
-  /** Included tables that now hold rows which the log never showed under this name. */
-  readonly appeared: readonly { readonly database: string; readonly table: string }[];
+  /** Included tables whose rows the log does not show as they now are: all of them must be read. */
+  readonly unread: readonly TableName[];
+  /** Included tables that are there from now on. */
+  readonly created: readonly TableName[];
 }
 
-const NO_EFFECTS: StatementEffects = { ended: [], appeared: [] };
+const NO_EFFECTS: StatementEffects = { discarded: [], ended: [], unread: [], created: [] };
 
-/**
- * Reads a statement of the log (design, section 5, DDL text). Throws a coded error for what this version can't carry
- * to the sinks: nothing of it has been dispatched then, and the checkpoint stands before it.
- *
- * @param layouts newest known layouts of included tables, by `<database>\0<table>`
- */
-export function statementEffects(options: {
+export interface StatementContext {
   readonly database: string;
   readonly sql: string;
   readonly includes: (database: string, table: string) => boolean;
-  readonly layouts: ReadonlyMap<string, TableLayout>;
-}): StatementEffects {
-  const { includes, layouts, sql } = options;
-  const statement = classifyStatement(sql, options.database);
-  const included = statement.tables.flatMap(({ database, table }) =>
-    table === '*'
-      ? [...layouts.values()].filter((layout) => layout.database === database)
-      : includes(database, table)
-        ? [layouts.get(`${database}\0${table}`) ?? assumeLayout(database, table)]
-        : [],
-  );
+  readonly tables: KnownTables;
+}
+
+/**
+ * Reads a statement of the log (design, section 5, DDL text). Throws a coded error for a change of rows that stands in
+ * the log as a statement: nothing of it has been dispatched then, and the checkpoint stands before it.
+ */
+export function statementEffects(context: StatementContext): StatementEffects {
+  const statement = classifyStatement(context.sql, context.database);
   switch (statement.kind) {
     case 'neutral':
-      return NO_EFFECTS;
+      return statement.definition === 'create' ? { ...NO_EFFECTS, created: namesOf(statement, context) } : NO_EFFECTS;
     case 'truncate':
-    case 'drop': {
-      const op = statement.kind;
-      return { ended: included.map((layout) => ({ op, layout })), appeared: [] };
-    }
+    case 'drop':
+      return end(statement, statement.kind, context);
     case 'rename':
-      return {
-        ended: included.map((layout) => ({ op: 'drop', layout })),
-        appeared: statement.tables.flatMap(({ to }) =>
-          to !== undefined && includes(to.database, to.table) ? [to] : [],
-        ),
-      };
-    case 'rows-changed':
+      return rename(statement, context);
+    case 'reread':
     case 'unparsed':
-      if (included.length === 0) return NO_EFFECTS;
-      throw new DittoError(
-        'DITTO_PIPELINE_DDL_CHANGES_ROWS',
-        `the statement may change rows without saying so in the log: ${excerpt(sql)}`,
-        {
-          remedy:
-            'This version cannot follow it. Resync the source (npm run ditto -- resync --source <name>): it goes on behind the statement and reads every row again.',
-          context: { statement: excerpt(sql), tables: included.map(({ database, table }) => `${database}.${table}`) },
-        },
-      );
+      return reread(statement, context);
+    case 'restart':
+      return restart(statement, context);
     case 'data':
-      if (included.length === 0 && ![...layouts.values()].some((layout) => layout.database === options.database))
-        return NO_EFFECTS;
-      throw new DittoError(
-        'DITTO_SOURCE_STATEMENT_FORMAT',
-        `the log holds a change as a statement, not as rows: ${excerpt(sql)}`,
-        {
-          remedy:
-            "SET GLOBAL binlog_format = 'ROW'; have every session that set it otherwise reconnect; then resync the source (npm run ditto -- resync --source <name>).",
-          context: { statement: excerpt(sql) },
-        },
-      );
+      return refuseData(statement, context);
     case 'xa':
       return NO_EFFECTS;
   }
 }
+
+/** Layouts of the included tables that a statement names. */
+function includedOf(statement: Statement, context: StatementContext): TableLayout[] {
+  return namesOf(statement, context).map(
+    ({ database, table }) => context.tables.layoutOf(database, table) ?? assumeLayout(database, table),
+  );
+}
+
+/** The included tables that a statement names; with `*` those of a database that are known. */
+function namesOf({ tables: named }: Statement, { includes, tables }: StatementContext): TableName[] {
+  return named.flatMap(({ database, table }) => {
+    if (table === '*') return tables.namesIn(database);
+    return includes(database, table) ? [{ database, table }] : [];
+  });
+}
+
+function end(statement: Statement, op: 'truncate' | 'drop', context: StatementContext): StatementEffects {
+  const ended = includedOf(statement, context).map((layout) => ({ op, layout }));
+  const created = statement.definition === 'create' ? namesOf(statement, context) : [];
+  return { discarded: statement.tables, ended, unread: [], created };
+}
+
+/** A table under a new name ends under the old one; its rows never stood in the log under the new one. */
+function rename(statement: Statement, context: StatementContext): StatementEffects {
+  const { before, after } = netRenames(statement.tables);
+  const unread = after.filter(({ database, table }) => context.includes(database, table));
+  return {
+    discarded: [...before, ...after],
+    ended: includedOf({ ...statement, tables: before }, context).map((layout) => ({ op: 'drop', layout })),
+    unread,
+    created: unread,
+  };
+}
+
+/** Names that ended and names that appeared; those in between (RENAME a TO tmp, b TO a, tmp TO b) are neither. */
+function netRenames(pairs: readonly StatementTable[]): { readonly before: TableName[]; readonly after: TableName[] } {
+  const before: TableName[] = [];
+  const after: TableName[] = [];
+  for (const { database, table, to } of pairs) {
+    const made = after.findIndex((name) => name.database === database && name.table === table);
+    if (made === -1) before.push({ database, table });
+    else after.splice(made, 1);
+    if (to !== undefined) after.push(to);
+  }
+  return { before, after };
+}
+
+function reread(statement: Statement, context: StatementContext): StatementEffects {
+  const [layout] = includedOf(statement, context);
+  if (statement.kind === 'reread' && layout !== undefined && mayChangeKeys(statement, layout))
+    return restart(statement, context);
+  return { discarded: statement.tables, ended: [], unread: namesOf(statement, context), created: [] };
+}
+
+/** Whether rows may change their keys: the layout may be that of a later time, so a doubt counts as yes. */
+function mayChangeKeys({ keyChanges = [], convertsText = false }: Statement, layout: TableLayout): boolean {
+  if (layout.fingerprint === ASSUMED) return keyChanges.length > 0 || convertsText;
+  const changed = new Set(keyChanges.map((name) => name.toLowerCase()));
+  return layout.key.some((index) => {
+    const column = layout.columns[index];
+    return (
+      column !== undefined && (changed.has(column.name.toLowerCase()) || (convertsText && column.charset !== null))
+    );
+  });
+}
+
+/** Rows that vanished can't be told from the others: all end, and those that are there are read again. */
+function restart(statement: Statement, context: StatementContext): StatementEffects {
+  // what has no key can't be read again, so its rows must not end
+  const keyed = includedOf(statement, context).filter(({ key }) => key.length > 0);
+  const ended = keyed.map((layout) => ({ op: 'truncate' as const, layout }));
+  return { discarded: statement.tables, ended, unread: namesOf(statement, context), created: [] };
+}
+
+function refuseData(statement: Statement, context: StatementContext): StatementEffects {
+  const { sql, database, tables } = context;
+  if (namesOf(statement, context).length === 0 && tables.namesIn(database).length === 0) return NO_EFFECTS;
+  throw new DittoError(
+    'DITTO_SOURCE_STATEMENT_FORMAT',
+    `the log holds a change as a statement, not as rows: ${excerpt(sql)}`,
+    {
+      remedy:
+        "SET GLOBAL binlog_format = 'ROW'; have every session that set it otherwise reconnect; then resync the source (npm run ditto -- resync --source <name>).",
+      context: { statement: excerpt(sql) },
+    },
+  );
+}
+
+const ASSUMED = 'assumed';
 
 /**
  * Stands for a table whose layout nobody knows any more, in statements that end all its rows. It is taken to have a
@@ -87,7 +155,7 @@ export function assumeLayout(database: string, table: string): TableLayout {
     table,
     columns: [{ name: 'unknown', kind: 'integer', ...facts }],
     key: [0],
-    fingerprint: 'assumed',
+    fingerprint: ASSUMED,
   };
 }
 

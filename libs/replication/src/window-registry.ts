@@ -8,9 +8,16 @@ export interface SettledWindow {
   readonly confirmed: Promise<void>;
 }
 
+/** Somebody who waits for the stream to come to a place. */
+interface Passage {
+  readonly high: GtidSet;
+  readonly pass: () => void;
+  readonly fail: (error: unknown) => void;
+}
+
 interface WaitingWindow {
   readonly window: Window;
-  readonly rows: readonly Row[];
+  rows: readonly Row[];
   readonly high: GtidSet;
   readonly close: (settled: SettledWindow | null) => void;
   readonly fail: (error: unknown) => void;
@@ -24,6 +31,7 @@ function tableKey(database: string, table: string): string {
 export class WindowRegistry {
   private readonly open = new Map<string, Set<Window>>();
   private waiting: WaitingWindow[] = [];
+  private passages: Passage[] = [];
 
   add(window: Window): void {
     const key = tableKey(window.layout.database, window.layout.table);
@@ -52,11 +60,26 @@ export class WindowRegistry {
     }
   }
 
+  /** `*` reaches every table of the database. */
   discard(database: string, table: string, reason: string): void {
-    for (const window of this.open.get(tableKey(database, table)) ?? []) window.discard(reason);
+    for (const windows of this.open.values())
+      for (const window of windows) {
+        const { layout } = window;
+        if (layout.database === database && (table === '*' || layout.table === table)) window.discard(reason);
+      }
   }
 
-  /** Hands the rows of a read to its window; resolves when `settle` closed it, with null when it was discarded. */
+  /** Resolves when the stream has passed everything that a read saw. */
+  waitUntilPassed({ high }: ChunkRead): Promise<void> {
+    return new Promise((pass, fail) => {
+      this.passages.push({ high: GtidSet.parse(high), pass, fail });
+    });
+  }
+
+  /**
+   * Hands the rows of a read to its window. Resolves when the stream has passed everything that the read saw: the window
+   * was closed, or, with null, had been discarded; reading again earlier would see what the stream is not at yet.
+   */
   await(window: Window, read: ChunkRead): Promise<SettledWindow | null> {
     return new Promise((close, fail) => {
       this.waiting.push({ window, rows: read.rows, high: GtidSet.parse(read.high), close, fail });
@@ -65,23 +88,37 @@ export class WindowRegistry {
 
   /** Call at each transaction end, and when a read is handed in between transactions. */
   settle(streamed: GtidAccumulator, emit: (window: Window, rows: readonly Row[]) => Promise<void>): void {
-    if (this.waiting.length === 0) return;
-    this.waiting = this.waiting.filter((waiting) => {
-      const { window } = waiting;
-      const discarded = window.discardedBecause !== null;
-      if (!discarded && !streamed.contains(waiting.high)) return true;
-      this.remove(window);
-      if (discarded) waiting.close(null);
-      else {
-        const rows = window.untouched(waiting.rows);
-        waiting.close({ emittedRows: rows.length, confirmed: emit(window, rows) });
-      }
-      return false;
-    });
+    if (this.passages.length > 0)
+      this.passages = this.passages.filter(({ high, pass }) => {
+        const isPassed = streamed.contains(high);
+        if (isPassed) pass();
+        return !isPassed;
+      });
+    if (this.waiting.length > 0) this.waiting = this.waiting.filter((waiting) => !this.close(waiting, streamed, emit));
+  }
+
+  /** False while the stream is not there yet. */
+  private close(
+    waiting: WaitingWindow,
+    streamed: GtidAccumulator,
+    emit: (window: Window, rows: readonly Row[]) => Promise<void>,
+  ): boolean {
+    const { window, high, close } = waiting;
+    const isDiscarded = window.discardedBecause !== null;
+    if (isDiscarded) waiting.rows = [];
+    if (!streamed.contains(high)) return false;
+    this.remove(window);
+    if (isDiscarded) close(null);
+    else {
+      const rows = window.untouched(waiting.rows);
+      close({ emittedRows: rows.length, confirmed: emit(window, rows) });
+    }
+    return true;
   }
 
   failAll(error: unknown): void {
-    for (const waiting of this.waiting) waiting.fail(error);
+    for (const { fail } of [...this.passages, ...this.waiting]) fail(error);
+    this.passages = [];
     this.waiting = [];
     this.open.clear();
   }

@@ -65,13 +65,14 @@ class ModelProcess {
       nowMs: () => 0,
       onConfirmed: () => undefined,
       mayDeliver: () => true,
-      onTableAppeared: () => Promise.resolve(),
+      onTableUnread: () => Promise.resolve(),
     });
     this.snapshot = new WindowedSnapshot({
       grant,
       pipeline: this.pipeline,
       reader: new ModelReader(server, this.turns),
       store,
+      copiesAll: true,
       chunkRows: 3,
       chunkBytes: 1000,
       chunksInFlight: 3,

@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import { type TableLayout } from '#change-events';
+import { type Row, type TableLayout } from '#change-events';
 import { Deferred, DittoError, silentLogger } from '#kernel';
 import { type Pipeline } from './pipeline.ts';
 import { RowReader, type ChunkRead } from './ports/row-reader.ts';
 import { SnapshotStore, type Grant, type TableSnapshotProgress } from './ports/stores.ts';
 import { layout } from './windowed-read.model.ts';
-import { WindowedSnapshot } from './windowed-snapshot.ts';
+import { WindowedSnapshot, type WindowedSnapshotOptions } from './windowed-snapshot.ts';
 
 const down = new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true });
 const changed = new DittoError('DITTO_SOURCE_LAYOUT_CHANGED', 'changed', { retriable: true });
@@ -32,6 +32,8 @@ class MemoryStore extends SnapshotStore {
 
 class TablesReader extends RowReader {
   readonly reads: string[] = [];
+  readonly afters: (Row | null)[] = [];
+  readonly executed: string[] = [];
   failures = 0;
   readNow: (table: string) => Promise<ChunkRead> = () =>
     Promise.resolve({ rows: [], lastKey: null, complete: true, high: '' });
@@ -42,7 +44,8 @@ class TablesReader extends RowReader {
     this.tables = names.map((table) => ({ ...layout, table }));
   }
 
-  listTables(): Promise<readonly TableLayout[]> {
+  listTables(_signal: AbortSignal, dispatchedSet = ''): Promise<readonly TableLayout[]> {
+    this.executed.push(dispatchedSet);
     return this.failures-- > 0 ? Promise.reject(down) : Promise.resolve(this.tables);
   }
 
@@ -50,27 +53,37 @@ class TablesReader extends RowReader {
     return Promise.resolve(1);
   }
 
-  readChunk({ layout: { table } }: { layout: TableLayout }): Promise<ChunkRead> {
+  readChunk({ layout: { table }, after }: { layout: TableLayout; after: Row | null }): Promise<ChunkRead> {
     this.reads.push(table);
+    this.afters.push(after);
     return this.readNow(table);
   }
 }
 
 /** Takes whatever is read as confirmed at once. */
-const pipeline = {
-  averageReadBytes: 1,
-  waitForRoom: () => Promise.resolve(),
-  openWindow: () => ({ dispatchedSet: '', readSequence: 1 }),
-  closeWindow: () => Promise.resolve({ emittedRows: 0, confirmed: Promise.resolve() }),
-  abandonWindow: () => undefined,
-} as unknown as Pipeline;
+function fakePipeline(parts: Partial<Pick<Pipeline, 'closeWindow' | 'dispatchedSet'>> = {}): Pipeline {
+  return {
+    averageReadBytes: 1,
+    dispatchedSet: () => '',
+    waitForRoom: () => Promise.resolve(),
+    openWindow: () => ({ dispatchedSet: '', readSequence: 1 }),
+    closeWindow: () => Promise.resolve({ emittedRows: 0, confirmed: Promise.resolve() }),
+    abandonWindow: () => undefined,
+    ...parts,
+  } as unknown as Pipeline;
+}
 
-function build(reader: RowReader, store: SnapshotStore): WindowedSnapshot {
+function build(
+  reader: RowReader,
+  store: SnapshotStore,
+  options: Partial<WindowedSnapshotOptions> = {},
+): WindowedSnapshot {
   return new WindowedSnapshot({
     grant,
-    pipeline,
+    pipeline: fakePipeline(),
     reader,
     store,
+    copiesAll: true,
     chunkRows: 10,
     chunkBytes: 1000,
     chunksInFlight: 1,
@@ -78,6 +91,7 @@ function build(reader: RowReader, store: SnapshotStore): WindowedSnapshot {
     backoff: { initialMs: 2, maxMs: 50 },
     logger: silentLogger,
     nowMs: () => 0,
+    ...options,
   });
 }
 
@@ -159,5 +173,59 @@ describe('WindowedSnapshot', () => {
     reader.readNow = () => Promise.reject(changed);
     await during(build(reader, new MemoryStore()), () => new Promise((resolve) => setTimeout(resolve, 100)));
     expect(reader.reads.length).toBeLessThan(12);
+  });
+
+  it('copies nothing but what was asked for, when it is told so', async () => {
+    const store = new MemoryStore();
+    const reader = new TablesReader('a', 'b');
+    const snapshot = build(reader, store, { copiesAll: false });
+    await during(snapshot, async () => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await snapshot.request('d', 'b');
+      await until(() => store.tables.get('b')?.state === 'done');
+      expect(reader.reads).toEqual(['b']);
+    });
+  });
+
+  it('begins again when the key that it had come to is none of the table as it is now', async () => {
+    const store = new MemoryStore();
+    const reader = new TablesReader('a');
+    const estimates = { rowsRead: 5, estimatedRows: 5, reason: null };
+    store.tables.set('a', { database: 'd', table: 'a', state: 'running', lastKey: '["x","y"]', ...estimates });
+    await during(build(reader, store), () => until(() => store.tables.get('a')?.state === 'done'));
+    expect(reader.afters).toEqual([null]);
+  });
+
+  it('leaves the rest of a copy unread once the table was asked for again', async () => {
+    const store = new MemoryStore();
+    const reader = new TablesReader('a');
+    const snapshot = build(reader, store);
+    let keys = 0;
+    reader.readNow = async () => {
+      if (++keys === 3) await snapshot.request('d', 'a');
+      return { rows: [[keys, 1]], lastKey: [keys], complete: keys > 10, high: '' };
+    };
+    await during(snapshot, () => until(() => store.tables.get('a')?.state === 'done'));
+    expect(reader.afters.slice(0, 5)).toEqual([null, [1], [2], null, [4]]);
+  });
+
+  it('rests between attempts at a chunk whose window is discarded each time', async () => {
+    const reader = new TablesReader('a');
+    const discarding = fakePipeline({ closeWindow: () => Promise.resolve(null) });
+    await during(
+      build(reader, new MemoryStore(), { pipeline: discarding }),
+      () => new Promise((resolve) => setTimeout(resolve, 100)),
+    );
+    expect(reader.reads.length).toBeGreaterThan(1);
+    expect(reader.reads.length).toBeLessThan(12);
+  });
+
+  it('takes a table for gone only by a catalogue that has executed what was dispatched', async () => {
+    const store = new MemoryStore();
+    const reader = new TablesReader();
+    const snapshot = build(reader, store, { pipeline: fakePipeline({ dispatchedSet: () => 'u:1-7' }) });
+    await snapshot.request('d', 'a');
+    await during(snapshot, () => until(() => store.tables.get('a')?.state === 'unavailable'));
+    expect(reader.executed.at(-1)).toBe('u:1-7');
   });
 });

@@ -10,6 +10,8 @@ export interface WindowedSnapshotOptions {
   readonly pipeline: Pipeline;
   readonly reader: RowReader;
   readonly store: SnapshotStore;
+  /** Whether tables are copied that nobody asked for: every included one, once. */
+  readonly copiesAll: boolean;
   readonly chunkRows: number;
   /** Chunks shrink so that one holds about this much in the sinks. */
   readonly chunkBytes: number;
@@ -38,8 +40,9 @@ interface ChunkInFlight {
 }
 
 /**
- * Copies the included tables by windowed reads while the stream goes on (design, section 6). A chunk is recorded as
- * done only when every sink has confirmed it, under the fencing token; after a restart the table goes on behind it.
+ * Copies the included tables, and those that are asked for, by windowed reads while the stream goes on (design, section
+ * 6). A chunk is recorded as done only when every sink has confirmed it, under the fencing token; after a restart the
+ * table goes on behind it.
  */
 export class WindowedSnapshot {
   private readonly options: WindowedSnapshotOptions;
@@ -77,7 +80,7 @@ export class WindowedSnapshot {
     const { store, grant } = this.options;
     for (const saved of await this.persist(() => store.load(grant.source), signal))
       if (!this.requested.has(tableKey(saved))) this.progress.set(tableKey(saved), saved);
-    await this.plan(signal);
+    if (this.options.copiesAll) await this.plan(signal);
     for (;;) {
       const next = [...this.progress.values()].find(({ state }) => state === 'running' || state === 'pending');
       if (next !== undefined) await this.copy(next, signal);
@@ -90,8 +93,10 @@ export class WindowedSnapshot {
       if (!this.progress.has(tableKey(layout))) await this.addTable(layout, signal);
   }
 
+  /** As the catalogue shows them once it is not behind the stream. */
   private listTables(signal: AbortSignal): Promise<readonly TableLayout[]> {
-    return this.persist(() => this.options.reader.listTables(signal), signal);
+    const { pipeline, reader } = this.options;
+    return this.persist(() => reader.listTables(signal, pipeline.dispatchedSet()), signal);
   }
 
   private async addTable(layout: TableLayout, signal: AbortSignal): Promise<void> {
@@ -137,10 +142,13 @@ export class WindowedSnapshot {
     logger.info('copying a table', { database: layout.database, table: layout.table, rowsRead: progress.rowsRead });
     await save({ ...progress, state: 'running', reason: null });
     this.startedAtMs.set(key, { atMs: nowMs(), rows: progress.rowsRead });
-    await new TableCopy(layout, this.options, () => this.current(progress), save).run(signal);
+    const isWanted = (): boolean => !this.requested.has(key);
+    await new TableCopy({ layout, options: this.options, progress: () => this.current(progress), isWanted, save }).run(
+      signal,
+    );
     const { state, lastKey } = this.current(progress);
-    if (state === 'done' || lastKey !== progress.lastKey) this.layoutBackoff.reset();
-    if (state !== 'done') await sleep(this.layoutBackoff.nextMs(), signal);
+    if (!isWanted() || state === 'done' || lastKey !== progress.lastKey) this.layoutBackoff.reset();
+    if (isWanted() && state !== 'done') await sleep(this.layoutBackoff.nextMs(), signal);
   }
 
   private current(of: TableSnapshotProgress): TableSnapshotProgress {
@@ -186,36 +194,53 @@ function startedOver(progress: TableSnapshotProgress): TableSnapshotProgress {
   return { ...progress, state: 'pending', lastKey: null, rowsRead: 0, reason: null };
 }
 
+interface TableCopyOptions {
+  readonly layout: TableLayout;
+  readonly options: WindowedSnapshotOptions;
+  readonly progress: () => TableSnapshotProgress;
+  /** False once the table was asked for again: what is still unread will be read by the next pass. */
+  readonly isWanted: () => boolean;
+  readonly save: (progress: TableSnapshotProgress, readSequence: number) => Promise<void>;
+}
+
+/** The key that progress keeps; null, the beginning, when it is none of this layout: the table has another key now. */
+function keyToGoOnFrom(layout: TableLayout, lastKey: string | null): Row | null {
+  if (lastKey === null) return null;
+  try {
+    return decodeKeyValues(layout, lastKey);
+  } catch {
+    return null;
+  }
+}
+
 /** One pass over one table: reads chunks ahead, records them in key order as they are confirmed. */
 class TableCopy {
   private readonly layout: TableLayout;
   private readonly options: WindowedSnapshotOptions;
   private readonly progress: () => TableSnapshotProgress;
+  private readonly isWanted: () => boolean;
   private readonly save: (progress: TableSnapshotProgress, readSequence: number) => Promise<void>;
   private readonly backoff: Backoff;
+  private readonly discardBackoff: Backoff;
   private inFlight: ChunkInFlight[] = [];
   private after: Row | null;
   private limit: number;
 
-  constructor(
-    layout: TableLayout,
-    options: WindowedSnapshotOptions,
-    progress: () => TableSnapshotProgress,
-    save: (progress: TableSnapshotProgress, readSequence: number) => Promise<void>,
-  ) {
+  constructor({ layout, options, progress, isWanted, save }: TableCopyOptions) {
     this.layout = layout;
     this.options = options;
     this.progress = progress;
+    this.isWanted = isWanted;
     this.save = save;
     this.backoff = new Backoff(options.backoff);
-    const { lastKey } = progress();
-    this.after = lastKey === null ? null : decodeKeyValues(layout, lastKey);
+    this.discardBackoff = new Backoff(options.backoff);
+    this.after = keyToGoOnFrom(layout, progress().lastKey);
     this.limit = Math.min(options.chunkRows, 256);
   }
 
   async run(signal: AbortSignal): Promise<void> {
     let atEnd = false;
-    while (!atEnd || this.inFlight.length > 0) {
+    while (this.isWanted() && (!atEnd || this.inFlight.length > 0)) {
       if (!atEnd && this.inFlight.length < this.options.chunksInFlight) {
         const chunk = await this.readNext(signal);
         if (chunk === 'layout-changed') return;
@@ -275,6 +300,7 @@ class TableCopy {
     if (settled === null) return this.startOver(chunk, signal);
     await abortable(settled.confirmed, signal);
     this.inFlight = rest;
+    this.discardBackoff.reset();
     this.adaptLimit(chunk.rows, settled.emittedRows);
     const progress = this.progress();
     await this.save(
@@ -292,6 +318,7 @@ class TableCopy {
   private async startOver(chunk: ChunkInFlight, signal: AbortSignal): Promise<false> {
     this.options.logger.info('a window was discarded, its chunk is read again', { table: this.layout.table });
     for (const { settled } of this.inFlight) await abortable(settled, signal);
+    await sleep(this.discardBackoff.nextMs(), signal);
     this.inFlight = [];
     this.after = chunk.after;
     this.limit = Math.max(16, this.limit >> 1);

@@ -142,14 +142,14 @@ export class SourceOpener {
           logger,
           closers,
         }),
-        tables: [...tables, ...(await this.#findGone(name, tables, includes))],
+        tables: [...tables, ...(await this.#findGone(name, tables, includes, mongo))],
         includes,
         close,
       },
       start,
       readSequence: (await this.#snapshots.lastReadSequence(name)) + READ_SEQUENCE_GAP,
       stores: { dcs: this.#dcs, state: this.#state, snapshots: this.#snapshots },
-      snapshot: { enabled: snapshot.mode === 'windowed', chunkRows: snapshot.chunkRows, pauseMs: snapshot.pauseMs },
+      snapshot: { copiesAll: snapshot.mode === 'windowed', chunkRows: snapshot.chunkRows, pauseMs: snapshot.pauseMs },
       ...this.#config.dss.checkpoint,
       inFlightBytes: this.#config.dss.inFlightBytes,
       drainDeadlineMs: Math.max(500, this.#config.dss.shutdownDeadlineMs - 2000),
@@ -162,7 +162,7 @@ export class SourceOpener {
   async #findStart(opening: Opening): Promise<Checkpoint> {
     const { source, grant, inspection, tables, includes, mongo, logger } = opening;
     const { name, snapshot } = source;
-    const mirror = mongo && { connection: mongo, source: name, databasePrefix: this.#mongoConfig().databasePrefix };
+    const mirror = mongo && this.#mirrorOf(name, mongo);
     return findStart({
       grant,
       current: { gtidSet: inspection.gtidExecuted, file: '', offset: 0, serverUuid: inspection.serverUuid },
@@ -193,17 +193,24 @@ export class SourceOpener {
     }
   }
 
-  /** Tables that were copied once and are no longer there: the log may still hold the statement that ended them. */
+  /** Tables that the sinks know and that are no longer there: the log may still hold the statement that ended them. */
   async #findGone(
     source: string,
     tables: readonly TableLayout[],
     includes: (database: string, table: string) => boolean,
+    mongo: MongoConnection | null,
   ): Promise<TableLayout[]> {
-    const present = new Set(tables.map(({ database, table }) => `${database}\0${table}`));
-    return (await this.#snapshots.load(source))
-      .filter(({ database, table, state }) => state !== 'unavailable' && includes(database, table))
-      .filter(({ database, table }) => !present.has(`${database}\0${table}`))
+    const mirrored = mongo === null ? [] : await listMirroredTables(this.#mirrorOf(source, mongo));
+    const known = [...(await this.#snapshots.load(source)), ...mirrored];
+    const gone = new Map(known.map(({ database, table }) => [`${database}\0${table}`, { database, table }]));
+    for (const { database, table } of tables) gone.delete(`${database}\0${table}`);
+    return [...gone.values()]
+      .filter(({ database, table }) => includes(database, table))
       .map(({ database, table }) => assumeLayout(database, table));
+  }
+
+  #mirrorOf(source: string, connection: MongoConnection): Parameters<typeof listMirroredTables>[0] {
+    return { connection, source, databasePrefix: this.#mongoConfig().databasePrefix };
   }
 
   #mongoConfig(): NonNullable<DittoConfig['mongo']> {

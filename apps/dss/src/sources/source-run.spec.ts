@@ -90,7 +90,7 @@ function build(): { run: SourceRun; dcs: OneCheckpoint; closed: () => number } {
     start,
     readSequence: 0,
     stores: { dcs, state: new OneCheckpoint(), snapshots: new NoProgress() },
-    snapshot: { enabled: true, chunkRows: 10, pauseMs: 0 },
+    snapshot: { copiesAll: true, chunkRows: 10, pauseMs: 0 },
     dcsIntervalMs: 1000,
     stateIntervalMs: 1000,
     inFlightBytes: 1000,

@@ -34,7 +34,7 @@ export interface SourceRunOptions {
     readonly state: CheckpointStore;
     readonly snapshots: SnapshotStore;
   };
-  readonly snapshot: { readonly enabled: boolean; readonly chunkRows: number; readonly pauseMs: number };
+  readonly snapshot: { readonly copiesAll: boolean; readonly chunkRows: number; readonly pauseMs: number };
   readonly dcsIntervalMs: number;
   readonly stateIntervalMs: number;
   readonly inFlightBytes: number;
@@ -76,13 +76,14 @@ export class SourceRun {
       logger,
       nowMs: Date.now,
       ...options.hooks,
-      onTableAppeared: (database, table) => this.readAppeared(database, table),
+      onTableUnread: (database, table) => this.snapshot.request(database, table),
     });
     this.snapshot = new WindowedSnapshot({
       grant,
       pipeline: this.pipeline,
       reader: parts.reader,
       store: stores.snapshots,
+      copiesAll: options.snapshot.copiesAll,
       chunkRows: options.snapshot.chunkRows,
       chunkBytes: 4 * 1024 * 1024,
       chunksInFlight: 4,
@@ -121,7 +122,7 @@ export class SourceRun {
     try {
       await Promise.all([
         guard(this.pipeline.run(stop, AbortSignal.any([drain.signal, ownership]))),
-        ...(this.options.snapshot.enabled ? [guard(this.snapshot.run(stop))] : []),
+        guard(this.snapshot.run(stop)),
         ...this.savers.map((saver) => guard(saver.run(stop))),
       ]);
       if (!ownership.aborted) await this.saveLast();
@@ -136,12 +137,6 @@ export class SourceRun {
 
   sinkStatus(): Partial<Record<SinkName, SinkStatus>> {
     return Object.fromEntries(this.options.parts.sinks.map((sink) => [sink.name, sink.status()]));
-  }
-
-  private async readAppeared(database: string, table: string): Promise<void> {
-    const { snapshot, logger } = this.options;
-    if (snapshot.enabled) return this.snapshot.request(database, table);
-    logger.warn('a table came by RENAME; its rows are not read, since snapshots are off', { database, table });
   }
 
   /** The checkpoint as it stands at the end; a store that can't take it keeps its older one, which stays true. */

@@ -48,8 +48,9 @@ export class MySqlRowReader extends RowReader {
     this.#keys = options.keys ?? {};
   }
 
-  override async listTables(signal: AbortSignal): Promise<readonly TableLayout[]> {
+  override async listTables(signal: AbortSignal, dispatchedSet = ''): Promise<readonly TableLayout[]> {
     return this.#withSession(signal, async (session) => {
+      await this.#waitFor(session, dispatchedSet);
       const tables = await readCatalogue(session, this.#options.includes, this.#keys);
       return tables.flatMap(({ layout }) => (layout === null ? [] : [layout]));
     });

@@ -39,7 +39,7 @@ const snapshotSchema = z
     mode: choice(
       ['windowed', 'none'],
       'windowed',
-      '`windowed` copies existing rows in chunks while the log goes on; `none` only follows the log from now on.',
+      '`windowed` copies existing rows in chunks while the log goes on; `none` follows the log from now on and reads a table only when a statement changed its rows without row events.',
     ),
     chunkRows: count(2000, 'rows', 'Rows read at once.', { max: 100_000 }),
     pauseMs: milliseconds(0, 'Rest between two chunks, to spare the server.', { min: 0 }),

@@ -12,8 +12,11 @@ export interface ChunkRead {
 
 /** Reads rows of a source's tables, without locks and without writing (design, section 6, steps 2 and 3). */
 export abstract class RowReader {
-  /** Layouts as of now of the tables that exist among the included ones. */
-  abstract listTables(signal: AbortSignal): Promise<readonly TableLayout[]>;
+  /**
+   * Layouts as of now of the tables that exist among the included ones; now is not before the server has executed
+   * `dispatchedSet`.
+   */
+  abstract listTables(signal: AbortSignal, dispatchedSet?: string): Promise<readonly TableLayout[]>;
   /** Rough count from the catalogue, for estimates only. */
   abstract estimateRows(layout: TableLayout): Promise<number>;
   /**

@@ -1,0 +1,78 @@
+import { type TableLayout, type TableName } from '#change-events';
+import { DittoError } from '#kernel';
+
+/**
+ * The included tables of one source as the stream knows them. The catalogue, read at the start, may be ahead of the
+ * stream by any number of statements: what it says stands in for a table until the stream has shown its layout.
+ */
+export class KnownTables {
+  private readonly tables = new Map<string, TableLayout>();
+  /** Tables that have had a key in the stream itself, and were not dropped since. */
+  private readonly keyed = new Set<string>();
+  /** Layouts that every sink knows. */
+  private readonly prepared = new Map<string, Set<TableLayout>>();
+  private readonly allPrepared = new WeakSet<TableLayout>();
+  /** Tables that a statement made, whether a row of them was shown or not. */
+  private readonly made = new Map<string, TableName>();
+
+  constructor(catalogue: readonly TableLayout[]) {
+    for (const layout of catalogue) this.tables.set(tableKey(layout), layout);
+  }
+
+  /** The newest layout; undefined for a table that neither the catalogue nor the stream has shown. */
+  layoutOf(database: string, table: string): TableLayout | undefined {
+    return this.tables.get(tableKey({ database, table }));
+  }
+
+  isPrepared(layout: TableLayout): boolean {
+    return this.allPrepared.has(layout);
+  }
+
+  markPrepared(layout: TableLayout): void {
+    const key = tableKey(layout);
+    this.allPrepared.add(layout);
+    this.prepared.set(key, (this.prepared.get(key) ?? new Set()).add(layout));
+  }
+
+  /** Tables of a database that were there at some time, whether their layout is known or not. */
+  namesIn(database: string): TableName[] {
+    const names = new Map<string, TableName>([...this.tables, ...this.made]);
+    return [...names.values()].filter((name) => name.database === database);
+  }
+
+  /** Takes a layout that the stream has come to. Throws `DITTO_PIPELINE_KEY_LOST` for a table that had a key. */
+  learn(layout: TableLayout): void {
+    const key = tableKey(layout);
+    if (layout.key.length > 0) this.keyed.add(key);
+    else if (this.keyed.has(key))
+      throw new DittoError('DITTO_PIPELINE_KEY_LOST', `${layout.database}.${layout.table} has lost its primary key`, {
+        remedy:
+          'Name unique not-null columns for it under `keys` in ditto.yaml, or give it a primary key, then resync the source (npm run ditto -- resync --source <name>).',
+      });
+    this.tables.set(key, layout);
+  }
+
+  add({ database, table }: TableName): void {
+    this.made.set(tableKey({ database, table }), { database, table });
+  }
+
+  /** Each layout of the table is learned anew when it comes, also one that was there before. */
+  unprepare(table: TableName): void {
+    const key = tableKey(table);
+    for (const layout of this.prepared.get(key) ?? []) this.allPrepared.delete(layout);
+    this.prepared.delete(key);
+  }
+
+  /** A table that comes again under its name is a new one. */
+  forget(table: TableName): void {
+    const key = tableKey(table);
+    this.unprepare(table);
+    this.tables.delete(key);
+    this.keyed.delete(key);
+    this.made.delete(key);
+  }
+}
+
+function tableKey({ database, table }: TableName): string {
+  return `${database}\0${table}`;
+}

@@ -1,0 +1,168 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { type TableChange, type TableLayout, type TransactionInfo } from '#change-events';
+import { DittoError } from '#kernel';
+import { KnownTables } from './known-tables.ts';
+import { type ChangeSink } from './ports/change-sink.ts';
+import { StatementHandling } from './statement-handling.ts';
+import { Window } from './window.ts';
+import { WindowRegistry } from './window-registry.ts';
+import { layout as model } from './windowed-read.model.ts';
+
+const transaction = { gtid: 'u:1', versionPrefix: '' } as unknown as TransactionInfo;
+const down = new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true });
+const textColumn = {
+  ...(model.columns[0] as TableLayout['columns'][0]),
+  name: 'Name',
+  kind: 'text',
+  charset: 'latin1',
+};
+
+/** `d.t` with key `id`, `d.named` with key `Name`, `d.keyless`; everything but `d.excluded` is included. */
+const catalogue: readonly TableLayout[] = [
+  model,
+  { ...model, table: 'named', columns: [textColumn as TableLayout['columns'][0]], key: [0] },
+  { ...model, table: 'keyless', key: [] },
+];
+
+let steps: string[];
+let tables: KnownTables;
+let windows: WindowRegistry;
+let failures: number;
+let handling: StatementHandling;
+
+beforeEach(() => {
+  steps = [];
+  failures = 0;
+  tables = new KnownTables(catalogue);
+  windows = new WindowRegistry();
+  const sink = {
+    applyTableChange: ({ op, layout }: TableChange) => {
+      steps.push(`${op} ${layout.table}`);
+      return Promise.resolve();
+    },
+  } as unknown as ChangeSink;
+  handling = new StatementHandling({
+    includes: (database, table) => database === 'd' && table !== 'excluded',
+    sinks: [sink],
+    tables,
+    windows,
+    drain: () => {
+      steps.push('drain');
+      return Promise.resolve();
+    },
+    hold: async (action) => {
+      while (failures-- > 0) await action().catch(() => undefined);
+      await action();
+    },
+    onTableUnread: (database, table) => {
+      steps.push(`read ${database}.${table}`);
+      return failures > 0 ? Promise.reject(down) : Promise.resolve();
+    },
+  });
+});
+
+function openWindow(table: string): Window {
+  const window = new Window({
+    id: table,
+    layout: { ...model, table },
+    readSequence: 1,
+    dispatchedSet: '',
+    maxNotedBytes: 1000,
+  });
+  windows.add(window);
+  return window;
+}
+
+async function stepsOf(sql: string): Promise<string[]> {
+  steps = [];
+  await handling.apply('d', sql, transaction);
+  return steps;
+}
+
+describe('StatementHandling', () => {
+  it.each([
+    ['ALTER TABLE t ADD COLUMN a INT', ['read d.t']],
+    ['ALTER TABLE t MODIFY value BIGINT', ['read d.t']],
+    ['ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4', ['read d.t']],
+    ['ALTER TABLE keyless ADD COLUMN a INT', ['read d.keyless']],
+    ['ALTER TABLE unknown ADD COLUMN a INT', ['read d.unknown']],
+  ])('reads again what keeps its keys, without ending anything: %s', async (sql, expected) => {
+    expect(await stepsOf(sql)).toEqual(expected);
+  });
+
+  it.each([
+    ['ALTER TABLE t DROP PARTITION p', ['drain', 'truncate t', 'read d.t']],
+    ['ALTER TABLE t MODIFY ID BIGINT', ['drain', 'truncate t', 'read d.t']],
+    ['ALTER TABLE t CHANGE `id` other INT', ['drain', 'truncate t', 'read d.t']],
+    ['ALTER TABLE t FROBNICATE', ['drain', 'truncate t', 'read d.t']],
+    ['ALTER TABLE named CONVERT TO CHARACTER SET utf8mb4', ['drain', 'truncate named', 'read d.named']],
+    ['ALTER TABLE unknown DROP COLUMN a', ['drain', 'truncate unknown', 'read d.unknown']],
+    ['ALTER TABLE keyless TRUNCATE PARTITION p', ['read d.keyless']],
+    [
+      'ALTER TABLE t EXCHANGE PARTITION p WITH TABLE named',
+      ['drain', 'truncate t', 'truncate named', 'read d.t', 'read d.named'],
+    ],
+    ['ALTER TABLE t EXCHANGE PARTITION p WITH TABLE excluded', ['drain', 'truncate t', 'read d.t']],
+    ['ALTER TABLE excluded EXCHANGE PARTITION p WITH TABLE t', ['drain', 'truncate t', 'read d.t']],
+  ])('I4: ends rows that may have vanished or changed keys before it reads again: %s', async (sql, expected) => {
+    expect(await stepsOf(sql)).toEqual(expected);
+  });
+
+  it.each([
+    ['ALTER TABLE t ADD INDEX (id)'],
+    ['ALTER TABLE excluded DROP PRIMARY KEY'],
+    ['RENAME TABLE excluded TO other.t'],
+    ['CREATE TABLE n (id INT PRIMARY KEY)'],
+    ['ALTER TABLE other.t DROP COLUMN id'],
+    ["XA START 'a'"],
+  ])('leaves alone what changes no row of an included table: %s', async (sql) => {
+    expect(await stepsOf(sql)).toEqual([]);
+  });
+
+  it('reads every included table of the database behind a statement that nobody knows', async () => {
+    await stepsOf('CREATE TABLE made (id INT PRIMARY KEY)');
+    const one = openWindow('somewhere');
+    expect(await stepsOf('FROBNICATE everything')).toEqual([
+      'read d.t',
+      'read d.named',
+      'read d.keyless',
+      'read d.made',
+    ]);
+    expect(one.discardedBecause).not.toBeNull();
+  });
+
+  it('swaps: ends both, reads both, and nothing under a name that was only in between', async () => {
+    expect(await stepsOf('RENAME TABLE t TO tmp, named TO t, tmp TO named')).toEqual([
+      'drain',
+      'drop t',
+      'drop named',
+      'read d.t',
+      'read d.named',
+    ]);
+    expect(await stepsOf('RENAME TABLE t TO excluded, excluded TO t')).toEqual(['drain', 'drop t', 'read d.t']);
+  });
+
+  it('ends every table of a dropped database, also one that came since', async () => {
+    await stepsOf('CREATE TABLE made (id INT PRIMARY KEY)');
+    expect(await stepsOf('DROP DATABASE d')).toEqual(['drain', 'drop t', 'drop named', 'drop keyless', 'drop made']);
+    expect(await stepsOf('DROP DATABASE d')).toEqual([]);
+  });
+
+  it('I4: no row that was read before the statement is emitted behind it, in any table that it reaches', async () => {
+    const [t, named, other] = [openWindow('t'), openWindow('named'), openWindow('other')];
+    await stepsOf('ALTER TABLE t ADD INDEX (id)');
+    expect(t.discardedBecause).toBeNull();
+    await stepsOf('ALTER TABLE t EXCHANGE PARTITION p WITH TABLE named');
+    expect([t, named, other].map(({ discardedBecause }) => discardedBecause !== null)).toEqual([true, true, false]);
+  });
+
+  it('I1: goes on only when what must be read is recorded', async () => {
+    failures = 3;
+    expect(await stepsOf('ALTER TABLE t ADD COLUMN a INT')).toEqual(Array<string>(4).fill('read d.t'));
+  });
+
+  it('I6: refuses a change of rows that stands in the log as a statement', async () => {
+    await expect(stepsOf('DELETE FROM t')).rejects.toMatchObject({ code: 'DITTO_SOURCE_STATEMENT_FORMAT' });
+    await handling.apply('other', 'DELETE FROM t', transaction);
+  });
+});

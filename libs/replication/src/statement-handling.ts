@@ -1,0 +1,54 @@
+import { type TableName, type TransactionInfo } from '#change-events';
+import { type KnownTables } from './known-tables.ts';
+import { type ChangeSink } from './ports/change-sink.ts';
+import { statementEffects, type StatementEffects } from './statement-effects.ts';
+import { type WindowRegistry } from './window-registry.ts';
+
+export interface StatementHandlingOptions {
+  readonly includes: (database: string, table: string) => boolean;
+  readonly sinks: readonly ChangeSink[];
+  readonly tables: KnownTables;
+  readonly windows: WindowRegistry;
+  /** Resolves when no sink has anything in flight. */
+  readonly drain: () => Promise<void>;
+  /** Runs the action until it works; what is down is waited for. */
+  readonly hold: (action: () => Promise<void>) => Promise<void>;
+  /** The table's rows do not stand in the log as they now are; resolves when that can't be forgotten any more. */
+  readonly onTableUnread: (database: string, table: string) => Promise<void>;
+}
+
+/** Carries the statements of the log to sinks and reads, in the stream's own order. */
+export class StatementHandling {
+  private readonly options: StatementHandlingOptions;
+
+  constructor(options: StatementHandlingOptions) {
+    this.options = options;
+  }
+
+  /**
+   * Resolves when the log may go on: rows that ended have ended in every sink, and what must be read is recorded. What
+   * was read before the statement and not emitted yet is read again. A crash repeats the whole.
+   */
+  async apply(database: string, sql: string, transaction: TransactionInfo): Promise<void> {
+    const { includes, tables, windows, hold, onTableUnread } = this.options;
+    const effects = statementEffects({ database, sql, includes, tables });
+    for (const table of effects.discarded) windows.discard(table.database, table.table, 'a statement on the table');
+    await this.end(effects, transaction);
+    for (const table of effects.created) tables.add(table);
+    for (const table of distinct(effects.unread)) await hold(() => onTableUnread(table.database, table.table));
+  }
+
+  private async end({ ended }: StatementEffects, transaction: TransactionInfo): Promise<void> {
+    const { sinks, tables, drain, hold } = this.options;
+    if (ended.length > 0) await drain();
+    for (const { op, layout } of ended) {
+      for (const sink of sinks) await hold(() => sink.applyTableChange({ op, layout, transaction, rowIndex: 0 }));
+      if (op === 'drop') tables.forget(layout);
+      else tables.unprepare(layout);
+    }
+  }
+}
+
+function distinct(tables: readonly TableName[]): TableName[] {
+  return [...new Map(tables.map((table) => [`${table.database}\0${table.table}`, table])).values()];
+}
