@@ -55,15 +55,16 @@ export async function prepareRuntimes(
   await ensureTools(listTools(needs, context), write, { signal });
   const debian = needs.debian ? prepareServerRuntime(context) : null;
   const mariaDb = needs.mariaDb ? prepareMariaDbRuntime(context) : null;
-  const [runtime, mySqlTemplate, postgresTemplate, ferretDb, kafka, mariaDbRuntime, mariaDbTemplate] = await settleTogether(failed, [
-    debian,
-    needs.mySql ? debian?.then((ready) => prepareMySqlTemplate(ready, context)) : null,
-    needs.mongo ? debian?.then((ready) => preparePostgresTemplate(ready, context)) : null,
-    needs.mongo ? prepareFerretDb(context) : null,
-    needs.kafka ? prepareKafka(context) : null,
-    mariaDb,
-    mariaDb?.then((ready) => prepareMariaDbTemplate(ready, context)),
-  ] as const);
+  const [runtime, mySqlTemplate, postgresTemplate, ferretDb, kafka, mariaDbRuntime, mariaDbTemplate] =
+    await settleTogether(failed, [
+      debian,
+      needs.mySql ? debian?.then((ready) => prepareMySqlTemplate(ready, context)) : null,
+      needs.mongo ? debian?.then((ready) => preparePostgresTemplate(ready, context)) : null,
+      needs.mongo ? prepareFerretDb(context) : null,
+      needs.kafka ? prepareKafka(context) : null,
+      mariaDb,
+      mariaDb?.then((ready) => prepareMariaDbTemplate(ready, context)),
+    ] as const);
   return {
     cache: context.cache,
     debian: () => demand(runtime, 'the Debian packages'),
