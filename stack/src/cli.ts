@@ -10,7 +10,7 @@ const usage = `usage: npm run stack -- up|down|status [options]
   status   say which of them run
   --folder FOLDER    data of the stack (default: stacks/default in the cache folder)
   --brokers 1|3      Kafka brokers (default 1)
-  --servers A,B,...  only these: ${defaultServers.join(', ')}
+  --servers A,B,...  only these: ${defaultServers.join(', ')} (those of a plain "up"), mariadb
   --crash-safe       survive a power cut too (slower)
   --keep-data        down: stop the servers, leave their data
   --json             URLs as JSON

@@ -65,7 +65,7 @@ describe('docker-compose.yml', () => {
 
   it('has no variable of the servers that a stack leaves unset', () => {
     const used = new Set(
-      [...text.matchAll(/\$\{(DITTO_(?:KAFKA|MYSQL|MONGO|REDIS|SERVER)_[A-Z0-9_]+)/g)].map(([, name]) => name),
+      [...text.matchAll(/\$\{(DITTO_(?:KAFKA|MYSQL|MONGO|REDIS|MARIADB|SERVER)_[A-Z0-9_]+)/g)].map(([, name]) => name),
     );
     expect([...used].sort()).toEqual(Object.keys(composeEnvironment(state)).sort());
   });

@@ -22,6 +22,7 @@ export const composeServices: Readonly<
   'kafka-3': { service: 'kafka-3', portVariable: 'DITTO_KAFKA_3_PORT', user: null },
   mongo: { service: 'mongo', portVariable: 'DITTO_MONGO_PORT', user: 'ditto' },
   redis: { service: 'redis', portVariable: 'DITTO_REDIS_PORT', user: null },
+  mariadb: { service: 'mariadb', portVariable: 'DITTO_MARIADB_PORT', user: 'root' },
 };
 
 /** Whether an engine with the compose plugin answers within 3 s. */

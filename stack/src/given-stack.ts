@@ -10,6 +10,7 @@ export const urlVariables = {
   kafka: 'DITTO_STACK_KAFKA_URL',
   mongo: 'DITTO_STACK_MONGO_URL',
   redis: 'DITTO_STACK_REDIS_URL',
+  mariadb: 'DITTO_STACK_MARIADB_URL',
 } as const satisfies Partial<Record<ServerName, string>>;
 
 type GivenName = keyof typeof urlVariables;
@@ -117,6 +118,7 @@ const schemes: Readonly<Record<Exclude<GivenName, 'kafka'>, { protocols: readonl
   'mysql-state': { protocols: ['mysql:'], port: 3306 },
   mongo: { protocols: ['mongodb:', 'mongodb+srv:'], port: 27_017 },
   redis: { protocols: ['redis:', 'rediss:'], port: 6379 },
+  mariadb: { protocols: ['mysql:'], port: 3306 },
 };
 
 function parseEndpoints(name: GivenName, url: string): [MemberName, Endpoint][] {

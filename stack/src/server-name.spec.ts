@@ -18,6 +18,11 @@ describe('expandServers', () => {
     expect(expandServers(['kafka-2'], 3)).toEqual(['kafka-1', 'kafka-2', 'kafka-3']);
   });
 
+  it('brings MariaDB only when it is asked for', () => {
+    expect(expandServers(['mariadb', 'redis'], 1)).toEqual(['redis', 'mariadb']);
+    expect(defaultServers).not.toContain('mariadb');
+  });
+
   it('brings the primary of a replica', () => {
     expect(expandServers(['mysql-replica'], 1)).toEqual(['mysql-primary', 'mysql-replica']);
   });

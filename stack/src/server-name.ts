@@ -10,12 +10,14 @@ export const memberNames = [
   'kafka-3',
   'mongo',
   'redis',
+  'mariadb',
 ] as const;
 export type MemberName = (typeof memberNames)[number];
 
 /** A server of the stack as callers name it; `kafka` means every broker of the stack. */
 export type ServerName = MemberName | 'kafka';
 
+/** Without MariaDB, which is started only when it is asked for. */
 export const defaultServers: readonly ServerName[] = [
   'mysql-primary',
   'mysql-replica',

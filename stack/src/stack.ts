@@ -17,7 +17,7 @@ export type Durability = 'fast' | 'crash-safe';
 export interface StackOptions {
   /** Folder for the data of this stack; made if missing. One stack per folder. */
   readonly folder: string;
-  /** Default: all. */
+  /** Default: `defaultServers`. */
   readonly servers?: readonly ServerName[];
   /** Default: 1. */
   readonly kafkaBrokers?: KafkaBrokerCount;

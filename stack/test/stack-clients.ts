@@ -107,7 +107,7 @@ const redisClient: ProbeClient = {
 };
 
 export function clientFor(member: MemberName): ProbeClient {
-  if (member.startsWith('mysql-')) return mySqlClient;
+  if (member.startsWith('mysql-') || member === 'mariadb') return mySqlClient;
   if (member === 'mongo') return mongoClient;
   return member === 'redis' ? redisClient : kafkaClient;
 }

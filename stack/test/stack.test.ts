@@ -149,6 +149,30 @@ describe('a stack of its own', () => {
   }, 60_000);
 });
 
+describe('MariaDB', () => {
+  it('is started when it is asked for, writes a full row log with GTIDs, and keeps its data when it is killed', async () => {
+    const stack = await startStack({ folder: join(base, 'mariadb'), environment, servers: ['mariadb'] });
+    try {
+      expect(stack.members).toEqual(['mariadb']);
+      const client = clientFor('mariadb');
+      await client.write(stack.url('mariadb'), 'before the kill');
+      await stack.kill('mariadb');
+      await stack.start('mariadb');
+      await stack.restart('mariadb');
+      expect(await client.read(stack.url('mariadb'))).toEqual(['before the kill']);
+      const connection = await createConnection(stack.url('mariadb'));
+      const [[settings]] = (await connection.query(
+        `SELECT @@gtid_binlog_pos AS position, @@gtid_strict_mode AS strict, @@binlog_format AS format,
+                @@binlog_row_image AS image, @@binlog_row_metadata AS metadata`,
+      )) as unknown as [[Record<string, string>]];
+      await connection.end();
+      expect(settings).toEqual({ position: '0-4-3', strict: 1, format: 'ROW', image: 'FULL', metadata: 'FULL' });
+    } finally {
+      await stack.down();
+    }
+  }, 300_000);
+});
+
 describe('stacks side by side', () => {
   const servers: ServerName[] = ['redis'];
 

@@ -146,7 +146,7 @@ describe('GtidSet text', () => {
     `${A}:${'a'.repeat(33)}:2`,
     `${A}:9007199254740992`,
     `${A.slice(1)}:1`,
-    '0-1-100',
+    '0-1-100:5',
   ])('%j is refused with a code', (text) => {
     expect(() => GtidSet.parse(text)).toThrow(expect.objectContaining({ code: 'DITTO_POSITION_GTID_INVALID' }));
   });

@@ -38,12 +38,14 @@ export function selectTransportSettings(dump: string): string[] {
     .filter((line) => !/Verify-(Peer|Host)/i.test(line));
 }
 
+export type DebianSuite = 'sid' | 'bookworm';
+
 /**
- * An apt configuration of its own for Debian's unstable suite, with an empty dpkg status: apt takes the whole closure,
- * libc too, and leaves the machine's packages alone. Signatures and hashes are checked as always; only the expiry of
- * the Release file isn't, since mirrors may serve a frozen unstable.
+ * An apt configuration of its own for one Debian suite, with an empty dpkg status: apt takes the whole closure, libc
+ * too, and leaves the machine's packages alone. Signatures and hashes are checked as always; only the expiry of the
+ * Release file isn't, since mirrors may serve a frozen unstable.
  */
-export class UnstableApt {
+export class SuiteApt {
   readonly #environment: NodeJS.ProcessEnv;
   readonly #archives: string;
   readonly #signal: AbortSignal | undefined;
@@ -54,7 +56,12 @@ export class UnstableApt {
     this.#signal = signal;
   }
 
-  static async open(folder: string, platform: NativePlatform, signal?: AbortSignal): Promise<UnstableApt> {
+  static async open(
+    folder: string,
+    suite: DebianSuite,
+    platform: NativePlatform,
+    signal?: AbortSignal,
+  ): Promise<SuiteApt> {
     const targets = await runCommand('apt-get', ['indextargets', '--format', targetFormat, 'Created-By: Packages'], {
       signal,
     });
@@ -67,13 +74,13 @@ export class UnstableApt {
     for (const part of ['state/lists/partial', 'cache/archives/partial', 'etc/parts', 'etc/preferences'])
       mkdirSync(join(folder, part), { recursive: true });
     writeFileSync(join(folder, 'state/status'), '');
-    const source = `deb [arch=${platform.debian} signed-by=${keyring} check-valid-until=no] ${mirror} sid main\n`;
+    const source = `deb [arch=${platform.debian} signed-by=${keyring} check-valid-until=no] ${mirror} ${suite} main\n`;
     writeFileSync(join(folder, 'etc/sources.list'), source);
     const configuration = join(folder, 'apt.conf');
     writeFileSync(configuration, [...transport, ...describeFolders(folder, platform)].join('\n') + '\n', {
       mode: 0o600,
     });
-    return new UnstableApt(configuration, join(folder, 'cache/archives'), signal);
+    return new SuiteApt(configuration, join(folder, 'cache/archives'), signal);
   }
 
   async update(): Promise<void> {

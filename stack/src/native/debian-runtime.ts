@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import {
+  cpSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -15,7 +16,7 @@ import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { DittoError } from '#kernel';
 import { runCommand } from '../command.ts';
-import { UnstableApt } from './apt.ts';
+import { type DebianSuite, SuiteApt } from './apt.ts';
 import { buildOnce, withLock } from './cache.ts';
 import type { NativePlatform } from './platform.ts';
 import { formatMegabytes, Progress } from './progress.ts';
@@ -59,7 +60,10 @@ export class DebianRuntime {
   }
 }
 
-type PackageSet = 'servers' | 'go';
+type PackageSet = 'servers' | 'go' | 'mariadb';
+
+/** MariaDB comes from the suite whose version is kept: a long-term one. */
+const suites: Readonly<Record<PackageSet, DebianSuite>> = { servers: 'sid', go: 'sid', mariadb: 'bookworm' };
 
 function readPinned(set: PackageSet): Record<string, string> {
   return (JSON.parse(readFileSync(pinnedPackages, 'utf8')) as Record<PackageSet, Record<string, string>>)[set];
@@ -73,6 +77,33 @@ function folderFor(set: PackageSet, { cache, platform }: PreparationContext): st
 
 export function findServerRuntime(context: PreparationContext): DebianRuntime {
   return new DebianRuntime(folderFor('servers', context), context.platform);
+}
+
+export function findMariaDbRuntime(context: PreparationContext): DebianRuntime {
+  return new DebianRuntime(folderFor('mariadb', context), context.platform);
+}
+
+export async function prepareMariaDbRuntime(context: PreparationContext): Promise<DebianRuntime> {
+  const runtime = findMariaDbRuntime(context);
+  const progress = new Progress('MariaDB', context.write);
+  await buildOnce(runtime.root, progress, async (temporary) => {
+    await unpackPackages('mariadb', temporary, progress, context);
+    mergeIntoUsr(temporary);
+    for (const part of ['usr/share/doc', 'usr/share/man'])
+      rmSync(join(temporary, part), { recursive: true, force: true });
+    progress.line(`ready after ${progress.seconds()}`);
+  });
+  return runtime;
+}
+
+/** Bookworm's packages still ship `/lib` besides `/usr/lib`; an installed system has the one as a link to the other. */
+function mergeIntoUsr(root: string): void {
+  for (const name of ['lib', 'lib64']) {
+    const folder = join(root, name);
+    if (!existsSync(folder)) continue;
+    cpSync(folder, join(root, 'usr', name), { recursive: true, verbatimSymlinks: true });
+    rmSync(folder, { recursive: true });
+  }
 }
 
 export async function prepareServerRuntime(context: PreparationContext): Promise<DebianRuntime> {
@@ -103,9 +134,10 @@ async function unpackPackages(
   progress: Progress,
   context: PreparationContext,
 ): Promise<void> {
-  const aptFolder = join(context.cache, 'apt');
-  const files = await withLock(join(context.cache, 'apt.lock'), progress, async () => {
-    const apt = await UnstableApt.open(aptFolder, context.platform, context.signal);
+  const suite = suites[set];
+  const aptFolder = join(context.cache, suite === 'sid' ? 'apt' : `apt-${suite}`);
+  const files = await withLock(`${aptFolder}.lock`, progress, async () => {
+    const apt = await SuiteApt.open(aptFolder, suite, context.platform, context.signal);
     progress.line('reading package lists');
     await progress.watch(() => 'reading package lists', apt.update());
     const pinned = readPinned(set);
@@ -142,7 +174,7 @@ export function comparePins(
   if (missing.length > 0)
     throw new DittoError(
       'DITTO_STACK_PACKAGE_MISSING',
-      `Debian's unstable suite lacks ${missing.join(', ')} for this architecture.`,
+      `Debian's suite lacks ${missing.join(', ')} for this architecture.`,
       {
         context: { missing },
         remedy: 'Use Docker or give the URLs of running servers (stack/README.md).',

@@ -192,7 +192,7 @@ function formatFirstStart(password: string): string {
   ].join('\n');
 }
 
-async function copyTemplate(template: string, data: string): Promise<void> {
+export async function copyTemplate(template: string, data: string): Promise<void> {
   const fresh = `${data}.new`;
   rmSync(fresh, { recursive: true, force: true });
   await runCommand('cp', ['-a', '--reflink=auto', template, fresh]);

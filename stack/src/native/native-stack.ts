@@ -6,6 +6,7 @@ import { findFreePorts } from '../free-ports.ts';
 import { expandServers, type MemberName, membersOf, defaultServers, type ServerName } from '../server-name.ts';
 import { type DownOptions, type Endpoint, Stack, type StackOptions } from '../stack.ts';
 import { type NativeStackState, readStackState, removeStackState, writeStackState } from '../stack-state.ts';
+import { MariaDbServer } from './mariadb-server.ts';
 import { MongoServer } from './mongo-server.ts';
 import { attachReplica, MySqlServer } from './mysql-server.ts';
 import { prepareRuntimes, type Runtimes } from './runtimes.ts';
@@ -168,7 +169,12 @@ async function planStack({
   };
 }
 
-const serverIds: Partial<Record<MemberName, number>> = { 'mysql-primary': 1, 'mysql-replica': 2, 'mysql-state': 3 };
+const serverIds: Partial<Record<MemberName, number>> = {
+  'mysql-primary': 1,
+  'mysql-replica': 2,
+  'mysql-state': 3,
+  mariadb: 4,
+};
 
 function createServer(
   member: MemberName,
@@ -183,11 +189,10 @@ function createServer(
   if (member === 'mongo') return new MongoServer({ ...base, durability, password, postgresPort });
   if (member.startsWith('kafka-'))
     return new KafkaBroker({ ...base, nodeId: Number(member.slice('kafka-'.length)), controllerPorts, clusterId });
+  const database = { ...base, durability, password, serverId: serverIds[member] ?? 0 };
+  if (member === 'mariadb') return new MariaDbServer(database);
   return new MySqlServer({
-    ...base,
-    durability,
-    password,
-    serverId: serverIds[member] ?? 0,
+    ...database,
     binaryLog: member !== 'mysql-state',
   });
 }

@@ -5,11 +5,14 @@ import { findCacheFolder } from './cache.ts';
 import {
   type DebianRuntime,
   findServerRuntime,
+  findMariaDbRuntime,
   type PreparationContext,
+  prepareMariaDbRuntime,
   prepareServerRuntime,
 } from './debian-runtime.ts';
 import { prepareFerretDb } from './ferretdb-runtime.ts';
 import { isKafkaPrepared, type KafkaRuntime, prepareKafka } from './kafka-runtime.ts';
+import { prepareMariaDbTemplate } from './mariadb-template.ts';
 import { preparePostgresTemplate } from './postgres-template.ts';
 import { prepareMySqlTemplate } from './mysql-template.ts';
 import { detectPlatform } from './platform.ts';
@@ -23,6 +26,8 @@ export interface Runtimes {
   postgresTemplate(): string;
   ferretDb(): string;
   kafka(): KafkaRuntime;
+  mariaDb(): DebianRuntime;
+  mariaDbTemplate(): string;
 }
 
 /** Finds in the cache, or downloads and builds, whatever these servers need. Downloads run side by side. */
@@ -44,17 +49,22 @@ export async function prepareRuntimes(
     mySql: members.some((member) => member.startsWith('mysql-')),
     kafka: members.some((member) => member.startsWith('kafka-')),
     mongo: members.includes('mongo'),
-    debian: members.some((member) => !member.startsWith('kafka-')),
+    mariaDb: members.includes('mariadb'),
+    debian: members.some((member) => !member.startsWith('kafka-') && member !== 'mariadb'),
   };
   await ensureTools(listTools(needs, context), write, { signal });
   const debian = needs.debian ? prepareServerRuntime(context) : null;
-  const [runtime, mySqlTemplate, postgresTemplate, ferretDb, kafka] = await settleTogether(failed, [
-    debian,
-    needs.mySql ? debian?.then((ready) => prepareMySqlTemplate(ready, context)) : null,
-    needs.mongo ? debian?.then((ready) => preparePostgresTemplate(ready, context)) : null,
-    needs.mongo ? prepareFerretDb(context) : null,
-    needs.kafka ? prepareKafka(context) : null,
-  ] as const);
+  const mariaDb = needs.mariaDb ? prepareMariaDbRuntime(context) : null;
+  const [runtime, mySqlTemplate, postgresTemplate, ferretDb, kafka, mariaDbRuntime, mariaDbTemplate] =
+    await settleTogether(failed, [
+      debian,
+      needs.mySql ? debian?.then((ready) => prepareMySqlTemplate(ready, context)) : null,
+      needs.mongo ? debian?.then((ready) => preparePostgresTemplate(ready, context)) : null,
+      needs.mongo ? prepareFerretDb(context) : null,
+      needs.kafka ? prepareKafka(context) : null,
+      mariaDb,
+      mariaDb?.then((ready) => prepareMariaDbTemplate(ready, context)),
+    ] as const);
   return {
     cache: context.cache,
     debian: () => demand(runtime, 'the Debian packages'),
@@ -62,6 +72,8 @@ export async function prepareRuntimes(
     postgresTemplate: () => demand(postgresTemplate, 'the PostgreSQL template'),
     ferretDb: () => demand(ferretDb, 'FerretDB'),
     kafka: () => demand(kafka, 'Kafka'),
+    mariaDb: () => demand(mariaDbRuntime, 'the MariaDB packages'),
+    mariaDbTemplate: () => demand(mariaDbTemplate, 'the MariaDB template'),
   };
 }
 
@@ -77,10 +89,12 @@ async function settleTogether<T extends readonly unknown[]>(
 }
 
 function listTools(
-  needs: { kafka: boolean; mongo: boolean; debian: boolean },
+  needs: { kafka: boolean; mongo: boolean; debian: boolean; mariaDb: boolean },
   context: PreparationContext,
 ): ToolName[] {
-  const missingDebian = needs.debian && !existsSync(findServerRuntime(context).root);
+  const missingDebian =
+    (needs.debian && !existsSync(findServerRuntime(context).root)) ||
+    (needs.mariaDb && !existsSync(findMariaDbRuntime(context).root));
   return [
     'flock',
     ...(needs.mongo && process.getuid?.() === 0 ? (['setpriv'] as const) : []),
