@@ -1,6 +1,6 @@
-import { crc32 } from 'node:zlib';
 import { classifyStatement } from '#change-events';
 import { type SourceItem, type SourceTransaction } from '#replication';
+import { eventChecksum } from './checksum.ts';
 import {
   EventType,
   FLAG_ARTIFICIAL,
@@ -9,10 +9,11 @@ import {
   readLengthEncoded,
   type EventBytes,
 } from './event-header.ts';
+import { readsChecksums } from './format-description.ts';
 import { parseAnyGtidEvent } from './gtid-event.ts';
 import { LogOffset } from './log-offset.ts';
 import { countImages, readRows } from './rows-event.ts';
-import { parseExecuteLoadQueryEvent, parseQueryEvent, type StatementEvent } from './statement-event.ts';
+import { isBegin, parseExecuteLoadQueryEvent, parseQueryEvent, type StatementEvent } from './statement-event.ts';
 import { makeStop, withPlace, type LogPlace, type StopCode } from './stream-stops.ts';
 import { readTableId } from './table-map.ts';
 import { type TableCache } from './table-cache.ts';
@@ -24,7 +25,6 @@ import {
 } from './transaction-state.ts';
 
 const CHECKSUM_BYTES = 4;
-const CHECKSUM_CRC32 = 1;
 /** Flag of the XA_PREPARE event: the transaction committed in one phase. */
 const ONE_PHASE = 1;
 
@@ -66,7 +66,7 @@ export class EventReader {
     if (packetEnd - start < HEADER_BYTES + this.#checksumBytes)
       throw this.#stop('DITTO_SOURCE_EVENT_MALFORMED', 'cut off');
     const type = bytes[start + 4] ?? 0;
-    if (type === EventType.formatDescription) this.#readChecksumAlgorithm(bytes, packetEnd);
+    if (type === EventType.formatDescription) this.#readFormat(bytes, start, packetEnd);
     const event = { bytes, start, body: start + HEADER_BYTES, end: packetEnd - this.#checksumBytes };
     const size = packetEnd - start;
     if (
@@ -76,7 +76,7 @@ export class EventReader {
     ) {
       this.#offset.advance(bytes.readUInt32LE(start + 13));
     }
-    if (this.#checksumBytes > 0 && crc32(bytes.subarray(start, event.end)) !== bytes.readUInt32LE(event.end)) {
+    if (this.#checksumBytes > 0 && eventChecksum(bytes, start, event.end) !== bytes.readUInt32LE(event.end)) {
       throw this.#stop('DITTO_SOURCE_CHECKSUM_MISMATCH');
     }
     try {
@@ -87,9 +87,12 @@ export class EventReader {
     return size;
   }
 
-  /** The last five bytes of a format description: algorithm 1, checksum 4; always there since MySQL 5.6. */
-  #readChecksumAlgorithm(bytes: Buffer, packetEnd: number): void {
-    this.#checksumBytes = bytes[packetEnd - CHECKSUM_BYTES - 1] === CHECKSUM_CRC32 ? CHECKSUM_BYTES : 0;
+  /** Says how the events behind it are checked, so that nothing else may be taken for one. */
+  #readFormat(bytes: Buffer, start: number, packetEnd: number): void {
+    const hasChecksums = readsChecksums(bytes, start, packetEnd);
+    if (hasChecksums === null || this.#transaction !== null)
+      throw this.#stop('DITTO_SOURCE_EVENT_MALFORMED', 'no format description, although its type says so');
+    this.#checksumBytes = hasChecksums ? CHECKSUM_BYTES : 0;
   }
 
   #dispatch(type: number, event: EventBytes, size: number): void {
@@ -110,7 +113,8 @@ export class EventReader {
         this.#begin(type, event, size);
         return;
       case EventType.query:
-        this.#readStatement(parseQueryEvent(event));
+        if (isBegin(event)) this.#open().hasBegun = true;
+        else this.#readStatement(parseQueryEvent(event));
         return;
       case EventType.executeLoadQuery:
         this.#readStatement(parseExecuteLoadQueryEvent(event));

@@ -11,13 +11,17 @@ function uuidText(hex: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
-let lastUuidHex = '';
-let lastUuid = '';
+const UUID_BYTES = 16;
+const lastUuidBytes = Buffer.alloc(UUID_BYTES);
+let lastUuid = uuidText(lastUuidBytes.toString('hex'));
 
-function cachedUuidText(hex: string): string {
-  if (hex !== lastUuidHex) {
-    lastUuidHex = hex;
-    lastUuid = uuidText(hex);
+/** One transaction after the other comes from the same server: its UUID is made into text once. */
+function uuidAt(bytes: Buffer, at: number): string {
+  for (let i = 0; i < UUID_BYTES; i++) {
+    if (bytes[at + i] === lastUuidBytes[i]) continue;
+    lastUuid = uuidText(bytes.toString('hex', at, at + UUID_BYTES));
+    bytes.copy(lastUuidBytes, 0, at, at + UUID_BYTES);
+    break;
   }
   return lastUuid;
 }
@@ -33,7 +37,7 @@ const LOGICAL_TIMESTAMPS = 2;
  */
 export function parseGtidEvent({ bytes, body, end }: EventBytes): GtidEvent {
   const number = bytes.readUInt32LE(body + 21) === 0 ? bytes.readUInt32LE(body + 17) : bytes.readBigInt64LE(body + 17);
-  const gtid = `${cachedUuidText(bytes.toString('hex', body + 1, body + 17))}:${number}`;
+  const gtid = `${uuidAt(bytes, body + 1)}:${number}`;
   const timestamp = body + 42;
   if (timestamp + 7 > end || bytes[body + 25] !== LOGICAL_TIMESTAMPS) return { gtid, commitMicros: 0 };
   const hasOriginal = ((bytes[timestamp + 6] ?? 0) & ORIGINAL_TIMESTAMP_FLAG) !== 0;
@@ -112,7 +116,7 @@ export function parseTaggedGtidEvent({ bytes, body, end }: EventBytes): GtidEven
     if (id === 1) {
       const raw = Buffer.alloc(16);
       for (let i = 0; i < 16; i++) raw[i] = Number(fields.unsigned());
-      uuid = cachedUuidText(raw.toString('hex'));
+      uuid = uuidAt(raw, 0);
     } else if (id === 2) number = fields.signed();
     else if (id === 3) tag = fields.text(Number(fields.unsigned()));
     else if (id === 4 || id === 5) fields.signed();

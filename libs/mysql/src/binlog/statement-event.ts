@@ -19,6 +19,16 @@ export function parseExecuteLoadQueryEvent({ bytes, body, end }: EventBytes): St
   return parseStatement(bytes, body, body + 26, end);
 }
 
+const BEGIN = Buffer.from('BEGIN');
+
+/** Whether a QUERY_EVENT is the one that most transactions begin with; makes no text of it. */
+export function isBegin({ bytes, body, end }: EventBytes): boolean {
+  const sql = end - BEGIN.length;
+  if (body + 13 + bytes.readUInt16LE(body + 11) + bytes.readUInt8(body + 8) + 1 !== sql) return false;
+  for (let i = 0; i < BEGIN.length; i++) if (bytes[sql + i] !== BEGIN[i]) return false;
+  return true;
+}
+
 function parseStatement(bytes: Buffer, body: number, variables: number, end: number): StatementEvent {
   const databaseLength = bytes.readUInt8(body + 8);
   const database = variables + bytes.readUInt16LE(body + 11);

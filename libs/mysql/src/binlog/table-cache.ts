@@ -46,7 +46,7 @@ export class TableCache {
     const tableId = readTableId(event);
     const cached = this.#maps.get(tableId);
     const { bytes, body, end } = event;
-    if (cached?.bytes.compare(bytes, body, end) === 0) return;
+    if (cached !== undefined && isSame(cached.bytes, bytes, body, end)) return;
     this.#maps.set(tableId, { bytes: Buffer.from(bytes.subarray(body, end)), reader: this.#makeReader(event) });
   }
 
@@ -71,4 +71,15 @@ export class TableCache {
     this.#readers.set(layout.fingerprint, reader);
     return reader;
   }
+}
+
+/** Most table maps are too short for a native call to pay. */
+const NATIVE_FROM_BYTES = 512;
+
+function isSame(known: Buffer, bytes: Buffer, start: number, end: number): boolean {
+  const length = end - start;
+  if (known.length !== length) return false;
+  if (length >= NATIVE_FROM_BYTES) return known.compare(bytes, start, end) === 0;
+  for (let i = 0; i < length; i++) if (known[i] !== bytes[start + i]) return false;
+  return true;
 }

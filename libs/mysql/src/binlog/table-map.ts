@@ -70,6 +70,7 @@ class Cursor {
   slice(length: number): Buffer {
     const start = this.at;
     this.at += length;
+    if (this.at > this.bytes.length) throw new RangeError('a table map is cut off');
     return Buffer.from(this.bytes.subarray(start, this.at));
   }
 }
@@ -84,13 +85,43 @@ export function parseTableMap(event: EventBytes): TableMap {
   const count = cursor.encoded();
   const types = cursor.slice(count);
   cursor.encoded();
-  const columns = Array.from(types, (type) => readPhysicalColumn(type, cursor));
+  const columns = Array.from(types, (type) => checkedColumn(type, cursor));
   cursor.at += (count + 7) >> 3;
   const optional = readOptionalMetadata(columns, cursor, event.end);
   return { tableId: readTableId(event), database, table, columns, ...optional };
 }
 
 const NOTHING = { size: 0, maxLength: 0, precision: 0, scale: 0 };
+
+/** Whether a server can have written such a column; the generated code of layouts relies on it. */
+function isSane({ type, size, maxLength, precision, scale }: PhysicalColumn): boolean {
+  switch (type) {
+    case ColumnType.newDecimal:
+      return precision >= 1 && precision <= 65 && scale <= Math.min(30, precision);
+    case ColumnType.bit:
+      return maxLength >= 1 && maxLength <= 64;
+    case ColumnType.enum:
+      return size === 1 || size === 2;
+    case ColumnType.set:
+      return size >= 1 && size <= 8;
+    case ColumnType.tinyBlob:
+    case ColumnType.mediumBlob:
+    case ColumnType.longBlob:
+    case ColumnType.blob:
+    case ColumnType.geometry:
+    case ColumnType.json:
+    case ColumnType.vector:
+      return size >= 1 && size <= 4;
+    default:
+      return scale <= 6;
+  }
+}
+
+function checkedColumn(type: number, cursor: Cursor): PhysicalColumn {
+  const column = readPhysicalColumn(type, cursor);
+  if (!isSane(column)) throw new RangeError(`a column of type ${type} with metadata that it can't have`);
+  return column;
+}
 
 function readPhysicalColumn(type: number, cursor: Cursor): PhysicalColumn {
   switch (type) {
@@ -273,6 +304,8 @@ function readLabels(cursor: Cursor, end: number, indexes: readonly number[], tar
   for (const column of indexes) {
     if (cursor.at >= end) return;
     const count = cursor.encoded();
+    // each label has at least its length
+    if (count > end - cursor.at) throw new RangeError('the labels of a table map are cut off');
     target[column] = Array.from({ length: count }, () => cursor.slice(cursor.encoded()));
   }
 }
