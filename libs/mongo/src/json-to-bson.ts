@@ -19,11 +19,13 @@ type SourceReviver = (key: string, value: unknown, context: { readonly source?: 
  * A JSON document as an embedded BSON value with every number exact: Int32 or Long for integers, Double where its
  * shortest text has the same decimal value, else Decimal128. What BSON can't hold, or what drivers read back as
  * something else, is `{"$json": "<text>"}` as a whole: keys that begin with `$` or contain NUL, the key `_bsontype`,
- * numbers of more than 34 digits, more than 98 levels, more than two million characters.
+ * arrays under a name that every JavaScript object has (`constructor`; Node's driver gives their documents back as bytes),
+ * numbers of more than 34 digits, more than 98 levels, more than two million characters; and the document `null`, since
+ * null stands for SQL's NULL.
  * Throws a SyntaxError for text that is not JSON.
  */
 export function jsonToBson(text: string): unknown {
-  if (text.length > MAX_EMBEDDED_CHARACTERS || isTooDeep(text)) return { $json: text };
+  if (text === 'null' || text.length > MAX_EMBEDDED_CHARACTERS || isTooDeep(text)) return { $json: text };
   try {
     return JSON.parse(text, reviveExactly as (key: string, value: unknown) => unknown);
   } catch (error) {
@@ -33,7 +35,7 @@ export function jsonToBson(text: string): unknown {
 }
 
 const reviveExactly: SourceReviver = (key, value, { source }) => {
-  if (!isHoldableKey(key)) throw new UnholdableError();
+  if (!isHoldableKey(key) || (Array.isArray(value) && key in Object.prototype)) throw new UnholdableError();
   return typeof value === 'number' && source !== undefined ? exactNumber(source, value) : value;
 };
 
