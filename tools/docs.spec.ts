@@ -6,6 +6,7 @@ import { parse } from 'yaml';
 import { configJsonSchema } from '../libs/platform/src/config/json-schema.ts';
 import { renderConfigurationPage } from '../libs/platform/src/config/configuration-page.ts';
 import { readOptionFacts } from '../libs/platform/src/config/option-facts.ts';
+import { renderTypesPage } from '../test/types/types-page.ts';
 import { configSchema } from '../libs/platform/src/config/schema.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -28,6 +29,13 @@ describe('docs/configuration.md', () => {
     expect(rows.length).toBeGreaterThan(90);
     expect(rows.filter((row) => /\| *\|$/.test(row))).toEqual([]);
     for (const section of Object.values(configSchema.shape)) expect(readOptionFacts(section).description).not.toBe('');
+  });
+});
+
+describe('docs/types.md', () => {
+  it('is what the matrix of types says', () => {
+    const page = read('docs/types.md');
+    expect({ [regenerate]: page }).toEqual({ [regenerate]: renderTypesPage(page) });
   });
 });
 

@@ -1,5 +1,16 @@
 /** What a column's values are, in the words of the canonical table. */
-export type Kind = 'integer' | 'decimal' | 'float' | 'double' | 'text' | 'bytes' | 'boolean' | 'temporal' | 'json';
+export type Kind =
+  | 'integer'
+  | 'decimal'
+  | 'float'
+  | 'double'
+  | 'text'
+  | 'bytes'
+  | 'boolean'
+  | 'temporal'
+  | 'json'
+  | 'geometry'
+  | 'vector';
 
 export interface ColumnFacts {
   readonly name: string;
@@ -27,6 +38,17 @@ export interface OracleTable {
   readonly key: readonly number[];
 }
 
+const geometryTypes: ReadonlySet<string> = new Set([
+  'geometry',
+  'point',
+  'linestring',
+  'polygon',
+  'multipoint',
+  'multilinestring',
+  'multipolygon',
+  'geomcollection',
+]);
+
 export function quoteName(name: string): string {
   return `\`${name.replaceAll('`', '``')}\``;
 }
@@ -48,9 +70,14 @@ const bytesTypes: ReadonlySet<string> = new Set(['binary', 'varbinary', 'tinyblo
 export function describeColumn({ name, dataType, unsigned, precision }: ColumnFacts): OracleColumn {
   const column = quoteName(name);
   const text = `CAST(${column} AS CHAR)`;
-  if (dataType === 'year') return { name, kind: 'integer', small: true, select: `CAST(${column} + 0 AS CHAR)` };
+  // a number without the zeros that YEAR and ZEROFILL print
   if (integerTypes.has(dataType))
-    return { name, kind: 'integer', small: dataType !== 'bigint' && !(dataType === 'int' && unsigned), select: text };
+    return {
+      name,
+      kind: 'integer',
+      small: dataType !== 'bigint' && !(dataType === 'int' && unsigned),
+      select: `CAST(${column} + 0 AS CHAR)`,
+    };
   if (dataType === 'decimal') return { name, kind: 'decimal', small: precision <= 34, select: text };
   // through the binary protocol, which carries the bits; as text MySQL rounds a FLOAT to six digits
   if (dataType === 'float' || dataType === 'double') return { name, kind: dataType, small: false, select: column };
@@ -62,12 +89,22 @@ export function describeColumn({ name, dataType, unsigned, precision }: ColumnFa
   if (dataType === 'timestamp')
     return { name, kind: 'temporal', small: false, select: `CONCAT(REPLACE(${text}, ' ', 'T'), 'Z')` };
   if (dataType === 'json') return { name, kind: 'json', small: false, select: text };
+  if (dataType === 'vector') return { name, kind: 'vector', small: false, select: `HEX(${column})` };
+  // longitude first, as it is stored
+  if (geometryTypes.has(dataType))
+    return {
+      name,
+      kind: 'geometry',
+      small: false,
+      select: `CONCAT(ST_SRID(${column}), ' ', HEX(ST_AsWKB(${column}, 'axis-order=long-lat')))`,
+    };
   throw new Error(`The comparison does not know columns of type ${dataType} (${name}).`);
 }
 
 function describeBits(name: string, width: number): OracleColumn {
   const number = `CAST(${quoteName(name)} AS UNSIGNED)`;
-  if (width === 1) return { name, kind: 'boolean', small: false, select: `IF(${number} = 1, 'true', 'false')` };
+  if (width === 1)
+    return { name, kind: 'boolean', small: false, select: `CASE ${number} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END` };
   const digits = Math.ceil(width / 8) * 2;
   return { name, kind: 'bytes', small: false, select: `LPAD(HEX(${number}), ${digits}, '0')` };
 }

@@ -85,6 +85,25 @@ const cases: Readonly<Record<string, Case>> = {
     message: '"{\\"\\":{\\"$a\\":1}}"',
     bson: { $json: '{"":{"$a":1}}' },
   },
+  'the JSON document null': { column: column('json'), mysql: 'null', message: '"null"', bson: { $json: 'null' } },
+  point: {
+    column: column('point'),
+    mysql: '4326 0101000000',
+    message: '{"wkb":"AQEAAAA=","srid":4326}',
+    bson: new Binary(Buffer.from('e6100000' + '0101000000', 'hex')),
+  },
+  'geometry without a reference system': {
+    column: column('geometry'),
+    mysql: '0 0101000000',
+    message: '{"wkb":"AQEAAAA=","srid":null}',
+    bson: new Binary(Buffer.from('00000000' + '0101000000', 'hex')),
+  },
+  vector: {
+    column: column('vector'),
+    mysql: 'CDCCCC3D000080BF',
+    message: '[0.1,-1]',
+    bson: [new Double(Math.fround(0.1)), new Double(-1)],
+  },
 };
 
 describe('one value, three servers', () => {
@@ -117,6 +136,8 @@ describe('values of the wrong type are never equal', () => {
     ['a Date for a DATETIME', column('datetime'), new Date(0)],
     ['a Double for an INT', column('int'), new Double(5)],
     ['text for a BLOB', column('blob'), 'AP8A'],
+    ['32 bits more exact than they are', column('vector'), [new Double(0.1)]],
+    ['numbers for a VECTOR that are no Double', column('vector'), [new Int32(1)]],
     ['nothing', column('int'), undefined],
   ])('%s', (_name, column, value) => {
     expect(readBsonValue(column, value)).toContain('‹');
@@ -128,6 +149,9 @@ describe('values of the wrong type are never equal', () => {
     ['a fraction for an INT', column('int'), 5.5],
     ['a number for a BIT(1)', column('bit', { precision: 1 }), 1],
     ['text that is no base64', column('blob'), 'é'],
+    ['a geometry without its SRID', column('point'), { wkb: 'AQEAAAA=' }],
+    ['0 for no SRID', column('point'), { wkb: 'AQEAAAA=', srid: 0 }],
+    ['text for a VECTOR', column('vector'), 'zczMPQ=='],
     ['nothing', column('int'), undefined],
   ])('%s', (_name, column, value) => {
     expect(readMessageValue(column, value)).toContain('‹');
@@ -141,5 +165,5 @@ describe('values of the wrong type are never equal', () => {
 });
 
 test('a type that the comparison does not know is refused', () => {
-  expect(() => column('geometry')).toThrow('does not know');
+  expect(() => column('inet6')).toThrow('does not know');
 });

@@ -4,6 +4,7 @@ import {
   describeJson,
   doubleText,
   floatText,
+  joinTexts,
   jsonText,
   numberSource,
   type ValueText,
@@ -24,11 +25,20 @@ export function readMySqlValue(column: OracleColumn, value: unknown): ValueText 
       return decimalText(value);
     case 'bytes':
       return value.toLowerCase();
+    case 'geometry':
+      return value.toLowerCase();
+    case 'vector':
+      return vectorText(Buffer.from(value, 'hex'));
     case 'json':
       return jsonText(value);
     default:
       return value;
   }
+}
+
+/** Four bytes a number, little-endian. */
+function vectorText(bytes: Buffer): string {
+  return joinTexts(Array.from({ length: bytes.length / 4 }, (_, i) => floatText(bytes.readFloatLE(i * 4))));
 }
 
 /** A value of `before` or `after` in a message, or of its key; undefined when it is absent. */
@@ -43,6 +53,10 @@ export function readMessageValue(column: OracleColumn, value: unknown): ValueTex
       return readMessageDouble(value);
     case 'boolean':
       return typeof value === 'boolean' ? String(value) : wrong('no boolean', value);
+    case 'geometry':
+      return readMessageGeometry(value);
+    case 'vector':
+      return Array.isArray(value) ? joinTexts(value.map(readMessageDouble)) : wrong('no array', value);
     default:
       return typeof value === 'string' && numberSource(value) === null
         ? readMessageText(column, value)
@@ -58,6 +72,16 @@ function readMessageInteger(value: unknown): string {
 function readMessageDouble(value: unknown): string {
   const source = numberSource(value);
   return source === null ? wrong('no number', value) : doubleText(Number(source));
+}
+
+/** `{"wkb": "<base64>", "srid": number or null for 0}`, with these members in this order. */
+function readMessageGeometry(value: unknown): string {
+  if (typeof value !== 'object' || value === null || Object.keys(value).join() !== 'wkb,srid')
+    return wrong('no geometry', value);
+  const [wkb, srid] = Object.values(value) as unknown[];
+  const bytes = typeof wkb === 'string' ? Buffer.from(wkb, 'base64') : null;
+  if (bytes === null || bytes.toString('base64') !== wkb || srid === 0) return wrong('no geometry', value);
+  return `${srid === null ? '0' : (numberSource(srid) ?? wrong('no number', srid))} ${bytes.toString('hex')}`;
 }
 
 function readMessageText(column: OracleColumn, value: string): string {
@@ -102,9 +126,25 @@ export function readBsonValue(column: OracleColumn, value: unknown): ValueText {
       return value instanceof Binary ? Buffer.from(value.value()).toString('hex') : wrong('no Binary', value);
     case 'boolean':
       return typeof value === 'boolean' ? String(value) : wrong('no Boolean', value);
+    case 'geometry':
+      return value instanceof Binary ? readStoredGeometry(Buffer.from(value.value())) : wrong('no Binary', value);
+    case 'vector':
+      return Array.isArray(value) ? joinTexts(value.map(readBsonFloat)) : wrong('no array', value);
     default:
       return typeof value === 'string' ? value : wrong('no String', value);
   }
+}
+
+function readStoredGeometry(bytes: Buffer): string {
+  return bytes.length < 5
+    ? wrong('no geometry', bytes.toString('hex'))
+    : `${bytes.readUInt32LE(0)} ${bytes.toString('hex', 4)}`;
+}
+
+/** A Double that is exactly a 32-bit value. */
+function readBsonFloat(value: unknown): string {
+  if (!(value instanceof Double)) return wrong('no Double', value);
+  return Object.is(Math.fround(value.value), value.value) ? floatText(value.value) : wrong('no 32 bits', value.value);
 }
 
 const largestLong = 2n ** 63n - 1n;

@@ -190,6 +190,7 @@ export class World {
       'the checkpoint to pass the last commit',
       async () => {
         last = await this.status(instance);
+        if (last?.state === 'failed') throw new Error(`the source has failed\n${this.logTail(instance)}`);
         const copied = last?.snapshot.every(({ state }) => state === 'done' || state === 'unavailable') ?? false;
         if (!copied || last?.state !== 'streaming' || last.snapshot.length < this.tables.length) return false;
         return last.checkpoint !== null && covers(last.checkpoint.position.gtidSet);
