@@ -6,13 +6,16 @@ const growthPercent = 150;
 
 /**
  * V8 sizes its heap by the memory of the machine: on a large one a service that streams lets hundreds of megabytes of
- * garbage gather before the first full collection. This bounds it by what is alive instead; see docs/performance.md for
- * what it saves and costs. The first collection makes the bound take effect.
+ * garbage gather before they are collected, and the buffers of its sockets with them. This bounds the old generation by
+ * what is alive, and keeps the young one at the megabyte that it begins with: what streams lives shortly, so collecting
+ * it often costs little. See docs/performance.md for what it saves. The first collection, of the kind that also shrinks
+ * the young generation again, makes both take effect.
  */
 export function limitHeapGrowth(): void {
   setFlagsFromString(`--heap-growing-percent=${growthPercent}`);
   setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
+  const collect = runInNewContext('gc') as (options: object) => void;
   setFlagsFromString('--no-expose-gc');
-  collect();
+  collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+  setFlagsFromString('--semi-space-growth-factor=1');
 }
