@@ -1,11 +1,13 @@
 // npm test: sets up what the tests need, runs all of them, and takes everything down again.
-// usage: npm test [-- [unit] [integration] [system] [--pattern REGEXP]]   default: all three
+// usage: npm test [-- [unit] [integration] [system] [--pattern REGEXP] [--long]]   default: all three
+// --long (npm run test:long): only the tests that have a long form, in that form
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findCacheFolder, startStack, type Stack } from '#stack';
 import { testStackVariable } from '#testing';
+import { findLongTests, longTestVariable } from './long-tests.ts';
 
 const root = join(import.meta.dirname, '..');
 const groups = ['unit', 'integration', 'system'] as const;
@@ -36,7 +38,7 @@ function spawnNode(args: readonly string[], environment: NodeJS.ProcessEnv, sign
 /** System tests kill and freeze what others use, so they run alone, one file after the other. */
 async function runGroup(
   group: Group,
-  pattern: string | undefined,
+  patterns: readonly string[],
   folder: string,
   environment: NodeJS.ProcessEnv,
   signal: AbortSignal,
@@ -49,7 +51,7 @@ async function runGroup(
     ...(group === 'system' ? ['--runInBand'] : ['--maxWorkers=2']),
     '--json',
     `--outputFile=${report}`,
-    ...(pattern === undefined ? [] : [`--testPathPatterns=${pattern}`, '--passWithNoTests']),
+    ...(patterns.length === 0 ? [] : ['--passWithNoTests', '--testPathPatterns', ...patterns]),
   ];
   const status = await spawnNode(args, environment, signal);
   try {
@@ -70,11 +72,29 @@ async function startServers(folder: string, signal: AbortSignal): Promise<Stack>
   return stack;
 }
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { pattern: { type: 'string' } } });
+/** Empty: all tests. Jest joins patterns by "or"; a long form is chosen by its path, and by --pattern besides. */
+function choosePatterns(pattern: string | undefined, isLong: boolean): string[] {
+  if (!isLong) return pattern === undefined ? [] : [pattern];
+  const wanted = new RegExp(pattern ?? '');
+  return findLongTests(root)
+    .filter((path) => wanted.test(path))
+    .map((path) => `${path.replaceAll('.', '\\.')}$`);
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { pattern: { type: 'string' }, long: { type: 'boolean', default: false } },
+});
 const chosen = groups.filter((group) => positionals.length === 0 || positionals.includes(group));
 const unknown = positionals.filter((name) => !(groups as readonly string[]).includes(name));
 if (unknown.length > 0) {
   say(`There are no tests called ${unknown.join(', ')}: choose from ${groups.join(', ')}.`);
+  process.exit(2);
+}
+
+const patterns = choosePatterns(values.pattern, values.long);
+if (values.long && patterns.length === 0) {
+  say('No test with a long form has such a path.');
   process.exit(2);
 }
 
@@ -90,6 +110,7 @@ let stack: Stack | null = null;
 try {
   const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
   const environment: NodeJS.ProcessEnv = { ...process.env, NODE_OPTIONS: flags.join(' ') };
+  if (values.long) environment[longTestVariable] = '1';
   if (chosen.some((group) => group !== 'unit')) {
     stack = await startServers(run, stop.signal);
     environment[testStackVariable] = stack.folder;
@@ -102,7 +123,7 @@ try {
   }
   for (const group of chosen) {
     stop.signal.throwIfAborted();
-    const { passed, failed } = await runGroup(group, values.pattern, run, environment, stop.signal);
+    const { passed, failed } = await runGroup(group, patterns, run, environment, stop.signal);
     total.passed += passed;
     total.failed += failed;
   }

@@ -1,6 +1,7 @@
 import { type RowDataPacket } from 'mysql2';
 import { type Column, type TableLayout } from '#change-events';
 import { type MySqlSession } from '../mysql-session.ts';
+import { readKeyColumns } from './catalogue-keys.ts';
 import { makeColumn, makeLayout, resolveKey, type KeyOverrides } from './column-types.ts';
 
 interface ColumnRow extends RowDataPacket {
@@ -14,11 +15,6 @@ interface ColumnRow extends RowDataPacket {
   readonly scale: number | null;
   readonly digits: number | null;
   readonly charset: string | null;
-}
-interface KeyRow extends RowDataPacket {
-  readonly db: string;
-  readonly tbl: string;
-  readonly name: string;
 }
 interface TableRow extends RowDataPacket {
   readonly db: string;
@@ -83,16 +79,11 @@ async function readDatabase(
      FROM information_schema.COLUMNS WHERE ${where} ORDER BY TABLE_NAME, ORDINAL_POSITION`,
     values,
   );
-  const keyColumns = await session.query<KeyRow>(
-    `SELECT TABLE_SCHEMA AS db, TABLE_NAME AS tbl, COLUMN_NAME AS name
-     FROM information_schema.STATISTICS WHERE ${where} AND INDEX_NAME = 'PRIMARY' ORDER BY TABLE_NAME, SEQ_IN_INDEX`,
-    values,
-  );
+  const keyColumns = await readKeyColumns(session, database, oneTable ? (tables[0] ?? '') : null);
   const wanted = new Set(tables);
   const byTable = Map.groupBy(columns, ({ tbl }) => tbl);
-  const keysByTable = Map.groupBy(keyColumns, ({ tbl }) => tbl);
   return [...byTable].flatMap(([table, rows]) =>
-    wanted.has(table) ? [catalogueTable(database, table, rows, keysByTable.get(table) ?? [], keys)] : [],
+    wanted.has(table) ? [catalogueTable(database, table, rows, keyColumns.get(table) ?? [], keys)] : [],
   );
 }
 
@@ -100,7 +91,7 @@ function catalogueTable(
   database: string,
   table: string,
   rows: readonly ColumnRow[],
-  keyRows: readonly KeyRow[],
+  keyColumns: readonly string[],
   keys: KeyOverrides,
 ): CatalogueTable {
   const made = rows.map((row) => catalogueColumn(row));
@@ -108,7 +99,7 @@ function catalogueTable(
   if (unsupported.length > 0) return { database, table, layout: null, unsupported };
   const columns = made.filter((column) => column !== null);
   const names = rows.map(({ name }) => name);
-  const primaryKey = keyRows.map(({ name }) => names.indexOf(name));
+  const primaryKey = keyColumns.map((name) => names.indexOf(name));
   const key = resolveKey(keys, database, table, names, primaryKey);
   return { database, table, layout: makeLayout(database, table, columns, key), unsupported };
 }

@@ -78,7 +78,8 @@ export const sourceSchema = z
       .record(tablePattern('`database.table`.'), z.array(text('Column.')).min(1, 'must name at least one column'))
       .default({})
       .meta({
-        description: 'For tables without a primary key: the columns of a unique key without NULL, by `database.table`.',
+        description:
+          'The columns of a unique key without NULL, by `database.table`. For tables without a primary key; without this, the first such key serves.',
       }),
     sinks: z
       .array(z.enum(['kafka', 'mongo']))

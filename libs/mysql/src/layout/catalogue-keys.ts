@@ -1,0 +1,64 @@
+import { type RowDataPacket } from 'mysql2';
+import { type MySqlSession } from '../mysql-session.ts';
+import { quoteTable } from '../reader/quoting.ts';
+
+interface UniqueKeyRow extends RowDataPacket {
+  readonly tbl: string;
+  readonly keyName: string;
+  /** Null for an expression. */
+  readonly name: string | null;
+  readonly prefix: number | null;
+  readonly nullable: string;
+}
+interface ShownKeyRow extends RowDataPacket {
+  readonly Key_name: string;
+}
+
+/**
+ * Names of the key columns by table, in key order: the primary key's, or those of the key that the server takes for it
+ * and writes as such into the log: the first unique key of whole columns that are NOT NULL (MySQL manual, "InnoDB
+ * Clustered and Secondary Indexes"; MySQL source, `sql/dd_table_share.cc`, prepare_share).
+ *
+ * @param table one of the database; all of them when null
+ */
+export async function readKeyColumns(
+  session: MySqlSession,
+  database: string,
+  table: string | null,
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const rows = await session.query<UniqueKeyRow>(
+    `SELECT TABLE_NAME AS tbl, INDEX_NAME AS keyName, COLUMN_NAME AS name, SUB_PART AS prefix, NULLABLE AS nullable
+     FROM information_schema.STATISTICS
+     WHERE TABLE_SCHEMA = ?${table === null ? '' : ' AND TABLE_NAME = ?'} AND NON_UNIQUE = 0
+     ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX`,
+    table === null ? [database] : [database, table],
+  );
+  const result = new Map<string, readonly string[]>();
+  for (const [name, ofTable] of Map.groupBy(rows, ({ tbl }) => tbl)) {
+    const keys = Map.groupBy(ofTable, ({ keyName }) => keyName);
+    const primary = keys.get('PRIMARY');
+    const fit = [...keys].filter(([, parts]) => parts.every(isWholeAndNotNull)).map(([keyName]) => keyName);
+    const chosen = primary ?? keys.get(fit.length > 1 ? await firstOf(session, database, name, fit) : (fit[0] ?? ''));
+    if (chosen !== undefined)
+      result.set(
+        name,
+        chosen.map((part) => part.name ?? ''),
+      );
+  }
+  return result;
+}
+
+function isWholeAndNotNull({ name, prefix, nullable }: UniqueKeyRow): boolean {
+  return name !== null && prefix === null && nullable !== 'YES';
+}
+
+/** The server's own order of keys, which information_schema does not show. */
+async function firstOf(
+  session: MySqlSession,
+  database: string,
+  table: string,
+  keyNames: readonly string[],
+): Promise<string> {
+  const shown = await session.query<ShownKeyRow>(`SHOW INDEX FROM ${quoteTable(database, table)}`);
+  return shown.find((row) => keyNames.includes(row.Key_name))?.Key_name ?? '';
+}
