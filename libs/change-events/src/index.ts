@@ -49,7 +49,20 @@ export {
 export { murmur2, partitionForKey } from './partition.ts';
 export { shortestFloat } from './float.ts';
 export { canonicalEquals, normalizeJson, normalizeNumber } from './canonical-equality.ts';
-export { compileTableSelection, type TableSelection, type TableSelectionOptions } from './table-selection.ts';
+export {
+  compileDatabaseSelection,
+  compileTableSelection,
+  type TableSelection,
+  type TableSelectionOptions,
+} from './table-selection.ts';
+export {
+  encodeSchemaChange,
+  encodeSchemaChangeKey,
+  schemaChangeId,
+  schemaChangeVersion,
+  type SchemaChange,
+  type TableDefinitionChange,
+} from './schema-change.ts';
 export {
   classifyStatement,
   type Definition,

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { compileTableSelection } from './table-selection.ts';
+import { compileDatabaseSelection, compileTableSelection } from './table-selection.ts';
 
 test.each<[string[], string[], string, string, boolean]>([
   [['shop.orders'], [], 'shop', 'orders', true],
@@ -33,4 +33,16 @@ test('all wrong patterns are named at once', () => {
       context: { patterns: ['orders', '', '.x'] },
     }),
   );
+});
+
+test.each<[string[], string[], string, boolean]>([
+  [['shop.orders'], [], 'shop', true],
+  [['shop.orders'], [], 'shop2', false],
+  [['sh*.orders'], [], 'shop', true],
+  [['shop.*'], ['shop.audit_*'], 'shop', true],
+  [['*.*'], ['shop.*'], 'shop', false],
+  [['*.*'], [], 'mysql', false],
+  [['mysql.help_topic'], [], 'mysql', true],
+])('%j without %j may include a table of %s: %s', (include, exclude, database, expected) => {
+  expect(compileDatabaseSelection({ include, exclude })(database)).toBe(expected);
 });

@@ -17,6 +17,7 @@ interface TablePattern {
   readonly database: RegExp;
   readonly table: RegExp;
   readonly hasWildcardDatabase: boolean;
+  readonly hasEveryTable: boolean;
 }
 
 function compileName(name: string): RegExp {
@@ -38,11 +39,30 @@ function compilePattern(pattern: string): TablePattern | null {
     database: compileName(database),
     table: compileName(match[2] as string),
     hasWildcardDatabase: !database.startsWith('`') && database.includes('*'),
+    hasEveryTable: match[2] === '*',
   };
 }
 
 function matches(pattern: TablePattern, database: string, table: string): boolean {
   return pattern.database.test(database) && pattern.table.test(table);
+}
+
+function compilePatterns({ include, exclude = [] }: TableSelectionOptions): {
+  readonly include: readonly TablePattern[];
+  readonly exclude: readonly TablePattern[];
+} {
+  const invalid = [...include, ...exclude].filter((pattern) => compilePattern(pattern) === null);
+  if (invalid.length > 0) {
+    const list = invalid.map((pattern) => `"${pattern}"`).join(', ');
+    throw new DittoError('DITTO_CONFIG_TABLE_PATTERN_INVALID', `Not of the form database.table: ${list}.`, {
+      remedy: 'Write database.table, with * for any characters: shop.orders, shop.*, *.audit_*.',
+      context: { patterns: invalid },
+    });
+  }
+  return {
+    include: include.map(compilePattern).filter((pattern) => pattern !== null),
+    exclude: exclude.map(compilePattern).filter((pattern) => pattern !== null),
+  };
 }
 
 /**
@@ -52,22 +72,28 @@ function matches(pattern: TablePattern, database: string, table: string): boolea
  * patterns that are none.
  */
 export function compileTableSelection(options: TableSelectionOptions): TableSelection {
-  const excludes = options.exclude ?? [];
-  const invalid = [...options.include, ...excludes].filter((pattern) => compilePattern(pattern) === null);
-  if (invalid.length > 0) {
-    const list = invalid.map((pattern) => `"${pattern}"`).join(', ');
-    throw new DittoError('DITTO_CONFIG_TABLE_PATTERN_INVALID', `Not of the form database.table: ${list}.`, {
-      remedy: 'Write database.table, with * for any characters: shop.orders, shop.*, *.audit_*.',
-      context: { patterns: invalid },
-    });
-  }
-  const include = options.include.map(compilePattern).filter((pattern) => pattern !== null);
-  const exclude = excludes.map(compilePattern).filter((pattern) => pattern !== null);
+  const { include, exclude } = compilePatterns(options);
   return (database, table) => {
-    const isSystem = SYSTEM_DATABASES.has(database.toLowerCase());
+    const isSystem = isSystemDatabase(database);
     const isIncluded = include.some(
       (pattern) => !(isSystem && pattern.hasWildcardDatabase) && matches(pattern, database, table),
     );
     return isIncluded && !exclude.some((pattern) => matches(pattern, database, table));
   };
+}
+
+/** Compiles in which databases the selection may include a table, whether one is there or not. */
+export function compileDatabaseSelection(options: TableSelectionOptions): (database: string) => boolean {
+  const { include, exclude } = compilePatterns(options);
+  return (database) => {
+    const isSystem = isSystemDatabase(database);
+    const isReached = include.some(
+      (pattern) => !(isSystem && pattern.hasWildcardDatabase) && pattern.database.test(database),
+    );
+    return isReached && !exclude.some((pattern) => pattern.hasEveryTable && pattern.database.test(database));
+  };
+}
+
+function isSystemDatabase(database: string): boolean {
+  return SYSTEM_DATABASES.has(database.toLowerCase());
 }

@@ -1,9 +1,14 @@
 import {
   changeId,
   changeVersion,
+  encodeSchemaChange,
+  encodeSchemaChangeKey,
   type EnvelopeOptions,
   hasKey,
   type RowChanges,
+  type SchemaChange,
+  schemaChangeId,
+  schemaChangeVersion,
   type TableChange,
   type TableLayout,
 } from '#change-events';
@@ -11,12 +16,12 @@ import { Backoff, DittoError, type Logger, retry } from '#kernel';
 import { type Acknowledgement, ChangeSink, LaneSet, type SinkStatus } from '#replication';
 
 import { BufferPool } from './buffer-pool.ts';
-import { type KafkaClient } from './kafka-client.ts';
+import { type KafkaClient, type KafkaRecord } from './kafka-client.ts';
 import { LaneDelivery } from './lane-delivery.ts';
 import { type PartitionCountStore } from './partition-count-store.ts';
 import { RecordBatch, SplitChange } from './record-batch.ts';
 import { type BatchSource, TableRoute, type TopicLanes } from './table-route.ts';
-import { type TopicDefaults, TopicPreparation } from './topic-preparation.ts';
+import { type PreparedTopic, type TopicDefaults, TopicPreparation } from './topic-preparation.ts';
 
 export interface KafkaPublisherOptions {
   readonly client: KafkaClient;
@@ -29,6 +34,8 @@ export interface KafkaPublisherOptions {
   readonly topics: TopicDefaults;
   /** Whether a delete is followed by a tombstone; default true. */
   readonly tombstones?: boolean;
+  /** Whether statements on definitions are published, to the topic with the source's own name; default false. */
+  readonly schemaChanges?: boolean;
   /** How BIGINT stands in JSON; default `number`, all digits. */
   readonly bigint?: EnvelopeOptions['bigint'];
   /** Upper bound for one record batch before compression; default 900,000 (Kafka's own default limit is 1 MiB). */
@@ -43,6 +50,8 @@ const defaultMaxBatchBytes = 900_000;
 const defaultMaxBatchMessages = 2_000;
 const defaultBackoff = { initialMs: 100, maxMs: 5_000 };
 const pooledBytes = 8 * 1024 * 1024;
+/** Room for the key, the headers and the head of a batch in the message of a statement. */
+const statementOverheadBytes = 2_048;
 
 /**
  * The key of a truncated or dropped table's message: JSON's null as text. Kafka's own null key is refused by compacted
@@ -74,6 +83,8 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
   private newestLayout: TableLayout | null = null;
   private newestRoute: TableRoute | null = null;
   private onFatal: ((error: Error) => void) | null = null;
+  /** Null until it is open, and when statements are not published. */
+  private schemaLanes: TopicLanes | null = null;
   private stopped = false;
   private accepted = 0;
   private confirmed = 0;
@@ -98,6 +109,11 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     this.onFatal = onFatal;
     this.lanes.guardWith(mayDeliver);
     await this.persist('connecting to Kafka', signal, () => this.options.client.connect());
+    if (this.options.schemaChanges !== true) return;
+    const prepared = await this.persist('preparing the topic of statements', signal, () =>
+      this.preparation.prepareSchemaTopic(),
+    );
+    this.schemaLanes = this.openLanes(prepared);
   }
 
   override async prepareTable(layout: TableLayout): Promise<void> {
@@ -132,13 +148,21 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     const value = route.encodeTableChange(change, Date.now());
     const key = hasKey(change.layout) ? tableChangeKey : null;
     const headers = { 'ditto.id': changeId(change), 'ditto.version': changeVersion(change) };
-    for (let partition = 0; partition < route.lanes.partitions; partition++) {
-      const lane = route.lanes.firstLane + partition;
-      const batch = this.openBatch(lane);
-      const { bytes } = batch;
-      batch.append({ key, value, headers }, null);
-      this.recorded(lane, batch, bytes);
-    }
+    for (let partition = 0; partition < route.lanes.partitions; partition++)
+      this.append(route.lanes.firstLane + partition, { key, value, headers });
+    await this.lanes.drain(this.closing.signal);
+  }
+
+  override async publishStatement(change: SchemaChange): Promise<void> {
+    if (this.schemaLanes === null) return;
+    const { source, version } = this.options;
+    const { firstLane, maxBatchBytes } = this.schemaLanes;
+    const mostBytes = maxBatchBytes - statementOverheadBytes;
+    this.append(firstLane, {
+      key: encodeSchemaChangeKey(change),
+      value: encodeSchemaChange(change, { source, version, nowMs: Date.now(), mostBytes }),
+      headers: { 'ditto.id': schemaChangeId(change), 'ditto.version': schemaChangeVersion(change) },
+    });
     await this.lanes.drain(this.closing.signal);
   }
 
@@ -182,6 +206,14 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     this.lanes.grow(batch.bytes - full + next.bytes - started);
   }
 
+  /** A message that counts as no change. */
+  private append(lane: number, record: KafkaRecord): void {
+    const batch = this.openBatch(lane);
+    const { bytes } = batch;
+    batch.append(record, null);
+    this.recorded(lane, batch, bytes);
+  }
+
   private startBatch(lane: number): RecordBatch {
     const batch = new RecordBatch(this.pool);
     this.newest[lane] = batch;
@@ -206,12 +238,13 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
   }
 
   private async prepareTopic(layout: TableLayout, known: TopicLanes | undefined): Promise<TopicLanes> {
-    const { topic, partitions, maxMessageBytes } = await this.persist(
-      `preparing ${tableName(layout)}`,
-      this.closing.signal,
-      () => this.preparation.prepare(layout),
+    const prepared = await this.persist(`preparing ${tableName(layout)}`, this.closing.signal, () =>
+      this.preparation.prepare(layout),
     );
-    if (known?.partitions === partitions) return known;
+    return known?.partitions === prepared.partitions ? known : this.openLanes(prepared);
+  }
+
+  private openLanes({ topic, partitions, maxMessageBytes }: PreparedTopic): TopicLanes {
     const maxBatchBytes = Math.min(
       this.options.maxBatchBytes ?? defaultMaxBatchBytes,
       maxMessageBytes ?? Number.MAX_SAFE_INTEGER,

@@ -66,6 +66,24 @@ export class TopicPreparation {
     return { topic, partitions: found.partitions, maxMessageBytes: found.maxMessageBytes };
   }
 
+  /** The topic of statements, named like the source: it keeps everything, and its first partition is used. */
+  async prepareSchemaTopic(): Promise<PreparedTopic> {
+    const { client, prefix, topics } = this.options;
+    if (topics.create === false) await this.assertExists(prefix);
+    const found = await client.ensureTopic({
+      topic: prefix,
+      partitions: 1,
+      replicationFactor: topics.replicationFactor,
+      config: chooseConfig(false, topics),
+    });
+    this.warnOfWeakPromises(found);
+    if (found.cleanupPolicy?.includes('compact') === true)
+      this.warnOnce('the topic of statements is compacted: only the newest of each database are kept', {
+        topic: prefix,
+      });
+    return { topic: prefix, partitions: 1, maxMessageBytes: found.maxMessageBytes };
+  }
+
   private async assertExists(topic: string): Promise<void> {
     if ((await this.options.client.partitionCount(topic)) !== null) return;
     throw new DittoError(kafkaErrorCodes.topicMissing, `topic ${topic} does not exist and may not be created`, {

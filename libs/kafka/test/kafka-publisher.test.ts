@@ -255,4 +255,57 @@ describe('KafkaPublisher', () => {
       expect.objectContaining({ minInSyncReplicas: 1 }),
     ]);
   });
+
+  it('publishes statements in order, confirmed when it says so, to a topic of one partition that keeps them', async () => {
+    const { publisher, source } = await openPublisher({ schemaChanges: true });
+    const changes = ['CREATE TABLE a (id INT)', 'DROP TABLE a'].map((ddl, index) => ({
+      database: 'shop',
+      ddl,
+      tables: [],
+      transaction: createTransaction(index + 1),
+    }));
+    for (const [index, change] of changes.entries()) {
+      await publisher.publishStatement(change);
+      expect(await readTopic(brokers, source)).toHaveLength(index + 1);
+    }
+    const messages = await readTopic(brokers, source);
+    expect(messages.map(({ partition, key }) => [partition, key])).toEqual([
+      [0, '{"databaseName":"shop"}'],
+      [0, '{"databaseName":"shop"}'],
+    ]);
+    expect(messages.map(({ value }) => (JSON.parse(value ?? '') as { ddl: string }).ddl)).toEqual(
+      changes.map(({ ddl }) => ddl),
+    );
+    expect(messages[0]?.headers).toEqual({
+      'ditto.id': `${createTransaction(1).gtid}/ddl`,
+      'ditto.version': `${createTransaction(1).versionPrefix}0000000000000000`,
+    });
+    expect(publisher.status()).toMatchObject({ confirmedChanges: 0, changesInFlight: 0, bytesInFlight: 0 });
+  });
+
+  it('publishes a statement that is larger than a message may be, cut', async () => {
+    const { publisher, source, fatal } = await openPublisher({ schemaChanges: true });
+    const ddl = `ALTER TABLE a COMMENT '${'x'.repeat(2_000_000)}'`;
+    await publisher.publishStatement({ database: 'shop', ddl, tables: [], transaction: createTransaction(1) });
+    const [message] = await readTopic(brokers, source);
+    expect(JSON.parse(message?.value ?? '')).toMatchObject({ truncated: true });
+    expect(fatal).toEqual([]);
+  });
+
+  it('publishes no statements, and makes no topic for them, when it is told so', async () => {
+    const { publisher, source } = await openPublisher();
+    const change = { database: 'shop', ddl: 'DROP TABLE a', tables: [], transaction: createTransaction(1) };
+    await publisher.publishStatement(change);
+    const client = new PlatformaticKafkaClient({
+      brokers,
+      clientId: 'test',
+      logger: silentLogger,
+      compression: 'none',
+    });
+    try {
+      expect(await client.partitionCount(source)).toBeNull();
+    } finally {
+      await client.close();
+    }
+  });
 });

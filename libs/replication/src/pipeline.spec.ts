@@ -144,6 +144,7 @@ function build(changeSource: ChangeSource, sink: ChangeSink, options: Partial<Pi
     changeSource,
     sinks: [sink],
     includes: () => true,
+    reaches: () => true,
     tables: [layout],
     inFlightBytes: 1_000_000,
     maxNotedBytes: 1000,

@@ -35,6 +35,8 @@ export interface PipelineOptions {
   readonly changeSource: ChangeSource;
   readonly sinks: readonly ChangeSink[];
   readonly includes: (database: string, table: string) => boolean;
+  /** Whether a table of the database may be included: its own statements are published then. */
+  readonly reaches: (database: string) => boolean;
   /** Layouts of the included tables as of now; the log's own replace them as they appear. */
   readonly tables: readonly TableLayout[];
   readonly inFlightBytes: number;

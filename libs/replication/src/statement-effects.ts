@@ -1,10 +1,4 @@
-import {
-  classifyStatement,
-  type Statement,
-  type StatementTable,
-  type TableLayout,
-  type TableName,
-} from '#change-events';
+import { type Statement, type StatementTable, type TableLayout, type TableName } from '#change-events';
 import { DittoError } from '#kernel';
 import { type KnownTables } from './known-tables.ts';
 
@@ -23,6 +17,7 @@ export interface StatementEffects {
 const NO_EFFECTS: StatementEffects = { discarded: [], ended: [], unread: [], created: [] };
 
 export interface StatementContext {
+  /** The statement's default database. */
   readonly database: string;
   readonly sql: string;
   readonly includes: (database: string, table: string) => boolean;
@@ -33,8 +28,7 @@ export interface StatementContext {
  * Reads a statement of the log (design, section 5, DDL text). Throws a coded error for a change of rows that stands in
  * the log as a statement: nothing of it has been dispatched then, and the checkpoint stands before it.
  */
-export function statementEffects(context: StatementContext): StatementEffects {
-  const statement = classifyStatement(context.sql, context.database);
+export function statementEffects(statement: Statement, context: StatementContext): StatementEffects {
   switch (statement.kind) {
     case 'neutral':
       return statement.definition === 'create' ? { ...NO_EFFECTS, created: namesOf(statement, context) } : NO_EFFECTS;

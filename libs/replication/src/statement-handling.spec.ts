@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { type TableChange, type TableLayout, type TransactionInfo } from '#change-events';
+import { type SchemaChange, type TableChange, type TableLayout, type TransactionInfo } from '#change-events';
 import { DittoError } from '#kernel';
 import { KnownTables } from './known-tables.ts';
 import { type ChangeSink } from './ports/change-sink.ts';
@@ -25,6 +25,7 @@ const catalogue: readonly TableLayout[] = [
 ];
 
 let steps: string[];
+let published: SchemaChange[];
 let tables: KnownTables;
 let windows: WindowRegistry;
 let failures: number;
@@ -32,6 +33,7 @@ let handling: StatementHandling;
 
 beforeEach(() => {
   steps = [];
+  published = [];
   failures = 0;
   tables = new KnownTables(catalogue);
   windows = new WindowRegistry();
@@ -40,9 +42,15 @@ beforeEach(() => {
       steps.push(`${op} ${layout.table}`);
       return Promise.resolve();
     },
+    publishStatement: (change: SchemaChange) => {
+      if (steps.length > 0) throw new Error('a statement comes before its effects');
+      published.push(change);
+      return Promise.resolve();
+    },
   } as unknown as ChangeSink;
   handling = new StatementHandling({
     includes: (database, table) => database === 'd' && table !== 'excluded',
+    reaches: (database) => database === 'd',
     sinks: [sink],
     tables,
     windows,
@@ -51,12 +59,17 @@ beforeEach(() => {
       return Promise.resolve();
     },
     hold: async (action) => {
-      while (failures-- > 0) await action().catch(() => undefined);
-      await action();
+      for (;;)
+        try {
+          await action();
+          return;
+        } catch (error) {
+          if (error !== down) throw error;
+        }
     },
     onTableUnread: (database, table) => {
       steps.push(`read ${database}.${table}`);
-      return failures > 0 ? Promise.reject(down) : Promise.resolve();
+      return failures-- > 0 ? Promise.reject(down) : Promise.resolve();
     },
   });
 });
@@ -164,5 +177,49 @@ describe('StatementHandling', () => {
   it('I6: refuses a change of rows that stands in the log as a statement', async () => {
     await expect(stepsOf('DELETE FROM t')).rejects.toMatchObject({ code: 'DITTO_SOURCE_STATEMENT_FORMAT' });
     await handling.apply('other', 'DELETE FROM t', transaction);
+  });
+
+  it.each([
+    ['CREATE TABLE n (id INT)', 'd', ['CREATE d.n']],
+    ['ALTER TABLE t ADD COLUMN a INT', 'd', ['ALTER d.t']],
+    ['ALTER TABLE t COMMENT "x"', 'd', ['ALTER d.t']],
+    ['CREATE INDEX i ON t (value)', 'd', ['ALTER d.t']],
+    ['TRUNCATE t', 'd', []],
+    ['DROP TABLE t, excluded, named', 'd', ['DROP d.t', 'DROP d.named']],
+    ['RENAME TABLE t TO excluded', 'd', ['ALTER d.excluded < d.t']],
+    ['RENAME TABLE excluded TO n', 'd', ['ALTER d.n < d.excluded']],
+    ['CREATE DATABASE d', 'd', []],
+    ['DROP DATABASE d', 'd', ['DROP d.t', 'DROP d.named', 'DROP d.keyless']],
+    ['FROBNICATE t', 'd', []],
+    ['ALTER TABLE t EXCHANGE PARTITION p WITH TABLE excluded', 'd', ['ALTER d.t']],
+  ])('publishes, before anything else comes of it: %s', async (sql, database, expected) => {
+    await stepsOf(sql);
+    const [change] = published;
+    expect([published.length, change?.database, change?.ddl, change?.transaction]).toEqual([
+      1,
+      database,
+      sql,
+      transaction,
+    ]);
+    const name = ({ database: of, table }: { database: string; table: string }): string => `${of}.${table}`;
+    expect(
+      change?.tables.map(
+        ({ type, table, previous }) => `${type} ${name(table)}${previous === undefined ? '' : ` < ${name(previous)}`}`,
+      ),
+    ).toEqual(expected);
+  });
+
+  it.each([
+    ['ALTER TABLE excluded ADD COLUMN a INT'],
+    ['CREATE TABLE other.t (id INT)'],
+    ['CREATE DATABASE other'],
+    ['CREATE VIEW v AS SELECT 1'],
+    ["CREATE USER u IDENTIFIED BY 'secret'"],
+    ['DROP TEMPORARY TABLE t'],
+    ['GRANT SELECT ON d.* TO u'],
+    ["XA START 'a'"],
+  ])('does not publish what touches no included table: %s', async (sql) => {
+    await stepsOf(sql);
+    expect(published).toEqual([]);
   });
 });

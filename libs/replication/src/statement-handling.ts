@@ -1,11 +1,14 @@
-import { type TableName, type TransactionInfo } from '#change-events';
+import { classifyStatement, type TableName, type TransactionInfo } from '#change-events';
 import { type KnownTables } from './known-tables.ts';
 import { type ChangeSink } from './ports/change-sink.ts';
+import { schemaChangeOf } from './schema-changes.ts';
 import { statementEffects, type StatementEffects } from './statement-effects.ts';
 import { type WindowRegistry } from './window-registry.ts';
 
 export interface StatementHandlingOptions {
   readonly includes: (database: string, table: string) => boolean;
+  /** Whether a table of the database may be included. */
+  readonly reaches: (database: string) => boolean;
   readonly sinks: readonly ChangeSink[];
   readonly tables: KnownTables;
   readonly windows: WindowRegistry;
@@ -26,12 +29,16 @@ export class StatementHandling {
   }
 
   /**
-   * Resolves when the log may go on: rows that ended have ended in every sink, and what must be read is recorded. What
-   * was read before the statement and not emitted yet is read again. A crash repeats the whole.
+   * Resolves when the log may go on: the statement is published, rows that ended have ended in every sink, and what must
+   * be read is recorded. What was read before the statement and not emitted yet is read again. A crash repeats the whole.
    */
   async apply(database: string, sql: string, transaction: TransactionInfo): Promise<void> {
-    const { includes, tables, windows, hold, onTableUnread } = this.options;
-    const effects = statementEffects({ database, sql, includes, tables });
+    const { tables, windows, sinks, hold, onTableUnread } = this.options;
+    const context = { ...this.options, database, sql };
+    const statement = classifyStatement(sql, database);
+    const effects = statementEffects(statement, context);
+    const change = schemaChangeOf(statement, context, transaction);
+    if (change !== null) for (const sink of sinks) await hold(() => sink.publishStatement(change));
     for (const table of effects.discarded) windows.discard(table.database, table.table, 'a statement on the table');
     await this.end(effects, transaction);
     for (const table of effects.created) tables.add(table);

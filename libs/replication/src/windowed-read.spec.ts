@@ -57,6 +57,7 @@ class ModelProcess {
       changeSource: new ModelSource(server, this.turns),
       sinks: [this.sink],
       includes: () => true,
+      reaches: () => true,
       tables: [layout],
       inFlightBytes: 1500,
       maxNotedBytes: 300,

@@ -37,7 +37,10 @@ export async function checkKafkaSink({ kafka }: DittoConfig, sources: readonly S
   const publishing = sources.filter(({ source }) => source.sinks.includes('kafka'));
   if (kafka === null || publishing.length === 0) return null;
   const subject = `Kafka, ${kafka.brokers.join(',')}`;
-  const wanted = publishing.flatMap(({ source, tables }) =>
+  const schemaTopics = kafka.schemaChanges
+    ? publishing.map(({ source }) => ({ topic: source.name, keyed: false }))
+    : [];
+  const tableTopics = publishing.flatMap(({ source, tables }) =>
     (tables ?? []).flatMap(({ database, table, hasKey }) => {
       try {
         return [{ topic: topicName(source.name, database, table), keyed: hasKey }];
@@ -48,6 +51,7 @@ export async function checkKafkaSink({ kafka }: DittoConfig, sources: readonly S
       }
     }),
   );
+  const wanted = [...schemaTopics, ...tableTopics];
   const failure = await tryClient(kafka);
   if (failure !== null) return { subject, findings: [failure] };
   const { topics, maxBatchBytes } = kafka;

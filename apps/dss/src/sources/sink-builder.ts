@@ -47,7 +47,7 @@ export class SinkBuilder {
     const client: KafkaClient =
       config.client === 'kafkajs' ? new KafkaJsClient(options) : new PlatformaticKafkaClient(options);
     closers.push(() => client.close());
-    const { topics, tombstones, bigint, maxBatchBytes } = config;
+    const { topics, tombstones, schemaChanges, bigint, maxBatchBytes } = config;
     return new KafkaPublisher({
       client,
       source: source.name,
@@ -56,6 +56,7 @@ export class SinkBuilder {
       counts: this.#partitions,
       topics,
       tombstones,
+      schemaChanges,
       bigint,
       maxBatchBytes,
     });

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import {
   assertCollectionNames,
   assertTopicNames,
+  compileDatabaseSelection,
   compileTableSelection,
   type Checkpoint,
   type TableChange,
@@ -101,7 +102,8 @@ export class SourceOpener {
   ): Promise<SourceRun> {
     const { name, keys, snapshot, serverId, heartbeatMs } = source;
     const logger = createLogger(`source:${name}`);
-    const includes = compileTableSelection({ include: [...source.include], exclude: [...source.exclude] });
+    const selection = { include: [...source.include], exclude: [...source.exclude] };
+    const includes = compileTableSelection(selection);
     const endpoints = source.endpoints.map(toMySqlOptions);
     const first = requireSection(endpoints[0], `sources.${name}.endpoints`);
     const reader = new MySqlRowReader({ connection: endpoints[snapshot.endpoint] ?? first, includes, keys });
@@ -144,6 +146,7 @@ export class SourceOpener {
         }),
         tables: [...tables, ...(await this.#findGone(name, tables, includes, mongo))],
         includes,
+        reaches: compileDatabaseSelection(selection),
         close,
       },
       start,

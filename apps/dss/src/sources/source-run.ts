@@ -21,6 +21,7 @@ export interface SourceParts {
   readonly sinks: readonly ChangeSink[];
   readonly tables: readonly TableLayout[];
   readonly includes: (database: string, table: string) => boolean;
+  readonly reaches: (database: string) => boolean;
   readonly close: () => Promise<void>;
 }
 
@@ -69,6 +70,7 @@ export class SourceRun {
       changeSource: parts.changeSource,
       sinks: parts.sinks,
       includes: parts.includes,
+      reaches: parts.reaches,
       tables: parts.tables,
       inFlightBytes: options.inFlightBytes,
       maxNotedBytes: 16 * 1024 * 1024,

@@ -146,6 +146,10 @@ export const kafkaSchema = z
     ),
     requestTimeoutMs: milliseconds(30_000, 'How long to wait for the answer of a broker.', { min: 1000 }),
     tombstones: flag(true, 'Follow each delete with an empty message, so that compaction forgets the key.'),
+    schemaChanges: flag(
+      true,
+      'Publish the statements that create, alter and drop tables, to a topic with the name of the source.',
+    ),
     bigint: choice(
       ['number', 'string'],
       'number',

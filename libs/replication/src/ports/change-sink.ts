@@ -1,4 +1,4 @@
-import { type RowChanges, type TableChange, type TableLayout } from '#change-events';
+import { type RowChanges, type SchemaChange, type TableChange, type TableLayout } from '#change-events';
 
 export type SinkName = 'kafka' | 'mongo';
 
@@ -57,6 +57,14 @@ export abstract class ChangeSink {
   abstract drain(signal: AbortSignal): Promise<void>;
   /** Ends every row of a table. Only with nothing in flight. Resolves when confirmed; repeatable. */
   abstract applyTableChange(change: TableChange): Promise<void>;
+  /**
+   * Tells of a statement on definitions. Resolves when that is confirmed, and with it everything that was accepted before;
+   * nothing is accepted meanwhile. Repeatable. A sink that carries no statements does nothing.
+   */
+  publishStatement(change: SchemaChange): Promise<void> {
+    void change;
+    return Promise.resolve();
+  }
   /** What is accepted and not confirmed, as `status` says; cheap, asked for each batch. */
   abstract get bytesInFlight(): number;
   abstract status(): SinkStatus;
