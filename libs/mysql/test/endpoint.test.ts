@@ -49,8 +49,6 @@ describe('inspection', () => {
       binlogFormat: 'ROW',
       binlogRowImage: 'FULL',
       binlogRowMetadata: 'FULL',
-      binlogRowValueOptions: '',
-      binlogTransactionCompression: 'OFF',
     });
   });
 
@@ -69,8 +67,6 @@ describe('check', () => {
         binlogFormat: 'MIXED',
         binlogRowImage: 'MINIMAL',
         binlogRowMetadata: 'MINIMAL',
-        binlogRowValueOptions: 'PARTIAL_JSON',
-        binlogTransactionCompression: 'ON',
         binlogExpireLogsSeconds: 600,
         binlogDoDb: 'shop',
       },
@@ -81,8 +77,6 @@ describe('check', () => {
       'DITTO_SOURCE_LOG_FORMAT',
       'DITTO_SOURCE_ROW_IMAGE',
       'DITTO_SOURCE_METADATA_MINIMAL',
-      'DITTO_SOURCE_PARTIAL_JSON',
-      'DITTO_SOURCE_COMPRESSED_TRANSACTION',
     ]);
     expect(codes(problems, 'warning')).toEqual(['DITTO_SOURCE_LOG_EXPIRES', 'DITTO_SOURCE_LOG_FILTERED']);
     for (const { remedy } of problems) expect(remedy).toMatch(/SET PERSIST|Remove/);

@@ -333,29 +333,9 @@ describe('I6: the stream stops rather than lose a change', () => {
       ['SET SESSION binlog_row_image = FULL'],
     ],
     [
-      'DITTO_SOURCE_COMPRESSED_TRANSACTION',
-      ['SET SESSION binlog_transaction_compression = ON', "INSERT INTO t VALUES (200, 'compressed')"],
-      ['SET SESSION binlog_transaction_compression = OFF'],
-    ],
-    [
-      'DITTO_SOURCE_PARTIAL_JSON',
-      [
-        'CREATE TABLE js (id INT PRIMARY KEY, j JSON)',
-        "INSERT INTO js VALUES (1, JSON_OBJECT('a', REPEAT('x', 100), 'b', 1))",
-        "SET SESSION binlog_row_value_options = 'PARTIAL_JSON'",
-        "UPDATE js SET j = JSON_SET(j, '$.b', 2)",
-      ],
-      ["SET SESSION binlog_row_value_options = ''"],
-    ],
-    [
       'DITTO_SOURCE_STATEMENT_EVENT',
       ['SET SESSION binlog_format = STATEMENT', "UPDATE t SET v = 'statement' WHERE id = 1"],
       ['SET SESSION binlog_format = ROW'],
-    ],
-    [
-      'DITTO_SOURCE_XA_TRANSACTION',
-      ["XA START 'ditto'", "INSERT INTO t VALUES (201, 'xa')", "XA END 'ditto'", "XA PREPARE 'ditto'"],
-      ["XA ROLLBACK 'ditto'"],
     ],
   ];
 
@@ -375,26 +355,6 @@ describe('I6: the stream stops rather than lose a change', () => {
       offset: expect.any(Number),
       gtid: expect.any(String),
     });
-  });
-
-  test('an XA transaction of other tables passes as empty transactions', async () => {
-    const from = await source.executedSet();
-    await source.run(
-      "XA START 'free'",
-      'INSERT INTO other VALUES (300)',
-      "XA END 'free'",
-      "XA PREPARE 'free'",
-      "XA COMMIT 'free'",
-    );
-    const items = await readWith(from, (database, table) => database === source.database && table === 't');
-    expect(kinds(items)).toEqual(['begin', 'end', 'begin', 'end']);
-  });
-
-  test('an XA commit whose changes lie before the start is refused', async () => {
-    await source.run("XA START 'early'", 'INSERT INTO other VALUES (301)', "XA END 'early'", "XA PREPARE 'early'");
-    const from = await source.executedSet();
-    await source.run("XA COMMIT 'early'");
-    expect((await stopOf(from)).code).toBe('DITTO_SOURCE_XA_UNKNOWN');
   });
 });
 

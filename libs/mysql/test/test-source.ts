@@ -44,6 +44,18 @@ function withValues(item: SourceItem): ReadItem {
   return { ...item, before: valuesOf(layout, before), after: valuesOf(layout, after) };
 }
 
+async function connect(options: MySqlConnectionOptions): Promise<Connection> {
+  const connection = await mysql.createConnection({
+    ...options,
+    charset: 'utf8mb4',
+    supportBigNumbers: true,
+    dateStrings: true,
+    jsonStrings: true,
+  });
+  await connection.query("SET SESSION sql_mode = '', time_zone = '+00:00'");
+  return connection;
+}
+
 /** A database of its own on the shared primary, with an administrator's connection. */
 export class TestSource {
   readonly database: string;
@@ -60,18 +72,18 @@ export class TestSource {
   static async open(prefix: string): Promise<TestSource> {
     const stack = await testStack();
     const connection = connectionOptionsFromUrl(stack.url('mysql-primary'));
-    const admin = await mysql.createConnection({
-      ...connection,
-      charset: 'utf8mb4',
-      supportBigNumbers: true,
-      dateStrings: true,
-      jsonStrings: true,
-    });
+    const admin = await connect(connection);
     const database = uniqueName(prefix);
-    await admin.query("SET SESSION sql_mode = '', time_zone = '+00:00'");
     await admin.query(`CREATE DATABASE ${database} CHARACTER SET utf8mb4`);
     await admin.query(`USE ${database}`);
     return new TestSource(database, connection, admin);
+  }
+
+  /** Another connection like `admin`; whoever asks for it ends it. */
+  async connect(): Promise<Connection> {
+    const connection = await connect(this.connection);
+    await connection.query(`USE ${this.database}`);
+    return connection;
   }
 
   async run(...statements: readonly string[]): Promise<void> {
@@ -89,27 +101,48 @@ export class TestSource {
     return ((await this.value('SELECT @@GLOBAL.gtid_executed')) ?? '').replace(/\s/g, '');
   }
 
-  readonly includes = (database: string): boolean => database === this.database;
+  /** The end of the log as of now. */
+  async logEnd(): Promise<{ readonly file: string; readonly offset: number }> {
+    const [rows] = await this.admin.query<RowDataPacket[]>('SHOW BINARY LOG STATUS');
+    return { file: String(rows[0]?.['File']), offset: Number(rows[0]?.['Position']) };
+  }
 
-  source(keys: KeyOverrides = {}, maxQueuedBytes?: number): MySqlChangeSource {
+  /** Types of the events behind that place, as the server calls them; events inside of payloads too. */
+  async eventTypes({ file, offset }: { readonly file: string; readonly offset: number }): Promise<string[]> {
+    const [rows] = await this.admin.query<RowDataPacket[]>('SHOW BINLOG EVENTS IN ? FROM ?', [file, offset]);
+    return rows.map((row) => String(row['Event_type']));
+  }
+
+  readonly includes: (database: string, table: string) => boolean = (database) => database === this.database;
+
+  source(
+    keys: KeyOverrides = {},
+    maxQueuedBytes?: number,
+    xaStore: { readonly memoryBytes?: number; readonly folder?: string } = {},
+  ): MySqlChangeSource {
     return new MySqlChangeSource({
       connection: this.connection,
       logger: silentLogger,
       keys,
+      xaStore,
       ...(maxQueuedBytes === undefined ? {} : { maxQueuedBytes }),
     });
   }
 
   /** All items behind `from` up to everything that is executed now, without the marks that earlier readings left. */
-  async readItems(from: string, source = this.source()): Promise<ReadItem[]> {
+  async readItems(from: string, source = this.source(), includes = this.includes): Promise<ReadItem[]> {
     const mark = uniqueName(MARK);
     await this.run(`CREATE TABLE ${mark} (id INT)`);
     const items: ReadItem[] = [];
     let transaction: ReadItem[] = [];
     const { signal } = new AbortController();
-    for await (const batch of source.stream({ from: position(from), includes: this.includes, signal })) {
+    for await (const batch of source.stream({ from: position(from), includes, signal })) {
       for (const item of batch.items) {
         if (item.type === 'statement' && item.sql.includes(mark)) return items;
+        if (item.type === 'prepared') {
+          items.push(item);
+          continue;
+        }
         transaction.push(withValues(item));
         if (item.type !== 'end') continue;
         const isMark = transaction.some((member) => member.type === 'statement' && member.sql.includes(MARK));

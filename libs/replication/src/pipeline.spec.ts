@@ -269,6 +269,33 @@ describe('Pipeline', () => {
     await run;
   });
 
+  it('I1: leaves an XA transaction out of its sets until that is decided, and holds up no read for it', async () => {
+    const prepared: SourceItem = { type: 'prepared', gtid: `${SERVER}:1` };
+    const decided = transaction(3, [row(3)]).map((item) =>
+      item.type === 'begin' ? { ...item, transaction: { ...item.transaction, preparedGtid: `${SERVER}:1` } } : item,
+    );
+    const goOn = new Deferred<undefined>();
+    const source = new ScriptedSource([[prepared], transaction(2, [row(2)]), down], [[prepared], decided]);
+    const stream = source.stream.bind(source);
+    source.stream = async function* (options) {
+      if (source.froms.length === 1) await goOn.promise;
+      yield* stream(options);
+    };
+    const pipeline = build(source, new RecordingSink());
+    const stop = new AbortController();
+    const run = pipeline.run(stop.signal, never);
+    const read = { rows: [[7, 7]], lastKey: [7], complete: true, high: `${SERVER}:1-2` };
+    expect((await pipeline.closeWindow(pipeline.openWindow(layout), read))?.emittedRows).toBe(1);
+    await until(() => pipeline.checkpoint().position.gtidSet === `${SERVER}:2`);
+    expect(pipeline.checkpoint().dispatchedSet).toBe(`${SERVER}:2`);
+    goOn.resolve(undefined);
+    await until(() => pipeline.checkpoint().position.gtidSet === `${SERVER}:1-3`);
+    expect(source.froms).toEqual(['', `${SERVER}:2`]);
+    expect(pipeline.checkpoint().dispatchedSet).toBe(`${SERVER}:1-3`);
+    stop.abort();
+    await run;
+  });
+
   it('I9: does not read on for ever behind one change that nobody confirms', async () => {
     const sink = new RecordingSink();
     const stuck: Acknowledgement[] = [];

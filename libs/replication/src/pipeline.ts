@@ -85,6 +85,8 @@ export class Pipeline {
   private readonly tracker: AcknowledgementTracker;
   private readonly dispatched: GtidAccumulator;
   private readonly streamed: GtidAccumulator;
+  /** And XA transactions that wait for their outcome: executed on the source, but seen by no read. */
+  private readonly passed: GtidAccumulator;
   private readonly replayEnd: GtidSet;
   private readonly windows = new WindowRegistry();
   private readonly tables: KnownTables;
@@ -118,6 +120,7 @@ export class Pipeline {
     const known = GtidSet.parse(start.position.gtidSet);
     this.replayEnd = GtidSet.parse(start.dispatchedSet);
     this.streamed = new GtidAccumulator(known);
+    this.passed = new GtidAccumulator(known);
     this.dispatched = new GtidAccumulator(known.union(this.replayEnd));
     this.replaying = !known.contains(this.replayEnd);
     this.tracker = new AcknowledgementTracker(start, () => this.queueRoomCheck());
@@ -341,6 +344,10 @@ export class Pipeline {
         return;
       case 'statement':
         return this.statements.apply(item.database, item.sql, this.currentTransaction());
+      case 'prepared':
+        this.passed.add(item.gtid);
+        this.settleWindows();
+        return;
       case 'end':
         this.end(item.file, item.endOffset, slice);
     }
@@ -426,8 +433,8 @@ export class Pipeline {
   private end(file: string, endOffset: number, slice: Slice): void {
     const transaction = this.currentTransaction();
     slice.endTransaction(transaction, this.preparedGtid, file, endOffset);
-    if (this.preparedGtid !== null) this.streamed.add(this.preparedGtid);
-    if (transaction.gtid !== null) this.streamed.add(transaction.gtid);
+    if (this.preparedGtid !== null) this.addStreamed(this.preparedGtid);
+    if (transaction.gtid !== null) this.addStreamed(transaction.gtid);
     this.lastEnded = transaction;
     this.resumeOffset = endOffset;
     this.transaction = null;
@@ -437,8 +444,13 @@ export class Pipeline {
     this.settleWindows();
   }
 
+  private addStreamed(gtid: string): void {
+    this.streamed.add(gtid);
+    this.passed.add(gtid);
+  }
+
   private settleWindows(): void {
-    if (this.transaction === null) this.windows.settle(this.streamed, (window, rows) => this.emitReads(window, rows));
+    if (this.transaction === null) this.windows.settle(this.passed, (window, rows) => this.emitReads(window, rows));
   }
 
   private emitReads(window: Window, rows: readonly Row[]): Promise<void> {

@@ -87,26 +87,26 @@ export class WindowRegistry {
   }
 
   /** Call at each transaction end, and when a read is handed in between transactions. */
-  settle(streamed: GtidAccumulator, emit: (window: Window, rows: readonly Row[]) => Promise<void>): void {
+  settle(passed: GtidAccumulator, emit: (window: Window, rows: readonly Row[]) => Promise<void>): void {
     if (this.passages.length > 0)
       this.passages = this.passages.filter(({ high, pass }) => {
-        const isPassed = streamed.contains(high);
+        const isPassed = passed.contains(high);
         if (isPassed) pass();
         return !isPassed;
       });
-    if (this.waiting.length > 0) this.waiting = this.waiting.filter((waiting) => !this.close(waiting, streamed, emit));
+    if (this.waiting.length > 0) this.waiting = this.waiting.filter((waiting) => !this.close(waiting, passed, emit));
   }
 
   /** False while the stream is not there yet. */
   private close(
     waiting: WaitingWindow,
-    streamed: GtidAccumulator,
+    passed: GtidAccumulator,
     emit: (window: Window, rows: readonly Row[]) => Promise<void>,
   ): boolean {
     const { window, high, close } = waiting;
     const isDiscarded = window.discardedBecause !== null;
     if (isDiscarded) waiting.rows = [];
-    if (!streamed.contains(high)) return false;
+    if (!passed.contains(high)) return false;
     this.remove(window);
     if (isDiscarded) close(null);
     else {

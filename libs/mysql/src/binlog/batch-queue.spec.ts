@@ -33,6 +33,18 @@ describe('BatchQueue', () => {
     expect(calls).toEqual(['full', 'room']);
   });
 
+  test('is never full of events that give nothing', async () => {
+    const { queue, calls } = makeQueue();
+    for (let i = 0; i < 10; i++) queue.count(600);
+    expect(calls).toEqual([]);
+    queue.push(item(1));
+    queue.count(600);
+    expect(calls).toEqual(['full']);
+    await queue.next();
+    queue.count(600);
+    expect(calls).toEqual(['full', 'room']);
+  });
+
   test('hands out what came before an error, then the error, then nothing that came after', async () => {
     const { queue } = makeQueue();
     queue.push(item(1));

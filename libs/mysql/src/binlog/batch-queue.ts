@@ -46,7 +46,7 @@ export class BatchQueue {
   count(bytes: number): void {
     this.#itemBytes += bytes;
     if (this.#itemBytes >= BATCH_BYTES) this.#cut();
-    if (this.#isFull || this.#queuedBytes + this.#itemBytes <= this.#options.maxBytes) return;
+    if (this.#isFull || this.#heldBytes() <= this.#options.maxBytes) return;
     this.#isFull = true;
     this.#options.onFull();
   }
@@ -84,8 +84,13 @@ export class BatchQueue {
     }
   }
 
+  /** Events without items hold nothing, and nobody would ever take them out. */
+  #heldBytes(): number {
+    return this.#queuedBytes + (this.#items.length === 0 ? 0 : this.#itemBytes);
+  }
+
   #makeRoom(): void {
-    if (!this.#isFull || this.#queuedBytes + this.#itemBytes > this.#options.maxBytes / 2) return;
+    if (!this.#isFull || this.#heldBytes() > this.#options.maxBytes / 2) return;
     this.#isFull = false;
     this.#options.onRoom();
   }

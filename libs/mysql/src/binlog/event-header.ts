@@ -3,8 +3,14 @@ export const EventType = {
   query: 2,
   stop: 3,
   rotate: 4,
+  intvar: 5,
+  appendBlock: 9,
+  deleteFile: 11,
+  rand: 13,
+  userVar: 14,
   formatDescription: 15,
   xid: 16,
+  beginLoadQuery: 17,
   executeLoadQuery: 18,
   tableMap: 19,
   writeRowsV1: 23,
@@ -12,12 +18,15 @@ export const EventType = {
   deleteRowsV1: 25,
   incident: 26,
   heartbeat: 27,
+  rowsQuery: 29,
   writeRows: 30,
   updateRows: 31,
   deleteRows: 32,
   gtid: 33,
   anonymousGtid: 34,
   previousGtids: 35,
+  transactionContext: 36,
+  viewChange: 37,
   xaPrepare: 38,
   partialUpdateRows: 39,
   transactionPayload: 40,
@@ -25,11 +34,34 @@ export const EventType = {
   gtidTagged: 42,
 } as const;
 
+/**
+ * Events that change no row by themselves: about files and groups, the text of a statement whose rows follow, and what
+ * a statement event needs that follows them and is judged there.
+ */
+export const SILENT_EVENTS: ReadonlySet<number> = new Set([
+  EventType.stop,
+  EventType.formatDescription,
+  EventType.previousGtids,
+  EventType.heartbeat,
+  EventType.rowsQuery,
+  EventType.transactionContext,
+  EventType.viewChange,
+  EventType.intvar,
+  EventType.rand,
+  EventType.userVar,
+  EventType.beginLoadQuery,
+  EventType.appendBlock,
+  EventType.deleteFile,
+]);
+
 /** Bytes of the common header of every event. */
 export const HEADER_BYTES = 19;
 
 /** Header flag of events that the server makes up for the dump and that stand in no file. */
 export const FLAG_ARTIFICIAL = 0x20;
+
+/** Header flag of events that a reader may pass over without knowing them (LOG_EVENT_IGNORABLE_F). */
+export const FLAG_IGNORABLE = 0x80;
 
 /**
  * One event in the bytes of its packet. `start` is the first byte of the header, `body` the first behind it,

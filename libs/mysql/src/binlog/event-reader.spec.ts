@@ -1,67 +1,12 @@
-import { crc32 } from 'node:zlib';
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { type SourceItem } from '#replication';
 import { type CharacterSetFacts } from '../values/charset.ts';
+import { event, gtid, insert, query, rotate, tableMap, UUID } from '../../test/log-events.ts';
 import { EventType } from './event-header.ts';
 import { EventReader } from './event-reader.ts';
 import { TableCache } from './table-cache.ts';
 
 const facts: CharacterSetFacts = { charsetOfCollation: new Map(), maxLength: new Map(), tables: new Map() };
-const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
-
-function event(type: number, body: Buffer, endOffset: number): Buffer {
-  const header = Buffer.alloc(19);
-  header.writeUInt32LE(1_700_000_000, 0);
-  header.writeUInt8(type, 4);
-  header.writeUInt32LE(7, 5);
-  header.writeUInt32LE(19 + body.length + 4, 9);
-  header.writeUInt32LE(endOffset % 2 ** 32, 13);
-  const bytes = Buffer.concat([header, body]);
-  const checksum = Buffer.alloc(4);
-  checksum.writeUInt32LE(crc32(bytes), 0);
-  return Buffer.concat([bytes, checksum]);
-}
-
-function rotate(file: string, offset: number): Buffer {
-  const body = Buffer.alloc(8);
-  body.writeBigUInt64LE(BigInt(offset));
-  return event(EventType.rotate, Buffer.concat([body, Buffer.from(file)]), 0);
-}
-
-function gtid(number: number, endOffset: number, commitMicros = 1_700_000_000_123_456n): Buffer {
-  const body = Buffer.alloc(49);
-  Buffer.from(UUID.replaceAll('-', ''), 'hex').copy(body, 1);
-  body.writeBigInt64LE(BigInt(number), 17);
-  body.writeUInt8(2, 25);
-  const micros = Buffer.alloc(8);
-  micros.writeBigUInt64LE(commitMicros);
-  micros.copy(body, 42, 0, 7);
-  return event(EventType.gtid, body, endOffset);
-}
-
-function query(sql: string, endOffset: number, database = 'shop'): Buffer {
-  const head = Buffer.alloc(13);
-  head.writeUInt8(database.length, 8);
-  return event(EventType.query, Buffer.concat([head, Buffer.from(`${database}\0${sql}`)]), endOffset);
-}
-
-/** A table of one TINYINT, with or without its name as FULL metadata gives it. */
-function tableMap(table: string, endOffset: number, isFull = true): Buffer {
-  const name = Buffer.from(`\x04shop\0${String.fromCharCode(table.length)}${table}\0`);
-  const columns = Buffer.from([1, 1, 0, 0]);
-  const metadata = isFull ? Buffer.from([4, 3, 2, 0x69, 0x64, 8, 1, 0]) : Buffer.alloc(0);
-  const id = Buffer.from([table.length, 0, 0, 0, 0, 0, 1, 0]);
-  return event(EventType.tableMap, Buffer.concat([id, name, columns, metadata]), endOffset);
-}
-
-function insert(table: string, value: number, endOffset: number): Buffer {
-  return event(
-    EventType.writeRows,
-    Buffer.from([table.length, 0, 0, 0, 0, 0, 1, 0, 2, 0, 1, 0xff, 0, value]),
-    endOffset,
-  );
-}
-
 let items: SourceItem[];
 let reader: EventReader;
 
@@ -76,11 +21,11 @@ beforeEach(() => {
     tables: new TableCache({ includes, facts, keys: {} }),
     includes,
     serverUuid: UUID,
-    hasChecksums: true,
     emit: (item) => {
       items.push(item);
     },
   });
+  reader.expectChecksums(true);
   read(rotate('binlog.000009', 4));
 });
 
@@ -187,13 +132,34 @@ describe('I6: stops', () => {
   test.each([
     ['DITTO_SOURCE_ANONYMOUS_TRANSACTION', EventType.anonymousGtid],
     ['DITTO_SOURCE_INCIDENT', EventType.incident],
-    ['DITTO_SOURCE_COMPRESSED_TRANSACTION', EventType.transactionPayload],
   ])('%s', (code, type) => {
     expect(stopOf(event(type, Buffer.alloc(60), 300))).toMatchObject({
       code,
       retriable: false,
       context: { file: 'binlog.000009' },
     });
+  });
+
+  test('at an event that is not known, unless its writer says that it may be passed over', () => {
+    const unknown = (flags: number): Buffer => event(99, Buffer.alloc(8), 300, flags);
+    expect(stopOf(unknown(0x80))).toBeNull();
+    expect(stopOf(unknown(0x0f))).toMatchObject({
+      code: 'DITTO_SOURCE_EVENT_UNKNOWN',
+      message: expect.stringContaining('type 99'),
+      retriable: false,
+      context: { file: 'binlog.000009', offset: 300 },
+    });
+  });
+
+  test.each([
+    ['stop', EventType.stop],
+    ['previous GTIDs', EventType.previousGtids],
+    ['the text of a statement', EventType.rowsQuery],
+    ['a heartbeat', EventType.heartbeat],
+    ['a change of the group', EventType.viewChange],
+  ])('not at %s', (_name, type) => {
+    expect(stopOf(event(type, Buffer.alloc(60), 300))).toBeNull();
+    expect(items).toEqual([]);
   });
 
   test('at an event that does not match its checksum', () => {

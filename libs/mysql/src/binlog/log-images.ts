@@ -3,6 +3,7 @@ import { DittoError } from '#kernel';
 import { sourceView, targetView } from '../codec/buffer-views.ts';
 import { type RowCodec } from '../codec/row-codec.ts';
 import { UndecodableTextError } from '../values/charset.ts';
+import { JsonDiffError } from '../values/json-diff.ts';
 import { type LogPlace, withPlace } from './stream-stops.ts';
 
 /** The row images of one rows event where they lie: those of an update come in pairs, before and after. */
@@ -99,13 +100,20 @@ export class LogImages extends RowImages {
   }
 }
 
-function undecodable({ database, table }: TableLayout, cause: unknown): DittoError {
+/** What becomes of an error while a row is decoded. */
+export function undecodable({ database, table }: TableLayout, cause: unknown): DittoError {
   const detail = cause instanceof Error ? cause.message : String(cause);
-  const code = cause instanceof UndecodableTextError ? 'DITTO_SOURCE_TEXT_INVALID' : 'DITTO_SOURCE_ROW_UNDECODABLE';
+  const { code, remedy } = undecodableCode(cause);
   return new DittoError(code, `a row of ${database}.${table} can't be decoded: ${detail}`, {
-    remedy:
-      'Exclude the table, or mend the value on the source; then resync the source (npm run ditto -- resync --source <name>).',
+    remedy: `${remedy}; then resync the source (npm run ditto -- resync --source <name>).`,
     context: { database, table },
     cause,
   });
+}
+
+function undecodableCode(cause: unknown): { code: string; remedy: string } {
+  if (cause instanceof JsonDiffError)
+    return { code: 'DITTO_SOURCE_PARTIAL_JSON', remedy: "SET PERSIST binlog_row_value_options = ''" };
+  const code = cause instanceof UndecodableTextError ? 'DITTO_SOURCE_TEXT_INVALID' : 'DITTO_SOURCE_ROW_UNDECODABLE';
+  return { code, remedy: 'Exclude the table, or mend the value on the source' };
 }

@@ -5,6 +5,8 @@ const WRAP = 0x100000000;
  * back means that 4 GiB were passed. Rotate events and version 2 heartbeats carry all 64 bits and set it right.
  */
 export class LogOffset {
+  /** The file that it counts in. */
+  file = '';
   #end = 4;
 
   /** Offset just behind the last event. */

@@ -6,10 +6,12 @@ import { type KeyOverrides } from '../layout/column-types.ts';
 import { toSourceError } from '../mysql-errors.ts';
 import { BatchQueue } from './batch-queue.ts';
 import { DumpConnection } from './dump-connection.ts';
+import { EventFeed } from './event-feed.ts';
 import { EventReader } from './event-reader.ts';
 import { makeReplicaIdentity, type ReplicaIdentity } from './replica-identity.ts';
 import { readServerFacts, type ServerFacts } from './server-facts.ts';
 import { TableCache } from './table-cache.ts';
+import { type XaStoreOptions } from './xa-store.ts';
 
 export interface MySqlChangeSourceOptions {
   readonly connection: MySqlConnectionOptions;
@@ -27,6 +29,8 @@ export interface MySqlChangeSourceOptions {
   readonly silenceMs?: number;
   /** Bytes of the log that are read ahead of the consumer. */
   readonly maxQueuedBytes?: number;
+  /** Where rows of XA transactions wait for their outcome; 16 MiB in memory, then a file in the system's temporary folder. */
+  readonly xaStore?: XaStoreOptions;
 }
 
 const DEFAULT_HEARTBEAT_MS = 5_000;
@@ -61,13 +65,25 @@ export class MySqlChangeSource extends ChangeSource {
       },
       onRoom: () => {
         watch.restart();
-        dump.resume();
+        feed.onRoom();
       },
     });
     const watch = new SilenceWatch(this.#options.silenceMs ?? DEFAULT_SILENCE_MS, (silentMs) => {
-      if (!queue.isFull) queue.finish(silence(silentMs));
+      if (!queue.isFull && !feed.isReadingNested) queue.finish(silence(silentMs));
     });
-    const dump = this.#makeDump(from, options.includes, facts, queue, watch);
+    const feed = this.#makeFeed({
+      facts,
+      includes: options.includes,
+      queue,
+      pause: () => {
+        dump.pause();
+      },
+      resume: () => {
+        watch.restart();
+        dump.resume();
+      },
+    });
+    const dump = this.#makeDump(from, facts, feed, queue, watch);
     const abort = (): void => {
       queue.discard();
     };
@@ -82,6 +98,7 @@ export class MySqlChangeSource extends ChangeSource {
     } finally {
       signal.removeEventListener('abort', abort);
       watch.stop();
+      feed.close();
       dump.stop();
     }
   }
@@ -95,15 +112,45 @@ export class MySqlChangeSource extends ChangeSource {
     }
   }
 
+  #makeFeed({
+    facts,
+    includes,
+    queue,
+    ...dump
+  }: {
+    readonly facts: ServerFacts;
+    readonly includes: (database: string, table: string) => boolean;
+    readonly queue: BatchQueue;
+    readonly pause: () => void;
+    readonly resume: () => void;
+  }): EventFeed {
+    const { keys = {}, xaStore = {} } = this.#options;
+    const reader = new EventReader({
+      tables: new TableCache({ includes, facts: facts.characterSets, keys }),
+      includes,
+      serverUuid: facts.serverUuid,
+      emit: (item) => {
+        queue.push(item);
+      },
+      xaStore,
+    });
+    return new EventFeed({
+      ...dump,
+      reader,
+      queue,
+      onError: (error) => {
+        queue.finish(toSourceError(error, 'reading the log'));
+      },
+    });
+  }
+
   #makeDump(
     from: Position,
-    includes: (database: string, table: string) => boolean,
     facts: ServerFacts,
+    feed: EventFeed,
     queue: BatchQueue,
     watch: SilenceWatch,
   ): DumpConnection {
-    const tables = new TableCache({ includes, facts: facts.characterSets, keys: this.#options.keys ?? {} });
-    let reader: EventReader | null = null;
     return new DumpConnection({
       connection: this.#options.connection,
       start: { gtidSet: from.gtidSet },
@@ -112,19 +159,11 @@ export class MySqlChangeSource extends ChangeSource {
       listener: {
         onStart: (hasChecksums) => {
           this.#options.logger.info('reading the log', { serverUuid: facts.serverUuid, from: from.gtidSet });
-          reader = new EventReader({
-            tables,
-            includes,
-            serverUuid: facts.serverUuid,
-            hasChecksums,
-            emit: (item) => {
-              queue.push(item);
-            },
-          });
+          feed.start(hasChecksums);
         },
         onEvent: (bytes, start, end) => {
           watch.sawLife();
-          if (reader !== null) queue.count(reader.read(bytes, start, end));
+          feed.take(bytes, start, end);
         },
         onError: (error) => {
           queue.finish(toSourceError(error, 'reading the log'));

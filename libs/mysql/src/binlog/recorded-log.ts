@@ -81,7 +81,10 @@ export class RecordedLog {
   /** Reads all events as the stream does, with nothing cached beforehand. */
   replay(emit: (item: SourceItem) => void): void {
     const reader = makeReader(this.#facts, this.#includes, emit);
-    for (const { bytes, start, end } of this.events) reader.read(bytes, start, end);
+    for (const { bytes, start, end } of this.events) {
+      reader.read(bytes, start, end);
+      if (reader.hasNested) throw new TypeError('compressed and XA transactions are not replayed');
+    }
   }
 }
 
@@ -91,11 +94,12 @@ function makeReader(
   includes: RecordOptions['includes'],
   emit: (item: SourceItem) => void,
 ): EventReader {
-  return new EventReader({
+  const reader = new EventReader({
     tables: new TableCache({ includes, facts: facts.characterSets, keys: {} }),
     includes,
     serverUuid: facts.serverUuid,
-    hasChecksums: true,
     emit,
   });
+  reader.expectChecksums(true);
+  return reader;
 }

@@ -3,6 +3,7 @@ import { DittoError } from '#kernel';
 import { type RowCodec } from '../codec/row-codec.ts';
 import { EventType, lengthEncodedSize, readLengthEncoded, type EventBytes } from './event-header.ts';
 import { LogImages } from './log-images.ts';
+import { readPartialUpdates } from './partial-update.ts';
 import { type LogPlace } from './stream-stops.ts';
 import { type TableReader } from './table-cache.ts';
 
@@ -16,8 +17,8 @@ export interface EventRows {
 
 export function rowsOperation(type: number): RowsOperation {
   if (type === EventType.writeRows || type === EventType.writeRowsV1) return 'create';
-  if (type === EventType.updateRows || type === EventType.updateRowsV1) return 'update';
-  return 'delete';
+  if (type === EventType.deleteRows || type === EventType.deleteRowsV1) return 'delete';
+  return 'update';
 }
 
 /** Where a rows event's parts lie: table id 6, flags 2, extra data (version 2), column count, bitmaps, images. */
@@ -46,7 +47,8 @@ export function countImages(type: number, event: EventBytes, reader: TableReader
   const size = (columnCount + 7) >> 3;
   const bitmaps: Buffer[] = [];
   for (let at = presents; at < images; at += size) bitmaps.push(event.bytes.subarray(at, at + size));
-  const count = reader.skipper.countImages(event.bytes, images, event.end, bitmaps);
+  const isPartial = type === EventType.partialUpdateRows;
+  const count = reader.skipper.countImages(event.bytes, images, event.end, bitmaps, isPartial);
   return rowsOperation(type) === 'update' ? Math.ceil(count / 2) : count;
 }
 
@@ -69,9 +71,10 @@ function isFull(bytes: Buffer, { columnCount, presents, images }: RowsFrame): bo
 export function readRows(
   type: number,
   event: EventBytes,
-  { layout, codec }: TableReader & { included: true },
+  reader: TableReader & { included: true },
   place: LogPlace,
 ): EventRows {
+  const { layout, codec } = reader;
   const { bytes, end } = event;
   const parts = frame(type, event);
   const { columnCount } = parts;
@@ -79,6 +82,7 @@ export function readRows(
     throw malformed(layout, `${columnCount} columns in the rows, ${layout.columns.length} in the map`);
   if (!isFull(bytes, parts)) throw minimalImage(layout);
   const op = rowsOperation(type);
+  if (type === EventType.partialUpdateRows) return { op, ...readPartialUpdates(event, parts.images, reader) };
   const images = { bytes, offsets: findImages(event, parts.images, codec, layout), layout, codec, place };
   if (op !== 'update') {
     const all = new LogImages(images, 0, 1);

@@ -15,16 +15,6 @@ interface Stop {
 
 /** Everything in a log that this reader refuses rather than deliver less than what was committed. */
 const STOPS = {
-  DITTO_SOURCE_COMPRESSED_TRANSACTION: {
-    message: 'the log holds a compressed transaction',
-    remedy:
-      'SET PERSIST binlog_transaction_compression = OFF; then resync the source (npm run ditto -- resync --source <name>).',
-  },
-  DITTO_SOURCE_PARTIAL_JSON: {
-    message: 'the log holds partial JSON updates of an included table',
-    remedy:
-      "SET PERSIST binlog_row_value_options = ''; then resync the source (npm run ditto -- resync --source <name>).",
-  },
   DITTO_SOURCE_INCIDENT: {
     message: 'the server recorded an incident: changes are missing from its log',
     remedy: 'Resync the source (npm run ditto -- resync --source <name>).',
@@ -33,11 +23,6 @@ const STOPS = {
     message: 'the log holds a transaction without a GTID',
     remedy:
       'SET PERSIST gtid_mode = ON, enforce_gtid_consistency = ON; then resync the source (npm run ditto -- resync --source <name>).',
-  },
-  DITTO_SOURCE_XA_TRANSACTION: {
-    message: 'an XA transaction changed included tables',
-    remedy:
-      'Exclude those tables, or use local transactions; then resync the source (npm run ditto -- resync --source <name>).',
   },
   DITTO_SOURCE_XA_UNKNOWN: {
     message: 'an XA transaction was committed whose changes lie before the start of the stream',
@@ -57,6 +42,11 @@ const STOPS = {
   DITTO_SOURCE_CHECKSUM_MISMATCH: {
     message: 'an event does not match its checksum',
     remedy: 'Check the log on the server with mysqlbinlog --verify-binlog-checksum.',
+  },
+  DITTO_SOURCE_EVENT_UNKNOWN: {
+    message: 'the log holds an event that may change rows and that this version does not know',
+    remedy:
+      'Upgrade Ditto to a version that knows the server, or end what writes such events; then resync the source (npm run ditto -- resync --source <name>).',
   },
   DITTO_SOURCE_EVENT_MALFORMED: {
     message: 'an event can not be read',

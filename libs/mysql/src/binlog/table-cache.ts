@@ -9,7 +9,7 @@ import { parseTableMap, readTableId, readTableName } from './table-map.ts';
 
 /** How the rows of a table id are read. */
 export type TableReader =
-  | { readonly included: true; readonly layout: TableLayout; readonly codec: RowCodec }
+  | { readonly included: true; readonly layout: TableLayout; readonly codec: RowCodec; readonly skipper: RowSkipper }
   | { readonly included: false; readonly database: string; readonly table: string; readonly skipper: RowSkipper };
 
 interface CachedMap {
@@ -67,7 +67,8 @@ export class TableCache {
     const { layout, columns } = streamLayout(map, this.#facts, this.#keys);
     const known = this.#readers.get(layout.fingerprint);
     if (known !== undefined) return known;
-    const reader = { included: true as const, layout, codec: new RowCodec(columns, layout.key) };
+    const codec = new RowCodec(columns, layout.key);
+    const reader = { included: true as const, layout, codec, skipper: new RowSkipper(map.columns) };
     this.#readers.set(layout.fingerprint, reader);
     return reader;
   }

@@ -1,38 +1,33 @@
+import { type SourceTransaction } from '#replication';
+import { type HeldEvents } from './xa-store.ts';
+
 /** What is known of the transaction that is being read. */
 export interface TransactionState {
-  gtid: string;
+  source: SourceTransaction;
+  readonly gtid: string;
+  /** Its begin was told. */
+  isAnnounced: boolean;
   /** BEGIN was seen: it ends with its own COMMIT, XID or XA PREPARE. Else the next statement is all of it. */
   hasBegun: boolean;
-  /** Row images so far, included or not. */
+  /** Row images so far, included or not; while events are held, those since the event that was held last. */
   images: number;
-  /** Rows of included tables were delivered. */
+  /** Rows of included tables were seen. */
   hasRows: boolean;
-  /** `X'gtrid',X'bqual',format` while inside XA START. */
-  xa: string | null;
+  /** `X'gtrid',X'bqual',format` behind XA START. */
+  xid: string | null;
+  /** Between XA START and the end of that: the events that wait for what becomes of them. */
+  held: HeldEvents | null;
+  /** Its rows come from held events. */
+  isReplayed: boolean;
 }
 
-/** Prepared XA transactions without included rows, whose outcome may be ignored; the oldest are forgotten beyond this many. */
-const MOST_PREPARED = 10_000;
-
-/** Remembers the XA transactions that this stream saw prepared and found to be of no concern. */
-export class IgnorableXaTransactions {
-  readonly #xids = new Set<string>();
-
-  add(xid: string): void {
-    this.#xids.add(xid);
-    if (this.#xids.size <= MOST_PREPARED) return;
-    const [oldest] = this.#xids;
-    if (oldest !== undefined) this.#xids.delete(oldest);
-  }
-
-  /** True once for each that was added. */
-  take(xid: string): boolean {
-    return this.#xids.delete(xid);
-  }
+export interface XaStatement {
+  readonly verb: string;
+  readonly xid: string;
 }
 
 /** `XA <verb> X'…',X'…',n` as the server writes it to the log; null for anything else. */
-export function parseXaStatement(sql: string): { verb: string; xid: string } | null {
+export function parseXaStatement(sql: string): XaStatement | null {
   const match = /^XA\s+(START|BEGIN|END|COMMIT|ROLLBACK)\s+(.*?)\s*(?:ONE\s+PHASE\s*)?$/is.exec(sql);
   if (match === null) return null;
   return { verb: (match[1] ?? '').toUpperCase(), xid: (match[2] ?? '').replace(/\s+/g, '').toLowerCase() };

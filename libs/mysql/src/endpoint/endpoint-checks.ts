@@ -76,13 +76,6 @@ const REQUIRED: readonly RequiredSetting[] = [
     wanted: 'FULL',
     remedy: 'SET PERSIST binlog_row_metadata = FULL;',
   },
-  {
-    code: 'DITTO_SOURCE_PARTIAL_JSON',
-    variable: 'binlog_row_value_options',
-    value: ({ settings }) => settings.binlogRowValueOptions,
-    wanted: '',
-    remedy: "SET PERSIST binlog_row_value_options = '';",
-  },
 ];
 
 function checkSettings(inspection: EndpointInspection): Problem[] {
@@ -91,15 +84,6 @@ function checkSettings(inspection: EndpointInspection): Problem[] {
     return actual === wanted ? [] : [error(code, `${variable} is '${actual}', not '${wanted}'`, remedy)];
   });
   const { settings, replica } = inspection;
-  if (settings.binlogTransactionCompression === 'ON') {
-    wrong.push(
-      error(
-        'DITTO_SOURCE_COMPRESSED_TRANSACTION',
-        'binlog_transaction_compression is ON',
-        'SET PERSIST binlog_transaction_compression = OFF;',
-      ),
-    );
-  }
   if (replica !== null && settings.logReplicaUpdates !== 'ON') {
     wrong.push(
       error(

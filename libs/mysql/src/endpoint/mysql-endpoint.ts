@@ -43,8 +43,6 @@ export interface ServerSettings {
   readonly binlogFormat: string;
   readonly binlogRowImage: string;
   readonly binlogRowMetadata: string;
-  readonly binlogRowValueOptions: string;
-  readonly binlogTransactionCompression: string;
   readonly binlogExpireLogsSeconds: number;
   readonly logReplicaUpdates: string;
   readonly enforceGtidConsistency: string;
@@ -175,8 +173,6 @@ async function readSettings(session: MySqlSession, variables: ReadonlyMap<string
     binlogFormat: upper('binlog_format'),
     binlogRowImage: upper('binlog_row_image'),
     binlogRowMetadata: upper('binlog_row_metadata'),
-    binlogRowValueOptions: upper('binlog_row_value_options'),
-    binlogTransactionCompression: upper('binlog_transaction_compression'),
     binlogExpireLogsSeconds: Number(upper('binlog_expire_logs_seconds')),
     logReplicaUpdates: upper('log_replica_updates', 'log_slave_updates'),
     enforceGtidConsistency: upper('enforce_gtid_consistency'),

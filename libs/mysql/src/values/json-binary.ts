@@ -102,14 +102,23 @@ function readLength(bytes: Buffer, at: number): [length: number, start: number] 
   throw new Error('a JSON length takes more than five bytes');
 }
 
-function entryText(bytes: Buffer, container: number, entry: number, size: 2 | 4): string {
+/** Where the value of a value entry lies: in the entry itself if it is short enough, else in the container. */
+function entryValueAt(bytes: Buffer, container: number, entry: number, size: 2 | 4): number {
   const type = bytes.readUInt8(entry);
   const inlined =
     type === JsonType.literal ||
     type === JsonType.int16 ||
     type === JsonType.uint16 ||
     (size === 4 && (type === JsonType.int32 || type === JsonType.uint32));
-  return valueText(bytes, type, inlined ? entry + 1 : container + bytes.readUIntLE(entry + 1, size));
+  return inlined ? entry + 1 : container + bytes.readUIntLE(entry + 1, size);
+}
+
+function entryText(bytes: Buffer, container: number, entry: number, size: 2 | 4): string {
+  return valueText(bytes, bytes.readUInt8(entry), entryValueAt(bytes, container, entry, size));
+}
+
+function keyText(bytes: Buffer, container: number, entry: number, size: 2 | 4): string {
+  return textAt(bytes, container + bytes.readUIntLE(entry, size), bytes.readUInt16LE(entry + size));
 }
 
 /** Count, size, key entries (offset, 2-byte length), value entries (type, offset or value); offsets from the count. */
@@ -120,9 +129,7 @@ function objectText(bytes: Buffer, at: number, size: 2 | 4): string {
   const values = keys + count * (size + 2);
   let text = '{';
   for (let i = 0; i < count; i++) {
-    const keyEntry = keys + i * (size + 2);
-    const start = at + bytes.readUIntLE(keyEntry, size);
-    const key = textAt(bytes, start, bytes.readUInt16LE(keyEntry + size));
+    const key = keyText(bytes, at, keys + i * (size + 2), size);
     if (i > 0) text += ', ';
     text += `${JSON.stringify(key)}: ${entryText(bytes, at, values + i * (size + 1), size)}`;
   }
@@ -139,6 +146,48 @@ function arrayText(bytes: Buffer, at: number, size: 2 | 4): string {
     text += entryText(bytes, at, values + i * (size + 1), size);
   }
   return `${text}]`;
+}
+
+/** A value in the bytes of a binary document. */
+export interface BinaryJsonValue {
+  readonly bytes: Buffer;
+  readonly type: number;
+  readonly at: number;
+}
+
+/** Null for an empty document, which MySQL reads as the JSON null literal. */
+export function binaryJsonRoot(bytes: Buffer): BinaryJsonValue | null {
+  return bytes.length === 0 ? null : { bytes, type: bytes[0] ?? 0, at: 1 };
+}
+
+/** Calls `print` to print values that have `bytes` bytes in all; more than that is an error. */
+export function printBinaryJson(bytes: number, print: (text: (value: BinaryJsonValue) => string) => string): string {
+  unspent = bytes;
+  return print((value) => valueText(value.bytes, value.type, value.at));
+}
+
+/** The values one level below an object (`keys` as stored) or an array (`keys` null); null for a scalar. */
+export function binaryJsonChildren({
+  bytes,
+  type,
+  at,
+}: BinaryJsonValue): { keys: string[] | null; values: BinaryJsonValue[] } | null {
+  const isObject = type === JsonType.smallObject || type === JsonType.largeObject;
+  if (!isObject && type !== JsonType.smallArray && type !== JsonType.largeArray) return null;
+  const size = type === JsonType.smallObject || type === JsonType.smallArray ? 2 : 4;
+  const count = bytes.readUIntLE(at, size);
+  unspent = bytes.length;
+  spend(2 * size + count * (isObject ? 2 * size + 3 : size + 1));
+  const keyEntries = at + 2 * size;
+  const valueEntries = isObject ? keyEntries + count * (size + 2) : keyEntries;
+  const keys: string[] = [];
+  const values: BinaryJsonValue[] = [];
+  for (let i = 0; i < count; i++) {
+    if (isObject) keys.push(keyText(bytes, at, keyEntries + i * (size + 2), size));
+    const entry = valueEntries + i * (size + 1);
+    values.push({ bytes, type: bytes.readUInt8(entry), at: entryValueAt(bytes, at, entry, size) });
+  }
+  return { keys: isObject ? keys : null, values };
 }
 
 /** Values of SQL types inside JSON, as the server prints them (MySQL source, `sql-common/json_dom.cc`). */

@@ -28,6 +28,11 @@ export type SourceItem =
     }
   /** A statement in the log other than BEGIN, COMMIT and SAVEPOINT: DDL, or something that row format should not hold. */
   | { readonly type: 'statement'; readonly database: string; readonly sql: string }
+  /**
+   * An XA transaction was prepared: its rows come with its outcome, or never. Nothing to confirm, and not to be counted
+   * as read: whoever goes on before its outcome must get it again.
+   */
+  | { readonly type: 'prepared'; readonly gtid: string }
   /** The transaction is complete and committed; `endOffset` is just behind its last event. */
   | { readonly type: 'end'; readonly file: string; readonly endOffset: number };
 

@@ -1,0 +1,263 @@
+import { classifyStatement } from '#change-events';
+import { type SourceItem, type SourceTransaction } from '#replication';
+import { type EventBytes } from './event-header.ts';
+import { parseAnyGtidEvent } from './gtid-event.ts';
+import { type LogOffset } from './log-offset.ts';
+import { type NestedEvents } from './nested-events.ts';
+import { openPayload } from './payload-event.ts';
+import { countImages, readRows } from './rows-event.ts';
+import { type StatementEvent } from './statement-event.ts';
+import { makeStop, type LogPlace, type StopCode } from './stream-stops.ts';
+import { readTableId } from './table-map.ts';
+import { type TableCache } from './table-cache.ts';
+import { parseXaStatement, statementRole, type TransactionState, type XaStatement } from './transaction-state.ts';
+import { imagesBefore, XaStore, type HeldEvents, type XaStoreOptions } from './xa-store.ts';
+
+/** Flag of the XA_PREPARE event: the transaction committed in one phase. */
+const ONE_PHASE = 1;
+
+export interface TransactionReaderOptions {
+  readonly tables: TableCache;
+  readonly includes: (database: string, table: string) => boolean;
+  readonly serverUuid: string;
+  readonly emit: (item: SourceItem) => void;
+  /** Where XA transactions wait for their outcome. */
+  readonly xaStore?: XaStoreOptions;
+  /** Where the event ends that is being read. */
+  readonly log: LogOffset;
+}
+
+/** Turns the events of transactions, from their GTID on, into source items. */
+export class TransactionReader {
+  readonly #tables: TableCache;
+  readonly #includes: (database: string, table: string) => boolean;
+  readonly #serverUuid: string;
+  readonly #emit: (item: SourceItem) => void;
+  readonly #xa: XaStore;
+  readonly #log: LogOffset;
+  #transaction: TransactionState | null = null;
+  #nested: NestedEvents | null = null;
+
+  constructor(options: TransactionReaderOptions) {
+    this.#tables = options.tables;
+    this.#includes = options.includes;
+    this.#serverUuid = options.serverUuid;
+    this.#emit = options.emit;
+    this.#xa = new XaStore(options.xaStore);
+    this.#log = options.log;
+  }
+
+  get isOpen(): boolean {
+    return this.#transaction !== null;
+  }
+
+  get hasNested(): boolean {
+    return this.#nested !== null;
+  }
+
+  /** What the last event stands for; to be read before anything else. */
+  takeNested(): NestedEvents | null {
+    const nested = this.#nested;
+    this.#nested = null;
+    return nested;
+  }
+
+  /** Called before each event that `takeNested` gave. */
+  enterNested(bytes: Buffer, start: number): void {
+    const transaction = this.#current();
+    if (transaction.isReplayed) transaction.images += imagesBefore(bytes, start);
+  }
+
+  readPayload(event: EventBytes): void {
+    this.#current();
+    this.#nested = { pieces: openPayload(event), onEnd: () => undefined };
+  }
+
+  readBegin(): void {
+    this.#current().hasBegun = true;
+  }
+
+  place(): LogPlace {
+    return { file: this.#log.file, offset: this.#log.end, gtid: this.#transaction?.gtid ?? null };
+  }
+
+  stop(code: StopCode, detail?: string): Error {
+    return makeStop(code, this.place(), detail);
+  }
+
+  close(): void {
+    this.#xa.close();
+  }
+
+  begin(type: number, event: EventBytes, size: number): void {
+    if (this.#transaction !== null)
+      throw this.stop('DITTO_SOURCE_EVENT_MALFORMED', 'a transaction begins inside another');
+    const { gtid, commitMicros } = parseAnyGtidEvent(type, event);
+    this.#tables.trim();
+    const source: SourceTransaction = {
+      gtid,
+      preparedGtid: null,
+      serverId: event.bytes.readUInt32LE(event.start + 5),
+      serverUuid: this.#serverUuid,
+      file: this.#log.file,
+      offset: this.#log.end - size,
+      commitMicros: commitMicros === 0 ? event.bytes.readUInt32LE(event.start) * 1_000_000 : commitMicros,
+    };
+    this.#transaction = {
+      source,
+      gtid,
+      isAnnounced: false,
+      hasBegun: false,
+      images: 0,
+      hasRows: false,
+      xid: null,
+      held: null,
+      isReplayed: false,
+    };
+  }
+
+  /** Not at its GTID yet: an XA transaction shows only later, and may wait for its outcome. */
+  #announce(transaction: TransactionState): void {
+    if (transaction.isAnnounced) return;
+    transaction.isAnnounced = true;
+    this.#emit({ type: 'begin', transaction: transaction.source });
+  }
+
+  readTableMap(event: EventBytes): void {
+    this.#tables.learn(event);
+    const held = this.#transaction?.held;
+    if (held === null || held === undefined) return;
+    if (this.#tables.reader(readTableId(event))?.included === true) held.add(event, 0);
+  }
+
+  readRows(type: number, event: EventBytes): void {
+    const transaction = this.#current();
+    const reader = this.#tables.reader(readTableId(event));
+    if (reader === undefined) throw this.stop('DITTO_SOURCE_EVENT_MALFORMED', 'rows without a table map');
+    if (!reader.included) {
+      transaction.images += countImages(type, event, reader);
+      return;
+    }
+    transaction.hasRows = true;
+    if (transaction.held !== null) {
+      transaction.held.add(event, transaction.images);
+      transaction.images = 0;
+      return;
+    }
+    const { op, before, after } = readRows(type, event, reader, this.place());
+    const firstRowIndex = transaction.images;
+    transaction.images += (after ?? before)?.count ?? 0;
+    this.#announce(transaction);
+    this.#emit({ type: 'rows', op, layout: reader.layout, before, after, firstRowIndex });
+  }
+
+  readStatement({ database, sql }: StatementEvent): void {
+    const transaction = this.#current();
+    switch (statementRole(sql)) {
+      case 'begin':
+        transaction.hasBegun = true;
+        return;
+      case 'commit':
+        this.end();
+        return;
+      case 'savepoint':
+        return;
+      case 'rollback':
+        if (transaction.hasRows) throw this.stop('DITTO_SOURCE_ROLLED_BACK_ROWS');
+        this.end();
+        return;
+      case 'rollback-to':
+        if (transaction.hasRows) throw this.stop('DITTO_SOURCE_ROLLED_BACK_ROWS');
+        return;
+      case 'xa':
+        this.#readXa(sql, transaction);
+        return;
+      case 'other':
+        this.#assertNoData(database, sql);
+        if (transaction.held !== null) return;
+        this.#announce(transaction);
+        this.#emit({ type: 'statement', database, sql });
+        if (!transaction.hasBegun) this.end();
+    }
+  }
+
+  /** Row format leaves no statement in the log that changes rows of an included table. */
+  #assertNoData(database: string, sql: string): void {
+    const { kind, tables } = classifyStatement(sql, database);
+    if (kind !== 'data') return;
+    const excluded = tables.length > 0 && tables.every((t) => t.table !== '*' && !this.#includes(t.database, t.table));
+    if (!excluded) throw this.stop('DITTO_SOURCE_STATEMENT_EVENT', sql.slice(0, 120));
+  }
+
+  #readXa(sql: string, transaction: TransactionState): void {
+    const xa = parseXaStatement(sql);
+    if (xa === null) throw this.stop('DITTO_SOURCE_EVENT_MALFORMED', `unknown statement ${sql.slice(0, 120)}`);
+    switch (xa.verb) {
+      case 'START':
+      case 'BEGIN':
+        transaction.xid = xa.xid;
+        transaction.held = this.#xa.hold();
+        transaction.hasBegun = true;
+        return;
+      case 'END':
+        return;
+      default:
+        this.#decideXa(xa, transaction);
+    }
+  }
+
+  /** A decision stands in a transaction of its own, unless nothing was ever prepared. */
+  #decideXa({ verb, xid }: XaStatement, transaction: TransactionState): void {
+    const prepared = transaction.held === null ? this.#xa.take(xid) : null;
+    const events = transaction.held ?? prepared?.events ?? null;
+    if (prepared !== null) transaction.source = { ...transaction.source, preparedGtid: prepared.gtid };
+    if (verb === 'COMMIT') {
+      if (events === null) throw this.stop('DITTO_SOURCE_XA_UNKNOWN', xid);
+      this.#replay(events, transaction);
+      return;
+    }
+    if (transaction.hasRows) throw this.stop('DITTO_SOURCE_ROLLED_BACK_ROWS');
+    events?.close();
+    this.end();
+  }
+
+  /** The end of what XA START began: it is prepared, or committed in one phase. */
+  endXa({ bytes, body }: EventBytes): void {
+    const transaction = this.#current();
+    const { xid, held, gtid } = transaction;
+    if (xid === null || held === null) throw new RangeError('an XA transaction ends that never began');
+    if (bytes[body] === ONE_PHASE) {
+      this.#replay(held, transaction);
+      return;
+    }
+    this.#xa.prepare(xid, gtid, held);
+    this.#transaction = null;
+    this.#emit({ type: 'prepared', gtid });
+  }
+
+  #replay(events: HeldEvents, transaction: TransactionState): void {
+    transaction.held = null;
+    transaction.images = 0;
+    transaction.isReplayed = true;
+    events.settle();
+    this.#nested = {
+      pieces: events,
+      onEnd: () => {
+        this.end();
+      },
+    };
+  }
+
+  end(): void {
+    const transaction = this.#current();
+    transaction.held?.close();
+    this.#announce(transaction);
+    this.#transaction = null;
+    this.#emit({ type: 'end', file: this.#log.file, endOffset: this.#log.end });
+  }
+
+  #current(): TransactionState {
+    if (this.#transaction === null) throw this.stop('DITTO_SOURCE_EVENT_MALFORMED', 'an event outside any transaction');
+    return this.#transaction;
+  }
+}
