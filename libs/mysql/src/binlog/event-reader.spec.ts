@@ -59,6 +59,21 @@ describe('offsets', () => {
     ).toEqual([2 ** 32 - 100 - gtid(5, 0).length, 2 ** 32 + 90, 2 ** 32 + 190 - gtid(6, 0).length, 2 ** 32 + 290]);
   });
 
+  test('are not moved by the format description, which stands at the beginning of its file', () => {
+    const version = Buffer.from('9.7.4'.padEnd(50, '\0'));
+    const format = Buffer.concat([
+      Buffer.of(4, 0),
+      version,
+      Buffer.alloc(4),
+      Buffer.of(19),
+      Buffer.alloc(41, 8),
+      Buffer.of(1),
+    ]);
+    read(rotate('binlog.000009', 2 ** 32 + 500), event(EventType.formatDescription, format, 127));
+    read(gtid(5, 2 ** 32 + 700), query('COMMIT', 2 ** 32 + 800));
+    expect(items.at(-1)).toMatchObject({ endOffset: 2 ** 32 + 800 });
+  });
+
   test('are set right by a heartbeat of version 2 after transactions that were skipped', () => {
     // field 1: file, field 2: offset as a length-encoded integer of eight bytes
     const offset = Buffer.alloc(9, 0xfe);

@@ -63,6 +63,8 @@ export class EventReader {
     const size = packetEnd - start;
     if (
       (bytes.readUInt16LE(start + 17) & FLAG_ARTIFICIAL) === 0 &&
+      // stands at the file's beginning, also where a dump begins in the middle of a file
+      type !== EventType.formatDescription &&
       type !== EventType.heartbeat &&
       type !== EventType.heartbeatV2
     ) {
