@@ -9,6 +9,8 @@ import { type SourceItem } from '#replication';
 import { NO_CHARACTER } from '../values/character-table.ts';
 import { type CharacterSetFacts } from '../values/charset.ts';
 import { EventType, HEADER_BYTES } from './event-header.ts';
+import { BatchQueue } from './batch-queue.ts';
+import { EventFeed } from './event-feed.ts';
 import { EventReader } from './event-reader.ts';
 import { TableCache } from './table-cache.ts';
 
@@ -51,23 +53,40 @@ interface Reading {
 }
 
 /** Reads the events to the first error. */
-function readAll(events: readonly Buffer[]): Reading {
+async function readAll(events: readonly Buffer[]): Promise<Reading> {
   const items: SourceItem[] = [];
   const reader = new EventReader({
     tables: new TableCache({ includes, facts, keys: {} }),
     includes,
     serverUuid: '',
-    hasChecksums: true,
     emit: (item) => {
       items.push(item);
     },
   });
+  const nothing = (): void => undefined;
+  let error: unknown = null;
+  const gate: { waiting: PromiseWithResolvers<undefined> | null } = { waiting: null };
+  const feed = new EventFeed({
+    reader,
+    queue: new BatchQueue({ maxBytes: Number.MAX_SAFE_INTEGER, onFull: nothing, onRoom: nothing }),
+    pause: () => {
+      gate.waiting = Promise.withResolvers();
+    },
+    resume: () => gate.waiting?.resolve(undefined),
+    onError: (reason) => gate.waiting?.reject(reason),
+  });
+  feed.start(true);
   try {
-    for (const bytes of events) reader.read(bytes, 0, bytes.length);
-  } catch (error) {
-    return { items, error };
+    for (const bytes of events) {
+      feed.take(bytes, 0, bytes.length);
+      await gate.waiting?.promise;
+      gate.waiting = null;
+    }
+  } catch (reason) {
+    error = reason;
   }
-  return { items, error: null };
+  feed.close();
+  return { items, error };
 }
 
 type RowsItem = Extract<SourceItem, { type: 'rows' }>;
@@ -119,8 +138,8 @@ function useRows({ layout, before, after }: RowsItem): number {
   return whole;
 }
 
-test('the events as they were recorded', () => {
-  const { items, error } = readAll(EVENTS);
+test('the events as they were recorded', async () => {
+  const { items, error } = await readAll(EVENTS);
   expect(error).toBeNull();
   const rows = rowItems(items);
   expect(rows.map(({ layout, op, before, after }) => `${op} ${(after ?? before)?.count} ${layout.table}`))
@@ -141,6 +160,13 @@ test('the events as they were recorded', () => {
      "delete 1 times",
      "create 1 numbers",
      "create 1 numbers",
+     "create 1 numbers",
+     "create 1 times",
+     "update 2 bytes",
+     "update 2 bytes",
+     "update 2 bytes",
+     "create 4 numbers",
+     "update 1 texts",
    ]
   `);
   for (const item of rows) expect(useRows(item)).toBe((item.before?.count ?? 0) + (item.after?.count ?? 0));
@@ -189,24 +215,24 @@ const BEGINS = EVENTS.map((_, index) => {
 const PROLOGUE = BEGINS.lastIndexOf(0) + 1;
 
 /** What comes before the event in its transaction, the event, and what follows it to the end of the next transactions. */
-function readAround(index: number, event: Buffer): Reading & { readonly rowItemsBefore: number } {
+async function readAround(index: number, event: Buffer): Promise<Reading & { readonly rowItemsBefore: number }> {
   const begin = BEGINS[index] as number;
   const head = [...(begin === 0 ? [] : EVENTS.slice(0, PROLOGUE)), ...EVENTS.slice(begin, index)];
   const began = performance.now();
-  const reading = readAll([...head, event, ...EVENTS.slice(index + 1, index + 20)]);
+  const reading = await readAll([...head, event, ...EVENTS.slice(index + 1, index + 20)]);
   expect(performance.now() - began).toBeLessThan(MOST_MILLISECONDS);
-  return { ...reading, rowItemsBefore: rowItems(readAll(head).items).length };
+  return { ...reading, rowItemsBefore: rowItems((await readAll(head)).items).length };
 }
 
 describe('I6: with checksums', () => {
   test(
     'no damaged event is read',
-    () => {
-      fc.assert(
-        fc.property(someEvent, fc.oneof(anyDamage, extremes), (index, damage) => {
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(someEvent, fc.oneof(anyDamage, extremes), async (index, damage) => {
           const event = damage(EVENTS[index] as Buffer);
           fc.pre(!event.equals(EVENTS[index] as Buffer));
-          const { items, error, rowItemsBefore } = readAround(index, event);
+          const { items, error, rowItemsBefore } = await readAround(index, event);
           expect(error).toBeInstanceOf(DittoError);
           expect(['DITTO_SOURCE_CHECKSUM_MISMATCH', 'DITTO_SOURCE_EVENT_MALFORMED']).toContain(
             (error as DittoError).code,
@@ -220,16 +246,16 @@ describe('I6: with checksums', () => {
     TIMEOUT_MS,
   );
 
-  test('no event passes as a format description, which would switch them off', () => {
-    EVENTS.forEach((original, index) => {
-      if (original[4] === EventType.formatDescription) return;
+  test('no event passes as a format description, which would switch them off', async () => {
+    for (const [index, original] of EVENTS.entries()) {
+      if (original[4] === EventType.formatDescription) continue;
       for (const algorithm of [0, 1, 255]) {
         const event = Buffer.from(original);
         event[4] = EventType.formatDescription;
         event[event.length - CHECKSUM_BYTES - 1] = algorithm;
-        expect(readAround(index, event).error).toMatchObject({ code: 'DITTO_SOURCE_EVENT_MALFORMED' });
+        expect((await readAround(index, event)).error).toMatchObject({ code: 'DITTO_SOURCE_EVENT_MALFORMED' });
       }
-    });
+    }
   });
 });
 
@@ -253,10 +279,10 @@ function checkReading({ items, error }: Reading): void {
 describe('damage that no checksum shows ends in a value or in an error with a code and a place', () => {
   test(
     'in one event',
-    () => {
-      fc.assert(
-        fc.property(someEvent, fc.oneof(anyDamage, extremes), (index, damage) => {
-          checkReading(readAround(index, sealed(damage(EVENTS[index] as Buffer))));
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(someEvent, fc.oneof(anyDamage, extremes), async (index, damage) => {
+          checkReading(await readAround(index, sealed(damage(EVENTS[index] as Buffer))));
         }),
         { numRuns: RUNS },
       );
@@ -266,11 +292,11 @@ describe('damage that no checksum shows ends in a value or in an error with a co
 
   test(
     'in table maps, which decide about everything behind them',
-    () => {
+    async () => {
       const maps = [...EVENTS.keys()].filter((index) => EVENTS[index]?.[4] === EventType.tableMap);
-      fc.assert(
-        fc.property(fc.constantFrom(...maps), fc.oneof(anyDamage, extremes), (index, damage) => {
-          checkReading(readAround(index, sealed(damage(EVENTS[index] as Buffer))));
+      await fc.assert(
+        fc.asyncProperty(fc.constantFrom(...maps), fc.oneof(anyDamage, extremes), async (index, damage) => {
+          checkReading(await readAround(index, sealed(damage(EVENTS[index] as Buffer))));
         }),
         { numRuns: RUNS },
       );
@@ -280,9 +306,9 @@ describe('damage that no checksum shows ends in a value or in an error with a co
 
   test(
     'in the order of events',
-    () => {
-      fc.assert(
-        fc.property(fc.array(someEvent, { minLength: 1, maxLength: 5 }), fc.nat(2), (places, kind) => {
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(someEvent, { minLength: 1, maxLength: 5 }), fc.nat(2), async (places, kind) => {
           const events = [...EVENTS];
           for (const place of places) {
             const [event] = events.slice(place, place + 1);
@@ -291,7 +317,7 @@ describe('damage that no checksum shows ends in a value or in an error with a co
             else if (kind === 1) events.splice((place * 7) % events.length, 0, event);
             else events.splice(place, 2, ...events.slice(place, place + 2).reverse());
           }
-          checkReading(readAll(events));
+          checkReading(await readAll(events));
         }),
         { numRuns: Math.ceil(RUNS / 4) },
       );
