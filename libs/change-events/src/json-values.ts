@@ -38,9 +38,12 @@ export function encodeBase64(value: Buffer): string {
 
 const SRID_BYTES = 4;
 
-/** `{"wkb":"base64","srid":4326}`; SRID 0 (none given) is null, as Debezium writes it. */
+/**
+ * `{"wkb":"base64","srid":4326}`; SRID 0 (none given) is null, as Debezium writes it. So is that of an empty value, which
+ * DDL leaves in a NOT NULL column.
+ */
 export function encodeGeometry(value: Buffer): string {
-  const srid = value.readUInt32LE(0);
+  const srid = value.length === 0 ? 0 : value.readUInt32LE(0);
   return '{"wkb":"' + value.toString('base64', SRID_BYTES) + '","srid":' + (srid === 0 ? 'null' : String(srid)) + '}';
 }
 

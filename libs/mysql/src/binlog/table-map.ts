@@ -1,5 +1,6 @@
 import { ColumnType } from '../layout/column-types.ts';
-import { lengthEncodedSize, readLengthEncoded, type EventBytes } from './event-header.ts';
+import { type EventBytes } from './event-header.ts';
+import { FieldCursor } from './field-cursor.ts';
 
 /** How a column's values lie in a row image. */
 export interface PhysicalColumn {
@@ -47,41 +48,13 @@ export function readTableName({ bytes, body }: EventBytes): { database: string; 
   };
 }
 
-/** A cursor over length-encoded fields. */
-class Cursor {
-  readonly bytes: Buffer;
-  at: number;
-
-  constructor(bytes: Buffer, at: number) {
-    this.bytes = bytes;
-    this.at = at;
-  }
-
-  byte(): number {
-    return this.bytes.readUInt8(this.at++);
-  }
-
-  encoded(): number {
-    const value = readLengthEncoded(this.bytes, this.at);
-    this.at += lengthEncodedSize(this.bytes, this.at);
-    return value;
-  }
-
-  slice(length: number): Buffer {
-    const start = this.at;
-    this.at += length;
-    if (this.at > this.bytes.length) throw new RangeError('a table map is cut off');
-    return Buffer.from(this.bytes.subarray(start, this.at));
-  }
-}
-
 /**
  * Layout: table id 6, flags 2, database and table name, column count, types, metadata, NULL bits, optional metadata
  * (MySQL source, `libs/mysql/binlog/event/rows_event.h`, Table_map_event).
  */
 export function parseTableMap(event: EventBytes): TableMap {
   const { database, table, next } = readTableName(event);
-  const cursor = new Cursor(event.bytes, next);
+  const cursor = new FieldCursor(event.bytes, next);
   const count = cursor.encoded();
   const types = cursor.slice(count);
   cursor.encoded();
@@ -117,13 +90,13 @@ function isSane({ type, size, maxLength, precision, scale }: PhysicalColumn): bo
   }
 }
 
-function checkedColumn(type: number, cursor: Cursor): PhysicalColumn {
+function checkedColumn(type: number, cursor: FieldCursor): PhysicalColumn {
   const column = readPhysicalColumn(type, cursor);
   if (!isSane(column)) throw new RangeError(`a column of type ${type} with metadata that it can't have`);
   return column;
 }
 
-function readPhysicalColumn(type: number, cursor: Cursor): PhysicalColumn {
+function readPhysicalColumn(type: number, cursor: FieldCursor): PhysicalColumn {
   switch (type) {
     case ColumnType.float:
     case ColumnType.double:
@@ -214,7 +187,7 @@ function indexesWhere(columns: readonly PhysicalColumn[], test: (type: number) =
 }
 
 /** Type, length, value; the value lists cover the columns of a class in table order (MySQL source, sql/log_event.cc). */
-function readOptionalMetadata(columns: readonly PhysicalColumn[], cursor: Cursor, end: number): OptionalMetadata {
+function readOptionalMetadata(columns: readonly PhysicalColumn[], cursor: FieldCursor, end: number): OptionalMetadata {
   const numeric = indexesWhere(columns, (type) => NUMERIC.has(type));
   const character = indexesWhere(columns, (type) => CHARACTER.has(type));
   const enums = indexesWhere(columns, (type) => type === ColumnType.enum);
@@ -279,11 +252,12 @@ function readOptionalMetadata(columns: readonly PhysicalColumn[], cursor: Cursor
     }
     cursor.at = fieldEnd;
   }
+  if (primaryKey.some((index) => index >= columns.length)) throw new RangeError('a key column that is not there');
   return { names, unsigned, collations, labels, geometryTypes, primaryKey };
 }
 
 /** The default collation, then pairs of index among `indexes` and collation for those that differ. */
-function readDefaultCharset(cursor: Cursor, end: number, indexes: readonly number[], target: number[]): void {
+function readDefaultCharset(cursor: FieldCursor, end: number, indexes: readonly number[], target: number[]): void {
   const standard = cursor.encoded();
   for (const column of indexes) target[column] = standard;
   while (cursor.at < end) {
@@ -293,14 +267,14 @@ function readDefaultCharset(cursor: Cursor, end: number, indexes: readonly numbe
   }
 }
 
-function readEach(cursor: Cursor, end: number, indexes: readonly number[], target: number[]): void {
+function readEach(cursor: FieldCursor, end: number, indexes: readonly number[], target: number[]): void {
   for (const column of indexes) {
     if (cursor.at >= end) return;
     target[column] = cursor.encoded();
   }
 }
 
-function readLabels(cursor: Cursor, end: number, indexes: readonly number[], target: (readonly Buffer[])[]): void {
+function readLabels(cursor: FieldCursor, end: number, indexes: readonly number[], target: (readonly Buffer[])[]): void {
   for (const column of indexes) {
     if (cursor.at >= end) return;
     const count = cursor.encoded();

@@ -70,7 +70,7 @@ describe('images of any layout', () => {
             at += image.length;
           }
         }),
-        { numRuns: 1000 },
+        { numRuns: 300 },
       );
     },
   );
@@ -102,7 +102,7 @@ describe('images of any layout', () => {
         // more bytes behind it are no excuse
         expect(() => codec.skip(Buffer.concat([image, Buffer.alloc(300)]), 0, end)).toThrow(RangeError);
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 
@@ -127,7 +127,7 @@ describe('images of any layout', () => {
           expect(target.subarray(codec.bound.bytes(end)).every((byte) => byte === 0xee)).toBe(true);
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: 600 },
     );
   });
 });

@@ -47,6 +47,18 @@ function enumLabel(labels: readonly string[], index: number): string {
   return label;
 }
 
+/** SRID (4 bytes) and WKB; nothing at all where DDL filled a NOT NULL column. Returns the end. */
+export function checkGeometry(start: number, end: number): number {
+  if (end > start && end - start < 4) throw new RangeError('a geometry without an SRID');
+  return end;
+}
+
+/** Returns the end. */
+export function checkVector(start: number, end: number): number {
+  if ((end - start) % 4 !== 0) throw new RangeError('a vector with part of a number');
+  return end;
+}
+
 /** What the generated code calls; named here, referred to as `h.<name>`. */
 const HELPERS = {
   ownBytes,
@@ -61,6 +73,8 @@ const HELPERS = {
   datetimeText,
   timestampText,
   jsonTextFromBinary,
+  checkGeometry,
+  checkVector,
 };
 
 /** `b[p + i] | b[p + i + 1] << 8 …` for `count` bytes. */
@@ -124,8 +138,9 @@ function columnCode({ physical, column }: DecodableColumn, i: number): string {
     case ColumnType.blob:
       return prefixed(size, column.kind === 'bytes' ? 'h.ownBytes(b, s, p)' : `t${i}(b, s, p)`);
     case ColumnType.geometry:
+      return prefixed(size, 'h.ownBytes(b, s, h.checkGeometry(s, p))');
     case ColumnType.vector:
-      return prefixed(size, 'h.ownBytes(b, s, p)');
+      return prefixed(size, 'h.ownBytes(b, s, h.checkVector(s, p))');
     default:
       throw new TypeError(`no decoder for column type ${type}`);
   }

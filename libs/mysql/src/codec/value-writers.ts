@@ -2,7 +2,7 @@ import { encodeDouble, encodeGeometry, encodeVector, quoteJson, shortestFloat } 
 import { type TextDecode } from '../values/charset.ts';
 import { jsonTextFromBinary } from '../values/json-binary.ts';
 import { ZERO, writeAscii, writeSafeInteger } from './digit-writers.ts';
-import { paddedBytes, setLabels } from './row-decoder.ts';
+import { checkGeometry, checkVector, paddedBytes, setLabels } from './row-decoder.ts';
 import { writeAsciiText, writeUtf8Text } from './text-writer.ts';
 import { writeBase64 } from './base64-writer.ts';
 
@@ -97,11 +97,11 @@ export function writeJsonDocument(b: Buffer, s: number, e: number, o: Buffer, p:
 }
 
 export function writeGeometry(b: Buffer, s: number, e: number, o: Buffer, p: number): number {
-  return writeString(o, p, encodeGeometry(b.subarray(s, e)));
+  return writeString(o, p, encodeGeometry(b.subarray(s, checkGeometry(s, e))));
 }
 
 export function writeVector(b: Buffer, s: number, e: number, o: Buffer, p: number): number {
-  return writeString(o, p, encodeVector(b.subarray(s, e)));
+  return writeString(o, p, encodeVector(b.subarray(s, checkVector(s, e))));
 }
 
 /** BINARY(n) in base64, the zero bytes added that the log leaves out. */
