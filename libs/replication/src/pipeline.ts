@@ -37,6 +37,8 @@ export interface PipelineOptions {
   readonly includes: (database: string, table: string) => boolean;
   /** Whether a table of the database may be included: its own statements are published then. */
   readonly reaches: (database: string) => boolean;
+  /** Whether the server keeps names in lower case (`lower_case_table_names=1`) while statements say them as written. */
+  readonly lowerCaseNames?: boolean;
   /** Layouts of the included tables as of now; the log's own replace them as they appear. */
   readonly tables: readonly TableLayout[];
   readonly inFlightBytes: number;

@@ -3,7 +3,7 @@ import { type SchemaChange, type TableChange, type TableLayout, type Transaction
 import { DittoError } from '#kernel';
 import { KnownTables } from './known-tables.ts';
 import { type ChangeSink } from './ports/change-sink.ts';
-import { StatementHandling } from './statement-handling.ts';
+import { StatementHandling, type StatementHandlingOptions } from './statement-handling.ts';
 import { Window } from './window.ts';
 import { WindowRegistry } from './window-registry.ts';
 import { layout as model } from './windowed-read.model.ts';
@@ -30,6 +30,7 @@ let tables: KnownTables;
 let windows: WindowRegistry;
 let failures: number;
 let handling: StatementHandling;
+let options: StatementHandlingOptions;
 
 beforeEach(() => {
   steps = [];
@@ -48,7 +49,7 @@ beforeEach(() => {
       return Promise.resolve();
     },
   } as unknown as ChangeSink;
-  handling = new StatementHandling({
+  options = {
     includes: (database, table) => database === 'd' && table !== 'excluded',
     reaches: (database) => database === 'd',
     sinks: [sink],
@@ -71,7 +72,8 @@ beforeEach(() => {
       steps.push(`read ${database}.${table}`);
       return failures-- > 0 ? Promise.reject(down) : Promise.resolve();
     },
-  });
+  };
+  handling = new StatementHandling(options);
 });
 
 function openWindow(table: string): Window {
@@ -221,5 +223,12 @@ describe('StatementHandling', () => {
   ])('does not publish what touches no included table: %s', async (sql) => {
     await stepsOf(sql);
     expect(published).toEqual([]);
+  });
+
+  it('I4: finds the tables of a server that keeps names in lower case, however the statement writes them', async () => {
+    expect(await stepsOf('TRUNCATE T')).not.toContain('truncate t');
+    handling = new StatementHandling({ ...options, lowerCaseNames: true });
+    expect(await stepsOf('TRUNCATE D.T')).toEqual(['drain', 'truncate t']);
+    expect(await stepsOf('RENAME TABLE T TO D.Other')).toEqual(['drain', 'drop t', 'read d.other']);
   });
 });

@@ -1,4 +1,4 @@
-import { classifyStatement, type TableName, type TransactionInfo } from '#change-events';
+import { classifyStatement, type Statement, type TableName, type TransactionInfo } from '#change-events';
 import { type KnownTables } from './known-tables.ts';
 import { type ChangeSink } from './ports/change-sink.ts';
 import { schemaChangeOf } from './schema-changes.ts';
@@ -9,6 +9,8 @@ export interface StatementHandlingOptions {
   readonly includes: (database: string, table: string) => boolean;
   /** Whether a table of the database may be included. */
   readonly reaches: (database: string) => boolean;
+  /** Whether the server keeps names in lower case (`lower_case_table_names=1`) while statements say them as written. */
+  readonly lowerCaseNames?: boolean;
   readonly sinks: readonly ChangeSink[];
   readonly tables: KnownTables;
   readonly windows: WindowRegistry;
@@ -35,7 +37,8 @@ export class StatementHandling {
   async apply(database: string, sql: string, transaction: TransactionInfo): Promise<void> {
     const { tables, windows, sinks, hold, onTableUnread } = this.options;
     const context = { ...this.options, database, sql };
-    const statement = classifyStatement(sql, database);
+    const written = classifyStatement(sql, database);
+    const statement = this.options.lowerCaseNames === true ? inLowerCase(written) : written;
     const effects = statementEffects(statement, context);
     const change = schemaChangeOf(statement, context, transaction);
     if (change !== null) for (const sink of sinks) await hold(() => sink.publishStatement(change));
@@ -54,6 +57,18 @@ export class StatementHandling {
       else tables.unprepare(layout);
     }
   }
+}
+
+function inLowerCase(statement: Statement): Statement {
+  const lower = ({ database, table }: TableName): TableName => ({
+    database: database.toLowerCase(),
+    table: table.toLowerCase(),
+  });
+  const tables = statement.tables.map(({ to, ...name }) => ({
+    ...lower(name),
+    ...(to === undefined ? {} : { to: lower(to) }),
+  }));
+  return { ...statement, tables };
 }
 
 function distinct(tables: readonly TableName[]): TableName[] {

@@ -147,6 +147,7 @@ export class SourceOpener {
         tables: [...tables, ...(await this.#findGone(name, tables, includes, mongo))],
         includes,
         reaches: compileDatabaseSelection(selection),
+        lowerCaseNames: inspection.settings.lowerCaseTableNames === '1',
         close,
       },
       start,

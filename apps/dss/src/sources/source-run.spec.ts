@@ -86,6 +86,7 @@ function build(): { run: SourceRun; dcs: OneCheckpoint; closed: () => number } {
       tables: [],
       includes: () => true,
       reaches: () => true,
+      lowerCaseNames: false,
       close,
     },
     start,

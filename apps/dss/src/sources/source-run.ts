@@ -22,6 +22,8 @@ export interface SourceParts {
   readonly tables: readonly TableLayout[];
   readonly includes: (database: string, table: string) => boolean;
   readonly reaches: (database: string) => boolean;
+  /** Whether the server keeps names in lower case. */
+  readonly lowerCaseNames: boolean;
   readonly close: () => Promise<void>;
 }
 
@@ -71,6 +73,7 @@ export class SourceRun {
       sinks: parts.sinks,
       includes: parts.includes,
       reaches: parts.reaches,
+      lowerCaseNames: parts.lowerCaseNames,
       tables: parts.tables,
       inFlightBytes: options.inFlightBytes,
       maxNotedBytes: 16 * 1024 * 1024,

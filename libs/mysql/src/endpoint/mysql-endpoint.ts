@@ -47,6 +47,8 @@ export interface ServerSettings {
   readonly logReplicaUpdates: string;
   readonly enforceGtidConsistency: string;
   readonly innodbNativeForeignKeys: string;
+  /** `1`: the server keeps names of tables and databases in lower case, whatever a statement says. */
+  readonly lowerCaseTableNames: string;
   readonly binlogDoDb: string;
   readonly binlogIgnoreDb: string;
 }
@@ -177,6 +179,7 @@ async function readSettings(session: MySqlSession, variables: ReadonlyMap<string
     logReplicaUpdates: upper('log_replica_updates', 'log_slave_updates'),
     enforceGtidConsistency: upper('enforce_gtid_consistency'),
     innodbNativeForeignKeys: upper('innodb_native_foreign_keys'),
+    lowerCaseTableNames: upper('lower_case_table_names'),
     binlogDoDb: String(log?.['Binlog_Do_DB'] ?? ''),
     binlogIgnoreDb: String(log?.['Binlog_Ignore_DB'] ?? ''),
   };
