@@ -39,6 +39,8 @@ export class EventReader {
   readonly #log = new LogOffset();
   readonly #transactions: TransactionReader;
   #checksumBytes = 0;
+  /** A format description has just said that there are no checksums from now on. */
+  #areChecksumsDenied = false;
 
   constructor(options: EventReaderOptions) {
     this.#transactions = new TransactionReader({ ...options, log: this.#log });
@@ -58,6 +60,7 @@ export class EventReader {
     if (packetEnd - start < HEADER_BYTES + this.#checksumBytes)
       throw this.#transactions.stop('DITTO_SOURCE_EVENT_MALFORMED', 'cut off');
     const type = bytes[start + 4] ?? 0;
+    if (this.#areChecksumsDenied) this.#assertUnchecked(bytes, start, packetEnd);
     if (type === EventType.formatDescription) this.#readFormat(bytes, start, packetEnd);
     const event = { bytes, start, body: start + HEADER_BYTES, end: packetEnd - this.#checksumBytes };
     const size = packetEnd - start;
@@ -112,6 +115,15 @@ export class EventReader {
     if (hasChecksums === null || this.#transactions.isOpen)
       throw this.#transactions.stop('DITTO_SOURCE_EVENT_MALFORMED', 'no format description, although its type says so');
     this.#checksumBytes = hasChecksums ? CHECKSUM_BYTES : 0;
+    this.#areChecksumsDenied = !hasChecksums;
+  }
+
+  /** The event behind a format description without checksums has none: else it was the description that was damaged. */
+  #assertUnchecked(bytes: Buffer, start: number, packetEnd: number): void {
+    this.#areChecksumsDenied = false;
+    const end = packetEnd - CHECKSUM_BYTES;
+    if (end - start >= HEADER_BYTES && eventChecksum(bytes, start, end) === bytes.readUInt32LE(end))
+      throw this.#transactions.stop('DITTO_SOURCE_CHECKSUM_MISMATCH', 'a format description says that there are none');
   }
 
   #dispatch(type: number, event: EventBytes, size: number): void {

@@ -160,7 +160,7 @@ type DecoderFactory = (
 export function compileRowDecoder(columns: readonly DecodableColumn[]): RowDecoder {
   const constants = columns.flatMap((column, i) => [
     ...(column.decodeText === null ? [] : [`const t${i} = t[${i}];`]),
-    ...(column.column.labels.length === 0 ? [] : [`const l${i} = l[${i}];`]),
+    ...(column.column.kind === 'enum' || column.column.kind === 'set' ? [`const l${i} = l[${i}];`] : []),
   ]);
   const body = [
     '"use strict";',
