@@ -1,7 +1,7 @@
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 
-const SECTIONS = ['title', 'options', 'excluded', 'setup', 'sql', 'events'] as const;
+const SECTIONS = ['title', 'options', 'excluded', 'setup', 'sql', 'cleanup', 'events'] as const;
 const OPTIONS = ['transactions', 'keys'] as const;
 
 type Section = (typeof SECTIONS)[number];
@@ -24,6 +24,8 @@ export interface ReplayCase {
   readonly excluded: readonly string[];
   readonly setup: readonly ReplayStatement[];
   readonly sql: readonly ReplayStatement[];
+  /** What must be undone on the server before the database can be dropped. */
+  readonly cleanup: readonly ReplayStatement[];
   readonly events: readonly string[];
 }
 
@@ -50,6 +52,7 @@ export function parseReplayCase(path: string, text: string): ReplayCase {
     excluded: lines('excluded').map((line) => line.trim()),
     setup: splitStatements(path, sections.get('setup') ?? []),
     sql: splitStatements(path, sections.get('sql') ?? []),
+    cleanup: splitStatements(path, sections.get('cleanup') ?? []),
     events: lines('events'),
   };
 }

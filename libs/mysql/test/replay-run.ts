@@ -35,6 +35,7 @@ export async function runReplayCase(source: TestSource, replay: ReplayCase): Pro
     const lines = await readLines(source, replay, database, from);
     return lines.map((line) => shorten(line).replaceAll(database, DATABASE));
   } finally {
+    await runStatements(connection, replay.cleanup, database);
     await connection.query(`DROP DATABASE IF EXISTS ${database}`);
     await connection.end();
   }
