@@ -144,7 +144,7 @@ export class MySqlChangeSource extends ChangeSource {
       reader,
       queue,
       onError: (error) => {
-        queue.finish(toSourceError(error, 'reading the log'));
+        queue.finish(withRemedyFor(facts.kind, toSourceError(error, 'reading the log')));
       },
     });
   }
