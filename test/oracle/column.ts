@@ -19,6 +19,7 @@ export interface ColumnFacts {
   readonly unsigned: boolean;
   /** DECIMAL and BIT: digits or bits; else 0. */
   readonly precision: number;
+  readonly isMariaDb?: boolean;
 }
 
 export interface OracleColumn {
@@ -47,6 +48,7 @@ const geometryTypes: ReadonlySet<string> = new Set([
   'multilinestring',
   'multipolygon',
   'geomcollection',
+  'geometrycollection',
 ]);
 
 export function quoteName(name: string): string {
@@ -67,7 +69,7 @@ const textTypes: ReadonlySet<string> = new Set([
 const bytesTypes: ReadonlySet<string> = new Set(['binary', 'varbinary', 'tinyblob', 'blob', 'mediumblob', 'longblob']);
 
 /** Throws for a type that this comparison does not know: nothing may pass unseen. */
-export function describeColumn({ name, dataType, unsigned, precision }: ColumnFacts): OracleColumn {
+export function describeColumn({ name, dataType, unsigned, precision, isMariaDb }: ColumnFacts): OracleColumn {
   const column = quoteName(name);
   const text = `CAST(${column} AS CHAR)`;
   // a number without the zeros that YEAR and ZEROFILL print
@@ -96,7 +98,7 @@ export function describeColumn({ name, dataType, unsigned, precision }: ColumnFa
       name,
       kind: 'geometry',
       small: false,
-      select: `CONCAT(ST_SRID(${column}), ' ', HEX(ST_AsWKB(${column}, 'axis-order=long-lat')))`,
+      select: `CONCAT(ST_SRID(${column}), ' ', HEX(ST_AsWKB(${column}${isMariaDb === true ? '' : ", 'axis-order=long-lat'"})))`,
     };
   throw new Error(`The comparison does not know columns of type ${dataType} (${name}).`);
 }

@@ -17,6 +17,7 @@ export interface KeyedRow {
 /** Rows as MySQL itself renders them, read with plain queries on a connection of our own. */
 export class SourceRows {
   readonly #connection: Connection;
+  #isMariaDb = false;
 
   constructor(url: string) {
     this.#connection = createConnection({
@@ -28,7 +29,10 @@ export class SourceRows {
   }
 
   async open(): Promise<void> {
-    await this.#query("SET time_zone = '+00:00', sql_mode = '', max_execution_time = 0, net_write_timeout = 600");
+    await this.#query("SET time_zone = '+00:00', sql_mode = '', net_write_timeout = 600");
+    const [row] = await this.#query('SELECT VERSION() AS version');
+    this.#isMariaDb = /mariadb/i.test(String(row?.['version']));
+    await this.#query(this.#isMariaDb ? 'SET max_statement_time = 0' : 'SET max_execution_time = 0');
   }
 
   async describe({ database, table }: TableName): Promise<OracleTable> {
@@ -51,6 +55,7 @@ export class SourceRows {
         dataType: String(row['type']),
         unsigned: Number(row['isUnsigned']) === 1,
         precision: Number(row['digits']),
+        isMariaDb: this.#isMariaDb,
       }),
     );
     const key = keyColumns.map((row) => described.findIndex(({ name }) => name === row['name']));

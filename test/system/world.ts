@@ -29,7 +29,11 @@ export interface WorldOptions {
   /** Merged over what the world writes to ditto.yaml. */
   readonly configuration?: Readonly<Record<string, unknown>>;
   readonly source?: Readonly<Record<string, unknown>>;
+  /** Where the source's MariaDB runs; without it the source is the shared MySQL primary. */
+  readonly mariaDb?: Stack;
 }
+
+type SourceServer = 'mysql-primary' | 'mysql-replica' | 'mysql-state';
 
 /** A source of its own on the shared servers, the services that replicate it as processes, and what tests do to them. */
 export class World {
@@ -63,10 +67,15 @@ export class World {
     return world;
   }
 
+  get sourceUrl(): string {
+    const { mariaDb } = this.#options;
+    return mariaDb === undefined ? this.stack.url('mysql-primary') : mariaDb.url('mariadb');
+  }
+
   /** A connection to the source, in the world's database once it exists. */
-  async connect(server: 'mysql-primary' | 'mysql-replica' | 'mysql-state' = 'mysql-primary'): Promise<Connection> {
+  async connect(server: SourceServer = 'mysql-primary'): Promise<Connection> {
     const connection = await createConnection({
-      uri: this.stack.url(server),
+      uri: server === 'mysql-primary' ? this.sourceUrl : this.stack.url(server),
       multipleStatements: true,
       charset: 'utf8mb4',
     });
@@ -119,7 +128,8 @@ export class World {
     port: number,
     overrides: Readonly<Record<string, unknown>>,
   ): Record<string, unknown> {
-    const primary = this.stack.endpoint('mysql-primary');
+    const { mariaDb } = this.#options;
+    const primary = mariaDb === undefined ? this.stack.endpoint('mysql-primary') : mariaDb.endpoint('mariadb');
     const state = this.stack.endpoint('mysql-state');
     const base = {
       sources: {
@@ -178,13 +188,7 @@ export class World {
 
   /** Waits until existing rows are copied and the checkpoint covers everything that is committed by now. */
   async waitUntilCaughtUp(instance: ServiceInstance, withinMs = 90_000): Promise<SourceStatus> {
-    const mysql = await this.connect();
-    const [rows] = await mysql.query('SELECT @@GLOBAL.gtid_executed AS executed');
-    const executed = (rows as { executed: string }[])[0]?.executed.replaceAll(/\s/g, '') ?? '';
-    const covers = async (checkpoint: string): Promise<boolean> => {
-      const [answer] = await mysql.query('SELECT GTID_SUBSET(?, ?) AS covered', [executed, checkpoint]);
-      return (answer as { covered: number }[])[0]?.covered === 1;
-    };
+    const covers = await this.#readExecuted();
     let last: SourceStatus | null = null;
     await this.waitFor(
       'the checkpoint to pass the last commit',
@@ -198,6 +202,20 @@ export class World {
       { watch: instance, withinMs, describe: () => JSON.stringify(last) },
     );
     return last as unknown as SourceStatus;
+  }
+
+  /** Says of a checkpoint whether it covers everything that the source has committed by now. */
+  async #readExecuted(): Promise<(checkpoint: string) => Promise<boolean>> {
+    const mysql = await this.connect();
+    const variable = this.#options.mariaDb === undefined ? 'gtid_executed' : 'gtid_binlog_pos';
+    const [rows] = await mysql.query(`SELECT @@GLOBAL.${variable} AS executed`);
+    const executed = (rows as { executed: string }[])[0]?.executed.replaceAll(/\s/g, '') ?? '';
+    // a source of one domain: nothing is committed behind the position that equals it
+    if (this.#options.mariaDb !== undefined) return (checkpoint) => Promise.resolve(checkpoint === executed);
+    return async (checkpoint) => {
+      const [answer] = await mysql.query('SELECT GTID_SUBSET(?, ?) AS covered', [executed, checkpoint]);
+      return (answer as { covered: number }[])[0]?.covered === 1;
+    };
   }
 
   async waitFor(
@@ -224,7 +242,7 @@ export class World {
   /** Every row of every table in MySQL against MongoDB and Kafka, by code that shares nothing with Ditto. */
   async compare(tables: readonly string[] = this.tables): Promise<Comparison> {
     return compareAll({
-      mysql: { url: this.stack.url('mysql-primary') },
+      mysql: { url: this.sourceUrl },
       mongo: { url: this.stack.url('mongo'), database: `ditto_${this.name}` },
       kafka: { brokers: this.stack.url('kafka').split(','), prefix: this.name },
       tables: tables.map((table) => ({ database: this.database, table })),

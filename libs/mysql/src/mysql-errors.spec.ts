@@ -34,6 +34,34 @@ describe('toSourceError', () => {
       'DITTO_SOURCE_REPLICA_ID_TAKEN',
       false,
     ],
+    [
+      'ER_MASTER_FATAL_ERROR_READING_BINLOG',
+      1236,
+      'Could not find GTID state requested by slave in any binlog files. Probably the slave state is too old and required binlog files have been purged.',
+      'DITTO_SOURCE_PURGED',
+      false,
+    ],
+    [
+      'ER_MASTER_FATAL_ERROR_READING_BINLOG',
+      1236,
+      "Error: connecting slave requested to start from GTID 0-77-3, which is not in the master's binlog",
+      'DITTO_SOURCE_GTIDS_MISSING',
+      false,
+    ],
+    [
+      'ER_MASTER_FATAL_ERROR_READING_BINLOG',
+      1236,
+      'The binlog on the master is missing the GTID 0-1-5 requested by the slave (even though a subsequent sequence number does exist), and GTID strict mode is enabled',
+      'DITTO_SOURCE_GTIDS_MISSING',
+      false,
+    ],
+    [
+      'ER_SLAVE_SAME_ID',
+      4052,
+      'A slave with the same server_uuid/server_id is already connected',
+      'DITTO_SOURCE_REPLICA_ID_TAKEN',
+      false,
+    ],
   ])('%s %d %s', (code, errno, message, expected, retriable) => {
     const cause = vendorError(message, code, errno);
     expect(toSourceError(cause, 'reading')).toMatchObject({

@@ -87,17 +87,25 @@ const BY_NUMBER: ReadonlyMap<number, Classification> = new Map([
 ]);
 
 const ER_SOURCE_FATAL_ERROR_READING_BINLOG = 1236;
+/** MariaDB's; the number means something else on MySQL. */
+const ER_SLAVE_SAME_ID = 4052;
 
-/** Error 1236 carries its reason in the text only (MySQL source, `sql/rpl_binlog_sender.cc`). */
+/** Error 1236 carries its reason in the text only (MySQL source, `sql/rpl_binlog_sender.cc`; MariaDB's, `sql/sql_repl.cc`). */
 function classifyDumpError(message: string): Classification {
-  if (/purged (?:required )?binary logs|missing transactions|Could not find first log file/i.test(message)) {
+  if (
+    /purged (?:required )?binary logs|missing transactions|Could not find first log file|GTID state requested by slave/i.test(
+      message,
+    )
+  ) {
     return {
       code: 'DITTO_SOURCE_PURGED',
       retriable: false,
       remedy: 'Resync the source (npm run ditto -- resync --source <name>).',
     };
   }
-  if (/has more GTIDs than the (?:source|master)|more GTIDs/i.test(message)) {
+  if (
+    /has more GTIDs than the (?:source|master)|more GTIDs|not in the master's binlog|is missing the GTID/i.test(message)
+  ) {
     return {
       code: 'DITTO_SOURCE_GTIDS_MISSING',
       retriable: false,
@@ -138,7 +146,8 @@ function isDriverError(error: unknown): error is DriverError {
 }
 
 function classify(error: DriverError): Classification {
-  if (error.errno === ER_SOURCE_FATAL_ERROR_READING_BINLOG) return classifyDumpError(error.message);
+  const isTaken = error.errno === ER_SLAVE_SAME_ID && error.message.includes('same server_');
+  if (error.errno === ER_SOURCE_FATAL_ERROR_READING_BINLOG || isTaken) return classifyDumpError(error.message);
   const known = error.code === undefined ? BY_NUMBER.get(error.errno ?? 0) : BY_CODE[error.code];
   if (known !== undefined) return known;
   if (/closed state|connection is closed|Connection lost/i.test(error.message)) return LOST;

@@ -3,6 +3,7 @@ import mysql, { type Connection, type RowDataPacket } from 'mysql2/promise';
 import { DittoError } from '#kernel';
 import { driverOptions, type MySqlConnectionOptions } from './connection-options.ts';
 import { toSourceError } from './mysql-errors.ts';
+import { serverKindOf, type ServerKind } from './server-kind.ts';
 
 export type QueryValue = string | number | bigint | boolean | Buffer | null;
 
@@ -16,6 +17,7 @@ export class MySqlSession {
   readonly #onAbort: () => void;
   readonly #closed = Promise.withResolvers<never>();
   #lost: Error | null = null;
+  #version = '';
 
   private constructor(connection: Connection, signal: AbortSignal) {
     this.#connection = connection;
@@ -42,14 +44,21 @@ export class MySqlSession {
     const session = new MySqlSession(connection, signal);
     try {
       signal.throwIfAborted();
-      await session.query(
-        "SET SESSION /*!80030 show_gipk_in_create_table_and_information_schema = ON, */ time_zone = '+00:00', transaction_isolation = 'READ-COMMITTED', sql_mode = '', group_concat_max_len = 1048576",
-      );
+      await session.#prepare();
       return session;
     } catch (error) {
       session.close();
       throw error;
     }
+  }
+
+  /** `VERSION()`. */
+  get version(): string {
+    return this.#version;
+  }
+
+  get kind(): ServerKind {
+    return serverKindOf(this.#version);
   }
 
   /** False once the connection broke or was closed; it is of no more use then. */
@@ -70,6 +79,16 @@ export class MySqlSession {
       const [rows] = await this.#connection.query({ sql, rowsAsArray: true, values: [...values] });
       return rows as unknown[][];
     });
+  }
+
+  /** MariaDB got `transaction_isolation` with 11.1; `tx_isolation` has the same meaning and is gone from MySQL. */
+  async #prepare(): Promise<void> {
+    const [row] = await this.query<RowDataPacket & { readonly version: string }>('SELECT VERSION() AS version');
+    this.#version = row?.version ?? '';
+    const isolation = this.kind === 'mariadb' ? 'tx_isolation' : 'transaction_isolation';
+    await this.query(
+      `SET SESSION /*!80030 show_gipk_in_create_table_and_information_schema = ON, */ time_zone = '+00:00', ${isolation} = 'READ-COMMITTED', sql_mode = '', group_concat_max_len = 1048576`,
+    );
   }
 
   /** Lets go of the socket at once; what runs is rejected. */

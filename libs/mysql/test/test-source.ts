@@ -56,27 +56,36 @@ async function connect(options: MySqlConnectionOptions): Promise<Connection> {
   return connection;
 }
 
-/** A database of its own on the shared primary, with an administrator's connection. */
+/** A database of its own on the shared primary, or on a server of another URL, with an administrator's connection. */
 export class TestSource {
   readonly database: string;
   readonly connection: MySqlConnectionOptions;
   readonly admin: Connection;
+  readonly isMariaDb: boolean;
   readonly #users: string[] = [];
 
-  private constructor(database: string, connection: MySqlConnectionOptions, admin: Connection) {
+  private constructor(database: string, connection: MySqlConnectionOptions, admin: Connection, isMariaDb: boolean) {
     this.database = database;
     this.connection = connection;
     this.admin = admin;
+    this.isMariaDb = isMariaDb;
   }
 
-  static async open(prefix: string): Promise<TestSource> {
-    const stack = await testStack();
-    const connection = connectionOptionsFromUrl(stack.url('mysql-primary'));
+  static async open(prefix: string, url?: string): Promise<TestSource> {
+    const connection = connectionOptionsFromUrl(url ?? (await testStack()).url('mysql-primary'));
     const admin = await connect(connection);
     const database = uniqueName(prefix);
     await admin.query(`CREATE DATABASE ${database} CHARACTER SET utf8mb4`);
     await admin.query(`USE ${database}`);
-    return new TestSource(database, connection, admin);
+    const [rows] = await admin.query<RowDataPacket[]>('SELECT VERSION() AS version');
+    return new TestSource(database, connection, admin, /mariadb/i.test(String(rows[0]?.['version'])));
+  }
+
+  /** The same database after its server was killed and started again. */
+  static async reopen({ database, connection, isMariaDb }: TestSource): Promise<TestSource> {
+    const admin = await connect(connection);
+    await admin.query(`USE ${database}`);
+    return new TestSource(database, connection, admin, isMariaDb);
   }
 
   /** Another connection like `admin`; whoever asks for it ends it. */
@@ -98,7 +107,8 @@ export class TestSource {
   }
 
   async executedSet(): Promise<string> {
-    return ((await this.value('SELECT @@GLOBAL.gtid_executed')) ?? '').replace(/\s/g, '');
+    const variable = this.isMariaDb ? 'gtid_binlog_pos' : 'gtid_executed';
+    return ((await this.value(`SELECT @@GLOBAL.${variable}`)) ?? '').replace(/\s/g, '');
   }
 
   /** The end of the log as of now. */

@@ -2,7 +2,7 @@ import { GtidSet as ZongjiGtidSet } from '@vlasky/zongji';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { GtidSet } from '#change-events';
-import { encodeDump, encodeRegistration, frameCommand } from './dump-commands.ts';
+import { encodeDump, encodeRegistration, frameCommand, mariaDbSessionVariables } from './dump-commands.ts';
 import { encodeGtidSet } from './gtid-set-encoding.ts';
 import { makeReplicaIdentity } from './replica-identity.ts';
 
@@ -71,6 +71,11 @@ describe('commands', () => {
     expect(encodeDump({ gtidSet: '' }, 7).toString('hex')).toBe(
       '1e0200' + '07000000' + '00000000' + '0400000000000000' + '08000000' + '0000000000000000',
     );
+  });
+
+  test('MariaDB takes the oldest dump, without flags; where it begins is said before', () => {
+    expect(encodeDump({ mariaDbGtids: '0-1-5' }, 7).toString('hex')).toBe('12' + '04000000' + '0000' + '07000000');
+    expect(mariaDbSessionVariables('1-2-3, 0-1-5')).toContain("@slave_connect_state = '0-1-5,1-2-3'");
   });
 
   test('a host name longer than a server takes is cut', () => {

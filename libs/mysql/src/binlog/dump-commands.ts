@@ -1,8 +1,18 @@
 import { GtidSet } from '#change-events';
+import { type ServerKind } from '../server-kind.ts';
 import { encodeGtidSet } from './gtid-set-encoding.ts';
 
-/** Where a dump begins: behind all transactions of a GTID set, or at an event of a file. */
-export type DumpStart = { readonly gtidSet: string } | { readonly file: string; readonly offset: number };
+/**
+ * Where a dump begins: behind all transactions of a GTID set, or at an event of a file. MariaDB takes its GTIDs not in
+ * the command but in the session before it.
+ */
+export type DumpStart =
+  { readonly gtidSet: string } | { readonly file: string; readonly offset: number } | { readonly mariaDbGtids: string };
+
+/** Behind all transactions of a GTID set, as the kind of server wants to be told. */
+export function startBehind(kind: ServerKind, gtidSet: string): DumpStart {
+  return kind === 'mariadb' ? { mariaDbGtids: gtidSet } : { gtidSet };
+}
 
 const COM_BINLOG_DUMP = 0x12;
 const COM_REGISTER_SLAVE = 0x15;
@@ -34,15 +44,32 @@ export function encodeRegistration(serverId: number, host: string): Buffer {
  * with `gtid_mode=ON` answer it.
  */
 export function encodeDump(start: DumpStart, serverId: number): Buffer {
+  if ('mariaDbGtids' in start) return encodeFileDump('', FIRST_OFFSET, 0, serverId);
   if ('gtidSet' in start) return encodeGtidDump('', FIRST_OFFSET, GtidSet.parse(start.gtidSet), serverId);
   if (start.offset > 0xffffffff) return encodeGtidDump(start.file, start.offset, GtidSet.empty, serverId);
+  return encodeFileDump(start.file, start.offset, USE_HEARTBEAT_EVENT_V2, serverId);
+}
+
+function encodeFileDump(file: string, offset: number, flags: number, serverId: number): Buffer {
   return Buffer.concat([
     Buffer.of(COM_BINLOG_DUMP),
-    unsigned(start.offset, 4),
-    unsigned(USE_HEARTBEAT_EVENT_V2, 2),
+    unsigned(offset, 4),
+    unsigned(flags, 2),
     unsigned(serverId, 4),
-    Buffer.from(start.file, 'utf8'),
+    Buffer.from(file, 'utf8'),
   ]);
+}
+
+/** The newest generation of readers: GTIDs, holes, checkpoints (MariaDB source, `sql/slave.h`, MARIA_SLAVE_CAPABILITY_GTID). */
+const MARIADB_CAPABILITY = 4;
+
+/**
+ * What MariaDB reads from the session of a dump (MariaDB source, `init_binlog_sender` in `sql/sql_repl.cc`). In strict mode
+ * it refuses a start that its log has only on either side of.
+ */
+export function mariaDbSessionVariables(gtids: string): string {
+  return `@mariadb_slave_capability = ${MARIADB_CAPABILITY}, @slave_connect_state = '${GtidSet.parse(gtids).toString()}',
+      @slave_gtid_strict_mode = 1, @slave_gtid_ignore_duplicates = 0`;
 }
 
 function encodeGtidDump(file: string, offset: number, excluded: GtidSet, serverId: number): Buffer {

@@ -2,7 +2,13 @@ import { type Socket } from 'node:net';
 import { hostname } from 'node:os';
 import mysql, { type Connection } from 'mysql2';
 import { driverOptions, type MySqlConnectionOptions } from '../connection-options.ts';
-import { encodeDump, encodeRegistration, frameCommand, type DumpStart } from './dump-commands.ts';
+import {
+  encodeDump,
+  encodeRegistration,
+  frameCommand,
+  mariaDbSessionVariables,
+  type DumpStart,
+} from './dump-commands.ts';
 import { PacketFramer } from './packet-framer.ts';
 import { type ReplicaIdentity } from './replica-identity.ts';
 
@@ -114,11 +120,13 @@ export class DumpConnection {
    */
   #sessionStatement(): string {
     const period = this.#options.heartbeatMs * 1_000_000;
-    const { uuid } = this.#options.replica;
+    const { start, replica } = this.#options;
+    const { uuid } = replica;
+    const more = 'mariaDbGtids' in start ? `, ${mariaDbSessionVariables(start.mariaDbGtids)}` : '';
     return `SET SESSION net_write_timeout = ${WRITE_TIMEOUT_SECONDS},
       @source_heartbeat_period = ${period}, @master_heartbeat_period = ${period},
       @source_binlog_checksum = 'CRC32', @master_binlog_checksum = 'CRC32',
-      @replica_uuid = '${uuid}', @slave_uuid = '${uuid}'`;
+      @replica_uuid = '${uuid}', @slave_uuid = '${uuid}'${more}`;
   }
 
   /** From here on mysql2 only tells of the end of the connection. */

@@ -32,6 +32,18 @@ export const EventType = {
   transactionPayload: 40,
   heartbeatV2: 41,
   gtidTagged: 42,
+  // MariaDB's own (MariaDB source, `sql/log_event.h`, Log_event_type)
+  annotateRows: 160,
+  binlogCheckpoint: 161,
+  mariaDbGtid: 162,
+  gtidList: 163,
+  queryCompressed: 165,
+  writeRowsCompressedV1: 166,
+  updateRowsCompressedV1: 167,
+  deleteRowsCompressedV1: 168,
+  writeRowsCompressed: 169,
+  updateRowsCompressed: 170,
+  deleteRowsCompressed: 171,
 } as const;
 
 /**
@@ -52,6 +64,9 @@ export const SILENT_EVENTS: ReadonlySet<number> = new Set([
   EventType.beginLoadQuery,
   EventType.appendBlock,
   EventType.deleteFile,
+  EventType.annotateRows,
+  EventType.binlogCheckpoint,
+  EventType.gtidList,
 ]);
 
 /** Bytes of the common header of every event. */

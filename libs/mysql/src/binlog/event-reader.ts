@@ -1,5 +1,6 @@
 import { type DittoError } from '#kernel';
 import { eventChecksum } from './checksum.ts';
+import { inflateEvent } from './compressed-event.ts';
 import {
   EventType,
   FLAG_ARTIFICIAL,
@@ -26,6 +27,7 @@ const NEVER_NESTED = new Set<number>([
   EventType.formatDescription,
   EventType.gtid,
   EventType.gtidTagged,
+  EventType.mariaDbGtid,
   EventType.anonymousGtid,
   EventType.transactionPayload,
 ]);
@@ -142,6 +144,7 @@ export class EventReader {
         return;
       case EventType.gtid:
       case EventType.gtidTagged:
+      case EventType.mariaDbGtid:
         this.#transactions.begin(type, event, size);
         return;
       case EventType.query:
@@ -168,8 +171,14 @@ export class EventReader {
         this.#readHeartbeat(event);
         return;
       default:
-        this.#passOver(type, event);
+        this.#readOther(type, event, size);
     }
+  }
+
+  #readOther(type: number, event: EventBytes, size: number): void {
+    const plain = inflateEvent(type, event);
+    if (plain === null) this.#passOver(type, event);
+    else this.#dispatch(plain.type, plain.event, size);
   }
 
   /** Events that say nothing about rows, or that their writer marked as such; what else is unknown may be a change. */

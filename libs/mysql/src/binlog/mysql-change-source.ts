@@ -4,7 +4,9 @@ import { ChangeSource, type SourceBatch } from '#replication';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
 import { type KeyOverrides } from '../layout/column-types.ts';
 import { toSourceError } from '../mysql-errors.ts';
+import { withRemedyFor } from '../server-kind.ts';
 import { BatchQueue } from './batch-queue.ts';
+import { startBehind } from './dump-commands.ts';
 import { DumpConnection } from './dump-connection.ts';
 import { EventFeed } from './event-feed.ts';
 import { EventReader } from './event-reader.ts';
@@ -38,7 +40,10 @@ const DEFAULT_SILENCE_MS = 20_000;
 /** Two batches: what is decoded ahead lives long enough to be costly garbage, and more is not faster. */
 const DEFAULT_QUEUED_BYTES = 512 * 1024;
 
-/** The log of one MySQL server by GTID (8.0.1 and later, `gtid_mode=ON`, `binlog_row_metadata=FULL`). */
+/**
+ * The log of one MySQL server by GTID (8.0.1 and later, `gtid_mode=ON`, `binlog_row_metadata=FULL`), or of one MariaDB
+ * server (10.5 and later, `gtid_strict_mode=ON`, `binlog_row_metadata=FULL`).
+ */
 export class MySqlChangeSource extends ChangeSource {
   readonly #options: MySqlChangeSourceOptions;
   readonly #replica: ReplicaIdentity;
@@ -139,7 +144,7 @@ export class MySqlChangeSource extends ChangeSource {
       reader,
       queue,
       onError: (error) => {
-        queue.finish(toSourceError(error, 'reading the log'));
+        queue.finish(withRemedyFor(facts.kind, toSourceError(error, 'reading the log')));
       },
     });
   }
@@ -153,7 +158,7 @@ export class MySqlChangeSource extends ChangeSource {
   ): DumpConnection {
     return new DumpConnection({
       connection: this.#options.connection,
-      start: { gtidSet: from.gtidSet },
+      start: startBehind(facts.kind, from.gtidSet),
       replica: this.#replica,
       heartbeatMs: this.#options.heartbeatMs ?? DEFAULT_HEARTBEAT_MS,
       listener: {
@@ -166,7 +171,7 @@ export class MySqlChangeSource extends ChangeSource {
           feed.take(bytes, start, end);
         },
         onError: (error) => {
-          queue.finish(toSourceError(error, 'reading the log'));
+          queue.finish(withRemedyFor(facts.kind, toSourceError(error, 'reading the log')));
         },
       },
     });

@@ -1,6 +1,7 @@
 import { type SourceItem } from '#replication';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
 import { toSourceError } from '../mysql-errors.ts';
+import { startBehind } from './dump-commands.ts';
 import { DumpConnection } from './dump-connection.ts';
 import { EventReader } from './event-reader.ts';
 import { makeReplicaIdentity } from './replica-identity.ts';
@@ -50,7 +51,7 @@ export class RecordedLog {
     });
     const dump = new DumpConnection({
       connection,
-      start: { gtidSet },
+      start: startBehind(facts.kind, gtidSet),
       replica: makeReplicaIdentity(undefined),
       heartbeatMs: HEARTBEAT_MS,
       listener: {

@@ -22,14 +22,14 @@ export function rowsOperation(type: number): RowsOperation {
 }
 
 /** Where a rows event's parts lie: table id 6, flags 2, extra data (version 2), column count, bitmaps, images. */
-interface RowsFrame {
+export interface RowsFrame {
   readonly columnCount: number;
   /** Bitmaps of present columns: one, two for an update. */
   readonly presents: number;
   readonly images: number;
 }
 
-function frame(type: number, event: EventBytes): RowsFrame {
+export function frame(type: number, event: EventBytes): RowsFrame {
   const { bytes } = event;
   let at = event.body + 8;
   if (type >= EventType.writeRows) at += bytes.readUInt16LE(at);

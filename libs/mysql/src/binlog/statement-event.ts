@@ -6,6 +6,11 @@ export interface StatementEvent {
   readonly sql: string;
 }
 
+/** Where the text of a QUERY_EVENT begins. */
+export function findStatementText({ bytes, body }: EventBytes): number {
+  return body + 13 + bytes.readUInt16LE(body + 11) + bytes.readUInt8(body + 8) + 1;
+}
+
 /**
  * QUERY_EVENT: thread 4, time 4, length of the database's name 1, error code 2, length of the status variables 2, those
  * variables, the name, a zero byte, the text.
@@ -22,9 +27,10 @@ export function parseExecuteLoadQueryEvent({ bytes, body, end }: EventBytes): St
 const BEGIN = Buffer.from('BEGIN');
 
 /** Whether a QUERY_EVENT is the one that most transactions begin with; makes no text of it. */
-export function isBegin({ bytes, body, end }: EventBytes): boolean {
+export function isBegin(event: EventBytes): boolean {
+  const { bytes, end } = event;
   const sql = end - BEGIN.length;
-  if (body + 13 + bytes.readUInt16LE(body + 11) + bytes.readUInt8(body + 8) + 1 !== sql) return false;
+  if (findStatementText(event) !== sql) return false;
   for (let i = 0; i < BEGIN.length; i++) if (bytes[sql + i] !== BEGIN[i]) return false;
   return true;
 }

@@ -5,7 +5,7 @@ import { type KeyOverrides } from '../layout/column-types.ts';
 import { type CharacterSetFacts } from '../values/charset.ts';
 import { type EventBytes } from './event-header.ts';
 import { RowSkipper } from './row-skipper.ts';
-import { parseTableMap, readTableId, readTableName } from './table-map.ts';
+import { parseTableMap, readTableId, readTableName, type TableMap } from './table-map.ts';
 
 /** How the rows of a table id are read. */
 export type TableReader =
@@ -15,6 +15,23 @@ export type TableReader =
 interface CachedMap {
   readonly bytes: Buffer;
   readonly reader: TableReader;
+}
+
+/** Columns of the one row that a sequence of MariaDB lies in (`sequence_structure` in `sql/sql_sequence.cc`). */
+const SEQUENCE_COLUMNS = [
+  'next_not_cached_value',
+  'minimum_value',
+  'maximum_value',
+  'start_value',
+  'increment',
+  'cache_size',
+  'cycle_option',
+  'cycle_count',
+].join();
+
+/** A sequence's state is in the log like a table's row, but it is no table: the catalogue lists it apart. */
+function isSequence({ names }: TableMap): boolean {
+  return names?.length === 8 && names.join() === SEQUENCE_COLUMNS;
 }
 
 /** Old table ids are forgotten beyond this many; a log repeats each table map before its rows. */
@@ -62,7 +79,7 @@ export class TableCache {
   #makeReader(event: EventBytes): TableReader {
     const { database, table } = readTableName(event);
     const map = parseTableMap(event);
-    if (!this.#includes(database, table))
+    if (!this.#includes(database, table) || isSequence(map))
       return { included: false, database, table, skipper: new RowSkipper(map.columns) };
     const { layout, columns } = streamLayout(map, this.#facts, this.#keys);
     const known = this.#readers.get(layout.fingerprint);

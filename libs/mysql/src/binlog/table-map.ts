@@ -101,7 +101,8 @@ function readPhysicalColumn(type: number, cursor: FieldCursor): PhysicalColumn {
     case ColumnType.float:
     case ColumnType.double:
       return { ...NOTHING, type, size: cursor.byte() };
-    case ColumnType.varchar: {
+    case ColumnType.varchar:
+    case ColumnType.varcharCompressed: {
       const maxLength = cursor.byte() + cursor.byte() * 256;
       return { ...NOTHING, type, size: maxLength > 255 ? 2 : 1, maxLength };
     }
@@ -112,6 +113,7 @@ function readPhysicalColumn(type: number, cursor: FieldCursor): PhysicalColumn {
     case ColumnType.newDecimal:
       return { ...NOTHING, type, precision: cursor.byte(), scale: cursor.byte() };
     case ColumnType.blob:
+    case ColumnType.blobCompressed:
     case ColumnType.tinyBlob:
     case ColumnType.mediumBlob:
     case ColumnType.longBlob:
@@ -178,6 +180,8 @@ const CHARACTER = new Set<number>([
   ColumnType.mediumBlob,
   ColumnType.longBlob,
   ColumnType.vector,
+  ColumnType.blobCompressed,
+  ColumnType.varcharCompressed,
 ]);
 
 type OptionalMetadata = Pick<TableMap, 'names' | 'unsigned' | 'collations' | 'labels' | 'geometryTypes' | 'primaryKey'>;

@@ -1,8 +1,9 @@
 import { classifyStatement } from '#change-events';
 import { type SourceItem, type SourceTransaction } from '#replication';
-import { type EventBytes } from './event-header.ts';
+import { EventType, type EventBytes } from './event-header.ts';
 import { parseAnyGtidEvent } from './gtid-event.ts';
 import { type LogOffset } from './log-offset.ts';
+import { parseMariaDbGtidEvent } from './mariadb-gtid-event.ts';
 import { type NestedEvents } from './nested-events.ts';
 import { openPayload } from './payload-event.ts';
 import { countImages, readRows } from './rows-event.ts';
@@ -92,7 +93,9 @@ export class TransactionReader {
   begin(type: number, event: EventBytes, size: number): void {
     if (this.#transaction !== null)
       throw this.stop('DITTO_SOURCE_EVENT_MALFORMED', 'a transaction begins inside another');
-    const { gtid, commitMicros } = parseAnyGtidEvent(type, event);
+    const mariaDb = type === EventType.mariaDbGtid ? parseMariaDbGtidEvent(event) : null;
+    const { gtid, commitMicros } = mariaDb ?? parseAnyGtidEvent(type, event);
+    const xid = mariaDb?.preparedXa ?? null;
     this.#tables.trim();
     const source: SourceTransaction = {
       gtid,
@@ -107,11 +110,11 @@ export class TransactionReader {
       source,
       gtid,
       isAnnounced: false,
-      hasBegun: false,
+      hasBegun: mariaDb?.begins ?? false,
       images: 0,
       hasRows: false,
-      xid: null,
-      held: null,
+      xid,
+      held: xid === null ? null : this.#xa.hold(),
       isReplayed: false,
     };
   }

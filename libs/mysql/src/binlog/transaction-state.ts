@@ -13,7 +13,7 @@ export interface TransactionState {
   images: number;
   /** Rows of included tables were seen. */
   hasRows: boolean;
-  /** `X'gtrid',X'bqual',format` behind XA START. */
+  /** `X'gtrid',X'bqual',format` behind XA START, or behind the GTID with which MariaDB prepares. */
   xid: string | null;
   /** Between XA START and the end of that: the events that wait for what becomes of them. */
   held: HeldEvents | null;

@@ -41,6 +41,8 @@ export function valueBytes(column: PhysicalColumn): number | null {
     case ColumnType.varchar:
     case ColumnType.varString:
     case ColumnType.blob:
+    case ColumnType.blobCompressed:
+    case ColumnType.varcharCompressed:
     case ColumnType.tinyBlob:
     case ColumnType.mediumBlob:
     case ColumnType.longBlob:

@@ -1,7 +1,8 @@
-import { GtidSet, type Position } from '#change-events';
-import { DittoError } from '#kernel';
+import { type Position } from '#change-events';
 import { quoteIdentifier, quoteTable } from '../reader/quoting.ts';
+import { remedyFor, type ServerKind } from '../server-kind.ts';
 import { type Grants } from './grants.ts';
+import { assertServerHolds } from './gtid-proof.ts';
 import { type EndpointInspection, type ServerSettings } from './mysql-endpoint.ts';
 import { type Problem } from './problem.ts';
 import { type TableInspection } from './table-inspection.ts';
@@ -14,12 +15,13 @@ export function checkEndpoint(
   tables: readonly TableInspection[],
   grants: Grants,
 ): readonly Problem[] {
-  return [
+  const problems = [
     ...checkSettings(inspection),
     ...checkRisks(inspection),
-    ...checkGrants(tables, grants),
+    ...checkGrants(tables, grants, inspection.kind),
     ...tables.flatMap((table) => checkTable(table, inspection.settings)),
   ];
+  return problems.map((problem) => ({ ...problem, remedy: remedyFor(inspection.kind, problem.remedy) }));
 }
 
 function error(code: string, message: string, remedy: string): Problem {
@@ -38,23 +40,16 @@ interface RequiredSetting {
   readonly remedy: string;
 }
 
+const LOG_BIN: RequiredSetting = {
+  code: 'DITTO_SOURCE_LOG_DISABLED',
+  variable: 'log_bin',
+  value: ({ settings }) => settings.logBin,
+  wanted: 'ON',
+  remedy: 'Set log-bin in the server’s configuration and restart it.',
+};
+
 /** What the log must hold for every change to be read whole. */
-const REQUIRED: readonly RequiredSetting[] = [
-  {
-    code: 'DITTO_SOURCE_LOG_DISABLED',
-    variable: 'log_bin',
-    value: ({ settings }) => settings.logBin,
-    wanted: 'ON',
-    remedy: 'Set log-bin in the server’s configuration and restart it.',
-  },
-  {
-    code: 'DITTO_SOURCE_GTID_MODE',
-    variable: 'gtid_mode',
-    value: ({ gtidMode }) => gtidMode,
-    wanted: 'ON',
-    remedy:
-      'SET PERSIST enforce_gtid_consistency = ON; SET PERSIST gtid_mode = OFF_PERMISSIVE; SET PERSIST gtid_mode = ON_PERMISSIVE; SET PERSIST gtid_mode = ON;',
-  },
+const FORMAT_OF_ROWS: readonly RequiredSetting[] = [
   {
     code: 'DITTO_SOURCE_LOG_FORMAT',
     variable: 'binlog_format',
@@ -78,11 +73,32 @@ const REQUIRED: readonly RequiredSetting[] = [
   },
 ];
 
+/** What makes GTIDs tell, on either kind of server, everything that was executed. */
+const ORDER_OF_GTIDS: Readonly<Record<ServerKind, RequiredSetting>> = {
+  mysql: {
+    code: 'DITTO_SOURCE_GTID_MODE',
+    variable: 'gtid_mode',
+    value: ({ gtidMode }) => gtidMode,
+    wanted: 'ON',
+    remedy:
+      'SET PERSIST enforce_gtid_consistency = ON; SET PERSIST gtid_mode = OFF_PERMISSIVE; SET PERSIST gtid_mode = ON_PERMISSIVE; SET PERSIST gtid_mode = ON;',
+  },
+  mariadb: {
+    code: 'DITTO_SOURCE_GTID_MODE',
+    variable: 'gtid_strict_mode',
+    value: ({ settings }) => settings.gtidStrictMode,
+    wanted: 'ON',
+    remedy: 'SET PERSIST gtid_strict_mode = ON;',
+  },
+};
+
 function checkSettings(inspection: EndpointInspection): Problem[] {
-  const wrong = REQUIRED.flatMap(({ code, variable, value, wanted, remedy }) => {
-    const actual = value(inspection);
-    return actual === wanted ? [] : [error(code, `${variable} is '${actual}', not '${wanted}'`, remedy)];
-  });
+  const wrong = [LOG_BIN, ORDER_OF_GTIDS[inspection.kind], ...FORMAT_OF_ROWS].flatMap(
+    ({ code, variable, value, wanted, remedy }) => {
+      const actual = value(inspection);
+      return actual === wanted ? [] : [error(code, `${variable} is '${actual}', not '${wanted}'`, remedy)];
+    },
+  );
   const { settings, replica } = inspection;
   if (replica !== null && settings.logReplicaUpdates !== 'ON') {
     wrong.push(
@@ -129,8 +145,14 @@ function checkRisks({ settings, replica }: EndpointInspection): Problem[] {
   return risks;
 }
 
-function checkGrants(tables: readonly TableInspection[], grants: Grants): Problem[] {
-  const missing = ['REPLICATION SLAVE', 'REPLICATION CLIENT'].filter((privilege) => !grants.hasGlobal(privilege));
+/** MariaDB 10.5 renamed REPLICATION CLIENT; it still grants it by the former name. */
+const PRIVILEGES: Readonly<Record<ServerKind, readonly string[]>> = {
+  mysql: ['REPLICATION SLAVE', 'REPLICATION CLIENT'],
+  mariadb: ['REPLICATION SLAVE', 'BINLOG MONITOR'],
+};
+
+function checkGrants(tables: readonly TableInspection[], grants: Grants, kind: ServerKind): Problem[] {
+  const missing = PRIVILEGES[kind].filter((privilege) => !grants.hasGlobal(privilege));
   const problems = missing.map((privilege) =>
     error('DITTO_SOURCE_GRANT_MISSING', `${privilege} is missing`, `GRANT ${privilege} ON *.* TO ${grants.account};`),
   );
@@ -156,6 +178,14 @@ function logsCascades(settings: ServerSettings): boolean {
   return settings.innodbNativeForeignKeys === 'OFF';
 }
 
+function unsupportedRemedy(column: string, table: string): string {
+  if (column.includes('/* mariadb-5.3 */'))
+    return `SET GLOBAL mysql56_temporal_format = ON; ALTER TABLE ${table} FORCE; or exclude the table.`;
+  if (column.includes('CHARACTER SET'))
+    return `ALTER TABLE ${table} CONVERT TO CHARACTER SET utf8mb4; or exclude the table.`;
+  return `Change the column to a type that docs/types.md lists, or exclude the table.`;
+}
+
 function checkTable(table: TableInspection, settings: ServerSettings): Problem[] {
   const name = `${table.database}.${table.table}`;
   const quoted = quoteTable(table.database, table.table);
@@ -163,7 +193,7 @@ function checkTable(table: TableInspection, settings: ServerSettings): Problem[]
     error(
       'DITTO_SOURCE_COLUMN_UNSUPPORTED',
       `${name}.${column} can't be decoded exactly`,
-      `ALTER TABLE ${quoted} CONVERT TO CHARACTER SET utf8mb4; or exclude the table.`,
+      unsupportedRemedy(column, quoted),
     ),
   );
   if (table.cascades.length > 0 && !logsCascades(settings)) {
@@ -196,31 +226,7 @@ function checkTable(table: TableInspection, settings: ServerSettings): Problem[]
   return problems;
 }
 
-/**
- * Proves that the server can go on from `position`: it executed all of it (else `DITTO_SOURCE_GTIDS_MISSING`), and its log
- * still holds everything behind it (else `DITTO_SOURCE_PURGED`). Both errors name the GTIDs.
- */
+/** See `assertServerHolds`. */
 export function assertPosition(position: Position, inspection: EndpointInspection): void {
-  const set = GtidSet.parse(position.gtidSet);
-  const { serverUuid } = inspection;
-  const missing = set.subtract(GtidSet.parse(inspection.gtidExecuted));
-  if (!missing.isEmpty) {
-    throw new DittoError('DITTO_SOURCE_GTIDS_MISSING', `server ${serverUuid} never executed ${missing.toString()}`, {
-      remedy:
-        'Connect to a server of the cluster that has these transactions, or resync the source (npm run ditto -- resync --source <name>).',
-      context: { serverUuid, missing: missing.toString() },
-    });
-  }
-  const purged = GtidSet.parse(inspection.gtidPurged).subtract(set);
-  if (!purged.isEmpty) {
-    throw new DittoError(
-      'DITTO_SOURCE_PURGED',
-      `server ${serverUuid} purged ${purged.toString()} from its log, which was not read yet`,
-      {
-        remedy:
-          'Resync the source (npm run ditto -- resync --source <name>), or connect to a server that still has these transactions.',
-        context: { serverUuid, missing: purged.toString() },
-      },
-    );
-  }
+  assertServerHolds(position.gtidSet, inspection);
 }

@@ -1,8 +1,9 @@
-import { type RowDataPacket } from 'mysql2';
 import { DittoError, withTimeout } from '#kernel';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
 import { MySqlSession } from '../mysql-session.ts';
-import { type EndpointInspection, readClock, readReplicaState, withoutSpace } from './mysql-endpoint.ts';
+import { type EndpointInspection, readClock } from './mysql-endpoint.ts';
+import { readReplicaState } from './replica-state.ts';
+import { readServerIdentity } from './server-identity.ts';
 
 /** What changes from one moment to the next. */
 export type EndpointVitals = Omit<EndpointInspection, 'gtidMode' | 'settings' | 'inspectedAtMs'>;
@@ -11,15 +12,6 @@ export interface MySqlProbeOptions {
   readonly connection: MySqlConnectionOptions;
   /** How long one probe may take, connecting included. */
   readonly timeoutMs: number;
-}
-
-interface IdentityRow extends RowDataPacket {
-  readonly uuid: string;
-  readonly version: string;
-  readonly executed: string;
-  readonly purged: string;
-  readonly readOnly: number;
-  readonly superReadOnly: number;
 }
 
 /** Asks one server again and again how it does, over one connection that is kept; reads no tables and no catalogue. */
@@ -65,19 +57,10 @@ export class MySqlProbe {
 
   async #probeNow(giveUp: AbortSignal): Promise<EndpointVitals> {
     const session = await this.#openSession(giveUp);
-    const [identity] = await session.query<IdentityRow>(
-      `SELECT @@GLOBAL.server_uuid AS uuid, VERSION() AS version,
-              @@GLOBAL.gtid_executed AS executed, @@GLOBAL.gtid_purged AS purged,
-              @@GLOBAL.read_only AS readOnly, @@GLOBAL.super_read_only AS superReadOnly`,
-    );
+    const identity = await readServerIdentity(session);
     const replica = await readReplicaState(session);
     return {
-      serverUuid: identity?.uuid ?? '',
-      version: identity?.version ?? '',
-      gtidExecuted: withoutSpace(identity?.executed),
-      gtidPurged: withoutSpace(identity?.purged),
-      readOnly: identity?.readOnly === 1,
-      superReadOnly: identity?.superReadOnly === 1,
+      ...identity,
       replica,
       ...(await readClock(session)),
     };

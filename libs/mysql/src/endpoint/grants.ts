@@ -41,6 +41,8 @@ export async function readGrants(session: MySqlSession): Promise<Grants> {
 
 /** With the privileges of the active roles spelled out, where there are any. */
 async function readGrantRows(session: MySqlSession): Promise<RowDataPacket[]> {
+  // MariaDB shows those of the active role by itself
+  if (session.kind === 'mariadb') return session.query('SHOW GRANTS');
   const [roles] = await session.query<RowDataPacket & { readonly value: string }>('SELECT CURRENT_ROLE() AS value');
   const active = roles?.value ?? 'NONE';
   return session.query(active === 'NONE' ? 'SHOW GRANTS' : `SHOW GRANTS FOR CURRENT_USER() USING ${active}`);

@@ -35,7 +35,7 @@ export async function inspectTables(
 ): Promise<readonly TableInspection[]> {
   const tables = await readCatalogue(session, includes, keys);
   const engines = await session.query<EngineRow>(
-    "SELECT TABLE_SCHEMA AS db, TABLE_NAME AS tbl, ENGINE AS engine FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE'",
+    "SELECT TABLE_SCHEMA AS db, TABLE_NAME AS tbl, ENGINE AS engine FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')",
   );
   const cascades = await session.query<CascadeRow>(
     `SELECT CONSTRAINT_SCHEMA AS db, TABLE_NAME AS tbl, CONSTRAINT_NAME AS name

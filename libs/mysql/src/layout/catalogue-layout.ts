@@ -1,6 +1,7 @@
 import { type RowDataPacket } from 'mysql2';
 import { type Column, type TableLayout } from '#change-events';
 import { type MySqlSession } from '../mysql-session.ts';
+import { type ServerKind } from '../server-kind.ts';
 import { readKeyColumns } from './catalogue-keys.ts';
 import { makeColumn, makeLayout, resolveKey, type KeyOverrides } from './column-types.ts';
 
@@ -33,7 +34,7 @@ export interface CatalogueTable {
 /** Their tables have no rows in the log. */
 const VIRTUAL_DATABASES = ['information_schema', 'performance_schema'];
 
-/** Base tables that `includes` says yes to, by name, with their layouts as of now. */
+/** Base tables (MariaDB's with system versioning too) that `includes` says yes to, by name, with their layouts as of now. */
 export async function readCatalogue(
   session: MySqlSession,
   includes: (database: string, table: string) => boolean,
@@ -41,7 +42,7 @@ export async function readCatalogue(
 ): Promise<CatalogueTable[]> {
   const tables = await session.query<TableRow>(
     `SELECT TABLE_SCHEMA AS db, TABLE_NAME AS tbl FROM information_schema.TABLES
-     WHERE TABLE_TYPE = 'BASE TABLE' ORDER BY TABLE_SCHEMA, TABLE_NAME`,
+     WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY TABLE_SCHEMA, TABLE_NAME`,
   );
   const included = tables.filter(({ db, tbl }) => !VIRTUAL_DATABASES.includes(db.toLowerCase()) && includes(db, tbl));
   const result: CatalogueTable[] = [];
@@ -80,11 +81,25 @@ async function readDatabase(
     values,
   );
   const keyColumns = await readKeyColumns(session, database, oneTable ? (tables[0] ?? '') : null);
+  const versioned = await readVersioned(session, database);
   const wanted = new Set(tables);
   const byTable = Map.groupBy(columns, ({ tbl }) => tbl);
   return [...byTable].flatMap(([table, rows]) =>
-    wanted.has(table) ? [catalogueTable(database, table, rows, keyColumns.get(table) ?? [], keys)] : [],
+    wanted.has(table)
+      ? [catalogueTable(database, table, rows, keyColumns.get(table) ?? [], keys, session.kind, versioned.has(table))]
+      : [],
   );
+}
+
+/** MariaDB's tables with system versioning: their log has rows and key columns that the catalogue does not show. */
+async function readVersioned(session: MySqlSession, database: string): Promise<ReadonlySet<string>> {
+  if (session.kind !== 'mariadb') return new Set();
+  const rows = await session.query<TableRow>(
+    `SELECT TABLE_SCHEMA AS db, TABLE_NAME AS tbl FROM information_schema.TABLES
+     WHERE TABLE_TYPE = 'SYSTEM VERSIONED' AND TABLE_SCHEMA = ?`,
+    [database],
+  );
+  return new Set(rows.map(({ tbl }) => tbl));
 }
 
 function catalogueTable(
@@ -93,9 +108,12 @@ function catalogueTable(
   rows: readonly ColumnRow[],
   keyColumns: readonly string[],
   keys: KeyOverrides,
+  kind: ServerKind,
+  isVersioned: boolean,
 ): CatalogueTable {
-  const made = rows.map((row) => catalogueColumn(row));
+  const made = rows.map((row) => (kind === 'mariadb' ? mariaDbColumn(row) : catalogueColumn(row)));
   const unsupported = rows.flatMap((row, i) => (made[i] === null ? [`${row.name} (${row.columnType})`] : []));
+  if (isVersioned) unsupported.push('row_end (WITH SYSTEM VERSIONING)');
   if (unsupported.length > 0) return { database, table, layout: null, unsupported };
   const columns = made.filter((column) => column !== null);
   const names = rows.map(({ name }) => name);
@@ -117,6 +135,17 @@ function catalogueColumn(row: ColumnRow): Column | null {
     charset: row.charset,
     labels: type === 'enum' || type === 'set' ? parseLabels(row.columnType) : [],
   });
+}
+
+/**
+ * Null also for what the log holds in another form than it tells: INET4, INET6, UUID and VECTOR come as BINARY and
+ * VARBINARY there, in an order of bytes of their own, compressed columns compressed, and times of the format before
+ * MySQL 5.6 (`mysql56_temporal_format=OFF`) without their digits.
+ */
+function mariaDbColumn(row: ColumnRow): Column | null {
+  const { type, columnType } = row;
+  if (type === 'vector' || columnType.includes('COMPRESSED*/') || columnType.includes('/* mariadb-5.3 */')) return null;
+  return catalogueColumn(type === 'geometrycollection' ? { ...row, type: 'geomcollection' } : row);
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { '0': '\0', n: '\n', r: '\r', '\\': '\\' };

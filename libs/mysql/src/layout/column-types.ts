@@ -20,6 +20,9 @@ export const ColumnType = {
   timestamp2: 17,
   datetime2: 18,
   time2: 19,
+  /** MariaDB's; Ditto has no form for them, but must find their end. */
+  blobCompressed: 140,
+  varcharCompressed: 141,
   vector: 242,
   json: 245,
   newDecimal: 246,

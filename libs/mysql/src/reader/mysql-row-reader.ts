@@ -9,6 +9,7 @@ import { MySqlSession } from '../mysql-session.ts';
 import { readCharacterSets } from '../values/character-set-facts.ts';
 import { UndecodableTextError, type CharacterSetFacts } from '../values/charset.ts';
 import { keyIsBehind, keyOrder } from './key-bound.ts';
+import { beginBehind, readHigh, waitUntilVisible } from './read-window.ts';
 import { quoteTable } from './quoting.ts';
 import { makeSelectList, ReplacementCharacterFound } from './select-list.ts';
 
@@ -50,7 +51,7 @@ export class MySqlRowReader extends RowReader {
 
   override async listTables(signal: AbortSignal, dispatchedSet = ''): Promise<readonly TableLayout[]> {
     return this.#withSession(signal, async (session) => {
-      await this.#waitFor(session, dispatchedSet);
+      await waitUntilVisible(session, dispatchedSet, this.#options.waitMs ?? DEFAULT_WAIT_MS, signal);
       const tables = await readCatalogue(session, this.#options.includes, this.#keys);
       return tables.flatMap(({ layout }) => (layout === null ? [] : [layout]));
     });
@@ -80,19 +81,18 @@ export class MySqlRowReader extends RowReader {
       });
     }
     return this.#withSession(request.signal, async (session) => {
-      await this.#waitFor(session, request.dispatchedSet);
       // the transaction keeps the table's definition from changing between the rows and the look at it
-      await session.query('START TRANSACTION READ ONLY');
+      await beginBehind(session, request.dispatchedSet, this.#options.waitMs ?? DEFAULT_WAIT_MS, request.signal);
       const rows = await this.#readRows(session, layout, after, limit);
       await this.#assertLayout(session, layout);
-      const [high] = await session.query<ValueRow>('SELECT @@GLOBAL.gtid_executed AS value');
+      const high = await readHigh(session);
       await session.query('COMMIT');
       const last = rows.at(-1);
       return {
         rows,
         lastKey: last === undefined ? null : layout.key.map((index): CanonicalValue => last[index] ?? null),
         complete: rows.length < limit,
-        high: String(high?.value ?? '').replace(/\s/g, ''),
+        high,
       };
     });
   }
@@ -124,7 +124,7 @@ export class MySqlRowReader extends RowReader {
     facts: CharacterSetFacts,
     asBytes: boolean,
   ): Promise<Row[]> {
-    const list = makeSelectList(layout, { facts, asBytes });
+    const list = makeSelectList(layout, { kind: session.kind, facts, asBytes });
     const where = after === null ? '' : ` WHERE ${keyIsBehind(layout, after)}`;
     const rows = await session.queryArrays(
       `SELECT ${list.sql} FROM ${quoteTable(layout.database, layout.table)}${where} ORDER BY ${keyOrder(layout)} LIMIT ${limit}`,
@@ -135,20 +135,6 @@ export class MySqlRowReader extends RowReader {
       if (error instanceof ReplacementCharacterFound) throw error;
       throw error instanceof UndecodableTextError ? textInvalid(layout, error) : layoutChanged(layout, error);
     }
-  }
-
-  async #waitFor(session: MySqlSession, gtidSet: string): Promise<void> {
-    if (gtidSet === '') return;
-    const waitMs = this.#options.waitMs ?? DEFAULT_WAIT_MS;
-    const [row] = await session.query<ValueRow>('SELECT WAIT_FOR_EXECUTED_GTID_SET(?, ?) AS value', [
-      gtidSet,
-      waitMs / 1000,
-    ]);
-    if (Number(row?.value) === 0) return;
-    throw new DittoError('DITTO_SOURCE_BEHIND', `the server did not execute what was dispatched within ${waitMs} ms`, {
-      retriable: true,
-      context: { waitMs },
-    });
   }
 
   async #assertLayout(session: MySqlSession, layout: TableLayout): Promise<void> {

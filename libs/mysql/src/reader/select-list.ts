@@ -1,5 +1,6 @@
 import { shortestFloat, type CanonicalValue, type Column, type Row, type TableLayout } from '#change-events';
 import { DittoError } from '#kernel';
+import { type ServerKind } from '../server-kind.ts';
 import { quoteIdentifier } from './quoting.ts';
 import { textDecoder, type CharacterSetFacts, type TextDecode } from '../values/charset.ts';
 import { canonicalJsonText } from '../values/json-text.ts';
@@ -48,6 +49,7 @@ function decodeWith(decode: TextDecode): (value: unknown) => string {
 
 /** How the values of one reading are wanted. */
 interface Reading {
+  readonly kind: ServerKind;
   readonly facts: CharacterSetFacts;
   /** UTF-8 columns too come as bytes and are decoded here, which tells a stored U+FFFD from a broken text. */
   readonly asBytes: boolean;
@@ -72,6 +74,15 @@ function textColumn(name: string, column: Column, isKey: boolean, { facts, asByt
   return { expression: `CAST(${name} AS BINARY)`, convert: decodeWith(decode) };
 }
 
+/**
+ * A text with all digits of the value, since the driver's own parser of doubles is not exact. MySQL's AS CHAR cuts some
+ * off, its JSON does not; MariaDB has no type JSON to cast to, and its texts have them all.
+ */
+function doubleText(name: string, kind: ServerKind): string {
+  const value = `CAST(${name} AS DOUBLE)`;
+  return kind === 'mariadb' ? `CONCAT(${value})` : `CAST(${value} AS JSON)`;
+}
+
 function selectColumn(column: Column, isKey: boolean, reading: Reading): SelectedColumn {
   const name = quoteIdentifier(column.name);
   switch (column.kind) {
@@ -89,10 +100,9 @@ function selectColumn(column: Column, isKey: boolean, reading: Reading): Selecte
     case 'decimal':
       return { expression: name, convert: decimalFromText };
     case 'float':
-      // JSON text has all digits of the value; AS CHAR cuts some off, and the driver's own parser of doubles is not exact
-      return { expression: `CAST(CAST(${name} AS DOUBLE) AS JSON)`, convert: (value) => shortestFloat(Number(value)) };
+      return { expression: doubleText(name, reading.kind), convert: (value) => shortestFloat(Number(value)) };
     case 'double':
-      return { expression: `CAST(CAST(${name} AS DOUBLE) AS JSON)`, convert: Number };
+      return { expression: doubleText(name, reading.kind), convert: Number };
     case 'text':
       return textColumn(name, column, isKey, reading);
     case 'bytes':

@@ -1,5 +1,6 @@
 import { type RowDataPacket } from 'mysql2';
 import { type MySqlSession } from '../mysql-session.ts';
+import { tryQuery } from '../optional-query.ts';
 import { findAmbiguous, SEPARATOR, SEPARATOR_HEX, withoutAliases } from './character-aliases.ts';
 import { NO_CHARACTER, type CharacterTable } from './character-table.ts';
 import { type CharacterSetFacts, type CharacterTables } from './charset.ts';
@@ -30,9 +31,7 @@ const multiByteTables = new Map<string, ReadonlyMap<string, CharacterTables>>();
 
 /** Asks the server for its collations and for what each code of its character sets means. */
 export async function readCharacterSets(session: MySqlSession): Promise<CharacterSetFacts> {
-  const collations = await session.query<CollationRow>(
-    'SELECT ID AS id, CHARACTER_SET_NAME AS charset FROM information_schema.COLLATIONS',
-  );
+  const collations = await readCollations(session);
   const charsets = await session.query<CharsetRow>(
     'SELECT CHARACTER_SET_NAME AS charset, MAXLEN AS maxLength, VERSION() AS version FROM information_schema.CHARACTER_SETS',
   );
@@ -49,6 +48,18 @@ export async function readCharacterSets(session: MySqlSession): Promise<Characte
   };
 }
 
+/** MariaDB 10.10 and later have collations of several character sets, whose ids stand in another table. */
+async function readCollations(session: MySqlSession): Promise<readonly CollationRow[]> {
+  const collations = await session.query<CollationRow>(
+    'SELECT ID AS id, CHARACTER_SET_NAME AS charset FROM information_schema.COLLATIONS WHERE ID IS NOT NULL',
+  );
+  if (session.kind !== 'mariadb') return collations;
+  const shared = await tryQuery(session, [
+    'SELECT ID AS id, CHARACTER_SET_NAME AS charset FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY',
+  ]);
+  return [...collations, ...((shared ?? []) as CollationRow[])];
+}
+
 const ALL_BYTES = Array.from({ length: 256 }, (_, byte) => byte);
 
 async function readSingleByteTables(
@@ -56,7 +67,7 @@ async function readSingleByteTables(
   charsets: readonly string[],
 ): Promise<Map<string, CharacterTables>> {
   const bytes = Buffer.from(ALL_BYTES).toString('hex');
-  const columns = charsets.map((charset) => `CONVERT(_${charset} X'${bytes}' USING utf8mb4)`);
+  const columns = charsets.map((charset) => `CONVERT(${bytesAs(session, charset, bytes)} USING utf8mb4)`);
   const [row = []] = await session.queryArrays(`SELECT ${columns.join(', ')}`);
   const tables = new Map<string, CharacterTables>();
   for (const [i, charset] of charsets.entries()) {
@@ -105,8 +116,13 @@ async function readMultiByteTable(session: MySqlSession, charset: string, shape:
   };
 }
 
+/** MariaDB refuses a literal that is not well-formed; converted bytes come out with '?' for what means nothing. */
+function bytesAs(session: MySqlSession, charset: string, hex: string): string {
+  return session.kind === 'mariadb' ? `CONVERT(X'${hex}' USING ${charset})` : `_${charset} X'${hex}'`;
+}
+
 async function convert(session: MySqlSession, charset: string, hex: string): Promise<string> {
-  const [row = []] = await session.queryArrays(`SELECT CONVERT(_${charset} X'${hex}' USING utf8mb4)`);
+  const [row = []] = await session.queryArrays(`SELECT CONVERT(${bytesAs(session, charset, hex)} USING utf8mb4)`);
   return String(row[0]);
 }
 

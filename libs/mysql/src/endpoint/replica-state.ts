@@ -1,0 +1,65 @@
+import { type RowDataPacket } from 'mysql2';
+import { GtidSet } from '#change-events';
+import { type MySqlSession } from '../mysql-session.ts';
+import { tryQuery } from '../optional-query.ts';
+import { withoutSpace } from './server-identity.ts';
+
+export interface ReplicaState {
+  readonly isReceiving: boolean;
+  readonly isApplying: boolean;
+  /** `Seconds_Behind_Source`; null when the server can't tell. */
+  readonly lagSeconds: number | null;
+  readonly lastError: string;
+  /** GTIDs received from its source and not yet executed. */
+  readonly notYetApplied: string;
+  readonly hasFilters: boolean;
+}
+
+const FILTERS = [
+  'Replicate_Do_DB',
+  'Replicate_Ignore_DB',
+  'Replicate_Do_Table',
+  'Replicate_Ignore_Table',
+  'Replicate_Wild_Do_Table',
+  'Replicate_Wild_Ignore_Table',
+];
+
+export async function readReplicaState(session: MySqlSession): Promise<ReplicaState | null> {
+  const rows = await tryQuery(session, ['SHOW REPLICA STATUS', 'SHOW SLAVE STATUS']);
+  const row = rows?.[0];
+  if (row === undefined) return null;
+  const text = (...names: readonly string[]): string => {
+    const values = names.map((name): unknown => row[name]);
+    return values.find((value) => typeof value === 'string') ?? '';
+  };
+  const lag: unknown = row['Seconds_Behind_Source'] ?? row['Seconds_Behind_Master'] ?? null;
+  return {
+    isReceiving: text('Replica_IO_Running', 'Slave_IO_Running') === 'Yes',
+    isApplying: text('Replica_SQL_Running', 'Slave_SQL_Running') === 'Yes',
+    lagSeconds: lag === null ? null : Number(lag),
+    lastError: text('Last_SQL_Error', 'Last_IO_Error'),
+    notYetApplied:
+      session.kind === 'mariadb'
+        ? await receivedByMariaDb(session, text('Gtid_IO_Pos'))
+        : await receivedByMySql(session, text('Retrieved_Gtid_Set')),
+    hasFilters: FILTERS.some((filter) => text(filter) !== ''),
+  };
+}
+
+interface ValueRow extends RowDataPacket {
+  readonly value: string;
+}
+
+async function receivedByMySql(session: MySqlSession, received: string): Promise<string> {
+  const [difference] = await session.query<ValueRow>('SELECT GTID_SUBTRACT(?, @@GLOBAL.gtid_executed) AS value', [
+    received,
+  ]);
+  return withoutSpace(difference?.value);
+}
+
+async function receivedByMariaDb(session: MySqlSession, received: string): Promise<string> {
+  const [applied] = await session.query<ValueRow>('SELECT @@GLOBAL.gtid_slave_pos AS value');
+  return GtidSet.parse(received)
+    .subtract(GtidSet.parse(applied?.value ?? ''))
+    .toString();
+}

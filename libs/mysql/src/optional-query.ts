@@ -1,0 +1,14 @@
+import { type RowDataPacket } from 'mysql2';
+import { type MySqlSession } from './mysql-session.ts';
+
+/** A query whose statement this version may not know, or that this user may not run: null then. */
+export async function tryQuery(session: MySqlSession, statements: readonly string[]): Promise<RowDataPacket[] | null> {
+  for (const statement of statements) {
+    try {
+      return await session.query(statement);
+    } catch (error) {
+      if (!session.isUsable) throw error;
+    }
+  }
+  return null;
+}

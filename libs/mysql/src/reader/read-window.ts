@@ -1,0 +1,140 @@
+import { type RowDataPacket } from 'mysql2';
+import { compareBinlogFiles, GtidSet } from '#change-events';
+import { DittoError, sleep } from '#kernel';
+import { type MySqlSession } from '../mysql-session.ts';
+
+interface ValueRow extends RowDataPacket {
+  readonly value: string | number | null;
+}
+
+/** Opens a read-only transaction that sees everything of `gtidSet`; `DITTO_SOURCE_BEHIND` when that takes too long. */
+export async function beginBehind(
+  session: MySqlSession,
+  gtidSet: string,
+  waitMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  if (session.kind === 'mariadb') {
+    await beginOnMariaDb(session, gtidSet, waitMs, signal);
+    return;
+  }
+  await waitOnMySql(session, gtidSet, waitMs);
+  await session.query('START TRANSACTION READ ONLY');
+}
+
+/** Resolves when what starts from now on sees everything of `gtidSet`; `DITTO_SOURCE_BEHIND` when that takes too long. */
+export async function waitUntilVisible(
+  session: MySqlSession,
+  gtidSet: string,
+  waitMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  if (gtidSet === '') return;
+  if (session.kind === 'mysql') {
+    await waitOnMySql(session, gtidSet, waitMs);
+    return;
+  }
+  await beginOnMariaDb(session, gtidSet, waitMs, signal);
+  await session.query('COMMIT');
+}
+
+async function waitOnMySql(session: MySqlSession, gtidSet: string, waitMs: number): Promise<void> {
+  if (gtidSet === '') return;
+  const [row] = await session.query<ValueRow>('SELECT WAIT_FOR_EXECUTED_GTID_SET(?, ?) AS value', [
+    gtidSet,
+    waitMs / 1000,
+  ]);
+  if (Number(row?.value) !== 0) throw isBehind(waitMs);
+}
+
+/** A set that holds everything that the transaction can have seen: taken behind its reads, before it ends. */
+export async function readHigh(session: MySqlSession): Promise<string> {
+  const variable = session.kind === 'mariadb' ? 'gtid_binlog_pos' : 'gtid_executed';
+  const [row] = await session.query<ValueRow>(`SELECT @@GLOBAL.${variable} AS value`);
+  return String(row?.value ?? '').replace(/\s/g, '');
+}
+
+const RETRY_MS = 5;
+/** So many times the cheap comparison of places may fail. */
+const CHEAP_TRIES = 10;
+
+/**
+ * On MariaDB a transaction stands in the log, and in `gtid_binlog_pos`, before it is visible; MASTER_GTID_WAIT does not
+ * wait for what a server writes itself. But a consistent snapshot knows the place in the log that it shows
+ * (`binlog_snapshot_*`, taken under the lock that commits are ordered by): it must have reached the end that the log had
+ * when it held all of the set. What the server writes besides transactions (a binlog checkpoint) moves the end alone; the
+ * GTIDs at the place, for which the server reads the file from its start, decide then.
+ */
+async function beginOnMariaDb(
+  session: MySqlSession,
+  gtidSet: string,
+  waitMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const deadline = performance.now() + waitMs;
+  const wanted = GtidSet.parse(gtidSet);
+  const pause = async (): Promise<void> => {
+    if (performance.now() > deadline) throw isBehind(waitMs);
+    await sleep(RETRY_MS, signal);
+  };
+  while (!GtidSet.parse(await readHigh(session)).contains(wanted)) await pause();
+  const end = await readLogEnd(session);
+  for (let tries = 1; ; tries++) {
+    // read committed would give each statement a snapshot of its own
+    await session.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ');
+    await session.query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY');
+    const place = await readSnapshotPlace(session);
+    if (isAtOrBehind(place, end)) return;
+    if (tries > CHEAP_TRIES && (await readGtidsAt(session, place)).contains(wanted)) return;
+    await session.query('ROLLBACK');
+    await pause();
+  }
+}
+
+interface LogPlace {
+  readonly file: string;
+  readonly offset: number;
+}
+interface StatusRow extends RowDataPacket {
+  readonly File: string;
+  readonly Position: number;
+}
+interface NamedRow extends RowDataPacket {
+  readonly Variable_name: string;
+  readonly Value: string;
+}
+
+async function readLogEnd(session: MySqlSession): Promise<LogPlace> {
+  const [row] = await session.query<StatusRow>('SHOW MASTER STATUS');
+  if (row === undefined)
+    throw new DittoError('DITTO_SOURCE_LOG_DISABLED', 'the server writes no log', {
+      remedy: 'Set log-bin in the server’s configuration and restart it.',
+    });
+  return { file: row.File, offset: row.Position };
+}
+
+async function readSnapshotPlace(session: MySqlSession): Promise<LogPlace> {
+  const rows = await session.query<NamedRow>("SHOW STATUS LIKE 'binlog_snapshot_%'");
+  const values = new Map(rows.map((row) => [row.Variable_name.toLowerCase(), row.Value]));
+  return {
+    file: values.get('binlog_snapshot_file') ?? '',
+    offset: Number(values.get('binlog_snapshot_position') ?? 0),
+  };
+}
+
+async function readGtidsAt(session: MySqlSession, { file, offset }: LogPlace): Promise<GtidSet> {
+  const [row] = await session.query<ValueRow>('SELECT BINLOG_GTID_POS(?, ?) AS value', [file, offset]);
+  return GtidSet.parse(String(row?.value ?? ''));
+}
+
+function isAtOrBehind(place: LogPlace, other: LogPlace): boolean {
+  const files = place.file === '' ? -1 : compareBinlogFiles(place.file, other.file);
+  return files > 0 || (files === 0 && place.offset >= other.offset);
+}
+
+function isBehind(waitMs: number): DittoError {
+  return new DittoError('DITTO_SOURCE_BEHIND', `the server did not execute what was dispatched within ${waitMs} ms`, {
+    retriable: true,
+    context: { waitMs },
+  });
+}
