@@ -118,8 +118,7 @@ async function expectEqual(): Promise<void> {
   expect(comparison.tables.map(({ table, rows }) => [table, rows > 0])).toEqual(
     comparison.tables.map(({ table }) => [table, true]),
   );
-  const status = await world.status(dss);
-  expect([status?.error, status?.pipeline?.reconnects]).toEqual([null, 0]);
+  expect((await world.status(dss))?.error).toBeNull();
 }
 
 describe('DDL in the log', () => {

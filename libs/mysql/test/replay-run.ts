@@ -73,7 +73,9 @@ async function readLines(source: TestSource, replay: ReplayCase, database: strin
         if (item.type === 'statement' && item.sql.includes(mark)) return result;
         if (item.type === 'begin') transaction = { prepared: item.transaction.preparedGtid !== null, lines: [] };
         transaction.lines.push(...itemLines(item, replay, database));
-        if (item.type === 'end') result.push(...transactionLines(transaction, replay));
+        if (item.type !== 'end') continue;
+        result.push(...transactionLines(transaction, replay));
+        transaction = { prepared: false, lines: [] };
       }
     }
   } catch (error) {

@@ -63,6 +63,7 @@ export class TestSource {
   readonly admin: Connection;
   readonly isMariaDb: boolean;
   readonly #users: string[] = [];
+  #tag: string | null = null;
 
   private constructor(database: string, connection: MySqlConnectionOptions, admin: Connection, isMariaDb: boolean) {
     this.database = database;
@@ -118,9 +119,24 @@ export class TestSource {
   }
 
   /** Types of the events behind that place, as the server calls them; events inside of payloads too. */
-  async eventTypes({ file, offset }: { readonly file: string; readonly offset: number }): Promise<string[]> {
+  async eventTypes(place: { readonly file: string; readonly offset: number }): Promise<string[]> {
+    return (await this.events(place)).map(({ type }) => type);
+  }
+
+  /** The events behind that place; those inside of payloads have the place of the payload. */
+  async events({
+    file,
+    offset,
+  }: {
+    readonly file: string;
+    readonly offset: number;
+  }): Promise<{ readonly type: string; readonly offset: number; readonly end: number }[]> {
     const [rows] = await this.admin.query<RowDataPacket[]>('SHOW BINLOG EVENTS IN ? FROM ?', [file, offset]);
-    return rows.map((row) => String(row['Event_type']));
+    return rows.map((row) => ({
+      type: String(row['Event_type']),
+      offset: Number(row['Pos']),
+      end: Number(row['End_log_pos']),
+    }));
   }
 
   readonly includes: (database: string, table: string) => boolean = (database) => database === this.database;
@@ -150,17 +166,34 @@ export class TestSource {
       for (const item of batch.items) {
         if (item.type === 'statement' && item.sql.includes(mark)) return items;
         if (item.type === 'prepared') {
-          items.push(item);
+          if (this.#isOwn(item)) items.push(item);
           continue;
         }
         transaction.push(withValues(item));
         if (item.type !== 'end') continue;
         const isMark = transaction.some((member) => member.type === 'statement' && member.sql.includes(MARK));
-        if (!isMark) items.push(...transaction);
+        if (!isMark && this.#isOwn(transaction[0])) items.push(...transaction);
         transaction = [];
       }
     }
     return items;
+  }
+
+  /**
+   * Gives the transactions of these sessions a tag (MySQL 8.3), by which `readItems` leaves out those of others, who
+   * write to the same server.
+   */
+  async tagTransactions(...sessions: readonly Connection[]): Promise<string> {
+    const tag = uniqueName('own').toLowerCase().slice(0, 32);
+    for (const session of [this.admin, ...sessions]) await session.query(`SET SESSION gtid_next = 'AUTOMATIC:${tag}'`);
+    this.#tag = tag;
+    return tag;
+  }
+
+  #isOwn(first: ReadItem | undefined): boolean {
+    if (this.#tag === null) return true;
+    const gtid = first?.type === 'begin' ? first.transaction.gtid : first?.type === 'prepared' ? first.gtid : null;
+    return gtid?.includes(`:${this.#tag}:`) === true;
   }
 
   async readRows(from: string): Promise<RowsItem[]> {

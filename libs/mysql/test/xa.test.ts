@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,8 +10,8 @@ let source: TestSource;
 let second: Connection;
 let from: string;
 
-/** GTIDs of this test's sessions carry it: others write to the same server. */
-const tag = `xa_${randomBytes(6).toString('hex')}`;
+/** Of the GTIDs of this test's sessions. */
+let tag: string;
 
 beforeAll(async () => {
   source = await TestSource.open('xa');
@@ -21,9 +20,9 @@ beforeAll(async () => {
   // a prepared transaction keeps its locks: those of its rows only
   for (const connection of [source.admin, second])
     await connection.query(
-      `SET SESSION transaction_isolation = 'READ-COMMITTED', innodb_lock_wait_timeout = 3, lock_wait_timeout = 3,
-       gtid_next = 'AUTOMATIC:${tag}'`,
+      "SET SESSION transaction_isolation = 'READ-COMMITTED', innodb_lock_wait_timeout = 3, lock_wait_timeout = 3",
     );
+  tag = await source.tagTransactions(second);
 });
 afterAll(async () => {
   await second.end();
@@ -60,26 +59,12 @@ async function runOnSecond(...statements: readonly string[]): Promise<void> {
   for (const sql of statements) await second.query(sql);
 }
 
-function isOwn(gtid: string | null): boolean {
-  return gtid?.includes(`:${tag}:`) === true;
-}
-
-/** Without the transactions of others. */
-function ownItems(items: readonly ReadItem[]): ReadItem[] {
-  let isInOwn = false;
-  return items.filter((item) => {
-    if (item.type === 'prepared') return isOwn(item.gtid);
-    if (item.type === 'begin') isInOwn = isOwn(item.transaction.gtid);
-    return isInOwn;
-  });
-}
-
-/** This test's items in short; GTIDs by their distance from the start of the test. */
+/** Items in short; GTIDs by their distance from the start of the test. */
 function describeItems(items: readonly ReadItem[]): string[] {
   const last = Number(new RegExp(`:${tag}:(?:\\d+-)?(\\d+)`).exec(from)?.[1]);
   const distance = (gtid: string | null): string =>
     gtid === null ? '-' : String(Number(gtid.split(':').at(-1)) - last);
-  return ownItems(items).map((item) => {
+  return items.map((item) => {
     if (item.type === 'begin')
       return `begin ${distance(item.transaction.gtid)}/${distance(item.transaction.preparedGtid)}`;
     if (item.type === 'prepared') return `prepared ${distance(item.gtid)}`;
@@ -107,7 +92,7 @@ describe('an XA transaction', () => {
       'delete 1 #2',
       'end',
     ]);
-    const begins = ownItems(items).flatMap((item) => (item.type === 'begin' ? [item.transaction] : []));
+    const begins = items.flatMap((item) => (item.type === 'begin' ? [item.transaction] : []));
     expect(begins[1]?.offset).toBeGreaterThan(begins[0]?.offset ?? Infinity);
     expect(begins[1]?.commitMicros).toBeGreaterThan(begins[0]?.commitMicros ?? Infinity);
   });
