@@ -39,9 +39,14 @@ class TopicCopies {
   readonly #last = new Map<string, string>();
   readonly #wrongBefore: string[] = [];
   readonly #operations: Record<string, number> = {};
+  readonly #ids = new Set<string>();
 
-  add({ key, value, partition, offset }: TopicMessage): void {
+  /** A change that was delivered before, as after a connection that was lost, says nothing new. */
+  add({ key, value, partition, offset, headers }: TopicMessage): void {
     if (value === null || key === null) return;
+    const id = String(headers.find(([name]) => name?.toString() === 'ditto.id')?.[1]);
+    if (this.#ids.has(id)) return;
+    this.#ids.add(id);
     const { op, before, after } = splitEnvelope(value);
     this.#operations[op] = (this.#operations[op] ?? 0) + 1;
     const name = key.toString('utf8');
