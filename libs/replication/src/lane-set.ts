@@ -77,7 +77,10 @@ export class LaneSet<Entry extends LaneEntry> {
     return null;
   }
 
-  /** Asked before each delivery; once it says no, nothing is delivered any more (I5). */
+  /**
+   * Asked before each delivery; once it says no, nothing is delivered any more (I5). That is told as fatal: the lease may
+   * be renewed a moment later, and whoever goes on with it must not wait for what was never sent.
+   */
   guardWith(mayDeliver: () => boolean): void {
     this.mayDeliver = mayDeliver;
   }
@@ -144,10 +147,7 @@ export class LaneSet<Entry extends LaneEntry> {
   private async deliverUntilConfirmed(lane: Lane<Entry>, batch: readonly Entry[]): Promise<boolean> {
     const backoff = new Backoff(this.options.backoff);
     while (!this.stopped()) {
-      if (!this.mayDeliver()) {
-        this.close();
-        return false;
-      }
+      if (!this.mayDeliver()) return this.fail(leaseLost());
       try {
         await this.options.deliver(lane.index, batch);
         lane.holdingBecause = null;
@@ -194,6 +194,10 @@ export class LaneSet<Entry extends LaneEntry> {
     for (const waiter of this.drained) waiter.reject(error);
     this.drained.clear();
   }
+}
+
+function leaseLost(): DittoError {
+  return new DittoError('DITTO_LEASE_LOST', 'the lease ran out before the changes were delivered', { retriable: true });
 }
 
 function closed(): DittoError {

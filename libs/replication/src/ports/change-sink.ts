@@ -37,7 +37,7 @@ export interface SinkStatus {
  *   key in the mirror) is acknowledged at once.
  * - A server that is down, slow or failing over is not an error: the sink holds, backs off, goes on.
  * - Before each delivery `mayDeliver` is asked; once it says no, nothing is delivered any more: a process that was frozen
- *   past its lease must not go on with what it had queued (I5).
+ *   past its lease must not go on with what it had queued (I5). `onFatal` is told `DITTO_LEASE_LOST` then.
  * - What can't be healed by waiting is given to `onFatal` once; nothing is acknowledged after that.
  */
 export abstract class ChangeSink {
