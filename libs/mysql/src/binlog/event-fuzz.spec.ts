@@ -319,7 +319,7 @@ describe('damage that no checksum shows ends in a value or in an error with a co
           }
           checkReading(await readAll(events));
         }),
-        { numRuns: Math.ceil(RUNS / 4) },
+        { numRuns: Math.ceil(RUNS / 10) },
       );
     },
     TIMEOUT_MS,
