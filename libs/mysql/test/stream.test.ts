@@ -7,12 +7,15 @@ import { type SourceBatch, type SourceItem } from '#replication';
 import { column, position, TestSource, type ReadItem } from './test-source.ts';
 
 let source: TestSource;
+/** Of the GTIDs of this test's session. */
+let tag: string;
 /** A user with just the grants that Ditto needs. */
 let reader: MySqlConnectionOptions;
 
 beforeAll(async () => {
   source = await TestSource.open('stream');
   await source.run('CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(100))', 'CREATE TABLE other (id INT PRIMARY KEY)');
+  tag = await source.tagTransactions();
   reader = await source.createUser('REPLICATION SLAVE, REPLICATION CLIENT', 'SELECT');
 });
 afterAll(async () => {
@@ -83,13 +86,10 @@ describe('transactions', () => {
 
   test('a tagged GTID keeps its tag', async () => {
     const from = await source.executedSet();
-    await source.run(
-      "SET gtid_next = 'AUTOMATIC:ditto_tag'",
-      "INSERT INTO t VALUES (11, 'a')",
-      "SET gtid_next = 'AUTOMATIC'",
-    );
+    await source.run("INSERT INTO t VALUES (11, 'a')");
     const [begin] = await source.readItems(from);
-    expect(begin).toMatchObject({ type: 'begin', transaction: { gtid: expect.stringMatching(/:ditto_tag:\d+$/) } });
+    const gtid: unknown = expect.stringMatching(new RegExp(`:${tag}:\\d+$`));
+    expect(begin).toMatchObject({ type: 'begin', transaction: { gtid } });
   });
 
   test('rows of tables that are not included count in the row index and are not delivered', async () => {
@@ -233,19 +233,8 @@ describe('transactions', () => {
   });
 });
 
-async function readWith(from: string, includes: (database: string, table: string) => boolean): Promise<SourceItem[]> {
-  const until = GtidSet.parse(await source.executedSet());
-  const abort = new AbortController();
-  const items: SourceItem[] = [];
-  let seen = GtidSet.parse(from);
-  for await (const batch of source.source().stream({ from: position(from), includes, signal: abort.signal })) {
-    for (const item of batch.items) {
-      items.push(item);
-      if (item.type === 'begin') seen = seen.union(GtidSet.parse(item.transaction.gtid ?? ''));
-      if (item.type === 'end' && seen.contains(until)) return items;
-    }
-  }
-  return items;
+async function readWith(from: string, includes: (database: string, table: string) => boolean): Promise<ReadItem[]> {
+  return source.readItems(from, source.source(), includes);
 }
 
 describe('I1: resuming', () => {
@@ -280,7 +269,7 @@ describe('I1: resuming', () => {
     const begins = (await source.readItems(from)).flatMap((item) => (item.type === 'begin' ? [item.transaction] : []));
     expect(begins).toHaveLength(2);
     expect(begins[0]?.file).not.toBe(begins[1]?.file);
-    expect(begins[1]?.offset).toBeLessThan(1000);
+    expect(begins[1]?.offset).toBeLessThan(100_000);
   });
 
   test('a position of another cluster is refused with the missing GTIDs', async () => {

@@ -8,6 +8,8 @@ import mysql, { type Connection, type RowDataPacket } from 'mysql2/promise';
 /** Tables of this prefix mark the end of a reading. */
 const MARK = 'end_of_reading';
 
+const MOST_WAIT_MS = 10_000;
+
 type StreamedRows = Extract<SourceItem, { type: 'rows' }>;
 
 /** Rows of the log with their values. */
@@ -107,7 +109,24 @@ export class TestSource {
     return value === null || value === undefined ? null : String(value);
   }
 
+  /**
+   * All that is executed, at a moment when nobody else has an undecided XA transaction: a stream from here would come
+   * upon the decision without its rows. Xids of a test begin with the name of its database.
+   */
   async executedSet(): Promise<string> {
+    const deadline = Date.now() + MOST_WAIT_MS;
+    let before = await this.#executedNow();
+    while (Date.now() < deadline) {
+      const [prepared] = await this.admin.query<RowDataPacket[]>('XA RECOVER');
+      const now = await this.#executedNow();
+      // while nothing was executed nothing was decided either: what was prepared would be in the list
+      if (now === before && prepared.every((row) => String(row['data']).startsWith(this.database))) return now;
+      before = now;
+    }
+    throw new Error('others hold XA transactions undecided, or write without a pause');
+  }
+
+  async #executedNow(): Promise<string> {
     const variable = this.isMariaDb ? 'gtid_binlog_pos' : 'gtid_executed';
     return ((await this.value(`SELECT @@GLOBAL.${variable}`)) ?? '').replace(/\s/g, '');
   }
