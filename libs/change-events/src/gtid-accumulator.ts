@@ -1,5 +1,12 @@
-import { containsDomains, type DomainEnd, formatDomains, isAtOrBehind, parseDomainGtid } from './gtid-domains.ts';
-import { addNumber, containsIntervals, uniteIntervals } from './gtid-intervals.ts';
+import {
+  containsDomains,
+  type DomainEnd,
+  type Domains,
+  formatDomains,
+  isAtOrBehind,
+  parseDomainGtid,
+} from './gtid-domains.ts';
+import { addNumber, appendIntervals, containsIntervals, type Intervals, uniteIntervals } from './gtid-intervals.ts';
 import { formatGtidSet, GtidSet, mixedGtids, parseGtid } from './gtid-set.ts';
 
 const COLON = 58;
@@ -31,13 +38,9 @@ export class GtidAccumulator {
    * before it and never takes anything away; throws `DITTO_POSITION_GTID_INVALID` for anything else.
    */
   add(gtid: string): void {
-    const start = this.#lastSid.length;
-    if (start !== 0 && gtid.charCodeAt(start) === COLON && gtid.startsWith(this.#lastSid)) {
-      const number = parseDigits(gtid, start + 1);
-      if (number > 0) {
-        addNumber(this.#lastIntervals, number);
-        return;
-      }
+    if (isParsed(gtid)) {
+      this.#addNumber(parsedSid, parsedNumber, gtid);
+      return;
     }
     const domain = this.#lastDomain.length;
     if (domain !== 0 && gtid.charCodeAt(domain) === DASH && gtid.startsWith(this.#lastDomain)) {
@@ -51,14 +54,12 @@ export class GtidAccumulator {
   }
 
   addAll(set: GtidSet): void {
-    for (const [sid, intervals] of set.intervals) {
-      if (this.#byDomain.size > 0) throw mixedGtids(this.toString(), set.toString());
-      const own = this.#bySid.get(sid);
-      this.#bySid.set(sid, own === undefined ? [...intervals] : uniteIntervals(own, intervals));
-    }
-    for (const [domain, end] of set.domains) this.#addDomain(domain, end, set.toString());
-    this.#lastSid = '';
-    this.#lastDomain = '';
+    this.#unite(set.intervals, set.domains, set);
+  }
+
+  /** Adds all of `other`, which stays as it is. */
+  unite(other: GtidAccumulator): void {
+    this.#unite(other.#bySid, other.#byDomain, other);
   }
 
   contains(set: GtidSet): boolean {
@@ -83,23 +84,38 @@ export class GtidAccumulator {
     );
   }
 
-  #addSlowly(gtid: string): void {
-    const domain = parseDomainGtid(gtid.trim());
-    if (domain === null) this.#addNumber(gtid);
-    else this.#addDomain(domain.domain, domain.end, gtid);
+  #unite(bySid: ReadonlyMap<string, Intervals>, byDomain: Domains, from: GtidSet | GtidAccumulator): void {
+    for (const [sid, intervals] of bySid) {
+      if (this.#byDomain.size > 0) throw mixedGtids(this.toString(), from.toString());
+      const own = this.#bySid.get(sid);
+      if (own === undefined) this.#bySid.set(sid, [...intervals]);
+      else if (!appendIntervals(own, intervals)) this.#bySid.set(sid, uniteIntervals(own, intervals));
+    }
+    for (const [domain, end] of byDomain) this.#addDomain(domain, end, from.toString());
+    this.#lastSid = '';
+    this.#lastDomain = '';
   }
 
-  #addNumber(gtid: string): void {
-    const { sid, number } = parseGtid(gtid);
-    if (this.#byDomain.size > 0) throw mixedGtids(this.toString(), gtid);
-    let intervals = this.#bySid.get(sid);
-    if (intervals === undefined) {
-      intervals = [];
-      this.#bySid.set(sid, intervals);
+  #addSlowly(gtid: string): void {
+    const domain = parseDomainGtid(gtid.trim());
+    if (domain !== null) {
+      this.#addDomain(domain.domain, domain.end, gtid);
+      return;
     }
-    addNumber(intervals, number);
-    this.#lastSid = sid;
-    this.#lastIntervals = intervals;
+    const { sid, number } = parseGtid(gtid);
+    this.#addNumber(sid, number, gtid);
+    keepParsed(gtid, sid, number);
+  }
+
+  #addNumber(sid: string, number: number, gtid: string): void {
+    if (sid !== this.#lastSid) {
+      if (this.#byDomain.size > 0) throw mixedGtids(this.toString(), gtid);
+      let intervals = this.#bySid.get(sid);
+      if (intervals === undefined) this.#bySid.set(sid, (intervals = []));
+      this.#lastSid = sid;
+      this.#lastIntervals = intervals;
+    }
+    addNumber(this.#lastIntervals, number);
   }
 
   #addDomain(domain: number, end: DomainEnd, text: string): void {
@@ -115,6 +131,28 @@ export class GtidAccumulator {
     this.#lastDomain = `${domain}-${own.server}`;
     this.#lastEnd = own;
   }
+}
+
+/** The GTID of MySQL that was read last, taken apart: a transaction's is added to several sets. */
+let parsedGtid = '';
+let parsedSid = '';
+let parsedNumber = 0;
+
+function keepParsed(gtid: string, sid: string, number: number): void {
+  parsedGtid = gtid;
+  parsedSid = sid;
+  parsedNumber = number;
+}
+
+/** Whether `gtid` is the one kept; the next of the same server becomes it without a search for its parts. */
+function isParsed(gtid: string): boolean {
+  if (gtid === parsedGtid) return parsedGtid !== '';
+  const start = parsedSid.length;
+  if (start === 0 || gtid.charCodeAt(start) !== COLON || !gtid.startsWith(parsedSid)) return false;
+  const number = parseDigits(gtid, start + 1);
+  if (number <= 0) return false;
+  keepParsed(gtid, parsedSid, number);
+  return true;
 }
 
 /** The decimal number from `start` to the end of `text`; -1 when there is anything but 1 to 15 digits. */

@@ -29,6 +29,19 @@ export function addNumber(intervals: number[], value: number): void {
   else insertNumber(intervals, value);
 }
 
+/** Adds `more` in place when all of it lies behind the rest, as it mostly does; says whether it did. */
+export function appendIntervals(intervals: number[], more: Intervals): boolean {
+  const [start, end] = more;
+  if (start === undefined || end === undefined) return true;
+  const last = intervals.length - 1;
+  const lastEnd = intervals[last] ?? -1;
+  if (start <= lastEnd) return false;
+  if (start === lastEnd + 1) intervals[last] = end;
+  else intervals.push(start, end);
+  for (let i = 2; i < more.length; i++) intervals.push(more[i] as number);
+  return true;
+}
+
 function insertNumber(intervals: number[], value: number): void {
   const at = firstEndingAtOrBehind(intervals, value);
   const start = intervals[at] as number;

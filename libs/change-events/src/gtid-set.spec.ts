@@ -168,8 +168,9 @@ describe('GtidAccumulator', () => {
         const accumulator = new GtidAccumulator(toGtidSet(start));
         const expected = new Set(start);
         added.forEach((one, i) => {
-          if (i === 10) {
-            accumulator.addAll(toGtidSet(more));
+          if (i === 5 || i === 10) {
+            if (i === 10) accumulator.addAll(toGtidSet(more));
+            else accumulator.unite(new GtidAccumulator(toGtidSet(more)));
             more.forEach((each) => expected.add(each));
           }
           accumulator.add(i % 3 === 0 ? one.toUpperCase() : one);

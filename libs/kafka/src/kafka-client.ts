@@ -40,7 +40,7 @@ export interface TopicDescription {
  * - anything else: nothing of use will happen by trying again.
  *
  * Legal use: at most one `produce` per partition at a time; any number of partitions side by side. Each call settles in
- * bounded time, also when no broker answers: `deliveryTimeoutMs` of `KafkaConnectionOptions`.
+ * bounded time, also when no broker answers: `deliveryTimeoutMs` and `requestTimeoutMs` of `KafkaConnectionOptions`.
  *
  * Not promised: that records stand only once when the brokers forget the producer (`DITTO_KAFKA_PRODUCER_LOST`, a
  * retriable error): the batch is then sent again by a new producer id; order stays, a batch may stand twice.

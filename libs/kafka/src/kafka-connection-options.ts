@@ -25,7 +25,7 @@ export interface KafkaConnectionOptions {
   readonly connectTimeoutMs?: number;
   /** Until a broker has answered one request; default 10,000. */
   readonly requestTimeoutMs?: number;
-  /** Upper bound for one `produce` call; default 30,000. */
+  /** Upper bound for what takes several requests, such as finding and reaching a leader; default 30,000. */
   readonly deliveryTimeoutMs?: number;
 }
 

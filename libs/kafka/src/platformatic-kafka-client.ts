@@ -138,17 +138,25 @@ export class PlatformaticKafkaClient extends KafkaClient {
 
   private async send(topic: string, partition: number, batch: Buffer): Promise<void> {
     try {
-      await this.bounded(this.sendToLeader(topic, partition, batch), `sending to ${topic}/${partition}`);
+      const channel =
+        this.readyChannel(topic, partition) ??
+        (await this.bounded(this.openChannel(topic, partition), `reaching the leader of ${topic}/${partition}`));
+      await channel.send({ topic, partition, batch });
     } catch (error) {
       this.leaders.delete(topic);
       throw error;
     }
   }
 
-  private async sendToLeader(topic: string, partition: number, batch: Buffer): Promise<void> {
+  private readyChannel(topic: string, partition: number): ProduceChannel | undefined {
+    const leader = this.leaders.get(topic)?.[partition];
+    const connection = leader && this.establishedConnection(leader);
+    return connection && this.channelOf(connection);
+  }
+
+  private async openChannel(topic: string, partition: number): Promise<ProduceChannel> {
     const leader = this.leaders.get(topic)?.[partition] ?? (await this.findLeader(topic, partition));
-    const connection = this.establishedConnection(leader) ?? (await this.connections.get(leader));
-    await this.channelOf(connection).send({ topic, partition, batch });
+    return this.channelOf(await this.connections.get(leader));
   }
 
   private channelOf(connection: Connection): ProduceChannel {

@@ -1,4 +1,4 @@
-import { type Connection, produceV9, Reader, Writer } from '@platformatic/kafka';
+import { type Connection, produceV9, ProtocolError, Reader, ResponseError, Writer } from '@platformatic/kafka';
 
 import { DittoError } from '#kernel';
 
@@ -7,12 +7,14 @@ import { kafkaErrorCodes } from './kafka-errors.ts';
 const produceApiKey = 0;
 const produceApiVersion = 9;
 const acksOfAllInSyncReplicas = -1;
+/** A request takes more batches until it holds so much; brokers refuse requests of 100 MiB (`socket.request.max.bytes`). */
+const requestBytes = 1024 * 1024;
 /** Size and correlation id. */
 const frameHeadBytes = 8;
 /** Ours begin here; the connection's own requests, far fewer, count from 0. */
 const firstCorrelationId = 0x40000000;
 
-export interface ProduceRequest {
+export interface PartitionBatch {
   readonly topic: string;
   readonly partition: number;
   readonly batch: Buffer;
@@ -26,24 +28,33 @@ export interface ProduceChannelOptions {
   readonly requestTimeoutMs: number;
 }
 
-interface Pending {
-  readonly topic: string;
-  readonly partition: number;
-  readonly sentAtMs: number;
+interface Sent extends PartitionBatch {
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
+/** The batches of one topic in one request. */
+type ByTopic = Map<string, Sent[]>;
+
+interface Pending {
+  readonly topics: ByTopic;
+  readonly sentAtMs: number;
+}
+
 type ProduceResponse = ReturnType<typeof produceV9.parseResponse>;
+type PartitionResponse = ProduceResponse['responses'][number]['partitionResponses'][number];
 
 /**
  * Sends record batches over an established connection of the client library, as they lie in memory: the library joins
- * every request into one new buffer and watches each with a timer of its own. What is sent in one turn goes out in one
- * system call. Answers to the library's own requests are handed to it, so that it can go on using the connection.
+ * every request into one new buffer and watches each with a timer of its own. The batches of one turn go out as one
+ * request: a broker works through the requests of a connection one after the other, each at a price of its own. Answers
+ * to the library's own requests are handed to it, so that it can go on using the connection.
  */
 export class ProduceChannel {
   private readonly socket: Connection['socket'];
   private readonly options: ProduceChannelOptions;
+  /** Given in this turn, not yet sent. */
+  private gathered: Sent[] = [];
   private readonly pending = new Map<number, Pending>();
   private readonly watch: NodeJS.Timeout;
   private readonly toLibrary: (chunk: Buffer) => void;
@@ -71,28 +82,75 @@ export class ProduceChannel {
 
   /**
    * Resolves when the answer says at which offset the batch stands; rejects with the broker's error, or when the
-   * connection ends. The bytes of the batch must stay as they are until then.
+   * connection ends. The bytes of the batch must stay as they are until then, and no other batch of the partition may
+   * be given.
    */
-  send({ topic, partition, batch }: ProduceRequest): Promise<void> {
+  send(batch: PartitionBatch): Promise<void> {
     if (this.socket.destroyed) return Promise.reject(connectionClosed());
-    const id = this.correlationId++;
-    if (this.correlationId > 0x7fffffff) this.correlationId = firstCorrelationId;
-    const answered = new Promise<void>((resolve, reject) => {
-      this.pending.set(id, { topic, partition, sentAtMs: performance.now(), resolve, reject });
+    if (this.gathered.length === 0)
+      process.nextTick(() => {
+        this.sendGathered();
+      });
+    return new Promise<void>((resolve, reject) => {
+      this.gathered.push({ ...batch, resolve, reject });
     });
-    const head = this.encodeHead(id, topic, partition, batch.length);
-    const size = Buffer.allocUnsafe(4);
-    size.writeInt32BE(head.length + batch.length + tail.length);
-    this.corkForTurn();
-    this.socket.write(size);
-    this.socket.write(head);
-    this.socket.write(batch);
-    this.socket.write(tail);
-    return answered;
   }
 
-  /** Produce v9 up to the records: https://kafka.apache.org/protocol#The_Messages_Produce */
-  private encodeHead(id: number, topic: string, partition: number, batchBytes: number): Buffer {
+  private sendGathered(): void {
+    const { gathered } = this;
+    this.gathered = [];
+    if (this.socket.destroyed) {
+      for (const { reject } of gathered) reject(connectionClosed());
+      return;
+    }
+    this.socket.cork();
+    for (let first = 0; first < gathered.length;) {
+      let bytes = 0;
+      let end = first;
+      while (end < gathered.length && (end === first || bytes < requestBytes))
+        bytes += (gathered[end++] as Sent).batch.length;
+      this.request(gathered.slice(first, end));
+      first = end;
+    }
+    this.socket.uncork();
+  }
+
+  /** Produce v9: https://kafka.apache.org/protocol#The_Messages_Produce */
+  private request(batches: readonly Sent[]): void {
+    const id = this.correlationId++;
+    if (this.correlationId > 0x7fffffff) this.correlationId = firstCorrelationId;
+    const topics: ByTopic = new Map();
+    for (const batch of batches) {
+      const ofTopic = topics.get(batch.topic);
+      if (ofTopic === undefined) topics.set(batch.topic, [batch]);
+      else ofTopic.push(batch);
+    }
+    this.pending.set(id, { topics, sentAtMs: performance.now() });
+    const parts = this.encode(id, topics);
+    const size = Buffer.allocUnsafe(4);
+    size.writeInt32BE(parts.reduce((sum, { length }) => sum + length, 0));
+    this.socket.write(size);
+    for (const part of parts) this.socket.write(part);
+  }
+
+  /** The request without its size; each batch is a part of its own. */
+  private encode(id: number, topics: ByTopic): Buffer[] {
+    const parts: Buffer[] = [];
+    let writer = this.encodeHead(id, topics.size);
+    for (const [topic, batches] of topics) {
+      writer.appendString(topic).appendUnsignedVarInt(batches.length + 1);
+      for (const { partition, batch } of batches) {
+        parts.push(writer.appendInt32(partition).appendUnsignedVarInt(batch.length + 1).buffer, batch);
+        writer = Writer.create().appendTaggedFields(); // of the partition
+      }
+      writer.appendTaggedFields(); // of the topic
+    }
+    parts.push(writer.appendTaggedFields().buffer);
+    return parts;
+  }
+
+  /** Up to the topics; the length of a compact array is written as one more. */
+  private encodeHead(id: number, topics: number): Writer {
     return Writer.create()
       .appendInt16(produceApiKey)
       .appendInt16(produceApiVersion)
@@ -102,19 +160,7 @@ export class ProduceChannel {
       .appendString(null) // no transactional id
       .appendInt16(acksOfAllInSyncReplicas)
       .appendInt32(this.options.serverTimeoutMs)
-      .appendUnsignedVarInt(2) // one topic (compact array: length + 1)
-      .appendString(topic)
-      .appendUnsignedVarInt(2) // one partition
-      .appendInt32(partition)
-      .appendUnsignedVarInt(batchBytes + 1).buffer;
-  }
-
-  private corkForTurn(): void {
-    if (this.socket.writableCorked > 0) return;
-    this.socket.cork();
-    process.nextTick(() => {
-      this.socket.uncork();
-    });
+      .appendUnsignedVarInt(topics + 1);
   }
 
   private receive(chunk: Buffer): void {
@@ -137,15 +183,10 @@ export class ProduceChannel {
     }
     this.pending.delete(id);
     try {
-      const reader = Reader.from(frame.subarray(frameHeadBytes));
-      reader.readTaggedFields();
-      const response = produceV9.parseResponse(id, produceApiKey, produceApiVersion, reader);
-      assertWritten(response, pending);
+      settle(pending, parseResponse(id, frame));
     } catch (error) {
-      pending.reject(error);
-      return;
+      for (const { reject } of batchesOf(pending)) reject(error);
     }
-    pending.resolve();
   }
 
   /** A map keeps its order: the first is the oldest. */
@@ -157,19 +198,49 @@ export class ProduceChannel {
 
   private close(): void {
     clearInterval(this.watch);
-    for (const { reject } of this.pending.values()) reject(connectionClosed());
+    for (const pending of this.pending.values())
+      for (const { reject } of batchesOf(pending)) reject(connectionClosed());
     this.pending.clear();
   }
 }
 
-/** No tagged fields: of the partition, the topic, the request. */
-const tail = Buffer.from([0, 0, 0]);
+function batchesOf({ topics }: Pending): Sent[] {
+  return [...topics.values()].flat();
+}
 
-function assertWritten({ responses }: ProduceResponse, { topic, partition }: Pending): void {
-  const ofTopic = responses.find(({ name }) => name === topic);
-  const answer = ofTopic?.partitionResponses.find(({ index }) => index === partition);
-  if (answer?.errorCode === 0 && answer.baseOffset >= 0n) return;
-  throw new DittoError(kafkaErrorCodes.unavailable, `the broker's answer lacks ${topic}/${partition}`, {
+/** The library throws when any partition has an error, and gives the whole answer with it. */
+function parseResponse(id: number, frame: Buffer): ProduceResponse {
+  const reader = Reader.from(frame.subarray(frameHeadBytes));
+  reader.readTaggedFields();
+  try {
+    return produceV9.parseResponse(id, produceApiKey, produceApiVersion, reader);
+  } catch (error) {
+    if (error instanceof ResponseError && error['response'] !== undefined) return error['response'] as ProduceResponse;
+    throw error;
+  }
+}
+
+/** Each batch has its own outcome. */
+function settle(pending: Pending, { responses }: ProduceResponse): void {
+  const unanswered = new Set(batchesOf(pending));
+  for (const { name, partitionResponses } of responses)
+    for (const response of partitionResponses) {
+      const sent = pending.topics.get(name)?.find(({ partition }) => partition === response.index);
+      if (sent === undefined) continue;
+      if (response.errorCode !== 0) sent.reject(refusal(response));
+      else if (response.baseOffset >= 0n) sent.resolve();
+      else continue;
+      unanswered.delete(sent);
+    }
+  for (const sent of unanswered) sent.reject(notAnswered(sent));
+}
+
+function refusal({ errorCode, errorMessage, recordErrors }: PartitionResponse): Error {
+  return new ProtocolError(errorCode, errorMessage ?? recordErrors[0]?.batchIndexErrorMessage ?? null);
+}
+
+function notAnswered({ topic, partition }: Sent): DittoError {
+  return new DittoError(kafkaErrorCodes.unavailable, `the broker's answer lacks ${topic}/${partition}`, {
     retriable: true,
   });
 }

@@ -43,7 +43,8 @@ export class Slice {
   readonly changes: PendingChanges;
   /** What each sink acknowledges to, by its index. */
   readonly bySink: Acknowledgement[] = [];
-  readonly gtids: string[] = [];
+  /** Of those transactions: a set, so that thousands of them are a few numbers while they wait. */
+  readonly gtids = new GtidAccumulator();
   transactions = 0;
   last: { readonly transaction: TransactionInfo; readonly file: string; readonly endOffset: number } | null = null;
 
@@ -52,8 +53,8 @@ export class Slice {
   }
 
   endTransaction(transaction: TransactionInfo, preparedGtid: string | null, file: string, endOffset: number): void {
-    if (preparedGtid !== null) this.gtids.push(preparedGtid);
-    if (transaction.gtid !== null) this.gtids.push(transaction.gtid);
+    if (preparedGtid !== null) this.gtids.add(preparedGtid);
+    if (transaction.gtid !== null) this.gtids.add(transaction.gtid);
     this.transactions++;
     this.last = { transaction, file, endOffset };
   }
@@ -127,7 +128,7 @@ export class AcknowledgementTracker {
 
   private pass(slice: Slice): void {
     this.passedTransactions += slice.transactions;
-    for (const gtid of slice.gtids) this.confirmed.add(gtid);
+    this.confirmed.unite(slice.gtids);
     if (slice.last === null) return;
     const { transaction, file, endOffset } = slice.last;
     this.file = file;
