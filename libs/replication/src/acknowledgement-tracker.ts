@@ -45,7 +45,6 @@ export class Slice {
   readonly bySink: Acknowledgement[] = [];
   /** Of those transactions: a set, so that thousands of them are a few numbers while they wait. */
   readonly gtids = new GtidAccumulator();
-  transactions = 0;
   last: { readonly transaction: TransactionInfo; readonly file: string; readonly endOffset: number } | null = null;
 
   constructor(onDone: () => void) {
@@ -55,7 +54,6 @@ export class Slice {
   endTransaction(transaction: TransactionInfo, preparedGtid: string | null, file: string, endOffset: number): void {
     if (preparedGtid !== null) this.gtids.add(preparedGtid);
     if (transaction.gtid !== null) this.gtids.add(transaction.gtid);
-    this.transactions++;
     this.last = { transaction, file, endOffset };
   }
 }
@@ -73,8 +71,6 @@ export interface ConfirmedPosition {
  * before it are confirmed, and only to the last transaction that ended in it.
  */
 export class AcknowledgementTracker {
-  /** Transactions that the confirmed position has moved over. */
-  passedTransactions = 0;
   private readonly confirmed: GtidAccumulator;
   private readonly slices: Slice[] = [];
   private head = 0;
@@ -127,7 +123,6 @@ export class AcknowledgementTracker {
   }
 
   private pass(slice: Slice): void {
-    this.passedTransactions += slice.transactions;
     this.confirmed.unite(slice.gtids);
     if (slice.last === null) return;
     const { transaction, file, endOffset } = slice.last;

@@ -1,28 +1,18 @@
-import {
-  GtidAccumulator,
-  GtidSet,
-  parseVersion,
-  READ_ROW_INDEX,
-  versionPrefix,
-  type Checkpoint,
-  type Position,
-  type Row,
-  type RowChanges,
-  type RowImages,
-  type TableLayout,
-  type TransactionInfo,
-  ValueImages,
-} from '#change-events';
+import { type Checkpoint, type RowImages, type TableLayout, type TransactionInfo } from '#change-events';
 import { Backoff, DittoError, retry, sleep, toDittoError, type Logger } from '#kernel';
 import { abortable } from './abortable.ts';
-import { AcknowledgementTracker, PendingChanges, type Slice } from './acknowledgement-tracker.ts';
+import { AcknowledgementTracker, type Slice } from './acknowledgement-tracker.ts';
 import { KnownTables } from './known-tables.ts';
-import { type Acknowledgement, type ChangeSink, type SinkName } from './ports/change-sink.ts';
-import { type ChangeSource, type SourceBatch, type SourceItem, type SourceTransaction } from './ports/change-source.ts';
+import { type ChangeSink, type SinkName } from './ports/change-sink.ts';
+import { type ChangeSource, type SourceBatch, type SourceItem } from './ports/change-source.ts';
 import { type ChunkRead } from './ports/row-reader.ts';
+import { RoomGate } from './room-gate.ts';
+import { SinkGroup } from './sink-group.ts';
 import { StatementHandling } from './statement-handling.ts';
-import { Window } from './window.ts';
-import { WindowRegistry } from './window-registry.ts';
+import { StreamProgress } from './stream-progress.ts';
+import { StreamWindows } from './stream-windows.ts';
+import { type SettledWindow, WindowRegistry } from './window-registry.ts';
+import { type Window } from './window.ts';
 
 type RowsItem = Extract<SourceItem, { type: 'rows' }>;
 
@@ -73,69 +63,60 @@ export interface PipelineStatus {
   readonly lastError: string | null;
 }
 
-/** About what a transaction or a stretch of the stream holds, besides its changes, until it is confirmed. */
-const BOOKKEEPING_BYTES = 512;
+/** About what a stretch of the stream holds, besides its changes, until it is confirmed. */
+const BOOKKEEPING_BYTES = 1024;
 
 /**
  * The running replication of one source: takes the log apart, gives every change to every sink in log order, keeps
  * what was dispatched apart from what was confirmed, and holds the reader while the sinks are full (I1, I2, I9).
  */
 export class Pipeline {
-  /** What one row of the newest read held in the sinks, on average. */
-  averageReadBytes = 1;
   private readonly options: PipelineOptions;
+  private readonly progress: StreamProgress;
   private readonly tracker: AcknowledgementTracker;
-  private readonly dispatched: GtidAccumulator;
-  private readonly streamed: GtidAccumulator;
-  /** And XA transactions that wait for their outcome: executed on the source, but seen by no read. */
-  private readonly passed: GtidAccumulator;
-  private readonly replayEnd: GtidSet;
   private readonly windows = new WindowRegistry();
   private readonly tables: KnownTables;
+  private readonly sinks: SinkGroup;
+  private readonly reads: StreamWindows;
+  private readonly room: RoomGate;
   private readonly statements: StatementHandling;
-  private preparing: Promise<unknown> = Promise.resolve();
   private readonly fatal = new AbortController();
   /** Aborted when sinks may not be waited for any longer: they failed, or the drain was given up. */
   private giveUp: AbortSignal = this.fatal.signal;
-  private roomWaiters: (() => void)[] = [];
-  private roomCheckQueued = false;
-  private transaction: TransactionInfo | null = null;
-  /** The XA PREPARE that the open transaction decided. */
-  private preparedGtid: string | null = null;
-  /** The transaction that the stream broke off in: what was dispatched of it comes again. */
-  private interruptedGtid: string | null = null;
-  private lastEnded: TransactionInfo;
-  private resumeOffset: number;
-  private readSequence: number;
   private phase: PipelineStatus['phase'] = 'idle';
-  private transactions = 0;
   private changes = 0;
   private repeatedChanges = 0;
   private logBytes = 0;
   private reconnects = 0;
-  private replaying: boolean;
   private lastError: string | null = null;
 
   constructor(options: PipelineOptions) {
     this.options = options;
-    const { start } = options;
-    const known = GtidSet.parse(start.position.gtidSet);
-    this.replayEnd = GtidSet.parse(start.dispatchedSet);
-    this.streamed = new GtidAccumulator(known);
-    this.passed = new GtidAccumulator(known);
-    this.dispatched = new GtidAccumulator(known.union(this.replayEnd));
-    this.replaying = !known.contains(this.replayEnd);
-    this.tracker = new AcknowledgementTracker(start, () => this.queueRoomCheck());
-    this.lastEnded = describeStart(start);
-    this.resumeOffset = start.position.offset;
-    this.readSequence = options.readSequence;
-    this.tables = new KnownTables(options.tables);
+    const { start, inFlightBytes } = options;
+    const hold = (action: () => Promise<void>): Promise<void> => this.hold(action, this.giveUp);
+    const { windows } = this;
+    this.progress = new StreamProgress(start);
+    this.room = new RoomGate({ maxBytes: inFlightBytes, heldBytes: () => this.heldBytes() });
+    this.tracker = new AcknowledgementTracker(start, () => this.room.confirmed());
+    const tables = (this.tables = new KnownTables(options.tables));
+    this.sinks = new SinkGroup({ ...options, tables, hold });
+    this.reads = new StreamWindows({
+      ...options,
+      lineage: start.lineage,
+      progress: this.progress,
+      tables,
+      sinks: this.sinks,
+      windows,
+      stopped: this.fatal.signal,
+      onConfirmed: () => this.room.confirmed(),
+      onFatal: (cause) => this.fatal.abort(toDittoError(cause)),
+    });
     this.statements = new StatementHandling({
       ...options,
-      tables: this.tables,
-      windows: this.windows,
-      drain: () => this.drain(this.giveUp),
-      hold: (action) => this.hold(action, this.giveUp),
+      tables,
+      windows,
+      drain: () => this.sinks.drain(this.giveUp),
+      hold,
     });
   }
 
@@ -153,7 +134,7 @@ export class Pipeline {
       await this.streamUntil(stop);
       this.fatal.signal.throwIfAborted();
       this.phase = 'draining';
-      await this.drain(this.giveUp);
+      await this.sinks.drain(this.giveUp);
     } catch (cause) {
       if (signal.aborted && !this.fatal.signal.aborted && !drainSignal.aborted) return;
       const error = toDittoError(this.fatal.signal.aborted ? this.fatal.signal.reason : cause);
@@ -163,7 +144,7 @@ export class Pipeline {
       this.phase = 'stopped';
       this.fatal.abort(new DittoError('DITTO_PIPELINE_STOPPED', 'the pipeline has stopped', { retriable: true }));
       this.windows.failAll(this.fatal.signal.reason);
-      await this.closeSinks();
+      await this.sinks.close();
     }
   }
 
@@ -171,51 +152,45 @@ export class Pipeline {
   checkpoint(): Checkpoint {
     const { source, start, nowMs } = this.options;
     const { position, version, commitMicros } = this.tracker.confirmedPosition();
-    const dispatchedSet = this.dispatched.toString();
+    const dispatchedSet = this.dispatchedSet();
     return { source, lineage: start.lineage, position, dispatchedSet, version, commitMicros, savedAtMs: nowMs() };
   }
 
   status(): PipelineStatus {
-    const { phase, transactions, changes, logBytes, reconnects, repeatedChanges, replaying, lastError } = this;
-    const lastCommitMicros = this.lastEnded.commitMicros;
-    const bytesInFlight = this.bytesInFlight();
+    const { phase, logBytes, reconnects, repeatedChanges, lastError } = this;
+    const { transactions, lastEnded, isReplaying } = this.progress;
     return {
       phase,
       transactions,
-      changes,
+      changes: this.changes + this.reads.emittedRows,
       logBytes,
-      bytesInFlight,
-      lastCommitMicros,
+      bytesInFlight: this.sinks.bytesInFlight,
+      lastCommitMicros: lastEnded.commitMicros,
       reconnects,
       repeatedChanges,
-      replaying,
+      replaying: isReplaying,
       lastError,
     };
   }
 
   /** Whether changes of the transaction may have been delivered before, so that repeats are expected. */
-  inReplayZone({ gtid }: TransactionInfo): boolean {
-    if (gtid !== null && gtid === this.interruptedGtid) return true;
-    return this.replaying && (gtid === null || this.replayEnd.containsGtid(gtid));
+  inReplayZone(transaction: TransactionInfo): boolean {
+    return this.progress.inReplayZone(transaction);
   }
 
   /** GTIDs of all transactions that were given to a sink, or begun to be. */
   dispatchedSet(): string {
-    return this.dispatched.toString();
+    return this.progress.dispatched.toString();
+  }
+
+  /** What one row of the newest read held in the sinks, on average. */
+  get averageReadBytes(): number {
+    return this.reads.averageReadBytes;
   }
 
   /** Opens a window on a table with a key; from here on the table's changes are noted. */
   openWindow(layout: TableLayout): Window {
-    const readSequence = ++this.readSequence;
-    const window = new Window({
-      id: `${this.options.source}/${this.options.start.lineage}/${readSequence}`,
-      layout,
-      readSequence,
-      dispatchedSet: this.dispatched.toString(),
-      maxNotedBytes: this.options.maxNotedBytes,
-    });
-    this.windows.add(window);
-    return window;
+    return this.reads.open(layout);
   }
 
   abandonWindow(window: Window): void {
@@ -227,39 +202,13 @@ export class Pipeline {
    * they are given to the sinks, and a promise of their confirmation; with null when the window was discarded and the
    * rows must be read again. Rejects when the pipeline stops.
    */
-  async closeWindow(
-    window: Window,
-    read: ChunkRead,
-  ): Promise<{ emittedRows: number; confirmed: Promise<void> } | null> {
-    this.fatal.signal.throwIfAborted();
-    if (!this.tables.isPrepared(window.layout)) await this.prepareWindow(window, read);
-    this.fatal.signal.throwIfAborted();
-    const settled = this.windows.await(window, read);
-    this.settleWindows();
-    return settled;
-  }
-
-  /** The layout of a read may be ahead of the stream by a statement; sinks must not learn of it before. */
-  private async prepareWindow(window: Window, read: ChunkRead): Promise<void> {
-    const passed = this.windows.waitUntilPassed(read);
-    this.settleWindows();
-    await passed;
-    if (window.discardedBecause === null) await this.prepare(window.layout);
+  closeWindow(window: Window, read: ChunkRead): Promise<SettledWindow | null> {
+    return this.reads.close(window, read);
   }
 
   /** Resolves when what is held unconfirmed is within its bound; rejects with the signal's reason. */
-  async waitForRoom(signal: AbortSignal): Promise<void> {
-    while (this.heldBytes() > this.options.inFlightBytes) {
-      signal.throwIfAborted();
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          signal.removeEventListener('abort', wake);
-          resolve();
-        };
-        signal.addEventListener('abort', wake);
-        this.roomWaiters.push(wake);
-      });
-    }
+  waitForRoom(signal: AbortSignal): Promise<void> {
+    return this.room.wait(signal);
   }
 
   private async streamUntil(stop: AbortSignal): Promise<void> {
@@ -275,12 +224,12 @@ export class Pipeline {
 
   private async stream(backoff: Backoff, stop: AbortSignal): Promise<void> {
     this.phase = 'streaming';
-    const { changeSource, includes, inFlightBytes } = this.options;
-    for await (const batch of changeSource.stream({ from: this.resumePosition(), includes, signal: stop })) {
+    const { changeSource, includes } = this.options;
+    for await (const batch of changeSource.stream({ from: this.progress.resumePosition, includes, signal: stop })) {
       backoff.reset();
       if (!this.options.mayDeliver()) throw this.endOwnership();
       await this.process(batch);
-      if (this.heldBytes() > inFlightBytes) await this.waitForRoom(stop);
+      if (this.room.isFull) await this.room.wait(stop);
       if (stop.aborted) return;
     }
     if (!stop.aborted) throw new DittoError('DITTO_SOURCE_ENDED', 'the server ended the stream', { retriable: true });
@@ -295,27 +244,21 @@ export class Pipeline {
     return error;
   }
 
-  /** Throws what waiting does not mend. */
+  /** Throws what connecting again does not mend. */
   private async pauseBeforeReconnect(error: DittoError, backoff: Backoff, stop: AbortSignal): Promise<void> {
     if (stop.aborted) return;
-    if (!error.retriable) throw error;
+    if (!error.retriable || error.code === 'DITTO_PIPELINE_SERVER_CHANGED') throw error;
     const delayMs = backoff.nextMs();
     this.phase = 'reconnecting';
     this.reconnects++;
     this.lastError = describe(error);
-    this.interruptedGtid = this.transaction?.gtid ?? null;
-    this.transaction = null;
+    this.progress.interrupt();
     this.options.logger.warn('the stream broke, going on from the last complete transaction', {
       code: error.code,
       error: error.message,
       delayMs,
     });
     await sleep(delayMs, stop).catch(() => undefined);
-  }
-
-  private resumePosition(): Position {
-    const { file, serverUuid } = this.lastEnded;
-    return { gtidSet: this.streamed.toString(), file, offset: this.resumeOffset, serverUuid };
   }
 
   private async process(batch: SourceBatch): Promise<void> {
@@ -325,10 +268,10 @@ export class Pipeline {
       for (const item of batch.items) {
         const pending = this.step(item, slice);
         if (pending === undefined) continue;
-        this.flush();
+        this.sinks.flush();
         await pending;
       }
-      this.flush();
+      this.sinks.flush();
     } finally {
       slice.changes.close();
     }
@@ -338,68 +281,41 @@ export class Pipeline {
   private step(item: SourceItem, slice: Slice): Promise<void> | undefined {
     switch (item.type) {
       case 'begin':
-        this.begin(item.transaction);
+        this.progress.begin(item.transaction);
         return;
       case 'rows':
         if (!this.tables.isPrepared(item.layout)) return this.prepareAndDispatch(item, slice);
-        this.dispatchRows(item, slice);
+        this.dispatch(item, slice);
         return;
       case 'statement':
-        return this.statements.apply(item.database, item.sql, this.currentTransaction());
+        return this.statements.apply(item.database, item.sql, this.progress.current);
       case 'prepared':
-        this.passed.add(item.gtid);
-        this.settleWindows();
+        this.progress.prepared(item.gtid);
+        this.reads.settle();
         return;
-      case 'end':
-        this.end(item.file, item.endOffset, slice);
+      case 'end': {
+        const { transaction, preparedGtid } = this.progress.end(item.endOffset);
+        slice.endTransaction(transaction, preparedGtid, item.file, item.endOffset);
+        this.reads.settle();
+      }
     }
   }
 
-  private begin(transaction: SourceTransaction): void {
-    const prefix = versionPrefix(this.options.start.lineage, transaction.file, transaction.offset);
-    this.assertSameLog(transaction, prefix);
-    const { gtid, preparedGtid, serverId, serverUuid, file, offset, commitMicros } = transaction;
-    this.preparedGtid = preparedGtid;
-    if (preparedGtid !== null) this.dispatched.add(preparedGtid);
-    if (gtid !== null) this.dispatched.add(gtid);
-    this.transaction = { gtid, serverId, serverUuid, file, offset, commitMicros, versionPrefix: prefix };
+  private async prepareAndDispatch(item: RowsItem, slice: Slice): Promise<void> {
+    await this.sinks.prepare(item.layout);
+    this.dispatch(item, slice);
   }
 
-  /** Versions only order changes of one server's one log; anything else needs another lineage (I3). */
-  private assertSameLog({ serverUuid, gtid, file, offset }: SourceTransaction, prefix: string): void {
-    const { lastEnded } = this;
-    if (serverUuid !== lastEnded.serverUuid) {
-      const error = new DittoError(
-        'DITTO_PIPELINE_SERVER_CHANGED',
-        `server ${serverUuid} answers where ${lastEnded.serverUuid} did`,
-        { retriable: true, context: { serverUuid, expected: lastEnded.serverUuid } },
-      );
-      this.fatal.abort(error);
-      throw error;
-    }
-    if (prefix < lastEnded.versionPrefix)
-      throw new DittoError(
-        'DITTO_PIPELINE_LOG_WENT_BACK',
-        `the log gives a transaction at ${file}:${offset}, before ${lastEnded.file}:${lastEnded.offset}, which was read already`,
-        {
-          remedy:
-            'The log was reset, or the server restored from a backup: resync the source (npm run ditto -- resync --source <name>).',
-          context: { gtid, file, offset, lastFile: lastEnded.file, lastOffset: lastEnded.offset },
-        },
-      );
-  }
-
-  private dispatchRows(item: RowsItem, slice: Slice): void {
-    const { op, layout, before, after } = item;
-    const transaction = this.currentTransaction();
+  private dispatch(item: RowsItem, slice: Slice): void {
+    const { op, layout, before, after, firstRowIndex } = item;
+    const transaction = this.progress.current;
     if (!this.windows.isEmpty) this.windows.note(layout, before, after);
     const { count } = (after ?? before) as RowImages;
     this.changes += count;
-    if (this.replaying && this.inReplayZone(transaction)) this.repeatedChanges += count;
+    if (this.progress.isReplaying && this.progress.inReplayZone(transaction)) this.repeatedChanges += count;
     this.sinkAcknowledgements(slice, transaction);
-    const { firstRowIndex } = item;
     const changes = { op, layout, count, before, after, transaction, firstRowIndex, readSequence: 0, windowId: null };
-    this.dispatch(changes, slice.changes, slice.bySink);
+    this.sinks.accept(changes, slice.changes, slice.bySink);
   }
 
   /** One acknowledgement for each slice and sink, so that latency costs nothing per row. */
@@ -413,106 +329,6 @@ export class Pipeline {
           slice.changes.acknowledge(count);
         },
       });
-  }
-
-  private async prepareAndDispatch(item: RowsItem, slice: Slice): Promise<void> {
-    await this.prepare(item.layout);
-    this.dispatchRows(item, slice);
-  }
-
-  private dispatch(changes: RowChanges, pending: PendingChanges, bySink: readonly Acknowledgement[]): void {
-    const { sinks } = this.options;
-    for (let index = 0; index < sinks.length; index++) {
-      pending.expect(changes.count);
-      sinks[index]?.accept(changes, bySink[index] ?? pending);
-    }
-  }
-
-  private flush(): void {
-    for (const sink of this.options.sinks) sink.flush();
-  }
-
-  private end(file: string, endOffset: number, slice: Slice): void {
-    const transaction = this.currentTransaction();
-    slice.endTransaction(transaction, this.preparedGtid, file, endOffset);
-    if (this.preparedGtid !== null) this.addStreamed(this.preparedGtid);
-    if (transaction.gtid !== null) this.addStreamed(transaction.gtid);
-    this.lastEnded = transaction;
-    this.resumeOffset = endOffset;
-    this.transaction = null;
-    this.interruptedGtid = null;
-    this.transactions++;
-    if (this.replaying && this.streamed.contains(this.replayEnd)) this.replaying = false;
-    this.settleWindows();
-  }
-
-  private addStreamed(gtid: string): void {
-    this.streamed.add(gtid);
-    this.passed.add(gtid);
-  }
-
-  private settleWindows(): void {
-    if (this.transaction === null) this.windows.settle(this.passed, (window, rows) => this.emitReads(window, rows));
-  }
-
-  private emitReads(window: Window, rows: readonly Row[]): Promise<void> {
-    const { layout, readSequence, id } = window;
-    const transaction = this.lastEnded;
-    return new Promise((resolve) => {
-      const pending = new PendingChanges(() => {
-        this.queueRoomCheck();
-        resolve();
-      });
-      const changes: RowChanges = {
-        op: 'read',
-        layout,
-        count: rows.length,
-        before: null,
-        after: new ValueImages(layout, rows),
-        transaction,
-        firstRowIndex: READ_ROW_INDEX,
-        readSequence,
-        windowId: id,
-      };
-      this.changes += rows.length;
-      const before = this.bytesInFlight();
-      try {
-        if (rows.length > 0) this.dispatch(changes, pending, []);
-        this.flush();
-      } catch (cause) {
-        this.fatal.abort(toDittoError(cause));
-        return;
-      }
-      if (rows.length > 0) this.averageReadBytes = Math.max(1, (this.bytesInFlight() - before) / rows.length);
-      pending.close();
-    });
-  }
-
-  /** One at a time: the stream and a read may both be the first to see a table. */
-  private async prepare(layout: TableLayout): Promise<void> {
-    const turn = this.preparing.then(() => (this.tables.isPrepared(layout) ? undefined : this.prepareNow(layout)));
-    this.preparing = turn.catch(() => undefined);
-    await turn;
-  }
-
-  private async prepareNow(layout: TableLayout): Promise<void> {
-    this.tables.learn(layout);
-    for (const sink of this.options.sinks) await this.hold(() => sink.prepareTable(layout), this.giveUp);
-    this.tables.markPrepared(layout);
-  }
-
-  private async drain(signal: AbortSignal): Promise<void> {
-    for (const sink of this.options.sinks) await sink.drain(signal);
-  }
-
-  private async closeSinks(): Promise<void> {
-    for (const sink of this.options.sinks)
-      try {
-        await sink.close();
-      } catch (cause) {
-        const { code, message } = toDittoError(cause);
-        this.options.logger.warn('a sink did not close in order', { sink: sink.name, code, error: message });
-      }
   }
 
   /** What is down is waited for. */
@@ -529,58 +345,12 @@ export class Pipeline {
     await abortable(retry(action, { backoff: new Backoff(this.options.backoff), signal, onRetry }), signal);
   }
 
-  private currentTransaction(): TransactionInfo {
-    if (this.transaction === null)
-      throw new DittoError(
-        'DITTO_SOURCE_OUT_OF_STEP',
-        'the log gave a row, a statement or an end outside a transaction',
-      );
-    return this.transaction;
-  }
-
-  private bytesInFlight(): number {
-    let bytes = 0;
-    for (const sink of this.options.sinks) bytes += sink.bytesInFlight;
-    return bytes;
-  }
-
-  /** Bytes in flight, and what is kept of transactions that wait behind an unconfirmed one (I9). */
+  /** Bytes in flight, and what is kept of stretches that wait behind an unconfirmed one (I9). */
   private heldBytes(): number {
-    const { passedTransactions, openSlices } = this.tracker;
-    return this.bytesInFlight() + (this.transactions - passedTransactions + openSlices) * BOOKKEEPING_BYTES;
-  }
-
-  /** Sinks lower their counts just after they acknowledge, so waiters look one turn later. */
-  private queueRoomCheck(): void {
-    if (this.roomCheckQueued) return;
-    this.roomCheckQueued = true;
-    setImmediate(() => {
-      this.roomCheckQueued = false;
-      const waiters = this.roomWaiters;
-      this.roomWaiters = [];
-      for (const wake of waiters) wake();
-    });
+    return this.sinks.bytesInFlight + this.tracker.openSlices * BOOKKEEPING_BYTES;
   }
 }
 
 function describe(error: DittoError): string {
   return `${error.code}: ${error.message}`;
-}
-
-/**
- * Coordinates for reads before the first transaction of this run: those of the last transaction covered; for a source
- * that was never streamed, just below its first event, so that no change can rank under a read that came before it.
- */
-function describeStart({ lineage, position, version, commitMicros }: Checkpoint): TransactionInfo {
-  const offset = version === '' ? Math.max(0, position.offset - 1) : parseVersion(version).offset;
-  const file = position.file;
-  return {
-    gtid: null,
-    serverId: 0,
-    serverUuid: position.serverUuid,
-    file,
-    offset,
-    commitMicros,
-    versionPrefix: version === '' ? versionPrefix(lineage, file, offset) : version.slice(0, 28),
-  };
 }

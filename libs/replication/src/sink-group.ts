@@ -1,0 +1,72 @@
+import { type RowChanges, type TableLayout } from '#change-events';
+import { toDittoError, type Logger } from '#kernel';
+import { type PendingChanges } from './acknowledgement-tracker.ts';
+import { type KnownTables } from './known-tables.ts';
+import { type Acknowledgement, type ChangeSink } from './ports/change-sink.ts';
+
+export interface SinkGroupOptions {
+  readonly sinks: readonly ChangeSink[];
+  readonly tables: KnownTables;
+  readonly logger: Logger;
+  /** Runs the action until it works; what is down is waited for. */
+  readonly hold: (action: () => Promise<void>) => Promise<void>;
+}
+
+/** The sinks of one pipeline: each change goes to all of them. */
+export class SinkGroup {
+  private readonly options: SinkGroupOptions;
+  private readonly sinks: readonly ChangeSink[];
+  private preparing: Promise<unknown> = Promise.resolve();
+
+  constructor(options: SinkGroupOptions) {
+    this.options = options;
+    this.sinks = options.sinks;
+  }
+
+  get bytesInFlight(): number {
+    let bytes = 0;
+    for (const sink of this.sinks) bytes += sink.bytesInFlight;
+    return bytes;
+  }
+
+  /** `bySink`: what each sink acknowledges to, by its index; `pending` itself where there is none. */
+  accept(changes: RowChanges, pending: PendingChanges, bySink: readonly Acknowledgement[]): void {
+    for (let index = 0; index < this.sinks.length; index++) {
+      pending.expect(changes.count);
+      this.sinks[index]?.accept(changes, bySink[index] ?? pending);
+    }
+  }
+
+  flush(): void {
+    for (const sink of this.sinks) sink.flush();
+  }
+
+  /** One at a time: the stream and a read may both be the first to see a table. */
+  async prepare(layout: TableLayout): Promise<void> {
+    const { tables } = this.options;
+    const turn = this.preparing.then(() => (tables.isPrepared(layout) ? undefined : this.prepareNow(layout)));
+    this.preparing = turn.catch(() => undefined);
+    await turn;
+  }
+
+  async drain(signal: AbortSignal): Promise<void> {
+    for (const sink of this.sinks) await sink.drain(signal);
+  }
+
+  async close(): Promise<void> {
+    for (const sink of this.sinks)
+      try {
+        await sink.close();
+      } catch (cause) {
+        const { code, message } = toDittoError(cause);
+        this.options.logger.warn('a sink did not close in order', { sink: sink.name, code, error: message });
+      }
+  }
+
+  private async prepareNow(layout: TableLayout): Promise<void> {
+    const { tables, hold } = this.options;
+    tables.learn(layout);
+    for (const sink of this.sinks) await hold(() => sink.prepareTable(layout));
+    tables.markPrepared(layout);
+  }
+}

@@ -1,0 +1,114 @@
+import { READ_ROW_INDEX, type Row, type RowChanges, type TableLayout, ValueImages } from '#change-events';
+import { PendingChanges } from './acknowledgement-tracker.ts';
+import { type KnownTables } from './known-tables.ts';
+import { type ChunkRead } from './ports/row-reader.ts';
+import { type SinkGroup } from './sink-group.ts';
+import { type StreamProgress } from './stream-progress.ts';
+import { type SettledWindow, type WindowRegistry } from './window-registry.ts';
+import { Window } from './window.ts';
+
+export interface StreamWindowsOptions {
+  readonly source: string;
+  readonly lineage: number;
+  /** Highest read sequence that may have been used before. */
+  readonly readSequence: number;
+  readonly maxNotedBytes: number;
+  readonly progress: StreamProgress;
+  readonly tables: KnownTables;
+  readonly sinks: SinkGroup;
+  readonly windows: WindowRegistry;
+  /** Aborted when the pipeline stops. */
+  readonly stopped: AbortSignal;
+  /** Rows of a read are confirmed. */
+  readonly onConfirmed: () => void;
+  /** A sink refused the rows of a read: the pipeline must stop. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+/** The windowed reads of one pipeline: their rows join the stream where it has passed all that they saw. */
+export class StreamWindows {
+  /** What one row of the newest read held in the sinks, on average. */
+  averageReadBytes = 1;
+  /** Rows that were emitted. */
+  emittedRows = 0;
+  private readonly options: StreamWindowsOptions;
+  private readSequence: number;
+
+  constructor(options: StreamWindowsOptions) {
+    this.options = options;
+    this.readSequence = options.readSequence;
+  }
+
+  /** Opens a window on a table with a key; from here on the table's changes are noted. */
+  open(layout: TableLayout): Window {
+    const { source, lineage, maxNotedBytes, progress, windows } = this.options;
+    const readSequence = ++this.readSequence;
+    const window = new Window({
+      id: `${source}/${lineage}/${readSequence}`,
+      layout,
+      readSequence,
+      dispatchedSet: progress.dispatched.toString(),
+      maxNotedBytes,
+    });
+    windows.add(window);
+    return window;
+  }
+
+  /** See `Pipeline.closeWindow`. */
+  async close(window: Window, read: ChunkRead): Promise<SettledWindow | null> {
+    const { stopped, tables, windows } = this.options;
+    stopped.throwIfAborted();
+    if (!tables.isPrepared(window.layout)) await this.prepare(window, read);
+    stopped.throwIfAborted(); // nobody would settle it any more
+    const settled = windows.await(window, read);
+    this.settle();
+    return settled;
+  }
+
+  /** Call at each transaction end. */
+  settle(): void {
+    const { progress, windows } = this.options;
+    if (progress.isBetween) windows.settle(progress.passed, (window, rows) => this.emit(window, rows));
+  }
+
+  /** The layout of a read may be ahead of the stream by a statement; sinks must not learn of it before. */
+  private async prepare(window: Window, read: ChunkRead): Promise<void> {
+    const passed = this.options.windows.waitUntilPassed(read);
+    this.settle();
+    await passed;
+    if (window.discardedBecause === null) await this.options.sinks.prepare(window.layout);
+  }
+
+  private emit(window: Window, rows: readonly Row[]): Promise<void> {
+    const { progress, sinks, onConfirmed, onFatal } = this.options;
+    const { layout, readSequence, id } = window;
+    return new Promise((resolve) => {
+      const pending = new PendingChanges(() => {
+        onConfirmed();
+        resolve();
+      });
+      const changes: RowChanges = {
+        op: 'read',
+        layout,
+        count: rows.length,
+        before: null,
+        after: new ValueImages(layout, rows),
+        transaction: progress.lastEnded,
+        firstRowIndex: READ_ROW_INDEX,
+        readSequence,
+        windowId: id,
+      };
+      this.emittedRows += rows.length;
+      const before = sinks.bytesInFlight;
+      try {
+        if (rows.length > 0) sinks.accept(changes, pending, []);
+        sinks.flush();
+      } catch (cause) {
+        onFatal(cause);
+        return;
+      }
+      if (rows.length > 0) this.averageReadBytes = Math.max(1, (sinks.bytesInFlight - before) / rows.length);
+      pending.close();
+    });
+  }
+}
