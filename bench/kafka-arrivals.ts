@@ -10,6 +10,12 @@ interface Message {
   readonly after: { readonly id: number; readonly placed_at: string } | null;
 }
 
+/** When rows reached a consumer, and when the broker had them by its own clock, in whole milliseconds. */
+export interface KafkaArrivals {
+  readonly arrivals: Arrivals;
+  readonly appends: Arrivals;
+}
+
 /**
  * Reads a topic from its beginning without a consumer group, one request after the other to each broker that leads
  * some of its partitions; the broker answers as soon as there is a byte.
@@ -17,7 +23,7 @@ interface Message {
 export async function watchKafka(
   brokers: readonly string[],
   topic: string,
-  arrivals: Arrivals,
+  rows: KafkaArrivals,
   signal: AbortSignal,
 ): Promise<void> {
   const options = { clientId: 'bench', bootstrapBrokers: [...brokers], groupId: `bench-${randomUUID()}` };
@@ -30,7 +36,7 @@ export async function watchKafka(
     for (const [partition, { leader }] of described.partitions.entries())
       byLeader.set(leader, [...(byLeader.get(leader) ?? []), partition]);
     const work = [...byLeader].map(([node, partitions]) =>
-      fetchUntilComplete({ consumer, node, topicId: described.id, partitions }, arrivals, signal),
+      fetchUntilComplete({ consumer, node, topicId: described.id, partitions }, rows, signal),
     );
     await Promise.all(work);
   } catch (error) {
@@ -47,10 +53,10 @@ interface Share {
   readonly partitions: readonly number[];
 }
 
-async function fetchUntilComplete(share: Share, arrivals: Arrivals, signal: AbortSignal): Promise<void> {
+async function fetchUntilComplete(share: Share, rows: KafkaArrivals, signal: AbortSignal): Promise<void> {
   const { consumer, node, topicId } = share;
   const next = new Map(share.partitions.map((partition) => [partition, 0n]));
-  while (!arrivals.complete && !signal.aborted) {
+  while (!rows.arrivals.complete && !signal.aborted) {
     const partitions = [...next].map(([partition, fetchOffset]) => ({
       partition,
       currentLeaderEpoch: -1,
@@ -66,14 +72,18 @@ async function fetchUntilComplete(share: Share, arrivals: Arrivals, signal: Abor
       for (const batch of records ?? []) {
         const first = next.get(partitionIndex) ?? 0n;
         for (const { offsetDelta, value } of batch.records)
-          if (batch.firstOffset + BigInt(offsetDelta) >= first && value !== null) note(arrivals, value, arrivedMs);
+          if (batch.firstOffset + BigInt(offsetDelta) >= first && value !== null)
+            note(rows, value, arrivedMs, Number(batch.maxTimestamp));
         next.set(partitionIndex, batch.firstOffset + BigInt(batch.lastOffsetDelta) + 1n);
       }
     }
   }
 }
 
-function note(arrivals: Arrivals, value: Buffer, arrivedMs: number): void {
+function note({ arrivals, appends }: KafkaArrivals, value: Buffer, arrivedMs: number, appendedMs: number): void {
   const { after } = JSON.parse(value.toString()) as Message;
-  if (after !== null) arrivals.arrive(after.id, parseClock(after.placed_at), arrivedMs);
+  if (after === null) return;
+  const placedMs = parseClock(after.placed_at);
+  arrivals.arrive(after.id, placedMs, arrivedMs);
+  appends.arrive(after.id, placedMs, appendedMs);
 }

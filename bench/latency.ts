@@ -3,6 +3,7 @@ import { Arrivals } from './arrivals.ts';
 import { type BenchEnvironment } from './environment.ts';
 import { watchKafka } from './kafka-arrivals.ts';
 import { createTopic } from './kafka-topic.ts';
+import { type LatencyFloor, measureFloor } from './latency-floor.ts';
 import { watchMongo } from './mongo-arrivals.ts';
 import { type LatencyOptions } from './options.ts';
 import { ProcessUsage, readPeakRssBytes } from './process-usage.ts';
@@ -23,6 +24,10 @@ export interface LatencyResult {
   /** From commit to a consumer of Kafka, and to a look at MongoDB that finds the document. */
   readonly kafkaMs?: Percentiles;
   readonly mongoMs?: Percentiles;
+  /** From commit until Kafka had the row, by the broker's own clock, in whole milliseconds. */
+  readonly kafkaAppendMs?: Percentiles;
+  /** The same without Ditto: what this machine, its servers and the measuring take. */
+  readonly floor?: LatencyFloor;
   /** Between two looks at MongoDB: by as much a delay may be too long. */
   readonly mongoLookMs?: Percentiles;
   /** How much later than planned the writer sent; not part of the delays. */
@@ -54,6 +59,7 @@ export async function runLatency(environment: BenchEnvironment, options: Latency
     const cpuMicros = usage.cpuMicrosBetween(beganMs + warmUpSeconds * 1000, writtenMs);
     const peakRssBytes = readPeakRssBytes(dss.pid);
     await dss.stop();
+    const floor = options.floor ? await measureFloor(environment, options, warmUpSeconds) : null;
     return {
       ratePerSecond: rate,
       rowsPerTransaction,
@@ -61,6 +67,7 @@ export async function runLatency(environment: BenchEnvironment, options: Latency
       warmUpSeconds,
       writtenPerSecond: rateOf(rows, writtenMs - beganMs),
       ...(await watchers.results()),
+      ...(floor !== null && { floor }),
       writerLateMs: percentilesOf(lateness),
       cpuMicrosPerRow: round(cpuMicros / (rows - skipped), 2),
       peakRssBytes,
@@ -77,7 +84,7 @@ interface Watchers {
   /** Never resolves; rejects when a watcher fails. */
   readonly failure: Promise<never>;
   readonly settled: Promise<unknown>;
-  readonly results: () => Promise<Pick<LatencyResult, 'kafkaMs' | 'mongoMs' | 'mongoLookMs'>>;
+  readonly results: () => Promise<Pick<LatencyResult, 'kafkaMs' | 'kafkaAppendMs' | 'mongoMs' | 'mongoLookMs'>>;
 }
 
 function startWatchers(
@@ -86,7 +93,7 @@ function startWatchers(
   signal: AbortSignal,
 ): Watchers {
   const make = (): Arrivals => new Arrivals({ last: rows, skipped });
-  const kafka = sinks.includes('kafka') ? make() : null;
+  const kafka = sinks.includes('kafka') ? { arrivals: make(), appends: make() } : null;
   const mongo = sinks.includes('mongo') ? make() : null;
   const watchingKafka = kafka === null ? null : watchKafka(brokers, topic, kafka, signal);
   const watchingMongo =
@@ -97,11 +104,14 @@ function startWatchers(
   });
   failure.catch(() => undefined); // whoever waits at the time gets it
   return {
-    arrivals: [kafka, mongo].filter((one) => one !== null),
+    arrivals: [kafka?.arrivals, mongo].filter((one) => one !== undefined && one !== null),
     failure,
     settled: Promise.allSettled(watching),
     results: async () => ({
-      ...(kafka !== null && { kafkaMs: percentilesOf(kafka.delaysMs) }),
+      ...(kafka !== null && {
+        kafkaMs: percentilesOf(kafka.arrivals.delaysMs),
+        kafkaAppendMs: percentilesOf(kafka.appends.delaysMs),
+      }),
       ...(mongo !== null && { mongoMs: percentilesOf(mongo.delaysMs) }),
       ...(watchingMongo !== null && { mongoLookMs: percentilesOf(await watchingMongo) }),
     }),

@@ -29,6 +29,8 @@ export interface LatencyOptions extends CommonOptions {
   readonly rate: number;
   readonly seconds: number;
   readonly rowsPerTransaction: number;
+  /** Whether the same load is measured without Ditto besides. */
+  readonly floor: boolean;
 }
 
 export interface SnapshotOptions extends CommonOptions {
@@ -43,6 +45,7 @@ export const usage = `usage: npm run --silent bench -- COMMAND [options]
 
   drain      a backlog is there before DSS starts   --rows N (500000) --rows-per-transaction T (500)
   latency    a fixed rate, from commit to arrival   --rate R (1000) --seconds S (30) --rows-per-transaction T (10)
+             --floor: the same without Ditto besides, published by the writer
   snapshot   the rows are there before the source is seen for the first time   --rows N (1000000)
   decode     the reader alone, on a recorded log, beside zongji, see: npm run --silent bench -- decode --help
   publish    the Kafka publisher alone, see: npm run --silent bench -- publish --help
@@ -66,6 +69,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
       rate: { type: 'string', default: '1000' },
       seconds: { type: 'string', default: '30' },
       repeat: { type: 'string', default: '1' },
+      floor: { type: 'boolean', default: false },
       profile: { type: 'string' },
       partitions: { type: 'string', default: '4' },
       compression: { type: 'string', default: 'none' },
@@ -99,7 +103,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
     }
     case 'latency': {
       const [rate, seconds] = [readCount('--rate', values.rate), readCount('--seconds', values.seconds)];
-      return { command, ...common, rate, seconds, rowsPerTransaction: rowsPerTransaction('10') };
+      return { command, ...common, rate, seconds, rowsPerTransaction: rowsPerTransaction('10'), floor: values.floor };
     }
     case 'snapshot':
       return { command, ...common, rows: readCount('--rows', values.rows ?? '1000000') };

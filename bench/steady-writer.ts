@@ -11,6 +11,8 @@ export interface SteadyLoad {
   readonly rowsPerTransaction: number;
   /** The ids 1 to this number are written. */
   readonly rows: number;
+  /** Told of each transaction once it is committed. */
+  readonly onCommitted?: (committed: { first: number; count: number; placedAt: string }) => void;
 }
 
 /**
@@ -30,7 +32,7 @@ export async function writeSteadily(url: string, load: SteadyLoad, signal: Abort
 
 async function writePlanned(
   connections: readonly Connection[],
-  { database, ratePerSecond, rowsPerTransaction, rows }: SteadyLoad,
+  { database, ratePerSecond, rowsPerTransaction, rows, onCommitted }: SteadyLoad,
   signal: AbortSignal,
 ): Promise<readonly number[]> {
   const latenessMs: number[] = [];
@@ -48,7 +50,9 @@ async function writePlanned(
       const sentMs = clockMs();
       latenessMs.push(sentMs - plannedMs);
       const count = Math.min(rowsPerTransaction, rows - first + 1);
-      await connection.query(insertStatement(database, first, count, formatClock(sentMs)));
+      const placedAt = formatClock(sentMs);
+      await connection.query(insertStatement(database, first, count, placedAt));
+      onCommitted?.({ first, count, placedAt });
     }
   };
   await Promise.all(connections.map(writeEach));

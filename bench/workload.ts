@@ -122,6 +122,15 @@ export async function createTable(url: string, database: string): Promise<void> 
   }
 }
 
+export async function dropDatabase(url: string, database: string): Promise<void> {
+  const connection = await connectWriter(url);
+  try {
+    await connection.query(`DROP DATABASE IF EXISTS \`${database}\``);
+  } finally {
+    connection.destroy();
+  }
+}
+
 /** Writes the ids 1 to `rows`; over several connections where transactions are small. */
 export async function writeBacklog(
   url: string,
