@@ -1,12 +1,7 @@
 // A process that publishes rows as it is told of their commits: fork(…, [brokers, topic, partitions]).
 import { type KafkaCompression, batchOf, PlatformaticKafkaClient } from '#kafka';
 import { silentLogger } from '#kernel';
-
-export interface Committed {
-  readonly first: number;
-  readonly count: number;
-  readonly placedAt: string;
-}
+import { type Committed } from './steady-writer.ts';
 
 /** About what a row's message holds besides its id and time. */
 const filler = 'x'.repeat(480);

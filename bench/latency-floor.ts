@@ -4,12 +4,11 @@ import { join } from 'node:path';
 import { sleep } from '#kernel';
 import { Arrivals } from './arrivals.ts';
 import { type BenchEnvironment } from './environment.ts';
-import { type Committed } from './floor-publisher.ts';
 import { watchKafka } from './kafka-arrivals.ts';
 import { KafkaTopic } from './kafka-topic.ts';
 import { type LatencyOptions } from './options.ts';
 import { type Percentiles, percentilesOf } from './statistics.ts';
-import { writeSteadily } from './steady-writer.ts';
+import { type Committed, writeSteadily } from './steady-writer.ts';
 import { createTable, dropDatabase } from './workload.ts';
 
 export interface LatencyFloor {

@@ -5,6 +5,13 @@ import { connectWriter, insertStatement } from './workload.ts';
 
 const connectionCount = 4;
 
+/** The rows of a transaction, and the `placed_at` of them all. */
+export interface Committed {
+  readonly first: number;
+  readonly count: number;
+  readonly placedAt: string;
+}
+
 export interface SteadyLoad {
   readonly database: string;
   readonly ratePerSecond: number;
@@ -12,7 +19,7 @@ export interface SteadyLoad {
   /** The ids 1 to this number are written. */
   readonly rows: number;
   /** Told of each transaction once it is committed. */
-  readonly onCommitted?: (committed: { first: number; count: number; placedAt: string }) => void;
+  readonly onCommitted?: (committed: Committed) => void;
 }
 
 /**
