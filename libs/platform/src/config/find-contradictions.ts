@@ -1,6 +1,7 @@
 import { type ConfigProblem, type Path } from './problem.ts';
 import { isSourceName } from './server-sections.ts';
 import { deriveServerId } from './server-id.ts';
+import { LEASE_DEFAULTS } from './service-sections.ts';
 
 type Group = Readonly<Record<string, unknown>>;
 
@@ -131,7 +132,8 @@ function checkListeners(root: Group): ConfigProblem[] {
   });
 }
 
-function checkLease({ ttlMs = 10_000, renewMs = 2500 }: Group): ConfigProblem[] {
+function checkLease(lease: Group): ConfigProblem[] {
+  const { ttlMs, renewMs } = { ...LEASE_DEFAULTS, ...lease };
   if (typeof ttlMs !== 'number' || typeof renewMs !== 'number' || renewMs * 3 <= ttlMs) return [];
   return [
     problem(

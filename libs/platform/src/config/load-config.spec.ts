@@ -70,6 +70,12 @@ describe('a good configuration', () => {
     expect(config.state.password.reveal()).toBe('very-secret');
   });
 
+  it('is held against the defaults of what it does not say', () => {
+    const parsed = parse(`${minimal}\ndss: { lease: { ttlMs: 4500 } }\n`);
+    expect(parsed.dss.lease).toEqual({ ttlMs: 4_500, renewMs: 1_500 });
+    expect(() => parse(`${minimal}\ndss: { lease: { ttlMs: 4499 } }\n`)).toThrow('renewMs');
+  });
+
   it('is frozen to the bottom', () => {
     const thaw = (value: unknown): boolean =>
       typeof value === 'object' && value !== null && (!Object.isFrozen(value) || Object.values(value).some(thaw));

@@ -28,13 +28,15 @@ const rpcListener = z
 
 const shutdownDeadlineMs = milliseconds(15_000, 'After this long an orderly shutdown is cut off.', { min: 1000 });
 
+export const LEASE_DEFAULTS = { ttlMs: 6000, renewMs: 1500 } as const;
+
 export const dssSchema = z
   .strictObject({
     http: httpListener(7401),
     lease: z
       .strictObject({
-        ttlMs: milliseconds(6000, 'How long the right to run a source lasts without renewal.', { min: 1000 }),
-        renewMs: milliseconds(1500, 'How often it is renewed; at most a third of `ttlMs`.', { min: 100 }),
+        ttlMs: milliseconds(LEASE_DEFAULTS.ttlMs, 'How long the right to run a source lasts without renewal.', { min: 1000 }),
+        renewMs: milliseconds(LEASE_DEFAULTS.renewMs, 'How often it is renewed; at most a third of `ttlMs`.', { min: 100 }),
       })
       .meta({ description: 'The right to run a source.' })
       .prefault({}),
