@@ -1,7 +1,7 @@
 import type { OracleTable } from './column.ts';
 import { describeFindings } from './describe-findings.ts';
 import { MirrorDocuments } from './mirror-documents.ts';
-import { SourceRows, type TableName } from './source-rows.ts';
+import { type ComparedTable, SourceRows, type TableName } from './source-rows.ts';
 import { comparePart, type Finding, type TableDifferences } from './table-comparison.ts';
 import { topicOf, TopicMessages } from './topic-messages.ts';
 
@@ -11,7 +11,7 @@ export interface CompareAllOptions {
   /** `database` is the one of the mirror. */
   readonly mongo: { readonly url: string; readonly database: string };
   readonly kafka: { readonly brokers: readonly string[]; readonly prefix: string };
-  readonly tables: readonly TableName[];
+  readonly tables: readonly ComparedTable[];
   /** Keys that are held in memory at once; larger tables are read in several passes. Default: 1,000,000. */
   readonly keysAtOnce?: number;
   readonly onTable?: (table: TableComparison) => void;

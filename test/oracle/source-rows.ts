@@ -8,6 +8,11 @@ export interface TableName {
   readonly table: string;
 }
 
+export interface ComparedTable extends TableName {
+  /** Columns that no sink may have. */
+  readonly excludedColumns?: readonly string[];
+}
+
 /** A row, document or message as texts in column order, with the text of its key. */
 export interface KeyedRow {
   readonly key: string;
@@ -35,12 +40,13 @@ export class SourceRows {
     await this.#query(this.#isMariaDb ? 'SET max_statement_time = 0' : 'SET max_execution_time = 0');
   }
 
-  async describe({ database, table }: TableName): Promise<OracleTable> {
-    const columns = await this.#query(
+  async describe({ database, table, excludedColumns = [] }: ComparedTable): Promise<OracleTable> {
+    const all = await this.#query(
       `SELECT column_name AS name, LOWER(data_type) AS type, column_type LIKE '%unsigned%' AS isUnsigned, COALESCE(numeric_precision, 0) AS digits
        FROM information_schema.columns WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position`,
       [database, table],
     );
+    const columns = all.filter((row) => !excludedColumns.includes(String(row['name'])));
     const keyColumns = await this.#query(
       `SELECT column_name AS name FROM information_schema.statistics
        WHERE table_schema = ? AND table_name = ? AND index_name = 'PRIMARY' ORDER BY seq_in_index`,

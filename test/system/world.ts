@@ -240,12 +240,19 @@ export class World {
   }
 
   /** Every row of every table in MySQL against MongoDB and Kafka, by code that shares nothing with Ditto. */
-  async compare(tables: readonly string[] = this.tables): Promise<Comparison> {
+  async compare(
+    tables: readonly string[] = this.tables,
+    excludedColumns: Readonly<Record<string, readonly string[]>> = {},
+  ): Promise<Comparison> {
     return compareAll({
       mysql: { url: this.sourceUrl },
       mongo: { url: this.stack.url('mongo'), database: `ditto_${this.name}` },
       kafka: { brokers: this.stack.url('kafka').split(','), prefix: this.name },
-      tables: tables.map((table) => ({ database: this.database, table })),
+      tables: tables.map((table) => ({
+        database: this.database,
+        table,
+        excludedColumns: excludedColumns[table] ?? [],
+      })),
     });
   }
 

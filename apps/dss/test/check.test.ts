@@ -182,6 +182,31 @@ describe('ditto check', () => {
     }
   }, 60_000);
 
+  test('excluded columns: a key is refused, a pattern that matches nothing is warned of', async () => {
+    const good = createConfig();
+    const run = (...excludeColumns: string[]) =>
+      check({ ...good, sources: { [source]: { ...good.sources[source], excludeColumns } } });
+    const listed = ({ findings }: CheckReport) =>
+      findings.flatMap(({ code, message }) => (code.includes('_COLUMN') ? [`${code}: ${message}`] : []));
+    const fine = await run(`${database}.orders.note`);
+    expect([fine.code, listed(fine.report)]).toEqual([0, []]);
+    const idle = await run(`${database}.orders.note`, `${database}.orders.nope`, '*.hidden.x*');
+    expect([idle.code, listed(idle.report)]).toEqual([
+      0,
+      [expect.stringMatching(/^DITTO_SOURCE_NO_COLUMNS: .*orders\.nope, \*\.hidden\.x\*,/)],
+    ]);
+    const keys = await run(`${database}.*.i*`);
+    expect([keys.code, listed(keys.report)]).toEqual([
+      1,
+      [expect.stringMatching(/^DITTO_SOURCE_COLUMN_NEEDED: .*\.hidden\.id, .*\.orders\.id$/)],
+    ]);
+    const wrong = await run('orders.note');
+    expect([wrong.code, wrong.report.findings.map(({ message }) => message)]).toEqual([
+      1,
+      [expect.stringMatching(/excludeColumns.*database\.table\.column/)],
+    ]);
+  }, 60_000);
+
   test('a bad file is refused with every problem, and nothing else is tried', async () => {
     const { code, report } = await check({ ...createConfig(), redis: { url: 'http://x' }, speed: 'high' });
     expect(code).toBe(1);

@@ -17,16 +17,25 @@ export interface AlterTableEffect {
   readonly keyChanges: readonly string[];
   /** Every text column changes its character set. */
   readonly convertsText: boolean;
+  /** The only columns that come, go, or change in any row; null when it may be others too. */
+  readonly onlyColumns: readonly string[] | null;
   readonly renamedTo: ParsedName | null;
   /** The other table of EXCHANGE PARTITION and of MariaDB's CONVERT; the same becomes of its rows. */
   readonly partner: ParsedName | null;
 }
 
-const KEPT: AlterTableEffect = { rows: 'kept', keyChanges: [], convertsText: false, renamedTo: null, partner: null };
-const RESTART: AlterTableEffect = { ...KEPT, rows: 'restart' };
+const KEPT: AlterTableEffect = {
+  rows: 'kept',
+  keyChanges: [],
+  convertsText: false,
+  onlyColumns: [],
+  renamedTo: null,
+  partner: null,
+};
+const RESTART: AlterTableEffect = { ...KEPT, rows: 'restart', onlyColumns: null };
 
 function reread(...keyChanges: readonly string[]): AlterTableEffect {
-  return { ...KEPT, rows: 'reread', keyChanges };
+  return { ...KEPT, rows: 'reread', keyChanges, onlyColumns: null };
 }
 
 function keptIf(isKept: boolean): AlterTableEffect {
@@ -100,12 +109,16 @@ function readColumn(cursor: TokenCursor, names: 0 | 1 | 2): AlterTableEffect {
   cursor.takeAll('IF', 'EXISTS');
   const isList = names === 0 && cursor.symbol() === '(';
   const changed: string[] = [];
+  let added: string | null = null;
   for (let i = 0; !isList && i < Math.max(1, names); i++) {
     const name = cursor.takeIdentifier();
     if (name === null) return RESTART;
     if (i < names) changed.push(name);
+    else added = name;
   }
-  return cursor.isAtEnd || makesKey(cursor) ? RESTART : reread(...changed);
+  if (cursor.isAtEnd || makesKey(cursor)) return RESTART;
+  // another type can change the values of generated columns that are made of it; MySQL lets none of those lose a column
+  return { ...reread(...changed), onlyColumns: added === null || hasPartitioning(cursor) ? null : [added] };
 }
 
 /** `PRIMARY KEY`, or `KEY` alone, which means the same in a column definition (MySQL manual, "CREATE TABLE Statement"). */
@@ -127,7 +140,7 @@ function readDrop(cursor: TokenCursor): AlterTableEffect {
   const name = cursor.takeIdentifier();
   cursor.take('RESTRICT', 'CASCADE');
   if (name === null || !takeNeutralOptions(cursor)) return RESTART;
-  return isColumn ? reread(name) : keptIf(!isPrimaryName(name));
+  return isColumn ? { ...reread(name), onlyColumns: [name] } : keptIf(!isPrimaryName(name));
 }
 
 /** The name by which index statements reach the primary key. */
@@ -167,7 +180,7 @@ function readRename(cursor: TokenCursor): AlterTableEffect {
   if (cursor.take('COLUMN')) {
     const from = cursor.takeIdentifier();
     const to = cursor.take('TO') ? cursor.takeIdentifier() : null;
-    return from === null || to === null ? RESTART : reread(from, to);
+    return from === null || to === null ? RESTART : { ...reread(from, to), onlyColumns: [from, to] };
   }
   if (!cursor.take('TO', 'AS')) cursor.takeSymbol('=');
   const renamedTo = cursor.takeTable();
@@ -245,6 +258,8 @@ export function readAlterTable(cursor: TokenCursor): AlterTableEffect {
       rows: strongerOf(effect.rows, next.rows),
       keyChanges: [...effect.keyChanges, ...next.keyChanges],
       convertsText: effect.convertsText || next.convertsText,
+      onlyColumns:
+        effect.onlyColumns === null || next.onlyColumns === null ? null : [...effect.onlyColumns, ...next.onlyColumns],
       renamedTo: next.renamedTo ?? effect.renamedTo,
       partner: next.partner ?? effect.partner,
     };

@@ -50,6 +50,13 @@ export { murmur2, partitionForKey } from './partition.ts';
 export { shortestFloat } from './float.ts';
 export { canonicalEquals, normalizeJson, normalizeNumber } from './canonical-equality.ts';
 export {
+  type ColumnSelection,
+  compileColumnSelection,
+  everyColumn,
+  findIdleColumnPatterns,
+  findReselectedTables,
+} from './column-selection.ts';
+export {
   compileDatabaseSelection,
   compileTableSelection,
   type TableSelection,

@@ -298,6 +298,24 @@ describe('classifyStatement', () => {
   });
 
   test.each([
+    ['ADD a INT', ['a']],
+    ['ADD COLUMN IF NOT EXISTS `a b` INT UNIQUE AFTER c', ['a b']],
+    ['DROP a, DROP COLUMN b', ['a', 'b']],
+    ['RENAME COLUMN a TO b, ADD INDEX (c)', ['a', 'b']],
+    ['COMMENT "x", ADD c INT FIRST', ['c']],
+    ['MODIFY a BIGINT', undefined],
+    ['DROP a, CHANGE b c INT', undefined],
+    ['ADD a INT, CONVERT TO CHARACTER SET latin1', undefined],
+    ['ADD (a INT, b INT)', undefined],
+    ['ADD a INT PARTITION BY HASH (id)', undefined],
+    ['DROP a, DROP PRIMARY KEY', undefined],
+    ['ADD a INT PRIMARY KEY', undefined],
+    ['ADD INDEX (a)', undefined],
+  ])('names the only columns that change in any row, where it can: %s', (specifications, columns) => {
+    expect(classifyStatement(`ALTER TABLE t ${specifications}`, 'shop').onlyColumns).toEqual(columns);
+  });
+
+  test.each([
     ['CREATE TABLE t (id INT)', 'create'],
     ['CREATE DATABASE d', 'create'],
     ['DROP TABLE t', 'drop'],

@@ -34,6 +34,8 @@ export interface Statement {
   readonly keyChanges?: readonly string[];
   /** reread: every text column changes its character set. */
   readonly convertsText?: boolean;
+  /** reread: the only columns that come, go, or change in any row; absent when it may be others too. */
+  readonly onlyColumns?: readonly string[];
 }
 
 const NEUTRAL: Statement = { kind: 'neutral', tables: [] };
@@ -239,13 +241,14 @@ function readAlter(cursor: TokenCursor): Statement | null {
   const table = cursor.takeTable();
   if (table === null) return null;
   takeWait(cursor);
-  const { rows, renamedTo, partner, keyChanges, convertsText } = readAlterTable(cursor);
+  const { rows, renamedTo, partner, keyChanges, convertsText, onlyColumns } = readAlterTable(cursor);
   // what becomes of the rows does not matter: all are read under the new name
   if (renamedTo !== null) return { kind: 'rename', tables: [{ ...table, to: renamedTo }], definition: 'alter' };
   const tables = partner === null ? [table] : [table, partner];
   if (rows === 'restart' || ignores) return { kind: 'restart', tables, definition: 'alter' };
   if (rows === 'kept') return { kind: 'neutral', tables, definition: 'alter' };
-  return { kind: 'reread', tables, definition: 'alter', keyChanges, convertsText };
+  const statement: Statement = { kind: 'reread', tables, definition: 'alter', keyChanges, convertsText };
+  return onlyColumns === null ? statement : { ...statement, onlyColumns };
 }
 
 /** Options of a database are for tables to come. Without a name it is the default database. */

@@ -1,4 +1,5 @@
 import { DittoError } from '#kernel';
+import { compileName } from './name-pattern.ts';
 
 export interface TableSelectionOptions {
   /** Patterns `database.table`; `*` stands for any characters within a name. */
@@ -18,17 +19,6 @@ interface TablePattern {
   readonly table: RegExp;
   readonly hasWildcardDatabase: boolean;
   readonly hasEveryTable: boolean;
-}
-
-function compileName(name: string): RegExp {
-  const source = name.startsWith('`')
-    ? escapeRegExp(name.slice(1, -1).replaceAll('``', '`'))
-    : name.split('*').map(escapeRegExp).join('.*');
-  return new RegExp(`^${source}$`, 's');
-}
-
-function escapeRegExp(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 }
 
 function compilePattern(pattern: string): TablePattern | null {

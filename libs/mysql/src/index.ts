@@ -1,6 +1,6 @@
 export { connectionOptionsFromUrl, type MySqlConnectionOptions, type TlsOptions } from './connection-options.ts';
 export { toSourceError } from './mysql-errors.ts';
-export { type KeyOverrides } from './layout/column-types.ts';
+export { type ColumnRules, type KeyOverrides } from './layout/column-choice.ts';
 export { MySqlRowReader, type MySqlRowReaderOptions } from './reader/mysql-row-reader.ts';
 export { MySqlChangeSource, type MySqlChangeSourceOptions } from './binlog/mysql-change-source.ts';
 export { type RecordedEvent, RecordedLog, type RecordOptions } from './binlog/recorded-log.ts';

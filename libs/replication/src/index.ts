@@ -9,6 +9,7 @@ export { ChangeSink, type Acknowledgement, type SinkName, type SinkStatus } from
 export { RowReader, type ChunkRead } from './ports/row-reader.ts';
 export {
   CheckpointStore,
+  ColumnStore,
   LineageStore,
   ResyncStore,
   SnapshotStore,

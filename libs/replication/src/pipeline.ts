@@ -1,4 +1,10 @@
-import { type Checkpoint, type RowImages, type TableLayout, type TransactionInfo } from '#change-events';
+import {
+  type Checkpoint,
+  type ColumnSelection,
+  type RowImages,
+  type TableLayout,
+  type TransactionInfo,
+} from '#change-events';
 import { Backoff, DittoError, retry, sleep, toDittoError, type Logger } from '#kernel';
 import { abortable } from './abortable.ts';
 import { AcknowledgementTracker, type Slice } from './acknowledgement-tracker.ts';
@@ -25,6 +31,8 @@ export interface PipelineOptions {
   readonly changeSource: ChangeSource;
   readonly sinks: readonly ChangeSink[];
   readonly includes: (database: string, table: string) => boolean;
+  /** Which columns are replicated; all by default. What reads rows must go by the same. */
+  readonly columns?: ColumnSelection;
   /** Whether a table of the database may be included: its own statements are published then. */
   readonly reaches: (database: string) => boolean;
   /** Whether the server keeps names in lower case (`lower_case_table_names=1`) while statements say them as written. */

@@ -1,4 +1,10 @@
-import { type Statement, type StatementTable, type TableLayout, type TableName } from '#change-events';
+import {
+  type ColumnSelection,
+  type Statement,
+  type StatementTable,
+  type TableLayout,
+  type TableName,
+} from '#change-events';
 import { DittoError } from '#kernel';
 import { type KnownTables } from './known-tables.ts';
 
@@ -21,6 +27,8 @@ export interface StatementContext {
   readonly database: string;
   readonly sql: string;
   readonly includes: (database: string, table: string) => boolean;
+  /** Which columns are replicated; all by default. */
+  readonly columns?: ColumnSelection;
   readonly tables: KnownTables;
 }
 
@@ -97,9 +105,20 @@ function netRenames(pairs: readonly StatementTable[]): { readonly before: TableN
 
 function reread(statement: Statement, context: StatementContext): StatementEffects {
   const [layout] = includedOf(statement, context);
+  if (layout !== undefined && isUnseen(statement, layout, context)) return NO_EFFECTS;
   if (statement.kind === 'reread' && layout !== undefined && mayChangeKeys(statement, layout))
     return restart(statement, context);
   return { discarded: statement.tables, ended: [], unread: namesOf(statement, context), created: [] };
+}
+
+/**
+ * Whether it only changes excluded columns. Without a known primary key it does not count: another unique key may serve
+ * as the key from now on.
+ */
+function isUnseen({ onlyColumns = [] }: Statement, layout: TableLayout, { columns }: StatementContext): boolean {
+  if (columns === undefined || onlyColumns.length === 0) return false;
+  const { database, table, key, fingerprint } = layout;
+  return key.length > 0 && fingerprint !== ASSUMED && onlyColumns.every((column) => !columns(database, table, column));
 }
 
 /** Whether rows may change their keys: the layout may be that of a later time, so a doubt counts as yes. */

@@ -134,6 +134,26 @@ describe('StatementHandling', () => {
     expect(await stepsOf(sql)).toEqual([]);
   });
 
+  it.each([
+    ['ALTER TABLE t ADD COLUMN secret INT', []],
+    ['ALTER TABLE t ADD secret INT NOT NULL DEFAULT 1, DROP COLUMN Secret_two', []],
+    ['ALTER TABLE t RENAME COLUMN secret TO secret_two', []],
+    ['ALTER TABLE t RENAME COLUMN secret TO open', ['read d.t']],
+    ['ALTER TABLE t ADD secret INT, ADD open INT', ['read d.t']],
+    ['ALTER TABLE t MODIFY secret BIGINT', ['read d.t']],
+    ['ALTER TABLE t ADD secret INT PRIMARY KEY', ['drain', 'truncate t', 'read d.t']],
+    ['ALTER TABLE named DROP COLUMN secret', ['read d.named']],
+    ['ALTER TABLE keyless DROP COLUMN secret', ['read d.keyless']],
+    ['ALTER TABLE unknown DROP COLUMN secret', ['drain', 'truncate unknown', 'read d.unknown']],
+  ])('I4: reads nothing for the sake of excluded columns, and everything else: %s', async (sql, expected) => {
+    const columns = (_: string, table: string, column: string): boolean =>
+      table === 'named' || !column.toLowerCase().startsWith('secret');
+    handling = new StatementHandling({ ...options, columns });
+    const window = openWindow('t');
+    expect(await stepsOf(sql)).toEqual(expected);
+    expect(window.discardedBecause === null).toBe(expected.length === 0 || !sql.includes('TABLE t '));
+  });
+
   it('reads every included table of the database behind a statement that nobody knows', async () => {
     await stepsOf('CREATE TABLE made (id INT PRIMARY KEY)');
     const one = openWindow('somewhere');

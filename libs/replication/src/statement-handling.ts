@@ -1,4 +1,10 @@
-import { classifyStatement, type Statement, type TableName, type TransactionInfo } from '#change-events';
+import {
+  classifyStatement,
+  type ColumnSelection,
+  type Statement,
+  type TableName,
+  type TransactionInfo,
+} from '#change-events';
 import { type KnownTables } from './known-tables.ts';
 import { type ChangeSink } from './ports/change-sink.ts';
 import { schemaChangeOf } from './schema-changes.ts';
@@ -7,6 +13,8 @@ import { type WindowRegistry } from './window-registry.ts';
 
 export interface StatementHandlingOptions {
   readonly includes: (database: string, table: string) => boolean;
+  /** Which columns are replicated; all by default. */
+  readonly columns?: ColumnSelection;
   /** Whether a table of the database may be included. */
   readonly reaches: (database: string) => boolean;
   /** Whether the server keeps names in lower case (`lower_case_table_names=1`) while statements say them as written. */

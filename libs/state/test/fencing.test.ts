@@ -4,6 +4,7 @@ import { type Grant, type TableSnapshotProgress } from '#replication';
 import {
   StateAuditLog,
   StateCheckpointStore,
+  StateColumnStore,
   type StateDatabase,
   StateFencing,
   StateLineageStore,
@@ -150,6 +151,33 @@ describe('stores under fencing tokens', () => {
     await snapshots.save(newest, done, 2);
     expect(await snapshots.load(source)).toEqual([done]);
     expect(await snapshots.lastReadSequence(source)).toBe(4);
+  });
+
+  test('I5: excluded columns are kept together with the tables that must be read again, by the newest token', async () => {
+    const columns = new StateColumnStore(database);
+    const source = uniqueName('shop');
+    expect(await columns.excludedBy(source)).toBeNull();
+    const paused = await grant(source, 'paused');
+    expect(await columns.excludedBy(source)).toBeNull();
+    await snapshots.save(paused, createProgress({ state: 'done' }), 3);
+    await snapshots.save(paused, createProgress({ table: 'other', state: 'done' }), 3);
+    const next = await grant(source, 'next');
+    const again = [
+      { database: 'shop', table: 'orders' },
+      { database: 'shop', table: 'unseen' },
+    ];
+    await expect(columns.adopt(paused, ['shop.orders.a'], again)).rejects.toMatchObject(fenced);
+    expect(await columns.excludedBy(source)).toBeNull();
+    expect((await snapshots.load(source)).map(({ state }) => state)).toEqual(['done', 'done']);
+    await columns.adopt(next, ['shop.orders.a', 'ü.`"`.*'], again);
+    expect(await columns.excludedBy(source)).toEqual(['shop.orders.a', 'ü.`"`.*']);
+    expect(await snapshots.load(source)).toEqual([
+      createProgress({ state: 'pending', lastKey: null, rowsRead: 0 }),
+      createProgress({ table: 'other', state: 'done' }),
+      createProgress({ table: 'unseen', state: 'pending', lastKey: null, rowsRead: 0, estimatedRows: 0 }),
+    ]);
+    await columns.adopt(next, [], []);
+    expect(await columns.excludedBy(source)).toEqual([]);
   });
 
   test('a resync that was asked for is pending, whoever owns the source, until it is finished', async () => {

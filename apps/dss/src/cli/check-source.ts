@@ -1,4 +1,10 @@
-import { assertCollectionNames, assertTopicNames, compileTableSelection } from '#change-events';
+import {
+  assertCollectionNames,
+  assertTopicNames,
+  compileColumnSelection,
+  compileTableSelection,
+  findIdleColumnPatterns,
+} from '#change-events';
 import { type CheckFinding, findWarning, toCheckFinding } from '#kernel';
 import { checkEndpoint, MySqlEndpoint, type TableInspection } from '#mysql';
 import { type SourceConfig, type SourceEndpointConfig, toMySqlOptions } from '#platform';
@@ -32,13 +38,14 @@ export async function checkSource(source: SourceConfig): Promise<SourceCheck> {
 
 async function checkOne(source: SourceConfig, endpoint: SourceEndpointConfig): Promise<EndpointCheck> {
   const subject = `source ${source.name}, ${endpoint.host}:${endpoint.port}`;
-  const { include, exclude, keys } = source;
+  const { include, exclude, excludeColumns, keys } = source;
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   try {
     const includes = compileTableSelection({ include: [...include], exclude: [...exclude] });
+    const columns = compileColumnSelection(excludeColumns);
     const server = new MySqlEndpoint(toMySqlOptions(endpoint));
     const inspection = await server.inspect(signal);
-    const tables = await server.inspectTables(includes, keys, signal);
+    const tables = await server.inspectTables(includes, { keys, columns }, signal);
     const findings = checkEndpoint(inspection, tables, await server.readGrants(signal));
     return { subject, findings, tables, serverUuid: inspection.serverUuid };
   } catch (error) {
@@ -55,7 +62,7 @@ function checkTables(source: SourceConfig, tables: readonly TableInspection[]): 
         `Check sources.${source.name}.include, and GRANT SELECT on the tables.`,
       ),
     ];
-  const findings: CheckFinding[] = [];
+  const findings: CheckFinding[] = [...checkExclusions(source, tables)];
   const attempt = (assertNames: () => void): void => {
     try {
       assertNames();
@@ -66,6 +73,18 @@ function checkTables(source: SourceConfig, tables: readonly TableInspection[]): 
   if (source.sinks.includes('kafka')) attempt(() => assertTopicNames(source.name, tables));
   if (source.sinks.includes('mongo')) attempt(() => assertCollectionNames(tables));
   return findings;
+}
+
+function checkExclusions(source: SourceConfig, tables: readonly TableInspection[]): readonly CheckFinding[] {
+  const idle = findIdleColumnPatterns(source.excludeColumns, tables);
+  if (idle.length === 0) return [];
+  return [
+    findWarning(
+      'DITTO_SOURCE_NO_COLUMNS',
+      `no column of the included tables matches ${idle.join(', ')}, or the user may see none that does`,
+      `Check sources.${source.name}.excludeColumns: database.table.column, with letter case in the first two.`,
+    ),
+  ];
 }
 
 function checkIdentity(serverUuids: readonly string[]): readonly CheckFinding[] {

@@ -14,6 +14,7 @@ import {
 import {
   StateAuditLog,
   StateCheckpointStore,
+  StateColumnStore,
   StateDatabase,
   StateLineageStore,
   StateResyncStore,
@@ -24,6 +25,7 @@ import { DcsReadiness } from './dcs-readiness.ts';
 
 const overState = [
   StateCheckpointStore,
+  StateColumnStore,
   StateLineageStore,
   StateResyncStore,
   StateSnapshotStore,
@@ -67,6 +69,7 @@ const overState = [
     DcsCheckpointStore,
     AuditLog,
     StateCheckpointStore,
+    StateColumnStore,
     StateLineageStore,
     StateResyncStore,
     StateSnapshotStore,

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import {
   assertCollectionNames,
   assertTopicNames,
+  compileColumnSelection,
   compileDatabaseSelection,
   compileTableSelection,
   type Checkpoint,
@@ -30,11 +31,19 @@ import {
   toMySqlOptions,
 } from '#platform';
 import { assumeLayout, type Grant } from '#replication';
-import { StateCheckpointStore, StateLineageStore, StateResyncStore, StateSnapshotStore } from '#state';
+import {
+  StateCheckpointStore,
+  StateColumnStore,
+  StateLineageStore,
+  StateResyncStore,
+  StateSnapshotStore,
+} from '#state';
+import { adoptColumns } from './column-adoption.ts';
 import { endTables } from './end-tables.ts';
 import { findStart } from './resync.ts';
 import { SinkBuilder } from './sink-builder.ts';
 import { type OwnershipHooks, SourceRun } from './source-run.ts';
+import { newestCheckpoint } from './starting-point.ts';
 
 /** Room for the reads of a process that ended before it could record them. */
 const READ_SEQUENCE_GAP = 1_000_000;
@@ -58,6 +67,7 @@ export class SourceOpener {
   readonly #config: DittoConfig;
   readonly #dcs: DcsCheckpointStore;
   readonly #state: StateCheckpointStore;
+  readonly #columns: StateColumnStore;
   readonly #lineages: StateLineageStore;
   readonly #snapshots: StateSnapshotStore;
   readonly #resyncs: StateResyncStore;
@@ -67,6 +77,7 @@ export class SourceOpener {
     @InjectConfig() config: DittoConfig,
     dcs: DcsCheckpointStore,
     state: StateCheckpointStore,
+    columns: StateColumnStore,
     lineages: StateLineageStore,
     snapshots: StateSnapshotStore,
     resyncs: StateResyncStore,
@@ -75,6 +86,7 @@ export class SourceOpener {
     this.#config = config;
     this.#dcs = dcs;
     this.#state = state;
+    this.#columns = columns;
     this.#lineages = lineages;
     this.#snapshots = snapshots;
     this.#resyncs = resyncs;
@@ -100,13 +112,14 @@ export class SourceOpener {
     closers: (() => Promise<void>)[],
     close: () => Promise<void>,
   ): Promise<SourceRun> {
-    const { name, keys, snapshot, serverId, heartbeatMs } = source;
+    const { name, keys, excludeColumns, snapshot, serverId, heartbeatMs } = source;
     const logger = createLogger(`source:${name}`);
     const selection = { include: [...source.include], exclude: [...source.exclude] };
     const includes = compileTableSelection(selection);
+    const columns = compileColumnSelection(excludeColumns);
     const endpoints = source.endpoints.map(toMySqlOptions);
     const first = requireSection(endpoints[0], `sources.${name}.endpoints`);
-    const reader = new MySqlRowReader({ connection: endpoints[snapshot.endpoint] ?? first, includes, keys });
+    const reader = new MySqlRowReader({ connection: endpoints[snapshot.endpoint] ?? first, includes, keys, columns });
     closers.push(() => {
       reader.close();
       return Promise.resolve();
@@ -116,13 +129,21 @@ export class SourceOpener {
     report(
       checkEndpoint(
         inspection,
-        await endpoint.inspectTables(includes, keys, signal),
+        await endpoint.inspectTables(includes, { keys, columns }, signal),
         await endpoint.readGrants(signal),
       ),
       logger,
     );
     const tables = await reader.listTables(signal);
     assertNames(source, tables);
+    await adoptColumns({
+      grant,
+      store: this.#columns,
+      excludeColumns,
+      tables,
+      isKnown: async () => (await newestCheckpoint({ grant, dcs: this.#dcs, state: this.#state })) !== null,
+      logger,
+    });
     const mongo = source.sinks.includes('mongo') ? await this.#openMongo(logger, signal, closers) : null;
     const start = await this.#findStart({ source, grant, inspection, tables, includes, mongo, hooks, signal, logger });
     const run: SourceRun = new SourceRun({
@@ -132,6 +153,7 @@ export class SourceOpener {
           connection: first,
           logger,
           keys,
+          columns,
           replicaId: serverId,
           heartbeatMs,
           silenceMs: 4 * heartbeatMs,
@@ -146,6 +168,7 @@ export class SourceOpener {
         }),
         tables: [...tables, ...(await this.#findGone(name, tables, includes, mongo))],
         includes,
+        columns,
         reaches: compileDatabaseSelection(selection),
         lowerCaseNames: inspection.settings.lowerCaseTableNames === '1',
         close,

@@ -85,6 +85,7 @@ function build(): { run: SourceRun; dcs: OneCheckpoint; closed: () => number } {
       sinks: [],
       tables: [],
       includes: () => true,
+      columns: () => true,
       reaches: () => true,
       lowerCaseNames: false,
       close,

@@ -1,4 +1,4 @@
-import { type Checkpoint, type TableLayout } from '#change-events';
+import { type Checkpoint, type ColumnSelection, type TableLayout } from '#change-events';
 import { toDittoError, type Logger } from '#kernel';
 import {
   CheckpointSaver,
@@ -21,6 +21,7 @@ export interface SourceParts {
   readonly sinks: readonly ChangeSink[];
   readonly tables: readonly TableLayout[];
   readonly includes: (database: string, table: string) => boolean;
+  readonly columns: ColumnSelection;
   readonly reaches: (database: string) => boolean;
   /** Whether the server keeps names in lower case. */
   readonly lowerCaseNames: boolean;
@@ -72,6 +73,7 @@ export class SourceRun {
       changeSource: parts.changeSource,
       sinks: parts.sinks,
       includes: parts.includes,
+      columns: parts.columns,
       reaches: parts.reaches,
       lowerCaseNames: parts.lowerCaseNames,
       tables: parts.tables,

@@ -57,7 +57,11 @@ export async function findStartingPoint(options: StartingPointOptions): Promise<
 }
 
 /** Either copy is true; the one that covers the other repeats less. */
-export async function newestCheckpoint({ grant, dcs, state }: StartingPointStores): Promise<Checkpoint | null> {
+export async function newestCheckpoint({
+  grant,
+  dcs,
+  state,
+}: Pick<StartingPointStores, 'grant' | 'dcs' | 'state'>): Promise<Checkpoint | null> {
   const durable = await state.load(grant.source);
   const hot = await dcs.load(grant.source);
   if (hot === null || durable === null) return hot ?? durable;

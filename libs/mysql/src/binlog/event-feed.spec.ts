@@ -1,6 +1,7 @@
 import { zstdCompressSync } from 'node:zlib';
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { event, gtid, insert, nested, query, rotate, tableMap } from '../../test/log-events.ts';
+import { columnRules } from '../layout/column-choice.ts';
 import { type CharacterSetFacts } from '../values/charset.ts';
 import { BatchQueue } from './batch-queue.ts';
 import { EventType } from './event-header.ts';
@@ -31,7 +32,7 @@ beforeEach(() => {
   });
   const includes = (): boolean => true;
   const reader = new EventReader({
-    tables: new TableCache({ includes, facts, keys: {} }),
+    tables: new TableCache({ includes, facts, rules: columnRules({}) }),
     includes,
     serverUuid: 'server',
     emit: (item) => {

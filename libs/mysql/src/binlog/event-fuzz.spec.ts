@@ -7,6 +7,7 @@ import { type RowImages, type TableLayout, ValueImages } from '#change-events';
 import { DittoError } from '#kernel';
 import { type SourceItem } from '#replication';
 import { NO_CHARACTER } from '../values/character-table.ts';
+import { columnRules } from '../layout/column-choice.ts';
 import { type CharacterSetFacts } from '../values/charset.ts';
 import { EventType, HEADER_BYTES } from './event-header.ts';
 import { BatchQueue } from './batch-queue.ts';
@@ -56,7 +57,7 @@ interface Reading {
 async function readAll(events: readonly Buffer[]): Promise<Reading> {
   const items: SourceItem[] = [];
   const reader = new EventReader({
-    tables: new TableCache({ includes, facts, keys: {} }),
+    tables: new TableCache({ includes, facts, rules: columnRules({}) }),
     includes,
     serverUuid: '',
     emit: (item) => {

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { type SourceItem } from '#replication';
+import { columnRules } from '../layout/column-choice.ts';
 import { type CharacterSetFacts } from '../values/charset.ts';
 import { event, gtid, insert, query, rotate, tableMap, UUID } from '../../test/log-events.ts';
 import { EventType } from './event-header.ts';
@@ -18,7 +19,7 @@ beforeEach(() => {
   items = [];
   const includes = (_database: string, table: string): boolean => table !== 'excluded';
   reader = new EventReader({
-    tables: new TableCache({ includes, facts, keys: {} }),
+    tables: new TableCache({ includes, facts, rules: columnRules({}) }),
     includes,
     serverUuid: UUID,
     emit: (item) => {

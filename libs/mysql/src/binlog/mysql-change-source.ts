@@ -2,7 +2,7 @@ import { type Position } from '#change-events';
 import { DittoError, type Logger } from '#kernel';
 import { ChangeSource, type SourceBatch } from '#replication';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
-import { type KeyOverrides } from '../layout/column-types.ts';
+import { type ColumnRules, columnRules, type KeyOverrides } from '../layout/column-choice.ts';
 import { toSourceError } from '../mysql-errors.ts';
 import { withRemedyFor } from '../server-kind.ts';
 import { BatchQueue } from './batch-queue.ts';
@@ -20,6 +20,8 @@ export interface MySqlChangeSourceOptions {
   readonly logger: Logger;
   /** Key columns of tables without a primary key: `database.table` → column names. */
   readonly keys?: KeyOverrides;
+  /** Which columns are replicated; all by default. */
+  readonly columns?: ColumnRules['columns'];
   /**
    * `server_id` that the dump registers with; unique in the cluster. Of two readers with one id the server ends the older,
    * whose stream throws `DITTO_SOURCE_REPLICA_ID_TAKEN`. Random in the upper half of the range by default.
@@ -129,9 +131,9 @@ export class MySqlChangeSource extends ChangeSource {
     readonly pause: () => void;
     readonly resume: () => void;
   }): EventFeed {
-    const { keys = {}, xaStore = {} } = this.#options;
+    const { xaStore = {} } = this.#options;
     const reader = new EventReader({
-      tables: new TableCache({ includes, facts: facts.characterSets, keys }),
+      tables: new TableCache({ includes, facts: facts.characterSets, rules: columnRules(this.#options) }),
       includes,
       serverUuid: facts.serverUuid,
       emit: (item) => {

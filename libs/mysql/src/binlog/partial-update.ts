@@ -48,7 +48,7 @@ function readChange(
     return behind;
   }
   const documents = new Map<number, string>();
-  const image = fullImage({ bytes, before: start, bits, nulls }, skipper, documents);
+  const image = fullImage({ bytes, before: start, bits, nulls }, skipper, codec.places, documents);
   codec.skip(image, 0, image.length);
   after.push(codec.decode(image, 0).map((value, i) => documents.get(i) ?? value));
   return behind;
@@ -67,23 +67,28 @@ interface PartialImage {
 /** Bytes of the length before a JSON value, and before diffs. */
 const JSON_LENGTH = 4;
 
-/** The after image with the values before in place of the diffs to them; the changed documents go into `documents`. */
+/**
+ * The after image with the values before in place of the diffs to them; the changed documents go into `documents`, by
+ * their index in the row. Diffs of an excluded column stay: they have a length as a document has it, and nobody reads them.
+ */
 function fullImage(
   { bytes, before, bits, nulls }: PartialImage,
   skipper: RowSkipper,
+  places: readonly number[],
   documents: Map<number, string>,
 ): Buffer {
   const old = findValues(bytes, before, skipper);
   const parts = [bytes.subarray(nulls, nulls + nullBytes(skipper.isJson.length))];
   let jsonColumn = 0;
   findValues(bytes, nulls, skipper).forEach((place, i) => {
-    const isDiff = skipper.isJson[i] === true && bitAt(bytes, bits, jsonColumn++);
+    const index = places[i] ?? -1;
+    const isDiff = skipper.isJson[i] === true && bitAt(bytes, bits, jsonColumn++) && index !== -1;
     const source = isDiff && place !== null ? (old[i] ?? null) : place;
     if (source !== null) parts.push(bytes.subarray(source.start, source.end));
     if (!isDiff || place === null) return;
     if (source === null) throw new JsonDiffError('the before image has no document');
     const document = bytes.subarray(source.start + JSON_LENGTH, source.end);
-    documents.set(i, patchedJsonText(document, bytes, place.start + JSON_LENGTH, place.end));
+    documents.set(index, patchedJsonText(document, bytes, place.start + JSON_LENGTH, place.end));
   });
   return Buffer.concat(parts);
 }

@@ -1,5 +1,6 @@
 import { type SourceItem } from '#replication';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
+import { columnRules } from '../layout/column-choice.ts';
 import { toSourceError } from '../mysql-errors.ts';
 import { startBehind } from './dump-commands.ts';
 import { DumpConnection } from './dump-connection.ts';
@@ -96,7 +97,7 @@ function makeReader(
   emit: (item: SourceItem) => void,
 ): EventReader {
   const reader = new EventReader({
-    tables: new TableCache({ includes, facts: facts.characterSets, keys: {} }),
+    tables: new TableCache({ includes, facts: facts.characterSets, rules: columnRules({}) }),
     includes,
     serverUuid: facts.serverUuid,
     emit,

@@ -78,8 +78,8 @@ export function readRows(
   const { bytes, end } = event;
   const parts = frame(type, event);
   const { columnCount } = parts;
-  if (columnCount !== layout.columns.length || columnCount === 0)
-    throw malformed(layout, `${columnCount} columns in the rows, ${layout.columns.length} in the map`);
+  if (columnCount !== codec.places.length || columnCount === 0)
+    throw malformed(layout, `${columnCount} columns in the rows, ${codec.places.length} in the map`);
   if (!isFull(bytes, parts)) throw minimalImage(layout);
   const op = rowsOperation(type);
   if (type === EventType.partialUpdateRows) return { op, ...readPartialUpdates(event, parts.images, reader) };

@@ -1,7 +1,7 @@
 import { type TableLayout } from '#change-events';
 import { RowCodec } from '../codec/row-codec.ts';
 import { streamLayout } from '../layout/stream-layout.ts';
-import { type KeyOverrides } from '../layout/column-types.ts';
+import { type ColumnRules } from '../layout/column-choice.ts';
 import { type CharacterSetFacts } from '../values/charset.ts';
 import { type EventBytes } from './event-header.ts';
 import { RowSkipper } from './row-skipper.ts';
@@ -39,23 +39,24 @@ const MOST_TABLE_IDS = 2000;
 
 /**
  * Readers by table id. A server repeats a table's map before each statement: while its bytes stay the same, the cached
- * reader serves. Layouts with equal fingerprints are one object, whatever table ids they come under.
+ * reader serves. Layouts with equal fingerprints are one object, whatever table ids they come under; excluded columns
+ * are no part of a layout, so its rows may lie in the log in several ways, each with a reader of its own.
  */
 export class TableCache {
   readonly #includes: (database: string, table: string) => boolean;
   readonly #facts: CharacterSetFacts;
-  readonly #keys: KeyOverrides;
+  readonly #rules: ColumnRules;
   readonly #maps = new Map<number, CachedMap>();
-  readonly #readers = new Map<string, TableReader & { included: true }>();
+  readonly #readers = new Map<string, readonly (TableReader & { included: true })[]>();
 
   constructor(options: {
     readonly includes: (database: string, table: string) => boolean;
     readonly facts: CharacterSetFacts;
-    readonly keys: KeyOverrides;
+    readonly rules: ColumnRules;
   }) {
     this.#includes = options.includes;
     this.#facts = options.facts;
-    this.#keys = options.keys;
+    this.#rules = options.rules;
   }
 
   /** Throws a coded error for an included table that can't be decoded. */
@@ -81,12 +82,17 @@ export class TableCache {
     const map = parseTableMap(event);
     if (!this.#includes(database, table) || isSequence(map))
       return { included: false, database, table, skipper: new RowSkipper(map.columns) };
-    const { layout, columns } = streamLayout(map, this.#facts, this.#keys);
-    const known = this.#readers.get(layout.fingerprint);
-    if (known !== undefined) return known;
-    const codec = new RowCodec(columns, layout.key);
-    const reader = { included: true as const, layout, codec, skipper: new RowSkipper(map.columns) };
-    this.#readers.set(layout.fingerprint, reader);
+    const { layout, columns, key } = streamLayout(map, this.#facts, this.#rules);
+    const known = this.#readers.get(layout.fingerprint) ?? [];
+    const alike = known.find(({ codec }) => codec.reads(columns));
+    if (alike !== undefined) return alike;
+    const reader = {
+      included: true as const,
+      layout: known[0]?.layout ?? layout,
+      codec: new RowCodec(columns, key),
+      skipper: new RowSkipper(map.columns),
+    };
+    this.#readers.set(layout.fingerprint, [...known, reader]);
     return reader;
   }
 }

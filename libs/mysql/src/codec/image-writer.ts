@@ -1,4 +1,4 @@
-import { type DecodableColumn } from '../layout/stream-layout.ts';
+import { type ImageColumn, isDecodable } from '../layout/stream-layout.ts';
 import { type TextDecode } from '../values/charset.ts';
 import { decimalGroups, type DecimalGroups } from '../values/numbers.ts';
 import { writeBase64 } from './base64-writer.ts';
@@ -72,12 +72,12 @@ interface ColumnConstants {
   readonly enumLabels: readonly Buffer[];
 }
 
-function constantsOf({ physical, column, decodeText }: DecodableColumn): ColumnConstants {
+function constantsOf({ physical, column, decodeText }: ImageColumn): ColumnConstants {
   return {
     decode: decodeText,
     groups: decimalGroups(physical.precision, physical.scale),
-    labels: column.labels,
-    enumLabels: column.kind === 'enum' ? encodeEnumLabels(column.labels) : [],
+    labels: column?.labels ?? [],
+    enumLabels: column?.kind === 'enum' ? encodeEnumLabels(column.labels) : [],
   };
 }
 
@@ -119,10 +119,10 @@ function nullCode(isQuoted: boolean): string {
 
 class WriterSource {
   readonly labels: Int32Array[] = [];
-  readonly #columns: readonly DecodableColumn[];
+  readonly #columns: readonly ImageColumn[];
   readonly #options: WriteOptions;
 
-  constructor(columns: readonly DecodableColumn[], options: WriteOptions) {
+  constructor(columns: readonly ImageColumn[], options: WriteOptions) {
     this.#columns = columns;
     this.#options = options;
   }
@@ -130,7 +130,7 @@ class WriterSource {
   /** Code that writes name and value of a column; `isNull` is an expression. */
   member(index: number, isNull: string, isUnrolled: boolean): string {
     const column = this.#columns[index];
-    if (column === undefined) throw new RangeError(`no column ${index}`);
+    if (column === undefined || !isDecodable(column)) throw new RangeError(`no column ${index}`);
     const { isQuoted, code } = valueCode(column, this.#options);
     const label = labelOf(column.column.name, this.labels.length === 0, isQuoted);
     const write = labelCode(this.labels.length, label.length, isUnrolled);
@@ -144,7 +144,7 @@ function nullTest(index: number): string {
 }
 
 function compile(
-  columns: readonly DecodableColumn[],
+  columns: readonly ImageColumn[],
   labels: readonly Int32Array[],
   lines: readonly string[],
 ): ImageWriter {
@@ -172,19 +172,18 @@ function compile(
  * Compiles the writer of the whole row: what `compileJsonRowEncoder` gives for the decoded values, byte for byte. Only
  * numbers from the log's metadata go into the generated code, never names.
  */
-export function compileRowWriter(
-  columns: readonly DecodableColumn[],
-  options: Omit<WriteOptions, 'isKey'>,
-): ImageWriter {
+export function compileRowWriter(columns: readonly ImageColumn[], options: Omit<WriteOptions, 'isKey'>): ImageWriter {
   const source = new WriterSource(columns, { ...options, isKey: false });
   const isUnrolled = columns.length <= UNROLLED_COLUMNS;
-  const lines = columns.map((_, i) => source.member(i, nullTest(i), isUnrolled));
+  const lines = columns.map((column, i) =>
+    isDecodable(column) ? source.member(i, nullTest(i), isUnrolled) : `if (!(${nullTest(i)})) { ${skipCode(column)} }`,
+  );
   return compile(columns, source.labels, lines);
 }
 
 /** Compiles the writer of the key: what `compileKeyEncoder` gives, byte for byte. */
 export function compileKeyWriter(
-  columns: readonly DecodableColumn[],
+  columns: readonly ImageColumn[],
   key: readonly number[],
   options: Omit<WriteOptions, 'isKey'>,
 ): ImageWriter {

@@ -1,5 +1,5 @@
 import { quoteJson } from '#change-events';
-import { type DecodableColumn } from '../layout/stream-layout.ts';
+import { type DecodableColumn, type ImageColumn, isDecodable } from '../layout/stream-layout.ts';
 import { labelOf } from './image-writer.ts';
 
 /** Closing brace, and what writers may put behind their end. */
@@ -74,17 +74,19 @@ export class JsonBound {
   readonly #constant: number;
   readonly #factor: number;
 
-  constructor(columns: readonly DecodableColumn[], key: readonly number[]) {
-    const bounds = columns.map(valueBound);
+  /** `key`: indexes of `columns`. */
+  constructor(columns: readonly ImageColumn[], key: readonly number[]) {
+    const bounds = columns.map((column) => (isDecodable(column) ? valueBound(column) : null));
+    const replicated = [...columns.keys()].filter((index) => columns[index]?.column !== null);
     const most = (members: readonly number[]): number =>
       members.reduce((sum, index) => {
-        const label = labelOf(columns[index]?.column.name ?? '', false, true).length;
+        const label = labelOf(columns[index]?.column?.name ?? '', false, true).length;
         return sum + label + Math.max(NULL_BYTES, bounds[index]?.constant ?? 0);
       }, SLACK);
     // a configured key may name a column more than once
     const repeats = key.length === new Set(key).size ? 1 : key.length;
-    this.#constant = Math.max(most([...columns.keys()]), most(key));
-    this.#factor = repeats * Math.max(...bounds.map(({ factor }) => factor));
+    this.#constant = Math.max(most(replicated), most(key));
+    this.#factor = repeats * Math.max(...bounds.map((bound) => bound?.factor ?? 0));
   }
 
   bytes(imageBytes: number): number {

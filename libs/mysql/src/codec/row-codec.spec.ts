@@ -132,6 +132,68 @@ describe('images of any layout', () => {
   });
 });
 
+describe('images with excluded columns', () => {
+  /** The same columns and images; columns outside of the key with a set bit are excluded. */
+  function exclude({ columns, key }: Case, bits: number): { codec: RowCodec; kept: readonly number[] } {
+    const isExcluded = (index: number): boolean => !key.includes(index) && ((bits >> index) & 1) === 1;
+    const kept = [...columns.keys()].filter((index) => !isExcluded(index));
+    const all = columns.map(({ decodable }, index) =>
+      isExcluded(index) ? { physical: decodable.physical, column: null, decodeText: null } : decodable,
+    );
+    return { codec: new RowCodec(all, key), kept };
+  }
+
+  test('are the values and the JSON of the others, whatever bytes the excluded ones hold', () => {
+    fc.assert(
+      fc.property(cases(12), fc.integer({ min: 0, max: 4095 }), (one, bits) => {
+        const whole = codecOf(one);
+        const { codec, kept } = exclude(one, bits);
+        const layout = layoutOf(one);
+        const selected = {
+          ...layout,
+          columns: kept.map((index) => layout.columns[index] as (typeof layout.columns)[0]),
+        };
+        const places = { ...selected, key: one.key.map((index) => kept.indexOf(index)) };
+        const { row, key } = codec.writers('number');
+        for (const image of one.images) {
+          expect(codec.skip(image, 0, image.length)).toBe(image.length);
+          const all = whole.decode(image, 0);
+          const values = codec.decode(image, 0);
+          expect(values).toEqual(kept.map((index) => all[index]));
+          const target = Buffer.alloc(codec.bound.bytes(image.length));
+          const end = row(image, viewOf(image), 0, target, viewOf(target), 0);
+          expect(target.toString('utf8', 0, end)).toBe(compileJsonRowEncoder(places)(values));
+          const keyEnd = key?.(image, viewOf(image), 0, target, viewOf(target), 0);
+          expect(target.toString('utf8', 0, keyEnd)).toBe(compileKeyEncoder(places)(values));
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('that can not be decoded are no error: nothing looks into them', () => {
+    const undecodable = fc
+      .sample(randomColumn(), { numRuns: 400, seed: 3 })
+      .filter(({ decodable: { column } }) => ['text', 'json', 'geometry', 'vector', 'enum'].includes(column.kind));
+    const [id] = fc
+      .sample(randomColumn(), { numRuns: 400, seed: 4 })
+      .filter(({ decodable: { column } }) => column.kind === 'boolean');
+    if (id === undefined) throw new Error('no column for the key');
+    let refused = 0;
+    for (const column of undecodable) {
+      const columns = [id, column, id];
+      const one = { columns, key: [0], images: [] };
+      const { size } = column.decodable.physical;
+      const bytes = Buffer.alloc(column.decodable.column.kind === 'enum' ? size : 255, 0xff);
+      const image = encodeImage(columns, [Buffer.from([1]), bytes, Buffer.from([0])]);
+      if (outcome(() => String(codecOf(one).decode(image, 0).length)) === 'refused') refused++;
+      const { codec } = exclude(one, 2);
+      expect(codec.decode(image, 0)).toEqual([true, false]);
+    }
+    expect(refused).toBeGreaterThan(20);
+  });
+});
+
 /** Null for an image that does not end in its bytes. */
 function endOf(codec: RowCodec, image: Buffer): number | null {
   try {

@@ -1,5 +1,6 @@
 import { type BigintMode } from '#change-events';
-import { type DecodableColumn } from '../layout/stream-layout.ts';
+import { type ImageColumn } from '../layout/stream-layout.ts';
+import { type PhysicalColumn } from '../binlog/table-map.ts';
 import { compileImageSkip, type ImageSkip } from './image-skip.ts';
 import { compileKeyWriter, compileRowWriter, type ImageWriter } from './image-writer.ts';
 import { JsonBound } from './json-bound.ts';
@@ -14,22 +15,39 @@ export interface ImageWriters {
 
 /**
  * Everything that is compiled for the full row images of a layout, each part when it is first needed. `skip` comes
- * first for every image: it proves the lengths that the other parts trust.
+ * first for every image: it proves the lengths that the other parts trust. Excluded columns lie in the images and are
+ * passed over by their length; nothing looks into them.
  */
 export class RowCodec {
   readonly skip: ImageSkip;
   readonly bound: JsonBound;
-  readonly #columns: readonly DecodableColumn[];
+  /** By column of the image: its index in the rows, -1 where it is passed over. */
+  readonly places: readonly number[];
+  readonly #columns: readonly ImageColumn[];
   readonly #key: readonly number[];
   #decode: RowDecoder | null = null;
   #number: ImageWriters | null = null;
   #string: ImageWriters | null = null;
 
-  constructor(columns: readonly DecodableColumn[], key: readonly number[]) {
+  /** `key`: indexes of `columns`. */
+  constructor(columns: readonly ImageColumn[], key: readonly number[]) {
     this.#columns = columns;
     this.#key = key;
     this.skip = compileImageSkip(columns.map(({ physical }) => physical));
     this.bound = new JsonBound(columns, key);
+    let count = 0;
+    this.places = columns.map(({ column }) => (column === null ? -1 : count++));
+  }
+
+  /** Whether these columns lie in their images as those of this codec do; their layouts must be equal. */
+  reads(columns: readonly ImageColumn[]): boolean {
+    return (
+      columns.length === this.#columns.length &&
+      columns.every(({ physical, column }, i) => {
+        const own = this.#columns[i];
+        return own !== undefined && (column === null) === (own.column === null) && isSame(physical, own.physical);
+      })
+    );
   }
 
   get decode(): RowDecoder {
@@ -48,4 +66,14 @@ export class RowCodec {
       key: this.#key.length === 0 ? null : compileKeyWriter(this.#columns, this.#key, options),
     };
   }
+}
+
+function isSame(a: PhysicalColumn, b: PhysicalColumn): boolean {
+  return (
+    a.type === b.type &&
+    a.size === b.size &&
+    a.maxLength === b.maxLength &&
+    a.precision === b.precision &&
+    a.scale === b.scale
+  );
 }

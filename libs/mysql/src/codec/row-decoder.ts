@@ -1,10 +1,10 @@
 import { shortestFloat, type Row } from '#change-events';
 import { ColumnType } from '../layout/column-types.ts';
-import { type DecodableColumn } from '../layout/stream-layout.ts';
+import { type DecodableColumn, type ImageColumn, isDecodable } from '../layout/stream-layout.ts';
 import { type TextDecode } from '../values/charset.ts';
 import { jsonTextFromBinary } from '../values/json-binary.ts';
 import { decimalBytes, decimalText, joinInteger } from '../values/numbers.ts';
-import { nullBytes } from './value-layout.ts';
+import { nullBytes, PREFIXED, valueBytes } from './value-layout.ts';
 import { dateText, datetimeText, fractionBytes, timestampText, timeText } from '../values/temporal.ts';
 
 /** The canonical values of the full image at `at`, whose lengths must have been proven by `ImageSkip`. */
@@ -146,6 +146,13 @@ function columnCode({ physical, column }: DecodableColumn, i: number): string {
   }
 }
 
+/** Code that moves `p` behind a value that nobody wants. */
+function passCode({ physical }: ImageColumn): string {
+  const bytes = valueBytes(physical);
+  if (bytes !== PREFIXED) return `p += ${bytes ?? 0};`;
+  return `p += ${physical.size} + ((${littleEndian(physical.size)}) >>> 0);`;
+}
+
 type DecoderFactory = (
   helpers: typeof HELPERS,
   labels: readonly (readonly string[])[],
@@ -154,30 +161,33 @@ type DecoderFactory = (
 
 /**
  * Compiles the decoder of a layout's full row images: NULL bits, then the values of the columns that are not NULL
- * (MySQL source, `libs/mysql/binlog/event/rows_event.h`, Rows_event). Only numbers from the log's metadata go into the
- * generated code, never names.
+ * (MySQL source, `libs/mysql/binlog/event/rows_event.h`, Rows_event). Excluded columns are no part of the row. Only
+ * numbers from the log's metadata go into the generated code, never names.
  */
-export function compileRowDecoder(columns: readonly DecodableColumn[]): RowDecoder {
+export function compileRowDecoder(columns: readonly ImageColumn[]): RowDecoder {
   const constants = columns.flatMap((column, i) => [
     ...(column.decodeText === null ? [] : [`const t${i} = t[${i}];`]),
-    ...(column.column.kind === 'enum' || column.column.kind === 'set' ? [`const l${i} = l[${i}];`] : []),
+    ...(column.column?.kind === 'enum' || column.column?.kind === 'set' ? [`const l${i} = l[${i}];`] : []),
   ]);
+  const values = columns.flatMap((column, i) => (isDecodable(column) ? [`v${i}`] : []));
   const body = [
     '"use strict";',
     ...constants,
     'return function decodeRow(b, q) {',
     `let p = q + ${nullBytes(columns.length)};`,
-    ...columns.map(
-      (column, i) => `let v${i} = null; if ((b[q + ${i >> 3}] & ${1 << (i & 7)}) === 0) { ${columnCode(column, i)} }`,
-    ),
-    `return [${columns.map((_, i) => `v${i}`).join(', ')}];`,
+    ...columns.map((column, i) => {
+      const isPresent = `(b[q + ${i >> 3}] & ${1 << (i & 7)}) === 0`;
+      if (!isDecodable(column)) return `if (${isPresent}) { ${passCode(column)} }`;
+      return `let v${i} = null; if (${isPresent}) { ${columnCode(column, i)} }`;
+    }),
+    `return [${values.join(', ')}];`,
     '};',
   ].join('\n');
   // eslint-disable-next-line @typescript-eslint/no-implied-eval -- decoders are compiled once for each layout
   const makeDecoder = new Function('h', 'l', 't', body) as DecoderFactory;
   return makeDecoder(
     HELPERS,
-    columns.map(({ column }) => column.labels),
+    columns.map(({ column }) => column?.labels ?? []),
     columns.map(({ decodeText }) => decodeText),
   );
 }

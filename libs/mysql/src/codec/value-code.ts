@@ -1,6 +1,6 @@
 import { type BigintMode } from '#change-events';
 import { ColumnType } from '../layout/column-types.ts';
-import { type DecodableColumn } from '../layout/stream-layout.ts';
+import { type DecodableColumn, type ImageColumn } from '../layout/stream-layout.ts';
 import { textForm } from './text-form.ts';
 import { PREFIXED, valueBytes } from './value-layout.ts';
 
@@ -34,7 +34,7 @@ function lengthCode(size: number): string {
 }
 
 /** Code that moves `s` behind the value. */
-export function skipCode({ physical }: DecodableColumn): string {
+export function skipCode({ physical }: ImageColumn): string {
   const bytes = valueBytes(physical);
   return bytes === PREFIXED ? `s += ${physical.size} + ${lengthCode(physical.size)};` : `s += ${bytes ?? 0};`;
 }

@@ -1,4 +1,5 @@
 import { type Position } from '#change-events';
+import { neededColumnsProblem } from '../layout/column-choice.ts';
 import { quoteIdentifier, quoteTable } from '../reader/quoting.ts';
 import { remedyFor, type ServerKind } from '../server-kind.ts';
 import { type Grants } from './grants.ts';
@@ -19,6 +20,7 @@ export function checkEndpoint(
     ...checkSettings(inspection),
     ...checkRisks(inspection),
     ...checkGrants(tables, grants, inspection.kind),
+    ...checkExclusions(tables),
     ...tables.flatMap((table) => checkTable(table, inspection.settings)),
   ];
   return problems.map((problem) => ({ ...problem, remedy: remedyFor(inspection.kind, problem.remedy) }));
@@ -156,7 +158,7 @@ function checkGrants(tables: readonly TableInspection[], grants: Grants, kind: S
   const problems = missing.map((privilege) =>
     error('DITTO_SOURCE_GRANT_MISSING', `${privilege} is missing`, `GRANT ${privilege} ON *.* TO ${grants.account};`),
   );
-  const unreadable = tables.filter(({ database, table }) => !grants.canSelect(database, table));
+  const unreadable = tables.filter(({ database, table, selected }) => !grants.canSelect(database, table, selected));
   for (const [database, group] of Map.groupBy(unreadable, (table) => table.database)) {
     const names = group.map(({ table }) => `${database}.${table}`).join(', ');
     const remedy = group
@@ -173,6 +175,13 @@ function checkGrants(tables: readonly TableInspection[], grants: Grants, kind: S
   return problems;
 }
 
+function checkExclusions(tables: readonly TableInspection[]): Problem[] {
+  const needed = tables.flatMap(({ database, table, needed: names }) =>
+    names.map((name) => `${database}.${table}.${name}`),
+  );
+  return needed.length === 0 ? [] : [neededColumnsProblem(needed)];
+}
+
 /** With native foreign keys off (MySQL 9.6 and later) cascades are executed above the engine and stand in the log. */
 function logsCascades(settings: ServerSettings): boolean {
   return settings.innodbNativeForeignKeys === 'OFF';
@@ -180,10 +189,10 @@ function logsCascades(settings: ServerSettings): boolean {
 
 function unsupportedRemedy(column: string, table: string): string {
   if (column.includes('/* mariadb-5.3 */'))
-    return `SET GLOBAL mysql56_temporal_format = ON; ALTER TABLE ${table} FORCE; or exclude the table.`;
+    return `SET GLOBAL mysql56_temporal_format = ON; ALTER TABLE ${table} FORCE; or exclude the column.`;
   if (column.includes('CHARACTER SET'))
-    return `ALTER TABLE ${table} CONVERT TO CHARACTER SET utf8mb4; or exclude the table.`;
-  return `Change the column to a type that docs/types.md lists, or exclude the table.`;
+    return `ALTER TABLE ${table} CONVERT TO CHARACTER SET utf8mb4; or exclude the column.`;
+  return `Change the column to a type that docs/types.md lists, or exclude the column.`;
 }
 
 function checkTable(table: TableInspection, settings: ServerSettings): Problem[] {

@@ -19,6 +19,13 @@ describe('parseGrant', () => {
     expect(grant?.table).toBe('o`r');
     expect(grant?.privileges.has('SELECT')).toBe(false);
     expect(grant?.privileges.has('INSERT')).toBe(true);
+    expect(grant?.columns).toEqual(['a', 'b']);
+  });
+
+  test('columns with all that a name may hold', () => {
+    const grant = parseGrant('GRANT INSERT (`x`), SELECT (`a``, )`, `B`), REFERENCES ON `shop`.`t` TO `ditto`@`%`');
+    expect(grant?.columns).toEqual(['a`, )', 'b']);
+    expect([...(grant?.privileges ?? [])]).toEqual(['INSERT (`X`)', 'SELECT (`A``, )`, `B`)', 'REFERENCES']);
   });
 
   test('a role is no privilege', () => {

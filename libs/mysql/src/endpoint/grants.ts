@@ -7,11 +7,14 @@ export interface Grants {
   readonly account: string;
   /** True when the server lets the user do `privilege` everywhere. */
   readonly hasGlobal: (privilege: string) => boolean;
-  readonly canSelect: (database: string, table: string) => boolean;
+  /** By a privilege on the table, or on each of the columns when the user may see those that are not among them. */
+  readonly canSelect: (database: string, table: string, columns: readonly string[]) => boolean;
 }
 
 interface ScopedGrant {
   readonly privileges: ReadonlySet<string>;
+  /** Columns that SELECT is granted on by themselves, in lower case. */
+  readonly columns: readonly string[];
   /** null: any. */
   readonly database: RegExp | null;
   readonly table: string | null;
@@ -29,13 +32,19 @@ export async function readGrants(session: MySqlSession): Promise<Grants> {
   return {
     account: quoteAccount(user?.value ?? ''),
     hasGlobal: (privilege) => grants.some((grant) => grant.database === null && allows(grant, privilege)),
-    canSelect: (database, table) =>
-      grants.some(
+    canSelect: (database, table, columns) => {
+      const reaching = grants.filter(
         (grant) =>
-          allows(grant, 'SELECT') &&
-          (grant.database === null || grant.database.test(database)) &&
-          (grant.table === null || grant.table === table),
-      ),
+          (grant.database === null || grant.database.test(database)) && (grant.table === null || grant.table === table),
+      );
+      if (reaching.some((grant) => allows(grant, 'SELECT'))) return true;
+      // the catalogue hides columns that the user has no privilege on; REFERENCES is one that lets nobody read anything
+      const granted = new Set(reaching.flatMap((grant) => grant.columns));
+      return (
+        reaching.some((grant) => allows(grant, 'REFERENCES')) &&
+        columns.every((column) => granted.has(column.toLowerCase()))
+      );
+    },
   };
 }
 
@@ -58,12 +67,26 @@ export function parseGrant(text: string): ScopedGrant | null {
   const match = /^GRANT (.+?) ON (?:TABLE )?(\*|`(?:[^`]|``)+`)\.(\*|`(?:[^`]|``)+`) TO /.exec(text);
   if (match === null) return null;
   const [, privileges = '', database = '', table = ''] = match;
+  const listed = splitPrivileges(privileges);
   return {
     // a privilege on some columns only, as in SELECT (`a`), is none on the table
-    privileges: new Set(privileges.split(/,\s*(?![^(]*\))/).map((privilege) => privilege.trim().toUpperCase())),
+    privileges: new Set(listed.map((privilege) => privilege.toUpperCase())),
+    columns: listed.flatMap(selectedColumns),
     database: database === '*' ? null : likePattern(unquote(database)),
     table: table === '*' ? null : unquote(table),
   };
+}
+
+/** At the commas outside of parentheses and of backquotes, in which column names stand. */
+function splitPrivileges(text: string): string[] {
+  return (text.match(/(?:`(?:[^`]|``)*`|\((?:`(?:[^`]|``)*`|[^)`])*\)|[^,(`])+/g) ?? []).map((part) => part.trim());
+}
+
+function selectedColumns(privilege: string): string[] {
+  const list = /^SELECT \((.*)\)$/s.exec(privilege)?.[1] ?? '';
+  return Array.from(list.matchAll(/`(?:[^`]|``)+`|[^,\s`]+/g), ([name]) =>
+    (name.startsWith('`') ? unquote(name) : name).toLowerCase(),
+  );
 }
 
 function unquote(name: string): string {

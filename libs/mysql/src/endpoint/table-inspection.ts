@@ -1,6 +1,6 @@
 import { type RowDataPacket } from 'mysql2';
 import { readCatalogue } from '../layout/catalogue-layout.ts';
-import { type KeyOverrides } from '../layout/column-types.ts';
+import { type ColumnRules } from '../layout/column-choice.ts';
 import { type MySqlSession } from '../mysql-session.ts';
 import { textDecoder, type CharacterSetFacts } from '../values/charset.ts';
 
@@ -9,6 +9,12 @@ export interface TableInspection {
   readonly table: string;
   readonly engine: string;
   readonly hasKey: boolean;
+  /** All columns that the user may see, the excluded ones too. */
+  readonly columns: readonly string[];
+  /** Those of them that are replicated. */
+  readonly selected: readonly string[];
+  /** Excluded columns without which the table has no key or no column. */
+  readonly needed: readonly string[];
   /** Columns without a canonical form or in character sets that can't be decoded exactly, each with its reason. */
   readonly unsupported: readonly string[];
   /** Foreign keys of this table by which its rows change without row events on servers that cascade in the engine. */
@@ -30,10 +36,10 @@ interface CascadeRow extends RowDataPacket {
 export async function inspectTables(
   session: MySqlSession,
   includes: (database: string, table: string) => boolean,
-  keys: KeyOverrides,
+  rules: ColumnRules,
   facts: CharacterSetFacts,
 ): Promise<readonly TableInspection[]> {
-  const tables = await readCatalogue(session, includes, keys);
+  const tables = await readCatalogue(session, includes, rules);
   const engines = await session.query<EngineRow>(
     "SELECT TABLE_SCHEMA AS db, TABLE_NAME AS tbl, ENGINE AS engine FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')",
   );
@@ -45,9 +51,12 @@ export async function inspectTables(
   const nameOf = (db: string, tbl: string): string => JSON.stringify([db, tbl]);
   const engineOf = new Map(engines.map(({ db, tbl, engine }) => [nameOf(db, tbl), engine ?? '']));
   const cascadesOf = Map.groupBy(cascades, ({ db, tbl }) => nameOf(db, tbl));
-  return tables.map(({ database, table, layout, unsupported }) => ({
+  return tables.map(({ database, table, columns, selected, layout, unsupported, needed }) => ({
     database,
     table,
+    columns,
+    selected,
+    needed,
     engine: engineOf.get(nameOf(database, table)) ?? '',
     hasKey: layout === null || layout.key.length > 0,
     unsupported: [

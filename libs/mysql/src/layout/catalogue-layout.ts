@@ -3,7 +3,8 @@ import { type Column, type TableLayout } from '#change-events';
 import { type MySqlSession } from '../mysql-session.ts';
 import { type ServerKind } from '../server-kind.ts';
 import { readKeyColumns } from './catalogue-keys.ts';
-import { makeColumn, makeLayout, resolveKey, type KeyOverrides } from './column-types.ts';
+import { chooseColumns, keyPlaces, type ColumnRules } from './column-choice.ts';
+import { makeColumn, makeLayout } from './column-types.ts';
 
 interface ColumnRow extends RowDataPacket {
   readonly db: string;
@@ -26,9 +27,15 @@ interface TableRow extends RowDataPacket {
 export interface CatalogueTable {
   readonly database: string;
   readonly table: string;
-  /** Null when `unsupported` is not empty. */
+  /** All columns that the user may see, the excluded ones too. */
+  readonly columns: readonly string[];
+  /** Those of them that are replicated. */
+  readonly selected: readonly string[];
+  /** Null when `unsupported` or `needed` is not empty. */
   readonly layout: TableLayout | null;
   readonly unsupported: readonly string[];
+  /** Excluded columns without which the table has no key or no column. */
+  readonly needed: readonly string[];
 }
 
 /** Their tables have no rows in the log. */
@@ -38,7 +45,7 @@ const VIRTUAL_DATABASES = ['information_schema', 'performance_schema'];
 export async function readCatalogue(
   session: MySqlSession,
   includes: (database: string, table: string) => boolean,
-  keys: KeyOverrides,
+  rules: ColumnRules,
 ): Promise<CatalogueTable[]> {
   const tables = await session.query<TableRow>(
     `SELECT TABLE_SCHEMA AS db, TABLE_NAME AS tbl FROM information_schema.TABLES
@@ -48,7 +55,7 @@ export async function readCatalogue(
   const result: CatalogueTable[] = [];
   for (const database of new Set(included.map(({ db }) => db))) {
     const names = included.flatMap(({ db, tbl }) => (db === database ? [tbl] : []));
-    result.push(...(await readDatabase(session, database, names, keys)));
+    result.push(...(await readDatabase(session, database, names, rules)));
   }
   return result;
 }
@@ -58,9 +65,9 @@ export async function readCatalogueTable(
   session: MySqlSession,
   database: string,
   table: string,
-  keys: KeyOverrides,
+  rules: ColumnRules,
 ): Promise<CatalogueTable | undefined> {
-  const [found] = await readDatabase(session, database, [table], keys);
+  const [found] = await readDatabase(session, database, [table], rules);
   return found;
 }
 
@@ -68,7 +75,7 @@ async function readDatabase(
   session: MySqlSession,
   database: string,
   tables: readonly string[],
-  keys: KeyOverrides,
+  rules: ColumnRules,
 ): Promise<CatalogueTable[]> {
   const oneTable = tables.length === 1;
   const where = `TABLE_SCHEMA = ?${oneTable ? ' AND TABLE_NAME = ?' : ''}`;
@@ -86,7 +93,7 @@ async function readDatabase(
   const byTable = Map.groupBy(columns, ({ tbl }) => tbl);
   return [...byTable].flatMap(([table, rows]) =>
     wanted.has(table)
-      ? [catalogueTable(database, table, rows, keyColumns.get(table) ?? [], keys, session.kind, versioned.has(table))]
+      ? [catalogueTable(database, table, rows, keyColumns.get(table) ?? [], rules, session.kind, versioned.has(table))]
       : [],
   );
 }
@@ -107,19 +114,27 @@ function catalogueTable(
   table: string,
   rows: readonly ColumnRow[],
   keyColumns: readonly string[],
-  keys: KeyOverrides,
+  rules: ColumnRules,
   kind: ServerKind,
   isVersioned: boolean,
 ): CatalogueTable {
-  const made = rows.map((row) => (kind === 'mariadb' ? mariaDbColumn(row) : catalogueColumn(row)));
-  const unsupported = rows.flatMap((row, i) => (made[i] === null ? [`${row.name} (${row.columnType})`] : []));
-  if (isVersioned) unsupported.push('row_end (WITH SYSTEM VERSIONING)');
-  if (unsupported.length > 0) return { database, table, layout: null, unsupported };
-  const columns = made.filter((column) => column !== null);
   const names = rows.map(({ name }) => name);
-  const primaryKey = keyColumns.map((name) => names.indexOf(name));
-  const key = resolveKey(keys, database, table, names, primaryKey);
-  return { database, table, layout: makeLayout(database, table, columns, key), unsupported };
+  const choice = chooseColumns(
+    rules,
+    { database, table },
+    names,
+    keyColumns.map((name) => names.indexOf(name)),
+  );
+  const replicated = rows.filter((_, i) => choice.places[i] !== -1);
+  const made = replicated.map((row) => (kind === 'mariadb' ? mariaDbColumn(row) : catalogueColumn(row)));
+  const unsupported = replicated.flatMap((row, i) => (made[i] === null ? [`${row.name} (${row.columnType})`] : []));
+  if (isVersioned) unsupported.push('row_end (WITH SYSTEM VERSIONING)');
+  const { needed } = choice;
+  const selected = replicated.map(({ name }) => name);
+  const found = { database, table, columns: names, selected, unsupported, needed };
+  if (unsupported.length > 0 || needed.length > 0) return { ...found, layout: null };
+  const columns = made.filter((column) => column !== null);
+  return { ...found, layout: makeLayout(database, table, columns, keyPlaces(choice)) };
 }
 
 function catalogueColumn(row: ColumnRow): Column | null {

@@ -139,23 +139,3 @@ export function makeLayout(
   ]);
   return { database, table, columns, key, fingerprint: JSON.stringify([database, table, key, parts]) };
 }
-
-/** Key columns that the configuration names: `database.table` → column names. They serve instead of MySQL's own. */
-export type KeyOverrides = Readonly<Record<string, readonly string[]>>;
-
-/**
- * Indexes of the configured key columns, or the primary key's. Names that the table lacks make it keyless. The
- * configuration comes first because the log does not tell a primary key from a unique key that serves as one.
- */
-export function resolveKey(
-  overrides: KeyOverrides,
-  database: string,
-  table: string,
-  columnNames: readonly string[],
-  primaryKey: readonly number[],
-): readonly number[] {
-  const names = overrides[`${database}.${table}`];
-  if (names === undefined) return primaryKey;
-  const indexes = names.map((name) => columnNames.indexOf(name));
-  return indexes.includes(-1) ? [] : indexes;
-}

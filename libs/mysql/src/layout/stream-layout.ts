@@ -1,15 +1,10 @@
 import { type Column, type TableLayout } from '#change-events';
 import { DittoError } from '#kernel';
 import { type PhysicalColumn, type TableMap } from '../binlog/table-map.ts';
+import { valueBytes } from '../codec/value-layout.ts';
 import { textDecoder, UndecodableTextError, type CharacterSetFacts, type TextDecode } from '../values/charset.ts';
-import {
-  ColumnType,
-  makeColumn,
-  makeLayout,
-  resolveKey,
-  type ColumnDescription,
-  type KeyOverrides,
-} from './column-types.ts';
+import { chooseColumns, keyPlaces, neededColumnsError, type ColumnRules } from './column-choice.ts';
+import { ColumnType, makeColumn, makeLayout, type ColumnDescription } from './column-types.ts';
 
 const BINARY_COLLATION = 63;
 
@@ -21,9 +16,26 @@ export interface DecodableColumn {
   readonly decodeText: TextDecode | null;
 }
 
+/** An excluded column: its values lie in the row images and are passed over. */
+export interface SkippedColumn {
+  readonly physical: PhysicalColumn;
+  readonly column: null;
+  readonly decodeText: null;
+}
+
+export type ImageColumn = DecodableColumn | SkippedColumn;
+
 export interface StreamLayout {
+  /** Without excluded columns. */
   readonly layout: TableLayout;
-  readonly columns: readonly DecodableColumn[];
+  /** All columns of the row images. */
+  readonly columns: readonly ImageColumn[];
+  /** The key's columns in key order, as indexes of `columns`. */
+  readonly key: readonly number[];
+}
+
+export function isDecodable(column: ImageColumn): column is DecodableColumn {
+  return column.column !== null;
 }
 
 const INTEGER_TYPES: Readonly<Record<number, string>> = {
@@ -84,9 +96,9 @@ function typeName(map: TableMap, index: number, physical: PhysicalColumn): strin
 /**
  * The layout that a table map's own metadata tells.
  * Throws `DITTO_SOURCE_METADATA_MINIMAL` without FULL metadata, `DITTO_SOURCE_COLUMN_UNSUPPORTED` for a column that can't be
- * decoded exactly; both name the table.
+ * decoded exactly, `DITTO_SOURCE_COLUMN_NEEDED` for an excluded column of the key; all name the table.
  */
-export function streamLayout(map: TableMap, facts: CharacterSetFacts, keys: KeyOverrides): StreamLayout {
+export function streamLayout(map: TableMap, facts: CharacterSetFacts, rules: ColumnRules): StreamLayout {
   const { names } = map;
   if (names?.length !== map.columns.length) {
     throw new DittoError(
@@ -99,17 +111,22 @@ export function streamLayout(map: TableMap, facts: CharacterSetFacts, keys: KeyO
       },
     );
   }
-  const key = resolveKey(keys, map.database, map.table, names, map.primaryKey);
+  const choice = chooseColumns(rules, map, names, map.primaryKey);
+  const { places, key, needed } = choice;
+  if (needed.length > 0) throw neededColumnsError(needed.map((name) => `${map.database}.${map.table}.${name}`));
   const columns = map.columns.map((physical, index) =>
-    decodableColumn(map, index, physical, names[index] ?? '', facts, key.includes(index)),
+    places[index] === -1
+      ? skippedColumn(map, physical, names[index] ?? '')
+      : decodableColumn(map, index, physical, names[index] ?? '', facts, key.includes(index)),
   );
-  const layout = makeLayout(
-    map.database,
-    map.table,
-    columns.map(({ column }) => column),
-    key,
-  );
-  return { layout, columns };
+  const replicated = columns.filter(isDecodable).map(({ column }) => column);
+  return { layout: makeLayout(map.database, map.table, replicated, keyPlaces(choice)), columns, key };
+}
+
+/** Whatever its type, as long as the end of its values can be found. */
+function skippedColumn(map: TableMap, physical: PhysicalColumn, name: string): SkippedColumn {
+  if (valueBytes(physical) === null) throw unsupported(map, name, `type code ${physical.type}`);
+  return { physical, column: null, decodeText: null };
 }
 
 function decodableColumn(
@@ -171,7 +188,7 @@ function unsupported(map: TableMap, column: string, what: string): DittoError {
     'DITTO_SOURCE_COLUMN_UNSUPPORTED',
     `${map.database}.${map.table}.${column} can't be decoded exactly: ${what}`,
     {
-      remedy: `Exclude the table, or change the column to a supported type or to CHARACTER SET utf8mb4.`,
+      remedy: `Exclude the column or the table, or change the column to a supported type or to CHARACTER SET utf8mb4.`,
       context: { database: map.database, table: map.table, column },
     },
   );

@@ -4,7 +4,7 @@ import { DittoError } from '#kernel';
 import { RowReader, type ChunkRead } from '#replication';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
 import { readCatalogue, readCatalogueTable } from '../layout/catalogue-layout.ts';
-import { type KeyOverrides } from '../layout/column-types.ts';
+import { type ColumnRules, columnRules, type KeyOverrides, neededColumnsError } from '../layout/column-choice.ts';
 import { MySqlSession } from '../mysql-session.ts';
 import { readCharacterSets } from '../values/character-set-facts.ts';
 import { UndecodableTextError, type CharacterSetFacts } from '../values/charset.ts';
@@ -17,6 +17,8 @@ export interface MySqlRowReaderOptions {
   readonly connection: MySqlConnectionOptions;
   readonly includes: (database: string, table: string) => boolean;
   readonly keys?: KeyOverrides;
+  /** Which columns are read; all by default. */
+  readonly columns?: ColumnRules['columns'];
   /** How long a chunk waits until the server has executed the dispatched set. */
   readonly waitMs?: number;
 }
@@ -36,7 +38,7 @@ const DEFAULT_WAIT_MS = 30_000;
  */
 export class MySqlRowReader extends RowReader {
   readonly #options: MySqlRowReaderOptions;
-  readonly #keys: KeyOverrides;
+  readonly #rules: ColumnRules;
   readonly #lifetime = new AbortController();
   #idle: MySqlSession[] = [];
   #facts: CharacterSetFacts | null = null;
@@ -46,13 +48,17 @@ export class MySqlRowReader extends RowReader {
   constructor(options: MySqlRowReaderOptions) {
     super();
     this.#options = options;
-    this.#keys = options.keys ?? {};
+    this.#rules = columnRules(options);
   }
 
   override async listTables(signal: AbortSignal, dispatchedSet = ''): Promise<readonly TableLayout[]> {
     return this.#withSession(signal, async (session) => {
       await waitUntilVisible(session, dispatchedSet, this.#options.waitMs ?? DEFAULT_WAIT_MS, signal);
-      const tables = await readCatalogue(session, this.#options.includes, this.#keys);
+      const tables = await readCatalogue(session, this.#options.includes, this.#rules);
+      const needed = tables.flatMap(({ database, table, needed: names }) =>
+        names.map((name) => `${database}.${table}.${name}`),
+      );
+      if (needed.length > 0) throw neededColumnsError(needed);
       return tables.flatMap(({ layout }) => (layout === null ? [] : [layout]));
     });
   }
@@ -141,7 +147,7 @@ export class MySqlRowReader extends RowReader {
     const [row] = await session.query<CreateTableRow>(`SHOW CREATE TABLE ${quoteTable(layout.database, layout.table)}`);
     const definition = (row?.['Create Table'] ?? '').replace(/ AUTO_INCREMENT=\d+/, '');
     if (this.#definitions.get(layout.fingerprint) === definition) return;
-    const found = await readCatalogueTable(session, layout.database, layout.table, this.#keys);
+    const found = await readCatalogueTable(session, layout.database, layout.table, this.#rules);
     if (found?.layout?.fingerprint !== layout.fingerprint) throw layoutChanged(layout);
     this.#definitions.set(layout.fingerprint, definition);
   }
@@ -179,7 +185,7 @@ export class MySqlRowReader extends RowReader {
 
 function textInvalid({ database, table }: TableLayout, error: UndecodableTextError): DittoError {
   return new DittoError('DITTO_SOURCE_TEXT_INVALID', `${database}.${table} holds ${error.message}`, {
-    remedy: 'Mend the value on the source, or exclude the table.',
+    remedy: 'Mend the value on the source, or exclude the column or the table.',
     context: { database, table },
     cause: error,
   });

@@ -65,7 +65,7 @@ function textColumn(name: string, column: Column, isKey: boolean, { facts, asByt
       'DITTO_SOURCE_COLUMN_UNSUPPORTED',
       `${column.name}: character set ${charset ?? '?'} can't be decoded exactly`,
       {
-        remedy: 'Exclude the table, or change the column to CHARACTER SET utf8mb4.',
+        remedy: 'Exclude the column or the table, or change the column to CHARACTER SET utf8mb4.',
         context: { column: column.name },
       },
     );

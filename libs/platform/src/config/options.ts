@@ -15,6 +15,7 @@ export const optionFormats = {
   bytes: "a size: a number of bytes, or text such as '32 MiB'",
   hostPort: "an address 'host:port'",
   tablePattern: "a pattern 'database.table', in which * stands for any characters",
+  columnPattern: "a pattern 'database.table.column', in which * stands for any characters",
 } as const;
 
 /** Text that is not empty; without a default it must be given. */
@@ -130,6 +131,13 @@ export function tablePattern(description: string) {
   return z
     .string()
     .regex(/^[^.]+\..+$/s, `must be ${optionFormats.tablePattern}`)
+    .meta({ description });
+}
+
+export function columnPattern(description: string) {
+  return z
+    .string()
+    .regex(/^[^.]+\..+\..+$/s, `must be ${optionFormats.columnPattern}`)
     .meta({ description });
 }
 

@@ -3,6 +3,7 @@ import {
   brokerAddress,
   bytes,
   choice,
+  columnPattern,
   count,
   flag,
   milliseconds,
@@ -74,6 +75,10 @@ export const sourceSchema = z
       .array(tablePattern('`database.table`, * for any characters.'))
       .default([])
       .meta({ description: 'Tables to leave out of what is included.' }),
+    excludeColumns: z.array(columnPattern('`database.table.column`, * for any characters.')).default([]).meta({
+      description:
+        'Columns to leave out of the included tables, as patterns `database.table.column`: they are not read, not decoded, and stand in no sink. Columns of a key can not be left out. When the patterns change, the tables that a new or a former one names are read again.',
+    }),
     keys: z
       .record(tablePattern('`database.table`.'), z.array(text('Column.')).min(1, 'must name at least one column'))
       .default({})

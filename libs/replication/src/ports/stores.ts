@@ -55,6 +55,21 @@ export abstract class ResyncStore {
   abstract finish(grant: Grant): Promise<void>;
 }
 
+/** Which columns the rows in the sinks are made without, as the patterns of the configuration. */
+export abstract class ColumnStore {
+  /** Sorted; null for a source of which none were ever kept. */
+  abstract excludedBy(source: string): Promise<readonly string[] | null>;
+  /**
+   * Keeps the patterns and has these tables read from their first row: all of it or nothing. Under the same fencing rule
+   * as `CheckpointStore`.
+   */
+  abstract adopt(
+    grant: Grant,
+    patterns: readonly string[],
+    tables: readonly { readonly database: string; readonly table: string }[],
+  ): Promise<void>;
+}
+
 /** Lineages, raised in one transaction of the state database before the first change that uses them. */
 export abstract class LineageStore {
   /** The current lineage; 0 when the source was never seen. */

@@ -31,4 +31,8 @@ export class SourceEntity {
   /** Who asked for the resync that is not finished; null when none is. */
   @Column({ name: 'resync_pending', type: 'varchar', length: 255, nullable: true })
   resyncPending!: string | null;
+
+  /** Patterns of the columns that the rows in the sinks are made without; null before any were kept. */
+  @Column({ name: 'excluded_columns', type: 'json', nullable: true })
+  excludedColumns!: string[] | null;
 }
