@@ -10,7 +10,7 @@ export {
   type TransactionInfo,
 } from './change.ts';
 export { RowImages, ValueImages } from './row-images.ts';
-export { type Checkpoint, type Position } from './position.ts';
+export { type Checkpoint, type FilePosition, type Position } from './position.ts';
 export { GtidSet } from './gtid-set.ts';
 export { GtidAccumulator } from './gtid-accumulator.ts';
 export {

@@ -9,6 +9,18 @@ export interface Position {
   readonly serverUuid: string;
 }
 
+/**
+ * A position that no GTID set tells, because there are transactions without a GTID: what lies before `offset` in `file` is
+ * covered, what begins there or behind is not. It means nothing on any other server than `serverUuid`.
+ */
+export interface FilePosition {
+  readonly gtidSet: null;
+  readonly file: string;
+  /** Where a transaction begins or ended; 4 is the beginning of a file. May exceed 32 bits. */
+  readonly offset: number;
+  readonly serverUuid: string;
+}
+
 /** The newest position such that every change at or before it is confirmed by every sink (I1). */
 export interface Checkpoint {
   readonly source: string;

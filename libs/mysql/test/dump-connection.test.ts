@@ -43,7 +43,11 @@ class Dump {
 
   constructor(
     start: DumpStart,
-    options: { readonly connection?: MySqlConnectionOptions; readonly replicaId?: number },
+    options: {
+      readonly connection?: MySqlConnectionOptions;
+      readonly replicaId?: number;
+      readonly serverUuid?: string;
+    },
   ) {
     this.replica = makeReplicaIdentity(options.replicaId);
     this.connection = new DumpConnection({
@@ -51,6 +55,7 @@ class Dump {
       start,
       replica: this.replica,
       heartbeatMs: HEARTBEAT_MS,
+      ...(options.serverUuid === undefined ? {} : { serverUuid: options.serverUuid }),
       listener: {
         onStart: () => undefined,
         onEvent: (bytes, from, to) => {
@@ -174,7 +179,23 @@ describe('start', () => {
     const { file, offset } = await place();
     const dump = new Dump({ file, offset: 2 ** 32 + offset }, {});
     await until('an error', () => dump.error !== null);
-    expect(dump.error).toMatchObject({ message: expect.stringMatching(/position > file size/) });
+    expect(dump.error).toMatchObject({
+      code: 'DITTO_SOURCE_PLACE_INVALID',
+      message: expect.stringMatching(/position > file size/),
+    });
+  });
+
+  test('on another server than was expected goes no further', async () => {
+    const serverUuid = '11111111-2222-3333-4444-555555555555';
+    const dump = new Dump(await place(), { serverUuid });
+    await until('an error', () => dump.error !== null);
+    const own = await source.value('SELECT @@server_uuid');
+    expect(dump.error).toMatchObject({
+      code: 'DITTO_SOURCE_OTHER_SERVER',
+      retriable: true,
+      context: { expected: serverUuid, serverUuid: own },
+    });
+    expect(dump.events).toEqual([]);
   });
 
   test('in a file that is gone is a code', async () => {

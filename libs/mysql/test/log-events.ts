@@ -35,6 +35,12 @@ export function gtid(number: number, endOffset: number, commitMicros = 1_700_000
   return event(EventType.gtid, body, endOffset);
 }
 
+export function anonymous(endOffset: number): Buffer {
+  const body = Buffer.from(gtid(0, endOffset).subarray(19, -4));
+  body.fill(0, 1, 17);
+  return event(EventType.anonymousGtid, body, endOffset);
+}
+
 export function query(sql: string, endOffset: number, database = 'shop'): Buffer {
   const head = Buffer.alloc(13);
   head.writeUInt8(database.length, 8);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { MySqlChangeSource, MySqlRowReader, toSourceError } from '#mysql';
+import { MySqlChangeSource, MySqlEndpoint, MySqlRowReader, toSourceError } from '#mysql';
 import { type DittoError, silentLogger } from '#kernel';
 import { GtidSet } from '#change-events';
 import { type SourceItem } from '#replication';
@@ -280,11 +280,17 @@ describe('stops', () => {
 
   test('XA: what was prepared before the start of the stream, with others behind it', async () => {
     const other = await source.connect();
-    for (const statement of ["XA START 'old'", "INSERT INTO t VALUES (300, 'x')", "XA END 'old'", "XA PREPARE 'old'"])
+    const xid = `'${source.database}old'`;
+    for (const statement of [
+      `XA START ${xid}`,
+      "INSERT INTO t VALUES (300, 'x')",
+      `XA END ${xid}`,
+      `XA PREPARE ${xid}`,
+    ])
       await other.query(statement);
     await source.run("INSERT INTO t VALUES (301, 'behind')");
     const from = await source.executedSet();
-    await other.query("XA COMMIT 'old'");
+    await other.query(`XA COMMIT ${xid}`);
     await other.end();
     expect(await failure(source.readItems(from))).toMatchObject({ code: 'DITTO_SOURCE_XA_UNKNOWN', retriable: false });
   });
@@ -296,11 +302,32 @@ describe('stops', () => {
     expect(error.code).toBe('DITTO_SOURCE_METADATA_MINIMAL');
   });
 
-  test('without strict order of GTIDs nothing is read', async () => {
-    await source.run('SET GLOBAL gtid_strict_mode = 0');
-    const error = await failure(source.readItems(await source.executedSet()));
-    await source.run('SET GLOBAL gtid_strict_mode = 1');
-    expect(error.code).toBe('DITTO_SOURCE_GTID_MODE');
+  test('without strict order of GTIDs nothing is read, but by file and offset', async () => {
+    const inspection = await new MySqlEndpoint(source.connection).inspect(new AbortController().signal);
+    const from = { gtidSet: null, ...(await source.logEnd()), serverUuid: inspection.serverUuid };
+    await source.run('CREATE TABLE placed (id INT PRIMARY KEY)', 'INSERT INTO placed VALUES (1)', 'FLUSH BINARY LOGS');
+    await source.run('INSERT INTO placed VALUES (2)', 'SET GLOBAL gtid_strict_mode = 0');
+    try {
+      expect((await failure(source.readItems(await source.executedSet()))).code).toBe('DITTO_SOURCE_GTID_MODE');
+      const items = await source.readItems(from);
+      const created = kinds(items).map((kind) => kind.slice(0, 20));
+      expect(created).toEqual([
+        ...['begin', 'CREATE TABLE placed ', 'end'],
+        ...['begin', 'create placed #0', 'end', 'begin', 'create placed #0', 'end'],
+      ]);
+      expect(gtids(items).every((gtid) => /^0-\d+-\d+$/.test(gtid))).toBe(true);
+      const end = items[5];
+      if (end?.type !== 'end') throw new Error('no end');
+      expect(await source.readItems({ ...from, file: end.file, offset: end.endOffset })).toEqual(items.slice(6));
+      expect(await failure(source.readItems({ ...from, offset: from.offset + 7 }))).toMatchObject({
+        code: 'DITTO_SOURCE_PLACE_INVALID',
+      });
+      expect(await failure(source.readItems({ ...from, serverUuid: 'mariadb-1-x' }))).toMatchObject({
+        code: 'DITTO_SOURCE_OTHER_SERVER',
+      });
+    } finally {
+      await source.run('SET GLOBAL gtid_strict_mode = 1');
+    }
   });
 
   test('a set of MySQL', async () => {

@@ -1,5 +1,13 @@
 import { connectionOptionsFromUrl, MySqlChangeSource, type KeyOverrides, type MySqlConnectionOptions } from '#mysql';
-import { type BigintMode, type Row, type RowImages, type TableLayout, ValueImages } from '#change-events';
+import {
+  type BigintMode,
+  type FilePosition,
+  type Position,
+  type Row,
+  type RowImages,
+  type TableLayout,
+  ValueImages,
+} from '#change-events';
 import { silentLogger } from '#kernel';
 import { type SourceItem } from '#replication';
 import { testStack, uniqueName } from '#testing';
@@ -133,7 +141,8 @@ export class TestSource {
 
   /** The end of the log as of now. */
   async logEnd(): Promise<{ readonly file: string; readonly offset: number }> {
-    const [rows] = await this.admin.query<RowDataPacket[]>('SHOW BINARY LOG STATUS');
+    const statement = this.isMariaDb ? 'SHOW MASTER STATUS' : 'SHOW BINARY LOG STATUS';
+    const [rows] = await this.admin.query<RowDataPacket[]>(statement);
     return { file: String(rows[0]?.['File']), offset: Number(rows[0]?.['Position']) };
   }
 
@@ -175,13 +184,18 @@ export class TestSource {
   }
 
   /** All items behind `from` up to everything that is executed now, without the marks that earlier readings left. */
-  async readItems(from: string, source = this.source(), includes = this.includes): Promise<ReadItem[]> {
+  async readItems(
+    from: string | Position | FilePosition,
+    source = this.source(),
+    includes = this.includes,
+  ): Promise<ReadItem[]> {
+    const start = typeof from === 'string' ? position(from) : from;
     const mark = uniqueName(MARK);
     await this.run(`CREATE TABLE ${mark} (id INT)`);
     const items: ReadItem[] = [];
     let transaction: ReadItem[] = [];
     const { signal } = new AbortController();
-    for await (const batch of source.stream({ from: position(from), includes, signal })) {
+    for await (const batch of source.stream({ from: start, includes, signal })) {
       for (const item of batch.items) {
         if (item.type === 'statement' && item.sql.includes(mark)) return items;
         if (item.type === 'prepared') {
@@ -215,7 +229,7 @@ export class TestSource {
     return gtid?.includes(`:${this.#tag}:`) === true;
   }
 
-  async readRows(from: string): Promise<RowsItem[]> {
+  async readRows(from: string | FilePosition): Promise<RowsItem[]> {
     return (await this.readItems(from)).filter((item) => item.type === 'rows');
   }
 

@@ -19,7 +19,7 @@ const down = new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true });
 
 /** Each attempt to stream gives the next script: batches, then the error or the end of the run. */
 class ScriptedSource extends ChangeSource {
-  readonly froms: string[] = [];
+  readonly froms: (string | null)[] = [];
   /** What is waited for before the batch of that index. */
   readonly before = new Map<number, Promise<unknown>>();
   private readonly scripts: (readonly (SourceItem[] | Error)[])[];

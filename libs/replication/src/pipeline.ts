@@ -298,7 +298,7 @@ export class Pipeline {
       case 'statement':
         return this.statements.apply(item.database, item.sql, this.progress.current);
       case 'prepared':
-        this.progress.prepared(item.gtid);
+        if (item.gtid !== null) this.progress.prepared(item.gtid);
         this.reads.settle();
         return;
       case 'end': {

@@ -130,8 +130,8 @@ export class ModelSource extends ChangeSource {
     this.turns = turns;
   }
 
-  async *stream({ from, signal }: { from: { gtidSet: string }; signal: AbortSignal }): AsyncIterable<SourceBatch> {
-    const known = new GtidAccumulator(GtidSet.parse(from.gtidSet));
+  async *stream({ from, signal }: Parameters<ChangeSource['stream']>[0]): AsyncIterable<SourceBatch> {
+    const known = new GtidAccumulator(GtidSet.parse(from.gtidSet ?? ''));
     for (let next = 0; !signal.aborted;) {
       await this.turns.take();
       const transaction = this.server.log[next];

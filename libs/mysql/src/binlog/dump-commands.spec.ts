@@ -2,7 +2,7 @@ import { GtidSet as ZongjiGtidSet } from '@vlasky/zongji';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { GtidSet } from '#change-events';
-import { encodeDump, encodeRegistration, frameCommand, mariaDbSessionVariables } from './dump-commands.ts';
+import { encodeDump, encodeRegistration, frameCommand, sessionVariablesOf } from './dump-commands.ts';
 import { encodeGtidSet } from './gtid-set-encoding.ts';
 import { makeReplicaIdentity } from './replica-identity.ts';
 
@@ -73,9 +73,24 @@ describe('commands', () => {
     );
   });
 
+  test('a GTID set with a file is left out of what follows the head of that file', () => {
+    expect(encodeDump({ gtidSet: '', file: 'b.1' }, 7).toString('hex')).toBe(
+      '1e0200' + '07000000' + '03000000622e31' + '0400000000000000' + '08000000' + '0000000000000000',
+    );
+  });
+
   test('MariaDB takes the oldest dump, without flags; where it begins is said before', () => {
     expect(encodeDump({ mariaDbGtids: '0-1-5' }, 7).toString('hex')).toBe('12' + '04000000' + '0000' + '07000000');
-    expect(mariaDbSessionVariables('1-2-3, 0-1-5')).toContain("@slave_connect_state = '0-1-5,1-2-3'");
+    const variables = sessionVariablesOf({ mariaDbGtids: '1-2-3, 0-1-5' });
+    expect(variables).toContain("@slave_connect_state = '0-1-5,1-2-3'");
+    expect(variables).toContain('@mariadb_slave_capability = 4');
+  });
+
+  test('MariaDB gives its GTIDs to a reader by file that says it knows them', () => {
+    const start = { file: 'b.1', offset: 5, isMariaDb: true };
+    expect(encodeDump(start, 7).toString('hex')).toBe('12' + '05000000' + '0000' + '07000000' + '622e31');
+    expect(sessionVariablesOf(start)).toBe(', @mariadb_slave_capability = 4');
+    expect(sessionVariablesOf({ file: 'b.1', offset: 5 })).toBe('');
   });
 
   test('a host name longer than a server takes is cut', () => {

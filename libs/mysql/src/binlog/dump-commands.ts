@@ -1,18 +1,14 @@
 import { GtidSet } from '#change-events';
-import { type ServerKind } from '../server-kind.ts';
 import { encodeGtidSet } from './gtid-set-encoding.ts';
 
 /**
- * Where a dump begins: behind all transactions of a GTID set, or at an event of a file. MariaDB takes its GTIDs not in
- * the command but in the session before it.
+ * Where a dump begins: with what a GTID set does not hold, in the file that the server finds or from the head of the one
+ * that is named; or at an event of a file. MariaDB takes its GTIDs not in the command but in the session before it.
  */
 export type DumpStart =
-  { readonly gtidSet: string } | { readonly file: string; readonly offset: number } | { readonly mariaDbGtids: string };
-
-/** Behind all transactions of a GTID set, as the kind of server wants to be told. */
-export function startBehind(kind: ServerKind, gtidSet: string): DumpStart {
-  return kind === 'mariadb' ? { mariaDbGtids: gtidSet } : { gtidSet };
-}
+  | { readonly gtidSet: string; readonly file?: string }
+  | { readonly file: string; readonly offset: number; readonly isMariaDb?: boolean }
+  | { readonly mariaDbGtids: string };
 
 const COM_BINLOG_DUMP = 0x12;
 const COM_REGISTER_SLAVE = 0x15;
@@ -20,7 +16,9 @@ const COM_BINLOG_DUMP_GTID = 0x1e;
 /** Asks for heartbeats that carry 64-bit offsets (MySQL 8.0.26; older servers ignore it). */
 const USE_HEARTBEAT_EVENT_V2 = 0x02;
 /** Files begin with four bytes of magic number. */
-const FIRST_OFFSET = 4;
+export const FIRST_OFFSET = 4;
+/** COM_BINLOG_DUMP holds 32 bits of an offset. */
+export const MOST_OLD_DUMP_OFFSET = 0xffffffff;
 /** `HOSTNAME_LENGTH` of the oldest servers; a longer name is an error, not cut (`register_replica` in `sql/rpl_source.cc`). */
 const MAX_HOST_BYTES = 60;
 const MAX_PACKET_BYTES = 0xffffff;
@@ -39,15 +37,15 @@ export function encodeRegistration(serverId: number, host: string): Buffer {
 }
 
 /**
- * COM_BINLOG_DUMP holds 32 bits of an offset. A place behind that is asked for with COM_BINLOG_DUMP_GTID, whose file
- * name, when there is one, comes before its GTID set (`check_start_file` in `sql/rpl_binlog_sender.cc`); only servers
- * with `gtid_mode=ON` answer it.
+ * A place behind the offsets of COM_BINLOG_DUMP is asked for with COM_BINLOG_DUMP_GTID, whose file name, when there is one,
+ * says where the dump begins, and its GTID set then only what is left out (`check_start_file` in
+ * `sql/rpl_binlog_sender.cc`); only servers with `gtid_mode=ON` answer it.
  */
 export function encodeDump(start: DumpStart, serverId: number): Buffer {
   if ('mariaDbGtids' in start) return encodeFileDump('', FIRST_OFFSET, 0, serverId);
-  if ('gtidSet' in start) return encodeGtidDump('', FIRST_OFFSET, GtidSet.parse(start.gtidSet), serverId);
-  if (start.offset > 0xffffffff) return encodeGtidDump(start.file, start.offset, GtidSet.empty, serverId);
-  return encodeFileDump(start.file, start.offset, USE_HEARTBEAT_EVENT_V2, serverId);
+  if ('gtidSet' in start) return encodeGtidDump(start.file ?? '', FIRST_OFFSET, GtidSet.parse(start.gtidSet), serverId);
+  if (start.offset > MOST_OLD_DUMP_OFFSET) return encodeGtidDump(start.file, start.offset, GtidSet.empty, serverId);
+  return encodeFileDump(start.file, start.offset, start.isMariaDb === true ? 0 : USE_HEARTBEAT_EVENT_V2, serverId);
 }
 
 function encodeFileDump(file: string, offset: number, flags: number, serverId: number): Buffer {
@@ -61,15 +59,21 @@ function encodeFileDump(file: string, offset: number, flags: number, serverId: n
 }
 
 /** The newest generation of readers: GTIDs, holes, checkpoints (MariaDB source, `sql/slave.h`, MARIA_SLAVE_CAPABILITY_GTID). */
-const MARIADB_CAPABILITY = 4;
+const MARIADB_READER = '@mariadb_slave_capability = 4';
 
 /**
  * What MariaDB reads from the session of a dump (MariaDB source, `init_binlog_sender` in `sql/sql_repl.cc`). In strict mode
  * it refuses a start that its log has only on either side of.
  */
-export function mariaDbSessionVariables(gtids: string): string {
-  return `@mariadb_slave_capability = ${MARIADB_CAPABILITY}, @slave_connect_state = '${GtidSet.parse(gtids).toString()}',
+function mariaDbSessionVariables(gtids: string): string {
+  return `${MARIADB_READER}, @slave_connect_state = '${GtidSet.parse(gtids).toString()}',
       @slave_gtid_strict_mode = 1, @slave_gtid_ignore_duplicates = 0`;
+}
+
+/** What the session of a dump has to say besides, as more assignments of its SET. */
+export function sessionVariablesOf(start: DumpStart): string {
+  if ('mariaDbGtids' in start) return `, ${mariaDbSessionVariables(start.mariaDbGtids)}`;
+  return 'isMariaDb' in start && start.isMariaDb === true ? `, ${MARIADB_READER}` : '';
 }
 
 function encodeGtidDump(file: string, offset: number, excluded: GtidSet, serverId: number): Buffer {

@@ -1,14 +1,9 @@
 import { type Socket } from 'node:net';
 import { hostname } from 'node:os';
-import mysql, { type Connection } from 'mysql2';
+import mysql, { type Connection, type RowDataPacket } from 'mysql2';
+import { DittoError } from '#kernel';
 import { driverOptions, type MySqlConnectionOptions } from '../connection-options.ts';
-import {
-  encodeDump,
-  encodeRegistration,
-  frameCommand,
-  mariaDbSessionVariables,
-  type DumpStart,
-} from './dump-commands.ts';
+import { encodeDump, encodeRegistration, frameCommand, sessionVariablesOf, type DumpStart } from './dump-commands.ts';
 import { PacketFramer } from './packet-framer.ts';
 import { type ReplicaIdentity } from './replica-identity.ts';
 
@@ -35,6 +30,8 @@ export interface DumpListener {
 export interface DumpOptions {
   readonly connection: MySqlConnectionOptions;
   readonly start: DumpStart;
+  /** Who has to answer; what is known of the server was read on another connection. MySQL's `server_uuid`. */
+  readonly serverUuid?: string;
   readonly replica: ReplicaIdentity;
   readonly heartbeatMs: number;
   readonly listener: DumpListener;
@@ -77,7 +74,7 @@ export class DumpConnection {
       this.#lose(error);
     });
     driver.query(this.#sessionStatement(), (error: unknown) => {
-      if (error === null) this.#register();
+      if (error === null) this.#assertServer();
       else this.#end(error);
     });
   }
@@ -122,11 +119,23 @@ export class DumpConnection {
     const period = this.#options.heartbeatMs * 1_000_000;
     const { start, replica } = this.#options;
     const { uuid } = replica;
-    const more = 'mariaDbGtids' in start ? `, ${mariaDbSessionVariables(start.mariaDbGtids)}` : '';
     return `SET SESSION net_write_timeout = ${WRITE_TIMEOUT_SECONDS},
       @source_heartbeat_period = ${period}, @master_heartbeat_period = ${period},
       @source_binlog_checksum = 'CRC32', @master_binlog_checksum = 'CRC32',
-      @replica_uuid = '${uuid}', @slave_uuid = '${uuid}'${more}`;
+      @replica_uuid = '${uuid}', @slave_uuid = '${uuid}'${sessionVariablesOf(start)}`;
+  }
+
+  #assertServer(): void {
+    const { serverUuid } = this.#options;
+    if (serverUuid === undefined) {
+      this.#register();
+      return;
+    }
+    this.#driver?.query<RowDataPacket[]>('SELECT @@GLOBAL.server_uuid AS uuid', (error, rows) => {
+      if (error !== null) this.#end(error);
+      else if (rows[0]?.['uuid'] === serverUuid) this.#register();
+      else this.#end(serverChanged(serverUuid, String(rows[0]?.['uuid'])));
+    });
   }
 
   /** From here on mysql2 only tells of the end of the connection. */
@@ -179,6 +188,14 @@ export class DumpConnection {
 
 function connectionLost(message: string): Error {
   return Object.assign(new Error(message), { code: 'PROTOCOL_CONNECTION_LOST' });
+}
+
+/** Between one connection and the next another server has taken over the address. */
+function serverChanged(expected: string, serverUuid: string): DittoError {
+  return new DittoError('DITTO_SOURCE_OTHER_SERVER', `server ${serverUuid} answers where ${expected} did`, {
+    retriable: true,
+    context: { serverUuid, expected },
+  });
 }
 
 /** An ERR packet: marker, number, `#` and SQL state, message (MySQL manual, "ERR_Packet"). */

@@ -1,4 +1,3 @@
-import { type DittoError } from '#kernel';
 import { eventChecksum } from './checksum.ts';
 import { inflateEvent } from './compressed-event.ts';
 import {
@@ -13,6 +12,7 @@ import { readsChecksums } from './format-description.ts';
 import { parseHeartbeatV2 } from './heartbeat-event.ts';
 import { LogOffset } from './log-offset.ts';
 import { type NestedEvents } from './nested-events.ts';
+import { type PlaceProof } from './place-proof.ts';
 import { isBegin, parseExecuteLoadQueryEvent, parseQueryEvent } from './statement-event.ts';
 import { withPlace } from './stream-stops.ts';
 import { TransactionReader, type TransactionReaderOptions } from './transaction-reader.ts';
@@ -43,8 +43,12 @@ export class EventReader {
   #checksumBytes = 0;
   /** A format description has just said that there are no checksums from now on. */
   #areChecksumsDenied = false;
+  /** Where the stream starts by file and offset, until that is proven to be a place. */
+  #unproven: PlaceProof | null;
 
   constructor(options: EventReaderOptions) {
+    const { place = null } = options;
+    this.#unproven = place?.isProven === true ? null : place;
     this.#transactions = new TransactionReader({ ...options, log: this.#log });
   }
 
@@ -59,6 +63,15 @@ export class EventReader {
 
   /** Reads the event in `bytes` from `start` to `packetEnd`; returns its size. Items keep the bytes of rows: they must not change. */
   read(bytes: Buffer, start: number, packetEnd: number): number {
+    try {
+      this.#readEvent(bytes, start, packetEnd);
+    } catch (error) {
+      throw this.locate(error);
+    }
+    return packetEnd - start;
+  }
+
+  #readEvent(bytes: Buffer, start: number, packetEnd: number): void {
     if (packetEnd - start < HEADER_BYTES + this.#checksumBytes)
       throw this.#transactions.stop('DITTO_SOURCE_EVENT_MALFORMED', 'cut off');
     const type = bytes[start + 4] ?? 0;
@@ -66,24 +79,26 @@ export class EventReader {
     if (type === EventType.formatDescription) this.#readFormat(bytes, start, packetEnd);
     const event = { bytes, start, body: start + HEADER_BYTES, end: packetEnd - this.#checksumBytes };
     const size = packetEnd - start;
-    if (
+    const isInFile =
       (bytes.readUInt16LE(start + 17) & FLAG_ARTIFICIAL) === 0 &&
       // stands at the file's beginning, also where a dump begins in the middle of a file
       type !== EventType.formatDescription &&
       type !== EventType.heartbeat &&
-      type !== EventType.heartbeatV2
-    ) {
-      this.#log.advance(bytes.readUInt32LE(start + 13));
-    }
+      type !== EventType.heartbeatV2;
+    if (isInFile) this.#log.advance(bytes.readUInt32LE(start + 13), size);
     if (this.#checksumBytes > 0 && eventChecksum(bytes, start, event.end) !== bytes.readUInt32LE(event.end)) {
       throw this.#transactions.stop('DITTO_SOURCE_CHECKSUM_MISMATCH');
     }
-    try {
-      this.#dispatch(type, event, size);
-    } catch (error) {
-      throw this.locate(error);
-    }
-    return size;
+    if (this.#unproven !== null && !this.#reachesPlace(this.#unproven, type, isInFile, size)) return;
+    this.#dispatch(type, event, size);
+  }
+
+  #reachesPlace(place: PlaceProof, type: number, isInFile: boolean, size: number): boolean {
+    if (type === EventType.heartbeat || type === EventType.heartbeatV2) place.assertNotBehind(this.#log);
+    if (!isInFile) return true;
+    if (!place.reaches(this.#log, size)) return false;
+    this.#unproven = null;
+    return true;
   }
 
   takeNested(): NestedEvents | null {
@@ -103,8 +118,9 @@ export class EventReader {
   }
 
   /** The error with the place in the log that is being read. */
-  locate(error: unknown): DittoError {
-    return withPlace(error, this.#transactions.place());
+  locate(error: unknown): Error {
+    const located = withPlace(error, this.#transactions.place());
+    return this.#unproven?.explain(located) ?? located;
   }
 
   close(): void {
@@ -144,6 +160,7 @@ export class EventReader {
         return;
       case EventType.gtid:
       case EventType.gtidTagged:
+      case EventType.anonymousGtid:
       case EventType.mariaDbGtid:
         this.#transactions.begin(type, event, size);
         return;
@@ -164,8 +181,7 @@ export class EventReader {
         this.#transactions.readPayload(event);
         return;
       case EventType.rotate:
-        this.#log.reset(Number(event.bytes.readBigUInt64LE(event.body)));
-        this.#log.file = event.bytes.toString('utf8', event.body + 8, event.end);
+        this.#readRotate(event);
         return;
       case EventType.heartbeatV2:
         this.#readHeartbeat(event);
@@ -185,9 +201,17 @@ export class EventReader {
   #passOver(type: number, { bytes, start }: EventBytes): void {
     if (SILENT_EVENTS.has(type)) return;
     if (type === EventType.incident) throw this.#transactions.stop('DITTO_SOURCE_INCIDENT');
-    if (type === EventType.anonymousGtid) throw this.#transactions.stop('DITTO_SOURCE_ANONYMOUS_TRANSACTION');
     if ((bytes.readUInt16LE(start + 17) & FLAG_IGNORABLE) !== 0) return;
     throw this.#transactions.stop('DITTO_SOURCE_EVENT_UNKNOWN', `type ${type}`);
+  }
+
+  /** One that stands in the file says what follows it; the server makes up another, before each file that it sends. */
+  #readRotate({ bytes, body, end }: EventBytes): void {
+    const file = bytes.toString('utf8', body + 8, end);
+    this.#unproven?.enter(file, this.#log);
+    if (this.#unproven?.isProven === true) this.#unproven = null;
+    this.#log.reset(Number(bytes.readBigUInt64LE(body)));
+    this.#log.file = file;
   }
 
   #readHeartbeat(event: EventBytes): void {

@@ -1,8 +1,8 @@
 import { EventType, type EventBytes } from './event-header.ts';
 
 export interface GtidEvent {
-  /** `uuid:number` or `uuid:tag:number`. */
-  readonly gtid: string;
+  /** `uuid:number` or `uuid:tag:number`; null for a transaction that has none. */
+  readonly gtid: string | null;
   /** Commit time on the server where the transaction was first committed, microseconds since 1970; 0 before MySQL 8.0. */
   readonly commitMicros: number;
 }
@@ -35,14 +35,18 @@ const LOGICAL_TIMESTAMPS = 2;
  * immediate_commit_timestamp 7, original_commit_timestamp 7 when it differs (MySQL source,
  * `libs/mysql/binlog/event/control_events.h`, Gtid_event).
  */
-export function parseGtidEvent({ bytes, body, end }: EventBytes): GtidEvent {
+export function parseGtidEvent(event: EventBytes): GtidEvent {
+  const { bytes, body } = event;
   const number = bytes.readUInt32LE(body + 21) === 0 ? bytes.readUInt32LE(body + 17) : bytes.readBigInt64LE(body + 17);
-  const gtid = `${uuidAt(bytes, body + 1)}:${number}`;
+  return { gtid: `${uuidAt(bytes, body + 1)}:${number}`, commitMicros: readCommitMicros(event) };
+}
+
+function readCommitMicros({ bytes, body, end }: EventBytes): number {
   const timestamp = body + 42;
-  if (timestamp + 7 > end || bytes[body + 25] !== LOGICAL_TIMESTAMPS) return { gtid, commitMicros: 0 };
+  if (timestamp + 7 > end || bytes[body + 25] !== LOGICAL_TIMESTAMPS) return 0;
   const hasOriginal = ((bytes[timestamp + 6] ?? 0) & ORIGINAL_TIMESTAMP_FLAG) !== 0;
-  if (hasOriginal && timestamp + 14 > end) return { gtid, commitMicros: 0 };
-  return { gtid, commitMicros: readMicros(bytes, hasOriginal ? timestamp + 7 : timestamp) };
+  if (hasOriginal && timestamp + 14 > end) return 0;
+  return readMicros(bytes, hasOriginal ? timestamp + 7 : timestamp);
 }
 
 function readMicros(bytes: Buffer, at: number): number {
@@ -130,6 +134,8 @@ export function parseTaggedGtidEvent({ bytes, body, end }: EventBytes): GtidEven
   return { gtid, commitMicros: Number(original ?? immediate) };
 }
 
+/** An ANONYMOUS_GTID_LOG_EVENT is a GTID_LOG_EVENT whose UUID and number mean nothing. */
 export function parseAnyGtidEvent(type: number, event: EventBytes): GtidEvent {
+  if (type === EventType.anonymousGtid) return { gtid: null, commitMicros: readCommitMicros(event) };
   return type === EventType.gtidTagged ? parseTaggedGtidEvent(event) : parseGtidEvent(event);
 }

@@ -19,9 +19,12 @@ export class LogOffset {
     this.#end = offset;
   }
 
-  /** Takes the end offset of an event header; 0 (an event that stands in no file) changes nothing. */
-  advance(header: number): void {
-    if (header === 0) return;
+  /**
+   * Takes the end offset of the header of an event of `size` bytes. 0 changes nothing, it is that of an event that stands
+   * in no file, but where the event ends at a multiple of 4 GiB.
+   */
+  advance(header: number, size: number): void {
+    if (header === 0 && (this.#end + size) % WRAP !== 0) return;
     const high = Math.floor(this.#end / WRAP) * WRAP;
     const offset = high + header;
     this.#end = offset < this.#end ? offset + WRAP : offset;

@@ -3,6 +3,7 @@ import { type GtidEvent } from './gtid-event.ts';
 
 /** MariaDB's GTID_EVENT: `domain-server-sequence`. It tells no commit time besides the header's, in seconds. */
 export interface MariaDbGtidEvent extends GtidEvent {
+  readonly gtid: string;
   /** The event stands for a BEGIN too; else the next statement is the whole transaction. */
   readonly begins: boolean;
   /** XA transaction that this one prepares: `x'gtrid',x'bqual',format`. There is no XA START in the log. */

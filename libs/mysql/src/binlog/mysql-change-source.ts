@@ -1,4 +1,4 @@
-import { type Position } from '#change-events';
+import { type FilePosition, type Position } from '#change-events';
 import { DittoError, type Logger } from '#kernel';
 import { ChangeSource, type SourceBatch } from '#replication';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
@@ -6,10 +6,10 @@ import { type ColumnRules, columnRules, type KeyOverrides } from '../layout/colu
 import { toSourceError } from '../mysql-errors.ts';
 import { withRemedyFor } from '../server-kind.ts';
 import { BatchQueue } from './batch-queue.ts';
-import { startBehind } from './dump-commands.ts';
 import { DumpConnection } from './dump-connection.ts';
 import { EventFeed } from './event-feed.ts';
 import { EventReader } from './event-reader.ts';
+import { PlaceProof } from './place-proof.ts';
 import { makeReplicaIdentity, type ReplicaIdentity } from './replica-identity.ts';
 import { readServerFacts, type ServerFacts } from './server-facts.ts';
 import { TableCache } from './table-cache.ts';
@@ -43,8 +43,8 @@ const DEFAULT_SILENCE_MS = 20_000;
 const DEFAULT_QUEUED_BYTES = 512 * 1024;
 
 /**
- * The log of one MySQL server by GTID (8.0.1 and later, `gtid_mode=ON`, `binlog_row_metadata=FULL`), or of one MariaDB
- * server (10.5 and later, `gtid_strict_mode=ON`, `binlog_row_metadata=FULL`).
+ * The log of one MySQL server (8.0.1 and later, `binlog_row_metadata=FULL`; by GTID with `gtid_mode=ON`), or of one MariaDB
+ * server (10.5 and later, `binlog_row_metadata=FULL`; by GTID with `gtid_strict_mode=ON`).
  */
 export class MySqlChangeSource extends ChangeSource {
   readonly #options: MySqlChangeSourceOptions;
@@ -57,7 +57,7 @@ export class MySqlChangeSource extends ChangeSource {
   }
 
   override async *stream(options: {
-    readonly from: Position;
+    readonly from: Position | FilePosition;
     readonly includes: (database: string, table: string) => boolean;
     readonly signal: AbortSignal;
   }): AsyncGenerator<SourceBatch, void, undefined> {
@@ -65,6 +65,7 @@ export class MySqlChangeSource extends ChangeSource {
     if (signal.aborted) return;
     const facts = await this.#readFacts(from, signal);
     if (facts === null) return;
+    const place = makeProof(from, facts);
     const queue = new BatchQueue({
       maxBytes: this.#options.maxQueuedBytes ?? DEFAULT_QUEUED_BYTES,
       onFull: () => {
@@ -78,8 +79,14 @@ export class MySqlChangeSource extends ChangeSource {
     const watch = new SilenceWatch(this.#options.silenceMs ?? DEFAULT_SILENCE_MS, (silentMs) => {
       if (!queue.isFull && !feed.isReadingNested) queue.finish(silence(silentMs));
     });
+    const fail = (error: unknown): void => {
+      const coded = toSourceError(error, 'reading the log');
+      queue.finish(withRemedyFor(facts.kind, place?.explain(coded) ?? coded));
+    };
     const feed = this.#makeFeed({
       facts,
+      place,
+      fail,
       includes: options.includes,
       queue,
       pause: () => {
@@ -90,7 +97,7 @@ export class MySqlChangeSource extends ChangeSource {
         dump.resume();
       },
     });
-    const dump = this.#makeDump(from, facts, feed, queue, watch);
+    const dump = this.#makeDump(facts, feed, watch, fail);
     const abort = (): void => {
       queue.discard();
     };
@@ -110,9 +117,9 @@ export class MySqlChangeSource extends ChangeSource {
     }
   }
 
-  async #readFacts(from: Position, signal: AbortSignal): Promise<ServerFacts | null> {
+  async #readFacts(from: Position | FilePosition, signal: AbortSignal): Promise<ServerFacts | null> {
     try {
-      return await readServerFacts(this.#options.connection, from.gtidSet, signal);
+      return await readServerFacts(this.#options.connection, from, signal);
     } catch (error) {
       if (signal.aborted) return null;
       throw toSourceError(error, 'connecting to the source');
@@ -121,11 +128,15 @@ export class MySqlChangeSource extends ChangeSource {
 
   #makeFeed({
     facts,
+    place,
     includes,
     queue,
+    fail,
     ...dump
   }: {
     readonly facts: ServerFacts;
+    readonly place: PlaceProof | null;
+    readonly fail: (error: unknown) => void;
     readonly includes: (database: string, table: string) => boolean;
     readonly queue: BatchQueue;
     readonly pause: () => void;
@@ -140,44 +151,46 @@ export class MySqlChangeSource extends ChangeSource {
         queue.push(item);
       },
       xaStore,
+      place,
     });
     return new EventFeed({
       ...dump,
       reader,
       queue,
-      onError: (error) => {
-        queue.finish(withRemedyFor(facts.kind, toSourceError(error, 'reading the log')));
-      },
+      onError: fail,
     });
   }
 
   #makeDump(
-    from: Position,
-    facts: ServerFacts,
+    { kind, serverUuid, start }: ServerFacts,
     feed: EventFeed,
-    queue: BatchQueue,
     watch: SilenceWatch,
+    fail: (error: unknown) => void,
   ): DumpConnection {
     return new DumpConnection({
       connection: this.#options.connection,
-      start: startBehind(facts.kind, from.gtidSet),
+      start,
+      ...(kind === 'mysql' ? { serverUuid } : {}),
       replica: this.#replica,
       heartbeatMs: this.#options.heartbeatMs ?? DEFAULT_HEARTBEAT_MS,
       listener: {
         onStart: (hasChecksums) => {
-          this.#options.logger.info('reading the log', { serverUuid: facts.serverUuid, from: from.gtidSet });
+          this.#options.logger.info('reading the log', { serverUuid, from: start });
           feed.start(hasChecksums);
         },
         onEvent: (bytes, start, end) => {
           watch.sawLife();
           feed.take(bytes, start, end);
         },
-        onError: (error) => {
-          queue.finish(withRemedyFor(facts.kind, toSourceError(error, 'reading the log')));
-        },
+        onError: fail,
       },
     });
   }
+}
+
+function makeProof(from: Position | FilePosition, { start }: ServerFacts): PlaceProof | null {
+  if (from.gtidSet !== null) return null;
+  return new PlaceProof(from, 'offset' in start ? start.offset : from.offset);
 }
 
 function silence(silentMs: number): DittoError {

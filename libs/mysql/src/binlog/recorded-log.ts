@@ -2,7 +2,6 @@ import { type SourceItem } from '#replication';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
 import { columnRules } from '../layout/column-choice.ts';
 import { toSourceError } from '../mysql-errors.ts';
-import { startBehind } from './dump-commands.ts';
 import { DumpConnection } from './dump-connection.ts';
 import { EventReader } from './event-reader.ts';
 import { makeReplicaIdentity } from './replica-identity.ts';
@@ -44,7 +43,7 @@ export class RecordedLog {
 
   static async record(options: RecordOptions): Promise<RecordedLog> {
     const { connection, gtidSet, signal, includes } = options;
-    const facts = await readServerFacts(connection, gtidSet, signal);
+    const facts = await readServerFacts(connection, { gtidSet, file: '', offset: 0, serverUuid: '' }, signal);
     const events: RecordedEvent[] = [];
     const { promise, resolve, reject } = Promise.withResolvers<undefined>();
     const reader = makeReader(facts, includes, (item) => {
@@ -52,7 +51,7 @@ export class RecordedLog {
     });
     const dump = new DumpConnection({
       connection,
-      start: startBehind(facts.kind, gtidSet),
+      start: facts.start,
       replica: makeReplicaIdentity(undefined),
       heartbeatMs: HEARTBEAT_MS,
       listener: {

@@ -1,4 +1,5 @@
 import { DittoError } from '#kernel';
+import { RAISE_GTID_MODE } from '../gtid-mode.ts';
 
 /** Where in the log a stop happened. */
 export interface LogPlace {
@@ -21,8 +22,12 @@ const STOPS = {
   },
   DITTO_SOURCE_ANONYMOUS_TRANSACTION: {
     message: 'the log holds a transaction without a GTID',
+    remedy: `${RAISE_GTID_MODE} then resync the source (npm run ditto -- resync --source <name>).`,
+  },
+  DITTO_SOURCE_PLACE_INVALID: {
+    message: 'no transaction begins at the place where the stream was to start',
     remedy:
-      'SET PERSIST gtid_mode = ON, enforce_gtid_consistency = ON; then resync the source (npm run ditto -- resync --source <name>).',
+      'Start where a stream of this server ended a transaction, or where SHOW BINARY LOG STATUS says that its log ends. If that is the place, the log was reset or the server restored from a backup: copy its rows anew.',
   },
   DITTO_SOURCE_XA_UNKNOWN: {
     message: 'an XA transaction was committed whose changes lie before the start of the stream',

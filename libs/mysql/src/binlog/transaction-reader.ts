@@ -6,6 +6,7 @@ import { type LogOffset } from './log-offset.ts';
 import { parseMariaDbGtidEvent } from './mariadb-gtid-event.ts';
 import { type NestedEvents } from './nested-events.ts';
 import { openPayload } from './payload-event.ts';
+import { type PlaceProof } from './place-proof.ts';
 import { countImages, readRows } from './rows-event.ts';
 import { type StatementEvent } from './statement-event.ts';
 import { makeStop, type LogPlace, type StopCode } from './stream-stops.ts';
@@ -24,6 +25,8 @@ export interface TransactionReaderOptions {
   readonly emit: (item: SourceItem) => void;
   /** Where XA transactions wait for their outcome. */
   readonly xaStore?: XaStoreOptions;
+  /** Where a stream starts that goes by file and offset; only there transactions may have no GTID. */
+  readonly place?: PlaceProof | null;
   /** Where the event ends that is being read. */
   readonly log: LogOffset;
 }
@@ -36,6 +39,8 @@ export class TransactionReader {
   readonly #emit: (item: SourceItem) => void;
   readonly #xa: XaStore;
   readonly #log: LogOffset;
+  readonly #place: PlaceProof | null;
+  #hasBegun = false;
   #transaction: TransactionState | null = null;
   #nested: NestedEvents | null = null;
 
@@ -46,6 +51,7 @@ export class TransactionReader {
     this.#emit = options.emit;
     this.#xa = new XaStore(options.xaStore);
     this.#log = options.log;
+    this.#place = options.place ?? null;
   }
 
   get isOpen(): boolean {
@@ -93,6 +99,8 @@ export class TransactionReader {
   begin(type: number, event: EventBytes, size: number): void {
     if (this.#transaction !== null)
       throw this.stop('DITTO_SOURCE_EVENT_MALFORMED', 'a transaction begins inside another');
+    if (type === EventType.anonymousGtid && this.#place === null) throw this.stop('DITTO_SOURCE_ANONYMOUS_TRANSACTION');
+    this.#hasBegun = true;
     const mariaDb = type === EventType.mariaDbGtid ? parseMariaDbGtidEvent(event) : null;
     const { gtid, commitMicros } = mariaDb ?? parseAnyGtidEvent(type, event);
     const xid = mariaDb?.preparedXa ?? null;
@@ -260,7 +268,8 @@ export class TransactionReader {
   }
 
   #current(): TransactionState {
-    if (this.#transaction === null) throw this.stop('DITTO_SOURCE_EVENT_MALFORMED', 'an event outside any transaction');
-    return this.#transaction;
+    if (this.#transaction !== null) return this.#transaction;
+    if (this.#place !== null && !this.#hasBegun) throw this.#place.refuse('it lies inside a transaction');
+    throw this.stop('DITTO_SOURCE_EVENT_MALFORMED', 'an event outside any transaction');
   }
 }

@@ -4,7 +4,7 @@ import { type HeldEvents } from './xa-store.ts';
 /** What is known of the transaction that is being read. */
 export interface TransactionState {
   source: SourceTransaction;
-  readonly gtid: string;
+  readonly gtid: string | null;
   /** Its begin was told. */
   isAnnounced: boolean;
   /** BEGIN was seen: it ends with its own COMMIT, XID or XA PREPARE. Else the next statement is all of it. */

@@ -15,8 +15,8 @@ export interface XaStoreOptions {
 }
 
 export interface PreparedXa {
-  /** GTID of the XA PREPARE. */
-  readonly gtid: string;
+  /** GTID of the XA PREPARE; null where it has none. */
+  readonly gtid: string | null;
   readonly events: HeldEvents;
 }
 
@@ -51,7 +51,7 @@ export class XaStore {
     });
   }
 
-  prepare(xid: string, gtid: string, events: HeldEvents): void {
+  prepare(xid: string, gtid: string | null, events: HeldEvents): void {
     events.settle();
     this.#prepared.get(xid)?.events.close();
     this.#prepared.set(xid, { gtid, events });

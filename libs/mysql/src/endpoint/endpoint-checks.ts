@@ -1,4 +1,5 @@
 import { type Position } from '#change-events';
+import { RAISE_GTID_MODE } from '../gtid-mode.ts';
 import { neededColumnsProblem } from '../layout/column-choice.ts';
 import { quoteIdentifier, quoteTable } from '../reader/quoting.ts';
 import { remedyFor, type ServerKind } from '../server-kind.ts';
@@ -82,8 +83,7 @@ const ORDER_OF_GTIDS: Readonly<Record<ServerKind, RequiredSetting>> = {
     variable: 'gtid_mode',
     value: ({ gtidMode }) => gtidMode,
     wanted: 'ON',
-    remedy:
-      'SET PERSIST enforce_gtid_consistency = ON; SET PERSIST gtid_mode = OFF_PERMISSIVE; SET PERSIST gtid_mode = ON_PERMISSIVE; SET PERSIST gtid_mode = ON;',
+    remedy: RAISE_GTID_MODE,
   },
   mariadb: {
     code: 'DITTO_SOURCE_GTID_MODE',

@@ -1,7 +1,8 @@
-import { type Position, type RowImages, type TableLayout } from '#change-events';
+import { type FilePosition, type Position, type RowImages, type TableLayout } from '#change-events';
 
 /** What a source says about the transaction that begins; the pipeline adds the lineage. */
 export interface SourceTransaction {
+  /** Null where the server gave none; only in a stream from a `FilePosition`. */
   readonly gtid: string | null;
   /** GTID of the XA PREPARE that this transaction decided, by commit or rollback; null for all others. */
   readonly preparedGtid: string | null;
@@ -30,9 +31,9 @@ export type SourceItem =
   | { readonly type: 'statement'; readonly database: string; readonly sql: string }
   /**
    * An XA transaction was prepared: its rows come with its outcome, or never. Nothing to confirm, and not to be counted
-   * as read: whoever goes on before its outcome must get it again.
+   * as read: whoever goes on before its outcome must get it again. Without a GTID only in a stream from a `FilePosition`.
    */
-  | { readonly type: 'prepared'; readonly gtid: string }
+  | { readonly type: 'prepared'; readonly gtid: string | null }
   /** The transaction is complete and committed; `endOffset` is just behind its last event. */
   | { readonly type: 'end'; readonly file: string; readonly endOffset: number };
 
@@ -45,7 +46,15 @@ export interface SourceBatch {
 /**
  * The log of one server as an async sequence.
  *
- * - `stream` starts just behind `from.gtidSet`; nothing in that set is delivered, everything else is, in log order.
+ * - From a `Position` the stream starts just behind `gtidSet`; nothing in that set is delivered, everything else is, in log
+ *   order. File and offset do not say where it starts. A transaction without a GTID ends the sequence with
+ *   `DITTO_SOURCE_ANONYMOUS_TRANSACTION`, also one that was written while nobody read, as long as the server is that of the
+ *   position and its log still has that file.
+ * - From a `FilePosition` it starts with what begins at that offset of that file, whether transactions have GTIDs or not.
+ *   Its server must be the one that answers (`DITTO_SOURCE_OTHER_SERVER`), and something must begin or end there
+ *   (`DITTO_SOURCE_PLACE_INVALID`). File and `endOffset` of any `end` item, with the UUID of its server, are the position
+ *   whose stream delivers exactly what follows; behind an XA transaction that was prepared before it and has no outcome yet
+ *   that stream ends with a code at the outcome.
  * - Back-pressure: while the consumer does not ask for the next batch, the adapter buffers a bounded amount and then
  *   stops reading its socket. No memory beyond that.
  * - Rows of tables for which `includes` says no are not delivered; their transactions still begin and end.
@@ -60,7 +69,7 @@ export interface SourceBatch {
  */
 export abstract class ChangeSource {
   abstract stream(options: {
-    readonly from: Position;
+    readonly from: Position | FilePosition;
     readonly includes: (database: string, table: string) => boolean;
     readonly signal: AbortSignal;
   }): AsyncIterable<SourceBatch>;
