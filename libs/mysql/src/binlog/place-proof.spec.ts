@@ -6,6 +6,7 @@ import { type CharacterSetFacts } from '../values/charset.ts';
 import { EventType } from './event-header.ts';
 import { EventReader } from './event-reader.ts';
 import { PlaceProof } from './place-proof.ts';
+import { columnRules } from '../layout/column-choice.ts';
 import { TableCache } from './table-cache.ts';
 
 const FILE = 'binlog.000009';
@@ -23,7 +24,7 @@ function startAt(offset: number, dumpOffset = offset): { reader: EventReader; pr
   const proof = new PlaceProof({ file: FILE, offset }, dumpOffset);
   const includes = (): boolean => true;
   const reader = new EventReader({
-    tables: new TableCache({ includes, facts, keys: {} }),
+    tables: new TableCache({ includes, facts, rules: columnRules({}) }),
     includes,
     serverUuid: UUID,
     emit: (item) => {
