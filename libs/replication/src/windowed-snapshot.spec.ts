@@ -14,6 +14,8 @@ const grant: Grant = { source: 's', owner: 'o', token: 1 };
 class MemoryStore extends SnapshotStore {
   readonly tables = new Map<string, TableSnapshotProgress>();
   failures = 0;
+  /** What writes of pending tables wait for. */
+  slow: Promise<unknown> = Promise.resolve();
 
   load(): Promise<readonly TableSnapshotProgress[]> {
     return this.failures-- > 0 ? Promise.reject(down) : Promise.resolve([...this.tables.values()]);
@@ -21,6 +23,7 @@ class MemoryStore extends SnapshotStore {
 
   async save(_: Grant, progress: TableSnapshotProgress): Promise<void> {
     if (this.failures-- > 0) throw down;
+    if (progress.state === 'pending') await this.slow;
     await new Promise((resolve) => setImmediate(resolve));
     this.tables.set(progress.table, progress);
   }
@@ -209,6 +212,27 @@ describe('WindowedSnapshot', () => {
     expect(reader.afters.slice(0, 5)).toEqual([null, [1], [2], null, [4]]);
   });
 
+  it('I4: begins at the first row although the store takes its time to record the request', async () => {
+    const store = new MemoryStore();
+    const reader = new TablesReader('a');
+    const estimates = { rowsRead: 5, estimatedRows: 9, reason: null };
+    store.tables.set('a', { database: 'd', table: 'a', state: 'running', lastKey: '[5]', ...estimates });
+    const snapshot = build(reader, store, { chunksInFlight: 4 });
+    const recorded = new Deferred<undefined>();
+    let requested: Promise<void> | null = null;
+    reader.readNow = () => {
+      if (requested === null) {
+        store.slow = recorded.promise;
+        requested = snapshot.request('d', 'a');
+        setTimeout(() => recorded.resolve(undefined), 20);
+      }
+      return Promise.resolve({ rows: [[9, 1]], lastKey: [9], complete: reader.reads.length > 1, high: '' });
+    };
+    await during(snapshot, () => until(() => store.tables.get('a')?.state === 'done'));
+    await requested;
+    expect(reader.afters).toEqual([[5], null]);
+  });
+
   it('rests between attempts at a chunk whose window is discarded each time', async () => {
     const reader = new TablesReader('a');
     const discarding = fakePipeline({ closeWindow: () => Promise.resolve(null) });
@@ -218,6 +242,16 @@ describe('WindowedSnapshot', () => {
     );
     expect(reader.reads.length).toBeGreaterThan(1);
     expect(reader.reads.length).toBeLessThan(12);
+  });
+
+  it('ends when it is told to, although the server does not say how many rows there are', async () => {
+    const reader = new TablesReader('a');
+    let asked = false;
+    reader.estimateRows = () => {
+      asked = true;
+      return new Promise(() => undefined);
+    };
+    await during(build(reader, new MemoryStore()), () => until(() => asked));
   });
 
   it('takes a table for gone only by a catalogue that has executed what was dispatched', async () => {

@@ -107,7 +107,7 @@ export class WindowedSnapshot {
       state: keyless ? 'unavailable' : 'pending',
       lastKey: null,
       rowsRead: 0,
-      estimatedRows: await this.persist(() => this.options.reader.estimateRows(layout), signal),
+      estimatedRows: await this.persist(() => abortable(this.options.reader.estimateRows(layout), signal), signal),
       reason: keyless
         ? 'the table has no primary key; its changes are published, its existing rows are not read'
         : null,
@@ -129,10 +129,11 @@ export class WindowedSnapshot {
   }
 
   /** Copies one table; comes back when it is done, gone, or must be gone on with under another layout. */
-  private async copy(progress: TableSnapshotProgress, signal: AbortSignal): Promise<void> {
+  private async copy(known: TableSnapshotProgress, signal: AbortSignal): Promise<void> {
     const { logger, nowMs } = this.options;
-    const key = tableKey(progress);
-    this.requested.delete(key);
+    const key = tableKey(known);
+    // a request may still be on its way to the store: it begins at the first row all the same
+    const progress = this.requested.delete(key) ? startedOver(known) : known;
     const layout = (await this.listTables(signal)).find((listed) => tableKey(listed) === key);
     const save = (next: TableSnapshotProgress, sequence?: number): Promise<void> =>
       this.persist(() => this.save(next, sequence), signal);
