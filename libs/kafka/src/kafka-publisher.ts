@@ -12,9 +12,10 @@ import {
   type TableChange,
   type TableLayout,
 } from '#change-events';
-import { Backoff, DittoError, type Logger, retry } from '#kernel';
+import { DittoError, type Logger } from '#kernel';
 import { type Acknowledgement, ChangeSink, LaneSet, type SinkStatus } from '#replication';
 
+import { BrokerWait } from './broker-wait.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { type KafkaClient, type KafkaRecord } from './kafka-client.ts';
 import { LaneDelivery } from './lane-delivery.ts';
@@ -71,6 +72,7 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
   private readonly options: KafkaPublisherOptions;
   private readonly envelope: EnvelopeOptions & { readonly tombstones: boolean };
   private readonly lanes: LaneSet<RecordBatch>;
+  private readonly brokers: BrokerWait;
   private readonly pool = new BufferPool(pooledBytes);
   /** The newest batch of each lane; sealed once it is being delivered. */
   private readonly newest: RecordBatch[] = [];
@@ -95,12 +97,14 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     const { source, version, bigint = 'number', tombstones = true } = options;
     this.envelope = { source, version, bigint, tombstones };
     this.preparation = new TopicPreparation({ ...options, prefix: options.source });
+    const { backoff = defaultBackoff, logger } = options;
+    this.brokers = new BrokerWait(backoff, logger);
     this.lanes = new LaneSet<RecordBatch>({
       deliver: (lane, [batch]) => this.deliver(lane, batch as RecordBatch),
       maxBatchBytes: Infinity,
       maxBatchEntries: 1,
-      backoff: options.backoff ?? defaultBackoff,
-      logger: options.logger,
+      backoff,
+      logger,
       onFatal: (error) => this.fail(error),
     });
   }
@@ -108,9 +112,9 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
   override async open({ onFatal, mayDeliver, signal }: Parameters<ChangeSink['open']>[0]): Promise<void> {
     this.onFatal = onFatal;
     this.lanes.guardWith(mayDeliver);
-    await this.persist('connecting to Kafka', signal, () => this.options.client.connect());
+    await this.brokers.until('connecting to Kafka', signal, () => this.options.client.connect());
     if (this.options.schemaChanges !== true) return;
-    const prepared = await this.persist('preparing the topic of statements', signal, () =>
+    const prepared = await this.brokers.until('preparing the topic of statements', signal, () =>
       this.preparation.prepareSchemaTopic(),
     );
     this.schemaLanes = this.openLanes(prepared);
@@ -142,11 +146,14 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     return this.lanes.drain(signal);
   }
 
+  /** A table whose topic does not exist has no rows there to end, and what topic it would need is not known yet. */
   override async applyTableChange(change: TableChange): Promise<void> {
-    await this.prepareTable(change.layout);
-    const route = this.routeOf(change.layout);
+    const { layout } = change;
+    if (!this.topics.has(tableName(layout)) && !(await this.hasTopic(layout))) return;
+    await this.prepareTable(layout);
+    const route = this.routeOf(layout);
     const value = route.encodeTableChange(change, Date.now());
-    const key = hasKey(change.layout) ? tableChangeKey : null;
+    const key = hasKey(layout) ? tableChangeKey : null;
     const headers = { 'ditto.id': changeId(change), 'ditto.version': changeVersion(change) };
     for (let partition = 0; partition < route.lanes.partitions; partition++)
       this.append(route.lanes.firstLane + partition, { key, value, headers });
@@ -178,7 +185,7 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
       retries: this.lanes.retries,
       rejectedOutsideReplay: 0,
       rejectedInReplay: 0,
-      holdingBecause: this.lanes.holdingBecause,
+      holdingBecause: this.lanes.holdingBecause ?? this.brokers.because,
     };
   }
 
@@ -237,8 +244,14 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     return route;
   }
 
+  private hasTopic(layout: TableLayout): Promise<boolean> {
+    return this.brokers.until(`looking for the topic of ${tableName(layout)}`, this.closing.signal, () =>
+      this.preparation.hasTopic(layout),
+    );
+  }
+
   private async prepareTopic(layout: TableLayout, known: TopicLanes | undefined): Promise<TopicLanes> {
-    const prepared = await this.persist(`preparing ${tableName(layout)}`, this.closing.signal, () =>
+    const prepared = await this.brokers.until(`preparing ${tableName(layout)}`, this.closing.signal, () =>
       this.preparation.prepare(layout),
     );
     return known?.partitions === prepared.partitions ? known : this.openLanes(prepared);
@@ -272,15 +285,6 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
   private acknowledge(acknowledgement: Acknowledgement, count: number): void {
     this.confirmed += count;
     acknowledgement.acknowledge(count);
-  }
-
-  private persist<T>(what: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    return retry(work, {
-      backoff: new Backoff(this.options.backoff ?? defaultBackoff),
-      signal,
-      onRetry: (error, delayMs) =>
-        this.options.logger.warn(`${what} failed, trying again`, { error: String(error), delayMs }),
-    });
   }
 
   private fail(error: DittoError): void {

@@ -66,6 +66,12 @@ export class TopicPreparation {
     return { topic, partitions: found.partitions, maxMessageBytes: found.maxMessageBytes };
   }
 
+  /** Whether anything can have been published of the table. */
+  async hasTopic({ database, table }: TableLayout): Promise<boolean> {
+    const { client, prefix } = this.options;
+    return (await client.partitionCount(topicName(prefix, database, table))) !== null;
+  }
+
   /** The topic of statements, named like the source: it keeps everything, and its first partition is used. */
   async prepareSchemaTopic(): Promise<PreparedTopic> {
     const { client, prefix, topics } = this.options;

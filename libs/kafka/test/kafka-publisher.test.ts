@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { partitionForKey, type RowChange, topicName } from '#change-events';
-import { type LogFields, type Logger, silentLogger } from '#kernel';
+import { type LogFields, type Logger, silentLogger, sleep } from '#kernel';
 import { acceptChanges, testStack, uniqueName } from '#testing';
 
 import { KafkaPublisher, type KafkaPublisherOptions, PlatformaticKafkaClient } from '../src/index.ts';
@@ -186,6 +186,51 @@ describe('KafkaPublisher', () => {
     );
     expect(messages.map(({ partition, key }) => ({ partition, key }))).toEqual(ends);
     expect(publisher.status()).toMatchObject({ changesInFlight: 0, bytesInFlight: 0 });
+  });
+
+  it.each([true, false])('ends a table that was never published without a topic (it may create them: %s)', async (create) => {
+    const { publisher, publish, source, counts } = await openPublisher({
+      topics: { create, partitions: 3, replicationFactor: 1 },
+    });
+    // what DROP TABLE IF EXISTS says of a table that nobody knows
+    const layout = { ...createLayout('log'), fingerprint: 'assumed' };
+    await publisher.applyTableChange({ op: 'drop', layout, transaction: createTransaction(1), rowIndex: 0 });
+    expect(counts.counts.size).toBe(0);
+    if (!create) return;
+    const keyless = createLayout('log', false);
+    await publisher.prepareTable(keyless);
+    expect(await publish(createRows(keyless, 2))).toBe(2);
+    expect(counts.counts.get(topicName(source, 'shop', 'log'))).toBe(1);
+  });
+
+  it('ends a table that was published by the process before', async () => {
+    const { publisher, source } = await openPublisher();
+    await publisher.prepareTable(createLayout('orders'));
+    const again = await openPublisher({ source });
+    const layout = createLayout('orders');
+    await again.publisher.applyTableChange({ op: 'drop', layout, transaction: createTransaction(1), rowIndex: 0 });
+    expect(await again.read('orders')).toHaveLength(3);
+  });
+
+  it('says what it waits for while brokers are down, before there is anything to deliver', async () => {
+    const client = new PlatformaticKafkaClient({
+      brokers: ['127.0.0.1:1'],
+      clientId: 'test',
+      logger: silentLogger,
+      connectTimeoutMs: 200,
+    });
+    const topics = { partitions: 1, replicationFactor: 1 };
+    const publisher = new KafkaPublisher({
+      ...{ client, source: 's', version: '0', logger: silentLogger, topics, counts: new MemoryPartitionCounts() },
+      backoff: { initialMs: 10, maxMs: 10 },
+    });
+    const stop = new AbortController();
+    const opened = publisher.open({ mayDeliver: () => true, onFatal: () => undefined, signal: stop.signal });
+    const seen = opened.catch(() => publisher.status().holdingBecause);
+    while (publisher.status().holdingBecause === null) await sleep(10);
+    stop.abort();
+    expect(await seen).toContain('DITTO_KAFKA_UNAVAILABLE');
+    await publisher.close();
   });
 
   it('splits what the topic takes only in smaller batches', async () => {

@@ -141,8 +141,8 @@ export class MirrorWriter extends ChangeSink {
   }
 
   async applyTableChange(change: TableChange): Promise<void> {
-    const { collection, encoder } = this.tables.find(change.layout);
-    if (!encoder.isKeyed) return;
+    // a layout without a key, too: the catalogue may be ahead of the log, where the table still had one
+    const { collection } = this.tables.find(change.layout);
     const { db, writeConcern } = this;
     const version = changeVersion(change);
     const deletedAtMs = this.options.nowMs();

@@ -183,6 +183,14 @@ describe('the mirror on a real server', () => {
     expect(status).toMatchObject({ rejectedOutsideReplay: 0, confirmedChanges: 2 });
   });
 
+  it('I4: ends the rows of a table also by a layout without a key: the catalogue may be ahead of the log', async () => {
+    await write('keyed', [[1, null, [1, 'a']]]);
+    const writer = await mirror.openWriter();
+    const layout = makeLayout(columns, [], 'keyed');
+    await writer.applyTableChange({ op: 'drop', layout, transaction: makeTransaction(5), rowIndex: 0 });
+    expect(await notes('keyed')).toEqual([[1, undefined]]);
+  });
+
   it('I3: truncate ends every older row, leaves newer ones, and may be repeated', async () => {
     await write('emptied', [
       [1, null, [1, 'a']],

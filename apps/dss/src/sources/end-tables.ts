@@ -31,10 +31,7 @@ export async function endTables({
   try {
     for (const sink of sinks) {
       await hold(() => sink.open({ onFatal, mayDeliver, signal: stop }));
-      for (const change of changes) {
-        await hold(() => sink.prepareTable(change.layout));
-        await hold(() => sink.applyTableChange(change));
-      }
+      for (const change of changes) await hold(() => sink.applyTableChange(change));
     }
   } finally {
     for (const sink of sinks) await closeSink(sink, logger);

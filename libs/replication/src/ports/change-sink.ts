@@ -55,7 +55,10 @@ export abstract class ChangeSink {
   abstract flush(): void;
   /** Resolves when nothing is in flight; rejects with the signal's reason or the fatal error. */
   abstract drain(signal: AbortSignal): Promise<void>;
-  /** Ends every row of a table. Only with nothing in flight. Resolves when confirmed; repeatable. */
+  /**
+   * Ends every row of a table. Only with nothing in flight. Resolves when confirmed; repeatable. The layout may be none
+   * that the rows ever had, and the table one that was never prepared: where the sink has nothing of it, nothing is made.
+   */
   abstract applyTableChange(change: TableChange): Promise<void>;
   /**
    * Tells of a statement on definitions. Resolves when that is confirmed, and with it everything that was accepted before;
