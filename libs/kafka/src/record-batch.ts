@@ -239,14 +239,10 @@ export class RecordBatch {
     };
     p += varintLength(target, p);
     const [key, value] = [field(), field()];
-    const headers: Record<string, string> = {};
     const count = readVarint(target, p);
     p += varintLength(target, p);
-    for (let i = 0; i < count; i++) {
-      const name = String(field());
-      headers[name] = String(field());
-    }
-    return { key, value, headers };
+    const headers = Array.from({ length: count }, () => [String(field()), String(field())] as const);
+    return { key, value, headers: Object.fromEntries(headers) };
   }
 
   #grow(needed: number): void {
