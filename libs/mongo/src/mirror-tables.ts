@@ -27,9 +27,9 @@ export function mirrorDatabase({
   return mirrorDatabaseName(databasePrefix + source);
 }
 
-/** The tables of one source; compiles a layout at its first use. */
+/** The tables of one source; compiles a layout at its first use, and forgets it with the reader that it came from. */
 export class MirrorTables {
-  private readonly tables = new Map<TableLayout, MirrorTable>();
+  private readonly tables = new WeakMap<TableLayout, MirrorTable>();
   private readonly collections = new Map<string, MirrorCollection>();
 
   find(layout: TableLayout): MirrorTable {

@@ -9,9 +9,9 @@ export class KnownTables {
   private readonly tables = new Map<string, TableLayout>();
   /** Tables that have had a key in the stream itself, and were not dropped since. */
   private readonly keyed = new Set<string>();
-  /** Layouts that every sink knows. */
-  private readonly prepared = new Map<string, Set<TableLayout>>();
-  private readonly allPrepared = new WeakSet<TableLayout>();
+  /** Layouts that every sink knows, each with its table's mark of that time. Readers make layouts anew, so weakly. */
+  private readonly prepared = new WeakMap<TableLayout, { isValid: boolean }>();
+  private readonly marks = new Map<string, { isValid: boolean }>();
   /** Tables that a statement made, whether a row of them was shown or not. */
   private readonly made = new Map<string, TableName>();
 
@@ -25,13 +25,14 @@ export class KnownTables {
   }
 
   isPrepared(layout: TableLayout): boolean {
-    return this.allPrepared.has(layout);
+    return this.prepared.get(layout)?.isValid === true;
   }
 
   markPrepared(layout: TableLayout): void {
     const key = tableKey(layout);
-    this.allPrepared.add(layout);
-    this.prepared.set(key, (this.prepared.get(key) ?? new Set()).add(layout));
+    const mark = this.marks.get(key) ?? { isValid: true };
+    this.marks.set(key, mark);
+    this.prepared.set(layout, mark);
   }
 
   /** Tables of a database that were there at some time, whether their layout is known or not. */
@@ -59,8 +60,9 @@ export class KnownTables {
   /** Each layout of the table is learned anew when it comes, also one that was there before. */
   unprepare(table: TableName): void {
     const key = tableKey(table);
-    for (const layout of this.prepared.get(key) ?? []) this.allPrepared.delete(layout);
-    this.prepared.delete(key);
+    const mark = this.marks.get(key);
+    if (mark !== undefined) mark.isValid = false;
+    this.marks.delete(key);
   }
 
   /** A table that comes again under its name is a new one. */
