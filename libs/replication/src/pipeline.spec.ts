@@ -254,7 +254,11 @@ describe('Pipeline', () => {
     const sink = new RecordingSink();
     const expected: boolean[] = [];
     const whole = transaction(2, [row(1), row(2)]);
-    const source = new ScriptedSource([transaction(1, []), whole.slice(0, 2), down], [whole, transaction(3, [row(3)])]);
+    const source = new ScriptedSource(
+      [transaction(1, []), whole.slice(0, 2), down],
+      [down],
+      [whole, transaction(3, [row(3)])],
+    );
     const pipeline = build(source, sink);
     sink.acceptNow = ({ transaction: of }, acknowledgement) => {
       expected.push(pipeline.inReplayZone(of));
@@ -263,7 +267,7 @@ describe('Pipeline', () => {
     const stop = new AbortController();
     const run = pipeline.run(stop.signal, never);
     await until(() => pipeline.checkpoint().position.gtidSet === `${SERVER}:1-3`);
-    expect(source.froms).toEqual(['', `${SERVER}:1`]);
+    expect(source.froms).toEqual(['', `${SERVER}:1`, `${SERVER}:1`]);
     expect(expected).toEqual([false, true, true, false]);
     stop.abort();
     await run;

@@ -103,7 +103,7 @@ export class StreamProgress {
 
   /** The stream broke: it goes on at `resumePosition`. */
   interrupt(): void {
-    this.interruptedGtid = this.transaction?.gtid ?? null;
+    this.interruptedGtid = this.transaction?.gtid ?? this.interruptedGtid;
     this.transaction = null;
   }
 
