@@ -188,20 +188,23 @@ describe('KafkaPublisher', () => {
     expect(publisher.status()).toMatchObject({ changesInFlight: 0, bytesInFlight: 0 });
   });
 
-  it.each([true, false])('ends a table that was never published without a topic (it may create them: %s)', async (create) => {
-    const { publisher, publish, source, counts } = await openPublisher({
-      topics: { create, partitions: 3, replicationFactor: 1 },
-    });
-    // what DROP TABLE IF EXISTS says of a table that nobody knows
-    const layout = { ...createLayout('log'), fingerprint: 'assumed' };
-    await publisher.applyTableChange({ op: 'drop', layout, transaction: createTransaction(1), rowIndex: 0 });
-    expect(counts.counts.size).toBe(0);
-    if (!create) return;
-    const keyless = createLayout('log', false);
-    await publisher.prepareTable(keyless);
-    expect(await publish(createRows(keyless, 2))).toBe(2);
-    expect(counts.counts.get(topicName(source, 'shop', 'log'))).toBe(1);
-  });
+  it.each([true, false])(
+    'ends a table that was never published without a topic (it may create them: %s)',
+    async (create) => {
+      const { publisher, publish, source, counts } = await openPublisher({
+        topics: { create, partitions: 3, replicationFactor: 1 },
+      });
+      // what DROP TABLE IF EXISTS says of a table that nobody knows
+      const layout = { ...createLayout('log'), fingerprint: 'assumed' };
+      await publisher.applyTableChange({ op: 'drop', layout, transaction: createTransaction(1), rowIndex: 0 });
+      expect(counts.counts.size).toBe(0);
+      if (!create) return;
+      const keyless = createLayout('log', false);
+      await publisher.prepareTable(keyless);
+      expect(await publish(createRows(keyless, 2))).toBe(2);
+      expect(counts.counts.get(topicName(source, 'shop', 'log'))).toBe(1);
+    },
+  );
 
   it('ends a table that was published by the process before', async () => {
     const { publisher, source } = await openPublisher();

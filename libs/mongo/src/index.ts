@@ -2,7 +2,7 @@ export { type BsonEncoder, encodeBsonValue, findBsonEncoder } from './bson-value
 export { type GuardedResult, type GuardedWrite, type GuardedWriteOptions, writeGuarded } from './guarded-write.ts';
 export { DocumentEncoder, type KeyIdentity, type MirrorDocument } from './mirror-document.ts';
 export { MirrorLineage } from './mirror-lineage.ts';
-export { listMirroredTables } from './mirrored-tables.ts';
+export { hasMirroredRows, listMirroredTables, type MirrorName } from './mirrored-tables.ts';
 export { mirrorDatabase } from './mirror-tables.ts';
 export { MirrorWriter, type MirrorWriterOptions } from './mirror-writer.ts';
 export { MongoConnection, type MongoConnectionOptions, openMongo } from './mongo-connection.ts';

@@ -7,7 +7,7 @@ import { DittoError } from '#kernel';
  */
 export class KnownTables {
   private readonly tables = new Map<string, TableLayout>();
-  /** Tables that have had a key in the stream itself, and were not dropped since. */
+  /** Tables that have had a key in the stream itself or in what sinks hold, and were not dropped since. */
   private readonly keyed = new Set<string>();
   /** Layouts that every sink knows, each with its table's mark of that time. Readers make layouts anew, so weakly. */
   private readonly prepared = new WeakMap<TableLayout, { isValid: boolean }>();
@@ -15,8 +15,10 @@ export class KnownTables {
   /** Tables that a statement made, whether a row of them was shown or not. */
   private readonly made = new Map<string, TableName>();
 
-  constructor(catalogue: readonly TableLayout[]) {
+  /** `keyed`: tables of which a sink has rows under a key, whatever the catalogue says of them now. */
+  constructor(catalogue: readonly TableLayout[], keyed: readonly TableName[] = []) {
     for (const layout of catalogue) this.tables.set(tableKey(layout), layout);
+    for (const table of keyed) this.keyed.add(tableKey(table));
   }
 
   /** The newest layout; undefined for a table that neither the catalogue nor the stream has shown. */

@@ -3,6 +3,7 @@ import {
   type ColumnSelection,
   type RowImages,
   type TableLayout,
+  type TableName,
   type TransactionInfo,
 } from '#change-events';
 import { Backoff, DittoError, retry, sleep, toDittoError, type Logger } from '#kernel';
@@ -39,6 +40,8 @@ export interface PipelineOptions {
   readonly lowerCaseNames?: boolean;
   /** Layouts of the included tables as of now; the log's own replace them as they appear. */
   readonly tables: readonly TableLayout[];
+  /** Tables of which a sink has rows under a key: one that goes on without a key has lost it. */
+  readonly keyedTables?: readonly TableName[];
   readonly inFlightBytes: number;
   readonly maxNotedBytes: number;
   readonly backoff: { readonly initialMs: number; readonly maxMs: number };
@@ -106,7 +109,7 @@ export class Pipeline {
     this.progress = new StreamProgress(start);
     this.room = new RoomGate({ maxBytes: inFlightBytes, heldBytes: () => this.heldBytes() });
     this.tracker = new AcknowledgementTracker(start, () => this.room.confirmed());
-    const tables = (this.tables = new KnownTables(options.tables));
+    const tables = (this.tables = new KnownTables(options.tables, options.keyedTables));
     this.sinks = new SinkGroup({ ...options, tables, hold });
     this.reads = new StreamWindows({
       ...options,

@@ -219,17 +219,17 @@ describe('WindowedSnapshot', () => {
     store.tables.set('a', { database: 'd', table: 'a', state: 'running', lastKey: '[5]', ...estimates });
     const snapshot = build(reader, store, { chunksInFlight: 4 });
     const recorded = new Deferred<undefined>();
-    let requested: Promise<void> | null = null;
+    const requests: Promise<void>[] = [];
     reader.readNow = () => {
-      if (requested === null) {
+      if (requests.length === 0) {
         store.slow = recorded.promise;
-        requested = snapshot.request('d', 'a');
+        requests.push(snapshot.request('d', 'a'));
         setTimeout(() => recorded.resolve(undefined), 20);
       }
       return Promise.resolve({ rows: [[9, 1]], lastKey: [9], complete: reader.reads.length > 1, high: '' });
     };
     await during(snapshot, () => until(() => store.tables.get('a')?.state === 'done'));
-    await requested;
+    await Promise.all(requests);
     expect(reader.afters).toEqual([[5], null]);
   });
 

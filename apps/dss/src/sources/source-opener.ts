@@ -11,7 +11,14 @@ import {
 } from '#change-events';
 import { DcsCheckpointStore } from '#dcs-client';
 import { DittoError, toDittoError, type Logger } from '#kernel';
-import { listMirroredTables, MirrorLineage, type MongoConnection, openMongo } from '#mongo';
+import {
+  hasMirroredRows,
+  listMirroredTables,
+  MirrorLineage,
+  type MirrorName,
+  type MongoConnection,
+  openMongo,
+} from '#mongo';
 import {
   assertPosition,
   checkEndpoint,
@@ -30,7 +37,7 @@ import {
   toMongoOptions,
   toMySqlOptions,
 } from '#platform';
-import { assumeLayout, type Grant } from '#replication';
+import { type Grant } from '#replication';
 import {
   StateCheckpointStore,
   StateColumnStore,
@@ -44,6 +51,7 @@ import { findStart } from './resync.ts';
 import { SinkBuilder } from './sink-builder.ts';
 import { type OwnershipHooks, SourceRun } from './source-run.ts';
 import { newestCheckpoint } from './starting-point.ts';
+import { findStartingTables, type StartingTables } from './starting-tables.ts';
 
 /** Room for the reads of a process that ended before it could record them. */
 const READ_SEQUENCE_GAP = 1_000_000;
@@ -166,7 +174,7 @@ export class SourceOpener {
           logger,
           closers,
         }),
-        tables: [...tables, ...(await this.#findGone(name, tables, includes, mongo))],
+        ...(await this.#findTables(name, tables, includes, mongo)),
         includes,
         columns,
         reaches: compileDatabaseSelection(selection),
@@ -220,23 +228,23 @@ export class SourceOpener {
     }
   }
 
-  /** Tables that the sinks know and that are no longer there: the log may still hold the statement that ended them. */
-  async #findGone(
+  async #findTables(
     source: string,
-    tables: readonly TableLayout[],
+    catalogue: readonly TableLayout[],
     includes: (database: string, table: string) => boolean,
     mongo: MongoConnection | null,
-  ): Promise<TableLayout[]> {
-    const mirrored = mongo === null ? [] : await listMirroredTables(this.#mirrorOf(source, mongo));
-    const known = [...(await this.#snapshots.load(source)), ...mirrored];
-    const gone = new Map(known.map(({ database, table }) => [`${database}\0${table}`, { database, table }]));
-    for (const { database, table } of tables) gone.delete(`${database}\0${table}`);
-    return [...gone.values()]
-      .filter(({ database, table }) => includes(database, table))
-      .map(({ database, table }) => assumeLayout(database, table));
+  ): Promise<StartingTables> {
+    const mirror = mongo && this.#mirrorOf(source, mongo);
+    return findStartingTables({
+      catalogue,
+      copied: await this.#snapshots.load(source),
+      mirrored: mirror === null ? [] : await listMirroredTables(mirror),
+      hasMirroredRows: async (table) => mirror !== null && hasMirroredRows(mirror, table),
+      includes,
+    });
   }
 
-  #mirrorOf(source: string, connection: MongoConnection): Parameters<typeof listMirroredTables>[0] {
+  #mirrorOf(source: string, connection: MongoConnection): MirrorName {
     return { connection, source, databasePrefix: this.#mongoConfig().databasePrefix };
   }
 

@@ -84,6 +84,7 @@ function build(): { run: SourceRun; dcs: OneCheckpoint; closed: () => number } {
       reader: new NoTables(),
       sinks: [],
       tables: [],
+      keyedTables: [],
       includes: () => true,
       columns: () => true,
       reaches: () => true,

@@ -1,4 +1,4 @@
-import { type Checkpoint, type ColumnSelection, type TableLayout } from '#change-events';
+import { type Checkpoint, type ColumnSelection, type TableLayout, type TableName } from '#change-events';
 import { toDittoError, type Logger } from '#kernel';
 import {
   CheckpointSaver,
@@ -20,6 +20,8 @@ export interface SourceParts {
   readonly reader: RowReader;
   readonly sinks: readonly ChangeSink[];
   readonly tables: readonly TableLayout[];
+  /** Tables that the mirror has rows of while the catalogue shows no key for them, or no table. */
+  readonly keyedTables: readonly TableName[];
   readonly includes: (database: string, table: string) => boolean;
   readonly columns: ColumnSelection;
   readonly reaches: (database: string) => boolean;
@@ -77,6 +79,7 @@ export class SourceRun {
       reaches: parts.reaches,
       lowerCaseNames: parts.lowerCaseNames,
       tables: parts.tables,
+      keyedTables: parts.keyedTables,
       inFlightBytes: options.inFlightBytes,
       maxNotedBytes: 16 * 1024 * 1024,
       backoff: BACKOFF,
