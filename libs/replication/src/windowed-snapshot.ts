@@ -1,25 +1,14 @@
-import { decodeKeyValues, encodeKeyValues, type Row, type TableLayout } from '#change-events';
-import { Backoff, retry, sleep, toDittoError, type Logger } from '#kernel';
+import { type TableLayout } from '#change-events';
+import { Backoff, retry, sleep, toDittoError } from '#kernel';
 import { abortable } from './abortable.ts';
-import { type Pipeline } from './pipeline.ts';
-import { type RowReader } from './ports/row-reader.ts';
 import { type Grant, type SnapshotStore, type TableSnapshotProgress } from './ports/stores.ts';
+import { TableCopy, type TableCopySettings } from './table-copy.ts';
 
-export interface WindowedSnapshotOptions {
+export interface WindowedSnapshotOptions extends TableCopySettings {
   readonly grant: Grant;
-  readonly pipeline: Pipeline;
-  readonly reader: RowReader;
   readonly store: SnapshotStore;
   /** Whether tables are copied that nobody asked for: every included one, once. */
   readonly copiesAll: boolean;
-  readonly chunkRows: number;
-  /** Chunks shrink so that one holds about this much in the sinks. */
-  readonly chunkBytes: number;
-  /** Chunks that may be read before the first of them is confirmed. */
-  readonly chunksInFlight: number;
-  readonly pauseMs: number;
-  readonly backoff: { readonly initialMs: number; readonly maxMs: number };
-  readonly logger: Logger;
   readonly nowMs: () => number;
 }
 
@@ -27,16 +16,6 @@ export interface TableSnapshotStatus extends TableSnapshotProgress {
   readonly rowsPerSecond: number;
   /** Estimate from the catalogue's row count; null when nothing can be said. */
   readonly remainingMs: number | null;
-}
-
-interface ChunkInFlight {
-  readonly after: Row | null;
-  /** As progress keeps it; null when the chunk had no row. */
-  readonly lastKey: string | null;
-  readonly complete: boolean;
-  readonly rows: number;
-  readonly readSequence: number;
-  readonly settled: Promise<{ emittedRows: number; confirmed: Promise<void> } | null>;
 }
 
 /**
@@ -193,144 +172,4 @@ function tableKey({ database, table }: { readonly database: string; readonly tab
 
 function startedOver(progress: TableSnapshotProgress): TableSnapshotProgress {
   return { ...progress, state: 'pending', lastKey: null, rowsRead: 0, reason: null };
-}
-
-interface TableCopyOptions {
-  readonly layout: TableLayout;
-  readonly options: WindowedSnapshotOptions;
-  readonly progress: () => TableSnapshotProgress;
-  /** False once the table was asked for again: what is still unread will be read by the next pass. */
-  readonly isWanted: () => boolean;
-  readonly save: (progress: TableSnapshotProgress, readSequence: number) => Promise<void>;
-}
-
-/** The key that progress keeps; null, the beginning, when it is none of this layout: the table has another key now. */
-function keyToGoOnFrom(layout: TableLayout, lastKey: string | null): Row | null {
-  if (lastKey === null) return null;
-  try {
-    return decodeKeyValues(layout, lastKey);
-  } catch {
-    return null;
-  }
-}
-
-/** One pass over one table: reads chunks ahead, records them in key order as they are confirmed. */
-class TableCopy {
-  private readonly layout: TableLayout;
-  private readonly options: WindowedSnapshotOptions;
-  private readonly progress: () => TableSnapshotProgress;
-  private readonly isWanted: () => boolean;
-  private readonly save: (progress: TableSnapshotProgress, readSequence: number) => Promise<void>;
-  private readonly backoff: Backoff;
-  private readonly discardBackoff: Backoff;
-  private inFlight: ChunkInFlight[] = [];
-  private after: Row | null;
-  private limit: number;
-
-  constructor({ layout, options, progress, isWanted, save }: TableCopyOptions) {
-    this.layout = layout;
-    this.options = options;
-    this.progress = progress;
-    this.isWanted = isWanted;
-    this.save = save;
-    this.backoff = new Backoff(options.backoff);
-    this.discardBackoff = new Backoff(options.backoff);
-    this.after = keyToGoOnFrom(layout, progress().lastKey);
-    this.limit = Math.min(options.chunkRows, 256);
-  }
-
-  async run(signal: AbortSignal): Promise<void> {
-    let atEnd = false;
-    while (this.isWanted() && (!atEnd || this.inFlight.length > 0)) {
-      if (!atEnd && this.inFlight.length < this.options.chunksInFlight) {
-        const chunk = await this.readNext(signal);
-        if (chunk === 'layout-changed') return;
-        if (chunk === null) continue;
-        this.inFlight.push(chunk);
-        atEnd = chunk.complete;
-        if (!atEnd && this.inFlight.length < this.options.chunksInFlight) continue;
-      }
-      if (!(await this.recordOldest(signal))) atEnd = false;
-    }
-  }
-
-  private async readNext(signal: AbortSignal): Promise<ChunkInFlight | 'layout-changed' | null> {
-    const { pipeline, reader, pauseMs, logger } = this.options;
-    if (pauseMs > 0) await sleep(pauseMs, signal);
-    await pipeline.waitForRoom(signal);
-    const window = pipeline.openWindow(this.layout);
-    const { after, layout, limit } = this;
-    try {
-      const read = await reader.readChunk({ layout, after, limit, dispatchedSet: window.dispatchedSet, signal });
-      const settled = pipeline.closeWindow(window, read);
-      settled.catch(() => undefined);
-      this.backoff.reset();
-      this.after = read.lastKey ?? after;
-      const last = read.rows.at(-1);
-      const lastKey = last === undefined ? null : encodeKeyValues(layout, last);
-      return {
-        after,
-        lastKey,
-        complete: read.complete,
-        rows: read.rows.length,
-        readSequence: window.readSequence,
-        settled,
-      };
-    } catch (cause) {
-      pipeline.abandonWindow(window);
-      signal.throwIfAborted();
-      const error = toDittoError(cause);
-      if (error.code === 'DITTO_SOURCE_LAYOUT_CHANGED') return 'layout-changed';
-      if (!error.retriable) throw error;
-      const delayMs = this.backoff.nextMs();
-      logger.warn('a chunk could not be read, trying again', {
-        table: layout.table,
-        code: error.code,
-        error: error.message,
-        delayMs,
-      });
-      await sleep(delayMs, signal);
-      return null;
-    }
-  }
-
-  /** Waits for the oldest chunk; false when it must be read again (and with it all that came after). */
-  private async recordOldest(signal: AbortSignal): Promise<boolean> {
-    const [chunk, ...rest] = this.inFlight as [ChunkInFlight, ...ChunkInFlight[]];
-    const settled = await abortable(chunk.settled, signal);
-    if (settled === null) return this.startOver(chunk, signal);
-    await abortable(settled.confirmed, signal);
-    this.inFlight = rest;
-    this.discardBackoff.reset();
-    this.adaptLimit(chunk.rows, settled.emittedRows);
-    const progress = this.progress();
-    await this.save(
-      {
-        ...progress,
-        state: chunk.complete ? 'done' : 'running',
-        lastKey: chunk.lastKey ?? progress.lastKey,
-        rowsRead: progress.rowsRead + chunk.rows,
-      },
-      chunk.readSequence,
-    );
-    return true;
-  }
-
-  private async startOver(chunk: ChunkInFlight, signal: AbortSignal): Promise<false> {
-    this.options.logger.info('a window was discarded, its chunk is read again', { table: this.layout.table });
-    for (const { settled } of this.inFlight) await abortable(settled, signal);
-    await sleep(this.discardBackoff.nextMs(), signal);
-    this.inFlight = [];
-    this.after = chunk.after;
-    this.limit = Math.max(16, this.limit >> 1);
-    return false;
-  }
-
-  /** Grows towards `chunkRows`, unless rows are so wide that a chunk would hold more than `chunkBytes`. */
-  private adaptLimit(rows: number, emittedRows: number): void {
-    const { chunkRows, chunkBytes, pipeline } = this.options;
-    const widest = emittedRows === 0 ? chunkRows : Math.max(1, Math.floor(chunkBytes / pipeline.averageReadBytes));
-    if (rows >= this.limit || widest < this.limit)
-      this.limit = Math.max(1, Math.min(chunkRows, this.limit * 2, widest));
-  }
 }
