@@ -39,6 +39,9 @@ interface TableCopyOptions {
   readonly save: (progress: TableSnapshotProgress, readSequence: number) => Promise<void>;
 }
 
+/** Rows of the first chunk: nobody knows how wide they are. */
+const FIRST_ROWS = 64;
+
 /** The key that progress keeps; null, the beginning, when it is none of this layout: the table has another key now. */
 function keyToGoOnFrom(layout: TableLayout, lastKey: string | null): Row | null {
   if (lastKey === null) return null;
@@ -61,6 +64,8 @@ export class TableCopy {
   private inFlight: ChunkInFlight[] = [];
   private after: Row | null;
   private limit: number;
+  /** Chunks that may be in flight: one, until the width of a row is known. */
+  private ahead = 1;
 
   constructor({ layout, options, progress, isWanted, save }: TableCopyOptions) {
     this.layout = layout;
@@ -71,19 +76,19 @@ export class TableCopy {
     this.backoff = new Backoff(options.backoff);
     this.discardBackoff = new Backoff(options.backoff);
     this.after = keyToGoOnFrom(layout, progress().lastKey);
-    this.limit = Math.min(options.chunkRows, 256);
+    this.limit = Math.min(options.chunkRows, FIRST_ROWS);
   }
 
   async run(signal: AbortSignal): Promise<void> {
     let atEnd = false;
     while (this.isWanted() && (!atEnd || this.inFlight.length > 0)) {
-      if (!atEnd && this.inFlight.length < this.options.chunksInFlight) {
+      if (!atEnd && this.inFlight.length < this.ahead) {
         const chunk = await this.readNext(signal);
         if (chunk === 'layout-changed') return;
         if (chunk === null) continue;
         this.inFlight.push(chunk);
         atEnd = chunk.complete;
-        if (!atEnd && this.inFlight.length < this.options.chunksInFlight) continue;
+        if (!atEnd && this.inFlight.length < this.ahead) continue;
       }
       if (!(await this.recordOldest(signal))) atEnd = false;
     }
@@ -164,7 +169,8 @@ export class TableCopy {
   /** Grows towards `chunkRows`, unless rows are so wide that a chunk would hold more than `chunkBytes`. */
   private adaptLimit(rows: number, emittedRows: number): void {
     const { chunkRows, chunkBytes, pipeline } = this.options;
-    const widest = emittedRows === 0 ? chunkRows : Math.max(1, Math.floor(chunkBytes / pipeline.averageReadBytes));
+    const widest = emittedRows === 0 ? this.limit : Math.max(1, Math.floor(chunkBytes / pipeline.averageReadBytes));
+    if (emittedRows > 0) this.ahead = this.options.chunksInFlight;
     if (rows >= this.limit || widest < this.limit)
       this.limit = Math.max(1, Math.min(chunkRows, this.limit * 2, widest));
   }

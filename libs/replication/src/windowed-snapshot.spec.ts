@@ -36,6 +36,7 @@ class MemoryStore extends SnapshotStore {
 class TablesReader extends RowReader {
   readonly reads: string[] = [];
   readonly afters: (Row | null)[] = [];
+  readonly limits: number[] = [];
   readonly executed: string[] = [];
   failures = 0;
   readNow: (table: string) => Promise<ChunkRead> = () =>
@@ -56,15 +57,18 @@ class TablesReader extends RowReader {
     return Promise.resolve(1);
   }
 
-  readChunk({ layout: { table }, after }: { layout: TableLayout; after: Row | null }): Promise<ChunkRead> {
+  readChunk({ layout: { table }, after, limit }: Parameters<RowReader['readChunk']>[0]): Promise<ChunkRead> {
     this.reads.push(table);
+    this.limits.push(limit);
     this.afters.push(after);
     return this.readNow(table);
   }
 }
 
 /** Takes whatever is read as confirmed at once. */
-function fakePipeline(parts: Partial<Pick<Pipeline, 'closeWindow' | 'dispatchedSet'>> = {}): Pipeline {
+function fakePipeline(
+  parts: Partial<Pick<Pipeline, 'averageReadBytes' | 'closeWindow' | 'dispatchedSet'>> = {},
+): Pipeline {
   return {
     averageReadBytes: 1,
     dispatchedSet: () => '',
@@ -231,6 +235,34 @@ describe('WindowedSnapshot', () => {
     await during(snapshot, () => until(() => store.tables.get('a')?.state === 'done'));
     await Promise.all(requests);
     expect(reader.afters).toEqual([[5], null]);
+  });
+
+  it('I9: reads few rows of a table, and none ahead, before it knows how wide they are', async () => {
+    const reader = new TablesReader('a');
+    const gate = new Deferred<undefined>();
+    const megabyte = 1024 * 1024;
+    let keys = 0;
+    reader.readNow = () => {
+      keys += reader.limits.at(-1) as number;
+      return Promise.resolve({ rows: [[keys, 1]], lastKey: [keys], complete: false, high: '' });
+    };
+    const pipeline = fakePipeline({
+      averageReadBytes: megabyte,
+      closeWindow: () => Promise.resolve({ emittedRows: 1, confirmed: gate.promise }),
+    });
+    const snapshot = build(reader, new MemoryStore(), {
+      pipeline,
+      chunkRows: 5000,
+      chunkBytes: 4 * megabyte,
+      chunksInFlight: 4,
+    });
+    await during(snapshot, async () => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(reader.limits).toEqual([64]);
+      gate.resolve(undefined);
+      await until(() => reader.limits.length > 6);
+      expect(Math.max(...reader.limits.slice(1))).toBe(4);
+    });
   });
 
   it('rests between attempts at a chunk whose window is discarded each time', async () => {
