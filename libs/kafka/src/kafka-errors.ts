@@ -40,7 +40,6 @@ const untrusted = new Set([
 ]);
 
 const refused = new Set([
-  'CORRUPT_MESSAGE',
   'INVALID_RECORD',
   'INVALID_TIMESTAMP',
   'INVALID_TOPIC_EXCEPTION',

@@ -110,6 +110,29 @@ describe('ProduceChannel', () => {
     expect(await send(channel, 0)).toMatchObject([unavailable]);
   });
 
+  it('tries again behind an error that the library does not know', async () => {
+    const channel = openChannel();
+    const sent = send(channel, 0);
+    const [id] = await readIds(1);
+    broker.write(answer(id as number, [0, 32_000]));
+    expect(await sent).toMatchObject([unavailable]);
+  });
+
+  it('does not give a slow connection up while answers come', async () => {
+    const channel = openChannel(200);
+    const sent: Promise<PromiseSettledResult<void>[]>[] = [];
+    for (let partition = 0; partition < 5; partition++) {
+      sent.push(send(channel, partition));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const ids = await readIds(5);
+    for (const [partition, id] of ids.entries()) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      broker.write(answer(id, [partition, 0]));
+    }
+    expect((await Promise.all(sent)).flat()).toMatchObject([written, written, written, written, written]);
+  });
+
   it('rejects what was given in the turn in which the connection ended', async () => {
     const channel = openChannel();
     const sent = send(channel, 0);

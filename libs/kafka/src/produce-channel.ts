@@ -9,6 +9,8 @@ const produceApiVersion = 9;
 const acksOfAllInSyncReplicas = -1;
 /** A request takes more batches until it holds so much; brokers refuse requests of 100 MiB (`socket.request.max.bytes`). */
 const requestBytes = 1024 * 1024;
+/** A connection that something between has forgotten is found out also while there is nothing to send. */
+const keepAliveMs = 30_000;
 /** Size and correlation id. */
 const frameHeadBytes = 8;
 /** Ours begin here; the connection's own requests, far fewer, count from 0. */
@@ -60,10 +62,12 @@ export class ProduceChannel {
   private readonly toLibrary: (chunk: Buffer) => void;
   private correlationId = firstCorrelationId;
   private rest: Buffer | null = null;
+  private lastAnswerMs = 0;
 
   constructor(connection: Connection, options: ProduceChannelOptions) {
     this.options = options;
     this.socket = connection.socket;
+    this.socket.setKeepAlive(true, keepAliveMs);
     const [listener] = this.socket.listeners('data') as ((chunk: Buffer) => void)[];
     if (listener === undefined) throw new Error('the connection does not listen to its socket');
     this.toLibrary = listener;
@@ -164,6 +168,7 @@ export class ProduceChannel {
   }
 
   private receive(chunk: Buffer): void {
+    this.lastAnswerMs = performance.now();
     const bytes = this.rest === null ? chunk : Buffer.concat([this.rest, chunk]);
     let at = 0;
     while (bytes.length - at >= frameHeadBytes) {
@@ -184,16 +189,17 @@ export class ProduceChannel {
     this.pending.delete(id);
     try {
       settle(pending, parseResponse(id, frame));
-    } catch (error) {
-      for (const { reject } of batchesOf(pending)) reject(error);
+    } catch (cause) {
+      for (const { reject } of batchesOf(pending)) reject(unreadable(cause));
     }
   }
 
-  /** A map keeps its order: the first is the oldest. */
+  /** A slow link may take longer for all that waits: what counts is that answers, which come in order, keep coming. */
   private endWhenSilent(): void {
     const [oldest] = this.pending.values();
-    if (oldest !== undefined && performance.now() - oldest.sentAtMs > this.options.requestTimeoutMs)
-      this.socket.destroy();
+    if (oldest === undefined) return;
+    const silentMs = performance.now() - Math.max(oldest.sentAtMs, this.lastAnswerMs);
+    if (silentMs > this.options.requestTimeoutMs) this.socket.destroy();
   }
 
   private close(): void {
@@ -242,6 +248,14 @@ function refusal({ errorCode, errorMessage, recordErrors }: PartitionResponse): 
 function notAnswered({ topic, partition }: Sent): DittoError {
   return new DittoError(kafkaErrorCodes.unavailable, `the broker's answer lacks ${topic}/${partition}`, {
     retriable: true,
+  });
+}
+
+/** An error code, say, that the library does not know: what became of the batches is open. */
+function unreadable(cause: unknown): DittoError {
+  return new DittoError(kafkaErrorCodes.unavailable, `the broker's answer can't be read: ${String(cause)}`, {
+    retriable: true,
+    cause,
   });
 }
 
