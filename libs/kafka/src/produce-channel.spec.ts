@@ -34,18 +34,22 @@ function openChannel(requestTimeoutMs = 5_000): ProduceChannel {
 }
 
 /** Reads requests until there are `count`; gives their correlation ids. */
-async function readIds(count: number): Promise<number[]> {
+function readIds(count: number): Promise<number[]> {
   let bytes = Buffer.alloc(0);
-  for (;;) {
-    const ids: number[] = [];
-    for (let at = 0; at + 4 <= bytes.length && at + 4 + bytes.readInt32BE(at) <= bytes.length;) {
-      ids.push(bytes.readInt32BE(at + 8));
-      at += 4 + bytes.readInt32BE(at);
-    }
-    if (ids.length === count) return ids;
-    const [chunk] = (await once(broker, 'data')) as [Buffer];
-    bytes = Buffer.concat([bytes, chunk]);
-  }
+  return new Promise((resolve) => {
+    const take = (chunk: Buffer): void => {
+      bytes = Buffer.concat([bytes, chunk]);
+      const ids: number[] = [];
+      for (let at = 0; at + 4 <= bytes.length && at + 4 + bytes.readInt32BE(at) <= bytes.length;) {
+        ids.push(bytes.readInt32BE(at + 8));
+        at += 4 + bytes.readInt32BE(at);
+      }
+      if (ids.length < count) return;
+      broker.off('data', take);
+      resolve(ids);
+    };
+    broker.on('data', take);
+  });
 }
 
 /** Produce v9 about partitions of one topic, each with an error code. */
