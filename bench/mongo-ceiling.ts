@@ -1,7 +1,15 @@
 import mongoose from 'mongoose';
 import { changeVersion, type RowChange, type TableLayout, type TransactionInfo, versionPrefix } from '#change-events';
 import { silentLogger } from '#kernel';
-import { DocumentEncoder, type GuardedWrite, mirrorDatabase, MirrorWriter, openMongo, writeGuarded } from '#mongo';
+import {
+  BsonWriter,
+  DocumentEncoder,
+  type GuardedWrite,
+  mirrorDatabase,
+  MirrorWriter,
+  openMongo,
+  writeGuarded,
+} from '#mongo';
 import { mongoBatchOperations } from './configuration.ts';
 import { type BenchEnvironment } from './environment.ts';
 import { rateOf, round } from './statistics.ts';
@@ -86,6 +94,7 @@ async function measureMongoCeiling(
 /** By lane, and in each the batches in order. */
 function makeBatches(layout: TableLayout, rows: number, lanes: number): GuardedWrite[][][] {
   const encoder = new DocumentEncoder(layout);
+  const writer = new BsonWriter();
   const batches: GuardedWrite[][][] = Array.from({ length: lanes }, () => []);
   let transaction = describeTransaction(0);
   for (let index = 0; index < rows; index++) {
@@ -102,11 +111,11 @@ function makeBatches(layout: TableLayout, rows: number, lanes: number): GuardedW
       readSequence: 0,
       windowId: null,
     };
-    const document = encoder.upsert(row, change, changeVersion(change));
+    const document = encoder.upsert(writer, row, change, changeVersion(change));
     const lane = batches[index % lanes] as GuardedWrite[][];
     let batch = lane.at(-1);
     if (batch === undefined || batch.length === mongoBatchOperations) lane.push((batch = []));
-    batch.push({ document, isNew: true, bytes: 256 + encoder.rowBytes(row) });
+    batch.push({ document, isNew: true });
   }
   return batches;
 }

@@ -10,42 +10,54 @@ const NINE = 57;
 const POINT = 46;
 const MINUS = 45;
 
-/**
- * The exact decimal, trailing zeros kept. Short plain decimals are built here, about 20 times faster than by
- * `Decimal128.fromString`, which serves the others. Throws what that throws for text that is no decimal of at most
- * 34 digits.
- */
+/** `writeDecimal128` as a value of the driver. */
 export function decimal128FromText(text: string): mongo.Decimal128 {
+  const bytes = new Uint8Array(16);
+  writeDecimal128(text, bytes, 0);
+  return new Decimal128(bytes);
+}
+
+/**
+ * Writes the exact decimal, trailing zeros kept, as 16 bytes. Short plain decimals are built here, about 20 times faster
+ * than by `Decimal128.fromString`, which serves the others. Throws what that throws for text that is no decimal of at
+ * most 34 digits.
+ */
+export function writeDecimal128(text: string, target: Uint8Array, at: number): void {
+  if (!writeShort(text, target, at)) target.set(Decimal128.fromString(text).bytes, at);
+}
+
+/** False for what is long, or no plain decimal. */
+function writeShort(text: string, target: Uint8Array, at: number): boolean {
   const negative = text.charCodeAt(0) === MINUS;
   const start = negative ? 1 : 0;
   const { length } = text;
-  if (length > 17 || length === start) return Decimal128.fromString(text);
+  if (length > 17 || length === start) return false;
   let coefficient = 0;
   let point = -1;
   for (let index = start; index < length; index++) {
     const code = text.charCodeAt(index);
     if (code >= ZERO && code <= NINE) coefficient = coefficient * 10 + (code - ZERO);
     else if (code === POINT && point === -1 && index > start && index < length - 1) point = index;
-    else return Decimal128.fromString(text);
+    else return false;
   }
-  if (coefficient > Number.MAX_SAFE_INTEGER) return Decimal128.fromString(text);
+  if (coefficient > Number.MAX_SAFE_INTEGER) return false;
   const exponent = EXPONENT_BIAS - (point === -1 ? 0 : length - 1 - point);
-  return new Decimal128(pack(coefficient, exponent, negative));
+  pack(coefficient, exponent, negative, target, at);
+  return true;
 }
 
 /** Coefficient below 2^53 in the low bytes, the exponent in bits 113 to 126, the sign on top; little-endian. */
-function pack(coefficient: number, exponent: number, negative: boolean): Uint8Array {
-  const bytes = new Uint8Array(16);
+function pack(coefficient: number, exponent: number, negative: boolean, target: Uint8Array, at: number): void {
   const low = coefficient >>> 0;
   const high = (coefficient - low) / 0x1_0000_0000;
-  bytes[0] = low;
-  bytes[1] = low >>> 8;
-  bytes[2] = low >>> 16;
-  bytes[3] = low >>> 24;
-  bytes[4] = high;
-  bytes[5] = high >>> 8;
-  bytes[6] = high >>> 16;
-  bytes[14] = exponent << 1;
-  bytes[15] = (exponent >>> 7) | (negative ? 0x80 : 0);
-  return bytes;
+  target[at] = low;
+  target[at + 1] = low >>> 8;
+  target[at + 2] = low >>> 16;
+  target[at + 3] = low >>> 24;
+  target[at + 4] = high;
+  target[at + 5] = high >>> 8;
+  target[at + 6] = high >>> 16;
+  target.fill(0, at + 7, at + 14);
+  target[at + 14] = exponent << 1;
+  target[at + 15] = (exponent >>> 7) | (negative ? 0x80 : 0);
 }

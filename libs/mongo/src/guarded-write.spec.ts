@@ -1,13 +1,17 @@
 import { describe, expect, it } from '@jest/globals';
-import { type mongo } from 'mongoose';
+import { mongo } from 'mongoose';
 import { FakeMongo } from '../test/fake-mongo.ts';
+import { readSequence } from '../test/read-bson.ts';
 import { type GuardedWrite, writeGuarded } from './guarded-write.ts';
 
 const options = { writeConcern: { w: 'majority' as const } };
-const write = (id: number, v: string, isNew = false, bytes = 100): GuardedWrite => ({
-  document: { _id: id, row: { id }, v, gtid: null },
+const write = (id: number, v: string, isNew = false, row: object = { id }): GuardedWrite => ({
+  document: {
+    bytes: mongo.BSON.serialize({ _id: id, row, v, gtid: null }),
+    idEnd: mongo.BSON.serialize({ _id: id }).length - 1,
+    version: v,
+  },
   isNew,
-  bytes,
 });
 const dbOf = (fake: FakeMongo) => fake.connection.db('x');
 const dbThat = (reply: (command: mongo.Document) => mongo.Document) =>
@@ -50,6 +54,14 @@ describe('writeGuarded', () => {
     }
   });
 
+  it('sends the guard as the driver would write it', async () => {
+    const fake = new FakeMongo();
+    await writeGuarded(dbOf(fake), 'c', [write(7, 'b')], options);
+    expect(readSequence(fake.commands[0] ?? {}, 'updates')).toEqual([
+      { q: { _id: 7, v: { $lte: 'b' } }, u: { _id: 7, row: { id: 7 }, v: 'b', gtid: null }, upsert: true },
+    ]);
+  });
+
   it('costs no second call when nothing was refused', async () => {
     const fake = new FakeMongo();
     await writeGuarded(dbOf(fake), 'c', [write(1, 'a', true), write(2, 'a', true)], options);
@@ -61,7 +73,7 @@ describe('writeGuarded', () => {
   it('sends only the deadlocked operations again', async () => {
     const sent: number[][] = [];
     const db = dbThat((command) => {
-      sent.push((command['updates'] as { u: { _id: number } }[]).map(({ u }) => u._id));
+      sent.push(readSequence<{ u: { _id: number } }>(command, 'updates').map(({ u }) => u._id));
       return sent.length === 1 ? { ok: 1, writeErrors: [{ index: 1, code: 16908292 }] } : { ok: 1 };
     });
     await writeGuarded(db, 'c', [write(1, 'a'), write(2, 'a'), write(3, 'a')], options);
@@ -97,11 +109,10 @@ describe('writeGuarded', () => {
     });
   });
 
-  it('refuses a document above 16 MB before the driver would cut it short', async () => {
-    const document = { _id: 1, row: { a: 'x'.repeat(17_000_000) }, v: 'a', gtid: null };
-    await expect(
-      writeGuarded(dbOf(new FakeMongo()), 'c', [{ document, isNew: true, bytes: 17_000_000 }], options),
-    ).rejects.toMatchObject({
+  it('refuses a document above 16 MB before it is sent', async () => {
+    const tooLarge = write(1, 'a', true, { a: 'x'.repeat(16_777_216 - 40) });
+    expect(tooLarge.document.bytes.length).toBeGreaterThan(16_777_216);
+    await expect(writeGuarded(dbOf(new FakeMongo()), 'c', [tooLarge], options)).rejects.toMatchObject({
       code: 'DITTO_MONGO_DOCUMENT_REFUSED',
     });
   });
@@ -114,14 +125,10 @@ describe('writeGuarded', () => {
       Array.from({ length: 2500 }, (_, id) => write(id, 'a')),
       options,
     );
-    expect(fake.commands.map((command) => (command['updates'] as unknown[]).length)).toEqual([1000, 1000, 500]);
-    const large = Array.from({ length: 5 }, (_, id) => ({
-      document: { _id: id, row: { a: 'x'.repeat(5_000_000) }, v: 'a', gtid: null },
-      isNew: true,
-      bytes: 5_000_000,
-    }));
+    expect(fake.commands.map((command) => readSequence(command, 'updates').length)).toEqual([1000, 1000, 500]);
+    const large = Array.from({ length: 5 }, (_, id) => write(id, 'a', true, { a: 'x'.repeat(5_000_000) }));
     fake.commands.length = 0;
     await writeGuarded(dbOf(fake), 'd', large, options);
-    expect(fake.commands.map((command) => (command['documents'] as unknown[]).length)).toEqual([2, 2, 1]);
+    expect(fake.commands.map((command) => readSequence(command, 'documents').length)).toEqual([2, 2, 1]);
   });
 });

@@ -1,5 +1,7 @@
 import { mongo } from 'mongoose';
-import { type MirrorDocument } from './mirror-document.ts';
+import { BsonType, BsonWriter, makeLabel } from './bson-writer.ts';
+import { type DocumentSequence, makeDocumentSequence } from './document-sequence.ts';
+import { type EncodedDocument } from './mirror-document.ts';
 import {
   classifyMongoError,
   classifyWriteError,
@@ -12,14 +14,12 @@ import {
 
 /** One document to write unless the mirror holds a newer one under its `_id`. */
 export interface GuardedWrite {
-  readonly document: MirrorDocument;
+  readonly document: EncodedDocument;
   /**
    * The document is believed not to be in the mirror: it is tried with an insert first, five times cheaper on the
    * server than an upsert. A wrong belief costs time, never the right result.
    */
   readonly isNew: boolean;
-  /** Rough size; where the sum is small no exact sizes are taken. */
-  readonly bytes: number;
 }
 
 export interface GuardedResult {
@@ -35,13 +35,14 @@ export interface GuardedWriteOptions {
 
 /** MongoDB's limit for one document, https://www.mongodb.com/docs/manual/reference/limits/. */
 const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
-/** The body of a command may hold one document of the greatest size, so several must stay below that together. */
+/** A server takes messages of 48 million bytes; this leaves room for one more document of the greatest size. */
 const MAX_COMMAND_BYTES = 12 * 1024 * 1024;
-/** Below this even the sixfold growth of short JSON elements stays within a command. */
-const NO_MEASURE_BYTES = 2 * 1024 * 1024;
 /** FerretDB takes 25,000; from 1,000 on a call is not faster. */
 const MAX_COMMAND_WRITES = 1000;
 const MAX_TRANSIENT_ATTEMPTS = 5;
+const LENGTH_BYTES = 4;
+/** About what an update statement has besides the document and its key. */
+const UPDATE_BYTES = 128;
 
 interface Reply {
   readonly writeErrors?: readonly ServerWriteError[];
@@ -97,24 +98,26 @@ class GuardedBatch {
 
   /** Indexes whose document was there. */
   insert(indexes: readonly number[]): Promise<number[]> {
-    return this.send(indexes, (documents) => ({ insert: this.collection, documents }));
+    return this.send(indexes, (documents) => ({
+      insert: this.collection,
+      documents: makeDocumentSequence(
+        'documents',
+        documents.map(({ bytes }) => bytes),
+      ),
+    }));
   }
 
   /** Indexes that found a duplicate. */
   upsert(indexes: readonly number[]): Promise<number[]> {
     return this.send(indexes, (documents) => ({
       update: this.collection,
-      updates: documents.map((document) => ({
-        q: { _id: document._id, v: { $lte: document.v } },
-        u: document,
-        upsert: true,
-      })),
+      updates: writeUpdates(documents),
     }));
   }
 
   private async send(
     indexes: readonly number[],
-    command: (documents: MirrorDocument[]) => mongo.Document,
+    command: (documents: readonly EncodedDocument[]) => mongo.Document,
   ): Promise<number[]> {
     const duplicates: number[] = [];
     for (const part of this.cut(indexes)) {
@@ -125,7 +128,7 @@ class GuardedBatch {
         for (const { index, error } of failures) {
           if (isDuplicateId(error)) duplicates.push(index);
           else if (isTransient(error.code) && attempt < MAX_TRANSIENT_ATTEMPTS) pending.push(index);
-          else throw classifyWriteError(this.collection, this.document(index)._id, error);
+          else throw classifyWriteError(this.collection, readId(this.document(index)), error);
         }
       }
     }
@@ -134,18 +137,19 @@ class GuardedBatch {
 
   private async run(
     indexes: readonly number[],
-    command: (documents: MirrorDocument[]) => mongo.Document,
+    command: (documents: readonly EncodedDocument[]) => mongo.Document,
   ): Promise<Failure[]> {
     const documents = indexes.map((index) => this.document(index));
+    const [first] = documents;
     const { writeConcern } = this.options;
     let reply: Reply;
     try {
       reply = await this.db.command({ ...command(documents), ordered: false, writeConcern });
     } catch (error) {
-      if (isRowsOwn(error) && documents.length === 1)
+      if (isRowsOwn(error) && first !== undefined && documents.length === 1)
         throw documentRefused(
           this.collection,
-          documents[0]?._id,
+          readId(first),
           error instanceof Error ? error.message : String(error),
           error,
         );
@@ -158,19 +162,17 @@ class GuardedBatch {
     return (reply.writeErrors ?? []).map((error) => ({ index: indexes[error.index] as number, error }));
   }
 
-  private document(index: number): MirrorDocument {
+  private document(index: number): EncodedDocument {
     return (this.writes[index] as GuardedWrite).document;
   }
 
-  /** Parts that fit one command each, in order. The driver would cut a document above 17 MiB short without a word. */
+  /** Parts that fit one command each, in order. */
   private cut(indexes: readonly number[]): number[][] {
-    const estimate = indexes.reduce((sum, index) => sum + (this.writes[index] as GuardedWrite).bytes, 0);
-    const measure = estimate > NO_MEASURE_BYTES;
     const parts: number[][] = [];
     let part: number[] = [];
     let partBytes = 0;
     for (const index of indexes) {
-      const bytes = measure ? this.measure(index) : 0;
+      const bytes = this.measure(index);
       if (part.length > 0 && (part.length >= MAX_COMMAND_WRITES || partBytes + bytes > MAX_COMMAND_BYTES)) {
         parts.push(part);
         part = [];
@@ -185,15 +187,49 @@ class GuardedBatch {
 
   private measure(index: number): number {
     const document = this.document(index);
-    const bytes = mongo.BSON.calculateObjectSize(document);
-    if (bytes > MAX_DOCUMENT_BYTES)
+    const { length } = document.bytes;
+    if (length > MAX_DOCUMENT_BYTES)
       throw documentRefused(
         this.collection,
-        document._id,
-        `the document has ${bytes} bytes, MongoDB takes ${MAX_DOCUMENT_BYTES}`,
+        readId(document),
+        `the document has ${length} bytes, MongoDB takes ${MAX_DOCUMENT_BYTES}`,
       );
-    return bytes;
+    return length;
   }
+}
+
+const QUERY = makeLabel(BsonType.document, 'q');
+const VERSION = makeLabel(BsonType.document, 'v');
+const AT_MOST = makeLabel(BsonType.string, '$lte');
+const UPDATE = makeLabel(BsonType.document, 'u');
+const UPSERT = makeLabel(BsonType.boolean, 'upsert');
+
+/** `{q: {_id, v: {$lte: version}}, u: document, upsert: true}` for each document. */
+function writeUpdates(documents: readonly EncodedDocument[]): DocumentSequence {
+  const writer = new BsonWriter(documents.reduce((sum, { bytes }) => sum + bytes.length + UPDATE_BYTES, 0));
+  for (const { bytes, idEnd, version } of documents) {
+    const statement = writer.begin();
+    const query = writer.beginIn(QUERY);
+    writer.raw(bytes.subarray(LENGTH_BYTES, idEnd));
+    const guard = writer.beginIn(VERSION);
+    writer.string(AT_MOST, version);
+    writer.end(guard);
+    writer.end(query);
+    writer.raw(UPDATE);
+    writer.raw(bytes);
+    writer.boolean(UPSERT, true);
+    writer.end(statement);
+  }
+  return makeDocumentSequence('updates', [writer.bytes.subarray(0, writer.at)]);
+}
+
+/** For those who read an error. */
+function readId({ bytes, idEnd }: EncodedDocument): unknown {
+  const writer = new BsonWriter(idEnd + 1);
+  const start = writer.begin();
+  writer.raw(bytes.subarray(LENGTH_BYTES, idEnd));
+  writer.end(start);
+  return mongo.BSON.deserialize(writer.bytes.subarray(0, writer.at))['_id'];
 }
 
 /** Waits for both, so that nothing is under way any more when it rejects. */

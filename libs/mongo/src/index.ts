@@ -1,6 +1,7 @@
 export { type BsonEncoder, encodeBsonValue, findBsonEncoder } from './bson-value.ts';
+export { BsonWriter } from './bson-writer.ts';
 export { type GuardedResult, type GuardedWrite, type GuardedWriteOptions, writeGuarded } from './guarded-write.ts';
-export { DocumentEncoder, type KeyIdentity, type MirrorDocument } from './mirror-document.ts';
+export { DocumentEncoder, type EncodedDocument, type KeyIdentity, type MirrorDocument } from './mirror-document.ts';
 export { MirrorLineage } from './mirror-lineage.ts';
 export { hasMirroredRows, listMirroredTables, type MirrorName } from './mirrored-tables.ts';
 export { mirrorDatabase } from './mirror-tables.ts';

@@ -1,6 +1,8 @@
 import { type Row, type RowChange } from '#change-events';
 import { describe, expect, it } from '@jest/globals';
 import { makeChange, makeTransaction } from '../test/make-changes.ts';
+import { readDocument } from '../test/read-bson.ts';
+import { BsonWriter } from './bson-writer.ts';
 import { collapseEntries, encodeWrite, type MirrorEntry } from './mirror-batch.ts';
 import { MirrorTables } from './mirror-tables.ts';
 
@@ -26,7 +28,8 @@ const at = (number: number, before: Row | null, after: Row | null) =>
   entryOf(makeChange(before, after, { transaction: makeTransaction(number) }));
 
 function collapse(entries: readonly MirrorEntry[]) {
-  return [...collapseEntries(entries).values()].flat().map((one) => encodeWrite(one, true, 0));
+  const writer = new BsonWriter(16);
+  return [...collapseEntries(entries).values()].flat().map((one) => encodeWrite(writer, one, true, 0));
 }
 
 describe('collapseEntries', () => {
@@ -37,7 +40,7 @@ describe('collapseEntries', () => {
       at(3, [20, 'a'], [20, 'c']),
       at(4, [3, 'b'], null),
     ]);
-    expect(writes.map(({ document }) => [document._id, document.row])).toEqual([
+    expect(writes.map(({ document }) => readDocument(document)).map(({ _id, row }) => [_id, row])).toEqual([
       [3, undefined],
       [20, { id: 20, note: 'c' }],
     ]);
@@ -45,7 +48,7 @@ describe('collapseEntries', () => {
 
   it('goes by version, not by place', () => {
     const writes = collapse([at(5, [1, 'x'], [1, 'newer']), at(4, [1, 'x'], [1, 'older'])]);
-    expect(writes.map(({ document }) => document.row)).toEqual([{ id: 1, note: 'newer' }]);
+    expect(writes.map(({ document }) => readDocument(document).row)).toEqual([{ id: 1, note: 'newer' }]);
   });
 
   it('takes a row that was created within the batch for new, whatever came after', () => {

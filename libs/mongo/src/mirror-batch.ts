@@ -1,5 +1,6 @@
 import { changeVersion, type Row, type RowChange } from '#change-events';
 import { type Acknowledgement, type LaneEntry } from '#replication';
+import { type BsonWriter } from './bson-writer.ts';
 import { type GuardedWrite } from './guarded-write.ts';
 import { type KeyIdentity } from './mirror-document.ts';
 import { type MirrorCollection, type MirrorTable } from './mirror-tables.ts';
@@ -54,15 +55,16 @@ export function collapseEntries(entries: readonly MirrorEntry[]): Map<MirrorColl
 }
 
 export function encodeWrite(
+  writer: BsonWriter,
   { entry, version, isCreated }: CollapsedEntry,
   insertFirst: boolean,
   nowMs: number,
 ): GuardedWrite {
   const { encoder } = entry.table;
   const document = entry.isTombstone
-    ? encoder.tombstone(entry.row, entry.change, version, nowMs)
-    : encoder.upsert(entry.row, entry.change, version);
-  return { document, isNew: isCreated && insertFirst, bytes: entry.bytes };
+    ? encoder.tombstone(writer, entry.row, entry.change, version, nowMs)
+    : encoder.upsert(writer, entry.row, entry.change, version);
+  return { document, isNew: isCreated && insertFirst };
 }
 
 function createsRow({ change, isTombstone, keyChange }: MirrorEntry): boolean {

@@ -1,66 +1,170 @@
-import { changeVersion, type Row } from '#change-events';
+import {
+  type CanonicalValue,
+  changeVersion,
+  type Column,
+  type Row,
+  type RowChange,
+  type TableLayout,
+} from '#change-events';
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import { mongo } from 'mongoose';
 import { makeChange, makeColumn, makeLayout, makeTransaction } from '../test/make-changes.ts';
-import { DocumentEncoder } from './mirror-document.ts';
+import { readDocument } from '../test/read-bson.ts';
+import { encodeBsonValue } from './bson-value.ts';
+import { BsonWriter } from './bson-writer.ts';
+import { DocumentEncoder, type EncodedDocument } from './mirror-document.ts';
 
 const id = makeColumn('id', 'integer', 'int');
 const text = (name: string) => makeColumn(name, 'text', 'varchar');
 
-/** Names of the string fields of an embedded document, in stored order, read from its bytes. */
-function storedNames(value: unknown): string[] {
-  const bytes = Buffer.from(mongo.BSON.serialize({ value }));
+interface ColumnWithValue {
+  readonly column: Column;
+  readonly value: CanonicalValue;
+}
+
+function withValue(column: Column, values: fc.Arbitrary<CanonicalValue>): fc.Arbitrary<ColumnWithValue> {
+  return fc.option(values, { freq: 6 }).map((value) => ({ column, value }));
+}
+
+const someBytes = fc.uint8Array({ maxLength: 70 }).map((bytes) => Buffer.from(bytes));
+const someText = fc.oneof(
+  fc.string({ unit: 'grapheme', maxLength: 120 }),
+  fc.string({ maxLength: 60 }),
+  fc.constant('a\0ü日😀'),
+);
+const decimal = fc
+  .tuple(fc.bigInt({ min: -(10n ** 34n) + 1n, max: 10n ** 34n - 1n }), fc.nat(30))
+  .map(([digits, scale]) => {
+    const shown = String(digits < 0n ? -digits : digits).padStart(scale + 1, '0');
+    const point = shown.length - scale;
+    return `${digits < 0n ? '-' : ''}${shown.slice(0, point)}${scale === 0 ? '' : `.${shown.slice(point)}`}`;
+  })
+  .filter((shown) => shown.replace(/[-.]/g, '').length <= 34);
+
+/** Every kind of column, with values that are hard for it. */
+const columnWithValue: fc.Arbitrary<ColumnWithValue> = fc.oneof(
+  withValue(makeColumn('c', 'integer', 'int'), fc.integer()),
+  withValue(makeColumn('c', 'integer', 'int', { unsigned: true }), fc.nat(0xffff_ffff)),
+  withValue(makeColumn('c', 'integer', 'mediumint', { unsigned: true }), fc.nat(0xff_ffff)),
+  withValue(
+    makeColumn('c', 'bigint', 'bigint'),
+    fc
+      .oneof(
+        fc.bigInt({ min: -(2n ** 63n), max: 2n ** 64n - 1n }),
+        fc.constantFrom(2n ** 63n, 2n ** 63n - 1n, -(2n ** 53n), -1n),
+      )
+      .map((value) => (value >= -(2n ** 53n) && value <= 2n ** 53n ? Number(value) : value)),
+  ),
+  withValue(makeColumn('c', 'decimal', 'decimal', { precision: 34, scale: 2 }), decimal),
+  withValue(makeColumn('c', 'decimal', 'decimal', { precision: 65, scale: 2 }), decimal),
+  withValue(
+    makeColumn('c', 'double', 'double'),
+    fc.oneof(fc.double({ noNaN: true }), fc.constantFrom(0, -0, 3, 2 ** 40)),
+  ),
+  withValue(makeColumn('c', 'float', 'float'), fc.float({ noNaN: true })),
+  withValue(makeColumn('c', 'boolean', 'bit'), fc.boolean()),
+  withValue(makeColumn('c', 'text', 'text'), someText),
+  withValue(makeColumn('c', 'datetime', 'datetime'), fc.constant('0000-00-00T00:00:00')),
+  withValue(makeColumn('c', 'bytes', 'blob'), someBytes),
+  withValue(makeColumn('c', 'geometry', 'point'), someBytes),
+  withValue(makeColumn('c', 'bits', 'bit', { length: 12 }), someBytes),
+  withValue(
+    makeColumn('c', 'vector', 'vector'),
+    fc
+      .array(fc.float({ noNaN: true }), { maxLength: 30 })
+      .map((floats) => Buffer.from(Float32Array.from(floats).buffer)),
+  ),
+  withValue(makeColumn('c', 'json', 'json'), fc.json({ maxDepth: 3 })),
+  withValue(makeColumn('c', 'enum', 'enum', { labels: ['a'] }), fc.constant('a')),
+);
+
+const change = makeChange(null, [7, 'hello'], { transaction: makeTransaction(3) });
+
+function encode(layout: TableLayout, row: Row, of: RowChange = change): EncodedDocument {
+  return new DocumentEncoder(layout).upsert(new BsonWriter(1), row, of, changeVersion(of));
+}
+
+/** Names of an embedded document's fields of text, in stored order, read from the bytes behind the name of the document. */
+function storedNames(bytes: Uint8Array, name: string): string[] {
+  const document = Buffer.from(bytes);
   const names: string[] = [];
-  let offset = 4 + 1 + 'value'.length + 1 + 4;
-  while (bytes[offset] === 2) {
-    const end = bytes.indexOf(0, offset + 1);
-    names.push(bytes.toString('utf8', offset + 1, end));
-    offset = end + 1 + 4 + bytes.readInt32LE(end + 1);
+  let offset = document.indexOf(`\u0003${name}\u0000`) + 1 + name.length + 1 + 4;
+  while (document[offset] === 2) {
+    const end = document.indexOf(0, offset + 1);
+    names.push(document.toString('utf8', offset + 1, end));
+    offset = end + 1 + 4 + document.readInt32LE(end + 1);
   }
   return names;
 }
 
 describe('DocumentEncoder', () => {
   it('makes the document of a row', () => {
-    const encoder = new DocumentEncoder(makeLayout([id, text('note')]));
-    const change = makeChange(null, [7, 'hello'], { transaction: makeTransaction(3) });
-    expect(encoder.upsert([7, 'hello'], change, changeVersion(change))).toEqual({
+    const document = encode(makeLayout([id, text('note')]), [7, 'hello']);
+    expect(readDocument(document)).toEqual({
       _id: 7,
       row: { id: 7, note: 'hello' },
       v: '000000010000000100000000012c0000000000000000',
       ts: new Date(1_700_000_000_003),
       gtid: '3e11fa47-71ca-11e1-9e33-c80aa9429562:3',
     });
+    expect(document.version).toBe('000000010000000100000000012c0000000000000000');
+    expect(document.idEnd).toBe(mongo.BSON.serialize({ _id: 7 }).length - 1);
   });
 
   it('makes a tombstone without the row', () => {
     const encoder = new DocumentEncoder(makeLayout([id, text('note')]));
-    const change = makeChange([7, 'hello'], null);
-    expect(encoder.tombstone([7, 'hello'], change, 'v', 5000)).toEqual({
+    const of = makeChange([7, 'hello'], null);
+    const tombstone = encoder.tombstone(new BsonWriter(1), [7, 'hello'], of, 'v', 5000);
+    expect(readDocument(tombstone)).toEqual({
       _id: 7,
       v: 'v',
-      gtid: change.transaction.gtid,
+      gtid: of.transaction.gtid,
       deletedAt: new Date(5000),
     });
+    const withoutGtid = { ...of, transaction: { ...of.transaction, gtid: null } };
+    expect(readDocument(encoder.tombstone(new BsonWriter(), [7, ''], withoutGtid, 'v', 5000)).gtid).toBeNull();
   });
 
   it('embeds a key of several columns in key order, not in column order', () => {
-    const encoder = new DocumentEncoder(makeLayout([text('a'), text('b'), text('c')], [2, 0]));
-    expect(storedNames(encoder.id(['1', '2', '3']))).toEqual(['c', 'a']);
+    const layout = makeLayout([text('a'), text('b'), text('c')], [2, 0]);
+    expect(storedNames(encode(layout, ['1', '2', '3']).bytes, '_id')).toEqual(['c', 'a']);
   });
 
   it('keeps the order of names that JavaScript would sort, and names that it takes for its own', () => {
-    const names = ['b', '7', '1', '__proto__', '_bsontype'];
-    const layout = makeLayout(names.map(text), [1, 2]);
-    const change = makeChange(null, names);
-    const { _id, row } = new DocumentEncoder(layout).upsert(names, change, 'v');
-    expect(storedNames(row)).toEqual(names);
-    expect(storedNames(_id)).toEqual(['7', '1']);
+    const names = ['b', '7', '1', '__proto__', '_bsontype', 'toBSON', 'ü'];
+    const { bytes } = encode(makeLayout(names.map(text), [1, 2]), names);
+    expect(storedNames(bytes, 'row')).toEqual(names);
+    expect(storedNames(bytes, '_id')).toEqual(['7', '1']);
   });
 
   it('escapes names that begin with $ inside _id, where MongoDB refuses them', () => {
-    const encoder = new DocumentEncoder(makeLayout([text('$a'), text('b')], [0, 1]));
-    expect(encoder.id(['1', '2'])).toEqual({ _x0024a: '1', b: '2' });
+    const document = encode(makeLayout([text('$a'), text('b')], [0, 1]), ['1', '2']);
+    expect(readDocument(document)).toMatchObject({ _id: { _x0024a: '1', b: '2' }, row: { $a: '1', b: '2' } });
+  });
+
+  it('is, byte for byte, what the driver writes of the values', () => {
+    fc.assert(
+      fc.property(fc.array(columnWithValue, { minLength: 1, maxLength: 12 }), fc.nat(100), (members, capacity) => {
+        const columns = members.map(({ column }, i) => ({ ...column, name: `c${i}` }));
+        const layout = makeLayout([...columns, text('k'), id], [columns.length + 1, columns.length]);
+        const row: Row = [...members.map(({ value }) => value), 'key', 5];
+        const writer = new BsonWriter(capacity);
+        const document = new DocumentEncoder(layout).upsert(writer, row, change, 'v');
+        const { commitMicros, gtid } = change.transaction;
+        const named = layout.columns.map((column, i) => [column.name, encodeBsonValue(column, row[i] ?? null)]);
+        const fields = Object.fromEntries(named) as Readonly<Record<string, unknown>>;
+        const expected = mongo.BSON.serialize({
+          _id: { id: 5, k: 'key' },
+          row: fields,
+          v: 'v',
+          ts: new Date(Math.floor(commitMicros / 1000)),
+          gtid,
+        });
+        expect(Buffer.from(document.bytes).toString('latin1')).toBe(Buffer.from(expected).toString('latin1'));
+      }),
+      { numRuns: 500 },
+    );
   });
 
   it('gives equal identities exactly to equal keys', () => {

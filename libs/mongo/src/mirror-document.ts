@@ -1,5 +1,6 @@
 import { type Row, type RowChange, type TableChange, type TableLayout } from '#change-events';
-import { type BsonEncoder, encodeBsonValue, findBsonEncoder } from './bson-value.ts';
+import { BsonType, type BsonWriter, makeLabel } from './bson-writer.ts';
+import { compileRowWriter, type RowWriter } from './row-writer.ts';
 
 /** A document of the mirror: with `row` while the row lives, with `deletedAt` (a tombstone) after that. */
 export interface MirrorDocument {
@@ -17,8 +18,19 @@ export interface MirrorDocument {
 /** Equal, as keys of a Map are, exactly when the canonical keys are equal. */
 export type KeyIdentity = string | number | bigint;
 
-/** What the driver or JavaScript would not keep as a plain property: integer-like names lose their place. */
-const UNSAFE_NAME = /^(?:\d+|__proto__|_bsontype|toBSON)$/;
+/** A document of the mirror as it goes to the server. */
+export interface EncodedDocument {
+  readonly bytes: Uint8Array;
+  /** Its `_id` stands between the length and here. */
+  readonly idEnd: number;
+  readonly version: string;
+}
+
+const ROW = makeLabel(BsonType.document, 'row');
+const VERSION = makeLabel(BsonType.string, 'v');
+const TIME = makeLabel(BsonType.date, 'ts');
+const GTID = makeLabel(BsonType.string, 'gtid');
+const DELETED_AT = makeLabel(BsonType.date, 'deletedAt');
 
 /** Makes the documents of one table as one layout describes it; compiled once per layout. */
 export class DocumentEncoder {
@@ -26,28 +38,51 @@ export class DocumentEncoder {
   readonly isKeyed: boolean;
   /** Key of `row` for grouping and choosing a lane. */
   readonly identity: (row: Row) => KeyIdentity;
-  /** `_id` of `row`: the bare value of a single key column, else an embedded document in key order. */
-  readonly id: (row: Row) => unknown;
   /** Rough size in memory; an estimate for bounds, not a promise. */
   readonly rowBytes: (row: Row) => number;
-  private readonly row: (row: Row) => unknown;
+  private readonly writeId: RowWriter;
+  private readonly writeRow: RowWriter;
 
   constructor(layout: TableLayout) {
     this.isKeyed = layout.key.length > 0;
     this.identity = compileIdentity(layout);
-    this.id = compileId(layout);
     this.rowBytes = compileRowBytes(layout);
-    this.row = compileObject(layout, [...layout.columns.keys()], (name) => name);
+    this.writeId = compileId(layout);
+    this.writeRow = compileRowWriter(layout, [...layout.columns.keys()], ({ name }) => name);
   }
 
-  upsert(row: Row, change: RowChange, version: string): MirrorDocument {
+  /** Appends the document of a row. */
+  upsert(writer: BsonWriter, row: Row, change: RowChange, version: string): EncodedDocument {
     const { commitMicros, gtid } = change.transaction;
-    return { _id: this.id(row), row: this.row(row), v: version, ts: new Date(Math.floor(commitMicros / 1000)), gtid };
+    const start = writer.begin();
+    this.writeId(writer, row);
+    const idEnd = writer.at;
+    const embedded = writer.beginIn(ROW);
+    this.writeRow(writer, row);
+    writer.end(embedded);
+    writer.string(VERSION, version);
+    writer.date(TIME, Math.floor(commitMicros / 1000));
+    writeGtid(writer, gtid);
+    writer.end(start);
+    return { bytes: writer.bytes.subarray(start, writer.at), idEnd: idEnd - start, version };
   }
 
-  tombstone(row: Row, change: RowChange, version: string, nowMs: number): MirrorDocument {
-    return { _id: this.id(row), ...tombstoneFields(change, version, nowMs) };
+  /** Appends the tombstone that takes the place of a row's document. */
+  tombstone(writer: BsonWriter, row: Row, change: RowChange, version: string, nowMs: number): EncodedDocument {
+    const start = writer.begin();
+    this.writeId(writer, row);
+    const idEnd = writer.at;
+    writer.string(VERSION, version);
+    writeGtid(writer, change.transaction.gtid);
+    writer.date(DELETED_AT, nowMs);
+    writer.end(start);
+    return { bytes: writer.bytes.subarray(start, writer.at), idEnd: idEnd - start, version };
   }
+}
+
+function writeGtid(writer: BsonWriter, gtid: string | null): void {
+  if (gtid === null) writer.null(GTID);
+  else writer.string(GTID, gtid);
 }
 
 /** The parts of a tombstone besides its `_id`. */
@@ -64,45 +99,18 @@ function idFieldName(name: string): string {
   return name.startsWith('$') ? `_x0024${name.slice(1)}` : name;
 }
 
-function compileId(layout: TableLayout): (row: Row) => unknown {
-  const [first, ...others] = layout.key;
-  if (first === undefined) return () => undefined;
-  if (others.length > 0) return compileObject(layout, layout.key, idFieldName);
-  const column = layout.columns[first];
-  if (column === undefined) throw new RangeError(`no column ${first} in ${layout.database}.${layout.table}`);
-  return (row) => encodeBsonValue(column, row[first] ?? null);
-}
-
-/**
- * An encoder of the given columns as one object literal in generated source, so that all rows share one hidden class;
- * names reach the source only as JSON string literals.
- */
-function compileObject(
-  layout: TableLayout,
-  indexes: readonly number[],
-  rename: (name: string) => string,
-): (row: Row) => unknown {
-  const columns = indexes.map((index) => {
-    const column = layout.columns[index];
-    if (column === undefined) throw new RangeError(`no column ${index} in ${layout.database}.${layout.table}`);
-    return { index, name: rename(column.name), encode: findBsonEncoder(column) };
-  });
-  if (columns.some(({ name }) => UNSAFE_NAME.test(name)))
-    return (row) => new Map(columns.map(({ index, name, encode }) => [name, encodeWith(encode, row[index])]));
-  const fields = columns.map(({ index, name, encode }, place) => {
-    const value = `row[${index}]`;
-    return `${JSON.stringify(name)}: ${encode === null ? value : `${value} === null ? null : encode${place}(${value})`}`;
-  });
-  const names = columns.map((_, place) => `encode${place}`);
-  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- compiled once per layout; see above
-  const make = new Function(...names, `"use strict"; return (row) => ({ ${fields.join(', ')} });`) as (
-    ...encoders: (BsonEncoder | null)[]
-  ) => (row: Row) => unknown;
-  return make(...columns.map(({ encode }) => encode));
-}
-
-function encodeWith(encode: BsonEncoder | null, value: unknown): unknown {
-  return value === null || encode === null ? value : encode(value as never);
+/** The bare value of a single key column, else an embedded document in key order. */
+function compileId(layout: TableLayout): RowWriter {
+  const { key } = layout;
+  if (key.length === 0) return () => undefined;
+  if (key.length === 1) return compileRowWriter(layout, key, () => '_id');
+  const label = makeLabel(BsonType.document, '_id');
+  const writeParts = compileRowWriter(layout, key, ({ name }) => idFieldName(name));
+  return (writer, row) => {
+    const start = writer.beginIn(label);
+    writeParts(writer, row);
+    writer.end(start);
+  };
 }
 
 function compileIdentity({ key }: TableLayout): (row: Row) => KeyIdentity {

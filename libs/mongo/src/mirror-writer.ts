@@ -12,6 +12,7 @@ import {
 import { Backoff, DittoError, type Logger, retry, toDittoError } from '#kernel';
 import { type Acknowledgement, ChangeSink, LaneSet, type SinkStatus } from '#replication';
 import { type mongo } from 'mongoose';
+import { BsonWriter } from './bson-writer.ts';
 import { writeGuarded } from './guarded-write.ts';
 import { collapseEntries, type CollapsedEntry, encodeWrite, type KeyChange, type MirrorEntry } from './mirror-batch.ts';
 import { chooseLane } from './mirror-lanes.ts';
@@ -224,9 +225,10 @@ export class MirrorWriter extends ChangeSink {
   private async write(collection: MirrorCollection, collapsed: readonly CollapsedEntry[]): Promise<MirrorEntry[]> {
     const insertFirst = collection.inserts.next();
     const nowMs = this.options.nowMs();
+    const writer = new BsonWriter();
     const writes = collapsed.map((one) => {
       try {
-        return encodeWrite(one, insertFirst, nowMs);
+        return encodeWrite(writer, one, insertFirst, nowMs);
       } catch (error) {
         throw documentRefused(collection.name, one.entry.identity, `can't be written as BSON: ${String(error)}`, error);
       }

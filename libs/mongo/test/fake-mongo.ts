@@ -1,5 +1,6 @@
 import { mongo } from 'mongoose';
 import { type MirrorDocument, type MongoConnection } from '../src/index.ts';
+import { readSequence } from './read-bson.ts';
 
 interface UpdateStatement {
   readonly q: { readonly v: { readonly $lte: string } };
@@ -45,15 +46,15 @@ export class FakeMongo {
   }
 
   private operationsOf(command: mongo.Document): { index: number; run: () => Promise<boolean> }[] {
-    if (Array.isArray(command['documents'])) {
+    if ('documents' in command) {
       const documents = this.collectionOf(command['insert'] as string);
-      return (command['documents'] as MirrorDocument[]).map((document, index) => ({
+      return readSequence<MirrorDocument>(command, 'documents').map((document, index) => ({
         index,
         run: () => this.insert(documents, document),
       }));
     }
     const documents = this.collectionOf(command['update'] as string);
-    return (command['updates'] as UpdateStatement[]).map(({ q, u }, index) => ({
+    return readSequence<UpdateStatement>(command, 'updates').map(({ q, u }, index) => ({
       index,
       run: async () => {
         const stored = documents.get(keyOf(u._id));

@@ -1,0 +1,209 @@
+import { mongo } from 'mongoose';
+import { writeDecimal128 } from './decimal128.ts';
+import { jsonToBson } from './json-to-bson.ts';
+
+/** Types of elements (https://bsonspec.org/spec.html). */
+export const BsonType = {
+  double: 0x01,
+  string: 0x02,
+  document: 0x03,
+  array: 0x04,
+  binary: 0x05,
+  boolean: 0x08,
+  date: 0x09,
+  null: 0x0a,
+  int32: 0x10,
+  long: 0x12,
+  decimal128: 0x13,
+} as const;
+
+/** What an element begins with: its type and its name, with the NUL behind it. */
+export type ElementLabel = Uint8Array;
+
+export function makeLabel(type: number, name: string): ElementLabel {
+  const label = Buffer.from(`\u0000${name}\u0000`);
+  label[0] = type;
+  return label;
+}
+
+const MAX_INT64 = (1n << 63n) - 1n;
+const TWO_TO_32 = 0x1_0000_0000;
+/** Longest UTF-8 form of one UTF-16 unit, in bytes. */
+const MOST_BYTES_OF_UNIT = 3;
+/** Longer texts are faster by a native call. */
+const COPIED_CHARACTERS = 48;
+/** An index as text with its type and its end, and a double. */
+const MOST_BYTES_OF_NUMBER = 24;
+
+/** Writes BSON documents one behind the other into a buffer that grows. */
+export class BsonWriter {
+  bytes: Buffer;
+  /** Where the next byte goes. */
+  at = 0;
+  #view: DataView;
+
+  constructor(capacity = 64 * 1024) {
+    this.bytes = Buffer.allocUnsafeSlow(capacity);
+    this.#view = viewOf(this.bytes);
+  }
+
+  /** Begins a document; `end` takes what this returns. */
+  begin(): number {
+    this.#reserve(4);
+    const start = this.at;
+    this.at += 4;
+    return start;
+  }
+
+  beginIn(label: ElementLabel): number {
+    this.#label(label, 4);
+    const start = this.at;
+    this.at += 4;
+    return start;
+  }
+
+  end(start: number): void {
+    this.#reserve(1);
+    this.bytes[this.at++] = 0;
+    this.#view.setInt32(start, this.at - start, true);
+  }
+
+  null(label: ElementLabel): void {
+    const start = this.#label(label, 0);
+    this.bytes[start] = BsonType.null;
+  }
+
+  int32(label: ElementLabel, value: number): void {
+    this.#label(label, 4);
+    this.#view.setInt32(this.at, value, true);
+    this.at += 4;
+  }
+
+  /** A whole number within ±2^53. */
+  long(label: ElementLabel, value: number): void {
+    this.#label(label, 8);
+    this.#long(value);
+  }
+
+  /** The type of the label holds up to 2^63 − 1; above that it is a Decimal128. */
+  bigInteger(label: ElementLabel, value: number | bigint): void {
+    const start = this.#label(label, 16);
+    if (typeof value === 'number') this.#long(value);
+    else if (value <= MAX_INT64) {
+      this.#view.setBigInt64(this.at, value, true);
+      this.at += 8;
+    } else {
+      this.bytes[start] = BsonType.decimal128;
+      writeDecimal128(value.toString(), this.bytes, this.at);
+      this.at += 16;
+    }
+  }
+
+  double(label: ElementLabel, value: number): void {
+    this.#label(label, 8);
+    this.#view.setFloat64(this.at, value, true);
+    this.at += 8;
+  }
+
+  decimal(label: ElementLabel, text: string): void {
+    this.#label(label, 16);
+    writeDecimal128(text, this.bytes, this.at);
+    this.at += 16;
+  }
+
+  boolean(label: ElementLabel, value: boolean): void {
+    this.#label(label, 1);
+    this.bytes[this.at++] = value ? 1 : 0;
+  }
+
+  date(label: ElementLabel, milliseconds: number): void {
+    this.long(label, milliseconds);
+  }
+
+  string(label: ElementLabel, text: string): void {
+    this.#label(label, 5 + text.length * MOST_BYTES_OF_UNIT);
+    const start = this.at + 4;
+    const length = text.length <= COPIED_CHARACTERS ? this.#copyAscii(text, start) : -1;
+    const end = start + (length === -1 ? this.bytes.write(text, start, 'utf8') : length);
+    this.bytes[end] = 0;
+    this.#view.setInt32(this.at, end + 1 - start, true);
+    this.at = end + 1;
+  }
+
+  binary(label: ElementLabel, value: Uint8Array): void {
+    this.#label(label, 5 + value.length);
+    this.#view.setInt32(this.at, value.length, true);
+    this.bytes[this.at + 4] = mongo.Binary.SUBTYPE_DEFAULT;
+    this.bytes.set(value, this.at + 5);
+    this.at += 5 + value.length;
+  }
+
+  /** Little-endian 32-bit floats as an array of doubles. */
+  vector(label: ElementLabel, floats: Buffer): void {
+    const start = this.beginIn(label);
+    for (let i = 0; i * 4 + 4 <= floats.length; i++) {
+      this.#reserve(MOST_BYTES_OF_NUMBER);
+      this.bytes[this.at++] = BsonType.double;
+      this.at += this.bytes.write(`${i}\u0000`, this.at, 'latin1');
+      this.#view.setFloat64(this.at, floats.readFloatLE(i * 4), true);
+      this.at += 8;
+    }
+    this.end(start);
+  }
+
+  /** A JSON document as an embedded value; throws a SyntaxError for text that is none. The value decides the type. */
+  json(label: ElementLabel, text: string): void {
+    // a document of one element whose name has one letter
+    const wrapped = mongo.BSON.serialize({ v: jsonToBson(text) });
+    const value = wrapped.subarray(7, wrapped.length - 1);
+    const start = this.#label(label, value.length);
+    this.bytes[start] = wrapped[4] as number;
+    this.bytes.set(value, this.at);
+    this.at += value.length;
+  }
+
+  /** Elements or documents that are BSON already. */
+  raw(encoded: Uint8Array): void {
+    this.#reserve(encoded.length);
+    this.bytes.set(encoded, this.at);
+    this.at += encoded.length;
+  }
+
+  #long(value: number): void {
+    this.#view.setInt32(this.at, value | 0, true);
+    this.#view.setInt32(this.at + 4, Math.floor(value / TWO_TO_32), true);
+    this.at += 8;
+  }
+
+  /** Writes the label with room for `more` bytes behind it; returns where it begins. */
+  #label(label: ElementLabel, more: number): number {
+    this.#reserve(label.length + more);
+    const { bytes, at } = this;
+    for (let i = 0; i < label.length; i++) bytes[at + i] = label[i] as number;
+    this.at = at + label.length;
+    return at;
+  }
+
+  /** The length, or -1 at the first character that is not ASCII. */
+  #copyAscii(text: string, start: number): number {
+    const { bytes } = this;
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      if (code >= 0x80) return -1;
+      bytes[start + i] = code;
+    }
+    return text.length;
+  }
+
+  #reserve(more: number): void {
+    if (this.at + more <= this.bytes.length) return;
+    const grown = Buffer.allocUnsafeSlow(Math.max(this.at + more, this.bytes.length * 2));
+    this.bytes.copy(grown, 0, 0, this.at);
+    this.bytes = grown;
+    this.#view = viewOf(grown);
+  }
+}
+
+function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, length);
+}

@@ -1,0 +1,24 @@
+import { createRequire } from 'node:module';
+
+/** A section of kind 1 of an OP_MSG: a field of the command as documents one behind the other. */
+export interface DocumentSequence {
+  /** `bytes` are one document or several. The other argument is for the driver's monitoring, which nobody listens to. */
+  push(document: object, bytes: Uint8Array): number;
+  toBin(): Uint8Array;
+}
+
+/**
+ * The driver's own class, by which its bulk writes hand over bytes that they have made (`lib/cmap/commands.js`; the same
+ * object that the driver knows by `instanceof`, so it is found from mongoose's place). It is no part of the driver's
+ * public interface: mongoose and its driver are pinned, and tests fail when it changes.
+ */
+const { DocumentSequence: Sequence } = createRequire(createRequire(import.meta.url).resolve('mongoose'))(
+  'mongodb/lib/cmap/commands.js',
+) as { readonly DocumentSequence: new (field: string) => DocumentSequence };
+
+/** The value of `field` in a command: documents that are BSON already and are sent as they are. */
+export function makeDocumentSequence(field: string, documents: readonly Uint8Array[]): DocumentSequence {
+  const sequence = new Sequence(field);
+  for (const bytes of documents) sequence.push({}, bytes);
+  return sequence;
+}
