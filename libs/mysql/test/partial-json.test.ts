@@ -12,6 +12,7 @@ let from: string;
 
 beforeAll(async () => {
   source = await TestSource.open('partial');
+  await source.tagTransactions();
   await source.run(
     'CREATE TABLE t (id INT PRIMARY KEY, a JSON, v VARCHAR(50), b JSON NOT NULL, n BIGINT)',
     'CREATE TABLE other (id INT PRIMARY KEY, j JSON, k JSON, v VARCHAR(10))',
