@@ -20,7 +20,11 @@ describe('StateDatabase', () => {
     const databases = await Promise.all(Array.from({ length: 4 }, () => open(options)));
     await Promise.all(databases.map((database) => database.ping()));
     const migrations = await queryState(options, `SELECT name FROM ${options.database}.migrations`);
-    expect(migrations).toEqual([{ name: 'CreateState1795300000000' }, { name: 'AddResync1795400000000' }]);
+    expect(migrations).toEqual([
+      { name: 'CreateState1795300000000' },
+      { name: 'AddResync1795400000000' },
+      { name: 'AddExcludedColumns1795550000000' },
+    ]);
   });
 
   test('has the tables that the entities say', async () => {
