@@ -66,11 +66,14 @@ export function parseTableMap(event: EventBytes): TableMap {
 
 const NOTHING = { size: 0, maxLength: 0, precision: 0, scale: 0 };
 
+/** MySQL allows 30. */
+const MOST_DECIMALS_OF_MARIADB = 38;
+
 /** Whether a server can have written such a column; the generated code of layouts relies on it. */
 function isSane({ type, size, maxLength, precision, scale }: PhysicalColumn): boolean {
   switch (type) {
     case ColumnType.newDecimal:
-      return precision >= 1 && precision <= 65 && scale <= Math.min(30, precision);
+      return precision >= 1 && precision <= 65 && scale <= Math.min(MOST_DECIMALS_OF_MARIADB, precision);
     case ColumnType.bit:
       return maxLength >= 1 && maxLength <= 64;
     case ColumnType.enum:
