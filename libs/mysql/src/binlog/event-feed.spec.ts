@@ -33,6 +33,7 @@ beforeEach(() => {
   const includes = (): boolean => true;
   const reader = new EventReader({
     tables: new TableCache({ includes, facts, rules: columnRules({}) }),
+    characterSets: facts,
     includes,
     serverUuid: 'server',
     emit: (item) => {

@@ -58,6 +58,7 @@ async function readAll(events: readonly Buffer[]): Promise<Reading> {
   const items: SourceItem[] = [];
   const reader = new EventReader({
     tables: new TableCache({ includes, facts, rules: columnRules({}) }),
+    characterSets: facts,
     includes,
     serverUuid: '',
     emit: (item) => {

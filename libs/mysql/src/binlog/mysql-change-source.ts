@@ -145,6 +145,7 @@ export class MySqlChangeSource extends ChangeSource {
     const { xaStore = {} } = this.#options;
     const reader = new EventReader({
       tables: new TableCache({ includes, facts: facts.characterSets, rules: columnRules(this.#options) }),
+      characterSets: facts.characterSets,
       includes,
       serverUuid: facts.serverUuid,
       emit: (item) => {

@@ -97,6 +97,7 @@ function makeReader(
 ): EventReader {
   const reader = new EventReader({
     tables: new TableCache({ includes, facts: facts.characterSets, rules: columnRules({}) }),
+    characterSets: facts.characterSets,
     includes,
     serverUuid: facts.serverUuid,
     emit,
