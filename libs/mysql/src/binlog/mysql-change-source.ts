@@ -77,11 +77,13 @@ export class MySqlChangeSource extends ChangeSource {
       },
     });
     const watch = new SilenceWatch(this.#options.silenceMs ?? DEFAULT_SILENCE_MS, (silentMs) => {
-      if (!queue.isFull && !feed.isReadingNested) queue.finish(silence(silentMs));
+      if (!queue.isFull && !feed.isReadingNested) fail(silence(silentMs));
     });
     const fail = (error: unknown): void => {
       const coded = toSourceError(error, 'reading the log');
       queue.finish(withRemedyFor(facts.kind, place?.explain(coded) ?? coded));
+      // what is queued may wait for long; the server must not go on sending meanwhile
+      dump.stop();
     };
     const feed = this.#makeFeed({
       facts,
