@@ -29,7 +29,7 @@ beforeEach(() => {
   items = [];
   const includes = (_database: string, table: string): boolean => table !== 'excluded';
   reader = new EventReader({
-    tables: new TableCache({ includes, facts, rules: columnRules({}) }),
+    tables: new TableCache({ includes, facts, kind: 'mysql', rules: columnRules({}) }),
     characterSets: facts,
     includes,
     serverUuid: UUID,

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { type TableLayout } from '#change-events';
 import { tableMap } from '../../test/log-events.ts';
+import { columnRules } from '../layout/column-choice.ts';
 import { HEADER_BYTES } from './event-header.ts';
 import { TableCache } from './table-cache.ts';
 import { readTableId } from './table-map.ts';
@@ -8,7 +9,7 @@ import { readTableId } from './table-map.ts';
 const facts = { charsetOfCollation: new Map<number, string>(), maxLength: new Map(), tables: new Map() };
 
 function makeCache(): (table: string) => TableLayout {
-  const cache = new TableCache({ includes: () => true, facts, kind: 'mysql', keys: {} });
+  const cache = new TableCache({ includes: () => true, facts, kind: 'mysql', rules: columnRules({}) });
   return (table) => {
     const bytes = tableMap(table, 0);
     const event = { bytes, start: 0, body: HEADER_BYTES, end: bytes.length - 4 };

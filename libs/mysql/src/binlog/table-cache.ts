@@ -2,6 +2,7 @@ import { type TableLayout } from '#change-events';
 import { RowCodec } from '../codec/row-codec.ts';
 import { streamLayout } from '../layout/stream-layout.ts';
 import { type ColumnRules } from '../layout/column-choice.ts';
+import { type ServerKind } from '../server-kind.ts';
 import { type CharacterSetFacts } from '../values/charset.ts';
 import { type EventBytes } from './event-header.ts';
 import { RowSkipper } from './row-skipper.ts';
@@ -47,6 +48,7 @@ const MOST_TABLES = 5000;
 export class TableCache {
   readonly #includes: (database: string, table: string) => boolean;
   readonly #facts: CharacterSetFacts;
+  readonly #kind: ServerKind;
   readonly #rules: ColumnRules;
   readonly #maps = new Map<number, CachedMap>();
   /** By table, the one that came up last at the end; readers of one table have one layout. */
@@ -55,10 +57,13 @@ export class TableCache {
   constructor(options: {
     readonly includes: (database: string, table: string) => boolean;
     readonly facts: CharacterSetFacts;
+    /** Who writes the log. */
+    readonly kind: ServerKind;
     readonly rules: ColumnRules;
   }) {
     this.#includes = options.includes;
     this.#facts = options.facts;
+    this.#kind = options.kind;
     this.#rules = options.rules;
   }
 
@@ -82,7 +87,7 @@ export class TableCache {
 
   #makeReader(event: EventBytes): TableReader {
     const { database, table } = readTableName(event);
-    const map = parseTableMap(event);
+    const map = parseTableMap(event, this.#kind);
     if (!this.#includes(database, table) || isSequence(map))
       return { included: false, database, table, skipper: new RowSkipper(map.columns) };
     const { layout, columns, key } = streamLayout(map, this.#facts, this.#rules);
