@@ -162,6 +162,13 @@ describe('I6: stops', () => {
   };
   const place = { file: 'binlog.000009', gtid: `${UUID}:5` };
 
+  test('at the end of an XA transaction whose rows are held and that was neither prepared nor decided', () => {
+    const begun = [gtid(5, 300), query("XA START X'61',X'',1", 380), tableMap('t', 420), insert('t', 9, 460)];
+    const stop = stopOf(...begun, event(EventType.xid, Buffer.alloc(8), 500));
+    expect(stop).toMatchObject({ code: 'DITTO_SOURCE_EVENT_MALFORMED', retriable: false, context: place });
+    expect(items).toEqual([]);
+  });
+
   test('at a rollback to a savepoint behind rows of an included table', () => {
     const stop = stopOf(
       gtid(5, 300),

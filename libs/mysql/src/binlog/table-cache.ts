@@ -88,7 +88,7 @@ export class TableCache {
   #makeReader(event: EventBytes): TableReader {
     const { database, table } = readTableName(event);
     const map = parseTableMap(event, this.#kind);
-    if (!this.#includes(database, table) || isSequence(map))
+    if (!this.#includes(database, table) || (this.#kind === 'mariadb' && isSequence(map)))
       return { included: false, database, table, skipper: new RowSkipper(map.columns) };
     const { layout, columns, key } = streamLayout(map, this.#facts, this.#rules);
     const name = `${database}\0${table}`;

@@ -262,6 +262,8 @@ export class TransactionReader {
 
   end(): void {
     const transaction = this.#current();
+    if (transaction.held !== null && transaction.hasRows)
+      throw this.stop('DITTO_SOURCE_EVENT_MALFORMED', 'an XA transaction ends undecided');
     transaction.held?.close();
     this.#announce(transaction);
     this.#transaction = null;
