@@ -146,7 +146,12 @@ export class MySqlChangeSource extends ChangeSource {
   }): EventFeed {
     const { xaStore = {} } = this.#options;
     const reader = new EventReader({
-      tables: new TableCache({ includes, facts: facts.characterSets, kind: facts.kind, rules: columnRules(this.#options) }),
+      tables: new TableCache({
+        includes,
+        facts: facts.characterSets,
+        kind: facts.kind,
+        rules: columnRules(this.#options),
+      }),
       characterSets: facts.characterSets,
       includes,
       serverUuid: facts.serverUuid,
