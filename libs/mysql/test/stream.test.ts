@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import mysql, { type RowDataPacket } from 'mysql2/promise';
 import { MySqlChangeSource, type MySqlConnectionOptions } from '#mysql';
@@ -383,6 +385,26 @@ async function consume(stream: AsyncIterable<SourceBatch>): Promise<number> {
 }
 
 describe('connection', () => {
+  test('aborting ends the sequence while a server that says nothing is connected to', async () => {
+    const silent = createServer();
+    const connected = once(silent, 'connection');
+    await once(silent.listen(0, '127.0.0.1'), 'listening');
+    try {
+      const abort = new AbortController();
+      const connection = { ...reader, host: '127.0.0.1', port: (silent.address() as AddressInfo).port };
+      const next = new MySqlChangeSource({ connection, logger: silentLogger })
+        .stream({ from: position(''), includes: source.includes, signal: abort.signal })
+        .next();
+      const [socket] = (await connected) as [Socket];
+      const closed = once(socket.on('error', () => undefined).resume(), 'close');
+      abort.abort();
+      expect(await next).toMatchObject({ done: true });
+      await closed;
+    } finally {
+      silent.close();
+    }
+  });
+
   test('aborting ends the sequence without an error and leaves no connection', async () => {
     const abort = new AbortController();
     const from = position(await source.executedSet());
