@@ -70,6 +70,7 @@ export {
   type SchemaChange,
   type TableDefinitionChange,
 } from './schema-change.ts';
+export { DEFAULT_SQL_MODE, type SqlMode } from './sql-tokens.ts';
 export {
   classifyStatement,
   type Definition,

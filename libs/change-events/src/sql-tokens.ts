@@ -1,3 +1,13 @@
+/** The settings of `sql_mode` that change how MySQL's lexer reads a statement. */
+export interface SqlMode {
+  /** ANSI_QUOTES: text in double quotes is a name. */
+  readonly hasAnsiQuotes: boolean;
+  /** Without NO_BACKSLASH_ESCAPES: a backslash in a string takes the character behind it along. */
+  readonly hasEscapes: boolean;
+}
+
+export const DEFAULT_SQL_MODE: SqlMode = { hasAnsiQuotes: false, hasEscapes: true };
+
 /** A piece of SQL. A `name` is quoted and so never a keyword; a `word` is unquoted: a keyword, a name or a number. */
 export interface SqlToken {
   readonly type: 'word' | 'name' | 'string' | 'symbol';
@@ -12,9 +22,8 @@ const WORD = /[0-9A-Za-z$_\u0080-\uffff]+/y;
 const VERSIONED_COMMENT = /\/\*M?!\d{0,6}/y;
 
 /** The place just behind a quoted text that opens at `start`, or -1 when it does not end. Doubled quotes stay inside. */
-function endOfQuoted(sql: string, start: number): number {
+function endOfQuoted(sql: string, start: number, hasEscapes: boolean): number {
   const quote = sql[start];
-  const hasEscapes = quote !== '`';
   for (let i = start + 1; i < sql.length; i++) {
     if (hasEscapes && sql[i] === '\\') i++;
     else if (sql[i] === quote) {
@@ -47,10 +56,10 @@ export interface SqlTokens {
 }
 
 /**
- * Cuts a statement as MySQL's lexer does with its default `sql_mode`; comments go, the content of versioned comments
- * stays. Ends where it can't go on.
+ * Cuts a statement as MySQL's lexer does; comments go, the content of versioned comments stays. Ends where it can't go
+ * on.
  */
-export function tokenizeSql(sql: string): SqlTokens {
+export function tokenizeSql(sql: string, mode: SqlMode): SqlTokens {
   const tokens: SqlToken[] = [];
   let isVersioned = false;
   let at = 0;
@@ -73,7 +82,7 @@ export function tokenizeSql(sql: string): SqlTokens {
       at = blankEnd;
       continue;
     }
-    const token = readToken(sql, at);
+    const token = readToken(sql, at, mode);
     if (token === null) return { tokens, isComplete: false };
     tokens.push(token.token);
     at = token.end;
@@ -81,14 +90,15 @@ export function tokenizeSql(sql: string): SqlTokens {
   return { tokens, isComplete: !isVersioned };
 }
 
-function readToken(sql: string, at: number): { readonly token: SqlToken; readonly end: number } | null {
+function readToken(sql: string, at: number, mode: SqlMode): { readonly token: SqlToken; readonly end: number } | null {
   const character = sql[at] as string;
   if (character === '\\') return null;
   if (character === '`' || character === '"' || character === "'") {
-    const end = endOfQuoted(sql, at);
+    const isName = character === '`' || (character === '"' && mode.hasAnsiQuotes);
+    const end = endOfQuoted(sql, at, !isName && mode.hasEscapes);
     if (end === -1) return null;
     const text = sql.slice(at + 1, end - 1).replaceAll(character + character, character);
-    return { token: { type: character === '`' ? 'name' : 'string', text, keyword: '' }, end };
+    return { token: { type: isName ? 'name' : 'string', text, keyword: '' }, end };
   }
   WORD.lastIndex = at;
   const word = WORD.exec(sql)?.[0];

@@ -289,6 +289,29 @@ describe('classifyStatement', () => {
     );
   });
 
+  describe('reads quotes by the sql_mode', () => {
+    const ansi = { hasAnsiQuotes: true, hasEscapes: true };
+    const plain = { hasAnsiQuotes: false, hasEscapes: false };
+
+    test.each([
+      // with escapes everything up to the comment at the end is one text
+      [String.raw`ALTER TABLE t COMMENT 'a\', DROP COLUMN b, COMMENT "\'' -- "`, 'neutral', 'reread'],
+      [String.raw`ALTER TABLE t COMMENT 'C:\'`, 'restart', 'neutral'],
+      [String.raw`CREATE TABLE t (a TEXT DEFAULT ('\'), b INT)`, 'unparsed', 'neutral'],
+    ])('%s is %s, with NO_BACKSLASH_ESCAPES %s', (sql, kind, kindWithout) => {
+      expect(classifyStatement(sql, 'shop').kind).toBe(kind);
+      expect(classifyStatement(sql, 'shop', plain).kind).toBe(kindWithout);
+    });
+
+    test.each([
+      [String.raw`TRUNCATE "a\"`, { kind: 'truncate', tables: [{ database: 'shop', table: 'a\\' }] }],
+      ['DROP TABLE "shop2"."a""b"', { kind: 'drop', tables: [{ database: 'shop2', table: 'a"b' }] }],
+      [String.raw`ALTER TABLE "t" COMMENT 'it\'s'`, { kind: 'neutral', tables: [{ database: 'shop', table: 't' }] }],
+    ])('%s with ANSI_QUOTES', (sql, expected) => {
+      expect(classifyStatement(sql, 'shop', ansi)).toMatchObject(expected);
+    });
+  });
+
   test.each([
     ['ADD a INT', []],
     ['MODIFY a BIGINT, DROP COLUMN b', ['a', 'b']],

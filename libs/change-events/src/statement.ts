@@ -1,5 +1,5 @@
 import { isPrimaryName, readAlterTable } from './alter-table.ts';
-import { type SqlToken, tokenizeSql } from './sql-tokens.ts';
+import { DEFAULT_SQL_MODE, type SqlToken, tokenizeSql } from './sql-tokens.ts';
 import { type ParsedName, TokenCursor } from './token-cursor.ts';
 
 export type StatementKind =
@@ -60,8 +60,8 @@ const ROWLESS_OBJECTS = new Set(
  * Says what a statement from the log does to rows. Pure; never throws: what it does not know is 'unparsed', and what is
  * not provably neutral is 'reread' or 'restart'. Quotes, comments and versioned comments are read as MySQL reads them.
  */
-export function classifyStatement(sql: string, defaultDatabase: string): Statement {
-  const { tokens, isComplete } = tokenizeSql(sql);
+export function classifyStatement(sql: string, defaultDatabase: string, mode = DEFAULT_SQL_MODE): Statement {
+  const { tokens, isComplete } = tokenizeSql(sql, mode);
   while (tokens.at(-1)?.text === ';' && tokens.at(-1)?.type === 'symbol') tokens.pop();
   const cursor = new TokenCursor(tokens, defaultDatabase);
   if (isComplete) {

@@ -66,7 +66,7 @@ export class TokenCursor {
     return found;
   }
 
-  /** One identifier: a word, a backquoted name, or text in double quotes (ANSI_QUOTES). */
+  /** One identifier, or what may stand for one as a value of an option: a string. */
   takeIdentifier(): string | null {
     const token = this.#tokens[this.#at];
     if (token === undefined || token.type === 'symbol') return null;

@@ -1,5 +1,6 @@
 import { type Socket } from 'node:net';
-import mysql, { type Connection, type RowDataPacket } from 'mysql2/promise';
+import mysql, { type Connection as DriverConnection } from 'mysql2';
+import { type Connection, type RowDataPacket } from 'mysql2/promise';
 import { DittoError } from '#kernel';
 import { driverOptions, type MySqlConnectionOptions } from './connection-options.ts';
 import { toSourceError } from './mysql-errors.ts';
@@ -35,13 +36,15 @@ export class MySqlSession {
 
   static async open(options: MySqlConnectionOptions, signal: AbortSignal): Promise<MySqlSession> {
     signal.throwIfAborted();
-    let connection: Connection;
+    const driver = mysql.createConnection(driverOptions(options));
     try {
-      connection = await mysql.createConnection(driverOptions(options));
+      await connected(driver, signal);
     } catch (error) {
+      destroy(driver);
+      signal.throwIfAborted();
       throw toSourceError(error, `connecting to ${options.host}:${options.port}`);
     }
-    const session = new MySqlSession(connection, signal);
+    const session = new MySqlSession(driver.promise(), signal);
     try {
       signal.throwIfAborted();
       await session.#prepare();
@@ -96,9 +99,7 @@ export class MySqlSession {
     this.#signal.removeEventListener('abort', this.#onAbort);
     this.#lost ??= new DittoError('DITTO_SOURCE_CONNECTION_LOST', 'the connection was closed', { retriable: true });
     this.#closed.reject(this.#signal.aborted ? this.#signal.reason : this.#lost);
-    this.#connection.destroy();
-    // the driver only half-closes: the socket would stay as long as the server works on the query
-    (this.#connection as unknown as { readonly connection: { readonly stream: Socket } }).connection.stream.destroy();
+    destroy((this.#connection as unknown as { readonly connection: DriverConnection }).connection);
   }
 
   async #run<T>(work: () => Promise<T>): Promise<T> {
@@ -112,4 +113,28 @@ export class MySqlSession {
       throw toSourceError(error, 'querying the source');
     }
   }
+}
+
+/** Resolves when the connection is made and authenticated; rejects also when the signal is aborted meanwhile. */
+async function connected(driver: DriverConnection, signal: AbortSignal): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+  const abort = (): void => {
+    reject(signal.reason as Error);
+  };
+  driver.once('connect', () => {
+    resolve(undefined);
+  });
+  driver.on('error', reject);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    await promise;
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+/** The driver only half-closes: the socket would stay as long as the server works on a query. */
+function destroy(driver: DriverConnection): void {
+  driver.destroy();
+  (driver as unknown as { readonly stream: Socket }).stream.destroy();
 }

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { type RowDataPacket } from 'mysql2/promise';
 import { MySqlChangeSource, toSourceError, type MySqlConnectionOptions } from '#mysql';
 import { silentLogger } from '#kernel';
+import { type SourceBatch } from '#replication';
 import { type DumpStart } from '../src/binlog/dump-commands.ts';
 import { DumpConnection } from '../src/binlog/dump-connection.ts';
 import { EventType, HEADER_BYTES } from '../src/binlog/event-header.ts';
@@ -238,6 +239,8 @@ describe.each([
     // more than the buffers of both sides of a connection hold
     for (let row = 0; row < rows; row++) await source.run("INSERT INTO t (v) VALUES (REPEAT('x', 1000000))");
     expect(dump.events).toHaveLength(count);
+    // it stays so: nothing is read meanwhile
+    await new Promise((resolve) => setTimeout(resolve, HEARTBEAT_MS));
     expect(await stateOf(connection.user)).toMatch(/^Sending/);
     // one event for each time that it goes on
     for (let time = 1; time <= 3; time++) {
@@ -250,6 +253,66 @@ describe.each([
     await until('all rows', () => dump.events.filter(({ type }) => type === EventType.writeRows).length >= rows);
     expect(dump.error).toBeNull();
   }, 30_000);
+});
+
+describe('a source', () => {
+  /** The batches of a stream from now on, with the user that reads them. */
+  async function openStream(maxQueuedBytes: number): Promise<{
+    readonly user: string;
+    readonly batches: AsyncIterator<SourceBatch>;
+    readonly abort: AbortController;
+  }> {
+    const connection = await source.createUser('REPLICATION SLAVE, REPLICATION CLIENT', 'SELECT');
+    const changes = new MySqlChangeSource({
+      connection,
+      logger: silentLogger,
+      heartbeatMs: HEARTBEAT_MS,
+      maxQueuedBytes,
+    });
+    const abort = new AbortController();
+    const from = position(await source.executedSet());
+    const stream = changes.stream({ from, includes: source.includes, signal: abort.signal });
+    return { user: connection.user, batches: stream[Symbol.asyncIterator](), abort };
+  }
+
+  /** Rows of the next batch. */
+  async function countNext(batches: AsyncIterator<SourceBatch>): Promise<number> {
+    const next = await batches.next();
+    if (next.done === true) throw new Error('the stream ended');
+    return next.value.items.reduce((count, item) => count + (item.type === 'rows' ? (item.after?.count ?? 0) : 0), 0);
+  }
+
+  test('I9: whose consumer takes nothing takes nothing from the server', async () => {
+    const rows = 60;
+    const { user, batches, abort } = await openStream(100_000);
+    const first = countNext(batches);
+    await source.run("INSERT INTO t (v) VALUES ('first')");
+    let seen = await first;
+    for (let row = 0; row < rows; row++) await source.run("INSERT INTO t (v) VALUES (REPEAT('x', 1000000))");
+    await until('a server that can send no more', async () => (await stateOf(user))?.startsWith('Sending') === true);
+    // it stays so: nothing is read behind the consumer's back
+    await new Promise((resolve) => setTimeout(resolve, HEARTBEAT_MS));
+    expect(await stateOf(user)).toMatch(/^Sending/);
+    while (seen <= rows) seen += await countNext(batches);
+    expect(seen).toBe(rows + 1);
+    abort.abort();
+    expect(await batches.next()).toMatchObject({ done: true });
+  }, 30_000);
+
+  test('that has to stop leaves the server at once, whenever its consumer comes to know', async () => {
+    const { user, batches } = await openStream(100_000);
+    const first = batches.next();
+    await source.run("INSERT INTO t (v) VALUES ('first')");
+    await first;
+    await until('a heartbeat', async () => (await countDumps(user)) === 1);
+    await source.run('SET SESSION binlog_format = STATEMENT', "INSERT INTO t (v) VALUES ('no row event')");
+    await source.run('SET SESSION binlog_format = ROW');
+    await until('the end of the dump', async () => (await countDumps(user)) === 0);
+    const rest = async (): Promise<void> => {
+      while ((await batches.next()).done !== true);
+    };
+    await expect(rest()).rejects.toMatchObject({ code: 'DITTO_SOURCE_STATEMENT_EVENT' });
+  });
 });
 
 describe('TLS', () => {

@@ -211,6 +211,28 @@ describe('transactions', () => {
     expect(streamed).toHaveLength(keys.length);
   });
 
+  test.each([
+    [
+      'each with its own',
+      'a TEXT CHARACTER SET latin1, g POINT, b TEXT CHARACTER SET utf8mb4, c TEXT CHARACTER SET latin2',
+    ],
+    [
+      'most with one',
+      'a TEXT CHARACTER SET utf8mb4, b TEXT CHARACTER SET utf8mb4, g POINT, h GEOMETRY, c TEXT CHARACTER SET latin2, d TEXT CHARACTER SET utf8mb4',
+    ],
+  ])('texts beside geometries keep their character sets: %s', async (_, columns) => {
+    await source.run(`CREATE OR REPLACE TABLE mixed (id INT PRIMARY KEY, ${columns})`);
+    const from = await source.executedSet();
+    await source.run("INSERT INTO mixed (id, a, b, c, g) VALUES (1, 'é', 'ł', 'ł', POINT(1, 2))");
+    const [streamed] = await source.readRows(from);
+    const reader = new MySqlRowReader({ connection: source.connection, includes: source.includes });
+    const listed = await reader.listTables(new AbortController().signal, await source.executedSet());
+    reader.close();
+    expect(listed.find(({ table }) => table === 'mixed')?.fingerprint).toBe(streamed?.layout.fingerprint);
+    const names = streamed?.layout.columns.map(({ name }) => name) ?? [];
+    expect(['a', 'b', 'c'].map((name) => streamed?.after?.[0]?.[names.indexOf(name)])).toEqual(['é', 'ł', 'ł']);
+  });
+
   test('a sequence is no table', async () => {
     const from = await source.executedSet();
     await source.run('CREATE SEQUENCE sq', 'SELECT NEXTVAL(sq)', 'SELECT NEXTVAL(sq)', 'DROP SEQUENCE sq');

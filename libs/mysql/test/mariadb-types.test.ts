@@ -16,6 +16,13 @@ const CASES: readonly TypeCase[] = [
   { type: 'INT AS (id * 2) VIRTUAL', values: ['DEFAULT', 'DEFAULT'] },
   { type: 'VARCHAR(20) AS (CONCAT(id, 2)) STORED', values: ['DEFAULT'] },
   { type: 'INT INVISIBLE', values: ['5'] },
+  {
+    type: 'DECIMAL(65,38)',
+    values: [
+      "'123456789012345678901234567.12345678901234567890123456789012345678'",
+      "'-0.00000000000000000000000000000000000001'",
+    ],
+  },
   ...['gbk', 'sjis', 'euckr', 'ujis', 'big5'].map((charset) => ({
     type: `VARCHAR(20) CHARACTER SET ${charset}`,
     values: ["'plain'", "'日本'"],

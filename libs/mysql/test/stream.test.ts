@@ -1,5 +1,7 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { type RowDataPacket } from 'mysql2/promise';
+import mysql, { type RowDataPacket } from 'mysql2/promise';
 import { MySqlChangeSource, type MySqlConnectionOptions } from '#mysql';
 import { GtidSet } from '#change-events';
 import { DittoError, silentLogger } from '#kernel';
@@ -114,6 +116,30 @@ describe('transactions', () => {
       { type: 'statement', database: source.database, sql: 'TRUNCATE TABLE other' },
       { type: 'end' },
     ]);
+  });
+
+  test.each([
+    ['LATIN1_SWEDISH_CI', '', 'größe'],
+    // its second byte is a backslash
+    ['SJIS_JAPANESE_CI', '', '表'],
+    ['UTF8MB4_0900_AI_CI', 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES', 'größe'],
+  ])('I6: a statement is read as its session wrote it: %s %s', async (charset, sqlMode, table) => {
+    await source.run(`CREATE TABLE ${table} (id INT PRIMARY KEY)`);
+    const session = await mysql.createConnection({ ...source.connection, database: source.database, charset });
+    try {
+      await session.query(`SET SESSION sql_mode = '${sqlMode}', gtid_next = 'AUTOMATIC:${tag}'`);
+      const from = await source.executedSet();
+      await session.query(`TRUNCATE \`${table}\``);
+      expect((await source.readItems(from)).filter((item) => item.type === 'statement')).toMatchObject([
+        {
+          sql: `TRUNCATE \`${table}\``,
+          sqlMode: { hasAnsiQuotes: sqlMode !== '', hasEscapes: sqlMode === '' },
+        },
+      ]);
+    } finally {
+      await session.end();
+      await source.run(`DROP TABLE ${table}`);
+    }
   });
 
   test('rows keep the layout that they were written with', async () => {
@@ -359,6 +385,26 @@ async function consume(stream: AsyncIterable<SourceBatch>): Promise<number> {
 }
 
 describe('connection', () => {
+  test('aborting ends the sequence while a server that says nothing is connected to', async () => {
+    const silent = createServer();
+    const connected = once(silent, 'connection');
+    await once(silent.listen(0, '127.0.0.1'), 'listening');
+    try {
+      const abort = new AbortController();
+      const connection = { ...reader, host: '127.0.0.1', port: (silent.address() as AddressInfo).port };
+      const next = new MySqlChangeSource({ connection, logger: silentLogger })
+        .stream({ from: position(''), includes: source.includes, signal: abort.signal })
+        .next();
+      const [socket] = (await connected) as [Socket];
+      const closed = once(socket.on('error', () => undefined).resume(), 'close');
+      abort.abort();
+      expect(await next).toMatchObject({ done: true });
+      await closed;
+    } finally {
+      silent.close();
+    }
+  });
+
   test('aborting ends the sequence without an error and leaves no connection', async () => {
     const abort = new AbortController();
     const from = position(await source.executedSet());

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import {
   changeAt,
   type Checkpoint,
+  DEFAULT_SQL_MODE,
   type RowChange,
   type RowChanges,
   type TableChange,
@@ -128,7 +129,7 @@ function row(key: number, of: TableLayout = layout): SourceItem {
 }
 
 function statement(sql: string): SourceItem {
-  return { type: 'statement', database: 'd', sql };
+  return { type: 'statement', database: 'd', sql, sqlMode: DEFAULT_SQL_MODE };
 }
 
 function start(gtidSet = ''): Checkpoint {

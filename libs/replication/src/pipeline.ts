@@ -299,7 +299,7 @@ export class Pipeline {
         this.dispatch(item, slice);
         return;
       case 'statement':
-        return this.statements.apply(item.database, item.sql, this.progress.current);
+        return this.statements.apply(item, this.progress.current);
       case 'prepared':
         if (item.gtid !== null) this.progress.prepared(item.gtid);
         this.reads.settle();

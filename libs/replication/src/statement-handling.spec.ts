@@ -1,8 +1,15 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { type SchemaChange, type TableChange, type TableLayout, type TransactionInfo } from '#change-events';
+import {
+  DEFAULT_SQL_MODE,
+  type SchemaChange,
+  type TableChange,
+  type TableLayout,
+  type TransactionInfo,
+} from '#change-events';
 import { DittoError } from '#kernel';
 import { KnownTables } from './known-tables.ts';
 import { type ChangeSink } from './ports/change-sink.ts';
+import { type StatementItem } from './ports/change-source.ts';
 import { StatementHandling, type StatementHandlingOptions } from './statement-handling.ts';
 import { Window } from './window.ts';
 import { WindowRegistry } from './window-registry.ts';
@@ -88,9 +95,13 @@ function openWindow(table: string): Window {
   return window;
 }
 
+function statementOf(database: string, sql: string): StatementItem {
+  return { type: 'statement', database, sql, sqlMode: DEFAULT_SQL_MODE };
+}
+
 async function stepsOf(sql: string): Promise<string[]> {
   steps = [];
-  await handling.apply('d', sql, transaction);
+  await handling.apply(statementOf('d', sql), transaction);
   return steps;
 }
 
@@ -196,9 +207,16 @@ describe('StatementHandling', () => {
     expect(await stepsOf('ALTER TABLE t ADD COLUMN a INT')).toEqual(Array<string>(4).fill('read d.t'));
   });
 
+  it('I6: reads quotes as the session of the statement meant them', async () => {
+    const item = statementOf('d', String.raw`ALTER TABLE t COMMENT 'a\', DROP COLUMN b, COMMENT "\'' -- "`);
+    steps = [];
+    await handling.apply({ ...item, sqlMode: { hasAnsiQuotes: false, hasEscapes: false } }, transaction);
+    expect(steps).toEqual(['read d.t']);
+  });
+
   it('I6: refuses a change of rows that stands in the log as a statement', async () => {
     await expect(stepsOf('DELETE FROM t')).rejects.toMatchObject({ code: 'DITTO_SOURCE_STATEMENT_FORMAT' });
-    await handling.apply('other', 'DELETE FROM t', transaction);
+    await handling.apply(statementOf('other', 'DELETE FROM t'), transaction);
   });
 
   it.each([

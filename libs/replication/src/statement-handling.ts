@@ -7,6 +7,7 @@ import {
 } from '#change-events';
 import { type KnownTables } from './known-tables.ts';
 import { type ChangeSink } from './ports/change-sink.ts';
+import { type StatementItem } from './ports/change-source.ts';
 import { schemaChangeOf } from './schema-changes.ts';
 import { statementEffects, type StatementEffects } from './statement-effects.ts';
 import { type WindowRegistry } from './window-registry.ts';
@@ -42,10 +43,10 @@ export class StatementHandling {
    * Resolves when the log may go on: the statement is published, rows that ended have ended in every sink, and what must
    * be read is recorded. What was read before the statement and not emitted yet is read again. A crash repeats the whole.
    */
-  async apply(database: string, sql: string, transaction: TransactionInfo): Promise<void> {
+  async apply({ database, sql, sqlMode }: StatementItem, transaction: TransactionInfo): Promise<void> {
     const { tables, windows, sinks, hold, onTableUnread } = this.options;
     const context = { ...this.options, database, sql };
-    const written = classifyStatement(sql, database);
+    const written = classifyStatement(sql, database, sqlMode);
     const statement = this.options.lowerCaseNames === true ? inLowerCase(written) : written;
     const effects = statementEffects(statement, context);
     const change = schemaChangeOf(statement, context, transaction);

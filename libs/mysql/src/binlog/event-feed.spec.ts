@@ -32,7 +32,8 @@ beforeEach(() => {
   });
   const includes = (): boolean => true;
   const reader = new EventReader({
-    tables: new TableCache({ includes, facts, rules: columnRules({}) }),
+    tables: new TableCache({ includes, facts, kind: 'mysql', rules: columnRules({}) }),
+    characterSets: facts,
     includes,
     serverUuid: 'server',
     emit: (item) => {

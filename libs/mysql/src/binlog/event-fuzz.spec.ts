@@ -57,7 +57,8 @@ interface Reading {
 async function readAll(events: readonly Buffer[]): Promise<Reading> {
   const items: SourceItem[] = [];
   const reader = new EventReader({
-    tables: new TableCache({ includes, facts, rules: columnRules({}) }),
+    tables: new TableCache({ includes, facts, kind: 'mysql', rules: columnRules({}) }),
+    characterSets: facts,
     includes,
     serverUuid: '',
     emit: (item) => {

@@ -7,7 +7,17 @@ import { EventType } from './event-header.ts';
 import { EventReader } from './event-reader.ts';
 import { TableCache } from './table-cache.ts';
 
-const facts: CharacterSetFacts = { charsetOfCollation: new Map(), maxLength: new Map(), tables: new Map() };
+const LATIN1 = 8;
+const latin1 = { one: Uint16Array.from({ length: 256 }, (_, byte) => byte), two: null, three: null, four: null };
+const facts: CharacterSetFacts = {
+  charsetOfCollation: new Map([
+    [LATIN1, 'latin1'],
+    [63, 'binary'],
+    [255, 'utf8mb4'],
+  ]),
+  maxLength: new Map(),
+  tables: new Map([['latin1', { table: latin1, keyTable: latin1 }]]),
+};
 let items: SourceItem[];
 let reader: EventReader;
 
@@ -19,7 +29,8 @@ beforeEach(() => {
   items = [];
   const includes = (_database: string, table: string): boolean => table !== 'excluded';
   reader = new EventReader({
-    tables: new TableCache({ includes, facts, rules: columnRules({}) }),
+    tables: new TableCache({ includes, facts, kind: 'mysql', rules: columnRules({}) }),
+    characterSets: facts,
     includes,
     serverUuid: UUID,
     emit: (item) => {
@@ -92,6 +103,54 @@ describe('offsets', () => {
   });
 });
 
+describe('statements', () => {
+  const flags = [0, 0, 0, 0, 0];
+  const catalog = [6, 3, ...Buffer.from('std')];
+  const increment = [3, 1, 0, 1, 0];
+  const sqlMode = (bits: number): number[] => [1, bits & 0xff, (bits >> 8) & 0xff, bits >> 16, 0, 0, 0, 0, 0];
+  const charset = (collation: number): number[] => [4, collation, 0, 255, 0, 255, 0];
+  const laterOnes = [7, 1, 0, 12, 3, 0x61, 0x62, 0];
+
+  function statement(text: Buffer, ...variables: readonly number[]): Extract<SourceItem, { type: 'statement' }> {
+    const head = Buffer.alloc(13);
+    head.writeUInt8(4, 8);
+    head.writeUInt16LE(variables.length, 11);
+    const body = Buffer.concat([head, Buffer.from(variables), Buffer.from('shop\0'), text]);
+    read(gtid(5, 300), event(EventType.query, body, 400));
+    const found = items.find((item) => item.type === 'statement');
+    if (found === undefined) throw new Error('no statement');
+    return found;
+  }
+
+  test.each([
+    ['latin1', 'TRUNCATE größe', Buffer.from('TRUNCATE größe', 'latin1'), charset(LATIN1)],
+    ['utf8mb4', 'TRUNCATE größe', Buffer.from('TRUNCATE größe'), charset(255)],
+    ['no character set', 'TRUNCATE größe', Buffer.from('TRUNCATE größe'), []],
+    ['binary', 'TRUNCATE größe', Buffer.from('TRUNCATE größe'), charset(63)],
+    ['an unknown one', 'TRUNCATE größe', Buffer.from('TRUNCATE größe'), charset(99)],
+    ['utf8mb4 with bytes that are no text', "SET x = '\ufffd'", Buffer.from("SET x = '\xff'", 'latin1'), charset(255)],
+  ])('I6: are read in the character set of their client: %s', (_, sql, text, variables) => {
+    expect(statement(text, ...flags, ...sqlMode(0), ...catalog, ...increment, ...variables, ...laterOnes)).toEqual({
+      type: 'statement',
+      database: 'shop',
+      sql,
+      sqlMode: { hasAnsiQuotes: false, hasEscapes: true },
+    });
+  });
+
+  test.each([
+    ['ANSI_QUOTES', 0x4, { hasAnsiQuotes: true, hasEscapes: true }],
+    ['NO_BACKSLASH_ESCAPES', 0x100000, { hasAnsiQuotes: false, hasEscapes: false }],
+    ['others', ~0x100004 & 0xffffff, { hasAnsiQuotes: false, hasEscapes: true }],
+  ])('tell the sql_mode of their session: %s', (_, bits, expected) => {
+    expect(statement(Buffer.from('TRUNCATE t'), ...flags, ...sqlMode(bits)).sqlMode).toEqual(expected);
+  });
+
+  test('with status variables that are cut off stop the stream', () => {
+    expect(() => statement(Buffer.from('TRUNCATE t'), ...flags, 1, 4)).toThrow(/status variables/);
+  });
+});
+
 describe('I6: stops', () => {
   const stopOf = (...events: readonly Buffer[]): unknown => {
     try {
@@ -102,6 +161,13 @@ describe('I6: stops', () => {
     return null;
   };
   const place = { file: 'binlog.000009', gtid: `${UUID}:5` };
+
+  test('at the end of an XA transaction whose rows are held and that was neither prepared nor decided', () => {
+    const begun = [gtid(5, 300), query("XA START X'61',X'',1", 380), tableMap('t', 420), insert('t', 9, 460)];
+    const stop = stopOf(...begun, event(EventType.xid, Buffer.alloc(8), 500));
+    expect(stop).toMatchObject({ code: 'DITTO_SOURCE_EVENT_MALFORMED', retriable: false, context: place });
+    expect(items).toEqual([]);
+  });
 
   test('at a rollback to a savepoint behind rows of an included table', () => {
     const stop = stopOf(

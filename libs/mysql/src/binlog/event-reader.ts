@@ -13,13 +13,18 @@ import { parseHeartbeatV2 } from './heartbeat-event.ts';
 import { LogOffset } from './log-offset.ts';
 import { type NestedEvents } from './nested-events.ts';
 import { type PlaceProof } from './place-proof.ts';
+import { StatementDecoder } from './statement-decoder.ts';
 import { isBegin, parseExecuteLoadQueryEvent, parseQueryEvent } from './statement-event.ts';
 import { withPlace } from './stream-stops.ts';
+import { type CharacterSetFacts } from '../values/charset.ts';
 import { TransactionReader, type TransactionReaderOptions } from './transaction-reader.ts';
 
 const CHECKSUM_BYTES = 4;
 
-export type EventReaderOptions = Omit<TransactionReaderOptions, 'log'>;
+export interface EventReaderOptions extends Omit<TransactionReaderOptions, 'log'> {
+  /** For the text of statements; tables have their own. */
+  readonly characterSets: CharacterSetFacts;
+}
 
 /** These are never part of a transaction, so that they can't be among the events that one event stands for. */
 const NEVER_NESTED = new Set<number>([
@@ -40,6 +45,7 @@ const NEVER_NESTED = new Set<number>([
 export class EventReader {
   readonly #log = new LogOffset();
   readonly #transactions: TransactionReader;
+  readonly #statements: StatementDecoder;
   #checksumBytes = 0;
   /** A format description has just said that there are no checksums from now on. */
   #areChecksumsDenied = false;
@@ -50,6 +56,7 @@ export class EventReader {
     const { place = null } = options;
     this.#unproven = place?.isProven === true ? null : place;
     this.#transactions = new TransactionReader({ ...options, log: this.#log });
+    this.#statements = new StatementDecoder(options.characterSets);
   }
 
   /** Whether events carry checksums before the first format description says so itself. */
@@ -166,10 +173,10 @@ export class EventReader {
         return;
       case EventType.query:
         if (isBegin(event)) this.#transactions.readBegin();
-        else this.#transactions.readStatement(parseQueryEvent(event));
+        else this.#transactions.readStatement(parseQueryEvent(event, this.#statements));
         return;
       case EventType.executeLoadQuery:
-        this.#transactions.readStatement(parseExecuteLoadQueryEvent(event));
+        this.#transactions.readStatement(parseExecuteLoadQueryEvent(event, this.#statements));
         return;
       case EventType.xid:
         this.#transactions.end();

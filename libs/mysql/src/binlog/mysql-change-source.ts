@@ -77,11 +77,13 @@ export class MySqlChangeSource extends ChangeSource {
       },
     });
     const watch = new SilenceWatch(this.#options.silenceMs ?? DEFAULT_SILENCE_MS, (silentMs) => {
-      if (!queue.isFull && !feed.isReadingNested) queue.finish(silence(silentMs));
+      if (!queue.isFull && !feed.isReadingNested) fail(silence(silentMs));
     });
     const fail = (error: unknown): void => {
       const coded = toSourceError(error, 'reading the log');
       queue.finish(withRemedyFor(facts.kind, place?.explain(coded) ?? coded));
+      // what is queued may wait for long; the server must not go on sending meanwhile
+      dump.stop();
     };
     const feed = this.#makeFeed({
       facts,
@@ -144,7 +146,13 @@ export class MySqlChangeSource extends ChangeSource {
   }): EventFeed {
     const { xaStore = {} } = this.#options;
     const reader = new EventReader({
-      tables: new TableCache({ includes, facts: facts.characterSets, rules: columnRules(this.#options) }),
+      tables: new TableCache({
+        includes,
+        facts: facts.characterSets,
+        kind: facts.kind,
+        rules: columnRules(this.#options),
+      }),
+      characterSets: facts.characterSets,
       includes,
       serverUuid: facts.serverUuid,
       emit: (item) => {

@@ -24,7 +24,8 @@ function startAt(offset: number, dumpOffset = offset): { reader: EventReader; pr
   const proof = new PlaceProof({ file: FILE, offset }, dumpOffset);
   const includes = (): boolean => true;
   const reader = new EventReader({
-    tables: new TableCache({ includes, facts, rules: columnRules({}) }),
+    tables: new TableCache({ includes, facts, kind: 'mysql', rules: columnRules({}) }),
+    characterSets: facts,
     includes,
     serverUuid: UUID,
     emit: (item) => {

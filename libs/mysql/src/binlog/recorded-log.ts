@@ -96,7 +96,8 @@ function makeReader(
   emit: (item: SourceItem) => void,
 ): EventReader {
   const reader = new EventReader({
-    tables: new TableCache({ includes, facts: facts.characterSets, rules: columnRules({}) }),
+    tables: new TableCache({ includes, facts: facts.characterSets, kind: facts.kind, rules: columnRules({}) }),
+    characterSets: facts.characterSets,
     includes,
     serverUuid: facts.serverUuid,
     emit,

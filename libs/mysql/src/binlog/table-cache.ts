@@ -2,6 +2,7 @@ import { type TableLayout } from '#change-events';
 import { RowCodec } from '../codec/row-codec.ts';
 import { streamLayout } from '../layout/stream-layout.ts';
 import { type ColumnRules } from '../layout/column-choice.ts';
+import { type ServerKind } from '../server-kind.ts';
 import { type CharacterSetFacts } from '../values/charset.ts';
 import { type EventBytes } from './event-header.ts';
 import { RowSkipper } from './row-skipper.ts';
@@ -36,26 +37,33 @@ function isSequence({ names }: TableMap): boolean {
 
 /** Old table ids are forgotten beyond this many; a log repeats each table map before its rows. */
 const MOST_TABLE_IDS = 2000;
+/** Tables beyond this many lose what was compiled for them, those first that came up least lately. */
+const MOST_TABLES = 5000;
 
 /**
  * Readers by table id. A server repeats a table's map before each statement: while its bytes stay the same, the cached
- * reader serves. Layouts with equal fingerprints are one object, whatever table ids they come under; excluded columns
- * are no part of a layout, so its rows may lie in the log in several ways, each with a reader of its own.
+ * reader serves. The layout of a table is one object until its fingerprint changes, whatever table ids it comes under.
+ * Excluded columns are no part of a layout, so its rows may lie in the log in several ways, each with a reader of its own.
  */
 export class TableCache {
   readonly #includes: (database: string, table: string) => boolean;
   readonly #facts: CharacterSetFacts;
+  readonly #kind: ServerKind;
   readonly #rules: ColumnRules;
   readonly #maps = new Map<number, CachedMap>();
+  /** By table, the one that came up last at the end; readers of one table have one layout. */
   readonly #readers = new Map<string, readonly (TableReader & { included: true })[]>();
 
   constructor(options: {
     readonly includes: (database: string, table: string) => boolean;
     readonly facts: CharacterSetFacts;
+    /** Who writes the log. */
+    readonly kind: ServerKind;
     readonly rules: ColumnRules;
   }) {
     this.#includes = options.includes;
     this.#facts = options.facts;
+    this.#kind = options.kind;
     this.#rules = options.rules;
   }
 
@@ -79,21 +87,31 @@ export class TableCache {
 
   #makeReader(event: EventBytes): TableReader {
     const { database, table } = readTableName(event);
-    const map = parseTableMap(event);
-    if (!this.#includes(database, table) || isSequence(map))
+    const map = parseTableMap(event, this.#kind);
+    if (!this.#includes(database, table) || (this.#kind === 'mariadb' && isSequence(map)))
       return { included: false, database, table, skipper: new RowSkipper(map.columns) };
     const { layout, columns, key } = streamLayout(map, this.#facts, this.#rules);
-    const known = this.#readers.get(layout.fingerprint) ?? [];
+    const name = `${database}\0${table}`;
+    const newest = this.#readers.get(name) ?? [];
+    const known = newest[0]?.layout.fingerprint === layout.fingerprint ? newest : [];
     const alike = known.find(({ codec }) => codec.reads(columns));
-    if (alike !== undefined) return alike;
-    const reader = {
+    const reader = alike ?? {
       included: true as const,
       layout: known[0]?.layout ?? layout,
       codec: new RowCodec(columns, key),
       skipper: new RowSkipper(map.columns),
     };
-    this.#readers.set(layout.fingerprint, [...known, reader]);
+    this.#readers.delete(name);
+    this.#readers.set(name, alike === undefined ? [...known, reader] : known);
+    if (this.#readers.size > MOST_TABLES) this.#forgetOldest();
     return reader;
+  }
+
+  #forgetOldest(): void {
+    for (const name of this.#readers.keys()) {
+      this.#readers.delete(name);
+      return;
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 import { ColumnType } from '../layout/column-types.ts';
+import { type ServerKind } from '../server-kind.ts';
 import { type EventBytes } from './event-header.ts';
 import { FieldCursor } from './field-cursor.ts';
 
@@ -52,7 +53,7 @@ export function readTableName({ bytes, body }: EventBytes): { database: string; 
  * Layout: table id 6, flags 2, database and table name, column count, types, metadata, NULL bits, optional metadata
  * (MySQL source, `libs/mysql/binlog/event/rows_event.h`, Table_map_event).
  */
-export function parseTableMap(event: EventBytes): TableMap {
+export function parseTableMap(event: EventBytes, kind: ServerKind): TableMap {
   const { database, table, next } = readTableName(event);
   const cursor = new FieldCursor(event.bytes, next);
   const count = cursor.encoded();
@@ -60,17 +61,20 @@ export function parseTableMap(event: EventBytes): TableMap {
   cursor.encoded();
   const columns = Array.from(types, (type) => checkedColumn(type, cursor));
   cursor.at += (count + 7) >> 3;
-  const optional = readOptionalMetadata(columns, cursor, event.end);
+  const optional = readOptionalMetadata(columns, cursor, event.end, kind);
   return { tableId: readTableId(event), database, table, columns, ...optional };
 }
 
 const NOTHING = { size: 0, maxLength: 0, precision: 0, scale: 0 };
 
+/** MySQL allows 30. */
+const MOST_DECIMALS_OF_MARIADB = 38;
+
 /** Whether a server can have written such a column; the generated code of layouts relies on it. */
 function isSane({ type, size, maxLength, precision, scale }: PhysicalColumn): boolean {
   switch (type) {
     case ColumnType.newDecimal:
-      return precision >= 1 && precision <= 65 && scale <= Math.min(30, precision);
+      return precision >= 1 && precision <= 65 && scale <= Math.min(MOST_DECIMALS_OF_MARIADB, precision);
     case ColumnType.bit:
       return maxLength >= 1 && maxLength <= 64;
     case ColumnType.enum:
@@ -191,9 +195,16 @@ function indexesWhere(columns: readonly PhysicalColumn[], test: (type: number) =
 }
 
 /** Type, length, value; the value lists cover the columns of a class in table order (MySQL source, sql/log_event.cc). */
-function readOptionalMetadata(columns: readonly PhysicalColumn[], cursor: FieldCursor, end: number): OptionalMetadata {
+function readOptionalMetadata(
+  columns: readonly PhysicalColumn[],
+  cursor: FieldCursor,
+  end: number,
+  kind: ServerKind,
+): OptionalMetadata {
   const numeric = indexesWhere(columns, (type) => NUMERIC.has(type));
-  const character = indexesWhere(columns, (type) => CHARACTER.has(type));
+  // MariaDB lists a collation for geometries too (`Field_geom::binlog_type_info` in `sql/sql_type_geom.cc`)
+  const isListed = (type: number): boolean => kind === 'mariadb' && type === ColumnType.geometry;
+  const character = indexesWhere(columns, (type) => CHARACTER.has(type) || isListed(type));
   const enums = indexesWhere(columns, (type) => type === ColumnType.enum);
   const sets = indexesWhere(columns, (type) => type === ColumnType.set);
   const labelled = indexesWhere(columns, (type) => type === ColumnType.enum || type === ColumnType.set);

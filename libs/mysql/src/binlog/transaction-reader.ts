@@ -162,7 +162,8 @@ export class TransactionReader {
     this.#emit({ type: 'rows', op, layout: reader.layout, before, after, firstRowIndex });
   }
 
-  readStatement({ database, sql }: StatementEvent): void {
+  readStatement(statement: StatementEvent): void {
+    const { sql } = statement;
     const transaction = this.#current();
     switch (statementRole(sql)) {
       case 'begin':
@@ -184,17 +185,17 @@ export class TransactionReader {
         this.#readXa(sql, transaction);
         return;
       case 'other':
-        this.#assertNoData(database, sql);
+        this.#assertNoData(statement);
         if (transaction.held !== null) return;
         this.#announce(transaction);
-        this.#emit({ type: 'statement', database, sql });
+        this.#emit({ type: 'statement', ...statement });
         if (!transaction.hasBegun) this.end();
     }
   }
 
   /** Row format leaves no statement in the log that changes rows of an included table. */
-  #assertNoData(database: string, sql: string): void {
-    const { kind, tables } = classifyStatement(sql, database);
+  #assertNoData({ database, sql, sqlMode }: StatementEvent): void {
+    const { kind, tables } = classifyStatement(sql, database, sqlMode);
     if (kind !== 'data') return;
     const excluded = tables.length > 0 && tables.every((t) => t.table !== '*' && !this.#includes(t.database, t.table));
     if (!excluded) throw this.stop('DITTO_SOURCE_STATEMENT_EVENT', sql.slice(0, 120));
@@ -261,6 +262,8 @@ export class TransactionReader {
 
   end(): void {
     const transaction = this.#current();
+    if (transaction.held !== null && transaction.hasRows)
+      throw this.stop('DITTO_SOURCE_EVENT_MALFORMED', 'an XA transaction ends undecided');
     transaction.held?.close();
     this.#announce(transaction);
     this.#transaction = null;

@@ -1,4 +1,4 @@
-import { type FilePosition, type Position, type RowImages, type TableLayout } from '#change-events';
+import { type FilePosition, type Position, type RowImages, type SqlMode, type TableLayout } from '#change-events';
 
 /** What a source says about the transaction that begins; the pipeline adds the lineage. */
 export interface SourceTransaction {
@@ -11,6 +11,15 @@ export interface SourceTransaction {
   readonly file: string;
   readonly offset: number;
   readonly commitMicros: number;
+}
+
+export interface StatementItem {
+  readonly type: 'statement';
+  /** The session's default database; '' when it had none. */
+  readonly database: string;
+  readonly sql: string;
+  /** How the session that wrote the statement meant its quotes. */
+  readonly sqlMode: SqlMode;
 }
 
 /** One event of the log, in log order. A transaction is begin, any number of rows or one statement, end. */
@@ -28,7 +37,7 @@ export type SourceItem =
       readonly firstRowIndex: number;
     }
   /** A statement in the log other than BEGIN, COMMIT and SAVEPOINT: DDL, or something that row format should not hold. */
-  | { readonly type: 'statement'; readonly database: string; readonly sql: string }
+  | StatementItem
   /**
    * An XA transaction was prepared: its rows come with its outcome, or never. Nothing to confirm, and not to be counted
    * as read: whoever goes on before its outcome must get it again. Without a GTID only in a stream from a `FilePosition`.
