@@ -215,21 +215,23 @@ function silence(silentMs: number): DittoError {
 /** Notices that nothing came for a while; costs one assignment per event. */
 class SilenceWatch {
   readonly #timer: NodeJS.Timeout;
-  #isAlive = true;
+  /** Looks since there was life. */
+  #looks = 0;
 
   constructor(silenceMs: number, onSilence: (silentMs: number) => void) {
+    const looks = 4;
+    // the first look may come just behind life: only one more makes it all of that time
     this.#timer = setInterval(() => {
-      if (!this.#isAlive) onSilence(silenceMs);
-      this.#isAlive = false;
-    }, silenceMs / 2);
+      if (++this.#looks > looks) onSilence(silenceMs);
+    }, silenceMs / looks);
   }
 
   sawLife(): void {
-    this.#isAlive = true;
+    this.#looks = 0;
   }
 
   restart(): void {
-    this.#isAlive = true;
+    this.#looks = 0;
     this.#timer.refresh();
   }
 
