@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Consumer } from '@platformatic/kafka';
 import { isAbort } from '#kernel';
 import { type Arrivals, clockMs, parseClock } from './arrivals.ts';
+import { type Percentiles, percentilesOf } from './statistics.ts';
 
 const maxWaitMs = 500;
 const maxBytes = 4 * 1024 * 1024;
@@ -10,7 +11,7 @@ interface Message {
   readonly after: { readonly id: number; readonly placed_at: string } | null;
 }
 
-/** When rows reached a consumer, and when the broker had them by its own clock, in whole milliseconds. */
+/** When rows reached this consumer, and when the broker had them by its own clock, in whole milliseconds. */
 export interface KafkaArrivals {
   readonly arrivals: Arrivals;
   readonly appends: Arrivals;
@@ -51,6 +52,15 @@ interface Share {
   readonly node: number;
   readonly topicId: string;
   readonly partitions: readonly number[];
+}
+
+/** The delays of a topic's rows; those of a consumer mean something only when it was there while rows came. */
+export function kafkaDelays(
+  { arrivals, appends }: KafkaArrivals,
+  read: 'live' | 'after',
+): { readonly kafkaMs?: Percentiles; readonly kafkaAppendMs: Percentiles } {
+  const kafkaAppendMs = percentilesOf(appends.delaysMs);
+  return read === 'live' ? { kafkaMs: percentilesOf(arrivals.delaysMs), kafkaAppendMs } : { kafkaAppendMs };
 }
 
 async function fetchUntilComplete(share: Share, rows: KafkaArrivals, signal: AbortSignal): Promise<void> {

@@ -1,7 +1,7 @@
 import { DittoError, sleep } from '#kernel';
 import { Arrivals } from './arrivals.ts';
 import { type BenchEnvironment } from './environment.ts';
-import { watchKafka } from './kafka-arrivals.ts';
+import { kafkaDelays, watchKafka } from './kafka-arrivals.ts';
 import { createTopic } from './kafka-topic.ts';
 import { type LatencyFloor, measureFloor } from './latency-floor.ts';
 import { watchMongo } from './mongo-arrivals.ts';
@@ -47,7 +47,11 @@ export async function runLatency(environment: BenchEnvironment, options: Latency
   const { rate, seconds, rowsPerTransaction } = options;
   const [rows, skipped] = [rate * (seconds + warmUpSeconds), rate * warmUpSeconds];
   const ended = new AbortController();
-  const watchers = startWatchers(environment, { rows, skipped }, AbortSignal.any([signal, ended.signal]));
+  const watchers = startWatchers(
+    environment,
+    { rows, skipped, read: options.read },
+    AbortSignal.any([signal, ended.signal]),
+  );
   const usage = new ProcessUsage(dss.pid);
   try {
     say(`Writing ${rate} rows per second in transactions of ${rowsPerTransaction} for ${seconds} s …`);
@@ -55,6 +59,7 @@ export async function runLatency(environment: BenchEnvironment, options: Latency
     const writing = writeSteadily(mysql, { database, ratePerSecond: rate, rowsPerTransaction, rows }, signal);
     const lateness = await Promise.race([writing, watchers.failure]);
     const writtenMs = Date.now();
+    watchers.written();
     await waitForArrivals(watchers, signal);
     const cpuMicros = usage.cpuMicrosBetween(beganMs + warmUpSeconds * 1000, writtenMs);
     const peakRssBytes = readPeakRssBytes(dss.pid);
@@ -75,12 +80,15 @@ export async function runLatency(environment: BenchEnvironment, options: Latency
   } finally {
     usage.stop();
     ended.abort();
+    watchers.written(); // or it would never begin, and so never end
     await watchers.settled;
   }
 }
 
 interface Watchers {
   readonly arrivals: readonly Arrivals[];
+  /** Call when all rows are written. */
+  readonly written: () => void;
   /** Never resolves; rejects when a watcher fails. */
   readonly failure: Promise<never>;
   readonly settled: Promise<unknown>;
@@ -89,13 +97,15 @@ interface Watchers {
 
 function startWatchers(
   { sinks, stack, brokers, topic, mongoDatabase, collection }: BenchEnvironment,
-  { rows, skipped }: { readonly rows: number; readonly skipped: number },
+  { rows, skipped, read }: Pick<LatencyOptions, 'read'> & { readonly rows: number; readonly skipped: number },
   signal: AbortSignal,
 ): Watchers {
   const make = (): Arrivals => new Arrivals({ last: rows, skipped });
   const kafka = sinks.includes('kafka') ? { arrivals: make(), appends: make() } : null;
   const mongo = sinks.includes('mongo') ? make() : null;
-  const watchingKafka = kafka === null ? null : watchKafka(brokers, topic, kafka, signal);
+  let written: () => void = () => undefined;
+  const start = read === 'live' ? Promise.resolve() : new Promise<void>((resolve) => (written = resolve));
+  const watchingKafka = kafka === null ? null : start.then(() => watchKafka(brokers, topic, kafka, signal));
   const watchingMongo =
     mongo === null ? null : watchMongo(stack.url('mongo'), mongoDatabase, collection, mongo, signal);
   const watching = [watchingKafka, watchingMongo].filter((one) => one !== null);
@@ -104,14 +114,12 @@ function startWatchers(
   });
   failure.catch(() => undefined); // whoever waits at the time gets it
   return {
+    written,
     arrivals: [kafka?.arrivals, mongo].filter((one) => one !== undefined && one !== null),
     failure,
     settled: Promise.allSettled(watching),
     results: async () => ({
-      ...(kafka !== null && {
-        kafkaMs: percentilesOf(kafka.arrivals.delaysMs),
-        kafkaAppendMs: percentilesOf(kafka.appends.delaysMs),
-      }),
+      ...(kafka !== null && kafkaDelays(kafka, read)),
       ...(mongo !== null && { mongoMs: percentilesOf(mongo.delaysMs) }),
       ...(watchingMongo !== null && { mongoLookMs: percentilesOf(await watchingMongo) }),
     }),

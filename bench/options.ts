@@ -29,6 +29,8 @@ export interface LatencyOptions extends CommonOptions {
   readonly rate: number;
   readonly seconds: number;
   readonly rowsPerTransaction: number;
+  /** When Kafka is read: as a consumer while rows come, or once all are written, so that reading takes nothing from what is measured. */
+  readonly read: 'live' | 'after';
   /** Whether the same load is measured without Ditto besides. */
   readonly floor: boolean;
 }
@@ -45,6 +47,7 @@ export const usage = `usage: npm run --silent bench -- COMMAND [options]
 
   drain      a backlog is there before DSS starts   --rows N (500000) --rows-per-transaction T (500)
   latency    a fixed rate, from commit to arrival   --rate R (1000) --seconds S (30) --rows-per-transaction T (10)
+             --read live|after (live): Kafka is read while rows come, or when all are written
              --floor: the same without Ditto besides, published by the writer
   snapshot   the rows are there before the source is seen for the first time   --rows N (1000000)
   decode     the reader alone, on a recorded log, beside zongji, see: npm run --silent bench -- decode --help
@@ -69,6 +72,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
       rate: { type: 'string', default: '1000' },
       seconds: { type: 'string', default: '30' },
       repeat: { type: 'string', default: '1' },
+      read: { type: 'string', default: 'live' },
       floor: { type: 'boolean', default: false },
       profile: { type: 'string' },
       partitions: { type: 'string', default: '4' },
@@ -102,8 +106,17 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
       return { command, ...common, rows, rowsPerTransaction: rowsPerTransaction('500') };
     }
     case 'latency': {
+      const read = readChoice('--read', values.read, ['live', 'after'] as const);
       const [rate, seconds] = [readCount('--rate', values.rate), readCount('--seconds', values.seconds)];
-      return { command, ...common, rate, seconds, rowsPerTransaction: rowsPerTransaction('10'), floor: values.floor };
+      return {
+        command,
+        ...common,
+        rate,
+        seconds,
+        rowsPerTransaction: rowsPerTransaction('10'),
+        read,
+        floor: values.floor,
+      };
     }
     case 'snapshot':
       return { command, ...common, rows: readCount('--rows', values.rows ?? '1000000') };
@@ -118,9 +131,10 @@ function readSinks(text: string): readonly SinkName[] {
   return (['kafka', 'mongo'] as const).filter((sink) => names.includes(sink));
 }
 
-function readChoice(name: string, text: string, choices: readonly string[]): string {
-  if (!choices.includes(text)) throw new TypeError(`${name} must be one of ${choices.join(', ')}, not "${text}".`);
-  return text;
+function readChoice<Choice extends string>(name: string, text: string, choices: readonly Choice[]): Choice {
+  const choice = choices.find((one) => one === text);
+  if (choice === undefined) throw new TypeError(`${name} must be one of ${choices.join(', ')}, not "${text}".`);
+  return choice;
 }
 
 function readCount(name: string, text: string): number {
