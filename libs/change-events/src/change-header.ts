@@ -24,7 +24,7 @@ export class ChangeHeaderWriter {
   }
 
   writeId(changes: RowChanges, index: number, part: ChangePart, target: Buffer, at: number): number {
-    if (changes.op === 'read') return at + target.write(changeId(changeAt(changes, index)), at);
+    if (changes.windowId !== null) return at + target.write(changeId(changeAt(changes, index)), at);
     const { transaction } = changes;
     if (transaction !== this.#transaction) {
       const { gtid, serverUuid, file, offset } = transaction;
@@ -42,6 +42,6 @@ export class ChangeHeaderWriter {
     const row = rowIndexAt(changes, index);
     if (row > READ_ROW_INDEX) return writeAscii(target, at, changeVersion(changeAt(changes, index))); // says what is wrong
     const p = writeHex32(target, writeAscii(target, at, changes.transaction.versionPrefix), row);
-    return writeHex32(target, p, changes.op === 'read' ? changes.readSequence : 0);
+    return writeHex32(target, p, changes.readSequence);
   }
 }

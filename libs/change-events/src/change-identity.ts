@@ -26,12 +26,13 @@ function hashKey(change: RowChange): string {
  * The header `ditto.id`: the same text whenever the same change is delivered again, and no other change's.
  *
  * From the log `gtid/rowIndex`, without GTIDs `serverUuid/file/offset/rowIndex`; the halves of a key change end in
- * `/d` and `/c`. A read: `windowId/hash of the key`. The end of a table's rows by a resync: the id that it was given.
+ * `/d` and `/c`. What a read found: `windowId/hash of the key`. The end of a table's rows by a resync: the id that it was given.
  */
 export function changeId(change: RowChange | TableChange): string {
   const { transaction, rowIndex } = change;
-  if (change.op === 'read') return `${change.windowId ?? ''}/${hashKey(change)}`;
-  if ((change.op === 'truncate' || change.op === 'drop') && change.id !== undefined) return change.id;
+  if ('windowId' in change) {
+    if (change.windowId !== null) return `${change.windowId}/${hashKey(change)}`;
+  } else if (change.id !== undefined) return change.id;
   const place = transaction.gtid ?? `${transaction.serverUuid}/${transaction.file}/${transaction.offset}`;
   const isHalf = (change.op === 'delete' || change.op === 'create') && change.isHalfOfKeyChange === true;
   return isHalf ? `${place}/${rowIndex}/${change.op === 'delete' ? 'd' : 'c'}` : `${place}/${rowIndex}`;

@@ -20,19 +20,22 @@ export interface TransactionInfo {
 
 export type RowOperation = 'create' | 'update' | 'delete' | 'read';
 
-/** One row change. `before` is null for create and read, `after` is null for delete. */
+/**
+ * One row change. `before` is null for create and read, `after` is null for delete. A delete that a read found out (the
+ * row is no longer there) has what a read has: its window, read sequence and row index.
+ */
 export interface RowChange {
   readonly op: RowOperation;
   readonly layout: TableLayout;
   readonly before: Row | null;
   readonly after: Row | null;
-  /** For a read: the last dispatched transaction when its window closed. */
+  /** For what a read found: the last dispatched transaction when its window closed. */
   readonly transaction: TransactionInfo;
-  /** Index of the row image in its transaction from 0; 0xffffffff for a read. */
+  /** Index of the row image in its transaction from 0; 0xffffffff for what a read found. */
   readonly rowIndex: number;
-  /** 0 for a change from the log; for a read the sequence number of its window. */
+  /** 0 for a change from the log; for what a read found the sequence number of its window. */
   readonly readSequence: number;
-  /** For a read: the identity of its window; else null. */
+  /** For what a read found: the identity of its window; null for a change from the log. */
   readonly windowId: string | null;
   /** True for the delete and the create that an update of the key was split into (`splitKeyChange`). */
   readonly isHalfOfKeyChange?: boolean;
@@ -48,14 +51,14 @@ export interface RowChanges {
   /** One image for each change of a create, update or read; else null. */
   readonly after: RowImages | null;
   readonly transaction: TransactionInfo;
-  /** Row index of the first change; the others count on from it. Of a read all have `READ_ROW_INDEX`. */
+  /** Row index of the first change; the others count on from it. What a read found has `READ_ROW_INDEX` throughout. */
   readonly firstRowIndex: number;
   readonly readSequence: number;
   readonly windowId: string | null;
 }
 
-export function rowIndexAt({ op, firstRowIndex }: RowChanges, index: number): number {
-  return op === 'read' ? READ_ROW_INDEX : firstRowIndex + index;
+export function rowIndexAt({ windowId, firstRowIndex }: RowChanges, index: number): number {
+  return windowId !== null ? READ_ROW_INDEX : firstRowIndex + index;
 }
 
 /** One of the changes by itself, with its values. */

@@ -54,6 +54,13 @@ describe('envelope', () => {
       { id: 1, name: 'a' },
       { snapshot: 'incremental', row: 0 },
     ],
+    [
+      'd',
+      makeChange(layout, [1, 'a'], null, { rowIndex: 0xffffffff, readSequence: 9, windowId: 'w' }),
+      { id: 1, name: 'a' },
+      null,
+      { snapshot: 'incremental', row: 0 },
+    ],
   ])('op %s has exactly the members of the contract, in their order', (op, change, before, after, members) => {
     const expected = { before, after, source: source(members), op, ts_ms: NOW, transaction: null };
     expect(encode(change, NOW)).toBe(JSON.stringify(expected));
@@ -70,7 +77,7 @@ describe('envelope', () => {
     const expectedSource = source({ gtid: null, file: 'binlog.000008', pos: 2 ** 33, ts_ms: 1, server_id: 12 });
     const first = makeChange(layout, null, [1, 'a']);
     const second = makeChange(layout, null, [2, 'b'], { transaction: other });
-    const read = makeChange(layout, null, [2, 'b'], { op: 'read', transaction: other });
+    const read = makeChange(layout, null, [2, 'b'], { op: 'read', windowId: 'w', transaction: other });
     const texts = [first, second, read, second, first].map((change, i) => encode(change, NOW + (i >> 1)));
     const parsed = texts.map((text) => JSON.parse(text) as { source: unknown; ts_ms: number; op: string });
     expect(parsed.map(({ source: found }) => found)).toEqual([

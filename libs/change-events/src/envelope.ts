@@ -60,8 +60,8 @@ export class EnvelopeWriter {
   }
 
   /** `write` writes no more bytes than this for the change. */
-  bound({ before, after, transaction, op }: RowChanges, index: number): number {
-    this.#prepareSource(transaction, op === 'read');
+  bound({ before, after, transaction, windowId }: RowChanges, index: number): number {
+    this.#prepareSource(transaction, windowId !== null);
     return (
       FRAME_BYTES +
       this.#source.length +
@@ -74,7 +74,7 @@ export class EnvelopeWriter {
   write(changes: RowChanges, index: number, part: ChangePart, nowMs: number, target: Buffer, at: number): number {
     const before = part === 'creation' ? null : changes.before;
     const after = part === 'removal' ? null : changes.after;
-    this.#prepareSource(changes.transaction, changes.op === 'read');
+    this.#prepareSource(changes.transaction, changes.windowId !== null);
     let p = writeAscii(target, at, BEFORE);
     p = before === null ? writeAscii(target, p, NULL) : before.writeJson(index, target, p, this.#bigint);
     p = writeAscii(target, p, AFTER);

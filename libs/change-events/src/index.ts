@@ -9,7 +9,7 @@ export {
   type TableChange,
   type TransactionInfo,
 } from './change.ts';
-export { RowImages, ValueImages } from './row-images.ts';
+export { KeyImages, RowImages, ValueImages } from './row-images.ts';
 export { type Checkpoint, type FilePosition, type Position } from './position.ts';
 export { GtidSet } from './gtid-set.ts';
 export { GtidAccumulator } from './gtid-accumulator.ts';
@@ -32,7 +32,15 @@ export {
   type RowEncoderOptions,
 } from './row-encoder.ts';
 export { type BigintMode, encodeDouble, encodeGeometry, encodeVector, quoteJson } from './json-values.ts';
-export { decodeKeyValues, encodeKeyValues, hasKey, hasSameKey, keyValues } from './key-values.ts';
+export {
+  decodeKeyValues,
+  encodeKeyValues,
+  hasKey,
+  hasSameKey,
+  hasSameValues,
+  keyValues,
+  rowOfKey,
+} from './key-values.ts';
 export { type ChangePart, EnvelopeWriter, type EnvelopeOptions } from './envelope.ts';
 export { ChangeHeaderWriter, VERSION_BYTES } from './change-header.ts';
 export { writeAscii, writeDigits } from './bytes.ts';

@@ -7,6 +7,13 @@ export function hasKey(layout: TableLayout): boolean {
   return layout.key.length > 0;
 }
 
+/** A row that has the values of a key, given in key order, and NULL in every other column. */
+export function rowOfKey(layout: TableLayout, values: Row): Row {
+  const row = new Array<CanonicalValue>(layout.columns.length).fill(null);
+  layout.key.forEach((index, i) => (row[index] = values[i] ?? null));
+  return row;
+}
+
 /** The canonical values of a row's key, in key order. */
 export function keyValues(layout: TableLayout, row: Row): Row {
   return layout.key.map((index) => row[index] ?? null);
@@ -14,7 +21,12 @@ export function keyValues(layout: TableLayout, row: Row): Row {
 
 /** Whether two rows of a table have one key, byte for byte: 'a' and 'A' are two keys under every collation. */
 export function hasSameKey(layout: TableLayout, a: Row, b: Row): boolean {
-  for (const index of layout.key) {
+  return hasSameValues(layout.key, a, b);
+}
+
+/** Whether two rows of a table have the same values, byte for byte, in the columns at these indexes. */
+export function hasSameValues(indexes: readonly number[], a: Row, b: Row): boolean {
+  for (const index of indexes) {
     const left = a[index];
     const right = b[index];
     if (left === right) continue;

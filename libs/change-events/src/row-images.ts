@@ -47,6 +47,12 @@ function encodersOf(layout: TableLayout, bigint: BigintMode): Encoders {
   return found;
 }
 
+function keyEncoderOf(layout: TableLayout, bigint: BigintMode): RowEncoder {
+  const encode = encodersOf(layout, bigint).key;
+  if (encode === null) throw new RangeError(`${layout.database}.${layout.table} has no key`);
+  return encode;
+}
+
 /** Images that are there as values: what was read with SELECT. */
 export class ValueImages extends RowImages {
   readonly count: number;
@@ -76,9 +82,7 @@ export class ValueImages extends RowImages {
   }
 
   override writeKey(index: number, target: Buffer, at: number, bigint: BigintMode): number {
-    const encode = encodersOf(this.#layout, bigint).key;
-    if (encode === null) throw new RangeError(`${this.#layout.database}.${this.#layout.table} has no key`);
-    return at + target.write(encode(this.row(index)), at);
+    return at + target.write(keyEncoderOf(this.#layout, bigint)(this.row(index)), at);
   }
 
   /** Bound and bytes are asked for one after the other: the newest text is kept. */
@@ -89,5 +93,43 @@ export class ValueImages extends RowImages {
       this.#textMode = bigint;
     }
     return this.#text;
+  }
+}
+
+/**
+ * Images of rows of which only the key is known. Their JSON is the object of the key columns alone: what is absent is
+ * not NULL. Only for a layout with a key.
+ */
+export class KeyImages extends RowImages {
+  readonly count: number;
+  readonly #layout: TableLayout;
+  readonly #rows: readonly Row[];
+
+  /** `rows` are as `rowOfKey` makes them. */
+  constructor(layout: TableLayout, rows: readonly Row[]) {
+    super();
+    this.#layout = layout;
+    this.#rows = rows;
+    this.count = rows.length;
+  }
+
+  override row(index: number): Row {
+    return this.#rows[index] as Row;
+  }
+
+  override jsonBound(index: number, bigint: BigintMode): number {
+    return this.#keyText(index, bigint).length * MOST_BYTES_OF_UNIT;
+  }
+
+  override writeJson(index: number, target: Buffer, at: number, bigint: BigintMode): number {
+    return at + target.write(this.#keyText(index, bigint), at);
+  }
+
+  override writeKey(index: number, target: Buffer, at: number, bigint: BigintMode): number {
+    return at + target.write(this.#keyText(index, bigint), at);
+  }
+
+  #keyText(index: number, bigint: BigintMode): string {
+    return keyEncoderOf(this.#layout, bigint)(this.row(index));
   }
 }

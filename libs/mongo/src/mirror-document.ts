@@ -95,7 +95,7 @@ export function tombstoneFields(
 }
 
 /** MongoDB refuses names that begin with `$` inside `_id`; they are escaped there as topics escape characters. */
-function idFieldName(name: string): string {
+export function idFieldName(name: string): string {
   return name.startsWith('$') ? `_x0024${name.slice(1)}` : name;
 }
 

@@ -142,6 +142,7 @@ test('I1, I2: a dump that is killed inside a long transaction goes on behind the
     onConfirmed: () => undefined,
     mayDeliver: () => true,
     onTableUnread: () => Promise.resolve(),
+    cascades: null,
   });
   const stop = new AbortController();
   const running = pipeline.run(stop.signal, new AbortController().signal);

@@ -1,12 +1,15 @@
 export { abortable } from './abortable.ts';
 export { AcknowledgementTracker, PendingChanges, Slice, type ConfirmedPosition } from './acknowledgement-tracker.ts';
+export { type CascadeOptions } from './cascade-handling.ts';
 export { CheckpointSaver, type CheckpointSaverOptions } from './checkpoint-saver.ts';
 export { LaneSet, type LaneEntry, type LaneSetOptions } from './lane-set.ts';
 export { LatencyWindow, type LatencySummary } from './latency-window.ts';
 export { Pipeline, type PipelineOptions, type PipelineStatus } from './pipeline.ts';
 export { ChangeSource, type SourceBatch, type SourceItem, type SourceTransaction } from './ports/change-source.ts';
 export { ChangeSink, type Acknowledgement, type SinkName, type SinkStatus } from './ports/change-sink.ts';
-export { RowReader, type ChunkRead } from './ports/row-reader.ts';
+export { CascadeFacts, type CascadingKey, type ReferentialAction } from './ports/cascade-facts.ts';
+export { MirroredKeys } from './ports/mirrored-keys.ts';
+export { RowReader, type ChunkRead, type KeysRead } from './ports/row-reader.ts';
 export {
   CheckpointStore,
   ColumnStore,

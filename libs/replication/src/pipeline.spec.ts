@@ -155,6 +155,7 @@ function build(changeSource: ChangeSource, sink: ChangeSink, options: Partial<Pi
     onConfirmed: () => undefined,
     mayDeliver: () => true,
     onTableUnread: () => Promise.resolve(),
+    cascades: null,
     ...options,
   });
 }
@@ -186,7 +187,7 @@ describe('Pipeline', () => {
     const run = pipeline.run(stop.signal, never);
     await until(() => sink.prepared.length > 0);
     const window = pipeline.openWindow(fromCatalogue);
-    const closed = pipeline.closeWindow(window, { rows: [[2, 2]], lastKey: [2], complete: true, high: '' });
+    const closed = pipeline.closeWindow(window, { rows: [[2, 2]], high: '' });
     await new Promise((resolve) => setTimeout(resolve, 5));
     gate.resolve(undefined);
     expect((await closed)?.emittedRows).toBe(1);
@@ -328,7 +329,7 @@ describe('Pipeline', () => {
     };
     const pipeline = build(new ScriptedSource([]), sink);
     const run = pipeline.run(never, never);
-    await pipeline.closeWindow(pipeline.openWindow(layout), { rows: [[2, 2]], lastKey: [2], complete: true, high: '' });
+    await pipeline.closeWindow(pipeline.openWindow(layout), { rows: [[2, 2]], high: '' });
     await expect(run).rejects.toMatchObject({ code: 'DITTO_INTERNAL', message: 'no such value' });
   });
 

@@ -9,19 +9,20 @@ import {
 import { Backoff, DittoError, retry, sleep, toDittoError, type Logger } from '#kernel';
 import { abortable } from './abortable.ts';
 import { AcknowledgementTracker, type Slice } from './acknowledgement-tracker.ts';
+import { CascadeHandling, type CascadeOptions } from './cascade-handling.ts';
 import { KnownTables } from './known-tables.ts';
 import { type ChangeSink, type SinkName } from './ports/change-sink.ts';
 import { type ChangeSource, type SourceBatch, type SourceItem } from './ports/change-source.ts';
-import { type ChunkRead } from './ports/row-reader.ts';
 import { RoomGate } from './room-gate.ts';
 import { SinkGroup } from './sink-group.ts';
 import { StatementHandling } from './statement-handling.ts';
 import { StreamProgress } from './stream-progress.ts';
 import { StreamWindows } from './stream-windows.ts';
-import { type SettledWindow, WindowRegistry } from './window-registry.ts';
+import { type SettledWindow, type WindowRead, WindowRegistry } from './window-registry.ts';
 import { type Window } from './window.ts';
 
 type RowsItem = Extract<SourceItem, { type: 'rows' }>;
+type EndItem = Extract<SourceItem, { type: 'end' }>;
 
 export interface PipelineOptions {
   readonly source: string;
@@ -57,6 +58,8 @@ export interface PipelineOptions {
    * retriable error.
    */
   readonly onTableUnread: (database: string, table: string) => Promise<void>;
+  /** Null where the log shows what foreign keys change. */
+  readonly cascades: CascadeOptions | null;
 }
 
 export interface PipelineStatus {
@@ -91,6 +94,7 @@ export class Pipeline {
   private readonly reads: StreamWindows;
   private readonly room: RoomGate;
   private readonly statements: StatementHandling;
+  private readonly cascades: CascadeHandling | null;
   private readonly fatal = new AbortController();
   /** Aborted when sinks may not be waited for any longer: they failed, or the drain was given up. */
   private giveUp: AbortSignal = this.fatal.signal;
@@ -122,10 +126,21 @@ export class Pipeline {
       onConfirmed: () => this.room.confirmed(),
       onFatal: (cause) => this.fatal.abort(toDittoError(cause)),
     });
+    this.cascades =
+      options.cascades &&
+      new CascadeHandling({
+        ...options,
+        ...options.cascades,
+        tables,
+        signal: this.fatal.signal,
+        dispatchedSet: () => this.dispatchedSet(),
+        hold,
+      });
     this.statements = new StatementHandling({
       ...options,
       tables,
       windows,
+      cascades: this.cascades,
       drain: () => this.sinks.drain(this.giveUp),
       hold,
     });
@@ -213,8 +228,33 @@ export class Pipeline {
    * they are given to the sinks, and a promise of their confirmation; with null when the window was discarded and the
    * rows must be read again. Rejects when the pipeline stops.
    */
-  closeWindow(window: Window, read: ChunkRead): Promise<SettledWindow | null> {
+  closeWindow(window: Window, read: WindowRead): Promise<SettledWindow | null> {
     return this.reads.close(window, read);
+  }
+
+  /**
+   * Resolves at a place in the stream that lies behind `version`, and where nothing is under way any more that was read
+   * from the table before. Rejects when the pipeline stops.
+   */
+  waitUntilBehind(version: string, table: TableName): Promise<void> {
+    return this.reads.waitUntilBehind(version, table);
+  }
+
+  /**
+   * A version above all that was given to the sinks so far, changes of an open transaction that are still to come
+   * included, and below all that reads begun from here on will give.
+   */
+  nextReadVersion(): string {
+    return this.reads.nextVersion();
+  }
+
+  get lineage(): number {
+    return this.options.start.lineage;
+  }
+
+  /** All that was given to a sink before this run, and may be given again, has a version above this one. */
+  get startVersion(): string {
+    return this.progress.startVersion;
   }
 
   /** Resolves when what is held unconfirmed is within its bound; rejects with the signal's reason. */
@@ -305,11 +345,18 @@ export class Pipeline {
         this.reads.settle();
         return;
       case 'end': {
-        const { transaction, preparedGtid } = this.progress.end(item.endOffset);
-        slice.endTransaction(transaction, preparedGtid, item.file, item.endOffset);
-        this.reads.settle();
+        // what foreign keys changed besides is on record before the transaction counts as ended (I1)
+        const recorded = this.cascades?.record();
+        if (recorded !== undefined) return recorded.then(() => this.end(item, slice));
+        this.end(item, slice);
       }
     }
+  }
+
+  private end({ file, endOffset }: EndItem, slice: Slice): void {
+    const { transaction, preparedGtid } = this.progress.end(endOffset);
+    slice.endTransaction(transaction, preparedGtid, file, endOffset);
+    this.reads.settle();
   }
 
   private async prepareAndDispatch(item: RowsItem, slice: Slice): Promise<void> {
@@ -321,6 +368,7 @@ export class Pipeline {
     const { op, layout, before, after, firstRowIndex } = item;
     const transaction = this.progress.current;
     if (!this.windows.isEmpty) this.windows.note(layout, before, after);
+    if (this.cascades !== null) this.cascades.note(layout, before, after);
     const { count } = (after ?? before) as RowImages;
     this.changes += count;
     if (this.progress.isReplaying && this.progress.inReplayZone(transaction)) this.repeatedChanges += count;

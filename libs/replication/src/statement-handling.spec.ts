@@ -75,6 +75,7 @@ beforeEach(() => {
           if (error !== down) throw error;
         }
     },
+    cascades: null,
     onTableUnread: (database, table) => {
       steps.push(`read ${database}.${table}`);
       return failures-- > 0 ? Promise.reject(down) : Promise.resolve();

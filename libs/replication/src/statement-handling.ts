@@ -5,6 +5,7 @@ import {
   type TableName,
   type TransactionInfo,
 } from '#change-events';
+import { type CascadeHandling } from './cascade-handling.ts';
 import { type KnownTables } from './known-tables.ts';
 import { type ChangeSink } from './ports/change-sink.ts';
 import { type StatementItem } from './ports/change-source.ts';
@@ -29,6 +30,8 @@ export interface StatementHandlingOptions {
   readonly hold: (action: () => Promise<void>) => Promise<void>;
   /** The table's rows do not stand in the log as they now are; resolves when that can't be forgotten any more. */
   readonly onTableUnread: (database: string, table: string) => Promise<void>;
+  /** Null where the log shows what foreign keys change. */
+  readonly cascades: CascadeHandling | null;
 }
 
 /** Carries the statements of the log to sinks and reads, in the stream's own order. */
@@ -44,7 +47,7 @@ export class StatementHandling {
    * be read is recorded. What was read before the statement and not emitted yet is read again. A crash repeats the whole.
    */
   async apply({ database, sql, sqlMode }: StatementItem, transaction: TransactionInfo): Promise<void> {
-    const { tables, windows, sinks, hold, onTableUnread } = this.options;
+    const { tables, windows, sinks, hold, onTableUnread, cascades } = this.options;
     const context = { ...this.options, database, sql };
     const written = classifyStatement(sql, database, sqlMode);
     const statement = this.options.lowerCaseNames === true ? inLowerCase(written) : written;
@@ -55,6 +58,7 @@ export class StatementHandling {
     await this.end(effects, transaction);
     for (const table of effects.created) tables.add(table);
     for (const table of distinct(effects.unread)) await hold(() => onTableUnread(table.database, table.table));
+    await cascades?.learnFrom(statement, sql);
   }
 
   private async end({ ended }: StatementEffects, transaction: TransactionInfo): Promise<void> {

@@ -4,6 +4,7 @@ import {
   GtidSet,
   parseVersion,
   type Position,
+  transactionEndVersion,
   type TransactionInfo,
   versionPrefix,
 } from '#change-events';
@@ -31,6 +32,8 @@ export class StreamProgress {
   readonly dispatched: GtidAccumulator;
   /** Complete transactions, and XA transactions that wait for their outcome: executed on the source, but seen by no read. */
   readonly passed: GtidAccumulator;
+  /** Of the last transaction before this run: everything of it ranks below. */
+  readonly startVersion: string;
   private readonly lineage: number;
   private readonly streamed: GtidAccumulator;
   private readonly replayEnd: GtidSet;
@@ -50,6 +53,7 @@ export class StreamProgress {
     this.dispatched = new GtidAccumulator(known.union(this.replayEnd));
     this.isReplaying = !known.contains(this.replayEnd);
     this.lastEnded = describeStart(start);
+    this.startVersion = transactionEndVersion(this.lastEnded.versionPrefix);
     this.resumeOffset = start.position.offset;
   }
 
@@ -65,6 +69,11 @@ export class StreamProgress {
         'the log gave a row, a statement or an end outside a transaction',
       );
     return this.transaction;
+  }
+
+  /** Above everything that was given to the sinks, and what the open transaction will give; reads at that place rank below. */
+  get endVersion(): string {
+    return transactionEndVersion((this.transaction ?? this.lastEnded).versionPrefix);
   }
 
   /** Behind the last complete transaction. */

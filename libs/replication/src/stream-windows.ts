@@ -1,10 +1,19 @@
-import { READ_ROW_INDEX, type Row, type RowChanges, type TableLayout, ValueImages } from '#change-events';
+import {
+  formatVersion,
+  KeyImages,
+  parseVersion,
+  READ_ROW_INDEX,
+  type Row,
+  type TableLayout,
+  type TableName,
+  transactionEndVersion,
+  ValueImages,
+} from '#change-events';
 import { PendingChanges } from './acknowledgement-tracker.ts';
 import { type KnownTables } from './known-tables.ts';
-import { type ChunkRead } from './ports/row-reader.ts';
 import { type SinkGroup } from './sink-group.ts';
 import { type StreamProgress } from './stream-progress.ts';
-import { type SettledWindow, type WindowRegistry } from './window-registry.ts';
+import { type SettledWindow, type WindowRead, type WindowRegistry } from './window-registry.ts';
 import { Window } from './window.ts';
 
 export interface StreamWindowsOptions {
@@ -55,7 +64,7 @@ export class StreamWindows {
   }
 
   /** See `Pipeline.closeWindow`. */
-  async close(window: Window, read: ChunkRead): Promise<SettledWindow | null> {
+  async close(window: Window, read: WindowRead): Promise<SettledWindow | null> {
     const { stopped, tables, windows } = this.options;
     stopped.throwIfAborted();
     if (!tables.isPrepared(window.layout)) await this.prepare(window, read);
@@ -68,18 +77,35 @@ export class StreamWindows {
   /** Call at each transaction end. */
   settle(): void {
     const { progress, windows } = this.options;
-    if (progress.isBetween) windows.settle(progress.passed, (window, rows) => this.emit(window, rows));
+    if (progress.isBetween) windows.settle(progress.passed, (window, rows, absent) => this.emit(window, rows, absent));
+  }
+
+  /** See `Pipeline.waitUntilBehind`. */
+  async waitUntilBehind(version: string, table: TableName): Promise<void> {
+    const { stopped, windows, progress } = this.options;
+    stopped.throwIfAborted();
+    const passed = windows.waitUntil(() => transactionEndVersion(progress.lastEnded.versionPrefix) >= version);
+    this.settle();
+    await passed;
+    while (windows.hasOpen(table)) await windows.waitUntilClosed();
+    stopped.throwIfAborted();
+  }
+
+  /** See `Pipeline.nextReadVersion`. */
+  nextVersion(): string {
+    const { endVersion } = this.options.progress;
+    return formatVersion({ ...parseVersion(endVersion), readSequence: ++this.readSequence });
   }
 
   /** The layout of a read may be ahead of the stream by a statement; sinks must not learn of it before. */
-  private async prepare(window: Window, read: ChunkRead): Promise<void> {
+  private async prepare(window: Window, read: WindowRead): Promise<void> {
     const passed = this.options.windows.waitUntilPassed(read);
     this.settle();
     await passed;
     if (window.discardedBecause === null) await this.options.sinks.prepare(window.layout);
   }
 
-  private emit(window: Window, rows: readonly Row[]): Promise<void> {
+  private emit(window: Window, rows: readonly Row[], absent: readonly Row[]): Promise<void> {
     const { progress, sinks, onConfirmed, onFatal } = this.options;
     const { layout, readSequence, id } = window;
     return new Promise((resolve) => {
@@ -87,27 +113,24 @@ export class StreamWindows {
         onConfirmed();
         resolve();
       });
-      const changes: RowChanges = {
-        op: 'read',
-        layout,
-        count: rows.length,
-        before: null,
-        after: new ValueImages(layout, rows),
-        transaction: progress.lastEnded,
-        firstRowIndex: READ_ROW_INDEX,
-        readSequence,
-        windowId: id,
-      };
-      this.emittedRows += rows.length;
-      const before = sinks.bytesInFlight;
+      const transaction = progress.lastEnded;
+      const read = { layout, transaction, firstRowIndex: READ_ROW_INDEX, readSequence, windowId: id };
+      const after = new ValueImages(layout, rows);
+      const before = new KeyImages(layout, absent);
+      const emitted = after.count + before.count;
+      this.emittedRows += emitted;
+      const bytes = sinks.bytesInFlight;
       try {
-        if (rows.length > 0) sinks.accept(changes, pending, []);
+        if (after.count > 0)
+          sinks.accept({ ...read, op: 'read', count: after.count, before: null, after }, pending, []);
+        if (before.count > 0)
+          sinks.accept({ ...read, op: 'delete', count: before.count, before, after: null }, pending, []);
         sinks.flush();
       } catch (cause) {
         onFatal(cause);
         return;
       }
-      if (rows.length > 0) this.averageReadBytes = Math.max(1, (sinks.bytesInFlight - before) / rows.length);
+      if (emitted > 0) this.averageReadBytes = Math.max(1, (sinks.bytesInFlight - bytes) / emitted);
       pending.close();
     });
   }

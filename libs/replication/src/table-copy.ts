@@ -30,13 +30,13 @@ interface ChunkInFlight {
   readonly settled: Promise<SettledWindow | null>;
 }
 
-interface TableCopyOptions {
+export interface TableCopyOptions {
   readonly layout: TableLayout;
   readonly options: TableCopySettings;
   readonly progress: () => TableSnapshotProgress;
   /** False once the table was asked for again: what is still unread will be read by the next pass. */
   readonly isWanted: () => boolean;
-  readonly save: (progress: TableSnapshotProgress, readSequence: number) => Promise<void>;
+  readonly record: (lastKey: string | null, rowsRead: number, readSequence: number) => Promise<void>;
 }
 
 /** Rows of the first chunk: nobody knows how wide they are. */
@@ -58,33 +58,36 @@ export class TableCopy {
   private readonly options: TableCopySettings;
   private readonly progress: () => TableSnapshotProgress;
   private readonly isWanted: () => boolean;
-  private readonly save: (progress: TableSnapshotProgress, readSequence: number) => Promise<void>;
+  private readonly record: TableCopyOptions['record'];
   private readonly backoff: Backoff;
   private readonly discardBackoff: Backoff;
   private inFlight: ChunkInFlight[] = [];
   private after: Row | null;
   private limit: number;
+  private lastSequence = 0;
   /** Chunks that may be in flight: one, until the width of a row is known. */
   private ahead = 1;
 
-  constructor({ layout, options, progress, isWanted, save }: TableCopyOptions) {
+  constructor({ layout, options, progress, isWanted, record }: TableCopyOptions) {
     this.layout = layout;
     this.options = options;
     this.progress = progress;
     this.isWanted = isWanted;
-    this.save = save;
+    this.record = record;
     this.backoff = new Backoff(options.backoff);
     this.discardBackoff = new Backoff(options.backoff);
     this.after = keyToGoOnFrom(layout, progress().lastKey);
     this.limit = Math.min(options.chunkRows, FIRST_ROWS);
   }
 
-  async run(signal: AbortSignal): Promise<void> {
+  /** Resolves with the newest read sequence when every row is read and confirmed; with null when it did not come to that. */
+  async run(signal: AbortSignal): Promise<number | null> {
     let atEnd = false;
-    while (this.isWanted() && (!atEnd || this.inFlight.length > 0)) {
+    while (this.isWanted()) {
+      if (atEnd && this.inFlight.length === 0) return this.lastSequence;
       if (!atEnd && this.inFlight.length < this.ahead) {
         const chunk = await this.readNext(signal);
-        if (chunk === 'layout-changed') return;
+        if (chunk === 'layout-changed') break;
         if (chunk === null) continue;
         this.inFlight.push(chunk);
         atEnd = chunk.complete;
@@ -92,6 +95,9 @@ export class TableCopy {
       }
       if (!(await this.recordOldest(signal))) atEnd = false;
     }
+    // what is read already is emitted in its time: nothing of this pass comes behind the next one's beginning
+    for (const { settled } of this.inFlight) await abortable(settled, signal);
+    return null;
   }
 
   private async readNext(signal: AbortSignal): Promise<ChunkInFlight | 'layout-changed' | null> {
@@ -144,15 +150,8 @@ export class TableCopy {
     this.discardBackoff.reset();
     this.adaptLimit(chunk.rows, settled.emittedRows);
     const progress = this.progress();
-    await this.save(
-      {
-        ...progress,
-        state: chunk.complete ? 'done' : 'running',
-        lastKey: chunk.lastKey ?? progress.lastKey,
-        rowsRead: progress.rowsRead + chunk.rows,
-      },
-      chunk.readSequence,
-    );
+    await this.record(chunk.lastKey ?? progress.lastKey, progress.rowsRead + chunk.rows, chunk.readSequence);
+    this.lastSequence = chunk.readSequence;
     return true;
   }
 

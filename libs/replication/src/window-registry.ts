@@ -1,6 +1,21 @@
-import { GtidSet, type GtidAccumulator, type Row, type RowImages, type TableLayout } from '#change-events';
+import {
+  GtidSet,
+  type GtidAccumulator,
+  type Row,
+  type RowImages,
+  type TableLayout,
+  type TableName,
+} from '#change-events';
 import { type Window } from './window.ts';
-import { type ChunkRead } from './ports/row-reader.ts';
+
+/** What a read gives to its window. */
+export interface WindowRead {
+  readonly rows: readonly Row[];
+  /** Rows that the source lacks, of which only the key is known; left out by a read that asked for none by key. */
+  readonly absent?: readonly Row[];
+  /** See `ChunkRead`. */
+  readonly high: string;
+}
 
 export interface SettledWindow {
   readonly emittedRows: number;
@@ -10,7 +25,7 @@ export interface SettledWindow {
 
 /** Somebody who waits for the stream to come to a place. */
 interface Passage {
-  readonly high: GtidSet;
+  readonly isPassed: (passed: GtidAccumulator) => boolean;
   readonly pass: () => void;
   readonly fail: (error: unknown) => void;
 }
@@ -18,10 +33,14 @@ interface Passage {
 interface WaitingWindow {
   readonly window: Window;
   rows: readonly Row[];
+  absent: readonly Row[];
   readonly high: GtidSet;
   readonly close: (settled: SettledWindow | null) => void;
   readonly fail: (error: unknown) => void;
 }
+
+/** Emits what a read found: rows that are there, and rows that are not. */
+type Emit = (window: Window, rows: readonly Row[], absent: readonly Row[]) => Promise<void>;
 
 function tableKey(database: string, table: string): string {
   return `${database}\0${table}`;
@@ -32,6 +51,8 @@ export class WindowRegistry {
   private readonly open = new Map<string, Set<Window>>();
   private waiting: WaitingWindow[] = [];
   private passages: Passage[] = [];
+  /** Called, and forgotten, when a window is closed. */
+  private closings: (() => void)[] = [];
 
   add(window: Window): void {
     const key = tableKey(window.layout.database, window.layout.table);
@@ -45,6 +66,18 @@ export class WindowRegistry {
     const windows = this.open.get(key);
     windows?.delete(window);
     if (windows?.size === 0) this.open.delete(key);
+    const closings = this.closings;
+    this.closings = [];
+    for (const closed of closings) closed();
+  }
+
+  hasOpen({ database, table }: TableName): boolean {
+    return this.open.has(tableKey(database, table));
+  }
+
+  /** Resolves when the next window, of whatever table, is closed; also when all have failed. */
+  waitUntilClosed(): Promise<void> {
+    return new Promise((closed) => this.closings.push(closed));
   }
 
   get isEmpty(): boolean {
@@ -70,9 +103,15 @@ export class WindowRegistry {
   }
 
   /** Resolves when the stream has passed everything that a read saw. */
-  waitUntilPassed({ high }: ChunkRead): Promise<void> {
+  waitUntilPassed(read: Pick<WindowRead, 'high'>): Promise<void> {
+    const high = GtidSet.parse(read.high);
+    return this.waitUntil((passed) => passed.contains(high));
+  }
+
+  /** Resolves when `isPassed` says so at the end of a transaction. */
+  waitUntil(isPassed: Passage['isPassed']): Promise<void> {
     return new Promise((pass, fail) => {
-      this.passages.push({ high: GtidSet.parse(high), pass, fail });
+      this.passages.push({ isPassed, pass, fail });
     });
   }
 
@@ -80,38 +119,34 @@ export class WindowRegistry {
    * Hands the rows of a read to its window. Resolves when the stream has passed everything that the read saw: the window
    * was closed, or, with null, had been discarded; reading again earlier would see what the stream is not at yet.
    */
-  await(window: Window, read: ChunkRead): Promise<SettledWindow | null> {
+  await(window: Window, { rows, absent = [], high }: WindowRead): Promise<SettledWindow | null> {
     return new Promise((close, fail) => {
-      this.waiting.push({ window, rows: read.rows, high: GtidSet.parse(read.high), close, fail });
+      this.waiting.push({ window, rows, absent, high: GtidSet.parse(high), close, fail });
     });
   }
 
   /** Call at each transaction end, and when a read is handed in between transactions. */
-  settle(passed: GtidAccumulator, emit: (window: Window, rows: readonly Row[]) => Promise<void>): void {
+  settle(passed: GtidAccumulator, emit: Emit): void {
     if (this.passages.length > 0)
-      this.passages = this.passages.filter(({ high, pass }) => {
-        const isPassed = passed.contains(high);
-        if (isPassed) pass();
-        return !isPassed;
+      this.passages = this.passages.filter(({ isPassed, pass }) => {
+        const isThere = isPassed(passed);
+        if (isThere) pass();
+        return !isThere;
       });
     if (this.waiting.length > 0) this.waiting = this.waiting.filter((waiting) => !this.close(waiting, passed, emit));
   }
 
   /** False while the stream is not there yet. */
-  private close(
-    waiting: WaitingWindow,
-    passed: GtidAccumulator,
-    emit: (window: Window, rows: readonly Row[]) => Promise<void>,
-  ): boolean {
+  private close(waiting: WaitingWindow, passed: GtidAccumulator, emit: Emit): boolean {
     const { window, high, close } = waiting;
     const isDiscarded = window.discardedBecause !== null;
-    if (isDiscarded) waiting.rows = [];
+    if (isDiscarded) waiting.rows = waiting.absent = [];
     if (!passed.contains(high)) return false;
     this.remove(window);
     if (isDiscarded) close(null);
     else {
       const rows = window.untouched(waiting.rows);
-      close({ emittedRows: rows.length, confirmed: emit(window, rows) });
+      close({ emittedRows: rows.length, confirmed: emit(window, rows, window.untouched(waiting.absent)) });
     }
     return true;
   }
@@ -121,5 +156,6 @@ export class WindowRegistry {
     this.passages = [];
     this.waiting = [];
     this.open.clear();
+    for (const closed of this.closings.splice(0)) closed();
   }
 }

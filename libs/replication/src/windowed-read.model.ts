@@ -10,7 +10,9 @@ import {
 } from '#change-events';
 import { ChangeSink, type Acknowledgement, type SinkStatus } from './ports/change-sink.ts';
 import { ChangeSource, type SourceBatch, type SourceItem } from './ports/change-source.ts';
-import { RowReader, type ChunkRead } from './ports/row-reader.ts';
+import { type CascadingKey } from './ports/cascade-facts.ts';
+import { MirroredKeys } from './ports/mirrored-keys.ts';
+import { RowReader, type ChunkRead, type KeysRead } from './ports/row-reader.ts';
 
 /**
  * A model of what the windowed read relies on: a log that a transaction enters before it becomes visible, visibility
@@ -37,6 +39,21 @@ export const layout: TableLayout = {
   key: [0],
   fingerprint: 'model',
 };
+
+/** Rows of `layout` refer to rows of this table: that with the same remainder by three. */
+export const parentLayout: TableLayout = { ...layout, table: 'p', fingerprint: 'parent' };
+
+export const cascadingKey: CascadingKey = {
+  name: 'to_p',
+  database: 'd',
+  table: 't',
+  columns: ['value'],
+  parent: { database: 'd', table: 'p' },
+  parentColumns: ['id'],
+  onDelete: 'cascade',
+  onUpdate: 'none',
+};
+const PARENTS = 3;
 
 /** Answers every open question of the run with the next number of a list, then with 0. */
 export class Choices {
@@ -78,6 +95,9 @@ export interface ModelTransaction {
   readonly number: number;
   /** The row's value; null deletes it. */
   readonly changes: readonly { readonly key: number; readonly before: number | null; readonly after: number | null }[];
+  /** The parent that the transaction deletes in the end, and what that does to rows without the log saying so. */
+  readonly parent: number | null;
+  readonly unlogged: readonly { readonly key: number; readonly after: number | null }[];
 }
 
 export class ModelServer {
@@ -89,7 +109,7 @@ export class ModelServer {
   /** Values grow with the log, so that an older value is known by being smaller. */
   private values = 0;
 
-  commit(choices: Choices, keys: number): void {
+  commit(choices: Choices, keys: number, cascades = false): void {
     const changes: { key: number; before: number | null; after: number | null }[] = [];
     for (let i = 0; i <= choices.below(3); i++) {
       const key = choices.below(keys);
@@ -99,13 +119,24 @@ export class ModelServer {
       else this.committed.set(key, after);
       changes.push({ key, before, after });
     }
-    this.log.push({ number: this.log.length + 1, changes });
+    const parent = cascades ? choices.below(PARENTS) : null;
+    const unlogged = parent === null ? [] : this.cascade(parent, choices.below(3) > 0);
+    this.log.push({ number: this.log.length + 1, changes, parent, unlogged });
+  }
+
+  private cascade(parent: number, isDeleting: boolean): { key: number; after: number | null }[] {
+    const children = [...this.committed.keys()].filter((key) => key % PARENTS === parent);
+    const unlogged = children.map((key) => ({ key, after: isDeleting ? null : ++this.values }));
+    for (const { key, after } of unlogged)
+      if (after === null) this.committed.delete(key);
+      else this.committed.set(key, after);
+    return unlogged;
   }
 
   show(): void {
     const transaction = this.log[this.visibleCount];
     if (transaction === undefined) return;
-    for (const { key, after } of transaction.changes)
+    for (const { key, after } of [...transaction.changes, ...transaction.unlogged])
       if (after === null) this.visible.delete(key);
       else this.visible.set(key, after);
     this.visibleCount++;
@@ -147,7 +178,7 @@ export class ModelSource extends ChangeSource {
 }
 
 /** A transaction comes in two batches, so that windows and stops can fall inside it. */
-function splitItems({ number, changes }: ModelTransaction): SourceItem[][] {
+function splitItems({ number, changes, parent }: ModelTransaction): SourceItem[][] {
   const offset = number * 100;
   const transaction = {
     gtid: `${SERVER}:${number}`,
@@ -166,6 +197,15 @@ function splitItems({ number, changes }: ModelTransaction): SourceItem[][] {
     after: after === null ? null : new ValueImages(layout, [[key, after]]),
     firstRowIndex: index,
   }));
+  if (parent !== null)
+    rows.push({
+      type: 'rows',
+      layout: parentLayout,
+      op: 'delete',
+      before: new ValueImages(parentLayout, [[parent, 0]]),
+      after: null,
+      firstRowIndex: rows.length,
+    });
   const half = rows.length >> 1;
   return [
     [{ type: 'begin', transaction }, ...rows.slice(0, half)],
@@ -199,12 +239,8 @@ export class ModelReader extends RowReader {
     dispatchedSet: string;
     signal: AbortSignal;
   }): Promise<ChunkRead> {
-    const { after, limit, signal } = request;
-    const dispatched = GtidSet.parse(request.dispatchedSet);
-    do {
-      await this.turns.take();
-      signal.throwIfAborted();
-    } while (!GtidSet.parse(this.server.executedSet()).contains(dispatched));
+    const { after, limit } = request;
+    await this.waitBehind(request);
     const bound = after === null ? -1 : (after[0] as number);
     const keys = [...this.server.visible.keys()].filter((key) => key > bound).sort((a, b) => a - b);
     const taken = keys.slice(0, limit);
@@ -217,6 +253,25 @@ export class ModelReader extends RowReader {
       complete: taken.length === keys.length,
       high: this.server.executedSet(),
     };
+  }
+
+  async readKeys(request: { keys: readonly Row[]; dispatchedSet: string; signal: AbortSignal }): Promise<KeysRead> {
+    await this.waitBehind(request);
+    const values = request.keys.map((key) => ({ key, value: this.server.visible.get(key[0] as number) }));
+    await this.turns.take();
+    return {
+      rows: values.flatMap(({ key, value }) => (value === undefined ? [] : [[key[0] ?? null, value]])),
+      absent: values.flatMap(({ key, value }) => (value === undefined ? [key] : [])),
+      high: this.server.executedSet(),
+    };
+  }
+
+  private async waitBehind({ dispatchedSet, signal }: { dispatchedSet: string; signal: AbortSignal }): Promise<void> {
+    const dispatched = GtidSet.parse(dispatchedSet);
+    do {
+      await this.turns.take();
+      signal.throwIfAborted();
+    } while (!GtidSet.parse(this.server.executedSet()).contains(dispatched));
   }
 }
 
@@ -236,6 +291,30 @@ export class ModelSinkState {
     const from = this.highest.get(key) ?? 0;
     if (value < from) this.wentBack.push({ key, from, to: value });
     else this.highest.set(key, value);
+  }
+}
+
+export class ModelMirror extends MirroredKeys {
+  private readonly state: ModelSinkState;
+  private readonly turns: Turns;
+
+  constructor(state: ModelSinkState, turns: Turns) {
+    super();
+    this.state = state;
+    this.turns = turns;
+  }
+
+  async newestVersion(): Promise<string> {
+    await this.turns.take();
+    return [...this.state.mirror.values()].reduce((newest, { version }) => (version > newest ? version : newest), '');
+  }
+
+  async *list({ below, tombstonesAbove }: Parameters<MirroredKeys['list']>[0]): AsyncIterable<readonly Row[]> {
+    for (const [key, { version, value }] of [...this.state.mirror]) {
+      await this.turns.take();
+      const isGone = value === null;
+      if (version < below && (!isGone || (tombstonesAbove !== null && version > tombstonesAbove))) yield [[key, null]];
+    }
   }
 }
 
@@ -278,6 +357,7 @@ export class ModelSink extends ChangeSink {
     if (entry === undefined || entry.applied) return;
     entry.applied = true;
     const { change } = entry;
+    if (change.layout.table !== layout.table) return;
     const key = (change.after ?? change.before)?.[0] as number;
     const value = change.after === null ? null : (change.after[1] as number);
     const version = this.versionOf(change);

@@ -2,7 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { type Row, type TableLayout } from '#change-events';
 import { Deferred, DittoError, silentLogger } from '#kernel';
 import { type Pipeline } from './pipeline.ts';
-import { RowReader, type ChunkRead } from './ports/row-reader.ts';
+import { type MirroredKeys } from './ports/mirrored-keys.ts';
+import { RowReader, type ChunkRead, type KeysRead } from './ports/row-reader.ts';
 import { SnapshotStore, type Grant, type TableSnapshotProgress } from './ports/stores.ts';
 import { layout } from './windowed-read.model.ts';
 import { WindowedSnapshot, type WindowedSnapshotOptions } from './windowed-snapshot.ts';
@@ -63,14 +64,24 @@ class TablesReader extends RowReader {
     this.afters.push(after);
     return this.readNow(table);
   }
+
+  lookUpNow: (keys: readonly Row[]) => Promise<KeysRead> = () => Promise.resolve({ rows: [], absent: [], high: '' });
+
+  readKeys({ keys }: { keys: readonly Row[] }): Promise<KeysRead> {
+    return this.lookUpNow(keys);
+  }
 }
 
 /** Takes whatever is read as confirmed at once. */
 function fakePipeline(
-  parts: Partial<Pick<Pipeline, 'averageReadBytes' | 'closeWindow' | 'dispatchedSet'>> = {},
+  parts: Partial<
+    Pick<Pipeline, 'averageReadBytes' | 'closeWindow' | 'dispatchedSet' | 'nextReadVersion' | 'waitUntilBehind'>
+  > = {},
 ): Pipeline {
   return {
     averageReadBytes: 1,
+    lineage: 1,
+    startVersion: 'start',
     dispatchedSet: () => '',
     waitForRoom: () => Promise.resolve(),
     openWindow: () => ({ dispatchedSet: '', readSequence: 1 }),
@@ -90,6 +101,8 @@ function build(
     pipeline: fakePipeline(),
     reader,
     store,
+    mirror: null,
+    cascadePauseMs: 0,
     copiesAll: true,
     chunkRows: 10,
     chunkBytes: 1000,
@@ -197,7 +210,7 @@ describe('WindowedSnapshot', () => {
   it('begins again when the key that it had come to is none of the table as it is now', async () => {
     const store = new MemoryStore();
     const reader = new TablesReader('a');
-    const estimates = { rowsRead: 5, estimatedRows: 5, reason: null };
+    const estimates = { rowsRead: 5, estimatedRows: 5, reason: null, endsBelow: null, again: false };
     store.tables.set('a', { database: 'd', table: 'a', state: 'running', lastKey: '["x","y"]', ...estimates });
     await during(build(reader, store), () => until(() => store.tables.get('a')?.state === 'done'));
     expect(reader.afters).toEqual([null]);
@@ -219,7 +232,7 @@ describe('WindowedSnapshot', () => {
   it('I4: begins at the first row although the store takes its time to record the request', async () => {
     const store = new MemoryStore();
     const reader = new TablesReader('a');
-    const estimates = { rowsRead: 5, estimatedRows: 9, reason: null };
+    const estimates = { rowsRead: 5, estimatedRows: 9, reason: null, endsBelow: null, again: false };
     store.tables.set('a', { database: 'd', table: 'a', state: 'running', lastKey: '[5]', ...estimates });
     const snapshot = build(reader, store, { chunksInFlight: 4 });
     const recorded = new Deferred<undefined>();
@@ -293,5 +306,102 @@ describe('WindowedSnapshot', () => {
     await snapshot.request('d', 'a');
     await during(snapshot, () => until(() => store.tables.get('a')?.state === 'unavailable'));
     expect(reader.executed.at(-1)).toBe('u:1-7');
+  });
+
+  const t = [{ database: 'd', table: 'a' }];
+
+  it('lets a copy that is under way end, and reads the table once more, however often a cascade asks', async () => {
+    const store = new MemoryStore();
+    const reader = new TablesReader('a');
+    const first = new Deferred<ChunkRead>();
+    const none: ChunkRead = { rows: [], lastKey: null, complete: true, high: '' };
+    reader.readNow = () => (reader.reads.length === 1 ? first.promise : Promise.resolve(none));
+    const snapshot = build(reader, store);
+    await during(snapshot, async () => {
+      await until(() => reader.reads.length === 1);
+      expect(snapshot.isAsked(t)).toBe(false);
+      await snapshot.ask(t);
+      expect(store.tables.get('a')).toMatchObject({ state: 'running', again: true });
+      expect(snapshot.isAsked(t)).toBe(true);
+      await snapshot.ask(t);
+      first.resolve({ rows: [[7, 1]], lastKey: [7], complete: true, high: '' });
+      await until(() => store.tables.get('a')?.state === 'done');
+      expect(reader.reads).toHaveLength(2);
+      expect(reader.afters).toEqual([null, null]);
+      expect(snapshot.isAsked(t)).toBe(false);
+    });
+  });
+
+  it('I1: begins with what was asked again when a restart came in between', async () => {
+    const store = new MemoryStore();
+    const estimates = { rowsRead: 5, estimatedRows: 5, reason: null, endsBelow: null };
+    store.tables.set('a', { database: 'd', table: 'a', state: 'running', lastKey: '[5]', ...estimates, again: true });
+    const reader = new TablesReader('a');
+    await during(build(reader, store), () => until(() => store.tables.get('a')?.state === 'done'));
+    expect(reader.afters).toEqual([[5], null]);
+    expect(store.tables.get('a')).toMatchObject({ again: false, endsBelow: null });
+  });
+
+  it('rests between two reads that cascades asked for, unless a statement asks', async () => {
+    let nowMs = 0;
+    const store = new MemoryStore();
+    const reader = new TablesReader('a');
+    const snapshot = build(reader, store, { copiesAll: false, cascadePauseMs: 50, nowMs: () => nowMs });
+    const isDone = (reads: number) => () => reader.reads.length === reads && store.tables.get('a')?.state === 'done';
+    await during(snapshot, async () => {
+      await snapshot.ask(t);
+      await until(isDone(1));
+      await snapshot.ask(t);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(reader.reads).toHaveLength(1);
+      nowMs = 60;
+      await until(isDone(2));
+      await snapshot.ask(t);
+      await snapshot.request('d', 'a');
+      await until(isDone(3));
+    });
+  });
+
+  it('I4: ends what the mirror holds and the read did not meet, by key, and not before the stream is behind it', async () => {
+    const store = new MemoryStore();
+    const reader = new TablesReader('a');
+    const listed: unknown[] = [];
+    const pages = [[[1, null]], [[2, null]]];
+    const mirror: MirroredKeys = {
+      newestVersion: () => Promise.resolve('newest'),
+      list: async function* ({ below, tombstonesAbove }) {
+        listed.push([below, tombstonesAbove]);
+        await Promise.resolve();
+        yield* pages;
+      },
+    };
+    const looked: (readonly Row[])[] = [];
+    reader.lookUpNow = (keys) => {
+      looked.push(keys);
+      return looked.length === 1 ? Promise.reject(down) : Promise.resolve({ rows: [], absent: keys, high: '' });
+    };
+    const behind: string[] = [];
+    const pipeline = fakePipeline({
+      waitUntilBehind: (version) => {
+        behind.push(version);
+        return Promise.resolve();
+      },
+      nextReadVersion: () => `v${behind.length}`,
+    });
+    const snapshot = build(reader, store, { copiesAll: false, mirror, pipeline });
+    await during(snapshot, async () => {
+      await snapshot.ask(t);
+      await until(() => store.tables.get('a')?.state === 'done');
+      await snapshot.ask(t);
+      await until(() => looked.length === 5 && store.tables.get('a')?.state === 'done');
+    });
+    expect(behind).toEqual(['newest', '']);
+    expect(listed).toEqual([
+      ['v1', 'start'],
+      ['v1', 'start'],
+      ['v2', null],
+    ]);
+    expect(looked.map(([key]) => key?.[0])).toEqual([1, 1, 2, 1, 2]);
+    expect(store.tables.get('a')).toMatchObject({ endsBelow: null });
   });
 });

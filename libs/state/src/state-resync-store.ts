@@ -34,7 +34,8 @@ export class StateResyncStore extends ResyncStore {
       if (guard.affectedRows === 0) await assertNewest(manager, grant);
       if (tables.length === 0) return;
       await manager.query(
-        `UPDATE table_snapshots SET state = 'pending', last_key = NULL, rows_read = 0, reason = NULL
+        `UPDATE table_snapshots SET state = 'pending', last_key = NULL, rows_read = 0, reason = NULL,
+           ends_below = NULL, asked_again = FALSE
          WHERE source = ? AND (database_name, table_name) IN (?)`,
         [source, tables.map(({ database, table }) => [database, table])],
       );

@@ -16,7 +16,7 @@ export class StateSnapshotStore extends SnapshotStore {
     const rows = await this.#database.run((manager) =>
       manager.find(TableSnapshotEntity, { where: { source }, order: { database: 'ASC', table: 'ASC' } }),
     );
-    return rows.map(({ database, table, state, lastKey, rowsRead, estimatedRows, reason }) => ({
+    return rows.map(({ database, table, state, lastKey, rowsRead, estimatedRows, reason, endsBelow, again }) => ({
       database,
       table,
       state,
@@ -24,6 +24,8 @@ export class StateSnapshotStore extends SnapshotStore {
       rowsRead,
       estimatedRows,
       reason,
+      endsBelow,
+      again,
     }));
   }
 

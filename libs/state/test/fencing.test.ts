@@ -44,6 +44,8 @@ function createProgress(change: Partial<TableSnapshotProgress> = {}): TableSnaps
     rowsRead: 2000,
     estimatedRows: 9000,
     reason: null,
+    endsBelow: null,
+    again: false,
     ...change,
   };
 }

@@ -8,6 +8,7 @@ import {
 import { type CheckFinding, findWarning, toCheckFinding } from '#kernel';
 import { checkEndpoint, MySqlEndpoint, type TableInspection } from '#mysql';
 import { type SourceConfig, type SourceEndpointConfig, toMySqlOptions } from '#platform';
+import { cascadeChoice } from '../sources/cascade-choice.ts';
 import { type Checked } from './check.ts';
 
 const TIMEOUT_MS = 15_000;
@@ -46,7 +47,7 @@ async function checkOne(source: SourceConfig, endpoint: SourceEndpointConfig): P
     const server = new MySqlEndpoint(toMySqlOptions(endpoint));
     const inspection = await server.inspect(signal);
     const tables = await server.inspectTables(includes, { keys, columns }, signal);
-    const findings = checkEndpoint(inspection, tables, await server.readGrants(signal));
+    const findings = checkEndpoint(inspection, tables, await server.readGrants(signal), cascadeChoice(source));
     return { subject, findings, tables, serverUuid: inspection.serverUuid };
   } catch (error) {
     return { subject, findings: [toCheckFinding(error)], tables: null, serverUuid: null };

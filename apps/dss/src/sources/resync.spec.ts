@@ -201,7 +201,8 @@ class Resyncs extends ResyncStore {
 }
 
 function progressOf(table: string, state: TableSnapshotProgress['state']): TableSnapshotProgress {
-  return { database: 'shop', table, state, lastKey: null, rowsRead: 0, estimatedRows: 0, reason: null };
+  const nothing = { lastKey: null, rowsRead: 0, estimatedRows: 0, reason: null, endsBelow: null, again: false };
+  return { database: 'shop', table, state, ...nothing };
 }
 
 function oldVersion(transaction: number): string {

@@ -10,19 +10,23 @@ import {
   type TableLayout,
 } from '#change-events';
 import { DcsCheckpointStore } from '#dcs-client';
-import { DittoError, toDittoError, type Logger } from '#kernel';
+import { toDittoError, type Logger } from '#kernel';
 import {
   hasMirroredRows,
   listMirroredTables,
   MirrorLineage,
   type MirrorName,
+  MongoMirroredKeys,
   type MongoConnection,
   openMongo,
 } from '#mongo';
 import {
+  assertNoErrors,
   assertPosition,
   checkEndpoint,
   type EndpointInspection,
+  logsCascades,
+  MySqlCascadeFacts,
   MySqlEndpoint,
   MySqlRowReader,
   type Problem,
@@ -45,6 +49,7 @@ import {
   StateResyncStore,
   StateSnapshotStore,
 } from '#state';
+import { cascadeChoice } from './cascade-choice.ts';
 import { adoptColumns } from './column-adoption.ts';
 import { endTables } from './end-tables.ts';
 import { findStart } from './resync.ts';
@@ -134,14 +139,10 @@ export class SourceOpener {
     });
     const endpoint = new MySqlEndpoint(first);
     const inspection = await endpoint.inspect(signal);
-    report(
-      checkEndpoint(
-        inspection,
-        await endpoint.inspectTables(includes, { keys, columns }, signal),
-        await endpoint.readGrants(signal),
-      ),
-      logger,
-    );
+    const inspected = await endpoint.inspectTables(includes, { keys, columns }, signal);
+    const handling = cascadeChoice(source);
+    report(checkEndpoint(inspection, inspected, await endpoint.readGrants(signal), handling), logger);
+    const { settings } = inspection;
     const tables = await reader.listTables(signal);
     assertNames(source, tables);
     await adoptColumns({
@@ -178,13 +179,21 @@ export class SourceOpener {
         includes,
         columns,
         reaches: compileDatabaseSelection(selection),
-        lowerCaseNames: inspection.settings.lowerCaseTableNames === '1',
+        lowerCaseNames: settings.lowerCaseTableNames === '1',
+        cascades: logsCascades(settings)
+          ? null
+          : {
+              facts: new MySqlCascadeFacts({ connection: first, settings, includes, keys, columns, handling }),
+              keys: inspected.flatMap(({ cascades }) => cascades),
+              rereads: handling.cascades === 'reread',
+            },
+        mirror: mongo && new MongoMirroredKeys({ ...this.#mirrorOf(name, mongo), logger }),
         close,
       },
       start,
       readSequence: (await this.#snapshots.lastReadSequence(name)) + READ_SEQUENCE_GAP,
       stores: { dcs: this.#dcs, state: this.#state, snapshots: this.#snapshots },
-      snapshot: { copiesAll: snapshot.mode === 'windowed', chunkRows: snapshot.chunkRows, pauseMs: snapshot.pauseMs },
+      snapshot: { ...snapshot, copiesAll: snapshot.mode === 'windowed' },
       ...this.#config.dss.checkpoint,
       inFlightBytes: this.#config.dss.inFlightBytes,
       drainDeadlineMs: Math.max(500, this.#config.dss.shutdownDeadlineMs - 2000),
@@ -288,15 +297,5 @@ function assertReachable({ position, dispatchedSet }: Checkpoint, inspection: En
 function report(problems: readonly Problem[], logger: Logger): void {
   for (const { severity, code, message, remedy } of problems)
     if (severity === 'warning') logger.warn(message, { code, remedy });
-  const errors = problems.filter(({ severity }) => severity === 'error');
-  const [first] = errors;
-  if (first === undefined) return;
-  throw new DittoError(
-    first.code,
-    errors.map(({ code, message }) => (errors.length > 1 ? `${code}: ${message}` : message)).join('; '),
-    {
-      remedy: errors.map(({ remedy }) => remedy).join('; '),
-      context: { problems: errors },
-    },
-  );
+  assertNoErrors(problems);
 }

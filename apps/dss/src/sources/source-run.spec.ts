@@ -7,6 +7,7 @@ import {
   RowReader,
   SnapshotStore,
   type ChunkRead,
+  type KeysRead,
   type SourceBatch,
 } from '#replication';
 import { SourceRun } from './source-run.ts';
@@ -28,6 +29,10 @@ class NoTables extends RowReader {
   }
 
   readChunk(): Promise<ChunkRead> {
+    return Promise.reject(new Error('there is no table'));
+  }
+
+  readKeys(): Promise<KeysRead> {
     return Promise.reject(new Error('there is no table'));
   }
 }
@@ -89,12 +94,14 @@ function build(): { run: SourceRun; dcs: OneCheckpoint; closed: () => number } {
       columns: () => true,
       reaches: () => true,
       lowerCaseNames: false,
+      cascades: null,
+      mirror: null,
       close,
     },
     start,
     readSequence: 0,
     stores: { dcs, state: new OneCheckpoint(), snapshots: new NoProgress() },
-    snapshot: { copiesAll: true, chunkRows: 10, pauseMs: 0 },
+    snapshot: { copiesAll: true, chunkRows: 10, pauseMs: 0, cascadePauseMs: 0 },
     dcsIntervalMs: 1000,
     stateIntervalMs: 1000,
     inFlightBytes: 1000,

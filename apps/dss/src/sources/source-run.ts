@@ -5,9 +5,11 @@ import {
   Pipeline,
   WindowedSnapshot,
   type ChangeSink,
+  type CascadeOptions,
   type ChangeSource,
   type CheckpointStore,
   type Grant,
+  type MirroredKeys,
   type RowReader,
   type SinkName,
   type SinkStatus,
@@ -27,6 +29,9 @@ export interface SourceParts {
   readonly reaches: (database: string) => boolean;
   /** Whether the server keeps names in lower case. */
   readonly lowerCaseNames: boolean;
+  /** Null where the log shows what foreign keys change. */
+  readonly cascades: Pick<CascadeOptions, 'facts' | 'keys' | 'rereads'> | null;
+  readonly mirror: MirroredKeys | null;
   readonly close: () => Promise<void>;
 }
 
@@ -40,7 +45,12 @@ export interface SourceRunOptions {
     readonly state: CheckpointStore;
     readonly snapshots: SnapshotStore;
   };
-  readonly snapshot: { readonly copiesAll: boolean; readonly chunkRows: number; readonly pauseMs: number };
+  readonly snapshot: {
+    readonly copiesAll: boolean;
+    readonly chunkRows: number;
+    readonly pauseMs: number;
+    readonly cascadePauseMs: number;
+  };
   readonly dcsIntervalMs: number;
   readonly stateIntervalMs: number;
   readonly inFlightBytes: number;
@@ -87,17 +97,21 @@ export class SourceRun {
       nowMs: Date.now,
       ...options.hooks,
       onTableUnread: (database, table) => this.snapshot.request(database, table),
+      cascades: parts.cascades && {
+        ...parts.cascades,
+        isAsked: (tables) => this.snapshot.isAsked(tables),
+        onCascade: (tables) => this.snapshot.ask(tables),
+      },
     });
     this.snapshot = new WindowedSnapshot({
       grant,
       pipeline: this.pipeline,
       reader: parts.reader,
       store: stores.snapshots,
-      copiesAll: options.snapshot.copiesAll,
-      chunkRows: options.snapshot.chunkRows,
+      mirror: parts.mirror,
+      ...options.snapshot,
       chunkBytes: 4 * 1024 * 1024,
       chunksInFlight: 4,
-      pauseMs: options.snapshot.pauseMs,
       backoff: BACKOFF,
       logger,
       nowMs: Date.now,

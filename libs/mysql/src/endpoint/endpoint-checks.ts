@@ -3,9 +3,10 @@ import { RAISE_GTID_MODE } from '../gtid-mode.ts';
 import { neededColumnsProblem } from '../layout/column-choice.ts';
 import { quoteIdentifier, quoteTable } from '../reader/quoting.ts';
 import { remedyFor, type ServerKind } from '../server-kind.ts';
+import { checkCascades, type CascadeHandlingChoice } from './cascade-checks.ts';
 import { type Grants } from './grants.ts';
 import { assertServerHolds } from './gtid-proof.ts';
-import { type EndpointInspection, type ServerSettings } from './mysql-endpoint.ts';
+import { type EndpointInspection } from './mysql-endpoint.ts';
 import { type Problem } from './problem.ts';
 import { type TableInspection } from './table-inspection.ts';
 
@@ -16,13 +17,15 @@ export function checkEndpoint(
   inspection: EndpointInspection,
   tables: readonly TableInspection[],
   grants: Grants,
+  handling?: CascadeHandlingChoice,
 ): readonly Problem[] {
   const problems = [
     ...checkSettings(inspection),
     ...checkRisks(inspection),
     ...checkGrants(tables, grants, inspection.kind),
     ...checkExclusions(tables),
-    ...tables.flatMap((table) => checkTable(table, inspection.settings)),
+    ...tables.flatMap(checkTable),
+    ...checkCascades(tables, inspection.settings, handling),
   ];
   return problems.map((problem) => ({ ...problem, remedy: remedyFor(inspection.kind, problem.remedy) }));
 }
@@ -182,11 +185,6 @@ function checkExclusions(tables: readonly TableInspection[]): Problem[] {
   return needed.length === 0 ? [] : [neededColumnsProblem(needed)];
 }
 
-/** With native foreign keys off (MySQL 9.6 and later) cascades are executed above the engine and stand in the log. */
-function logsCascades(settings: ServerSettings): boolean {
-  return settings.innodbNativeForeignKeys === 'OFF';
-}
-
 function unsupportedRemedy(column: string, table: string): string {
   if (column.includes('/* mariadb-5.3 */'))
     return `SET GLOBAL mysql56_temporal_format = ON; ALTER TABLE ${table} FORCE; or exclude the column.`;
@@ -195,7 +193,7 @@ function unsupportedRemedy(column: string, table: string): string {
   return `Change the column to a type that docs/types.md lists, or exclude the column.`;
 }
 
-function checkTable(table: TableInspection, settings: ServerSettings): Problem[] {
+function checkTable(table: TableInspection): Problem[] {
   const name = `${table.database}.${table.table}`;
   const quoted = quoteTable(table.database, table.table);
   const problems: Problem[] = table.unsupported.map((column) =>
@@ -205,15 +203,6 @@ function checkTable(table: TableInspection, settings: ServerSettings): Problem[]
       unsupportedRemedy(column, quoted),
     ),
   );
-  if (table.cascades.length > 0 && !logsCascades(settings)) {
-    problems.push(
-      error(
-        'DITTO_SOURCE_CASCADES_UNLOGGED',
-        `foreign keys of ${name} change its rows without row events: ${table.cascades.join(', ')}`,
-        `Exclude the table, or ALTER TABLE ${quoted} DROP FOREIGN KEY … and add it again with RESTRICT; on MySQL 9.6 and later start the server with innodb_native_foreign_keys = OFF.`,
-      ),
-    );
-  }
   if (!table.hasKey) {
     problems.push(
       warning(

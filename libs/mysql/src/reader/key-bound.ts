@@ -1,4 +1,4 @@
-import { type CanonicalValue, type Column, type TableLayout } from '#change-events';
+import { type CanonicalValue, type Column, type Row, type TableLayout } from '#change-events';
 import { quoteIdentifier, quoteText } from './quoting.ts';
 
 /** SQL for `column = value` and `column > value`, in the order of the column's own index. */
@@ -79,6 +79,20 @@ export function keyIsBehind(layout: TableLayout, after: readonly CanonicalValue[
   // the leading bound once more on its own, so that the range starts at it
   if (first === undefined || comparisons.length === 1) return behind;
   return `(${first.greater} OR ${first.equal}) AND (${behind})`;
+}
+
+/** Rows with one of these keys (whole rows are given), and whatever their columns' collations take for equal. */
+export function keyIsOneOf(layout: TableLayout, rows: readonly Row[]): string {
+  const alternatives = rows.map((row) =>
+    layout.key
+      .map((index) => {
+        const column = layout.columns[index];
+        if (column === undefined) throw new RangeError(`no column ${index} in ${layout.database}.${layout.table}`);
+        return compareColumn(column, row[index] ?? null).equal;
+      })
+      .join(' AND '),
+  );
+  return alternatives.length === 0 ? 'FALSE' : alternatives.map((alternative) => `(${alternative})`).join(' OR ');
 }
 
 export function keyOrder(layout: TableLayout): string {

@@ -1,14 +1,14 @@
 import { type RowDataPacket } from 'mysql2';
-import { type CanonicalValue, type Row, type TableLayout } from '#change-events';
+import { type CanonicalValue, encodeKeyValues, type Row, type TableLayout } from '#change-events';
 import { DittoError } from '#kernel';
-import { RowReader, type ChunkRead } from '#replication';
+import { RowReader, type ChunkRead, type KeysRead } from '#replication';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
 import { readCatalogue, readCatalogueTable } from '../layout/catalogue-layout.ts';
 import { type ColumnRules, columnRules, type KeyOverrides, neededColumnsError } from '../layout/column-choice.ts';
 import { MySqlSession } from '../mysql-session.ts';
 import { readCharacterSets } from '../values/character-set-facts.ts';
 import { UndecodableTextError, type CharacterSetFacts } from '../values/charset.ts';
-import { keyIsBehind, keyOrder } from './key-bound.ts';
+import { keyIsBehind, keyIsOneOf, keyOrder } from './key-bound.ts';
 import { beginBehind, readHigh, waitUntilVisible } from './read-window.ts';
 import { quoteTable } from './quoting.ts';
 import { makeSelectList, ReplacementCharacterFound } from './select-list.ts';
@@ -81,25 +81,52 @@ export class MySqlRowReader extends RowReader {
     readonly signal: AbortSignal;
   }): Promise<ChunkRead> {
     const { layout, after, limit } = request;
+    const where = (): string => (after === null ? '' : ` WHERE ${keyIsBehind(layout, after)}`);
+    const { rows, high } = await this.#readBehind(
+      request,
+      () => `${where()} ORDER BY ${keyOrder(layout)} LIMIT ${limit}`,
+    );
+    const last = rows.at(-1);
+    return {
+      rows,
+      lastKey: last === undefined ? null : layout.key.map((index): CanonicalValue => last[index] ?? null),
+      complete: rows.length < limit,
+      high,
+    };
+  }
+
+  override async readKeys(request: {
+    readonly layout: TableLayout;
+    readonly keys: readonly Row[];
+    readonly dispatchedSet: string;
+    readonly signal: AbortSignal;
+  }): Promise<KeysRead> {
+    const { layout, keys } = request;
+    const { rows, high } = await this.#readBehind(request, () => ` WHERE ${keyIsOneOf(layout, keys)}`);
+    const absent = new Map(keys.map((key) => [encodeKeyValues(layout, key), key]));
+    const found = rows.filter((row) => absent.delete(encodeKeyValues(layout, row)));
+    return { rows: found, absent: [...absent.values()], high };
+  }
+
+  /** `clause`: what stands behind the table in the SELECT. */
+  async #readBehind(
+    request: { readonly layout: TableLayout; readonly dispatchedSet: string; readonly signal: AbortSignal },
+    clause: () => string,
+  ): Promise<{ readonly rows: Row[]; readonly high: string }> {
+    const { layout, dispatchedSet, signal } = request;
     if (layout.key.length === 0) {
       throw new DittoError('DITTO_SOURCE_NO_KEY', `${layout.database}.${layout.table} has no key to read it by`, {
         context: { database: layout.database, table: layout.table },
       });
     }
-    return this.#withSession(request.signal, async (session) => {
+    return this.#withSession(signal, async (session) => {
       // the transaction keeps the table's definition from changing between the rows and the look at it
-      await beginBehind(session, request.dispatchedSet, this.#options.waitMs ?? DEFAULT_WAIT_MS, request.signal);
-      const rows = await this.#readRows(session, layout, after, limit);
+      await beginBehind(session, dispatchedSet, this.#options.waitMs ?? DEFAULT_WAIT_MS, signal);
+      const rows = await this.#readRows(session, layout, clause());
       await this.#assertLayout(session, layout);
       const high = await readHigh(session);
       await session.query('COMMIT');
-      const last = rows.at(-1);
-      return {
-        rows,
-        lastKey: last === undefined ? null : layout.key.map((index): CanonicalValue => last[index] ?? null),
-        complete: rows.length < limit,
-        high,
-      };
+      return { rows, high };
     });
   }
 
@@ -110,13 +137,13 @@ export class MySqlRowReader extends RowReader {
     this.#idle = [];
   }
 
-  async #readRows(session: MySqlSession, layout: TableLayout, after: Row | null, limit: number): Promise<Row[]> {
+  async #readRows(session: MySqlSession, layout: TableLayout, clause: string): Promise<Row[]> {
     this.#facts ??= await readCharacterSets(session);
     try {
-      return await this.#select(session, layout, after, limit, this.#facts, false);
+      return await this.#select(session, layout, clause, this.#facts, false);
     } catch (error) {
       if (error instanceof ReplacementCharacterFound) {
-        return await this.#select(session, layout, after, limit, this.#facts, true);
+        return await this.#select(session, layout, clause, this.#facts, true);
       }
       throw error;
     }
@@ -125,15 +152,13 @@ export class MySqlRowReader extends RowReader {
   async #select(
     session: MySqlSession,
     layout: TableLayout,
-    after: Row | null,
-    limit: number,
+    clause: string,
     facts: CharacterSetFacts,
     asBytes: boolean,
   ): Promise<Row[]> {
     const list = makeSelectList(layout, { kind: session.kind, facts, asBytes });
-    const where = after === null ? '' : ` WHERE ${keyIsBehind(layout, after)}`;
     const rows = await session.queryArrays(
-      `SELECT ${list.sql} FROM ${quoteTable(layout.database, layout.table)}${where} ORDER BY ${keyOrder(layout)} LIMIT ${limit}`,
+      `SELECT ${list.sql} FROM ${quoteTable(layout.database, layout.table)}${clause}`,
     );
     try {
       return list.convert(rows);

@@ -44,6 +44,11 @@ const snapshotSchema = z
     ),
     chunkRows: count(2000, 'rows', 'Rows read at once.', { max: 100_000 }),
     pauseMs: milliseconds(0, 'Rest between two chunks, to spare the server.', { min: 0 }),
+    cascadePauseMs: milliseconds(
+      5000,
+      'With `cascades: reread`: rest of a table between two re-reads that foreign keys have caused.',
+      { min: 0 },
+    ),
     endpoint: count(0, 'index', 'Which of the endpoints is read from, counted from 0.', { min: 0, max: 99 }),
   })
   .meta({ description: 'How rows that exist already are copied.' });
@@ -91,6 +96,11 @@ export const sourceSchema = z
       .min(1, 'must name at least one sink')
       .optional()
       .meta({ description: 'Where the changes go. Default: every sink that is configured.' }),
+    cascades: choice(
+      ['refuse', 'reread'],
+      'refuse',
+      'Tables whose rows the server deletes or changes by foreign keys (CASCADE, SET NULL) without logging it: `refuse` them, or `reread` them after each change of a parent that can have such a consequence.',
+    ),
     snapshot: snapshotSchema.prefault({}),
     heartbeatMs: milliseconds(
       1000,

@@ -10,6 +10,15 @@ export interface ChunkRead {
   readonly high: string;
 }
 
+export interface KeysRead {
+  /** The rows that are there. */
+  readonly rows: readonly Row[];
+  /** The asked ones that are not. */
+  readonly absent: readonly Row[];
+  /** As of `ChunkRead`. */
+  readonly high: string;
+}
+
 /** Reads rows of a source's tables, without locks and without writing (design, section 6, steps 2 and 3). */
 export abstract class RowReader {
   /**
@@ -31,4 +40,14 @@ export abstract class RowReader {
     readonly dispatchedSet: string;
     readonly signal: AbortSignal;
   }): Promise<ChunkRead>;
+  /**
+   * As `readChunk`, for the rows with the keys of `keys` (rows as `rowOfKey` makes them). A row counts only when its
+   * canonical key equals the asked one byte for byte, whatever the column's collation says.
+   */
+  abstract readKeys(request: {
+    readonly layout: TableLayout;
+    readonly keys: readonly Row[];
+    readonly dispatchedSet: string;
+    readonly signal: AbortSignal;
+  }): Promise<KeysRead>;
 }

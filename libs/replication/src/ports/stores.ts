@@ -29,6 +29,13 @@ export interface TableSnapshotProgress {
   readonly estimatedRows: number;
   /** Why a table is `unavailable`; else null. */
   readonly reason: string | null;
+  /**
+   * Set when the read also ends rows that are gone: '' until it begins, then a version that outranks all that was given
+   * to the sinks before. Documents below it that the read does not meet are looked up by key. Null: the read ends none.
+   */
+  readonly endsBelow: string | null;
+  /** While it is `running`: the table was asked for once more, and is read again when this read is complete. */
+  readonly again: boolean;
 }
 
 /** Durable progress of a source's snapshot, under the same fencing rule as `CheckpointStore`. */

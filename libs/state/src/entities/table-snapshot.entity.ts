@@ -28,4 +28,10 @@ export class TableSnapshotEntity {
 
   @Column({ type: 'text', nullable: true })
   reason!: string | null;
+
+  @Column({ name: 'ends_below', type: 'varchar', length: 44, nullable: true })
+  endsBelow!: string | null;
+
+  @Column({ name: 'asked_again', type: 'boolean' })
+  again!: boolean;
 }

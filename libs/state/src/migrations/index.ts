@@ -1,6 +1,12 @@
 import { CreateState1795300000000 } from './1795300000000-create-state.ts';
 import { AddResync1795400000000 } from './1795400000000-add-resync.ts';
 import { AddExcludedColumns1795550000000 } from './1795550000000-add-excluded-columns.ts';
+import { AddCascadeRereads1795600000000 } from './1795600000000-add-cascade-rereads.ts';
 
 /** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
-export const migrations = [CreateState1795300000000, AddResync1795400000000, AddExcludedColumns1795550000000];
+export const migrations = [
+  CreateState1795300000000,
+  AddResync1795400000000,
+  AddExcludedColumns1795550000000,
+  AddCascadeRereads1795600000000,
+];

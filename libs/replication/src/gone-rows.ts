@@ -1,0 +1,97 @@
+import { type Row, type TableLayout } from '#change-events';
+import { Backoff, sleep, toDittoError } from '#kernel';
+import { abortable } from './abortable.ts';
+import { type MirroredKeys } from './ports/mirrored-keys.ts';
+import { type TableCopySettings } from './table-copy.ts';
+
+export interface GoneRowsOptions {
+  readonly layout: TableLayout;
+  readonly mirror: MirroredKeys;
+  /** A version above all that was given to the sinks before the table was read again. */
+  readonly below: string;
+  /** See `MirroredKeys`. */
+  readonly tombstonesAbove: string | null;
+  readonly options: TableCopySettings;
+  /** False once the table was asked for again: what is left will be dealt with by the next pass. */
+  readonly isWanted: () => boolean;
+}
+
+/** Keys that are looked up at once: few enough for the optimizer to take each as a range of its own. */
+const KEYS_OF_LOOKUP = 200;
+
+/**
+ * The end of a re-read: rows that the sinks know and that it did not meet. Whatever is neither read again nor changed by
+ * the log since has an older version, so those documents are all that can be gone; each is looked up in a windowed read
+ * of its own, and becomes a delete, or a read if it is there.
+ */
+export class GoneRows {
+  private readonly options: GoneRowsOptions;
+  private readonly backoff: Backoff;
+  private lastSequence = 0;
+
+  constructor(options: GoneRowsOptions) {
+    this.options = options;
+    this.backoff = new Backoff(options.options.backoff);
+  }
+
+  /**
+   * Resolves with the newest read sequence when every delete is confirmed; with null when it did not come to that. What
+   * was dealt with has a newer version then, and is not listed again.
+   */
+  async end(signal: AbortSignal): Promise<number | null> {
+    const { layout, mirror, below, tombstonesAbove } = this.options;
+    for (;;)
+      try {
+        for await (const keys of mirror.list({ layout, below, tombstonesAbove, limit: KEYS_OF_LOOKUP }))
+          if (!(await this.lookUp(keys, signal))) return null;
+        return this.lastSequence;
+      } catch (cause) {
+        if (!(await this.mayTryAgain(cause, signal))) return null;
+      }
+  }
+
+  /** False when the table is to be read again. */
+  private async lookUp(keys: readonly Row[], signal: AbortSignal): Promise<boolean> {
+    const { layout, options, isWanted } = this.options;
+    const { pipeline, reader, pauseMs } = options;
+    while (isWanted()) {
+      if (pauseMs > 0) await sleep(pauseMs, signal);
+      await pipeline.waitForRoom(signal);
+      const window = pipeline.openWindow(layout);
+      const read = await reader
+        .readKeys({ layout, keys, dispatchedSet: window.dispatchedSet, signal })
+        .catch((error: unknown) => {
+          pipeline.abandonWindow(window);
+          throw error;
+        });
+      const settled = await abortable(pipeline.closeWindow(window, read), signal);
+      if (settled === null) {
+        await sleep(this.backoff.nextMs(), signal);
+        continue;
+      }
+      await abortable(settled.confirmed, signal);
+      this.backoff.reset();
+      this.lastSequence = window.readSequence;
+      return true;
+    }
+    return false;
+  }
+
+  /** Throws what waiting does not mend. */
+  private async mayTryAgain(cause: unknown, signal: AbortSignal): Promise<boolean> {
+    signal.throwIfAborted();
+    const { layout, options } = this.options;
+    const { code, message, retriable } = toDittoError(cause);
+    if (code === 'DITTO_SOURCE_LAYOUT_CHANGED') return false;
+    if (!retriable) throw cause;
+    const delayMs = this.backoff.nextMs();
+    options.logger.warn('rows that may be gone could not be looked up, trying again', {
+      table: layout.table,
+      code,
+      error: message,
+      delayMs,
+    });
+    await sleep(delayMs, signal);
+    return true;
+  }
+}
