@@ -2,11 +2,14 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import {
   assertPosition,
   checkEndpoint,
+  MySqlCascadeFacts,
   MySqlEndpoint,
   type EndpointInspection,
   type Grants,
   type Problem,
+  type TableInspection,
 } from '#mysql';
+import { type CascadingKey } from '#replication';
 import { position, TestSource } from './test-source.ts';
 
 const signal = new AbortController().signal;
@@ -96,6 +99,66 @@ describe('check', () => {
     expect(codes(checkEndpoint(logged, tables, allGrants), 'error')).toEqual([]);
     const foreign = tables.map((table) => ({ ...table, unsupported: table.table === 'good' ? ['v (inet6)'] : [] }));
     expect(codes(checkEndpoint(logged, foreign, allGrants), 'error')).toEqual(['DITTO_SOURCE_COLUMN_UNSUPPORTED']);
+  });
+
+  test('cascades that are to be read again: names what can not be, and its way out', async () => {
+    const settings = { ...inspection.settings, innodbNativeForeignKeys: 'ON' };
+    const select = async (...names: readonly string[]): Promise<readonly TableInspection[]> => {
+      const includes = (database: string, table: string): boolean =>
+        source.includes(database, table) && names.includes(table);
+      return new MySqlEndpoint(source.connection).inspectTables(includes, {}, signal);
+    };
+    const problemsOf = async (hasMirror: boolean, ...names: readonly string[]): Promise<string[]> => {
+      const tables = await select(...names);
+      const handling = { cascades: 'reread', hasMirror } as const;
+      const errors = checkEndpoint({ ...inspection, settings }, tables, allGrants, handling).filter(
+        ({ severity }) => severity === 'error',
+      );
+      expect(errors.map(({ code }) => code)).toEqual(errors.map(() => 'DITTO_SOURCE_CASCADES_UNLOGGED'));
+      return errors.map(({ message, remedy }) => `${message} | ${remedy}`.replaceAll(`${source.database}.`, ''));
+    };
+    await source.run(
+      'CREATE TABLE far (a INT, b INT, PRIMARY KEY (a, b))',
+      'CREATE TABLE nulled (id INT PRIMARY KEY, a INT, b INT, CONSTRAINT to_far FOREIGN KEY (a, b) REFERENCES far (a, b) ON DELETE SET NULL ON UPDATE CASCADE)',
+      'CREATE TABLE moved (a INT, b INT, PRIMARY KEY (b, a), CONSTRAINT with_far FOREIGN KEY (a, b) REFERENCES far (a, b) ON UPDATE CASCADE)',
+      'CREATE TABLE nokey (good_id INT, CONSTRAINT from_nokey FOREIGN KEY (good_id) REFERENCES good (id) ON DELETE CASCADE)',
+    );
+    expect(await problemsOf(true, 'good', 'child', 'far', 'nulled', 'moved')).toEqual([]);
+    expect(await problemsOf(true, 'child', 'nulled')).toEqual([
+      expect.stringMatching(/child by to_good of good, nulled by to_far of far \| Include good, far; or /),
+    ]);
+    expect(await problemsOf(true, 'good', 'nokey')).toEqual([expect.stringContaining('ADD PRIMARY KEY')]);
+    expect(await problemsOf(false, 'far', 'nulled')).toEqual([]);
+    expect(await problemsOf(false, 'good', 'child', 'far', 'moved')).toEqual([
+      expect.stringMatching(/child.*to_good.*Add mongo/),
+      expect.stringMatching(/moved.*with_far.*Add mongo/),
+    ]);
+    const [nulled] = await select('nulled');
+    expect(nulled?.cascades).toEqual([
+      {
+        name: 'to_far',
+        database: source.database,
+        table: 'nulled',
+        columns: ['a', 'b'],
+        parent: { database: source.database, table: 'far' },
+        parentColumns: ['a', 'b'],
+        onDelete: 'set-null',
+        onUpdate: 'cascade',
+        isParentIncluded: false,
+        takesKeys: false,
+      },
+    ]);
+    const facts = (hasMirror: boolean): Promise<readonly CascadingKey[]> =>
+      new MySqlCascadeFacts({
+        connection: source.connection,
+        settings,
+        includes: source.includes,
+        keys: { [`${source.database}.nokey`]: ['good_id'] },
+        handling: { cascades: 'reread', hasMirror },
+      }).read(signal, inspection.gtidExecuted);
+    expect((await facts(true)).map(({ name }) => name).sort()).toEqual(['from_nokey', 'to_far', 'to_good', 'with_far']);
+    await expect(facts(false)).rejects.toMatchObject({ code: 'DITTO_SOURCE_CASCADES_UNLOGGED', retriable: false });
+    await source.run('DROP TABLE nokey, moved, nulled, far');
   });
 
   test('names missing grants, and each named statement mends its problem', async () => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { MySqlRowReader } from '#mysql';
-import { type Row, type TableLayout } from '#change-events';
+import { encodeKeyValues, keyValues, type Row, rowOfKey, type TableLayout } from '#change-events';
+import { type KeysRead } from '#replication';
 import { TestSource } from './test-source.ts';
 
 const signal = new AbortController().signal;
@@ -189,6 +190,37 @@ describe('chunks', () => {
       for (const limit of [1, 2, 3, rows.length]) expect(await readAll(layout, limit)).toEqual(whole);
     },
   );
+
+  test.each(KEY_CASES.map((keyCase, i) => [keyCase.name, i] as const))(
+    'find each row again by a key of %s, and say which are not there',
+    async (_name, i) => {
+      const layout = await layoutOf(`k${i}`);
+      const rows = await readAll(layout, 1000);
+      const keys = rows.map((row) => rowOfKey(layout, keyValues(layout, row)));
+      const read = (): Promise<KeysRead> => reader.readKeys({ layout, keys, dispatchedSet: '', signal });
+      const { rows: found, absent } = await read();
+      expect(absent).toEqual([]);
+      expect(found.map((row) => encodeKeyValues(layout, row)).sort()).toEqual(
+        rows.map((row) => encodeKeyValues(layout, row)).sort(),
+      );
+      await source.run(`DELETE FROM k${i}`);
+      expect(await read()).toMatchObject({ rows: [], absent: keys });
+    },
+  );
+
+  test('take a row for the asked one only when its key is the same byte for byte', async () => {
+    await source.run(
+      'CREATE TABLE folded (k VARCHAR(10) COLLATE utf8mb4_general_ci PRIMARY KEY, v INT)',
+      "INSERT INTO folded VALUES ('A', 1), ('b', 2)",
+    );
+    const layout = await layoutOf('folded');
+    const keys = ['a', 'b'].map((key) => rowOfKey(layout, [key]));
+    const { rows, absent, high } = await reader.readKeys({ layout, keys, dispatchedSet: '', signal });
+    expect(rows).toEqual([['b', 2]]);
+    expect(absent).toEqual([['a', null]]);
+    expect(high).toBe(await source.executedSet());
+    expect((await reader.readKeys({ layout, keys: [], dispatchedSet: '', signal })).rows).toEqual([]);
+  });
 
   test('read a table without a primary key by its configured columns', async () => {
     await source.run(

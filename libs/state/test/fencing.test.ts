@@ -149,7 +149,12 @@ describe('stores under fencing tokens', () => {
     await expect(snapshots.save(paused, createProgress({ table: 'other' }), 5)).rejects.toMatchObject(fenced);
     expect(await snapshots.load(source)).toEqual([createProgress()]);
     expect(await snapshots.lastReadSequence(source)).toBe(4);
-    const done = createProgress({ state: 'done', lastKey: '["ü\\"x",12345678901234567890]' });
+    const done = createProgress({
+      state: 'done',
+      lastKey: '["ü\\"x",12345678901234567890]',
+      endsBelow: '0123456789a'.repeat(4),
+      again: true,
+    });
     await snapshots.save(newest, done, 2);
     expect(await snapshots.load(source)).toEqual([done]);
     expect(await snapshots.lastReadSequence(source)).toBe(4);
@@ -189,13 +194,21 @@ describe('stores under fencing tokens', () => {
     await resyncs.request(await grant(source, 'a'), 'alice');
     const next = await grant(source, 'b');
     expect(await resyncs.pendingFor(source)).toBe('alice');
-    await snapshots.save(next, createProgress({ state: 'done', reason: null }), 3);
+    await snapshots.save(next, createProgress({ state: 'running', endsBelow: '', again: true }), 3);
     await snapshots.save(next, createProgress({ table: 'keyless', state: 'unavailable', lastKey: null }), 3);
     await resyncs.startOver(next, []);
     await resyncs.startOver(next, [{ database: 'shop', table: 'orders' }]);
     expect(await snapshots.load(source)).toMatchObject([
       { table: 'keyless', state: 'unavailable' },
-      { table: 'orders', state: 'pending', lastKey: null, rowsRead: 0, estimatedRows: 9000 },
+      {
+        table: 'orders',
+        state: 'pending',
+        lastKey: null,
+        rowsRead: 0,
+        estimatedRows: 9000,
+        endsBelow: null,
+        again: false,
+      },
     ]);
     await resyncs.finish(next);
     expect(await resyncs.pendingFor(source)).toBeNull();

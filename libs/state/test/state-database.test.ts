@@ -24,6 +24,7 @@ describe('StateDatabase', () => {
       { name: 'CreateState1795300000000' },
       { name: 'AddResync1795400000000' },
       { name: 'AddExcludedColumns1795550000000' },
+      { name: 'AddCascadeRereads1795600000000' },
     ]);
   });
 

@@ -65,6 +65,8 @@ export class TableSnapshotDto {
   readonly estimatedRows!: number;
   /** Why a table can't be copied. */
   readonly reason!: string | null;
+  /** Whether it is read once more when the read under way is complete: foreign keys changed rows meanwhile. */
+  readonly again!: boolean;
   readonly rowsPerSecond!: number;
   readonly remainingMs!: number | null;
 }

@@ -32,6 +32,6 @@ export class TableSnapshotEntity {
   @Column({ name: 'ends_below', type: 'varchar', length: 44, nullable: true })
   endsBelow!: string | null;
 
-  @Column({ name: 'asked_again', type: 'boolean' })
+  @Column({ name: 'asked_again', type: 'boolean', default: false })
   again!: boolean;
 }
