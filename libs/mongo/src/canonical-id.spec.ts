@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { mongo } from 'mongoose';
-import { type CanonicalValue, type Column, rowOfKey, type TableLayout } from '#change-events';
+import { type CanonicalValue, type Column, type RowChange, rowOfKey, type TableLayout } from '#change-events';
+import { BsonWriter } from './bson-writer.ts';
 import { decodeId } from './canonical-id.ts';
 import { DocumentEncoder } from './mirror-document.ts';
 
@@ -15,7 +16,8 @@ function layoutOf(...columns: readonly Column[]): TableLayout {
 
 /** As the driver gives what it stored, no type promoted. */
 function store(layout: TableLayout, row: readonly CanonicalValue[]): unknown {
-  const bytes = mongo.BSON.serialize({ _id: new DocumentEncoder(layout).id(row) });
+  const change = { transaction: { gtid: null } } as unknown as RowChange;
+  const { bytes } = new DocumentEncoder(layout).tombstone(new BsonWriter(), row, change, 'v', 0);
   return mongo.BSON.deserialize(bytes, { promoteValues: false, promoteLongs: false, promoteBuffers: false })['_id'];
 }
 

@@ -137,6 +137,7 @@ describe('CascadeHandling', () => {
     ['RENAME TABLE p TO excluded', [['t']]],
     ['RENAME TABLE excluded TO p', [['t']]],
     ['DROP TABLE p', [['t']]],
+    ['DROP DATABASE d', [['t']]],
     ['DROP TABLE t', []],
     ['ALTER TABLE t ADD COLUMN x INT', []],
     ['TRUNCATE TABLE t', []],

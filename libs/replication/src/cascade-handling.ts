@@ -78,10 +78,8 @@ export class CascadeHandling {
    * foreign key did that the statement took away, or that followed a table to another name, is made good by reading the
    * tables that it can have reached.
    */
-  async learnFrom(statement: Statement, sql: string): Promise<void> {
+  async learnFrom(statement: Statement, sql: string, named = this.namesOf(statement)): Promise<void> {
     const { facts, signal, dispatchedSet, hold, rereads } = this.options;
-    if (statement.definition === undefined && statement.kind !== 'unparsed') return;
-    const named = this.includedOf(statement);
     if (named.length === 0) return;
     const former = this.plan;
     await hold(async () => {
@@ -95,12 +93,9 @@ export class CascadeHandling {
     if (tables.length > 0) await this.ask(tables);
   }
 
-  private ask(tables: readonly TableName[]): Promise<void> | undefined {
-    const { isAsked, onCascade, hold } = this.options;
-    return isAsked(tables) ? undefined : hold(() => onCascade(tables));
-  }
-
-  private includedOf({ tables: named }: Statement): TableName[] {
+  /** The included tables whose definition a statement may change; to be asked before a drop makes them unknown. */
+  namesOf({ tables: named, definition, kind }: Statement): readonly TableName[] {
+    if (definition === undefined && kind !== 'unparsed') return [];
     const { includes, tables } = this.options;
     const included = named.flatMap(({ database, table, to }): TableName[] => {
       if (table === '*') return tables.namesIn(database);
@@ -109,6 +104,11 @@ export class CascadeHandling {
       );
     });
     return distinctTables(included);
+  }
+
+  private ask(tables: readonly TableName[]): Promise<void> | undefined {
+    const { isAsked, onCascade, hold } = this.options;
+    return isAsked(tables) ? undefined : hold(() => onCascade(tables));
   }
 
   private compile(layout: TableLayout): CompiledCascades | 'none' {

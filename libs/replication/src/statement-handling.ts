@@ -53,12 +53,13 @@ export class StatementHandling {
     const statement = this.options.lowerCaseNames === true ? inLowerCase(written) : written;
     const effects = statementEffects(statement, context);
     const change = schemaChangeOf(statement, context, transaction);
+    const defined = cascades?.namesOf(statement);
     if (change !== null) for (const sink of sinks) await hold(() => sink.publishStatement(change));
     for (const table of effects.discarded) windows.discard(table.database, table.table, 'a statement on the table');
     await this.end(effects, transaction);
     for (const table of effects.created) tables.add(table);
     for (const table of distinct(effects.unread)) await hold(() => onTableUnread(table.database, table.table));
-    await cascades?.learnFrom(statement, sql);
+    await cascades?.learnFrom(statement, sql, defined);
   }
 
   private async end({ ended }: StatementEffects, transaction: TransactionInfo): Promise<void> {
