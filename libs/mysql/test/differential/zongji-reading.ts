@@ -19,8 +19,12 @@ export interface ZongjiReading {
   readonly errors: readonly string[];
 }
 
-/** Other sessions on the server may write these; zongji says so once and skips them. */
-const EVENTS_OF_OTHERS = /^Server sent a (?:TRANSACTION_PAYLOAD|PARTIAL_UPDATE_ROWS)_EVENT/;
+/**
+ * Other sessions on the server may write these; zongji says so and skips them. It does not know the form that
+ * PREVIOUS_GTIDS has once there are GTIDs with a tag.
+ */
+const EVENTS_OF_OTHERS =
+  /^(?:Server sent a (?:TRANSACTION_PAYLOAD|PARTIAL_UPDATE_ROWS)_EVENT|Truncated PreviousGtids event)/;
 
 /** What zongji says of the source's database behind `from`, up to now; with `tables`, of these alone. */
 export async function readWithZongji(
