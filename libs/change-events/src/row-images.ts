@@ -56,7 +56,7 @@ function keyEncoderOf(layout: TableLayout, bigint: BigintMode): RowEncoder {
 /** Images that are there as values: what was read with SELECT. */
 export class ValueImages extends RowImages {
   readonly count: number;
-  readonly #layout: TableLayout;
+  protected readonly layout: TableLayout;
   readonly #rows: readonly Row[];
   #textIndex = -1;
   #textMode: BigintMode = 'number';
@@ -64,7 +64,7 @@ export class ValueImages extends RowImages {
 
   constructor(layout: TableLayout, rows: readonly Row[]) {
     super();
-    this.#layout = layout;
+    this.layout = layout;
     this.#rows = rows;
     this.count = rows.length;
   }
@@ -82,13 +82,17 @@ export class ValueImages extends RowImages {
   }
 
   override writeKey(index: number, target: Buffer, at: number, bigint: BigintMode): number {
-    return at + target.write(keyEncoderOf(this.#layout, bigint)(this.row(index)), at);
+    return at + target.write(keyEncoderOf(this.layout, bigint)(this.row(index)), at);
+  }
+
+  protected encode(row: Row, bigint: BigintMode): string {
+    return encodersOf(this.layout, bigint).row(row);
   }
 
   /** Bound and bytes are asked for one after the other: the newest text is kept. */
   #jsonText(index: number, bigint: BigintMode): string {
     if (this.#textIndex !== index || this.#textMode !== bigint) {
-      this.#text = encodersOf(this.#layout, bigint).row(this.row(index));
+      this.#text = this.encode(this.row(index), bigint);
       this.#textIndex = index;
       this.#textMode = bigint;
     }
@@ -97,39 +101,11 @@ export class ValueImages extends RowImages {
 }
 
 /**
- * Images of rows of which only the key is known. Their JSON is the object of the key columns alone: what is absent is
- * not NULL. Only for a layout with a key.
+ * Images of rows of which only the key is known, as `rowOfKey` makes them. Their JSON is the object of the key columns
+ * alone: what is absent is not NULL. Only for a layout with a key.
  */
-export class KeyImages extends RowImages {
-  readonly count: number;
-  readonly #layout: TableLayout;
-  readonly #rows: readonly Row[];
-
-  /** `rows` are as `rowOfKey` makes them. */
-  constructor(layout: TableLayout, rows: readonly Row[]) {
-    super();
-    this.#layout = layout;
-    this.#rows = rows;
-    this.count = rows.length;
-  }
-
-  override row(index: number): Row {
-    return this.#rows[index] as Row;
-  }
-
-  override jsonBound(index: number, bigint: BigintMode): number {
-    return this.#keyText(index, bigint).length * MOST_BYTES_OF_UNIT;
-  }
-
-  override writeJson(index: number, target: Buffer, at: number, bigint: BigintMode): number {
-    return at + target.write(this.#keyText(index, bigint), at);
-  }
-
-  override writeKey(index: number, target: Buffer, at: number, bigint: BigintMode): number {
-    return at + target.write(this.#keyText(index, bigint), at);
-  }
-
-  #keyText(index: number, bigint: BigintMode): string {
-    return keyEncoderOf(this.#layout, bigint)(this.row(index));
+export class KeyImages extends ValueImages {
+  protected override encode(row: Row, bigint: BigintMode): string {
+    return keyEncoderOf(this.layout, bigint)(row);
   }
 }

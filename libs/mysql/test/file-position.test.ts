@@ -4,19 +4,19 @@ import { MySqlChangeSource } from '#mysql';
 import { type FilePosition, type Position } from '#change-events';
 import { DittoError, silentLogger } from '#kernel';
 import { type SourceItem } from '#replication';
-import { MySqlServer } from './mysql-server.ts';
+import { OwnServer } from './own-server.ts';
 import { position, type ReadItem, TestSource } from './test-source.ts';
 
 type GtidMode = (typeof MODES)[number];
 const MODES = ['OFF', 'OFF_PERMISSIVE', 'ON_PERMISSIVE', 'ON'] as const;
 const HEARTBEAT_MS = 100;
 
-let server: MySqlServer;
+let server: OwnServer;
 let source: TestSource;
 let serverUuid: string;
 
 beforeAll(async () => {
-  server = await MySqlServer.start();
+  server = await OwnServer.start('mysql-primary');
   source = await TestSource.open('place', server.url);
   serverUuid = (await source.value('SELECT @@server_uuid')) ?? '';
   await source.run('CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(100))');

@@ -10,17 +10,17 @@ import {
   type Problem,
 } from '#mysql';
 import { type CanonicalValue, GtidSet, type TableLayout } from '#change-events';
-import { MariaDbServer } from './mariadb-server.ts';
+import { OwnServer } from './own-server.ts';
 import { position, TestSource } from './test-source.ts';
 
 const signal = new AbortController().signal;
 const allGrants: Grants = { account: "'a'@'%'", hasGlobal: () => true, canSelect: () => true };
-let server: MariaDbServer;
+let server: OwnServer;
 let source: TestSource;
 let inspection: EndpointInspection;
 
 beforeAll(async () => {
-  server = await MariaDbServer.start();
+  server = await OwnServer.start('mariadb');
   source = await TestSource.open('endpoint', server.url);
   await source.run('CREATE TABLE good (id INT PRIMARY KEY, v VARCHAR(10))', "INSERT INTO good VALUES (1, 'a')");
   inspection = await new MySqlEndpoint(source.connection).inspect(signal);

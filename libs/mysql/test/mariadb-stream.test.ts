@@ -5,14 +5,14 @@ import { GtidSet } from '#change-events';
 import { type SourceItem } from '#replication';
 import { DumpConnection } from '../src/binlog/dump-connection.ts';
 import { makeReplicaIdentity } from '../src/binlog/replica-identity.ts';
-import { MariaDbServer } from './mariadb-server.ts';
+import { OwnServer } from './own-server.ts';
 import { column, position, type ReadItem, TestSource } from './test-source.ts';
 
-let server: MariaDbServer;
+let server: OwnServer;
 let source: TestSource;
 
 beforeAll(async () => {
-  server = await MariaDbServer.start();
+  server = await OwnServer.start('mariadb');
   source = await TestSource.open('stream', server.url);
 }, 300_000);
 afterAll(async () => {

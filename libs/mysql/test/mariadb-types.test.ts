@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { MySqlRowReader } from '#mysql';
 import { type CanonicalValue, type Column, type Row, type TableLayout } from '#change-events';
-import { MariaDbServer } from './mariadb-server.ts';
+import { OwnServer } from './own-server.ts';
 import { TestSource } from './test-source.ts';
 import { TYPE_CASES, type TypeCase } from './type-cases.ts';
 
@@ -66,7 +66,7 @@ function doubleBits(value: number): string {
 }
 
 describe('every type on MariaDB: snapshot value = stream value = MariaDB’s own', () => {
-  let server: MariaDbServer;
+  let server: OwnServer;
   let source: TestSource;
   let layouts: readonly TableLayout[];
   const streamed = new Map<string, { layout: TableLayout; rows: Row[] }>();
@@ -74,7 +74,7 @@ describe('every type on MariaDB: snapshot value = stream value = MariaDB’s own
   let executed: string;
 
   beforeAll(async () => {
-    server = await MariaDbServer.start();
+    server = await OwnServer.start('mariadb');
     source = await TestSource.open('types', server.url);
     await source.run('SET GLOBAL log_bin_compress_min_len = 10');
     const from = await source.executedSet();
