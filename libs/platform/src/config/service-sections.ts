@@ -35,8 +35,12 @@ export const dssSchema = z
     http: httpListener(7401),
     lease: z
       .strictObject({
-        ttlMs: milliseconds(LEASE_DEFAULTS.ttlMs, 'How long the right to run a source lasts without renewal.', { min: 1000 }),
-        renewMs: milliseconds(LEASE_DEFAULTS.renewMs, 'How often it is renewed; at most a third of `ttlMs`.', { min: 100 }),
+        ttlMs: milliseconds(LEASE_DEFAULTS.ttlMs, 'How long the right to run a source lasts without renewal.', {
+          min: 1000,
+        }),
+        renewMs: milliseconds(LEASE_DEFAULTS.renewMs, 'How often it is renewed; at most a third of `ttlMs`.', {
+          min: 100,
+        }),
       })
       .meta({ description: 'The right to run a source.' })
       .prefault({}),
