@@ -62,6 +62,28 @@ describe('AcknowledgementTracker', () => {
     );
   });
 
+  it('says when all that was open at a moment is confirmed, whatever came after', async () => {
+    const tracker = trackerAtStart();
+    await tracker.waitUntilConfirmed();
+    const [first, second] = [tracker.openSlice(), tracker.openSlice()];
+    for (const { changes } of [first, second]) changes.expect(1);
+    const told: string[] = [];
+    const waits = [tracker.waitUntilConfirmed().then(() => told.push('both'))];
+    const third = tracker.openSlice();
+    third.changes.expect(1);
+    waits.push(tracker.waitUntilConfirmed().then(() => told.push('all')));
+    const confirm = async (slice: Slice): Promise<readonly string[]> => {
+      slice.changes.acknowledge(1);
+      slice.changes.close();
+      await new Promise((resolve) => setImmediate(resolve));
+      return [...told];
+    };
+    expect(await confirm(second)).toEqual([]);
+    expect(await confirm(first)).toEqual(['both']);
+    expect(await confirm(third)).toEqual(['both', 'all']);
+    await Promise.all(waits);
+  });
+
   it('refuses an acknowledgement for more than was given', () => {
     const slice = trackerAtStart().openSlice();
     slice.changes.expect(1);

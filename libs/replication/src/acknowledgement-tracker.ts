@@ -74,6 +74,9 @@ export class AcknowledgementTracker {
   private readonly confirmed: GtidAccumulator;
   private readonly slices: Slice[] = [];
   private head = 0;
+  private passed = 0;
+  /** Those who wait until so many slices have been passed. */
+  private waiters: { readonly until: number; readonly wake: () => void }[] = [];
   private file: string;
   private offset: number;
   private serverUuid: string;
@@ -106,6 +109,15 @@ export class AcknowledgementTracker {
     return slice;
   }
 
+  /** Resolves when every slice that is open now is confirmed. */
+  waitUntilConfirmed(): Promise<void> {
+    const until = this.passed + this.openSlices;
+    if (until === this.passed) return Promise.resolve();
+    return new Promise((wake) => {
+      this.waiters.push({ until, wake });
+    });
+  }
+
   confirmedPosition(): ConfirmedPosition {
     const { file, offset, serverUuid, version, commitMicros } = this;
     return { position: { gtidSet: this.confirmed.toString(), file, offset, serverUuid }, version, commitMicros };
@@ -115,11 +127,19 @@ export class AcknowledgementTracker {
     while (this.head < this.slices.length && (this.slices[this.head] as Slice).changes.done) {
       this.pass(this.slices[this.head] as Slice);
       this.head++;
+      this.passed++;
     }
+    if (this.waiters.length > 0) this.wakeWaiters();
     if (this.head === this.slices.length || this.head > 1024) {
       this.slices.splice(0, this.head);
       this.head = 0;
     }
+  }
+
+  private wakeWaiters(): void {
+    const { passed } = this;
+    for (const { until, wake } of this.waiters) if (until <= passed) wake();
+    this.waiters = this.waiters.filter(({ until }) => until > passed);
   }
 
   private pass(slice: Slice): void {

@@ -42,6 +42,8 @@ export class GoneRows {
     const { layout, mirror, below, tombstonesAbove } = this.options;
     for (;;)
       try {
+        // a document that is still on its way to the mirror would be listed by nobody
+        await abortable(this.options.options.pipeline.waitUntilConfirmed(), signal);
         for await (const keys of mirror.list({ layout, below, tombstonesAbove, limit: KEYS_OF_LOOKUP }))
           if (!(await this.lookUp(keys, signal))) return null;
         return this.lastSequence;

@@ -257,6 +257,11 @@ export class Pipeline {
     return this.progress.startVersion;
   }
 
+  /** Resolves when all that was given to the sinks until now, by the log and by reads, is confirmed. */
+  async waitUntilConfirmed(): Promise<void> {
+    await Promise.all([this.tracker.waitUntilConfirmed(), this.reads.waitUntilConfirmed()]);
+  }
+
   /** Resolves when what is held unconfirmed is within its bound; rejects with the signal's reason. */
   waitForRoom(signal: AbortSignal): Promise<void> {
     return this.room.wait(signal);

@@ -17,6 +17,8 @@ export interface SnapshotProgressOptions {
 export class SnapshotProgress {
   private readonly options: SnapshotProgressOptions;
   private readonly entries = new Map<string, TableSnapshotProgress>();
+  /** What is stored of them: memory may be ahead while it is being saved. */
+  private readonly stored = new Map<string, TableSnapshotProgress>();
   /** Tables whose reading under way counts no more. */
   private readonly abandoned = new Set<string>();
   /** Tables that a cascade has asked for since their reading was taken up. */
@@ -69,13 +71,10 @@ export class SnapshotProgress {
     await this.change(table, (entry = newEntry(table)) => (this.abandoned.has(key) ? startedOver(entry) : entry));
   }
 
-  /** Whether a reading that is still to begin covers, or follows, whatever the tables went through until now. */
+  /** Whether a reading that is still to begin, which can't be forgotten, covers whatever the tables went through until now. */
   isAsked(tables: readonly TableName[]): boolean {
     for (const table of tables) this.askedSince.add(tableKey(table));
-    return tables.every((table) => {
-      const entry = this.get(table);
-      return entry !== undefined && (entry.again || (entry.state === 'pending' && entry.endsBelow !== null));
-    });
+    return tables.every((table) => isAskedIn(this.get(table)) && isAskedIn(this.stored.get(tableKey(table))));
   }
 
   /** A cascade: rows of the tables changed or went without row events. */
@@ -180,6 +179,7 @@ export class SnapshotProgress {
         const before = this.get(table);
         const next = change(before);
         await this.options.store.save(this.options.grant, next, readSequence);
+        this.stored.set(tableKey(table), next);
         if (this.get(table) !== before) continue; // a reading began or failed while it was being saved
         this.entries.set(tableKey(table), next);
         return;
@@ -190,8 +190,10 @@ export class SnapshotProgress {
   private async loadOnce(): Promise<void> {
     if (this.isLoaded) return;
     const { store, grant } = this.options;
-    for (const saved of await store.load(grant.source))
+    for (const saved of await store.load(grant.source)) {
+      this.stored.set(tableKey(saved), saved);
       this.entries.set(tableKey(saved), saved.state === 'pending' ? startedOver(saved) : saved);
+    }
     this.isLoaded = true;
   }
 
@@ -201,6 +203,10 @@ export class SnapshotProgress {
     this.saving = turn.catch(() => undefined);
     return turn;
   }
+}
+
+function isAskedIn(entry: TableSnapshotProgress | undefined): boolean {
+  return entry !== undefined && (entry.again || (entry.state === 'pending' && entry.endsBelow !== null));
 }
 
 /** A table that nothing was read of. */

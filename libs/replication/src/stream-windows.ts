@@ -42,6 +42,8 @@ export class StreamWindows {
   emittedRows = 0;
   private readonly options: StreamWindowsOptions;
   private readSequence: number;
+  /** Reads whose rows are given to the sinks. */
+  private readonly unconfirmed = new Set<Promise<void>>();
 
   constructor(options: StreamWindowsOptions) {
     this.options = options;
@@ -66,9 +68,14 @@ export class StreamWindows {
   /** See `Pipeline.closeWindow`. */
   async close(window: Window, read: WindowRead): Promise<SettledWindow | null> {
     const { stopped, tables, windows } = this.options;
-    stopped.throwIfAborted();
-    if (!tables.isPrepared(window.layout)) await this.prepare(window, read);
-    stopped.throwIfAborted(); // nobody would settle it any more
+    try {
+      stopped.throwIfAborted();
+      if (!tables.isPrepared(window.layout)) await this.prepare(window, read);
+      stopped.throwIfAborted(); // nobody would settle it any more
+    } catch (error) {
+      windows.remove(window);
+      throw error;
+    }
     const settled = windows.await(window, read);
     this.settle();
     return settled;
@@ -77,7 +84,18 @@ export class StreamWindows {
   /** Call at each transaction end. */
   settle(): void {
     const { progress, windows } = this.options;
-    if (progress.isBetween) windows.settle(progress.passed, (window, rows, absent) => this.emit(window, rows, absent));
+    if (!progress.isBetween) return;
+    windows.settle(progress.passed, (window, rows, absent) => {
+      const confirmed = this.emit(window, rows, absent);
+      this.unconfirmed.add(confirmed);
+      void confirmed.then(() => this.unconfirmed.delete(confirmed));
+      return confirmed;
+    });
+  }
+
+  /** Resolves when all that was emitted until now is confirmed. */
+  async waitUntilConfirmed(): Promise<void> {
+    await Promise.all(this.unconfirmed);
   }
 
   /** See `Pipeline.waitUntilBehind`. */

@@ -6,6 +6,7 @@ import { type MirroredKeys } from './ports/mirrored-keys.ts';
 import { RowReader, type ChunkRead, type KeysRead } from './ports/row-reader.ts';
 import { SnapshotStore, type Grant, type TableSnapshotProgress } from './ports/stores.ts';
 import { layout } from './windowed-read.model.ts';
+import { SnapshotProgress } from './snapshot-progress.ts';
 import { WindowedSnapshot, type WindowedSnapshotOptions } from './windowed-snapshot.ts';
 
 const down = new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true });
@@ -75,7 +76,15 @@ class TablesReader extends RowReader {
 /** Takes whatever is read as confirmed at once. */
 function fakePipeline(
   parts: Partial<
-    Pick<Pipeline, 'averageReadBytes' | 'closeWindow' | 'dispatchedSet' | 'nextReadVersion' | 'waitUntilBehind'>
+    Pick<
+      Pipeline,
+      | 'averageReadBytes'
+      | 'closeWindow'
+      | 'dispatchedSet'
+      | 'nextReadVersion'
+      | 'waitUntilBehind'
+      | 'waitUntilConfirmed'
+    >
   > = {},
 ): Pipeline {
   return {
@@ -84,6 +93,7 @@ function fakePipeline(
     startVersion: 'start',
     dispatchedSet: () => '',
     waitForRoom: () => Promise.resolve(),
+    waitUntilConfirmed: () => Promise.resolve(),
     openWindow: () => ({ dispatchedSet: '', readSequence: 1 }),
     closeWindow: () => Promise.resolve({ emittedRows: 0, confirmed: Promise.resolve() }),
     abandonWindow: () => undefined,
@@ -340,6 +350,50 @@ describe('WindowedSnapshot', () => {
     await during(build(reader, store), () => until(() => store.tables.get('a')?.state === 'done'));
     expect(reader.afters).toEqual([[5], null]);
     expect(store.tables.get('a')).toMatchObject({ again: false, endsBelow: null });
+  });
+
+  it('I1: takes nothing for asked that a crash could still forget', async () => {
+    const store = new MemoryStore();
+    const estimates = { rowsRead: 5, estimatedRows: 9, reason: null, endsBelow: 'X', again: false };
+    store.tables.set('a', { database: 'd', table: 'a', state: 'running', lastKey: '[5]', ...estimates });
+    const progress = new SnapshotProgress({ grant, store, cascadePauseMs: 0, nowMs: () => 0 });
+    await progress.load();
+    const recorded = new Deferred<undefined>();
+    store.slow = recorded.promise;
+    const requested = progress.request({ database: 'd', table: 'a' });
+    progress.take({ database: 'd', table: 'a' });
+    expect(progress.isAsked(t)).toBe(false);
+    recorded.resolve(undefined);
+    await requested;
+    expect(progress.isAsked(t)).toBe(true);
+  });
+
+  it('I4: looks for what is gone only when all that was on its way to the mirror is confirmed', async () => {
+    const store = new MemoryStore();
+    const confirmed = new Deferred<undefined>();
+    let lists = 0;
+    const mirror: MirroredKeys = {
+      newestVersion: () => Promise.resolve(''),
+      list: async function* () {
+        lists++;
+        await Promise.resolve();
+        yield* [] as (readonly Row[])[];
+      },
+    };
+    const pipeline = fakePipeline({
+      waitUntilBehind: () => Promise.resolve(),
+      nextReadVersion: () => 'v',
+      waitUntilConfirmed: () => confirmed.promise,
+    });
+    const snapshot = build(new TablesReader('a'), store, { copiesAll: false, mirror, pipeline });
+    await during(snapshot, async () => {
+      await snapshot.ask(t);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect([lists, store.tables.get('a')?.state]).toEqual([0, 'running']);
+      confirmed.resolve(undefined);
+      await until(() => store.tables.get('a')?.state === 'done');
+    });
+    expect(lists).toBe(1);
   });
 
   it('rests between two reads that cascades asked for, unless a statement asks', async () => {

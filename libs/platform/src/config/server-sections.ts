@@ -112,7 +112,7 @@ export const sourceSchema = z
 
 export const sourcesSchema = z.record(sourceName, sourceSchema).meta({
   description:
-    'The MySQL clusters to replicate, by name. The name is the prefix of the topics and of the database of the mirror.',
+    'The MySQL clusters to replicate, by name. The name begins the topics (`<name>.<database>.<table>`) and ends the name of the database of the mirror (`ditto_<name>`).',
 });
 
 const saslSchema = z
@@ -180,7 +180,7 @@ export const mongoSchema = z
       .string()
       .regex(/^[A-Za-z0-9_-]{0,14}$/, 'must be at most 14 letters, digits, - and _')
       .default('')
-      .meta({ description: 'Stands before the name of the source in the name of its database.' }),
+      .meta({ description: 'Stands between `ditto_` and the name of the source in the name of its database.' }),
     tls: tlsSchema.optional(),
     lanes: count(4, 'lanes', 'Bulk writes of one source that may be under way at the same time.', { max: 64 }),
     maxBatchOperations: count(1000, 'operations', 'Most documents in one bulk write.', { max: 25_000 }),
@@ -213,7 +213,7 @@ export const stateSchema = z
     port: port(3306, 'TCP port.'),
     user: text('User that owns the database.'),
     password: secret('Password of the user.'),
-    database: textOr('ditto', 'Name of the database; it must exist.'),
+    database: textOr('ditto', 'Name of the database; it is created when it is not there and the user may.'),
     tls: tlsSchema.optional(),
     connections: count(5, 'connections', 'Most connections of one process.', { max: 200 }),
   })
