@@ -7,7 +7,7 @@ import { DdlWorkload, SeededRandom } from './ddl-workload.ts';
 import { World, type ServiceInstance } from './world.ts';
 
 const isLong = process.env['DITTO_TEST_LONG'] === '1';
-const writeMs = isLong ? 300_000 : 7_000;
+const writeMs = isLong ? 300_000 : 4_000;
 const catchUpMs = isLong ? 300_000 : 60_000;
 const tables = Array.from({ length: 10 }, (_, index) => `t${index}`);
 
@@ -44,7 +44,7 @@ it(
     const deadline = performance.now() + writeMs;
     let restarts = 0;
     while (performance.now() < deadline || restarts < 2) {
-      await sleep(2000 + random.below(isLong ? 20_000 : 3000));
+      await sleep(1000 + random.below(isLong ? 20_000 : 2000));
       await restart(random);
       restarts++;
     }

@@ -44,7 +44,7 @@ beforeAll(
   async () => {
     world = await World.create({
       tables: names,
-      source: { snapshot: { chunkRows: isLong ? 2000 : 300 } },
+      source: { snapshot: { chunkRows: isLong ? 2000 : 600 } },
       // a lease that a busy machine loses would end in repeats, which are no matter here
       configuration: { dss: { lease: { ttlMs: 30_000, renewMs: 2000 } } },
     });

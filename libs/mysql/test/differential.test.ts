@@ -7,7 +7,7 @@ import { readWithZongji, type ZongjiChange, type ZongjiRow } from './differentia
 import { type RowsItem, TestSource } from './test-source.ts';
 
 const isLong = process.env['DITTO_TEST_LONG'] === '1';
-const rowsPerTable = isLong ? 10_000 : 1000;
+const rowsPerTable = isLong ? 10_000 : 500;
 const seed = Number(process.env['DITTO_TEST_SEED'] ?? (isLong ? Math.floor(Math.random() * 2 ** 32) : 1));
 
 let source: TestSource;
