@@ -244,14 +244,21 @@ export function describeKafkaClient(
 async function expectCompleteAfter(
   clients: readonly KafkaClient[],
   cluster: BrokerCluster,
-  breakBrokers: Promise<void>,
+  breakBrokers: () => Promise<void>,
   longestCallMs: number,
 ): Promise<void> {
   const partitions = 4;
-  const loads = clients.map(async (client) => {
-    const topic = uniqueName('faults');
-    await client.ensureTopic({ topic, partitions, replicationFactor: 3, config: { 'min.insync.replicas': '2' } });
-    return { topic, load: await runLoad(client, topic, partitions, breakBrokers) };
+  const topics = await Promise.all(
+    clients.map(async (client) => {
+      const topic = uniqueName('faults');
+      await client.ensureTopic({ topic, partitions, replicationFactor: 3, config: { 'min.insync.replicas': '2' } });
+      return topic;
+    }),
+  );
+  const breaking = breakBrokers();
+  const loads = clients.map(async (client, index) => {
+    const topic = topics[index] as string;
+    return { topic, load: await runLoad(client, topic, partitions, breaking) };
   });
   for (const { topic, load } of await Promise.all(loads)) {
     expect(Math.min(...load.confirmed)).toBeGreaterThan(0);
@@ -290,7 +297,7 @@ export function describeBrokerFaults(
         await sleep(3_500);
         await cluster().start(3);
       };
-      await expectCompleteAfter(await connectAll({ requestTimeoutMs: 6_000 }), cluster(), breakBrokers(), 31_000);
+      await expectCompleteAfter(await connectAll({ requestTimeoutMs: 6_000 }), cluster(), breakBrokers, 31_000);
     }, 120_000);
 
     it('settle each call while a leader is frozen, and end complete and in order', async () => {
@@ -302,7 +309,7 @@ export function describeBrokerFaults(
         await sleep(1_000);
       };
       const limits = { requestTimeoutMs: 1_500, deliveryTimeoutMs: 4_000 };
-      await expectCompleteAfter(await connectAll(limits), cluster(), freeze(), 5_000);
+      await expectCompleteAfter(await connectAll(limits), cluster(), freeze, 5_000);
     }, 120_000);
   });
 }
