@@ -1,26 +1,20 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Connection } from 'mysql2/promise';
-import { type Stack, startStack } from '#stack';
 import { cascadeTables, CascadeWorkload } from './cascade-workload.ts';
 import { type ServiceInstance, World } from './world.ts';
 
 const ADD_KEY = 'ADD CONSTRAINT late FOREIGN KEY (customer) REFERENCES customers (id) ON DELETE CASCADE';
 
-let stack: Stack;
 let world: World;
 let mariaDb: Connection;
 let dss: ServiceInstance;
 
 beforeAll(async () => {
-  stack = await startStack({ folder: await mkdtemp(join(tmpdir(), 'ditto-cascades-')), servers: ['mariadb'] });
   const source = { cascades: 'reread', exclude: ['*.outside'], snapshot: { chunkRows: 100, cascadePauseMs: 200 } };
   // short: every kill of DSS waits for the lease of the dead process to end
   const configuration = { dss: { lease: { ttlMs: 1500, renewMs: 300 } } };
-  world = await World.create({ tables: [...cascadeTables, 'addresses'], mariaDb: stack, source, configuration });
+  world = await World.create({ tables: [...cascadeTables, 'addresses'], mariaDb: true, source, configuration });
   mariaDb = await world.connect();
   await run(`USE ${world.database}`, 'CREATE TABLE outside (id INT PRIMARY KEY)');
   await CascadeWorkload.createTables(mariaDb);
@@ -29,11 +23,7 @@ beforeAll(async () => {
   dss = await world.start('dss');
 }, 300_000);
 
-afterAll(async () => {
-  await world.close();
-  await stack.down();
-  await rm(stack.folder, { recursive: true, force: true });
-});
+afterAll(() => world.close());
 
 async function run(...statements: readonly string[]): Promise<void> {
   for (const statement of statements) await mariaDb.query(statement);

@@ -64,7 +64,7 @@ it(
     expect({ ...done, samples: comparison.samples, history }).toEqual({ ...done, samples: [], history: [] });
     expect([comparison.differences, status.error]).toEqual([0, null]);
     expect(comparison.tables.length).toBeGreaterThan(5);
-    expect(workload.statements).toBeGreaterThan(isLong ? 300 : 10);
+    expect(workload.statements).toBeGreaterThan(isLong ? 300 : 20);
   },
   writeMs + 420_000,
 );

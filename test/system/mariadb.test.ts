@@ -1,9 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { type Connection } from 'mysql2/promise';
-import { type Stack, startStack } from '#stack';
+import { type Stack } from '#stack';
 import { createTables, fill, workloadTables, Writer } from './workload.ts';
 import { type ServiceInstance, World } from './world.ts';
 
@@ -24,21 +21,15 @@ const VALUES = `-5, 18446744073709551615, -0.000001, 1.00000000000000000001, 0.1
 const COLUMNS =
   'id, part, i8, u64, d, wide, f, g, b1, b9, y, day, t, dt, ts, c, v, tx, u16, bn, vb, bl, e, s, p, gc, j';
 
-let stack: Stack;
 let world: World;
 let mariaDb: Connection;
 
 beforeAll(async () => {
-  stack = await startStack({ folder: await mkdtemp(join(tmpdir(), 'ditto-mariadb-')), servers: ['mariadb'] });
-  world = await World.create({ tables, mariaDb: stack, source: { snapshot: { chunkRows: 500 } } });
+  world = await World.create({ tables, mariaDb: true, source: { snapshot: { chunkRows: 500 } } });
   mariaDb = await world.connect();
 }, 300_000);
 
-afterAll(async () => {
-  await world.close();
-  await stack.down();
-  await rm(stack.folder, { recursive: true, force: true });
-});
+afterAll(() => world.close());
 
 async function run(...statements: readonly string[]): Promise<void> {
   for (const statement of statements) await mariaDb.query(statement);
@@ -83,9 +74,10 @@ describe('a source on MariaDB', () => {
 
     const broken = await startWriter();
     await waitForChanges(dss, 400);
-    await stack.kill('mariadb');
+    const server = world.mariaDb as Stack;
+    await server.kill('mariadb');
     await broken.stop().catch(() => undefined); // its connection is gone, unless it was just waiting
-    await stack.start('mariadb');
+    await server.start('mariadb');
     mariaDb = await world.connect();
     await run(`USE ${world.database}`, "SET sql_mode = ''", 'SET GLOBAL log_bin_compress = 1');
 

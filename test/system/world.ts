@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection, type Connection } from 'mysql2/promise';
 import { stringify } from 'yaml';
-import { findCacheFolder, type Stack } from '#stack';
+import { findCacheFolder, type Stack, startStack } from '#stack';
 import { testStack, uniqueName } from '#testing';
 import { compareAll, type Comparison } from '../oracle/compare-all.ts';
 import { type SourceStatus } from '../../apps/dss/src/sources/source-status.ts';
@@ -29,8 +30,8 @@ export interface WorldOptions {
   /** Merged over what the world writes to ditto.yaml. */
   readonly configuration?: Readonly<Record<string, unknown>>;
   readonly source?: Readonly<Record<string, unknown>>;
-  /** Where the source's MariaDB runs; without it the source is the shared MySQL primary. */
-  readonly mariaDb?: Stack;
+  /** Whether the source is a MariaDB of the world's own; else it is the shared MySQL primary. */
+  readonly mariaDb?: boolean;
 }
 
 type SourceServer = 'mysql-primary' | 'mysql-replica' | 'mysql-state';
@@ -42,13 +43,16 @@ export class World {
   readonly database: string;
   readonly folder: string;
   readonly tables: readonly string[];
+  /** The source's server when it is the world's own. */
+  readonly mariaDb: Stack | null;
   readonly #options: WorldOptions;
   readonly #instances: ServiceInstance[] = [];
   readonly #connections: Connection[] = [];
   #rpcPort = 0;
 
-  private constructor(stack: Stack, options: WorldOptions) {
+  private constructor(stack: Stack, mariaDb: Stack | null, options: WorldOptions) {
     this.stack = stack;
+    this.mariaDb = mariaDb;
     this.name = uniqueName('w').replaceAll('_', '-');
     this.database = uniqueName('shop');
     const folder = join(findCacheFolder(process.env), 'test-runs');
@@ -59,17 +63,21 @@ export class World {
   }
 
   static async create(options: WorldOptions): Promise<World> {
-    const world = new World(await testStack(), options);
-    const mysql = await world.connect();
-    await mysql.query(`CREATE DATABASE ${world.database}`);
-    const [ports] = await findPorts(1);
-    world.#rpcPort = ports ?? 0;
-    return world;
+    const world = new World(await testStack(), options.mariaDb === true ? await startMariaDb() : null, options);
+    try {
+      const mysql = await world.connect();
+      await mysql.query(`CREATE DATABASE ${world.database}`);
+      const [ports] = await findPorts(1);
+      world.#rpcPort = ports ?? 0;
+      return world;
+    } catch (error) {
+      await world.close();
+      throw error;
+    }
   }
 
   get sourceUrl(): string {
-    const { mariaDb } = this.#options;
-    return mariaDb === undefined ? this.stack.url('mysql-primary') : mariaDb.url('mariadb');
+    return this.mariaDb === null ? this.stack.url('mysql-primary') : this.mariaDb.url('mariadb');
   }
 
   /** A connection to the source, in the world's database once it exists. */
@@ -128,8 +136,8 @@ export class World {
     port: number,
     overrides: Readonly<Record<string, unknown>>,
   ): Record<string, unknown> {
-    const { mariaDb } = this.#options;
-    const primary = mariaDb === undefined ? this.stack.endpoint('mysql-primary') : mariaDb.endpoint('mariadb');
+    const { mariaDb } = this;
+    const primary = mariaDb === null ? this.stack.endpoint('mysql-primary') : mariaDb.endpoint('mariadb');
     const state = this.stack.endpoint('mysql-state');
     const base = {
       sources: {
@@ -207,11 +215,11 @@ export class World {
   /** Says of a checkpoint whether it covers everything that the source has committed by now. */
   async #readExecuted(): Promise<(checkpoint: string) => Promise<boolean>> {
     const mysql = await this.connect();
-    const variable = this.#options.mariaDb === undefined ? 'gtid_executed' : 'gtid_binlog_pos';
+    const variable = this.mariaDb === null ? 'gtid_executed' : 'gtid_binlog_pos';
     const [rows] = await mysql.query(`SELECT @@GLOBAL.${variable} AS executed`);
     const executed = (rows as { executed: string }[])[0]?.executed.replaceAll(/\s/g, '') ?? '';
     // a source of one domain: nothing is committed behind the position that equals it
-    if (this.#options.mariaDb !== undefined) return (checkpoint) => Promise.resolve(checkpoint === executed);
+    if (this.mariaDb !== null) return (checkpoint) => Promise.resolve(checkpoint === executed);
     return async (checkpoint) => {
       const [answer] = await mysql.query('SELECT GTID_SUBSET(?, ?) AS covered', [executed, checkpoint]);
       return (answer as { covered: number }[])[0]?.covered === 1;
@@ -267,8 +275,14 @@ export class World {
       await exited;
     }
     for (const connection of this.#connections) connection.destroy();
-    rmSync(this.folder, { recursive: true, force: true });
+    await this.mariaDb?.down();
+    for (const folder of [this.folder, this.mariaDb?.folder])
+      if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   }
+}
+
+async function startMariaDb(): Promise<Stack> {
+  return startStack({ folder: mkdtempSync(join(tmpdir(), 'ditto-mariadb-')), servers: ['mariadb'] });
 }
 
 async function findPorts(count: number): Promise<number[]> {

@@ -90,7 +90,7 @@ export class ProduceChannel {
    * be given.
    */
   send(batch: PartitionBatch): Promise<void> {
-    if (this.socket.destroyed) return Promise.reject(connectionClosed());
+    if (this.socket.destroyed) return Promise.reject(connectionClosed(batch));
     if (this.gathered.length === 0)
       process.nextTick(() => {
         this.sendGathered();
@@ -104,7 +104,7 @@ export class ProduceChannel {
     const { gathered } = this;
     this.gathered = [];
     if (this.socket.destroyed) {
-      for (const { reject } of gathered) reject(connectionClosed());
+      for (const sent of gathered) sent.reject(connectionClosed(sent));
       return;
     }
     this.socket.cork();
@@ -190,7 +190,7 @@ export class ProduceChannel {
     try {
       settle(pending, parseResponse(id, frame));
     } catch (cause) {
-      for (const { reject } of batchesOf(pending)) reject(unreadable(cause));
+      for (const sent of batchesOf(pending)) sent.reject(unreadable(sent, cause));
     }
   }
 
@@ -205,7 +205,7 @@ export class ProduceChannel {
   private close(): void {
     clearInterval(this.watch);
     for (const pending of this.pending.values())
-      for (const { reject } of batchesOf(pending)) reject(connectionClosed());
+      for (const sent of batchesOf(pending)) sent.reject(connectionClosed(sent));
     this.pending.clear();
   }
 }
@@ -245,22 +245,23 @@ function refusal({ errorCode, errorMessage, recordErrors }: PartitionResponse): 
   return new ProtocolError(errorCode, errorMessage ?? recordErrors[0]?.batchIndexErrorMessage ?? null);
 }
 
-function notAnswered({ topic, partition }: Sent): DittoError {
-  return new DittoError(kafkaErrorCodes.unavailable, `the broker's answer lacks ${topic}/${partition}`, {
-    retriable: true,
-  });
+function notAnswered(batch: PartitionBatch): DittoError {
+  return unconfirmed(batch, 'the answer does not name it');
 }
 
-/** An error code, say, that the library does not know: what became of the batches is open. */
-function unreadable(cause: unknown): DittoError {
-  return new DittoError(kafkaErrorCodes.unavailable, `the broker's answer can't be read: ${String(cause)}`, {
+/** An error code, say, that the library does not know: what became of the batch is open. */
+function unreadable(batch: PartitionBatch, cause: unknown): DittoError {
+  return unconfirmed(batch, `the answer can't be read: ${String(cause)}`, cause);
+}
+
+function connectionClosed(batch: PartitionBatch): DittoError {
+  return unconfirmed(batch, 'the connection ended before the broker answered');
+}
+
+function unconfirmed({ topic, partition }: PartitionBatch, why: string, cause?: unknown): DittoError {
+  return new DittoError(kafkaErrorCodes.unavailable, `sending to ${topic}/${partition}: ${why}`, {
     retriable: true,
+    context: { topic, partition },
     cause,
-  });
-}
-
-function connectionClosed(): DittoError {
-  return new DittoError(kafkaErrorCodes.unavailable, 'the connection to the broker ended before it answered', {
-    retriable: true,
   });
 }

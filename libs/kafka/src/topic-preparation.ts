@@ -106,7 +106,7 @@ export class TopicPreparation {
       kafkaErrorCodes.partitionsChanged,
       `topic ${topic} had ${stored} partitions and now has ${partitions}`,
       {
-        remedy: `Keys move between partitions: let the consumers read to the end, accept ${partitions} partitions for this topic, then start the source again.`,
+        remedy: `Keys would move between partitions: delete the topic, create it with ${stored} partitions, then resync the source (npm run ditto -- resync --source <name>).`,
         context: { topic, stored, partitions },
       },
     );

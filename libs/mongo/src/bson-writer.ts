@@ -26,6 +26,8 @@ export function makeLabel(type: number, name: string): ElementLabel {
   return label;
 }
 
+/** Subtype of binary data that is nothing else. */
+const GENERIC_BINARY = 0x00;
 const MAX_INT64 = (1n << 63n) - 1n;
 const TWO_TO_32 = 0x1_0000_0000;
 /** Longest UTF-8 form of one UTF-16 unit, in bytes. */
@@ -133,7 +135,7 @@ export class BsonWriter {
   binary(label: ElementLabel, value: Uint8Array): void {
     this.#label(label, 5 + value.length);
     this.#view.setInt32(this.at, value.length, true);
-    this.bytes[this.at + 4] = mongo.Binary.SUBTYPE_DEFAULT;
+    this.bytes[this.at + 4] = GENERIC_BINARY;
     this.bytes.set(value, this.at + 5);
     this.at += 5 + value.length;
   }

@@ -1,4 +1,3 @@
-export { type BsonEncoder, encodeBsonValue, findBsonEncoder } from './bson-value.ts';
 export { BsonWriter } from './bson-writer.ts';
 export { type GuardedResult, type GuardedWrite, type GuardedWriteOptions, writeGuarded } from './guarded-write.ts';
 export { DocumentEncoder, type EncodedDocument, type KeyIdentity, type MirrorDocument } from './mirror-document.ts';

@@ -10,8 +10,8 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { mongo } from 'mongoose';
 import { makeChange, makeColumn, makeLayout, makeTransaction } from '../test/make-changes.ts';
+import { encodeBsonValue } from '../test/driver-values.ts';
 import { readDocument } from '../test/read-bson.ts';
-import { encodeBsonValue } from './bson-value.ts';
 import { BsonWriter } from './bson-writer.ts';
 import { DocumentEncoder, type EncodedDocument } from './mirror-document.ts';
 

@@ -1,13 +1,12 @@
 import { type CanonicalValue, type Column } from '#change-events';
 import { mongo } from 'mongoose';
-import { decimal128FromText } from './decimal128.ts';
-import { jsonToBson } from './json-to-bson.ts';
+import { jsonToBson } from '../src/json-to-bson.ts';
 
 /** The driver gives its classes by getters: looked up once, not for each value. */
 const { Decimal128, Double, Long } = mongo;
 
 /** From a canonical value that is not null to what the driver writes as the right BSON type. */
-export type BsonEncoder = (value: never) => unknown;
+type BsonEncoder = (value: never) => unknown;
 
 const MAX_DECIMAL128_DIGITS = 34;
 const MAX_INT64 = (1n << 63n) - 1n;
@@ -16,14 +15,14 @@ const MAX_INT64 = (1n << 63n) - 1n;
  * The encoder of a column's values (design: canonical values); null where the canonical value itself is what the
  * driver needs: text as string, bytes as Binary of subtype 0, booleans, and integers whose type fits 32 bits.
  */
-export function findBsonEncoder(column: Column): BsonEncoder | null {
+function findBsonEncoder(column: Column): BsonEncoder | null {
   switch (column.kind) {
     case 'integer':
       return column.type.startsWith('int') && column.unsigned ? encodeLong : null;
     case 'bigint':
       return encodeBigint;
     case 'decimal':
-      return column.precision <= MAX_DECIMAL128_DIGITS ? decimal128FromText : null;
+      return column.precision <= MAX_DECIMAL128_DIGITS ? encodeDecimal : null;
     case 'float':
     case 'double':
       return encodeDouble;
@@ -36,10 +35,14 @@ export function findBsonEncoder(column: Column): BsonEncoder | null {
   }
 }
 
-/** `value` is one of the column's canonical values. */
+/** What the driver has to be given for one of the column's canonical values: what bytes of ours are held against. */
 export function encodeBsonValue(column: Column, value: CanonicalValue): unknown {
   const encode = findBsonEncoder(column);
   return value === null || encode === null ? value : encode(value as never);
+}
+
+function encodeDecimal(value: string): mongo.Decimal128 {
+  return Decimal128.fromString(value);
 }
 
 function encodeLong(value: number): mongo.Long {

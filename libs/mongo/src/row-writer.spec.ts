@@ -1,14 +1,18 @@
 import { type CanonicalValue, type Column } from '#change-events';
 import { describe, expect, it } from '@jest/globals';
 import { mongo } from 'mongoose';
-import { makeColumn } from '../test/make-changes.ts';
-import { encodeBsonValue } from './bson-value.ts';
+import { makeColumn, makeLayout } from '../test/make-changes.ts';
+import { BsonWriter } from './bson-writer.ts';
+import { compileRowWriter } from './row-writer.ts';
 
 const { Binary, Decimal128, Double, Int32, Long } = mongo;
 
 function stored(column: Column, value: CanonicalValue): unknown {
-  const bytes = mongo.BSON.serialize({ value: encodeBsonValue(column, value) });
-  return mongo.BSON.deserialize(bytes, { promoteValues: false })['value'];
+  const writer = new BsonWriter();
+  const start = writer.begin();
+  compileRowWriter(makeLayout([column]), [0], () => 'value')(writer, [value]);
+  writer.end(start);
+  return mongo.BSON.deserialize(writer.bytes.subarray(start, writer.at), { promoteValues: false })['value'];
 }
 
 const unsigned = { unsigned: true };
