@@ -10,6 +10,7 @@ export { ChangeSink, type Acknowledgement, type SinkName, type SinkStatus } from
 export { CascadeFacts, type CascadingKey, type ReferentialAction } from './ports/cascade-facts.ts';
 export { MirroredKeys } from './ports/mirrored-keys.ts';
 export { RowReader, type ChunkRead, type KeysRead } from './ports/row-reader.ts';
+export { SinkMemory } from './ports/sink-memory.ts';
 export {
   CheckpointStore,
   ColumnStore,

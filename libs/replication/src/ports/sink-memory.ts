@@ -1,0 +1,14 @@
+/**
+ * What a sink still knows of the changes it was given. Asked when Ditto's own stores may know less: after a crash, before
+ * another server is accepted (I7), and when checkpoints are lost.
+ */
+export abstract class SinkMemory {
+  /** Highest lineage of any change of the source that the sink holds; 0 when it holds none. */
+  abstract newestLineage(signal: AbortSignal): Promise<number>;
+  /**
+   * GTIDs (`uuid:number`, `uuid:tag:number`, MariaDB's `domain-server-number`) of the transactions of which the sink
+   * holds a change of the log with a version above `version`: at least the greatest of each server UUID and tag (MariaDB:
+   * of each domain and server). Each at most once, in no order. '' asks for all.
+   */
+  abstract gtidsAbove(version: string, signal: AbortSignal): Promise<readonly string[]>;
+}
