@@ -5,9 +5,8 @@ import { createMetrics } from '#platform';
 import { RedisConnection, RedisLeases } from '#redis';
 import { type Grant } from '#replication';
 import { StateAuditLog, StateCheckpointStore, StateDatabase, StateFencing } from '#state';
-import { testStack, uniqueName } from '#testing';
+import { FaultProxy, testStack, uniqueName } from '#testing';
 import { LeaseOffice } from '../src/leases/lease-office.ts';
-import { CuttableProxy } from './cuttable-proxy.ts';
 import { createDeployment, DcsInstance, type Deployment, eventually, operateToken, readToken } from './dcs-instance.ts';
 
 const ttlMs = 60_000;
@@ -33,7 +32,7 @@ function createCheckpoint(source: string, n: number): Checkpoint {
 
 describe('two instances of DCS', () => {
   let deployment: Deployment;
-  let stateProxy: CuttableProxy;
+  let stateProxy: FaultProxy;
   let redis: RedisConnection;
   let state: StateDatabase;
   let durable: StateCheckpointStore;
@@ -48,9 +47,9 @@ describe('two instances of DCS', () => {
 
   beforeAll(async () => {
     const stack = await testStack();
-    stateProxy = new CuttableProxy(stack.endpoint('mysql-state'));
+    stateProxy = await FaultProxy.open(stack.endpoint('mysql-state'));
     const direct = await createDeployment();
-    deployment = { ...direct, state: { ...direct.state, host: '127.0.0.1', port: await stateProxy.listen() } };
+    deployment = { ...direct, state: { ...direct.state, host: stateProxy.host, port: stateProxy.port } };
     redis = new RedisConnection({ url: deployment.redisUrl, keyPrefix: deployment.keyPrefix });
     state = new StateDatabase({ ...direct.state, database: direct.database });
     await Promise.all([redis.waitUntilReady(AbortSignal.timeout(10_000)), state.open(AbortSignal.timeout(30_000))]);
@@ -332,8 +331,8 @@ describe('an instance of DCS goes away', () => {
   }, 60_000);
 
   test('without Redis an instance is not ready and says what is wrong; with it, it goes on', async () => {
-    const proxy = new CuttableProxy((await testStack()).endpoint('redis'));
-    const deployment = await createDeployment({ redisUrl: `redis://127.0.0.1:${await proxy.listen()}` });
+    const proxy = await FaultProxy.open((await testStack()).endpoint('redis'));
+    const deployment = await createDeployment({ redisUrl: `redis://${proxy.host}:${proxy.port}` });
     const instance = await DcsInstance.start(deployment);
     const client = new DcsClient({ endpoints: [instance.rpc], token: operateToken, timeoutMs: 5_000 });
     try {

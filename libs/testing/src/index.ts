@@ -1,2 +1,3 @@
 export { testStack, testStackVariable, uniqueName } from './servers.ts';
 export { acceptChanges } from './accept-changes.ts';
+export { type ByteCounts, type Direction, FaultProxy, type Silence } from './fault-proxy.ts';
