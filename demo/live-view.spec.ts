@@ -18,6 +18,8 @@ const status: DssStatus = {
     dispatchedSet: '',
     version: '',
     commitMicros: 1,
+    lastCovered: null,
+    lastDispatched: null,
     savedAtMs: 1,
   },
   pipeline: null,

@@ -54,7 +54,16 @@ describe('the sweep of tombstones', () => {
     const { grant } = await client.acquireLease({ source: deployment.source, owner: 'test', ttlMs: 60_000 });
     if (grant === null) throw new Error('no lease');
     const position = { gtidSet: '', file: 'binlog.000001', offset, serverUuid: 'u' };
-    const at = { lineage: 1, position, dispatchedSet: '', version: version(offset), commitMicros: 0, savedAtMs: 0 };
+    const at = {
+      lineage: 1,
+      position,
+      dispatchedSet: '',
+      version: version(offset),
+      commitMicros: 0,
+      lastCovered: null,
+      lastDispatched: null,
+      savedAtMs: 0,
+    };
     await client.putOffset(grant, { source: deployment.source, ...at });
   }
 

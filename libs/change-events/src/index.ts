@@ -10,7 +10,17 @@ export {
   type TransactionInfo,
 } from './change.ts';
 export { KeyImages, RowImages, ValueImages } from './row-images.ts';
-export { type Checkpoint, type FilePosition, type Position } from './position.ts';
+export { type FilePosition, type Position } from './position.ts';
+export {
+  type Checkpoint,
+  checkpointRank,
+  compareCheckpoints,
+  describeLogged,
+  laterOf,
+  type LoggedTransaction,
+  mergeCheckpoints,
+  type StoredCheckpoint,
+} from './checkpoint.ts';
 export { GtidSet } from './gtid-set.ts';
 export { GtidAccumulator } from './gtid-accumulator.ts';
 export {

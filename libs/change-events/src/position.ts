@@ -20,18 +20,3 @@ export interface FilePosition {
   readonly offset: number;
   readonly serverUuid: string;
 }
-
-/** The newest position such that every change at or before it is confirmed by every sink (I1). */
-export interface Checkpoint {
-  readonly source: string;
-  readonly lineage: number;
-  readonly position: Position;
-  /** GTIDs of all transactions that were given to a sink when this was written, confirmed or not. */
-  readonly dispatchedSet: string;
-  /** Version of the last transaction covered (row index ffffffff, read sequence ffffffff); '' before the first. */
-  readonly version: string;
-  /** Commit time of the last transaction covered, microseconds since 1970; 0 before the first. */
-  readonly commitMicros: number;
-  /** When this was written, milliseconds since 1970, by the writer's clock. */
-  readonly savedAtMs: number;
-}

@@ -96,6 +96,11 @@ export function changeVersion(change: RowChange | TableChange): string {
   );
 }
 
+/** Of a version or its prefix. */
+export function lineageOf(version: string): number {
+  return parseInt(version.slice(0, 8), 16);
+}
+
 /** The version behind everything of the transaction with this prefix: log changes and reads. */
 export function transactionEndVersion(prefix: string): string {
   return `${prefix}ffffffffffffffff`;
@@ -119,7 +124,7 @@ export function parseVersion(text: string): VersionParts {
     });
   }
   return {
-    lineage: parseInt(text.slice(0, 8), 16),
+    lineage: lineageOf(text),
     fileNumber: parseInt(text.slice(8, 16), 16),
     offset: parseInt(text.slice(16, 28), 16),
     rowIndex: parseInt(text.slice(28, 36), 16),

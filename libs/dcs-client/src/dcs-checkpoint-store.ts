@@ -1,4 +1,4 @@
-import { type Checkpoint } from '#change-events';
+import { type Checkpoint, type StoredCheckpoint } from '#change-events';
 import { CheckpointStore, type Grant } from '#replication';
 import { type DcsClient } from './dcs-client.ts';
 
@@ -11,7 +11,7 @@ export class DcsCheckpointStore extends CheckpointStore {
     this.#client = client;
   }
 
-  async load(source: string): Promise<Checkpoint | null> {
+  async load(source: string): Promise<StoredCheckpoint | null> {
     return this.#client.getOffset(source);
   }
 

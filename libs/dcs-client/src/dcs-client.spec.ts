@@ -60,6 +60,8 @@ const checkpoint: Checkpoint = {
   dispatchedSet: '3E11FA47-71CA-11E1-9E33-C80AA9429562:1-7',
   version: '',
   commitMicros: 1,
+  lastCovered: null,
+  lastDispatched: null,
   savedAtMs: 2,
 };
 
@@ -143,9 +145,9 @@ describe('DcsClient', () => {
   test('asks the next instance when one says that its servers are down, and passes on what it said', async () => {
     const err = { code: 'DITTO_REDIS_UNAVAILABLE', message: 'down', retriable: true, remedy: null, context: {} };
     const one = await startInstance(() => ({ err }));
-    const two = await startInstance(() => ({ response: { checkpoint } }));
+    const two = await startInstance(() => ({ response: { token: 5, checkpoint } }));
     const store = new DcsCheckpointStore(createClient([one.address, two.address]));
-    expect(await store.load('shop')).toEqual(checkpoint);
+    expect(await store.load('shop')).toEqual({ token: 5, checkpoint });
     const three = await startInstance(() => ({ err }));
     await expect(createClient([one.address, three.address]).getOffset('shop')).rejects.toMatchObject({
       code: 'DITTO_REDIS_UNAVAILABLE',

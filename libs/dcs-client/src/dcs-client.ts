@@ -1,5 +1,5 @@
 import { type ConnectionOptions } from 'node:tls';
-import { type Checkpoint } from '#change-events';
+import { type Checkpoint, type StoredCheckpoint } from '#change-events';
 import { DittoError, type Logger, restoreError, silentLogger } from '#kernel';
 import { type Grant } from '#replication';
 import {
@@ -79,8 +79,9 @@ export class DcsClient {
   }
 
   /** The newest known to Redis and to the state database. */
-  async getOffset(source: string): Promise<Checkpoint | null> {
-    return (await this.#call('getOffset', { source })).checkpoint;
+  async getOffset(source: string): Promise<StoredCheckpoint | null> {
+    const { token, checkpoint } = await this.#call('getOffset', { source });
+    return checkpoint && { token, checkpoint };
   }
 
   async reportService(status: ServiceStatus, ttlMs: number): Promise<void> {

@@ -7,6 +7,16 @@ const count = z.int().min(0);
 
 export const grantSchema = z.object({ source: name, owner: z.string().min(1).max(255), token: z.int().min(1) });
 
+const loggedTransactionSchema = z.object({
+  gtid: z.string(),
+  serverUuid: z.string(),
+  lineage: count,
+  file: z.string(),
+  offset: count,
+  commitMicros: count,
+  digest: z.string(),
+});
+
 export const checkpointSchema = z.object({
   source: name,
   lineage: count,
@@ -14,6 +24,9 @@ export const checkpointSchema = z.object({
   dispatchedSet: z.string(),
   version: z.string().regex(/^([0-9a-f]{44})?$/, 'must be empty or 44 hexadecimal digits'),
   commitMicros: count,
+  // missing in records, and from instances, of earlier versions
+  lastCovered: loggedTransactionSchema.nullable().default(null),
+  lastDispatched: loggedTransactionSchema.nullable().default(null),
   savedAtMs: count,
 });
 
@@ -99,7 +112,8 @@ export const dcsContract = {
   getOffset: {
     pattern: 'dcs.offsets.get',
     request: z.object({ source: name }),
-    answer: z.object({ checkpoint: checkpointSchema.nullable() }),
+    /** Token 0: from an instance of an earlier version, which does not say it. */
+    answer: z.object({ token: count.default(0), checkpoint: checkpointSchema.nullable() }),
   },
   reportService: {
     pattern: 'dcs.services.report',

@@ -122,6 +122,8 @@ test('I1, I2: a dump that is killed inside a long transaction goes on behind the
     dispatchedSet: '',
     version: '',
     commitMicros: 0,
+    lastCovered: null,
+    lastDispatched: null,
     savedAtMs: 0,
   };
   const sink = new HoldingSink(10 + LONG_ROWS / 3);

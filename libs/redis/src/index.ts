@@ -1,6 +1,6 @@
 export { RedisConnection, type RedisOptions } from './redis-connection.ts';
 export { type LeaseHolder, RedisLeases } from './redis-leases.ts';
-export { type CachedOffset, type PutOutcome, RedisOffsets } from './redis-offsets.ts';
+export { type PutOutcome, RedisOffsets } from './redis-offsets.ts';
 export { type RecentEvent, type RecentEventGap, RedisRecentEvents, type WindowBounds } from './redis-recent-events.ts';
 export { RedisStatusBoard } from './redis-status-board.ts';
 export { checkRedis } from './redis-check.ts';

@@ -1,14 +1,10 @@
 /** Every Lua script that Ditto runs in Redis. Each is one atomic step. */
 
-/** Whether (token, lineage, version) given is at or behind what the offset's hash holds. */
+/** Whether a rank (`checkpointRank`) is below that of the offset that is held; one from before there were ranks is below all. */
 const isOlder = `
-local function isOlder(key, token, lineage, version)
-  local held = redis.call('HMGET', key, 'token', 'lineage', 'version')
-  if not held[1] then return false end
-  local heldToken, heldLineage = tonumber(held[1]), tonumber(held[2])
-  if token ~= heldToken then return token < heldToken end
-  if lineage ~= heldLineage then return lineage < heldLineage end
-  return version < held[3]
+local function isOlder(key, rank)
+  local held = redis.call('HGET', key, 'rank')
+  return held and rank < held
 end
 `;
 
@@ -27,7 +23,7 @@ end
 
 export const luaScripts = {
   /**
-   * Compare-and-set of an offset. KEYS: token, offset. ARGV: token, lineage, version, checkpoint,
+   * Compare-and-set of an offset. KEYS: token, offset. ARGV: token, rank, checkpoint,
    * verified token (what the state database says is newest; 0: not asked).
    * Returns outcome and highest token: `fenced`: an older token. `unverified`: a newer token than was ever seen here, so
    * Redis has lost something; ask the state database. `late`: something newer of the same token was stored before;
@@ -36,26 +32,26 @@ export const luaScripts = {
   dittoPutOffset: {
     numberOfKeys: 2,
     lua: `${isOlder}
-local token, lineage, version = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local token, rank = tonumber(ARGV[1]), ARGV[2]
 local newest = tonumber(redis.call('GET', KEYS[1]) or '0')
-local verified = tonumber(ARGV[5])
+local verified = tonumber(ARGV[4])
 if verified > newest then
   redis.call('SET', KEYS[1], verified)
   newest = verified
 end
 if token < newest then return {'fenced', newest} end
 if token > newest then return {'unverified', newest} end
-if isOlder(KEYS[2], token, lineage, version) then return {'late', newest} end
-redis.call('HSET', KEYS[2], 'token', token, 'lineage', lineage, 'version', version, 'checkpoint', ARGV[4])
+if isOlder(KEYS[2], rank) then return {'late', newest} end
+redis.call('HSET', KEYS[2], 'token', token, 'rank', rank, 'checkpoint', ARGV[3])
 return {'stored', newest}`,
   },
 
-  /** Puts back an offset from the state database unless Redis holds a newer one. KEYS: offset. ARGV: token, lineage, version, checkpoint. */
+  /** Puts back an offset from the state database unless Redis holds a newer one. KEYS: offset. ARGV: token, rank, checkpoint. */
   dittoRestoreOffset: {
     numberOfKeys: 1,
     lua: `${isOlder}
-if isOlder(KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]) then return 0 end
-redis.call('HSET', KEYS[1], 'token', ARGV[1], 'lineage', ARGV[2], 'version', ARGV[3], 'checkpoint', ARGV[4])
+if isOlder(KEYS[1], ARGV[2]) then return 0 end
+redis.call('HSET', KEYS[1], 'token', ARGV[1], 'rank', ARGV[2], 'checkpoint', ARGV[3])
 return 1`,
   },
 

@@ -1,12 +1,6 @@
-import { type Checkpoint } from '#change-events';
+import { type Checkpoint, checkpointRank, type StoredCheckpoint } from '#change-events';
 import { type Grant } from '#replication';
 import { type RedisConnection } from './redis-connection.ts';
-
-/** A checkpoint with the token that it was written under. */
-export interface CachedOffset {
-  readonly token: number;
-  readonly checkpoint: Checkpoint;
-}
 
 /**
  * What became of a put. `unverified`: Redis has never seen a token this high, so it has lost something; ask the state
@@ -29,46 +23,51 @@ export class RedisOffsets {
     verifiedToken = 0,
   ): Promise<{ readonly outcome: PutOutcome; readonly newestToken: number }> {
     const { keys } = this.#redis;
-    const { lineage, version } = checkpoint;
     const [outcome, newestToken] = (await this.#redis.runScript(
       'dittoPutOffset',
       [keys.token(grant.source), keys.offset(grant.source)],
-      [grant.token, lineage, version, JSON.stringify(checkpoint), verifiedToken],
+      [grant.token, checkpointRank(grant.token, checkpoint), JSON.stringify(checkpoint), verifiedToken],
     )) as [PutOutcome, number];
     if (outcome === 'stored') await this.#redis.run((client) => client.sadd(keys.sources(), grant.source));
     return { outcome, newestToken };
   }
 
-  async get(source: string): Promise<CachedOffset | null> {
+  async get(source: string): Promise<StoredCheckpoint | null> {
     const fields = await this.#redis.run((client) => client.hgetall(this.#redis.keys.offset(source)));
-    return toCachedOffset(fields);
+    return toStored(fields);
   }
 
-  async list(): Promise<readonly CachedOffset[]> {
+  async list(): Promise<readonly StoredCheckpoint[]> {
     const { keys } = this.#redis;
     return this.#redis.run(async (client) => {
       const sources = (await client.smembers(keys.sources())).sort();
       const offsets = await Promise.all(sources.map((source) => client.hgetall(keys.offset(source))));
-      return offsets.map(toCachedOffset).filter((offset) => offset !== null);
+      return offsets.map(toStored).filter((offset) => offset !== null);
     });
   }
 
   /** Puts back what the state database holds, unless Redis has something newer. Raises no token. */
-  async restore({ token, checkpoint }: CachedOffset): Promise<void> {
+  async restore({ token, checkpoint }: StoredCheckpoint): Promise<void> {
     const { keys } = this.#redis;
-    const { source, lineage, version } = checkpoint;
+    const { source } = checkpoint;
     await this.#redis.runScript(
       'dittoRestoreOffset',
       [keys.offset(source)],
-      [token, lineage, version, JSON.stringify(checkpoint)],
+      [token, checkpointRank(token, checkpoint), JSON.stringify(checkpoint)],
     );
     await this.#redis.run((client) => client.sadd(keys.sources(), source));
   }
 }
 
-function toCachedOffset(fields: Readonly<Record<string, string>>): CachedOffset | null {
+function toStored(fields: Readonly<Record<string, string>>): StoredCheckpoint | null {
   const { token, checkpoint } = fields;
   return token === undefined || checkpoint === undefined
     ? null
-    : { token: Number(token), checkpoint: JSON.parse(checkpoint) as Checkpoint };
+    : { token: Number(token), checkpoint: parseCheckpoint(checkpoint) };
+}
+
+/** A record of an earlier version of Ditto does not have all fields. */
+function parseCheckpoint(text: string): Checkpoint {
+  const recorded = JSON.parse(text) as Omit<Checkpoint, 'lastCovered' | 'lastDispatched'> & Partial<Checkpoint>;
+  return { ...recorded, lastCovered: recorded.lastCovered ?? null, lastDispatched: recorded.lastDispatched ?? null };
 }

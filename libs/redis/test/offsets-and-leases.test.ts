@@ -20,6 +20,8 @@ function createCheckpoint(source: string, n: number, lineage = 1): Checkpoint {
     dispatchedSet: position.gtidSet,
     version: version(n),
     commitMicros: n,
+    lastCovered: null,
+    lastDispatched: null,
     savedAtMs: n,
   };
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { GtidSet, versionPrefix, type TransactionInfo } from '#change-events';
-import { AcknowledgementTracker, type Slice } from './acknowledgement-tracker.ts';
+import { AcknowledgementTracker, type Slice, type TransactionEnd } from './acknowledgement-tracker.ts';
 
 const SERVER = '11111111-1111-1111-1111-111111111111';
 
@@ -19,9 +19,13 @@ function transaction(number: number): TransactionInfo {
   };
 }
 
+function endAt(endOffset: number): TransactionEnd {
+  return { file: 'binlog.000001', endOffset, digest: 'd' };
+}
+
 function trackerAtStart(onConfirmed: () => void = () => undefined): AcknowledgementTracker {
   const position = { gtidSet: '', file: '', offset: 0, serverUuid: SERVER };
-  return new AcknowledgementTracker({ position, version: '', commitMicros: 0 }, onConfirmed);
+  return new AcknowledgementTracker({ position, version: '', commitMicros: 0, lastCovered: null }, onConfirmed);
 }
 
 describe('AcknowledgementTracker', () => {
@@ -40,7 +44,7 @@ describe('AcknowledgementTracker', () => {
           const slice = tracker.openSlice();
           slice.changes.expect(changes);
           open.push({ slice, number, pending: changes });
-          if (ends) slice.endTransaction(transaction(number), null, 'binlog.000001', ++number * 100);
+          if (ends) slice.endTransaction(transaction(number), null, endAt(++number * 100));
           slice.changes.close();
         }
         const last = number - 1;
@@ -96,7 +100,7 @@ describe('AcknowledgementTracker', () => {
     const tracker = trackerAtStart(() => confirmed++);
     const slice = tracker.openSlice();
     slice.changes.expect(2);
-    slice.endTransaction(transaction(7), null, 'binlog.000001', 799);
+    slice.endTransaction(transaction(7), null, endAt(799));
     slice.changes.close();
     slice.changes.acknowledge(1);
     expect(confirmed).toBe(0);
@@ -106,6 +110,15 @@ describe('AcknowledgementTracker', () => {
       position: { gtidSet: `${SERVER}:7`, file: 'binlog.000001', offset: 799, serverUuid: SERVER },
       version: `${versionPrefix(1, 'binlog.000001', 700)}ffffffffffffffff`,
       commitMicros: 7,
+      lastCovered: {
+        gtid: `${SERVER}:7`,
+        serverUuid: SERVER,
+        lineage: 1,
+        file: 'binlog.000001',
+        offset: 700,
+        commitMicros: 7,
+        digest: 'd',
+      },
     });
   });
 });

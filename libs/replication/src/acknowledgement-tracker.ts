@@ -1,4 +1,12 @@
-import { GtidAccumulator, GtidSet, transactionEndVersion, type Position, type TransactionInfo } from '#change-events';
+import {
+  describeLogged,
+  GtidAccumulator,
+  GtidSet,
+  type LoggedTransaction,
+  transactionEndVersion,
+  type Position,
+  type TransactionInfo,
+} from '#change-events';
 import { DittoError } from '#kernel';
 import { type Acknowledgement } from './ports/change-sink.ts';
 
@@ -38,6 +46,13 @@ export class PendingChanges implements Acknowledgement {
   }
 }
 
+/** What the log says where a transaction ends; the digest is '' where its source gives none. */
+export interface TransactionEnd {
+  readonly file: string;
+  readonly endOffset: number;
+  readonly digest: string;
+}
+
 /** A stretch of the stream: what was dispatched together, and the transactions that ended in it. */
 export class Slice {
   readonly changes: PendingChanges;
@@ -45,16 +60,16 @@ export class Slice {
   readonly bySink: Acknowledgement[] = [];
   /** Of those transactions: a set, so that thousands of them are a few numbers while they wait. */
   readonly gtids = new GtidAccumulator();
-  last: { readonly transaction: TransactionInfo; readonly file: string; readonly endOffset: number } | null = null;
+  last: (TransactionEnd & { readonly transaction: TransactionInfo }) | null = null;
 
   constructor(onDone: () => void) {
     this.changes = new PendingChanges(onDone);
   }
 
-  endTransaction(transaction: TransactionInfo, preparedGtid: string | null, file: string, endOffset: number): void {
+  endTransaction(transaction: TransactionInfo, preparedGtid: string | null, end: TransactionEnd): void {
     if (preparedGtid !== null) this.gtids.add(preparedGtid);
     if (transaction.gtid !== null) this.gtids.add(transaction.gtid);
-    this.last = { transaction, file, endOffset };
+    this.last = { transaction, ...end };
   }
 }
 
@@ -63,6 +78,7 @@ export interface ConfirmedPosition {
   readonly position: Position;
   readonly version: string;
   readonly commitMicros: number;
+  readonly lastCovered: LoggedTransaction | null;
 }
 
 /**
@@ -82,6 +98,9 @@ export class AcknowledgementTracker {
   private serverUuid: string;
   private version: string;
   private commitMicros: number;
+  private readonly lastCovered: LoggedTransaction | null;
+  /** The last transaction passed, with its digest. */
+  private last: { readonly transaction: TransactionInfo; readonly digest: string } | null = null;
 
   private readonly onSliceConfirmed: () => void;
 
@@ -93,6 +112,7 @@ export class AcknowledgementTracker {
     this.serverUuid = start.position.serverUuid;
     this.version = start.version;
     this.commitMicros = start.commitMicros;
+    this.lastCovered = start.lastCovered;
   }
 
   /** Slices that are not confirmed yet. */
@@ -119,8 +139,10 @@ export class AcknowledgementTracker {
   }
 
   confirmedPosition(): ConfirmedPosition {
-    const { file, offset, serverUuid, version, commitMicros } = this;
-    return { position: { gtidSet: this.confirmed.toString(), file, offset, serverUuid }, version, commitMicros };
+    const { file, offset, serverUuid, version, commitMicros, last } = this;
+    const position = { gtidSet: this.confirmed.toString(), file, offset, serverUuid };
+    const lastCovered = last === null ? this.lastCovered : describeLogged(last.transaction, last.digest);
+    return { position, version, commitMicros, lastCovered };
   }
 
   private advance(): void {
@@ -146,6 +168,7 @@ export class AcknowledgementTracker {
     this.confirmed.unite(slice.gtids);
     if (slice.last === null) return;
     const { transaction, file, endOffset } = slice.last;
+    this.last = slice.last;
     this.file = file;
     this.offset = endOffset;
     this.serverUuid = transaction.serverUuid;

@@ -134,7 +134,17 @@ function statement(sql: string): SourceItem {
 
 function start(gtidSet = ''): Checkpoint {
   const position = { gtidSet, file: '', offset: 0, serverUuid: SERVER };
-  return { source: 's', lineage: 1, position, dispatchedSet: gtidSet, version: '', commitMicros: 0, savedAtMs: 0 };
+  return {
+    source: 's',
+    lineage: 1,
+    position,
+    dispatchedSet: gtidSet,
+    version: '',
+    commitMicros: 0,
+    lastCovered: null,
+    lastDispatched: null,
+    savedAtMs: 0,
+  };
 }
 
 function build(changeSource: ChangeSource, sink: ChangeSink, options: Partial<PipelineOptions> = {}): Pipeline {

@@ -1,6 +1,7 @@
 import {
   type Checkpoint,
   type ColumnSelection,
+  type Position,
   type RowImages,
   type TableLayout,
   type TableName,
@@ -28,6 +29,11 @@ export interface PipelineOptions {
   readonly source: string;
   /** Where to go on. What its last owner dispatched beyond its position is the replay zone. */
   readonly start: Checkpoint;
+  /**
+   * Where the log of the server ended before this run began: what lies between may have been dispatched by an owner before,
+   * also beyond what it saved. By default nothing lies between.
+   */
+  readonly endOfLog?: Position;
   /** Highest read sequence that may have been used before. */
   readonly readSequence: number;
   readonly changeSource: ChangeSource;
@@ -73,7 +79,8 @@ export interface PipelineStatus {
   readonly reconnects: number;
   /** Changes that were sent again because a crash had left them unconfirmed. */
   readonly repeatedChanges: number;
-  readonly replaying: boolean;
+  /** GTIDs up to which changes may be repetitions, after a crash; null when that is over. */
+  readonly replayingUntil: string | null;
   readonly lastError: string | null;
 }
 
@@ -107,10 +114,10 @@ export class Pipeline {
 
   constructor(options: PipelineOptions) {
     this.options = options;
-    const { start, inFlightBytes } = options;
+    const { start, endOfLog, inFlightBytes } = options;
     const hold = (action: () => Promise<void>): Promise<void> => this.hold(action, this.giveUp);
     const { windows } = this;
-    this.progress = new StreamProgress(start);
+    this.progress = new StreamProgress(start, endOfLog);
     this.room = new RoomGate({ maxBytes: inFlightBytes, heldBytes: () => this.heldBytes() });
     this.tracker = new AcknowledgementTracker(start, () => this.room.confirmed());
     const tables = (this.tables = new KnownTables(options.tables, options.keyedTables));
@@ -177,14 +184,19 @@ export class Pipeline {
   /** The newest checkpoint, as of now. */
   checkpoint(): Checkpoint {
     const { source, start, nowMs } = this.options;
-    const { position, version, commitMicros } = this.tracker.confirmedPosition();
-    const dispatchedSet = this.dispatchedSet();
-    return { source, lineage: start.lineage, position, dispatchedSet, version, commitMicros, savedAtMs: nowMs() };
+    return {
+      source,
+      lineage: start.lineage,
+      ...this.tracker.confirmedPosition(),
+      dispatchedSet: this.dispatchedSet(),
+      lastDispatched: this.progress.lastDispatched,
+      savedAtMs: nowMs(),
+    };
   }
 
   status(): PipelineStatus {
     const { phase, logBytes, reconnects, repeatedChanges, lastError } = this;
-    const { transactions, lastEnded, isReplaying } = this.progress;
+    const { transactions, lastEnded, replayingUntil } = this.progress;
     return {
       phase,
       transactions,
@@ -194,7 +206,7 @@ export class Pipeline {
       lastCommitMicros: lastEnded.commitMicros,
       reconnects,
       repeatedChanges,
-      replaying: isReplaying,
+      replayingUntil,
       lastError,
     };
   }
@@ -281,7 +293,9 @@ export class Pipeline {
   private async stream(backoff: Backoff, stop: AbortSignal): Promise<void> {
     this.phase = 'streaming';
     const { changeSource, includes } = this.options;
-    for await (const batch of changeSource.stream({ from: this.progress.resumePosition, includes, signal: stop })) {
+    const { resumePosition: from, lastComplete, lastDispatched } = this.progress;
+    const proof = [lastComplete, lastDispatched];
+    for await (const batch of changeSource.stream({ from, proof, includes, signal: stop })) {
       backoff.reset();
       if (!this.options.mayDeliver()) throw this.endOwnership();
       await this.process(batch);
@@ -358,9 +372,9 @@ export class Pipeline {
     }
   }
 
-  private end({ file, endOffset }: EndItem, slice: Slice): void {
-    const { transaction, preparedGtid } = this.progress.end(endOffset);
-    slice.endTransaction(transaction, preparedGtid, file, endOffset);
+  private end({ file, endOffset, digest = '' }: EndItem, slice: Slice): void {
+    const { transaction, preparedGtid } = this.progress.end(endOffset, digest);
+    slice.endTransaction(transaction, preparedGtid, { file, endOffset, digest });
     this.reads.settle();
   }
 

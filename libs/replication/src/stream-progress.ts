@@ -1,7 +1,10 @@
 import {
   type Checkpoint,
+  describeLogged,
   GtidAccumulator,
   GtidSet,
+  laterOf,
+  type LoggedTransaction,
   parseVersion,
   type Position,
   transactionEndVersion,
@@ -26,7 +29,7 @@ export class StreamProgress {
   transactions = 0;
   /** The newest complete one; before the first, the coordinates for reads that come before it. */
   lastEnded: TransactionInfo;
-  /** Whether what the last owner dispatched beyond its checkpoint may still come again. */
+  /** Whether what an owner before dispatched beyond its checkpoint may still come again. */
   isReplaying: boolean;
   /** All that was given to a sink, or begun to be. */
   readonly dispatched: GtidAccumulator;
@@ -36,21 +39,35 @@ export class StreamProgress {
   readonly startVersion: string;
   private readonly lineage: number;
   private readonly streamed: GtidAccumulator;
+  private readonly start: Checkpoint;
+  /**
+   * All that an owner before may have dispatched: what the checkpoint says, and, since it was saved before the last of it,
+   * everything that the log held when this run began.
+   */
   private readonly replayEnd: GtidSet;
+  /** Where the log ended then, as the prefix of a version. The log may be ahead of `gtid_executed`. */
+  private readonly replayEndPrefix: string;
   private transaction: TransactionInfo | null = null;
+  /** The newest that was begun, complete or not. */
+  private begun: TransactionInfo | null = null;
+  /** Of `lastEnded`. */
+  private lastDigest = '';
   /** The XA PREPARE that the open transaction decided. */
   private preparedGtid: string | null = null;
   /** The transaction that the stream broke off in: what was dispatched of it comes again. */
   private interruptedGtid: string | null = null;
   private resumeOffset: number;
 
-  constructor(start: Checkpoint) {
+  constructor(start: Checkpoint, endOfLog: Position = start.position) {
     const known = GtidSet.parse(start.position.gtidSet);
+    const dispatched = GtidSet.parse(start.dispatchedSet);
+    this.start = start;
     this.lineage = start.lineage;
-    this.replayEnd = GtidSet.parse(start.dispatchedSet);
+    this.replayEnd = dispatched.union(GtidSet.parse(endOfLog.gtidSet));
+    this.replayEndPrefix = versionPrefix(start.lineage, endOfLog.file, endOfLog.offset);
     this.streamed = new GtidAccumulator(known);
     this.passed = new GtidAccumulator(known);
-    this.dispatched = new GtidAccumulator(known.union(this.replayEnd));
+    this.dispatched = new GtidAccumulator(known.union(dispatched));
     this.isReplaying = !known.contains(this.replayEnd);
     this.lastEnded = describeStart(start);
     this.startVersion = transactionEndVersion(this.lastEnded.versionPrefix);
@@ -69,6 +86,23 @@ export class StreamProgress {
         'the log gave a row, a statement or an end outside a transaction',
       );
     return this.transaction;
+  }
+
+  /** GTIDs up to which changes may be repetitions; null when that is over. */
+  get replayingUntil(): string | null {
+    return this.isReplaying ? this.replayEnd.toString() : null;
+  }
+
+  /** The last complete transaction of this run; before the first, the last one covered by the checkpoint's. */
+  get lastComplete(): LoggedTransaction | null {
+    return this.transactions === 0 ? this.start.lastCovered : describeLogged(this.lastEnded, this.lastDigest);
+  }
+
+  /** The last transaction that was begun, by this run or one before it. */
+  get lastDispatched(): LoggedTransaction | null {
+    const { begun, start } = this;
+    if (begun === null) return start.lastDispatched;
+    return laterOf(start.lastDispatched, describeLogged(begun, begun === this.lastEnded ? this.lastDigest : ''));
   }
 
   /** Above everything that was given to the sinks, and what the open transaction will give; reads at that place rank below. */
@@ -90,23 +124,34 @@ export class StreamProgress {
     this.preparedGtid = preparedGtid;
     if (preparedGtid !== null) this.dispatched.add(preparedGtid);
     if (gtid !== null) this.dispatched.add(gtid);
-    this.transaction = { gtid, serverId, serverUuid, file, offset, commitMicros, versionPrefix: prefix };
+    this.transaction = this.begun = {
+      gtid,
+      serverId,
+      serverUuid,
+      file,
+      offset,
+      commitMicros,
+      versionPrefix: prefix,
+    };
   }
 
   prepared(gtid: string): void {
     this.passed.add(gtid);
+    this.endReplay();
   }
 
-  end(endOffset: number): EndedTransaction {
+  /** `digest` is that of the transaction's content; '' where its source gives none. */
+  end(endOffset: number, digest: string): EndedTransaction {
     const { current: transaction, preparedGtid } = this;
     if (preparedGtid !== null) this.addStreamed(preparedGtid);
     if (transaction.gtid !== null) this.addStreamed(transaction.gtid);
     this.lastEnded = transaction;
+    this.lastDigest = digest;
     this.resumeOffset = endOffset;
     this.transaction = null;
     this.interruptedGtid = null;
     this.transactions++;
-    if (this.isReplaying && this.streamed.contains(this.replayEnd)) this.isReplaying = false;
+    this.endReplay();
     return { transaction, preparedGtid };
   }
 
@@ -117,9 +162,15 @@ export class StreamProgress {
   }
 
   /** Whether changes of the transaction may have been delivered before, so that repeats are expected. */
-  inReplayZone({ gtid }: TransactionInfo): boolean {
+  inReplayZone({ gtid, versionPrefix: prefix }: TransactionInfo): boolean {
     if (gtid !== null && gtid === this.interruptedGtid) return true;
+    if (prefix < this.replayEndPrefix) return true;
     return this.isReplaying && (gtid === null || this.replayEnd.containsGtid(gtid));
+  }
+
+  /** An undecided XA PREPARE has passed too: its rows were given to nobody. */
+  private endReplay(): void {
+    if (this.isReplaying && this.passed.contains(this.replayEnd)) this.isReplaying = false;
   }
 
   private addStreamed(gtid: string): void {

@@ -202,6 +202,8 @@ function startOf(server: ModelServer): Checkpoint {
     dispatchedSet: position.gtidSet,
     version: '',
     commitMicros: 0,
+    lastCovered: null,
+    lastDispatched: null,
     savedAtMs: 0,
   };
 }

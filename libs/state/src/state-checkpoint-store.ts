@@ -1,14 +1,8 @@
-import { type Checkpoint } from '#change-events';
+import { type Checkpoint, checkpointRank, type StoredCheckpoint } from '#change-events';
 import { CheckpointStore, type Grant } from '#replication';
 import { CheckpointEntity } from './entities/checkpoint.entity.ts';
 import { type StateDatabase } from './state-database.ts';
 import { assertNewest, type WriteResult } from './state-fencing.ts';
-
-/** A checkpoint with the token that it was written under. */
-export interface StoredCheckpoint {
-  readonly token: number;
-  readonly checkpoint: Checkpoint;
-}
 
 const columns = [
   'source',
@@ -22,18 +16,15 @@ const columns = [
   'commit_micros',
   'saved_at_ms',
   'version',
+  'last_covered',
+  'last_dispatched',
+  'checkpoint_rank',
 ] as const;
 
-/** Assigned last, since MySQL assigns from left to right and the condition reads them. */
-const compared: readonly string[] = ['lineage', 'version', 'token'];
-const assigned = [
-  ...columns.filter((column) => column !== 'source' && !compared.includes(column)),
-  'version',
-  'lineage',
-  'token',
-];
-const isNewer =
-  '(given.token, given.lineage, given.version) >= (checkpoints.token, checkpoints.lineage, checkpoints.version)';
+/** The rank is assigned last, since MySQL assigns from left to right and the condition reads it. */
+const assigned = columns.filter((column) => column !== 'source');
+/** A row from before there were ranks has ''. */
+const isNewer = 'given.checkpoint_rank >= checkpoints.checkpoint_rank';
 
 /**
  * One statement: the checkpoint is taken only while the row of the source, locked, has the same token. A save that
@@ -55,11 +46,7 @@ export class StateCheckpointStore extends CheckpointStore {
     this.#database = database;
   }
 
-  async load(source: string): Promise<Checkpoint | null> {
-    return (await this.loadStored(source))?.checkpoint ?? null;
-  }
-
-  async loadStored(source: string): Promise<StoredCheckpoint | null> {
+  async load(source: string): Promise<StoredCheckpoint | null> {
     const row = await this.#database.run((manager) => manager.findOneBy(CheckpointEntity, { source }));
     return row && toStored(row);
   }
@@ -70,7 +57,8 @@ export class StateCheckpointStore extends CheckpointStore {
   }
 
   async save(grant: Grant, checkpoint: Checkpoint): Promise<void> {
-    const { lineage, position, dispatchedSet, version, commitMicros, savedAtMs } = checkpoint;
+    const { lineage, position, dispatchedSet, version, commitMicros, lastCovered, lastDispatched, savedAtMs } =
+      checkpoint;
     const { gtidSet, file, offset, serverUuid } = position;
     await this.#database.run(async (manager) => {
       const values = [
@@ -85,6 +73,9 @@ export class StateCheckpointStore extends CheckpointStore {
         commitMicros,
         savedAtMs,
         version,
+        lastCovered && JSON.stringify(lastCovered),
+        lastDispatched && JSON.stringify(lastDispatched),
+        checkpointRank(grant.token, checkpoint),
       ];
       const result = await manager.query<WriteResult>(saveStatement, values);
       if (result.affectedRows === 0) await assertNewest(manager, grant);
@@ -93,11 +84,6 @@ export class StateCheckpointStore extends CheckpointStore {
 }
 
 function toStored(row: CheckpointEntity): StoredCheckpoint {
-  const { source, lineage, gtidSet, dispatchedSet, logFile, logOffset, serverUuid, version, commitMicros, savedAtMs } =
-    row;
-  const position = { gtidSet, file: logFile, offset: logOffset, serverUuid };
-  return {
-    token: row.token,
-    checkpoint: { source, lineage, position, dispatchedSet, version, commitMicros, savedAtMs },
-  };
+  const { token, gtidSet, logFile, logOffset, serverUuid, ...rest } = row;
+  return { token, checkpoint: { ...rest, position: { gtidSet, file: logFile, offset: logOffset, serverUuid } } };
 }

@@ -1,6 +1,6 @@
 import { Controller, Get, Param } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
-import { type CachedOffset } from '#redis';
+import { type StoredCheckpoint } from '#change-events';
 import { createUnknownSourceError, OffsetBook } from '../offsets/offset-book.ts';
 import { OffsetDto, OffsetsDto } from './offset.dto.ts';
 
@@ -28,7 +28,7 @@ export class OffsetsController {
   }
 }
 
-function toOffsetDto({ token, checkpoint }: CachedOffset): OffsetDto {
+function toOffsetDto({ token, checkpoint }: StoredCheckpoint): OffsetDto {
   const { source, lineage, position, dispatchedSet, version, commitMicros, savedAtMs } = checkpoint;
   const committedAt = commitMicros === 0 ? null : formatMicros(commitMicros);
   return {

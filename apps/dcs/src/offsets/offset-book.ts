@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { type Checkpoint } from '#change-events';
+import { type Checkpoint, compareCheckpoints, mergeCheckpoints, type StoredCheckpoint } from '#change-events';
 import { DittoError, isAbort, toDittoError } from '#kernel';
 import { createLogger, Metrics, RequestError } from '#platform';
-import { type CachedOffset, type PutOutcome, RedisOffsets } from '#redis';
+import { type PutOutcome, RedisOffsets } from '#redis';
 import { type Grant } from '#replication';
-import { createFencedError, StateCheckpointStore, StateFencing, type StoredCheckpoint } from '#state';
+import { createFencedError, StateCheckpointStore, StateFencing } from '#state';
 
 /** Where each source is: hot in Redis, and whatever Redis has lost, from the state database. */
 @Injectable()
@@ -52,10 +52,10 @@ export class OffsetBook {
   }
 
   /** Null only when both say so. While the state database is down, what Redis has is given, and its absence is an error. */
-  async get(source: string): Promise<CachedOffset | null> {
+  async get(source: string): Promise<StoredCheckpoint | null> {
     const hot = await this.#hot.get(source);
     try {
-      return await this.#newest(hot, await this.#durable.loadStored(source));
+      return await this.#newest(hot, await this.#durable.load(source));
     } catch (error) {
       if (!hot) throw error;
       this.#warn(error);
@@ -64,7 +64,7 @@ export class OffsetBook {
   }
 
   /** What of it can be known now: without the state database, what Redis has. */
-  async list(): Promise<readonly CachedOffset[]> {
+  async list(): Promise<readonly StoredCheckpoint[]> {
     const hot = new Map((await this.#hot.list()).map((offset) => [offset.checkpoint.source, offset]));
     const durable = await this.#listDurable();
     for (const stored of durable) {
@@ -83,15 +83,16 @@ export class OffsetBook {
     }
   }
 
-  async #newest(hot: CachedOffset | null, stored: StoredCheckpoint | null): Promise<CachedOffset | null> {
-    if (!stored || (hot && !isBehind(hot, stored))) return hot;
+  async #newest(hot: StoredCheckpoint | null, stored: StoredCheckpoint | null): Promise<StoredCheckpoint | null> {
+    const merged = mergeCheckpoints(hot, stored);
+    if (!stored || (hot && compareCheckpoints(hot, stored) >= 0)) return merged;
     await this.#hot.restore(stored);
     if (!hot)
       this.#logger.info('an offset that Redis had lost came back from the state database', {
         source: stored.checkpoint.source,
       });
     this.#restored.inc({ source: stored.checkpoint.source });
-    return stored;
+    return merged;
   }
 
   #count(source: string, outcome: PutOutcome): void {
@@ -103,14 +104,6 @@ export class OffsetBook {
     const { code, message } = toDittoError(error);
     this.#logger.warn('offsets are given without the state database', { code, error: message });
   }
-}
-
-/** Order: token, lineage, version; versions are hexadecimal text of one width, or '' before the first. */
-export function isBehind(a: CachedOffset, b: CachedOffset): boolean {
-  if (a.token !== b.token) return a.token < b.token;
-  const [left, right] = [a.checkpoint, b.checkpoint];
-  if (left.lineage !== right.lineage) return left.lineage < right.lineage;
-  return left.version < right.version;
 }
 
 /** For a source that neither store knows. */

@@ -26,6 +26,6 @@ export class OffsetsHandler {
   async get(
     @RpcData(new SchemaPipe(getOffset.request)) { source }: DcsRequest<'getOffset'>,
   ): Promise<DcsAnswer<'getOffset'>> {
-    return { checkpoint: (await this.#offsets.get(source))?.checkpoint ?? null };
+    return (await this.#offsets.get(source)) ?? { token: 0, checkpoint: null };
   }
 }

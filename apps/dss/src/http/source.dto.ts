@@ -35,8 +35,8 @@ export class PipelineDto {
   readonly reconnects!: number;
   /** Changes sent again because a crash had left them unconfirmed. */
   readonly repeatedChanges!: number;
-  /** Whether the stream is still within what the last owner had dispatched. */
-  readonly replaying!: boolean;
+  /** GTIDs up to which changes may be repetitions of what an owner before had dispatched; null when that is over. */
+  readonly replayingUntil!: string | null;
   readonly lastError!: string | null;
 }
 

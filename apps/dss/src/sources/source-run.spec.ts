@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { type Checkpoint } from '#change-events';
+import { type Checkpoint, type StoredCheckpoint } from '#change-events';
 import { silentLogger } from '#kernel';
 import {
   ChangeSource,
@@ -40,8 +40,8 @@ class NoTables extends RowReader {
 class OneCheckpoint extends CheckpointStore {
   saved: Checkpoint | null = null;
 
-  load(): Promise<Checkpoint | null> {
-    return Promise.resolve(this.saved);
+  load(): Promise<StoredCheckpoint | null> {
+    return Promise.resolve(this.saved && { token: 1, checkpoint: this.saved });
   }
 
   save(_grant: unknown, checkpoint: Checkpoint): Promise<void> {
@@ -72,6 +72,8 @@ const start: Checkpoint = {
   dispatchedSet: '',
   version: '',
   commitMicros: 0,
+  lastCovered: null,
+  lastDispatched: null,
   savedAtMs: 0,
 };
 

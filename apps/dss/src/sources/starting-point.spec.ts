@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { type Checkpoint } from '#change-events';
+import { type Checkpoint, type StoredCheckpoint, transactionEndVersion, versionPrefix } from '#change-events';
 import { DittoError, silentLogger } from '#kernel';
 import { CheckpointStore, LineageStore } from '#replication';
 import { findStartingPoint, type StartingPointOptions } from './starting-point.ts';
@@ -17,8 +17,8 @@ class MemoryCheckpoints extends CheckpointStore {
     this.checkpoint = checkpoint;
   }
 
-  load(): Promise<Checkpoint | null> {
-    return Promise.resolve(this.checkpoint);
+  load(): Promise<StoredCheckpoint | null> {
+    return Promise.resolve(this.checkpoint && { token: 1, checkpoint: this.checkpoint });
   }
 
   save(_grant: unknown, checkpoint: Checkpoint): Promise<void> {
@@ -48,8 +48,18 @@ class MemoryLineages extends LineageStore {
 function checkpointAt(last: number, lineage = 3): Checkpoint {
   const gtidSet = `${A}:1-${last}`;
   const position = { gtidSet, file: 'binlog.000004', offset: last * 100, serverUuid: A };
-  const version = `0000000${lineage}${'0'.repeat(20)}${'f'.repeat(16)}`;
-  return { source: 's', lineage, position, dispatchedSet: gtidSet, version, commitMicros: 1, savedAtMs: 1 };
+  const version = transactionEndVersion(versionPrefix(lineage, position.file, position.offset));
+  return {
+    source: 's',
+    lineage,
+    position,
+    dispatchedSet: gtidSet,
+    version,
+    commitMicros: 1,
+    lastCovered: null,
+    lastDispatched: null,
+    savedAtMs: 1,
+  };
 }
 
 function setUp(known: { hot?: Checkpoint; durable?: Checkpoint; lineage?: number; mirror?: number }): {
@@ -90,9 +100,9 @@ describe('findStartingPoint', () => {
   it('goes on from the copy of the checkpoint that covers more', async () => {
     const older = checkpointAt(5);
     const newer = checkpointAt(7);
-    expect(await setUp({ hot: newer, durable: older, lineage: 3, mirror: 3 }).find()).toBe(newer);
-    expect(await setUp({ hot: older, durable: newer, lineage: 3, mirror: 3 }).find()).toBe(newer);
-    expect(await setUp({ durable: older, lineage: 3, mirror: 3 }).find()).toBe(older);
+    expect(await setUp({ hot: newer, durable: older, lineage: 3, mirror: 3 }).find()).toEqual(newer);
+    expect(await setUp({ hot: older, durable: newer, lineage: 3, mirror: 3 }).find()).toEqual(newer);
+    expect(await setUp({ durable: older, lineage: 3, mirror: 3 }).find()).toEqual(older);
   });
 
   it('I3: another server gets a lineage above all that are known anywhere, and places of its own', async () => {

@@ -1,4 +1,4 @@
-import { GtidSet, type Checkpoint, type Position } from '#change-events';
+import { type Checkpoint, mergeCheckpoints, type Position } from '#change-events';
 import { type Logger } from '#kernel';
 import { type CheckpointStore, type Grant, type LineageStore } from '#replication';
 
@@ -56,17 +56,13 @@ export async function findStartingPoint(options: StartingPointOptions): Promise<
   return saveCheckpoint(options, { ...checkpoint, lineage, position, version: '', savedAtMs: Date.now() });
 }
 
-/** Either copy is true; the one that covers the other repeats less. */
+/** Either copy is true: the newer one repeats less, and what either knows to be dispatched may be in the sinks (I7). */
 export async function newestCheckpoint({
   grant,
   dcs,
   state,
 }: Pick<StartingPointStores, 'grant' | 'dcs' | 'state'>): Promise<Checkpoint | null> {
-  const durable = await state.load(grant.source);
-  const hot = await dcs.load(grant.source);
-  if (hot === null || durable === null) return hot ?? durable;
-  if (hot.lineage !== durable.lineage) return hot.lineage > durable.lineage ? hot : durable;
-  return GtidSet.parse(hot.position.gtidSet).contains(GtidSet.parse(durable.position.gtidSet)) ? hot : durable;
+  return mergeCheckpoints(await state.load(grant.source), await dcs.load(grant.source))?.checkpoint ?? null;
 }
 
 /** Of the state database, the mirror, and the newest checkpoint; 0 where none is known. */
@@ -79,8 +75,17 @@ export async function knownLineages(
 
 /** The checkpoint of a source that begins behind `current`: nothing was dispatched beyond it. */
 export function checkpointBehind(source: string, lineage: number, current: Position): Checkpoint {
-  const dispatchedSet = current.gtidSet;
-  return { source, lineage, position: current, dispatchedSet, version: '', commitMicros: 0, savedAtMs: Date.now() };
+  return {
+    source,
+    lineage,
+    position: current,
+    dispatchedSet: current.gtidSet,
+    version: '',
+    commitMicros: 0,
+    lastCovered: null,
+    lastDispatched: null,
+    savedAtMs: Date.now(),
+  };
 }
 
 export async function raiseLineage(

@@ -30,7 +30,7 @@ export class MirrorSweeper implements OnApplicationShutdown {
   /** Rejects with a coded error when DCS or MongoDB does not answer; what was removed by then stays removed. */
   async sweep(source: string, signal: AbortSignal): Promise<SweepOutcome> {
     const { databasePrefix, writeConcern, tombstoneRetentionMs } = requireSection(this.#config.mongo, 'mongo');
-    const belowVersion = (await this.#dcs.getOffset(source))?.version ?? '';
+    const belowVersion = (await this.#dcs.getOffset(source))?.checkpoint.version ?? '';
     if (belowVersion === '') return { collections: 0, removed: 0, belowVersion: null };
     const connection = await this.#open();
     const sweeper = new TombstoneSweeper({ connection, databasePrefix, writeConcern, logger: this.#logger });

@@ -1,4 +1,11 @@
-import { type FilePosition, type Position, type RowImages, type SqlMode, type TableLayout } from '#change-events';
+import {
+  type FilePosition,
+  type LoggedTransaction,
+  type Position,
+  type RowImages,
+  type SqlMode,
+  type TableLayout,
+} from '#change-events';
 
 /** What a source says about the transaction that begins; the pipeline adds the lineage. */
 export interface SourceTransaction {
@@ -43,8 +50,11 @@ export type SourceItem =
    * as read: whoever goes on before its outcome must get it again. Without a GTID only in a stream from a `FilePosition`.
    */
   | { readonly type: 'prepared'; readonly gtid: string | null }
-  /** The transaction is complete and committed; `endOffset` is just behind its last event. */
-  | { readonly type: 'end'; readonly file: string; readonly endOffset: number };
+  /**
+   * The transaction is complete and committed; `endOffset` is just behind its last event. `digest` tells its content where
+   * the log has no exact commit time (MariaDB).
+   */
+  | { readonly type: 'end'; readonly file: string; readonly endOffset: number; readonly digest?: string };
 
 /** Items that arrived together; `bytes` is their size in the log. A long transaction comes in several batches. */
 export interface SourceBatch {
@@ -59,6 +69,9 @@ export interface SourceBatch {
  *   order. File and offset do not say where it starts. A transaction without a GTID ends the sequence with
  *   `DITTO_SOURCE_ANONYMOUS_TRANSACTION`, also one that was written while nobody read, as long as the server is that of the
  *   position and its log still has that file.
+ * - Before the first batch each transaction of `proof` is looked for: the log must hold it as it is described, on the same
+ *   server at the same place. `DITTO_SOURCE_LOG_REPLACED`: it holds another one in its stead, so GTIDs prove nothing;
+ *   `DITTO_SOURCE_LOG_UNPROVEN`: the file that held it is purged.
  * - From a `FilePosition` it starts with what begins at that offset of that file, whether transactions have GTIDs or not.
  *   Its server must be the one that answers (`DITTO_SOURCE_OTHER_SERVER`), and something must begin or end there
  *   (`DITTO_SOURCE_PLACE_INVALID`). File and `endOffset` of any `end` item, with the UUID of its server, are the position
@@ -79,6 +92,7 @@ export interface SourceBatch {
 export abstract class ChangeSource {
   abstract stream(options: {
     readonly from: Position | FilePosition;
+    readonly proof?: readonly (LoggedTransaction | null)[];
     readonly includes: (database: string, table: string) => boolean;
     readonly signal: AbortSignal;
   }): AsyncIterable<SourceBatch>;

@@ -1,4 +1,4 @@
-import { type Checkpoint } from '#change-events';
+import { type Checkpoint, type StoredCheckpoint } from '#change-events';
 
 /** The right to move a source's state: whoever holds the newest token (I5). */
 export interface Grant {
@@ -10,10 +10,11 @@ export interface Grant {
 
 /**
  * Keeps checkpoints. `save` accepts only the newest fencing token of the source: an older one gets
- * `DITTO_LEASE_FENCED` (not retriable). A store that can't be reached throws a retriable error.
+ * `DITTO_LEASE_FENCED` (not retriable); one that ranks below what is there (`checkpointRank`) changes nothing. A store that
+ * can't be reached throws a retriable error.
  */
 export abstract class CheckpointStore {
-  abstract load(source: string): Promise<Checkpoint | null>;
+  abstract load(source: string): Promise<StoredCheckpoint | null>;
   abstract save(grant: Grant, checkpoint: Checkpoint): Promise<void>;
 }
 

@@ -1,4 +1,5 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { type LoggedTransaction } from '#change-events';
 import { asNumber } from './number-column.ts';
 
 /** The durable copy of a source's checkpoint. */
@@ -37,4 +38,10 @@ export class CheckpointEntity {
 
   @Column({ name: 'saved_at_ms', type: 'bigint', unsigned: true, transformer: asNumber })
   savedAtMs!: number;
+
+  @Column({ name: 'last_covered', type: 'simple-json', nullable: true })
+  lastCovered!: LoggedTransaction | null;
+
+  @Column({ name: 'last_dispatched', type: 'simple-json', nullable: true })
+  lastDispatched!: LoggedTransaction | null;
 }

@@ -2,6 +2,7 @@ import { CreateState1795300000000 } from './1795300000000-create-state.ts';
 import { AddResync1795400000000 } from './1795400000000-add-resync.ts';
 import { AddExcludedColumns1795550000000 } from './1795550000000-add-excluded-columns.ts';
 import { AddCascadeRereads1795600000000 } from './1795600000000-add-cascade-rereads.ts';
+import { AddCheckpointProof1795700000000 } from './1795700000000-add-checkpoint-proof.ts';
 
 /** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
 export const migrations = [
@@ -9,4 +10,5 @@ export const migrations = [
   AddResync1795400000000,
   AddExcludedColumns1795550000000,
   AddCascadeRereads1795600000000,
+  AddCheckpointProof1795700000000,
 ];

@@ -1,0 +1,114 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import {
+  type Checkpoint,
+  checkpointRank,
+  compareCheckpoints,
+  laterOf,
+  type LoggedTransaction,
+  mergeCheckpoints,
+  type StoredCheckpoint,
+} from './checkpoint.ts';
+import { GtidSet } from './gtid-set.ts';
+import { transactionEndVersion, versionPrefix } from './version.ts';
+
+const A = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
+const B = '81d7f2b1-0000-11e1-9e33-c80aa9429562';
+
+const few = fc.integer({ min: 1, max: 3 });
+const file = fc.constantFrom('binlog.000002', 'binlog.000010');
+const gtidSet = fc
+  .array(fc.tuple(fc.constantFrom(A, B), fc.integer({ min: 1, max: 9 })), { maxLength: 6 })
+  .map((list) => GtidSet.parse(list.map(([uuid, number]) => `${uuid}:${number}`).join(',')).toString());
+const logged: fc.Arbitrary<LoggedTransaction | null> = fc.option(
+  fc.record({
+    gtid: few.map((number) => `${A}:${number}`),
+    serverUuid: fc.constantFrom(A, B),
+    lineage: few,
+    file,
+    offset: few,
+    commitMicros: few,
+    digest: fc.constantFrom('', '00ff00ff'),
+  }),
+);
+const stored: fc.Arbitrary<StoredCheckpoint> = fc
+  .record({
+    token: few,
+    lineage: few,
+    place: fc.option(fc.tuple(file, few)),
+    covered: gtidSet,
+    dispatchedSet: gtidSet,
+    lastCovered: logged,
+    lastDispatched: logged,
+    savedAtMs: few,
+  })
+  .map(({ token, lineage, place, covered, ...rest }) => ({
+    token,
+    checkpoint: {
+      ...rest,
+      source: 's',
+      lineage,
+      position: { gtidSet: covered, file: place?.[0] ?? '', offset: place?.[1] ?? 0, serverUuid: A },
+      version: place === null ? '' : transactionEndVersion(versionPrefix(lineage, ...place)),
+      commitMicros: 1,
+    },
+  }));
+
+/** The order as it is meant, part by part. */
+function isOlder(a: StoredCheckpoint, b: StoredCheckpoint): boolean {
+  if (a.token !== b.token) return a.token < b.token;
+  if (a.checkpoint.lineage !== b.checkpoint.lineage) return a.checkpoint.lineage < b.checkpoint.lineage;
+  return a.checkpoint.version < b.checkpoint.version;
+}
+
+function merge(...copies: readonly (StoredCheckpoint | null)[]): StoredCheckpoint | null {
+  return copies.reduce(mergeCheckpoints, null);
+}
+
+describe('the order of checkpoints', () => {
+  test('I1: is a total preorder by token, lineage and version, and the rank as text is the same order', () => {
+    fc.assert(
+      fc.property(stored, stored, stored, (a, b, c) => {
+        const order = Math.sign(compareCheckpoints(a, b));
+        expect(order).toBe(isOlder(a, b) ? -1 : isOlder(b, a) ? 1 : 0);
+        expect(Math.sign(compareCheckpoints(b, a)) + order).toBe(0);
+        if (order <= 0 && compareCheckpoints(b, c) <= 0) expect(compareCheckpoints(a, c)).toBeLessThanOrEqual(0);
+        const [left, right] = [a, b].map(({ token, checkpoint }) => checkpointRank(token, checkpoint)) as [
+          string,
+          string,
+        ];
+        expect(left < right ? -1 : left > right ? 1 : 0).toBe(order);
+      }),
+    );
+  });
+
+  test('a new lineage without a version is above every version of the one before, and below its own first', () => {
+    const rank = (lineage: number, version: string): string => checkpointRank(7, { lineage, version });
+    expect(rank(2, '') > rank(1, 'f'.repeat(44))).toBe(true);
+    expect(rank(2, '') < rank(2, transactionEndVersion(versionPrefix(2, '', 0)))).toBe(true);
+    expect(checkpointRank(2 ** 53 - 1, { lineage: 2 ** 32 - 1, version: '' })).toHaveLength(66);
+  });
+});
+
+describe('mergeCheckpoints', () => {
+  test('I7: gives the newest position with all that any copy knows to be dispatched, in whatever order copies come', () => {
+    fc.assert(
+      fc.property(stored, stored, stored, (a, b, c) => {
+        const all = merge(a, b, c);
+        expect(merge(c, a, b)).toEqual(all);
+        expect(mergeCheckpoints(a, mergeCheckpoints(b, c))).toEqual(all);
+        expect(merge(all, b, null)).toEqual(all);
+        const { token, checkpoint } = all as StoredCheckpoint;
+        for (const copy of [a, b, c]) {
+          expect(compareCheckpoints(copy, { token, checkpoint })).toBeLessThanOrEqual(0);
+          expect(contains(checkpoint, copy.checkpoint)).toBe(true);
+          expect(laterOf(copy.checkpoint.lastDispatched, checkpoint.lastDispatched)).toEqual(checkpoint.lastDispatched);
+        }
+      }),
+    );
+  });
+});
+
+function contains(outer: Checkpoint, inner: Checkpoint): boolean {
+  return GtidSet.parse(outer.dispatchedSet).contains(GtidSet.parse(inner.dispatchedSet));
+}
