@@ -5,12 +5,13 @@ import { DittoError } from '#kernel';
 import { driverOptions, type MySqlConnectionOptions } from './connection-options.ts';
 import { toSourceError } from './mysql-errors.ts';
 import { serverKindOf, type ServerKind } from './server-kind.ts';
+import { sessionStatement } from './session-settings.ts';
 
 export type QueryValue = string | number | bigint | boolean | Buffer | null;
 
 /**
- * One connection for queries: UTC, read committed, text in utf8mb4. Errors are coded; aborting the signal destroys the
- * connection and rejects what runs on it.
+ * One connection for queries, set up by `sessionStatement`. Errors are coded; aborting the signal destroys the connection
+ * and rejects what runs on it.
  */
 export class MySqlSession {
   readonly #connection: Connection;
@@ -26,7 +27,7 @@ export class MySqlSession {
     this.#onAbort = () => {
       this.close();
     };
-    // what waits is told by the race that it stands in
+    // what waits hears of it by the race in `#run`
     this.#closed.promise.catch(() => undefined);
     signal.addEventListener('abort', this.#onAbort, { once: true });
     connection.on('error', (error: Error) => {
@@ -84,14 +85,10 @@ export class MySqlSession {
     });
   }
 
-  /** MariaDB got `transaction_isolation` with 11.1; `tx_isolation` has the same meaning and is gone from MySQL. */
   async #prepare(): Promise<void> {
+    await this.query(sessionStatement());
     const [row] = await this.query<RowDataPacket & { readonly version: string }>('SELECT VERSION() AS version');
     this.#version = row?.version ?? '';
-    const isolation = this.kind === 'mariadb' ? 'tx_isolation' : 'transaction_isolation';
-    await this.query(
-      `SET SESSION /*!80030 show_gipk_in_create_table_and_information_schema = ON, */ time_zone = '+00:00', ${isolation} = 'READ-COMMITTED', sql_mode = '', group_concat_max_len = 1048576`,
-    );
   }
 
   /** Lets go of the socket at once; what runs is rejected. */

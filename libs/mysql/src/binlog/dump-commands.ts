@@ -65,15 +65,19 @@ const MARIADB_READER = '@mariadb_slave_capability = 4';
  * What MariaDB reads from the session of a dump (MariaDB source, `init_binlog_sender` in `sql/sql_repl.cc`). In strict mode
  * it refuses a start that its log has only on either side of.
  */
-function mariaDbSessionVariables(gtids: string): string {
-  return `${MARIADB_READER}, @slave_connect_state = '${GtidSet.parse(gtids).toString()}',
-      @slave_gtid_strict_mode = 1, @slave_gtid_ignore_duplicates = 0`;
+function mariaDbSessionVariables(gtids: string): readonly string[] {
+  return [
+    MARIADB_READER,
+    `@slave_connect_state = '${GtidSet.parse(gtids).toString()}'`,
+    '@slave_gtid_strict_mode = 1',
+    '@slave_gtid_ignore_duplicates = 0',
+  ];
 }
 
-/** What the session of a dump has to say besides, as more assignments of its SET. */
-export function sessionVariablesOf(start: DumpStart): string {
-  if ('mariaDbGtids' in start) return `, ${mariaDbSessionVariables(start.mariaDbGtids)}`;
-  return 'isMariaDb' in start && start.isMariaDb === true ? `, ${MARIADB_READER}` : '';
+/** What the session of a dump has to say as well, as assignments of its SET. */
+export function sessionVariablesOf(start: DumpStart): readonly string[] {
+  if ('mariaDbGtids' in start) return mariaDbSessionVariables(start.mariaDbGtids);
+  return 'isMariaDb' in start && start.isMariaDb === true ? [MARIADB_READER] : [];
 }
 
 function encodeGtidDump(file: string, offset: number, excluded: GtidSet, serverId: number): Buffer {

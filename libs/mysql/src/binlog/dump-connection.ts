@@ -4,6 +4,7 @@ import mysql, { type Connection, type RowDataPacket } from 'mysql2';
 import { DittoError } from '#kernel';
 import { driverOptions, type MySqlConnectionOptions } from '../connection-options.ts';
 import { encodeDump, encodeRegistration, frameCommand, sessionVariablesOf, type DumpStart } from './dump-commands.ts';
+import { sessionStatement } from '../session-settings.ts';
 import { PacketFramer } from './packet-framer.ts';
 import { type ReplicaIdentity } from './replica-identity.ts';
 
@@ -119,10 +120,13 @@ export class DumpConnection {
     const period = this.#options.heartbeatMs * 1_000_000;
     const { start, replica } = this.#options;
     const { uuid } = replica;
-    return `SET SESSION net_write_timeout = ${WRITE_TIMEOUT_SECONDS},
-      @source_heartbeat_period = ${period}, @master_heartbeat_period = ${period},
-      @source_binlog_checksum = 'CRC32', @master_binlog_checksum = 'CRC32',
-      @replica_uuid = '${uuid}', @slave_uuid = '${uuid}'${sessionVariablesOf(start)}`;
+    return sessionStatement([
+      `net_write_timeout = ${WRITE_TIMEOUT_SECONDS}`,
+      `@source_heartbeat_period = ${period}, @master_heartbeat_period = ${period}`,
+      "@source_binlog_checksum = 'CRC32', @master_binlog_checksum = 'CRC32'",
+      `@replica_uuid = '${uuid}', @slave_uuid = '${uuid}'`,
+      ...sessionVariablesOf(start),
+    ]);
   }
 
   #assertServer(): void {
