@@ -1,23 +1,38 @@
 import { type CanonicalValue, type Column, rowOfKey, type Row, type TableLayout } from '#change-events';
 import { mongo } from 'mongoose';
+import { readElements } from './bson-reader.ts';
+import { BsonType } from './bson-writer.ts';
 import { idFieldName } from './mirror-document.ts';
 
+const AS_STORED = { promoteValues: false, promoteLongs: false, promoteBuffers: false };
+
 /**
- * The row, of which only the key is known, that a document is the mirror of: the inverse of `DocumentEncoder.id`. `id` is
- * the `_id` as it is stored, no BSON type promoted. Null when it is no key of the layout.
+ * The row, of which only the key is known, that a document is the mirror of: the inverse of `DocumentEncoder.id`. Null
+ * when its `_id` is no key of the layout: the fields of an embedded document are those of the key, in its order.
  */
-export function decodeId(layout: TableLayout, id: unknown): Row | null {
+export function decodeId(layout: TableLayout, document: Uint8Array): Row | null {
   const columns = layout.key.map((index) => layout.columns[index] as Column);
   const [first, ...others] = columns;
   if (first === undefined) return null;
-  const values = others.length === 0 ? [decode(first, id)] : decodeFields(columns, id);
-  return values.includes(undefined) ? null : rowOfKey(layout, values as CanonicalValue[]);
+  for (const { type, name, start, end } of readElements(document)) {
+    if (name !== '_id') continue;
+    const id: unknown = mongo.BSON.deserialize(document, AS_STORED)['_id'];
+    if (others.length === 0) return keyOf(layout, [decode(first, id)]);
+    if (type !== BsonType.document) return null;
+    const names = [...readElements(document.subarray(start, end))].map((field) => field.name);
+    if (names.length !== columns.length || columns.some((column, i) => idFieldName(column.name) !== names[i]))
+      return null;
+    const fields = id as Readonly<Record<string, unknown>>;
+    return keyOf(
+      layout,
+      columns.map((column, i) => decode(column, fields[names[i] as string])),
+    );
+  }
+  return null;
 }
 
-function decodeFields(columns: readonly Column[], id: unknown): (CanonicalValue | undefined)[] {
-  if (typeof id !== 'object' || id === null || Object.keys(id).length !== columns.length) return [undefined];
-  const fields = id as Readonly<Record<string, unknown>>;
-  return columns.map((column) => decode(column, fields[idFieldName(column.name)]));
+function keyOf(layout: TableLayout, values: readonly (CanonicalValue | undefined)[]): Row | null {
+  return values.includes(undefined) ? null : rowOfKey(layout, values as CanonicalValue[]);
 }
 
 /** Undefined for what no value of the column is stored as. */

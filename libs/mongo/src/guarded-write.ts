@@ -11,6 +11,7 @@ import {
   isTransient,
   type ServerWriteError,
 } from './mongo-errors.ts';
+import { runWrite } from './write-command.ts';
 
 /** One document to write unless the mirror holds a newer one under its `_id`. */
 export interface GuardedWrite {
@@ -43,11 +44,6 @@ const MAX_TRANSIENT_ATTEMPTS = 5;
 const LENGTH_BYTES = 4;
 /** About what an update statement has besides the document and its key. */
 const UPDATE_BYTES = 128;
-
-interface Reply {
-  readonly writeErrors?: readonly ServerWriteError[];
-  readonly writeConcernError?: { readonly code?: number; readonly errmsg?: string };
-}
 
 interface Failure {
   readonly index: number;
@@ -142,9 +138,9 @@ class GuardedBatch {
     const documents = indexes.map((index) => this.document(index));
     const [first] = documents;
     const { writeConcern } = this.options;
-    let reply: Reply;
     try {
-      reply = await this.db.command({ ...command(documents), ordered: false, writeConcern });
+      const { writeErrors = [] } = await runWrite(this.db, { ...command(documents), ordered: false, writeConcern });
+      return writeErrors.map((error) => ({ index: indexes[error.index] as number, error }));
     } catch (error) {
       if (isRowsOwn(error) && first !== undefined && documents.length === 1)
         throw documentRefused(
@@ -155,11 +151,6 @@ class GuardedBatch {
         );
       throw classifyMongoError(error);
     }
-    if (reply.writeConcernError !== undefined)
-      throw classifyMongoError(
-        new mongo.MongoServerError({ ...reply.writeConcernError, message: reply.writeConcernError.errmsg }),
-      );
-    return (reply.writeErrors ?? []).map((error) => ({ index: indexes[error.index] as number, error }));
   }
 
   private document(index: number): EncodedDocument {

@@ -2,6 +2,7 @@ export { BsonWriter } from './bson-writer.ts';
 export { type GuardedResult, type GuardedWrite, type GuardedWriteOptions, writeGuarded } from './guarded-write.ts';
 export { DocumentEncoder, type EncodedDocument, type KeyIdentity, type MirrorDocument } from './mirror-document.ts';
 export { MirrorLineage } from './mirror-lineage.ts';
+export { MirrorMemory, type MirrorMemoryOptions } from './mirror-memory.ts';
 export { MongoMirroredKeys, type MongoMirroredKeysOptions } from './mongo-mirrored-keys.ts';
 export { hasMirroredRows, listMirroredTables, type MirrorName } from './mirrored-tables.ts';
 export { mirrorDatabase } from './mirror-tables.ts';

@@ -1,10 +1,9 @@
 import { type mongo } from 'mongoose';
+import { FROM_MAJORITY } from './index-pages.ts';
 import { mirrorDatabase } from './mirror-tables.ts';
 import { type MongoConnection } from './mongo-connection.ts';
 import { classifyMongoError } from './mongo-errors.ts';
-
-/** Ditto's own collection in a mirror database; tables' collections have a dot in their names. */
-const OWN_COLLECTION = '_ditto';
+import { awaitMajority, BY_MAJORITY, OWN_COLLECTION } from './write-command.ts';
 
 interface LineageRecord {
   readonly _id: string;
@@ -29,13 +28,11 @@ export class MirrorLineage {
     this.records = connection.db(mirrorDatabase(names)).collection<LineageRecord>(OWN_COLLECTION);
   }
 
-  /** 0 when none was ever kept. */
+  /** 0 when none was ever kept. A `raise` that was applied and never answered is seen, too. */
   async read(): Promise<number> {
+    await awaitMajority(this.records.db);
     try {
-      const record = await this.records.findOne(
-        { _id: 'lineage' },
-        { readConcern: { level: 'majority' }, readPreference: 'primary' },
-      );
+      const record = await this.records.findOne({ _id: 'lineage' }, FROM_MAJORITY);
       return record?.lineage ?? 0;
     } catch (error) {
       throw classifyMongoError(error);
@@ -48,7 +45,7 @@ export class MirrorLineage {
       await this.records.updateOne(
         { _id: 'lineage' },
         { $max: { lineage } },
-        { upsert: true, writeConcern: { w: 'majority' } },
+        { upsert: true, writeConcern: BY_MAJORITY },
       );
     } catch (error) {
       throw classifyMongoError(error);

@@ -19,7 +19,9 @@ import { chooseLane } from './mirror-lanes.ts';
 import { type MirrorCollection, mirrorDatabase, type MirrorTable, MirrorTables } from './mirror-tables.ts';
 import { type MongoConnection } from './mongo-connection.ts';
 import { documentRefused } from './mongo-errors.ts';
-import { prepareCollection, turnIntoTombstones } from './mirror-collection.ts';
+import { createMirrorIndexes, prepareCollection } from './mirror-indexes.ts';
+import { TableEnding } from './table-ending.ts';
+import { WRITE_CONCERN_TIMEOUT_MS } from './write-command.ts';
 
 export interface MirrorWriterOptions {
   readonly connection: MongoConnection;
@@ -61,6 +63,7 @@ export class MirrorWriter extends ChangeSink {
   private readonly writeConcern: mongo.WriteConcernSettings;
   private readonly tables = new MirrorTables();
   private readonly closing = new AbortController();
+  private building: Promise<void> = Promise.resolve();
   private onFatal: (error: Error) => void = () => undefined;
   private fatal: DittoError | null = null;
   private accepted = 0;
@@ -77,7 +80,7 @@ export class MirrorWriter extends ChangeSink {
       maxBatchChanges: 1000,
       maxBatchBytes: 8 * 1024 * 1024,
       writeConcern: 'majority',
-      writeConcernTimeoutMs: 10_000,
+      writeConcernTimeoutMs: WRITE_CONCERN_TIMEOUT_MS,
       backoff: { initialMs: 50, maxMs: 2000 },
       nowMs: Date.now,
       ...options,
@@ -103,7 +106,10 @@ export class MirrorWriter extends ChangeSink {
     await this.keepTrying(() => this.options.connection.ping(), signal);
   }
 
-  /** Creates the collection and the index that the sweep of tombstones uses. */
+  /**
+   * Creates the collection with its indexes. A collection that is there and lacks one (of an older Ditto) does not wait:
+   * the server builds it while the table is written, one collection after the other.
+   */
   async prepareTable(layout: TableLayout): Promise<void> {
     const table = this.tables.find(layout);
     if (!table.encoder.isKeyed) {
@@ -113,7 +119,8 @@ export class MirrorWriter extends ChangeSink {
       });
       return;
     }
-    await this.keepTrying(() => prepareCollection(this.db, table.collection.name), this.closing.signal);
+    const { name } = table.collection;
+    if (!(await this.keepTrying(() => prepareCollection(this.db, name), this.closing.signal))) this.buildIndexes(name);
   }
 
   accept(changes: RowChanges, acknowledgement: Acknowledgement): void {
@@ -145,12 +152,15 @@ export class MirrorWriter extends ChangeSink {
     // a layout without a key, too: the catalogue may be ahead of the log, where the table still had one
     const { collection } = this.tables.find(change.layout);
     const { db, writeConcern } = this;
-    const version = changeVersion(change);
-    const deletedAtMs = this.options.nowMs();
-    await this.keepTrying(
-      () => turnIntoTombstones(db, collection.name, { change, version, deletedAtMs, writeConcern }),
-      this.closing.signal,
-    );
+    const ending = new TableEnding({
+      db,
+      collection: collection.name,
+      change,
+      version: changeVersion(change),
+      deletedAtMs: this.options.nowMs(),
+      writeConcern,
+    });
+    await this.keepTrying(() => ending.run(), this.closing.signal);
   }
 
   get bytesInFlight(): number {
@@ -272,6 +282,21 @@ export class MirrorWriter extends ChangeSink {
     }
     current?.acknowledge(count);
     this.confirmed += count;
+  }
+
+  /** Nobody waits for it; a time-out only ends this look at the building. */
+  private buildIndexes(collection: string): void {
+    const { logger, backoff } = this.options;
+    const { signal } = this.closing;
+    this.building = this.building
+      .then(async () => {
+        logger.info('building indexes of the mirror', { collection });
+        await retry(() => createMirrorIndexes(this.db, collection), { backoff: new Backoff(backoff), signal });
+        logger.info('built indexes of the mirror', { collection });
+      })
+      .catch((error: unknown) => {
+        if (!signal.aborted) logger.warn('indexes of the mirror were not built', { collection, error: String(error) });
+      });
   }
 
   private async keepTrying<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {

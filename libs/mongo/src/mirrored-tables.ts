@@ -1,7 +1,11 @@
 import { collectionName, parseCollectionName, type TableName } from '#change-events';
+import { type mongo } from 'mongoose';
+import { FROM_MAJORITY, PAGE_TIMEOUT_MS } from './index-pages.ts';
+import { LIVE_VERSIONS, readByIndex } from './mirror-indexes.ts';
 import { mirrorDatabase } from './mirror-tables.ts';
 import { type MongoConnection } from './mongo-connection.ts';
 import { classifyMongoError } from './mongo-errors.ts';
+import { awaitMajority } from './write-command.ts';
 
 /** A source's mirror. */
 export interface MirrorName {
@@ -10,25 +14,31 @@ export interface MirrorName {
   readonly databasePrefix?: string;
 }
 
-/** Tables that have a collection in the mirror of a source, whether they still exist or not. */
-export async function listMirroredTables({ connection, ...names }: MirrorName): Promise<readonly TableName[]> {
+/** Collections of tables, by the primary: `<database>.<table>`; Ditto's own have no dot. Rejects with a coded error. */
+export async function listCollections(db: mongo.Db): Promise<readonly string[]> {
   try {
-    const collections = await connection.db(mirrorDatabase(names)).listCollections({}, { nameOnly: true }).toArray();
-    return collections.map(({ name }) => parseCollectionName(name)).filter((table) => table !== null);
+    const collections = await db.listCollections({}, { nameOnly: true, readPreference: 'primary' }).toArray();
+    return collections.map(({ name }) => name).filter((name) => name.includes('.') && !name.startsWith('system.'));
   } catch (error) {
     throw classifyMongoError(error);
   }
 }
 
-/** Whether the mirror holds rows of the table, tombstones aside. */
+/** Tables that have a collection in the mirror of a source, whether they still exist or not. */
+export async function listMirroredTables({ connection, ...names }: MirrorName): Promise<readonly TableName[]> {
+  const collections = await listCollections(connection.db(mirrorDatabase(names)));
+  return collections.map(parseCollectionName).filter((table) => table !== null);
+}
+
+/** Whether the mirror holds rows of the table, tombstones aside: of all that the primary had applied before. */
 export async function hasMirroredRows(
   { connection, ...names }: MirrorName,
   { database, table }: TableName,
 ): Promise<boolean> {
-  try {
-    const documents = connection.db(mirrorDatabase(names)).collection(collectionName(database, table));
-    return (await documents.findOne({ deletedAt: { $exists: false } }, { projection: { _id: 1 } })) !== null;
-  } catch (error) {
-    throw classifyMongoError(error);
-  }
+  const db = connection.db(mirrorDatabase(names));
+  await awaitMajority(db);
+  const documents = db.collection(collectionName(database, table));
+  const { name, covers } = LIVE_VERSIONS;
+  const options = { projection: { _id: 1 }, hint: name, maxTimeMS: PAGE_TIMEOUT_MS, ...FROM_MAJORITY };
+  return (await readByIndex(documents, () => documents.findOne(covers, options))) !== null;
 }

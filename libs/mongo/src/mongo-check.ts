@@ -20,7 +20,16 @@ interface ConnectionStatus {
   };
 }
 
-const NEEDED = ['find', 'insert', 'update', 'remove', 'listCollections', 'createCollection'] as const;
+const NEEDED = [
+  'find',
+  'insert',
+  'update',
+  'remove',
+  'listCollections',
+  'createCollection',
+  'listIndexes',
+  'createIndex',
+] as const;
 
 /** Everything that is wrong with a MongoDB for the mirror; reads only. */
 export async function checkMongo({ connection, databases }: MongoCheckOptions): Promise<readonly CheckFinding[]> {

@@ -69,6 +69,8 @@ const HEALS_BY_WAITING = new Set([
   ].map(packSqlState),
 ]);
 
+const TOOK_TOO_LONG = new Set([50, 262]); // MaxTimeMSExpired, ExceededTimeLimit
+
 /** One of the `writeErrors` of a reply. */
 export interface ServerWriteError {
   readonly index: number;
@@ -91,6 +93,21 @@ export function isDuplicateId({ code, keyPattern, errmsg = '' }: ServerWriteErro
   if (keyPattern !== undefined) return '_id' in keyPattern;
   const index = /Index '([^']*)'/.exec(errmsg)?.[1];
   return index === undefined || index === '_id_';
+}
+
+/** Whether a read named an index that the collection lacks; MongoDB and FerretDB say it in the same words. */
+export function isIndexMissing(error: unknown): boolean {
+  return (
+    error instanceof mongo.MongoServerError &&
+    error.message.includes('hint provided does not correspond to an existing index')
+  );
+}
+
+/** Whether the server, or the connection, was given up because the call took too long: a smaller one may succeed. */
+export function isTimeout(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (error instanceof mongo.MongoServerError && TOOK_TOO_LONG.has(Number(error.code))) return true;
+  return error.name === 'MongoNetworkTimeoutError' || isTimeout(error.cause);
 }
 
 export function isNamespaceExists(error: unknown): boolean {

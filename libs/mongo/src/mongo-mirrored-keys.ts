@@ -1,12 +1,15 @@
 import { collectionName, type Row, type TableLayout, type TableName, versionPrefix } from '#change-events';
 import { type Logger } from '#kernel';
 import { MirroredKeys } from '#replication';
-import { type mongo } from 'mongoose';
+import { mongo } from 'mongoose';
 import { decodeId } from './canonical-id.ts';
-import { type StoredDocument } from './mirror-collection.ts';
+import { FROM_MAJORITY, IndexPages, PAGE_TIMEOUT_MS } from './index-pages.ts';
+import { LIVE_VERSIONS, type MirrorIndex, readByIndex, TOMBSTONE_VERSIONS, versionNumber } from './mirror-indexes.ts';
 import { mirrorDatabase } from './mirror-tables.ts';
 import { type MongoConnection } from './mongo-connection.ts';
-import { classifyMongoError } from './mongo-errors.ts';
+import { isTimeout } from './mongo-errors.ts';
+import { type StoredRecord } from './stored-record.ts';
+import { awaitMajority } from './write-command.ts';
 
 export interface MongoMirroredKeysOptions {
   readonly connection: MongoConnection;
@@ -15,9 +18,10 @@ export interface MongoMirroredKeysOptions {
   readonly logger: Logger;
 }
 
-const FROM_MAJORITY = { readConcern: { level: 'majority' }, readPreference: 'primary' } as const;
+/** Time-outs in a row after which a caller gets the error: a page is smaller after each. */
+const MOST_TIMEOUTS = 16;
 
-/** Reads the whole collection, of each document `_id` and version: there is no index by version. */
+/** Reads by the indexes on `v`, what a majority has confirmed after all that the primary had applied. */
 export class MongoMirroredKeys extends MirroredKeys {
   private readonly options: MongoMirroredKeysOptions;
 
@@ -27,15 +31,12 @@ export class MongoMirroredKeys extends MirroredKeys {
   }
 
   override async newestVersion(table: TableName, lineage: number): Promise<string> {
-    const [newest] = await coded(
-      this.collectionOf(table)
-        .find(
-          { v: { $lt: versionPrefix(lineage + 1, '', 0) } },
-          { projection: { v: 1 }, sort: { v: -1 }, limit: 1, ...FROM_MAJORITY },
-        )
-        .toArray(),
-    );
-    return newest?.v ?? '';
+    const below = versionNumber(versionPrefix(lineage + 1, '', 0));
+    const documents = this.collectionOf(table);
+    await awaitMajority(documents.db);
+    const newest = await findNewest(documents, LIVE_VERSIONS, below);
+    const newestTombstone = await findNewest(documents, TOMBSTONE_VERSIONS, below);
+    return newest > newestTombstone ? newest : newestTombstone;
   }
 
   override async *list({
@@ -44,66 +45,73 @@ export class MongoMirroredKeys extends MirroredKeys {
     tombstonesAbove,
     limit,
   }: Parameters<MirroredKeys['list']>[0]): AsyncIterable<readonly Row[]> {
-    const cursor = this.collectionOf(layout).find(listFilter(below, tombstonesAbove), {
-      projection: { _id: 1 },
-      batchSize: limit,
-      ...FROM_MAJORITY,
-      promoteValues: false,
-      promoteLongs: false,
-      promoteBuffers: false,
-    });
-    try {
-      let rows: Row[] = [];
-      for await (const { _id } of withCodes(cursor)) {
-        const row = this.decode(layout, _id);
-        if (row !== null) rows.push(row);
-        if (rows.length < limit) continue;
-        yield rows;
-        rows = [];
-      }
+    const documents = this.collectionOf(layout);
+    await awaitMajority(documents.db);
+    const range = { documents, below: versionNumber(below), limit };
+    yield* this.read(layout, new IndexPages({ ...range, index: LIVE_VERSIONS, from: 0n }));
+    if (tombstonesAbove === null) return;
+    const from = versionNumber(tombstonesAbove) + 1n;
+    yield* this.read(layout, new IndexPages({ ...range, index: TOMBSTONE_VERSIONS, from }));
+  }
+
+  private async *read(layout: TableLayout, pages: IndexPages): AsyncGenerator<readonly Row[]> {
+    for (let page = await nextPage(pages); page !== null; page = await nextPage(pages)) {
+      const rows = page.map((record) => this.decode(layout, record)).filter((row) => row !== null);
       if (rows.length > 0) yield rows;
-    } finally {
-      await cursor.close().catch(() => undefined);
     }
   }
 
-  private collectionOf({ database, table }: TableName): mongo.Collection<StoredDocument> {
+  private collectionOf({ database, table }: TableName): mongo.Collection {
     return this.options.connection.db(mirrorDatabase(this.options)).collection(collectionName(database, table));
   }
 
-  private decode(layout: TableLayout, id: unknown): Row | null {
-    const row = decodeId(layout, id);
+  private decode(layout: TableLayout, { bytes }: StoredRecord): Row | null {
+    const row = decodeId(layout, bytes);
     if (row === null)
       this.options.logger.warn(
         'a document of the mirror has an _id that is no key of its table, and is left as it is',
         {
           database: layout.database,
           table: layout.table,
-          id: JSON.stringify(id).slice(0, 200),
+          id: JSON.stringify(mongo.BSON.deserialize(bytes)['_id']).slice(0, 200),
         },
       );
     return row;
   }
 }
 
-function listFilter(below: string, tombstonesAbove: string | null): mongo.Filter<StoredDocument> {
-  const live = { v: { $lt: below }, deletedAt: { $exists: false } };
-  if (tombstonesAbove === null) return live;
-  return { $or: [live, { v: { $gt: tombstonesAbove, $lt: below }, deletedAt: { $exists: true } }] };
+async function nextPage(pages: IndexPages): Promise<readonly StoredRecord[] | null> {
+  for (let timeouts = 1; ; timeouts++)
+    try {
+      return await pages.next();
+    } catch (error) {
+      if (!isTimeout(error) || timeouts === MOST_TIMEOUTS) throw error;
+    }
 }
 
-async function coded<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    throw classifyMongoError(error);
-  }
-}
-
-async function* withCodes(cursor: mongo.FindCursor<StoredDocument>): AsyncGenerator<StoredDocument> {
-  try {
-    yield* cursor;
-  } catch (error) {
-    throw classifyMongoError(error);
-  }
+/**
+ * The highest version below `below` in the index; '' when there is none. MongoDB goes to it at once. FerretDB sorts the
+ * range: one that takes too long is halved, the upper half first.
+ */
+async function findNewest(documents: mongo.Collection, index: MirrorIndex, below: bigint): Promise<string> {
+  let high = below;
+  for (let low = 0n; ;)
+    try {
+      const filter = { ...index.covers, v: { $gte: index.toKey(low), $lt: index.toKey(high) } };
+      const options = {
+        projection: { _id: 0, v: 1 },
+        sort: { v: -1 },
+        hint: index.name,
+        maxTimeMS: PAGE_TIMEOUT_MS,
+      } as const;
+      const newest = await readByIndex(documents, () =>
+        documents.findOne<{ readonly v: string }>(filter, { ...options, ...FROM_MAJORITY }),
+      );
+      if (newest !== null || low === 0n) return newest?.v ?? '';
+      high = low;
+      low = 0n;
+    } catch (error) {
+      if (!isTimeout(error) || high - low < 2n) throw error;
+      low += (high - low) / 2n;
+    }
 }

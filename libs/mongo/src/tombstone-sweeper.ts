@@ -1,9 +1,15 @@
 import { type Logger } from '#kernel';
 import { type mongo } from 'mongoose';
-import { pageByIds, type StoredDocument } from './mirror-collection.ts';
+import { BsonType, type BsonWriter, makeLabel } from './bson-writer.ts';
+import { IndexPages } from './index-pages.ts';
+import { TOMBSTONE_AGES } from './mirror-indexes.ts';
 import { mirrorDatabase } from './mirror-tables.ts';
+import { listCollections } from './mirrored-tables.ts';
 import { type MongoConnection } from './mongo-connection.ts';
-import { classifyMongoError } from './mongo-errors.ts';
+import { type StoredRecord, writeIdFilter } from './stored-record.ts';
+import { runStatement, WRITE_CONCERN_TIMEOUT_MS } from './write-command.ts';
+
+const PAGE_DOCUMENTS = 1000;
 
 export interface SweepRequest {
   readonly source: string;
@@ -42,49 +48,60 @@ export class TombstoneSweeper {
   /** Rejects with a coded error; what was removed by then stays removed, and another sweep goes on. */
   async sweep(request: SweepRequest): Promise<SweepResult> {
     const { connection, databasePrefix = '', nowMs = Date.now, logger } = this.options;
-    const { source, olderThanMs, belowVersion, signal } = request;
+    const { source, olderThanMs, belowVersion } = request;
     if (belowVersion === '') return { collections: 0, removed: 0 };
     const db = connection.db(mirrorDatabase({ source, databasePrefix }));
-    const expired: mongo.Filter<StoredDocument> = {
-      deletedAt: { $lt: new Date(nowMs() - olderThanMs) },
-      v: { $lt: belowVersion },
-    };
-    let collections = 0;
+    const before = nowMs() - olderThanMs;
     let removed = 0;
-    try {
-      for (const name of await mirrorCollections(db)) {
-        signal?.throwIfAborted();
-        removed += await this.sweepCollection(db, name, expired, signal);
-        collections++;
-      }
-    } catch (error) {
-      if (signal?.aborted === true) throw error;
-      throw classifyMongoError(error);
-    }
-    if (removed > 0) logger.info('swept tombstones', { source, collections, removed });
-    return { collections, removed };
+    const collections = await listCollections(db);
+    for (const name of collections) removed += await this.sweepCollection(db, name, before, request);
+    if (removed > 0) logger.info('swept tombstones', { source, collections: collections.length, removed });
+    return { collections: collections.length, removed };
   }
 
   private async sweepCollection(
     db: mongo.Db,
     name: string,
-    expired: mongo.Filter<StoredDocument>,
-    signal: AbortSignal | undefined,
+    beforeMs: number,
+    { belowVersion, signal }: SweepRequest,
   ): Promise<number> {
     const { writeConcern: w = 'majority' } = this.options;
-    const documents = db.collection<StoredDocument>(name);
+    const pages = new IndexPages({
+      documents: db.collection(name),
+      index: TOMBSTONE_AGES,
+      from: 0n,
+      below: BigInt(beforeMs),
+      where: { v: { $lt: belowVersion } },
+      limit: PAGE_DOCUMENTS,
+    });
     let removed = 0;
-    for await (const page of pageByIds(documents, expired, 1000)) {
+    for (;;) {
       signal?.throwIfAborted();
-      const { deletedCount } = await documents.deleteMany(page, { writeConcern: { w } });
-      removed += deletedCount;
+      const page = await pages.next();
+      if (page === null) return removed;
+      const writeStatement = (writer: BsonWriter): void => writeDelete(writer, page, belowVersion, beforeMs);
+      const writeConcern = { w, wtimeout: WRITE_CONCERN_TIMEOUT_MS };
+      removed += (await runStatement(db, { delete: name }, writeStatement, writeConcern)).n ?? 0;
     }
-    return removed;
   }
 }
 
-/** Collections of tables: `<database>.<table>`; Ditto's own have no dot. */
-async function mirrorCollections(db: mongo.Db): Promise<string[]> {
-  const collections = await db.listCollections({}, { nameOnly: true }).toArray();
-  return collections.map(({ name }) => name).filter((name) => name.includes('.') && !name.startsWith('system.'));
+const QUERY = makeLabel(BsonType.document, 'q');
+const LIMIT = makeLabel(BsonType.int32, 'limit');
+const VERSION = makeLabel(BsonType.document, 'v');
+const DELETED_AT = makeLabel(BsonType.document, 'deletedAt');
+const BELOW_VERSION = makeLabel(BsonType.string, '$lt');
+const BEFORE = makeLabel(BsonType.date, '$lt');
+
+function writeDelete(writer: BsonWriter, page: readonly StoredRecord[], belowVersion: string, beforeMs: number): void {
+  const query = writer.beginIn(QUERY);
+  writeIdFilter(writer, page);
+  const version = writer.beginIn(VERSION);
+  writer.string(BELOW_VERSION, belowVersion);
+  writer.end(version);
+  const deletedAt = writer.beginIn(DELETED_AT);
+  writer.date(BEFORE, beforeMs);
+  writer.end(deletedAt);
+  writer.end(query);
+  writer.int32(LIMIT, 0);
 }

@@ -279,7 +279,7 @@ describe('the mirror on a real server', () => {
     expect(await lineage.read()).toBe(3);
   });
 
-  it('prepares a table as often as it is asked, with an index over tombstones only', async () => {
+  it('prepares a table as often as it is asked, with indexes that each cover live documents or tombstones', async () => {
     const layout = layoutOf('prepared');
     const writer = await mirror.openWriter();
     await Promise.all([writer.prepareTable(layout), writer.prepareTable(layout)]);
@@ -287,6 +287,8 @@ describe('the mirror on a real server', () => {
     const indexes = await mirror.db.collection('shop.prepared').indexes();
     expect(indexes.map(({ name, partialFilterExpression }) => [name, partialFilterExpression])).toEqual([
       ['_id_', undefined],
+      ['versions', { row: { $exists: true } }],
+      ['tombstoneVersions', { deletedAt: { $exists: true } }],
       ['tombstones', { deletedAt: { $exists: true } }],
     ]);
   });

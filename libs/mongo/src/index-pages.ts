@@ -1,0 +1,134 @@
+import { type mongo } from 'mongoose';
+import { type MirrorIndex, readByIndex } from './mirror-indexes.ts';
+import { isTimeout } from './mongo-errors.ts';
+import { readRecord, type StoredRecord } from './stored-record.ts';
+
+/** What the server may take for one page; less than a connection may be silent. */
+export const PAGE_TIMEOUT_MS = 8000;
+/** By so much a range is made shorter after a time-out: there is a version for every byte of a log. */
+const SHORTER_BITS = 16n;
+
+/** How the mirror is read: what a majority has confirmed, from the primary. */
+export const FROM_MAJORITY = { readConcern: { level: 'majority' }, readPreference: 'primary' } as const;
+
+export interface IndexPagesOptions {
+  readonly documents: mongo.Collection;
+  readonly index: MirrorIndex;
+  /** The first key, and the one behind the last, as numbers. */
+  readonly from: bigint;
+  readonly below: bigint;
+  readonly limit: number;
+  /** More that a document must fulfil. */
+  readonly where?: mongo.Document;
+  readonly fields?: readonly string[];
+}
+
+/**
+ * The documents of an index in its order, in pages that each take a short time, however many there are. A call that
+ * rejects may be made again and goes on where it was; after a time-out the page is smaller, in documents and in the range
+ * of keys: a server that sorts what the index gives (FerretDB) needs the second. Documents that change meanwhile may be
+ * given or not.
+ */
+export class IndexPages {
+  private readonly options: IndexPagesOptions;
+  private from: bigint;
+  /** Length of the range that is asked for. */
+  private span: bigint;
+  private limit: number;
+  /** Documents of the key at which the last page ended: the next one begins there again. */
+  private seen = new Set<string>();
+  private before: { readonly from: bigint; readonly seen: Set<string> };
+
+  constructor(options: IndexPagesOptions) {
+    this.options = options;
+    this.from = options.from;
+    this.limit = options.limit;
+    this.span = options.below - options.from;
+    this.before = { from: this.from, seen: this.seen };
+  }
+
+  /** At least one document; null at the end. Rejects with a coded error. */
+  async next(): Promise<readonly StoredRecord[] | null> {
+    const { below } = this.options;
+    while (this.from < below) {
+      const to = this.from + this.span < below ? this.from + this.span : below;
+      const records = await this.read(to);
+      this.before = { from: this.from, seen: this.seen };
+      const fresh = records.filter((record) => !this.seen.has(identify(record)));
+      this.advance(records, to, fresh.length < records.length);
+      if (fresh.length > 0) return fresh;
+    }
+    return null;
+  }
+
+  /** The last page is given again, without what is no longer in its range; smaller, if it was too large. */
+  again(cause: unknown): void {
+    ({ from: this.from, seen: this.seen } = this.before);
+    if (isTimeout(cause)) this.limit = Math.max(1, Math.floor(this.limit / 4));
+  }
+
+  /** What has this key or a lower one is left out from here on. */
+  passBy(key: bigint): void {
+    if (key < this.from) return;
+    this.from = key + 1n;
+    this.seen = new Set();
+  }
+
+  private async read(to: bigint): Promise<StoredRecord[]> {
+    const { documents, index, where, fields = [] } = this.options;
+    const { name, field, covers, toKey } = index;
+    const filter = { ...where, ...covers, [field]: { $gte: toKey(this.from), $lt: toKey(to) } };
+    const projection = Object.fromEntries(['_id', field, ...fields].map((each) => [each, 1]));
+    try {
+      const found = await readByIndex(documents, () =>
+        documents
+          .find(filter, {
+            projection,
+            sort: { [field]: 1 },
+            hint: name,
+            limit: this.limit,
+            batchSize: this.limit,
+            maxTimeMS: PAGE_TIMEOUT_MS,
+            raw: true,
+            ...FROM_MAJORITY,
+          })
+          .toArray(),
+      );
+      return found.map((bytes) => readRecord(bytes as unknown as Uint8Array));
+    } catch (error) {
+      if (isTimeout(error)) this.shrink(to);
+      throw error;
+    }
+  }
+
+  private shrink(to: bigint): void {
+    const length = to - this.from;
+    this.limit = Math.max(1, Math.floor(this.limit / 4));
+    this.span = length >> SHORTER_BITS || length >> 1n || 1n;
+  }
+
+  private advance(records: readonly StoredRecord[], to: bigint, repeats: boolean): void {
+    const last = records.at(-1);
+    if (last === undefined || records.length < this.limit) {
+      this.from = to;
+      this.seen = new Set();
+      this.span *= last === undefined ? 256n : 2n;
+      this.limit = Math.min(this.limit * 2, this.options.limit);
+      return;
+    }
+    const at = this.keyOf(last);
+    const isStuck = repeats && at === this.from;
+    this.limit = isStuck ? this.limit * 2 : Math.min(this.limit * 2, this.options.limit);
+    this.from = at;
+    this.seen = new Set(records.filter((record) => this.keyOf(record) === at).map(identify));
+  }
+
+  private keyOf({ version, deletedAtMs }: StoredRecord): bigint {
+    const { field, toNumber } = this.options.index;
+    return toNumber((field === 'v' ? version : new Date(deletedAtMs ?? 0)) as never);
+  }
+}
+
+function identify({ idType, id }: StoredRecord): string {
+  return `${idType}${Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('latin1')}`;
+}
