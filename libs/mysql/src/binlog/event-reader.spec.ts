@@ -5,6 +5,7 @@ import { type CharacterSetFacts } from '../values/charset.ts';
 import { event, gtid, insert, query, rotate, tableMap, UUID } from '../../test/log-events.ts';
 import { EventType } from './event-header.ts';
 import { EventReader } from './event-reader.ts';
+import { PlaceProof } from './place-proof.ts';
 import { TableCache } from './table-cache.ts';
 
 const LATIN1 = 8;
@@ -25,7 +26,7 @@ function read(...events: readonly Buffer[]): void {
   for (const bytes of events) reader.read(bytes, 0, bytes.length);
 }
 
-beforeEach(() => {
+function startReader(place: PlaceProof | null = null): void {
   items = [];
   const includes = (_database: string, table: string): boolean => table !== 'excluded';
   reader = new EventReader({
@@ -36,9 +37,14 @@ beforeEach(() => {
     emit: (item) => {
       items.push(item);
     },
+    place,
   });
   reader.expectChecksums(true);
   read(rotate('binlog.000009', 4));
+}
+
+beforeEach(() => {
+  startReader();
 });
 
 describe('offsets', () => {
@@ -193,6 +199,32 @@ describe('I6: stops', () => {
       query('ROLLBACK', 500),
     );
     expect(stop).toMatchObject({ code: 'DITTO_SOURCE_ROLLED_BACK_ROWS' });
+  });
+
+  describe('of a transaction without a GTID, whose rows wait for its end', () => {
+    const begun = [event(EventType.anonymousGtid, gtid(5, 300).subarray(19, -4), 300), query('BEGIN', 380)];
+
+    beforeEach(() => startReader(new PlaceProof({ file: 'binlog.000009', offset: 4 }, 4)));
+
+    test('not at its rollback', () => {
+      const rows = [tableMap('t', 420), insert('t', 9, 460), query('SAVEPOINT s', 480), insert('t', 10, 500)];
+      expect(stopOf(...begun, ...rows, query('ROLLBACK', 520))).toBeNull();
+      expect(items.map(({ type }) => type)).toEqual(['begin', 'end']);
+    });
+
+    test('at a rollback to a savepoint that the log does not show', () => {
+      const rows = [tableMap('t', 420), insert('t', 9, 460)];
+      expect(stopOf(...begun, ...rows, query('ROLLBACK TO s', 500))).toMatchObject({
+        code: 'DITTO_SOURCE_ROLLED_BACK_ROWS',
+      });
+      expect(items).toEqual([]);
+    });
+
+    test('at its rollback behind more rows than may wait', () => {
+      const rows = Array.from({ length: 30_000 }, (_, id) => insert('t', id, 460));
+      const stop = stopOf(...begun, tableMap('t', 420), ...rows, query('ROLLBACK', 500));
+      expect(stop).toMatchObject({ code: 'DITTO_SOURCE_ROLLED_BACK_ROWS' });
+    });
   });
 
   test('not at a rollback behind rows of a table that is not included', () => {

@@ -71,7 +71,7 @@ function unusable(folder: string, cause: unknown): DittoError {
   const detail = cause instanceof Error ? cause.message : String(cause);
   return new DittoError(
     'DITTO_SOURCE_SPILL_FAILED',
-    `what waits for an XA outcome can't be kept in ${folder}: ${detail}`,
+    `what waits for the outcome of a transaction can't be kept in ${folder}: ${detail}`,
     {
       retriable: true,
       remedy: `Make room in ${folder}, or set TMPDIR to a folder that has some.`,

@@ -34,10 +34,9 @@ const STOPS = {
     remedy: 'Resync the source (npm run ditto -- resync --source <name>).',
   },
   DITTO_SOURCE_ROLLED_BACK_ROWS: {
-    message:
-      'rows of included tables stand in the log although they were rolled back (tables that are not transactional)',
+    message: 'rows of included tables were rolled back after they had been read from the log',
     remedy:
-      'ALTER TABLE … ENGINE = InnoDB for the tables that are not; then resync the source (npm run ditto -- resync --source <name>).',
+      'Resync the source (npm run ditto -- resync --source <name>). So that it does not happen again: no temporary tables, and no tables without transactions, in large transactions that are rolled back.',
   },
   DITTO_SOURCE_STATEMENT_EVENT: {
     message: 'rows were changed by a statement, not by row events',

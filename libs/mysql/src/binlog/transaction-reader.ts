@@ -12,11 +12,25 @@ import { type StatementEvent } from './statement-event.ts';
 import { makeStop, type LogPlace, type StopCode } from './stream-stops.ts';
 import { readTableId } from './table-map.ts';
 import { type TableCache } from './table-cache.ts';
-import { parseXaStatement, statementRole, type TransactionState, type XaStatement } from './transaction-state.ts';
+import {
+  parseXaStatement,
+  savepointName,
+  statementRole,
+  type TransactionState,
+  type XaStatement,
+} from './transaction-state.ts';
 import { imagesBefore, XaStore, type HeldEvents, type XaStoreOptions } from './xa-store.ts';
 
 /** Flag of the XA_PREPARE event: the transaction committed in one phase. */
 const ONE_PHASE = 1;
+/** Savepoints of one transaction whose place is known; RELEASE is not in the log, so they can only get more. */
+const MAX_SAVEPOINTS = 10_000;
+/** What may be rolled back waits for the outcome up to this size; rows of larger transactions are given before it. */
+const MAX_WAITING_BYTES = 4 * 1024 * 1024;
+/** About what an item holds besides bytes of the log. */
+const ITEM_BYTES = 256;
+/** Of an event whose bytes no item keeps. */
+const NOTHING_KEPT = { start: 0, end: 0 };
 
 export interface TransactionReaderOptions {
   readonly tables: TableCache;
@@ -104,6 +118,7 @@ export class TransactionReader {
     const mariaDb = type === EventType.mariaDbGtid ? parseMariaDbGtidEvent(event) : null;
     const { gtid, commitMicros } = mariaDb ?? parseAnyGtidEvent(type, event);
     const xid = mariaDb?.preparedXa ?? null;
+    const mayRollBack = mariaDb !== null || gtid === null;
     this.#tables.trim();
     const source: SourceTransaction = {
       gtid,
@@ -120,9 +135,14 @@ export class TransactionReader {
       isAnnounced: false,
       hasBegun: mariaDb?.begins ?? false,
       images: 0,
-      hasRows: false,
+      hasEmittedRows: false,
       xid,
+      mayRollBack,
+      waiting: mayRollBack ? [] : null,
+      waitingBytes: 0,
       held: xid === null ? null : this.#xa.hold(),
+      imagesBeforeHeld: 0,
+      savepoints: null,
       isReplayed: false,
     };
   }
@@ -149,7 +169,6 @@ export class TransactionReader {
       transaction.images += countImages(type, event, reader);
       return;
     }
-    transaction.hasRows = true;
     if (transaction.held !== null) {
       transaction.held.add(event, transaction.images);
       transaction.images = 0;
@@ -158,8 +177,26 @@ export class TransactionReader {
     const { op, before, after } = readRows(type, event, reader, this.place());
     const firstRowIndex = transaction.images;
     transaction.images += (after ?? before)?.count ?? 0;
-    this.#announce(transaction);
-    this.#emit({ type: 'rows', op, layout: reader.layout, before, after, firstRowIndex });
+    this.#give({ type: 'rows', op, layout: reader.layout, before, after, firstRowIndex }, event, transaction);
+  }
+
+  #give(item: SourceItem, { start, end }: Pick<EventBytes, 'start' | 'end'>, transaction: TransactionState): void {
+    if (transaction.waiting === null) {
+      this.#announce(transaction);
+      transaction.hasEmittedRows ||= item.type === 'rows';
+      this.#emit(item);
+      return;
+    }
+    transaction.waiting.push(item);
+    transaction.waitingBytes += ITEM_BYTES + end - start;
+    if (transaction.waitingBytes > MAX_WAITING_BYTES) this.#giveWaiting(transaction);
+  }
+
+  /** Nothing of the transaction waits any more, except what is held behind a savepoint. */
+  #giveWaiting(transaction: TransactionState): void {
+    const { waiting } = transaction;
+    transaction.waiting = null;
+    for (const item of waiting ?? []) this.#give(item, NOTHING_KEPT, transaction);
   }
 
   readStatement(statement: StatementEvent): void {
@@ -173,22 +210,23 @@ export class TransactionReader {
         this.end();
         return;
       case 'savepoint':
+        this.#setSavepoint(savepointName(sql), transaction);
+        return;
+      case 'release-savepoint':
         return;
       case 'rollback':
-        if (transaction.hasRows) throw this.stop('DITTO_SOURCE_ROLLED_BACK_ROWS');
-        this.end();
+        this.#rollBack(transaction);
         return;
       case 'rollback-to':
-        if (transaction.hasRows) throw this.stop('DITTO_SOURCE_ROLLED_BACK_ROWS');
+        this.#rollBackTo(savepointName(sql), transaction);
         return;
       case 'xa':
         this.#readXa(sql, transaction);
         return;
       case 'other':
         this.#assertNoData(statement);
-        if (transaction.held !== null) return;
-        this.#announce(transaction);
-        this.#emit({ type: 'statement', ...statement });
+        if (transaction.xid !== null && transaction.held !== null) return;
+        this.#give({ type: 'statement', ...statement }, NOTHING_KEPT, transaction);
         if (!transaction.hasBegun) this.end();
     }
   }
@@ -228,8 +266,54 @@ export class TransactionReader {
       this.#replay(events, transaction);
       return;
     }
-    if (transaction.hasRows) throw this.stop('DITTO_SOURCE_ROLLED_BACK_ROWS');
+    if (transaction.hasEmittedRows) throw this.stop('DITTO_SOURCE_ROLLED_BACK_ROWS');
+    transaction.held = null;
     events?.close();
+    this.end();
+  }
+
+  #holdFromHere(transaction: TransactionState): HeldEvents {
+    transaction.held = this.#xa.hold();
+    transaction.imagesBeforeHeld = transaction.images;
+    transaction.images = 0;
+    return transaction.held;
+  }
+
+  #setSavepoint(name: string, transaction: TransactionState): void {
+    if (!transaction.mayRollBack || transaction.isReplayed) return;
+    const held = transaction.held ?? this.#holdFromHere(transaction);
+    const savepoints = (transaction.savepoints ??= new Map());
+    savepoints.delete(name);
+    savepoints.set(name, { held: held.mark(), images: transaction.images });
+    if (savepoints.size <= MAX_SAVEPOINTS) return;
+    for (const oldest of savepoints.keys()) {
+      savepoints.delete(oldest);
+      return;
+    }
+  }
+
+  /** Rows since the savepoint are forgotten; it stays, those that were set after it do not. */
+  #rollBackTo(name: string, transaction: TransactionState): void {
+    const { savepoints, held, waiting, hasEmittedRows } = transaction;
+    const savepoint = savepoints?.get(name);
+    if (savepoints === null || savepoint === undefined || held === null) {
+      const hasRows = hasEmittedRows || (waiting?.length ?? 0) > 0 || held?.isEmpty === false;
+      if (hasRows) throw this.stop('DITTO_SOURCE_ROLLED_BACK_ROWS');
+      return;
+    }
+    held.cutBack(savepoint.held);
+    transaction.images = savepoint.images;
+    for (const later of [...savepoints.keys()].reverse()) {
+      if (later === name) return;
+      savepoints.delete(later);
+    }
+  }
+
+  #rollBack(transaction: TransactionState): void {
+    if (transaction.hasEmittedRows) throw this.stop('DITTO_SOURCE_ROLLED_BACK_ROWS');
+    transaction.waiting = null;
+    transaction.held?.close();
+    transaction.held = null;
     this.end();
   }
 
@@ -249,8 +333,9 @@ export class TransactionReader {
 
   #replay(events: HeldEvents, transaction: TransactionState): void {
     transaction.held = null;
-    transaction.images = 0;
+    transaction.images = transaction.imagesBeforeHeld;
     transaction.isReplayed = true;
+    this.#giveWaiting(transaction);
     events.settle();
     this.#nested = {
       pieces: events,
@@ -262,9 +347,14 @@ export class TransactionReader {
 
   end(): void {
     const transaction = this.#current();
-    if (transaction.held !== null && transaction.hasRows)
-      throw this.stop('DITTO_SOURCE_EVENT_MALFORMED', 'an XA transaction ends undecided');
-    transaction.held?.close();
+    const { held } = transaction;
+    if (held !== null && !held.isEmpty) {
+      if (transaction.xid !== null) throw this.stop('DITTO_SOURCE_EVENT_MALFORMED', 'an XA transaction ends undecided');
+      this.#replay(held, transaction);
+      return;
+    }
+    held?.close();
+    this.#giveWaiting(transaction);
     this.#announce(transaction);
     this.#transaction = null;
     this.#emit({ type: 'end', file: this.#log.file, endOffset: this.#log.end });

@@ -2,11 +2,12 @@ import { readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type EventBytes } from './event-header.ts';
 import { EventAssembler, eventSize, type EventPieces } from './nested-events.ts';
 import { BLOCK_BYTES } from './spill-file.ts';
-import { XaStore } from './xa-store.ts';
+import { type HeldMark, XaStore } from './xa-store.ts';
 
 let folder: string;
 let store: XaStore;
@@ -101,5 +102,44 @@ describe('XaStore', () => {
       expect.objectContaining({ code: 'DITTO_SOURCE_SPILL_FAILED', retriable: true }),
     );
     broken.close();
+  });
+
+  test('what was added behind a mark is forgotten, in memory and on disk', async () => {
+    const size = fc.constantFrom(0, 10, 5_000, 40_000, BLOCK_BYTES - 19, 150_000);
+    const step = fc.oneof(
+      { weight: 3, arbitrary: fc.record({ add: size }) },
+      { weight: 1, arbitrary: fc.constant('mark' as const) },
+      { weight: 1, arbitrary: fc.record({ cutTo: fc.nat({ max: 9 }) }) },
+    );
+    let cuts = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 30, size: 'max' }), async (steps) => {
+        const held = store.hold();
+        const sizes: number[] = [];
+        const marks: { held: HeldMark; count: number }[] = [{ held: held.mark(), count: 0 }];
+        for (const next of steps) {
+          if (next === 'mark') marks.push({ held: held.mark(), count: sizes.length });
+          else if ('add' in next) {
+            held.add(event(next.add, sizes.length), sizes.length);
+            sizes.push(next.add);
+          } else {
+            const mark = marks[next.cutTo % marks.length];
+            if (mark === undefined) throw new Error('no mark');
+            if (mark.count < sizes.length) cuts++;
+            held.cutBack(mark.held);
+            sizes.length = mark.count;
+            marks.splice((next.cutTo % marks.length) + 1);
+          }
+        }
+        expect(held.isEmpty).toBe(sizes.length === 0);
+        held.settle();
+        const events = await readAll(held);
+        expect(events.map((found) => [found.size, found.imagesBefore])).toEqual(sizes.map((bytes, i) => [bytes, i]));
+        held.close();
+        expect([store.usedBytes, store.usedBlocks]).toEqual([0, 0]);
+      }),
+      { numRuns: 200 },
+    );
+    expect(cuts).toBeGreaterThan(100);
   });
 });

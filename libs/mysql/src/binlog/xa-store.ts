@@ -75,8 +75,17 @@ export function imagesBefore(bytes: Buffer, start: number): number {
   return bytes.readUInt32LE(start + END_OFFSET_AT);
 }
 
+/** A place behind an event that is held. */
+export interface HeldMark {
+  readonly blocks: number;
+  readonly filled: number;
+}
+
 const NOTHING = Buffer.alloc(0);
 const SMALLEST_BYTES = 1024;
+
+/** In memory, or in the file. */
+type HeldBlock = Buffer | { readonly block: number; readonly length: number };
 
 /** The events of one transaction in the order in which they came, in blocks, those beyond the bound on disk. */
 export class HeldEvents implements EventPieces {
@@ -84,7 +93,7 @@ export class HeldEvents implements EventPieces {
   /** Takes note of bytes taken or given back; true while there are more than memory should hold. */
   readonly #account: (bytes: number) => boolean;
   readonly #header = Buffer.alloc(HEADER_BYTES);
-  #blocks: (Buffer | { readonly block: number; readonly length: number })[] = [];
+  #blocks: HeldBlock[] = [];
   #read = 0;
   /** The block that is being filled, up to `#filled`. */
   #open: Buffer = NOTHING;
@@ -105,6 +114,29 @@ export class HeldEvents implements EventPieces {
     this.#header.writeUInt32LE(imagesBefore, END_OFFSET_AT);
     this.#append(this.#header, 0, HEADER_BYTES);
     this.#append(bytes, body, end);
+  }
+
+  get isEmpty(): boolean {
+    return this.#blocks.length === 0 && this.#filled === 0;
+  }
+
+  /** Behind what was added until now. */
+  mark(): HeldMark {
+    return { blocks: this.#blocks.length, filled: this.#filled };
+  }
+
+  /** Forgets what was added since; not behind `settle`. */
+  cutBack({ blocks, filled }: HeldMark): void {
+    const [first, ...later] = this.#blocks.splice(blocks);
+    if (first !== undefined) this.#replaceOpen(NOTHING);
+    for (const block of later) this.#discard(block);
+    if (Buffer.isBuffer(first)) this.#open = first;
+    else if (first !== undefined) {
+      const open = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+      this.#file.take(first.block, first.length).copy(open);
+      this.#replaceOpen(open);
+    }
+    this.#filled = filled;
   }
 
   /** No event is added any more. */
@@ -131,10 +163,7 @@ export class HeldEvents implements EventPieces {
   }
 
   close(): void {
-    for (const block of this.#blocks) {
-      if (Buffer.isBuffer(block)) this.#account(-block.length);
-      else this.#file.free(block.block);
-    }
+    for (const block of this.#blocks) this.#discard(block);
     this.#blocks = [];
     this.#replaceOpen(NOTHING);
     this.#filled = 0;
@@ -165,6 +194,11 @@ export class HeldEvents implements EventPieces {
       this.#account(BLOCK_BYTES);
       this.#filled = 0;
     }
+  }
+
+  #discard(block: HeldBlock): void {
+    if (Buffer.isBuffer(block)) this.#account(-block.length);
+    else this.#file.free(block.block);
   }
 
   #writeOpen(): void {
