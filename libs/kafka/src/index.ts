@@ -16,3 +16,5 @@ export { type TopicDefaults } from './topic-preparation.ts';
 export { KafkaEventReader, type KafkaEventReaderRun, type KafkaEventReaderStatus } from './kafka-event-reader.ts';
 export { type PublishedEvent } from './published-event.ts';
 export { checkKafka, type KafkaCheckOptions, type WantedTopic } from './kafka-check.ts';
+export { TopicMemory, type TopicMemoryOptions } from './topic-memory.ts';
+export { TopicReader } from './topic-reader.ts';

@@ -132,7 +132,7 @@ function classify(names: ReadonlySet<string>): Classified {
     return [
       codes.unauthorized,
       false,
-      'Grant this user Write, Create and Describe on the topics of the source, and IdempotentWrite on the cluster.',
+      'Grant this user Read, Write, Create and Describe on the topics of the source, and IdempotentWrite on the cluster.',
     ];
   if (includesAny(names, untrusted))
     return [

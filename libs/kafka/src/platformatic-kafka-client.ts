@@ -118,9 +118,7 @@ export class PlatformaticKafkaClient extends KafkaClient {
   }
 
   async close(): Promise<void> {
-    // Not `destroySoon`, as the client does: a frozen broker would hold it up for ever.
-    for (const pool of [this.connections, this.admin.connections])
-      for (const [, connection] of pool) destroySocket(connection);
+    for (const pool of [this.connections, this.admin.connections]) destroySockets(pool);
     await Promise.all([this.connections.close(), this.admin.close()]);
   }
 
@@ -277,6 +275,7 @@ function serverTimeoutMs({ requestTimeoutMs }: KafkaTimeouts): number {
   return Math.max(requestTimeoutMs - 2_000, Math.ceil(requestTimeoutMs / 2));
 }
 
-function destroySocket(connection: Connection): void {
-  (connection.socket as Connection['socket'] | undefined)?.destroy();
+/** Before a pool is closed: the library's `destroySoon` would wait for a frozen broker for ever. */
+export function destroySockets(pool: ConnectionPool): void {
+  for (const [, { socket }] of pool) (socket as Connection['socket'] | undefined)?.destroy();
 }

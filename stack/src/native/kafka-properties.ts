@@ -45,6 +45,8 @@ export function formatKafkaProperties({ nodeId, port, controllerPorts, folder }:
     'controller.quorum.fetch.timeout.ms': 1000,
     // the default of 128 MiB is allocated at start whatever the heap
     'log.cleaner.dedupe.buffer.size': 8_388_608,
+    // 15 s by default, for tests of compacted topics too long
+    'log.cleaner.backoff.ms': 500,
     'num.network.threads': 2,
     'num.io.threads': 4,
   })

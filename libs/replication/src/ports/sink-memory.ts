@@ -9,6 +9,9 @@ export abstract class SinkMemory {
    * GTIDs (`uuid:number`, `uuid:tag:number`, MariaDB's `domain-server-number`) of the transactions of which the sink
    * holds a change of the log with a version above `version`: at least the greatest of each server UUID and tag (MariaDB:
    * of each domain and server). Each at most once, in no order. '' asks for all.
+   *
+   * A topic is read back to the first changes at or below `version`. While a source repeats what an earlier process gave
+   * (replay zone), changes of that process lie before the repeats: give the version at which the zone begins then.
    */
   abstract gtidsAbove(version: string, signal: AbortSignal): Promise<readonly string[]>;
 }

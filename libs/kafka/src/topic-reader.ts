@@ -1,0 +1,202 @@
+import { Admin, type Broker, type Connection, ConnectionPool, fetchV12, listOffsetsV5 } from '@platformatic/kafka';
+
+import { DittoError, withTimeout } from '#kernel';
+
+import { type KafkaConnectionOptions, type KafkaTimeouts, resolveTimeouts } from './kafka-connection-options.ts';
+import { kafkaErrorCodes, timedOut, toKafkaError } from './kafka-errors.ts';
+import { destroySockets, tolerateLateErrors, toPlatformaticOptions } from './platformatic-kafka-client.ts';
+
+/** What the headers of a message say; '' where another program published. */
+export interface MessageIdentity {
+  readonly offset: number;
+  readonly id: string;
+  readonly version: string;
+}
+
+/** The messages that were sent at once; compaction may have removed some, or all. */
+export interface StoredBatch {
+  readonly firstOffset: number;
+  /** Offset behind the batch. */
+  readonly endOffset: number;
+  readonly messages: readonly MessageIdentity[];
+}
+
+export interface PartitionBounds {
+  readonly start: number;
+  /** Behind the newest message that all in-sync replicas have. */
+  readonly end: number;
+}
+
+type FetchedBatch = NonNullable<
+  Awaited<ReturnType<typeof fetchV12.api.async>>['responses'][number]['partitions'][number]['records']
+>[number];
+
+const LATEST = -1n;
+const EARLIEST = -2n;
+const CONSUMER = -1;
+const READ_UNCOMMITTED = 0;
+const FETCH_BYTES = 1024 * 1024;
+const IS_CONTROL = 1 << 5;
+const FIRST_PAGE_MESSAGES = 64;
+const LARGEST_PAGE_MESSAGES = 4096;
+
+/**
+ * Reads the headers of what a partition holds, also backwards from its end, without a consumer group. In pages: as much
+ * as one fetch answers is in memory. Rejects with a `DittoError`; one that is retriable may go away when all is asked again.
+ */
+export class TopicReader {
+  private readonly timeouts: KafkaTimeouts;
+  private readonly admin: Admin;
+  private readonly connections: ConnectionPool;
+
+  constructor(options: KafkaConnectionOptions) {
+    this.timeouts = resolveTimeouts(options);
+    const base = toPlatformaticOptions(options);
+    this.admin = new Admin({ ...base, retries: 2, retryDelay: 200 });
+    this.connections = new ConnectionPool(options.clientId, { ...base, maxInflights: 64 });
+    tolerateLateErrors(this.admin.connections);
+    tolerateLateErrors(this.connections);
+  }
+
+  listTopics(): Promise<string[]> {
+    return this.ask('listing topics', () => this.admin.listTopics());
+  }
+
+  /** How many partitions each topic has, those without a leader included. */
+  async countPartitions(topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    if (topics.length === 0) return new Map();
+    const metadata = await this.ask('reading topics', () =>
+      this.admin.metadata({ topics: [...topics], forceUpdate: true }),
+    );
+    return new Map(topics.map((topic) => [topic, metadata.topics.get(topic)?.partitionsCount ?? 0]));
+  }
+
+  findBounds(topic: string, partition: number): Promise<PartitionBounds> {
+    return this.ask(`reading the ends of ${topic}/${partition}`, async () => {
+      const connection = await this.connectToLeader(topic, partition);
+      const [start, end] = await Promise.all([
+        findOffset(connection, topic, partition, EARLIEST),
+        findOffset(connection, topic, partition, LATEST),
+      ]);
+      return { start, end };
+    });
+  }
+
+  /** Pages of batches, the newest page first; each page is in the order of the log. */
+  async *readBackwards(
+    topic: string,
+    partition: number,
+    { start, end }: PartitionBounds,
+    signal: AbortSignal,
+  ): AsyncGenerator<readonly StoredBatch[], void> {
+    let pageMessages = FIRST_PAGE_MESSAGES;
+    for (let to = end; to > start;) {
+      const from = Math.max(start, to - pageMessages);
+      const page: StoredBatch[] = [];
+      for (let next = from; next < to;) {
+        signal.throwIfAborted();
+        const batches = await this.fetch(topic, partition, next);
+        const last = batches.at(-1);
+        if (last === undefined) break;
+        page.push(...batches.filter(({ firstOffset }) => firstOffset < to));
+        next = last.endOffset;
+      }
+      yield page;
+      // the first batch may begin before the page
+      to = Math.min(from, page[0]?.firstOffset ?? from);
+      pageMessages = Math.min(4 * pageMessages, LARGEST_PAGE_MESSAGES);
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const pool of [this.connections, this.admin.connections]) destroySockets(pool);
+    await Promise.all([this.connections.close(), this.admin.close()]);
+  }
+
+  /** The batch of this offset, or the next one that is left, and those behind it. */
+  private fetch(topic: string, partition: number, offset: number): Promise<StoredBatch[]> {
+    return this.ask(`reading ${topic}/${partition}`, async () => {
+      const connection = await this.connectToLeader(topic, partition);
+      const wanted = {
+        partition,
+        currentLeaderEpoch: -1,
+        fetchOffset: BigInt(offset),
+        lastFetchedEpoch: -1,
+        partitionMaxBytes: FETCH_BYTES,
+      };
+      const { responses } = await fetchV12.api.async(
+        connection,
+        500,
+        1,
+        FETCH_BYTES,
+        READ_UNCOMMITTED,
+        0,
+        -1,
+        [{ topicId: topic, partitions: [wanted] }],
+        [],
+        '',
+      );
+      return (responses[0]?.partitions[0]?.records ?? []).map(readBatch);
+    });
+  }
+
+  private async connectToLeader(topic: string, partition: number): Promise<Connection> {
+    const { topics, brokers } = await this.admin.metadata({ topics: [topic] });
+    const leader = topics.get(topic)?.partitions[partition]?.leader ?? -1;
+    const broker: Broker | undefined = brokers.get(leader);
+    if (broker !== undefined) return this.connections.get(broker);
+    throw new DittoError(kafkaErrorCodes.unavailable, `${topic}/${partition} has no leader`, {
+      retriable: true,
+      context: { topic, partition },
+    });
+  }
+
+  private async ask<T>(what: string, work: () => Promise<T>): Promise<T> {
+    const ms = this.timeouts.deliveryTimeoutMs;
+    try {
+      return await withTimeout(work(), ms, () => timedOut(what, ms));
+    } catch (cause) {
+      this.admin.clearMetadata();
+      throw toKafkaError(cause, what);
+    }
+  }
+}
+
+async function findOffset(
+  connection: Connection,
+  topic: string,
+  partitionIndex: number,
+  timestamp: bigint,
+): Promise<number> {
+  const partitions = [{ partitionIndex, currentLeaderEpoch: -1, timestamp }];
+  const { topics } = await listOffsetsV5.api.async(connection, CONSUMER, READ_UNCOMMITTED, [
+    { name: topic, partitions },
+  ]);
+  const offset = topics[0]?.partitions[0]?.offset;
+  if (offset === undefined || offset < 0n)
+    throw new DittoError(kafkaErrorCodes.unavailable, `the broker does not say where ${topic}/${partitionIndex} ends`, {
+      retriable: true,
+    });
+  return Number(offset);
+}
+
+function readBatch({ firstOffset, lastOffsetDelta, attributes, records }: FetchedBatch): StoredBatch {
+  const first = Number(firstOffset);
+  return {
+    firstOffset: first,
+    endOffset: first + lastOffsetDelta + 1,
+    // markers of transactions are no messages
+    messages: (attributes & IS_CONTROL) !== 0 ? [] : records.map((record) => readIdentity(first, record)),
+  };
+}
+
+function readIdentity(first: number, { offsetDelta, headers }: FetchedBatch['records'][number]): MessageIdentity {
+  let id = '';
+  let version = '';
+  for (const [name, value] of headers) {
+    const text = String(name);
+    if (text === 'ditto.id') id = String(value);
+    else if (text === 'ditto.version') version = String(value);
+  }
+  return { offset: first + offsetDelta, id, version };
+}
