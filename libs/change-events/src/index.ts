@@ -56,13 +56,17 @@ export { ChangeHeaderWriter, VERSION_BYTES } from './change-header.ts';
 export { writeAscii, writeDigits } from './bytes.ts';
 export { changeId, keyChanged, splitKeyChange } from './change-identity.ts';
 export {
-  assertCollectionNames,
-  assertTopicNames,
   collectionName,
+  CollectionNames,
+  formatTableName,
   mirrorDatabaseName,
+  tableKey,
   topicName,
+  TopicNames,
   type TableName,
+  TableNames,
   parseCollectionName,
+  parseTableName,
 } from './names.ts';
 export { murmur2, partitionForKey } from './partition.ts';
 export { shortestFloat } from './float.ts';

@@ -1,12 +1,22 @@
 import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import {
-  assertCollectionNames,
-  assertTopicNames,
   collectionName,
+  CollectionNames,
+  formatTableName,
   mirrorDatabaseName,
   parseCollectionName,
+  parseTableName,
+  tableKey,
+  type TableName,
   topicName,
+  TopicNames,
 } from './names.ts';
+import { compileTableSelection } from './table-selection.ts';
+
+/** Names are short and of few characters, so that two of them often look alike. */
+const anyName = fc.stringMatching(/^[ab.`*_ ]{0,3}[ab.`*_]$/);
+const anyTable: fc.Arbitrary<TableName> = fc.record({ database: anyName, table: anyName });
 
 function problemsOf(run: () => void): unknown {
   try {
@@ -32,7 +42,7 @@ describe('topics', () => {
 
   test('what Kafka can hold passes', () => {
     expect(() => {
-      assertTopicNames('shop-1', [
+      new TopicNames('shop-1').claimAll([
         { database: 'shop', table: 'orders' },
         { database: 'shop', table: 'orders' },
         { database: 'shop', table: 'Orders' },
@@ -47,17 +57,35 @@ describe('topics', () => {
       { database: 'shop', table: 'a_x0020b' },
       { database: 'shop_a', table: 'b' },
       { database: 'shop', table: 'a_b' },
-      { database: 'shop', table: '表'.repeat(40) },
+      { database: 'shop', table: '表'.repeat(42) },
     ];
-    const run = (): void => assertTopicNames('bad prefix', tables);
+    const run = (): void => new TopicNames('p').claimAll(tables);
     expect(run).toThrow(expect.objectContaining({ code: 'DITTO_TOPIC_NAMES_INVALID', retriable: false }));
     expect(problemsOf(run)).toEqual([
-      expect.stringContaining('the prefix "bad prefix"'),
-      expect.stringContaining('shop.a b (bad prefix.shop.a_x0020b) and shop.a_x0020b'),
+      expect.stringContaining('shop.`a b` (p.shop.a_x0020b) and shop.a_x0020b'),
       // Kafka refuses a topic that differs from another only in '.' and '_'.
-      expect.stringContaining('shop_a.b (bad prefix.shop_a.b) and shop.a_b'),
-      expect.stringContaining('256 characters, 249 are allowed'),
+      expect.stringContaining('shop_a.b (p.shop_a.b) and shop.a_b'),
+      expect.stringContaining('259 characters, 249 are allowed'),
     ]);
+    expect(problemsOf(() => new TopicNames('bad prefix').claimAll(tables))).toEqual([
+      expect.stringContaining('the prefix "bad prefix"'),
+    ]);
+  });
+
+  test('I2: a table that comes later is held against those that are there, until they go', () => {
+    const topics = new TopicNames('p');
+    const [first, second] = [
+      { database: 'd', table: 'a b' },
+      { database: 'd', table: 'a_x0020b' },
+    ] as const;
+    topics.claimAll([first]);
+    expect(() => topics.claim(second)).toThrow(expect.objectContaining({ code: 'DITTO_TOPIC_NAMES_INVALID' }));
+    topics.release(second);
+    expect(() => topics.claim(second)).toThrow(expect.objectContaining({ code: 'DITTO_TOPIC_NAMES_INVALID' }));
+    topics.claim(first);
+    topics.release(first);
+    topics.claim(second);
+    expect(() => topics.claim(first)).toThrow(expect.objectContaining({ code: 'DITTO_TOPIC_NAMES_INVALID' }));
   });
 });
 
@@ -87,18 +115,46 @@ describe('collections and databases', () => {
 
   test('collisions and over-long names are refused', () => {
     const run = (): void =>
-      assertCollectionNames([
+      new CollectionNames().claimAll([
         { database: 'a.b', table: 'c' },
         { database: 'a_x002Eb', table: 'c' },
         { database: 'd'.repeat(64), table: '表'.repeat(64) },
       ]);
     expect(problemsOf(run)).toEqual([
-      expect.stringContaining('a.b.c and a_x002Eb.c'),
+      expect.stringContaining('`a.b`.c (a_x002Eb.c) and a_x002Eb.c'),
       expect.stringContaining('257 bytes, 191 are allowed'),
     ]);
     expect(() => collectionName('d'.repeat(64), '表'.repeat(64))).toThrow(
       expect.objectContaining({ code: 'DITTO_MIRROR_NAME_INVALID' }),
     );
-    expect(problemsOf(() => assertCollectionNames([{ database: 'a', table: 'b' }]))).toEqual([]);
+    expect(problemsOf(() => new CollectionNames().claimAll([{ database: 'a', table: 'b' }]))).toEqual([]);
+  });
+});
+
+describe('one text for each table', () => {
+  test('no two tables have one, neither for maps nor for people, and the latter can be read back', () => {
+    fc.assert(
+      fc.property(anyTable, anyTable, (a, b) => {
+        const same = a.database === b.database && a.table === b.table;
+        expect(tableKey(a) === tableKey(b)).toBe(same);
+        expect(formatTableName(a) === formatTableName(b)).toBe(same);
+        expect(parseTableName(formatTableName(a))).toEqual(a);
+        expect(compileTableSelection({ include: [formatTableName(a)] })(b.database, b.table)).toBe(same);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test.each([
+    ['shop.orders', 'shop', 'orders'],
+    ['a.b.c', 'a', 'b.c'],
+    ['`a.b`.c', 'a.b', 'c'],
+    ['`a``b`.`c`', 'a`b', 'c'],
+  ])('%s is database %s, table %s', (text, database, table) => {
+    expect(parseTableName(text)).toEqual({ database, table });
+  });
+
+  test.each(['orders', '.orders', 'shop.', '`a`b`.c'])('%s names no table', (text) => {
+    expect(parseTableName(text)).toBeNull();
   });
 });

@@ -12,6 +12,43 @@ export interface TableName {
   readonly table: string;
 }
 
+/** One text for each table, for maps: a name of MySQL or MariaDB can hold any character but NUL. */
+export function tableKey({ database, table }: TableName): string {
+  return `${database}\0${table}`;
+}
+
+/** What has a meaning of its own in a pattern, or is trimmed from one. */
+const QUOTED = /[.*`\s]/;
+
+function quoteName(name: string): string {
+  return QUOTED.test(name) ? `\`${name.replaceAll('`', '``')}\`` : name;
+}
+
+/**
+ * One text for each table, for people and for keys that people look at: `shop.orders`, and with backquotes where a name
+ * needs them, `` `a.b`.c ``; the pattern of the configuration that matches this table alone.
+ */
+export function formatTableName({ database, table }: TableName): string {
+  return `${quoteName(database)}.${quoteName(table)}`;
+}
+
+/** Two names, each plain or in backquotes; the first point outside backquotes separates them. */
+const TABLE_NAME = /^(`(?:[^`]|``)+`|[^`.]+)\.(`(?:[^`]|``)+`|[^`]+)$/;
+
+/** Database and table of a text such as `formatTableName` writes, as they stand there; null when it is none. */
+export function splitTableName(text: string): readonly [database: string, table: string] | null {
+  const [, database, table] = TABLE_NAME.exec(text.trim()) ?? [];
+  return database === undefined || table === undefined ? null : [database, table];
+}
+
+/** The inverse of `formatTableName`; names that need no backquotes may have them, and a table's name need not. */
+export function parseTableName(text: string): TableName | null {
+  const parts = splitTableName(text)?.map((name) =>
+    name.startsWith('`') ? name.slice(1, -1).replaceAll('``', '`') : name,
+  );
+  return parts === undefined ? null : { database: parts[0] ?? '', table: parts[1] ?? '' };
+}
+
 function escapeUnit(character: string): string {
   return `_x${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
 }
@@ -26,32 +63,89 @@ export function topicName(prefix: string, database: string, table: string): stri
 }
 
 /**
- * Checks that Kafka can hold a topic for each table. All problems are in one `DITTO_TOPIC_NAMES_INVALID`: a prefix with
- * characters that Kafka forbids, names above 249 characters, and tables whose topics are one. Kafka itself refuses two
- * topics that differ only in `.` and `_`, so those collide here too.
+ * The names that the tables of a source have in one sink. A table is taken in only when its name is one that the sink
+ * can hold, and no other table's: the same check for tables that are there at the start and for those that come later.
  */
-export function assertTopicNames(prefix: string, tables: Iterable<TableName>): void {
-  const problems: string[] = [];
-  if (!/^[A-Za-z0-9._-]+$/.test(prefix)) {
-    problems.push(`the prefix "${prefix}" may hold only letters, digits, ".", "_" and "-"`);
+export abstract class TableNames {
+  readonly #owners = new Map<string, TableName>();
+
+  /** Throws a coded error unless the table can have a name of its own. Repeatable. */
+  claim(table: TableName): void {
+    this.claimAll([table]);
   }
-  const owners = new Map<string, { readonly owner: string; readonly topic: string }>();
-  for (const { database, table } of tables) {
-    const owner = `${database}.${table}`;
-    const topic = topicName(prefix, database, table);
-    if (topic.length > MAX_TOPIC_LENGTH) {
-      problems.push(`the topic of ${owner} has ${topic.length} characters, ${MAX_TOPIC_LENGTH} are allowed`);
-    }
-    const form = topic.replaceAll('.', '_');
-    const other = owners.get(form);
-    if (other === undefined) owners.set(form, { owner, topic });
-    else if (other.owner !== owner) problems.push(`${other.owner} (${other.topic}) and ${owner} (${topic}) collide`);
+
+  /** As `claim`; all that is wrong is in one error. */
+  claimAll(tables: Iterable<TableName>): void {
+    const problems = [...tables].flatMap((table) => this.#take(table) ?? []);
+    if (problems.length > 0) throw this.refuse(problems);
   }
-  if (problems.length === 0) return;
-  throw new DittoError('DITTO_TOPIC_NAMES_INVALID', `Topics can't be named: ${problems.join('; ')}.`, {
-    remedy: 'Exclude or rename tables, or give the source a shorter topic prefix.',
-    context: { prefix, problems },
-  });
+
+  /** The table is no more: another may have its name. */
+  release(table: TableName): void {
+    const form = this.formOf(this.nameOf(table));
+    const owner = this.#owners.get(form);
+    if (owner !== undefined && tableKey(owner) === tableKey(table)) this.#owners.delete(form);
+  }
+
+  protected abstract nameOf(table: TableName): string;
+  /** Equal for names that the sink can't hold side by side. */
+  protected abstract formOf(name: string): string;
+  /** Why the sink can't hold the name of the table; null when it can. */
+  protected abstract limitOf(name: string, table: TableName): string | null;
+  protected abstract refuse(problems: readonly string[]): DittoError;
+
+  #take(table: TableName): string | null {
+    const name = this.nameOf(table);
+    const tooLong = this.limitOf(name, table);
+    if (tooLong !== null) return tooLong;
+    const form = this.formOf(name);
+    const owner = this.#owners.get(form) ?? table;
+    this.#owners.set(form, owner);
+    if (tableKey(owner) === tableKey(table)) return null;
+    return `${formatTableName(owner)} (${this.nameOf(owner)}) and ${formatTableName(table)} (${name}) collide`;
+  }
+}
+
+/** The way out that works also for a table that came while its source was read: its CREATE TABLE stays in the log. */
+const OTHER_NAMES =
+  'Exclude one of the tables (`exclude` in ditto.yaml) and restart the source; or rename it, and resync the source (npm run ditto -- resync --source <name>).';
+
+/**
+ * Topics. A collision is also one of names that differ only in `.` and `_`: Kafka refuses them side by side. Throws
+ * `DITTO_TOPIC_NAMES_INVALID`, also for a prefix with characters that Kafka forbids.
+ */
+export class TopicNames extends TableNames {
+  readonly #prefix: string;
+
+  constructor(prefix: string) {
+    super();
+    this.#prefix = prefix;
+  }
+
+  override claimAll(tables: Iterable<TableName>): void {
+    if (/^[A-Za-z0-9._-]+$/.test(this.#prefix)) super.claimAll(tables);
+    else throw this.refuse([`the prefix "${this.#prefix}" may hold only letters, digits, ".", "_" and "-"`]);
+  }
+
+  protected override nameOf({ database, table }: TableName): string {
+    return topicName(this.#prefix, database, table);
+  }
+
+  protected override formOf(name: string): string {
+    return name.replaceAll('.', '_');
+  }
+
+  protected override limitOf({ length }: string, table: TableName): string | null {
+    if (length <= MAX_TOPIC_LENGTH) return null;
+    return `the topic of ${formatTableName(table)} has ${length} characters, ${MAX_TOPIC_LENGTH} are allowed`;
+  }
+
+  protected override refuse(problems: readonly string[]): DittoError {
+    return new DittoError('DITTO_TOPIC_NAMES_INVALID', `Topics can't be named: ${problems.join('; ')}.`, {
+      remedy: `${OTHER_NAMES} A shorter name of the source makes shorter topics.`,
+      context: { prefix: this.#prefix, problems },
+    });
+  }
 }
 
 function escapeCollection(database: string, table: string): string {
@@ -67,7 +161,7 @@ function tooLong(name: string, limit: number): string {
 
 function invalidMirrorName(problems: readonly string[]): DittoError {
   return new DittoError('DITTO_MIRROR_NAME_INVALID', `MongoDB can't hold these names: ${problems.join('; ')}.`, {
-    remedy: 'Exclude or rename tables, or give the source a shorter name.',
+    remedy: `${OTHER_NAMES} For the name of a database, give the source a shorter one.`,
     context: { problems },
   });
 }
@@ -91,19 +185,23 @@ export function parseCollectionName(name: string): TableName | null {
   return dot > 0 && escapeCollection(table.database, table.table) === name ? table : null;
 }
 
-/** Checks that each table can have a collection of its own; all problems are in one `DITTO_MIRROR_NAME_INVALID`. */
-export function assertCollectionNames(tables: Iterable<TableName>): void {
-  const problems: string[] = [];
-  const owners = new Map<string, string>();
-  for (const { database, table } of tables) {
-    const owner = `${database}.${table}`;
-    const name = escapeCollection(database, table);
-    const other = owners.get(name);
-    if (Buffer.byteLength(name) > MAX_COLLECTION_BYTES) problems.push(tooLong(name, MAX_COLLECTION_BYTES));
-    if (other === undefined) owners.set(name, owner);
-    else if (other !== owner) problems.push(`${other} and ${owner} are both called "${name}"`);
+/** Collections. Throws `DITTO_MIRROR_NAME_INVALID`. */
+export class CollectionNames extends TableNames {
+  protected override nameOf({ database, table }: TableName): string {
+    return escapeCollection(database, table);
   }
-  if (problems.length > 0) throw invalidMirrorName(problems);
+
+  protected override formOf(name: string): string {
+    return name;
+  }
+
+  protected override limitOf(name: string): string | null {
+    return Buffer.byteLength(name) > MAX_COLLECTION_BYTES ? tooLong(name, MAX_COLLECTION_BYTES) : null;
+  }
+
+  protected override refuse(problems: readonly string[]): DittoError {
+    return invalidMirrorName(problems);
+  }
 }
 
 /**

@@ -1,5 +1,6 @@
 import { DittoError } from '#kernel';
 import { compileName } from './name-pattern.ts';
+import { splitTableName } from './names.ts';
 
 export interface TableSelectionOptions {
   /** Patterns `database.table`; `*` stands for any characters within a name. */
@@ -11,8 +12,6 @@ export type TableSelection = (database: string, table: string) => boolean;
 
 /** MySQL's own: only a pattern that names one of them in full reaches into it. */
 const SYSTEM_DATABASES = new Set(['mysql', 'sys', 'information_schema', 'performance_schema']);
-/** A name plain, with `*`, or in backquotes; the first point outside backquotes separates database and table. */
-const PATTERN = /^(`(?:[^`]|``)+`|[^`.]+)\.(`(?:[^`]|``)+`|[^`]+)$/;
 
 interface TablePattern {
   readonly database: RegExp;
@@ -22,14 +21,14 @@ interface TablePattern {
 }
 
 function compilePattern(pattern: string): TablePattern | null {
-  const match = PATTERN.exec(pattern.trim());
-  if (match === null) return null;
-  const database = match[1] as string;
+  const parts = splitTableName(pattern);
+  if (parts === null) return null;
+  const [database, table] = parts;
   return {
     database: compileName(database),
-    table: compileName(match[2] as string),
+    table: compileName(table),
     hasWildcardDatabase: !database.startsWith('`') && database.includes('*'),
-    hasEveryTable: match[2] === '*',
+    hasEveryTable: table === '*',
   };
 }
 

@@ -4,12 +4,14 @@ import {
   encodeSchemaChange,
   encodeSchemaChangeKey,
   type EnvelopeOptions,
+  formatTableName,
   hasKey,
   type RowChanges,
   type SchemaChange,
   schemaChangeId,
   schemaChangeVersion,
   type TableChange,
+  tableKey,
   type TableLayout,
 } from '#change-events';
 import { DittoError, type Logger } from '#kernel';
@@ -121,11 +123,11 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
   }
 
   override async prepareTable(layout: TableLayout): Promise<void> {
-    const name = tableName(layout);
-    const known = this.topics.get(name);
+    const key = tableKey(layout);
+    const known = this.topics.get(key);
     if (known === undefined || !this.routesByFingerprint.has(fingerprintOf(layout))) {
       const lanes = await this.prepareTopic(layout, known);
-      this.topics.set(name, lanes);
+      this.topics.set(key, lanes);
       this.routesByFingerprint.set(fingerprintOf(layout), new TableRoute(layout, lanes, this.envelope, this));
     }
   }
@@ -149,7 +151,7 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
   /** A table whose topic does not exist has no rows there to end, and what topic it would need is not known yet. */
   override async applyTableChange(change: TableChange): Promise<void> {
     const { layout } = change;
-    if (!this.topics.has(tableName(layout)) && !(await this.hasTopic(layout))) return;
+    if (!this.topics.has(tableKey(layout)) && !(await this.hasTopic(layout))) return;
     await this.prepareTable(layout);
     const route = this.routeOf(layout);
     const value = route.encodeTableChange(change, Date.now());
@@ -235,7 +237,7 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
       if (route === undefined)
         throw new DittoError(
           'DITTO_KAFKA_TABLE_NOT_PREPARED',
-          `${tableName(layout)} was not prepared before its first change`,
+          `${formatTableName(layout)} was not prepared before its first change`,
         );
       this.routes.set(layout, route);
     }
@@ -245,13 +247,13 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
   }
 
   private hasTopic(layout: TableLayout): Promise<boolean> {
-    return this.brokers.until(`looking for the topic of ${tableName(layout)}`, this.closing.signal, () =>
+    return this.brokers.until(`looking for the topic of ${formatTableName(layout)}`, this.closing.signal, () =>
       this.preparation.hasTopic(layout),
     );
   }
 
   private async prepareTopic(layout: TableLayout, known: TopicLanes | undefined): Promise<TopicLanes> {
-    const prepared = await this.brokers.until(`preparing ${tableName(layout)}`, this.closing.signal, () =>
+    const prepared = await this.brokers.until(`preparing ${formatTableName(layout)}`, this.closing.signal, () =>
       this.preparation.prepare(layout),
     );
     return known?.partitions === prepared.partitions ? known : this.openLanes(prepared);
@@ -293,10 +295,6 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
   }
 }
 
-function tableName({ database, table }: TableLayout): string {
-  return `${database}.${table}`;
-}
-
 function fingerprintOf(layout: TableLayout): string {
-  return `${layout.database}\0${layout.table}\0${layout.fingerprint}`;
+  return `${tableKey(layout)}\0${layout.fingerprint}`;
 }

@@ -108,6 +108,25 @@ describe('KafkaPublisher', () => {
     });
   });
 
+  it('I2: keeps the rows of `a.b`.`c` and `a`.`b.c` apart', async () => {
+    const { publisher, source, publish } = await openPublisher();
+    const places = [
+      ['a.b', 'c'],
+      ['a', 'b.c'],
+    ] as const;
+    for (const [database, table] of places) {
+      const layout = { ...createLayout(table), database };
+      await publisher.prepareTable(layout);
+      await publish([createChange({ op: 'create', layout, after: [1, `${database} and ${table}`] })]);
+    }
+    for (const [database, table] of places) {
+      const messages = await readTopic(brokers, topicName(source, database, table));
+      expect(messages.map(({ value }) => JSON.parse(value ?? '{}') as unknown)).toMatchObject([
+        { after: { name: `${database} and ${table}` }, source: { db: database, table } },
+      ]);
+    }
+  });
+
   it('I2: keeps the changes of each key in the order of accept', async () => {
     const { publisher, publish, read } = await openPublisher({ maxBatchMessages: 7 });
     const layout = createLayout('orders');

@@ -1,4 +1,11 @@
-import { hasSameValues, type RowImages, type Statement, type TableLayout, type TableName } from '#change-events';
+import {
+  hasSameValues,
+  type RowImages,
+  type Statement,
+  tableKey,
+  type TableLayout,
+  type TableName,
+} from '#change-events';
 import { CascadePlan, distinctTables } from './cascade-plan.ts';
 import { type KnownTables } from './known-tables.ts';
 import { type CascadeFacts, type CascadingKey } from './ports/cascade-facts.ts';
@@ -123,11 +130,11 @@ export class CascadeHandling {
   }
 
   private hasReached(tables: readonly TableName[]): boolean {
-    return tables.every((table) => this.reached.has(nameKey(table)));
+    return tables.every((table) => this.reached.has(tableKey(table)));
   }
 
   private reach(tables: readonly TableName[]): void {
-    for (const table of tables) this.reached.set(nameKey(table), table);
+    for (const table of tables) this.reached.set(tableKey(table), table);
   }
 }
 
@@ -142,8 +149,4 @@ function mayEndForeignKey({ kind }: Statement, sql: string): boolean {
   return (
     kind === 'drop' || kind === 'rename' || kind === 'unparsed' || /\bDROP\b[^]*\b(?:FOREIGN|CONSTRAINT)\b/i.test(sql)
   );
-}
-
-function nameKey({ database, table }: TableName): string {
-  return `${database}\0${table}`;
 }

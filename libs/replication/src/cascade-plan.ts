@@ -1,4 +1,4 @@
-import { type TableName } from '#change-events';
+import { tableKey, type TableName } from '#change-events';
 import { type CascadingKey } from './ports/cascade-facts.ts';
 
 /** What a change of a parent's rows may change without row events: tables at any depth, also the parent itself. */
@@ -16,12 +16,12 @@ export class CascadePlan {
   private readonly byParent: ReadonlyMap<string, readonly CascadingKey[]>;
 
   constructor(keys: readonly CascadingKey[]) {
-    this.byParent = Map.groupBy(keys, ({ parent }) => nameKey(parent));
+    this.byParent = Map.groupBy(keys, ({ parent }) => tableKey(parent));
   }
 
   /** Null for a table whose changes have no such consequence. */
   cascadesOf(table: TableName): ParentCascades | null {
-    const keys = this.byParent.get(nameKey(table)) ?? [];
+    const keys = this.byParent.get(tableKey(table)) ?? [];
     const onUpdate = keys
       .filter(({ onUpdate: action }) => action !== 'none')
       .map(({ parentColumns }) => lowered(parentColumns))
@@ -41,14 +41,14 @@ export class CascadePlan {
     const seen = new Set<string>();
     const pending: { readonly table: TableName; readonly impact: Impact }[] = [{ table: from, impact }];
     for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-      const state = JSON.stringify([nameKey(next.table), next.impact]);
+      const state = JSON.stringify([tableKey(next.table), next.impact]);
       if (seen.has(state)) continue;
       seen.add(state);
-      for (const key of this.byParent.get(nameKey(next.table)) ?? []) {
+      for (const key of this.byParent.get(tableKey(next.table)) ?? []) {
         const handedOn = handOn(key, next.impact);
         if (handedOn === null) continue;
         const table = { database: key.database, table: key.table };
-        reached.set(nameKey(table), table);
+        reached.set(tableKey(table), table);
         pending.push({ table, impact: handedOn });
       }
     }
@@ -69,9 +69,5 @@ function lowered(columns: readonly string[]): readonly string[] {
 }
 
 export function distinctTables(tables: readonly TableName[]): TableName[] {
-  return [...new Map(tables.map((table) => [nameKey(table), table])).values()];
-}
-
-function nameKey({ database, table }: TableName): string {
-  return `${database}\0${table}`;
+  return [...new Map(tables.map((table) => [tableKey(table), table])).values()];
 }

@@ -1,4 +1,4 @@
-import { type TableLayout, type TableName } from '#change-events';
+import { tableKey, type TableLayout, type TableName, type TableNames } from '#change-events';
 import { DittoError } from '#kernel';
 
 /**
@@ -15,8 +15,14 @@ export class KnownTables {
   /** Tables that a statement made, whether a row of them was shown or not. */
   private readonly made = new Map<string, TableName>();
 
-  /** `keyed`: tables of which a sink has rows under a key, whatever the catalogue says of them now. */
-  constructor(catalogue: readonly TableLayout[], keyed: readonly TableName[] = []) {
+  private readonly names: readonly TableNames[];
+
+  /**
+   * `keyed`: tables of which a sink has rows under a key, whatever the catalogue says of them now. `names`: what tables
+   * are called in the sinks; a table that comes later gets its name there, or is refused with a coded error.
+   */
+  constructor(catalogue: readonly TableLayout[], keyed: readonly TableName[] = [], names: readonly TableNames[] = []) {
+    this.names = names;
     for (const layout of catalogue) this.tables.set(tableKey(layout), layout);
     for (const table of keyed) this.keyed.add(tableKey(table));
   }
@@ -52,10 +58,12 @@ export class KnownTables {
         remedy:
           'Name unique not-null columns for it under `keys` in ditto.yaml, or give it a primary key, then resync the source (npm run ditto -- resync --source <name>).',
       });
+    if (!this.tables.has(key)) this.claimNames(layout);
     this.tables.set(key, layout);
   }
 
   add({ database, table }: TableName): void {
+    this.claimNames({ database, table });
     this.made.set(tableKey({ database, table }), { database, table });
   }
 
@@ -74,9 +82,10 @@ export class KnownTables {
     this.tables.delete(key);
     this.keyed.delete(key);
     this.made.delete(key);
+    for (const ofSink of this.names) ofSink.release(table);
   }
-}
 
-function tableKey({ database, table }: TableName): string {
-  return `${database}\0${table}`;
+  private claimNames(table: TableName): void {
+    for (const ofSink of this.names) ofSink.claim(table);
+  }
 }

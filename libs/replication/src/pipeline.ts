@@ -5,6 +5,7 @@ import {
   type RowImages,
   type TableLayout,
   type TableName,
+  type TableNames,
   type TransactionInfo,
 } from '#change-events';
 import { Backoff, DittoError, retry, sleep, toDittoError, type Logger } from '#kernel';
@@ -49,6 +50,8 @@ export interface PipelineOptions {
   readonly tables: readonly TableLayout[];
   /** Tables of which a sink has rows under a key: one that goes on without a key has lost it. */
   readonly keyedTables?: readonly TableName[];
+  /** What the included tables are called in each sink; those that are there at the start are taken in already. */
+  readonly names?: readonly TableNames[];
   readonly inFlightBytes: number;
   readonly maxNotedBytes: number;
   readonly backoff: { readonly initialMs: number; readonly maxMs: number };
@@ -120,7 +123,7 @@ export class Pipeline {
     this.progress = new StreamProgress(start, endOfLog);
     this.room = new RoomGate({ maxBytes: inFlightBytes, heldBytes: () => this.heldBytes() });
     this.tracker = new AcknowledgementTracker(start, () => this.room.confirmed());
-    const tables = (this.tables = new KnownTables(options.tables, options.keyedTables));
+    const tables = (this.tables = new KnownTables(options.tables, options.keyedTables, options.names));
     this.sinks = new SinkGroup({ ...options, tables, hold });
     this.reads = new StreamWindows({
       ...options,

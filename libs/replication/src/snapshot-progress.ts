@@ -1,4 +1,4 @@
-import { type TableName } from '#change-events';
+import { tableKey, type TableName } from '#change-events';
 import { type Grant, type SnapshotStore, type TableSnapshotProgress } from './ports/stores.ts';
 
 export interface SnapshotProgressOptions {
@@ -226,8 +226,4 @@ export function newEntry({ database, table }: TableName, estimatedRows = 0): Tab
 function startedOver(entry: TableSnapshotProgress): TableSnapshotProgress {
   const endsBelow = entry.endsBelow !== null || entry.again ? '' : null;
   return { ...newEntry(entry, entry.estimatedRows), endsBelow };
-}
-
-function tableKey({ database, table }: TableName): string {
-  return `${database}\0${table}`;
 }

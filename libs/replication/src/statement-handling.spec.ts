@@ -1,9 +1,11 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import {
+  CollectionNames,
   DEFAULT_SQL_MODE,
   type SchemaChange,
   type TableChange,
   type TableLayout,
+  TopicNames,
   type TransactionInfo,
 } from '#change-events';
 import { DittoError } from '#kernel';
@@ -105,6 +107,43 @@ async function stepsOf(sql: string): Promise<string[]> {
   await handling.apply(statementOf('d', sql), transaction);
   return steps;
 }
+
+describe('tables that come while the source is read', () => {
+  const collides = expect.objectContaining({ code: 'DITTO_TOPIC_NAMES_INVALID' });
+  const collidesInMirror = expect.objectContaining({ code: 'DITTO_MIRROR_NAME_INVALID' });
+
+  it.each([
+    ['CREATE TABLE `a_x0020b` (id INT)', TopicNames, collides],
+    ['CREATE TABLE `a.b` (id INT); ', CollectionNames, collidesInMirror],
+    ['CREATE TABLE `a_x0020b` LIKE t', TopicNames, collides],
+    ['RENAME TABLE t TO `a_x0020b`', TopicNames, collides],
+  ])('I2, I6: stop with the code of the start when another has their name in a sink: %s', async (sql, Names, error) => {
+    const names = Names === TopicNames ? new TopicNames('p') : new CollectionNames();
+    names.claimAll(catalogue);
+    handling = new StatementHandling({ ...options, tables: new KnownTables(catalogue, [], [names]) });
+    await stepsOf(Names === TopicNames ? 'CREATE TABLE `a b` (id INT)' : 'CREATE TABLE `a_x002Eb` (id INT)');
+    await expect(stepsOf(sql)).rejects.toEqual(error);
+  });
+
+  it('get the name of one that is gone', async () => {
+    const names = new TopicNames('p');
+    names.claimAll(catalogue);
+    handling = new StatementHandling({ ...options, tables: new KnownTables(catalogue, [], [names]) });
+    await stepsOf('CREATE TABLE `a b` (id INT)');
+    await stepsOf('RENAME TABLE `a b` TO `a_x0020b`');
+    await stepsOf('DROP TABLE `a_x0020b`');
+    await stepsOf('CREATE TABLE `a b` (id INT)');
+    await stepsOf('DROP DATABASE d');
+    expect(await stepsOf('CREATE TABLE `a_x0020b` (id INT)')).toEqual([]);
+  });
+
+  it('are held against the others also when only a row shows them', () => {
+    const known = new KnownTables(catalogue, [], [new TopicNames('p')]);
+    known.learn({ ...model, table: 'a b' });
+    known.learn({ ...model, table: 'a b', fingerprint: 'other' });
+    expect(() => known.learn({ ...model, table: 'a_x0020b' })).toThrow(collides);
+  });
+});
 
 describe('StatementHandling', () => {
   it.each([

@@ -2,6 +2,7 @@ import {
   classifyStatement,
   type ColumnSelection,
   type Statement,
+  tableKey,
   type TableName,
   type TransactionInfo,
 } from '#change-events';
@@ -86,5 +87,5 @@ function inLowerCase(statement: Statement): Statement {
 }
 
 function distinct(tables: readonly TableName[]): TableName[] {
-  return [...new Map(tables.map((table) => [`${table.database}\0${table.table}`, table])).values()];
+  return [...new Map(tables.map((table) => [tableKey(table), table])).values()];
 }

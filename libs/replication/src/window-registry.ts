@@ -1,8 +1,9 @@
 import {
-  GtidSet,
   type GtidAccumulator,
+  GtidSet,
   type Row,
   type RowImages,
+  tableKey,
   type TableLayout,
   type TableName,
 } from '#change-events';
@@ -42,10 +43,6 @@ interface WaitingWindow {
 /** Emits what a read found: rows that are there, and rows that are not. */
 type Emit = (window: Window, rows: readonly Row[], absent: readonly Row[]) => Promise<void>;
 
-function tableKey(database: string, table: string): string {
-  return `${database}\0${table}`;
-}
-
 /** The open windows of one pipeline, by table; used only from the stream's own loop and between its steps. */
 export class WindowRegistry {
   private readonly open = new Map<string, Set<Window>>();
@@ -55,14 +52,14 @@ export class WindowRegistry {
   private closings: (() => void)[] = [];
 
   add(window: Window): void {
-    const key = tableKey(window.layout.database, window.layout.table);
+    const key = tableKey(window.layout);
     const windows = this.open.get(key);
     if (windows === undefined) this.open.set(key, new Set([window]));
     else windows.add(window);
   }
 
   remove(window: Window): void {
-    const key = tableKey(window.layout.database, window.layout.table);
+    const key = tableKey(window.layout);
     const windows = this.open.get(key);
     windows?.delete(window);
     if (windows?.size === 0) this.open.delete(key);
@@ -71,8 +68,8 @@ export class WindowRegistry {
     for (const closed of closings) closed();
   }
 
-  hasOpen({ database, table }: TableName): boolean {
-    return this.open.has(tableKey(database, table));
+  hasOpen(table: TableName): boolean {
+    return this.open.has(tableKey(table));
   }
 
   /** Resolves when the next window, of whatever table, is closed; also when all have failed. */
@@ -85,7 +82,7 @@ export class WindowRegistry {
   }
 
   note(layout: TableLayout, before: RowImages | null, after: RowImages | null): void {
-    const windows = this.open.get(tableKey(layout.database, layout.table));
+    const windows = this.open.get(tableKey(layout));
     if (windows === undefined) return;
     for (const window of windows) {
       window.note(layout, before);

@@ -1,4 +1,4 @@
-import { type TableLayout, type TableName } from '#change-events';
+import { tableKey, type TableLayout, type TableName } from '#change-events';
 import { Backoff, retry, sleep, toDittoError } from '#kernel';
 import { abortable } from './abortable.ts';
 import { GoneRows } from './gone-rows.ts';
@@ -223,7 +223,3 @@ const KEYLESS = {
   state: 'unavailable',
   reason: 'the table has no primary key; its changes are published, its existing rows are not read',
 } as const;
-
-function tableKey({ database, table }: TableName): string {
-  return `${database}\0${table}`;
-}

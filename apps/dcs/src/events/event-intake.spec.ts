@@ -75,6 +75,13 @@ describe('EventIntake', () => {
     expect(counts).toEqual([['kept', 'shop', 2]]);
   });
 
+  test('does not put rows of two tables under one name', async () => {
+    const { intake, keeper } = createIntake();
+    await intake.accept([createEvent(1, { topic: 's.a_x002Eb.c', database: 'a.b', table: 'c' })], signal);
+    await intake.accept([createEvent(2, { topic: 's.a.b_x002Ec', database: 'a', table: 'b.c' })], signal);
+    expect(keeper.kept.map(({ table }) => table)).toEqual(['`a.b`.c', 'a.`b.c`']);
+  });
+
   test('says once, by table, how many events were left out', async () => {
     const { intake, keeper, counts } = createIntake();
     const other = { topic: 'shop._x0041.t', table: 't', database: '_x0041' };
@@ -86,7 +93,7 @@ describe('EventIntake', () => {
     await intake.tellGaps(signal);
     expect(keeper.gaps).toEqual([
       { table: '_x0041.t', skipped: 10, fromMs: 7, toMs: 7 },
-      { table: 'my db.t', skipped: 5, fromMs: 7, toMs: 7 },
+      { table: '`my db`.t', skipped: 5, fromMs: 7, toMs: 7 },
     ]);
     expect(counts.filter(([what]) => what === 'skipped')).toEqual([
       ['skipped', 'shop', 4],

@@ -1,3 +1,4 @@
+import { formatTableName } from '#change-events';
 import { Backoff, type Logger, retry, toDittoError } from '#kernel';
 import { type PublishedEvent } from '#kafka';
 import { type RecentEvent, type RecentEventGap } from '#redis';
@@ -36,12 +37,10 @@ export class EventIntake {
   async accept(events: readonly PublishedEvent[], signal: AbortSignal): Promise<void> {
     const [first] = events;
     if (!first) return;
-    const { source, database, table, topic } = first;
-    this.#tables.set(topic, `${database}.${table}`);
-    await this.#store(
-      () => this.#options.keeper.append(source, `${database}.${table}`, events.map(toRecentEvent)),
-      signal,
-    );
+    const { source, topic } = first;
+    const table = formatTableName(first);
+    this.#tables.set(topic, table);
+    await this.#store(() => this.#options.keeper.append(source, table, events.map(toRecentEvent)), signal);
     this.#options.onKept(source, events.length);
   }
 

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { topicName } from '#change-events';
+import { formatTableName, topicName } from '#change-events';
 import { compileTopicPattern, guessTable, sourceOf } from './topic-table.ts';
 
 test('source and table are read back from the name of a topic', () => {
@@ -7,9 +7,11 @@ test('source and table are read back from the name of a topic', () => {
     ['store', 'orders'],
     ['Shop 1', 'ä.ö'],
     ['a_b', 'c-d'],
+    ['a.b', 'c'],
+    ['a', 'b.c'],
   ] as const) {
     const topic = topicName('shop', database, table);
-    expect([sourceOf(topic), guessTable(topic)]).toEqual(['shop', `${database}.${table}`]);
+    expect([sourceOf(topic), guessTable(topic)]).toEqual(['shop', formatTableName({ database, table })]);
   }
 });
 

@@ -1,3 +1,5 @@
+import { formatTableName } from '#change-events';
+
 /** The topics of these sources: `<source>.<database>.<table>`, in which no part holds a dot. */
 export function compileTopicPattern(sources: readonly string[]): RegExp {
   return new RegExp(`^(?:${sources.join('|')})\\.[^.]+\\.[^.]+$`);
@@ -10,7 +12,8 @@ export function sourceOf(topic: string): string {
 
 /** The table that a topic is named after; not certain for a name that itself looks like an escaped one. */
 export function guessTable(topic: string): string {
-  return topic
-    .slice(topic.indexOf('.') + 1)
-    .replace(/_x([0-9A-F]{4})/g, (_all, code: string) => String.fromCharCode(parseInt(code, 16)));
+  const [, database = '', table = ''] = topic
+    .split('.')
+    .map((part) => part.replace(/_x([0-9A-F]{4})/g, (_all, code: string) => String.fromCharCode(parseInt(code, 16))));
+  return formatTableName({ database, table });
 }

@@ -28,5 +28,7 @@ test('numbers keep all their digits on the way through', () => {
 
 test('a query has a limit, and its table is database.table', () => {
   expect(eventQuerySchema.parse({ source: 'shop' })).toEqual({ source: 'shop', limit: 50 });
+  const tableOf = (table: string): string | undefined => eventQuerySchema.parse({ source: 'shop', table }).table;
+  expect(['a.b', 'a.b.c', '`a.b`.c', '`a`.`b`'].map(tableOf)).toEqual(['a.b', 'a.`b.c`', '`a.b`.c', 'a.b']);
   expect(eventQuerySchema.safeParse({ source: 'shop', table: 'orders', limit: '0' }).error?.issues).toHaveLength(2);
 });

@@ -1,10 +1,16 @@
+import { formatTableName, parseTableName } from '#change-events';
 import { z } from 'zod';
 
 export const eventQuerySchema = z.strictObject({
   source: z.string().min(1),
   table: z
     .string()
-    .regex(/^[^.]+\..+$/s, 'must be database.table')
+    .transform((text, context) => {
+      const table = parseTableName(text);
+      if (table !== null) return formatTableName(table);
+      context.addIssue('must be database.table, with backquotes around a name that holds a point');
+      return z.NEVER;
+    })
     .optional(),
   key: z.string().min(1).optional(),
   limit: z.coerce.number().int().min(1).max(1_000).default(50),

@@ -1,9 +1,9 @@
 import {
-  assertCollectionNames,
-  assertTopicNames,
+  CollectionNames,
   compileColumnSelection,
   compileTableSelection,
   findIdleColumnPatterns,
+  TopicNames,
 } from '#change-events';
 import { type CheckFinding, findWarning, toCheckFinding } from '#kernel';
 import { checkEndpoint, MySqlEndpoint, type TableInspection } from '#mysql';
@@ -71,8 +71,8 @@ function checkTables(source: SourceConfig, tables: readonly TableInspection[]): 
       findings.push(toCheckFinding(error));
     }
   };
-  if (source.sinks.includes('kafka')) attempt(() => assertTopicNames(source.name, tables));
-  if (source.sinks.includes('mongo')) attempt(() => assertCollectionNames(tables));
+  if (source.sinks.includes('kafka')) attempt(() => new TopicNames(source.name).claimAll(tables));
+  if (source.sinks.includes('mongo')) attempt(() => new CollectionNames().claimAll(tables));
   return findings;
 }
 

@@ -2,6 +2,7 @@ import {
   type Checkpoint,
   type Position,
   type TableChange,
+  tableKey,
   type TableLayout,
   type TableName,
   versionPrefix,
@@ -79,8 +80,8 @@ function listTablesToRead(
   tables: readonly TableLayout[],
   known: readonly TableSnapshotProgress[],
 ): readonly TableSnapshotProgress[] {
-  const keyed = new Set(tables.filter(({ key }) => key.length > 0).map(tableName));
-  return known.filter((progress) => progress.state !== 'unavailable' || keyed.has(tableName(progress)));
+  const keyed = new Set(tables.filter(({ key }) => key.length > 0).map(tableKey));
+  return known.filter((progress) => progress.state !== 'unavailable' || keyed.has(tableKey(progress)));
 }
 
 /**
@@ -92,13 +93,13 @@ function listTablesToEnd(
   known: readonly TableSnapshotProgress[],
   mirrored: readonly TableName[],
 ): readonly TableLayout[] {
-  const layouts = new Map(tables.map((layout) => [tableName(layout), layout]));
+  const layouts = new Map(tables.map((layout) => [tableKey(layout), layout]));
   const copied = known.filter(({ state }) => state !== 'unavailable');
   for (const table of [...copied, ...mirrored])
-    if ((layouts.get(tableName(table))?.key.length ?? 0) === 0)
-      layouts.set(tableName(table), assumeLayout(table.database, table.table));
+    if ((layouts.get(tableKey(table))?.key.length ?? 0) === 0)
+      layouts.set(tableKey(table), assumeLayout(table.database, table.table));
   for (const table of known)
-    if (!layouts.has(tableName(table))) layouts.set(tableName(table), assumeLayout(table.database, table.table));
+    if (!layouts.has(tableKey(table))) layouts.set(tableKey(table), assumeLayout(table.database, table.table));
   return [...layouts.values()];
 }
 
@@ -125,10 +126,6 @@ function listEndings({
   };
   const id = `${source}/${lineage}/resync`;
   return layouts.map((layout) => ({ op: 'truncate', layout, transaction, rowIndex: 0, id }));
-}
-
-function tableName({ database, table }: TableName): string {
-  return `${database}\0${table}`;
 }
 
 /** Ending all rows without reading them again would leave the sinks empty. */

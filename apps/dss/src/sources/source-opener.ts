@@ -1,13 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import {
-  assertCollectionNames,
-  assertTopicNames,
+  CollectionNames,
   compileColumnSelection,
   compileDatabaseSelection,
   compileTableSelection,
   type Checkpoint,
   type TableChange,
   type TableLayout,
+  type TableNames,
+  TopicNames,
 } from '#change-events';
 import { DcsCheckpointStore } from '#dcs-client';
 import { toDittoError, type Logger } from '#kernel';
@@ -144,7 +145,8 @@ export class SourceOpener {
     report(checkEndpoint(inspection, inspected, await endpoint.readGrants(signal), handling), logger);
     const { settings } = inspection;
     const tables = await reader.listTables(signal);
-    assertNames(source, tables);
+    const names = namesOf(source);
+    for (const ofSink of names) ofSink.claimAll(tables);
     await adoptColumns({
       grant,
       store: this.#columns,
@@ -176,6 +178,7 @@ export class SourceOpener {
           closers,
         }),
         ...(await this.#findTables(name, tables, includes, mongo)),
+        names,
         includes,
         columns,
         reaches: compileDatabaseSelection(selection),
@@ -279,12 +282,8 @@ async function closeAll(closers: (() => Promise<void>)[], logger: Logger): Promi
     }
 }
 
-function assertNames(
-  source: SourceConfig,
-  tables: readonly { readonly database: string; readonly table: string }[],
-): void {
-  if (source.sinks.includes('kafka')) assertTopicNames(source.name, tables);
-  if (source.sinks.includes('mongo')) assertCollectionNames(tables);
+function namesOf({ name, sinks }: SourceConfig): readonly TableNames[] {
+  return sinks.map((sink) => (sink === 'kafka' ? new TopicNames(name) : new CollectionNames()));
 }
 
 /** The log behind the checkpoint must be there (no gap), and all that was ever given to a sink must be in it (I7). */

@@ -92,6 +92,7 @@ function build(): { run: SourceRun; dcs: OneCheckpoint; closed: () => number } {
       sinks: [],
       tables: [],
       keyedTables: [],
+      names: [],
       includes: () => true,
       columns: () => true,
       reaches: () => true,

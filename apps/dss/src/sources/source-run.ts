@@ -1,4 +1,10 @@
-import { type Checkpoint, type ColumnSelection, type TableLayout, type TableName } from '#change-events';
+import {
+  type Checkpoint,
+  type ColumnSelection,
+  type TableLayout,
+  type TableName,
+  type TableNames,
+} from '#change-events';
 import { toDittoError, type Logger } from '#kernel';
 import {
   CheckpointSaver,
@@ -24,6 +30,8 @@ export interface SourceParts {
   readonly tables: readonly TableLayout[];
   /** Tables that the mirror has rows of while the catalogue shows no key for them, or no table. */
   readonly keyedTables: readonly TableName[];
+  /** What the included tables are called in each sink. */
+  readonly names: readonly TableNames[];
   readonly includes: (database: string, table: string) => boolean;
   readonly columns: ColumnSelection;
   readonly reaches: (database: string) => boolean;
@@ -90,6 +98,7 @@ export class SourceRun {
       lowerCaseNames: parts.lowerCaseNames,
       tables: parts.tables,
       keyedTables: parts.keyedTables,
+      names: parts.names,
       inFlightBytes: options.inFlightBytes,
       maxNotedBytes: 16 * 1024 * 1024,
       backoff: BACKOFF,

@@ -1,4 +1,4 @@
-import { type TableLayout, type TableName } from '#change-events';
+import { tableKey, type TableLayout, type TableName } from '#change-events';
 import { assumeLayout } from '#replication';
 
 export interface StartingTablesOptions {
@@ -26,19 +26,15 @@ export interface StartingTables {
 export async function findStartingTables(options: StartingTablesOptions): Promise<StartingTables> {
   const { catalogue, copied, hasMirroredRows, includes } = options;
   const mirrored = options.mirrored.filter(({ database, table }) => includes(database, table));
-  const layouts = new Map(catalogue.map((layout) => [tableName(layout), layout]));
+  const layouts = new Map(catalogue.map((layout) => [tableKey(layout), layout]));
   const keyedTables: TableName[] = [];
   for (const table of mirrored) {
-    const key = layouts.get(tableName(table))?.key ?? [];
+    const key = layouts.get(tableKey(table))?.key ?? [];
     if (key.length === 0 && (await hasMirroredRows(table))) keyedTables.push(table);
   }
-  for (const table of keyedTables) layouts.set(tableName(table), assumeLayout(table.database, table.table));
+  for (const table of keyedTables) layouts.set(tableKey(table), assumeLayout(table.database, table.table));
   for (const table of [...copied, ...mirrored])
-    if (includes(table.database, table.table) && !layouts.has(tableName(table)))
-      layouts.set(tableName(table), assumeLayout(table.database, table.table));
+    if (includes(table.database, table.table) && !layouts.has(tableKey(table)))
+      layouts.set(tableKey(table), assumeLayout(table.database, table.table));
   return { tables: [...layouts.values()], keyedTables };
-}
-
-function tableName({ database, table }: TableName): string {
-  return `${database}\0${table}`;
 }

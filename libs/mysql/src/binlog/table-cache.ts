@@ -1,4 +1,4 @@
-import { type TableLayout } from '#change-events';
+import { tableKey, type TableLayout } from '#change-events';
 import { RowCodec } from '../codec/row-codec.ts';
 import { streamLayout } from '../layout/stream-layout.ts';
 import { type ColumnRules } from '../layout/column-choice.ts';
@@ -91,7 +91,7 @@ export class TableCache {
     if (!this.#includes(database, table) || (this.#kind === 'mariadb' && isSequence(map)))
       return { included: false, database, table, skipper: new RowSkipper(map.columns) };
     const { layout, columns, key } = streamLayout(map, this.#facts, this.#rules);
-    const name = `${database}\0${table}`;
+    const name = tableKey({ database, table });
     const newest = this.#readers.get(name) ?? [];
     const known = newest[0]?.layout.fingerprint === layout.fingerprint ? newest : [];
     const alike = known.find(({ codec }) => codec.reads(columns));

@@ -1,6 +1,6 @@
 import { CascadeFacts, type CascadingKey } from '#replication';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
-import { type ColumnRules, columnRules } from '../layout/column-choice.ts';
+import { type ColumnRuleOptions, columnRules } from '../layout/column-choice.ts';
 import { MySqlSession } from '../mysql-session.ts';
 import { waitUntilVisible } from '../reader/read-window.ts';
 import { checkCascades, type CascadeHandlingChoice } from './cascade-checks.ts';
@@ -13,9 +13,9 @@ export interface MySqlCascadeFactsOptions {
   readonly connection: MySqlConnectionOptions;
   readonly settings: ServerSettings;
   readonly includes: (database: string, table: string) => boolean;
-  readonly keys?: ColumnRules['keys'];
+  readonly keys?: ColumnRuleOptions['keys'];
   /** Which columns are replicated; all by default. */
-  readonly columns?: ColumnRules['columns'];
+  readonly columns?: ColumnRuleOptions['columns'];
   readonly handling: CascadeHandlingChoice;
   /** How long a read waits until the server has executed the dispatched set. */
   readonly waitMs?: number;

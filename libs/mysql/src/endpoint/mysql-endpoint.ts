@@ -1,6 +1,6 @@
 import { type RowDataPacket } from 'mysql2';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
-import { type ColumnRules, columnRules } from '../layout/column-choice.ts';
+import { type ColumnRuleOptions, columnRules } from '../layout/column-choice.ts';
 import { MySqlSession } from '../mysql-session.ts';
 import { readCharacterSets } from '../values/character-set-facts.ts';
 import { readGrants, type Grants } from './grants.ts';
@@ -75,7 +75,7 @@ export class MySqlEndpoint {
   /** What the check needs to know of the tables that `includes` says yes to. */
   async inspectTables(
     includes: (database: string, table: string) => boolean,
-    rules: Partial<ColumnRules>,
+    rules: ColumnRuleOptions,
     signal: AbortSignal,
   ): Promise<readonly TableInspection[]> {
     return this.#withSession(signal, async (session) =>

@@ -1,5 +1,5 @@
 import { type RowDataPacket } from 'mysql2';
-import { type TableLayout } from '#change-events';
+import { tableKey, type TableLayout } from '#change-events';
 import { type CascadingKey } from '#replication';
 import { readCatalogue } from '../layout/catalogue-layout.ts';
 import { type ColumnRules } from '../layout/column-choice.ts';
@@ -65,14 +65,15 @@ export async function inspectTables(
     "SELECT TABLE_SCHEMA AS db, TABLE_NAME AS tbl, ENGINE AS engine FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')",
   );
   const cascades = await readCascadingKeys(session, ({ database, table }) => includes(database, table));
-  const nameOf = (db: string, tbl: string): string => JSON.stringify([db, tbl]);
-  const engineOf = new Map(engines.map(({ db, tbl, engine }) => [nameOf(db, tbl), engine ?? '']));
+  const engineOf = new Map(
+    engines.map(({ db, tbl, engine }) => [tableKey({ database: db, table: tbl }), engine ?? '']),
+  );
   return tables.map(({ database, table, columns, selected, layout, unsupported, needed }) => ({
     ...describeCascades({ database, table, layout }, cascades, includes),
     columns,
     selected,
     needed,
-    engine: engineOf.get(nameOf(database, table)) ?? '',
+    engine: engineOf.get(tableKey({ database, table })) ?? '',
     unsupported: [
       ...unsupported,
       ...(layout?.columns ?? []).flatMap(({ name, kind, charset }) =>

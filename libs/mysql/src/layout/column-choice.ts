@@ -1,19 +1,33 @@
-import { everyColumn, type ColumnSelection } from '#change-events';
+import { everyColumn, parseTableName, tableKey, type ColumnSelection } from '#change-events';
 import { DittoError } from '#kernel';
 import { type Problem } from '../endpoint/problem.ts';
 
-/** Key columns that the configuration names: `database.table` → column names. They serve instead of MySQL's own. */
+/**
+ * Key columns that the configuration names: `database.table`, names with a point in backquotes, → column names. They
+ * serve instead of MySQL's own.
+ */
 export type KeyOverrides = Readonly<Record<string, readonly string[]>>;
 
 /** What the configuration says about the columns of tables; snapshot and stream must go by the same. */
 export interface ColumnRules {
-  readonly keys: KeyOverrides;
+  /** By `tableKey`. */
+  readonly keys: ReadonlyMap<string, readonly string[]>;
   /** Which columns are replicated. */
   readonly columns: ColumnSelection;
 }
 
-export function columnRules({ keys = {}, columns = everyColumn }: Partial<ColumnRules>): ColumnRules {
-  return { keys, columns };
+/** The parts of the configuration that they are made of; all columns and no keys of its own by default. */
+export interface ColumnRuleOptions {
+  readonly keys?: KeyOverrides | undefined;
+  readonly columns?: ColumnSelection | undefined;
+}
+
+export function columnRules({ keys = {}, columns = everyColumn }: ColumnRuleOptions): ColumnRules {
+  const named = Object.entries(keys).flatMap(([name, key]) => {
+    const table = parseTableName(name);
+    return table === null ? [] : [[tableKey(table), key] as const];
+  });
+  return { keys: new Map(named), columns };
 }
 
 /** Which columns of a table its layout has. */
@@ -32,7 +46,7 @@ export function chooseColumns(
   names: readonly string[],
   primaryKey: readonly number[],
 ): ColumnChoice {
-  const key = resolveKey(rules.keys, database, table, names, primaryKey);
+  const key = resolveKey(rules.keys.get(tableKey({ database, table })), names, primaryKey);
   let count = 0;
   const places = names.map((name) => (rules.columns(database, table, name) ? count++ : -1));
   const needed = count === 0 ? names : key.flatMap((index) => (places[index] === -1 ? [names[index] ?? ''] : []));
@@ -49,13 +63,10 @@ export function keyPlaces({ places, key }: ColumnChoice): readonly number[] {
  * configuration comes first because the log does not tell a primary key from a unique key that serves as one.
  */
 function resolveKey(
-  overrides: KeyOverrides,
-  database: string,
-  table: string,
+  names: readonly string[] | undefined,
   columnNames: readonly string[],
   primaryKey: readonly number[],
 ): readonly number[] {
-  const names = overrides[`${database}.${table}`];
   if (names === undefined) return primaryKey;
   const indexes = names.map((name) => columnNames.indexOf(name));
   return indexes.includes(-1) ? [] : indexes;

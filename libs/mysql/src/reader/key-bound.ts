@@ -95,6 +95,7 @@ export function keyIsOneOf(layout: TableLayout, rows: readonly Row[]): string {
   return alternatives.length === 0 ? 'FALSE' : alternatives.map((alternative) => `(${alternative})`).join(' OR ');
 }
 
-export function keyOrder(layout: TableLayout): string {
-  return layout.key.map((index) => quoteIdentifier(layout.columns[index]?.name ?? '')).join(', ');
+/** With the table's name: a bare name in ORDER BY would mean the column of the select list that has it. */
+export function keyOrder({ table, columns, key }: TableLayout): string {
+  return key.map((index) => `${quoteIdentifier(table)}.${quoteIdentifier(columns[index]?.name ?? '')}`).join(', ');
 }

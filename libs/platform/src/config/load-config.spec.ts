@@ -64,6 +64,14 @@ describe('a good configuration', () => {
     expect(parse(minimal).sources['shop']?.serverId).toBe(config.sources['shop']?.serverId);
   });
 
+  it('has no source under the name of a member of JavaScript objects, unless one is called so', () => {
+    const { sources } = parse(minimal);
+    expect(['constructor', 'toString', '__proto__', 'hasOwnProperty'].map((name) => sources[name])).toEqual(
+      Array(4).fill(undefined),
+    );
+    expect(parse(minimal.replace('  shop:', '  constructor:')).sources.constructor.name).toBe('constructor');
+  });
+
   it('takes secrets from the environment and from files relative to its own', () => {
     const config = parse(minimal);
     expect(config.sources['shop']?.endpoints[0]?.password.reveal()).toBe('open-sesame');

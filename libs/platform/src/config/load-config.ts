@@ -78,13 +78,18 @@ function completeConfig(parsed: ParsedConfig): DittoConfig {
       endpoints: dcs.endpoints ?? [{ host: rpcHost, port: dcs.rpc.port }],
       tls: dcs.tls ?? (dcs.rpc.tls && { rejectUnauthorized: true }),
     },
-    sources: Object.fromEntries(
+    sources: withoutPrototype(
       Object.entries(sources).map(([name, source]) => [
         name,
         { ...source, name, serverId: source.serverId ?? deriveServerId(name), sinks: source.sinks ?? configured },
       ]),
     ),
   };
+}
+
+/** Names come from requests too: `constructor` must be no source unless one is called so. */
+function withoutPrototype<Value>(entries: readonly (readonly [string, Value])[]): Readonly<Record<string, Value>> {
+  return Object.assign(Object.create(null) as Record<string, Value>, Object.fromEntries(entries));
 }
 
 function readConfigFile(path: string): string {

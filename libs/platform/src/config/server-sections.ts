@@ -89,7 +89,7 @@ export const sourceSchema = z
       .default({})
       .meta({
         description:
-          'The columns of a unique key without NULL, by `database.table`. For tables without a primary key; without this, the first such key serves.',
+          'The columns of a unique key without NULL, by `database.table`; a name with a point in backquotes. For tables without a primary key; without this, the first such key serves.',
       }),
     sinks: z
       .array(z.enum(['kafka', 'mongo']))
