@@ -1,5 +1,5 @@
 export { connectionOptionsFromUrl, type MySqlConnectionOptions, type TlsOptions } from './connection-options.ts';
-export { toSourceError } from './mysql-errors.ts';
+export { toSourceError } from './errors/source-error.ts';
 export { type ColumnRules, type KeyOverrides } from './layout/column-choice.ts';
 export { MySqlRowReader, type MySqlRowReaderOptions } from './reader/mysql-row-reader.ts';
 export { MySqlChangeSource, type MySqlChangeSourceOptions } from './binlog/mysql-change-source.ts';

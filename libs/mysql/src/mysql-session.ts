@@ -3,7 +3,7 @@ import mysql, { type Connection as DriverConnection } from 'mysql2';
 import { type Connection, type RowDataPacket } from 'mysql2/promise';
 import { DittoError } from '#kernel';
 import { driverOptions, type MySqlConnectionOptions } from './connection-options.ts';
-import { toSourceError } from './mysql-errors.ts';
+import { toSourceError } from './errors/source-error.ts';
 import { serverKindOf, type ServerKind } from './server-kind.ts';
 import { sessionStatement } from './session-settings.ts';
 
@@ -43,7 +43,7 @@ export class MySqlSession {
     } catch (error) {
       destroy(driver);
       signal.throwIfAborted();
-      throw toSourceError(error, `connecting to ${options.host}:${options.port}`);
+      throw toSourceError(error, `connecting to ${options.host}:${options.port}`, true);
     }
     const session = new MySqlSession(driver.promise(), signal);
     try {

@@ -127,6 +127,18 @@ describe('SourceSupervisor', () => {
     await end();
   });
 
+  it('I6: says why it does not run also while it tries again', async () => {
+    const offline = new DittoError('DITTO_TEST_OFFLINE', 'offline', { retriable: true, remedy: 'wait' });
+    let opened = 0;
+    const { supervisor, end } = supervise(async (_grant, _hooks, signal) => {
+      if (++opened === 2) await untilAborted(signal);
+      throw offline;
+    });
+    await until(() => opened === 2);
+    expect(supervisor.status()).toMatchObject({ state: 'starting', error: { code: 'DITTO_TEST_OFFLINE' } });
+    await end();
+  });
+
   it('I5: a lost lease ends the run at once', async () => {
     const { supervisor, office, end } = supervise(() =>
       Promise.resolve(fakeRun((_signal, ownership) => untilAborted(ownership))),

@@ -121,7 +121,6 @@ export class SourceSupervisor {
       .catch((cause: unknown) => ownership.abort(toDittoError(cause)));
     this.grant = grant;
     this.interrupt = () => interrupted.abort();
-    this.error = null;
     logger.info('owning the source', { source, token: grant.token });
     try {
       this.state = 'starting';
@@ -132,6 +131,8 @@ export class SourceSupervisor {
           mayDeliver: () => leases.isValid(),
         };
         this.run = await open(grant, hooks, stop);
+        // not before: a source that is tried again and again says why all the time
+        this.error = null;
         this.state = 'streaming';
         rest.addEventListener('abort', drains, { once: true });
         await this.run.run(rest, ownership.signal);
@@ -183,6 +184,7 @@ export class SourceSupervisor {
       source: this.options.source,
       code: error.code,
       error: error.message,
+      remedy: error.remedy,
       delayMs,
     });
     this.error = error;

@@ -4,6 +4,7 @@ import mysql, { type Connection, type RowDataPacket } from 'mysql2';
 import { DittoError } from '#kernel';
 import { driverOptions, type MySqlConnectionOptions } from '../connection-options.ts';
 import { encodeDump, encodeRegistration, frameCommand, sessionVariablesOf, type DumpStart } from './dump-commands.ts';
+import { toSourceError } from '../errors/source-error.ts';
 import { sessionStatement } from '../session-settings.ts';
 import { PacketFramer } from './packet-framer.ts';
 import { type ReplicaIdentity } from './replica-identity.ts';
@@ -43,7 +44,7 @@ const ERROR_MARKER = 0xff;
 /** How long the server waits for a reader that is paused; its default is a minute. */
 const WRITE_TIMEOUT_SECONDS = 86_400;
 
-type Phase = 'connecting' | 'registering' | 'dumping' | 'ended';
+type Phase = 'connecting' | 'preparing' | 'registering' | 'dumping' | 'ended';
 
 /**
  * The dump of one server: one connection, registered as a replica. mysql2 connects, authenticates and sets the session
@@ -71,6 +72,9 @@ export class DumpConnection {
     const driver = mysql.createConnection(driverOptions(this.#options.connection)) as DriverConnection;
     this.#driver = driver;
     this.#socket = driver.stream;
+    driver.once('connect', () => {
+      if (this.#phase === 'connecting') this.#phase = 'preparing';
+    });
     driver.on('error', (error: unknown) => {
       this.#lose(error);
     });
@@ -184,9 +188,11 @@ export class DumpConnection {
 
   #end(error: unknown): void {
     if (this.#phase === 'ended') return;
+    const connecting = this.#phase === 'connecting';
     this.#phase = 'ended';
     this.#framer.close();
-    this.#options.listener.onError(error);
+    const { host, port } = this.#options.connection;
+    this.#options.listener.onError(connecting ? toSourceError(error, `connecting to ${host}:${port}`, true) : error);
   }
 }
 

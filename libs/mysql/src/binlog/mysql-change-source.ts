@@ -3,7 +3,7 @@ import { DittoError, type Logger } from '#kernel';
 import { ChangeSource, type SourceBatch } from '#replication';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
 import { type ColumnRules, columnRules, type KeyOverrides } from '../layout/column-choice.ts';
-import { toSourceError } from '../mysql-errors.ts';
+import { toSourceError } from '../errors/source-error.ts';
 import { withRemedyFor } from '../server-kind.ts';
 import { BatchQueue } from './batch-queue.ts';
 import { DumpConnection } from './dump-connection.ts';

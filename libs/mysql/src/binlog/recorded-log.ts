@@ -1,7 +1,7 @@
 import { type SourceItem } from '#replication';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
 import { columnRules } from '../layout/column-choice.ts';
-import { toSourceError } from '../mysql-errors.ts';
+import { toSourceError } from '../errors/source-error.ts';
 import { DumpConnection } from './dump-connection.ts';
 import { EventReader } from './event-reader.ts';
 import { makeReplicaIdentity } from './replica-identity.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { DittoError } from '#kernel';
-import { toSourceError } from './mysql-errors.ts';
+import { toSourceError } from './source-error.ts';
 
 function vendorError(message: string, code: string, errno = 0): Error {
   return Object.assign(new Error(message), { code, errno });
@@ -12,6 +12,16 @@ describe('toSourceError', () => {
     ['ENOTFOUND', 0, 'getaddrinfo ENOTFOUND', 'DITTO_SOURCE_UNKNOWN_HOST', true],
     ['PROTOCOL_CONNECTION_LOST', 0, 'Connection lost', 'DITTO_SOURCE_CONNECTION_LOST', true],
     ['ER_ACCESS_DENIED_ERROR', 1045, 'Access denied', 'DITTO_SOURCE_ACCESS_DENIED', false],
+    // names of the driver are MySQL's, whoever gave the number
+    ['UNKNOWN', 1969, 'Query execution was interrupted (max_statement_time exceeded)', 'DITTO_SOURCE_BUSY', true],
+    ['UNKNOWN', 1927, 'Connection was killed', 'DITTO_SOURCE_CONNECTION_LOST', true],
+    ['ER_OUT_OF_RESOURCES', 1041, 'Out of memory', 'DITTO_SOURCE_BUSY', true],
+    ['ER_OUT_OF_SORTMEMORY', 1038, 'Out of sort memory', 'DITTO_SOURCE_BUSY', true],
+    ['ER_SERVER_OFFLINE_MODE', 3032, 'The server is currently in offline mode', 'DITTO_SOURCE_UNREACHABLE', true],
+    ['ER_UNKNOWN_COM_ERROR', 1047, 'WSREP has not yet prepared node', 'DITTO_SOURCE_UNREACHABLE', true],
+    ['EMFILE', -24, 'connect EMFILE', 'DITTO_SOURCE_UNREACHABLE', true],
+    ['ERR_SSL_WRONG_VERSION_NUMBER', 0, 'wrong version number', 'DITTO_SOURCE_TLS_FAILED', false],
+    ['AUTH_SWITCH_PLUGIN_ERROR', 0, 'unknown plugin', 'DITTO_SOURCE_ACCESS_DENIED', false],
     ['ER_PARSE_ERROR', 1064, 'You have an error in your SQL syntax', 'DITTO_SOURCE_QUERY_FAILED', false],
     [
       'ER_MASTER_FATAL_ERROR_READING_BINLOG',
@@ -116,6 +126,22 @@ describe('toSourceError', () => {
     [1105, 'DITTO_SOURCE_QUERY_FAILED', false],
   ])('knows %d of a dump by its number', (errno, code, retriable) => {
     expect(toSourceError(Object.assign(new Error('x'), { errno }), 'reading')).toMatchObject({ code, retriable });
+  });
+
+  test.each([
+    ['08004', 'DITTO_SOURCE_CONNECTION_LOST', true],
+    ['28000', 'DITTO_SOURCE_ACCESS_DENIED', false],
+    ['40001', 'DITTO_SOURCE_BUSY', true],
+    ['70100', 'DITTO_SOURCE_CONNECTION_LOST', true],
+    ['HY000', 'DITTO_SOURCE_REFUSED', true],
+  ])('I6: a refusal that is not known has a class and a remedy, by its SQL state %s', (sqlState, code, retriable) => {
+    const error = toSourceError(Object.assign(new Error('x'), { errno: 9999, sqlState }), 'connecting', true);
+    expect(error).toMatchObject({ code, retriable, remedy: expect.any(String) });
+  });
+
+  test('I6: a statement that is refused for a reason that is not known has a remedy, and is not tried for ever', () => {
+    const error = toSourceError(Object.assign(new Error('x'), { errno: 9999, sqlState: 'HY000' }), 'querying');
+    expect(error).toMatchObject({ code: 'DITTO_SOURCE_QUERY_FAILED', retriable: false, remedy: expect.any(String) });
   });
 
   test('leaves coded errors and aborts as they are', () => {
