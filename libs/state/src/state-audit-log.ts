@@ -23,7 +23,7 @@ export class StateAuditLog {
 
   async record(entry: AuditEntry): Promise<void> {
     const { actor, action, subject, details = {} } = entry;
-    await this.#database.run((manager) =>
+    await this.#database.transaction((manager) =>
       manager.query('INSERT INTO audit_log (at_ms, actor, action, subject, details) VALUES (?, ?, ?, ?, ?)', [
         Date.now(),
         actor,

@@ -60,7 +60,7 @@ export class StateCheckpointStore extends CheckpointStore {
     const { lineage, position, dispatchedSet, version, commitMicros, lastCovered, lastDispatched, savedAtMs } =
       checkpoint;
     const { gtidSet, file, offset, serverUuid } = position;
-    await this.#database.run(async (manager) => {
+    await this.#database.transaction(async (manager) => {
       const values = [
         grant.source,
         grant.token,

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
 import { type ConnectionOptions } from 'node:tls';
 import { createConnection, type SslOptions } from 'mysql2/promise';
-import { DataSource, type EntityManager } from 'typeorm';
+import { DataSource, type EntityManager, type Logger as QueryLogger } from 'typeorm';
 import { Backoff, DittoError, type Logger, retry, silentLogger, withTimeout } from '#kernel';
 import { entities } from './entities/index.ts';
 import { migrations } from './migrations/index.ts';
+import { StateConnections } from './state-connections.ts';
 import { readCode, toStateError } from './state-error.ts';
+import { createSessionDriver, type StateSessionOptions } from './state-session.ts';
 
 export interface StateDatabaseOptions {
   readonly host: string;
@@ -18,10 +20,26 @@ export interface StateDatabaseOptions {
   /** Connections at most; 5 by default. */
   readonly poolSize?: number;
   readonly connectTimeoutMs?: number;
-  /** How long a caller waits for one piece of work. What has timed out may still be applied. */
+  /**
+   * For one piece of work, five seconds by default: none is large. A connection that does not answer within it is closed;
+   * what was under way may still be applied.
+   */
   readonly workTimeoutMs?: number;
   readonly logger?: Logger;
 }
+
+const ignore = (): void => undefined;
+const silentQueryLogger: QueryLogger = {
+  logQuery: ignore,
+  logQueryError: ignore,
+  logQuerySlow: ignore,
+  logSchemaBuild: ignore,
+  logMigration: ignore,
+  log: ignore,
+};
+
+/** For one statement of an upgrade, which may have to wait for others that use the table. */
+const MIGRATION_TIMEOUT_MS = 60_000;
 
 /**
  * The one connection pool to the state database.
@@ -31,94 +49,101 @@ export interface StateDatabaseOptions {
  */
 export class StateDatabase {
   readonly #options: Required<Omit<StateDatabaseOptions, 'tls'>> & Pick<StateDatabaseOptions, 'tls'>;
-  #dataSource: DataSource | null = null;
+  #connections: StateConnections | null = null;
+  #trouble: DittoError | null = null;
 
   constructor(options: StateDatabaseOptions) {
     this.#options = {
       password: '',
       poolSize: 5,
       connectTimeoutMs: 5_000,
-      workTimeoutMs: 10_000,
+      workTimeoutMs: 5_000,
       logger: silentLogger,
       ...options,
     };
   }
 
   get isOpen(): boolean {
-    return this.#dataSource !== null;
+    return this.#connections !== null;
   }
 
   /**
    * Creates the database where it is missing and allowed, brings the tables up to date, and connects. Several
-   * processes may do so at once. Tries again, until `signal` aborts, while the server does not answer.
+   * processes may do so at once. Tries again, until `signal` aborts, while the server does not answer or refuses: what a
+   * server refuses today, as a password that is being changed, it may take tomorrow.
    */
   async open(signal?: AbortSignal): Promise<void> {
+    let lastMessage = '';
     await retry(() => this.#openOnce(), {
       backoff: new Backoff({ initialMs: 200, maxMs: 5_000 }),
       ...(signal && { signal }),
-      onRetry: (error, delayMs) =>
-        this.#options.logger.warn('The state database does not answer yet', {
-          error: String(error),
-          retryInMs: delayMs,
-        }),
+      isRetriable: () => true,
+      onRetry: (error) => {
+        this.#trouble = toStateError(error);
+        const { code, message, remedy } = this.#trouble;
+        if (message !== lastMessage)
+          this.#options.logger.warn('The state database can not be opened yet, trying again', {
+            code,
+            error: message,
+            remedy,
+          });
+        lastMessage = message;
+      },
     });
     if (signal?.aborted) await this.close();
   }
 
   async close(): Promise<void> {
-    const dataSource = this.#dataSource;
-    this.#dataSource = null;
-    await dataSource?.destroy();
+    const connections = this.#connections;
+    this.#connections = null;
+    await connections?.close();
   }
 
+  /** Also says whether the server takes writes. */
   async ping(): Promise<void> {
     await this.run((manager) => manager.query('SELECT 1'));
   }
 
-  /** Runs work outside a transaction: each statement stands alone. */
+  /** Reads, outside a transaction: each statement stands alone. The server refuses one that would change something. */
   async run<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
-    return this.#guard((dataSource) => work(dataSource.manager));
+    return this.#opened().read(work);
   }
 
+  /** Every write, also of one statement. */
   async transaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
-    return this.#guard((dataSource) => dataSource.transaction(work));
+    return this.#opened().write(work);
   }
 
-  async #guard<T>(work: (dataSource: DataSource) => Promise<T>): Promise<T> {
-    if (!this.#dataSource) throw this.#createUnavailableError('The state database has not been reached yet');
-    try {
-      return await withTimeout(work(this.#dataSource), this.#options.workTimeoutMs, () =>
-        this.#createUnavailableError(`The state database did not answer within ${this.#options.workTimeoutMs} ms`),
-      );
-    } catch (error) {
-      throw toStateError(error);
-    }
+  #opened(): StateConnections {
+    if (this.#connections) return this.#connections;
+    const why = this.#trouble ? `: ${this.#trouble.message}` : '';
+    throw this.#createUnavailableError(`The state database has not been reached yet${why}`, this.#trouble);
   }
 
-  #createUnavailableError(message: string): DittoError {
+  #createUnavailableError(message: string, because: DittoError | null = null): DittoError {
     const { host, port, database } = this.#options;
     return new DittoError('DITTO_STATE_UNAVAILABLE', message, {
       retriable: true,
-      remedy: 'Check that the state database runs, accepts writes, and is reachable under the configured address.',
+      remedy:
+        because?.remedy ??
+        'Check that the state database runs, accepts writes, and is reachable under the configured address.',
       context: { host, port, database },
+      ...(because && { cause: because }),
     });
   }
 
   async #openOnce(): Promise<void> {
-    if (this.#dataSource) return;
-    try {
-      await this.#createDatabaseIfMissing();
-      const dataSource = await this.#createDataSource().initialize();
-      try {
-        await this.#migrate(dataSource);
-      } catch (error) {
-        await dataSource.destroy();
-        throw error;
-      }
-      this.#dataSource = dataSource;
-    } catch (error) {
-      throw toStateError(error);
-    }
+    if (this.#connections) return;
+    const { workTimeoutMs, poolSize } = this.#options;
+    await this.#createDatabaseIfMissing();
+    await this.#migrate();
+    const session = { readsOnly: true, idleMs: 2 * workTimeoutMs, lockWaitMs: workTimeoutMs / 2 };
+    this.#connections = new StateConnections({
+      dataSource: await this.#createDataSource(poolSize, workTimeoutMs, session).initialize(),
+      workTimeoutMs,
+      createUnavailableError: (message) => this.#createUnavailableError(message),
+    });
+    this.#trouble = null;
   }
 
   async #createDatabaseIfMissing(): Promise<void> {
@@ -131,6 +156,7 @@ export class StateDatabase {
       if (readCode(error) !== 'ER_BAD_DB_ERROR') throw error;
       const connection = await createConnection(server);
       try {
+        await connection.query('SET SESSION TRANSACTION READ WRITE');
         await connection.query(
           `CREATE DATABASE IF NOT EXISTS ${connection.escapeId(database)} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`,
         );
@@ -141,8 +167,8 @@ export class StateDatabase {
     }
   }
 
-  #createDataSource(): DataSource {
-    const { host, port, user, password, database, connectTimeoutMs, poolSize } = this.#options;
+  #createDataSource(poolSize: number, queryTimeoutMs: number, session: StateSessionOptions): DataSource {
+    const { host, port, user, password, database, connectTimeoutMs } = this.#options;
     return new DataSource({
       type: 'mysql',
       host,
@@ -154,6 +180,9 @@ export class StateDatabase {
       charset: 'utf8mb4',
       timezone: 'Z',
       connectTimeout: connectTimeoutMs,
+      driver: createSessionDriver(session),
+      enableQueryTimeout: true,
+      maxQueryExecutionTime: queryTimeoutMs,
       supportBigNumbers: true,
       bigNumberStrings: false,
       entities,
@@ -161,7 +190,8 @@ export class StateDatabase {
       migrationsTableName: 'migrations',
       migrationsTransactionMode: 'none',
       synchronize: false,
-      logging: false,
+      // it logs queries that time out, with their values, whatever is configured
+      logger: silentQueryLogger,
       ...this.#tls(),
     });
   }
@@ -172,21 +202,22 @@ export class StateDatabase {
   }
 
   /** Under a lock of the server, held by a connection of its own: services that start together wait for each other. */
-  async #migrate(dataSource: DataSource): Promise<void> {
+  async #migrate(): Promise<void> {
     const lock = `ditto:${createHash('sha256').update(this.#options.database).digest('hex').slice(0, 32)}`;
-    const runner = dataSource.createQueryRunner();
+    const session = { readsOnly: false, idleMs: 2 * MIGRATION_TIMEOUT_MS, lockWaitMs: MIGRATION_TIMEOUT_MS / 2 };
+    const dataSource = await this.#createDataSource(2, MIGRATION_TIMEOUT_MS, session).initialize();
     try {
-      const rows = (await runner.query('SELECT GET_LOCK(?, 60) AS taken', [lock])) as { taken: number | null }[];
+      const runner = dataSource.createQueryRunner();
+      const rows = (await runner.query('SELECT GET_LOCK(?, 30) AS taken', [lock])) as { taken: number | null }[];
       if (Number(rows[0]?.taken) !== 1)
-        throw this.#createUnavailableError('Another service has been upgrading the state database for 60 s');
-      try {
-        for (const { name } of await dataSource.runMigrations())
-          this.#options.logger.info('Upgraded the state database', { migration: name });
-      } finally {
-        await runner.query('SELECT RELEASE_LOCK(?)', [lock]);
-      }
+        throw this.#createUnavailableError('Another service has been upgrading the state database for 30 s');
+      for (const { name } of await dataSource.runMigrations())
+        this.#options.logger.info('Upgraded the state database', { migration: name });
     } finally {
-      await runner.release();
+      // the lock ends with its connection
+      await withTimeout(dataSource.destroy(), 1_000, () => new Error('The server does not answer')).catch(
+        () => undefined,
+      );
     }
   }
 }

@@ -1,7 +1,7 @@
 import { DittoError } from '#kernel';
 
-/** Errors that say where the server is or how it feels, not what was asked of it. */
-const unavailable = new Set([
+/** The connection is lost, or leads to a server that is not, or no longer, the one to ask: it must be made anew. */
+const lost = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
   'EHOSTUNREACH',
@@ -17,13 +17,36 @@ const unavailable = new Set([
   'ER_TOO_MANY_USER_CONNECTIONS',
   'ER_SERVER_SHUTDOWN',
   'ER_NORMAL_SHUTDOWN',
+  'ER_SERVER_OFFLINE_MODE',
+  'ER_SERVER_ISNT_AVAILABLE',
+  'ER_SESSION_WAS_KILLED',
   'ER_CLIENT_INTERACTION_TIMEOUT',
+  'ER_QUERY_INTERRUPTED',
+  'ER_NET_READ_ERROR',
+  'ER_NET_READ_INTERRUPTED',
+  'ER_NET_ERROR_ON_WRITE',
+  'ER_NET_WRITE_INTERRUPTED',
+  // read-only: read_only, super_read_only, innodb_read_only, transaction_read_only, a group that has lost its primary
+  'ER_OPTION_PREVENTS_STATEMENT',
+  'ER_READ_ONLY_MODE',
+  'ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION',
+  'ER_RUN_HOOK_ERROR',
+  // Galera: the node is not part of its cluster
+  'ER_UNKNOWN_COM_ERROR',
+]);
+
+/** MariaDB's ER_CONNECTION_KILLED, which the driver has no name for. */
+const MARIADB_CONNECTION_KILLED = 1927;
+
+/** The server is there and says that it can't just now. */
+const busy = new Set([
   'ER_LOCK_DEADLOCK',
   'ER_LOCK_WAIT_TIMEOUT',
-  'ER_QUERY_INTERRUPTED',
+  'ER_LOCK_TABLE_FULL',
   'ER_QUERY_TIMEOUT',
-  'ER_OPTION_PREVENTS_STATEMENT',
-  'ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION',
+  'ER_TRANSACTION_ROLLBACK_DURING_COMMIT',
+  'ER_OUT_OF_RESOURCES',
+  'ER_OUT_OF_SORTMEMORY',
   'ER_DISK_FULL',
   'ER_RECORD_FILE_FULL',
 ]);
@@ -35,6 +58,11 @@ const denied = new Set([
   'ER_SPECIFIC_ACCESS_DENIED_ERROR',
   'ER_NOT_SUPPORTED_AUTH_MODE',
   'ER_HOST_NOT_PRIVILEGED',
+  'ER_ACCOUNT_HAS_BEEN_LOCKED',
+  'ER_MUST_CHANGE_PASSWORD',
+  'ER_MUST_CHANGE_PASSWORD_LOGIN',
+  'ER_USER_ACCESS_DENIED_FOR_USER_ACCOUNT_BLOCKED_BY_PASSWORD_LOCK',
+  'ER_SECURE_TRANSPORT_REQUIRED',
 ]);
 
 /** Classifies what the driver reports about the state database; a `DittoError` stays as it is. */
@@ -42,16 +70,16 @@ export function toStateError(error: unknown): DittoError {
   if (error instanceof DittoError) return error;
   const code = readCode(error);
   const message = error instanceof Error ? error.message : String(error);
-  if (unavailable.has(code) || isLostConnection(message))
-    return new DittoError('DITTO_STATE_UNAVAILABLE', `The state database does not answer: ${message || code}`, {
-      retriable: true,
-      remedy: 'Check that the state database runs, accepts writes, and is reachable under the configured address.',
-      context: { vendorCode: code },
-      cause: error,
-    });
   if (denied.has(code))
     return new DittoError('DITTO_STATE_ACCESS_DENIED', `The state database refuses Ditto's account: ${message}`, {
       remedy: 'Check user and password, and grant the account ALL on the configured state database.',
+      context: { vendorCode: code },
+      cause: error,
+    });
+  if (isLost(error) || busy.has(code))
+    return new DittoError('DITTO_STATE_UNAVAILABLE', `The state database does not answer: ${message || code}`, {
+      retriable: true,
+      remedy: 'Check that the state database runs, accepts writes, and is reachable under the configured address.',
       context: { vendorCode: code },
       cause: error,
     });
@@ -62,9 +90,28 @@ export function toStateError(error: unknown): DittoError {
   });
 }
 
+/** Whether the connection that this error came by can be used again: it is no error of the connection or of the server. */
+export function isFromSoundServer(error: unknown): boolean {
+  return error instanceof DittoError ? error.code !== 'DITTO_STATE_UNAVAILABLE' : !isLost(error);
+}
+
+function isLost(error: unknown): boolean {
+  const { errno, fatal } = (error ?? {}) as { readonly errno?: unknown; readonly fatal?: unknown };
+  return (
+    fatal === true ||
+    lost.has(readCode(error)) ||
+    errno === MARIADB_CONNECTION_KILLED ||
+    isLostConnection(error instanceof Error ? error.message : '')
+  );
+}
+
 /** mysql2 gives these without a code. */
 function isLostConnection(message: string): boolean {
-  return message.includes("Can't add new command when connection is in closed state") || message === 'Pool is closed.';
+  return (
+    message.includes("Can't add new command when connection is in closed state") ||
+    message.includes('The connection was given up') ||
+    message === 'Pool is closed.'
+  );
 }
 
 export function readCode(error: unknown): string {

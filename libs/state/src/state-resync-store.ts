@@ -18,7 +18,7 @@ export class StateResyncStore extends ResyncStore {
   }
 
   async request(grant: Grant, askedBy: string): Promise<void> {
-    await this.#database.run((manager) => mark(manager, grant, askedBy.slice(0, 255)));
+    await this.#database.transaction((manager) => mark(manager, grant, askedBy.slice(0, 255)));
   }
 
   async startOver(
@@ -43,7 +43,7 @@ export class StateResyncStore extends ResyncStore {
   }
 
   async finish(grant: Grant): Promise<void> {
-    await this.#database.run((manager) => mark(manager, grant, null));
+    await this.#database.transaction((manager) => mark(manager, grant, null));
   }
 }
 

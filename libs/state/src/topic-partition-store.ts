@@ -17,7 +17,7 @@ export class TopicPartitionStore {
 
   /** At first use, and when an operator accepts another count: keys move, so the topic's lanes must be empty then. */
   async save(topic: string, partitions: number): Promise<void> {
-    await this.#database.run((manager) =>
+    await this.#database.transaction((manager) =>
       manager.upsert(TopicPartitionsEntity, { topic, partitions, atMs: Date.now() }, ['topic']),
     );
   }

@@ -1,6 +1,19 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { StateCheckpointStore, StateDatabase, type StateDatabaseOptions, StateFencing } from '#state';
 import { createStateOptions, queryState } from './state-server.ts';
+
+async function eventually(check: () => Promise<void>): Promise<void> {
+  for (const deadline = Date.now() + 5_000; ;) {
+    try {
+      await check();
+      return;
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await wait(50);
+    }
+  }
+}
 
 describe('StateDatabase', () => {
   const opened: StateDatabase[] = [];
@@ -60,9 +73,24 @@ describe('StateDatabase', () => {
     await expect(database.ping()).rejects.toMatchObject(unavailable);
   });
 
-  test('refuses a wrong password at once', async () => {
-    const database = new StateDatabase({ ...(await createStateOptions()), password: 'wrong' });
-    await expect(database.open()).rejects.toMatchObject({ code: 'DITTO_STATE_ACCESS_DENIED', retriable: false });
+  test('says why a server refuses it, and is opened as soon as that ends', async () => {
+    const options = await createStateOptions();
+    const user = options.database;
+    const database = new StateDatabase({ ...options, user, password: 'new' });
+    opened.push(database);
+    await queryState(options, `CREATE USER '${user}' IDENTIFIED BY 'old'`);
+    await queryState(options, `GRANT ALL ON \`${options.database}\`.* TO '${user}'`);
+    const opening = database.open(AbortSignal.timeout(20_000));
+    const denied = {
+      code: 'DITTO_STATE_UNAVAILABLE',
+      message: expect.stringContaining('Access denied'),
+      remedy: expect.stringContaining('password'),
+    };
+    await eventually(() => expect(database.ping()).rejects.toMatchObject(denied));
+    await queryState(options, `ALTER USER '${user}' IDENTIFIED BY 'new'`);
+    await opening;
+    await database.ping();
+    await queryState(options, `DROP USER '${user}'`);
   });
 
   test('goes on by itself after its connections were killed', async () => {

@@ -1,5 +1,4 @@
 import { Global, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { isAbort } from '#kernel';
 import { CONFIG, createLogger, type DittoConfig, Shutdown, toRedisOptions, toStateOptions } from '#platform';
 import { RedisConnection, RedisLeases, RedisOffsets, RedisRecentEvents, RedisStatusBoard } from '#redis';
 import { StateAuditLog, StateCheckpointStore, StateDatabase, StateFencing } from '#state';
@@ -78,14 +77,11 @@ export class ConnectionsModule implements OnModuleInit, OnApplicationShutdown {
 
   /**
    * Waits for Redis a little, so that a good start looks like one; for neither longer: without the state database leases
-   * must still be renewed, and without Redis the service is up, not ready. A state database that refuses what it is asked
-   * stays unavailable, is logged, and ends nothing.
+   * must still be renewed, and without Redis the service is up, not ready.
    */
   async onModuleInit(): Promise<void> {
-    this.#opening = this.#state.open(this.#shutdown.signal).catch((error: unknown) => {
-      if (!isAbort(error))
-        this.#logger.error('the state database can not be opened; no lease will be granted', { error });
-    });
+    // it is tried until the shutdown
+    this.#opening = this.#state.open(this.#shutdown.signal).catch(() => undefined);
     const patience = AbortSignal.any([this.#shutdown.signal, AbortSignal.timeout(redisPatienceMs)]);
     await this.#redis
       .waitUntilReady(patience)

@@ -1,5 +1,4 @@
 import { Global, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { isAbort } from '#kernel';
 import { DcsCheckpointStore, DcsClient } from '#dcs-client';
 import {
   AuditLog,
@@ -90,10 +89,8 @@ export class ConnectionsModule implements OnModuleInit, OnApplicationShutdown {
 
   /** The service is up before its servers are: sources wait for what they need. */
   onModuleInit(): void {
-    const logger = createLogger('connections');
-    this.#opening = this.#state.open(this.#shutdown.signal).catch((error: unknown) => {
-      if (!isAbort(error)) logger.error('the state database can not be opened; no source will run', { error });
-    });
+    // it is tried until the shutdown
+    this.#opening = this.#state.open(this.#shutdown.signal).catch(() => undefined);
   }
 
   async onApplicationShutdown(): Promise<void> {
