@@ -32,6 +32,8 @@ export interface GuardedResult {
 
 export interface GuardedWriteOptions {
   readonly writeConcern: mongo.WriteConcernSettings;
+  /** Documents in one command at most. Default 1,000. */
+  readonly maxCommandWrites?: number;
 }
 
 /** MongoDB's limit for one document, https://www.mongodb.com/docs/manual/reference/limits/. */
@@ -39,7 +41,7 @@ const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
 /** A server takes messages of 48 million bytes; this leaves room for one more document of the greatest size. */
 const MAX_COMMAND_BYTES = 12 * 1024 * 1024;
 /** FerretDB takes 25,000; from 1,000 on a call is not faster. */
-const MAX_COMMAND_WRITES = 1000;
+export const MAX_COMMAND_WRITES = 1000;
 const MAX_TRANSIENT_ATTEMPTS = 5;
 const LENGTH_BYTES = 4;
 /** About what an update statement has besides the document and its key. */
@@ -159,12 +161,13 @@ class GuardedBatch {
 
   /** Parts that fit one command each, in order. */
   private cut(indexes: readonly number[]): number[][] {
+    const { maxCommandWrites = MAX_COMMAND_WRITES } = this.options;
     const parts: number[][] = [];
     let part: number[] = [];
     let partBytes = 0;
     for (const index of indexes) {
       const bytes = this.measure(index);
-      if (part.length > 0 && (part.length >= MAX_COMMAND_WRITES || partBytes + bytes > MAX_COMMAND_BYTES)) {
+      if (part.length > 0 && (part.length >= maxCommandWrites || partBytes + bytes > MAX_COMMAND_BYTES)) {
         parts.push(part);
         part = [];
         partBytes = 0;

@@ -13,12 +13,12 @@ import { Backoff, DittoError, type Logger, retry, toDittoError } from '#kernel';
 import { type Acknowledgement, ChangeSink, LaneSet, type SinkStatus } from '#replication';
 import { type mongo } from 'mongoose';
 import { BsonWriter } from './bson-writer.ts';
-import { writeGuarded } from './guarded-write.ts';
+import { type GuardedResult, type GuardedWrite, MAX_COMMAND_WRITES, writeGuarded } from './guarded-write.ts';
 import { collapseEntries, type CollapsedEntry, encodeWrite, type KeyChange, type MirrorEntry } from './mirror-batch.ts';
 import { chooseLane } from './mirror-lanes.ts';
 import { type MirrorCollection, mirrorDatabase, type MirrorTable, MirrorTables } from './mirror-tables.ts';
 import { type MongoConnection } from './mongo-connection.ts';
-import { documentRefused } from './mongo-errors.ts';
+import { documentRefused, isTimeout } from './mongo-errors.ts';
 import { createMirrorIndexes, prepareCollection } from './mirror-indexes.ts';
 import { TableEnding } from './table-ending.ts';
 import { WRITE_CONCERN_TIMEOUT_MS } from './write-command.ts';
@@ -62,6 +62,7 @@ export class MirrorWriter extends ChangeSink {
   private readonly lanes: LaneSet<MirrorEntry>;
   private readonly writeConcern: mongo.WriteConcernSettings;
   private readonly tables = new MirrorTables();
+  private maxCommandWrites = MAX_COMMAND_WRITES;
   private readonly closing = new AbortController();
   private building: Promise<void> = Promise.resolve();
   private onFatal: (error: Error) => void = () => undefined;
@@ -243,15 +244,26 @@ export class MirrorWriter extends ChangeSink {
         throw documentRefused(collection.name, one.entry.identity, `can't be written as BSON: ${String(error)}`, error);
       }
     });
-    const { rejected, notNew } = await writeGuarded(this.db, collection.name, writes, {
-      writeConcern: this.writeConcern,
-    });
+    const { rejected, notNew } = await this.writeParts(collection.name, writes);
     if (notNew > 0)
       collection.inserts.report(
         writes.reduce((count, { isNew }) => count + Number(isNew), 0),
         notNew,
       );
     return rejected.map((index) => (collapsed[index] as CollapsedEntry).entry);
+  }
+
+  /** A server that is too slow for a command gets smaller ones, until one is confirmed before the connection is given up. */
+  private async writeParts(collection: string, writes: readonly GuardedWrite[]): Promise<GuardedResult> {
+    const { db, writeConcern, maxCommandWrites } = this;
+    try {
+      const result = await writeGuarded(db, collection, writes, { writeConcern, maxCommandWrites });
+      this.maxCommandWrites = Math.min(this.maxCommandWrites * 2, MAX_COMMAND_WRITES);
+      return result;
+    } catch (error) {
+      if (isTimeout(error)) this.maxCommandWrites = Math.max(1, Math.floor(maxCommandWrites / 4));
+      throw error;
+    }
   }
 
   private countRejection({ isReplaying, table, change }: MirrorEntry): void {

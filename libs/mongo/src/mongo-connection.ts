@@ -1,7 +1,10 @@
 import { type ConnectionOptions as TlsOptions } from 'node:tls';
 import { Backoff, type Logger, retry } from '#kernel';
 import mongoose, { type Connection, type mongo } from 'mongoose';
+import { FROM_MAJORITY } from './index-pages.ts';
 import { classifyMongoError } from './mongo-errors.ts';
+import { splitUrlOptions } from './url-options.ts';
+import { BY_MAJORITY } from './write-command.ts';
 
 export interface MongoConnectionOptions {
   readonly url: string;
@@ -13,7 +16,11 @@ export interface MongoConnectionOptions {
   readonly maxConnections?: number;
   /** How long an operation waits for a server to be there before it fails for now. Default 3,000. */
   readonly serverSelectionTimeoutMs?: number;
-  /** How long a reply may take before the connection counts as dead. Default 60,000. */
+  /**
+   * How long a connection may be silent in a call before it counts as dead. Longer than any call of Ditto's takes: a page
+   * of a read 8 s, a write the time that the members may need to confirm it and its own. Default 20,000. When the server
+   * as a whole is silent the heartbeats notice it sooner, after 5 s.
+   */
   readonly socketTimeoutMs?: number;
   /** False: one attempt, then the error. Default true: an unreachable server is waited for without a limit. */
   readonly waitForServer?: boolean;
@@ -56,7 +63,8 @@ export class MongoConnection {
  * Connects through mongoose. A server that can't be reached is waited for; wrong credentials and a malformed URL are
  * thrown at once, coded. Later losses of the connection heal by themselves: operations meanwhile fail with retriable
  * errors. The driver's own retries of writes are off: a standalone server and FerretDB refuse them, and every write
- * here is repeatable as a whole.
+ * here is repeatable as a whole. Reads are from the primary, of what a majority has confirmed, and a write is confirmed by
+ * a majority unless the call says otherwise, whatever the URL says.
  */
 export async function openMongo(options: MongoConnectionOptions): Promise<MongoConnection> {
   const { signal, logger } = options;
@@ -69,16 +77,21 @@ export async function openMongo(options: MongoConnectionOptions): Promise<MongoC
   });
 }
 
+/** Between two questions of the driver's monitor; an answer may take `connectTimeoutMS` besides. */
+const HEARTBEAT_MS = 2000;
+
 async function connect(options: MongoConnectionOptions): Promise<MongoConnection> {
   const {
-    url,
     tls,
     appName = 'ditto',
     maxConnections = 32,
     serverSelectionTimeoutMs = 3000,
-    socketTimeoutMs = 60_000,
+    socketTimeoutMs = 20_000,
     logger,
   } = options;
+  const { url, ignored } = splitUrlOptions(options.url);
+  if (ignored.length > 0)
+    logger.warn('options of the MongoDB URL are not used: Ditto sets them itself', { options: ignored.join(', ') });
   let connection: Connection | null = null;
   try {
     connection = mongoose.createConnection(url, {
@@ -87,8 +100,10 @@ async function connect(options: MongoConnectionOptions): Promise<MongoConnection
       serverSelectionTimeoutMS: serverSelectionTimeoutMs,
       connectTimeoutMS: serverSelectionTimeoutMs,
       socketTimeoutMS: socketTimeoutMs,
-      heartbeatFrequencyMS: 5000,
+      heartbeatFrequencyMS: HEARTBEAT_MS,
       retryWrites: false,
+      ...FROM_MAJORITY,
+      writeConcern: BY_MAJORITY,
       autoIndex: false,
       autoCreate: false,
       ...(tls && { tls: true, ...tlsOf(tls) }),

@@ -17,6 +17,27 @@ describe('classifyMongoError', () => {
   });
 
   it.each([
+    // a primary that is demoted, shut down, or not one yet
+    ...[91, 189, 10058, 10107, 11600, 11602, 13435, 13436],
+    // a write concern that was not reached
+    ...[64, 79, 100],
+    // a page or a cursor that the server gave up
+    ...[43, 50, 175, 237, 262, 290],
+    // an index that is being built, another operation in the way, a server with too much to do
+    ...[117, 276, 12586, 12587, 365, 462],
+    // its view of the data or of the shards is too old
+    ...[63, 150, 234, 239, 246, 13388],
+  ])('I1: holds and tries again after code %i', (code) => {
+    expect(classifyMongoError(serverError(code))).toMatchObject({ code: 'DITTO_MONGO_UNAVAILABLE', retriable: true });
+    expect(classifyWriteError('c', 1, { index: 0, code })).toMatchObject({ retriable: true });
+  });
+
+  it('I1: holds and tries again after an unknown code that the server calls passing', () => {
+    const error = new mongo.MongoServerError({ message: 'no', code: 99_999, errorLabels: ['RetryableWriteError'] });
+    expect(classifyMongoError(error)).toMatchObject({ code: 'DITTO_MONGO_UNAVAILABLE', retriable: true });
+  });
+
+  it.each([
     ['DITTO_MONGO_ACCESS_DENIED', serverError(18)],
     ['DITTO_MONGO_ACCESS_DENIED', serverError(13)],
     ['DITTO_MONGO_REFUSED', serverError(59)],

@@ -26,6 +26,7 @@ const HEALS_BY_WAITING = new Set([
   24, // LockTimeout
   43, // CursorNotFound
   46, // LockBusy
+  63, // StaleShardVersion
   50, // MaxTimeMSExpired
   64, // WriteConcernTimeout
   79, // UnknownReplWriteConcern
@@ -33,19 +34,32 @@ const HEALS_BY_WAITING = new Set([
   91, // ShutdownInProgress
   100, // UnsatisfiableWriteConcern
   112, // WriteConflict
+  117, // ConflictingOperationInProgress
   133, // FailedToSatisfyReadPreference
   134, // ReadConcernMajorityNotAvailableYet
+  150, // StaleEpoch
   175, // QueryPlanKilled
   189, // PrimarySteppedDown
   202, // NetworkInterfaceExceededTimeLimit
+  234, // RetryChangeStream
+  237, // CursorKilled
+  239, // SnapshotTooOld
+  246, // SnapshotUnavailable
   262, // ExceededTimeLimit
+  276, // IndexBuildAborted
+  290, // TransactionExceededLifetimeLimitSeconds
+  365, // TemporarilyUnavailable
   391, // ReauthenticationRequired
   402, // ResourceExhausted
+  462, // IngressRequestRateLimitExceeded
   9001, // SocketException
+  10058, // LegacyNotPrimary
   10107, // NotWritablePrimary
   11600, // InterruptedAtShutdown
   11601, // Interrupted
   11602, // InterruptedDueToReplStateChange
+  12586, // BackgroundOperationInProgressForDatabase
+  12587, // BackgroundOperationInProgressForNamespace
   13388, // StaleConfig
   13435, // NotPrimaryNoSecondaryOk
   13436, // NotPrimaryOrSecondary
@@ -70,6 +84,15 @@ const HEALS_BY_WAITING = new Set([
 ]);
 
 const TOOK_TOO_LONG = new Set([50, 262]); // MaxTimeMSExpired, ExceededTimeLimit
+
+/** By which servers say that the same call may succeed later, whatever its code. */
+const HEALING_LABELS = [
+  'RetryableWriteError',
+  'RetryableError',
+  'SystemOverloadedError',
+  'TransientTransactionError',
+  'ResumableChangeStreamError',
+];
 
 /** One of the `writeErrors` of a reply. */
 export interface ServerWriteError {
@@ -148,7 +171,8 @@ export function classifyMongoError(error: unknown): DittoError {
   const message = error instanceof Error ? error.message : String(error);
   const code = errorCode(error);
   if (code !== null && AUTHENTICATION.has(code)) return accessDenied(message, error);
-  if (isConnectionError(error) || (code !== null && isTransient(code))) return unavailable(message, error);
+  if (isConnectionError(error) || hasHealingLabel(error) || (code !== null && isTransient(code)))
+    return unavailable(message, error);
   if (error instanceof mongo.MongoServerError)
     return new DittoError('DITTO_MONGO_REFUSED', `MongoDB refused a command: ${message} (code ${code ?? 'none'})`, {
       remedy:
@@ -163,6 +187,10 @@ export function classifyMongoError(error: unknown): DittoError {
 export function isRowsOwn(error: unknown): boolean {
   const code = errorCode(error);
   return code !== null && ROWS_OWN.has(code);
+}
+
+function hasHealingLabel(error: unknown): boolean {
+  return error instanceof mongo.MongoError && HEALING_LABELS.some((label) => error.hasErrorLabel(label));
 }
 
 function isConnectionError(error: unknown): boolean {

@@ -175,7 +175,10 @@ export const kafkaSchema = z
 
 export const mongoSchema = z
   .strictObject({
-    url: secretUrl(['mongodb', 'mongodb+srv'], 'Connection string.'),
+    url: secretUrl(
+      ['mongodb', 'mongodb+srv'],
+      'Connection string. Options of it that choose what is read, what confirms a write, or how long a call may take are not used (a warning names them): Ditto reads what a majority has confirmed, from the primary, and sets the others itself.',
+    ),
     databasePrefix: z
       .string()
       .regex(/^[A-Za-z0-9_-]{0,14}$/, 'must be at most 14 letters, digits, - and _')
