@@ -9,6 +9,7 @@ import {
   type Problem,
   type TableInspection,
 } from '#mysql';
+import { type TableName } from '#change-events';
 import { type CascadingKey } from '#replication';
 import { position, TestSource } from './test-source.ts';
 
@@ -148,6 +149,8 @@ describe('check', () => {
         takesKeys: false,
       },
     ]);
+    const inDatabase = (...names: readonly string[]): TableName[] =>
+      names.map((table) => ({ database: source.database, table }));
     const facts = (hasMirror: boolean): Promise<readonly CascadingKey[]> =>
       new MySqlCascadeFacts({
         connection: source.connection,
@@ -155,7 +158,7 @@ describe('check', () => {
         includes: source.includes,
         keys: { [`${source.database}.nokey`]: ['good_id'] },
         handling: { cascades: 'reread', hasMirror },
-      }).read(signal, inspection.gtidExecuted);
+      }).read(signal, inspection.gtidExecuted, inDatabase('nokey', 'moved', 'nulled', 'child', 'absent'));
     expect((await facts(true)).map(({ name }) => name).sort()).toEqual(['from_nokey', 'to_far', 'to_good', 'with_far']);
     await expect(facts(false)).rejects.toMatchObject({ code: 'DITTO_SOURCE_CASCADES_UNLOGGED', retriable: false });
     await source.run('DROP TABLE nokey, moved, nulled, far');

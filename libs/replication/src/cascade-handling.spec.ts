@@ -28,6 +28,7 @@ let covered: boolean;
 let keys: readonly CascadingKey[];
 let failure: Error | null;
 let executed: string[];
+let readOf: string[][];
 
 beforeEach(() => {
   asked = [];
@@ -35,13 +36,18 @@ beforeEach(() => {
   keys = [byCode];
   failure = null;
   executed = [];
+  readOf = [];
 });
 
 function build(options: Partial<CascadeOptions> = {}): CascadeHandling {
   const facts = {
-    read: (_: AbortSignal, dispatchedSet: string) => {
+    read: (_: AbortSignal, dispatchedSet: string, tables: readonly TableName[]) => {
       executed.push(dispatchedSet);
-      return failure === null ? Promise.resolve(keys) : Promise.reject(failure);
+      const names = tables.map(({ table }) => table);
+      readOf.push(names);
+      return failure === null
+        ? Promise.resolve(keys.filter(({ table }) => names.includes(table)))
+        : Promise.reject(failure);
     },
   };
   return new CascadeHandling({
@@ -153,6 +159,15 @@ describe('CascadeHandling', () => {
       expect(executed).toEqual([]);
     },
   );
+
+  it('asks the catalogue for the tables that a statement concerns, and no others', async () => {
+    const other = { ...byCode, table: 'o', parent: { database: 'd', table: 'q' } };
+    keys = [byCode, other];
+    const handling = build();
+    await after('ALTER TABLE p ADD COLUMN x INT', handling);
+    expect(readOf).toEqual([['p', 't']]);
+    expect(await askedFor(handling, [[1, 2, 3]], null, { ...parent, table: 'q' })).toEqual([['o']]);
+  });
 
   it('I6: stops at a statement behind which foreign keys can not be followed', async () => {
     failure = new DittoError('DITTO_SOURCE_CASCADES_UNLOGGED', 'an excluded parent');

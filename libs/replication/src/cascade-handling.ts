@@ -81,7 +81,7 @@ export class CascadeHandling {
   }
 
   /**
-   * Reads the foreign keys anew behind a statement on an included table. The catalogue may be ahead of the stream: what a
+   * Reads the foreign keys of the tables that a statement concerns anew. The catalogue may be ahead of the stream: what a
    * foreign key did that the statement took away, or that followed a table to another name, is made good by reading the
    * tables that it can have reached.
    */
@@ -89,8 +89,9 @@ export class CascadeHandling {
     const { facts, signal, dispatchedSet, hold, rereads } = this.options;
     if (named.length === 0) return;
     const former = this.plan;
+    const concerned = former.tablesConcernedBy(named);
     await hold(async () => {
-      this.plan = new CascadePlan(await facts.read(signal, dispatchedSet()));
+      this.plan = former.withKeysOf(concerned, await facts.read(signal, dispatchedSet(), concerned));
     });
     this.compiled = new WeakMap();
     if (!rereads || !mayEndForeignKey(statement, sql)) return;

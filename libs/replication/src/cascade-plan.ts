@@ -13,9 +13,11 @@ type Impact = 'gone' | readonly string[];
 
 /** Which tables change without row events when the rows of a table do. Pure. */
 export class CascadePlan {
+  private readonly keys: readonly CascadingKey[];
   private readonly byParent: ReadonlyMap<string, readonly CascadingKey[]>;
 
   constructor(keys: readonly CascadingKey[]) {
+    this.keys = keys;
     this.byParent = Map.groupBy(keys, ({ parent }) => tableKey(parent));
   }
 
@@ -28,6 +30,18 @@ export class CascadePlan {
       .map((columns) => ({ columns, tables: this.reach(table, columns) }));
     const onDelete = this.reach(table, 'gone');
     return onDelete.length + onUpdate.length === 0 ? null : { onDelete, onUpdate };
+  }
+
+  /** The tables whose foreign keys may name one of these: their own, and those of the tables that refer to them. */
+  tablesConcernedBy(tables: readonly TableName[]): readonly TableName[] {
+    const children = tables.flatMap((table) => this.byParent.get(tableKey(table)) ?? []);
+    return distinctTables([...tables, ...children.map(({ database, table }) => ({ database, table }))]);
+  }
+
+  /** The plan once these keys are all that the tables have. */
+  withKeysOf(tables: readonly TableName[], keys: readonly CascadingKey[]): CascadePlan {
+    const replaced = new Set(tables.map(tableKey));
+    return new CascadePlan([...this.keys.filter((key) => !replaced.has(tableKey(key))), ...keys]);
   }
 
   /** Every table that a change of this one's rows may reach. */

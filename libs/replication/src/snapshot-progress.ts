@@ -9,6 +9,16 @@ export interface SnapshotProgressOptions {
   readonly nowMs: () => number;
 }
 
+interface QueuedChange {
+  readonly table: TableName;
+  readonly apply: (entry: TableSnapshotProgress | undefined) => TableSnapshotProgress;
+  readonly readSequence: number;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const MOST_SAVED_AT_ONCE = 500;
+
 /**
  * How far the copy of each table has come, and what was asked for besides. One reading of a table is under way at a
  * time, from `take` to its end; a request of a statement abandons it, a request of a cascade lets it end and has the
@@ -26,8 +36,10 @@ export class SnapshotProgress {
   /** Tables whose reading under way was asked for by a cascade. */
   private readonly cascaded = new Set<string>();
   private readonly restsUntilMs = new Map<string, number>();
-  private saving: Promise<unknown> = Promise.resolve();
-  private isLoaded = false;
+  /** Changes that are still to be saved, in the order in which they were asked for. */
+  private queue: QueuedChange[] = [];
+  private isSaving = false;
+  private loading: Promise<void> | null = null;
 
   constructor(options: SnapshotProgressOptions) {
     this.options = options;
@@ -35,7 +47,7 @@ export class SnapshotProgress {
 
   /** Everything else waits for it by itself. */
   load(): Promise<void> {
-    return this.inTurn(() => this.loadOnce());
+    return (this.loading ??= this.loadNow());
   }
 
   get(table: TableName): TableSnapshotProgress | undefined {
@@ -48,12 +60,13 @@ export class SnapshotProgress {
 
   /** The table to read now: one that was begun first. */
   next(): TableSnapshotProgress | undefined {
-    const all = this.list();
     const nowMs = this.options.nowMs();
-    return (
-      all.find(({ state }) => state === 'running') ??
-      all.find((entry) => entry.state === 'pending' && this.restsUntil(entry) <= nowMs)
-    );
+    let first: TableSnapshotProgress | undefined;
+    for (const entry of this.entries.values()) {
+      if (entry.state === 'running') return entry;
+      if (entry.state === 'pending' && first === undefined && this.restsUntil(entry) <= nowMs) first = entry;
+    }
+    return first;
   }
 
   /** How long until a table that rests may be read; null when none does. */
@@ -92,9 +105,9 @@ export class SnapshotProgress {
       });
   }
 
-  /** Makes a table known that nobody asked for. */
-  async add(entry: TableSnapshotProgress): Promise<void> {
-    await this.change(entry, () => entry);
+  /** Makes tables known that nobody asked for. */
+  async add(entries: readonly TableSnapshotProgress[]): Promise<void> {
+    await Promise.all(entries.map((entry) => this.change(entry, (known = entry) => known)));
   }
 
   /** A reading of the table is taken up: what is asked from here on is not covered by it, unless it begins later still. */
@@ -168,40 +181,60 @@ export class SnapshotProgress {
     );
   }
 
-  private change(
-    table: TableName,
-    change: (entry: TableSnapshotProgress | undefined) => TableSnapshotProgress,
-    readSequence = 0,
-  ): Promise<void> {
-    return this.inTurn(async () => {
-      await this.loadOnce();
-      for (;;) {
-        const before = this.get(table);
-        const next = change(before);
-        await this.options.store.save(this.options.grant, next, readSequence);
-        this.stored.set(tableKey(table), next);
-        if (this.get(table) !== before) continue; // a reading began or failed while it was being saved
-        this.entries.set(tableKey(table), next);
-        return;
-      }
+  private change(table: TableName, apply: QueuedChange['apply'], readSequence = 0): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.queue.push({ table, apply, readSequence, resolve, reject });
+      if (!this.isSaving) void this.saveQueued();
     });
   }
 
-  private async loadOnce(): Promise<void> {
-    if (this.isLoaded) return;
-    const { store, grant } = this.options;
-    for (const saved of await store.load(grant.source)) {
-      this.stored.set(tableKey(saved), saved);
-      this.entries.set(tableKey(saved), saved.state === 'pending' ? startedOver(saved) : saved);
+  /** What was asked for while something was being saved is saved together: ten thousand tables are not as many writes. */
+  private async saveQueued(): Promise<void> {
+    this.isSaving = true;
+    await Promise.resolve(); // whoever asks in the same turn of the loop is part of it
+    while (this.queue.length > 0) {
+      const batch = this.queue.splice(0, MOST_SAVED_AT_ONCE);
+      try {
+        await this.load();
+        await this.saveBatch(batch);
+      } catch (error) {
+        for (const { reject } of batch) reject(error);
+      }
     }
-    this.isLoaded = true;
+    this.isSaving = false;
   }
 
-  /** One after the other, so that what is stored in the end is what was said last. */
-  private inTurn(work: () => Promise<void>): Promise<void> {
-    const turn = this.saving.then(work);
-    this.saving = turn.catch(() => undefined);
-    return turn;
+  private async saveBatch(batch: readonly QueuedChange[]): Promise<void> {
+    const before = new Map<string, TableSnapshotProgress | undefined>();
+    const next = new Map<string, TableSnapshotProgress>();
+    for (const { table, apply } of batch) {
+      const key = tableKey(table);
+      if (!before.has(key)) before.set(key, this.get(table));
+      next.set(key, apply(next.get(key) ?? this.get(table)));
+    }
+    const { store, grant } = this.options;
+    await store.save(grant, [...next.values()], Math.max(...batch.map(({ readSequence }) => readSequence)));
+    for (const [key, entry] of next) {
+      this.stored.set(key, entry);
+      if (this.entries.get(key) === before.get(key)) this.entries.set(key, entry);
+      else next.delete(key); // a reading began or failed while it was being saved: applied again
+    }
+    const isSaved = ({ table }: QueuedChange): boolean => next.has(tableKey(table));
+    this.queue.unshift(...batch.filter((change) => !isSaved(change)));
+    for (const change of batch.filter(isSaved)) change.resolve();
+  }
+
+  private async loadNow(): Promise<void> {
+    const { store, grant } = this.options;
+    try {
+      for (const saved of await store.load(grant.source)) {
+        this.stored.set(tableKey(saved), saved);
+        this.entries.set(tableKey(saved), saved.state === 'pending' ? startedOver(saved) : saved);
+      }
+    } catch (error) {
+      this.loading = null;
+      throw error;
+    }
   }
 }
 

@@ -228,9 +228,14 @@ export class ModelReader extends RowReader {
     return [layout];
   }
 
-  async estimateRows(): Promise<number> {
+  async readLayout(): Promise<TableLayout> {
     await this.turns.take();
-    return this.server.visible.size;
+    return layout;
+  }
+
+  async estimateRows(): Promise<readonly number[]> {
+    await this.turns.take();
+    return [this.server.visible.size];
   }
 
   async readChunk(request: {

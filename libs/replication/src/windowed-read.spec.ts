@@ -45,7 +45,7 @@ class ModelSnapshotStore extends SnapshotStore {
     return Promise.resolve(this.kept.progress === null ? [] : [this.kept.progress]);
   }
 
-  async save(_grant: Grant, progress: TableSnapshotProgress, readSequence: number): Promise<void> {
+  async save(_grant: Grant, [progress]: readonly [TableSnapshotProgress], readSequence: number): Promise<void> {
     await this.turns.take();
     this.signal.throwIfAborted();
     this.kept.progress = progress;

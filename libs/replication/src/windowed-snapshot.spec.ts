@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { type Row, type TableLayout } from '#change-events';
+import { type Row, type TableLayout, type TableName } from '#change-events';
 import { Deferred, DittoError, silentLogger } from '#kernel';
 import { type Pipeline } from './pipeline.ts';
 import { type MirroredKeys } from './ports/mirrored-keys.ts';
@@ -16,6 +16,7 @@ const grant: Grant = { source: 's', owner: 'o', token: 1 };
 class MemoryStore extends SnapshotStore {
   readonly tables = new Map<string, TableSnapshotProgress>();
   failures = 0;
+  saves = 0;
   /** What writes of pending tables wait for. */
   slow: Promise<unknown> = Promise.resolve();
 
@@ -23,11 +24,12 @@ class MemoryStore extends SnapshotStore {
     return this.failures-- > 0 ? Promise.reject(down) : Promise.resolve([...this.tables.values()]);
   }
 
-  async save(_: Grant, progress: TableSnapshotProgress): Promise<void> {
+  async save(_: Grant, progress: readonly TableSnapshotProgress[]): Promise<void> {
     if (this.failures-- > 0) throw down;
-    if (progress.state === 'pending') await this.slow;
+    this.saves++;
+    if (progress.some(({ state }) => state === 'pending')) await this.slow;
     await new Promise((resolve) => setImmediate(resolve));
-    this.tables.set(progress.table, progress);
+    for (const table of progress) this.tables.set(table.table, table);
   }
 
   lastReadSequence(): Promise<number> {
@@ -55,8 +57,15 @@ class TablesReader extends RowReader {
     return this.failures-- > 0 ? Promise.reject(down) : Promise.resolve(this.tables);
   }
 
-  estimateRows(): Promise<number> {
-    return Promise.resolve(1);
+  readLayout({ table }: TableName, _signal: AbortSignal, dispatchedSet = ''): Promise<TableLayout | null> {
+    this.executed.push(dispatchedSet);
+    return this.failures-- > 0
+      ? Promise.reject(down)
+      : Promise.resolve(this.tables.find((layout) => layout.table === table) ?? null);
+  }
+
+  estimateRows(tables: readonly TableName[]): Promise<readonly number[]> {
+    return Promise.resolve(tables.map(() => 1));
   }
 
   readChunk({ layout: { table }, after, limit }: Parameters<RowReader['readChunk']>[0]): Promise<ChunkRead> {

@@ -88,20 +88,21 @@ export class WindowedSnapshot {
   }
 
   private async plan(signal: AbortSignal): Promise<void> {
-    for (const layout of await this.listTables(signal))
-      if (this.progress.get(layout) === undefined) await this.addTable(layout, signal);
-  }
-
-  /** As the catalogue shows them once it is not behind the stream. */
-  private listTables(signal: AbortSignal): Promise<readonly TableLayout[]> {
     const { pipeline, reader } = this.options;
-    return this.persist(() => reader.listTables(signal, pipeline.dispatchedSet()), signal);
+    const layouts = await this.persist(() => reader.listTables(signal, pipeline.dispatchedSet()), signal);
+    const added = layouts.filter((layout) => this.progress.get(layout) === undefined);
+    const rows = await this.persist(() => abortable(reader.estimateRows(added, signal), signal), signal);
+    const entries = added.map((layout, index) => ({
+      ...newEntry(layout, rows[index]),
+      ...(layout.key.length === 0 ? KEYLESS : {}),
+    }));
+    await this.persist(() => this.progress.add(entries), signal);
   }
 
-  private async addTable(layout: TableLayout, signal: AbortSignal): Promise<void> {
-    const rows = await this.persist(() => abortable(this.options.reader.estimateRows(layout), signal), signal);
-    const isKeyless = layout.key.length === 0;
-    await this.persist(() => this.progress.add({ ...newEntry(layout, rows), ...(isKeyless ? KEYLESS : {}) }), signal);
+  /** As the catalogue shows it once it is not behind the stream. */
+  private readLayout(table: TableName, signal: AbortSignal): Promise<TableLayout | null> {
+    const { pipeline, reader } = this.options;
+    return this.persist(() => reader.readLayout(table, signal, pipeline.dispatchedSet()), signal);
   }
 
   private async waitForRequest(signal: AbortSignal): Promise<void> {
@@ -126,9 +127,9 @@ export class WindowedSnapshot {
     const { progress } = this;
     const key = tableKey(entry);
     progress.take(entry);
-    const layout = (await this.listTables(signal)).find((listed) => tableKey(listed) === key);
-    if (layout === undefined || layout.key.length === 0) {
-      const reason = layout === undefined ? 'the table is no longer there' : KEYLESS.reason;
+    const layout = await this.readLayout(entry, signal);
+    if (layout === null || layout.key.length === 0) {
+      const reason = layout === null ? 'the table is no longer there' : KEYLESS.reason;
       return this.persist(() => progress.fail(entry, reason), signal);
     }
     const isWanted = (): boolean => progress.isWanted(entry);

@@ -29,14 +29,15 @@ export class StateSnapshotStore extends SnapshotStore {
     }));
   }
 
-  async save(grant: Grant, progress: TableSnapshotProgress, readSequence: number): Promise<void> {
+  async save(grant: Grant, progress: readonly TableSnapshotProgress[], readSequence: number): Promise<void> {
     await this.#database.transaction(async (manager) => {
       const guard = await manager.query<WriteResult>(
         'UPDATE sources SET read_sequence = GREATEST(read_sequence, ?) WHERE name = ? AND token = ?',
         [readSequence, grant.source, grant.token],
       );
       if (guard.affectedRows === 0) await assertNewest(manager, grant);
-      await manager.upsert(TableSnapshotEntity, { source: grant.source, ...progress }, ['source', 'database', 'table']);
+      const rows = progress.map((table) => ({ source: grant.source, ...table }));
+      await manager.upsert(TableSnapshotEntity, rows, ['source', 'database', 'table']);
     });
   }
 

@@ -159,10 +159,10 @@ describe('stores under fencing tokens', () => {
   test('I5: an older token completes no chunk and takes no read sequence', async () => {
     const source = uniqueName('shop');
     const paused = await grant(source, 'paused');
-    await snapshots.save(paused, createProgress(), 4);
+    await snapshots.save(paused, [createProgress()], 4);
     const newest = await grant(source, 'newest');
-    await expect(snapshots.save(paused, createProgress({ lastKey: '[4000]' }), 5)).rejects.toMatchObject(fenced);
-    await expect(snapshots.save(paused, createProgress({ table: 'other' }), 5)).rejects.toMatchObject(fenced);
+    await expect(snapshots.save(paused, [createProgress({ lastKey: '[4000]' })], 5)).rejects.toMatchObject(fenced);
+    await expect(snapshots.save(paused, [createProgress({ table: 'other' })], 5)).rejects.toMatchObject(fenced);
     expect(await snapshots.load(source)).toEqual([createProgress()]);
     expect(await snapshots.lastReadSequence(source)).toBe(4);
     const done = createProgress({
@@ -171,7 +171,7 @@ describe('stores under fencing tokens', () => {
       endsBelow: '0123456789a'.repeat(4),
       again: true,
     });
-    await snapshots.save(newest, done, 2);
+    await snapshots.save(newest, [done], 2);
     expect(await snapshots.load(source)).toEqual([done]);
     expect(await snapshots.lastReadSequence(source)).toBe(4);
   });
@@ -182,8 +182,8 @@ describe('stores under fencing tokens', () => {
     expect(await columns.excludedBy(source)).toBeNull();
     const paused = await grant(source, 'paused');
     expect(await columns.excludedBy(source)).toBeNull();
-    await snapshots.save(paused, createProgress({ state: 'done' }), 3);
-    await snapshots.save(paused, createProgress({ table: 'other', state: 'done' }), 3);
+    await snapshots.save(paused, [createProgress({ state: 'done' })], 3);
+    await snapshots.save(paused, [createProgress({ table: 'other', state: 'done' })], 3);
     const next = await grant(source, 'next');
     const again = [
       { database: 'shop', table: 'orders' },
@@ -210,8 +210,8 @@ describe('stores under fencing tokens', () => {
     await resyncs.request(await grant(source, 'a'), 'alice');
     const next = await grant(source, 'b');
     expect(await resyncs.pendingFor(source)).toBe('alice');
-    await snapshots.save(next, createProgress({ state: 'running', endsBelow: '', again: true }), 3);
-    await snapshots.save(next, createProgress({ table: 'keyless', state: 'unavailable', lastKey: null }), 3);
+    await snapshots.save(next, [createProgress({ state: 'running', endsBelow: '', again: true })], 3);
+    await snapshots.save(next, [createProgress({ table: 'keyless', state: 'unavailable', lastKey: null })], 3);
     await resyncs.startOver(next, []);
     await resyncs.startOver(next, [{ database: 'shop', table: 'orders' }]);
     expect(await snapshots.load(source)).toMatchObject([
@@ -236,7 +236,7 @@ describe('stores under fencing tokens', () => {
     const source = uniqueName('shop');
     const paused = await grant(source, 'paused');
     const newest = await grant(source, 'newest');
-    await snapshots.save(newest, createProgress(), 4);
+    await snapshots.save(newest, [createProgress()], 4);
     await expect(resyncs.request(paused, 'alice')).rejects.toMatchObject(fenced);
     await expect(resyncs.startOver(paused, [createProgress()])).rejects.toMatchObject(fenced);
     await resyncs.request(newest, 'bob');
@@ -248,7 +248,7 @@ describe('stores under fencing tokens', () => {
   test('table names that differ only in case or accent are different tables', async () => {
     const owner = await grant(uniqueName('shop'), 'a');
     for (const table of ['orders', 'Orders', 'örders'])
-      await snapshots.save(owner, createProgress({ table, reason: table }), 1);
+      await snapshots.save(owner, [createProgress({ table, reason: table })], 1);
     expect((await snapshots.load(owner.source)).map(({ table }) => table).sort()).toEqual([
       'Orders',
       'orders',

@@ -24,8 +24,12 @@ class NoTables extends RowReader {
     return Promise.resolve([]);
   }
 
-  estimateRows(): Promise<number> {
-    return Promise.resolve(0);
+  readLayout(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
+  estimateRows(): Promise<readonly never[]> {
+    return Promise.resolve([]);
   }
 
   readChunk(): Promise<ChunkRead> {

@@ -1,3 +1,4 @@
+import { type TableName } from '#change-events';
 import { CascadeFacts, type CascadingKey } from '#replication';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
 import { type ColumnRuleOptions, columnRules } from '../layout/column-choice.ts';
@@ -30,14 +31,19 @@ export class MySqlCascadeFacts extends CascadeFacts {
     this.#options = options;
   }
 
-  override async read(signal: AbortSignal, dispatchedSet: string): Promise<readonly CascadingKey[]> {
+  override async read(
+    signal: AbortSignal,
+    dispatchedSet: string,
+    tables: readonly TableName[],
+  ): Promise<readonly CascadingKey[]> {
     const { connection, settings, includes, handling, waitMs = 30_000 } = this.#options;
     const session = await MySqlSession.open(connection, signal);
     try {
       await waitUntilVisible(session, dispatchedSet, waitMs, signal);
-      const tables = await inspectCascades(session, includes, columnRules(this.#options));
-      assertNoErrors(checkCascades(tables, settings, handling));
-      return tables.flatMap(({ cascades }) => cascades);
+      const included = tables.filter(({ database, table }) => includes(database, table));
+      const cascaded = await inspectCascades(session, included, includes, columnRules(this.#options));
+      assertNoErrors(checkCascades(cascaded, settings, handling));
+      return cascaded.flatMap(({ cascades }) => cascades);
     } finally {
       session.close();
     }

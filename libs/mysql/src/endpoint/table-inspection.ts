@@ -1,7 +1,6 @@
-import { type RowDataPacket } from 'mysql2';
-import { tableKey, type TableLayout } from '#change-events';
+import { tableKey, type TableLayout, type TableName } from '#change-events';
 import { type CascadingKey } from '#replication';
-import { readCatalogue } from '../layout/catalogue-layout.ts';
+import { readCatalogue, readCatalogueTables } from '../layout/catalogue-layout.ts';
 import { type ColumnRules } from '../layout/column-choice.ts';
 import { type MySqlSession } from '../mysql-session.ts';
 import { textDecoder, type CharacterSetFacts } from '../values/charset.ts';
@@ -30,27 +29,20 @@ export interface InspectedKey extends CascadingKey {
   readonly takesKeys: boolean;
 }
 
-interface EngineRow extends RowDataPacket {
-  readonly db: string;
-  readonly tbl: string;
-  readonly engine: string | null;
-}
-
 /** What is to be known of a table whose rows foreign keys may change. */
 export type CascadedTable = Pick<TableInspection, 'database' | 'table' | 'hasKey' | 'cascades'>;
 
-/** The included tables with foreign keys by which their rows change. */
+/** Those of these tables with foreign keys by which their rows change. */
 export async function inspectCascades(
   session: MySqlSession,
+  tables: readonly TableName[],
   includes: (database: string, table: string) => boolean,
   rules: ColumnRules,
 ): Promise<readonly CascadedTable[]> {
-  const cascading = await readCascadingKeys(session, ({ database, table }) => includes(database, table));
+  const cascading = await readCascadingKeys(session, tables);
   if (cascading.length === 0) return [];
-  const tables = await readCatalogue(session, includes, rules);
-  return tables
-    .map((table) => describeCascades(table, cascading, includes))
-    .filter(({ cascades }) => cascades.length > 0);
+  const describe = describeCascades(cascading, includes);
+  return (await readCatalogueTables(session, cascading, rules)).map(describe);
 }
 
 /** The tables that exist among the included ones. */
@@ -61,19 +53,13 @@ export async function inspectTables(
   facts: CharacterSetFacts,
 ): Promise<readonly TableInspection[]> {
   const tables = await readCatalogue(session, includes, rules);
-  const engines = await session.query<EngineRow>(
-    "SELECT TABLE_SCHEMA AS db, TABLE_NAME AS tbl, ENGINE AS engine FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')",
-  );
-  const cascades = await readCascadingKeys(session, ({ database, table }) => includes(database, table));
-  const engineOf = new Map(
-    engines.map(({ db, tbl, engine }) => [tableKey({ database: db, table: tbl }), engine ?? '']),
-  );
-  return tables.map(({ database, table, columns, selected, layout, unsupported, needed }) => ({
-    ...describeCascades({ database, table, layout }, cascades, includes),
+  const describe = describeCascades(await readCascadingKeys(session, tables), includes);
+  return tables.map(({ database, table, engine, columns, selected, layout, unsupported, needed }) => ({
+    ...describe({ database, table, layout }),
     columns,
     selected,
     needed,
-    engine: engineOf.get(tableKey({ database, table })) ?? '',
+    engine,
     unsupported: [
       ...unsupported,
       ...(layout?.columns ?? []).flatMap(({ name, kind, charset }) =>
@@ -86,17 +72,18 @@ export async function inspectTables(
 }
 
 function describeCascades(
-  { database, table, layout }: { database: string; table: string; layout: TableLayout | null },
   cascading: readonly CascadingKey[],
   includes: (database: string, table: string) => boolean,
-): CascadedTable {
-  const own = cascading.filter((key) => key.database === database && key.table === table);
-  const cascades = own.map((key) => ({
-    ...key,
-    isParentIncluded: includes(key.parent.database, key.parent.table),
-    takesKeys: key.onDelete === 'cascade' || layout === null || isInKey(layout, key.columns),
-  }));
-  return { database, table, hasKey: layout === null || layout.key.length > 0, cascades };
+): (table: TableName & { readonly layout: TableLayout | null }) => CascadedTable {
+  const byTable = Map.groupBy(cascading, tableKey);
+  return ({ database, table, layout }) => {
+    const cascades = (byTable.get(tableKey({ database, table })) ?? []).map((key) => ({
+      ...key,
+      isParentIncluded: includes(key.parent.database, key.parent.table),
+      takesKeys: key.onDelete === 'cascade' || layout === null || isInKey(layout, key.columns),
+    }));
+    return { database, table, hasKey: layout === null || layout.key.length > 0, cascades };
+  };
 }
 
 function isInKey({ columns, key }: TableLayout, names: readonly string[]): boolean {

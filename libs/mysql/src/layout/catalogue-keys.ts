@@ -1,6 +1,7 @@
 import { type RowDataPacket } from 'mysql2';
 import { type MySqlSession } from '../mysql-session.ts';
 import { quoteTable } from '../reader/quoting.ts';
+import { isAmong } from './catalogue-scope.ts';
 
 interface UniqueKeyRow extends RowDataPacket {
   readonly tbl: string;
@@ -19,19 +20,20 @@ interface ShownKeyRow extends RowDataPacket {
  * and writes as such into the log: the first unique key of whole columns that are NOT NULL (MySQL manual, "InnoDB
  * Clustered and Secondary Indexes"; MySQL source, `sql/dd_table_share.cc`, prepare_share).
  *
- * @param table one of the database; all of them when null
+ * @param tables some of the database; all of them when null
  */
 export async function readKeyColumns(
   session: MySqlSession,
   database: string,
-  table: string | null,
+  tables: readonly string[] | null,
 ): Promise<ReadonlyMap<string, readonly string[]>> {
+  const { where, values } = isAmong(database, tables);
   const rows = await session.query<UniqueKeyRow>(
     `SELECT TABLE_NAME AS tbl, INDEX_NAME AS keyName, COLUMN_NAME AS name, SUB_PART AS prefix, NULLABLE AS nullable
      FROM information_schema.STATISTICS
-     WHERE TABLE_SCHEMA = ?${table === null ? '' : ' AND TABLE_NAME = ?'} AND NON_UNIQUE = 0
+     WHERE ${where} AND NON_UNIQUE = 0
      ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX`,
-    table === null ? [database] : [database, table],
+    values,
   );
   const result = new Map<string, readonly string[]>();
   for (const [name, ofTable] of Map.groupBy(rows, ({ tbl }) => tbl)) {

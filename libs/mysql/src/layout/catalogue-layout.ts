@@ -1,8 +1,9 @@
 import { type RowDataPacket } from 'mysql2';
-import { type Column, type TableLayout } from '#change-events';
+import { type Column, tableKey, type TableLayout, type TableName } from '#change-events';
 import { type MySqlSession } from '../mysql-session.ts';
 import { type ServerKind } from '../server-kind.ts';
 import { readKeyColumns } from './catalogue-keys.ts';
+import { isAmong } from './catalogue-scope.ts';
 import { chooseColumns, keyPlaces, type ColumnRules } from './column-choice.ts';
 import { makeColumn, makeLayout } from './column-types.ts';
 
@@ -18,15 +19,24 @@ interface ColumnRow extends RowDataPacket {
   readonly digits: number | null;
   readonly charset: string | null;
 }
-interface TableRow extends RowDataPacket {
+interface NameRow extends RowDataPacket {
   readonly db: string;
   readonly tbl: string;
+}
+interface CountRow extends RowDataPacket {
+  readonly tbl: string;
+  readonly count: number | string | null;
+}
+interface TableRow extends NameRow {
+  readonly kind: string;
+  readonly engine: string | null;
 }
 
 /** A table as the catalogue shows it; columns of types without a canonical form are named, not dropped. */
 export interface CatalogueTable {
   readonly database: string;
   readonly table: string;
+  readonly engine: string;
   /** All columns that the user may see, the excluded ones too. */
   readonly columns: readonly string[];
   /** Those of them that are replicated. */
@@ -41,45 +51,77 @@ export interface CatalogueTable {
 /** Their tables have no rows in the log. */
 const VIRTUAL_DATABASES = ['information_schema', 'performance_schema'];
 
-/** Base tables (MariaDB's with system versioning too) that `includes` says yes to, by name, with their layouts as of now. */
+/**
+ * Base tables (MariaDB's with system versioning too) that `includes` says yes to, by name, with their layouts as of now.
+ * Of all other tables only the names are read.
+ */
 export async function readCatalogue(
   session: MySqlSession,
   includes: (database: string, table: string) => boolean,
   rules: ColumnRules,
 ): Promise<CatalogueTable[]> {
-  const tables = await session.query<TableRow>(
-    `SELECT TABLE_SCHEMA AS db, TABLE_NAME AS tbl FROM information_schema.TABLES
-     WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY TABLE_SCHEMA, TABLE_NAME`,
-  );
-  const included = tables.filter(({ db, tbl }) => !VIRTUAL_DATABASES.includes(db.toLowerCase()) && includes(db, tbl));
+  const names = await readTableNames(session);
   const result: CatalogueTable[] = [];
-  for (const database of new Set(included.map(({ db }) => db))) {
-    const names = included.flatMap(({ db, tbl }) => (db === database ? [tbl] : []));
-    result.push(...(await readDatabase(session, database, names, rules)));
+  for (const [database, all] of Map.groupBy(names, ({ db }) => db)) {
+    const included = all.filter(({ tbl }) => includes(database, tbl)).map(({ tbl }) => tbl);
+    if (included.length === 0) continue;
+    result.push(...(await readDatabase(session, database, included.length === all.length ? null : included, rules)));
   }
   return result;
 }
 
-/** One table; undefined when it does not exist. */
-export async function readCatalogueTable(
+/** Those of these tables that exist. */
+export async function readCatalogueTables(
   session: MySqlSession,
-  database: string,
-  table: string,
+  tables: readonly TableName[],
   rules: ColumnRules,
-): Promise<CatalogueTable | undefined> {
-  const [found] = await readDatabase(session, database, [table], rules);
-  return found;
+): Promise<CatalogueTable[]> {
+  const result: CatalogueTable[] = [];
+  for (const [database, ofDatabase] of Map.groupBy(tables, (table) => table.database)) {
+    const names = new Set(ofDatabase.map(({ table }) => table));
+    result.push(...(await readDatabase(session, database, [...names], rules)));
+  }
+  return result;
 }
 
+/** How many rows the server thinks that each table has, in their order; 0 for one that does not exist. */
+export async function readRowCounts(session: MySqlSession, tables: readonly TableName[]): Promise<readonly number[]> {
+  const counts = new Map<string, number>();
+  for (const [database, ofDatabase] of Map.groupBy(tables, (table) => table.database)) {
+    const { where, values } = isAmong(
+      database,
+      ofDatabase.map(({ table }) => table),
+    );
+    const rows = await session.query<CountRow>(
+      `SELECT TABLE_NAME AS tbl, TABLE_ROWS AS count FROM information_schema.TABLES WHERE ${where}`,
+      values,
+    );
+    for (const { tbl, count } of rows) counts.set(tableKey({ database, table: tbl }), Number(count ?? 0));
+  }
+  return tables.map((table) => counts.get(tableKey(table)) ?? 0);
+}
+
+/** Without a condition: to look at the type of a table a server may have to open it. */
+async function readTableNames(session: MySqlSession): Promise<readonly NameRow[]> {
+  const names = await session.query<NameRow>(
+    'SELECT TABLE_SCHEMA AS db, TABLE_NAME AS tbl FROM information_schema.TABLES ORDER BY TABLE_SCHEMA, TABLE_NAME',
+  );
+  return names.filter(({ db }) => !VIRTUAL_DATABASES.includes(db.toLowerCase()));
+}
+
+/** @param tables some of the database; all of them when null */
 async function readDatabase(
   session: MySqlSession,
   database: string,
-  tables: readonly string[],
+  tables: readonly string[] | null,
   rules: ColumnRules,
 ): Promise<CatalogueTable[]> {
-  const oneTable = tables.length === 1;
-  const where = `TABLE_SCHEMA = ?${oneTable ? ' AND TABLE_NAME = ?' : ''}`;
-  const values = oneTable ? [database, tables[0] ?? ''] : [database];
+  const { where, values } = isAmong(database, tables);
+  const found = await session.query<TableRow>(
+    `SELECT TABLE_SCHEMA AS db, TABLE_NAME AS tbl, TABLE_TYPE AS kind, ENGINE AS engine FROM information_schema.TABLES
+     WHERE ${where} AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY TABLE_NAME`,
+    values,
+  );
   const columns = await session.query<ColumnRow>(
     `SELECT TABLE_SCHEMA AS db, TABLE_NAME AS tbl, COLUMN_NAME AS name, DATA_TYPE AS type, COLUMN_TYPE AS columnType,
             CHARACTER_MAXIMUM_LENGTH AS length, NUMERIC_PRECISION AS prec, NUMERIC_SCALE AS scale,
@@ -87,36 +129,23 @@ async function readDatabase(
      FROM information_schema.COLUMNS WHERE ${where} ORDER BY TABLE_NAME, ORDINAL_POSITION`,
     values,
   );
-  const keyColumns = await readKeyColumns(session, database, oneTable ? (tables[0] ?? '') : null);
-  const versioned = await readVersioned(session, database);
-  const wanted = new Set(tables);
+  const keyColumns = await readKeyColumns(session, database, tables);
   const byTable = Map.groupBy(columns, ({ tbl }) => tbl);
-  return [...byTable].flatMap(([table, rows]) =>
-    wanted.has(table)
-      ? [catalogueTable(database, table, rows, keyColumns.get(table) ?? [], rules, session.kind, versioned.has(table))]
-      : [],
-  );
-}
-
-/** MariaDB's tables with system versioning: their log has rows and key columns that the catalogue does not show. */
-async function readVersioned(session: MySqlSession, database: string): Promise<ReadonlySet<string>> {
-  if (session.kind !== 'mariadb') return new Set();
-  const rows = await session.query<TableRow>(
-    `SELECT TABLE_SCHEMA AS db, TABLE_NAME AS tbl FROM information_schema.TABLES
-     WHERE TABLE_TYPE = 'SYSTEM VERSIONED' AND TABLE_SCHEMA = ?`,
-    [database],
-  );
-  return new Set(rows.map(({ tbl }) => tbl));
+  const wanted = tables === null ? null : new Set(tables);
+  return found.flatMap((table) => {
+    if (wanted?.has(table.tbl) === false) return [];
+    const rows = byTable.get(table.tbl) ?? [];
+    if (rows.length === 0) return []; // dropped between the queries
+    return [catalogueTable(table, rows, keyColumns.get(table.tbl) ?? [], rules, session.kind)];
+  });
 }
 
 function catalogueTable(
-  database: string,
-  table: string,
+  { db: database, tbl: table, kind: tableKind, engine }: TableRow,
   rows: readonly ColumnRow[],
   keyColumns: readonly string[],
   rules: ColumnRules,
   kind: ServerKind,
-  isVersioned: boolean,
 ): CatalogueTable {
   const names = rows.map(({ name }) => name);
   const choice = chooseColumns(
@@ -128,10 +157,11 @@ function catalogueTable(
   const replicated = rows.filter((_, i) => choice.places[i] !== -1);
   const made = replicated.map((row) => (kind === 'mariadb' ? mariaDbColumn(row) : catalogueColumn(row)));
   const unsupported = replicated.flatMap((row, i) => (made[i] === null ? [`${row.name} (${row.columnType})`] : []));
-  if (isVersioned) unsupported.push('row_end (WITH SYSTEM VERSIONING)');
+  // its log has rows and key columns that the catalogue does not show
+  if (tableKind === 'SYSTEM VERSIONED') unsupported.push('row_end (WITH SYSTEM VERSIONING)');
   const { needed } = choice;
   const selected = replicated.map(({ name }) => name);
-  const found = { database, table, columns: names, selected, unsupported, needed };
+  const found = { database, table, engine: engine ?? '', columns: names, selected, unsupported, needed };
   if (unsupported.length > 0 || needed.length > 0) return { ...found, layout: null };
   const columns = made.filter((column) => column !== null);
   return { ...found, layout: makeLayout(database, table, columns, keyPlaces(choice)) };

@@ -1,9 +1,9 @@
 import { type RowDataPacket } from 'mysql2';
-import { type CanonicalValue, encodeKeyValues, type Row, type TableLayout } from '#change-events';
+import { type CanonicalValue, encodeKeyValues, type Row, type TableLayout, type TableName } from '#change-events';
 import { DittoError } from '#kernel';
 import { RowReader, type ChunkRead, type KeysRead } from '#replication';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
-import { readCatalogue, readCatalogueTable } from '../layout/catalogue-layout.ts';
+import { type CatalogueTable, readCatalogue, readCatalogueTables, readRowCounts } from '../layout/catalogue-layout.ts';
 import { type ColumnRules, columnRules, type KeyOverrides, neededColumnsError } from '../layout/column-choice.ts';
 import { MySqlSession } from '../mysql-session.ts';
 import { readCharacterSets } from '../values/character-set-facts.ts';
@@ -23,9 +23,6 @@ export interface MySqlRowReaderOptions {
   readonly waitMs?: number;
 }
 
-interface ValueRow extends RowDataPacket {
-  readonly value: string | number | null;
-}
 interface CreateTableRow extends RowDataPacket {
   readonly 'Create Table': string;
 }
@@ -54,23 +51,21 @@ export class MySqlRowReader extends RowReader {
   override async listTables(signal: AbortSignal, dispatchedSet = ''): Promise<readonly TableLayout[]> {
     return this.#withSession(signal, async (session) => {
       await waitUntilVisible(session, dispatchedSet, this.#options.waitMs ?? DEFAULT_WAIT_MS, signal);
-      const tables = await readCatalogue(session, this.#options.includes, this.#rules);
-      const needed = tables.flatMap(({ database, table, needed: names }) =>
-        names.map((name) => `${database}.${table}.${name}`),
-      );
-      if (needed.length > 0) throw neededColumnsError(needed);
-      return tables.flatMap(({ layout }) => (layout === null ? [] : [layout]));
+      return layoutsOf(await readCatalogue(session, this.#options.includes, this.#rules));
     });
   }
 
-  override async estimateRows(layout: TableLayout): Promise<number> {
-    return this.#withSession(this.#lifetime.signal, async (session) => {
-      const [row] = await session.query<ValueRow>(
-        'SELECT TABLE_ROWS AS value FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?',
-        [layout.database, layout.table],
-      );
-      return Number(row?.value ?? 0);
+  override async readLayout(table: TableName, signal: AbortSignal, dispatchedSet = ''): Promise<TableLayout | null> {
+    if (!this.#options.includes(table.database, table.table)) return null;
+    return this.#withSession(signal, async (session) => {
+      await waitUntilVisible(session, dispatchedSet, this.#options.waitMs ?? DEFAULT_WAIT_MS, signal);
+      const [layout = null] = layoutsOf(await readCatalogueTables(session, [table], this.#rules));
+      return layout;
     });
+  }
+
+  override async estimateRows(tables: readonly TableName[], signal: AbortSignal): Promise<readonly number[]> {
+    return this.#withSession(signal, (session) => readRowCounts(session, tables));
   }
 
   override async readChunk(request: {
@@ -172,7 +167,7 @@ export class MySqlRowReader extends RowReader {
     const [row] = await session.query<CreateTableRow>(`SHOW CREATE TABLE ${quoteTable(layout.database, layout.table)}`);
     const definition = (row?.['Create Table'] ?? '').replace(/ AUTO_INCREMENT=\d+/, '');
     if (this.#definitions.get(layout.fingerprint) === definition) return;
-    const found = await readCatalogueTable(session, layout.database, layout.table, this.#rules);
+    const [found] = await readCatalogueTables(session, [layout], this.#rules);
     if (found?.layout?.fingerprint !== layout.fingerprint) throw layoutChanged(layout);
     this.#definitions.set(layout.fingerprint, definition);
   }
@@ -206,6 +201,14 @@ export class MySqlRowReader extends RowReader {
     signal.throwIfAborted();
     return MySqlSession.open(this.#options.connection, this.#lifetime.signal);
   }
+}
+
+function layoutsOf(tables: readonly CatalogueTable[]): readonly TableLayout[] {
+  const needed = tables.flatMap(({ database, table, needed: names }) =>
+    names.map((name) => `${database}.${table}.${name}`),
+  );
+  if (needed.length > 0) throw neededColumnsError(needed);
+  return tables.flatMap(({ layout }) => (layout === null ? [] : [layout]));
 }
 
 function textInvalid({ database, table }: TableLayout, error: UndecodableTextError): DittoError {

@@ -17,8 +17,12 @@ export interface CascadingKey extends TableName {
 /** What the server whose log is streamed says of the changes that it does not log. */
 export abstract class CascadeFacts {
   /**
-   * The foreign keys as of now; now is not before the server has executed `dispatchedSet`. Rejects with a coded error
+   * The foreign keys of these tables as of now; now is not before the server has executed `dispatchedSet`. Rejects with a coded error
    * that is not retriable when there is one that can't be followed.
    */
-  abstract read(signal: AbortSignal, dispatchedSet: string): Promise<readonly CascadingKey[]>;
+  abstract read(
+    signal: AbortSignal,
+    dispatchedSet: string,
+    tables: readonly TableName[],
+  ): Promise<readonly CascadingKey[]>;
 }

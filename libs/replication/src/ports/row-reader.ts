@@ -1,4 +1,4 @@
-import { type Row, type TableLayout } from '#change-events';
+import { type Row, type TableLayout, type TableName } from '#change-events';
 
 export interface ChunkRead {
   readonly rows: readonly Row[];
@@ -26,8 +26,10 @@ export abstract class RowReader {
    * `dispatchedSet`.
    */
   abstract listTables(signal: AbortSignal, dispatchedSet?: string): Promise<readonly TableLayout[]>;
-  /** Rough count from the catalogue, for estimates only. */
-  abstract estimateRows(layout: TableLayout): Promise<number>;
+  /** As `listTables`, of one table; null when it does not exist or is not included. Costs the same however many there are. */
+  abstract readLayout(table: TableName, signal: AbortSignal, dispatchedSet?: string): Promise<TableLayout | null>;
+  /** Rough counts from the catalogue, for estimates only: one for each table, in their order. */
+  abstract estimateRows(tables: readonly TableName[], signal: AbortSignal): Promise<readonly number[]>;
   /**
    * Waits until the server has executed `dispatchedSet`, reads up to `limit` rows whose key lies behind `after` in key
    * order, then takes `high`. The layout that the rows follow is the table's own at that moment: when its fingerprint

@@ -42,7 +42,8 @@ export interface TableSnapshotProgress {
 /** Durable progress of a source's snapshot, under the same fencing rule as `CheckpointStore`. */
 export abstract class SnapshotStore {
   abstract load(source: string): Promise<readonly TableSnapshotProgress[]>;
-  abstract save(grant: Grant, progress: TableSnapshotProgress, readSequence: number): Promise<void>;
+  /** Saves all of it or nothing; a table is in it once at most. */
+  abstract save(grant: Grant, progress: readonly TableSnapshotProgress[], readSequence: number): Promise<void>;
   /** Highest read sequence ever saved for the source; 0 at first. */
   abstract lastReadSequence(source: string): Promise<number>;
 }
