@@ -3,6 +3,7 @@ export { toSourceError } from './errors/source-error.ts';
 export { type ColumnRules, type KeyOverrides } from './layout/column-choice.ts';
 export { MySqlRowReader, type MySqlRowReaderOptions } from './reader/mysql-row-reader.ts';
 export { MySqlChangeSource, type MySqlChangeSourceOptions } from './binlog/mysql-change-source.ts';
+export { LogProof, type ServerLog, type TransactionInLog } from './binlog/log-proof.ts';
 export { type RecordedEvent, RecordedLog, type RecordOptions } from './binlog/recorded-log.ts';
 export { MySqlEndpoint, type EndpointInspection, type ServerSettings } from './endpoint/mysql-endpoint.ts';
 export { type ReplicaState } from './endpoint/replica-state.ts';

@@ -173,7 +173,10 @@ export class EventReader {
         return;
       case EventType.query:
         if (isBegin(event)) this.#transactions.readBegin();
-        else this.#transactions.readStatement(parseQueryEvent(event, this.#statements));
+        else {
+          this.#transactions.noteStatement(event);
+          this.#transactions.readStatement(parseQueryEvent(event, this.#statements));
+        }
         return;
       case EventType.executeLoadQuery:
         this.#transactions.readStatement(parseExecuteLoadQueryEvent(event, this.#statements));

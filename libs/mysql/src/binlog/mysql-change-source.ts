@@ -1,4 +1,4 @@
-import { type FilePosition, type Position } from '#change-events';
+import { type FilePosition, type LoggedTransaction, type Position } from '#change-events';
 import { DittoError, type Logger } from '#kernel';
 import { ChangeSource, type SourceBatch } from '#replication';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
@@ -6,6 +6,7 @@ import { type ColumnRules, columnRules, type KeyOverrides } from '../layout/colu
 import { toSourceError } from '../errors/source-error.ts';
 import { withRemedyFor } from '../server-kind.ts';
 import { BatchQueue } from './batch-queue.ts';
+import { ContentDigest } from './content-digest.ts';
 import { DumpConnection } from './dump-connection.ts';
 import { EventFeed } from './event-feed.ts';
 import { EventReader } from './event-reader.ts';
@@ -58,12 +59,13 @@ export class MySqlChangeSource extends ChangeSource {
 
   override async *stream(options: {
     readonly from: Position | FilePosition;
+    readonly proof?: readonly (LoggedTransaction | null)[];
     readonly includes: (database: string, table: string) => boolean;
     readonly signal: AbortSignal;
   }): AsyncGenerator<SourceBatch, void, undefined> {
-    const { from, signal } = options;
+    const { from, proof = [], signal } = options;
     if (signal.aborted) return;
-    const facts = await this.#readFacts(from, signal);
+    const facts = await this.#readFacts(from, proof, signal);
     if (facts === null) return;
     const place = makeProof(from, facts);
     const queue = new BatchQueue({
@@ -119,9 +121,13 @@ export class MySqlChangeSource extends ChangeSource {
     }
   }
 
-  async #readFacts(from: Position | FilePosition, signal: AbortSignal): Promise<ServerFacts | null> {
+  async #readFacts(
+    from: Position | FilePosition,
+    proof: readonly (LoggedTransaction | null)[],
+    signal: AbortSignal,
+  ): Promise<ServerFacts | null> {
     try {
-      return await readServerFacts(this.#options.connection, from, signal);
+      return await readServerFacts(this.#options.connection, from, signal, proof);
     } catch (error) {
       if (signal.aborted) return null;
       throw toSourceError(error, 'connecting to the source');
@@ -160,6 +166,7 @@ export class MySqlChangeSource extends ChangeSource {
       },
       xaStore,
       place,
+      digest: facts.kind === 'mariadb' ? new ContentDigest() : null,
     });
     return new EventFeed({
       ...dump,

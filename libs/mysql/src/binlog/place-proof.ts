@@ -9,7 +9,7 @@ export interface FilePlace {
 }
 
 /** What a server or a reader says of bytes that are taken for an event where none begins. */
-const SIGNS_OF_NO_EVENT: ReadonlySet<string> = new Set([
+export const SIGNS_OF_NO_EVENT: ReadonlySet<string> = new Set([
   'DITTO_SOURCE_LOG_UNREADABLE',
   'DITTO_SOURCE_EVENT_TOO_LARGE',
   'DITTO_SOURCE_EVENT_MALFORMED',

@@ -1,5 +1,6 @@
 import { classifyStatement } from '#change-events';
 import { type SourceItem, type SourceTransaction } from '#replication';
+import { type ContentDigest } from './content-digest.ts';
 import { EventType, type EventBytes } from './event-header.ts';
 import { parseAnyGtidEvent } from './gtid-event.ts';
 import { type LogOffset } from './log-offset.ts';
@@ -7,8 +8,8 @@ import { parseMariaDbGtidEvent } from './mariadb-gtid-event.ts';
 import { type NestedEvents } from './nested-events.ts';
 import { openPayload } from './payload-event.ts';
 import { type PlaceProof } from './place-proof.ts';
-import { countImages, readRows } from './rows-event.ts';
-import { type StatementEvent } from './statement-event.ts';
+import { countImages, frame, readRows } from './rows-event.ts';
+import { findStatementText, type StatementEvent } from './statement-event.ts';
 import { makeStop, type LogPlace, type StopCode } from './stream-stops.ts';
 import { readTableId } from './table-map.ts';
 import { type TableCache } from './table-cache.ts';
@@ -41,6 +42,8 @@ export interface TransactionReaderOptions {
   readonly xaStore?: XaStoreOptions;
   /** Where a stream starts that goes by file and offset; only there transactions may have no GTID. */
   readonly place?: PlaceProof | null;
+  /** Made where GTID events tell no exact commit time. */
+  readonly digest?: ContentDigest | null;
   /** Where the event ends that is being read. */
   readonly log: LogOffset;
 }
@@ -54,6 +57,7 @@ export class TransactionReader {
   readonly #xa: XaStore;
   readonly #log: LogOffset;
   readonly #place: PlaceProof | null;
+  readonly #digest: ContentDigest | null;
   #hasBegun = false;
   #transaction: TransactionState | null = null;
   #nested: NestedEvents | null = null;
@@ -66,6 +70,7 @@ export class TransactionReader {
     this.#xa = new XaStore(options.xaStore);
     this.#log = options.log;
     this.#place = options.place ?? null;
+    this.#digest = options.digest ?? null;
   }
 
   get isOpen(): boolean {
@@ -120,6 +125,7 @@ export class TransactionReader {
     const xid = mariaDb?.preparedXa ?? null;
     const mayRollBack = mariaDb !== null || gtid === null;
     this.#tables.trim();
+    this.#digest?.begin();
     const source: SourceTransaction = {
       gtid,
       preparedGtid: null,
@@ -163,6 +169,9 @@ export class TransactionReader {
 
   readRows(type: number, event: EventBytes): void {
     const transaction = this.#current();
+    // what an XA COMMIT replays lies in another transaction of the log
+    if (this.#digest !== null && !transaction.isReplayed)
+      this.#digest.add(event.bytes, frame(type, event).images, event.end);
     const reader = this.#tables.reader(readTableId(event));
     if (reader === undefined) throw this.stop('DITTO_SOURCE_EVENT_MALFORMED', 'rows without a table map');
     if (!reader.included) {
@@ -197,6 +206,11 @@ export class TransactionReader {
     const { waiting } = transaction;
     transaction.waiting = null;
     for (const item of waiting ?? []) this.#give(item, NOTHING_KEPT, transaction);
+  }
+
+  /** The text of a statement, before it is read. */
+  noteStatement(event: EventBytes): void {
+    this.#digest?.add(event.bytes, findStatementText(event), event.end);
   }
 
   readStatement(statement: StatementEvent): void {
@@ -357,7 +371,8 @@ export class TransactionReader {
     this.#giveWaiting(transaction);
     this.#announce(transaction);
     this.#transaction = null;
-    this.#emit({ type: 'end', file: this.#log.file, endOffset: this.#log.end });
+    const end = { type: 'end' as const, file: this.#log.file, endOffset: this.#log.end };
+    this.#emit(this.#digest === null ? end : { ...end, digest: this.#digest.toString() });
   }
 
   #current(): TransactionState {
