@@ -56,8 +56,8 @@ const stored: fc.Arbitrary<StoredCheckpoint> = fc
 
 /** The order as it is meant, part by part. */
 function isOlder(a: StoredCheckpoint, b: StoredCheckpoint): boolean {
-  if (a.token !== b.token) return a.token < b.token;
   if (a.checkpoint.lineage !== b.checkpoint.lineage) return a.checkpoint.lineage < b.checkpoint.lineage;
+  if (a.token !== b.token) return a.token < b.token;
   return a.checkpoint.version < b.checkpoint.version;
 }
 
@@ -66,7 +66,7 @@ function merge(...copies: readonly (StoredCheckpoint | null)[]): StoredCheckpoin
 }
 
 describe('the order of checkpoints', () => {
-  test('I1: is a total preorder by token, lineage and version, and the rank as text is the same order', () => {
+  test('I1: is a total preorder by lineage, token and version, and the rank as text is the same order', () => {
     fc.assert(
       fc.property(stored, stored, stored, (a, b, c) => {
         const order = Math.sign(compareCheckpoints(a, b));
@@ -101,11 +101,35 @@ describe('mergeCheckpoints', () => {
         const { token, checkpoint } = all as StoredCheckpoint;
         for (const copy of [a, b, c]) {
           expect(compareCheckpoints(copy, { token, checkpoint })).toBeLessThanOrEqual(0);
+          if (copy.checkpoint.lineage < checkpoint.lineage) continue;
           expect(contains(checkpoint, copy.checkpoint)).toBe(true);
           expect(laterOf(copy.checkpoint.lastDispatched, checkpoint.lastDispatched)).toEqual(checkpoint.lastDispatched);
         }
       }),
     );
+  });
+});
+
+describe('copies of two lineages', () => {
+  test('I7: what a resync gave up is not asked of the next server', () => {
+    const [before, after] = [1, 2].map((lineage) => ({
+      token: 1,
+      checkpoint: {
+        ...{
+          source: 's',
+          lineage,
+          version: '',
+          commitMicros: 0,
+          lastCovered: null,
+          lastDispatched: null,
+          savedAtMs: 0,
+        },
+        position: { gtidSet: '', file: '', offset: 0, serverUuid: A },
+        dispatchedSet: lineage === 1 ? `${A}:1-50` : '0-1-7',
+      },
+    })) as [StoredCheckpoint, StoredCheckpoint];
+    expect(mergeCheckpoints(before, after)).toEqual(after);
+    expect(mergeCheckpoints(after, before)).toEqual(after);
   });
 });
 

@@ -60,11 +60,11 @@ export interface StoredCheckpoint {
 const VERSION_DIGITS = 44;
 
 /**
- * The order of checkpoints: by fencing token, then lineage, then version, where '' is before every version. It is text of
+ * The order of checkpoints: by lineage, then fencing token, then version, where '' is before every version. It is text of
  * fixed width that sorts in that order, so that SQL and Lua compare it as it is. This is the only definition.
  */
 export function checkpointRank(token: number, { lineage, version }: Pick<Checkpoint, 'lineage' | 'version'>): string {
-  return hex(token, 14) + hex(lineage, 8) + version.padEnd(VERSION_DIGITS, '0');
+  return hex(lineage, 8) + hex(token, 14) + version.padEnd(VERSION_DIGITS, '0');
 }
 
 /** Negative when `a` is older than `b`. */
@@ -74,11 +74,13 @@ export function compareCheckpoints(a: StoredCheckpoint, b: StoredCheckpoint): nu
 
 /**
  * What two copies of a source's checkpoint say together: the newer position, and all that either knows to be dispatched
- * (each is only a lower bound). Copies can be merged in any order.
+ * (each is only a lower bound). Copies can be merged in any order. One of an older lineage says nothing: what it knew was
+ * taken over when the lineage was raised, or was given up by a resync.
  */
 export function mergeCheckpoints(a: StoredCheckpoint | null, b: StoredCheckpoint | null): StoredCheckpoint | null {
   if (a === null || b === null) return a ?? b;
   const { token, checkpoint } = compareCopies(a, b) < 0 ? b : a;
+  if (a.checkpoint.lineage !== b.checkpoint.lineage) return { token, checkpoint };
   const dispatched = GtidSet.parse(a.checkpoint.dispatchedSet).union(GtidSet.parse(b.checkpoint.dispatchedSet));
   const lastDispatched = laterOf(a.checkpoint.lastDispatched, b.checkpoint.lastDispatched);
   return { token, checkpoint: { ...checkpoint, dispatchedSet: dispatched.toString(), lastDispatched } };

@@ -15,6 +15,7 @@ export {
   CheckpointStore,
   ColumnStore,
   LineageStore,
+  LogAcceptanceStore,
   ResyncStore,
   SnapshotStore,
   type Grant,

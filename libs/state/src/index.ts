@@ -5,6 +5,7 @@ export { StateDatabase, type StateDatabaseOptions } from './state-database.ts';
 export { createFencedError } from './state-error.ts';
 export { StateFencing } from './state-fencing.ts';
 export { type LineageChange, StateLineageStore } from './state-lineage-store.ts';
+export { StateLogAcceptanceStore } from './state-log-acceptance-store.ts';
 export { StateResyncStore } from './state-resync-store.ts';
 export { StateSnapshotStore } from './state-snapshot-store.ts';
 export { TopicPartitionStore } from './topic-partition-store.ts';

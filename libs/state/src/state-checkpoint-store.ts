@@ -84,6 +84,12 @@ export class StateCheckpointStore extends CheckpointStore {
 }
 
 function toStored(row: CheckpointEntity): StoredCheckpoint {
-  const { token, gtidSet, logFile, logOffset, serverUuid, ...rest } = row;
-  return { token, checkpoint: { ...rest, position: { gtidSet, file: logFile, offset: logOffset, serverUuid } } };
+  const { source, lineage, gtidSet, dispatchedSet, logFile, logOffset, serverUuid, version } = row;
+  const { commitMicros, lastCovered, lastDispatched, savedAtMs } = row;
+  const position = { gtidSet, file: logFile, offset: logOffset, serverUuid };
+  const proof = { lastCovered, lastDispatched };
+  return {
+    token: row.token,
+    checkpoint: { source, lineage, position, dispatchedSet, version, commitMicros, ...proof, savedAtMs },
+  };
 }

@@ -8,6 +8,7 @@ import {
   type StateDatabase,
   StateFencing,
   StateLineageStore,
+  StateLogAcceptanceStore,
   StateResyncStore,
   StateSnapshotStore,
   TopicPartitionStore,
@@ -150,8 +151,9 @@ describe('stores under fencing tokens', () => {
     await checkpoints.save(owner, resynced);
     await checkpoints.save(owner, createCheckpoint(owner.source, { version: version(8) }));
     expect(await checkpoints.load(owner.source)).toMatchObject({ checkpoint: resynced });
+    await checkpoints.save(owner, createCheckpoint(owner.source, { lineage: 2, version: version(3) }));
     const next = await grant(owner.source, 'b');
-    const behind = createCheckpoint(owner.source, { version: version(1) });
+    const behind = createCheckpoint(owner.source, { lineage: 2, version: version(1) });
     await checkpoints.save(next, behind);
     expect(await checkpoints.load(owner.source)).toMatchObject({ checkpoint: behind });
   });
@@ -229,6 +231,20 @@ describe('stores under fencing tokens', () => {
     await resyncs.finish(next);
     expect(await resyncs.pendingFor(source)).toBeNull();
     expect(await snapshots.lastReadSequence(source)).toBe(3);
+  });
+
+  test('I5: a log that was accepted is so for the next owner until that has used it up, by the newest token only', async () => {
+    const acceptances = new StateLogAcceptanceStore(database);
+    const source = uniqueName('shop');
+    expect(await acceptances.acceptedBy(source)).toBeNull();
+    const paused = await grant(source, 'paused');
+    await acceptances.accept(paused, 'alice');
+    const newest = await grant(source, 'newest');
+    expect(await acceptances.acceptedBy(source)).toBe('alice');
+    await expect(acceptances.accept(paused, 'mallory')).rejects.toMatchObject(fenced);
+    await expect(acceptances.finish(paused)).rejects.toMatchObject(fenced);
+    await acceptances.finish(newest);
+    expect(await acceptances.acceptedBy(source)).toBeNull();
   });
 
   test('I5: an older token asks for no resync, starts no table over and finishes none', async () => {

@@ -38,6 +38,7 @@ describe('StateDatabase', () => {
       { name: 'AddResync1795400000000' },
       { name: 'AddExcludedColumns1795550000000' },
       { name: 'AddCascadeRereads1795600000000' },
+      { name: 'AddCheckpointProof1795700000000' },
     ]);
   });
 

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { configJsonSchema, configureLogging } from '#platform';
 import { runCheck } from './check.ts';
 import { renderReport } from './render-report.ts';
-import { type ResyncRequest, runResync } from './resync.ts';
+import { type OwnerRequest, runOwnerAction } from './owner-action.ts';
 
 export interface CommandContext {
   readonly environment: NodeJS.ProcessEnv;
@@ -21,6 +21,9 @@ const usage = `usage: npm run ditto -- COMMAND
                                    goes on from where the server is now, and reads every row again.
                                    TOKEN has the role operate; $DITTO_TOKEN when left out.
                                    URL is the owner's REST API; as it reports itself when left out.
+  accept-log --source NAME [--token TOKEN] [--url URL] [--config FILE]
+                                   have a source that stopped with DITTO_SOURCE_LOG_UNPROVEN go on: you are sure that the
+                                   log of its server was not reset and the server not restored from a backup.
   schema                           print the JSON Schema of ditto.yaml, for editors
 
 FILE is $DITTO_CONFIG or ./ditto.yaml when left out.`;
@@ -39,9 +42,10 @@ export async function runCommand(args: readonly string[], context: CommandContex
       context.print(call.json ? JSON.stringify(report, null, 2) : renderReport(report));
       return report.errors === 0 ? 0 : 1;
     }
-    case 'resync': {
+    case 'resync':
+    case 'accept-log': {
       configureLogging({ service: 'ditto', level: 'silent' });
-      const { done, text } = await runResync(context.environment, call.config, call.resync);
+      const { done, text } = await runOwnerAction(context.environment, call.config, call.request);
       (done ? context.print : context.complain)(text);
       return done ? 0 : 1;
     }
@@ -56,7 +60,7 @@ export async function runCommand(args: readonly string[], context: CommandContex
 
 type Call =
   | { readonly command: 'check' | 'schema' | 'help'; readonly config: string | undefined; readonly json: boolean }
-  | { readonly command: 'resync'; readonly config: string | undefined; readonly resync: ResyncRequest };
+  | { readonly command: OwnerRequest['action']; readonly config: string | undefined; readonly request: OwnerRequest };
 
 const options = {
   config: { type: 'string' },
@@ -80,10 +84,16 @@ function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Cal
       case 'schema':
       case 'help':
         return { command, config, json };
-      case 'resync': {
-        if (source === undefined) return "'resync' needs --source NAME.";
-        const resync = { source, token: token ?? environment['DITTO_TOKEN'] ?? null, url: url ?? null };
-        return { command, config, resync };
+      case 'resync':
+      case 'accept-log': {
+        if (source === undefined) return `'${command}' needs --source NAME.`;
+        const request = {
+          action: command,
+          source,
+          token: token ?? environment['DITTO_TOKEN'] ?? null,
+          url: url ?? null,
+        } as const;
+        return { command, config, request };
       }
       default:
         return `There is no command '${command}'.`;

@@ -112,6 +112,11 @@ export class SourcesDto {
   readonly sources!: SourceDto[];
 }
 
+export class LogAcceptedDto {
+  /** Name of the source that goes on at its next opening, which has begun. */
+  readonly accepted!: string;
+}
+
 export class ResyncDto {
   /** The source that starts anew; its status says how far it is. */
   readonly resyncing!: string;

@@ -15,14 +15,23 @@ class MemoryAudit extends AuditLog {
 
 function build(
   state: SourceState,
-  { owner = 'o', mode = 'windowed', granted = true }: { owner?: string | null; mode?: string; granted?: boolean } = {},
+  {
+    owner = 'o',
+    mode = 'windowed',
+    granted = true,
+    code,
+  }: { owner?: string | null; mode?: string; granted?: boolean; code?: string } = {},
 ): { controller: SourcesController; audit: MemoryAudit; asked: string[] } {
   const audit = new MemoryAudit();
   const asked: string[] = [];
   const supervisor = {
-    status: () => ({ state, owner, lineage: 3, checkpoint: null, error: null }),
+    status: () => ({ state, owner, lineage: 3, checkpoint: null, error: code === undefined ? null : { code } }),
     resync: (by: string) => {
       asked.push(by);
+      return Promise.resolve(granted);
+    },
+    acceptLog: (by: string) => {
+      asked.push(`accepted by ${by}`);
       return Promise.resolve(granted);
     },
   };
@@ -53,5 +62,32 @@ describe('POST /sources/:source/resync', () => {
   it('I5: is refused when the lease went to another meanwhile', async () => {
     const { controller } = build('failed', { granted: false });
     await expect(controller.resync('shop', 'alice')).rejects.toMatchObject({ code: 'DITTO_SOURCE_NOT_OWNED' });
+  });
+});
+
+describe('POST /sources/:source/accept-log', () => {
+  const code = 'DITTO_SOURCE_LOG_UNPROVEN';
+
+  it('I7: is recorded, then done, for a source whose log proves nothing', async () => {
+    const { controller, audit, asked } = build('failed', { code });
+    expect(await controller.acceptLog('shop', 'alice')).toEqual({ accepted: 'shop' });
+    expect(asked).toEqual(['accepted by alice']);
+    expect(audit.entries).toMatchObject([{ actor: 'alice', action: 'source.accept-log', subject: 'shop' }]);
+  });
+
+  it.each([
+    ['an unknown source', build('failed', { code }), 'eu', 404, 'DITTO_SOURCE_UNKNOWN'],
+    ['not this instance', build('failed', { code, owner: null }), 'shop', 409, 'DITTO_SOURCE_NOT_OWNED'],
+    ['a source that runs', build('streaming'), 'shop', 409, 'DITTO_SOURCE_LOG_NOT_IN_DOUBT'],
+    [
+      'a log that is another',
+      build('failed', { code: 'DITTO_SOURCE_LOG_REPLACED' }),
+      'shop',
+      409,
+      'DITTO_SOURCE_LOG_NOT_IN_DOUBT',
+    ],
+  ])('I7: is refused for %s, and leaves no trace', async (_, { controller, audit, asked }, source, status, refusal) => {
+    await expect(controller.acceptLog(source, 'alice')).rejects.toMatchObject({ status, code: refusal });
+    expect([audit.entries, asked]).toEqual([[], []]);
   });
 });

@@ -4,7 +4,7 @@ import { Actor, AuditLog, type DittoConfig, InjectConfig, RequestError } from '#
 import { snapshotsOff } from '../sources/resync.ts';
 import { type SourceSupervisor } from '../sources/source-supervisor.ts';
 import { SourceRegistry } from '../sources/source-registry.ts';
-import { RestartedDto, ResyncDto, SourceDto, SourcesDto } from './source.dto.ts';
+import { LogAcceptedDto, RestartedDto, ResyncDto, SourceDto, SourcesDto } from './source.dto.ts';
 
 @ApiTags('sources')
 @Controller('sources')
@@ -75,6 +75,32 @@ export class SourcesController {
     return { resyncing: source };
   }
 
+  @Post(':source/accept-log')
+  @HttpCode(202)
+  @ApiOperation({
+    summary: 'Go on in a log that can not be proven to be the one that was read (DITTO_SOURCE_LOG_UNPROVEN)',
+  })
+  @ApiConflictResponse({ description: 'This instance does not own the source, or it does not wait for that' })
+  async acceptLog(@Param('source') source: string, @Actor() actor: string): Promise<LogAcceptedDto> {
+    const supervisor = this.#supervisor(source);
+    const { owner, lineage, checkpoint, error, state } = supervisor.status();
+    if (owner === null) throw notOwned(source, 'accept-log');
+    if (state !== 'failed' || error?.code !== 'DITTO_SOURCE_LOG_UNPROVEN')
+      throw new RequestError(
+        409,
+        'DITTO_SOURCE_LOG_NOT_IN_DOUBT',
+        `the log of ${source} is not in doubt: it is ${state}`,
+        {
+          remedy:
+            'Only a source that has stopped with DITTO_SOURCE_LOG_UNPROVEN can be told so; see the error in its status.',
+        },
+      );
+    const details = { lineage, position: checkpoint?.position ?? null, after: error };
+    await this.#audit.record({ actor, action: 'source.accept-log', subject: source, details });
+    if (!(await supervisor.acceptLog(actor))) throw notOwned(source, 'accept-log');
+    return { accepted: source };
+  }
+
   #supervisor(source: string): SourceSupervisor {
     const supervisor = this.#sources.find(source);
     if (supervisor === undefined)
@@ -83,9 +109,9 @@ export class SourcesController {
   }
 }
 
-function notOwned(source: string): RequestError {
+function notOwned(source: string, command = 'resync'): RequestError {
   return new RequestError(409, 'DITTO_SOURCE_NOT_OWNED', `this instance does not own ${source}`, {
-    remedy: `Ask the instance that does: npm run ditto -- resync --source ${source} finds it.`,
+    remedy: `Ask the instance that does: npm run ditto -- ${command} --source ${source} finds it.`,
   });
 }
 

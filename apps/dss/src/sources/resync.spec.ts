@@ -32,6 +32,8 @@ interface Doc {
 }
 
 /** What outlives the process: stores, a mirror, a topic. Each write is a step at which the process can be killed. */
+const ignore = (): Promise<void> => Promise.resolve();
+
 class World {
   lineage = 3;
   mirrorLineage = 3;
@@ -49,6 +51,7 @@ class World {
   steps = 0;
   killAt = Infinity;
   killAfterWriting = false;
+  readonly acceptances = { acceptedBy: () => Promise.resolve(null), accept: ignore, finish: ignore };
 
   constructor() {
     for (const table of ['orders', 'lines', 'dropped']) this.progress.set(table, progressOf(table, 'done'));
@@ -109,6 +112,11 @@ class World {
       resyncs: new Resyncs(this),
       snapshots: new Snapshots(this),
       tables,
+      memories: [],
+      signal: new AbortController().signal,
+      findLast: () => Promise.resolve(null),
+      prove: () => Promise.reject(gone),
+      acceptances: this.acceptances,
       listMirrored: () => Promise.resolve([{ database: 'shop', table: 'unnoticed' }]),
       includes: () => true,
       copiesRows: true,
@@ -312,7 +320,7 @@ describe('resync', () => {
   it('I4: a mark that is gone means that all of it was done: the source goes on as ever', async () => {
     const world = new World();
     const start = await world.start();
-    expect(await world.start({ assertReachable: () => undefined })).toEqual(start);
+    expect(await world.start({ assertReachable: () => undefined, prove: () => Promise.resolve([]) })).toEqual(start);
     expect(world.lineage).toBe(start.lineage);
   });
 
@@ -349,5 +357,29 @@ describe('resync', () => {
     const world = new World();
     await expect(world.start({ copiesRows: false })).rejects.toMatchObject({ code: 'DITTO_SOURCE_SNAPSHOTS_OFF' });
     expect([world.steps, world.pending]).toEqual([0, 'alice']);
+  });
+
+  it('I4: leads out of lost checkpoints, under a lineage above all that a sink remembers', async () => {
+    for (const lost of ['all', 'state'] as const) {
+      const world = new World();
+      Object.assign(world, { state: null, lineage: 0, mirrorLineage: 0 });
+      if (lost === 'all') world.dcs = null;
+      const start = await world.start({
+        memories: [{ newestLineage: () => Promise.resolve(7), gtidsAbove: () => Promise.resolve([]) }],
+      });
+      expect(start.lineage).toBe(8);
+      expectWhole(world, start);
+    }
+  });
+
+  it('I7: leads from a server of one kind to one of the other, and remembers the last transaction of its log', async () => {
+    const last = { gtid: '0-1-9', serverUuid: 'm', file: 'm.000001', offset: 9, commitMicros: 9, digest: 'd' };
+    const world = new World();
+    world.dcs = { ...checkpointAt(7), dispatchedSet: '0-1-5' };
+    const start = await world.start({ findLast: () => Promise.resolve(last) });
+    expect([start.lastCovered, start.lastDispatched]).toEqual([
+      { ...last, lineage: 4 },
+      { ...last, lineage: 4 },
+    ]);
   });
 });

@@ -8,22 +8,27 @@ import {
   versionPrefix,
 } from '#change-events';
 import { RequestError } from '#platform';
-import { assumeLayout, type ResyncStore, type SnapshotStore, type TableSnapshotProgress } from '#replication';
+import {
+  assumeLayout,
+  type LogAcceptanceStore,
+  type ResyncStore,
+  type SnapshotStore,
+  type TableSnapshotProgress,
+} from '#replication';
 import {
   checkpointBehind,
   findStartingPoint,
   knownLineages,
-  newestCheckpoint,
   raiseLineage,
   saveCheckpoint,
+  type StartingLog,
   type StartingPointOptions,
   type StartingPointStores,
 } from './starting-point.ts';
 
-export interface ResyncOptions extends StartingPointStores {
-  /** Where the server's log stands now, before any row is read again. */
-  readonly current: Position;
+export interface ResyncOptions extends StartingPointStores, Pick<StartingLog, 'current' | 'findLast'> {
   readonly askedBy: string;
+  readonly acceptances: LogAcceptanceStore;
   readonly resyncs: ResyncStore;
   readonly snapshots: SnapshotStore;
   /** Layouts of the included tables that exist now. */
@@ -57,15 +62,21 @@ export async function resync(options: ResyncOptions): Promise<Checkpoint> {
   const { source } = grant;
   if (!options.copiesRows) throw snapshotsOff(source);
   logger.info('resyncing', { source, askedBy, position: current });
-  const highest = Math.max(...(await knownLineages(options, await newestCheckpoint(options))));
-  const lineage = await raiseLineage(options, highest + 1, `resync, asked for by ${askedBy}`);
+  const last = await options.findLast();
+  const lineage = await raiseLineage(
+    options,
+    (await findHighestLineage(options)) + 1,
+    `resync, asked for by ${askedBy}`,
+  );
+  await options.mirror?.raise(lineage);
   const isIncluded = ({ database, table }: TableName): boolean => includes(database, table);
   const known = (await snapshots.load(source)).filter(isIncluded);
   const mirrored = (await options.listMirrored()).filter(isIncluded);
   await resyncs.startOver(grant, listTablesToRead(tables, known));
   const changes = listEndings({ source, lineage, current, layouts: listTablesToEnd(tables, known, mirrored) });
   await endTables(changes);
-  const start = await saveCheckpoint(options, checkpointBehind(source, lineage, current));
+  const start = await saveCheckpoint(options, checkpointBehind(source, lineage, current, last));
+  await options.acceptances.finish(grant);
   await resyncs.finish(grant);
   logger.info('resynced: the stream goes on from here, and existing rows are read again', {
     source,
@@ -73,6 +84,15 @@ export async function resync(options: ResyncOptions): Promise<Checkpoint> {
     tables: changes.length,
   });
   return start;
+}
+
+/** Also of what only the sinks remember. Checkpoints are not merged: nothing is asked of them, whatever log they are of. */
+async function findHighestLineage(options: ResyncOptions): Promise<number> {
+  const { grant, state, dcs, memories, signal } = options;
+  const copies = [await state.load(grant.source), await dcs.load(grant.source)];
+  const known = await knownLineages(options, ...copies.map((copy) => copy?.checkpoint));
+  const remembered = await Promise.all(memories.map((memory) => memory.newestLineage(signal)));
+  return Math.max(...known, ...remembered);
 }
 
 /** Those with progress that is worth nothing now; tables that have none yet are planned by the snapshot itself. */

@@ -16,6 +16,7 @@ import {
   hasMirroredRows,
   listMirroredTables,
   MirrorLineage,
+  MirrorMemory,
   type MirrorName,
   MongoMirroredKeys,
   type MongoConnection,
@@ -26,6 +27,7 @@ import {
   assertPosition,
   checkEndpoint,
   type EndpointInspection,
+  LogProof,
   logsCascades,
   MySqlCascadeFacts,
   MySqlEndpoint,
@@ -42,11 +44,12 @@ import {
   toMongoOptions,
   toMySqlOptions,
 } from '#platform';
-import { type Grant } from '#replication';
+import { type Grant, type SinkMemory } from '#replication';
 import {
   StateCheckpointStore,
   StateColumnStore,
   StateLineageStore,
+  StateLogAcceptanceStore,
   StateResyncStore,
   StateSnapshotStore,
 } from '#state';
@@ -85,6 +88,7 @@ export class SourceOpener {
   readonly #lineages: StateLineageStore;
   readonly #snapshots: StateSnapshotStore;
   readonly #resyncs: StateResyncStore;
+  readonly #acceptances: StateLogAcceptanceStore;
   readonly #sinks: SinkBuilder;
 
   constructor(
@@ -95,6 +99,7 @@ export class SourceOpener {
     lineages: StateLineageStore,
     snapshots: StateSnapshotStore,
     resyncs: StateResyncStore,
+    acceptances: StateLogAcceptanceStore,
     sinks: SinkBuilder,
   ) {
     this.#config = config;
@@ -104,6 +109,7 @@ export class SourceOpener {
     this.#lineages = lineages;
     this.#snapshots = snapshots;
     this.#resyncs = resyncs;
+    this.#acceptances = acceptances;
     this.#sinks = sinks;
   }
 
@@ -194,6 +200,11 @@ export class SourceOpener {
         close,
       },
       start,
+      endOfLog: {
+        gtidSet: inspection.gtidExecuted,
+        ...inspection.logEnd,
+        serverUuid: inspection.serverUuid,
+      },
       readSequence: (await this.#snapshots.lastReadSequence(name)) + READ_SEQUENCE_GAP,
       stores: { dcs: this.#dcs, state: this.#state, snapshots: this.#snapshots },
       snapshot: { ...snapshot, copiesAll: snapshot.mode === 'windowed' },
@@ -207,9 +218,10 @@ export class SourceOpener {
   }
 
   async #findStart(opening: Opening): Promise<Checkpoint> {
-    const { source, grant, inspection, tables, includes, mongo, logger } = opening;
+    const { source, grant, inspection, tables, includes, mongo, signal, logger } = opening;
     const { name, snapshot } = source;
     const mirror = mongo && this.#mirrorOf(name, mongo);
+    const log = new LogProof(toMySqlOptions(requireSection(source.endpoints[0], `sources.${name}.endpoints`)));
     return findStart({
       grant,
       current: { gtidSet: inspection.gtidExecuted, file: '', offset: 0, serverUuid: inspection.serverUuid },
@@ -217,7 +229,11 @@ export class SourceOpener {
       state: this.#state,
       lineages: this.#lineages,
       mirror: mirror && new MirrorLineage(mirror),
+      memories: this.#recall(name, mongo, logger),
+      findLast: () => log.findLast(inspection, signal),
       assertReachable: (checkpoint) => assertReachable(checkpoint, inspection),
+      prove: (known) => log.prove(inspection, known, signal),
+      acceptances: this.#acceptances,
       resyncs: this.#resyncs,
       snapshots: this.#snapshots,
       tables,
@@ -225,8 +241,13 @@ export class SourceOpener {
       includes,
       copiesRows: snapshot.mode !== 'none',
       endTables: (changes) => this.#endTables(opening, changes),
+      signal,
       logger,
     });
+  }
+
+  #recall(source: string, mongo: MongoConnection | null, logger: Logger): readonly SinkMemory[] {
+    return mongo === null ? [] : [new MirrorMemory({ ...this.#mirrorOf(source, mongo), logger })];
   }
 
   async #endTables(opening: Opening, changes: readonly TableChange[]): Promise<void> {

@@ -106,6 +106,7 @@ function build(): { run: SourceRun; dcs: OneCheckpoint; closed: () => number } {
       close,
     },
     start,
+    endOfLog: start.position,
     readSequence: 0,
     stores: { dcs, state: new OneCheckpoint(), snapshots: new NoProgress() },
     snapshot: { copiesAll: true, chunkRows: 10, pauseMs: 0, cascadePauseMs: 0 },

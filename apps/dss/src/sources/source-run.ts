@@ -1,6 +1,7 @@
 import {
   type Checkpoint,
   type ColumnSelection,
+  type Position,
   type TableLayout,
   type TableName,
   type TableNames,
@@ -47,6 +48,8 @@ export interface SourceRunOptions {
   readonly grant: Grant;
   readonly parts: SourceParts;
   readonly start: Checkpoint;
+  /** Where the log ended when this ownership began. */
+  readonly endOfLog: Position;
   readonly readSequence: number;
   readonly stores: {
     readonly dcs: CheckpointStore;
@@ -89,6 +92,7 @@ export class SourceRun {
     this.pipeline = new Pipeline({
       source: grant.source,
       start,
+      endOfLog: options.endOfLog,
       readSequence: options.readSequence,
       changeSource: parts.changeSource,
       sinks: parts.sinks,

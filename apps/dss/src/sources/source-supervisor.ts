@@ -15,6 +15,8 @@ export interface SourceSupervisorOptions {
   readonly open: OpenSource;
   /** Leaves a durable mark: whoever opens the source next resyncs it. */
   readonly requestResync: (grant: Grant, askedBy: string) => Promise<void>;
+  /** Leaves a durable mark: whoever opens the source next goes on in a log that proves nothing. */
+  readonly requestAcceptance: (grant: Grant, askedBy: string) => Promise<void>;
   readonly onConfirmed: (sink: SinkName, latencyMs: number, count: number) => void;
   readonly logger: Logger;
 }
@@ -71,10 +73,22 @@ export class SourceSupervisor {
    * Has the source start anew: what runs is drained and closed, then the resync that was asked for is the first thing
    * that the next ownership does, here or elsewhere. False when the source is not this process's.
    */
-  async resync(askedBy: string): Promise<boolean> {
+  resync(askedBy: string): Promise<boolean> {
+    return this.reopenWith(this.options.requestResync, askedBy);
+  }
+
+  /** Has the source opened again, by whoever owns it, with an operator's word for its log. False as above. */
+  acceptLog(askedBy: string): Promise<boolean> {
+    return this.reopenWith(this.options.requestAcceptance, askedBy);
+  }
+
+  private async reopenWith(
+    leaveMark: (grant: Grant, askedBy: string) => Promise<void>,
+    askedBy: string,
+  ): Promise<boolean> {
     if (this.grant === null) return false;
     try {
-      await this.options.requestResync(this.grant, askedBy);
+      await leaveMark(this.grant, askedBy);
     } catch (cause) {
       if (toDittoError(cause).code === 'DITTO_LEASE_FENCED') return false;
       throw cause;
@@ -139,7 +153,7 @@ export class SourceSupervisor {
       } catch (cause) {
         const error = toDittoError(ownership.signal.aborted ? ownership.signal.reason : cause);
         if (interrupted.signal.aborted) {
-          logger.info('ended for a resync', { source, code: error.code, error: error.message });
+          logger.info('ended on request, to be opened again', { source, code: error.code, error: error.message });
           return;
         }
         if (error.retriable || stop.aborted || error.code === 'DITTO_LEASE_FENCED') throw error;

@@ -32,17 +32,25 @@ export class LogProof {
   }
 
   /**
-   * Finds each transaction in the log of a server that has executed it, and gives it as it lies there: with the same commit
-   * time (MariaDB: the same second and content), and on the server that it was read from at the same place. Else
-   * `DITTO_SOURCE_LOG_REPLACED`; `DITTO_SOURCE_LOG_UNPROVEN` where the file that held it is purged.
+   * Finds transactions, oldest first, in the log of a server that has executed them, and gives them as they lie there: with
+   * the same commit time (MariaDB: the same second and content), and on the server that they were read from at the same
+   * place. Else `DITTO_SOURCE_LOG_REPLACED`. `DITTO_SOURCE_LOG_UNPROVEN` where the file that held the newest is purged;
+   * null for an older one whose file is: the newer one proves what lies before it.
    */
-  async prove(log: ServerLog, known: readonly LoggedTransaction[], signal: AbortSignal): Promise<TransactionInLog[]> {
-    const found: TransactionInLog[] = [];
-    for (const logged of known) {
-      if (GtidSet.parse(log.gtidPurged).containsGtid(logged.gtid)) throw unproven(logged, log);
-      found.push({ ...(await this.#find(log, logged, signal)), gtid: logged.gtid, serverUuid: log.serverUuid });
+  async prove(
+    log: ServerLog,
+    known: readonly LoggedTransaction[],
+    signal: AbortSignal,
+  ): Promise<(TransactionInLog | null)[]> {
+    const purged = GtidSet.parse(log.gtidPurged);
+    const found = new Map<string, TransactionInLog>();
+    for (const logged of known.toReversed()) {
+      if (found.has(logged.gtid)) continue;
+      if (!purged.containsGtid(logged.gtid))
+        found.set(logged.gtid, toLogged(await this.#find(log, logged, signal), log));
+      else if (found.size === 0) throw unproven(logged, log);
     }
-    return found;
+    return known.map(({ gtid }) => found.get(gtid) ?? null);
   }
 
   /** The last transaction that the log holds; null where it holds none, or the user may not list its files. */
@@ -50,16 +58,16 @@ export class LogProof {
     const end = await this.#withSession(signal, (session) => findEnd(session, log));
     if (end === null) return null;
     const missing = new Set(end.gtids);
-    let last: FoundTransaction | null = null;
+    const found: FoundTransaction[] = [];
     await this.#scan(log, end.start, signal, {
-      onTransaction: (found) => {
-        if (found.gtid === null || !missing.delete(found.gtid)) return false;
-        last = found;
+      onTransaction: (one) => {
+        if (one.gtid !== null && missing.delete(one.gtid)) found.push(one);
         return missing.size === 0;
       },
       onPause: () => false,
     });
-    return last === null ? null : toLogged(last, log);
+    const last = found.at(-1);
+    return last === undefined ? null : toLogged(last, log);
   }
 
   async #find(log: ServerLog, logged: LoggedTransaction, signal: AbortSignal): Promise<FoundTransaction> {

@@ -32,7 +32,8 @@ export async function readServerFacts(
   try {
     const identity = await readServerIdentity(session);
     const start = await findDumpStart(session, identity, from);
-    await new LogProof(options).prove(identity, distinct(proof), signal);
+    const known = proof.filter((one) => one !== null);
+    await new LogProof(options).prove(identity, known, signal);
     return {
       kind: identity.kind,
       serverUuid: identity.serverUuid,
@@ -42,10 +43,4 @@ export async function readServerFacts(
   } finally {
     session.close();
   }
-}
-
-/** Mostly the last transaction that was read is the last that was dispatched. */
-function distinct(proof: readonly (LoggedTransaction | null)[]): readonly LoggedTransaction[] {
-  const known = proof.filter((one) => one !== null);
-  return known.filter((one, index) => known.findIndex(({ gtid }) => gtid === one.gtid) === index);
 }

@@ -6,7 +6,7 @@ import { readReplicaState } from './replica-state.ts';
 import { readServerIdentity } from './server-identity.ts';
 
 /** What changes from one moment to the next. */
-export type EndpointVitals = Omit<EndpointInspection, 'gtidMode' | 'settings' | 'inspectedAtMs'>;
+export type EndpointVitals = Omit<EndpointInspection, 'gtidMode' | 'logEnd' | 'settings' | 'inspectedAtMs'>;
 
 export interface MySqlProbeOptions {
   readonly connection: MySqlConnectionOptions;

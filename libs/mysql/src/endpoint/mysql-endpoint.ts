@@ -18,6 +18,8 @@ export interface EndpointInspection extends ServerIdentity {
   readonly clockOffsetMs: number;
   readonly roundTripMs: number;
   readonly settings: ServerSettings;
+  /** Where its log ends, which may be behind `gtidExecuted`; file '' for a user who may not ask for it. */
+  readonly logEnd: { readonly file: string; readonly offset: number };
   /** When this was taken, milliseconds since 1970. */
   readonly inspectedAtMs: number;
 }
@@ -61,12 +63,16 @@ export class MySqlEndpoint {
     return this.#withSession(signal, async (session) => {
       const clock = await readClock(session);
       const variables = await readVariables(session);
+      const identity = await readServerIdentity(session);
+      // after the identity: all that is executed lies before the end
+      const log = await readLogStatus(session);
       return {
-        ...(await readServerIdentity(session)),
+        ...identity,
         gtidMode: variables.get('gtid_mode') ?? '',
         replica: await readReplicaState(session),
         ...clock,
-        settings: await readSettings(session, variables),
+        settings: readSettings(variables, log),
+        logEnd: { file: String(log?.['File'] ?? ''), offset: Number(log?.['Position'] ?? 0) },
         inspectedAtMs: Date.now(),
       };
     });
@@ -119,9 +125,11 @@ async function readVariables(session: MySqlSession): Promise<ReadonlyMap<string,
 }
 
 /** `SHOW MASTER STATUS` is gone since 8.4, `SHOW BINARY LOG STATUS` is not there before 8.2: both are tried. */
-async function readSettings(session: MySqlSession, variables: ReadonlyMap<string, string>): Promise<ServerSettings> {
-  const status = await tryQuery(session, ['SHOW BINARY LOG STATUS', 'SHOW MASTER STATUS']);
-  const log = status?.[0];
+async function readLogStatus(session: MySqlSession): Promise<RowDataPacket | undefined> {
+  return (await tryQuery(session, ['SHOW BINARY LOG STATUS', 'SHOW MASTER STATUS']))?.[0];
+}
+
+function readSettings(variables: ReadonlyMap<string, string>, log: RowDataPacket | undefined): ServerSettings {
   const upper = (...names: readonly string[]): string => {
     const name = names.find((candidate) => variables.has(candidate));
     return name === undefined ? '' : (variables.get(name) ?? '').toUpperCase();

@@ -64,6 +64,17 @@ export abstract class ResyncStore {
   abstract finish(grant: Grant): Promise<void>;
 }
 
+/**
+ * An operator's word that a source may go on in a log that can't be proven to be the one that was read. It outlives every
+ * process and is used up by the next start. Writes are under the same fencing rule as `CheckpointStore`.
+ */
+export abstract class LogAcceptanceStore {
+  /** Who gave it; null when there is none. */
+  abstract acceptedBy(source: string): Promise<string | null>;
+  abstract accept(grant: Grant, acceptedBy: string): Promise<void>;
+  abstract finish(grant: Grant): Promise<void>;
+}
+
 /** Which columns the rows in the sinks are made without, as the patterns of the configuration. */
 export abstract class ColumnStore {
   /** Sorted; null for a source of which none were ever kept. */

@@ -39,6 +39,10 @@ export class CheckpointEntity {
   @Column({ name: 'saved_at_ms', type: 'bigint', unsigned: true, transformer: asNumber })
   savedAtMs!: number;
 
+  /** `checkpointRank`; '' in a row from before there were ranks. */
+  @Column({ name: 'checkpoint_rank', type: 'varchar', length: 80, default: '' })
+  rank!: string;
+
   @Column({ name: 'last_covered', type: 'simple-json', nullable: true })
   lastCovered!: LoggedTransaction | null;
 

@@ -32,6 +32,10 @@ export class SourceEntity {
   @Column({ name: 'resync_pending', type: 'varchar', length: 255, nullable: true })
   resyncPending!: string | null;
 
+  /** Who accepted a log that can't be proven, for the next start; null when nobody has. */
+  @Column({ name: 'log_accepted_by', type: 'varchar', length: 255, nullable: true })
+  logAcceptedBy!: string | null;
+
   /** Patterns of the columns that the rows in the sinks are made without; null before any were kept. */
   @Column({ name: 'excluded_columns', type: 'json', nullable: true })
   excludedColumns!: string[] | null;

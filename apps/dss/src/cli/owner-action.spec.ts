@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo } from 'node:net';
-import { askOwner, type OwnerDirectory } from './resync.ts';
+import { askOwner, type OwnerDirectory } from './owner-action.ts';
 import { runCommand } from './run-command.ts';
 
 const servers: Server[] = [];
@@ -34,15 +34,22 @@ function directory(url: string | null): OwnerDirectory {
   };
 }
 
-const request = { source: 'shop', token: 'secret', url: null };
+const request = { action: 'resync' as const, source: 'shop', token: 'secret', url: null };
 
-describe('ditto resync', () => {
+describe('ditto resync, accept-log', () => {
   it('asks the instance that holds the lease, with the token, and says what happens', async () => {
     const { url, asked } = await listen(202, { resyncing: 'shop' });
     const { done, text } = await askOwner(directory(url), request);
     expect(done).toBe(true);
     expect(asked).toEqual(['POST /sources/shop/resync Bearer secret']);
     expect(text).toContain(`shop is being resynced by two (${url})`);
+  });
+
+  it('asks it to accept the log of the source', async () => {
+    const { url, asked } = await listen(202, { accepted: 'shop' });
+    const { done, text } = await askOwner(directory(url), { ...request, action: 'accept-log' });
+    expect([done, asked]).toEqual([true, ['POST /sources/shop/accept-log Bearer secret']]);
+    expect(text).toContain('goes on in the log of its server as it is');
   });
 
   it('goes where it is told when the address that the owner reports does not hold from here', async () => {
@@ -68,10 +75,10 @@ describe('ditto resync', () => {
     await expect(askOwner(directory('http://127.0.0.1:1'), request)).rejects.toMatchObject(silent);
   });
 
-  it('needs the name of a source', async () => {
+  it.each(['resync', 'accept-log'])('%s needs the name of a source', async (command) => {
     const complaints: string[] = [];
     const context = { environment: {}, print: () => undefined, complain: (text: string) => complaints.push(text) };
-    expect(await runCommand(['resync'], context)).toBe(2);
-    expect(complaints[0]).toContain("'resync' needs --source NAME");
+    expect(await runCommand([command], context)).toBe(2);
+    expect(complaints[0]).toContain(`'${command}' needs --source NAME`);
   });
 });

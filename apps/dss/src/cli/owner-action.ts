@@ -8,7 +8,11 @@ export interface OwnerDirectory {
   listServices(): Promise<readonly ServiceStatus[]>;
 }
 
-export interface ResyncRequest {
+export type OwnerAction = 'resync' | 'accept-log';
+
+/** What is asked of the DSS that owns a source. */
+export interface OwnerRequest {
+  readonly action: OwnerAction;
   readonly source: string;
   /** With the role `operate`; null where the services ask for none. */
   readonly token: string | null;
@@ -16,18 +20,18 @@ export interface ResyncRequest {
   readonly url: string | null;
 }
 
-export interface ResyncOutcome {
+export interface OwnerOutcome {
   readonly done: boolean;
   /** For people, in lines. */
   readonly text: string;
 }
 
-/** Finds the DSS that owns the source and has it resync; never rejects for what a server says. */
-export async function runResync(
+/** Finds the DSS that owns the source and asks it; never rejects for what a server says. */
+export async function runOwnerAction(
   environment: NodeJS.ProcessEnv,
   path: string | undefined,
-  request: ResyncRequest,
-): Promise<ResyncOutcome> {
+  request: OwnerRequest,
+): Promise<OwnerOutcome> {
   let client: DcsClient | null = null;
   try {
     const { sources, dcs, auth } = loadConfig(environment, { ...(path !== undefined && { path }) });
@@ -46,23 +50,33 @@ export async function runResync(
 }
 
 /** Rejects when DCS or the owner can not be asked. */
-export async function askOwner(directory: OwnerDirectory, request: ResyncRequest): Promise<ResyncOutcome> {
-  const { source, token } = request;
+export async function askOwner(directory: OwnerDirectory, request: OwnerRequest): Promise<OwnerOutcome> {
+  const { action, source, token } = request;
   const { instance, url } = await findOwner(directory, source, request.url);
-  const answer = await post(`${url}/sources/${encodeURIComponent(source)}/resync`, token);
+  const answer = await post(`${url}/sources/${encodeURIComponent(source)}/${action}`, token);
   if (!answer.ok) {
     const { code, message, remedy } = await readProblem(answer);
     return describeFailure(code, message, remedy);
   }
-  const lines = [
+  return { done: true, text: EXPLANATIONS[action](source, instance, url).join('\n') };
+}
+
+const EXPLANATIONS: Readonly<
+  Record<OwnerAction, (source: string, instance: string, url: string) => readonly string[]>
+> = {
+  resync: (source, instance, url) => [
     `${source} is being resynced by ${instance} (${url}).`,
     'It raises the lineage, ends every row of the source in the sinks, takes the position that the server has now,',
     'and reads every included table again while the stream goes on. Until that is done the sinks do not have all rows.',
     'A process that ends meanwhile is no harm: the next owner of the source finishes the resync.',
     `How far it is: GET ${url}/sources/${source} (snapshot, lineage); when another instance takes over, GET /leases of DCS names it.`,
-  ];
-  return { done: true, text: lines.join('\n') };
-}
+  ],
+  'accept-log': (source, instance, url) => [
+    `${source} is opened again by ${instance} (${url}), which goes on in the log of its server as it is.`,
+    'If that log was reset, or the server restored from a backup, changes are skipped: then resync the source.',
+    `How it went: GET ${url}/sources/${source}.`,
+  ],
+};
 
 async function findOwner(
   directory: OwnerDirectory,
@@ -115,6 +129,6 @@ async function readProblem(answer: Response): Promise<Problem> {
   return { code: 'DITTO_REQUEST_REFUSED', message: `${answer.url} answered ${answer.status}`, remedy: null };
 }
 
-function describeFailure(code: string, message: string, remedy: string | null): ResyncOutcome {
+function describeFailure(code: string, message: string, remedy: string | null): OwnerOutcome {
   return { done: false, text: [`${code}: ${message}`, ...(remedy === null ? [] : [`→ ${remedy}`])].join('\n') };
 }
