@@ -32,6 +32,8 @@ export interface WorldOptions {
   readonly source?: Readonly<Record<string, unknown>>;
   /** Whether the source is a MariaDB of the world's own; else it is the shared MySQL primary. */
   readonly mariaDb?: boolean;
+  /** Whether the source is a MySQL of the world's own: its log may be reset. */
+  readonly ownMySql?: boolean;
 }
 
 type SourceServer = 'mysql-primary' | 'mysql-replica' | 'mysql-state';
@@ -45,14 +47,16 @@ export class World {
   readonly tables: readonly string[];
   /** The source's server when it is the world's own. */
   readonly mariaDb: Stack | null;
+  readonly #ownMySql: Stack | null;
   readonly #options: WorldOptions;
   readonly #instances: ServiceInstance[] = [];
   readonly #connections: Connection[] = [];
   #rpcPort = 0;
 
-  private constructor(stack: Stack, mariaDb: Stack | null, options: WorldOptions) {
+  private constructor(stack: Stack, own: Stack | null, options: WorldOptions) {
     this.stack = stack;
-    this.mariaDb = mariaDb;
+    this.mariaDb = options.mariaDb === true ? own : null;
+    this.#ownMySql = options.ownMySql === true ? own : null;
     this.name = uniqueName('w').replaceAll('_', '-');
     this.database = uniqueName('shop');
     const folder = join(findCacheFolder(process.env), 'test-runs');
@@ -63,7 +67,10 @@ export class World {
   }
 
   static async create(options: WorldOptions): Promise<World> {
-    const world = new World(await testStack(), options.mariaDb === true ? await startMariaDb() : null, options);
+    const { mariaDb, ownMySql } = options;
+    const own =
+      mariaDb === true ? await startOwn('mariadb') : ownMySql === true ? await startOwn('mysql-primary') : null;
+    const world = new World(await testStack(), own, options);
     try {
       const mysql = await world.connect();
       await mysql.query(`CREATE DATABASE ${world.database}`);
@@ -77,7 +84,7 @@ export class World {
   }
 
   get sourceUrl(): string {
-    return this.mariaDb === null ? this.stack.url('mysql-primary') : this.mariaDb.url('mariadb');
+    return this.mariaDb === null ? (this.#ownMySql ?? this.stack).url('mysql-primary') : this.mariaDb.url('mariadb');
   }
 
   /** A connection to the source, in the world's database once it exists. */
@@ -137,7 +144,8 @@ export class World {
     overrides: Readonly<Record<string, unknown>>,
   ): Record<string, unknown> {
     const { mariaDb } = this;
-    const primary = mariaDb === null ? this.stack.endpoint('mysql-primary') : mariaDb.endpoint('mariadb');
+    const primary =
+      mariaDb === null ? (this.#ownMySql ?? this.stack).endpoint('mysql-primary') : mariaDb.endpoint('mariadb');
     const state = this.stack.endpoint('mysql-state');
     const base = {
       sources: {
@@ -165,7 +173,11 @@ export class World {
       log: { level: 'info' },
       ...this.#options.configuration,
     };
-    const section = { ...base[service], http: { port } };
+    const section = {
+      ...base[service],
+      ...(overrides[service] as Record<string, unknown> | undefined),
+      http: { port },
+    };
     return { ...base, [service]: section };
   }
 
@@ -275,14 +287,15 @@ export class World {
       await exited;
     }
     for (const connection of this.#connections) connection.destroy();
-    await this.mariaDb?.down();
-    for (const folder of [this.folder, this.mariaDb?.folder])
+    const own = this.mariaDb ?? this.#ownMySql;
+    await own?.down();
+    for (const folder of [this.folder, own?.folder])
       if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function startMariaDb(): Promise<Stack> {
-  return startStack({ folder: mkdtempSync(join(tmpdir(), 'ditto-mariadb-')), servers: ['mariadb'] });
+async function startOwn(server: 'mariadb' | 'mysql-primary'): Promise<Stack> {
+  return startStack({ folder: mkdtempSync(join(tmpdir(), `ditto-${server}-`)), servers: [server] });
 }
 
 async function findPorts(count: number): Promise<number[]> {

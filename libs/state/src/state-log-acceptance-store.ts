@@ -25,7 +25,7 @@ export class StateLogAcceptanceStore extends LogAcceptanceStore {
   }
 
   async #mark(grant: Grant, acceptedBy: string | null): Promise<void> {
-    await this.#database.run(async (manager) => {
+    await this.#database.transaction(async (manager) => {
       const marked = await manager.query<WriteResult>(
         'UPDATE sources SET log_accepted_by = ? WHERE name = ? AND token = ?',
         [acceptedBy, grant.source, grant.token],

@@ -1,8 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { type TransactionInfo } from '#change-events';
-import { type KafkaClient, KafkaJsClient, KafkaPublisher, PlatformaticKafkaClient } from '#kafka';
+import {
+  type KafkaClient,
+  KafkaJsClient,
+  KafkaPublisher,
+  PlatformaticKafkaClient,
+  TopicMemory,
+  TopicReader,
+} from '#kafka';
 import { type Logger } from '#kernel';
-import { MirrorWriter, type MongoConnection } from '#mongo';
+import { MirrorMemory, MirrorWriter, type MongoConnection } from '#mongo';
 import {
   type DittoConfig,
   InjectConfig,
@@ -11,7 +18,7 @@ import {
   type SourceConfig,
   toKafkaOptions,
 } from '#platform';
-import { type ChangeSink } from '#replication';
+import { type ChangeSink, type SinkMemory } from '#replication';
 import { TopicPartitionStore } from '#state';
 
 export interface SinkRequest {
@@ -39,6 +46,20 @@ export class SinkBuilder {
     return request.source.sinks.map((sink) =>
       sink === 'kafka' ? this.#buildPublisher(request) : this.#buildMirror(request),
     );
+  }
+
+  /** What the sinks of a source know of it; nothing is connected yet. */
+  recall({ source, mongo, logger, closers }: Omit<SinkRequest, 'isReplaying'>): readonly SinkMemory[] {
+    return source.sinks.map((sink) => {
+      if (sink === 'mongo') {
+        const { databasePrefix } = requireSection(this.#config.mongo, 'mongo');
+        const connection = requireSection(mongo, 'mongo');
+        return new MirrorMemory({ connection, source: source.name, databasePrefix, logger });
+      }
+      const reader = new TopicReader({ ...toKafkaOptions(requireSection(this.#config.kafka, 'kafka')), logger });
+      closers.push(() => reader.close());
+      return new TopicMemory({ reader, source: source.name });
+    });
   }
 
   #buildPublisher({ source, logger, closers }: SinkRequest): ChangeSink {

@@ -16,7 +16,6 @@ import {
   hasMirroredRows,
   listMirroredTables,
   MirrorLineage,
-  MirrorMemory,
   type MirrorName,
   MongoMirroredKeys,
   type MongoConnection,
@@ -44,7 +43,7 @@ import {
   toMongoOptions,
   toMySqlOptions,
 } from '#platform';
-import { type Grant, type SinkMemory } from '#replication';
+import { type Grant } from '#replication';
 import {
   StateCheckpointStore,
   StateColumnStore,
@@ -222,32 +221,33 @@ export class SourceOpener {
     const { name, snapshot } = source;
     const mirror = mongo && this.#mirrorOf(name, mongo);
     const log = new LogProof(toMySqlOptions(requireSection(source.endpoints[0], `sources.${name}.endpoints`)));
-    return findStart({
-      grant,
-      current: { gtidSet: inspection.gtidExecuted, file: '', offset: 0, serverUuid: inspection.serverUuid },
-      dcs: this.#dcs,
-      state: this.#state,
-      lineages: this.#lineages,
-      mirror: mirror && new MirrorLineage(mirror),
-      memories: this.#recall(name, mongo, logger),
-      findLast: () => log.findLast(inspection, signal),
-      assertReachable: (checkpoint) => assertReachable(checkpoint, inspection),
-      prove: (known) => log.prove(inspection, known, signal),
-      acceptances: this.#acceptances,
-      resyncs: this.#resyncs,
-      snapshots: this.#snapshots,
-      tables,
-      listMirrored: async () => (mirror === null ? [] : listMirroredTables(mirror)),
-      includes,
-      copiesRows: snapshot.mode !== 'none',
-      endTables: (changes) => this.#endTables(opening, changes),
-      signal,
-      logger,
-    });
-  }
-
-  #recall(source: string, mongo: MongoConnection | null, logger: Logger): readonly SinkMemory[] {
-    return mongo === null ? [] : [new MirrorMemory({ ...this.#mirrorOf(source, mongo), logger })];
+    const closers: (() => Promise<void>)[] = [];
+    try {
+      return await findStart({
+        grant,
+        current: { gtidSet: inspection.gtidExecuted, file: '', offset: 0, serverUuid: inspection.serverUuid },
+        dcs: this.#dcs,
+        state: this.#state,
+        lineages: this.#lineages,
+        mirror: mirror && new MirrorLineage(mirror),
+        memories: this.#sinks.recall({ ...opening, closers }),
+        findLast: () => log.findLast(inspection, signal),
+        assertReachable: (checkpoint) => assertReachable(checkpoint, inspection),
+        prove: (known) => log.prove(inspection, known, signal),
+        acceptances: this.#acceptances,
+        resyncs: this.#resyncs,
+        snapshots: this.#snapshots,
+        tables,
+        listMirrored: async () => (mirror === null ? [] : listMirroredTables(mirror)),
+        includes,
+        copiesRows: snapshot.mode !== 'none',
+        endTables: (changes) => this.#endTables(opening, changes),
+        signal,
+        logger,
+      });
+    } finally {
+      await closeAll(closers, logger);
+    }
   }
 
   async #endTables(opening: Opening, changes: readonly TableChange[]): Promise<void> {

@@ -1,6 +1,6 @@
 import { DittoError } from '#kernel';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
-import { toSourceError } from '../mysql-errors.ts';
+import { toSourceError } from '../errors/source-error.ts';
 import { type ServerKind } from '../server-kind.ts';
 import { inflateEvent } from './compressed-event.ts';
 import { ContentDigest } from './content-digest.ts';
