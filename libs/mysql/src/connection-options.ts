@@ -20,9 +20,17 @@ export interface MySqlConnectionOptions {
   readonly password: string;
   readonly tls?: TlsOptions;
   readonly connectTimeoutMs?: number;
+  /**
+   * When no byte of an answer comes for so long, the server is asked on another connection whether it still works on the
+   * query; if it does not, or can't be asked, the connection is dropped.
+   */
+  readonly silenceMs?: number;
 }
 
-const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
+/** After so long without a byte a dead host is looked for, every second, ten times. */
+const KEEP_ALIVE_DELAY_MS = 5_000;
+export const DEFAULT_QUERY_SILENCE_MS = 10_000;
+export const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
 
 function sslOptions(tls: Exclude<TlsOptions, false>): SslOptions {
   return {
@@ -50,6 +58,7 @@ export function driverOptions(options: MySqlConnectionOptions): ConnectionOption
     decimalNumbers: false,
     timezone: 'Z',
     enableKeepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
     ...(options.tls === undefined || options.tls === false ? {} : { ssl: sslOptions(options.tls) }),
   };
 }

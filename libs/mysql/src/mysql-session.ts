@@ -1,27 +1,45 @@
 import { type Socket } from 'node:net';
 import mysql, { type Connection as DriverConnection } from 'mysql2';
 import { type Connection, type RowDataPacket } from 'mysql2/promise';
-import { DittoError } from '#kernel';
-import { driverOptions, type MySqlConnectionOptions } from './connection-options.ts';
+import { DittoError, withTimeout } from '#kernel';
+import {
+  DEFAULT_CONNECT_TIMEOUT_MS,
+  DEFAULT_QUERY_SILENCE_MS,
+  driverOptions,
+  type MySqlConnectionOptions,
+} from './connection-options.ts';
 import { toSourceError } from './errors/source-error.ts';
 import { serverKindOf, type ServerKind } from './server-kind.ts';
+import { findSessionState, type SessionIdentity } from './session-state.ts';
 import { sessionStatement } from './session-settings.ts';
+import { watchForSilence } from './silence-watch.ts';
 
 export type QueryValue = string | number | bigint | boolean | Buffer | null;
 
+interface SessionRow extends RowDataPacket {
+  readonly version: string;
+  readonly server: string;
+  readonly thread: number;
+}
+
 /**
  * One connection for queries, set up by `sessionStatement`. Errors are coded; aborting the signal destroys the connection
- * and rejects what runs on it.
+ * and rejects what runs on it. A query may take as long as the server works on it; a connection that is silent without
+ * that is dropped: `DITTO_SOURCE_SILENT`.
  */
 export class MySqlSession {
+  readonly #options: MySqlConnectionOptions;
   readonly #connection: Connection;
   readonly #signal: AbortSignal;
   readonly #onAbort: () => void;
   readonly #closed = Promise.withResolvers<never>();
   #lost: Error | null = null;
   #version = '';
+  #identity: SessionIdentity = { server: '', thread: 0 };
+  #isWatched = false;
 
-  private constructor(connection: Connection, signal: AbortSignal) {
+  private constructor(options: MySqlConnectionOptions, connection: Connection, signal: AbortSignal) {
+    this.#options = options;
     this.#connection = connection;
     this.#signal = signal;
     this.#onAbort = () => {
@@ -35,7 +53,8 @@ export class MySqlSession {
     });
   }
 
-  static async open(options: MySqlConnectionOptions, signal: AbortSignal): Promise<MySqlSession> {
+  /** @param isWatched false for the session that asks what became of another one */
+  static async open(options: MySqlConnectionOptions, signal: AbortSignal, isWatched = true): Promise<MySqlSession> {
     signal.throwIfAborted();
     const driver = mysql.createConnection(driverOptions(options));
     try {
@@ -45,10 +64,12 @@ export class MySqlSession {
       signal.throwIfAborted();
       throw toSourceError(error, `connecting to ${options.host}:${options.port}`, true);
     }
-    const session = new MySqlSession(driver.promise(), signal);
+    const session = new MySqlSession(options, driver.promise(), signal);
     try {
       signal.throwIfAborted();
-      await session.#prepare();
+      const limitMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
+      await withTimeout(session.#prepare(), limitMs, () => isSilent(limitMs));
+      session.#isWatched = isWatched;
       return session;
     } catch (error) {
       session.close();
@@ -59,6 +80,10 @@ export class MySqlSession {
   /** `VERSION()`. */
   get version(): string {
     return this.#version;
+  }
+
+  get identity(): SessionIdentity {
+    return this.#identity;
   }
 
   get kind(): ServerKind {
@@ -85,10 +110,15 @@ export class MySqlSession {
     });
   }
 
+  /** The server's own number of the session: that of the handshake may be a proxy's. */
   async #prepare(): Promise<void> {
     await this.query(sessionStatement());
-    const [row] = await this.query<RowDataPacket & { readonly version: string }>('SELECT VERSION() AS version');
-    this.#version = row?.version ?? '';
+    const [row] = await this.query<SessionRow>(
+      "SELECT VERSION() AS version, CONCAT(@@hostname, ':', @@port, '/', @@server_id) AS server, CONNECTION_ID() AS thread",
+    );
+    if (row === undefined) throw new DittoError('DITTO_SOURCE_QUERY_FAILED', 'the server does not say who it is');
+    this.#version = row.version;
+    this.#identity = row;
   }
 
   /** Lets go of the socket at once; what runs is rejected. */
@@ -96,18 +126,40 @@ export class MySqlSession {
     this.#signal.removeEventListener('abort', this.#onAbort);
     this.#lost ??= new DittoError('DITTO_SOURCE_CONNECTION_LOST', 'the connection was closed', { retriable: true });
     this.#closed.reject(this.#signal.aborted ? this.#signal.reason : this.#lost);
-    destroy((this.#connection as unknown as { readonly connection: DriverConnection }).connection);
+    destroy(this.#driver);
+  }
+
+  get #driver(): DriverConnection {
+    return (this.#connection as unknown as { readonly connection: DriverConnection }).connection;
+  }
+
+  #watch(): () => void {
+    if (!this.#isWatched) return () => undefined;
+    const silenceMs = this.#options.silenceMs ?? DEFAULT_QUERY_SILENCE_MS;
+    const options = { ...this.#options, connectTimeoutMs: silenceMs / 2 };
+    return watchForSilence({
+      silenceMs,
+      bytesRead: () => socketOf(this.#driver).bytesRead,
+      ask: () => findSessionState(this.#identity, (limit) => MySqlSession.open(options, limit, false), silenceMs / 2),
+      onDead: (silentMs) => {
+        this.#lost ??= isSilent(silentMs);
+        this.close();
+      },
+    });
   }
 
   async #run<T>(work: () => Promise<T>): Promise<T> {
     this.#signal.throwIfAborted();
     if (this.#lost !== null) throw toSourceError(this.#lost, 'querying the source');
+    const endWatch = this.#watch();
     try {
       // the driver leaves the queries of a destroyed connection unanswered
       return await Promise.race([work(), this.#closed.promise]);
     } catch (error) {
       this.#signal.throwIfAborted();
       throw toSourceError(error, 'querying the source');
+    } finally {
+      endWatch();
     }
   }
 }
@@ -133,5 +185,17 @@ async function connected(driver: DriverConnection, signal: AbortSignal): Promise
 /** The driver only half-closes: the socket would stay as long as the server works on a query. */
 function destroy(driver: DriverConnection): void {
   driver.destroy();
-  (driver as unknown as { readonly stream: Socket }).stream.destroy();
+  socketOf(driver).destroy();
+}
+
+function socketOf(driver: DriverConnection): Socket {
+  return (driver as unknown as { readonly stream: Socket }).stream;
+}
+
+function isSilent(silentMs: number): DittoError {
+  return new DittoError('DITTO_SOURCE_SILENT', `the source did not answer for ${silentMs} ms`, {
+    retriable: true,
+    remedy: 'Look at the network, and at proxies between this service and the server, if it comes back.',
+    context: { silentMs },
+  });
 }
