@@ -4,7 +4,7 @@ import { type Stack } from '#stack';
 import { createTables, fill, workloadTables, Writer } from './workload.ts';
 import { type ServiceInstance, World } from './world.ts';
 
-const tables = [...workloadTables, 'everything', 'emptied', 'widened', 'replaced'];
+const tables = [...workloadTables, 'everything', 'emptied', 'widened', 'replaced', 'hashed'];
 
 /** What MariaDB stores and Ditto takes, once in each form. */
 const EVERYTHING = `CREATE TABLE everything (
@@ -62,6 +62,8 @@ describe('a source on MariaDB', () => {
       'CREATE TABLE dropped (id INT PRIMARY KEY)',
       'INSERT INTO dropped VALUES (1)',
       'CREATE SEQUENCE numbers',
+      'CREATE TABLE hashed (id INT PRIMARY KEY, body TEXT NOT NULL, n INT, UNIQUE (body), UNIQUE (n) USING HASH)',
+      "INSERT INTO hashed VALUES (1, 'a', 1), (2, 'b', NULL), (3, 'c', 3)",
     );
     await world.start('dcs');
     let dss = await world.start('dss');
@@ -86,6 +88,9 @@ describe('a source on MariaDB', () => {
       `INSERT INTO everything (${COLUMNS}) VALUES (1, 'streamed', ${VALUES})`,
       "UPDATE everything SET tx = 'short', i8 = NULL, p = NULL, t = '00:00:01.5' WHERE part = 'read'",
       'SELECT NEXTVAL(numbers)',
+      "INSERT INTO hashed VALUES (4, 'd', 4)",
+      'UPDATE hashed SET n = 5 WHERE id < 2',
+      'DELETE FROM hashed WHERE id = 3',
       'TRUNCATE TABLE emptied',
       'INSERT INTO emptied VALUES (2), (9)',
       "ALTER TABLE widened ADD COLUMN w INT NOT NULL DEFAULT 7, MODIFY v VARCHAR(30) CHARACTER SET utf8mb4 DEFAULT 'x'",
@@ -108,9 +113,15 @@ describe('a source on MariaDB', () => {
       emptied: 2,
       widened: 3,
       replaced: 2,
+      hashed: 3,
     });
     expect(status.checkpoint?.position.gtidSet).toMatch(/^0-4-\d+$/);
     expect(status.checkpoint?.position.serverUuid).toMatch(/^mariadb-4-/);
     expect(status.sinks.mongo?.rejectedOutsideReplay).toBe(0);
+
+    // I6: what the start refuses is refused when a statement brings it, before its rows are given to anybody
+    await run('ALTER TABLE widened MODIFY v UUID', 'INSERT INTO widened (id) VALUES (9)');
+    const failed = await world.waitForStatus(dss, 'the stop', ({ state }) => state === 'failed');
+    expect(failed.error).toMatchObject({ code: 'DITTO_SOURCE_COLUMN_UNSUPPORTED' });
   }, 120_000);
 });

@@ -81,11 +81,11 @@ describe('check', () => {
   });
 
   test.each([
-    ['u UUID', 'Change the column'],
-    ['i INET6', 'Change the column'],
-    ['i INET4', 'Change the column'],
-    ['c VARCHAR(10) COMPRESSED', 'Change the column'],
-    ['b BLOB COMPRESSED', 'Change the column'],
+    ['u UUID', 'change the column'],
+    ['i INET6', 'change the column'],
+    ['i INET4', 'change the column'],
+    ['c VARCHAR(10) COMPRESSED', 'change the column'],
+    ['b BLOB COMPRESSED', 'change the column'],
   ])('refuses %s', async (column, remedy) => {
     const problems = await problemsOf(`CREATE TABLE odd (id INT PRIMARY KEY, ${column})`);
     await source.run('DROP TABLE odd');
@@ -102,7 +102,7 @@ describe('check', () => {
     expect(codes(problems, 'error')).toEqual(['DITTO_SOURCE_COLUMN_UNSUPPORTED', 'DITTO_SOURCE_COLUMN_UNSUPPORTED']);
     const mended = await problemsOf('ALTER TABLE old FORCE');
     await source.run('DROP TABLE old');
-    expect(problems[0]?.remedy).toMatch(/^SET GLOBAL mysql56_temporal_format = ON; ALTER TABLE `.*`\.`old` FORCE;/);
+    expect(problems[0]?.remedy).toMatch(/SET GLOBAL mysql56_temporal_format = ON; ALTER TABLE `.*`\.`old` FORCE;/);
     expect(mended).toEqual([]);
   });
 

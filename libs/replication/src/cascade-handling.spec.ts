@@ -3,6 +3,7 @@ import { classifyStatement, type Row, type TableLayout, type TableName, ValueIma
 import { DittoError } from '#kernel';
 import { CascadeHandling, type CascadeOptions } from './cascade-handling.ts';
 import { KnownTables } from './known-tables.ts';
+import { definedTables } from './statement-effects.ts';
 import { type CascadingKey } from './ports/cascade-facts.ts';
 import { layout as child } from './windowed-read.model.ts';
 
@@ -117,7 +118,10 @@ describe('CascadeHandling', () => {
   async function after(sql: string, handling = build()): Promise<string[][]> {
     asked = [];
     executed = [];
-    await handling.learnFrom(classifyStatement(sql, 'd'), sql);
+    const statement = classifyStatement(sql, 'd');
+    const includes = (database: string, table: string): boolean => database === 'd' && table !== 'excluded';
+    const defined = definedTables(statement, { includes, tables: new KnownTables([child, parent]) });
+    await handling.learnFrom(statement, sql, defined);
     return asked;
   }
 

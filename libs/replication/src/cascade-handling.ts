@@ -85,7 +85,7 @@ export class CascadeHandling {
    * foreign key did that the statement took away, or that followed a table to another name, is made good by reading the
    * tables that it can have reached.
    */
-  async learnFrom(statement: Statement, sql: string, named = this.namesOf(statement)): Promise<void> {
+  async learnFrom(statement: Statement, sql: string, named: readonly TableName[]): Promise<void> {
     const { facts, signal, dispatchedSet, hold, rereads } = this.options;
     if (named.length === 0) return;
     const former = this.plan;
@@ -99,19 +99,6 @@ export class CascadeHandling {
     const reached = named.flatMap((table) => [...former.descendantsOf(table), ...this.plan.descendantsOf(table)]);
     const tables = distinctTables([...(isAltered ? named : []), ...reached]);
     if (tables.length > 0) await this.ask(tables);
-  }
-
-  /** The included tables whose definition a statement may change; to be asked before a drop makes them unknown. */
-  namesOf({ tables: named, definition, kind }: Statement): readonly TableName[] {
-    if (definition === undefined && kind !== 'unparsed') return [];
-    const { includes, tables } = this.options;
-    const included = named.flatMap(({ database, table, to }): TableName[] => {
-      if (table === '*') return tables.namesIn(database);
-      return [{ database, table }, ...(to === undefined ? [] : [to])].filter((name) =>
-        includes(name.database, name.table),
-      );
-    });
-    return distinctTables(included);
   }
 
   private ask(tables: readonly TableName[]): Promise<void> | undefined {

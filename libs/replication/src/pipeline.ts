@@ -15,6 +15,7 @@ import { CascadeHandling, type CascadeOptions } from './cascade-handling.ts';
 import { KnownTables } from './known-tables.ts';
 import { type ChangeSink, type SinkName } from './ports/change-sink.ts';
 import { type ChangeSource, type SourceBatch, type SourceItem } from './ports/change-source.ts';
+import { type TableChecks } from './ports/table-checks.ts';
 import { RoomGate } from './room-gate.ts';
 import { SinkGroup } from './sink-group.ts';
 import { StatementHandling } from './statement-handling.ts';
@@ -52,6 +53,8 @@ export interface PipelineOptions {
   readonly keyedTables?: readonly TableName[];
   /** What the included tables are called in each sink; those that are there at the start are taken in already. */
   readonly names?: readonly TableNames[];
+  /** The checks that the tables that are there at the start have passed already. */
+  readonly checks?: TableChecks;
   readonly inFlightBytes: number;
   readonly maxNotedBytes: number;
   readonly backoff: { readonly initialMs: number; readonly maxMs: number };
@@ -151,6 +154,9 @@ export class Pipeline {
       tables,
       windows,
       cascades: this.cascades,
+      check: async (changed) =>
+        options.checks &&
+        hold(() => (options.checks as TableChecks).check(changed, this.fatal.signal, this.dispatchedSet())),
       drain: () => this.sinks.drain(this.giveUp),
       hold,
     });

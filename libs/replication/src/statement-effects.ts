@@ -6,6 +6,7 @@ import {
   type TableName,
 } from '#change-events';
 import { DittoError } from '#kernel';
+import { distinctTables } from './cascade-plan.ts';
 import { type KnownTables } from './known-tables.ts';
 
 /** What a statement in the log means for the sinks and for reads. */
@@ -55,6 +56,21 @@ export function statementEffects(statement: Statement, context: StatementContext
     case 'xa':
       return NO_EFFECTS;
   }
+}
+
+/** The included tables whose definition a statement may change; to be asked before a drop makes them unknown. */
+export function definedTables(
+  { tables: named, definition, kind }: Statement,
+  { includes, tables }: Pick<StatementContext, 'includes' | 'tables'>,
+): readonly TableName[] {
+  if (definition === undefined && kind !== 'unparsed') return [];
+  const included = named.flatMap(({ database, table, to }): TableName[] => {
+    if (table === '*') return tables.namesIn(database);
+    return [{ database, table }, ...(to === undefined ? [] : [to])].filter((name) =>
+      includes(name.database, name.table),
+    );
+  });
+  return distinctTables(included);
 }
 
 /** Layouts of the included tables that a statement names. */

@@ -5,6 +5,7 @@ import {
   type SchemaChange,
   type TableChange,
   type TableLayout,
+  type TableName,
   TopicNames,
   type TransactionInfo,
 } from '#change-events';
@@ -53,7 +54,7 @@ beforeEach(() => {
       return Promise.resolve();
     },
     publishStatement: (change: SchemaChange) => {
-      if (steps.length > 0) throw new Error('a statement comes before its effects');
+      if (steps.some((step) => !step.startsWith('check'))) throw new Error('a statement comes before its effects');
       published.push(change);
       return Promise.resolve();
     },
@@ -78,6 +79,7 @@ beforeEach(() => {
         }
     },
     cascades: null,
+    check: () => Promise.resolve(),
     onTableUnread: (database, table) => {
       steps.push(`read ${database}.${table}`);
       return failures-- > 0 ? Promise.reject(down) : Promise.resolve();
@@ -108,7 +110,34 @@ async function stepsOf(sql: string): Promise<string[]> {
   return steps;
 }
 
-describe('tables that come while the source is read', () => {
+describe('tables that come, or change, while the source is read', () => {
+  it.each([
+    ['CREATE TABLE n (id INT)', ['check n']],
+    ['CREATE TABLE n LIKE excluded', ['check n']],
+    ['ALTER TABLE t ADD SYSTEM VERSIONING', ['check t', 'drain', 'truncate t', 'read d.t']],
+    ['ALTER TABLE t MODIFY value UUID', ['check t', 'read d.t']],
+    ['RENAME TABLE excluded TO n', ['check n', 'read d.n']],
+    ['CREATE INDEX i ON t (value)', ['check t']],
+    ['ALTER TABLE t 😀', ['check t', 'drain', 'truncate t', 'read d.t']],
+    ['DROP TABLE t', ['drain', 'drop t']],
+    ['CREATE TABLE excluded (id INT)', []],
+    ['CREATE VIEW v AS SELECT 1', []],
+  ])('I6: are checked as at the start, before anything else is done for them: %s', async (sql, expected) => {
+    const check = (changed: readonly TableName[]): Promise<void> => {
+      steps.push(`check ${changed.map(({ table }) => table).join()}`);
+      return Promise.resolve();
+    };
+    handling = new StatementHandling({ ...options, check });
+    expect(await stepsOf(sql)).toEqual(expected);
+  });
+
+  it('I6: a statement that brings what can not be replicated stops the stream', async () => {
+    const refused = new DittoError('DITTO_SOURCE_COLUMN_UNSUPPORTED', 'd.t.u (uuid) can not be decoded exactly');
+    handling = new StatementHandling({ ...options, check: () => Promise.reject(refused) });
+    await expect(stepsOf('ALTER TABLE t ADD SYSTEM VERSIONING')).rejects.toBe(refused);
+    expect([steps, published]).toEqual([[], []]);
+  });
+
   const collides = expect.objectContaining({ code: 'DITTO_TOPIC_NAMES_INVALID' });
   const collidesInMirror = expect.objectContaining({ code: 'DITTO_MIRROR_NAME_INVALID' });
 

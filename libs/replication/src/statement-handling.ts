@@ -11,7 +11,7 @@ import { type KnownTables } from './known-tables.ts';
 import { type ChangeSink } from './ports/change-sink.ts';
 import { type StatementItem } from './ports/change-source.ts';
 import { schemaChangeOf } from './schema-changes.ts';
-import { statementEffects, type StatementEffects } from './statement-effects.ts';
+import { definedTables, statementEffects, type StatementEffects } from './statement-effects.ts';
 import { type WindowRegistry } from './window-registry.ts';
 
 export interface StatementHandlingOptions {
@@ -33,6 +33,8 @@ export interface StatementHandlingOptions {
   readonly onTableUnread: (database: string, table: string) => Promise<void>;
   /** Null where the log shows what foreign keys change. */
   readonly cascades: CascadeHandling | null;
+  /** Resolves when these tables have passed the checks of the start; rejects with their code. */
+  readonly check: (tables: readonly TableName[]) => Promise<void>;
 }
 
 /** Carries the statements of the log to sinks and reads, in the stream's own order. */
@@ -48,13 +50,14 @@ export class StatementHandling {
    * be read is recorded. What was read before the statement and not emitted yet is read again. A crash repeats the whole.
    */
   async apply({ database, sql, sqlMode }: StatementItem, transaction: TransactionInfo): Promise<void> {
-    const { tables, windows, sinks, hold, onTableUnread, cascades } = this.options;
+    const { tables, windows, sinks, hold, onTableUnread, cascades, check } = this.options;
     const context = { ...this.options, database, sql };
     const written = classifyStatement(sql, database, sqlMode);
     const statement = this.options.lowerCaseNames === true ? inLowerCase(written) : written;
     const effects = statementEffects(statement, context);
     const change = schemaChangeOf(statement, context, transaction);
-    const defined = cascades?.namesOf(statement);
+    const defined = definedTables(statement, context);
+    if (defined.length > 0 && statement.kind !== 'drop') await check(defined);
     if (change !== null) for (const sink of sinks) await hold(() => sink.publishStatement(change));
     for (const table of effects.discarded) windows.discard(table.database, table.table, 'a statement on the table');
     await this.end(effects, transaction);

@@ -22,7 +22,6 @@ import {
   openMongo,
 } from '#mongo';
 import {
-  assertNoErrors,
   assertPosition,
   checkEndpoint,
   type EndpointInspection,
@@ -31,8 +30,9 @@ import {
   MySqlCascadeFacts,
   MySqlEndpoint,
   MySqlRowReader,
-  type Problem,
   MySqlChangeSource,
+  MySqlTableChecks,
+  reportProblems,
 } from '#mysql';
 import {
   createLogger,
@@ -147,7 +147,7 @@ export class SourceOpener {
     const inspection = await endpoint.inspect(signal);
     const inspected = await endpoint.inspectTables(includes, { keys, columns }, signal);
     const handling = cascadeChoice(source);
-    report(checkEndpoint(inspection, inspected, await endpoint.readGrants(signal), handling), logger);
+    reportProblems(checkEndpoint(inspection, inspected, await endpoint.readGrants(signal), handling), logger);
     const { settings } = inspection;
     const tables = await reader.listTables(signal);
     const names = namesOf(source);
@@ -184,6 +184,7 @@ export class SourceOpener {
         }),
         ...(await this.#findTables(name, tables, includes, mongo)),
         names,
+        checks: new MySqlTableChecks({ connection: first, keys, columns, logger }),
         includes,
         columns,
         reaches: compileDatabaseSelection(selection),
@@ -311,11 +312,4 @@ function namesOf({ name, sinks }: SourceConfig): readonly TableNames[] {
 function assertReachable({ position, dispatchedSet }: Checkpoint, inspection: EndpointInspection): void {
   assertPosition({ ...position, gtidSet: dispatchedSet }, inspection);
   assertPosition(position, inspection);
-}
-
-/** Warnings go to the log; errors, all of them, into one error. */
-function report(problems: readonly Problem[], logger: Logger): void {
-  for (const { severity, code, message, remedy } of problems)
-    if (severity === 'warning') logger.warn(message, { code, remedy });
-  assertNoErrors(problems);
 }

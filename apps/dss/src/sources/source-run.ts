@@ -21,6 +21,7 @@ import {
   type SinkName,
   type SinkStatus,
   type SnapshotStore,
+  type TableChecks,
 } from '#replication';
 
 /** Everything that one ownership of a source works with; built anew for each grant. */
@@ -33,6 +34,7 @@ export interface SourceParts {
   readonly keyedTables: readonly TableName[];
   /** What the included tables are called in each sink. */
   readonly names: readonly TableNames[];
+  readonly checks: TableChecks;
   readonly includes: (database: string, table: string) => boolean;
   readonly columns: ColumnSelection;
   readonly reaches: (database: string) => boolean;
@@ -103,6 +105,7 @@ export class SourceRun {
       tables: parts.tables,
       keyedTables: parts.keyedTables,
       names: parts.names,
+      checks: parts.checks,
       inFlightBytes: options.inFlightBytes,
       maxNotedBytes: 16 * 1024 * 1024,
       backoff: BACKOFF,

@@ -90,7 +90,7 @@ export class TableCache {
     const map = parseTableMap(event, this.#kind);
     if (!this.#includes(database, table) || (this.#kind === 'mariadb' && isSequence(map)))
       return { included: false, database, table, skipper: new RowSkipper(map.columns) };
-    const { layout, columns, key } = streamLayout(map, this.#facts, this.#rules);
+    const { layout, columns, key } = streamLayout(map, { facts: this.#facts, rules: this.#rules, kind: this.#kind });
     const name = tableKey({ database, table });
     const newest = this.#readers.get(name) ?? [];
     const known = newest[0]?.layout.fingerprint === layout.fingerprint ? newest : [];

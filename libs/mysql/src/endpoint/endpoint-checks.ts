@@ -1,6 +1,7 @@
 import { type Position } from '#change-events';
 import { RAISE_GTID_MODE } from '../gtid-mode.ts';
 import { neededColumnsProblem } from '../layout/column-choice.ts';
+import { unsupportedProblem } from '../layout/table-judgement.ts';
 import { quoteIdentifier, quoteTable } from '../reader/quoting.ts';
 import { remedyFor, type ServerKind } from '../server-kind.ts';
 import { checkCascades, type CascadeHandlingChoice } from './cascade-checks.ts';
@@ -23,11 +24,19 @@ export function checkEndpoint(
     ...checkSettings(inspection),
     ...checkRisks(inspection),
     ...checkGrants(tables, grants, inspection.kind),
-    ...checkExclusions(tables),
-    ...tables.flatMap(checkTable),
+    ...checkTables(tables, inspection.kind),
     ...checkCascades(tables, inspection.settings, handling),
   ];
   return problems.map((problem) => ({ ...problem, remedy: remedyFor(inspection.kind, problem.remedy) }));
+}
+
+/** What a table is to be checked for. */
+export type CheckedTable = Pick<TableInspection, 'database' | 'table' | 'engine' | 'hasKey' | 'unsupported' | 'needed'>;
+
+/** Everything that is wrong with these tables: at the start, and when a statement made or altered them. */
+export function checkTables(tables: readonly CheckedTable[], kind: ServerKind): readonly Problem[] {
+  const problems = [...checkExclusions(tables), ...tables.flatMap(checkTable)];
+  return problems.map((problem) => ({ ...problem, remedy: remedyFor(kind, problem.remedy) }));
 }
 
 function error(code: string, message: string, remedy: string): Problem {
@@ -178,31 +187,17 @@ function checkGrants(tables: readonly TableInspection[], grants: Grants, kind: S
   return problems;
 }
 
-function checkExclusions(tables: readonly TableInspection[]): Problem[] {
+function checkExclusions(tables: readonly CheckedTable[]): Problem[] {
   const needed = tables.flatMap(({ database, table, needed: names }) =>
     names.map((name) => `${database}.${table}.${name}`),
   );
   return needed.length === 0 ? [] : [neededColumnsProblem(needed)];
 }
 
-function unsupportedRemedy(column: string, table: string): string {
-  if (column.includes('/* mariadb-5.3 */'))
-    return `SET GLOBAL mysql56_temporal_format = ON; ALTER TABLE ${table} FORCE; or exclude the column.`;
-  if (column.includes('CHARACTER SET'))
-    return `ALTER TABLE ${table} CONVERT TO CHARACTER SET utf8mb4; or exclude the column.`;
-  return `Change the column to a type that docs/types.md lists, or exclude the column.`;
-}
-
-function checkTable(table: TableInspection): Problem[] {
+function checkTable(table: CheckedTable): Problem[] {
   const name = `${table.database}.${table.table}`;
   const quoted = quoteTable(table.database, table.table);
-  const problems: Problem[] = table.unsupported.map((column) =>
-    error(
-      'DITTO_SOURCE_COLUMN_UNSUPPORTED',
-      `${name}.${column} can't be decoded exactly`,
-      unsupportedRemedy(column, quoted),
-    ),
-  );
+  const problems: Problem[] = table.unsupported.map((column) => unsupportedProblem(table, column));
   if (!table.hasKey) {
     problems.push(
       warning(

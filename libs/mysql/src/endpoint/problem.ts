@@ -1,4 +1,4 @@
-import { DittoError } from '#kernel';
+import { DittoError, type Logger } from '#kernel';
 
 /** One thing that is wrong or risky about a server for Ditto's purpose. */
 export interface Problem {
@@ -8,6 +8,13 @@ export interface Problem {
   readonly message: string;
   /** What mends it, as SQL where SQL can. */
   readonly remedy: string;
+}
+
+/** Warnings go to the log; errors, all of them, into one error. */
+export function reportProblems(problems: readonly Problem[], logger: Logger): void {
+  for (const { severity, code, message, remedy } of problems)
+    if (severity === 'warning') logger.warn(message, { code, remedy });
+  assertNoErrors(problems);
 }
 
 /** Throws one error for all problems that are errors; warnings pass. */

@@ -3,7 +3,7 @@ import { type CascadingKey } from '#replication';
 import { readCatalogue, readCatalogueTables } from '../layout/catalogue-layout.ts';
 import { type ColumnRules } from '../layout/column-choice.ts';
 import { type MySqlSession } from '../mysql-session.ts';
-import { textDecoder, type CharacterSetFacts } from '../values/charset.ts';
+import { type CharacterSetFacts } from '../values/charset.ts';
 import { readCascadingKeys } from './foreign-keys.ts';
 
 export interface TableInspection {
@@ -42,7 +42,7 @@ export async function inspectCascades(
   const cascading = await readCascadingKeys(session, tables);
   if (cascading.length === 0) return [];
   const describe = describeCascades(cascading, includes);
-  return (await readCatalogueTables(session, cascading, rules)).map(describe);
+  return (await readCatalogueTables(session, cascading, { rules, facts: null })).map(describe);
 }
 
 /** The tables that exist among the included ones. */
@@ -52,7 +52,7 @@ export async function inspectTables(
   rules: ColumnRules,
   facts: CharacterSetFacts,
 ): Promise<readonly TableInspection[]> {
-  const tables = await readCatalogue(session, includes, rules);
+  const tables = await readCatalogue(session, includes, { rules, facts });
   const describe = describeCascades(await readCascadingKeys(session, tables), includes);
   return tables.map(({ database, table, engine, columns, selected, layout, unsupported, needed }) => ({
     ...describe({ database, table, layout }),
@@ -60,14 +60,7 @@ export async function inspectTables(
     selected,
     needed,
     engine,
-    unsupported: [
-      ...unsupported,
-      ...(layout?.columns ?? []).flatMap(({ name, kind, charset }) =>
-        (kind === 'text' || kind === 'enum' || kind === 'set') && !canDecode(charset, facts)
-          ? [`${name} (CHARACTER SET ${charset ?? '?'})`]
-          : [],
-      ),
-    ],
+    unsupported,
   }));
 }
 
@@ -89,8 +82,4 @@ function describeCascades(
 function isInKey({ columns, key }: TableLayout, names: readonly string[]): boolean {
   const lowered = new Set(names.map((name) => name.toLowerCase()));
   return key.some((index) => lowered.has(columns[index]?.name.toLowerCase() ?? ''));
-}
-
-function canDecode(charset: string | null, facts: CharacterSetFacts): boolean {
-  return charset === null || charset === 'binary' || textDecoder(charset, facts, false) !== null;
 }

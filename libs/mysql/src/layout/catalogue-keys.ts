@@ -10,6 +10,11 @@ interface UniqueKeyRow extends RowDataPacket {
   readonly name: string | null;
   readonly prefix: number | null;
   readonly nullable: string;
+  readonly method: string;
+}
+interface EngineRow extends RowDataPacket {
+  readonly tbl: string;
+  readonly engine: string | null;
 }
 interface ShownKeyRow extends RowDataPacket {
   readonly Key_name: string;
@@ -29,17 +34,21 @@ export async function readKeyColumns(
 ): Promise<ReadonlyMap<string, readonly string[]>> {
   const { where, values } = isAmong(database, tables);
   const rows = await session.query<UniqueKeyRow>(
-    `SELECT TABLE_NAME AS tbl, INDEX_NAME AS keyName, COLUMN_NAME AS name, SUB_PART AS prefix, NULLABLE AS nullable
+    `SELECT TABLE_NAME AS tbl, INDEX_NAME AS keyName, COLUMN_NAME AS name, SUB_PART AS prefix, NULLABLE AS nullable,
+            INDEX_TYPE AS method
      FROM information_schema.STATISTICS
      WHERE ${where} AND NON_UNIQUE = 0
      ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX`,
     values,
   );
+  const hashed = await findHashed(session, database, rows);
   const result = new Map<string, readonly string[]>();
   for (const [name, ofTable] of Map.groupBy(rows, ({ tbl }) => tbl)) {
     const keys = Map.groupBy(ofTable, ({ keyName }) => keyName);
     const primary = keys.get('PRIMARY');
-    const fit = [...keys].filter(([, parts]) => parts.every(isWholeAndNotNull)).map(([keyName]) => keyName);
+    const fit = [...keys]
+      .filter(([, parts]) => parts.every((part) => isWholeAndNotNull(part) && !hashed.has(part)))
+      .map(([keyName]) => keyName);
     const chosen = primary ?? keys.get(fit.length > 1 ? await firstOf(session, database, name, fit) : (fit[0] ?? ''));
     if (chosen !== undefined)
       result.set(
@@ -48,6 +57,27 @@ export async function readKeyColumns(
       );
   }
   return result;
+}
+
+/**
+ * MariaDB's unique keys over the hash of their columns: they never serve as the primary key. A hash index of MEMORY is
+ * none of them.
+ */
+async function findHashed(
+  session: MySqlSession,
+  database: string,
+  rows: readonly UniqueKeyRow[],
+): Promise<ReadonlySet<UniqueKeyRow>> {
+  const hashed = rows.filter(({ method, keyName }) => method === 'HASH' && keyName !== 'PRIMARY');
+  if (session.kind !== 'mariadb' || hashed.length === 0) return new Set();
+  const tables = [...new Set(hashed.map(({ tbl }) => tbl))];
+  const engines = await session.query<EngineRow>(
+    `SELECT TABLE_NAME AS tbl, ENGINE AS engine FROM information_schema.TABLES
+     WHERE TABLE_SCHEMA = ? AND TABLE_NAME IN (${tables.map(() => '?').join(', ')})`,
+    [database, ...tables],
+  );
+  const inMemory = new Set(engines.flatMap(({ tbl, engine }) => (engine === 'MEMORY' ? [tbl] : [])));
+  return new Set(hashed.filter(({ tbl }) => !inMemory.has(tbl)));
 }
 
 function isWholeAndNotNull({ name, prefix, nullable }: UniqueKeyRow): boolean {

@@ -4,8 +4,11 @@ import { type MySqlSession } from '../mysql-session.ts';
 import { type ServerKind } from '../server-kind.ts';
 import { readKeyColumns } from './catalogue-keys.ts';
 import { isAmong } from './catalogue-scope.ts';
-import { chooseColumns, keyPlaces, type ColumnRules } from './column-choice.ts';
-import { makeColumn, makeLayout } from './column-types.ts';
+import { type CharacterSetFacts } from '../values/charset.ts';
+import { type ColumnRules } from './column-choice.ts';
+import { makeColumn } from './column-types.ts';
+import { isHiddenName } from './hidden-columns.ts';
+import { type DescribedColumn, type DescribedTable, judgeTable } from './table-judgement.ts';
 
 interface ColumnRow extends RowDataPacket {
   readonly db: string;
@@ -48,6 +51,12 @@ export interface CatalogueTable {
   readonly needed: readonly string[];
 }
 
+/** What tables are judged by; see `judgeTable`. */
+export interface Judging {
+  readonly rules: ColumnRules;
+  readonly facts: CharacterSetFacts | null;
+}
+
 /** Their tables have no rows in the log. */
 const VIRTUAL_DATABASES = ['information_schema', 'performance_schema'];
 
@@ -58,14 +67,14 @@ const VIRTUAL_DATABASES = ['information_schema', 'performance_schema'];
 export async function readCatalogue(
   session: MySqlSession,
   includes: (database: string, table: string) => boolean,
-  rules: ColumnRules,
+  judging: Judging,
 ): Promise<CatalogueTable[]> {
   const names = await readTableNames(session);
   const result: CatalogueTable[] = [];
   for (const [database, all] of Map.groupBy(names, ({ db }) => db)) {
     const included = all.filter(({ tbl }) => includes(database, tbl)).map(({ tbl }) => tbl);
     if (included.length === 0) continue;
-    result.push(...(await readDatabase(session, database, included.length === all.length ? null : included, rules)));
+    result.push(...(await readDatabase(session, database, included.length === all.length ? null : included, judging)));
   }
   return result;
 }
@@ -74,12 +83,12 @@ export async function readCatalogue(
 export async function readCatalogueTables(
   session: MySqlSession,
   tables: readonly TableName[],
-  rules: ColumnRules,
+  judging: Judging,
 ): Promise<CatalogueTable[]> {
   const result: CatalogueTable[] = [];
   for (const [database, ofDatabase] of Map.groupBy(tables, (table) => table.database)) {
     const names = new Set(ofDatabase.map(({ table }) => table));
-    result.push(...(await readDatabase(session, database, [...names], rules)));
+    result.push(...(await readDatabase(session, database, [...names], judging)));
   }
   return result;
 }
@@ -114,7 +123,7 @@ async function readDatabase(
   session: MySqlSession,
   database: string,
   tables: readonly string[] | null,
-  rules: ColumnRules,
+  judging: Judging,
 ): Promise<CatalogueTable[]> {
   const { where, values } = isAmong(database, tables);
   const found = await session.query<TableRow>(
@@ -136,7 +145,7 @@ async function readDatabase(
     if (wanted?.has(table.tbl) === false) return [];
     const rows = byTable.get(table.tbl) ?? [];
     if (rows.length === 0) return []; // dropped between the queries
-    return [catalogueTable(table, rows, keyColumns.get(table.tbl) ?? [], rules, session.kind)];
+    return [catalogueTable(table, rows, keyColumns.get(table.tbl) ?? [], judging, session.kind)];
   });
 }
 
@@ -144,27 +153,25 @@ function catalogueTable(
   { db: database, tbl: table, kind: tableKind, engine }: TableRow,
   rows: readonly ColumnRow[],
   keyColumns: readonly string[],
-  rules: ColumnRules,
+  { rules, facts }: Judging,
   kind: ServerKind,
 ): CatalogueTable {
   const names = rows.map(({ name }) => name);
-  const choice = chooseColumns(
-    rules,
-    { database, table },
-    names,
-    keyColumns.map((name) => names.indexOf(name)),
-  );
-  const replicated = rows.filter((_, i) => choice.places[i] !== -1);
-  const made = replicated.map((row) => (kind === 'mariadb' ? mariaDbColumn(row) : catalogueColumn(row)));
-  const unsupported = replicated.flatMap((row, i) => (made[i] === null ? [`${row.name} (${row.columnType})`] : []));
-  // its log has rows and key columns that the catalogue does not show
-  if (tableKind === 'SYSTEM VERSIONED') unsupported.push('row_end (WITH SYSTEM VERSIONING)');
-  const { needed } = choice;
-  const selected = replicated.map(({ name }) => name);
-  const found = { database, table, engine: engine ?? '', columns: names, selected, unsupported, needed };
-  if (unsupported.length > 0 || needed.length > 0) return { ...found, layout: null };
-  const columns = made.filter((column) => column !== null);
-  return { ...found, layout: makeLayout(database, table, columns, keyPlaces(choice)) };
+  const described: DescribedTable = {
+    database,
+    table,
+    columns: rows.map((row) => (kind === 'mariadb' ? describeOnMariaDb(row) : describe(row, catalogueColumn(row)))),
+    key: keyColumns.map((name) => names.indexOf(name)),
+    // its log has rows and key columns that the catalogue does not show
+    isVersioned: tableKind === 'SYSTEM VERSIONED',
+  };
+  const { places, unsupported, needed, layout } = judgeTable(described, rules, facts);
+  const selected = names.filter((_, i) => places[i] !== -1);
+  return { database, table, engine: engine ?? '', columns: names, selected, unsupported, needed, layout };
+}
+
+function describe({ name, columnType }: ColumnRow, column: Column | null, more = ''): DescribedColumn {
+  return { name, column, what: columnType + more };
 }
 
 function catalogueColumn(row: ColumnRow): Column | null {
@@ -183,14 +190,18 @@ function catalogueColumn(row: ColumnRow): Column | null {
 }
 
 /**
- * Null also for what the log holds in another form than it tells: INET4, INET6, UUID and VECTOR come as BINARY and
+ * Of no form is also what the log holds in another form than it tells: INET4, INET6, UUID and VECTOR come as BINARY and
  * VARBINARY there, in an order of bytes of their own, compressed columns compressed, and times of the format before
- * MySQL 5.6 (`mysql56_temporal_format=OFF`) without their digits.
+ * MySQL 5.6 (`mysql56_temporal_format=OFF`) without their digits; and a column that the log does not tell from one that
+ * the server hides.
  */
-function mariaDbColumn(row: ColumnRow): Column | null {
-  const { type, columnType } = row;
-  if (type === 'vector' || columnType.includes('COMPRESSED*/') || columnType.includes('/* mariadb-5.3 */')) return null;
-  return catalogueColumn(type === 'geometrycollection' ? { ...row, type: 'geomcollection' } : row);
+function describeOnMariaDb(row: ColumnRow): DescribedColumn {
+  const { name, type, columnType } = row;
+  if (type === 'bigint' && columnType.includes('unsigned') && isHiddenName(name))
+    return describe(row, null, ', with a name that MariaDB gives to hidden columns');
+  if (type === 'vector' || columnType.includes('COMPRESSED*/') || columnType.includes('/* mariadb-5.3 */'))
+    return describe(row, null);
+  return describe(row, catalogueColumn(type === 'geometrycollection' ? { ...row, type: 'geomcollection' } : row));
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { '0': '\0', n: '\n', r: '\r', '\\': '\\' };

@@ -3,8 +3,11 @@ import { DittoError } from '#kernel';
 import { type PhysicalColumn, type TableMap } from '../binlog/table-map.ts';
 import { valueBytes } from '../codec/value-layout.ts';
 import { textDecoder, UndecodableTextError, type CharacterSetFacts, type TextDecode } from '../values/charset.ts';
-import { chooseColumns, keyPlaces, neededColumnsError, type ColumnRules } from './column-choice.ts';
-import { ColumnType, makeColumn, makeLayout, type ColumnDescription } from './column-types.ts';
+import { type ServerKind } from '../server-kind.ts';
+import { type ColumnRules } from './column-choice.ts';
+import { ColumnType, makeColumn, type ColumnDescription } from './column-types.ts';
+import { countVisible } from './hidden-columns.ts';
+import { type DescribedColumn, judgeTable, refusal } from './table-judgement.ts';
 
 const BINARY_COLLATION = 63;
 
@@ -16,7 +19,7 @@ export interface DecodableColumn {
   readonly decodeText: TextDecode | null;
 }
 
-/** An excluded column: its values lie in the row images and are passed over. */
+/** A column that is excluded, or that the server hides: its values lie in the row images and are passed over. */
 export interface SkippedColumn {
   readonly physical: PhysicalColumn;
   readonly column: null;
@@ -26,7 +29,7 @@ export interface SkippedColumn {
 export type ImageColumn = DecodableColumn | SkippedColumn;
 
 export interface StreamLayout {
-  /** Without excluded columns. */
+  /** Without excluded and hidden columns. */
   readonly layout: TableLayout;
   /** All columns of the row images. */
   readonly columns: readonly ImageColumn[];
@@ -94,54 +97,77 @@ function typeName(map: TableMap, index: number, physical: PhysicalColumn): strin
 }
 
 /**
- * The layout that a table map's own metadata tells.
- * Throws `DITTO_SOURCE_METADATA_MINIMAL` without FULL metadata, `DITTO_SOURCE_COLUMN_UNSUPPORTED` for a column that can't be
- * decoded exactly, `DITTO_SOURCE_COLUMN_NEEDED` for an excluded column of the key; all name the table.
+ * The layout that a table map's own metadata tells. Columns that the server hides are passed over as excluded ones are.
+ * Throws `DITTO_SOURCE_METADATA_MINIMAL` without FULL metadata, `DITTO_SOURCE_COLUMN_UNSUPPORTED` for columns that can't be
+ * decoded exactly, `DITTO_SOURCE_COLUMN_NEEDED` for excluded columns of the key; all name the table.
  */
-export function streamLayout(map: TableMap, facts: CharacterSetFacts, rules: ColumnRules): StreamLayout {
-  const { names } = map;
-  if (names?.length !== map.columns.length) {
-    throw new DittoError(
-      'DITTO_SOURCE_METADATA_MINIMAL',
-      `the log has no column names for ${map.database}.${map.table}`,
-      {
-        remedy:
-          'SET PERSIST binlog_row_metadata = FULL; then resync the source (npm run ditto -- resync --source <name>).',
-        context: { database: map.database, table: map.table },
-      },
+export function streamLayout(
+  map: TableMap,
+  { facts, rules, kind }: { readonly facts: CharacterSetFacts; readonly rules: ColumnRules; readonly kind: ServerKind },
+): StreamLayout {
+  const { names, database, table } = map;
+  if (names?.length !== map.columns.length) throw metadataMinimal(map);
+  const visible = countVisible({ ...map, names }, kind);
+  const described = map.columns
+    .slice(0, visible)
+    .map((physical, index) =>
+      rules.columns(database, table, names[index] ?? '')
+        ? describeColumn(map, index, physical, names[index] ?? '', facts)
+        : { name: names[index] ?? '', column: null, what: '' },
     );
-  }
-  const choice = chooseColumns(rules, map, names, map.primaryKey);
-  const { places, key, needed } = choice;
-  if (needed.length > 0) throw neededColumnsError(needed.map((name) => `${map.database}.${map.table}.${name}`));
-  const columns = map.columns.map((physical, index) =>
-    places[index] === -1
-      ? skippedColumn(map, physical, names[index] ?? '')
-      : decodableColumn(map, index, physical, names[index] ?? '', facts, key.includes(index)),
+  // whether rows of the history stand in the log is not told by the log itself: the catalogue is asked at each statement
+  const judgement = judgeTable(
+    { database, table, columns: described, key: map.primaryKey, isVersioned: false },
+    rules,
+    facts,
   );
-  const replicated = columns.filter(isDecodable).map(({ column }) => column);
-  return { layout: makeLayout(map.database, map.table, replicated, keyPlaces(choice)), columns, key };
+  const { layout, places, key } = judgement;
+  if (layout === null) throw refusal(map, judgement);
+  const columns = map.columns.map((physical, index) => {
+    const column = (places[index] ?? -1) === -1 ? null : (described[index]?.column ?? null);
+    if (column !== null) return decodableColumn(physical, column, facts, key.includes(index));
+    // whatever its type, as long as the end of its values can be found
+    if (valueBytes(physical) === null)
+      throw refusal(map, { needed: [], unsupported: [`${names[index] ?? ''} (type code ${physical.type})`] });
+    return { physical, column, decodeText: null };
+  });
+  return { layout, columns, key };
 }
 
-/** Whatever its type, as long as the end of its values can be found. */
-function skippedColumn(map: TableMap, physical: PhysicalColumn, name: string): SkippedColumn {
-  if (valueBytes(physical) === null) throw unsupported(map, name, `type code ${physical.type}`);
-  return { physical, column: null, decodeText: null };
+function metadataMinimal({ database, table }: TableMap): DittoError {
+  return new DittoError('DITTO_SOURCE_METADATA_MINIMAL', `the log has no column names for ${database}.${table}`, {
+    remedy: 'SET PERSIST binlog_row_metadata = FULL; then resync the source (npm run ditto -- resync --source <name>).',
+    context: { database, table },
+  });
 }
 
 function decodableColumn(
+  physical: PhysicalColumn,
+  column: Column,
+  facts: CharacterSetFacts,
+  isKey: boolean,
+): DecodableColumn {
+  const { kind, charset } = column;
+  const decodeText = kind === 'text' && charset !== null ? textDecoder(charset, facts, isKey) : null;
+  return { physical, column, decodeText };
+}
+
+function describeColumn(
   map: TableMap,
   index: number,
   physical: PhysicalColumn,
   name: string,
   facts: CharacterSetFacts,
-  isKey: boolean,
-): DecodableColumn {
+): DescribedColumn {
   const type = typeName(map, index, physical);
-  if (type === null) throw unsupported(map, name, `type code ${physical.type}`);
+  if (type === null) return { name, column: null, what: `type code ${physical.type}` };
   const collation = map.collations[index] ?? 0;
-  const charset = collation === 0 || collation === BINARY_COLLATION ? null : charsetOf(map, name, collation, facts);
-  const decodeText = charset === null ? null : textDecoder(charset, facts, isKey);
+  const isBinary = collation === BINARY_COLLATION;
+  const charset = collation === 0 || isBinary ? null : (facts.charsetOfCollation.get(collation) ?? null);
+  if (charset === null && collation !== 0 && !isBinary)
+    return { name, column: null, what: `CHARACTER SET of collation ${collation}` };
+  const labels = decodeLabels(map.labels[index] ?? [], isBinary ? 'binary' : charset, facts);
+  if (labels === null) return { name, column: null, what: `CHARACTER SET ${charset ?? '?'}` };
   const description: ColumnDescription = {
     name,
     type,
@@ -149,19 +175,12 @@ function decodableColumn(
     precision: physical.precision,
     scale: physical.scale,
     length: declaredLength(physical, charset, facts),
-    charset: charset ?? (collation === BINARY_COLLATION ? 'binary' : null),
-    labels: decodeLabels(map, index, name, decodeText),
+    charset: charset ?? (isBinary ? 'binary' : null),
+    labels,
   };
   const column = makeColumn(description);
-  if (column === null) throw unsupported(map, name, `type ${type}`);
-  if (column.kind === 'text' && decodeText === null) throw unsupported(map, name, `character set ${charset ?? '?'}`);
-  return { physical, column, decodeText: column.kind === 'text' ? decodeText : null };
-}
-
-function charsetOf(map: TableMap, name: string, collation: number, facts: CharacterSetFacts): string {
-  const charset = facts.charsetOfCollation.get(collation);
-  if (charset === undefined) throw unsupported(map, name, `collation ${collation}`);
-  return charset;
+  if (column?.kind === 'text' && charset === null) return { name, column: null, what: 'CHARACTER SET ?' };
+  return { name, column, what: `type ${type}` };
 }
 
 /** The log gives bytes; the declaration counts characters. */
@@ -170,26 +189,20 @@ function declaredLength(physical: PhysicalColumn, charset: string | null, facts:
   return Math.floor(physical.maxLength / (facts.maxLength.get(charset) ?? 1));
 }
 
-function decodeLabels(map: TableMap, index: number, name: string, decode: TextDecode | null): readonly string[] {
-  const raw = map.labels[index] ?? [];
+/** Null when their character set can't be decoded, or one of them not in it. */
+function decodeLabels(
+  raw: readonly Buffer[],
+  charset: string | null,
+  facts: CharacterSetFacts,
+): readonly string[] | null {
   if (raw.length === 0) return [];
-  if (map.collations[index] === BINARY_COLLATION) return raw.map((label) => label.toString('latin1'));
-  if (decode === null) throw unsupported(map, name, 'the character set of its labels');
+  if (charset === 'binary') return raw.map((label) => label.toString('latin1'));
+  const decode = charset === null ? null : textDecoder(charset, facts, false);
+  if (decode === null) return null;
   try {
     return raw.map((label) => decode(label, 0, label.length));
   } catch (error) {
     if (!(error instanceof UndecodableTextError)) throw error;
-    throw unsupported(map, name, `a label holds ${error.message}`);
+    return null;
   }
-}
-
-function unsupported(map: TableMap, column: string, what: string): DittoError {
-  return new DittoError(
-    'DITTO_SOURCE_COLUMN_UNSUPPORTED',
-    `${map.database}.${map.table}.${column} can't be decoded exactly: ${what}`,
-    {
-      remedy: `Exclude the column or the table, or change the column to a supported type or to CHARACTER SET utf8mb4.`,
-      context: { database: map.database, table: map.table, column },
-    },
-  );
 }

@@ -3,8 +3,15 @@ import { type CanonicalValue, encodeKeyValues, type Row, type TableLayout, type 
 import { DittoError } from '#kernel';
 import { RowReader, type ChunkRead, type KeysRead } from '#replication';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
-import { type CatalogueTable, readCatalogue, readCatalogueTables, readRowCounts } from '../layout/catalogue-layout.ts';
+import {
+  type CatalogueTable,
+  type Judging,
+  readCatalogue,
+  readCatalogueTables,
+  readRowCounts,
+} from '../layout/catalogue-layout.ts';
 import { type ColumnRules, columnRules, type KeyOverrides, neededColumnsError } from '../layout/column-choice.ts';
+import { refusal } from '../layout/table-judgement.ts';
 import { MySqlSession } from '../mysql-session.ts';
 import { readCharacterSets } from '../values/character-set-facts.ts';
 import { UndecodableTextError, type CharacterSetFacts } from '../values/charset.ts';
@@ -51,7 +58,7 @@ export class MySqlRowReader extends RowReader {
   override async listTables(signal: AbortSignal, dispatchedSet = ''): Promise<readonly TableLayout[]> {
     return this.#withSession(signal, async (session) => {
       await waitUntilVisible(session, dispatchedSet, this.#options.waitMs ?? DEFAULT_WAIT_MS, signal);
-      return layoutsOf(await readCatalogue(session, this.#options.includes, this.#rules));
+      return layoutsOf(await readCatalogue(session, this.#options.includes, await this.#judging(session)));
     });
   }
 
@@ -59,7 +66,7 @@ export class MySqlRowReader extends RowReader {
     if (!this.#options.includes(table.database, table.table)) return null;
     return this.#withSession(signal, async (session) => {
       await waitUntilVisible(session, dispatchedSet, this.#options.waitMs ?? DEFAULT_WAIT_MS, signal);
-      const [layout = null] = layoutsOf(await readCatalogueTables(session, [table], this.#rules));
+      const [layout = null] = layoutsOf(await readCatalogueTables(session, [table], await this.#judging(session)));
       return layout;
     });
   }
@@ -133,15 +140,23 @@ export class MySqlRowReader extends RowReader {
   }
 
   async #readRows(session: MySqlSession, layout: TableLayout, clause: string): Promise<Row[]> {
-    this.#facts ??= await readCharacterSets(session);
+    const facts = await this.#readFacts(session);
     try {
-      return await this.#select(session, layout, clause, this.#facts, false);
+      return await this.#select(session, layout, clause, facts, false);
     } catch (error) {
       if (error instanceof ReplacementCharacterFound) {
-        return await this.#select(session, layout, clause, this.#facts, true);
+        return await this.#select(session, layout, clause, facts, true);
       }
       throw error;
     }
+  }
+
+  async #readFacts(session: MySqlSession): Promise<CharacterSetFacts> {
+    return (this.#facts ??= await readCharacterSets(session));
+  }
+
+  async #judging(session: MySqlSession): Promise<Judging> {
+    return { rules: this.#rules, facts: await this.#readFacts(session) };
   }
 
   async #select(
@@ -167,7 +182,7 @@ export class MySqlRowReader extends RowReader {
     const [row] = await session.query<CreateTableRow>(`SHOW CREATE TABLE ${quoteTable(layout.database, layout.table)}`);
     const definition = (row?.['Create Table'] ?? '').replace(/ AUTO_INCREMENT=\d+/, '');
     if (this.#definitions.get(layout.fingerprint) === definition) return;
-    const [found] = await readCatalogueTables(session, [layout], this.#rules);
+    const [found] = await readCatalogueTables(session, [layout], await this.#judging(session));
     if (found?.layout?.fingerprint !== layout.fingerprint) throw layoutChanged(layout);
     this.#definitions.set(layout.fingerprint, definition);
   }
@@ -208,7 +223,10 @@ function layoutsOf(tables: readonly CatalogueTable[]): readonly TableLayout[] {
     names.map((name) => `${database}.${table}.${name}`),
   );
   if (needed.length > 0) throw neededColumnsError(needed);
-  return tables.flatMap(({ layout }) => (layout === null ? [] : [layout]));
+  return tables.map((table) => {
+    if (table.layout === null) throw refusal(table, table);
+    return table.layout;
+  });
 }
 
 function textInvalid({ database, table }: TableLayout, error: UndecodableTextError): DittoError {

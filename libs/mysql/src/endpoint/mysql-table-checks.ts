@@ -1,0 +1,49 @@
+import { type TableName } from '#change-events';
+import { type Logger } from '#kernel';
+import { TableChecks } from '#replication';
+import { type MySqlConnectionOptions } from '../connection-options.ts';
+import { readCatalogueTables } from '../layout/catalogue-layout.ts';
+import { type ColumnRuleOptions, columnRules } from '../layout/column-choice.ts';
+import { MySqlSession } from '../mysql-session.ts';
+import { waitUntilVisible } from '../reader/read-window.ts';
+import { readCharacterSets } from '../values/character-set-facts.ts';
+import { type CharacterSetFacts } from '../values/charset.ts';
+import { checkTables } from './endpoint-checks.ts';
+import { reportProblems } from './problem.ts';
+
+export interface MySqlTableChecksOptions extends ColumnRuleOptions {
+  /** Of the server whose log is streamed. */
+  readonly connection: MySqlConnectionOptions;
+  readonly logger: Logger;
+  /** How long a check waits until the server has executed the dispatched set. */
+  readonly waitMs?: number;
+}
+
+/**
+ * Over a short-lived connection: it is asked only when definitions change. The log alone does not do: MariaDB's calls a
+ * UUID a BINARY(16), and does not say which rows are those of a history.
+ */
+export class MySqlTableChecks extends TableChecks {
+  readonly #options: MySqlTableChecksOptions;
+  #facts: CharacterSetFacts | null = null;
+
+  constructor(options: MySqlTableChecksOptions) {
+    super();
+    this.#options = options;
+  }
+
+  override async check(tables: readonly TableName[], signal: AbortSignal, dispatchedSet: string): Promise<void> {
+    const { connection, logger, waitMs = 30_000 } = this.#options;
+    const session = await MySqlSession.open(connection, signal);
+    try {
+      await waitUntilVisible(session, dispatchedSet, waitMs, signal);
+      this.#facts ??= await readCharacterSets(session);
+      const judging = { rules: columnRules(this.#options), facts: this.#facts };
+      const found = await readCatalogueTables(session, tables, judging);
+      const checked = found.map((table) => ({ ...table, hasKey: (table.layout?.key.length ?? 1) > 0 }));
+      reportProblems(checkTables(checked, session.kind), logger);
+    } finally {
+      session.close();
+    }
+  }
+}
