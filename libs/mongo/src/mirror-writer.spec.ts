@@ -121,7 +121,7 @@ describe('MirrorWriter', () => {
       ),
       { numRuns: 150 },
     );
-  });
+  }, 30_000);
 
   it('I1: acknowledges each change once, a change of the key when both documents are confirmed', async () => {
     const fake = new FakeMongo();
