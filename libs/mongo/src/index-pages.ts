@@ -5,8 +5,11 @@ import { readRecord, type StoredRecord } from './stored-record.ts';
 
 /** What the server may take for one page; less than a connection may be silent. */
 export const PAGE_TIMEOUT_MS = 8000;
-/** By so much a range is made shorter after a time-out: there is a version for every byte of a log. */
-const SHORTER_BITS = 16n;
+/**
+ * A range that took too long is read in 256 parts, and where there is nothing the next part is 256 times as long: there is
+ * a version for every byte of a log, an empty range costs a millisecond, and a time-out seconds.
+ */
+const PART_BITS = 8n;
 
 /** How the mirror is read: what a majority has confirmed, from the primary. */
 export const FROM_MAJORITY = { readConcern: { level: 'majority' }, readPreference: 'primary' } as const;
@@ -34,6 +37,9 @@ export class IndexPages {
   private from: bigint;
   /** Length of the range that is asked for. */
   private span: bigint;
+  /** End and length of the range that took too long last; up to there it is read in parts. */
+  private tooFar = 0n;
+  private tooLong: bigint;
   private limit: number;
   /** Documents of the key at which the last page ended: the next one begins there again. */
   private seen = new Set<string>();
@@ -44,14 +50,14 @@ export class IndexPages {
     this.from = options.from;
     this.limit = options.limit;
     this.span = options.below - options.from;
+    this.tooLong = this.span * 2n;
     this.before = { from: this.from, seen: this.seen };
   }
 
   /** At least one document; null at the end. Rejects with a coded error. */
   async next(): Promise<readonly StoredRecord[] | null> {
-    const { below } = this.options;
-    while (this.from < below) {
-      const to = this.from + this.span < below ? this.from + this.span : below;
+    while (this.from < this.options.below) {
+      const to = this.chooseEnd();
       const records = await this.read(to);
       this.before = { from: this.from, seen: this.seen };
       const fresh = records.filter((record) => !this.seen.has(identify(record)));
@@ -101,18 +107,33 @@ export class IndexPages {
     }
   }
 
+  private chooseEnd(): bigint {
+    const { from, span, tooFar, tooLong } = this;
+    const most = from < tooFar ? smallest(span, tooLong >> PART_BITS) : span;
+    return smallest(from + largest(most, 1n), this.options.below);
+  }
+
   private shrink(to: bigint): void {
-    const length = to - this.from;
+    this.tooFar = to;
+    this.tooLong = to - this.from;
+    this.span = this.tooLong >> PART_BITS;
     this.limit = Math.max(1, Math.floor(this.limit / 4));
-    this.span = length >> SHORTER_BITS || length >> 1n || 1n;
   }
 
   private advance(records: readonly StoredRecord[], to: bigint, repeats: boolean): void {
     const last = records.at(-1);
-    if (last === undefined || records.length < this.limit) {
+    if (last === undefined) {
       this.from = to;
       this.seen = new Set();
-      this.span *= last === undefined ? 256n : 2n;
+      this.span = largest(this.span, 1n) << PART_BITS;
+      return;
+    }
+    if (records.length < this.limit) {
+      this.from = to;
+      this.seen = new Set();
+      // few documents: they are further apart than where it took too long
+      if (records.length * 4 < this.limit && this.span * 2n >= this.tooLong) this.tooLong *= 2n;
+      this.span = smallest(this.span * 2n, largest(this.tooLong >> 1n, this.span));
       this.limit = Math.min(this.limit * 2, this.options.limit);
       return;
     }
@@ -127,6 +148,14 @@ export class IndexPages {
     const { field, toNumber } = this.options.index;
     return toNumber((field === 'v' ? version : new Date(deletedAtMs ?? 0)) as never);
   }
+}
+
+function smallest(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
+
+function largest(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
 }
 
 function identify({ idType, id }: StoredRecord): string {
