@@ -8,3 +8,4 @@ export { parseBytes } from './parse-bytes.ts';
 export { Backoff, retry, type BackoffOptions, type RetryOptions } from './retry.ts';
 export { sleep, withTimeout } from './sleep.ts';
 export { isAbort, toDittoError } from './to-ditto-error.ts';
+export { type Wait, Waits, type WaitsOptions } from './waits.ts';

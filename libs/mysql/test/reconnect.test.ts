@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type RowDataPacket } from 'mysql2/promise';
 import { MySqlChangeSource, type MySqlConnectionOptions } from '#mysql';
 import { changeAt, type Checkpoint, GtidSet, type RowChanges } from '#change-events';
-import { silentLogger } from '#kernel';
+import { silentLogger, Waits } from '#kernel';
 import { type Acknowledgement, ChangeSink, Pipeline, type SinkStatus } from '#replication';
 import { position, TestSource } from './test-source.ts';
 
@@ -140,6 +140,7 @@ test('I1, I2: a dump that is killed inside a long transaction goes on behind the
     maxNotedBytes: 1_000_000,
     backoff: { initialMs: 20, maxMs: 50 },
     logger: silentLogger,
+    waits: new Waits({ limitMs: 60_000, logger: silentLogger, nowMs: Date.now }),
     nowMs: () => Date.now(),
     onConfirmed: () => undefined,
     mayDeliver: () => true,

@@ -1,8 +1,9 @@
 import { type Row, type TableLayout } from '#change-events';
-import { Backoff, sleep, toDittoError } from '#kernel';
+import { Backoff, sleep } from '#kernel';
 import { abortable } from './abortable.ts';
 import { type MirroredKeys } from './ports/mirrored-keys.ts';
 import { type TableCopySettings } from './table-copy.ts';
+import { reading } from './table-failures.ts';
 
 export interface GoneRowsOptions {
   readonly layout: TableLayout;
@@ -11,6 +12,8 @@ export interface GoneRowsOptions {
   readonly below: string;
   /** See `MirroredKeys`. */
   readonly tombstonesAbove: string | null;
+  /** Most keys of one look-up where a read of the table has failed before; else null. */
+  readonly limit: number | null;
   readonly options: TableCopySettings;
   /** False once the table was asked for again: what is left will be dealt with by the next pass. */
   readonly isWanted: () => boolean;
@@ -35,24 +38,28 @@ export class GoneRows {
   }
 
   /**
-   * Resolves with the newest read sequence when every delete is confirmed; with null when it did not come to that. What
-   * was dealt with has a newer version then, and is not listed again.
+   * Resolves with the newest read sequence when every delete is confirmed; with null when the table was asked for again.
+   * Rejects with a `TableReadError` when keys can't be listed or looked up; what was dealt with until then has a newer
+   * version, and is not listed again.
    */
   async end(signal: AbortSignal): Promise<number | null> {
     const { layout, mirror, below, tombstonesAbove } = this.options;
-    for (;;)
-      try {
-        // a document that is still on its way to the mirror would be listed by nobody
-        await abortable(this.options.options.pipeline.waitUntilConfirmed(), signal);
-        for await (const keys of mirror.list({ layout, below, tombstonesAbove, limit: KEYS_OF_LOOKUP }))
-          if (!(await this.lookUp(keys, signal))) return null;
-        return this.lastSequence;
-      } catch (cause) {
-        if (!(await this.mayTryAgain(cause, signal))) return null;
+    // a document that is still on its way to the mirror would be listed by nobody
+    await abortable(this.options.options.pipeline.waitUntilConfirmed(), signal);
+    const limit = Math.min(KEYS_OF_LOOKUP, this.options.limit ?? KEYS_OF_LOOKUP);
+    const pages = mirror.list({ layout, below, tombstonesAbove, limit })[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const page = await reading(pages.next());
+        if (page.done === true) return this.lastSequence;
+        if (!(await this.lookUp(page.value, signal))) return null;
       }
+    } finally {
+      await pages.return?.();
+    }
   }
 
-  /** False when the table is to be read again. */
+  /** False when the table was asked for again. */
   private async lookUp(keys: readonly Row[], signal: AbortSignal): Promise<boolean> {
     const { layout, options, isWanted } = this.options;
     const { pipeline, reader, pauseMs } = options;
@@ -60,12 +67,13 @@ export class GoneRows {
       if (pauseMs > 0) await sleep(pauseMs, signal);
       await pipeline.waitForRoom(signal);
       const window = pipeline.openWindow(layout);
-      const read = await reader
-        .readKeys({ layout, keys, dispatchedSet: window.dispatchedSet, signal })
-        .catch((error: unknown) => {
-          pipeline.abandonWindow(window);
-          throw error;
-        });
+      const read = await reading(
+        reader.readKeys({ layout, keys, dispatchedSet: window.dispatchedSet, signal }),
+        keys.length,
+      ).catch((error: unknown) => {
+        pipeline.abandonWindow(window);
+        throw error;
+      });
       const settled = await abortable(pipeline.closeWindow(window, read), signal);
       if (settled === null) {
         await sleep(this.backoff.nextMs(), signal);
@@ -77,23 +85,5 @@ export class GoneRows {
       return true;
     }
     return false;
-  }
-
-  /** Throws what waiting does not mend. */
-  private async mayTryAgain(cause: unknown, signal: AbortSignal): Promise<boolean> {
-    signal.throwIfAborted();
-    const { layout, options } = this.options;
-    const { code, message, retriable } = toDittoError(cause);
-    if (code === 'DITTO_SOURCE_LAYOUT_CHANGED') return false;
-    if (!retriable) throw cause;
-    const delayMs = this.backoff.nextMs();
-    options.logger.warn('rows that may be gone could not be looked up, trying again', {
-      table: layout.table,
-      code,
-      error: message,
-      delayMs,
-    });
-    await sleep(delayMs, signal);
-    return true;
   }
 }

@@ -24,5 +24,10 @@ export {
   type TableSnapshotState,
 } from './ports/stores.ts';
 export { assumeLayout } from './statement-effects.ts';
-export { WindowedSnapshot, type TableSnapshotStatus, type WindowedSnapshotOptions } from './windowed-snapshot.ts';
+export {
+  WindowedSnapshot,
+  type SnapshotCounts,
+  type TableSnapshotStatus,
+  type WindowedSnapshotOptions,
+} from './windowed-snapshot.ts';
 export { type Window } from './window.ts';

@@ -9,7 +9,7 @@ import {
   type TableLayout,
   ValueImages,
 } from '#change-events';
-import { Deferred, DittoError, silentLogger } from '#kernel';
+import { Deferred, DittoError, silentLogger, Waits } from '#kernel';
 import { Pipeline, type PipelineOptions } from './pipeline.ts';
 import { ChangeSink, type Acknowledgement, type SinkStatus } from './ports/change-sink.ts';
 import { ChangeSource, type SourceBatch, type SourceItem } from './ports/change-source.ts';
@@ -161,6 +161,7 @@ function build(changeSource: ChangeSource, sink: ChangeSink, options: Partial<Pi
     maxNotedBytes: 1000,
     backoff: { initialMs: 1, maxMs: 1 },
     logger: silentLogger,
+    waits: new Waits({ limitMs: 60_000, logger: silentLogger, nowMs: Date.now }),
     nowMs: () => 0,
     onConfirmed: () => undefined,
     mayDeliver: () => true,

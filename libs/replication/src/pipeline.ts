@@ -8,7 +8,7 @@ import {
   type TableNames,
   type TransactionInfo,
 } from '#change-events';
-import { Backoff, DittoError, retry, sleep, toDittoError, type Logger } from '#kernel';
+import { Backoff, DittoError, retry, sleep, toDittoError, type Logger, type Waits } from '#kernel';
 import { abortable } from './abortable.ts';
 import { AcknowledgementTracker, type Slice } from './acknowledgement-tracker.ts';
 import { CascadeHandling, type CascadeOptions } from './cascade-handling.ts';
@@ -59,6 +59,7 @@ export interface PipelineOptions {
   readonly maxNotedBytes: number;
   readonly backoff: { readonly initialMs: number; readonly maxMs: number };
   readonly logger: Logger;
+  readonly waits: Waits;
   readonly nowMs: () => number;
   /** Whether the source is still this process's, by its own clock; asked before each batch and each delivery. */
   readonly mayDeliver: () => boolean;
@@ -90,6 +91,9 @@ export interface PipelineStatus {
   readonly lastError: string | null;
 }
 
+/** A stream that has lasted so long is not broken any more. */
+const SETTLED_AFTER_MS = 30_000;
+
 /** About what a stretch of the stream holds, besides its changes, until it is confirmed. */
 const BOOKKEEPING_BYTES = 1024;
 
@@ -117,14 +121,16 @@ export class Pipeline {
   private logBytes = 0;
   private reconnects = 0;
   private lastError: string | null = null;
+  /** While the stream is broken: ends the wait for the server. */
+  private endOfBreak: (() => void) | null = null;
 
   constructor(options: PipelineOptions) {
     this.options = options;
-    const { start, endOfLog, inFlightBytes } = options;
+    const { start, endOfLog, inFlightBytes, waits } = options;
     const hold = (action: () => Promise<void>): Promise<void> => this.hold(action, this.giveUp);
     const { windows } = this;
     this.progress = new StreamProgress(start, endOfLog);
-    this.room = new RoomGate({ maxBytes: inFlightBytes, heldBytes: () => this.heldBytes() });
+    this.room = new RoomGate({ waits, maxBytes: inFlightBytes, heldBytes: () => this.heldBytes() });
     this.tracker = new AcknowledgementTracker(start, () => this.room.confirmed());
     const tables = (this.tables = new KnownTables(options.tables, options.keyedTables, options.names));
     this.sinks = new SinkGroup({ ...options, tables, hold });
@@ -157,7 +163,7 @@ export class Pipeline {
       check: async (changed) =>
         options.checks &&
         hold(() => (options.checks as TableChecks).check(changed, this.fatal.signal, this.dispatchedSet())),
-      drain: () => this.sinks.drain(this.giveUp),
+      drain: () => waits.during('the sinks to confirm all that precedes a statement', this.sinks.drain(this.giveUp)),
       hold,
     });
   }
@@ -176,7 +182,7 @@ export class Pipeline {
       await this.streamUntil(stop);
       this.fatal.signal.throwIfAborted();
       this.phase = 'draining';
-      await this.sinks.drain(this.giveUp);
+      await this.options.waits.during('the sinks to confirm what is in flight', this.sinks.drain(this.giveUp));
     } catch (cause) {
       if (signal.aborted && !this.fatal.signal.aborted && !drainSignal.aborted) return;
       const error = toDittoError(this.fatal.signal.aborted ? this.fatal.signal.reason : cause);
@@ -184,6 +190,7 @@ export class Pipeline {
       throw error;
     } finally {
       this.phase = 'stopped';
+      this.endBreak();
       this.fatal.abort(new DittoError('DITTO_PIPELINE_STOPPED', 'the pipeline has stopped', { retriable: true }));
       this.windows.failAll(this.fatal.signal.reason);
       await this.sinks.close();
@@ -304,12 +311,19 @@ export class Pipeline {
     const { changeSource, includes } = this.options;
     const { resumePosition: from, lastComplete, lastDispatched } = this.progress;
     const proof = [lastComplete, lastDispatched];
-    for await (const batch of changeSource.stream({ from, proof, includes, signal: stop })) {
-      backoff.reset();
-      if (!this.options.mayDeliver()) throw this.endOwnership();
-      await this.process(batch);
-      if (this.room.isFull) await this.room.wait(stop);
-      if (stop.aborted) return;
+    // a quiet server gives no batch; one that does not answer, or is silent, ends the stream earlier
+    const quiet = setTimeout(() => this.endBreak(), SETTLED_AFTER_MS).unref();
+    try {
+      for await (const batch of changeSource.stream({ from, proof, includes, signal: stop })) {
+        backoff.reset();
+        if (this.endOfBreak !== null) this.endBreak();
+        if (!this.options.mayDeliver()) throw this.endOwnership();
+        await this.process(batch);
+        if (this.room.isFull) await this.room.wait(stop);
+        if (stop.aborted) return;
+      }
+    } finally {
+      clearTimeout(quiet);
     }
     if (!stop.aborted) throw new DittoError('DITTO_SOURCE_ENDED', 'the server ended the stream', { retriable: true });
   }
@@ -323,6 +337,11 @@ export class Pipeline {
     return error;
   }
 
+  private endBreak(): void {
+    this.endOfBreak?.();
+    this.endOfBreak = null;
+  }
+
   /** Throws what connecting again does not mend. */
   private async pauseBeforeReconnect(error: DittoError, backoff: Backoff, stop: AbortSignal): Promise<void> {
     if (stop.aborted) return;
@@ -330,13 +349,16 @@ export class Pipeline {
     const delayMs = backoff.nextMs();
     this.phase = 'reconnecting';
     this.reconnects++;
+    const isNew = this.endOfBreak === null || this.lastError !== describe(error);
     this.lastError = describe(error);
+    this.endOfBreak ??= this.options.waits.begin(() => `the server of the source: ${this.lastError ?? ''}`);
     this.progress.interrupt();
-    this.options.logger.warn('the stream broke, going on from the last complete transaction', {
-      code: error.code,
-      error: error.message,
-      delayMs,
-    });
+    if (isNew)
+      this.options.logger.warn('the stream broke, going on from the last complete transaction', {
+        code: error.code,
+        error: error.message,
+        delayMs,
+      });
     await sleep(delayMs, stop).catch(() => undefined);
   }
 
@@ -418,18 +440,20 @@ export class Pipeline {
       });
   }
 
-  /** What is down is waited for. */
+  /** What is down is waited for; its error is logged when it is another than before. */
   private async hold(action: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    const onRetry = (cause: unknown, delayMs: number): void => {
+    const { backoff, logger, waits } = this.options;
+    let last = '';
+    const onRetry = (cause: unknown): void => {
       const error = toDittoError(cause);
       this.lastError = describe(error);
-      this.options.logger.warn('holding: what the stream needs is not ready', {
-        code: error.code,
-        error: error.message,
-        delayMs,
-      });
+      if (this.lastError === last) return;
+      last = this.lastError;
+      const { code, message, remedy } = error;
+      logger.warn('holding: what the stream needs is not ready', { code, error: message, remedy });
     };
-    await abortable(retry(action, { backoff: new Backoff(this.options.backoff), signal, onRetry }), signal);
+    const what = (): string => `a server that the stream needs: ${last === '' ? 'no answer yet' : last}`;
+    await waits.during(what, abortable(retry(action, { backoff: new Backoff(backoff), signal, onRetry }), signal));
   }
 
   /** Bytes in flight, and what is kept of stretches that wait behind an unconfirmed one (I9). */

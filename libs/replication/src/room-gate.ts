@@ -1,7 +1,10 @@
+import { type Waits } from '#kernel';
+
 export interface RoomGateOptions {
   /** What may be held unconfirmed. */
   readonly maxBytes: number;
   readonly heldBytes: () => number;
+  readonly waits: Waits;
 }
 
 /** Lets those who want to add something wait until what is held unconfirmed is within its bound (I9). */
@@ -20,6 +23,15 @@ export class RoomGate {
 
   /** Resolves when there is room; rejects with the signal's reason. */
   async wait(signal: AbortSignal): Promise<void> {
+    if (this.isFull) await this.options.waits.during(() => this.describe(), this.waitForRoom(signal));
+  }
+
+  private describe(): string {
+    const { heldBytes, maxBytes } = this.options;
+    return `the sinks to confirm changes: ${heldBytes()} bytes are in flight, the bound is ${maxBytes}`;
+  }
+
+  private async waitForRoom(signal: AbortSignal): Promise<void> {
     while (this.isFull) {
       signal.throwIfAborted();
       await new Promise<void>((resolve) => {

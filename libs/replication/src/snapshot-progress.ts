@@ -58,22 +58,29 @@ export class SnapshotProgress {
     return [...this.entries.values()];
   }
 
-  /** The table to read now: one that was begun first. */
-  next(): TableSnapshotProgress | undefined {
+  all(): IterableIterator<TableSnapshotProgress> {
+    return this.entries.values();
+  }
+
+  /** The next table to read, among those that are free: one that was begun comes first. */
+  next(isFree: (entry: TableSnapshotProgress) => boolean): TableSnapshotProgress | undefined {
     const nowMs = this.options.nowMs();
     let first: TableSnapshotProgress | undefined;
     for (const entry of this.entries.values()) {
-      if (entry.state === 'running') return entry;
-      if (entry.state === 'pending' && first === undefined && this.restsUntil(entry) <= nowMs) first = entry;
+      if (entry.state === 'running') {
+        if (isFree(entry)) return entry;
+      } else if (entry.state === 'pending' && first === undefined)
+        if (this.restsUntil(entry) <= nowMs && isFree(entry)) first = entry;
     }
     return first;
   }
 
-  /** How long until a table that rests may be read; null when none does. */
+  /** How long until the next of the tables that rest may be read; null when none rests. */
   restMs(): number | null {
-    const resting = this.list().filter(({ state }) => state === 'pending');
-    if (resting.length === 0) return null;
-    return Math.max(0, Math.min(...resting.map((entry) => this.restsUntil(entry))) - this.options.nowMs());
+    const nowMs = this.options.nowMs();
+    let untilMs = Infinity;
+    for (const atMs of this.restsUntilMs.values()) if (atMs > nowMs) untilMs = Math.min(untilMs, atMs);
+    return untilMs === Infinity ? null : untilMs - nowMs;
   }
 
   /** A statement: the table is read from its first row. */

@@ -1,5 +1,6 @@
 import {
   formatVersion,
+  GtidSet,
   KeyImages,
   parseVersion,
   READ_ROW_INDEX,
@@ -9,6 +10,7 @@ import {
   transactionEndVersion,
   ValueImages,
 } from '#change-events';
+import { type Waits } from '#kernel';
 import { PendingChanges } from './acknowledgement-tracker.ts';
 import { type KnownTables } from './known-tables.ts';
 import { type SinkGroup } from './sink-group.ts';
@@ -26,6 +28,7 @@ export interface StreamWindowsOptions {
   readonly tables: KnownTables;
   readonly sinks: SinkGroup;
   readonly windows: WindowRegistry;
+  readonly waits: Waits;
   /** Aborted when the pipeline stops. */
   readonly stopped: AbortSignal;
   /** Rows of a read are confirmed. */
@@ -67,7 +70,7 @@ export class StreamWindows {
 
   /** See `Pipeline.closeWindow`. */
   async close(window: Window, read: WindowRead): Promise<SettledWindow | null> {
-    const { stopped, tables, windows } = this.options;
+    const { stopped, tables, windows, waits } = this.options;
     try {
       stopped.throwIfAborted();
       if (!tables.isPrepared(window.layout)) await this.prepare(window, read);
@@ -78,7 +81,11 @@ export class StreamWindows {
     }
     const settled = windows.await(window, read);
     this.settle();
-    return settled;
+    const { database, table } = window.layout;
+    return waits.during(
+      () => `the stream to reach what a read of ${database}.${table} saw: ${this.missingOf(read)}`,
+      settled,
+    );
   }
 
   /** Call at each transaction end. */
@@ -100,12 +107,14 @@ export class StreamWindows {
 
   /** See `Pipeline.waitUntilBehind`. */
   async waitUntilBehind(version: string, table: TableName): Promise<void> {
-    const { stopped, windows, progress } = this.options;
+    const { stopped, windows, progress, waits } = this.options;
     stopped.throwIfAborted();
+    const name = `${table.database}.${table.table}`;
     const passed = windows.waitUntil(() => transactionEndVersion(progress.lastEnded.versionPrefix) >= version);
     this.settle();
-    await passed;
-    while (windows.hasOpen(table)) await windows.waitUntilClosed();
+    await waits.during(`the stream to pass what the mirror has of ${name}: ${version}`, passed);
+    while (windows.hasOpen(table))
+      await waits.during(`reads of ${name} that began before to end`, windows.waitUntilClosed());
     stopped.throwIfAborted();
   }
 
@@ -119,14 +128,15 @@ export class StreamWindows {
   private async prepare(window: Window, read: WindowRead): Promise<void> {
     const passed = this.options.windows.waitUntilPassed(read);
     this.settle();
-    await passed;
+    const what = (): string => `the stream to reach what the first read of a table saw: ${this.missingOf(read)}`;
+    await this.options.waits.during(what, passed);
     if (window.discardedBecause === null) await this.options.sinks.prepare(window.layout);
   }
 
   private emit(window: Window, rows: readonly Row[], absent: readonly Row[]): Promise<void> {
-    const { progress, sinks, onConfirmed, onFatal } = this.options;
+    const { progress, sinks, waits, onConfirmed, onFatal } = this.options;
     const { layout, readSequence, id } = window;
-    return new Promise((resolve) => {
+    const confirmed = new Promise<void>((resolve) => {
       const pending = new PendingChanges(() => {
         onConfirmed();
         resolve();
@@ -151,5 +161,10 @@ export class StreamWindows {
       if (emitted > 0) this.averageReadBytes = Math.max(1, (sinks.bytesInFlight - bytes) / emitted);
       pending.close();
     });
+    return waits.during(`the sinks to confirm rows that were read of ${layout.database}.${layout.table}`, confirmed);
+  }
+
+  private missingOf({ high }: WindowRead): string {
+    return GtidSet.parse(high).subtract(this.options.progress.passed.toSet()).toString() || 'nothing more';
   }
 }

@@ -1,9 +1,10 @@
 import { decodeKeyValues, encodeKeyValues, type Row, type TableLayout } from '#change-events';
-import { Backoff, sleep, toDittoError, type Logger } from '#kernel';
+import { Backoff, sleep, type Logger } from '#kernel';
 import { abortable } from './abortable.ts';
 import { type Pipeline } from './pipeline.ts';
 import { type RowReader } from './ports/row-reader.ts';
 import { type TableSnapshotProgress } from './ports/stores.ts';
+import { TableReadError } from './table-failures.ts';
 import { type SettledWindow } from './window-registry.ts';
 
 /** How tables are read. */
@@ -13,7 +14,7 @@ export interface TableCopySettings {
   readonly chunkRows: number;
   /** Chunks shrink so that one holds about this much in the sinks. */
   readonly chunkBytes: number;
-  /** Chunks that may be read before the first of them is confirmed. */
+  /** Chunks that may be read before the first of them is confirmed, of all tables that are being read. */
   readonly chunksInFlight: number;
   readonly pauseMs: number;
   readonly backoff: { readonly initialMs: number; readonly maxMs: number };
@@ -36,6 +37,10 @@ export interface TableCopyOptions {
   readonly progress: () => TableSnapshotProgress;
   /** False once the table was asked for again: what is still unread will be read by the next pass. */
   readonly isWanted: () => boolean;
+  /** Rows of the first chunk where a read of the table has failed before; else null. */
+  readonly limit: number | null;
+  /** Chunks of this table that may be in flight now. */
+  readonly mostChunks: () => number;
   readonly record: (lastKey: string | null, rowsRead: number, readSequence: number) => Promise<void>;
 }
 
@@ -59,49 +64,63 @@ export class TableCopy {
   private readonly progress: () => TableSnapshotProgress;
   private readonly isWanted: () => boolean;
   private readonly record: TableCopyOptions['record'];
-  private readonly backoff: Backoff;
   private readonly discardBackoff: Backoff;
+  private readonly mostChunks: () => number;
   private inFlight: ChunkInFlight[] = [];
   private after: Row | null;
   private limit: number;
+  /** Whether larger chunks have failed: the next ones grow by little. */
+  private readonly isCautious: boolean;
   private lastSequence = 0;
-  /** Chunks that may be in flight: one, until the width of a row is known. */
-  private ahead = 1;
+  private isWidthKnown = false;
+  /** Ends this pass once what was read before it is recorded. */
+  private failure: TableReadError | null = null;
 
-  constructor({ layout, options, progress, isWanted, record }: TableCopyOptions) {
+  constructor({ layout, options, progress, isWanted, limit, mostChunks, record }: TableCopyOptions) {
     this.layout = layout;
     this.options = options;
     this.progress = progress;
     this.isWanted = isWanted;
+    this.mostChunks = mostChunks;
     this.record = record;
-    this.backoff = new Backoff(options.backoff);
     this.discardBackoff = new Backoff(options.backoff);
     this.after = keyToGoOnFrom(layout, progress().lastKey);
-    this.limit = Math.min(options.chunkRows, FIRST_ROWS);
+    this.isCautious = limit !== null;
+    this.limit = Math.min(options.chunkRows, limit ?? FIRST_ROWS);
   }
 
-  /** Resolves with the newest read sequence when every row is read and confirmed; with null when it did not come to that. */
+  /**
+   * Resolves with the newest read sequence when every row is read and confirmed; with null when the table was asked for
+   * again. Rejects with a `TableReadError` when it can't be read: what was read before is recorded then.
+   */
   async run(signal: AbortSignal): Promise<number | null> {
-    let atEnd = false;
+    let isReadOut = false;
     while (this.isWanted()) {
-      if (atEnd && this.inFlight.length === 0) return this.lastSequence;
-      if (!atEnd && this.inFlight.length < this.ahead) {
-        const chunk = await this.readNext(signal);
-        if (chunk === 'layout-changed') break;
-        if (chunk === null) continue;
-        this.inFlight.push(chunk);
-        atEnd = chunk.complete;
-        if (!atEnd && this.inFlight.length < this.ahead) continue;
+      if (isReadOut && this.inFlight.length === 0) {
+        if (this.failure !== null) throw this.failure;
+        return this.lastSequence;
       }
-      if (!(await this.recordOldest(signal))) atEnd = false;
+      if (!isReadOut && this.inFlight.length < this.ahead) {
+        const chunk = await this.readNext(signal);
+        if (chunk !== null) this.inFlight.push(chunk);
+        isReadOut = chunk === null || chunk.complete;
+        if (this.inFlight.length === 0 || (!isReadOut && this.inFlight.length < this.ahead)) continue;
+      }
+      if (!(await this.recordOldest(signal))) isReadOut = false;
     }
     // what is read already is emitted in its time: nothing of this pass comes behind the next one's beginning
     for (const { settled } of this.inFlight) await abortable(settled, signal);
     return null;
   }
 
-  private async readNext(signal: AbortSignal): Promise<ChunkInFlight | 'layout-changed' | null> {
-    const { pipeline, reader, pauseMs, logger } = this.options;
+  /** Chunks that may be in flight: one, until the width of a row is known. */
+  private get ahead(): number {
+    return this.isWidthKnown ? this.mostChunks() : 1;
+  }
+
+  /** Null when it failed. */
+  private async readNext(signal: AbortSignal): Promise<ChunkInFlight | null> {
+    const { pipeline, reader, pauseMs } = this.options;
     if (pauseMs > 0) await sleep(pauseMs, signal);
     await pipeline.waitForRoom(signal);
     const window = pipeline.openWindow(this.layout);
@@ -110,7 +129,6 @@ export class TableCopy {
       const read = await reader.readChunk({ layout, after, limit, dispatchedSet: window.dispatchedSet, signal });
       const settled = pipeline.closeWindow(window, read);
       settled.catch(() => undefined);
-      this.backoff.reset();
       this.after = read.lastKey ?? after;
       const last = read.rows.at(-1);
       const lastKey = last === undefined ? null : encodeKeyValues(layout, last);
@@ -125,17 +143,7 @@ export class TableCopy {
     } catch (cause) {
       pipeline.abandonWindow(window);
       signal.throwIfAborted();
-      const error = toDittoError(cause);
-      if (error.code === 'DITTO_SOURCE_LAYOUT_CHANGED') return 'layout-changed';
-      if (!error.retriable) throw error;
-      const delayMs = this.backoff.nextMs();
-      logger.warn('a chunk could not be read, trying again', {
-        table: layout.table,
-        code: error.code,
-        error: error.message,
-        delayMs,
-      });
-      await sleep(delayMs, signal);
+      this.failure = new TableReadError(cause, limit);
       return null;
     }
   }
@@ -160,6 +168,7 @@ export class TableCopy {
     for (const { settled } of this.inFlight) await abortable(settled, signal);
     await sleep(this.discardBackoff.nextMs(), signal);
     this.inFlight = [];
+    this.failure = null;
     this.after = chunk.after;
     this.limit = Math.max(16, this.limit >> 1);
     return false;
@@ -169,8 +178,8 @@ export class TableCopy {
   private adaptLimit(rows: number, emittedRows: number): void {
     const { chunkRows, chunkBytes, pipeline } = this.options;
     const widest = emittedRows === 0 ? this.limit : Math.max(1, Math.floor(chunkBytes / pipeline.averageReadBytes));
-    if (emittedRows > 0) this.ahead = this.options.chunksInFlight;
-    if (rows >= this.limit || widest < this.limit)
-      this.limit = Math.max(1, Math.min(chunkRows, this.limit * 2, widest));
+    if (emittedRows > 0) this.isWidthKnown = true;
+    const more = this.isCautious ? this.limit + Math.ceil(this.limit / 16) : this.limit * 2;
+    if (rows >= this.limit || widest < this.limit) this.limit = Math.max(1, Math.min(chunkRows, more, widest));
   }
 }

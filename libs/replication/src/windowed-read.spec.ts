@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { changeVersion, type Checkpoint } from '#change-events';
-import { silentLogger } from '#kernel';
+import { silentLogger, Waits } from '#kernel';
 import { Pipeline } from './pipeline.ts';
 import { SnapshotStore, type Grant, type TableSnapshotProgress } from './ports/stores.ts';
 import { WindowedSnapshot } from './windowed-snapshot.ts';
@@ -81,6 +81,7 @@ class ModelProcess {
       maxNotedBytes: 300,
       backoff: { initialMs: 1, maxMs: 1 },
       logger: silentLogger,
+      waits: new Waits({ limitMs: 60_000, logger: silentLogger, nowMs: Date.now }),
       nowMs: () => 0,
       onConfirmed: () => undefined,
       mayDeliver: () => true,
@@ -99,6 +100,7 @@ class ModelProcess {
       reader: new ModelReader(server, this.turns),
       store: new ModelSnapshotStore(kept, this.turns, this.stop.signal),
       mirror: new ModelMirror(state, this.turns),
+      tablesInFlight: 2,
       cascadePauseMs: 0,
       copiesAll: true,
       chunkRows: 3,
@@ -107,6 +109,7 @@ class ModelProcess {
       pauseMs: 0,
       backoff: { initialMs: 1, maxMs: 1 },
       logger: silentLogger,
+      waits: new Waits({ limitMs: 60_000, logger: silentLogger, nowMs: Date.now }),
       nowMs: () => 0,
     });
     const failures = [this.pipeline.run(this.stop.signal, this.stop.signal), this.snapshot.run(this.stop.signal)];

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { type Row, type TableLayout, type TableName } from '#change-events';
-import { Deferred, DittoError, silentLogger } from '#kernel';
+import { Deferred, DittoError, silentLogger, Waits } from '#kernel';
 import { type Pipeline } from './pipeline.ts';
 import { type MirroredKeys } from './ports/mirrored-keys.ts';
 import { RowReader, type ChunkRead, type KeysRead } from './ports/row-reader.ts';
@@ -122,6 +122,7 @@ function build(
     store,
     mirror: null,
     cascadePauseMs: 0,
+    tablesInFlight: 1,
     copiesAll: true,
     chunkRows: 10,
     chunkBytes: 1000,
@@ -129,6 +130,7 @@ function build(
     pauseMs: 0,
     backoff: { initialMs: 2, maxMs: 50 },
     logger: silentLogger,
+    waits: new Waits({ limitMs: 60_000, logger: silentLogger, nowMs: Date.now }),
     nowMs: () => 0,
     ...options,
   });
@@ -466,5 +468,130 @@ describe('WindowedSnapshot', () => {
     ]);
     expect(looked.map(([key]) => key?.[0])).toEqual([1, 1, 2, 1, 2]);
     expect(store.tables.get('a')).toMatchObject({ endsBelow: null });
+  });
+
+  const refused = new DittoError('DITTO_TEST_REFUSED', 'no such result', { remedy: 'Exclude the table.' });
+
+  it('I6: a table that can not be read keeps no other waiting, and its status says why', async () => {
+    const store = new MemoryStore();
+    const reader = new TablesReader('a', 'b', 'c');
+    const lines: unknown[] = [];
+    const logger = { ...silentLogger, warn: (_: string, fields?: object) => void lines.push(fields) };
+    let error = refused;
+    reader.readNow = (table) =>
+      table === 'a' ? Promise.reject(error) : Promise.resolve({ rows: [], lastKey: null, complete: true, high: '' });
+    const snapshot = build(reader, store, { logger });
+    const attempts = (): number => snapshot.status()[0]?.attempts ?? 0;
+    await during(snapshot, async () => {
+      await until(() => store.tables.get('b')?.state === 'done' && store.tables.get('c')?.state === 'done');
+      await until(() => attempts() > 2);
+      expect(snapshot.status(1)).toMatchObject([
+        { table: 'a', error: { code: 'DITTO_TEST_REFUSED', remedy: 'Exclude the table.' }, failingSinceMs: 0 },
+      ]);
+      expect(snapshot.counts()).toEqual({ total: 3, pending: 0, running: 1, done: 2, unavailable: 0, failing: 1 });
+      expect(lines).toEqual([expect.objectContaining({ table: 'a', code: 'DITTO_TEST_REFUSED', attempts: 1 })]);
+      const { length } = reader.reads;
+      error = down;
+      await until(() => lines.length === 2 && reader.reads.length > length);
+      expect(lines[1]).toMatchObject({ table: 'a', code: 'DITTO_TEST_DOWN' });
+      reader.readNow = () => Promise.resolve({ rows: [], lastKey: null, complete: true, high: '' });
+      await until(() => store.tables.get('a')?.state === 'done');
+      expect(snapshot.counts().failing).toBe(0);
+      expect(snapshot.status().every((table) => table.error === null && table.attempts === 0)).toBe(true);
+    });
+  });
+
+  it('I6: attempts that take their time leave room for tables that can be read', async () => {
+    const store = new MemoryStore();
+    const reader = new TablesReader('a', 'b', 'c', 'd', 'e');
+    const slow = new Deferred<ChunkRead>();
+    const tries = new Map<string, number>();
+    reader.readNow = (table) => {
+      const count = (tries.get(table) ?? 0) + 1;
+      tries.set(table, count);
+      if (!['a', 'b', 'c'].includes(table))
+        return Promise.resolve({ rows: [], lastKey: null, complete: true, high: '' });
+      return count === 1 ? Promise.reject(down) : slow.promise;
+    };
+    const snapshot = build(reader, store, { tablesInFlight: 2 });
+    await during(snapshot, async () => {
+      await until(() => store.tables.get('d')?.state === 'done' && store.tables.get('e')?.state === 'done');
+      await until(() => Math.max(...tries.values()) === 2);
+      await snapshot.request('d', 'e');
+      await until(() => tries.get('e') === 2);
+      slow.reject(down);
+    });
+  });
+
+  it('a chunk whose read failed is made smaller, and what was read before it is recorded', async () => {
+    const store = new MemoryStore();
+    const reader = new TablesReader('a');
+    let key = 0;
+    reader.readNow = () => {
+      const limit = reader.limits.at(-1) ?? 0;
+      if (limit > 20) return Promise.reject(down);
+      key += limit;
+      return Promise.resolve({
+        rows: Array.from({ length: limit }, (_, i) => [key + i, 1]),
+        lastKey: [key],
+        complete: key > 60,
+        high: '',
+      });
+    };
+    const pipeline = fakePipeline({
+      closeWindow: () => Promise.resolve({ emittedRows: 1, confirmed: Promise.resolve() }),
+    });
+    const snapshot = build(reader, store, { chunkRows: 500, chunkBytes: 1e9, pipeline });
+    await during(snapshot, () => until(() => store.tables.get('a')?.state === 'done'));
+    expect(reader.limits.slice(0, 4)).toEqual([64, 32, 16, 17]);
+    expect(Math.max(...reader.limits.slice(2))).toBe(21);
+    expect(reader.afters.slice(0, 3)).toEqual([null, null, null]);
+  });
+
+  it('looks up fewer keys at once where the look-up failed', async () => {
+    const store = new MemoryStore();
+    const reader = new TablesReader('a');
+    const limits: number[] = [];
+    const mirror: MirroredKeys = {
+      newestVersion: () => Promise.resolve(''),
+      list: async function* ({ limit }) {
+        limits.push(limit);
+        await Promise.resolve();
+        yield Array.from({ length: limit }, (_, i): Row => [i, null]);
+      },
+    };
+    reader.lookUpNow = (keys) =>
+      keys.length > 60 ? Promise.reject(down) : Promise.resolve({ rows: [], absent: keys, high: '' });
+    const pipeline = fakePipeline({ waitUntilBehind: () => Promise.resolve(), nextReadVersion: () => 'v' });
+    const snapshot = build(reader, store, { copiesAll: false, mirror, pipeline });
+    await during(snapshot, async () => {
+      await snapshot.ask(t);
+      await until(() => store.tables.get('a')?.state === 'done');
+    });
+    expect(limits).toEqual([200, 100, 50]);
+  });
+
+  it('a server that is down is not asked for one table after the other', async () => {
+    const names = Array.from({ length: 200 }, (_, i) => `t${i}`);
+    const reader = new TablesReader(...names);
+    reader.readNow = () => Promise.reject(down);
+    const snapshot = build(reader, new MemoryStore(), { tablesInFlight: 4 });
+    await during(snapshot, () => new Promise((resolve) => setTimeout(resolve, 150)));
+    expect(reader.reads.length).toBeGreaterThan(4);
+    expect(snapshot.counts().failing).toBeLessThan(40);
+  });
+
+  it('many small tables cost work for each of them, not for all of them each time', async () => {
+    const store = new MemoryStore();
+    const names = Array.from({ length: 400 }, (_, i) => `t${i}`);
+    const reader = new TablesReader(...names);
+    const snapshot = build(reader, store, { tablesInFlight: 4 });
+    await during(snapshot, () => until(() => snapshot.counts().done === 400));
+    // one list of all, one layout of each
+    expect(reader.executed).toHaveLength(1 + 400);
+    expect(reader.reads).toHaveLength(400);
+    expect(store.saves).toBeLessThan(400 * 3);
+    expect(snapshot.status(100)).toHaveLength(100);
+    expect(snapshot.list(390, 100).map(({ table }) => table)).toEqual(names.slice(390));
   });
 });

@@ -1,11 +1,12 @@
 import { tableKey, type TableLayout, type TableName } from '#change-events';
-import { Backoff, retry, sleep, toDittoError } from '#kernel';
+import { Backoff, type DittoError, retry, sleep, toDittoError, type Waits } from '#kernel';
 import { abortable } from './abortable.ts';
 import { GoneRows } from './gone-rows.ts';
 import { type MirroredKeys } from './ports/mirrored-keys.ts';
-import { type Grant, type SnapshotStore, type TableSnapshotProgress } from './ports/stores.ts';
+import { type Grant, type SnapshotStore, type TableSnapshotProgress, type TableSnapshotState } from './ports/stores.ts';
 import { newEntry, SnapshotProgress } from './snapshot-progress.ts';
 import { TableCopy, type TableCopySettings } from './table-copy.ts';
+import { reading, TableFailures, TableReadError } from './table-failures.ts';
 
 export interface WindowedSnapshotOptions extends TableCopySettings {
   readonly grant: Grant;
@@ -16,6 +17,9 @@ export interface WindowedSnapshotOptions extends TableCopySettings {
   readonly copiesAll: boolean;
   /** Rest of a table between the end of a read that a cascade asked for and the next. */
   readonly cascadePauseMs: number;
+  /** Tables that are read side by side; they share `chunksInFlight`. */
+  readonly tablesInFlight: number;
+  readonly waits: Waits;
   readonly nowMs: () => number;
 }
 
@@ -23,7 +27,15 @@ export interface TableSnapshotStatus extends TableSnapshotProgress {
   readonly rowsPerSecond: number;
   /** Estimate from the catalogue's row count; null when nothing can be said. */
   readonly remainingMs: number | null;
+  /** Why the last attempt to read it failed; null when rows were read since. */
+  readonly error: { readonly code: string; readonly message: string; readonly remedy: string | null } | null;
+  /** Attempts that failed since rows were last read, and when the first of them did (milliseconds since 1970). */
+  readonly attempts: number;
+  readonly failingSinceMs: number | null;
 }
+
+/** How many tables there are in each state; those that can't be read are among the pending and running ones. */
+export type SnapshotCounts = Readonly<Record<TableSnapshotState | 'total' | 'failing', number>>;
 
 /** So much of a rest is waited through at once: a clock may be set. */
 const LONGEST_WAIT_MS = 60_000;
@@ -40,17 +52,47 @@ export class WindowedSnapshot {
   /** Tables whose re-read for gone rows began in this process, and those of which one was completed. */
   private readonly begun = new Set<string>();
   private readonly settled = new Set<string>();
-  private readonly layoutBackoff: Backoff;
+  /** The readings that are under way, by table. */
+  private readonly busy = new Map<string, Promise<void>>();
+  private readonly failures: TableFailures;
+  /** Reads that failed since one succeeded: when it is all of them, no table is to blame. */
+  private failuresInRow = 0;
+  private readonly pace: Backoff;
+  private isPaced = false;
   private wake: (() => void) | null = null;
 
   constructor(options: WindowedSnapshotOptions) {
     this.options = options;
     this.progress = new SnapshotProgress(options);
-    this.layoutBackoff = new Backoff(options.backoff);
+    this.failures = new TableFailures({ ...options, onRested: () => this.wake?.() });
+    this.pace = new Backoff(options.backoff);
   }
 
-  status(): TableSnapshotStatus[] {
-    return this.progress.list().map((entry) => this.describe(entry));
+  counts(): SnapshotCounts {
+    const counts = { total: 0, pending: 0, running: 0, done: 0, unavailable: 0, failing: this.failures.count };
+    for (const { state } of this.progress.all()) {
+      counts.total++;
+      counts[state]++;
+    }
+    return counts;
+  }
+
+  /** Those that are worth a look come first: what can't be read, what is being read, what can't be copied at all. */
+  status(most = Infinity): TableSnapshotStatus[] {
+    const ranks: TableSnapshotProgress[][] = [[], [], [], [], []];
+    for (const entry of this.progress.all()) ranks[this.rank(entry)]?.push(entry);
+    return ranks
+      .flat()
+      .slice(0, most)
+      .map((entry) => this.describe(entry));
+  }
+
+  /** Tables in a fixed order, from the one with this index on. */
+  list(from: number, most: number): TableSnapshotStatus[] {
+    return this.progress
+      .list()
+      .slice(from, from + most)
+      .map((entry) => this.describe(entry));
   }
 
   /** Has a table read (again) from its first row; what was read of it before stays. Resolves when that is recorded. */
@@ -74,17 +116,80 @@ export class WindowedSnapshot {
   }
 
   /**
-   * Reads what is not done yet, then waits for requests; resolves only when `signal` is aborted, with a rejection. A
-   * server or a store that is down is waited for: the stream does not depend on the snapshot.
+   * Reads what is not done yet, several tables side by side, then waits for requests; resolves only when `signal` is
+   * aborted, with a rejection. A server or a store that is down is waited for: the stream does not depend on the snapshot.
+   * A table that can't be read rests between its attempts and keeps no other waiting.
    */
   async run(signal: AbortSignal): Promise<never> {
-    await this.persist(() => this.progress.load(), signal);
-    if (this.options.copiesAll) await this.plan(signal);
-    for (;;) {
-      const next = this.progress.next();
-      if (next !== undefined) await this.copy(next, signal);
-      else await this.waitForRequest(signal);
+    const failed = new AbortController();
+    const stop = AbortSignal.any([signal, failed.signal]);
+    try {
+      await this.persist(() => this.progress.load(), stop);
+      if (this.options.copiesAll) await this.plan(stop);
+      for (;;) {
+        const next = this.next();
+        if (next === undefined) await this.waitForWork(stop);
+        else this.start(next, stop, (cause) => failed.abort(cause));
+      }
+    } finally {
+      await Promise.allSettled(this.busy.values());
     }
+  }
+
+  private next(): TableSnapshotProgress | undefined {
+    const { busy, failures } = this;
+    if (this.isPaced || busy.size >= this.options.tablesInFlight) return undefined;
+    // an attempt may take its time, and must leave room for tables that can be read
+    const mayRetry = this.retriesInFlight() < Math.max(1, this.options.tablesInFlight >> 1);
+    return this.progress.next((entry) => {
+      if (busy.has(tableKey(entry)) || failures.isResting(entry)) return false;
+      return mayRetry || failures.find(entry) === undefined;
+    });
+  }
+
+  private retriesInFlight(): number {
+    let count = 0;
+    for (const key of this.busy.keys()) if (this.failures.has(key)) count++;
+    return count;
+  }
+
+  private start(entry: TableSnapshotProgress, stop: AbortSignal, onFatal: (cause: unknown) => void): void {
+    const key = tableKey(entry);
+    if (this.failuresInRow >= this.options.tablesInFlight) this.slowDown(stop);
+    const work = this.attempt(entry, stop)
+      .catch(onFatal)
+      .finally(() => {
+        this.busy.delete(key);
+        this.wake?.();
+      });
+    this.busy.set(key, work);
+  }
+
+  private async attempt(entry: TableSnapshotProgress, signal: AbortSignal): Promise<void> {
+    try {
+      await this.copy(entry, signal);
+    } catch (cause) {
+      signal.throwIfAborted();
+      if (!(cause instanceof TableReadError)) throw cause;
+      this.failures.note(entry, cause, signal);
+      this.failuresInRow++;
+    }
+  }
+
+  /** When every table fails, the tables are not the problem: it is enough to ask for one of them now and then. */
+  private slowDown(signal: AbortSignal): void {
+    this.isPaced = true;
+    const goOn = (): void => {
+      this.isPaced = false;
+      this.wake?.();
+    };
+    void sleep(this.pace.nextMs(), signal).then(goOn, goOn);
+  }
+
+  private succeeded(entry: TableSnapshotProgress): void {
+    this.failures.clear(entry);
+    this.failuresInRow = 0;
+    this.pace.reset();
   }
 
   private async plan(signal: AbortSignal): Promise<void> {
@@ -99,13 +204,7 @@ export class WindowedSnapshot {
     await this.persist(() => this.progress.add(entries), signal);
   }
 
-  /** As the catalogue shows it once it is not behind the stream. */
-  private readLayout(table: TableName, signal: AbortSignal): Promise<TableLayout | null> {
-    const { pipeline, reader } = this.options;
-    return this.persist(() => reader.readLayout(table, signal, pipeline.dispatchedSet()), signal);
-  }
-
-  private async waitForRequest(signal: AbortSignal): Promise<void> {
+  private async waitForWork(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     const restMs = this.progress.restMs();
     let timer: NodeJS.Timeout | undefined;
@@ -121,16 +220,19 @@ export class WindowedSnapshot {
     this.wake = null;
   }
 
-  /** Copies one table; comes back when it is done, gone, or must be gone on with under another layout. */
+  /** Copies one table; comes back when it is done or gone, or was asked for again. */
   private async copy(entry: TableSnapshotProgress, signal: AbortSignal): Promise<void> {
-    const { logger, nowMs } = this.options;
-    const { progress } = this;
+    const { logger, nowMs, pipeline, reader, chunksInFlight } = this.options;
+    const { progress, failures } = this;
     const key = tableKey(entry);
     progress.take(entry);
-    const layout = await this.readLayout(entry, signal);
+    // as the catalogue shows it once it is not behind the stream
+    const layout = await reading(reader.readLayout(entry, signal, pipeline.dispatchedSet()));
     if (layout === null || layout.key.length === 0) {
       const reason = layout === null ? 'the table is no longer there' : KEYLESS.reason;
-      return this.persist(() => progress.fail(entry, reason), signal);
+      await this.persist(() => progress.fail(entry, reason), signal);
+      failures.forget(entry);
+      return;
     }
     const isWanted = (): boolean => progress.isWanted(entry);
     await this.begin(entry, signal);
@@ -142,13 +244,18 @@ export class WindowedSnapshot {
       options: this.options,
       progress: () => this.current(entry),
       isWanted,
-      record: (...chunk) => this.persist(() => progress.record(entry, ...chunk), signal),
+      limit: failures.limitOf(entry),
+      mostChunks: () => Math.max(1, Math.floor(chunksInFlight / this.busy.size)),
+      record: async (...chunk) => {
+        await this.persist(() => progress.record(entry, ...chunk), signal);
+        this.succeeded(entry);
+      },
     }).run(signal);
     const lastSequence = readSequence === null ? null : await this.endGone(layout, readSequence, isWanted, signal);
-    if (lastSequence !== null) await this.persist(() => progress.finish(entry, lastSequence), signal);
-    const isDone = lastSequence !== null;
-    if (!isWanted() || isDone || this.current(entry).lastKey !== entry.lastKey) this.layoutBackoff.reset();
-    if (isWanted() && !isDone) await sleep(this.layoutBackoff.nextMs(), signal);
+    if (lastSequence === null) return;
+    await this.persist(() => progress.finish(entry, lastSequence), signal);
+    failures.forget(entry);
+    this.startedAtMs.delete(key);
   }
 
   /**
@@ -164,7 +271,7 @@ export class WindowedSnapshot {
       const key = tableKey(entry);
       const newest = this.begun.has(key)
         ? ''
-        : await this.persist(() => mirror.newestVersion(entry, pipeline.lineage), signal);
+        : await reading(abortable(mirror.newestVersion(entry, pipeline.lineage), signal));
       await abortable(pipeline.waitUntilBehind(newest, entry), signal);
       this.begun.add(key);
       // the begin follows in the same turn of the loop: it covers every cascade that the version is above
@@ -191,7 +298,8 @@ export class WindowedSnapshot {
     const key = tableKey(layout);
     // what the last owner had ended may have come again in the log that was repeated, to a sink that knows no versions
     const tombstonesAbove = this.settled.has(key) ? null : pipeline.startVersion;
-    const rows = new GoneRows({ layout, mirror, below, tombstonesAbove, options: this.options, isWanted });
+    const limit = this.failures.limitOf(layout);
+    const rows = new GoneRows({ layout, mirror, below, tombstonesAbove, limit, options: this.options, isWanted });
     const lastSequence = await rows.end(signal);
     if (lastSequence !== null && this.begun.has(key)) this.settled.add(key);
     return lastSequence === null ? null : Math.max(readSequence, lastSequence);
@@ -201,13 +309,23 @@ export class WindowedSnapshot {
     return this.progress.get(of) ?? of;
   }
 
-  private persist<T>(action: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    const { backoff, logger } = this.options;
-    const onRetry = (cause: unknown, delayMs: number): void => {
-      const { code, message } = toDittoError(cause);
-      if (!signal.aborted) logger.warn('the snapshot waits for what it needs', { code, error: message, delayMs });
+  private async persist<T>(action: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const { backoff, logger, waits } = this.options;
+    let last: DittoError | null = null;
+    const onRetry = (cause: unknown): void => {
+      const error = toDittoError(cause);
+      const isNew = last?.code !== error.code || last.message !== error.message;
+      last = error;
+      const { code, message } = error;
+      if (!signal.aborted && isNew) logger.warn('the snapshot waits for what it needs', { code, error: message });
     };
-    return retry(action, { backoff: new Backoff(backoff), signal, onRetry });
+    const what = (): string => `a server or store that the snapshot needs: ${last?.message ?? 'no answer yet'}`;
+    return waits.during(what, retry(action, { backoff: new Backoff(backoff), signal, onRetry }));
+  }
+
+  private rank(entry: TableSnapshotProgress): number {
+    if (this.failures.find(entry) !== undefined) return 0;
+    return STATE_RANKS[entry.state];
   }
 
   private describe(progress: TableSnapshotProgress): TableSnapshotStatus {
@@ -216,9 +334,20 @@ export class WindowedSnapshot {
     const rowsPerSecond = started === undefined || seconds <= 0 ? 0 : (progress.rowsRead - started.rows) / seconds;
     const left = Math.max(0, progress.estimatedRows - progress.rowsRead);
     const remainingMs = progress.state === 'done' ? 0 : rowsPerSecond > 0 ? (left / rowsPerSecond) * 1000 : null;
-    return { ...progress, rowsPerSecond: progress.state === 'running' ? rowsPerSecond : 0, remainingMs };
+    const failure = this.failures.find(progress);
+    const { code, message, remedy } = failure?.error ?? {};
+    return {
+      ...progress,
+      rowsPerSecond: progress.state === 'running' ? rowsPerSecond : 0,
+      remainingMs,
+      error: code === undefined || message === undefined ? null : { code, message, remedy: remedy ?? null },
+      attempts: failure?.attempts ?? 0,
+      failingSinceMs: failure?.sinceMs ?? null,
+    };
   }
 }
+
+const STATE_RANKS: Readonly<Record<TableSnapshotState, number>> = { running: 1, unavailable: 2, pending: 3, done: 4 };
 
 const KEYLESS = {
   state: 'unavailable',

@@ -56,6 +56,12 @@ export class SinksDto {
   readonly mongo?: SinkDto;
 }
 
+export class SourceErrorDto {
+  readonly code!: string;
+  readonly message!: string;
+  readonly remedy!: string | null;
+}
+
 export class TableSnapshotDto {
   readonly database!: string;
   readonly table!: string;
@@ -69,6 +75,30 @@ export class TableSnapshotDto {
   readonly again!: boolean;
   readonly rowsPerSecond!: number;
   readonly remainingMs!: number | null;
+  /** Why the last attempt to read the table failed; it is tried again while the others go on. */
+  readonly error!: SourceErrorDto | null;
+  /** Attempts that failed since rows of it were last read. */
+  readonly attempts!: number;
+  /** When the first of them failed, milliseconds since 1970. */
+  readonly failingSinceMs!: number | null;
+}
+
+/** How many tables there are in each state. */
+export class SnapshotCountsDto {
+  readonly total!: number;
+  readonly pending!: number;
+  readonly running!: number;
+  readonly done!: number;
+  readonly unavailable!: number;
+  /** Of the pending and running ones: those whose last read failed. */
+  readonly failing!: number;
+}
+
+/** Something that has been waited for longer than usual. */
+export class WaitDto {
+  readonly what!: string;
+  /** Milliseconds since 1970. */
+  readonly sinceMs!: number;
 }
 
 /** Milliseconds from commit to confirmation, over the last 10 to 20 seconds. */
@@ -85,12 +115,6 @@ export class LatenciesDto {
   readonly mongo?: LatencyDto;
 }
 
-export class SourceErrorDto {
-  readonly code!: string;
-  readonly message!: string;
-  readonly remedy!: string | null;
-}
-
 export class SourceDto {
   readonly name!: string;
   /** waiting-for-lease, starting, streaming, draining, stopped, failed */
@@ -101,11 +125,20 @@ export class SourceDto {
   readonly checkpoint!: CheckpointDto | null;
   readonly pipeline!: PipelineDto | null;
   readonly sinks!: SinksDto;
+  /** At most a hundred tables: those that can't be read first, then those that are being read. */
   readonly snapshot!: TableSnapshotDto[];
+  readonly snapshotTables!: SnapshotCountsDto;
+  /** What has been waited for longer than usual. No error, but the reason why something stands still. */
+  readonly waits!: WaitDto[];
   readonly rowsPerSecond!: number;
   readonly latencyMs!: LatenciesDto;
   readonly lagMs!: number | null;
   readonly error!: SourceErrorDto | null;
+}
+
+export class SourceTablesDto {
+  readonly tables!: TableSnapshotDto[];
+  readonly total!: number;
 }
 
 export class SourcesDto {

@@ -1,10 +1,17 @@
-import { Controller, Get, HttpCode, Param, Post } from '@nestjs/common';
-import { ApiConflictResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { Actor, AuditLog, type DittoConfig, InjectConfig, RequestError } from '#platform';
+import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { ApiConflictResponse, ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
+import { Actor, AuditLog, type DittoConfig, InjectConfig, RequestError, SchemaPipe } from '#platform';
+import { z } from 'zod';
 import { snapshotsOff } from '../sources/resync.ts';
 import { type SourceSupervisor } from '../sources/source-supervisor.ts';
 import { SourceRegistry } from '../sources/source-registry.ts';
-import { LogAcceptedDto, RestartedDto, ResyncDto, SourceDto, SourcesDto } from './source.dto.ts';
+import { LogAcceptedDto, RestartedDto, ResyncDto, SourceDto, SourcesDto, SourceTablesDto } from './source.dto.ts';
+
+const tablesQuerySchema = z.strictObject({
+  from: z.coerce.number().int().min(0).default(0),
+  limit: z.coerce.number().int().min(1).max(1000).default(100),
+});
+type TablesQuery = z.infer<typeof tablesQuerySchema>;
 
 @ApiTags('sources')
 @Controller('sources')
@@ -29,6 +36,18 @@ export class SourcesController {
   @ApiOperation({ summary: 'One source' })
   find(@Param('source') source: string): SourceDto {
     return toDto(this.#supervisor(source).status());
+  }
+
+  @Get(':source/tables')
+  @ApiOperation({ summary: 'How far the copy of each table is, in pages' })
+  @ApiQuery({ name: 'from', required: false, type: Number, description: 'Index of the first; 0 by default' })
+  @ApiQuery({ name: 'limit', required: false, type: Number, description: 'Most tables; 100 by default, at most 1000' })
+  listTables(
+    @Param('source') source: string,
+    @Query(new SchemaPipe(tablesQuerySchema)) { from, limit }: TablesQuery,
+  ): SourceTablesDto {
+    const supervisor = this.#supervisor(source);
+    return { tables: [...supervisor.listTables(from, limit)], total: supervisor.status().snapshotTables.total };
   }
 
   @Post(':source/restart')
@@ -117,5 +136,5 @@ function notOwned(source: string, command = 'resync'): RequestError {
 
 /** The statuses are plain data; the DTO classes are their description. */
 function toDto(status: ReturnType<SourceSupervisor['status']>): SourceDto {
-  return { ...status, snapshot: [...status.snapshot] };
+  return { ...status, snapshot: [...status.snapshot], waits: [...status.waits] };
 }

@@ -66,7 +66,17 @@ export class SourceMetrics {
     gauge(
       'snapshot_remaining_tables',
       'Tables whose rows are not copied yet.',
-      ({ snapshot }) => snapshot.filter(({ state }) => state === 'pending' || state === 'running').length,
+      ({ snapshotTables: { pending, running } }) => pending + running,
+    );
+    gauge(
+      'snapshot_failing_tables',
+      'Tables that could not be read at the last attempt, and are tried again.',
+      ({ snapshotTables }) => snapshotTables.failing,
+    );
+    gauge(
+      'waits',
+      'What is waited for longer than usual; the status of the source names it.',
+      ({ waits }) => waits.length,
     );
   }
 

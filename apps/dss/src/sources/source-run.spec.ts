@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { type Checkpoint, type StoredCheckpoint } from '#change-events';
-import { silentLogger } from '#kernel';
+import { silentLogger, Waits } from '#kernel';
 import {
   ChangeSource,
   CheckpointStore,
@@ -116,7 +116,11 @@ function build(): { run: SourceRun; dcs: OneCheckpoint; closed: () => number } {
     inFlightBytes: 1000,
     drainDeadlineMs: 60_000,
     logger: silentLogger,
-    hooks: { onConfirmed: () => undefined, mayDeliver: () => true },
+    hooks: {
+      onConfirmed: () => undefined,
+      mayDeliver: () => true,
+      waits: new Waits({ limitMs: 60_000, logger: silentLogger, nowMs: Date.now }),
+    },
   });
   return { run, dcs, closed: () => closed };
 }

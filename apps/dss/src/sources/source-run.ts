@@ -6,7 +6,7 @@ import {
   type TableName,
   type TableNames,
 } from '#change-events';
-import { toDittoError, type Logger } from '#kernel';
+import { toDittoError, type Logger, type Waits } from '#kernel';
 import {
   CheckpointSaver,
   Pipeline,
@@ -77,6 +77,8 @@ export interface OwnershipHooks {
   readonly onConfirmed: (sink: SinkName, commitMicros: number, count: number) => void;
   /** Whether the lease still stands, by this process's own clock. */
   readonly mayDeliver: () => boolean;
+  /** What the source waits for is told here. */
+  readonly waits: Waits;
 }
 
 const BACKOFF = { initialMs: 100, maxMs: 5000 };
@@ -91,6 +93,7 @@ export class SourceRun {
   constructor(options: SourceRunOptions) {
     this.options = options;
     const { grant, parts, start, stores, logger } = options;
+    const { waits } = options.hooks;
     this.pipeline = new Pipeline({
       source: grant.source,
       start,
@@ -128,6 +131,8 @@ export class SourceRun {
       ...options.snapshot,
       chunkBytes: 4 * 1024 * 1024,
       chunksInFlight: 4,
+      tablesInFlight: 4,
+      waits,
       backoff: BACKOFF,
       logger,
       nowMs: Date.now,

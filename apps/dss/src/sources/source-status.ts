@@ -1,8 +1,10 @@
 import { type Checkpoint } from '#change-events';
+import { type Wait } from '#kernel';
 import {
   type LatencySummary,
   type PipelineStatus,
   type SinkName,
+  type SnapshotCounts,
   type SinkStatus,
   type TableSnapshotStatus,
 } from '#replication';
@@ -19,7 +21,11 @@ export interface SourceStatus {
   readonly checkpoint: Checkpoint | null;
   readonly pipeline: PipelineStatus | null;
   readonly sinks: Partial<Record<SinkName, SinkStatus>>;
+  /** Tables that are worth a look first, not more than a hundred; `GET /sources/:name/tables` lists all of them. */
   readonly snapshot: readonly TableSnapshotStatus[];
+  readonly snapshotTables: SnapshotCounts;
+  /** What has been waited for longer than usual; no error, but the reason why something stands still. */
+  readonly waits: readonly Wait[];
   /** Changes dispatched per second, over about the last five seconds. */
   readonly rowsPerSecond: number;
   /** From commit to confirmation, over the last 10 to 20 seconds. */

@@ -59,7 +59,12 @@ function supervise(
 /** A run that ends as `run` says. */
 function fakeRun(run: (signal: AbortSignal, ownership: AbortSignal) => Promise<void>): SourceRun {
   const pipeline = { checkpoint: () => null, status: () => ({ phase: 'streaming', changes: 0, lastCommitMicros: 0 }) };
-  return { run, pipeline, snapshot: { status: () => [] }, sinkStatus: () => ({}) } as unknown as SourceRun;
+  return {
+    run,
+    pipeline,
+    snapshot: { status: () => [], counts: () => ({}) },
+    sinkStatus: () => ({}),
+  } as unknown as SourceRun;
 }
 
 function untilAborted(signal: AbortSignal): Promise<void> {

@@ -1,6 +1,6 @@
 import { type Checkpoint } from '#change-events';
-import { Backoff, sleep, toDittoError, type DittoError, type Logger } from '#kernel';
-import { LatencyWindow, type Grant, type SinkName } from '#replication';
+import { Backoff, sleep, toDittoError, type DittoError, type Logger, Waits } from '#kernel';
+import { LatencyWindow, type Grant, type SinkName, type TableSnapshotStatus } from '#replication';
 import { type LeaseKeeper } from './lease-keeper.ts';
 import { RateMeter } from './rate-meter.ts';
 import { type OwnershipHooks, type SourceRun } from './source-run.ts';
@@ -22,6 +22,11 @@ export interface SourceSupervisorOptions {
 }
 
 const LATENCY_PERIOD_MS = 10_000;
+/** A wait that lasts longer is shown and logged. */
+const WAIT_LIMIT_MS = 10_000;
+/** Tables in a status: it is read every few seconds, and a source may have ten thousand. */
+const MOST_TABLES = 100;
+const NO_TABLES = { total: 0, pending: 0, running: 0, done: 0, unavailable: 0, failing: 0 };
 
 /**
  * Keeps one source running for as long as this process may: waits for the lease, opens the source, runs it, and after
@@ -31,6 +36,7 @@ export class SourceSupervisor {
   private readonly options: SourceSupervisorOptions;
   private readonly latency = new Map<SinkName, LatencyWindow>();
   private readonly rate = new RateMeter(Date.now);
+  private readonly waits: Waits;
   private state: SourceState = 'waiting-for-lease';
   private grant: Grant | null = null;
   private run: SourceRun | null = null;
@@ -43,6 +49,13 @@ export class SourceSupervisor {
 
   constructor(options: SourceSupervisorOptions) {
     this.options = options;
+    const { logger } = options;
+    this.waits = new Waits({ limitMs: WAIT_LIMIT_MS, logger, nowMs: Date.now });
+  }
+
+  /** Tables in a fixed order, from the one with this index on. */
+  listTables(from: number, most: number): readonly TableSnapshotStatus[] {
+    return this.run?.snapshot.list(from, most) ?? [];
   }
 
   /** Resolves when `signal` is aborted and the source is at rest. */
@@ -52,7 +65,7 @@ export class SourceSupervisor {
       const startedAtMs = Date.now();
       try {
         this.state = 'waiting-for-lease';
-        const grant = await this.options.leases.acquire(signal);
+        const grant = await this.waits.during('the lease of the source', this.options.leases.acquire(signal));
         await this.own(grant, signal);
       } catch (cause) {
         if (Date.now() - startedAtMs > 60_000) backoff.reset();
@@ -110,7 +123,9 @@ export class SourceSupervisor {
       checkpoint: this.checkpoint,
       pipeline,
       sinks: run?.sinkStatus() ?? {},
-      snapshot: run?.snapshot.status() ?? [],
+      snapshot: run?.snapshot.status(MOST_TABLES) ?? [],
+      snapshotTables: run?.snapshot.counts() ?? NO_TABLES,
+      waits: this.waits.overdue,
       rowsPerSecond: this.rate.perSecond(pipeline?.changes ?? 0),
       latencyMs: Object.fromEntries([...this.latency].map(([sink, window]) => [sink, window.summary()])),
       lagMs:
@@ -143,8 +158,9 @@ export class SourceSupervisor {
         const hooks: OwnershipHooks = {
           onConfirmed: (sink, commitMicros, count) => this.confirmed(sink, commitMicros, count),
           mayDeliver: () => leases.isValid(),
+          waits: this.waits,
         };
-        this.run = await open(grant, hooks, stop);
+        this.run = await this.waits.during('the source to be opened', open(grant, hooks, stop));
         // not before: a source that is tried again and again says why all the time
         this.error = null;
         this.state = 'streaming';
