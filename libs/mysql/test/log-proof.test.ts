@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type LoggedTransaction } from '#change-events';
 import { type DittoError } from '#kernel';
-import { type EndpointInspection, LogProof, MySqlEndpoint } from '#mysql';
+import { connectionOptionsFromUrl, type EndpointInspection, LogProof, MySqlEndpoint } from '#mysql';
+import { testStack } from '#testing';
+import { createConnection } from 'mysql2/promise';
 import { OwnServer } from './own-server.ts';
 import { TestSource } from './test-source.ts';
 
@@ -180,6 +182,34 @@ describe.each(kinds)('the log of a server (%s)', (kind) => {
     expect(await prove({ ...(found as LoggedTransaction), lineage: 1 })).toBeNull();
     expect(await prove(elsewhere({ ...(found as LoggedTransaction), lineage: 1 }))).toBeNull();
   });
+});
+
+test('I7: a replica holds the transactions of its source with their first commit time, also under tags', async () => {
+  const source = await TestSource.open('proof');
+  try {
+    await source.run('CREATE TABLE t (id INT PRIMARY KEY)');
+    const from = await source.executedSet();
+    await source.tagTransactions();
+    await source.run('INSERT INTO t VALUES (1)', 'INSERT INTO t VALUES (2)', 'ALTER TABLE t ADD COLUMN v INT');
+    const items = await source.readItems(from);
+    const known = items.flatMap((item) => {
+      if (item.type !== 'begin' || item.transaction.gtid === null) return [];
+      const { gtid, serverUuid, file, offset, commitMicros } = item.transaction;
+      return [{ gtid, serverUuid, lineage: 1, file, offset, commitMicros, digest: '' }];
+    });
+    const replica = connectionOptionsFromUrl((await testStack()).url('mysql-replica'));
+    const session = await createConnection(replica);
+    await session.query('SELECT WAIT_FOR_EXECUTED_GTID_SET(?, 10)', [known.map(({ gtid }) => gtid).join(',')]);
+    await session.end();
+    const log = await new MySqlEndpoint(replica).inspect(never);
+    const found = await new LogProof(replica).prove(log, known, never);
+    expect(found.map((one) => [one?.gtid, one?.serverUuid, one?.commitMicros])).toEqual(
+      known.map(({ gtid, commitMicros }) => [gtid, log.serverUuid, commitMicros]),
+    );
+    expect(found).toHaveLength(3);
+  } finally {
+    await source.close();
+  }
 });
 
 /** Of the set, what comes up to this transaction: the marks that the reading left come after it. */

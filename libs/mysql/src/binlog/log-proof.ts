@@ -5,6 +5,7 @@ import { type MySqlConnectionOptions } from '../connection-options.ts';
 import { type ServerIdentity, withoutSpace } from '../endpoint/server-identity.ts';
 import { MySqlSession } from '../mysql-session.ts';
 import { tryQuery } from '../optional-query.ts';
+import { isSameContent } from './content-digest.ts';
 import { type DumpStart, FIRST_OFFSET } from './dump-commands.ts';
 import { type FoundTransaction, scanTransactions } from './logged-transactions.ts';
 import { SIGNS_OF_NO_EVENT } from './place-proof.ts';
@@ -192,7 +193,8 @@ function differs(logged: LoggedTransaction, found: FoundTransaction, isSameServe
     return `it lies at ${found.file}:${found.offset}`;
   if (found.commitMicros !== logged.commitMicros)
     return `it was committed at ${timeOf(found.commitMicros)}, not at ${timeOf(logged.commitMicros)}`;
-  if (logged.digest !== '' && found.digest !== logged.digest) return 'it has another content';
+  if (logged.digest !== '' && !isSameContent(logged.digest, found.digest, isSameServer))
+    return 'it has another content';
   return null;
 }
 

@@ -173,10 +173,10 @@ class TransactionScan {
     if (plain.type === EventType.query) {
       if (isBegin(plain.event)) return;
       const text = findStatementText(plain.event);
-      digest.add(bytes, text, end);
+      digest.addStatement(bytes, text, end);
       isLast =
         this.#isStandalone || /^(?:COMMIT|ROLLBACK)$/.test(bytes.toString('latin1', text, Math.min(end, text + 9)));
-    } else if (isRows(plain.type)) digest.add(bytes, frame(plain.type, plain.event).images, end);
+    } else if (isRows(plain.type)) digest.addRows(bytes, frame(plain.type, plain.event).images, end);
     else isLast = plain.type === EventType.xid || plain.type === EventType.xaPrepare;
     if (isLast || digest.isFull) this.#end();
   }

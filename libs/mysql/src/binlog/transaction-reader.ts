@@ -171,7 +171,7 @@ export class TransactionReader {
     const transaction = this.#current();
     // what an XA COMMIT replays lies in another transaction of the log
     if (this.#digest !== null && !transaction.isReplayed)
-      this.#digest.add(event.bytes, frame(type, event).images, event.end);
+      this.#digest.addRows(event.bytes, frame(type, event).images, event.end);
     const reader = this.#tables.reader(readTableId(event));
     if (reader === undefined) throw this.stop('DITTO_SOURCE_EVENT_MALFORMED', 'rows without a table map');
     if (!reader.included) {
@@ -210,7 +210,7 @@ export class TransactionReader {
 
   /** The text of a statement, before it is read. */
   noteStatement(event: EventBytes): void {
-    this.#digest?.add(event.bytes, findStatementText(event), event.end);
+    this.#digest?.addStatement(event.bytes, findStatementText(event), event.end);
   }
 
   readStatement(statement: StatementEvent): void {
