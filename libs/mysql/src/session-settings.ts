@@ -37,6 +37,7 @@ const MYSQL: readonly SettingSince[] = [
   [80001, "transaction_isolation = 'READ-COMMITTED'"],
   [80001, 'transaction_read_only = 0'],
   [80001, 'max_execution_time = 0'],
+  [80001, 'parser_max_mem_size = 18446744073709551615'],
   // a secondary engine gets changes later than InnoDB
   [80013, 'use_secondary_engine = OFF'],
   [80030, 'show_gipk_in_create_table_and_information_schema = ON'],
@@ -48,6 +49,7 @@ const MARIADB: readonly SettingSince[] = [
   [100500, 'tx_read_only = 0'],
   [100500, 'max_statement_time = 0'],
   [100500, 'max_session_mem_used = 9223372036854775807'],
+  [100500, 'tmp_disk_table_size = 18446744073709551615'],
   [100500, 'idle_transaction_timeout = 0'],
   [100500, 'idle_readonly_transaction_timeout = 0'],
   [100500, 'query_cache_type = OFF'],

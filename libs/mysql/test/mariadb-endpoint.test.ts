@@ -51,7 +51,7 @@ describe('inspection', () => {
     expect(inspection.settings).toMatchObject({ logBin: 'ON', gtidStrictMode: 'ON', binlogRowMetadata: 'FULL' });
     expect(Math.abs(inspection.clockOffsetMs)).toBeLessThan(1000);
     expect(checkEndpoint(inspection, [], allGrants)).toEqual([]);
-    const probe = new MySqlProbe({ connection: source.connection, timeoutMs: 5000 });
+    const probe = new MySqlProbe({ connection: () => source.connection, timeoutMs: 5000 });
     expect(await probe.probe()).toMatchObject({ serverUuid: inspection.serverUuid, gtidPurged: '', replica: null });
     probe.close();
   });

@@ -45,7 +45,7 @@ export class EndpointProber implements OnModuleDestroy {
       Object.values(config.sources).flatMap(({ name, endpoints }) =>
         endpoints.map((endpoint) => [
           nameProbe({ source: name, endpoint: formatEndpoint(endpoint) }),
-          new MySqlProbe({ connection: toMySqlOptions(endpoint), timeoutMs }),
+          new MySqlProbe({ connection: () => toMySqlOptions(endpoint), timeoutMs }),
         ]),
       ),
     );

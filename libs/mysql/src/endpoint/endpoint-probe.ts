@@ -9,7 +9,8 @@ import { readServerIdentity } from './server-identity.ts';
 export type EndpointVitals = Omit<EndpointInspection, 'gtidMode' | 'logEnd' | 'settings' | 'inspectedAtMs'>;
 
 export interface MySqlProbeOptions {
-  readonly connection: MySqlConnectionOptions;
+  /** Asked for each connection: a password may have changed. */
+  readonly connection: () => MySqlConnectionOptions;
   /** How long one probe may take, connecting included. */
   readonly timeoutMs: number;
 }
@@ -39,12 +40,13 @@ export class MySqlProbe {
   async #probeInTime(): Promise<EndpointVitals> {
     const { connection, timeoutMs } = this.#options;
     const giveUp = new AbortController();
-    const late = (): DittoError =>
-      new DittoError(
-        'DITTO_SOURCE_UNREACHABLE',
-        `${connection.host}:${connection.port} did not answer within ${timeoutMs} ms`,
-        { retriable: true, remedy: 'Check that the server runs and that nothing stands between.' },
-      );
+    const late = (): DittoError => {
+      const { host, port } = connection();
+      return new DittoError('DITTO_SOURCE_UNREACHABLE', `${host}:${port} did not answer within ${timeoutMs} ms`, {
+        retriable: true,
+        remedy: 'Check that the server runs, and the network between.',
+      });
+    };
     try {
       return await withTimeout(this.#probeNow(giveUp.signal), timeoutMs, late);
     } catch (error) {
@@ -70,7 +72,7 @@ export class MySqlProbe {
   async #openSession(giveUp: AbortSignal): Promise<MySqlSession> {
     if (this.#session?.isUsable === true) return this.#session;
     const { connection, timeoutMs } = this.#options;
-    const session = await MySqlSession.open({ ...connection, connectTimeoutMs: timeoutMs }, this.#closed.signal);
+    const session = await MySqlSession.open({ ...connection(), connectTimeoutMs: timeoutMs }, this.#closed.signal);
     if (giveUp.aborted) session.close();
     giveUp.throwIfAborted();
     this.#session = session;

@@ -12,11 +12,12 @@ import { toTlsOptions } from './tls-options.ts';
 
 /**
  * Sections of the configuration in the shapes that the adapters take; plain data, so that this lib knows no adapter. The
- * results hold secrets as text: hand them to an adapter only.
+ * results hold secrets as text: hand them to an adapter only. Secrets from files are read again: make the options anew for
+ * connections that are opened later.
  */
 
 export function toMySqlOptions({ host, port, user, password, tls }: SourceEndpointConfig) {
-  const options = { host, port, user, password: password.reveal() };
+  const options = { host, port, user, password: password.revealNewest() };
   if (tls === undefined) return { ...options, tls: false } as const;
   const { rejectUnauthorized, ca, cert, key } = tls;
   return {
@@ -25,7 +26,7 @@ export function toMySqlOptions({ host, port, user, password, tls }: SourceEndpoi
       rejectUnauthorized,
       ...(ca !== undefined && { ca }),
       ...(cert !== undefined && { cert }),
-      ...(key !== undefined && { key: key.reveal() }),
+      ...(key !== undefined && { key: key.revealNewest() }),
     },
   };
 }
@@ -35,22 +36,30 @@ export function toKafkaOptions({ brokers, clientId, tls, sasl, compression, requ
     brokers,
     clientId,
     tls: toTlsOptions(tls) ?? null,
-    sasl: sasl === undefined ? null : { ...sasl, password: sasl.password.reveal() },
+    sasl: sasl === undefined ? null : { ...sasl, password: sasl.password.revealNewest() },
     compression,
     requestTimeoutMs,
   };
 }
 
 export function toMongoOptions({ url, tls }: MongoConfig) {
-  return { url: url.reveal(), tls: toTlsOptions(tls) };
+  return { url: url.revealNewest(), tls: toTlsOptions(tls) };
 }
 
 export function toRedisOptions({ url, keyPrefix, tls }: RedisConfig) {
-  return { url: url.reveal(), keyPrefix, tls: toTlsOptions(tls) };
+  return { url: url.revealNewest(), keyPrefix, tls: toTlsOptions(tls) };
 }
 
 export function toStateOptions({ host, port, user, password, database, connections, tls }: StateConfig) {
-  return { host, port, user, password: password.reveal(), database, poolSize: connections, tls: toTlsOptions(tls) };
+  return {
+    host,
+    port,
+    user,
+    password: password.revealNewest(),
+    database,
+    poolSize: connections,
+    tls: toTlsOptions(tls),
+  };
 }
 
 /** How DSS and DWS reach DCS, all but the token. */

@@ -5,6 +5,7 @@ import { inspect } from 'node:util';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { DittoError } from '#kernel';
 import { pino } from 'pino';
+import { toMySqlOptions, toStateOptions } from './adapter-options.ts';
 import { loadConfig, parseConfig, type ParseConfigOptions, type ReportedProblem } from './load-config.ts';
 import { Secret } from './secret.ts';
 
@@ -76,6 +77,21 @@ describe('a good configuration', () => {
     const config = parse(minimal);
     expect(config.sources['shop']?.endpoints[0]?.password.reveal()).toBe('open-sesame');
     expect(config.state.password.reveal()).toBe('very-secret');
+  });
+
+  it('reads a secret again from its file for whoever connects anew, and keeps the last text when the file is no help', () => {
+    const file = join(folder, 'db-password');
+    writeFileSync(file, 'first');
+    const config = parse(minimal.replace('{ env: DB_PASSWORD }', '{ file: db-password }'));
+    const endpoint = config.sources['shop']?.endpoints[0];
+    if (endpoint === undefined) throw new Error('no endpoint');
+    const passwords = ['second\n', '', null].map((text) => {
+      if (text === null) rmSync(file);
+      else writeFileSync(file, text);
+      return toMySqlOptions(endpoint).password;
+    });
+    expect(passwords).toEqual(['second', 'second', 'second']);
+    expect(toStateOptions(config.state).password).toBe('very-secret');
   });
 
   it('is held against the defaults of what it does not say', () => {

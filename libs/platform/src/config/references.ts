@@ -7,6 +7,8 @@ export interface ResolvedReferences {
   readonly problems: readonly ConfigProblem[];
   /** Paths whose text came from somewhere else. */
   readonly referenced: ReadonlySet<string>;
+  /** For those from files: what reads the text again, or throws. By path. */
+  readonly files: ReadonlyMap<string, () => string>;
 }
 
 interface Reference {
@@ -21,6 +23,7 @@ interface Reference {
 export function resolveReferences(tree: unknown, environment: NodeJS.ProcessEnv, folder: string): ResolvedReferences {
   const problems: ConfigProblem[] = [];
   const referenced = new Set<string>();
+  const files = new Map<string, () => string>();
 
   function visit(node: unknown, path: Path): unknown {
     if (Array.isArray(node)) return node.map((item, index) => visit(item, [...path, index]));
@@ -29,7 +32,7 @@ export function resolveReferences(tree: unknown, environment: NodeJS.ProcessEnv,
     if (!reference)
       return Object.fromEntries(Object.entries(node).map(([key, value]) => [key, visit(value, [...path, key])]));
     referenced.add(formatPath(path));
-    const found = reference.kind === 'env' ? readVariable(reference.name) : readText(reference.name);
+    const found = reference.kind === 'env' ? readVariable(reference.name) : readText(reference.name, path);
     if (typeof found === 'string') return found;
     problems.push({ path, ...found });
     return unresolved;
@@ -44,10 +47,12 @@ export function resolveReferences(tree: unknown, environment: NodeJS.ProcessEnv,
     };
   }
 
-  function readText(name: string) {
+  function readText(name: string, path: Path) {
     const file = resolve(folder, name);
+    const read = (): string => readFileSync(file, 'utf8').replace(/\r?\n$/, '');
     try {
-      return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+      files.set(formatPath(path), read);
+      return read();
     } catch (error) {
       return {
         problem: `the file ${file} can not be read: ${error instanceof Error ? error.message : String(error)}`,
@@ -56,7 +61,7 @@ export function resolveReferences(tree: unknown, environment: NodeJS.ProcessEnv,
     }
   }
 
-  return { tree: visit(tree, []), problems, referenced };
+  return { tree: visit(tree, []), problems, referenced, files };
 }
 
 /** Stands for a value that could not be had: its path has a problem already, others are not reported for it. */

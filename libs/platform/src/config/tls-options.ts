@@ -8,7 +8,7 @@ export function toTlsOptions(tls: TlsConfig | undefined): ConnectionOptions | un
     rejectUnauthorized: tls.rejectUnauthorized,
     ...(tls.ca !== undefined && { ca: tls.ca }),
     ...(tls.cert !== undefined && { cert: tls.cert }),
-    ...(tls.key !== undefined && { key: tls.key.reveal() }),
+    ...(tls.key !== undefined && { key: tls.key.revealNewest() }),
     ...(tls.servername !== undefined && { servername: tls.servername }),
   };
 }
