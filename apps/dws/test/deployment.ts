@@ -20,13 +20,21 @@ export interface Deployment {
 export interface DeploymentOptions {
   /** With the MySQL pair and Redis; the rest comes from the shared stack. */
   readonly stack: Stack;
+  /** Of the stack's Redis by default. */
+  readonly redisUrl?: string;
   readonly probeIntervalMs: number;
   readonly sweepIntervalMs?: number;
   readonly tombstoneRetentionMs?: number;
 }
 
 export async function createDeployment(options: DeploymentOptions): Promise<Deployment> {
-  const { stack, probeIntervalMs, sweepIntervalMs = 3_600_000, tombstoneRetentionMs = 86_400_000 } = options;
+  const {
+    stack,
+    redisUrl = stack.url('redis'),
+    probeIntervalMs,
+    sweepIntervalMs = 3_600_000,
+    tombstoneRetentionMs = 86_400_000,
+  } = options;
   const shared = await testStack();
   const source = uniqueName('shop');
   const rpcPort = await findFreePort();
@@ -34,7 +42,7 @@ export async function createDeployment(options: DeploymentOptions): Promise<Depl
   const config = {
     sources: { [source]: { endpoints, include: ['*.*'], sinks: ['mongo'] } },
     mongo: { url: shared.url('mongo'), tombstoneRetentionMs },
-    redis: { url: stack.url('redis'), keyPrefix: uniqueName('dws') },
+    redis: { url: redisUrl, keyPrefix: uniqueName('dws') },
     state: { ...login(shared, 'mysql-state'), database: uniqueName('state') },
     dcs: { rpc: { port: rpcPort } },
     dws: { probeIntervalMs, sweepIntervalMs },

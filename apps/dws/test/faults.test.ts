@@ -1,14 +1,17 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Stack, startStack } from '#stack';
+import { FaultProxy, testStack } from '#testing';
 import { type HeartbeatsDto } from '../src/http/heartbeat.dto.ts';
 import { createDeployment, type Deployment, eventually, Instance } from './deployment.ts';
 
 describe('servers go away', () => {
   let folder: string;
   let stack: Stack;
+  let redis: FaultProxy;
   let deployment: Deployment;
   let dcs: Instance;
   let workers: Instance[];
@@ -17,7 +20,9 @@ describe('servers go away', () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'ditto-dws-'));
     stack = await startStack({ folder, servers: ['mysql-primary', 'mysql-replica', 'redis'] });
-    deployment = await createDeployment({ stack, probeIntervalMs: 300 });
+    redis = await FaultProxy.open(stack.endpoint('redis'));
+    const redisUrl = `redis://${redis.host}:${redis.port}`;
+    deployment = await createDeployment({ stack, redisUrl, probeIntervalMs: 300 });
     dcs = await Instance.start('dcs', deployment);
     workers = [await Instance.start('dws', deployment), await Instance.start('dws', deployment)];
     replica = `127.0.0.1:${stack.endpoint('mysql-replica').port}`;
@@ -25,6 +30,7 @@ describe('servers go away', () => {
 
   afterAll(async () => {
     for (const instance of [...workers, dcs]) await instance.close();
+    redis.close();
     await stack.down();
     await rm(folder, { recursive: true, force: true });
   }, 60_000);
@@ -79,6 +85,35 @@ describe('servers go away', () => {
       () => worker.get('/health/ready'),
       ({ status }) => status === 200,
     );
+    await eventually(askWorker(0), (body) => showsAllThere(body) && body.sources[0]?.incompleteBecause === null);
+  }, 90_000);
+
+  const countProbes = async (): Promise<number> => {
+    const counts = await Promise.all(workers.map((worker) => worker.metric('ditto_dws_probes_total')));
+    return counts.reduce((sum, count) => sum + count, 0);
+  };
+
+  test('Redis falls silent in mid-call, to jobs that wait too: the workers go on by themselves within seconds', async () => {
+    redis.silence({ newConnections: false });
+    const [worker] = workers as [Instance];
+    expect(await worker.get('/sweeps')).toMatchObject({ status: 503, body: { code: 'DITTO_REDIS_UNAVAILABLE' } });
+    const before = await countProbes();
+    const startedAt = Date.now();
+    await eventually(countProbes, (count) => count > before + 3);
+    expect(Date.now() - startedAt).toBeLessThan(20_000);
+    expect((await worker.get('/sweeps')).status).toBe(200);
+    await eventually(askWorker(0), (body) => showsAllThere(body) && body.sources[0]?.incompleteBecause === null);
+    redis.restore();
+  }, 90_000);
+
+  test('Redis is demoted: workers and DCS go on where its name leads then', async () => {
+    const shared = (await testStack()).endpoint('redis');
+    const former = new Redis(stack.url('redis'));
+    await former.replicaof(shared.host, shared.port);
+    former.disconnect();
+    redis.target = shared;
+    const before = await countProbes();
+    await eventually(countProbes, (count) => count > before + 3);
     await eventually(askWorker(0), (body) => showsAllThere(body) && body.sources[0]?.incompleteBecause === null);
   }, 90_000);
 });

@@ -1,4 +1,5 @@
-export { RedisConnection, type RedisOptions } from './redis-connection.ts';
+export { delayReconnect, RedisConnection, type RedisOptions } from './redis-connection.ts';
+export { isFromReplica } from './redis-error.ts';
 export { type LeaseHolder, RedisLeases } from './redis-leases.ts';
 export { type PutOutcome, RedisOffsets } from './redis-offsets.ts';
 export { type RecentEvent, type RecentEventGap, RedisRecentEvents, type WindowBounds } from './redis-recent-events.ts';

@@ -2,7 +2,7 @@ import { type ConnectionOptions } from 'node:tls';
 import { Redis } from 'ioredis';
 import { type Logger, silentLogger } from '#kernel';
 import { luaScripts } from './lua-scripts.ts';
-import { toRedisError } from './redis-error.ts';
+import { isFromReplica, toRedisError } from './redis-error.ts';
 import { RedisKeys } from './redis-keys.ts';
 
 export interface RedisOptions {
@@ -19,17 +19,22 @@ export interface RedisOptions {
 export type ScriptName = keyof typeof luaScripts;
 type ScriptRunner = Record<ScriptName, (...keysAndArguments: (string | number)[]) => Promise<unknown>>;
 
+const COMMAND_TIMEOUT_MS = 2_000;
+
 /**
- * The one connection to Redis. It connects in the background and again after each loss; nothing is queued meanwhile:
- * a call while Redis is away, or whose answer was lost, is rejected with `DITTO_REDIS_UNAVAILABLE` (retriable) and may
- * or may not have been carried out. All that is sent here bears being sent twice.
+ * The one connection to Redis. It connects in the background and again after each loss; one that does not answer a
+ * command in time, or leads to a replica, counts as lost, so that the next one goes wherever the URL leads by then.
+ * Nothing is queued meanwhile: a call while Redis is away, or whose answer was lost, is rejected with
+ * `DITTO_REDIS_UNAVAILABLE` (retriable) and may or may not have been carried out, also later. All that is sent here can
+ * be sent twice. No command may block.
  */
 export class RedisConnection {
   readonly keys: RedisKeys;
   readonly #client: Redis;
+  #trouble = 'no connection yet';
 
   constructor(options: RedisOptions) {
-    const { url, keyPrefix, tls, commandTimeoutMs = 2_000, logger = silentLogger } = options;
+    const { url, keyPrefix, tls, commandTimeoutMs = COMMAND_TIMEOUT_MS, logger = silentLogger } = options;
     this.keys = new RedisKeys(keyPrefix);
     this.#client = new Redis(url, {
       ...(tls && { tls }),
@@ -37,17 +42,17 @@ export class RedisConnection {
       commandTimeout: commandTimeoutMs,
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
-      retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 5), 1_000),
+      reconnectOnError: isFromReplica,
+      retryStrategy: delayReconnect,
       lazyConnect: true,
     });
     for (const [name, script] of Object.entries(luaScripts)) this.#client.defineCommand(name, script);
-    let lastMessage = '';
-    this.#client.on('error', (error: Error) => {
-      if (error.message !== lastMessage) logger.warn('The connection to Redis has an error', { error: error.message });
-      lastMessage = error.message;
+    this.#client.on('error', ({ message }: Error) => {
+      if (message !== this.#trouble) logger.warn('The connection to Redis has an error', { error: message });
+      this.#trouble = message;
     });
     this.#client.on('ready', () => {
-      lastMessage = '';
+      this.#trouble = '';
       logger.info('Connected to Redis');
     });
     // The reconnect goes on whatever becomes of the first attempt; the 'error' event has reported it.
@@ -55,7 +60,7 @@ export class RedisConnection {
   }
 
   get isReady(): boolean {
-    return this.#client.status === 'ready';
+    return this.#client.status === 'ready' && this.#stream?.writable === true;
   }
 
   /** Resolves at the first connection; rejects with the signal's reason. */
@@ -73,17 +78,25 @@ export class RedisConnection {
     });
   }
 
+  /** Also says whether Redis takes writes. */
   async ping(): Promise<void> {
-    await this.run((client) => client.ping());
+    await this.run((client) => client.set(this.keys.ping(), '1', 'PX', 1_000));
   }
 
   /** One piece of work, its errors classified. */
   async run<T>(work: (client: Redis) => Promise<T>): Promise<T> {
+    const stream = this.#stream;
     try {
       return await work(this.#client);
     } catch (error) {
-      throw toRedisError(error);
+      if (isTimeout(error)) stream?.destroy(new Error('Redis did not answer in time'));
+      throw toRedisError(error, this.isReady ? '' : this.#trouble);
     }
+  }
+
+  /** Missing before the first connection, whatever the driver's types say. */
+  get #stream(): Redis['stream'] | undefined {
+    return this.#client.stream;
   }
 
   async runScript(name: ScriptName, keys: readonly string[], values: readonly (string | number)[]): Promise<unknown> {
@@ -94,4 +107,13 @@ export class RedisConnection {
   close(): void {
     this.#client.disconnect();
   }
+}
+
+/** Milliseconds until the attempt of that number. */
+export function delayReconnect(attempt: number): number {
+  return Math.min(50 * 2 ** Math.min(attempt, 5), 1_000);
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && error.message === 'Command timed out';
 }

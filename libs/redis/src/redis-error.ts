@@ -1,11 +1,21 @@
 import { DittoError } from '#kernel';
 
 const denied = /^(NOAUTH|WRONGPASS|NOPERM)\b/;
-/** Refusals that pass by themselves: loading, failing over, out of memory, replicas missing, disk trouble, busy script. */
-const passing = /^(LOADING|READONLY|MASTERDOWN|OOM|NOREPLICAS|MISCONF|BUSY|TRYAGAIN|CLUSTERDOWN)\b/;
+/** A replica, perhaps one that was the primary until now. Redis 6 has its own text before that of a script's error. */
+const fromReplica = /\bREADONLY\b|^(MASTERDOWN|UNBLOCKED)\b/;
+/** Refusals that pass by themselves: loading, out of memory, replicas missing, disk trouble, busy script. */
+const passing = /^(LOADING|OOM|NOREPLICAS|MISCONF|BUSY|TRYAGAIN|CLUSTERDOWN)\b/;
 
-/** Classifies what the driver reports; a `DittoError` stays as it is. A reply that is none of these is a bug of ours. */
-export function toRedisError(error: unknown): DittoError {
+/** Whether the connection leads to a server that takes no writes, so that it must be made anew. */
+export function isFromReplica({ message }: Error): boolean {
+  return fromReplica.test(message);
+}
+
+/**
+ * Classifies what the driver reports; a `DittoError` stays as it is. A reply that is none of these is a bug of ours.
+ * `trouble`: why there is no connection, where there is none.
+ */
+export function toRedisError(error: unknown, trouble = ''): DittoError {
   if (error instanceof DittoError) return error;
   const message = error instanceof Error ? error.message : String(error);
   if (denied.test(message))
@@ -14,8 +24,8 @@ export function toRedisError(error: unknown): DittoError {
       cause: error,
     });
   const isReply = error instanceof Error && error.name === 'ReplyError';
-  if (!isReply || passing.test(message))
-    return new DittoError('DITTO_REDIS_UNAVAILABLE', `Redis does not answer: ${message}`, {
+  if (!isReply || passing.test(message) || fromReplica.test(message))
+    return new DittoError('DITTO_REDIS_UNAVAILABLE', `Redis does not answer: ${trouble || message}`, {
       retriable: true,
       remedy: 'Check that Redis runs, accepts writes, and is reachable under the configured URL.',
       cause: error,

@@ -13,6 +13,7 @@
  * | `<prefix>:{<source>}:tables` | sorted set | tables with recent events, by the time of the newest |
  * | `<prefix>:{<source>}:events:<database>.<table>` | stream | recent events |
  * | `<prefix>:{<source>}:gaps:<database>.<table>` | stream | what the window lacks, and why |
+ * | `<prefix>:ping` | string | nothing: written to learn whether Redis takes writes |
  * | `{<prefix>:jobs}:<queue>…` | BullMQ's own | schedules, jobs and results of the workers |
  */
 export class RedisKeys {
@@ -24,6 +25,10 @@ export class RedisKeys {
 
   sources(): string {
     return `${this.#prefix}:sources`;
+  }
+
+  ping(): string {
+    return `${this.#prefix}:ping`;
   }
 
   token(source: string): string {

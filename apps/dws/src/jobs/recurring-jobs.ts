@@ -1,12 +1,18 @@
 import { type Job, Queue, Worker } from 'bullmq';
 import { DittoError, isAbort, type Logger, sleep, toDittoError, withTimeout } from '#kernel';
-import { type RedisOptions } from '#redis';
+import { delayReconnect, isFromReplica, type RedisOptions } from '#redis';
 import { type JobMetrics } from '../metrics/job-metrics.ts';
 
 /** Schedules that Redis has lost, with its data or with a worker that died between two steps, are put back so soon. */
 const KEEP_SCHEDULES_MS = 10_000;
 const ANSWER_TIMEOUT_MS = 2000;
 const STOP_TIMEOUT_MS = 5000;
+/** How long is rested after Redis has refused something. */
+const RETRY_MS = 1000;
+/** A connection that says nothing for so long while a command is under way is made anew. */
+const SILENCE_MS = 4000;
+/** The worker waits for a job up to ten seconds at a time (BullMQ's `maximumBlockTimeout`), and silence means nothing then. */
+const WORKER_SILENCE_MS = 14_000;
 
 export interface RecurringJobsOptions<Data extends object, Result extends object> {
   /** Of the queue, the same in all workers. */
@@ -55,13 +61,22 @@ export class RecurringJobs<Data extends object, Result extends object> {
     const { name, prefix, redis, concurrency } = options;
     this.#options = options;
     const { url, tls } = redis;
-    const connection = { url, ...(tls && { tls }), retryStrategy: delayReconnect };
-    this.#queue = new Queue(name, { prefix, connection: { ...connection, maxRetriesPerRequest: 1 } });
+    const connection = {
+      url,
+      ...(tls && { tls }),
+      retryStrategy: delayReconnect,
+      reconnectOnError: isFromReplica,
+    };
+    this.#queue = new Queue(name, {
+      prefix,
+      connection: { ...connection, socketTimeout: SILENCE_MS, maxRetriesPerRequest: 1 },
+    });
     this.#worker = new Worker(name, (job: Job) => this.#process(job), {
       prefix,
-      connection: { ...connection, maxRetriesPerRequest: null },
+      connection: { ...connection, socketTimeout: WORKER_SILENCE_MS, maxRetriesPerRequest: null },
       concurrency,
       autorun: false,
+      runRetryDelay: RETRY_MS,
     });
     this.#queue.on('error', (error) => this.#complain(error));
     this.#worker.on('error', (error) => this.#complain(error));
@@ -106,13 +121,15 @@ export class RecurringJobs<Data extends object, Result extends object> {
   async #keepSchedules(): Promise<void> {
     const { schedules, signal } = this.#options;
     while (!signal.aborted) {
+      let restMs = KEEP_SCHEDULES_MS;
       try {
         for (const [id, data] of schedules) await this.#schedule(id, data);
         this.#lastTrouble = '';
       } catch (error) {
         this.#complain(error);
+        restMs = RETRY_MS;
       }
-      await sleep(KEEP_SCHEDULES_MS, signal).catch((error: unknown) => {
+      await sleep(restMs, signal).catch((error: unknown) => {
         if (!isAbort(error)) throw error;
       });
     }
@@ -186,10 +203,6 @@ export class RecurringJobs<Data extends object, Result extends object> {
     if (message !== this.#lastTrouble) logger.warn('trouble with the job queue', { queue: name, error: message });
     this.#lastTrouble = message;
   }
-}
-
-function delayReconnect(attempt: number): number {
-  return Math.min(50 * 2 ** Math.min(attempt, 5), 1000);
 }
 
 function unavailable(reason: string, cause?: unknown): DittoError {

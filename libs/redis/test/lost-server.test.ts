@@ -1,0 +1,90 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { RedisConnection, RedisLeases } from '#redis';
+import { type Stack, startStack } from '#stack';
+import { FaultProxy, testStack, uniqueName } from '#testing';
+
+const unavailable = { code: 'DITTO_REDIS_UNAVAILABLE', retriable: true };
+const commandTimeoutMs = 300;
+
+let stack: Stack;
+let proxy: FaultProxy;
+let redis: RedisConnection;
+let leases: RedisLeases;
+/** Of the server alone, without the proxy. */
+let direct: RedisConnection;
+
+beforeAll(async () => {
+  stack = await startStack({ folder: await mkdtemp(join(tmpdir(), 'ditto-redis-')), servers: ['redis'] });
+  proxy = await FaultProxy.open(stack.endpoint('redis'));
+  const keyPrefix = uniqueName('test');
+  redis = new RedisConnection({ url: `redis://${proxy.host}:${proxy.port}`, keyPrefix, commandTimeoutMs });
+  direct = new RedisConnection({ url: stack.url('redis'), keyPrefix });
+  const soon = AbortSignal.timeout(10_000);
+  await Promise.all([redis.waitUntilReady(soon), direct.waitUntilReady(soon)]);
+  leases = new RedisLeases(redis);
+}, 60_000);
+
+afterEach(() => proxy.restore());
+
+afterAll(async () => {
+  redis.close();
+  direct.close();
+  proxy.close();
+  await stack.down();
+  await rm(stack.folder, { recursive: true, force: true });
+});
+
+/** Until it is not refused as unavailable. */
+async function persist<T>(work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      expect(error).toMatchObject(unavailable);
+      await wait(20);
+    }
+  }
+}
+
+test.each(['toServer', 'toClient'] as const)(
+  'silent in mid-call (%s): the call fails in time, and the connection is made anew at once',
+  async (direction) => {
+    const source = uniqueName('shop');
+    await persist(() => redis.ping());
+    const before = proxy.acceptedConnections;
+    proxy.silence({ direction, from: source, newConnections: false });
+    const startedAt = Date.now();
+    await expect(leases.reserve(source, 'a', 'nonce', 60_000)).rejects.toMatchObject(unavailable);
+    expect(Date.now() - startedAt).toBeLessThan(commandTimeoutMs + 300);
+    expect(redis.isReady).toBe(false);
+    await persist(() => redis.ping());
+    expect(Date.now() - startedAt).toBeLessThan(commandTimeoutMs + 1_000);
+    for (let call = 0; call < 40; call++) await leases.read(source);
+    expect(proxy.acceptedConnections).toBe(before + 1);
+  },
+);
+
+test('silent for new connections too: calls say what is wrong; when it answers again, they succeed', async () => {
+  proxy.silence();
+  await expect(redis.ping()).rejects.toMatchObject(unavailable);
+  await wait(200);
+  await expect(redis.ping()).rejects.toMatchObject({ ...unavailable, message: expect.stringContaining('in time') });
+  proxy.restore();
+  await persist(() => redis.ping());
+});
+
+test('demoted to a replica: no call succeeds that would write, and a name that leads to the new primary is followed', async () => {
+  const shared = (await testStack()).endpoint('redis');
+  const source = uniqueName('shop');
+  await persist(() => redis.ping());
+  await direct.run((client) => client.replicaof(shared.host, shared.port));
+  const readOnly = { ...unavailable, message: expect.stringContaining('READONLY') };
+  await expect(leases.reserve(source, 'a', 'nonce', 60_000)).rejects.toMatchObject(readOnly);
+  proxy.target = shared;
+  expect(await persist(() => leases.reserve(source, 'a', 'nonce', 60_000))).toBe(true);
+  await direct.run((client) => client.replicaof('NO', 'ONE'));
+});
