@@ -150,6 +150,19 @@ export class IndexPages {
   }
 }
 
+/** Time-outs in a row after which a caller gets the error. */
+const MOST_TIMEOUTS = 16;
+
+/** The next page; one that takes too long is asked for again, smaller. Rejects with a coded error. */
+export async function nextPage(pages: IndexPages): Promise<readonly StoredRecord[] | null> {
+  for (let timeouts = 1; ; timeouts++)
+    try {
+      return await pages.next();
+    } catch (error) {
+      if (!isTimeout(error) || timeouts === MOST_TIMEOUTS) throw error;
+    }
+}
+
 function smallest(a: bigint, b: bigint): bigint {
   return a < b ? a : b;
 }

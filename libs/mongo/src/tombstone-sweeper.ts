@@ -1,7 +1,7 @@
 import { type Logger } from '#kernel';
 import { type mongo } from 'mongoose';
 import { BsonType, type BsonWriter, makeLabel } from './bson-writer.ts';
-import { IndexPages } from './index-pages.ts';
+import { IndexPages, nextPage } from './index-pages.ts';
 import { TOMBSTONE_AGES } from './mirror-indexes.ts';
 import { mirrorDatabase } from './mirror-tables.ts';
 import { listCollections } from './mirrored-tables.ts';
@@ -77,7 +77,7 @@ export class TombstoneSweeper {
     let removed = 0;
     for (;;) {
       signal?.throwIfAborted();
-      const page = await pages.next();
+      const page = await nextPage(pages);
       if (page === null) return removed;
       const writeStatement = (writer: BsonWriter): void => writeDelete(writer, page, belowVersion, beforeMs);
       const writeConcern = { w, wtimeout: WRITE_CONCERN_TIMEOUT_MS };
