@@ -130,7 +130,7 @@ test('I1, I2: a dump that is killed inside a long transaction goes on behind the
   const pipeline = new Pipeline({
     source: 's',
     start,
-    readSequence: 0,
+    readSequences: { reserved: 0, reserve: () => Promise.resolve() },
     changeSource: new MySqlChangeSource({ connection: reader, logger: silentLogger }),
     sinks: [sink],
     includes: source.includes,

@@ -30,7 +30,6 @@ const KEYS_OF_LOOKUP = 200;
 export class GoneRows {
   private readonly options: GoneRowsOptions;
   private readonly backoff: Backoff;
-  private lastSequence = 0;
 
   constructor(options: GoneRowsOptions) {
     this.options = options;
@@ -38,11 +37,11 @@ export class GoneRows {
   }
 
   /**
-   * Resolves with the newest read sequence when every delete is confirmed; with null when the table was asked for again.
+   * Resolves with true when every delete is confirmed; with false when the table was asked for again.
    * Rejects with a `TableReadError` when keys can't be listed or looked up; what was dealt with until then has a newer
    * version, and is not listed again.
    */
-  async end(signal: AbortSignal): Promise<number | null> {
+  async end(signal: AbortSignal): Promise<boolean> {
     const { layout, mirror, below, tombstonesAbove } = this.options;
     // a document that is still on its way to the mirror would be listed by nobody
     await abortable(this.options.options.pipeline.waitUntilConfirmed(), signal);
@@ -51,8 +50,8 @@ export class GoneRows {
     try {
       for (;;) {
         const page = await reading(pages.next());
-        if (page.done === true) return this.lastSequence;
-        if (!(await this.lookUp(page.value, signal))) return null;
+        if (page.done === true) return true;
+        if (!(await this.lookUp(page.value, signal))) return false;
       }
     } finally {
       await pages.return?.();
@@ -81,7 +80,6 @@ export class GoneRows {
       }
       await abortable(settled.confirmed, signal);
       this.backoff.reset();
-      this.lastSequence = window.readSequence;
       return true;
     }
     return false;

@@ -23,6 +23,7 @@ export {
   type TableSnapshotProgress,
   type TableSnapshotState,
 } from './ports/stores.ts';
+export { areReadsUsedUp } from './read-sequences.ts';
 export { assumeLayout } from './statement-effects.ts';
 export {
   WindowedSnapshot,

@@ -151,7 +151,7 @@ function build(changeSource: ChangeSource, sink: ChangeSink, options: Partial<Pi
   return new Pipeline({
     source: 's',
     start: start(),
-    readSequence: 0,
+    readSequences: { reserved: 0, reserve: () => Promise.resolve() },
     changeSource,
     sinks: [sink],
     includes: () => true,
@@ -182,6 +182,32 @@ async function until(condition: () => boolean): Promise<void> {
 const never = new AbortController().signal;
 
 describe('Pipeline', () => {
+  it('I2: no sink sees a read whose number a later owner could give again', async () => {
+    const sink = new RecordingSink();
+    const reserving = new Deferred<undefined>();
+    const asked: number[] = [];
+    const reserve = async (upTo: number): Promise<void> => {
+      asked.push(upTo);
+      await reserving.promise;
+    };
+    const stop = new AbortController();
+    const pipeline = build(new ScriptedSource([transaction(1, [row(1)])]), sink, {
+      readSequences: { reserved: 41, reserve },
+    });
+    const run = pipeline.run(stop.signal, never);
+    await until(() => sink.accepted.length > 0);
+    const closed = pipeline.closeWindow(pipeline.openWindow(layout), { rows: [[2, 2]], high: '' });
+    await until(() => asked.length > 0);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(sink.accepted.map(({ op }) => op)).toEqual(['create']);
+    reserving.resolve(undefined);
+    await closed;
+    expect(sink.accepted.at(-1)).toMatchObject({ op: 'read', readSequence: 42 });
+    expect(asked[0]).toBeGreaterThanOrEqual(42);
+    stop.abort();
+    await run;
+  });
+
   it('I2: a sink is never asked to prepare tables side by side, although stream and read see a table first at once', async () => {
     const sink = new RecordingSink();
     const gate = new Deferred<undefined>();

@@ -16,6 +16,7 @@ import { KnownTables } from './known-tables.ts';
 import { type ChangeSink, type SinkName } from './ports/change-sink.ts';
 import { type ChangeSource, type SourceBatch, type SourceItem } from './ports/change-source.ts';
 import { type TableChecks } from './ports/table-checks.ts';
+import { ReadSequences, type ReadSequencesOptions } from './read-sequences.ts';
 import { RoomGate } from './room-gate.ts';
 import { SinkGroup } from './sink-group.ts';
 import { StatementHandling } from './statement-handling.ts';
@@ -36,8 +37,8 @@ export interface PipelineOptions {
    * also beyond what it saved. By default nothing lies between.
    */
   readonly endOfLog?: Position;
-  /** Highest read sequence that may have been used before. */
-  readonly readSequence: number;
+  /** Of the numbers of reads; a store that is down is waited for. */
+  readonly readSequences: ReadSequencesOptions;
   readonly changeSource: ChangeSource;
   readonly sinks: readonly ChangeSink[];
   readonly includes: (database: string, table: string) => boolean;
@@ -138,6 +139,10 @@ export class Pipeline {
       ...options,
       lineage: start.lineage,
       progress: this.progress,
+      sequences: new ReadSequences({
+        ...options.readSequences,
+        reserve: (upTo) => hold(() => options.readSequences.reserve(upTo)),
+      }),
       tables,
       sinks: this.sinks,
       windows,

@@ -12,7 +12,6 @@ export interface SnapshotProgressOptions {
 interface QueuedChange {
   readonly table: TableName;
   readonly apply: (entry: TableSnapshotProgress | undefined) => TableSnapshotProgress;
-  readonly readSequence: number;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -147,17 +146,15 @@ export class SnapshotProgress {
     await this.keep(table, (running) => ({ ...running, reason: null }));
   }
 
-  async record(table: TableName, lastKey: string | null, rowsRead: number, readSequence: number): Promise<void> {
-    await this.keep(table, (entry) => ({ ...entry, lastKey, rowsRead }), readSequence);
+  async record(table: TableName, lastKey: string | null, rowsRead: number): Promise<void> {
+    await this.keep(table, (entry) => ({ ...entry, lastKey, rowsRead }));
   }
 
   /** The reading is complete, and all of it confirmed. */
-  async finish(table: TableName, readSequence: number): Promise<void> {
+  async finish(table: TableName): Promise<void> {
     const { cascadePauseMs, nowMs } = this.options;
-    await this.keep(
-      table,
-      (entry) => (entry.again ? startedOver(entry) : { ...entry, state: 'done', endsBelow: null, again: false }),
-      readSequence,
+    await this.keep(table, (entry) =>
+      entry.again ? startedOver(entry) : { ...entry, state: 'done', endsBelow: null, again: false },
     );
     if (this.cascaded.delete(tableKey(table))) this.restsUntilMs.set(tableKey(table), nowMs() + cascadePauseMs);
   }
@@ -175,22 +172,16 @@ export class SnapshotProgress {
     return this.restsUntilMs.get(tableKey(entry)) ?? 0;
   }
 
-  /** A change by the reading under way: nothing once that is abandoned, but its read sequence is kept. */
-  private keep(
-    table: TableName,
-    change: (entry: TableSnapshotProgress) => TableSnapshotProgress,
-    readSequence = 0,
-  ): Promise<void> {
-    return this.change(
-      table,
-      (entry) => (entry !== undefined && this.isWanted(table) ? change(entry) : startedOver(entry ?? newEntry(table))),
-      readSequence,
+  /** A change by the reading under way: nothing once that is abandoned. */
+  private keep(table: TableName, change: (entry: TableSnapshotProgress) => TableSnapshotProgress): Promise<void> {
+    return this.change(table, (entry) =>
+      entry !== undefined && this.isWanted(table) ? change(entry) : startedOver(entry ?? newEntry(table)),
     );
   }
 
-  private change(table: TableName, apply: QueuedChange['apply'], readSequence = 0): Promise<void> {
+  private change(table: TableName, apply: QueuedChange['apply']): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.queue.push({ table, apply, readSequence, resolve, reject });
+      this.queue.push({ table, apply, resolve, reject });
       if (!this.isSaving) void this.saveQueued();
     });
   }
@@ -220,7 +211,7 @@ export class SnapshotProgress {
       next.set(key, apply(next.get(key) ?? this.get(table)));
     }
     const { store, grant } = this.options;
-    await store.save(grant, [...next.values()], Math.max(...batch.map(({ readSequence }) => readSequence)));
+    await store.save(grant, [...next.values()]);
     for (const [key, entry] of next) {
       this.stored.set(key, entry);
       if (this.entries.get(key) === before.get(key)) this.entries.set(key, entry);

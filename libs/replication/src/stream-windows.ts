@@ -13,6 +13,7 @@ import {
 import { type Waits } from '#kernel';
 import { PendingChanges } from './acknowledgement-tracker.ts';
 import { type KnownTables } from './known-tables.ts';
+import { type ReadSequences } from './read-sequences.ts';
 import { type SinkGroup } from './sink-group.ts';
 import { type StreamProgress } from './stream-progress.ts';
 import { type SettledWindow, type WindowRead, type WindowRegistry } from './window-registry.ts';
@@ -21,8 +22,7 @@ import { Window } from './window.ts';
 export interface StreamWindowsOptions {
   readonly source: string;
   readonly lineage: number;
-  /** Highest read sequence that may have been used before. */
-  readonly readSequence: number;
+  readonly sequences: ReadSequences;
   readonly maxNotedBytes: number;
   readonly progress: StreamProgress;
   readonly tables: KnownTables;
@@ -44,19 +44,17 @@ export class StreamWindows {
   /** Rows that were emitted. */
   emittedRows = 0;
   private readonly options: StreamWindowsOptions;
-  private readSequence: number;
   /** Reads whose rows are given to the sinks. */
   private readonly unconfirmed = new Set<Promise<void>>();
 
   constructor(options: StreamWindowsOptions) {
     this.options = options;
-    this.readSequence = options.readSequence;
   }
 
   /** Opens a window on a table with a key; from here on the table's changes are noted. */
   open(layout: TableLayout): Window {
     const { source, lineage, maxNotedBytes, progress, windows } = this.options;
-    const readSequence = ++this.readSequence;
+    const readSequence = this.nextSequence();
     const window = new Window({
       id: `${source}/${lineage}/${readSequence}`,
       layout,
@@ -70,9 +68,10 @@ export class StreamWindows {
 
   /** See `Pipeline.closeWindow`. */
   async close(window: Window, read: WindowRead): Promise<SettledWindow | null> {
-    const { stopped, tables, windows, waits } = this.options;
+    const { stopped, tables, windows, waits, sequences } = this.options;
     try {
       stopped.throwIfAborted();
+      await sequences.secure(window.readSequence);
       if (!tables.isPrepared(window.layout)) await this.prepare(window, read);
       stopped.throwIfAborted(); // nobody would settle it any more
     } catch (error) {
@@ -107,7 +106,7 @@ export class StreamWindows {
 
   /** See `Pipeline.waitUntilBehind`. */
   async waitUntilBehind(version: string, table: TableName): Promise<void> {
-    const { stopped, windows, progress, waits } = this.options;
+    const { stopped, windows, progress, waits, sequences } = this.options;
     stopped.throwIfAborted();
     const name = `${table.database}.${table.table}`;
     const passed = windows.waitUntil(() => transactionEndVersion(progress.lastEnded.versionPrefix) >= version);
@@ -115,13 +114,24 @@ export class StreamWindows {
     await waits.during(`the stream to pass what the mirror has of ${name}: ${version}`, passed);
     while (windows.hasOpen(table))
       await waits.during(`reads of ${name} that began before to end`, windows.waitUntilClosed());
+    await sequences.secureAhead();
     stopped.throwIfAborted();
   }
 
   /** See `Pipeline.nextReadVersion`. */
   nextVersion(): string {
-    const { endVersion } = this.options.progress;
-    return formatVersion({ ...parseVersion(endVersion), readSequence: ++this.readSequence });
+    const { progress, sequences } = this.options;
+    return formatVersion({ ...parseVersion(progress.endVersion), readSequence: sequences.nextSecured() });
+  }
+
+  /** Without numbers no table can be read any more: the whole run ends, and the next has another lineage. */
+  private nextSequence(): number {
+    try {
+      return this.options.sequences.next();
+    } catch (error) {
+      this.options.onFatal(error);
+      throw error;
+    }
   }
 
   /** The layout of a read may be ahead of the stream by a statement; sinks must not learn of it before. */

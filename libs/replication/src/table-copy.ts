@@ -27,7 +27,6 @@ interface ChunkInFlight {
   readonly lastKey: string | null;
   readonly complete: boolean;
   readonly rows: number;
-  readonly readSequence: number;
   readonly settled: Promise<SettledWindow | null>;
 }
 
@@ -41,7 +40,7 @@ export interface TableCopyOptions {
   readonly limit: number | null;
   /** Chunks of this table that may be in flight now. */
   readonly mostChunks: () => number;
-  readonly record: (lastKey: string | null, rowsRead: number, readSequence: number) => Promise<void>;
+  readonly record: (lastKey: string | null, rowsRead: number) => Promise<void>;
 }
 
 /** Rows of the first chunk: nobody knows how wide they are. */
@@ -71,7 +70,6 @@ export class TableCopy {
   private limit: number;
   /** Whether larger chunks have failed: the next ones grow by little. */
   private readonly isCautious: boolean;
-  private lastSequence = 0;
   private isWidthKnown = false;
   /** Ends this pass once what was read before it is recorded. */
   private failure: TableReadError | null = null;
@@ -90,15 +88,15 @@ export class TableCopy {
   }
 
   /**
-   * Resolves with the newest read sequence when every row is read and confirmed; with null when the table was asked for
+   * Resolves with true when every row is read and confirmed; with false when the table was asked for
    * again. Rejects with a `TableReadError` when it can't be read: what was read before is recorded then.
    */
-  async run(signal: AbortSignal): Promise<number | null> {
+  async run(signal: AbortSignal): Promise<boolean> {
     let isReadOut = false;
     while (this.isWanted()) {
       if (isReadOut && this.inFlight.length === 0) {
         if (this.failure !== null) throw this.failure;
-        return this.lastSequence;
+        return true;
       }
       if (!isReadOut && this.inFlight.length < this.ahead) {
         const chunk = await this.readNext(signal);
@@ -110,7 +108,7 @@ export class TableCopy {
     }
     // what is read already is emitted in its time: nothing of this pass comes behind the next one's beginning
     for (const { settled } of this.inFlight) await abortable(settled, signal);
-    return null;
+    return false;
   }
 
   /** Chunks that may be in flight: one, until the width of a row is known. */
@@ -137,7 +135,6 @@ export class TableCopy {
         lastKey,
         complete: read.complete,
         rows: read.rows.length,
-        readSequence: window.readSequence,
         settled,
       };
     } catch (cause) {
@@ -158,8 +155,7 @@ export class TableCopy {
     this.discardBackoff.reset();
     this.adaptLimit(chunk.rows, settled.emittedRows);
     const progress = this.progress();
-    await this.record(chunk.lastKey ?? progress.lastKey, progress.rowsRead + chunk.rows, chunk.readSequence);
-    this.lastSequence = chunk.readSequence;
+    await this.record(chunk.lastKey ?? progress.lastKey, progress.rowsRead + chunk.rows);
     return true;
   }
 

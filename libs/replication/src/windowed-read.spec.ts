@@ -25,7 +25,7 @@ const grant: Grant = { source: 's', owner: 'o', token: 1 };
 /** What the state database holds: it outlives a crash. */
 interface ModelProgress {
   progress: TableSnapshotProgress | null;
-  readSequence: number;
+  reserved: number;
 }
 
 /** One process's way to it; a crash may forestall what is being written. */
@@ -45,15 +45,20 @@ class ModelSnapshotStore extends SnapshotStore {
     return Promise.resolve(this.kept.progress === null ? [] : [this.kept.progress]);
   }
 
-  async save(_grant: Grant, [progress]: readonly [TableSnapshotProgress], readSequence: number): Promise<void> {
+  async save(_grant: Grant, [progress]: readonly [TableSnapshotProgress]): Promise<void> {
     await this.turns.take();
     this.signal.throwIfAborted();
     this.kept.progress = progress;
-    this.kept.readSequence = Math.max(this.kept.readSequence, readSequence);
   }
 
-  lastReadSequence(): Promise<number> {
-    return Promise.resolve(this.kept.readSequence);
+  async reserveReads(_grant: Grant, upTo: number): Promise<void> {
+    await this.turns.take();
+    this.signal.throwIfAborted();
+    this.kept.reserved = Math.max(this.kept.reserved, upTo);
+  }
+
+  reservedReads(): Promise<number> {
+    return Promise.resolve(this.kept.reserved);
   }
 }
 
@@ -68,10 +73,11 @@ class ModelProcess {
 
   constructor(server: ModelServer, state: ModelSinkState, kept: ModelProgress, start: Checkpoint) {
     this.sink = new ModelSink(state, changeVersion);
+    const store = new ModelSnapshotStore(kept, this.turns, this.stop.signal);
     this.pipeline = new Pipeline({
       source: 's',
       start,
-      readSequence: kept.readSequence + 1000,
+      readSequences: { reserved: kept.reserved, reserve: (upTo) => store.reserveReads(grant, upTo) },
       changeSource: new ModelSource(server, this.turns),
       sinks: [this.sink],
       includes: () => true,
@@ -98,7 +104,7 @@ class ModelProcess {
       grant,
       pipeline: this.pipeline,
       reader: new ModelReader(server, this.turns),
-      store: new ModelSnapshotStore(kept, this.turns, this.stop.signal),
+      store,
       mirror: new ModelMirror(state, this.turns),
       tablesInFlight: 2,
       cascadePauseMs: 0,
@@ -148,7 +154,7 @@ async function runModel(
   const choices = new Choices(numbers);
   const server = new ModelServer();
   const state = new ModelSinkState();
-  const store: ModelProgress = { progress: null, readSequence: 0 };
+  const store: ModelProgress = { progress: null, reserved: 0 };
   for (let i = 0; i < 4; i++) server.commit(choices, KEYS);
   for (let i = 0; i < 4; i++) server.show();
   for (let i = 0; i < 4; i++) server.execute();

@@ -32,7 +32,11 @@ class MemoryStore extends SnapshotStore {
     for (const table of progress) this.tables.set(table.table, table);
   }
 
-  lastReadSequence(): Promise<number> {
+  reserveReads(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  reservedReads(): Promise<number> {
     return Promise.resolve(0);
   }
 }

@@ -239,7 +239,7 @@ export class WindowedSnapshot {
     if (!isWanted()) return;
     logger.info('copying a table', { database: layout.database, table: layout.table, rowsRead: entry.rowsRead });
     this.startedAtMs.set(key, { atMs: nowMs(), rows: this.current(entry).rowsRead });
-    const readSequence = await new TableCopy({
+    const isCopied = await new TableCopy({
       layout,
       options: this.options,
       progress: () => this.current(entry),
@@ -251,9 +251,8 @@ export class WindowedSnapshot {
         this.succeeded(entry);
       },
     }).run(signal);
-    const lastSequence = readSequence === null ? null : await this.endGone(layout, readSequence, isWanted, signal);
-    if (lastSequence === null) return;
-    await this.persist(() => progress.finish(entry, lastSequence), signal);
+    if (!isCopied || !(await this.endGone(layout, isWanted, signal))) return;
+    await this.persist(() => progress.finish(entry), signal);
     failures.forget(entry);
     this.startedAtMs.delete(key);
   }
@@ -285,24 +284,19 @@ export class WindowedSnapshot {
     return state === 'pending' && endsBelow !== null;
   }
 
-  /** Ends rows that are gone, if that is asked. Resolves with the newest read sequence, null when it must be tried again. */
-  private async endGone(
-    layout: TableLayout,
-    readSequence: number,
-    isWanted: () => boolean,
-    signal: AbortSignal,
-  ): Promise<number | null> {
+  /** Ends rows that are gone, if that is asked. Resolves with false when it must be tried again. */
+  private async endGone(layout: TableLayout, isWanted: () => boolean, signal: AbortSignal): Promise<boolean> {
     const { mirror, pipeline } = this.options;
     const below = this.progress.get(layout)?.endsBelow ?? null;
-    if (mirror === null || below === null) return readSequence;
+    if (mirror === null || below === null) return true;
     const key = tableKey(layout);
     // what the last owner had ended may have come again in the log that was repeated, to a sink that knows no versions
     const tombstonesAbove = this.settled.has(key) ? null : pipeline.startVersion;
     const limit = this.failures.limitOf(layout);
     const rows = new GoneRows({ layout, mirror, below, tombstonesAbove, limit, options: this.options, isWanted });
-    const lastSequence = await rows.end(signal);
-    if (lastSequence !== null && this.begun.has(key)) this.settled.add(key);
-    return lastSequence === null ? null : Math.max(readSequence, lastSequence);
+    const isDone = await rows.end(signal);
+    if (isDone && this.begun.has(key)) this.settled.add(key);
+    return isDone;
   }
 
   private current(of: TableSnapshotProgress): TableSnapshotProgress {

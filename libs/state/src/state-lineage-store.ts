@@ -26,14 +26,14 @@ export class StateLineageStore extends LineageStore {
   }
 
   /**
-   * Raises the lineage and notes why. The same call repeated by the same owner changes nothing; a lineage that does not
+   * Raises the lineage and notes why; its reads are numbered from 1 again. The same call repeated by the same owner changes nothing; a lineage that does not
    * grow is `DITTO_STATE_LINEAGE_NOT_HIGHER` (not retriable).
    */
   async raise(grant: Grant, to: number, reason: string): Promise<void> {
     const { source, token } = grant;
     await this.#database.transaction(async (manager) => {
       const raised = await manager.query<WriteResult>(
-        'UPDATE sources SET lineage = ? WHERE name = ? AND token = ? AND lineage < ?',
+        'UPDATE sources SET lineage = ?, read_sequence = 0 WHERE name = ? AND token = ? AND lineage < ?',
         [to, source, token, to],
       );
       if (raised.affectedRows === 0) {

@@ -29,19 +29,30 @@ export class StateSnapshotStore extends SnapshotStore {
     }));
   }
 
-  async save(grant: Grant, progress: readonly TableSnapshotProgress[], readSequence: number): Promise<void> {
+  async save(grant: Grant, progress: readonly TableSnapshotProgress[]): Promise<void> {
     await this.#database.transaction(async (manager) => {
-      const guard = await manager.query<WriteResult>(
-        'UPDATE sources SET read_sequence = GREATEST(read_sequence, ?) WHERE name = ? AND token = ?',
-        [readSequence, grant.source, grant.token],
-      );
+      const guard = await manager.query<WriteResult>('UPDATE sources SET token = token WHERE name = ? AND token = ?', [
+        grant.source,
+        grant.token,
+      ]);
       if (guard.affectedRows === 0) await assertNewest(manager, grant);
       const rows = progress.map((table) => ({ source: grant.source, ...table }));
       await manager.upsert(TableSnapshotEntity, rows, ['source', 'database', 'table']);
     });
   }
 
-  async lastReadSequence(source: string): Promise<number> {
+  /** A write that lands late changes nothing: a lower number is kept by nobody. */
+  async reserveReads(grant: Grant, upTo: number): Promise<void> {
+    await this.#database.transaction(async (manager) => {
+      const reserved = await manager.query<WriteResult>(
+        'UPDATE sources SET read_sequence = GREATEST(read_sequence, ?) WHERE name = ? AND token = ?',
+        [upTo, grant.source, grant.token],
+      );
+      if (reserved.affectedRows === 0) await assertNewest(manager, grant);
+    });
+  }
+
+  async reservedReads(source: string): Promise<number> {
     const row = await this.#database.run((manager) => manager.findOneBy(SourceEntity, { name: source }));
     return row?.readSequence ?? 0;
   }

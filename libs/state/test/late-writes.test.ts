@@ -86,8 +86,8 @@ const writes: readonly {
   {
     name: 'snapshot progress, done before pending',
     held: 'UPDATE',
-    late: (through) => new StateSnapshotStore(through).save(grant, [done], 7),
-    next: (through) => new StateSnapshotStore(through).save(grant, [pending], 7),
+    late: (through) => new StateSnapshotStore(through).save(grant, [done]),
+    next: (through) => new StateSnapshotStore(through).save(grant, [pending]),
     read: (through) => new StateSnapshotStore(through).load(grant.source),
     expected: [pending],
   },
@@ -95,7 +95,7 @@ const writes: readonly {
     name: 'snapshot progress, started over before done',
     held: 'UPDATE table_snapshots',
     late: (through) => new StateResyncStore(through).startOver(grant, [orders]),
-    next: (through) => new StateSnapshotStore(through).save(grant, [done], 7),
+    next: (through) => new StateSnapshotStore(through).save(grant, [done]),
     read: (through) => new StateSnapshotStore(through).load(grant.source),
     expected: [done],
   },
@@ -208,11 +208,11 @@ describe('I5: while a COMMIT may still arrive, the next write waits for it', () 
     const store = new StateSnapshotStore(database);
     await persist(() => database.ping());
     proxy.silence({ direction: 'toServer', from: 'COMMIT' });
-    await expect(store.save(grant, [done], 7)).rejects.toMatchObject(unavailable);
+    await expect(store.save(grant, [done])).rejects.toMatchObject(unavailable);
     proxy.silence({ newConnections: false });
-    await expect(store.save(grant, [pending], 7)).rejects.toMatchObject(unavailable);
+    await expect(store.save(grant, [pending])).rejects.toMatchObject(unavailable);
     proxy.restore();
-    await persist(() => store.save(grant, [pending], 7));
+    await persist(() => store.save(grant, [pending]));
     await untilArrived();
     expect(await store.load(grant.source)).toEqual([pending]);
   });
@@ -221,10 +221,10 @@ describe('I5: while a COMMIT may still arrive, the next write waits for it', () 
     const store = new StateSnapshotStore(database);
     await persist(() => database.ping());
     proxy.silence({ direction: 'toServer', from: 'COMMIT' });
-    await expect(store.save(grant, [done], 7)).rejects.toMatchObject(unavailable);
+    await expect(store.save(grant, [done])).rejects.toMatchObject(unavailable);
     proxy.silence({ newConnections: false });
     const startedAt = Date.now();
-    await persist(() => store.save(grant, [pending], 7));
+    await persist(() => store.save(grant, [pending]));
     expect(Date.now() - startedAt).toBeLessThan(5_000);
     await untilArrived();
     expect(await store.load(grant.source)).toEqual([pending]);

@@ -118,7 +118,7 @@ describe('a server of the test alone', () => {
     const tables = ['a', 'b', '日本'].map(
       (table) => ({ database: 'shop', table, state: 'done', lastKey: '["\\"é"]', rowsRead: 1, ...nothing }) as const,
     );
-    await snapshots.save(grant, tables, 1);
+    await snapshots.save(grant, tables);
     await database.close();
     const again = await open(options);
     expect(await new StateSnapshotStore(again).load('shop')).toEqual(tables);

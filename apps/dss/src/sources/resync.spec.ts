@@ -184,7 +184,11 @@ class Snapshots extends SnapshotStore {
     return Promise.reject(new Error('nothing is copied yet'));
   }
 
-  lastReadSequence(): Promise<number> {
+  reserveReads(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  reservedReads(): Promise<number> {
     return Promise.resolve(0);
   }
 }

@@ -43,7 +43,7 @@ import {
   toMongoOptions,
   toMySqlOptions,
 } from '#platform';
-import { type Grant } from '#replication';
+import { areReadsUsedUp, type Grant } from '#replication';
 import {
   StateCheckpointStore,
   StateColumnStore,
@@ -60,9 +60,6 @@ import { SinkBuilder } from './sink-builder.ts';
 import { type OwnershipHooks, SourceRun } from './source-run.ts';
 import { newestCheckpoint } from './starting-point.ts';
 import { findStartingTables, type StartingTables } from './starting-tables.ts';
-
-/** Room for the reads of a process that ended before it could record them. */
-const READ_SEQUENCE_GAP = 1_000_000;
 
 /** What is known of a source once its server and its mirror have answered. */
 interface Opening {
@@ -161,6 +158,7 @@ export class SourceOpener {
       logger,
     });
     const mongo = source.sinks.includes('mongo') ? await this.#openMongo(logger, signal, closers) : null;
+    if (areReadsUsedUp(await this.#snapshots.reservedReads(name))) await this.#beginReadsAgain(grant);
     const start = await this.#findStart({ source, grant, inspection, tables, includes, mongo, hooks, signal, logger });
     const run: SourceRun = new SourceRun({
       grant,
@@ -205,7 +203,7 @@ export class SourceOpener {
         ...inspection.logEnd,
         serverUuid: inspection.serverUuid,
       },
-      readSequence: (await this.#snapshots.lastReadSequence(name)) + READ_SEQUENCE_GAP,
+      reservedReads: await this.#snapshots.reservedReads(name),
       stores: { dcs: this.#dcs, state: this.#state, snapshots: this.#snapshots },
       snapshot: { ...snapshot, copiesAll: snapshot.mode === 'windowed' },
       ...this.#config.dss.checkpoint,
@@ -215,6 +213,12 @@ export class SourceOpener {
       hooks,
     });
     return run;
+  }
+
+  /** A new lineage, whose reads are numbered from 1; the starting point finds that it has outgrown the checkpoint's. */
+  async #beginReadsAgain(grant: Grant): Promise<void> {
+    const lineage = await this.#lineages.current(grant.source);
+    await this.#lineages.raise(grant, lineage + 1, 'the numbers of reads are used up');
   }
 
   async #findStart(opening: Opening): Promise<Checkpoint> {

@@ -63,7 +63,11 @@ class NoProgress extends SnapshotStore {
     return Promise.resolve();
   }
 
-  lastReadSequence(): Promise<number> {
+  reserveReads(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  reservedReads(): Promise<number> {
     return Promise.resolve(0);
   }
 }
@@ -108,7 +112,7 @@ function build(): { run: SourceRun; dcs: OneCheckpoint; closed: () => number } {
     },
     start,
     endOfLog: start.position,
-    readSequence: 0,
+    reservedReads: 0,
     stores: { dcs, state: new OneCheckpoint(), snapshots: new NoProgress() },
     snapshot: { copiesAll: true, chunkRows: 10, pauseMs: 0, cascadePauseMs: 0 },
     dcsIntervalMs: 1000,

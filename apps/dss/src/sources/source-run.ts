@@ -52,7 +52,8 @@ export interface SourceRunOptions {
   readonly start: Checkpoint;
   /** Where the log ended when this ownership began. */
   readonly endOfLog: Position;
-  readonly readSequence: number;
+  /** See `SnapshotStore`. */
+  readonly reservedReads: number;
   readonly stores: {
     readonly dcs: CheckpointStore;
     readonly state: CheckpointStore;
@@ -98,7 +99,10 @@ export class SourceRun {
       source: grant.source,
       start,
       endOfLog: options.endOfLog,
-      readSequence: options.readSequence,
+      readSequences: {
+        reserved: options.reservedReads,
+        reserve: (upTo) => stores.snapshots.reserveReads(grant, upTo),
+      },
       changeSource: parts.changeSource,
       sinks: parts.sinks,
       includes: parts.includes,

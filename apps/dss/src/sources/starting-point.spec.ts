@@ -153,6 +153,11 @@ function setUp(known: {
 }
 
 describe('findStartingPoint', () => {
+  it('I3: goes on in a new lineage when the numbers of reads were used up and the state database has another', async () => {
+    const { find } = setUp({ hot: checkpointAt(7), durable: checkpointAt(7), lineage: 4, mirror: 3 });
+    expect(await find()).toMatchObject({ lineage: 5, position: checkpointAt(7).position, version: '' });
+  });
+
   it('begins behind what the server has executed, with a first lineage, when nothing is known', async () => {
     const { find, dcs, state, remembered } = setUp({});
     const start = await find();

@@ -43,9 +43,11 @@ export interface TableSnapshotProgress {
 export abstract class SnapshotStore {
   abstract load(source: string): Promise<readonly TableSnapshotProgress[]>;
   /** Saves all of it or nothing; a table is in it once at most. */
-  abstract save(grant: Grant, progress: readonly TableSnapshotProgress[], readSequence: number): Promise<void>;
-  /** Highest read sequence ever saved for the source; 0 at first. */
-  abstract lastReadSequence(source: string): Promise<number>;
+  abstract save(grant: Grant, progress: readonly TableSnapshotProgress[]): Promise<void>;
+  /** Keeps that numbers of reads up to this one may be in use. */
+  abstract reserveReads(grant: Grant, upTo: number): Promise<void>;
+  /** The highest number that was reserved in the current lineage; 0 at first. */
+  abstract reservedReads(source: string): Promise<number>;
 }
 
 /**

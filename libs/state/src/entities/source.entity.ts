@@ -21,7 +21,7 @@ export class SourceEntity {
   @Column({ type: 'int', unsigned: true, default: 0 })
   lineage!: number;
 
-  /** Highest read sequence of a completed chunk. */
+  /** Numbers of reads up to this one may be in use in the current lineage. */
   @Column({ name: 'read_sequence', type: 'int', unsigned: true, default: 0 })
   readSequence!: number;
 

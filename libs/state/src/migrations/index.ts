@@ -3,6 +3,7 @@ import { AddResync1795400000000 } from './1795400000000-add-resync.ts';
 import { AddExcludedColumns1795550000000 } from './1795550000000-add-excluded-columns.ts';
 import { AddCascadeRereads1795600000000 } from './1795600000000-add-cascade-rereads.ts';
 import { AddCheckpointProof1795700000000 } from './1795700000000-add-checkpoint-proof.ts';
+import { ReserveReads1795850000000 } from './1795850000000-reserve-reads.ts';
 
 /** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
 export const migrations = [
@@ -11,4 +12,5 @@ export const migrations = [
   AddExcludedColumns1795550000000,
   AddCascadeRereads1795600000000,
   AddCheckpointProof1795700000000,
+  ReserveReads1795850000000,
 ];
