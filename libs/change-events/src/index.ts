@@ -92,6 +92,7 @@ export {
   type SchemaChange,
   type TableDefinitionChange,
 } from './schema-change.ts';
+export { type DeclaredColumns, readDeclaredColumns } from './declared-columns.ts';
 export { DEFAULT_SQL_MODE, type SqlMode } from './sql-tokens.ts';
 export {
   classifyStatement,

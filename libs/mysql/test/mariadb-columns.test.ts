@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { checkEndpoint, MySqlEndpoint, MySqlRowReader, MySqlTableChecks, type KeyOverrides } from '#mysql';
-import { type TableLayout } from '#change-events';
+import { DEFAULT_SQL_MODE, type TableLayout } from '#change-events';
 import { silentLogger } from '#kernel';
 import { testStack } from '#testing';
 import { position, type RowsItem, TestSource } from './test-source.ts';
@@ -130,44 +130,75 @@ describe('what the start refuses', () => {
     ['CREATE OR REPLACE TABLE t LIKE with_uuid', /\.u \(uuid\)/],
   ];
 
-  async function check(): Promise<void> {
-    const checks = new MySqlTableChecks({ connection: source.connection, logger: silentLogger });
-    await checks.check([{ database: source.database, table: 't' }], signal, await source.executedSet());
+  /** Kept for all: it reads the server's character sets once. */
+  let checks: MySqlTableChecks;
+  beforeAll(async () => {
+    checks = new MySqlTableChecks({ connection: source.connection, logger: silentLogger });
+    await source.run('CREATE TABLE with_uuid (u UUID PRIMARY KEY)');
+  });
+
+  async function check(sql = 'a statement that says nothing of columns', table = 't'): Promise<void> {
+    const tables = [{ database: source.database, table }];
+    await checks.check({ tables, sql, sqlMode: DEFAULT_SQL_MODE }, signal, '');
   }
 
-  test.each(CASES)('I6: is refused, with the same code, when a statement brings it: %s', async (statement, what) => {
-    await source.run(
-      'CREATE TABLE IF NOT EXISTS with_uuid (u UUID PRIMARY KEY)',
-      'CREATE OR REPLACE TABLE t (id INT PRIMARY KEY, b BINARY(16))',
-    );
+  test.each([
+    ['ALTER TABLE t ADD u UUID', 'ALTER TABLE t DROP u'],
+    ['ALTER TABLE t MODIFY b INET6', 'DROP TABLE t'],
+    ['ALTER TABLE t ADD SYSTEM VERSIONING', 'ALTER TABLE t DROP SYSTEM VERSIONING'],
+    ['CREATE OR REPLACE TABLE t (id INT PRIMARY KEY, u UUID)', 'CREATE OR REPLACE TABLE t (id INT PRIMARY KEY)'],
+  ])(
+    'I6: is refused where the statement is read, also when another has taken it back by then: %s',
+    async (statement, back) => {
+      await source.run('CREATE OR REPLACE TABLE t (id INT PRIMARY KEY, b BINARY(16))', statement, back);
+      await expect(check(statement)).rejects.toEqual(refused);
+      await check('ALTER TABLE t ADD uuid CHAR(36) DEFAULT (UUID()), ADD INDEX uuid (uuid)');
+    },
+  );
+
+  test.each(CASES)('I6: is refused when a statement brings it: %s', async (statement, what) => {
+    await source.run('CREATE OR REPLACE TABLE t (id INT PRIMARY KEY, b BINARY(16))');
     await check();
     await source.run(statement);
     await expect(check()).rejects.toEqual(refused);
     await expect(check()).rejects.toThrow(what);
+  });
+
+  test('I6: is refused with the same code and words at the start, and by whoever reads rows', async () => {
+    const messages: string[] = [];
+    for (const [i, [statement]] of CASES.entries()) {
+      await source.run(
+        'CREATE OR REPLACE TABLE t (id INT PRIMARY KEY, b BINARY(16))',
+        statement,
+        `RENAME TABLE t TO bad${i}`,
+      );
+      await check(undefined, `bad${i}`).catch((error: unknown) => messages.push((error as Error).message));
+    }
+    const isBad = (database: string, table: string): boolean => database === source.database && table.startsWith('bad');
     const endpoint = new MySqlEndpoint(source.connection);
-    const inspection = await endpoint.inspect(signal);
-    const tables = await endpoint.inspectTables(
-      (database, table) => database === source.database && table === 't',
-      {},
-      signal,
-    );
+    const [inspection, tables] = [await endpoint.inspect(signal), await endpoint.inspectTables(isBad, {}, signal)];
     const atStart = checkEndpoint(inspection, tables, { account: '', hasGlobal: () => true, canSelect: () => true });
-    expect(atStart.filter(({ severity }) => severity === 'error')).toEqual([
-      expect.objectContaining({ code: 'DITTO_SOURCE_COLUMN_UNSUPPORTED', message: expect.stringMatching(what) }),
-    ]);
-    const reader = new MySqlRowReader({ connection: source.connection, includes: (_, table) => table === 't' });
+    const errors = atStart.filter(({ severity }) => severity === 'error');
+    expect(new Set(errors.map(({ code }) => code))).toEqual(new Set(['DITTO_SOURCE_COLUMN_UNSUPPORTED']));
+    expect(errors.map(({ message }) => message)).toEqual(messages);
+    const reader = new MySqlRowReader({ connection: source.connection, includes: isBad });
     await expect(reader.listTables(signal)).rejects.toEqual(refused);
     reader.close();
   });
 
   test('is let through where the column is excluded, the table gone, or the server only behind', async () => {
     const columns = (_database: string, _table: string, column: string): boolean => column !== 'u';
-    const checks = new MySqlTableChecks({ connection: source.connection, logger: silentLogger, columns, waitMs: 50 });
+    const some = new MySqlTableChecks({ connection: source.connection, logger: silentLogger, columns, waitMs: 50 });
     const table = { database: source.database, table: 'with_uuid' };
     await source.run('CREATE OR REPLACE TABLE with_uuid (id INT PRIMARY KEY, u UUID)');
-    await checks.check([table, { ...table, table: 'gone' }], signal, await source.executedSet());
+    const statement = {
+      tables: [table, { ...table, table: 'gone' }],
+      sql: 'CREATE OR REPLACE TABLE with_uuid (id INT PRIMARY KEY, u UUID)',
+      sqlMode: DEFAULT_SQL_MODE,
+    };
+    await some.check(statement, signal, '');
     const ahead = position('0-4-999999999').gtidSet;
-    await expect(checks.check([table], signal, ahead)).rejects.toMatchObject({
+    await expect(some.check(statement, signal, ahead)).rejects.toMatchObject({
       code: 'DITTO_SOURCE_BEHIND',
       retriable: true,
     });

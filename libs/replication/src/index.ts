@@ -11,7 +11,7 @@ export { CascadeFacts, type CascadingKey, type ReferentialAction } from './ports
 export { MirroredKeys } from './ports/mirrored-keys.ts';
 export { RowReader, type ChunkRead, type KeysRead } from './ports/row-reader.ts';
 export { SinkMemory } from './ports/sink-memory.ts';
-export { TableChecks } from './ports/table-checks.ts';
+export { type DefiningStatement, TableChecks } from './ports/table-checks.ts';
 export {
   CheckpointStore,
   ColumnStore,

@@ -165,9 +165,9 @@ export class Pipeline {
       tables,
       windows,
       cascades: this.cascades,
-      check: async (changed) =>
+      check: async (defining) =>
         options.checks &&
-        hold(() => (options.checks as TableChecks).check(changed, this.fatal.signal, this.dispatchedSet())),
+        hold(() => (options.checks as TableChecks).check(defining, this.fatal.signal, this.dispatchedSet())),
       drain: () => waits.during('the sinks to confirm all that precedes a statement', this.sinks.drain(this.giveUp)),
       hold,
     });

@@ -5,12 +5,12 @@ import {
   type SchemaChange,
   type TableChange,
   type TableLayout,
-  type TableName,
   TopicNames,
   type TransactionInfo,
 } from '#change-events';
 import { DittoError } from '#kernel';
 import { KnownTables } from './known-tables.ts';
+import { type DefiningStatement } from './ports/table-checks.ts';
 import { type ChangeSink } from './ports/change-sink.ts';
 import { type StatementItem } from './ports/change-source.ts';
 import { StatementHandling, type StatementHandlingOptions } from './statement-handling.ts';
@@ -123,8 +123,8 @@ describe('tables that come, or change, while the source is read', () => {
     ['CREATE TABLE excluded (id INT)', []],
     ['CREATE VIEW v AS SELECT 1', []],
   ])('I6: are checked as at the start, before anything else is done for them: %s', async (sql, expected) => {
-    const check = (changed: readonly TableName[]): Promise<void> => {
-      steps.push(`check ${changed.map(({ table }) => table).join()}`);
+    const check = ({ tables: defined }: DefiningStatement): Promise<void> => {
+      steps.push(`check ${defined.map(({ table }) => table).join()}`);
       return Promise.resolve();
     };
     handling = new StatementHandling({ ...options, check });

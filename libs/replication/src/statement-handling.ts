@@ -8,6 +8,7 @@ import {
 } from '#change-events';
 import { type CascadeHandling } from './cascade-handling.ts';
 import { type KnownTables } from './known-tables.ts';
+import { type DefiningStatement } from './ports/table-checks.ts';
 import { type ChangeSink } from './ports/change-sink.ts';
 import { type StatementItem } from './ports/change-source.ts';
 import { schemaChangeOf } from './schema-changes.ts';
@@ -33,8 +34,8 @@ export interface StatementHandlingOptions {
   readonly onTableUnread: (database: string, table: string) => Promise<void>;
   /** Null where the log shows what foreign keys change. */
   readonly cascades: CascadeHandling | null;
-  /** Resolves when these tables have passed the checks of the start; rejects with their code. */
-  readonly check: (tables: readonly TableName[]) => Promise<void>;
+  /** Resolves when the tables have passed the checks of the start; rejects with their code. */
+  readonly check: (statement: DefiningStatement) => Promise<void>;
 }
 
 /** Carries the statements of the log to sinks and reads, in the stream's own order. */
@@ -57,7 +58,7 @@ export class StatementHandling {
     const effects = statementEffects(statement, context);
     const change = schemaChangeOf(statement, context, transaction);
     const defined = definedTables(statement, context);
-    if (defined.length > 0 && statement.kind !== 'drop') await check(defined);
+    if (defined.length > 0 && statement.kind !== 'drop') await check({ tables: defined, sql, sqlMode });
     if (change !== null) for (const sink of sinks) await hold(() => sink.publishStatement(change));
     for (const table of effects.discarded) windows.discard(table.database, table.table, 'a statement on the table');
     await this.end(effects, transaction);

@@ -38,6 +38,9 @@ export interface TableJudgement {
   readonly layout: TableLayout | null;
 }
 
+/** What is unsupported of a table that keeps its history. */
+export const VERSIONING = 'row_end (WITH SYSTEM VERSIONING)';
+
 /**
  * Decides whether a table can be replicated, and with which columns and key. Everything that brings a table passes here,
  * so that what the start refuses is refused in the log too, with the same code.
@@ -55,7 +58,7 @@ export function judgeTable(table: DescribedTable, rules: ColumnRules, facts: Cha
   const { places, key, needed } = choice;
   const replicated = columns.filter((_, i) => places[i] !== -1);
   const unsupported = replicated.flatMap((one) => whyNot(one, facts) ?? []);
-  if (table.isVersioned) unsupported.push('row_end (WITH SYSTEM VERSIONING)');
+  if (table.isVersioned) unsupported.push(VERSIONING);
   const judged = { places, key, unsupported, needed };
   if (unsupported.length > 0 || needed.length > 0) return { ...judged, layout: null };
   const made = replicated.flatMap(({ column }) => column ?? []);
