@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { type MySqlConnectionOptions, MySqlEndpoint } from '#mysql';
+import { type MySqlConnectionOptions, MySqlEndpoint, MySqlRowReader } from '#mysql';
 import { DittoError } from '#kernel';
+import { type ChunkRead } from '#replication';
 import { OwnServer } from './own-server.ts';
 import { TestSource } from './test-source.ts';
 
@@ -157,4 +158,24 @@ describe.each(SERVERS)('I6: what $name refuses has a code, a class and a remedy'
       expect(await connect()).toBeNull();
     },
   );
+
+  test.each(['CONNECTION', 'QUERY'])('a read whose %s is killed can be tried again', async (what) => {
+    await source.run('CREATE TABLE IF NOT EXISTS t (id INT PRIMARY KEY)', 'LOCK TABLES t WRITE');
+    const reader = new MySqlRowReader({ connection, includes: source.includes });
+    const [layout] = await reader.listTables(signal);
+    if (layout === undefined) throw new Error('no table');
+    const read = (): Promise<ChunkRead> =>
+      reader.readChunk({ layout, after: null, limit: 1, dispatchedSet: '', signal });
+    const killed = expect(read()).rejects.toMatchObject({ code: 'DITTO_SOURCE_CONNECTION_LOST', retriable: true });
+    let id: string | null = null;
+    while (id === null)
+      id = await source.value(
+        "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = ? AND COMMAND = 'Query' AND STATE LIKE '%metadata lock%'",
+        [connection.user],
+      );
+    await source.run(`KILL ${what} ${id}`, 'UNLOCK TABLES');
+    await killed;
+    expect(await read()).toMatchObject({ rows: [], complete: true });
+    reader.close();
+  });
 });
