@@ -1,6 +1,7 @@
 export { connectionOptionsFromUrl, type MySqlConnectionOptions, type TlsOptions } from './connection-options.ts';
 export { toSourceError } from './errors/source-error.ts';
 export { type ColumnRules, type KeyOverrides } from './layout/column-choice.ts';
+export { ErrantTransactions, type ErrantTransactionsOptions } from './reader/errant-transactions.ts';
 export { MySqlRowReader, type MySqlRowReaderOptions } from './reader/mysql-row-reader.ts';
 export { MySqlChangeSource, type MySqlChangeSourceOptions } from './binlog/mysql-change-source.ts';
 export { LogProof, type ServerLog, type TransactionInLog } from './binlog/log-proof.ts';

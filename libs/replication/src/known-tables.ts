@@ -59,7 +59,8 @@ export class KnownTables {
           'Name unique not-null columns for it under `keys` in ditto.yaml, or give it a primary key, then resync the source (npm run ditto -- resync --source <name>).',
       });
     if (!this.tables.has(key)) this.claimNames(layout);
-    this.tables.set(key, layout);
+    // a copy: what sinks and reads have compiled for the layout itself goes with whoever made it
+    this.tables.set(key, { ...layout });
   }
 
   add({ database, table }: TableName): void {

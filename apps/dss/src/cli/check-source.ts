@@ -3,10 +3,11 @@ import {
   compileColumnSelection,
   compileTableSelection,
   findIdleColumnPatterns,
+  GtidSet,
   TopicNames,
 } from '#change-events';
-import { type CheckFinding, findWarning, toCheckFinding } from '#kernel';
-import { checkEndpoint, MySqlEndpoint, type TableInspection } from '#mysql';
+import { type CheckFinding, findWarning, silentLogger, toCheckFinding } from '#kernel';
+import { checkEndpoint, ErrantTransactions, MySqlEndpoint, type TableInspection } from '#mysql';
 import { type SourceConfig, type SourceEndpointConfig, toMySqlOptions } from '#platform';
 import { cascadeChoice } from '../sources/cascade-choice.ts';
 import { type Checked } from './check.ts';
@@ -32,7 +33,11 @@ export async function checkSource(source: SourceConfig): Promise<SourceCheck> {
   const endpoints = await Promise.all(source.endpoints.map((endpoint) => checkOne(source, endpoint)));
   const tables = endpoints.find((endpoint) => endpoint.tables !== null)?.tables ?? null;
   const serverUuids = endpoints.flatMap(({ serverUuid }) => (serverUuid === null ? [] : [serverUuid]));
-  const findings = [...(tables === null ? [] : checkTables(source, tables)), ...checkIdentity(serverUuids)];
+  const findings = [
+    ...(tables === null ? [] : checkTables(source, tables)),
+    ...checkIdentity(serverUuids),
+    ...(await checkErrant(source)),
+  ];
   const checked = endpoints.map((endpoint) => ({ subject: endpoint.subject, findings: endpoint.findings }));
   return { source, checked: [{ subject: `source ${source.name}`, findings }, ...checked], tables, serverUuids };
 }
@@ -51,6 +56,34 @@ async function checkOne(source: SourceConfig, endpoint: SourceEndpointConfig): P
     return { subject, findings, tables, serverUuid: inspection.serverUuid };
   } catch (error) {
     return { subject, findings: [toCheckFinding(error)], tables: null, serverUuid: null };
+  }
+}
+
+/** Where rows are read from another server than the log: transactions that only one of them has. */
+async function checkErrant(source: SourceConfig): Promise<readonly CheckFinding[]> {
+  const [streamed, read] = [source.endpoints[0], source.endpoints[source.snapshot.endpoint]];
+  if (streamed === undefined || read === undefined || read === streamed) return [];
+  try {
+    const errant = new ErrantTransactions({
+      read: toMySqlOptions(read),
+      streamed: toMySqlOptions(streamed),
+      accepted: GtidSet.parse(source.acceptGtids),
+      includes: compileTableSelection({ include: [...source.include], exclude: [...source.exclude] }),
+      logger: silentLogger,
+    });
+    await errant.examine(AbortSignal.timeout(TIMEOUT_MS));
+    if (errant.gtids.isEmpty) return [];
+    return [
+      findWarning(
+        'DITTO_SOURCE_ERRANT_CHANGES',
+        `only one of ${streamed.host}:${streamed.port} and ${read.host}:${read.port} has ${errant.gtids.toString()}; these transactions changed no included table`,
+        'Commit empty transactions with these GTIDs on the other server, or build the server anew.',
+      ),
+    ];
+  } catch (error) {
+    const { code } = toCheckFinding(error);
+    // what keeps a server from being reached is a finding of that server
+    return code === 'DITTO_SOURCE_ERRANT_CHANGES' ? [toCheckFinding(error)] : [];
   }
 }
 

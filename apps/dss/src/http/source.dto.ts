@@ -128,6 +128,8 @@ export class SourceDto {
   /** At most a hundred tables: those that can't be read first, then those that are being read. */
   readonly snapshot!: TableSnapshotDto[];
   readonly snapshotTables!: SnapshotCountsDto;
+  /** GTIDs that only one of the server that is read and the server that is streamed has; they changed nothing included. */
+  readonly errantGtids!: string;
   /** What has been waited for longer than usual. No error, but the reason why something stands still. */
   readonly waits!: WaitDto[];
   readonly rowsPerSecond!: number;

@@ -5,6 +5,7 @@ import {
   compileDatabaseSelection,
   compileTableSelection,
   type Checkpoint,
+  GtidSet,
   type TableChange,
   type TableLayout,
   type TableNames,
@@ -135,7 +136,17 @@ export class SourceOpener {
     const columns = compileColumnSelection(excludeColumns);
     const endpoints = source.endpoints.map(toMySqlOptions);
     const first = requireSection(endpoints[0], `sources.${name}.endpoints`);
-    const reader = new MySqlRowReader({ connection: endpoints[snapshot.endpoint] ?? first, includes, keys, columns });
+    const connection = endpoints[snapshot.endpoint] ?? first;
+    const acceptGtids = GtidSet.parse(source.acceptGtids);
+    const reader = new MySqlRowReader({
+      connection,
+      ...(connection === first ? {} : { streamed: first }),
+      acceptGtids,
+      includes,
+      keys,
+      columns,
+      logger,
+    });
     closers.push(() => {
       reader.close();
       return Promise.resolve();
@@ -197,7 +208,7 @@ export class SourceOpener {
         mirror: mongo && new MongoMirroredKeys({ ...this.#mirrorOf(name, mongo), logger }),
         close,
       },
-      start,
+      start: withAccepted(start, source, inspection),
       endOfLog: {
         gtidSet: inspection.gtidExecuted,
         ...inspection.logEnd,
@@ -237,7 +248,7 @@ export class SourceOpener {
         mirror: mirror && new MirrorLineage(mirror),
         memories: this.#sinks.recall({ ...opening, closers }),
         findLast: () => log.findLast(inspection, signal),
-        assertReachable: (checkpoint) => assertReachable(checkpoint, inspection),
+        assertReachable: (checkpoint) => assertReachable(withAccepted(checkpoint, source, inspection), inspection),
         prove: (known) => log.prove(inspection, known, signal),
         acceptances: this.#acceptances,
         resyncs: this.#resyncs,
@@ -310,6 +321,15 @@ async function closeAll(closers: (() => Promise<void>)[], logger: Logger): Promi
 
 function namesOf({ name, sinks }: SourceConfig): readonly TableNames[] {
   return sinks.map((sink) => (sink === 'kafka' ? new TopicNames(name) : new CollectionNames()));
+}
+
+/** GTIDs that the log never gives, and that an operator has accepted, count as read. */
+function withAccepted(checkpoint: Checkpoint, source: SourceConfig, { gtidPurged }: EndpointInspection): Checkpoint {
+  const unlogged = GtidSet.parse(source.acceptGtids).intersect(GtidSet.parse(gtidPurged));
+  if (unlogged.isEmpty) return checkpoint;
+  const unite = (gtidSet: string): string => GtidSet.parse(gtidSet).union(unlogged).toString();
+  const position = { ...checkpoint.position, gtidSet: unite(checkpoint.position.gtidSet) };
+  return { ...checkpoint, position, dispatchedSet: unite(checkpoint.dispatchedSet) };
 }
 
 /** The log behind the checkpoint must be there (no gap), and all that was ever given to a sink must be in it (I7). */

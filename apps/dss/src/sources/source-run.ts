@@ -184,6 +184,10 @@ export class SourceRun {
     logger.info('the source is at rest', { position: this.pipeline.checkpoint().position });
   }
 
+  get errantGtids(): string {
+    return this.options.parts.reader.findErrant();
+  }
+
   sinkStatus(): Partial<Record<SinkName, SinkStatus>> {
     return Object.fromEntries(this.options.parts.sinks.map((sink) => [sink.name, sink.status()]));
   }

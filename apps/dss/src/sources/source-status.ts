@@ -24,6 +24,8 @@ export interface SourceStatus {
   /** Tables that are worth a look first, not more than a hundred; `GET /sources/:name/tables` lists all of them. */
   readonly snapshot: readonly TableSnapshotStatus[];
   readonly snapshotTables: SnapshotCounts;
+  /** GTIDs that only one of the servers has, as a set; '' when there are none, or rows are read where the log is. */
+  readonly errantGtids: string;
   /** What has been waited for longer than usual; no error, but the reason why something stands still. */
   readonly waits: readonly Wait[];
   /** Changes dispatched per second, over about the last five seconds. */

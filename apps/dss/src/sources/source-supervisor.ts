@@ -125,6 +125,7 @@ export class SourceSupervisor {
       sinks: run?.sinkStatus() ?? {},
       snapshot: run?.snapshot.status(MOST_TABLES) ?? [],
       snapshotTables: run?.snapshot.counts() ?? NO_TABLES,
+      errantGtids: run?.errantGtids ?? '',
       waits: this.waits.overdue,
       rowsPerSecond: this.rate.perSecond(pipeline?.changes ?? 0),
       latencyMs: Object.fromEntries([...this.latency].map(([sink, window]) => [sink, window.summary()])),

@@ -1,6 +1,13 @@
 import { type RowDataPacket } from 'mysql2';
-import { type CanonicalValue, encodeKeyValues, type Row, type TableLayout, type TableName } from '#change-events';
-import { DittoError } from '#kernel';
+import {
+  type CanonicalValue,
+  encodeKeyValues,
+  GtidSet,
+  type Row,
+  type TableLayout,
+  type TableName,
+} from '#change-events';
+import { DittoError, type Logger, silentLogger } from '#kernel';
 import { RowReader, type ChunkRead, type KeysRead } from '#replication';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
 import {
@@ -16,7 +23,8 @@ import { MySqlSession } from '../mysql-session.ts';
 import { readCharacterSets } from '../values/character-set-facts.ts';
 import { UndecodableTextError, type CharacterSetFacts } from '../values/charset.ts';
 import { keyIsBehind, keyIsOneOf, keyOrder } from './key-bound.ts';
-import { beginBehind, readHigh, waitUntilVisible } from './read-window.ts';
+import { ErrantTransactions } from './errant-transactions.ts';
+import { beginBehind, readSets, waitUntilVisible } from './read-window.ts';
 import { quoteTable } from './quoting.ts';
 import { makeSelectList, ReplacementCharacterFound } from './select-list.ts';
 
@@ -26,8 +34,13 @@ export interface MySqlRowReaderOptions {
   readonly keys?: KeyOverrides;
   /** Which columns are read; all by default. */
   readonly columns?: ColumnRules['columns'];
+  /** The server whose log is streamed, where that is another one. */
+  readonly streamed?: MySqlConnectionOptions;
+  /** GTIDs that one of the servers lacks, or that the log never gives, and that changed nothing that is included. */
+  readonly acceptGtids?: GtidSet;
   /** How long a chunk waits until the server has executed the dispatched set. */
   readonly waitMs?: number;
+  readonly logger?: Logger;
 }
 
 interface CreateTableRow extends RowDataPacket {
@@ -48,16 +61,31 @@ export class MySqlRowReader extends RowReader {
   #facts: CharacterSetFacts | null = null;
   /** Definitions known to have the layout of that fingerprint. */
   readonly #definitions = new Map<string, string>();
+  readonly #accepted: GtidSet;
+  /** Null where the server that is read is the one that is streamed. */
+  readonly #errant: ErrantTransactions | null;
+  /** What was purged when all of that had been dispatched. */
+  #purged = '';
 
   constructor(options: MySqlRowReaderOptions) {
     super();
     this.#options = options;
     this.#rules = columnRules(options);
+    const { streamed, connection, includes, acceptGtids = GtidSet.empty, logger = silentLogger } = options;
+    this.#accepted = acceptGtids;
+    this.#errant =
+      streamed === undefined
+        ? null
+        : new ErrantTransactions({ read: connection, streamed, accepted: acceptGtids, includes, logger });
+  }
+
+  override findErrant(): string {
+    return this.#errant?.gtids.toString() ?? '';
   }
 
   override async listTables(signal: AbortSignal, dispatchedSet = ''): Promise<readonly TableLayout[]> {
     return this.#withSession(signal, async (session) => {
-      await waitUntilVisible(session, dispatchedSet, this.#options.waitMs ?? DEFAULT_WAIT_MS, signal);
+      await this.#behind(dispatchedSet, signal, (set) => waitUntilVisible(session, set, this.#waitMs, signal));
       return layoutsOf(await readCatalogue(session, this.#options.includes, await this.#judging(session)));
     });
   }
@@ -65,7 +93,7 @@ export class MySqlRowReader extends RowReader {
   override async readLayout(table: TableName, signal: AbortSignal, dispatchedSet = ''): Promise<TableLayout | null> {
     if (!this.#options.includes(table.database, table.table)) return null;
     return this.#withSession(signal, async (session) => {
-      await waitUntilVisible(session, dispatchedSet, this.#options.waitMs ?? DEFAULT_WAIT_MS, signal);
+      await this.#behind(dispatchedSet, signal, (set) => waitUntilVisible(session, set, this.#waitMs, signal));
       const [layout = null] = layoutsOf(await readCatalogueTables(session, [table], await this.#judging(session)));
       return layout;
     });
@@ -123,18 +151,64 @@ export class MySqlRowReader extends RowReader {
     }
     return this.#withSession(signal, async (session) => {
       // the transaction keeps the table's definition from changing between the rows and the look at it
-      await beginBehind(session, dispatchedSet, this.#options.waitMs ?? DEFAULT_WAIT_MS, signal);
+      await this.#behind(dispatchedSet, signal, (set) => beginBehind(session, set, this.#waitMs, signal));
       const rows = await this.#readRows(session, layout, clause());
       await this.#assertLayout(session, layout);
-      const high = await readHigh(session);
+      const sets = await readSets(session);
       await session.query('COMMIT');
+      const high =
+        this.#errant === null
+          ? this.#logged(sets, dispatchedSet)
+          : await this.#errant.reachable(sets.executed, this.#waitMs, signal);
       return { rows, high };
     });
+  }
+
+  get #waitMs(): number {
+    return this.#options.waitMs ?? DEFAULT_WAIT_MS;
+  }
+
+  /** Waits for `dispatchedSet`, as far as the server can ever have it. */
+  async #behind(dispatchedSet: string, signal: AbortSignal, wait: (set: string) => Promise<void>): Promise<void> {
+    const errant = this.#errant;
+    try {
+      await wait(errant?.expectedOf(dispatchedSet) ?? dispatchedSet);
+    } catch (error) {
+      const wasExpected = errant?.expectedOf(dispatchedSet);
+      if (errant === null || !(error instanceof DittoError) || error.code !== 'DITTO_SOURCE_BEHIND') throw error;
+      await errant.examine(signal);
+      if (errant.expectedOf(dispatchedSet) === wasExpected) throw error;
+      await wait(errant.expectedOf(dispatchedSet));
+    }
+  }
+
+  /**
+   * What the log gives of `executed`. The stream passes everything before its file can be purged; what is purged and was
+   * not dispatched came by `SET GLOBAL gtid_purged = '+…'`, or is on its way and dispatched at the next attempt.
+   */
+  #logged({ executed, purged }: { readonly executed: string; readonly purged: string }, dispatchedSet: string): string {
+    if (dispatchedSet === '' || purged === this.#purged) return executed;
+    const unlogged = GtidSet.parse(purged).subtract(GtidSet.parse(dispatchedSet));
+    const gtids = unlogged.toString();
+    if (unlogged.isEmpty) this.#purged = purged;
+    else if (!this.#accepted.contains(unlogged))
+      throw new DittoError(
+        'DITTO_SOURCE_GTIDS_UNLOGGED',
+        `the server has executed ${gtids}, which its log never gives`,
+        {
+          retriable: true,
+          remedy:
+            "They were added by SET GLOBAL gtid_purged = '+…'. If no row of an included table came with them, name them under `acceptGtids` of the source in ditto.yaml and restart DSS; else resync the source (npm run ditto -- resync --source <name>).",
+          context: { gtids },
+        },
+      );
+    return GtidSet.parse(executed).subtract(unlogged).toString();
   }
 
   /** Lets go of all connections; reads that run are rejected. */
   close(): void {
     this.#lifetime.abort(new DittoError('DITTO_SOURCE_READER_CLOSED', 'the row reader was closed'));
+    this.#errant?.close();
     for (const session of this.#idle) session.close();
     this.#idle = [];
   }

@@ -7,6 +7,11 @@ interface ValueRow extends RowDataPacket {
   readonly value: string | number | null;
 }
 
+interface SetsRow extends RowDataPacket {
+  readonly executed: string;
+  readonly purged: string;
+}
+
 /** Opens a read-only transaction that sees everything of `gtidSet`; `DITTO_SOURCE_BEHIND` when that takes too long. */
 export async function beginBehind(
   session: MySqlSession,
@@ -44,14 +49,22 @@ async function waitOnMySql(session: MySqlSession, gtidSet: string, waitMs: numbe
     gtidSet,
     waitMs / 1000,
   ]);
-  if (Number(row?.value) !== 0) throw isBehind(waitMs);
+  if (Number(row?.value) !== 0) throw isBehind(waitMs, gtidSet, await readHigh(session));
 }
 
 /** A set that holds everything that the transaction can have seen: taken behind its reads, before it ends. */
 export async function readHigh(session: MySqlSession): Promise<string> {
-  const variable = session.kind === 'mariadb' ? 'gtid_binlog_pos' : 'gtid_executed';
-  const [row] = await session.query<ValueRow>(`SELECT @@GLOBAL.${variable} AS value`);
-  return String(row?.value ?? '').replace(/\s/g, '');
+  return (await readSets(session)).executed;
+}
+
+/** As `readHigh`; with what of it the server's log does not have any more, or never had (on MariaDB nothing is told). */
+export async function readSets(session: MySqlSession): Promise<{ readonly executed: string; readonly purged: string }> {
+  const sql =
+    session.kind === 'mariadb'
+      ? "SELECT @@GLOBAL.gtid_binlog_pos AS executed, '' AS purged"
+      : 'SELECT @@GLOBAL.gtid_executed AS executed, @@GLOBAL.gtid_purged AS purged';
+  const [row] = await session.query<SetsRow>(sql);
+  return { executed: (row?.executed ?? '').replace(/\s/g, ''), purged: (row?.purged ?? '').replace(/\s/g, '') };
 }
 
 const RETRY_MS = 5;
@@ -74,7 +87,7 @@ async function beginOnMariaDb(
   const deadline = performance.now() + waitMs;
   const wanted = GtidSet.parse(gtidSet);
   const pause = async (): Promise<void> => {
-    if (performance.now() > deadline) throw isBehind(waitMs);
+    if (performance.now() > deadline) throw isBehind(waitMs, gtidSet, await readHigh(session));
     await sleep(RETRY_MS, signal);
   };
   while (!GtidSet.parse(await readHigh(session)).contains(wanted)) await pause();
@@ -132,9 +145,19 @@ function isAtOrBehind(place: LogPlace, other: LogPlace): boolean {
   return files > 0 || (files === 0 && place.offset >= other.offset);
 }
 
-function isBehind(waitMs: number): DittoError {
-  return new DittoError('DITTO_SOURCE_BEHIND', `the server did not execute what was dispatched within ${waitMs} ms`, {
-    retriable: true,
-    context: { waitMs },
-  });
+function isBehind(waitMs: number, wanted: string, executed: string): DittoError {
+  const missing = GtidSet.parse(wanted).subtract(GtidSet.parse(executed)).toString();
+  return new DittoError(
+    'DITTO_SOURCE_BEHIND',
+    `the server that is read did not execute what was dispatched within ${waitMs} ms: ${missing}`,
+    {
+      retriable: true,
+      remedy: CATCH_UP,
+      context: { waitMs, missing },
+    },
+  );
 }
+
+/** What to do when one of two servers lacks transactions of the other. */
+export const CATCH_UP =
+  'Wait until it has caught up. If these transactions never come to it and changed no included row, name them under `acceptGtids` of the source in ditto.yaml and restart DSS; else set `snapshot.endpoint` to another server.';

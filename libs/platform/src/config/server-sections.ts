@@ -102,6 +102,10 @@ export const sourceSchema = z
       'Tables whose rows the server deletes or changes by foreign keys (CASCADE, SET NULL) without logging it: `refuse` them, or `reread` them after each change of a parent that can have such a consequence.',
     ),
     snapshot: snapshotSchema.prefault({}),
+    acceptGtids: z.string().default('').meta({
+      description:
+        'A GTID set that the operator answers for: transactions that only one of the servers has (with `snapshot.endpoint`), or that the log never gives (`SET GLOBAL gtid_purged`), and that changed no row of an included table. Nothing waits for them.',
+    }),
     heartbeatMs: milliseconds(
       1000,
       'How often the server gives a sign of life while nothing is written; without one the connection counts as lost.',

@@ -21,6 +21,11 @@ export interface KeysRead {
 
 /** Reads rows of a source's tables, without locks and without writing (design, section 6, steps 2 and 3). */
 export abstract class RowReader {
+  /** GTIDs that are left out of what reads wait for, since only one of the servers can ever have them; '' mostly. */
+  findErrant(): string {
+    return '';
+  }
+
   /**
    * Layouts as of now of the tables that exist among the included ones; now is not before the server has executed
    * `dispatchedSet`.
