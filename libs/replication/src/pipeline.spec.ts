@@ -417,4 +417,63 @@ describe('Pipeline', () => {
     await expect(build(source, sink).run(never, never)).rejects.toMatchObject({ code: 'DITTO_PIPELINE_KEY_LOST' });
     expect(sink.accepted.map(({ after }) => after?.[0])).toEqual([1, 2]);
   });
+
+  describe('I6: whatever the stream waits for is named once it takes longer than the limit', () => {
+    /** Runs a pipeline until something is overdue; gives what that is, and what was logged. */
+    async function overdueOf(
+      sink: RecordingSink,
+      options: Partial<PipelineOptions> = {},
+      work: (pipeline: Pipeline) => unknown = () => undefined,
+    ): Promise<{ what: string; warnings: unknown[] }> {
+      const warnings: unknown[] = [];
+      const logger = { ...silentLogger, warn: (_: string, fields?: object) => void warnings.push(fields) };
+      const waits = new Waits({ limitMs: 5, logger, nowMs: Date.now });
+      const stop = new AbortController();
+      const giveUp = new AbortController();
+      const source = new ScriptedSource([transaction(1, [row(1)]), transaction(2, [row(2)])]);
+      const pipeline = build(source, sink, { logger, waits, ...options });
+      const run = pipeline.run(stop.signal, giveUp.signal).catch(() => undefined);
+      await until(() => pipeline.status().phase === 'streaming');
+      const working = Promise.resolve(work(pipeline)).catch(() => undefined);
+      await until(() => waits.overdue.length > 0);
+      const what = waits.overdue.map((wait) => wait.what).join('; ');
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      stop.abort();
+      giveUp.abort(new Error('given up'));
+      await run;
+      await working;
+      expect(waits.overdue).toEqual([]);
+      return { what, warnings };
+    }
+
+    it('a transaction that a read saw and the log does not give', async () => {
+      const { what } = await overdueOf(new RecordingSink(), {}, (pipeline) =>
+        pipeline.closeWindow(pipeline.openWindow(layout), { rows: [[7, 7]], high: `${SERVER}:1-2,${OTHER_SERVER}:9` }),
+      );
+      expect(what).toContain(`${OTHER_SERVER}:9`);
+      expect(what).not.toContain(`${SERVER}:`);
+    });
+
+    it('a sink that is not ready for a table, with its error, which is logged once', async () => {
+      const sink = new RecordingSink();
+      sink.prepareNow = () => Promise.reject(down);
+      const { what, warnings } = await overdueOf(sink);
+      expect(what).toContain('DITTO_TEST_DOWN');
+      expect(warnings.filter((fields) => (fields as { code?: string }).code === 'DITTO_TEST_DOWN')).toHaveLength(1);
+    });
+
+    it('room in a sink that does not confirm', async () => {
+      const sink = new RecordingSink();
+      Object.defineProperty(sink, 'bytesInFlight', { get: () => 2_000_000 });
+      const { what } = await overdueOf(sink);
+      expect(what).toContain('2000000 bytes are in flight');
+    });
+
+    it('a server of the source that does not come back', async () => {
+      const source = new ScriptedSource(...Array.from({ length: 1000 }, () => [down]));
+      const { what, warnings } = await overdueOf(new RecordingSink(), { changeSource: source });
+      expect(what).toBe('the server of the source: DITTO_TEST_DOWN: down');
+      expect(warnings.filter((fields) => (fields as { code?: string }).code === 'DITTO_TEST_DOWN')).toHaveLength(1);
+    });
+  });
 });
