@@ -25,6 +25,7 @@ class Lane<Entry extends LaneEntry> {
   entries: Entry[] = [];
   busy = false;
   holdingBecause: string | null = null;
+  holdingSince: string | null = null;
 
   constructor(index: number) {
     this.index = index;
@@ -71,7 +72,7 @@ export class LaneSet<Entry extends LaneEntry> {
     this.options = options;
   }
 
-  /** Why some lane is backing off; null while all work. */
+  /** Why some lane is backing off, and since when; null while all work. */
   get holdingBecause(): string | null {
     for (const lane of this.lanes.values()) if (lane.holdingBecause !== null) return lane.holdingBecause;
     return null;
@@ -150,7 +151,7 @@ export class LaneSet<Entry extends LaneEntry> {
       if (!this.mayDeliver()) return this.fail(leaseLost());
       try {
         await this.options.deliver(lane.index, batch);
-        lane.holdingBecause = null;
+        lane.holdingBecause = lane.holdingSince = null;
         return true;
       } catch (cause) {
         const error = toDittoError(cause);
@@ -169,7 +170,8 @@ export class LaneSet<Entry extends LaneEntry> {
         code: error.code,
         error: error.message,
       });
-    lane.holdingBecause = `${error.code}: ${error.message}`;
+    lane.holdingSince ??= new Date().toISOString();
+    lane.holdingBecause = `${error.code}: ${error.message} (since ${lane.holdingSince})`;
     this.retries++;
     await sleep(delayMs, this.closing.signal).catch(() => undefined);
   }

@@ -47,7 +47,7 @@ export class SinkDto {
   readonly retries!: number;
   readonly rejectedOutsideReplay!: number;
   readonly rejectedInReplay!: number;
-  /** The error that the sink is backing off from. */
+  /** The error that the sink is backing off from, and since when. */
   readonly holdingBecause!: string | null;
 }
 
