@@ -20,6 +20,8 @@ interface DriverConnection extends Connection {
 export interface DumpListener {
   /** Called before the first event: whether events have checksums before a format description says so itself. */
   readonly onStart: (hasChecksums: boolean) => void;
+  /** Something came from the server, a part of an event at least. */
+  readonly onBytes?: () => void;
   /**
    * One event. The bytes stay valid and unchanged after the call, so that parts of them may be kept; such a part keeps
    * the network chunk alive that it lies in. Throwing ends the dump.
@@ -66,6 +68,11 @@ export class DumpConnection {
 
   constructor(options: DumpOptions) {
     this.#options = options;
+  }
+
+  /** Of the server, once it is connected to. */
+  get threadId(): number | null {
+    return this.#driver?.threadId ?? null;
   }
 
   start(): void {
@@ -150,7 +157,9 @@ export class DumpConnection {
   #register(): void {
     const driver = this.#driver;
     if (driver === null || this.#phase === 'ended') return;
+    const { onBytes } = this.#options.listener;
     driver.packetParser.execute = (chunk) => {
+      onBytes?.();
       this.#framer.push(chunk);
     };
     this.#phase = 'registering';

@@ -1,10 +1,13 @@
 import { type FilePosition, type LoggedTransaction, type Position } from '#change-events';
-import { DittoError, type Logger } from '#kernel';
+import { type Logger } from '#kernel';
 import { ChangeSource, type SourceBatch } from '#replication';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
 import { type ColumnRules, columnRules, type KeyOverrides } from '../layout/column-choice.ts';
 import { toSourceError } from '../errors/source-error.ts';
+import { MySqlSession } from '../mysql-session.ts';
 import { withRemedyFor } from '../server-kind.ts';
+import { findSessionState } from '../session-state.ts';
+import { type SessionState } from '../silence-watch.ts';
 import { BatchQueue } from './batch-queue.ts';
 import { ContentDigest } from './content-digest.ts';
 import { DumpConnection } from './dump-connection.ts';
@@ -13,6 +16,7 @@ import { EventReader } from './event-reader.ts';
 import { PlaceProof } from './place-proof.ts';
 import { makeReplicaIdentity, type ReplicaIdentity } from './replica-identity.ts';
 import { readServerFacts, type ServerFacts } from './server-facts.ts';
+import { StreamSilence } from './stream-silence.ts';
 import { TableCache } from './table-cache.ts';
 import { type XaStoreOptions } from './xa-store.ts';
 
@@ -30,7 +34,7 @@ export interface MySqlChangeSourceOptions {
   readonly replicaId?: number;
   /** How often an idle server is asked to show that it lives. */
   readonly heartbeatMs?: number;
-  /** Without events and heartbeats for so long the stream ends with `DITTO_SOURCE_SILENT`. At least twice `heartbeatMs`. */
+  /** When not one byte came for so long, the stream ends with `DITTO_SOURCE_SILENT`. At least twice `heartbeatMs`. */
   readonly silenceMs?: number;
   /** Bytes of the log that are read ahead of the consumer. */
   readonly maxQueuedBytes?: number;
@@ -78,8 +82,15 @@ export class MySqlChangeSource extends ChangeSource {
         feed.onRoom();
       },
     });
-    const watch = new SilenceWatch(this.#options.silenceMs ?? DEFAULT_SILENCE_MS, (silentMs) => {
-      if (!queue.isFull && !feed.isReadingNested) fail(silence(silentMs));
+    const ended = new AbortController();
+    const silenceMs = this.#options.silenceMs ?? DEFAULT_SILENCE_MS;
+    const watch = new StreamSilence({
+      silenceMs,
+      isListening: () => !queue.isFull && !feed.isReadingNested,
+      askWhileSeeking: facts.kind === 'mysql' ? null : () => this.#askForDump(facts, dump, silenceMs, ended.signal),
+      onSilence: (error) => {
+        fail(error);
+      },
     });
     const fail = (error: unknown): void => {
       const coded = toSourceError(error, 'reading the log');
@@ -115,10 +126,22 @@ export class MySqlChangeSource extends ChangeSource {
       }
     } finally {
       signal.removeEventListener('abort', abort);
+      ended.abort();
       watch.stop();
       feed.close();
       dump.stop();
     }
+  }
+
+  #askForDump(
+    { server }: ServerFacts,
+    { threadId }: DumpConnection,
+    limitMs: number,
+    ended: AbortSignal,
+  ): Promise<SessionState> {
+    const open = (limit: AbortSignal): Promise<MySqlSession> =>
+      MySqlSession.open(this.#options.connection, AbortSignal.any([limit, ended]));
+    return threadId === null ? Promise.resolve('dead') : findSessionState({ server, thread: threadId }, open, limitMs);
   }
 
   async #readFacts(
@@ -179,7 +202,7 @@ export class MySqlChangeSource extends ChangeSource {
   #makeDump(
     { kind, serverUuid, start }: ServerFacts,
     feed: EventFeed,
-    watch: SilenceWatch,
+    watch: StreamSilence,
     fail: (error: unknown) => void,
   ): DumpConnection {
     return new DumpConnection({
@@ -193,8 +216,11 @@ export class MySqlChangeSource extends ChangeSource {
           this.#options.logger.info('reading the log', { serverUuid, from: start });
           feed.start(hasChecksums);
         },
+        onBytes: () => {
+          watch.sawBytes();
+        },
         onEvent: (bytes, start, end) => {
-          watch.sawLife();
+          watch.sawEvent(bytes[start + 4] ?? 0);
           feed.take(bytes, start, end);
         },
         onError: fail,
@@ -206,43 +232,4 @@ export class MySqlChangeSource extends ChangeSource {
 function makeProof(from: Position | FilePosition, { start }: ServerFacts): PlaceProof | null {
   if (from.gtidSet !== null) return null;
   return new PlaceProof(from, 'offset' in start ? start.offset : from.offset);
-}
-
-function silence(silentMs: number): DittoError {
-  return new DittoError(
-    'DITTO_SOURCE_SILENT',
-    `neither events nor heartbeats came from the source for ${silentMs} ms`,
-    {
-      retriable: true,
-      context: { silentMs },
-    },
-  );
-}
-
-/** Notices that nothing came for a while; costs one assignment per event. */
-class SilenceWatch {
-  readonly #timer: NodeJS.Timeout;
-  /** Looks since there was life. */
-  #looks = 0;
-
-  constructor(silenceMs: number, onSilence: (silentMs: number) => void) {
-    const looks = 4;
-    // the first look may come just behind life: only one more makes it all of that time
-    this.#timer = setInterval(() => {
-      if (++this.#looks > looks) onSilence(silenceMs);
-    }, silenceMs / looks);
-  }
-
-  sawLife(): void {
-    this.#looks = 0;
-  }
-
-  restart(): void {
-    this.#looks = 0;
-    this.#timer.refresh();
-  }
-
-  stop(): void {
-    clearInterval(this.#timer);
-  }
 }

@@ -13,6 +13,8 @@ import { LogProof } from './log-proof.ts';
 export interface ServerFacts {
   readonly kind: ServerKind;
   readonly serverUuid: string;
+  /** As sessions name it, see `SessionIdentity`. */
+  readonly server: string;
   readonly characterSets: CharacterSetFacts;
   readonly start: DumpStart;
 }
@@ -37,6 +39,7 @@ export async function readServerFacts(
     return {
       kind: identity.kind,
       serverUuid: identity.serverUuid,
+      server: session.identity.server,
       start,
       characterSets: await readCharacterSets(session),
     };
