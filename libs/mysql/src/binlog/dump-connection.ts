@@ -27,6 +27,8 @@ export interface DumpListener {
    * the network chunk alive that it lies in. Throwing ends the dump.
    */
   readonly onEvent: (bytes: Buffer, start: number, end: number) => void;
+  /** The first part of an event of `size` bytes, at least 16 MiB, before the rest has come. Throwing ends the dump. */
+  readonly onLarge?: (bytes: Buffer, start: number, size: number) => void;
   /** Called once; no event comes after it. */
   readonly onError: (error: unknown) => void;
 }
@@ -57,6 +59,9 @@ export class DumpConnection {
   readonly #framer = new PacketFramer({
     onPacket: (bytes, start, end) => {
       this.#receive(bytes, start, end);
+    },
+    onLarge: (bytes, start, size) => {
+      this.#listen(() => this.#options.listener.onLarge?.(bytes, start, size));
     },
   });
   #driver: DriverConnection | null = null;
@@ -173,9 +178,15 @@ export class DumpConnection {
       this.#end(isError ? readServerError(bytes.subarray(start, end)) : connectionLost('the server ended the dump'));
       return;
     }
-    try {
+    this.#listen(() => {
       if (this.#phase === 'dumping') this.#options.listener.onEvent(bytes, start + 1, end);
       else this.#beginDump();
+    });
+  }
+
+  #listen(call: () => void): void {
+    try {
+      call();
     } catch (error) {
       this.#end(error);
     }

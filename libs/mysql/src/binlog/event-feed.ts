@@ -53,6 +53,11 @@ export class EventFeed {
     }, onError);
   }
 
+  /** Throws what the reader throws for an event of this size, of which only the beginning is there. */
+  assertSize(bytes: Buffer, start: number, size: number): void {
+    this.#options.reader.assertSize(bytes, start, size);
+  }
+
   /** The queue has room again. */
   onRoom(): void {
     const wake = this.#wake;
@@ -79,7 +84,9 @@ export class EventFeed {
     const { reader } = this.#options;
     this.#open.push(nested.pieces);
     try {
-      const assembler = new EventAssembler();
+      const assembler = new EventAssembler((bytes, start, size) => {
+        reader.assertSize(bytes, start, size);
+      });
       for (;;) {
         const next = nested.pieces.next();
         const piece = next instanceof Promise ? await next : next;

@@ -69,6 +69,23 @@ export const SILENT_EVENTS: ReadonlySet<number> = new Set([
   EventType.gtidList,
 ]);
 
+/** Events that hold the rows of a table, plain or compressed. */
+export const ROWS_EVENTS: ReadonlySet<number> = new Set([
+  EventType.writeRowsV1,
+  EventType.updateRowsV1,
+  EventType.deleteRowsV1,
+  EventType.writeRows,
+  EventType.updateRows,
+  EventType.deleteRows,
+  EventType.partialUpdateRows,
+  EventType.writeRowsCompressedV1,
+  EventType.updateRowsCompressedV1,
+  EventType.deleteRowsCompressedV1,
+  EventType.writeRowsCompressed,
+  EventType.updateRowsCompressed,
+  EventType.deleteRowsCompressed,
+]);
+
 /** Bytes of the common header of every event. */
 export const HEADER_BYTES = 19;
 

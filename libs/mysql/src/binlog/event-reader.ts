@@ -108,6 +108,15 @@ export class EventReader {
     return true;
   }
 
+  /** Throws `DITTO_SOURCE_ROW_TOO_LARGE` for rows that are not worth reading; only the beginning of the event is there. */
+  assertSize(bytes: Buffer, start: number, size: number): void {
+    try {
+      this.#transactions.assertRowSize(bytes, start, size);
+    } catch (error) {
+      throw this.locate(error);
+    }
+  }
+
   takeNested(): NestedEvents | null {
     return this.#transactions.takeNested();
   }

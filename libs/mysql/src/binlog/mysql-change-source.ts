@@ -38,12 +38,19 @@ export interface MySqlChangeSourceOptions {
   readonly silenceMs?: number;
   /** Bytes of the log that are read ahead of the consumer. */
   readonly maxQueuedBytes?: number;
+  /**
+   * Events of an included table above this size are refused (`DITTO_SOURCE_ROW_TOO_LARGE`) before they are read: no sink
+   * could take their row. Not where columns of the table are excluded. At least 16 MiB.
+   */
+  readonly maxRowBytes?: number;
   /** Where rows of XA transactions wait for their outcome; 16 MiB in memory, then a file in the system's temporary folder. */
   readonly xaStore?: XaStoreOptions;
 }
 
 const DEFAULT_HEARTBEAT_MS = 5_000;
 const DEFAULT_SILENCE_MS = 20_000;
+/** A document of MongoDB has 16 MiB at most, a request to a Kafka broker 100 MiB unless the broker says otherwise. */
+const DEFAULT_ROW_BYTES = 128 * 1024 * 1024;
 /** Two batches: what is decoded ahead lives long enough to be costly garbage, and more is not faster. */
 const DEFAULT_QUEUED_BYTES = 512 * 1024;
 
@@ -188,6 +195,7 @@ export class MySqlChangeSource extends ChangeSource {
         queue.push(item);
       },
       xaStore,
+      maxRowBytes: this.#options.maxRowBytes ?? DEFAULT_ROW_BYTES,
       place,
       digest: facts.kind === 'mariadb' ? new ContentDigest() : null,
     });
@@ -222,6 +230,9 @@ export class MySqlChangeSource extends ChangeSource {
         onEvent: (bytes, start, end) => {
           watch.sawEvent(bytes[start + 4] ?? 0);
           feed.take(bytes, start, end);
+        },
+        onLarge: (bytes, start, size) => {
+          feed.assertSize(bytes, start, size);
         },
         onError: fail,
       },

@@ -26,6 +26,7 @@ export function eventSize(bytes: Buffer, start: number): number {
 
 /** Joins pieces to whole events. What it gives is part of the pieces themselves wherever no event is cut. */
 export class EventAssembler {
+  readonly #onCut: (bytes: Buffer, start: number, size: number) => void;
   #parts: Buffer[] = [];
   #length = 0;
   /** Bytes from which on the first event, or at least its header, is whole. */
@@ -34,6 +35,11 @@ export class EventAssembler {
   /** True when nothing waits for the rest of its event. */
   get isEmpty(): boolean {
     return this.#length === 0;
+  }
+
+  /** `onCut` is called with the beginning of an event of which more is to come, and its size; throwing refuses it. */
+  constructor(onCut: (bytes: Buffer, start: number, size: number) => void = () => undefined) {
+    this.#onCut = onCut;
   }
 
   /** The events that are whole now, none or many. */
@@ -56,7 +62,10 @@ export class EventAssembler {
       const size = eventSize(bytes, at);
       if (size < HEADER_BYTES) throw new RangeError(`a nested event says that it has ${size} bytes`);
       this.#needed = size;
-      if (bytes.length - at < size) return at;
+      if (bytes.length - at < size) {
+        this.#onCut(bytes, at, size);
+        return at;
+      }
       at += size;
     }
   }

@@ -3,6 +3,8 @@ const HEADER_BYTES = 4;
 const MAX_PACKET_BYTES = 0xffffff;
 /** Where a packet with an event holds the size of the event: behind the OK marker, timestamp, type and server id. */
 const EVENT_SIZE_AT = 10;
+/** Before each event. */
+const OK_MARKER_BYTES = 1;
 /** No event is larger than the largest `max_allowed_packet`; what claims to be gets its room as it comes. */
 const MAX_EVENT_BYTES = 2 ** 30;
 const NO_BYTES = Buffer.alloc(0);
@@ -13,6 +15,10 @@ export interface PacketFramerOptions {
    * ever used again, so that parts of it may be kept.
    */
   readonly onPacket: (bytes: Buffer, start: number, end: number) => void;
+  /**
+   * The first 16 MiB of an event of `size` bytes, from its header on, before there is room for the rest: `close` refuses it.
+   */
+  readonly onLarge?: (bytes: Buffer, start: number, size: number) => void;
 }
 
 /**
@@ -24,6 +30,7 @@ export interface PacketFramerOptions {
  */
 export class PacketFramer {
   readonly #onPacket: PacketFramerOptions['onPacket'];
+  readonly #onLarge: PacketFramerOptions['onLarge'];
   /** What of the current chunk is not framed yet. */
   #chunk: Buffer = NO_BYTES;
   #at = 0;
@@ -45,6 +52,7 @@ export class PacketFramer {
 
   constructor(options: PacketFramerOptions) {
     this.#onPacket = options.onPacket;
+    this.#onLarge = options.onLarge;
   }
 
   get isPaused(): boolean {
@@ -79,6 +87,7 @@ export class PacketFramer {
     this.#at = 0;
     this.#waiting = [];
     this.#joined = null;
+    this.#missing = 0;
   }
 
   #deliver(): void {
@@ -120,6 +129,7 @@ export class PacketFramer {
   /** Takes what the chunk has of a header or a payload that is cut. */
   #join(): void {
     if (this.#missing === 0 && !this.#readHeader()) return;
+    if (this.#isClosed) return;
     const joined = this.#joined ?? NO_BYTES;
     const bytes = Math.min(this.#missing, this.#chunk.length - this.#at);
     this.#chunk.copy(joined, this.#joinedBytes, this.#at, this.#at + bytes);
@@ -156,7 +166,9 @@ export class PacketFramer {
       this.#joined = Buffer.allocUnsafe(needed);
     } else if (this.#joined.length < needed) {
       // at the second packet of an event: its header tells the whole size, so this happens once
-      const size = this.#joined.readUInt32LE(EVENT_SIZE_AT) + 1;
+      const size = this.#joined.readUInt32LE(EVENT_SIZE_AT) + OK_MARKER_BYTES;
+      this.#onLarge?.(this.#joined, OK_MARKER_BYTES, size - OK_MARKER_BYTES);
+      if (this.#isClosed) return;
       const larger = Buffer.allocUnsafe(size > MAX_EVENT_BYTES || size < needed ? 2 * needed : size);
       this.#joined.copy(larger, 0, 0, this.#joinedBytes);
       this.#joined = larger;

@@ -33,6 +33,11 @@ const STOPS = {
     message: 'an XA transaction was committed whose changes lie before the start of the stream',
     remedy: 'Resync the source (npm run ditto -- resync --source <name>).',
   },
+  DITTO_SOURCE_ROW_TOO_LARGE: {
+    message: 'a row is larger than any sink could take',
+    remedy:
+      'Exclude its large column (excludeColumns) or the table and restart DSS; or make the row smaller, then resync the source (npm run ditto -- resync --source <name>).',
+  },
   DITTO_SOURCE_ROLLED_BACK_ROWS: {
     message: 'rows of included tables were rolled back after they had been read from the log',
     remedy:

@@ -32,8 +32,11 @@ export interface TableMap {
   readonly primaryKey: readonly number[];
 }
 
+/** In front of the body of a table map and of a rows event. */
+export const TABLE_ID_BYTES = 6;
+
 export function readTableId({ bytes, body }: EventBytes): number {
-  return bytes.readUIntLE(body, 6);
+  return bytes.readUIntLE(body, TABLE_ID_BYTES);
 }
 
 /** The names alone, which decide whether the rest is worth reading. */

@@ -1,7 +1,7 @@
 import { classifyStatement } from '#change-events';
 import { type SourceItem, type SourceTransaction } from '#replication';
 import { type ContentDigest } from './content-digest.ts';
-import { EventType, type EventBytes } from './event-header.ts';
+import { EventType, HEADER_BYTES, ROWS_EVENTS, type EventBytes } from './event-header.ts';
 import { parseAnyGtidEvent } from './gtid-event.ts';
 import { type LogOffset } from './log-offset.ts';
 import { parseMariaDbGtidEvent } from './mariadb-gtid-event.ts';
@@ -11,7 +11,7 @@ import { type PlaceProof } from './place-proof.ts';
 import { countImages, frame, readRows } from './rows-event.ts';
 import { findStatementText, type StatementEvent } from './statement-event.ts';
 import { makeStop, type LogPlace, type StopCode } from './stream-stops.ts';
-import { readTableId } from './table-map.ts';
+import { readTableId, TABLE_ID_BYTES } from './table-map.ts';
 import { type TableCache } from './table-cache.ts';
 import {
   parseXaStatement,
@@ -40,6 +40,8 @@ export interface TransactionReaderOptions {
   readonly emit: (item: SourceItem) => void;
   /** Where XA transactions wait for their outcome. */
   readonly xaStore?: XaStoreOptions;
+  /** Rows events above this size are refused, unless columns of their table are excluded. */
+  readonly maxRowBytes?: number;
   /** Where a stream starts that goes by file and offset; only there transactions may have no GTID. */
   readonly place?: PlaceProof | null;
   /** Made where GTID events tell no exact commit time. */
@@ -58,6 +60,7 @@ export class TransactionReader {
   readonly #log: LogOffset;
   readonly #place: PlaceProof | null;
   readonly #digest: ContentDigest | null;
+  readonly #maxRowBytes: number;
   #hasBegun = false;
   #transaction: TransactionState | null = null;
   #nested: NestedEvents | null = null;
@@ -71,6 +74,7 @@ export class TransactionReader {
     this.#log = options.log;
     this.#place = options.place ?? null;
     this.#digest = options.digest ?? null;
+    this.#maxRowBytes = options.maxRowBytes ?? Infinity;
   }
 
   get isOpen(): boolean {
@@ -149,6 +153,7 @@ export class TransactionReader {
       held: xid === null ? null : this.#xa.hold(),
       imagesBeforeHeld: 0,
       savepoints: null,
+      hasRolledBack: false,
       isReplayed: false,
     };
   }
@@ -178,6 +183,7 @@ export class TransactionReader {
       transaction.images += countImages(type, event, reader);
       return;
     }
+    this.assertRowSize(event.bytes, event.start, event.end - event.start);
     if (transaction.held !== null) {
       transaction.held.add(event, transaction.images);
       transaction.images = 0;
@@ -187,6 +193,17 @@ export class TransactionReader {
     const firstRowIndex = transaction.images;
     transaction.images += (after ?? before)?.count ?? 0;
     this.#give({ type: 'rows', op, layout: reader.layout, before, after, firstRowIndex }, event, transaction);
+  }
+
+  /** `size`: of an event whose first bytes are there, at least those up to its table id. */
+  assertRowSize(bytes: Buffer, start: number, size: number): void {
+    if (size <= this.#maxRowBytes) return;
+    const body = start + HEADER_BYTES;
+    if (!ROWS_EVENTS.has(bytes[start + 4] ?? 0) || bytes.length < body + TABLE_ID_BYTES) return;
+    const reader = this.#tables.reader(readTableId({ bytes, start, body, end: bytes.length }));
+    if (reader?.included !== true || reader.codec.places.length > reader.layout.columns.length) return;
+    const { database, table } = reader.layout;
+    throw this.stop('DITTO_SOURCE_ROW_TOO_LARGE', `${size} bytes in ${database}.${table}`);
   }
 
   #give(item: SourceItem, { start, end }: Pick<EventBytes, 'start' | 'end'>, transaction: TransactionState): void {
@@ -315,6 +332,7 @@ export class TransactionReader {
       if (hasRows) throw this.stop('DITTO_SOURCE_ROLLED_BACK_ROWS');
       return;
     }
+    transaction.hasRolledBack = true;
     held.cutBack(savepoint.held);
     transaction.images = savepoint.images;
     for (const later of [...savepoints.keys()].reverse()) {
@@ -325,6 +343,7 @@ export class TransactionReader {
 
   #rollBack(transaction: TransactionState): void {
     if (transaction.hasEmittedRows) throw this.stop('DITTO_SOURCE_ROLLED_BACK_ROWS');
+    transaction.hasRolledBack = true;
     transaction.waiting = null;
     transaction.held?.close();
     transaction.held = null;
@@ -372,7 +391,8 @@ export class TransactionReader {
     this.#announce(transaction);
     this.#transaction = null;
     const end = { type: 'end' as const, file: this.#log.file, endOffset: this.#log.end };
-    this.#emit(this.#digest === null ? end : { ...end, digest: this.#digest.toString() });
+    const digest = transaction.hasRolledBack ? null : this.#digest;
+    this.#emit(digest === null ? end : { ...end, digest: digest.toString() });
   }
 
   #current(): TransactionState {

@@ -40,6 +40,8 @@ export interface TransactionState {
   imagesBeforeHeld: number;
   /** Savepoints since rows are held, by name; null before the first. */
   savepoints: Map<string, Savepoint> | null;
+  /** Rows that were rolled back are in this log; they need not be in that of another server. */
+  hasRolledBack: boolean;
   /** Its rows come from held events. */
   isReplayed: boolean;
 }
