@@ -10,6 +10,21 @@ export class PositionDto {
   readonly serverUuid!: string;
 }
 
+/** A transaction as a log holds it: what recognises it there. */
+export class LoggedTransactionDto {
+  readonly gtid!: string;
+  /** The server whose log holds it at this place. */
+  readonly serverUuid!: string;
+  readonly lineage!: number;
+  readonly file!: string;
+  /** Where its first event begins. */
+  readonly offset!: number;
+  /** Microseconds since 1970. */
+  readonly commitMicros!: number;
+  /** Of its content, for MariaDB; else empty. */
+  readonly digest!: string;
+}
+
 /** The newest position such that every sink has confirmed every change at or before it. */
 export class CheckpointDto {
   readonly source!: string;
@@ -20,6 +35,10 @@ export class CheckpointDto {
   readonly version!: string;
   /** Microseconds since 1970; 0 before the first transaction. */
   readonly commitMicros!: number;
+  /** The last transaction covered; null when none is known. */
+  readonly lastCovered!: LoggedTransactionDto | null;
+  /** The last transaction given to a sink; null when none is known. */
+  readonly lastDispatched!: LoggedTransactionDto | null;
   readonly savedAtMs!: number;
 }
 

@@ -6,7 +6,7 @@ import { type ServerIdentity, withoutSpace } from '../endpoint/server-identity.t
 import { MySqlSession } from '../mysql-session.ts';
 import { tryQuery } from '../optional-query.ts';
 import { isSameContent } from './content-digest.ts';
-import { type DumpStart, FIRST_OFFSET } from './dump-commands.ts';
+import { type DumpStart, FIRST_OFFSET, MOST_OLD_DUMP_OFFSET } from './dump-commands.ts';
 import { type FoundTransaction, scanTransactions } from './logged-transactions.ts';
 import { SIGNS_OF_NO_EVENT } from './place-proof.ts';
 
@@ -74,10 +74,11 @@ export class LogProof {
   async #find(log: ServerLog, logged: LoggedTransaction, signal: AbortSignal): Promise<FoundTransaction> {
     const isSameServer = logged.serverUuid === log.serverUuid;
     const start = isSameServer
-      ? { file: logged.file, offset: logged.offset, isMariaDb: log.kind === 'mariadb' }
+      ? startAt(log, logged)
       : await this.#withSession(signal, (session) => findStart(session, log, logged.gtid));
     try {
-      const found = await this.#firstOf(log, start, isSameServer ? null : logged.gtid, signal);
+      const isAtPlace = 'offset' in start && start.offset === logged.offset && isSameServer;
+      const found = await this.#firstOf(log, start, isAtPlace ? null : logged.gtid, signal);
       const difference = found === null ? 'the log ends before' : differs(logged, found, isSameServer);
       if (found !== null && difference === null) return found;
       throw replaced(logged, log, difference ?? '');
@@ -127,6 +128,12 @@ export class LogProof {
       session.close();
     }
   }
+}
+
+/** A place that MariaDB's command for a dump can't say is reached from the head of the file. */
+function startAt({ kind }: ServerLog, { file, offset }: LoggedTransaction): DumpStart {
+  if (kind === 'mysql') return { file, offset };
+  return { file, offset: offset > MOST_OLD_DUMP_OFFSET ? FIRST_OFFSET : offset, isMariaDb: true };
 }
 
 /** Where a dump begins that gives the transaction early: MySQL seeks by GTID, in MariaDB's log its file is searched. */

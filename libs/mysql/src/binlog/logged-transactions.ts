@@ -36,6 +36,7 @@ export interface ScanOptions {
 }
 
 const HEARTBEAT_MS = 500;
+/** Without an event. A server that passes over transactions sends only heartbeats meanwhile. */
 const MOST_WAIT_MS = 60_000;
 const CHECKSUM_BYTES = 4;
 
@@ -57,6 +58,7 @@ export async function scanTransactions(options: ScanOptions): Promise<void> {
     listener: {
       onStart: () => undefined,
       onEvent: (bytes, from, end) => {
+        if (!isHeartbeat(bytes[from + 4] ?? 0)) limit.refresh();
         scan.take(bytes, from, end);
       },
       onError: (error) => {
@@ -87,7 +89,7 @@ function unreadable(cause: RangeError): DittoError {
 }
 
 function tooLong(): DittoError {
-  return new DittoError('DITTO_SOURCE_SILENT', `the log could not be looked into within ${MOST_WAIT_MS} ms`, {
+  return new DittoError('DITTO_SOURCE_SILENT', `looking into the log: no event came for ${MOST_WAIT_MS} ms`, {
     retriable: true,
   });
 }
@@ -120,7 +122,7 @@ class TransactionScan {
     const event = { bytes, start, body: start + HEADER_BYTES, end: packetEnd - this.#checksumBytes };
     const size = packetEnd - start;
     if (type === EventType.rotate) this.#rotate(event);
-    else if (type === EventType.heartbeat || type === EventType.heartbeatV2) this.#pause();
+    else if (isHeartbeat(type)) this.#pause();
     else {
       if ((bytes.readUInt16LE(start + 17) & FLAG_ARTIFICIAL) === 0)
         this.#log.advance(bytes.readUInt32LE(start + 13), size);
@@ -192,6 +194,10 @@ class TransactionScan {
     this.#isDone = true;
     this.#onDone();
   }
+}
+
+function isHeartbeat(type: number): boolean {
+  return type === EventType.heartbeat || type === EventType.heartbeatV2;
 }
 
 function isGtid(type: number): boolean {
