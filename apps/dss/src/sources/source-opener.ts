@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import {
   CollectionNames,
+  type ColumnSelection,
   compileColumnSelection,
   compileDatabaseSelection,
   compileTableSelection,
@@ -9,6 +10,7 @@ import {
   type TableChange,
   type TableLayout,
   type TableNames,
+  type TableSelectionOptions,
   TopicNames,
 } from '#change-events';
 import { DcsCheckpointStore } from '#dcs-client';
@@ -24,16 +26,19 @@ import {
 } from '#mongo';
 import {
   assertPosition,
+  type CascadeHandlingChoice,
   checkEndpoint,
   type EndpointInspection,
   LogProof,
   logsCascades,
   MySqlCascadeFacts,
+  type MySqlConnectionOptions,
   MySqlEndpoint,
   MySqlRowReader,
   MySqlChangeSource,
   MySqlTableChecks,
   reportProblems,
+  type TableInspection,
 } from '#mysql';
 import {
   createLogger,
@@ -62,14 +67,28 @@ import { type OwnershipHooks, SourceRun } from './source-run.ts';
 import { newestCheckpoint } from './starting-point.ts';
 import { findStartingTables, type StartingTables } from './starting-tables.ts';
 
+/** What the server of a source has answered, and how its configuration reads. */
+interface InspectedSource {
+  readonly first: MySqlConnectionOptions;
+  readonly reader: MySqlRowReader;
+  readonly inspection: EndpointInspection;
+  readonly inspected: readonly TableInspection[];
+  readonly handling: CascadeHandlingChoice;
+  readonly tables: readonly TableLayout[];
+  readonly names: readonly TableNames[];
+  readonly selection: TableSelectionOptions;
+  readonly includes: (database: string, table: string) => boolean;
+  readonly columns: ColumnSelection;
+}
+
 /** What is known of a source once its server and its mirror have answered. */
-interface Opening {
+interface Opening extends InspectedSource {
   readonly source: SourceConfig;
   readonly grant: Grant;
-  readonly inspection: EndpointInspection;
-  readonly tables: readonly TableLayout[];
-  readonly includes: (database: string, table: string) => boolean;
   readonly mongo: MongoConnection | null;
+  /** What this ownership has opened, newest last. */
+  readonly closers: (() => Promise<void>)[];
+  readonly close: () => Promise<void>;
   readonly hooks: OwnershipHooks;
   readonly signal: AbortSignal;
   readonly logger: Logger;
@@ -129,8 +148,30 @@ export class SourceOpener {
     closers: (() => Promise<void>)[],
     close: () => Promise<void>,
   ): Promise<SourceRun> {
-    const { name, keys, excludeColumns, snapshot, serverId, heartbeatMs } = source;
-    const logger = createLogger(`source:${name}`);
+    const logger = createLogger(`source:${source.name}`);
+    const inspected = await this.#inspect(source, signal, logger, closers);
+    await adoptColumns({
+      grant,
+      store: this.#columns,
+      excludeColumns: source.excludeColumns,
+      tables: inspected.tables,
+      isKnown: async () => (await newestCheckpoint({ grant, dcs: this.#dcs, state: this.#state })) !== null,
+      logger,
+    });
+    const mongo = source.sinks.includes('mongo') ? await this.#openMongo(logger, signal, closers) : null;
+    if (areReadsUsedUp(await this.#snapshots.reservedReads(source.name))) await this.#beginReadsAgain(grant);
+    const opening = { ...inspected, source, grant, mongo, hooks, signal, closers, close, logger };
+    return this.#assemble(opening, await this.#findStart(opening));
+  }
+
+  /** Asks the server, and refuses what loses data or can't be carried. */
+  async #inspect(
+    source: SourceConfig,
+    signal: AbortSignal,
+    logger: Logger,
+    closers: (() => Promise<void>)[],
+  ): Promise<InspectedSource> {
+    const { name, keys, excludeColumns, snapshot } = source;
     const selection = { include: [...source.include], exclude: [...source.exclude] };
     const includes = compileTableSelection(selection);
     const columns = compileColumnSelection(excludeColumns);
@@ -156,21 +197,18 @@ export class SourceOpener {
     const inspected = await endpoint.inspectTables(includes, { keys, columns }, signal);
     const handling = cascadeChoice(source);
     reportProblems(checkEndpoint(inspection, inspected, await endpoint.readGrants(signal), handling), logger);
-    const { settings } = inspection;
     const tables = await reader.listTables(signal);
     const names = namesOf(source);
     for (const ofSink of names) ofSink.claimAll(tables);
-    await adoptColumns({
-      grant,
-      store: this.#columns,
-      excludeColumns,
-      tables,
-      isKnown: async () => (await newestCheckpoint({ grant, dcs: this.#dcs, state: this.#state })) !== null,
-      logger,
-    });
-    const mongo = source.sinks.includes('mongo') ? await this.#openMongo(logger, signal, closers) : null;
-    if (areReadsUsedUp(await this.#snapshots.reservedReads(name))) await this.#beginReadsAgain(grant);
-    const start = await this.#findStart({ source, grant, inspection, tables, includes, mongo, hooks, signal, logger });
+    return { first, reader, inspection, inspected, handling, tables, names, selection, includes, columns };
+  }
+
+  /** Nothing of it runs yet. */
+  async #assemble(opening: Opening, start: Checkpoint): Promise<SourceRun> {
+    const { source, grant, first, reader, inspection, inspected, handling, tables, names, selection } = opening;
+    const { includes, columns, mongo, hooks, closers, close, logger } = opening;
+    const { name, keys, snapshot, serverId, heartbeatMs } = source;
+    const { settings } = inspection;
     const run: SourceRun = new SourceRun({
       grant,
       parts: {
@@ -233,10 +271,10 @@ export class SourceOpener {
   }
 
   async #findStart(opening: Opening): Promise<Checkpoint> {
-    const { source, grant, inspection, tables, includes, mongo, signal, logger } = opening;
+    const { source, grant, first, inspection, tables, includes, mongo, signal, logger } = opening;
     const { name, snapshot } = source;
     const mirror = mongo && this.#mirrorOf(name, mongo);
-    const log = new LogProof(toMySqlOptions(requireSection(source.endpoints[0], `sources.${name}.endpoints`)));
+    const log = new LogProof(first);
     const closers: (() => Promise<void>)[] = [];
     try {
       return await findStart({
