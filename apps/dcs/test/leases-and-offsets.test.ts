@@ -123,10 +123,44 @@ describe('two instances of DCS', () => {
     }
     const leases = new RedisLeases(redis);
     const office = new LeaseOffice(leases, new FrozenFencing(state), new StateAuditLog(state), createMetrics('test'));
-    expect(await office.acquire(source, 'frozen', ttlMs)).toEqual({ grant: null, holder: null });
+    expect(await office.acquire({ source, owner: 'frozen', ttlMs })).toEqual({ grant: null, holder: null });
     expect(await leases.read(source)).toBeNull();
     const { token } = await acquire(both, 'next');
     expect(token).toBe(3);
+  });
+
+  test('I5: a request for a lease that timed out and arrives after a later one of its owner takes nothing away', async () => {
+    const proxy = await FaultProxy.open(instances[0].rpc);
+    const endpoints = [{ host: proxy.host, port: proxy.port }, instances[1].rpc];
+    const client = new DcsClient({ endpoints, token: operateToken, timeoutMs: 400 });
+    proxy.silence({ direction: 'toServer', from: 'dcs.leases.acquire' });
+    const grant = await acquire(client, 'a');
+    proxy.restore();
+    const answers = `ditto_dcs_lease_requests_total\\{source="${source}",outcome="\\w+"\\} 1`;
+    await eventually(
+      () => instances[0].get('/metrics'),
+      ({ text }) => new RegExp(answers).test(text),
+    );
+    expect(await client.renewLease(grant, ttlMs)).toBe(true);
+    expect(await new StateFencing(state).currentToken(source)).toBe(grant.token);
+    client.close();
+    proxy.close();
+  });
+
+  test('DCS falls silent in mid-call: the call goes on with the other instance, and the next one over a new connection', async () => {
+    const proxy = await FaultProxy.open(instances[0].rpc);
+    const endpoints = [{ host: proxy.host, port: proxy.port }];
+    const client = new DcsClient({ endpoints, token: operateToken, timeoutMs: 400, markDownMs: 0 });
+    const grant = await acquire(client, 'a');
+    for (const direction of ['toServer', 'toClient'] as const) {
+      proxy.silence({ direction, from: 'dcs.leases.renew', bytes: 'swallowed', newConnections: false });
+      const startedAt = Date.now();
+      await expect(client.renewLease(grant, ttlMs)).rejects.toMatchObject({ code: 'DITTO_DCS_UNAVAILABLE' });
+      expect(Date.now() - startedAt).toBeLessThan(1_000);
+      expect(await client.renewLease(grant, ttlMs)).toBe(true);
+    }
+    client.close();
+    proxy.close();
   });
 
   test('a lease that is not renewed goes to another owner', async () => {

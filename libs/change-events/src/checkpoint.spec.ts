@@ -58,7 +58,8 @@ const stored: fc.Arbitrary<StoredCheckpoint> = fc
 function isOlder(a: StoredCheckpoint, b: StoredCheckpoint): boolean {
   if (a.checkpoint.lineage !== b.checkpoint.lineage) return a.checkpoint.lineage < b.checkpoint.lineage;
   if (a.token !== b.token) return a.token < b.token;
-  return a.checkpoint.version < b.checkpoint.version;
+  if (a.checkpoint.version !== b.checkpoint.version) return a.checkpoint.version < b.checkpoint.version;
+  return a.checkpoint.savedAtMs < b.checkpoint.savedAtMs;
 }
 
 function merge(...copies: readonly (StoredCheckpoint | null)[]): StoredCheckpoint | null {
@@ -66,7 +67,7 @@ function merge(...copies: readonly (StoredCheckpoint | null)[]): StoredCheckpoin
 }
 
 describe('the order of checkpoints', () => {
-  test('I1: is a total preorder by lineage, token and version, and the rank as text is the same order', () => {
+  test('I1: is a total preorder by lineage, token, version and time, and the rank as text is the same order', () => {
     fc.assert(
       fc.property(stored, stored, stored, (a, b, c) => {
         const order = Math.sign(compareCheckpoints(a, b));
@@ -83,10 +84,10 @@ describe('the order of checkpoints', () => {
   });
 
   test('a new lineage without a version is above every version of the one before, and below its own first', () => {
-    const rank = (lineage: number, version: string): string => checkpointRank(7, { lineage, version });
+    const rank = (lineage: number, version: string): string => checkpointRank(7, { lineage, version, savedAtMs: 0 });
     expect(rank(2, '') > rank(1, 'f'.repeat(44))).toBe(true);
     expect(rank(2, '') < rank(2, transactionEndVersion(versionPrefix(2, '', 0)))).toBe(true);
-    expect(checkpointRank(2 ** 53 - 1, { lineage: 2 ** 32 - 1, version: '' })).toHaveLength(66);
+    expect(checkpointRank(2 ** 53 - 1, { lineage: 2 ** 32 - 1, version: '', savedAtMs: Date.now() })).toHaveLength(78);
   });
 });
 

@@ -47,7 +47,7 @@ export interface Checkpoint {
   readonly lastCovered: LoggedTransaction | null;
   /** The last transaction that was given to a sink, or begun to be, when this was written; null as above. */
   readonly lastDispatched: LoggedTransaction | null;
-  /** When this was written, milliseconds since 1970, by the writer's clock. */
+  /** When this was written, milliseconds since 1970, by the writer's clock; each of one writer is later than the one before. */
   readonly savedAtMs: number;
 }
 
@@ -60,11 +60,15 @@ export interface StoredCheckpoint {
 const VERSION_DIGITS = 44;
 
 /**
- * The order of checkpoints: by lineage, then fencing token, then version, where '' is before every version. It is text of
+ * The order of checkpoints: by lineage, then fencing token, then version, where '' is before every version, then the time
+ * when it was written: with one position, the one that was written later knows more that was dispatched. It is text of
  * fixed width that sorts in that order, so that SQL and Lua compare it as it is. This is the only definition.
  */
-export function checkpointRank(token: number, { lineage, version }: Pick<Checkpoint, 'lineage' | 'version'>): string {
-  return hex(lineage, 8) + hex(token, 14) + version.padEnd(VERSION_DIGITS, '0');
+export function checkpointRank(
+  token: number,
+  { lineage, version, savedAtMs }: Pick<Checkpoint, 'lineage' | 'version' | 'savedAtMs'>,
+): string {
+  return hex(lineage, 8) + hex(token, 14) + version.padEnd(VERSION_DIGITS, '0') + hex(savedAtMs, 12);
 }
 
 /** Negative when `a` is older than `b`. */

@@ -1,4 +1,4 @@
-import { createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { type Checkpoint } from '#change-events';
 import { DcsCheckpointStore } from './dcs-checkpoint-store.ts';
@@ -121,6 +121,36 @@ describe('DcsClient', () => {
     await expect(client.getOffset('shop')).rejects.toMatchObject({ code: 'DITTO_DCS_UNAVAILABLE', retriable: true });
     await expect(client.getOffset('shop')).rejects.toMatchObject({ code: 'DITTO_DCS_UNAVAILABLE', retriable: true });
     expect(silent.instance.received).toHaveLength(2);
+  });
+
+  test('leaves no connection behind to an instance that is silent and never closes its side', async () => {
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const countSockets = () => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
+    const accepted: Socket[] = [];
+    server.on('connection', (socket) => void accepted.push(socket.on('error', () => undefined)));
+    // until those of the tests before are gone
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const before = countSockets();
+    const client = createClient([{ host: '127.0.0.1', port }], 50);
+    for (let call = 0; call < 3; call++)
+      await expect(client.getOffset('shop')).rejects.toMatchObject({ code: 'DITTO_DCS_UNAVAILABLE' });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(accepted).toHaveLength(3);
+    expect(countSockets() - before).toBe(accepted.length);
+    for (const socket of accepted) socket.destroy();
+    server.close();
+  });
+
+  test('I5: the attempts to get a lease grow from message to message, also within one call', async () => {
+    const silent = await startInstance(() => null);
+    const alive = await startInstance(() => ({ response: { grant, holder: null } }));
+    const client = createClient([silent.address, alive.address], 50);
+    for (let call = 0; call < 2; call++) await client.acquireLease({ source: 'shop', owner: 'a', ttlMs: 1_000 });
+    const attempts = [...silent.instance.received, ...alive.instance.received].map(({ data }) => data.data['attempt']);
+    expect(attempts).toHaveLength(3);
+    expect(attempts).toEqual([...new Set(attempts)].sort((a, b) => Number(a) - Number(b)));
   });
 
   test('I5: a fenced put comes through as DITTO_LEASE_FENCED and is asked of one instance only', async () => {

@@ -49,6 +49,7 @@ export class DcsClient {
   readonly #endpoints: readonly DcsEndpoint[];
   readonly #options: Required<Omit<DcsClientOptions, 'endpoints' | 'tls'>>;
   #next = 0;
+  #attempt = 0;
 
   constructor(options: DcsClientOptions) {
     const { endpoints, tls, ...rest } = options;
@@ -58,53 +59,60 @@ export class DcsClient {
   }
 
   async acquireLease(request: LeaseRequest): Promise<LeaseAnswer> {
-    return this.#call('acquireLease', request);
+    return this.#call('acquireLease', () => ({ ...request, attempt: this.#nextAttempt() }));
   }
 
   /** False: the lease has ended or gone to another; stop. */
   async renewLease(grant: Grant, ttlMs: number): Promise<boolean> {
-    return (await this.#call('renewLease', { grant, ttlMs })).renewed;
+    return (await this.#call('renewLease', () => ({ grant, ttlMs }))).renewed;
   }
 
   async releaseLease(grant: Grant): Promise<void> {
-    await this.#call('releaseLease', { grant });
+    await this.#call('releaseLease', () => ({ grant }));
   }
 
   async listLeases(): Promise<readonly LeaseHolder[]> {
-    return (await this.#call('listLeases', {})).leases;
+    return (await this.#call('listLeases', () => ({}))).leases;
   }
 
   async putOffset(grant: Grant, checkpoint: Checkpoint): Promise<void> {
-    await this.#call('putOffset', { grant, checkpoint });
+    await this.#call('putOffset', () => ({ grant, checkpoint }));
   }
 
   /** The newest known to Redis and to the state database. */
   async getOffset(source: string): Promise<StoredCheckpoint | null> {
-    const { token, checkpoint } = await this.#call('getOffset', { source });
+    const { token, checkpoint } = await this.#call('getOffset', () => ({ source }));
     return checkpoint && { token, checkpoint };
   }
 
   async reportService(status: ServiceStatus, ttlMs: number): Promise<void> {
-    await this.#call('reportService', { status, ttlMs });
+    await this.#call('reportService', () => ({ status, ttlMs }));
   }
 
   async listServices(): Promise<readonly ServiceStatus[]> {
-    return (await this.#call('listServices', {})).services;
+    return (await this.#call('listServices', () => ({}))).services;
   }
 
   async reportServers(source: string, heartbeats: readonly ServerHeartbeat[], ttlMs: number): Promise<void> {
-    await this.#call('reportServers', { source, heartbeats: [...heartbeats], ttlMs });
+    await this.#call('reportServers', () => ({ source, heartbeats: [...heartbeats], ttlMs }));
   }
 
   async listServers(source: string): Promise<readonly ServerHeartbeat[]> {
-    return (await this.#call('listServers', { source })).heartbeats;
+    return (await this.#call('listServers', () => ({ source }))).heartbeats;
   }
 
   close(): void {
     for (const endpoint of this.#endpoints) endpoint.close();
   }
 
-  async #call<Call extends DcsCall>(call: Call, request: DcsRequest<Call>): Promise<DcsAnswer<Call>> {
+  /** Grows, also from one client of a process to the next. */
+  #nextAttempt(): number {
+    this.#attempt = Math.max(this.#attempt + 1, Date.now());
+    return this.#attempt;
+  }
+
+  /** `request` is asked for the message to each instance. */
+  async #call<Call extends DcsCall>(call: Call, request: () => DcsRequest<Call>): Promise<DcsAnswer<Call>> {
     const { pattern, answer } = dcsContract[call];
     const failures: string[] = [];
     let refusal: DittoError | null = null;
@@ -112,7 +120,7 @@ export class DcsClient {
       try {
         const reply = await endpoint.call(
           pattern,
-          { token: this.#options.token, data: request },
+          { token: this.#options.token, data: request() },
           this.#options.timeoutMs,
         );
         endpoint.markUp();

@@ -85,7 +85,13 @@ export const dcsContract = {
   /** A grant with a new token, or null and who holds the lease (null too when it has just become free). */
   acquireLease: {
     pattern: 'dcs.leases.acquire',
-    request: z.object({ source: name, owner: z.string().min(1).max(255), ttlMs }),
+    request: z.object({
+      source: name,
+      owner: z.string().min(1).max(255),
+      ttlMs,
+      /** Grows with each message of an owner: one that arrives after a later one is refused. 0: not counted. */
+      attempt: count.default(0),
+    }),
     answer: z.object({ grant: grantSchema.nullable(), holder: leaseHolderSchema.nullable() }),
   },
   renewLease: {

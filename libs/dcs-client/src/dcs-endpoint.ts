@@ -9,11 +9,20 @@ export interface DcsEndpointOptions {
   readonly tls?: ConnectionOptions | undefined;
 }
 
+/** Nest's client ends its side of a connection only, which then stays for as long as a silent peer does. */
+class DroppingClient extends ClientTCP {
+  override close(): void {
+    const { socket } = this;
+    super.close();
+    socket?.netSocket.destroy();
+  }
+}
+
 /** One DCS instance. It connects at the first call and again after each loss. */
 export class DcsEndpoint {
   readonly name: string;
   readonly #options: DcsEndpointOptions;
-  #client: ClientTCP | null = null;
+  #client: DroppingClient | null = null;
   #downUntilMs = 0;
 
   constructor(options: DcsEndpointOptions) {
@@ -38,7 +47,7 @@ export class DcsEndpoint {
   /** Rejects with what the instance answered, or with an error of the connection, or a time-out. */
   async call(pattern: string, message: object, timeoutMs: number): Promise<unknown> {
     const { host, port, tls } = this.#options;
-    this.#client ??= new ClientTCP({ host, port, ...(tls && { tlsOptions: tls }) });
+    this.#client ??= new DroppingClient({ host, port, ...(tls && { tlsOptions: tls }) });
     return firstValueFrom(this.#client.send<unknown>(pattern, message).pipe(timeout(timeoutMs)));
   }
 

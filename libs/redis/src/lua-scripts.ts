@@ -56,15 +56,18 @@ return 1`,
   },
 
   /**
-   * Keeps others from asking for a token while one is being granted. KEYS: lease. ARGV: owner, nonce, TTL.
-   * The holder of a lease may reserve it again; its old grant ends with that. Returns 1, or 0 when another holds it.
+   * Keeps others from asking for a token while one is being granted. KEYS: lease. ARGV: owner, nonce, TTL, attempt.
+   * The holder of a lease may reserve it again; its old grant ends with that. Returns 1, or 0 when another holds it, or
+   * the same owner under a later attempt: then this one is late. Attempt 0: from a client that does not count them.
    */
   dittoReserveLease: {
     numberOfKeys: 1,
     lua: `
-local holder = redis.call('HGET', KEYS[1], 'owner')
-if holder and holder ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'nonce', ARGV[2], 'token', 0)
+local held = redis.call('HMGET', KEYS[1], 'owner', 'attempt')
+local attempt = tonumber(ARGV[4])
+if held[1] and held[1] ~= ARGV[1] then return 0 end
+if held[1] and attempt > 0 and attempt <= tonumber(held[2] or '0') then return 0 end
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'nonce', ARGV[2], 'token', 0, 'attempt', ARGV[4])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1`,
   },

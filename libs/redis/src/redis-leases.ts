@@ -20,10 +20,14 @@ export class RedisLeases {
     this.#redis = redis;
   }
 
-  /** False when another owner holds or has reserved the lease. An owner that holds it gives up its grant by this. */
-  async reserve(source: string, owner: string, nonce: string, ttlMs: number): Promise<boolean> {
+  /**
+   * False when another owner holds or has reserved the lease. An owner that holds it gives up its grant by this, unless
+   * it got it by a later attempt: the attempts of an owner grow, so that one that comes late takes nothing away.
+   */
+  async reserve(source: string, owner: string, nonce: string, ttlMs: number, attempt = 0): Promise<boolean> {
     const { keys } = this.#redis;
-    const reserved = await this.#redis.runScript('dittoReserveLease', [keys.lease(source)], [owner, nonce, ttlMs]);
+    const values = [owner, nonce, ttlMs, attempt];
+    const reserved = await this.#redis.runScript('dittoReserveLease', [keys.lease(source)], values);
     return reserved === 1;
   }
 

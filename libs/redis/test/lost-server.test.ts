@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import { RedisConnection, RedisLeases } from '#redis';
+import { type Checkpoint } from '#change-events';
+import { RedisConnection, RedisLeases, RedisOffsets } from '#redis';
 import { type Stack, startStack } from '#stack';
 import { FaultProxy, testStack, uniqueName } from '#testing';
 
@@ -75,6 +76,55 @@ test('silent for new connections too: calls say what is wrong; when it answers a
   await expect(redis.ping()).rejects.toMatchObject({ ...unavailable, message: expect.stringContaining('in time') });
   proxy.restore();
   await persist(() => redis.ping());
+});
+
+test('I5: a command that timed out and arrives after newer ones changes nothing', async () => {
+  const source = uniqueName('shop');
+  const offsets = new RedisOffsets(direct);
+  const checkpoint = (dispatched: number): Checkpoint => ({
+    source,
+    lineage: 1,
+    position: { gtidSet: '', file: 'binlog.000001', offset: 4, serverUuid: 'u' },
+    dispatchedSet: `3e11fa47-71ca-11e1-9e33-c80aa9429562:1-${dispatched}`,
+    version: '0'.repeat(44),
+    commitMicros: 1,
+    lastCovered: null,
+    lastDispatched: null,
+    savedAtMs: dispatched,
+  });
+  const owner = (token: number) => ({ source, owner: 'a', token });
+  const take = async (through: RedisConnection, token: number): Promise<void> => {
+    expect(await new RedisLeases(through).reserve(source, 'a', `n${token}`, 60_000, token)).toBe(true);
+    expect(await new RedisLeases(through).grant(owner(token), `n${token}`, 60_000)).toBe(true);
+  };
+  await take(direct, 1);
+  const late: (() => Promise<unknown>)[] = [
+    () => leases.reserve(source, 'a', 'late', 60_000, 2),
+    () => leases.grant(owner(1), 'n1', 60_000),
+    () => leases.renew(owner(1), 1),
+    () => leases.release(owner(1)),
+    () => leases.abandon(source, 'n1'),
+    () => new RedisOffsets(redis).put(owner(1), checkpoint(1)),
+    () => new RedisOffsets(redis).put(owner(3), checkpoint(2), 3),
+  ];
+  for (const send of late) {
+    await persist(() => redis.ping());
+    proxy.silence({ direction: 'toServer', from: source });
+    await expect(send()).rejects.toMatchObject(unavailable);
+    proxy.silence({ newConnections: false });
+  }
+  await take(direct, 3);
+  expect((await offsets.put(owner(3), checkpoint(9))).outcome).toBe('stored');
+  proxy.restore();
+  while (proxy.deliveredBytes.toServer < proxy.receivedBytes.toServer) await wait(10);
+  await persist(() => redis.ping());
+  while (proxy.openConnections > 1) await wait(10);
+  const held = new RedisLeases(direct);
+  expect(await held.read(source)).toMatchObject({ owner: 'a', token: 3 });
+  expect((await held.read(source))?.expiresInMs).toBeGreaterThan(50_000);
+  expect(await held.renew(owner(3), 60_000)).toBe(true);
+  expect(await held.highestToken(source)).toBe(3);
+  expect(await offsets.get(source)).toEqual({ token: 3, checkpoint: checkpoint(9) });
 });
 
 test('demoted to a replica: no call succeeds that would write, and a name that leads to the new primary is followed', async () => {

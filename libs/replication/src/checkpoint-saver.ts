@@ -21,6 +21,7 @@ export class CheckpointSaver {
   failures = 0;
   private readonly options: CheckpointSaverOptions;
   private written = '';
+  private takenAtMs = 0;
 
   constructor(options: CheckpointSaverOptions) {
     this.options = options;
@@ -40,10 +41,13 @@ export class CheckpointSaver {
 
   /** Writes the checkpoint now unless it is what was written last. */
   async save(): Promise<void> {
-    const checkpoint = this.options.checkpoint();
+    const taken = this.options.checkpoint();
+    // grows with each, whatever the clock does: a store tells by it which of two is the later one (checkpointRank)
+    const checkpoint = { ...taken, savedAtMs: Math.max(taken.savedAtMs, this.takenAtMs + 1) };
     const { position, dispatchedSet, version } = checkpoint;
     const state = `${position.gtidSet}|${position.file}|${position.offset}|${dispatchedSet}|${version}`;
     if (state === this.written) return;
+    this.takenAtMs = checkpoint.savedAtMs;
     await this.options.store.save(this.options.grant, checkpoint);
     this.written = state;
     this.savedAtMs = checkpoint.savedAtMs;

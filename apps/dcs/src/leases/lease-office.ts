@@ -6,6 +6,13 @@ import { type LeaseHolder, RedisLeases } from '#redis';
 import { type Grant } from '#replication';
 import { StateAuditLog, StateFencing } from '#state';
 
+export interface LeaseRequest {
+  readonly source: string;
+  readonly owner: string;
+  readonly ttlMs: number;
+  readonly attempt?: number;
+}
+
 export interface LeaseDecision {
   readonly grant: Grant | null;
   /** Who holds the lease instead; null when it has become free in between. */
@@ -41,9 +48,10 @@ export class LeaseOffice {
     ]);
   }
 
-  async acquire(source: string, owner: string, ttlMs: number): Promise<LeaseDecision> {
+  /** A request that arrives after a later one of its owner (`attempt`) takes nothing away and gets nothing. */
+  async acquire({ source, owner, ttlMs, attempt = 0 }: LeaseRequest): Promise<LeaseDecision> {
     const nonce = randomUUID();
-    if (!(await this.#leases.reserve(source, owner, nonce, ttlMs))) return this.#refuse(source);
+    if (!(await this.#leases.reserve(source, owner, nonce, ttlMs, attempt))) return this.#refuse(source);
     const grant = await this.#grantReserved(source, owner, nonce, ttlMs);
     if (!grant) return this.#refuse(source);
     this.#requests.inc({ source, outcome: 'granted' });
