@@ -44,6 +44,27 @@ describe('LeaseKeeper', () => {
     await expect(keeper.renewUntil(grant, never)).rejects.toMatchObject({ code: 'DITTO_LEASE_LOST' });
   });
 
+  it('I6: says why no lease can be had for as long as it can not be asked for', async () => {
+    const answers: (() => Promise<Grant | null>)[] = [
+      () => Promise.reject(down),
+      () => Promise.resolve(null),
+      () => Promise.resolve(grant),
+    ];
+    const said: string[] = [];
+    const keeper = build({
+      acquireLease: () => {
+        said.push(keeper.describeWait());
+        return answers.shift()?.() ?? Promise.resolve(null);
+      },
+    });
+    await keeper.acquire(never);
+    expect(said).toEqual([
+      'the lease of the source',
+      `the lease of the source (${down.code}: ${down.message})`,
+      'the lease of the source',
+    ]);
+  });
+
   it('outlives renewals that fail for a while, and is lost at once when another holds it', async () => {
     const answers = [down, down, true, down, false];
     const keeper = build(

@@ -26,6 +26,8 @@ export class LeaseKeeper {
   private readonly options: LeaseKeeperOptions;
   /** The lease does not last longer than its time from when it was asked for. */
   private validUntilMs = 0;
+  /** Why the lease could not even be asked for, the last time. */
+  private trouble: DittoError | null = null;
 
   constructor(options: LeaseKeeperOptions) {
     this.options = options;
@@ -33,23 +35,28 @@ export class LeaseKeeper {
 
   async acquire(signal: AbortSignal): Promise<Grant> {
     const { office, source, owner, ttlMs, renewMs, logger, monotonicMs } = this.options;
-    let complained = '';
     for (;;) {
       signal.throwIfAborted();
       this.validUntilMs = monotonicMs() + ttlMs;
       try {
         const grant = await office.acquireLease({ source, owner, ttlMs });
+        this.trouble = null;
         if (grant !== null) return grant;
-        complained = '';
       } catch (cause) {
         const error = toDittoError(cause);
         if (!error.retriable) throw error;
-        if (complained !== error.code)
+        if (this.trouble?.code !== error.code)
           logger.warn('no lease can be had', { source, code: error.code, error: error.message });
-        complained = error.code;
+        this.trouble = error;
       }
       await sleep(renewMs, signal);
     }
+  }
+
+  /** What `acquire` waits for, as the end of a sentence. */
+  describeWait(): string {
+    const { trouble } = this;
+    return `the lease of the source${trouble === null ? '' : ` (${trouble.code}: ${trouble.message})`}`;
   }
 
   /** Whether the lease that was granted last still stands, by this process's own clock. */

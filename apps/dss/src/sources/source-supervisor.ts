@@ -65,7 +65,8 @@ export class SourceSupervisor {
       const startedAtMs = Date.now();
       try {
         this.state = 'waiting-for-lease';
-        const grant = await this.waits.during('the lease of the source', this.options.leases.acquire(signal));
+        const { leases } = this.options;
+        const grant = await this.waits.during(() => leases.describeWait(), leases.acquire(signal));
         await this.own(grant, signal);
       } catch (cause) {
         if (Date.now() - startedAtMs > 60_000) backoff.reset();
