@@ -103,7 +103,8 @@ export class MongoServer extends NativeServer {
       // the extension connects back to itself to create collections
       `documentdb.localhost_connection_string = 'host=${sockets}'`,
       `fsync = ${durable}`,
-      `full_page_writes = ${durable}`,
+      // on in any case: without page images the extension's indexes are damaged when the server is killed
+      'full_page_writes = on',
       '',
     ].join('\n');
   }
