@@ -1,3 +1,5 @@
+export { type ConfirmedEnd, ConfirmedEndStore, type KnownEnds, type PartitionLoss } from './confirmed-end-store.ts';
+export { ConfirmedEnds, type ConfirmedEndsOptions } from './confirmed-ends.ts';
 export {
   KafkaClient,
   type KafkaCompression,
@@ -18,3 +20,4 @@ export { type PublishedEvent } from './published-event.ts';
 export { checkKafka, type KafkaCheckOptions, type WantedTopic } from './kafka-check.ts';
 export { TopicMemory, type TopicMemoryOptions } from './topic-memory.ts';
 export { TopicReader } from './topic-reader.ts';
+export { findOldestSurvivor } from './surviving-place.ts';

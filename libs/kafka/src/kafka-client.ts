@@ -31,8 +31,9 @@ export interface TopicDescription {
 /**
  * What Ditto asks of a Kafka client: an idempotent producer with one partition per call, and topics.
  *
- * `produce` resolves when the leader has answered for this very partition with an offset, `acks=all`: every in-sync
- * replica has the records. It rejects with a `DittoError`:
+ * `produce` resolves when the leader has answered for this very partition, `acks=all`: every in-sync replica has the
+ * records. It gives the offset of the first, null when the leader only says that it has them already. It rejects with a
+ * `DittoError`:
  * - retriable: the outcome is unknown or nothing was written. The caller calls again with **the same batch** before it
  *   sends anything else to that partition; the records then stand in the topic once, in order. (The producer id and the
  *   sequence numbers are kept, so that the broker drops what it already has.)
@@ -42,13 +43,16 @@ export interface TopicDescription {
  * Legal use: at most one `produce` per partition at a time; any number of partitions side by side. Each call settles in
  * bounded time, also when no broker answers: `deliveryTimeoutMs` and `requestTimeoutMs` of `KafkaConnectionOptions`.
  *
- * Not promised: that records stand only once when the brokers forget the producer (`DITTO_KAFKA_PRODUCER_LOST`, a
- * retriable error): the batch is then sent again by a new producer id; order stays, a batch may stand twice.
+ * - `DITTO_KAFKA_PRODUCER_LOST`, retriable: nothing was written. The brokers have forgotten the producer, as idle
+ *   partitions do, or have lost records that were confirmed: the caller compares offsets before it calls again.
+ *
+ * Not promised: that records stand only once when the brokers forget the producer (`DITTO_KAFKA_PRODUCER_LOST`):
+ * the batch is then sent again by a new producer id; order stays, a batch may stand twice.
  */
 export abstract class KafkaClient {
   /** Rejects when no broker can be reached or the credentials are refused. */
   abstract connect(): Promise<void>;
-  abstract produce(topic: string, partition: number, batch: RecordBatch): Promise<void>;
+  abstract produce(topic: string, partition: number, batch: RecordBatch): Promise<number | null>;
   /** Creates the topic when it is missing; resolves when every partition has a leader. Repeatable. */
   abstract ensureTopic(spec: TopicSpec): Promise<TopicDescription>;
   /** Partitions of an existing topic; null when there is none. */

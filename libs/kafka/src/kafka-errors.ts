@@ -6,7 +6,10 @@ import { DittoError, isAbort } from '#kernel';
  */
 const tooLarge = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE']);
 
-/** The broker does not know this producer id (any more): nothing of the request was written. */
+/**
+ * The broker does not know this producer id (any more), or lacks its last batch: nothing of the request was written.
+ * Whether confirmed messages are gone with it, offsets tell (`ConfirmedEnds`), not these words.
+ */
 const producerLost = new Set([
   'OUT_OF_ORDER_SEQUENCE_NUMBER',
   'UNKNOWN_PRODUCER_ID',
@@ -107,6 +110,7 @@ export const kafkaErrorCodes = {
   unavailable: 'DITTO_KAFKA_UNAVAILABLE',
   tooLarge: 'DITTO_KAFKA_MESSAGE_TOO_LARGE',
   producerLost: 'DITTO_KAFKA_PRODUCER_LOST',
+  confirmedLost: 'DITTO_KAFKA_CONFIRMED_LOST',
   unauthenticated: 'DITTO_KAFKA_AUTHENTICATION',
   unauthorized: 'DITTO_KAFKA_AUTHORIZATION',
   untrusted: 'DITTO_KAFKA_TLS',

@@ -13,12 +13,14 @@ import {
   type TableChange,
   tableKey,
   type TableLayout,
+  topicName,
 } from '#change-events';
 import { DittoError, type Logger } from '#kernel';
 import { type Acknowledgement, ChangeSink, LaneSet, type SinkStatus } from '#replication';
 
 import { BrokerWait } from './broker-wait.ts';
 import { BufferPool } from './buffer-pool.ts';
+import { type ConfirmedEnds } from './confirmed-ends.ts';
 import { type KafkaClient, type KafkaRecord } from './kafka-client.ts';
 import { LaneDelivery } from './lane-delivery.ts';
 import { type PartitionCountStore } from './partition-count-store.ts';
@@ -34,6 +36,8 @@ export interface KafkaPublisherOptions {
   readonly version: string;
   readonly logger: Logger;
   readonly counts: PartitionCountStore;
+  /** Notices when confirmed messages are gone; null: nobody does. */
+  readonly confirmedEnds?: ConfirmedEnds | null;
   readonly topics: TopicDefaults;
   /** Whether a delete is followed by a tombstone; default true. */
   readonly tombstones?: boolean;
@@ -115,10 +119,14 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     this.onFatal = onFatal;
     this.lanes.guardWith(mayDeliver);
     await this.brokers.until('connecting to Kafka', signal, () => this.options.client.connect());
-    if (this.options.schemaChanges !== true) return;
-    const prepared = await this.brokers.until('preparing the topic of statements', signal, () =>
-      this.preparation.prepareSchemaTopic(),
+    await this.brokers.until('looking for lost messages', signal, async () =>
+      this.options.confirmedEnds?.open((error) => this.fail(error)),
     );
+    if (this.options.schemaChanges !== true) return;
+    const prepared = await this.brokers.until('preparing the topic of statements', signal, async () => {
+      await this.options.confirmedEnds?.use(this.options.source);
+      return this.preparation.prepareSchemaTopic();
+    });
     this.schemaLanes = this.openLanes(prepared);
   }
 
@@ -195,6 +203,7 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     this.stopped = true;
     this.closing.abort();
     this.lanes.close();
+    await this.options.confirmedEnds?.close();
     await this.options.client.close();
   }
 
@@ -253,20 +262,22 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
   }
 
   private async prepareTopic(layout: TableLayout, known: TopicLanes | undefined): Promise<TopicLanes> {
-    const prepared = await this.brokers.until(`preparing ${formatTableName(layout)}`, this.closing.signal, () =>
-      this.preparation.prepare(layout),
-    );
+    const prepared = await this.brokers.until(`preparing ${formatTableName(layout)}`, this.closing.signal, async () => {
+      await this.options.confirmedEnds?.use(topicName(this.options.source, layout.database, layout.table));
+      return this.preparation.prepare(layout);
+    });
     return known?.partitions === prepared.partitions ? known : this.openLanes(prepared);
   }
 
   private openLanes({ topic, partitions, maxMessageBytes }: PreparedTopic): TopicLanes {
+    const { client, confirmedEnds } = this.options;
     const maxBatchBytes = Math.min(
       this.options.maxBatchBytes ?? defaultMaxBatchBytes,
       maxMessageBytes ?? Number.MAX_SAFE_INTEGER,
     );
     const lanes: TopicLanes = { topic, partitions, firstLane: this.deliveries.length, maxBatchBytes };
     for (let partition = 0; partition < partitions; partition++)
-      this.deliveries.push(new LaneDelivery(this.options.client, { topic, partition, maxBatchBytes }));
+      this.deliveries.push(new LaneDelivery(client, { topic, partition, maxBatchBytes }, confirmedEnds));
     return lanes;
   }
 

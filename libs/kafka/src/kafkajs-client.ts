@@ -83,7 +83,7 @@ export function toKafkaJsConfig(options: KafkaConnectionOptions): KafkaConfig {
 
 interface PendingSend {
   readonly batch: RecordBatch;
-  readonly settled: Promise<void>;
+  readonly settled: Promise<number | null>;
 }
 
 /**
@@ -120,7 +120,7 @@ export class KafkaJsClient extends KafkaClient {
     }
   }
 
-  async produce(topic: string, partition: number, batch: RecordBatch): Promise<void> {
+  async produce(topic: string, partition: number, batch: RecordBatch): Promise<number | null> {
     const name = `${topic}/${partition}`;
     let pending = this.pending.get(name);
     if (pending !== undefined && pending.batch !== batch)
@@ -130,7 +130,7 @@ export class KafkaJsClient extends KafkaClient {
       pending.settled.catch(() => undefined);
       this.pending.set(name, pending);
     }
-    await this.bounded(pending.settled, `sending to ${name}`);
+    return this.bounded(pending.settled, `sending to ${name}`);
   }
 
   async ensureTopic(spec: TopicSpec): Promise<TopicDescription> {
@@ -164,7 +164,7 @@ export class KafkaJsClient extends KafkaClient {
     await Promise.all([this.admin.disconnect(), ...producers.map(async (producer) => (await producer).disconnect())]);
   }
 
-  private async send(topic: string, partition: number, batch: RecordBatch): Promise<void> {
+  private async send(topic: string, partition: number, batch: RecordBatch): Promise<number | null> {
     const name = `${topic}/${partition}`;
     try {
       const producer = await (this.own.get(name) ?? this.sharedProducer());
@@ -179,10 +179,11 @@ export class KafkaJsClient extends KafkaClient {
         compression: this.compression,
       });
       const answer = answers.find((candidate) => candidate.partition === partition);
-      if (answer?.errorCode === 0 && answer.baseOffset !== undefined && BigInt(answer.baseOffset) >= 0n) return;
+      const offset = Number(answer?.baseOffset ?? -1);
+      if (answer?.errorCode === 0 && offset >= 0) return offset;
       throw new DittoError(kafkaErrorCodes.unavailable, `the broker's answer lacks ${name}`, { retriable: true });
     } catch (cause) {
-      if (isAlreadyWritten(cause)) return;
+      if (isAlreadyWritten(cause)) return null;
       const error = toKafkaError(cause, `sending to ${name}`, { topic, partition });
       if (error.code === kafkaErrorCodes.producerLost) this.replaceProducer(name);
       throw error;

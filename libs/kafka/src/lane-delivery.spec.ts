@@ -22,7 +22,7 @@ class FakeKafkaClient extends KafkaClient {
     this.failures = [...failures];
   }
 
-  override produce(_topic: string, _partition: number, batch: RecordBatch): Promise<void> {
+  override produce(_topic: string, _partition: number, batch: RecordBatch): Promise<number | null> {
     this.calls++;
     if (this.pending !== null && this.pending !== batch)
       return Promise.reject(new Error('another batch than the unconfirmed one'));
@@ -33,8 +33,9 @@ class FakeKafkaClient extends KafkaClient {
     this.pending = null;
     if (batch.count > this.maxValues)
       return Promise.reject(new DittoError('DITTO_KAFKA_MESSAGE_TOO_LARGE', 'too large'));
+    const offset = this.written.length;
     this.written.push(...batch.records().map(({ value }) => String(value)));
-    return Promise.resolve();
+    return Promise.resolve(offset);
   }
 
   override connect(): Promise<void> {

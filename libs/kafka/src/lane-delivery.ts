@@ -1,5 +1,6 @@
 import { DittoError } from '#kernel';
 
+import { type ConfirmedEnds } from './confirmed-ends.ts';
 import { type KafkaClient } from './kafka-client.ts';
 import { kafkaErrorCodes } from './kafka-errors.ts';
 import { type RecordBatch } from './record-batch.ts';
@@ -25,22 +26,25 @@ interface Progress {
 export class LaneDelivery {
   readonly target: LaneTarget;
   private readonly client: KafkaClient;
+  private readonly ends: ConfirmedEnds | null;
   private progress: Progress | null = null;
+  /** Confirmed messages may be gone: nothing is put behind them until it is known that they are not. */
+  private isDoubtful = false;
 
-  constructor(client: KafkaClient, target: LaneTarget) {
+  constructor(client: KafkaClient, target: LaneTarget, ends: ConfirmedEnds | null = null) {
     this.client = client;
+    this.ends = ends;
     this.target = target;
   }
 
   async deliver(batch: RecordBatch): Promise<void> {
-    const { topic, partition } = this.target;
     if (this.progress?.batch !== batch) this.progress = { batch, parts: [batch] };
     const { parts } = this.progress;
     for (;;) {
       const [part] = parts;
       if (part === undefined) break;
       try {
-        await this.client.produce(topic, partition, part);
+        await this.send(part);
         parts.shift();
       } catch (error) {
         if (!(error instanceof DittoError) || error.code !== kafkaErrorCodes.tooLarge) throw error;
@@ -49,6 +53,19 @@ export class LaneDelivery {
       }
     }
     this.progress = null;
+  }
+
+  private async send(part: RecordBatch): Promise<void> {
+    const { topic, partition } = this.target;
+    if (this.isDoubtful) await this.ends?.verify(topic, partition);
+    this.isDoubtful = false;
+    try {
+      const offset = await this.client.produce(topic, partition, part);
+      if (offset !== null) await this.ends?.confirm(topic, partition, offset, part.count);
+    } catch (error) {
+      this.isDoubtful = error instanceof DittoError && error.code === kafkaErrorCodes.producerLost;
+      throw error;
+    }
   }
 }
 

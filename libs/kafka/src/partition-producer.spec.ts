@@ -22,15 +22,16 @@ class FakePartition {
     return Promise.resolve({ producerId: BigInt(this.identities), producerEpoch: 0 });
   }
 
-  send(batch: Buffer): Promise<void> {
+  send(batch: Buffer): Promise<number> {
     this.sent.push(Buffer.from(batch));
     const answer = this.answers.shift() ?? 'ok';
     if (answer === 'not sent') return Promise.reject(new Error('unreachable', { cause: { code: 'ECONNREFUSED' } }));
     if (answer !== 'ok' && answer !== 'lost answer') return Promise.reject(new ProtocolError(answer));
+    const offset = this.values.length;
     const duplicate = this.append(batch);
     if (answer === 'lost answer')
       return Promise.reject(new DittoError('DITTO_KAFKA_UNAVAILABLE', 'no answer', { retriable: true }));
-    return duplicate ? Promise.reject(new ProtocolError('DUPLICATE_SEQUENCE_NUMBER')) : Promise.resolve();
+    return duplicate ? Promise.reject(new ProtocolError('DUPLICATE_SEQUENCE_NUMBER')) : Promise.resolve(offset);
   }
 
   private append(bytes: Buffer): boolean {
@@ -103,13 +104,13 @@ describe('PartitionProducer', () => {
       const partition = new FakePartition();
       const producer = createProducer(partition);
       partition.answers.push('ok', answer);
-      await producer.produce(records('a'));
+      expect(await producer.produce(records('a'))).toBe(0);
       const batch = records('b', 'c');
       await expect(producer.produce(batch)).rejects.toMatchObject({
         code: 'DITTO_KAFKA_PRODUCER_LOST',
         retriable: true,
       });
-      await producer.produce(batch);
+      expect(await producer.produce(batch)).toBe(1);
       await producer.produce(records('d'));
       expect(partition.values).toEqual(['a', 'b', 'c', 'd']);
       expect(readRecordsBatch(Reader.from(partition.sent[2] as Buffer))).toMatchObject({

@@ -16,8 +16,8 @@ export interface PartitionProducerOptions {
   readonly compression: KafkaCompression;
   /** The identity that partitions share; asks the brokers when `lost` is the newest one known. */
   readonly identity: (lost: ProducerIdentity | null) => Promise<ProducerIdentity>;
-  /** Sends one encoded batch to the partition's leader and checks the answer. */
-  readonly send: (topic: string, partition: number, batch: Buffer) => Promise<void>;
+  /** Sends one encoded batch to the partition's leader and checks the answer; gives the offset of the batch. */
+  readonly send: (topic: string, partition: number, batch: Buffer) => Promise<number>;
 }
 
 interface PendingBatch {
@@ -47,18 +47,21 @@ export class PartitionProducer {
     this.options = options;
   }
 
-  async produce(batch: RecordBatch): Promise<void> {
+  /** Gives the offset of the batch; null when the broker only says that it has it. */
+  async produce(batch: RecordBatch): Promise<number | null> {
     const { topic, partition } = this.options;
+    let offset: number | null = null;
     try {
       this.identity ??= await this.options.identity(null);
       this.pending = this.preparePending(batch, this.identity);
-      await this.options.send(topic, partition, this.pending.bytes);
+      offset = await this.options.send(topic, partition, this.pending.bytes);
     } catch (cause) {
       if (!isAlreadyWritten(cause))
         throw await this.settleFailure(toKafkaError(cause, `sending to ${topic}/${partition}`, { topic, partition }));
     }
     this.nextSequence = (this.nextSequence + batch.count) % sequenceModulus;
     this.pending = null;
+    return offset;
   }
 
   private preparePending(batch: RecordBatch, identity: ProducerIdentity): PendingBatch {

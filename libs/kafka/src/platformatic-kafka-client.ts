@@ -87,8 +87,8 @@ export class PlatformaticKafkaClient extends KafkaClient {
     }
   }
 
-  async produce(topic: string, partition: number, batch: RecordBatch): Promise<void> {
-    await this.producerOf(topic, partition).produce(batch);
+  async produce(topic: string, partition: number, batch: RecordBatch): Promise<number | null> {
+    return this.producerOf(topic, partition).produce(batch);
   }
 
   async ensureTopic(spec: TopicSpec): Promise<TopicDescription> {
@@ -134,12 +134,12 @@ export class PlatformaticKafkaClient extends KafkaClient {
     }));
   }
 
-  private async send(topic: string, partition: number, batch: Buffer): Promise<void> {
+  private async send(topic: string, partition: number, batch: Buffer): Promise<number> {
     try {
       const channel =
         this.readyChannel(topic, partition) ??
         (await this.bounded(this.openChannel(topic, partition), `reaching the leader of ${topic}/${partition}`));
-      await channel.send({ topic, partition, batch });
+      return await channel.send({ topic, partition, batch });
     } catch (error) {
       this.leaders.delete(topic);
       throw error;

@@ -76,12 +76,12 @@ function answer(id: number, ...partitions: readonly (readonly [partition: number
 
 const batch = Buffer.from('batch');
 
-const written = { status: 'fulfilled' };
+const written = { status: 'fulfilled', value: 7 };
 const unavailable = { status: 'rejected', reason: { code: 'DITTO_KAFKA_UNAVAILABLE', retriable: true } };
 const notLeader = { status: 'rejected', reason: { apiId: 'NOT_LEADER_OR_FOLLOWER' } };
 
 describe('ProduceChannel', () => {
-  function send(channel: ProduceChannel, ...partitions: readonly number[]): Promise<PromiseSettledResult<void>[]> {
+  function send(channel: ProduceChannel, ...partitions: readonly number[]): Promise<PromiseSettledResult<number>[]> {
     return Promise.allSettled(partitions.map((partition) => channel.send({ topic: 't', partition, batch })));
   }
 
@@ -124,7 +124,7 @@ describe('ProduceChannel', () => {
 
   it('does not give a slow connection up while answers come', async () => {
     const channel = openChannel(200);
-    const sent: Promise<PromiseSettledResult<void>[]>[] = [];
+    const sent: Promise<PromiseSettledResult<number>[]>[] = [];
     for (let partition = 0; partition < 5; partition++) {
       sent.push(send(channel, partition));
       await new Promise((resolve) => setImmediate(resolve));

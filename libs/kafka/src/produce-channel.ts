@@ -31,7 +31,7 @@ export interface ProduceChannelOptions {
 }
 
 interface Sent extends PartitionBatch {
-  readonly resolve: () => void;
+  readonly resolve: (offset: number) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -85,17 +85,17 @@ export class ProduceChannel {
   }
 
   /**
-   * Resolves when the answer says at which offset the batch stands; rejects with the broker's error, or when the
+   * Resolves with the offset of the batch's first record, as the answer says; rejects with the broker's error, or when the
    * connection ends. The bytes of the batch must stay as they are until then, and no other batch of the partition may
    * be given.
    */
-  send(batch: PartitionBatch): Promise<void> {
+  send(batch: PartitionBatch): Promise<number> {
     if (this.socket.destroyed) return Promise.reject(connectionClosed(batch));
     if (this.gathered.length === 0)
       process.nextTick(() => {
         this.sendGathered();
       });
-    return new Promise<void>((resolve, reject) => {
+    return new Promise<number>((resolve, reject) => {
       this.gathered.push({ ...batch, resolve, reject });
     });
   }
@@ -234,7 +234,7 @@ function settle(pending: Pending, { responses }: ProduceResponse): void {
       const sent = pending.topics.get(name)?.find(({ partition }) => partition === response.index);
       if (sent === undefined) continue;
       if (response.errorCode !== 0) sent.reject(refusal(response));
-      else if (response.baseOffset >= 0n) sent.resolve();
+      else if (response.baseOffset >= 0n) sent.resolve(Number(response.baseOffset));
       else continue;
       unanswered.delete(sent);
     }

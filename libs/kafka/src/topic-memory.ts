@@ -1,7 +1,8 @@
 import { parseVersion } from '#change-events';
-import { Backoff, DittoError, retry } from '#kernel';
 import { SinkMemory } from '#replication';
 
+import { isVersion } from './message-version.ts';
+import { retryBriefly } from './retry-briefly.ts';
 import { type MessageIdentity, type StoredBatch, type TopicReader } from './topic-reader.ts';
 
 export interface TopicMemoryOptions {
@@ -21,7 +22,6 @@ interface Partition {
  */
 const OLD_BATCHES = 4;
 const PARTITIONS_AT_ONCE = 8;
-const ATTEMPTS = 5;
 /** MySQL's with and without a tag, MariaDB's; in a `ditto.id` one is followed by the index of the row. */
 const GTID =
   /^((?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?::[a-z_][a-z0-9_]*)?:|\d+-\d+-)(\d+)\//;
@@ -100,10 +100,8 @@ export class TopicMemory extends SinkMemory {
   }
 }
 
-const VERSION = /^[0-9a-f]{44}$/;
-
 function versioned({ messages }: StoredBatch): readonly MessageIdentity[] {
-  return messages.filter(({ version }) => VERSION.test(version));
+  return messages.filter(({ version }) => isVersion(version));
 }
 
 /** What a read or the end of a table by a resync found is no transaction of the log. */
@@ -113,14 +111,4 @@ function noteGtid({ id, version }: MessageIdentity, greatest: Map<string, number
   if (match === null) return;
   const [, origin = '', number] = match;
   greatest.set(origin, Math.max(greatest.get(origin) ?? 0, Number(number)));
-}
-
-/** A leader that moves is waited for; when no broker answers the caller has to know. */
-function retryBriefly<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  let attempts = 0;
-  return retry(work, {
-    backoff: new Backoff({ initialMs: 200, maxMs: 2_000 }),
-    signal,
-    isRetriable: (error) => error instanceof DittoError && error.retriable && ++attempts < ATTEMPTS,
-  });
 }

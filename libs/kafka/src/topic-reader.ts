@@ -71,6 +71,33 @@ export class TopicReader {
     return new Map(topics.map((topic) => [topic, metadata.topics.get(topic)?.partitionsCount ?? 0]));
   }
 
+  /** Where the partitions of these topics end, by partition; without topics that do not exist. */
+  findEnds(topics: readonly string[]): Promise<ReadonlyMap<string, readonly number[]>> {
+    return this.ask('reading the ends of topics', async () => {
+      const existing = topics.length === 0 ? new Set<string>() : new Set(await this.admin.listTopics());
+      const wanted = topics.filter((topic) => existing.has(topic));
+      const ends = new Map(wanted.map((topic): [string, number[]] => [topic, []]));
+      if (wanted.length === 0) return ends;
+      const { topics: described, brokers } = await this.admin.metadata({ topics: wanted, forceUpdate: true });
+      const byLeader = new Map<number, Map<string, number[]>>();
+      for (const topic of wanted)
+        for (const [partition, { leader }] of (described.get(topic)?.partitions ?? []).entries()) {
+          if (!brokers.has(leader)) throw withoutLeader(topic, partition);
+          const ofLeader = byLeader.get(leader) ?? new Map<string, number[]>();
+          byLeader.set(leader, ofLeader.set(topic, [...(ofLeader.get(topic) ?? []), partition]));
+        }
+      for (const [leader, partitions] of byLeader)
+        for (const { name, partitions: answers } of await listOffsets(
+          await this.connections.get(brokers.get(leader) as Broker),
+          partitions,
+          LATEST,
+        ))
+          for (const { partitionIndex, offset } of answers)
+            (ends.get(name) as number[])[partitionIndex] = Number(offset);
+      return ends;
+    });
+  }
+
   findBounds(topic: string, partition: number): Promise<PartitionBounds> {
     return this.ask(`reading the ends of ${topic}/${partition}`, async () => {
       const connection = await this.connectToLeader(topic, partition);
@@ -145,10 +172,7 @@ export class TopicReader {
     const leader = topics.get(topic)?.partitions[partition]?.leader ?? -1;
     const broker: Broker | undefined = brokers.get(leader);
     if (broker !== undefined) return this.connections.get(broker);
-    throw new DittoError(kafkaErrorCodes.unavailable, `${topic}/${partition} has no leader`, {
-      retriable: true,
-      context: { topic, partition },
-    });
+    throw withoutLeader(topic, partition);
   }
 
   private async ask<T>(what: string, work: () => Promise<T>): Promise<T> {
@@ -162,22 +186,44 @@ export class TopicReader {
   }
 }
 
+function withoutLeader(topic: string, partition: number): DittoError {
+  return new DittoError(kafkaErrorCodes.unavailable, `${topic}/${partition} has no leader`, {
+    retriable: true,
+    context: { topic, partition },
+  });
+}
+
+type ListedOffsets = Awaited<ReturnType<typeof listOffsetsV5.api.async>>['topics'];
+
+/**
+ * Rejects with a retriable error while a new leader does not know yet how far its partition was confirmed
+ * (OFFSET_NOT_AVAILABLE, KIP-207): an end never goes back unless messages are gone.
+ */
+async function listOffsets(
+  connection: Connection,
+  partitions: ReadonlyMap<string, readonly number[]>,
+  timestamp: bigint,
+): Promise<ListedOffsets> {
+  const wanted = [...partitions].map(([name, indexes]) => ({
+    name,
+    partitions: indexes.map((partitionIndex) => ({ partitionIndex, currentLeaderEpoch: -1, timestamp })),
+  }));
+  const { topics } = await listOffsetsV5.api.async(connection, CONSUMER, READ_UNCOMMITTED, wanted);
+  return topics;
+}
+
 async function findOffset(
   connection: Connection,
   topic: string,
-  partitionIndex: number,
+  partition: number,
   timestamp: bigint,
 ): Promise<number> {
-  const partitions = [{ partitionIndex, currentLeaderEpoch: -1, timestamp }];
-  const { topics } = await listOffsetsV5.api.async(connection, CONSUMER, READ_UNCOMMITTED, [
-    { name: topic, partitions },
-  ]);
-  const offset = topics[0]?.partitions[0]?.offset;
-  if (offset === undefined || offset < 0n)
-    throw new DittoError(kafkaErrorCodes.unavailable, `the broker does not say where ${topic}/${partitionIndex} ends`, {
-      retriable: true,
-    });
-  return Number(offset);
+  const [answer] = await listOffsets(connection, new Map([[topic, [partition]]]), timestamp);
+  const offset = answer?.partitions[0]?.offset;
+  if (offset !== undefined && offset >= 0n) return Number(offset);
+  throw new DittoError(kafkaErrorCodes.unavailable, `the broker does not say where ${topic}/${partition} ends`, {
+    retriable: true,
+  });
 }
 
 function readBatch({ firstOffset, lastOffsetDelta, attributes, records }: FetchedBatch): StoredBatch {

@@ -62,7 +62,7 @@ async function runLoad(client: KafkaClient, topic: string, partitions: number, u
     produce: async (...call: Parameters<KafkaClient['produce']>) => {
       const began = performance.now();
       try {
-        await client.produce(...call);
+        return await client.produce(...call);
       } finally {
         slowestCallMs = Math.max(slowestCallMs, performance.now() - began);
       }

@@ -4,6 +4,7 @@ export { type ColumnRules, type KeyOverrides } from './layout/column-choice.ts';
 export { ErrantTransactions, type ErrantTransactionsOptions } from './reader/errant-transactions.ts';
 export { MySqlRowReader, type MySqlRowReaderOptions } from './reader/mysql-row-reader.ts';
 export { MySqlChangeSource, type MySqlChangeSourceOptions } from './binlog/mysql-change-source.ts';
+export { type LogPlace } from './binlog/gtids-before.ts';
 export { LogProof, type ServerLog, type TransactionInLog } from './binlog/log-proof.ts';
 export { type RecordedEvent, RecordedLog, type RecordOptions } from './binlog/recorded-log.ts';
 export { MySqlEndpoint, type EndpointInspection, type ServerSettings } from './endpoint/mysql-endpoint.ts';

@@ -18,6 +18,7 @@ export {
   LineageStore,
   LogAcceptanceStore,
   ResyncStore,
+  RewindStore,
   SnapshotStore,
   type Grant,
   type TableSnapshotProgress,

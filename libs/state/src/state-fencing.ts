@@ -52,6 +52,15 @@ async function readToken(manager: EntityManager, source: string): Promise<number
   return row?.token ?? 0;
 }
 
+/** For a transaction: locks the row of the source, which has the grant's token until the transaction ends. */
+export async function guardGrant(manager: EntityManager, grant: Grant): Promise<void> {
+  const guard = await manager.query<WriteResult>('UPDATE sources SET token = token WHERE name = ? AND token = ?', [
+    grant.source,
+    grant.token,
+  ]);
+  if (guard.affectedRows === 0) await assertNewest(manager, grant);
+}
+
 /** For a guarded write that found no row: why. */
 export async function assertNewest(manager: EntityManager, grant: Grant): Promise<void> {
   const newest = await readToken(manager, grant.source);

@@ -2,7 +2,7 @@ import { type EntityManager } from 'typeorm';
 import { type Grant, ResyncStore } from '#replication';
 import { SourceEntity } from './entities/source.entity.ts';
 import { type StateDatabase } from './state-database.ts';
-import { assertNewest, type WriteResult } from './state-fencing.ts';
+import { assertNewest, guardGrant, type WriteResult } from './state-fencing.ts';
 
 export class StateResyncStore extends ResyncStore {
   readonly #database: StateDatabase;
@@ -25,20 +25,11 @@ export class StateResyncStore extends ResyncStore {
     grant: Grant,
     tables: readonly { readonly database: string; readonly table: string }[],
   ): Promise<void> {
-    const { source, token } = grant;
     await this.#database.transaction(async (manager) => {
-      const guard = await manager.query<WriteResult>('UPDATE sources SET token = token WHERE name = ? AND token = ?', [
-        source,
-        token,
-      ]);
-      if (guard.affectedRows === 0) await assertNewest(manager, grant);
-      if (tables.length === 0) return;
-      await manager.query(
-        `UPDATE table_snapshots SET state = 'pending', last_key = NULL, rows_read = 0, reason = NULL,
-           ends_below = NULL, asked_again = FALSE
-         WHERE source = ? AND (database_name, table_name) IN (?)`,
-        [source, tables.map(({ database, table }) => [database, table])],
-      );
+      await guardGrant(manager, grant);
+      // what topics have lost, or where they end if they are made anew, is of no interest any more
+      await manager.query('DELETE FROM topic_ends WHERE source = ?', [grant.source]);
+      await readFromFirstRow(manager, grant.source, tables);
     });
   }
 
@@ -53,4 +44,19 @@ async function mark(manager: EntityManager, grant: Grant, askedBy: string | null
     [askedBy, grant.source, grant.token],
   );
   if (marked.affectedRows === 0) await assertNewest(manager, grant);
+}
+
+/** Progress of the tables that have some is `pending` again. */
+export async function readFromFirstRow(
+  manager: EntityManager,
+  source: string,
+  tables: readonly { readonly database: string; readonly table: string }[],
+): Promise<void> {
+  if (tables.length === 0) return;
+  await manager.query(
+    `UPDATE table_snapshots SET state = 'pending', last_key = NULL, rows_read = 0, reason = NULL,
+       ends_below = NULL, asked_again = FALSE
+     WHERE source = ? AND (database_name, table_name) IN (?)`,
+    [source, tables.map(({ database, table }) => [database, table])],
+  );
 }

@@ -10,7 +10,9 @@ import {
   StateLineageStore,
   StateLogAcceptanceStore,
   StateResyncStore,
+  StateRewindStore,
   StateSnapshotStore,
+  TopicEndStore,
   TopicPartitionStore,
 } from '#state';
 import { uniqueName } from '#testing';
@@ -328,5 +330,43 @@ describe('stores under fencing tokens', () => {
     const [second, first] = await audit.listRecent(2);
     expect(second).toMatchObject({ actor: 'dcs', action: 'lease.granted', subject, details: {} });
     expect(first).toMatchObject({ actor: 'alice', details: { why: 'maintenance "now"', n: 1 } });
+  });
+
+  test('I1, I5: ends of partitions only grow, losses stay until a rewind or a resync, and an older token writes none', async () => {
+    const source = uniqueName('shop');
+    const ends = new TopicEndStore(database);
+    const rewinds = new StateRewindStore(database);
+    const resyncs = new StateResyncStore(database);
+    const old = await grant(source, 'a');
+    await ends.save(old, [
+      { topic: `${source}.a.b`, partition: 0, end: 7 },
+      { topic: `${source}.a.b`, partition: 1, end: 2 ** 40 },
+    ]);
+    const owner = await grant(source, 'b');
+    await expect(ends.save(old, [{ topic: 't', partition: 0, end: 9 }])).rejects.toMatchObject(fenced);
+    await expect(ends.recordLosses(old, [])).rejects.toMatchObject(fenced);
+    const topic = `${source}.a.b`;
+    await ends.save(owner, [{ topic, partition: 0, end: 5 }]);
+    await ends.recordLosses(owner, [{ topic, partition: 0, confirmedEnd: 8, survivingEnd: 4 }]);
+    await ends.recordLosses(owner, [{ topic, partition: 0, confirmedEnd: 8, survivingEnd: 6 }]);
+    const losses = [{ topic, partition: 0, confirmedEnd: 8, survivingEnd: 4 }];
+    const second = { topic, partition: 1, end: 2 ** 40 };
+    expect(await ends.load(source)).toEqual({ ends: [{ topic, partition: 0, end: 8 }, second], losses });
+    expect(await ends.load(uniqueName('other'))).toEqual({ ends: [], losses: [] });
+
+    await snapshots.save(owner, [{ ...createProgress(), state: 'done' }]);
+    await rewinds.request(owner, 'ann');
+    await expect(rewinds.finish(old, [])).rejects.toMatchObject(fenced);
+    expect(await rewinds.pendingFor(source)).toBe('ann');
+    await rewinds.giveUp(owner);
+    expect(await rewinds.pendingFor(source)).toBeNull();
+    expect((await ends.load(source)).losses).toEqual(losses);
+    await rewinds.request(owner, 'ann');
+    await rewinds.finish(owner, [{ database: 'shop', table: 'orders' }]);
+    expect(await rewinds.pendingFor(source)).toBeNull();
+    expect(await ends.load(source)).toEqual({ ends: [{ topic, partition: 0, end: 4 }, second], losses: [] });
+    expect(await snapshots.load(source)).toMatchObject([{ table: 'orders', state: 'pending', rowsRead: 0 }]);
+    await resyncs.startOver(owner, []);
+    expect(await ends.load(source)).toEqual({ ends: [], losses: [] });
   });
 });

@@ -40,6 +40,7 @@ describe('StateDatabase', () => {
       { name: 'AddCascadeRereads1795600000000' },
       { name: 'AddCheckpointProof1795700000000' },
       { name: 'ReserveReads1795850000000' },
+      { name: 'AddTopicEnds1795910000000' },
     ]);
   });
 

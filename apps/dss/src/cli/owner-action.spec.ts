@@ -36,13 +36,20 @@ function directory(url: string | null): OwnerDirectory {
 
 const request = { action: 'resync' as const, source: 'shop', token: 'secret', url: null };
 
-describe('ditto resync, accept-log', () => {
+describe('ditto resync, rewind, accept-log', () => {
   it('asks the instance that holds the lease, with the token, and says what happens', async () => {
     const { url, asked } = await listen(202, { resyncing: 'shop' });
     const { done, text } = await askOwner(directory(url), request);
     expect(done).toBe(true);
     expect(asked).toEqual(['POST /sources/shop/resync Bearer secret']);
     expect(text).toContain(`shop is being resynced by two (${url})`);
+  });
+
+  it('asks it to rewind the source', async () => {
+    const { url, asked } = await listen(202, { rewinding: 'shop' });
+    const { done, text } = await askOwner(directory(url), { ...request, action: 'rewind' });
+    expect([done, asked]).toEqual([true, ['POST /sources/shop/rewind Bearer secret']]);
+    expect(text).toContain(`shop is being rewound by two (${url})`);
   });
 
   it('asks it to accept the log of the source', async () => {

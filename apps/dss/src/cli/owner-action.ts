@@ -8,7 +8,7 @@ export interface OwnerDirectory {
   listServices(): Promise<readonly ServiceStatus[]>;
 }
 
-export type OwnerAction = 'resync' | 'accept-log';
+export type OwnerAction = 'resync' | 'rewind' | 'accept-log';
 
 /** What is asked of the DSS that owns a source. */
 export interface OwnerRequest {
@@ -70,6 +70,13 @@ const EXPLANATIONS: Readonly<
     'and reads every included table again while the stream goes on. Until that is done the sinks do not have all rows.',
     'A process that ends meanwhile is no harm: the next owner of the source finishes the resync.',
     `How far it is: GET ${url}/sources/${source} (snapshot, lineage); when another instance takes over, GET /leases of DCS names it.`,
+  ],
+  rewind: (source, instance, url) => [
+    `${source} is being rewound by ${instance} (${url}).`,
+    'It streams again from before the place where Kafka has lost confirmed messages: all that came after is repeated, in order.',
+    'Tables whose topics have lost messages are copied again meanwhile.',
+    'A process that ends meanwhile is no harm: the next owner of the source finishes the rewind.',
+    `How it goes: GET ${url}/sources/${source}. Where the log does not reach back, its error says so: then resync.`,
   ],
   'accept-log': (source, instance, url) => [
     `${source} is opened again by ${instance} (${url}), which goes on in the log of its server as it is.`,

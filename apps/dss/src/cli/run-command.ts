@@ -21,6 +21,9 @@ const usage = `usage: npm run ditto -- COMMAND
                                    goes on from where the server is now, and reads every row again.
                                    TOKEN has the role operate; $DITTO_TOKEN when left out.
                                    URL is the owner's REST API; as it reports itself when left out.
+  rewind --source NAME [--token TOKEN] [--url URL] [--config FILE]
+                                   have a source that stopped with DITTO_KAFKA_CONFIRMED_LOST stream again from before
+                                   what Kafka has lost.
   accept-log --source NAME [--token TOKEN] [--url URL] [--config FILE]
                                    have a source that stopped with DITTO_SOURCE_LOG_UNPROVEN go on: you are sure that the
                                    log of its server was not reset and the server not restored from a backup.
@@ -43,6 +46,7 @@ export async function runCommand(args: readonly string[], context: CommandContex
       return report.errors === 0 ? 0 : 1;
     }
     case 'resync':
+    case 'rewind':
     case 'accept-log': {
       configureLogging({ service: 'ditto', level: 'silent' });
       const { done, text } = await runOwnerAction(context.environment, call.config, call.request);
@@ -85,6 +89,7 @@ function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Cal
       case 'help':
         return { command, config, json };
       case 'resync':
+      case 'rewind':
       case 'accept-log': {
         if (source === undefined) return `'${command}' needs --source NAME.`;
         const request = {

@@ -18,7 +18,9 @@ import {
   StateLineageStore,
   StateLogAcceptanceStore,
   StateResyncStore,
+  StateRewindStore,
   StateSnapshotStore,
+  TopicEndStore,
   TopicPartitionStore,
 } from '#state';
 import { DcsReadiness } from './dcs-readiness.ts';
@@ -29,7 +31,9 @@ const overState = [
   StateLineageStore,
   StateLogAcceptanceStore,
   StateResyncStore,
+  StateRewindStore,
   StateSnapshotStore,
+  TopicEndStore,
   TopicPartitionStore,
 ].map((Store) => ({
   provide: Store,
@@ -74,7 +78,9 @@ const overState = [
     StateLineageStore,
     StateLogAcceptanceStore,
     StateResyncStore,
+    StateRewindStore,
     StateSnapshotStore,
+    TopicEndStore,
     TopicPartitionStore,
   ],
 })

@@ -176,6 +176,11 @@ export class ResyncDto {
   readonly resyncing!: string;
 }
 
+export class RewindDto {
+  /** The source that is rewound; its status says how it goes. */
+  readonly rewinding!: string;
+}
+
 export class RestartedDto {
   readonly restarted!: string;
 }

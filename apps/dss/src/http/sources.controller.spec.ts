@@ -30,6 +30,10 @@ function build(
       asked.push(by);
       return Promise.resolve(granted);
     },
+    rewind: (by: string) => {
+      asked.push(`rewound by ${by}`);
+      return Promise.resolve(granted);
+    },
     acceptLog: (by: string) => {
       asked.push(`accepted by ${by}`);
       return Promise.resolve(granted);
@@ -62,6 +66,27 @@ describe('POST /sources/:source/resync', () => {
   it('I5: is refused when the lease went to another meanwhile', async () => {
     const { controller } = build('failed', { granted: false });
     await expect(controller.resync('shop', 'alice')).rejects.toMatchObject({ code: 'DITTO_SOURCE_NOT_OWNED' });
+  });
+});
+
+describe('POST /sources/:source/rewind', () => {
+  const code = 'DITTO_KAFKA_CONFIRMED_LOST';
+
+  it('I1: is recorded, then done, for a source of which confirmed messages are gone', async () => {
+    const { controller, audit, asked } = build('failed', { code });
+    expect(await controller.rewind('shop', 'alice')).toEqual({ rewinding: 'shop' });
+    expect(asked).toEqual(['rewound by alice']);
+    expect(audit.entries).toMatchObject([{ actor: 'alice', action: 'source.rewind', subject: 'shop' }]);
+  });
+
+  it.each([
+    ['an unknown source', build('failed', { code }), 'eu', 404, 'DITTO_SOURCE_UNKNOWN'],
+    ['not this instance', build('failed', { code, owner: null }), 'shop', 409, 'DITTO_SOURCE_NOT_OWNED'],
+    ['a source that streams', build('streaming'), 'shop', 409, 'DITTO_SOURCE_NOTHING_LOST'],
+    ['another stop', build('failed', { code: 'DITTO_KAFKA_TLS' }), 'shop', 409, 'DITTO_SOURCE_NOTHING_LOST'],
+  ])('is refused for %s, and leaves no trace', async (_, { controller, audit, asked }, source, status, refusal) => {
+    await expect(controller.rewind(source, 'alice')).rejects.toMatchObject({ status, code: refusal });
+    expect([audit.entries, asked]).toEqual([[], []]);
   });
 });
 

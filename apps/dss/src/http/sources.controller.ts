@@ -5,7 +5,15 @@ import { z } from 'zod';
 import { snapshotsOff } from '../sources/resync.ts';
 import { type SourceSupervisor } from '../sources/source-supervisor.ts';
 import { SourceRegistry } from '../sources/source-registry.ts';
-import { LogAcceptedDto, RestartedDto, ResyncDto, SourceDto, SourcesDto, SourceTablesDto } from './source.dto.ts';
+import {
+  LogAcceptedDto,
+  RestartedDto,
+  ResyncDto,
+  RewindDto,
+  SourceDto,
+  SourcesDto,
+  SourceTablesDto,
+} from './source.dto.ts';
 
 const tablesQuerySchema = z.strictObject({
   from: z.coerce.number().int().min(0).default(0),
@@ -92,6 +100,27 @@ export class SourcesController {
     await this.#audit.record({ actor, action: 'source.resync', subject: source, details });
     if (!(await supervisor.resync(actor))) throw notOwned(source);
     return { resyncing: source };
+  }
+
+  @Post(':source/rewind')
+  @HttpCode(202)
+  @ApiOperation({
+    summary: 'Stream again from before what Kafka has lost of confirmed messages (DITTO_KAFKA_CONFIRMED_LOST)',
+  })
+  @ApiConflictResponse({ description: 'This instance does not own the source, or nothing of it is known to be lost' })
+  async rewind(@Param('source') source: string, @Actor() actor: string): Promise<RewindDto> {
+    const supervisor = this.#supervisor(source);
+    const { owner, lineage, checkpoint, error, state } = supervisor.status();
+    if (owner === null) throw notOwned(source, 'rewind');
+    if (state !== 'failed' || error?.code !== 'DITTO_KAFKA_CONFIRMED_LOST')
+      throw new RequestError(409, 'DITTO_SOURCE_NOTHING_LOST', `no loss is known of ${source}: it is ${state}`, {
+        remedy:
+          'Only a source that has stopped with DITTO_KAFKA_CONFIRMED_LOST is rewound; see the error in its status. To have all rows again: resync.',
+      });
+    const details = { lineage, position: checkpoint?.position ?? null, after: error };
+    await this.#audit.record({ actor, action: 'source.rewind', subject: source, details });
+    if (!(await supervisor.rewind(actor))) throw notOwned(source, 'rewind');
+    return { rewinding: source };
   }
 
   @Post(':source/accept-log')

@@ -15,6 +15,7 @@ import {
   type SnapshotStore,
   type TableSnapshotProgress,
 } from '#replication';
+import { type RewindOptions, rewindWhenAsked } from './rewind.ts';
 import {
   checkpointBehind,
   findStartingPoint,
@@ -42,10 +43,14 @@ export interface ResyncOptions extends StartingPointStores, Pick<StartingLog, 'c
   readonly endTables: (changes: readonly TableChange[]) => Promise<void>;
 }
 
-/** Where a source goes on; a resync that was asked for comes first, also one that its first owner did not finish. */
-export async function findStart(options: StartingPointOptions & Omit<ResyncOptions, 'askedBy'>): Promise<Checkpoint> {
+/** Where a source goes on; a resync or rewind that was asked for comes first, also one that its first owner did not finish. */
+export async function findStart(
+  options: StartingPointOptions & Omit<ResyncOptions, 'askedBy'> & RewindOptions,
+): Promise<Checkpoint> {
   const askedBy = await options.resyncs.pendingFor(options.grant.source);
-  return askedBy === null ? findStartingPoint(options) : resync({ ...options, askedBy });
+  if (askedBy !== null) return resync({ ...options, askedBy });
+  await rewindWhenAsked(options);
+  return findStartingPoint(options);
 }
 
 /**

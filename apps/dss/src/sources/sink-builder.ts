@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { type TransactionInfo } from '#change-events';
 import {
+  ConfirmedEnds,
+  findOldestSurvivor,
   type KafkaClient,
   KafkaJsClient,
   KafkaPublisher,
@@ -18,11 +20,13 @@ import {
   type SourceConfig,
   toKafkaOptions,
 } from '#platform';
-import { type ChangeSink, type SinkMemory } from '#replication';
-import { TopicPartitionStore } from '#state';
+import { type ChangeSink, type Grant, type SinkMemory } from '#replication';
+import { TopicEndStore, TopicPartitionStore } from '#state';
+import { type LostMessages } from './rewind.ts';
 
 export interface SinkRequest {
   readonly source: SourceConfig;
+  readonly grant: Grant;
   /** Null when the source has no mirror. */
   readonly mongo: MongoConnection | null;
   readonly isReplaying: (transaction: TransactionInfo) => boolean;
@@ -31,15 +35,21 @@ export interface SinkRequest {
   readonly closers: (() => Promise<void>)[];
 }
 
+export interface LostRequest extends Pick<SinkRequest, 'source' | 'logger' | 'closers'> {
+  readonly signal: AbortSignal;
+}
+
 /** Builds the sinks of a source as the configuration wants them; nothing is connected yet. */
 @Injectable()
 export class SinkBuilder {
   readonly #config: DittoConfig;
   readonly #partitions: TopicPartitionStore;
+  readonly #ends: TopicEndStore;
 
-  constructor(@InjectConfig() config: DittoConfig, partitions: TopicPartitionStore) {
+  constructor(@InjectConfig() config: DittoConfig, partitions: TopicPartitionStore, ends: TopicEndStore) {
     this.#config = config;
     this.#partitions = partitions;
+    this.#ends = ends;
   }
 
   build(request: SinkRequest): readonly ChangeSink[] {
@@ -62,12 +72,26 @@ export class SinkBuilder {
     });
   }
 
-  #buildPublisher({ source, logger, closers }: SinkRequest): ChangeSink {
+  /** What the topics have lost of what was confirmed; null: nothing. */
+  async findLost({ source, logger, closers, signal }: LostRequest): Promise<LostMessages | null> {
+    const { losses } = await this.#ends.load(source.name);
+    if (losses.length === 0) return null;
+    const reader = new TopicReader({ ...toKafkaOptions(requireSection(this.#config.kafka, 'kafka')), logger });
+    closers.push(() => reader.close());
+    const topics = new Set(losses.map(({ topic }) => topic));
+    return { topics, survivor: await findOldestSurvivor(reader, losses, signal) };
+  }
+
+  #buildPublisher({ source, grant, logger, closers }: SinkRequest): ChangeSink {
     const config = requireSection(this.#config.kafka, 'kafka');
     const options = { ...toKafkaOptions(config), logger };
     const client: KafkaClient =
       config.client === 'kafkajs' ? new KafkaJsClient(options) : new PlatformaticKafkaClient(options);
-    closers.push(() => client.close());
+    const reader = new TopicReader(options);
+    closers.push(
+      () => client.close(),
+      () => reader.close(),
+    );
     const { topics, tombstones, schemaChanges, bigint, maxBatchBytes } = config;
     return new KafkaPublisher({
       client,
@@ -75,6 +99,7 @@ export class SinkBuilder {
       version: readPackageVersion(),
       logger,
       counts: this.#partitions,
+      confirmedEnds: new ConfirmedEnds({ grant, store: this.#ends, reader, logger }),
       topics,
       tombstones,
       schemaChanges,

@@ -56,6 +56,7 @@ import {
   StateLineageStore,
   StateLogAcceptanceStore,
   StateResyncStore,
+  StateRewindStore,
   StateSnapshotStore,
 } from '#state';
 import { cascadeChoice } from './cascade-choice.ts';
@@ -104,6 +105,7 @@ export class SourceOpener {
   readonly #lineages: StateLineageStore;
   readonly #snapshots: StateSnapshotStore;
   readonly #resyncs: StateResyncStore;
+  readonly #rewinds: StateRewindStore;
   readonly #acceptances: StateLogAcceptanceStore;
   readonly #sinks: SinkBuilder;
 
@@ -115,6 +117,7 @@ export class SourceOpener {
     lineages: StateLineageStore,
     snapshots: StateSnapshotStore,
     resyncs: StateResyncStore,
+    rewinds: StateRewindStore,
     acceptances: StateLogAcceptanceStore,
     sinks: SinkBuilder,
   ) {
@@ -125,6 +128,7 @@ export class SourceOpener {
     this.#lineages = lineages;
     this.#snapshots = snapshots;
     this.#resyncs = resyncs;
+    this.#rewinds = rewinds;
     this.#acceptances = acceptances;
     this.#sinks = sinks;
   }
@@ -224,6 +228,7 @@ export class SourceOpener {
         reader,
         sinks: this.#sinks.build({
           source,
+          grant,
           mongo,
           isReplaying: (transaction) => run.pipeline.inReplayZone(transaction),
           logger,
@@ -290,6 +295,10 @@ export class SourceOpener {
         prove: (known) => log.prove(inspection, known, signal),
         acceptances: this.#acceptances,
         resyncs: this.#resyncs,
+        rewinds: this.#rewinds,
+        purged: inspection.gtidPurged,
+        findLost: () => this.#sinks.findLost({ ...opening, closers }),
+        findPlace: (fileNumber, offset) => new MySqlEndpoint(first).findGtidsBefore(fileNumber, offset, signal),
         snapshots: this.#snapshots,
         tables,
         listMirrored: async () => (mirror === null ? [] : listMirroredTables(mirror)),

@@ -1,7 +1,7 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { createInstanceName, DcsClient, ServiceReporter } from '#dcs-client';
 import { createLogger, type DittoConfig, InjectConfig, Shutdown } from '#platform';
-import { StateLogAcceptanceStore, StateResyncStore } from '#state';
+import { StateLogAcceptanceStore, StateResyncStore, StateRewindStore } from '#state';
 import { SourceMetrics } from '../metrics/source-metrics.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { SourceOpener } from './source-opener.ts';
@@ -22,6 +22,7 @@ export class SourceRegistry implements OnApplicationBootstrap, OnModuleDestroy {
     dcs: DcsClient,
     opener: SourceOpener,
     resyncs: StateResyncStore,
+    rewinds: StateRewindStore,
     acceptances: StateLogAcceptanceStore,
     metrics: SourceMetrics,
     shutdown: Shutdown,
@@ -63,6 +64,7 @@ export class SourceRegistry implements OnApplicationBootstrap, OnModuleDestroy {
           leases,
           open: (grant, hooks, signal) => opener.open(source, grant, hooks, signal),
           requestResync: resyncs.request.bind(resyncs),
+          requestRewind: rewinds.request.bind(rewinds),
           requestAcceptance: acceptances.accept.bind(acceptances),
           onConfirmed: (sink, latencyMs, count) => metrics.confirmed(source.name, sink, latencyMs, count),
           logger,

@@ -43,6 +43,7 @@ function supervise(
     leases,
     open,
     requestResync,
+    requestRewind: () => Promise.resolve(),
     requestAcceptance: () => Promise.resolve(),
     onConfirmed: () => undefined,
     logger: silentLogger,

@@ -15,6 +15,8 @@ export interface SourceSupervisorOptions {
   readonly open: OpenSource;
   /** Leaves a durable mark: whoever opens the source next resyncs it. */
   readonly requestResync: (grant: Grant, askedBy: string) => Promise<void>;
+  /** Leaves a durable mark: whoever opens the source next rewinds it. */
+  readonly requestRewind: (grant: Grant, askedBy: string) => Promise<void>;
   /** Leaves a durable mark: whoever opens the source next goes on in a log that proves nothing. */
   readonly requestAcceptance: (grant: Grant, askedBy: string) => Promise<void>;
   readonly onConfirmed: (sink: SinkName, latencyMs: number, count: number) => void;
@@ -89,6 +91,11 @@ export class SourceSupervisor {
    */
   resync(askedBy: string): Promise<boolean> {
     return this.reopenWith(this.options.requestResync, askedBy);
+  }
+
+  /** Has the source stream again from before what a sink has lost; the rest as `resync`. */
+  rewind(askedBy: string): Promise<boolean> {
+    return this.reopenWith(this.options.requestRewind, askedBy);
   }
 
   /** Has the source opened again, by whoever owns it, with an operator's word for its log. False as above. */

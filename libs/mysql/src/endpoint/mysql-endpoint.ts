@@ -1,4 +1,5 @@
 import { type RowDataPacket } from 'mysql2';
+import { findGtidsBefore, type LogPlace } from '../binlog/gtids-before.ts';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
 import { type ColumnRuleOptions, columnRules } from '../layout/column-choice.ts';
 import { MySqlSession } from '../mysql-session.ts';
@@ -87,6 +88,11 @@ export class MySqlEndpoint {
     return this.#withSession(signal, async (session) =>
       inspectTables(session, includes, columnRules(rules), await readCharacterSets(session)),
     );
+  }
+
+  /** Where in the log of this server that place is; null when its file is purged. A transaction that begins there comes after it. */
+  async findGtidsBefore(fileNumber: number, offset: number, signal: AbortSignal): Promise<LogPlace | null> {
+    return this.#withSession(signal, (session) => findGtidsBefore(session, fileNumber, offset));
   }
 
   async readGrants(signal: AbortSignal): Promise<Grants> {

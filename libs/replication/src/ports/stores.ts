@@ -77,6 +77,26 @@ export abstract class LogAcceptanceStore {
   abstract finish(grant: Grant): Promise<void>;
 }
 
+/**
+ * A rewind that was asked for and is not finished: streaming again from before the place where a sink has lost what it had
+ * confirmed. It outlives every process. Writes are under the same fencing rule as `CheckpointStore`.
+ */
+export abstract class RewindStore {
+  /** Who asked for it; null when none is pending. */
+  abstract pendingFor(source: string): Promise<string | null>;
+  abstract request(grant: Grant, askedBy: string): Promise<void>;
+  /** It can't be done; what was lost stays recorded. */
+  abstract giveUp(grant: Grant): Promise<void>;
+  /**
+   * What was lost is forgotten, and the copies of these tables begin again before the first row, of those that have begun:
+   * all of it or nothing.
+   */
+  abstract finish(
+    grant: Grant,
+    tables: readonly { readonly database: string; readonly table: string }[],
+  ): Promise<void>;
+}
+
 /** Which columns the rows in the sinks are made without, as the patterns of the configuration. */
 export abstract class ColumnStore {
   /** Sorted; null for a source of which none were ever kept. */

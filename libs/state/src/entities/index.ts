@@ -3,6 +3,7 @@ import { CheckpointEntity } from './checkpoint.entity.ts';
 import { LineageChangeEntity } from './lineage-change.entity.ts';
 import { SourceEntity } from './source.entity.ts';
 import { TableSnapshotEntity } from './table-snapshot.entity.ts';
+import { TopicEndEntity } from './topic-end.entity.ts';
 import { TopicPartitionsEntity } from './topic-partitions.entity.ts';
 
 /** Every entity of the state database. */
@@ -11,6 +12,7 @@ export const entities = [
   CheckpointEntity,
   LineageChangeEntity,
   TableSnapshotEntity,
+  TopicEndEntity,
   TopicPartitionsEntity,
   AuditEntryEntity,
 ];

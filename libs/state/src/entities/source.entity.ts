@@ -36,6 +36,10 @@ export class SourceEntity {
   @Column({ name: 'log_accepted_by', type: 'varchar', length: 255, nullable: true })
   logAcceptedBy!: string | null;
 
+  /** Who asked for the rewind that is not finished; null when none is. */
+  @Column({ name: 'rewind_pending', type: 'varchar', length: 255, nullable: true })
+  rewindPending!: string | null;
+
   /** Patterns of the columns that the rows in the sinks are made without; null before any were kept. */
   @Column({ name: 'excluded_columns', type: 'json', nullable: true })
   excludedColumns!: string[] | null;

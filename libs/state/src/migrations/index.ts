@@ -4,6 +4,7 @@ import { AddExcludedColumns1795550000000 } from './1795550000000-add-excluded-co
 import { AddCascadeRereads1795600000000 } from './1795600000000-add-cascade-rereads.ts';
 import { AddCheckpointProof1795700000000 } from './1795700000000-add-checkpoint-proof.ts';
 import { ReserveReads1795850000000 } from './1795850000000-reserve-reads.ts';
+import { AddTopicEnds1795910000000 } from './1795910000000-add-topic-ends.ts';
 
 /** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
 export const migrations = [
@@ -13,4 +14,5 @@ export const migrations = [
   AddCascadeRereads1795600000000,
   AddCheckpointProof1795700000000,
   ReserveReads1795850000000,
+  AddTopicEnds1795910000000,
 ];

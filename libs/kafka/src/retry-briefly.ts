@@ -1,0 +1,13 @@
+import { Backoff, DittoError, retry } from '#kernel';
+
+const ATTEMPTS = 5;
+
+/** A leader that moves is waited for; when no broker answers the caller has to know. */
+export function retryBriefly<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  let attempts = 0;
+  return retry(work, {
+    backoff: new Backoff({ initialMs: 200, maxMs: 2_000 }),
+    signal,
+    isRetriable: (error) => error instanceof DittoError && error.retriable && ++attempts < ATTEMPTS,
+  });
+}
