@@ -45,6 +45,30 @@ describe('statements in the log', () => {
     expect((await world.status(dss))?.pipeline?.reconnects).toBe(0);
   }, 90_000);
 
+  it('I6: a row that is too large for a topic is named; making it smaller does not lead out, resync after it does', async () => {
+    await mysql.query('CREATE TABLE notes (id INT PRIMARY KEY, body LONGTEXT)');
+    await runDss();
+    await mysql.query("INSERT INTO notes VALUES (1, 'small'), (2, REPEAT('x', 2000000))");
+    const isTooLarge = ({ state, error }: SourceStatus): boolean =>
+      state === 'failed' && error?.code === 'DITTO_KAFKA_MESSAGE_TOO_LARGE';
+    const { error, token } = await world.waitForStatus(dss, 'the stop', isTooLarge);
+    expect(error?.message).toContain('with key {"id":2}');
+    await mysql.query("UPDATE notes SET body = 'smaller' WHERE id = 2");
+    const ask = async (action: string): Promise<number> =>
+      (await fetch(`${dss.url}/sources/${world.name}/${action}`, { method: 'POST' })).status;
+    expect(await ask('restart')).toBe(200);
+    await world.waitForStatus(
+      dss,
+      'the next stop',
+      (status) => isTooLarge(status) && (status.token ?? 0) > (token ?? 0),
+    );
+    expect(await ask('resync')).toBe(202);
+    await world.waitForStatus(dss, 'the resync', ({ state, lineage }) => state === 'streaming' && lineage === 2);
+    await world.waitUntilCaughtUp(dss);
+    const { samples, tables } = await world.compare([...workloadTables, 'notes']);
+    expect([samples, tables.at(-1)?.rows]).toEqual([[], 2]);
+  }, 90_000);
+
   it('I6: a table that loses its key stops the source with a code, before anything behind it', async () => {
     await runDss();
     await mysql.query('ALTER TABLE orders DROP PRIMARY KEY');

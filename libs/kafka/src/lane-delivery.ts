@@ -75,9 +75,9 @@ function tooLarge(cause: DittoError, part: RecordBatch, { topic, partition }: La
   const key = record?.key?.toString().slice(0, 200) ?? null;
   return new DittoError(
     kafkaErrorCodes.tooLarge,
-    `a message of about ${bytes} bytes is larger than topic ${topic} takes`,
+    `the message of ${record?.headers['ditto.id'] ?? 'a change'} with key ${key ?? 'null'}, about ${bytes} bytes, is larger than topic ${topic} takes`,
     {
-      remedy: `Raise max.message.bytes of topic ${topic} above ${bytes} (and message.max.bytes, replica.fetch.max.bytes of the brokers), then start the source again.`,
+      remedy: `Raise max.message.bytes of topic ${topic} above ${bytes} (and message.max.bytes, replica.fetch.max.bytes of the brokers), then restart the source. Where that can't be: make the row smaller, then resync; a restart alone comes upon the large version in the log again.`,
       context: { topic, partition, key, bytes, id: record?.headers['ditto.id'] },
       cause,
     },

@@ -95,7 +95,7 @@ describe('writeGuarded', () => {
     await expect(writeGuarded(db, 'c', [write(1, 'a'), write(2, 'a')], options)).rejects.toMatchObject({
       code: 'DITTO_MONGO_DOCUMENT_REFUSED',
       retriable: false,
-      context: { collection: 'c', key: '{"key":2}' },
+      context: { collection: 'c', key: '{"_id":2}' },
     });
   });
 

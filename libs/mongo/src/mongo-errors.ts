@@ -146,7 +146,8 @@ export function isTransient(code: number): boolean {
 export function documentRefused(collection: string, key: unknown, reason: string, cause?: unknown): DittoError {
   const shown = describeKey(key);
   return new DittoError('DITTO_MONGO_DOCUMENT_REFUSED', `${collection} ${shown}: ${reason}`, {
-    remedy: 'Make the row smaller or change the value that MongoDB refuses, or exclude the table.',
+    remedy:
+      'Make the row smaller or change the value that MongoDB refuses, then resync the source (npm run ditto -- resync --source <name>): a restart alone comes upon the refused version in the log again. Or exclude the table.',
     context: { collection, key: shown },
     cause,
   });
@@ -232,6 +233,6 @@ function describeKey(key: unknown): string {
   const text =
     key instanceof Map
       ? JSON.stringify(Object.fromEntries(key as Map<string, unknown>))
-      : mongo.BSON.EJSON.stringify({ key });
+      : mongo.BSON.EJSON.stringify({ _id: key });
   return text.length > 200 ? `${text.slice(0, 200)}…` : text;
 }
