@@ -29,6 +29,7 @@ import {
 } from './kafka-errors.ts';
 import { type RecordBatch } from './record-batch.ts';
 import { describeUntilKnown, readTopicDescription } from './topic-description.ts';
+import { createWatchedSockets } from './watched-socket.ts';
 
 const { CompressionCodecs, CompressionTypes: types, ConfigResourceTypes, logLevel } = kafkajs;
 
@@ -73,6 +74,7 @@ export function toKafkaJsConfig(options: KafkaConnectionOptions): KafkaConfig {
     authenticationTimeout: timeouts.connectTimeoutMs,
     requestTimeout: timeouts.requestTimeoutMs,
     enforceRequestTimeout: true,
+    socketFactory: createWatchedSockets(timeouts.requestTimeoutMs),
     retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 3 },
     logLevel: logLevel.WARN,
     logCreator: createLogForwarder(options.logger),

@@ -1,0 +1,50 @@
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls';
+
+export interface WatchedSocketOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly ssl?: TlsOptions | undefined;
+  readonly onConnect: () => void;
+}
+
+const KEEP_ALIVE_MS = 60_000;
+/** JoinGroup and SyncGroup: a broker answers when all members of the group are there. */
+const PATIENT_REQUESTS: ReadonlySet<number> = new Set([11, 14]);
+/** Before it are the bytes of a request's length. */
+const API_KEY_OFFSET = 4;
+
+/**
+ * Sockets for kafkajs, which gives a request up after a while but keeps the connection of a peer that says nothing any
+ * more, and sends the next request over it too. A connection that answers nothing for `silenceMs` after a request is ended.
+ */
+export function createWatchedSockets(silenceMs: number): (options: WatchedSocketOptions) => Socket {
+  return ({ host, port, ssl, onConnect }) => {
+    const socket: Socket = ssl
+      ? connectTls({ host, port, ...(/^[\d.:]+$/.test(host) ? {} : { servername: host }), ...ssl }, onConnect)
+      : connect({ host, port }, onConnect);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    watch(socket, silenceMs);
+    return socket;
+  };
+}
+
+function watch(socket: Socket, silenceMs: number): void {
+  let timer: NodeJS.Timeout | undefined;
+  const write = socket.write.bind(socket) as (...given: unknown[]) => boolean;
+  socket.write = (...given: unknown[]): boolean => {
+    const [bytes] = given;
+    const isPatient = Buffer.isBuffer(bytes) && PATIENT_REQUESTS.has(bytes.readInt16BE(API_KEY_OFFSET));
+    if (!isPatient)
+      timer ??= setTimeout(() => {
+        socket.destroy(Object.assign(new Error(`no answer for ${silenceMs} ms`), { code: 'ETIMEDOUT' }));
+      }, silenceMs).unref();
+    return write(...given);
+  };
+  const sawLife = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+  };
+  socket.on('data', sawLife);
+  socket.on('close', sawLife);
+}

@@ -1,0 +1,153 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+
+import { Backoff, retry, silentLogger, sleep } from '#kernel';
+import { FaultProxy, testStack, uniqueName } from '#testing';
+
+import {
+  batchOf,
+  KafkaEventReader,
+  type KafkaClient,
+  type KafkaConnectionOptions,
+  KafkaJsClient,
+  PlatformaticKafkaClient,
+  TopicReader,
+} from '../src/index.ts';
+
+let broker = { host: '', port: 0 };
+let proxy: FaultProxy;
+let address = '';
+const endings: (() => unknown)[] = [];
+const limits = { connectTimeoutMs: 1_000, requestTimeoutMs: 1_000, deliveryTimeoutMs: 4_000 };
+
+beforeAll(async () => {
+  const [first = ''] = (await testStack()).url('kafka').split(',');
+  const [host = '', port = ''] = first.split(':');
+  broker = { host, port: Number(port) };
+});
+
+afterEach(async () => {
+  for (const end of endings.splice(0).reverse()) await end();
+});
+
+/** Host and port as answers to Metadata and FindCoordinator have them. */
+function encodePlace(port: number): Buffer {
+  const place = Buffer.alloc(broker.host.length + 4);
+  place.write(broker.host);
+  place.writeInt32BE(port, broker.host.length);
+  return place;
+}
+
+/** Before the proxy: a broker says where it is reached, and that is to be here. */
+async function openProxy(): Promise<void> {
+  proxy = await FaultProxy.open(broker);
+  const sockets = new Set<Socket>();
+  const server = createServer((client) => {
+    const upstream = connect(proxy.port, proxy.host);
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', () => socket.destroy());
+    }
+    client.on('close', () => upstream.destroy());
+    upstream.on('close', () => client.destroy());
+    client.pipe(upstream);
+    upstream.on('data', (bytes: Buffer) => {
+      for (let at = bytes.indexOf(encodePlace(broker.port)); at >= 0; at = bytes.indexOf(encodePlace(broker.port), at))
+        encodePlace(port).copy(bytes, at);
+      client.write(bytes);
+    });
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  address = `127.0.0.1:${port}`;
+  endings.push(() => {
+    proxy.close();
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+}
+
+function options(): KafkaConnectionOptions {
+  return { brokers: [address], clientId: 'silence', logger: silentLogger, ...limits };
+}
+
+/** The connections that are there say nothing any more; new ones work. */
+async function expectPassed(work: () => Promise<unknown>): Promise<void> {
+  proxy.silence({ newConnections: false });
+  const began = performance.now();
+  await retry(work, { backoff: new Backoff({ initialMs: 20, maxMs: 100 }) });
+  expect(performance.now() - began).toBeLessThan(6_000);
+  proxy.restore();
+}
+
+const clients: Readonly<Record<string, (given: KafkaConnectionOptions) => KafkaClient>> = {
+  PlatformaticKafkaClient: (given) => new PlatformaticKafkaClient(given),
+  KafkaJsClient: (given) => new KafkaJsClient(given),
+};
+
+describe('a broker connection that goes silent in mid-call is dropped in seconds', () => {
+  it.each(Object.entries(clients))(
+    '%s: while it produces, and while it asks for topics',
+    async (_name, create) => {
+      await openProxy();
+      const client = create(options());
+      endings.push(() => client.close());
+      await client.connect();
+      const topic = uniqueName('silence');
+      await client.ensureTopic({ topic, partitions: 1, replicationFactor: 1, config: {} });
+      const produce = async (): Promise<void> => {
+        const batch = batchOf([{ key: 'k', value: 'v', headers: {} }]);
+        await retry(() => client.produce(topic, 0, batch), { backoff: new Backoff({ initialMs: 20, maxMs: 100 }) });
+      };
+      await produce();
+      await expectPassed(produce);
+      await expectPassed(() => client.partitionCount(topic));
+    },
+    40_000,
+  );
+
+  it('TopicReader', async () => {
+    await openProxy();
+    const reader = new TopicReader(options());
+    endings.push(() => reader.close());
+    const [topic = ''] = await reader.listTopics();
+    await reader.findEnds([topic]);
+    await expectPassed(() => reader.findEnds([topic]));
+  }, 40_000);
+
+  it('KafkaEventReader: goes on with new events', async () => {
+    await openProxy();
+    const direct = new PlatformaticKafkaClient({ ...options(), brokers: [`${broker.host}:${broker.port}`] });
+    endings.push(() => direct.close());
+    const topic = uniqueName('silence');
+    await direct.ensureTopic({ topic, partitions: 1, replicationFactor: 1, config: {} });
+    const value = JSON.stringify({ op: 'c', source: { name: 's', db: 'd', table: 't' }, after: { id: 1 } });
+    const publish = (): Promise<unknown> => {
+      const batch = batchOf([{ key: 'k', value, headers: {} }]);
+      return retry(() => direct.produce(topic, 0, batch), { backoff: new Backoff({ initialMs: 20, maxMs: 100 }) });
+    };
+    let count = 0;
+    const reader = new KafkaEventReader(options());
+    const stop = new AbortController();
+    const onEvents = (events: readonly unknown[]): Promise<void> => {
+      count += events.length;
+      return Promise.resolve();
+    };
+    const run = { groupId: uniqueName('group'), topics: [topic], maxEventsPerSecond: 1_000, onEvents };
+    const ended = reader.run(run, stop.signal);
+    endings.push(() => {
+      stop.abort();
+      return ended;
+    });
+    await publish();
+    while (count < 1) await sleep(20);
+    proxy.silence({ newConnections: false });
+    await publish();
+    const began = performance.now();
+    while (count < 2) await sleep(20);
+    expect(performance.now() - began).toBeLessThan(15_000);
+    proxy.restore();
+  }, 60_000);
+});
