@@ -60,7 +60,7 @@ describe('classifyWriteError', () => {
     expect(error).toMatchObject({
       code: 'DITTO_MONGO_DOCUMENT_REFUSED',
       retriable: false,
-      context: { collection: 'shop.orders', key: '{"key":7}' },
+      context: { collection: 'shop.orders', key: '{"_id":7}' },
     });
   });
 

@@ -299,7 +299,7 @@ describe('the mirror on a real server', () => {
     acceptChanges(writer, [makeChange(null, [1, 'x'.repeat(20_000_000)], { layout })], mirror.acknowledgement);
     await expect(writer.drain(never)).rejects.toMatchObject({
       code: 'DITTO_MONGO_DOCUMENT_REFUSED',
-      context: { collection: 'shop.large', key: '{"key":1}' },
+      context: { collection: 'shop.large', key: '{"_id":1}' },
     });
     expect(mirror.fatal).toHaveLength(1);
   });
