@@ -68,43 +68,6 @@ describe('statements in the log', () => {
     const { samples, tables } = await world.compare([...workloadTables, 'notes']);
     expect([samples, tables.at(-1)?.rows]).toEqual([[], 2]);
   }, 90_000);
-
-  it('I6: a table that loses its key stops the source with a code, before anything behind it', async () => {
-    await runDss();
-    await mysql.query('ALTER TABLE orders DROP PRIMARY KEY');
-    await mysql.query("INSERT INTO orders (id, customer, status, placed) VALUES (9001, 1, 'new', NOW(6))");
-    const stopped = await world.waitForStatus(dss, 'the stop', ({ state }) => state === 'failed');
-    expect(stopped.error?.code).toBe('DITTO_PIPELINE_KEY_LOST');
-    expect(stopped.error?.remedy).toContain('resync');
-    const restarted = await fetch(`${dss.url}/sources/${world.name}/restart`, { method: 'POST' });
-    expect(restarted.status).toBe(200);
-    const again = await world.waitForStatus(
-      dss,
-      'the next stop',
-      ({ state, token }) => state === 'failed' && (token ?? 0) > 1,
-    );
-    // its rows have ended by now; what is left is a topic that takes no message without a key
-    expect(again.error?.code).toBe('DITTO_KAFKA_COMPACTED_WITHOUT_KEY');
-  }, 90_000);
-
-  it('I6: so does one that loses its key while nobody reads, with its rows in the mirror ended', async () => {
-    await runDss();
-    await world.signal(dss, 'SIGTERM');
-    await dss.exited;
-    await mysql.query('ALTER TABLE orders DROP PRIMARY KEY');
-    await mysql.query("INSERT INTO orders (id, customer, status, placed) VALUES (9001, 1, 'new', NOW(6))");
-    dss = await world.start('dss');
-    const stopped = await world.waitForStatus(dss, 'the stop', ({ state }) => state === 'failed');
-    expect(stopped.error?.code).toBe('DITTO_PIPELINE_KEY_LOST');
-    const client = await mongo.MongoClient.connect(world.stack.url('mongo'));
-    try {
-      const orders = client.db(`ditto_${world.name}`).collection(`${world.database}.orders`);
-      expect(await orders.countDocuments({ deletedAt: { $exists: true } })).toBe(500);
-      expect(await orders.countDocuments({ deletedAt: { $exists: false } })).toBe(0);
-    } finally {
-      await client.close();
-    }
-  }, 90_000);
 });
 
 describe('resync', () => {

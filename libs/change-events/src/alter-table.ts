@@ -3,7 +3,7 @@ import { type ParsedName, type TokenCursor } from './token-cursor.ts';
 
 /**
  * What becomes of the rows of a table:
- * - `kept`: every value of every row stays as it is;
+ * - `kept`: every value of every row stays as it is; which columns are the key may change;
  * - `reread`: values or their columns may change, while no row comes or goes and, unless a column of `keyChanges` is in
  *   the key, none changes its key;
  * - `restart`: rows may come, go or change their key. Whatever is not known is this.
@@ -133,6 +133,7 @@ function makesKey(cursor: TokenCursor): boolean {
 
 function readDrop(cursor: TokenCursor): AlterTableEffect {
   const isColumn = cursor.take('COLUMN') || !NO_COLUMN.includes(cursor.keyword());
+  if (!isColumn && cursor.takeAll('PRIMARY', 'KEY')) return keptIf(takeNeutralOptions(cursor));
   const isNeutral =
     !isColumn && (cursor.take('INDEX', 'KEY', 'CHECK', 'CONSTRAINT') || cursor.takeAll('FOREIGN', 'KEY'));
   if (!isColumn && !isNeutral) return RESTART;
@@ -140,12 +141,7 @@ function readDrop(cursor: TokenCursor): AlterTableEffect {
   const name = cursor.takeIdentifier();
   cursor.take('RESTRICT', 'CASCADE');
   if (name === null || !takeNeutralOptions(cursor)) return RESTART;
-  return isColumn ? { ...reread(name), onlyColumns: [name] } : keptIf(!isPrimaryName(name));
-}
-
-/** The name by which index statements reach the primary key. */
-export function isPrimaryName(name: string): boolean {
-  return name.toUpperCase() === 'PRIMARY';
+  return isColumn ? { ...reread(name), onlyColumns: [name] } : KEPT;
 }
 
 function isNeutralAlter(cursor: TokenCursor): boolean {

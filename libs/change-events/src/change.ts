@@ -93,12 +93,14 @@ export function asRowChanges({ op, layout, before, after, transaction, rowIndex,
   };
 }
 
-/** What ends all rows of a table at once: a statement of the log, or a resync. */
+/** What ends all rows of a table at once: a statement of the log, a key that changed, or a resync. */
 export interface TableChange {
   readonly op: 'truncate' | 'drop';
   readonly layout: TableLayout;
   readonly transaction: TransactionInfo;
   readonly rowIndex: number;
+  /** With what reads have for a row index, where it is no statement of the log: above all that was read until then. */
+  readonly readSequence?: number;
   /** Its identity when it stands in no log; else left out. */
   readonly id?: string;
 }

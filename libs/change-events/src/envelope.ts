@@ -84,11 +84,11 @@ export class EnvelopeWriter {
   }
 
   /** The value of the message of a truncated or dropped table, `"op":"t"`. */
-  encodeTableChange({ op, transaction, rowIndex }: TableChange, nowMs: number): Buffer {
+  encodeTableChange({ op, transaction, rowIndex, readSequence }: TableChange, nowMs: number): Buffer {
     this.#prepareSource(transaction, false);
     const target = Buffer.alloc(FRAME_BYTES + this.#source.length);
     const p = writeAscii(target, 0, `${BEFORE}${NULL}${AFTER}${NULL}`);
-    return target.subarray(0, this.#writeEnd(target, p, rowIndex, LETTERS[op], nowMs));
+    return target.subarray(0, this.#writeEnd(target, p, readSequence === undefined ? rowIndex : 0, LETTERS[op], nowMs));
   }
 
   #writeEnd(target: Buffer, at: number, row: number, letter: string, nowMs: number): number {

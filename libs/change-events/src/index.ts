@@ -51,6 +51,7 @@ export {
   keyValues,
   rowOfKey,
 } from './key-values.ts';
+export { describeKey, KEYLESS } from './key-description.ts';
 export { type ChangePart, EnvelopeWriter, type EnvelopeOptions } from './envelope.ts';
 export { ChangeHeaderWriter, VERSION_BYTES } from './change-header.ts';
 export { writeAscii, writeDigits } from './bytes.ts';
@@ -97,7 +98,9 @@ export { DEFAULT_SQL_MODE, type SqlMode } from './sql-tokens.ts';
 export {
   classifyStatement,
   type Definition,
+  type NamedTable,
   type Statement,
   type StatementKind,
+  type StatementScope,
   type StatementTable,
 } from './statement.ts';

@@ -51,20 +51,26 @@ function endOfBlank(sql: string, start: number): number {
 
 export interface SqlTokens {
   readonly tokens: SqlToken[];
-  /** False when a quote or comment does not end, or when something stands there that no statement holds. */
+  /**
+   * False when a quote or comment does not end, or when there is something that no statement has. Such marks are passed
+   * over then: the tokens after them hold the names that the text may have, and words that are none.
+   */
   readonly isComplete: boolean;
 }
 
-/**
- * Cuts a statement as MySQL's lexer does; comments go, the content of versioned comments stays. Ends where it can't go
- * on.
- */
+/** Cuts a statement as MySQL's lexer does; comments go, the content of versioned comments stays. */
 export function tokenizeSql(sql: string, mode: SqlMode): SqlTokens {
   const tokens: SqlToken[] = [];
   let isVersioned = false;
+  /** Marks that do not end; each is looked for once, so that no text takes more than a few passes. */
+  const unended = new Set<string>();
   let at = 0;
   while (at < sql.length) {
     const character = sql[at] as string;
+    if (unended.has(character)) {
+      at++;
+      continue;
+    }
     VERSIONED_COMMENT.lastIndex = at;
     if (character === '/' && VERSIONED_COMMENT.test(sql)) {
       isVersioned = true;
@@ -77,17 +83,19 @@ export function tokenizeSql(sql: string, mode: SqlMode): SqlTokens {
       continue;
     }
     const blankEnd = endOfBlank(sql, at);
-    if (blankEnd === -1) return { tokens, isComplete: false };
     if (blankEnd > at) {
       at = blankEnd;
       continue;
     }
-    const token = readToken(sql, at, mode);
-    if (token === null) return { tokens, isComplete: false };
+    const token = blankEnd === -1 ? null : readToken(sql, at, mode);
+    if (token === null) {
+      unended.add(character);
+      continue;
+    }
     tokens.push(token.token);
     at = token.end;
   }
-  return { tokens, isComplete: !isVersioned };
+  return { tokens, isComplete: unended.size === 0 && !isVersioned };
 }
 
 function readToken(sql: string, at: number, mode: SqlMode): { readonly token: SqlToken; readonly end: number } | null {

@@ -2,9 +2,9 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { classifyStatement, type StatementKind, type StatementTable } from './statement.ts';
 
-/** `d.t` stands for a table, `d.t>e.u` for one with a new name. */
+/** `d.t` stands for a table, `d.t>e.u` for one with a new name, `d.*` for a whole database. */
 function show({ database, table, to }: StatementTable): string {
-  return `${database}.${table}${to === undefined ? '' : `>${to.database}.${to.table}`}`;
+  return `${database}.${table ?? '*'}${to === undefined ? '' : `>${to.database}.${to.table}`}`;
 }
 
 /** SQL, the tables it concerns; the default database is `shop`. */
@@ -19,6 +19,8 @@ const cases: Readonly<Record<StatementKind, Cases>> = {
     ['/* app */ TRUNCATE /* all */ TABLE -- now\n orders # yes', 'shop.orders'],
     ['/*!40000 TRUNCATE TABLE orders */', 'shop.orders'],
     ['TRUNCATE TABLE t NOWAIT', 'shop.t'],
+    ['TRUNCATE t DROP STORAGE', 'shop.t'],
+    ['TRUNCATE TABLE t WAIT 5 REUSE STORAGE', 'shop.t'],
     ['TRUNCATE "t"', 'shop.t'],
     ['TRUNCATE truncate', 'shop.truncate'],
   ],
@@ -53,6 +55,11 @@ const cases: Readonly<Record<StatementKind, Cases>> = {
     ['CREATE UNIQUE INDEX i USING BTREE ON other.orders (a) ALGORITHM=INPLACE LOCK=NONE', 'other.orders'],
     ['CREATE FULLTEXT INDEX i ON orders (note)', 'shop.orders'],
     ['DROP INDEX i ON orders ALGORITHM=INPLACE', 'shop.orders'],
+    ['ALTER TABLE t DROP PRIMARY KEY', 'shop.t'],
+    ['ALTER TABLE t DROP PRIMARY KEY, ADD UNIQUE (a), ALGORITHM=COPY', 'shop.t'],
+    ['ALTER TABLE t DROP INDEX `PRIMARY`', 'shop.t'],
+    ['ALTER TABLE t DROP CONSTRAINT `primary`', 'shop.t'],
+    ['DROP INDEX `PRIMARY` ON t', 'shop.t'],
     ['ALTER TABLE t ADD INDEX (a)', 'shop.t'],
     ['ALTER TABLE t ADD KEY k (a, b DESC) USING BTREE COMMENT "x", DROP INDEX j', 'shop.t'],
     ['ALTER TABLE t ADD UNIQUE KEY u ((lower(a)), b)', 'shop.t'],
@@ -141,6 +148,7 @@ const cases: Readonly<Record<StatementKind, Cases>> = {
     ['ALTER TABLE t ADD INDEX (a) /*!80000 , DROP COLUMN b */', 'shop.t'],
     ['ALTER TABLE t ORDER BY a, DROP b', 'shop.t'],
     ['ALTER TABLE t ADD COLUMN a INT, ALGORITHM=INSTANT', 'shop.t'],
+    ['ALTER TABLE t ADD COLUMN a INT, DROP PRIMARY KEY', 'shop.t'],
   ],
   restart: [
     ['ALTER TABLE t DROP PRIMARY KEY, ADD PRIMARY KEY (b)', 'shop.t'],
@@ -150,10 +158,6 @@ const cases: Readonly<Record<StatementKind, Cases>> = {
     ['ALTER TABLE t ADD a INT KEY', 'shop.t'],
     ['ALTER TABLE t ADD (b INT, a INT KEY)', 'shop.t'],
     ['ALTER TABLE t MODIFY a INT PRIMARY KEY', 'shop.t'],
-    ['ALTER TABLE t DROP INDEX `PRIMARY`', 'shop.t'],
-    ['ALTER TABLE t DROP CONSTRAINT `primary`', 'shop.t'],
-    ['DROP INDEX `PRIMARY` ON t', 'shop.t'],
-    ['ALTER TABLE t ADD COLUMN a INT, DROP PRIMARY KEY', 'shop.t'],
     ['ALTER TABLE t TRUNCATE PARTITION p1', 'shop.t'],
     ['ALTER TABLE t DROP PARTITION p1, p2', 'shop.t'],
     ['ALTER TABLE t EXCHANGE PARTITION p WITH TABLE u', 'shop.t', 'shop.u'],
@@ -170,8 +174,6 @@ const cases: Readonly<Record<StatementKind, Cases>> = {
     ['ALTER TABLE t SOMETHING NEW', 'shop.t'],
     ['ALTER TABLE t ADD', 'shop.t'],
     ['ALTER TABLE t MODIFY a', 'shop.t'],
-    ["ALTER TABLE t COMMENT 'not ended", 'shop.t'],
-    ["ALTER TABLE t COMMENT 'a\\', ADD COLUMN c INT COMMENT 'b'", 'shop.t'],
   ],
   data: [
     ['INSERT INTO t VALUES (1)', 'shop.t'],
@@ -194,6 +196,14 @@ const cases: Readonly<Record<StatementKind, Cases>> = {
     ['/*!80000 TRUNCATE TABLE t', 'shop.*'],
     ['TRUNCATE TABLE', 'shop.*'],
     ['TRUNCATE TABLE t, u', 'shop.*'],
+    ['TRUNCATE TABLE t DROP', 'shop.*'],
+    ['DROP TABLE [t]', 'shop.*'],
+    ['DROP TABLE [other].[t]', 'shop.*', 'other.t'],
+    ["ALTER TABLE t COMMENT 'not ended", 'shop.*'],
+    ["ALTER TABLE t COMMENT 'a\\', ADD COLUMN c INT COMMENT 'b'", 'shop.*'],
+    ["ALTER TABLE t COMMENT 'not ended, RENAME TO other.u", 'shop.*', 'other.u'],
+    ['TRUNCATE other.t /*!80000 what \\ is this */', 'shop.*', 'other.t'],
+    ['/*!80000 ALTER TABLE t EXCHANGE PARTITION p WITH TABLE other.u', 'shop.*', 'other.u'],
     ['DROP TABLE', 'shop.*'],
     ['DROP TABLE a b', 'shop.*'],
     ['DROP TABLE a; DROP TABLE b', 'shop.*'],
@@ -225,6 +235,17 @@ describe('classifyStatement', () => {
       kind,
       ...tables.map((name) => name.toLowerCase()),
     ]);
+  });
+
+  test.each([
+    ['TRUNCATE `*`'],
+    ['DROP TABLE `*`'],
+    ['ALTER TABLE `*` DROP PARTITION p'],
+    ['RENAME TABLE `*` TO `?`'],
+    ['DELETE FROM `*`'],
+  ])('I4: a table named * is not every table: %s', (sql) => {
+    expect(classifyStatement(sql, 'shop').tables).toMatchObject([{ database: 'shop', table: '*' }]);
+    expect(classifyStatement('DROP DATABASE shop', '').tables).toEqual([{ database: 'shop', table: null }]);
   });
 
   test('a database is named as empty when there is none', () => {
@@ -272,10 +293,11 @@ describe('classifyStatement', () => {
       'DROP FOREIGN KEY f',
       'ALTER a SET DEFAULT 1',
       'RENAME INDEX a TO b',
+      'DROP PRIMARY KEY',
       'ENGINE InnoDB',
     );
     const rereading = fc.constantFrom('ADD c INT', 'DROP c', 'MODIFY c INT', 'CHANGE a b INT');
-    const restarting = fc.constantFrom('DROP PRIMARY KEY', 'ADD PRIMARY KEY (a)', 'FROB', 'ADD c INT KEY');
+    const restarting = fc.constantFrom('ADD PRIMARY KEY (a)', 'FROB', 'ADD c INT KEY');
     const kindOf = (parts: readonly string[]): StatementKind =>
       classifyStatement(`ALTER TABLE t ${parts.join(', ')}`, 'shop').kind;
     const some = fc.array(neutral, { maxLength: 5 });
@@ -296,7 +318,7 @@ describe('classifyStatement', () => {
     test.each([
       // with escapes everything up to the comment at the end is one text
       [String.raw`ALTER TABLE t COMMENT 'a\', DROP COLUMN b, COMMENT "\'' -- "`, 'neutral', 'reread'],
-      [String.raw`ALTER TABLE t COMMENT 'C:\'`, 'restart', 'neutral'],
+      [String.raw`ALTER TABLE t COMMENT 'C:\'`, 'unparsed', 'neutral'],
       [String.raw`CREATE TABLE t (a TEXT DEFAULT ('\'), b INT)`, 'unparsed', 'neutral'],
     ])('%s is %s, with NO_BACKSLASH_ESCAPES %s', (sql, kind, kindWithout) => {
       expect(classifyStatement(sql, 'shop').kind).toBe(kind);
@@ -331,7 +353,7 @@ describe('classifyStatement', () => {
     ['ADD a INT, CONVERT TO CHARACTER SET latin1', undefined],
     ['ADD (a INT, b INT)', undefined],
     ['ADD a INT PARTITION BY HASH (id)', undefined],
-    ['DROP a, DROP PRIMARY KEY', undefined],
+    ['DROP a, DROP PRIMARY KEY', ['a']],
     ['ADD a INT PRIMARY KEY', undefined],
     ['ADD INDEX (a)', undefined],
   ])('names the only columns that change in any row, where it can: %s', (specifications, columns) => {

@@ -1,26 +1,33 @@
-import { isPrimaryName, readAlterTable } from './alter-table.ts';
+import { readAlterTable } from './alter-table.ts';
 import { DEFAULT_SQL_MODE, type SqlToken, tokenizeSql } from './sql-tokens.ts';
 import { type ParsedName, TokenCursor } from './token-cursor.ts';
 
 export type StatementKind =
   | 'truncate' // ends all rows of its tables, which stay
-  | 'drop' // ends its tables; table '*' for a whole database
+  | 'drop' // ends its tables
   | 'rename' // gives its tables the names `to`, one after the other
-  | 'neutral' // leaves every value of every row alone, or changes rows by row events only
+  | 'neutral' // leaves every value of every row alone, or changes rows by row events only; with 'alter' the key may change
   | 'reread' // may change values without row events; rows keep their keys, unless a column of `keyChanges` is in it
   | 'restart' // rows may come, go or change their keys without row events
   | 'data' // changes rows as a statement; has no place in a log in row format
   | 'xa' // part of an XA transaction
   | 'unparsed'; // anything else; may do whatever 'reread' may
 
-export interface StatementTable {
+/** What a statement may reach: one table, or a database as a whole. */
+export interface StatementScope {
   /** The statement's default database where it names none; '' when there is none. */
   readonly database: string;
-  /** '*' when the statement may reach any table of the database. */
-  readonly table: string;
+  /** Null: any table of the database. */
+  readonly table: string | null;
+}
+
+/** One table that a statement names. */
+export interface NamedTable extends ParsedName {
   /** rename: the new name. */
   readonly to?: ParsedName;
 }
+
+export type StatementTable = NamedTable | (StatementScope & { readonly table: null; readonly to?: undefined });
 
 /** What a statement does to definitions of tables and databases; other objects (views, users…) have none here. */
 export type Definition = 'create' | 'alter' | 'drop';
@@ -64,14 +71,8 @@ export function classifyStatement(sql: string, defaultDatabase: string, mode = D
   const { tokens, isComplete } = tokenizeSql(sql, mode);
   while (tokens.at(-1)?.text === ';' && tokens.at(-1)?.type === 'symbol') tokens.pop();
   const cursor = new TokenCursor(tokens, defaultDatabase);
-  if (isComplete) {
-    const statement = skipSettings(cursor) ? readStatement(cursor) : null;
-    if (statement !== null) return statement;
-  } else {
-    const table = readAlteredTable(cursor);
-    if (table !== null) return { kind: 'restart', tables: [table], definition: 'alter' };
-  }
-  return { kind: 'unparsed', tables: reachableTables(tokens, defaultDatabase) };
+  const statement = isComplete && skipSettings(cursor) ? readStatement(cursor) : null;
+  return statement ?? { kind: 'unparsed', tables: reachableTables(tokens, defaultDatabase) };
 }
 
 /** MariaDB's SET STATEMENT … FOR wraps any other statement; false when it wraps none. */
@@ -79,15 +80,6 @@ function skipSettings(cursor: TokenCursor): boolean {
   if (!cursor.takeAll('SET', 'STATEMENT')) return true;
   while (!cursor.isAtEnd && !cursor.take('FOR')) if (!cursor.takeParentheses()) cursor.skip();
   return !cursor.isAtEnd;
-}
-
-/** The table of an ALTER TABLE whose end can't be read. */
-function readAlteredTable(cursor: TokenCursor): ParsedName | null {
-  if (!cursor.take('ALTER')) return null;
-  skipModifiers(cursor);
-  if (!cursor.take('TABLE')) return null;
-  cursor.takeAll('IF', 'EXISTS');
-  return cursor.takeTable();
 }
 
 /** Null when it can't be told. */
@@ -119,21 +111,25 @@ function readStatement(cursor: TokenCursor): Statement | null {
 
 /** The default database as a whole, and everything that looks like `database.table`. */
 function reachableTables(tokens: readonly SqlToken[], defaultDatabase: string): StatementTable[] {
-  const tables = new Map([[`${defaultDatabase}\u0000*`, { database: defaultDatabase, table: '*' }]]);
-  tokens.forEach((point, i) => {
-    const before = tokens[i - 1];
-    const after = tokens[i + 1];
+  const tables = new Map<string, NamedTable>();
+  // MariaDB's [name], which only one of its modes reads as a name
+  const unbracketed = tokens.filter(({ type, text }) => type !== 'symbol' || (text !== '[' && text !== ']'));
+  unbracketed.forEach((point, i) => {
+    const before = unbracketed[i - 1];
+    const after = unbracketed[i + 1];
     if (point.type !== 'symbol' || point.text !== '.' || before === undefined || after === undefined) return;
     if (before.type === 'symbol' || after.type === 'symbol') return;
     tables.set(`${before.text}\u0000${after.text}`, { database: before.text, table: after.text });
   });
-  return [...tables.values()];
+  return [{ database: defaultDatabase, table: null }, ...tables.values()];
 }
 
 function readTruncate(cursor: TokenCursor): Statement | null {
   cursor.take('TABLE');
   const table = cursor.takeTable();
   takeWait(cursor);
+  // MariaDB, sql_mode=ORACLE
+  if (cursor.take('DROP', 'REUSE') && !cursor.take('STORAGE')) return null;
   return table !== null && cursor.isAtEnd ? { kind: 'truncate', tables: [table], definition: 'alter' } : null;
 }
 
@@ -173,14 +169,14 @@ function readDrop(cursor: TokenCursor): Statement | null {
 }
 
 function dropDatabase(database: string): Statement {
-  return { kind: 'drop', tables: [{ database, table: '*' }], definition: 'drop' };
+  return { kind: 'drop', tables: [{ database, table: null }], definition: 'drop' };
 }
 
 function readRename(cursor: TokenCursor): Statement | null {
   if (cursor.keyword() === 'USER') return NEUTRAL;
   if (!cursor.take('TABLE', 'TABLES')) return null;
   cursor.takeAll('IF', 'EXISTS');
-  const tables: StatementTable[] = [];
+  const tables: NamedTable[] = [];
   do {
     const table = cursor.takeTable();
     takeWait(cursor);
@@ -201,7 +197,7 @@ function readIndex(cursor: TokenCursor): Statement | null {
   if (name === null || !cursor.take('ON')) return null;
   const table = cursor.takeTable();
   if (table === null) return null;
-  return { kind: isPrimaryName(name) ? 'restart' : 'neutral', tables: [table], definition: 'alter' };
+  return { kind: 'neutral', tables: [table], definition: 'alter' };
 }
 
 function readRowless(cursor: TokenCursor): Statement | null {
@@ -257,7 +253,7 @@ function readAlterDatabase(cursor: TokenCursor): Statement {
     cursor.keyword(),
   );
   const database = (isUnnamed ? null : cursor.takeIdentifier()) ?? cursor.defaultDatabase;
-  return { kind: 'neutral', tables: [{ database, table: '*' }], definition: 'alter' };
+  return { kind: 'neutral', tables: [{ database, table: null }], definition: 'alter' };
 }
 
 function readCreate(cursor: TokenCursor): Statement | null {
@@ -282,7 +278,7 @@ function readCreateDatabase(cursor: TokenCursor, replaces: boolean): Statement |
   cursor.takeAll('IF', 'NOT', 'EXISTS');
   const database = cursor.takeIdentifier();
   if (database === null) return null;
-  return { kind: replaces ? 'drop' : 'neutral', tables: [{ database, table: '*' }], definition: 'create' };
+  return { kind: replaces ? 'drop' : 'neutral', tables: [{ database, table: null }], definition: 'create' };
 }
 
 const DATA_MODIFIERS = ['LOW_PRIORITY', 'HIGH_PRIORITY', 'DELAYED', 'QUICK', 'IGNORE', 'INTO', 'FROM'] as const;

@@ -88,7 +88,7 @@ export function versionPrefix(lineage: number, file: string, offset: number): st
 
 /** 44 hexadecimal digits that sort as text in the order of the changes of a row. */
 export function changeVersion(change: RowChange | TableChange): string {
-  const readSequence = 'readSequence' in change ? change.readSequence : 0;
+  const { readSequence = 0 } = change;
   return (
     change.transaction.versionPrefix +
     hex32(change.rowIndex, 'row index') +

@@ -145,6 +145,10 @@ test('I1, I2: a dump that is killed inside a long transaction goes on behind the
     onConfirmed: () => undefined,
     mayDeliver: () => true,
     onTableUnread: () => Promise.resolve(),
+    keys: { known: [], save: () => Promise.resolve(), forget: () => Promise.resolve() },
+    onKeyDoubted: () => undefined,
+    listTables: () => Promise.resolve([]),
+    canLookUpRows: false,
     cascades: null,
   });
   const stop = new AbortController();

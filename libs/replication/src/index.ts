@@ -15,12 +15,14 @@ export { type DefiningStatement, TableChecks } from './ports/table-checks.ts';
 export {
   CheckpointStore,
   ColumnStore,
+  KeyStore,
   LineageStore,
   LogAcceptanceStore,
   ResyncStore,
   RewindStore,
   SnapshotStore,
   type Grant,
+  type TableKey,
   type TableSnapshotProgress,
   type TableSnapshotState,
 } from './ports/stores.ts';

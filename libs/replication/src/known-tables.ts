@@ -1,5 +1,4 @@
 import { tableKey, type TableLayout, type TableName, type TableNames } from '#change-events';
-import { DittoError } from '#kernel';
 
 /**
  * The included tables of one source as the stream knows them. The catalogue, read at the start, may be ahead of the
@@ -7,8 +6,6 @@ import { DittoError } from '#kernel';
  */
 export class KnownTables {
   private readonly tables = new Map<string, TableLayout>();
-  /** Tables that have had a key in the stream itself or in what sinks hold, and were not dropped since. */
-  private readonly keyed = new Set<string>();
   /** Layouts that every sink knows, each with its table's mark of that time. Readers make layouts anew, so weakly. */
   private readonly prepared = new WeakMap<TableLayout, { isValid: boolean }>();
   private readonly marks = new Map<string, { isValid: boolean }>();
@@ -17,14 +14,10 @@ export class KnownTables {
 
   private readonly names: readonly TableNames[];
 
-  /**
-   * `keyed`: tables of which a sink has rows under a key, whatever the catalogue says of them now. `names`: what tables
-   * are called in the sinks; a table that comes later gets its name there, or is refused with a coded error.
-   */
-  constructor(catalogue: readonly TableLayout[], keyed: readonly TableName[] = [], names: readonly TableNames[] = []) {
+  /** `names`: what tables are called in the sinks; a table that comes later gets its name there, or is refused with a coded error. */
+  constructor(catalogue: readonly TableLayout[], names: readonly TableNames[] = []) {
     this.names = names;
     for (const layout of catalogue) this.tables.set(tableKey(layout), layout);
-    for (const table of keyed) this.keyed.add(tableKey(table));
   }
 
   /** The newest layout; undefined for a table that neither the catalogue nor the stream has shown. */
@@ -49,15 +42,9 @@ export class KnownTables {
     return [...names.values()].filter((name) => name.database === database);
   }
 
-  /** Takes a layout that the stream has come to. Throws `DITTO_PIPELINE_KEY_LOST` for a table that had a key. */
+  /** Takes a layout that the stream has come to. */
   learn(layout: TableLayout): void {
     const key = tableKey(layout);
-    if (layout.key.length > 0) this.keyed.add(key);
-    else if (this.keyed.has(key))
-      throw new DittoError('DITTO_PIPELINE_KEY_LOST', `${layout.database}.${layout.table} has lost its primary key`, {
-        remedy:
-          'Name unique not-null columns for it under `keys` in ditto.yaml, or give it a primary key, then resync the source (npm run ditto -- resync --source <name>).',
-      });
     if (!this.tables.has(key)) this.claimNames(layout);
     // a copy: what sinks and reads have compiled for the layout itself goes with whoever made it
     this.tables.set(key, { ...layout });
@@ -81,7 +68,6 @@ export class KnownTables {
     const key = tableKey(table);
     this.unprepare(table);
     this.tables.delete(key);
-    this.keyed.delete(key);
     this.made.delete(key);
     for (const ofSink of this.names) ofSink.release(table);
   }

@@ -13,7 +13,7 @@ import { Deferred, DittoError, silentLogger, Waits } from '#kernel';
 import { Pipeline, type PipelineOptions } from './pipeline.ts';
 import { ChangeSink, type Acknowledgement, type SinkStatus } from './ports/change-sink.ts';
 import { ChangeSource, type SourceBatch, type SourceItem } from './ports/change-source.ts';
-import { layout, SERVER } from './windowed-read.model.ts';
+import { layout, SERVER, STEADY_KEYS } from './windowed-read.model.ts';
 
 const OTHER_SERVER = '22222222-2222-2222-2222-222222222222';
 const down = new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true });
@@ -165,6 +165,7 @@ function build(changeSource: ChangeSource, sink: ChangeSink, options: Partial<Pi
     nowMs: () => 0,
     onConfirmed: () => undefined,
     mayDeliver: () => true,
+    ...STEADY_KEYS,
     onTableUnread: () => Promise.resolve(),
     cascades: null,
     ...options,

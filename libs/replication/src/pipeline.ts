@@ -12,6 +12,7 @@ import { Backoff, DittoError, retry, sleep, toDittoError, type Logger, type Wait
 import { abortable } from './abortable.ts';
 import { AcknowledgementTracker, type Slice } from './acknowledgement-tracker.ts';
 import { CascadeHandling, type CascadeOptions } from './cascade-handling.ts';
+import { KeyChanges } from './key-changes.ts';
 import { KnownTables } from './known-tables.ts';
 import { type ChangeSink, type SinkName } from './ports/change-sink.ts';
 import { type ChangeSource, type SourceBatch, type SourceItem } from './ports/change-source.ts';
@@ -20,8 +21,11 @@ import { ReadSequences, type ReadSequencesOptions } from './read-sequences.ts';
 import { RoomGate } from './room-gate.ts';
 import { SinkGroup } from './sink-group.ts';
 import { StatementHandling } from './statement-handling.ts';
+import { StreamPauses } from './stream-pauses.ts';
 import { StreamProgress } from './stream-progress.ts';
 import { StreamWindows } from './stream-windows.ts';
+import { TableEndings } from './table-endings.ts';
+import { type TableKeyRecords, TableKeys } from './table-keys.ts';
 import { type SettledWindow, type WindowRead, WindowRegistry } from './window-registry.ts';
 import { type Window } from './window.ts';
 
@@ -50,8 +54,8 @@ export interface PipelineOptions {
   readonly lowerCaseNames?: boolean;
   /** Layouts of the included tables as of now; the log's own replace them as they appear. */
   readonly tables: readonly TableLayout[];
-  /** Tables of which a sink has rows under a key: one that goes on without a key has lost it. */
-  readonly keyedTables?: readonly TableName[];
+  /** By which keys the sinks have rows. */
+  readonly keys: TableKeyRecords;
   /** What the included tables are called in each sink; those that are there at the start are taken in already. */
   readonly names?: readonly TableNames[];
   /** The checks that the tables that are there at the start have passed already. */
@@ -67,11 +71,18 @@ export interface PipelineOptions {
   /** `count` changes of the log, committed about `commitMicros`, are confirmed by a sink. Called per batch, not per row. */
   readonly onConfirmed: (sink: SinkName, commitMicros: number, count: number) => void;
   /**
-   * A statement left rows in an included table that the log does not show as they now are: all of it must be read.
+   * The log does not show the rows of an included table as they now are: all of it must be read. `losesRows`: rows that
+   * are gone must be looked for.
    * Resolves when that can't be forgotten any more; only then may a checkpoint pass the statement. Tried again on a
    * retriable error.
    */
-  readonly onTableUnread: (database: string, table: string) => Promise<void>;
+  readonly onTableUnread: (table: TableName, losesRows: boolean) => Promise<void>;
+  /** A statement may have given an included table another key, which shows only in its next row. */
+  readonly onKeyDoubted: (table: TableName) => void;
+  /** The included tables that are there now; now is not before what was dispatched. */
+  readonly listTables: (signal: AbortSignal) => Promise<readonly TableName[]>;
+  /** Whether rows that are gone can be found by what a sink has. */
+  readonly canLookUpRows: boolean;
   /** Null where the log shows what foreign keys change. */
   readonly cascades: CascadeOptions | null;
 }
@@ -108,6 +119,9 @@ export class Pipeline {
   private readonly tracker: AcknowledgementTracker;
   private readonly windows = new WindowRegistry();
   private readonly tables: KnownTables;
+  private readonly keys: TableKeys;
+  private readonly keyChanges: KeyChanges;
+  private readonly pauses: StreamPauses;
   private readonly sinks: SinkGroup;
   private readonly reads: StreamWindows;
   private readonly room: RoomGate;
@@ -133,8 +147,9 @@ export class Pipeline {
     this.progress = new StreamProgress(start, endOfLog);
     this.room = new RoomGate({ waits, maxBytes: inFlightBytes, heldBytes: () => this.heldBytes() });
     this.tracker = new AcknowledgementTracker(start, () => this.room.confirmed());
-    const tables = (this.tables = new KnownTables(options.tables, options.keyedTables, options.names));
-    this.sinks = new SinkGroup({ ...options, tables, hold });
+    const tables = (this.tables = new KnownTables(options.tables, options.names));
+    const keys = (this.keys = new TableKeys(options.keys, () => this.progress.endVersion));
+    this.sinks = new SinkGroup({ ...options, tables, keys, hold });
     this.reads = new StreamWindows({
       ...options,
       lineage: start.lineage,
@@ -146,6 +161,7 @@ export class Pipeline {
       tables,
       sinks: this.sinks,
       windows,
+      keyChanges: () => this.keyChanges,
       stopped: this.fatal.signal,
       onConfirmed: () => this.room.confirmed(),
       onFatal: (cause) => this.fatal.abort(toDittoError(cause)),
@@ -160,16 +176,34 @@ export class Pipeline {
         dispatchedSet: () => this.dispatchedSet(),
         hold,
       });
+    const drain = (): Promise<void> =>
+      waits.during('the sinks to confirm all that comes before the end of rows', this.sinks.drain(this.giveUp));
+    const endings = new TableEndings({ ...options, tables, keys, drain, hold });
+    const pauses = (this.pauses = new StreamPauses(() => this.progress.isBetween));
+    this.keyChanges = new KeyChanges({
+      ...options,
+      lineage: start.lineage,
+      keys,
+      tables,
+      windows,
+      endings,
+      pauses,
+      isReplaying: () => this.progress.isReplaying,
+      lastEnded: () => this.progress.lastEnded,
+      nextReadSequence: () => this.reads.nextSecuredSequence(),
+      hold,
+    });
     this.statements = new StatementHandling({
       ...options,
       tables,
       windows,
+      endings,
       cascades: this.cascades,
       check: async (defining) =>
         options.checks &&
         hold(() => (options.checks as TableChecks).check(defining, this.fatal.signal, this.dispatchedSet())),
-      drain: () => waits.during('the sinks to confirm all that precedes a statement', this.sinks.drain(this.giveUp)),
       hold,
+      listTables: () => options.listTables(this.fatal.signal),
     });
   }
 
@@ -198,6 +232,7 @@ export class Pipeline {
       this.endBreak();
       this.fatal.abort(new DittoError('DITTO_PIPELINE_STOPPED', 'the pipeline has stopped', { retriable: true }));
       this.windows.failAll(this.fatal.signal.reason);
+      this.pauses.failAll(this.fatal.signal.reason);
       await this.sinks.close();
     }
   }
@@ -279,6 +314,16 @@ export class Pipeline {
    */
   nextReadVersion(): string {
     return this.reads.nextVersion();
+  }
+
+  /** As `describeKey` says it: the key that the table's rows have in the sinks; undefined when they were given none. */
+  keyOf(table: TableName): string | undefined {
+    return this.keys.keyOf(table);
+  }
+
+  /** Ends a table that is gone without a statement in the log that says so. Resolves when every sink has confirmed it. */
+  endTable(table: TableName): Promise<void> {
+    return this.keyChanges.endTable(table);
   }
 
   get lineage(): number {
@@ -368,6 +413,7 @@ export class Pipeline {
   }
 
   private async process(batch: SourceBatch): Promise<void> {
+    await this.pauses.next();
     const slice = this.tracker.openSlice();
     this.logBytes += batch.bytes;
     try {
@@ -403,19 +449,24 @@ export class Pipeline {
         // what foreign keys changed besides is on record before the transaction counts as ended (I1)
         const recorded = this.cascades?.record();
         if (recorded !== undefined) return recorded.then(() => this.end(item, slice));
-        this.end(item, slice);
+        return this.end(item, slice);
       }
     }
   }
 
-  private end({ file, endOffset, digest = '' }: EndItem, slice: Slice): void {
+  private end({ file, endOffset, digest = '' }: EndItem, slice: Slice): Promise<void> | undefined {
     const { transaction, preparedGtid } = this.progress.end(endOffset, digest);
     slice.endTransaction(transaction, preparedGtid, { file, endOffset, digest });
     this.reads.settle();
+    return this.keyChanges.settle() ?? this.pauses.next();
   }
 
   private async prepareAndDispatch(item: RowsItem, slice: Slice): Promise<void> {
-    await this.sinks.prepare(item.layout);
+    // a read may have been the first to come to the table, with another key
+    while (!this.tables.isPrepared(item.layout)) {
+      await this.keyChanges.meet(item.layout);
+      await this.sinks.prepare(item.layout);
+    }
     this.dispatch(item, slice);
   }
 

@@ -15,7 +15,7 @@ export function schemaChangeOf(
   const { includes, reaches, sql } = context;
   if (statement.definition === undefined && statement.kind !== 'unparsed') return null;
   const isTouched = statement.tables.some(({ database, table, to }) =>
-    table === '*'
+    table === null
       ? reaches(database)
       : includes(database, table) || (to !== undefined && includes(to.database, to.table)),
   );
@@ -35,13 +35,13 @@ function definitionChanges(
 ): TableDefinitionChange[] {
   if (definition === undefined || kind === 'truncate') return [];
   const type = TYPES[definition];
-  return named.flatMap((name): TableDefinitionChange[] => {
-    const { database, table, to } = name;
+  return named.flatMap(({ database, table, to }): TableDefinitionChange[] => {
+    if (table === null)
+      return definition === 'drop' ? tables.namesIn(database).map((known) => ({ type, table: known })) : [];
     if (to !== undefined) {
       const isIncluded = includes(database, table) || includes(to.database, to.table);
       return isIncluded ? [{ type, table: to, previous: { database, table } }] : [];
     }
-    if (table !== '*') return includes(database, table) ? [{ type, table: { database, table } }] : [];
-    return definition === 'drop' ? tables.namesIn(database).map((known) => ({ type, table: known })) : [];
+    return includes(database, table) ? [{ type, table: { database, table } }] : [];
   });
 }

@@ -3,10 +3,12 @@ import { toDittoError, type Logger } from '#kernel';
 import { type PendingChanges } from './acknowledgement-tracker.ts';
 import { type KnownTables } from './known-tables.ts';
 import { type Acknowledgement, type ChangeSink } from './ports/change-sink.ts';
+import { type TableKeys } from './table-keys.ts';
 
 export interface SinkGroupOptions {
   readonly sinks: readonly ChangeSink[];
   readonly tables: KnownTables;
+  readonly keys: TableKeys;
   readonly logger: Logger;
   /** Runs the action until it works; what is down is waited for. */
   readonly hold: (action: () => Promise<void>) => Promise<void>;
@@ -41,7 +43,10 @@ export class SinkGroup {
     for (const sink of this.sinks) sink.flush();
   }
 
-  /** One at a time: the stream and a read may both be the first to see a table. */
+  /**
+   * One at a time: the stream and a read may both be the first to see a table. Nothing is prepared for a layout with
+   * another key than the rows that the sinks have.
+   */
   async prepare(layout: TableLayout): Promise<void> {
     const { tables } = this.options;
     const turn = this.preparing.then(() => (tables.isPrepared(layout) ? undefined : this.prepareNow(layout)));
@@ -64,7 +69,11 @@ export class SinkGroup {
   }
 
   private async prepareNow(layout: TableLayout): Promise<void> {
-    const { tables, hold } = this.options;
+    const { tables, keys, hold } = this.options;
+    const judged = keys.judge(layout);
+    if (judged === 'changed') return;
+    // before the first row is delivered: whoever goes on after a crash must know what key it has
+    if (judged === 'new') await hold(() => keys.keep(layout, true));
     tables.learn(layout);
     for (const sink of this.sinks) await hold(() => sink.prepareTable(layout));
     tables.markPrepared(layout);

@@ -34,6 +34,8 @@ export class SnapshotProgress {
   private readonly askedSince = new Set<string>();
   /** Tables whose reading under way was asked for by a cascade. */
   private readonly cascaded = new Set<string>();
+  /** Tables that were asked for since their last reading began by a statement that may have taken rows away. */
+  private readonly losing = new Set<string>();
   private readonly restsUntilMs = new Map<string, number>();
   /** Changes that are still to be saved, in the order in which they were asked for. */
   private queue: QueuedChange[] = [];
@@ -82,12 +84,13 @@ export class SnapshotProgress {
     return untilMs === Infinity ? null : untilMs - nowMs;
   }
 
-  /** A statement: the table is read from its first row. */
-  async request(table: TableName): Promise<void> {
+  /** A statement: the table is read from its first row. `losesRows`: rows may be gone. */
+  async request(table: TableName, losesRows = false): Promise<void> {
     const key = tableKey(table);
     this.abandoned.add(key);
+    if (losesRows) this.losing.add(key);
     this.restsUntilMs.delete(key);
-    await this.change(table, (entry = newEntry(table)) => (this.abandoned.has(key) ? startedOver(entry) : entry));
+    await this.change(table, (entry = newEntry(table)) => (this.abandoned.has(key) ? this.fromStart(entry) : entry));
   }
 
   /** Whether a reading that is still to begin, which can't be forgotten, covers whatever the tables went through until now. */
@@ -121,7 +124,7 @@ export class SnapshotProgress {
     const key = tableKey(table);
     this.askedSince.delete(key);
     // a request may still be on its way to the store: it begins at the first row all the same
-    if (this.abandoned.delete(key)) this.entries.set(key, startedOver(this.get(table) ?? newEntry(table)));
+    if (this.abandoned.delete(key)) this.entries.set(key, this.fromStart(this.get(table) ?? newEntry(table)));
   }
 
   /** False once a statement asked for the table since its reading was taken up. */
@@ -138,6 +141,7 @@ export class SnapshotProgress {
     const key = tableKey(table);
     if (entry === undefined || !this.isWanted(table)) return;
     if (entry.state === 'pending') {
+      this.losing.delete(key);
       if (entry.endsBelow === null) this.cascaded.delete(key);
       else this.cascaded.add(key);
       // in memory at once: a cascade of the next moment asks again
@@ -163,9 +167,15 @@ export class SnapshotProgress {
   async fail(table: TableName, reason: string): Promise<void> {
     const key = tableKey(table);
     const entry = this.get(table) ?? newEntry(table);
-    if (this.isWanted(table) && !this.askedSince.has(key))
+    if (this.isWanted(table) && !this.askedSince.has(key)) {
+      this.losing.delete(key);
       this.entries.set(key, { ...startedOver(entry), state: 'unavailable', endsBelow: null, reason });
+    }
     await this.keep(table, (failed) => failed);
+  }
+
+  private fromStart(entry: TableSnapshotProgress): TableSnapshotProgress {
+    return this.losing.has(tableKey(entry)) ? { ...startedOver(entry), endsBelow: '' } : startedOver(entry);
   }
 
   private restsUntil(entry: TableSnapshotProgress): number {

@@ -1,6 +1,7 @@
 import {
   type ColumnSelection,
   type Statement,
+  type StatementScope,
   type StatementTable,
   type TableLayout,
   type TableName,
@@ -11,17 +12,28 @@ import { type KnownTables } from './known-tables.ts';
 
 /** What a statement in the log means for the sinks and for reads. */
 export interface StatementEffects {
-  /** Tables whose open windows hold rows that the statement may have made wrong; `*`: all of a database. */
-  readonly discarded: readonly TableName[];
+  /** What holds tables whose open windows have rows that the statement may have made wrong. */
+  readonly discarded: readonly StatementScope[];
   /** Tables whose rows all end, in the order of the statement. */
   readonly ended: readonly { readonly op: 'truncate' | 'drop'; readonly layout: TableLayout }[];
   /** Included tables whose rows the log does not show as they now are: all of them must be read. */
   readonly unread: readonly TableName[];
+  /** Whether rows of `unread` may be gone that do not end in another way. */
+  readonly losesRows: boolean;
+  /** Included tables that may have another key from now on. */
+  readonly doubted: readonly TableName[];
   /** Included tables that are there from now on. */
   readonly created: readonly TableName[];
 }
 
-const NO_EFFECTS: StatementEffects = { discarded: [], ended: [], unread: [], created: [] };
+const NO_EFFECTS: StatementEffects = {
+  discarded: [],
+  ended: [],
+  unread: [],
+  losesRows: false,
+  doubted: [],
+  created: [],
+};
 
 export interface StatementContext {
   /** The statement's default database. */
@@ -31,6 +43,8 @@ export interface StatementContext {
   /** Which columns are replicated; all by default. */
   readonly columns?: ColumnSelection;
   readonly tables: KnownTables;
+  /** Whether rows that are gone can be found by what a sink has. */
+  readonly canLookUpRows: boolean;
 }
 
 /**
@@ -40,15 +54,16 @@ export interface StatementContext {
 export function statementEffects(statement: Statement, context: StatementContext): StatementEffects {
   switch (statement.kind) {
     case 'neutral':
-      return statement.definition === 'create' ? { ...NO_EFFECTS, created: namesOf(statement, context) } : NO_EFFECTS;
+      return neutral(statement, context);
     case 'truncate':
     case 'drop':
       return end(statement, statement.kind, context);
     case 'rename':
       return rename(statement, context);
     case 'reread':
-    case 'unparsed':
       return reread(statement, context);
+    case 'unparsed':
+      return suspect(statement, context);
     case 'restart':
       return restart(statement, context);
     case 'data':
@@ -65,7 +80,7 @@ export function definedTables(
 ): readonly TableName[] {
   if (definition === undefined && kind !== 'unparsed') return [];
   const included = named.flatMap(({ database, table, to }): TableName[] => {
-    if (table === '*') return tables.namesIn(database);
+    if (table === null) return tables.namesIn(database);
     return [{ database, table }, ...(to === undefined ? [] : [to])].filter((name) =>
       includes(name.database, name.table),
     );
@@ -80,18 +95,25 @@ function includedOf(statement: Statement, context: StatementContext): TableLayou
   );
 }
 
-/** The included tables that a statement names; with `*` those of a database that are known. */
+/** The included tables that a statement names; of a whole database those that are known. */
 function namesOf({ tables: named }: Statement, { includes, tables }: StatementContext): TableName[] {
   return named.flatMap(({ database, table }) => {
-    if (table === '*') return tables.namesIn(database);
+    if (table === null) return tables.namesIn(database);
     return includes(database, table) ? [{ database, table }] : [];
   });
+}
+
+/** An index that comes or goes, or a column that may be NULL from now on, changes no row, but may change the key. */
+function neutral(statement: Statement, context: StatementContext): StatementEffects {
+  if (statement.definition === 'create') return { ...NO_EFFECTS, created: namesOf(statement, context) };
+  const named = statement.tables.filter(({ table }) => table !== null);
+  return { ...NO_EFFECTS, doubted: namesOf({ ...statement, tables: named }, context) };
 }
 
 function end(statement: Statement, op: 'truncate' | 'drop', context: StatementContext): StatementEffects {
   const ended = includedOf(statement, context).map((layout) => ({ op, layout }));
   const created = statement.definition === 'create' ? namesOf(statement, context) : [];
-  return { discarded: statement.tables, ended, unread: [], created };
+  return { ...NO_EFFECTS, discarded: statement.tables, ended, created };
 }
 
 /** A table under a new name ends under the old one; its rows never stood in the log under the new one. */
@@ -99,6 +121,7 @@ function rename(statement: Statement, context: StatementContext): StatementEffec
   const { before, after } = netRenames(statement.tables);
   const unread = after.filter(({ database, table }) => context.includes(database, table));
   return {
+    ...NO_EFFECTS,
     discarded: [...before, ...after],
     ended: includedOf({ ...statement, tables: before }, context).map((layout) => ({ op: 'drop', layout })),
     unread,
@@ -111,6 +134,7 @@ function netRenames(pairs: readonly StatementTable[]): { readonly before: TableN
   const before: TableName[] = [];
   const after: TableName[] = [];
   for (const { database, table, to } of pairs) {
+    if (table === null) continue;
     const made = after.findIndex((name) => name.database === database && name.table === table);
     if (made === -1) before.push({ database, table });
     else after.splice(made, 1);
@@ -121,10 +145,15 @@ function netRenames(pairs: readonly StatementTable[]): { readonly before: TableN
 
 function reread(statement: Statement, context: StatementContext): StatementEffects {
   const [layout] = includedOf(statement, context);
-  if (layout !== undefined && isUnseen(statement, layout, context)) return NO_EFFECTS;
-  if (statement.kind === 'reread' && layout !== undefined && mayChangeKeys(statement, layout))
-    return restart(statement, context);
-  return { discarded: statement.tables, ended: [], unread: namesOf(statement, context), created: [] };
+  if (layout !== undefined && isUnseen(statement, layout, context)) return neutral(statement, context);
+  if (layout !== undefined && mayChangeKeys(statement, layout)) return restart(statement, context);
+  return { ...NO_EFFECTS, discarded: statement.tables, unread: namesOf(statement, context) };
+}
+
+/** What can't be read may have done anything: rows that went are looked for, or all end where nothing tells which there were. */
+function suspect(statement: Statement, context: StatementContext): StatementEffects {
+  if (!context.canLookUpRows) return restart(statement, context);
+  return { ...NO_EFFECTS, discarded: statement.tables, unread: namesOf(statement, context), losesRows: true };
 }
 
 /**
@@ -154,7 +183,7 @@ function restart(statement: Statement, context: StatementContext): StatementEffe
   // what has no key can't be read again, so its rows must not end
   const keyed = includedOf(statement, context).filter(({ key }) => key.length > 0);
   const ended = keyed.map((layout) => ({ op: 'truncate' as const, layout }));
-  return { discarded: statement.tables, ended, unread: namesOf(statement, context), created: [] };
+  return { ...NO_EFFECTS, discarded: statement.tables, ended, unread: namesOf(statement, context) };
 }
 
 function refuseData(statement: Statement, context: StatementContext): StatementEffects {

@@ -12,7 +12,8 @@ import { type DefiningStatement } from './ports/table-checks.ts';
 import { type ChangeSink } from './ports/change-sink.ts';
 import { type StatementItem } from './ports/change-source.ts';
 import { schemaChangeOf } from './schema-changes.ts';
-import { definedTables, statementEffects, type StatementEffects } from './statement-effects.ts';
+import { definedTables, statementEffects } from './statement-effects.ts';
+import { type TableEndings } from './table-endings.ts';
 import { type WindowRegistry } from './window-registry.ts';
 
 export interface StatementHandlingOptions {
@@ -26,12 +27,17 @@ export interface StatementHandlingOptions {
   readonly sinks: readonly ChangeSink[];
   readonly tables: KnownTables;
   readonly windows: WindowRegistry;
-  /** Resolves when no sink has anything in flight. */
-  readonly drain: () => Promise<void>;
+  readonly endings: TableEndings;
   /** Runs the action until it works; what is down is waited for. */
   readonly hold: (action: () => Promise<void>) => Promise<void>;
-  /** The table's rows do not stand in the log as they now are; resolves when that can't be forgotten any more. */
-  readonly onTableUnread: (database: string, table: string) => Promise<void>;
+  /** The table's rows are not in the log as they now are; resolves when that can't be forgotten any more. */
+  readonly onTableUnread: (table: TableName, losesRows: boolean) => Promise<void>;
+  /** The table may have another key now. */
+  readonly onKeyDoubted: (table: TableName) => void;
+  /** The included tables that are there now; now is not before the statement. */
+  readonly listTables: () => Promise<readonly TableName[]>;
+  /** Whether rows that are gone can be found by what a sink has. */
+  readonly canLookUpRows: boolean;
   /** Null where the log shows what foreign keys change. */
   readonly cascades: CascadeHandling | null;
   /** Resolves when the tables have passed the checks of the start; rejects with their code. */
@@ -51,30 +57,31 @@ export class StatementHandling {
    * be read is recorded. What was read before the statement and not emitted yet is read again. A crash repeats the whole.
    */
   async apply({ database, sql, sqlMode }: StatementItem, transaction: TransactionInfo): Promise<void> {
-    const { tables, windows, sinks, hold, onTableUnread, cascades, check } = this.options;
+    const { tables, windows, sinks, endings, hold, onTableUnread, cascades, check } = this.options;
     const context = { ...this.options, database, sql };
     const written = classifyStatement(sql, database, sqlMode);
     const statement = this.options.lowerCaseNames === true ? inLowerCase(written) : written;
+    if (statement.kind === 'unparsed') await this.learnNames(statement);
     const effects = statementEffects(statement, context);
     const change = schemaChangeOf(statement, context, transaction);
     const defined = definedTables(statement, context);
     if (defined.length > 0 && statement.kind !== 'drop') await check({ tables: defined, sql, sqlMode });
     if (change !== null) for (const sink of sinks) await hold(() => sink.publishStatement(change));
     for (const table of effects.discarded) windows.discard(table.database, table.table, 'a statement on the table');
-    await this.end(effects, transaction);
+    await endings.end(effects.ended.map((ended) => ({ ...ended, transaction, rowIndex: 0 })));
     for (const table of effects.created) tables.add(table);
-    for (const table of distinct(effects.unread)) await hold(() => onTableUnread(table.database, table.table));
+    for (const table of distinct(effects.unread)) await hold(() => onTableUnread(table, effects.losesRows));
+    for (const table of effects.doubted) this.options.onKeyDoubted(table);
     await cascades?.learnFrom(statement, sql, defined);
   }
 
-  private async end({ ended }: StatementEffects, transaction: TransactionInfo): Promise<void> {
-    const { sinks, tables, drain, hold } = this.options;
-    if (ended.length > 0) await drain();
-    for (const { op, layout } of ended) {
-      for (const sink of sinks) await hold(() => sink.applyTableChange({ op, layout, transaction, rowIndex: 0 }));
-      if (op === 'drop') tables.forget(layout);
-      else tables.unprepare(layout);
-    }
+  /** A statement that can't be read may have made tables, or given them other names. */
+  private async learnNames(statement: Statement): Promise<void> {
+    const { reaches, hold, listTables, tables } = this.options;
+    if (!statement.tables.some(({ database }) => reaches(database))) return;
+    await hold(async () => {
+      for (const table of await listTables()) tables.add(table);
+    });
   }
 }
 
@@ -83,10 +90,10 @@ function inLowerCase(statement: Statement): Statement {
     database: database.toLowerCase(),
     table: table.toLowerCase(),
   });
-  const tables = statement.tables.map(({ to, ...name }) => ({
-    ...lower(name),
-    ...(to === undefined ? {} : { to: lower(to) }),
-  }));
+  const tables = statement.tables.map((scope) => {
+    if (scope.table === null) return { ...scope, database: scope.database.toLowerCase() };
+    return { ...lower(scope), ...(scope.to === undefined ? {} : { to: lower(scope.to) }) };
+  });
   return { ...statement, tables };
 }
 

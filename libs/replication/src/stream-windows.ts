@@ -12,6 +12,7 @@ import {
 } from '#change-events';
 import { type Waits } from '#kernel';
 import { PendingChanges } from './acknowledgement-tracker.ts';
+import { type KeyChanges } from './key-changes.ts';
 import { type KnownTables } from './known-tables.ts';
 import { type ReadSequences } from './read-sequences.ts';
 import { type SinkGroup } from './sink-group.ts';
@@ -29,6 +30,7 @@ export interface StreamWindowsOptions {
   readonly sinks: SinkGroup;
   readonly windows: WindowRegistry;
   readonly waits: Waits;
+  readonly keyChanges: () => KeyChanges;
   /** Aborted when the pipeline stops. */
   readonly stopped: AbortSignal;
   /** Rows of a read are confirmed. */
@@ -134,13 +136,24 @@ export class StreamWindows {
     }
   }
 
+  /** Above those of all reads until now; resolves when it is this owner's for good. */
+  async nextSecuredSequence(): Promise<number> {
+    const number = this.nextSequence();
+    await this.options.sequences.secure(number);
+    return number;
+  }
+
   /** The layout of a read may be ahead of the stream by a statement; sinks must not learn of it before. */
   private async prepare(window: Window, read: WindowRead): Promise<void> {
     const passed = this.options.windows.waitUntilPassed(read);
     this.settle();
     const what = (): string => `the stream to reach what the first read of a table saw: ${this.missingOf(read)}`;
     await this.options.waits.during(what, passed);
-    if (window.discardedBecause === null) await this.options.sinks.prepare(window.layout);
+    if (window.discardedBecause !== null) return;
+    const { keyChanges, sinks, tables } = this.options;
+    await keyChanges().meetInRead(window.layout);
+    await sinks.prepare(window.layout);
+    if (!tables.isPrepared(window.layout)) window.discard('the key of the table has changed');
   }
 
   private emit(window: Window, rows: readonly Row[], absent: readonly Row[]): Promise<void> {

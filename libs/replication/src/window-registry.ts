@@ -90,12 +90,12 @@ export class WindowRegistry {
     }
   }
 
-  /** `*` reaches every table of the database. */
-  discard(database: string, table: string, reason: string): void {
+  /** Of one table, or with null of every table of the database. */
+  discard(database: string, table: string | null, reason: string): void {
     for (const windows of this.open.values())
       for (const window of windows) {
         const { layout } = window;
-        if (layout.database === database && (table === '*' || layout.table === table)) window.discard(reason);
+        if (layout.database === database && (table === null || layout.table === table)) window.discard(reason);
       }
   }
 

@@ -55,6 +55,14 @@ export const cascadingKey: CascadingKey = {
 };
 const PARENTS = 3;
 
+/** What a pipeline needs for tables whose keys stay as they are. */
+export const STEADY_KEYS = {
+  keys: { known: [], save: () => Promise.resolve(), forget: () => Promise.resolve() },
+  onKeyDoubted: () => undefined,
+  listTables: () => Promise.resolve([]),
+  canLookUpRows: true,
+};
+
 /** Answers every open question of the run with the next number of a list, then with 0. */
 export class Choices {
   private readonly numbers: readonly number[];
@@ -214,6 +222,10 @@ function splitItems({ number, changes, parent }: ModelTransaction): SourceItem[]
 }
 
 export class ModelReader extends RowReader {
+  isGone(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
   private readonly server: ModelServer;
   private readonly turns: Turns;
 

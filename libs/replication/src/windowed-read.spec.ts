@@ -17,6 +17,7 @@ import {
   ModelSource,
   SERVER,
   Turns,
+  STEADY_KEYS,
 } from './windowed-read.model.ts';
 
 const KEYS = 8;
@@ -91,6 +92,7 @@ class ModelProcess {
       nowMs: () => 0,
       onConfirmed: () => undefined,
       mayDeliver: () => true,
+      ...STEADY_KEYS,
       onTableUnread: () => Promise.resolve(),
       cascades: {
         facts: { read: () => Promise.resolve([cascadingKey]) },
@@ -170,7 +172,7 @@ async function runModel(
     () => process.turns.run(choices.below(Math.max(1, process.turns.size))),
     () => process.turns.run(choices.below(Math.max(1, process.turns.size))),
     () => process.turns.run(choices.below(Math.max(1, process.turns.size))),
-    () => void process.snapshot.request('d', 't').catch(() => undefined), // a crash forestalls it
+    () => void process.snapshot.request({ database: 'd', table: 't' }).catch(() => undefined), // a crash forestalls it
     () => process.sink.apply(choices.below(16)),
     () => process.sink.acknowledge(choices.below(16)),
     () => {

@@ -68,6 +68,12 @@ class TablesReader extends RowReader {
       : Promise.resolve(this.tables.find((layout) => layout.table === table) ?? null);
   }
 
+  gone = false;
+
+  isGone(): Promise<boolean> {
+    return Promise.resolve(this.gone);
+  }
+
   estimateRows(tables: readonly TableName[]): Promise<readonly number[]> {
     return Promise.resolve(tables.map(() => 1));
   }
@@ -94,6 +100,8 @@ function fakePipeline(
       | 'averageReadBytes'
       | 'closeWindow'
       | 'dispatchedSet'
+      | 'endTable'
+      | 'keyOf'
       | 'nextReadVersion'
       | 'waitUntilBehind'
       | 'waitUntilConfirmed'
@@ -105,6 +113,7 @@ function fakePipeline(
     lineage: 1,
     startVersion: 'start',
     dispatchedSet: () => '',
+    keyOf: () => undefined,
     waitForRoom: () => Promise.resolve(),
     waitUntilConfirmed: () => Promise.resolve(),
     openWindow: () => ({ dispatchedSet: '', readSequence: 1 }),
@@ -179,7 +188,10 @@ describe('WindowedSnapshot', () => {
     const snapshot = build(reader, store);
     await during(snapshot, async () => {
       await until(() => reader.reads.length === 1);
-      await Promise.all([snapshot.request('d', 'a'), snapshot.request('d', 'c')]);
+      await Promise.all([
+        snapshot.request({ database: 'd', table: 'a' }),
+        snapshot.request({ database: 'd', table: 'c' }),
+      ]);
       expect(store.tables.get('a')).toMatchObject({ state: 'pending', lastKey: null });
       expect(store.tables.get('c')).toMatchObject({ state: 'pending' });
       first.resolve({ rows: [[7, 1]], lastKey: [7], complete: true, high: '' });
@@ -193,7 +205,7 @@ describe('WindowedSnapshot', () => {
     const store = new MemoryStore();
     const reader = new TablesReader('a');
     await during(build(reader, store), () => until(() => store.tables.get('a')?.state === 'done'));
-    await build(reader, store).request('d', 'a');
+    await build(reader, store).request({ database: 'd', table: 'a' });
     await during(build(reader, store), () =>
       until(() => reader.reads.length === 2 && store.tables.get('a')?.state === 'done'),
     );
@@ -207,7 +219,7 @@ describe('WindowedSnapshot', () => {
       for (let round = 0; round < 50; round++) {
         const [{ length }, table] = [reader.reads, round % 2 === 0 ? 'a' : 'b'];
         for (let turn = 0; turn < round % 7; turn++) await Promise.resolve();
-        await snapshot.request('d', table);
+        await snapshot.request({ database: 'd', table });
         await until(() => reader.reads.length > length && store.tables.get(table)?.state === 'done');
       }
     });
@@ -226,7 +238,7 @@ describe('WindowedSnapshot', () => {
     const snapshot = build(reader, store, { copiesAll: false });
     await during(snapshot, async () => {
       await new Promise((resolve) => setTimeout(resolve, 20));
-      await snapshot.request('d', 'b');
+      await snapshot.request({ database: 'd', table: 'b' });
       await until(() => store.tables.get('b')?.state === 'done');
       expect(reader.reads).toEqual(['b']);
     });
@@ -247,7 +259,7 @@ describe('WindowedSnapshot', () => {
     const snapshot = build(reader, store);
     let keys = 0;
     reader.readNow = async () => {
-      if (++keys === 3) await snapshot.request('d', 'a');
+      if (++keys === 3) await snapshot.request({ database: 'd', table: 'a' });
       return { rows: [[keys, 1]], lastKey: [keys], complete: keys > 10, high: '' };
     };
     await during(snapshot, () => until(() => store.tables.get('a')?.state === 'done'));
@@ -265,7 +277,7 @@ describe('WindowedSnapshot', () => {
     reader.readNow = () => {
       if (requests.length === 0) {
         store.slow = recorded.promise;
-        requests.push(snapshot.request('d', 'a'));
+        requests.push(snapshot.request({ database: 'd', table: 'a' }));
         setTimeout(() => recorded.resolve(undefined), 20);
       }
       return Promise.resolve({ rows: [[9, 1]], lastKey: [9], complete: reader.reads.length > 1, high: '' });
@@ -328,7 +340,7 @@ describe('WindowedSnapshot', () => {
     const store = new MemoryStore();
     const reader = new TablesReader();
     const snapshot = build(reader, store, { pipeline: fakePipeline({ dispatchedSet: () => 'u:1-7' }) });
-    await snapshot.request('d', 'a');
+    await snapshot.request({ database: 'd', table: 'a' });
     await during(snapshot, () => until(() => store.tables.get('a')?.state === 'unavailable'));
     expect(reader.executed.at(-1)).toBe('u:1-7');
   });
@@ -426,7 +438,7 @@ describe('WindowedSnapshot', () => {
       nowMs = 60;
       await until(isDone(2));
       await snapshot.ask(t);
-      await snapshot.request('d', 'a');
+      await snapshot.request({ database: 'd', table: 'a' });
       await until(isDone(3));
     });
   });
@@ -521,7 +533,7 @@ describe('WindowedSnapshot', () => {
     await during(snapshot, async () => {
       await until(() => store.tables.get('d')?.state === 'done' && store.tables.get('e')?.state === 'done');
       await until(() => Math.max(...tries.values()) === 2);
-      await snapshot.request('d', 'e');
+      await snapshot.request({ database: 'd', table: 'e' });
       await until(() => tries.get('e') === 2);
       slow.reject(down);
     });

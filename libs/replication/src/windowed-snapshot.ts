@@ -2,6 +2,7 @@ import { tableKey, type TableLayout, type TableName } from '#change-events';
 import { Backoff, type DittoError, retry, sleep, toDittoError, type Waits } from '#kernel';
 import { abortable } from './abortable.ts';
 import { GoneRows } from './gone-rows.ts';
+import { KeyChecks } from './key-checks.ts';
 import { type MirroredKeys } from './ports/mirrored-keys.ts';
 import { type Grant, type SnapshotStore, type TableSnapshotProgress, type TableSnapshotState } from './ports/stores.ts';
 import { newEntry, SnapshotProgress } from './snapshot-progress.ts';
@@ -55,6 +56,7 @@ export class WindowedSnapshot {
   /** The readings that are under way, by table. */
   private readonly busy = new Map<string, Promise<void>>();
   private readonly failures: TableFailures;
+  private readonly keyChecks: KeyChecks;
   /** Reads that failed since one succeeded: when it is all of them, no table is to blame. */
   private failuresInRow = 0;
   private readonly pace: Backoff;
@@ -66,6 +68,14 @@ export class WindowedSnapshot {
     this.progress = new SnapshotProgress(options);
     this.failures = new TableFailures({ ...options, onRested: () => this.wake?.() });
     this.pace = new Backoff(options.backoff);
+    const { pipeline, reader } = options;
+    this.keyChecks = new KeyChecks({
+      readLayout: (table, signal) =>
+        this.persist(() => reader.readLayout(table, signal, pipeline.dispatchedSet()), signal),
+      keyOf: (table) => pipeline.keyOf(table),
+      stateOf: (table) => this.progress.get(table)?.state,
+      request: (table, signal) => this.persist(() => this.request(table), signal),
+    });
   }
 
   counts(): SnapshotCounts {
@@ -95,10 +105,18 @@ export class WindowedSnapshot {
       .map((entry) => this.describe(entry));
   }
 
-  /** Has a table read (again) from its first row; what was read of it before stays. Resolves when that is recorded. */
-  async request(database: string, table: string): Promise<void> {
-    await this.progress.request({ database, table });
+  /**
+   * Has a table read (again) from its first row; what was read of it before stays. `losesRows`: rows that are gone end,
+   * if there is a mirror. Resolves when that is recorded.
+   */
+  async request(table: TableName, losesRows = false): Promise<void> {
+    await this.progress.request(table, losesRows);
     this.wake?.();
+  }
+
+  /** The key of the table may be another now: it is read if so. */
+  checkKey(table: TableName): void {
+    this.keyChecks.add(table);
   }
 
   /** Whether `ask` would change nothing. */
@@ -123,16 +141,20 @@ export class WindowedSnapshot {
   async run(signal: AbortSignal): Promise<never> {
     const failed = new AbortController();
     const stop = AbortSignal.any([signal, failed.signal]);
+    let checks: Promise<unknown> = Promise.resolve();
     try {
       await this.persist(() => this.progress.load(), stop);
-      if (this.options.copiesAll) await this.plan(stop);
+      const layouts = await this.listTables(stop);
+      if (this.options.copiesAll) await this.plan(layouts, stop);
+      await this.keyChecks.compare(layouts, stop);
+      checks = this.keyChecks.run(stop).catch((cause: unknown) => failed.abort(cause));
       for (;;) {
         const next = this.next();
         if (next === undefined) await this.waitForWork(stop);
         else this.start(next, stop, (cause) => failed.abort(cause));
       }
     } finally {
-      await Promise.allSettled(this.busy.values());
+      await Promise.allSettled([...this.busy.values(), checks]);
     }
   }
 
@@ -192,9 +214,14 @@ export class WindowedSnapshot {
     this.pace.reset();
   }
 
-  private async plan(signal: AbortSignal): Promise<void> {
+  /** As the catalogue shows them once it is not behind the stream. */
+  private listTables(signal: AbortSignal): Promise<readonly TableLayout[]> {
     const { pipeline, reader } = this.options;
-    const layouts = await this.persist(() => reader.listTables(signal, pipeline.dispatchedSet()), signal);
+    return this.persist(() => reader.listTables(signal, pipeline.dispatchedSet()), signal);
+  }
+
+  private async plan(layouts: readonly TableLayout[], signal: AbortSignal): Promise<void> {
+    const { reader } = this.options;
     const added = layouts.filter((layout) => this.progress.get(layout) === undefined);
     const rows = await this.persist(() => abortable(reader.estimateRows(added, signal), signal), signal);
     const entries = added.map((layout, index) => ({
@@ -230,6 +257,7 @@ export class WindowedSnapshot {
     const layout = await reading(reader.readLayout(entry, signal, pipeline.dispatchedSet()));
     if (layout === null || layout.key.length === 0) {
       const reason = layout === null ? 'the table is no longer there' : KEYLESS.reason;
+      if (layout === null) await this.endGoneTable(entry, signal);
       await this.persist(() => progress.fail(entry, reason), signal);
       failures.forget(entry);
       return;
@@ -277,6 +305,13 @@ export class WindowedSnapshot {
       if (this.endsRows(entry)) endsBelow = pipeline.nextReadVersion();
     }
     await progress.begin(entry, endsBelow).catch(() => this.persist(() => progress.begin(entry, endsBelow), signal));
+  }
+
+  /** Of a table that is gone all rows are. */
+  private async endGoneTable(entry: TableSnapshotProgress, signal: AbortSignal): Promise<void> {
+    const { pipeline, reader } = this.options;
+    if (!this.endsRows(entry)) return;
+    if (await reading(reader.isGone(entry, signal))) await abortable(pipeline.endTable(entry), signal);
   }
 
   private endsRows(of: TableSnapshotProgress): boolean {

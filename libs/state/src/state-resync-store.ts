@@ -1,6 +1,7 @@
 import { type EntityManager } from 'typeorm';
 import { type Grant, ResyncStore } from '#replication';
 import { SourceEntity } from './entities/source.entity.ts';
+import { TableKeyEntity } from './entities/table-key.entity.ts';
 import { type StateDatabase } from './state-database.ts';
 import { assertNewest, guardGrant, type WriteResult } from './state-fencing.ts';
 
@@ -34,7 +35,10 @@ export class StateResyncStore extends ResyncStore {
   }
 
   async finish(grant: Grant): Promise<void> {
-    await this.#database.transaction((manager) => mark(manager, grant, null));
+    await this.#database.transaction(async (manager) => {
+      await mark(manager, grant, null);
+      await manager.delete(TableKeyEntity, { source: grant.source });
+    });
   }
 }
 

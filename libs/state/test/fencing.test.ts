@@ -5,6 +5,7 @@ import {
   StateAuditLog,
   StateCheckpointStore,
   StateColumnStore,
+  StateKeyStore,
   type StateDatabase,
   StateFencing,
   StateLineageStore,
@@ -212,6 +213,30 @@ describe('stores under fencing tokens', () => {
     ]);
     await columns.adopt(next, [], []);
     expect(await columns.excludedBy(source)).toEqual([]);
+  });
+
+  test('I5: keys of tables are kept by the newest token, and forgotten with the table and by a finished resync', async () => {
+    const keys = new StateKeyStore(database);
+    const source = uniqueName('shop');
+    const paused = await grant(source, 'paused');
+    const byId = { database: 'shop', table: 'a', key: '[["id","integer",0]]', since: '' };
+    const without = { database: 'shop', table: 'A', key: '[]', since: '0123456789a'.repeat(4) };
+    await keys.save(paused, [byId, without]);
+    const next = await grant(source, 'next');
+    const byName = { ...byId, key: '[["ü\\"","text",0]]', since: 'f'.repeat(44) };
+    await expect(keys.save(paused, [byName])).rejects.toMatchObject(fenced);
+    await expect(keys.forget(paused, byId)).rejects.toMatchObject(fenced);
+    await keys.save(next, [byName]);
+    const kept = async (): Promise<unknown> => new Set(await keys.load(source));
+    expect(await kept()).toEqual(new Set([byName, without]));
+    await keys.forget(next, without);
+    await keys.forget(next, without);
+    expect(await kept()).toEqual(new Set([byName]));
+    const resyncs = new StateResyncStore(database);
+    await expect(resyncs.finish(paused)).rejects.toMatchObject(fenced);
+    expect(await kept()).toEqual(new Set([byName]));
+    await resyncs.finish(next);
+    expect(await kept()).toEqual(new Set());
   });
 
   test('a resync that was asked for is pending, whoever owns the source, until it is finished', async () => {

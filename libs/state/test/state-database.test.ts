@@ -39,6 +39,7 @@ describe('StateDatabase', () => {
       { name: 'AddExcludedColumns1795550000000' },
       { name: 'AddCascadeRereads1795600000000' },
       { name: 'AddCheckpointProof1795700000000' },
+      { name: 'AddTableKeys1795750000000' },
       { name: 'ReserveReads1795850000000' },
       { name: 'AddTopicEnds1795910000000' },
     ]);

@@ -15,6 +15,7 @@ import {
   StateCheckpointStore,
   StateColumnStore,
   StateDatabase,
+  StateKeyStore,
   StateLineageStore,
   StateLogAcceptanceStore,
   StateResyncStore,
@@ -28,6 +29,7 @@ import { DcsReadiness } from './dcs-readiness.ts';
 const overState = [
   StateCheckpointStore,
   StateColumnStore,
+  StateKeyStore,
   StateLineageStore,
   StateLogAcceptanceStore,
   StateResyncStore,
@@ -75,6 +77,7 @@ const overState = [
     AuditLog,
     StateCheckpointStore,
     StateColumnStore,
+    StateKeyStore,
     StateLineageStore,
     StateLogAcceptanceStore,
     StateResyncStore,

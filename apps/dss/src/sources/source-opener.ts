@@ -16,7 +16,6 @@ import {
 import { DcsCheckpointStore } from '#dcs-client';
 import { toDittoError, type Logger } from '#kernel';
 import {
-  hasMirroredRows,
   listMirroredTables,
   MirrorLineage,
   type MirrorName,
@@ -53,6 +52,7 @@ import { areReadsUsedUp, type Grant } from '#replication';
 import {
   StateCheckpointStore,
   StateColumnStore,
+  StateKeyStore,
   StateLineageStore,
   StateLogAcceptanceStore,
   StateResyncStore,
@@ -66,7 +66,8 @@ import { findStart } from './resync.ts';
 import { SinkBuilder } from './sink-builder.ts';
 import { type OwnershipHooks, SourceRun } from './source-run.ts';
 import { newestCheckpoint } from './starting-point.ts';
-import { findStartingTables, type StartingTables } from './starting-tables.ts';
+import { findStartingKeys } from './starting-keys.ts';
+import { findStartingTables } from './starting-tables.ts';
 
 /** What the server of a source has answered, and how its configuration reads. */
 interface InspectedSource {
@@ -102,6 +103,7 @@ export class SourceOpener {
   readonly #dcs: DcsCheckpointStore;
   readonly #state: StateCheckpointStore;
   readonly #columns: StateColumnStore;
+  readonly #keys: StateKeyStore;
   readonly #lineages: StateLineageStore;
   readonly #snapshots: StateSnapshotStore;
   readonly #resyncs: StateResyncStore;
@@ -114,6 +116,7 @@ export class SourceOpener {
     dcs: DcsCheckpointStore,
     state: StateCheckpointStore,
     columns: StateColumnStore,
+    keys: StateKeyStore,
     lineages: StateLineageStore,
     snapshots: StateSnapshotStore,
     resyncs: StateResyncStore,
@@ -125,6 +128,7 @@ export class SourceOpener {
     this.#dcs = dcs;
     this.#state = state;
     this.#columns = columns;
+    this.#keys = keys;
     this.#lineages = lineages;
     this.#snapshots = snapshots;
     this.#resyncs = resyncs;
@@ -234,7 +238,13 @@ export class SourceOpener {
           logger,
           closers,
         }),
-        ...(await this.#findTables(name, tables, includes, mongo)),
+        tables: await this.#findTables(name, tables, includes, mongo),
+        keys: await findStartingKeys({
+          grant,
+          store: this.#keys,
+          copied: await this.#snapshots.load(name),
+          catalogue: tables,
+        }),
         names,
         checks: new MySqlTableChecks({ connection: first, keys, columns, logger }),
         includes,
@@ -258,7 +268,7 @@ export class SourceOpener {
         serverUuid: inspection.serverUuid,
       },
       reservedReads: await this.#snapshots.reservedReads(name),
-      stores: { dcs: this.#dcs, state: this.#state, snapshots: this.#snapshots },
+      stores: { dcs: this.#dcs, state: this.#state, snapshots: this.#snapshots, keys: this.#keys },
       snapshot: { ...snapshot, copiesAll: snapshot.mode === 'windowed' },
       ...this.#config.dss.checkpoint,
       inFlightBytes: this.#config.dss.inFlightBytes,
@@ -329,13 +339,12 @@ export class SourceOpener {
     catalogue: readonly TableLayout[],
     includes: (database: string, table: string) => boolean,
     mongo: MongoConnection | null,
-  ): Promise<StartingTables> {
+  ): Promise<readonly TableLayout[]> {
     const mirror = mongo && this.#mirrorOf(source, mongo);
     return findStartingTables({
       catalogue,
       copied: await this.#snapshots.load(source),
       mirrored: mirror === null ? [] : await listMirroredTables(mirror),
-      hasMirroredRows: async (table) => mirror !== null && hasMirroredRows(mirror, table),
       includes,
     });
   }

@@ -4,6 +4,7 @@ import { silentLogger, Waits } from '#kernel';
 import {
   ChangeSource,
   CheckpointStore,
+  KeyStore,
   RowReader,
   SnapshotStore,
   type ChunkRead,
@@ -26,6 +27,10 @@ class NoTables extends RowReader {
 
   readLayout(): Promise<null> {
     return Promise.resolve(null);
+  }
+
+  isGone(): Promise<boolean> {
+    return Promise.resolve(false);
   }
 
   estimateRows(): Promise<readonly never[]> {
@@ -72,6 +77,20 @@ class NoProgress extends SnapshotStore {
   }
 }
 
+class NoKeys extends KeyStore {
+  load(): Promise<readonly never[]> {
+    return Promise.resolve([]);
+  }
+
+  save(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  forget(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
 const position = { gtidSet: '', file: '', offset: 0, serverUuid: 'u' };
 const start: Checkpoint = {
   source: 's',
@@ -99,7 +118,7 @@ function build(): { run: SourceRun; dcs: OneCheckpoint; closed: () => number } {
       reader: new NoTables(),
       sinks: [],
       tables: [],
-      keyedTables: [],
+      keys: [],
       names: [],
       checks: { check: () => Promise.resolve() },
       includes: () => true,
@@ -113,7 +132,7 @@ function build(): { run: SourceRun; dcs: OneCheckpoint; closed: () => number } {
     start,
     endOfLog: start.position,
     reservedReads: 0,
-    stores: { dcs, state: new OneCheckpoint(), snapshots: new NoProgress() },
+    stores: { dcs, state: new OneCheckpoint(), snapshots: new NoProgress(), keys: new NoKeys() },
     snapshot: { copiesAll: true, chunkRows: 10, pauseMs: 0, cascadePauseMs: 0 },
     dcsIntervalMs: 1000,
     stateIntervalMs: 1000,

@@ -3,7 +3,6 @@ import {
   type ColumnSelection,
   type Position,
   type TableLayout,
-  type TableName,
   type TableNames,
 } from '#change-events';
 import { toDittoError, type Logger, type Waits } from '#kernel';
@@ -16,12 +15,14 @@ import {
   type ChangeSource,
   type CheckpointStore,
   type Grant,
+  type KeyStore,
   type MirroredKeys,
   type RowReader,
   type SinkName,
   type SinkStatus,
   type SnapshotStore,
   type TableChecks,
+  type TableKey,
 } from '#replication';
 
 /** Everything that one ownership of a source works with; built anew for each grant. */
@@ -30,8 +31,8 @@ export interface SourceParts {
   readonly reader: RowReader;
   readonly sinks: readonly ChangeSink[];
   readonly tables: readonly TableLayout[];
-  /** Tables that the mirror has rows of while the catalogue shows no key for them, or no table. */
-  readonly keyedTables: readonly TableName[];
+  /** The keys that the rows in the sinks have. */
+  readonly keys: readonly TableKey[];
   /** What the included tables are called in each sink. */
   readonly names: readonly TableNames[];
   readonly checks: TableChecks;
@@ -58,6 +59,7 @@ export interface SourceRunOptions {
     readonly dcs: CheckpointStore;
     readonly state: CheckpointStore;
     readonly snapshots: SnapshotStore;
+    readonly keys: KeyStore;
   };
   readonly snapshot: {
     readonly copiesAll: boolean;
@@ -110,7 +112,11 @@ export class SourceRun {
       reaches: parts.reaches,
       lowerCaseNames: parts.lowerCaseNames,
       tables: parts.tables,
-      keyedTables: parts.keyedTables,
+      keys: {
+        known: parts.keys,
+        save: (key) => stores.keys.save(grant, [key]),
+        forget: (table) => stores.keys.forget(grant, table),
+      },
       names: parts.names,
       checks: parts.checks,
       inFlightBytes: options.inFlightBytes,
@@ -119,7 +125,10 @@ export class SourceRun {
       logger,
       nowMs: Date.now,
       ...options.hooks,
-      onTableUnread: (database, table) => this.snapshot.request(database, table),
+      onTableUnread: (table, losesRows) => this.snapshot.request(table, losesRows),
+      onKeyDoubted: (table) => this.snapshot.checkKey(table),
+      listTables: (signal) => parts.reader.listTables(signal, this.pipeline.dispatchedSet()),
+      canLookUpRows: parts.mirror !== null,
       cascades: parts.cascades && {
         ...parts.cascades,
         isAsked: (tables) => this.snapshot.isAsked(tables),

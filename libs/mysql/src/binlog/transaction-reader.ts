@@ -266,7 +266,7 @@ export class TransactionReader {
   #assertNoData({ database, sql, sqlMode }: StatementEvent): void {
     const { kind, tables } = classifyStatement(sql, database, sqlMode);
     if (kind !== 'data') return;
-    const excluded = tables.length > 0 && tables.every((t) => t.table !== '*' && !this.#includes(t.database, t.table));
+    const excluded = tables.length > 0 && tables.every((t) => t.table !== null && !this.#includes(t.database, t.table));
     if (!excluded) throw this.stop('DITTO_SOURCE_STATEMENT_EVENT', sql.slice(0, 120));
   }
 

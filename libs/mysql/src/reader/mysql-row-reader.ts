@@ -48,6 +48,7 @@ interface CreateTableRow extends RowDataPacket {
 }
 
 const DEFAULT_WAIT_MS = 30_000;
+const MISSING: ReadonlySet<unknown> = new Set(['ER_NO_SUCH_TABLE', 'ER_BAD_DB_ERROR']);
 
 /**
  * Reads chunks over connections of its own, one for each read that runs at the same time; they are kept for the next
@@ -87,6 +88,18 @@ export class MySqlRowReader extends RowReader {
     return this.#withSession(signal, async (session) => {
       await this.#behind(dispatchedSet, signal, (set) => waitUntilVisible(session, set, this.#waitMs, signal));
       return layoutsOf(await readCatalogue(session, this.#options.includes, await this.#judging(session)));
+    });
+  }
+
+  override async isGone({ database, table }: TableName, signal: AbortSignal): Promise<boolean> {
+    return this.#withSession(signal, async (session) => {
+      try {
+        await session.query(`SELECT 1 FROM ${quoteTable(database, table)} LIMIT 0`);
+        return false;
+      } catch (error) {
+        if (MISSING.has(codeOf(error))) return true;
+        throw error;
+      }
     });
   }
 
@@ -321,4 +334,9 @@ function layoutChanged(layout: TableLayout, cause?: unknown): DittoError {
       cause,
     },
   );
+}
+
+/** The server's own code of an error that was classified. */
+function codeOf(error: unknown): unknown {
+  return ((error as Error).cause as { code?: unknown } | undefined)?.code;
 }

@@ -33,6 +33,8 @@ export abstract class RowReader {
   abstract listTables(signal: AbortSignal, dispatchedSet?: string): Promise<readonly TableLayout[]>;
   /** As `listTables`, of one table; null when it does not exist or is not included. Costs the same however many there are. */
   abstract readLayout(table: TableName, signal: AbortSignal, dispatchedSet?: string): Promise<TableLayout | null>;
+  /** Whether the server says that there is no such table; no for one that the user may not see. */
+  abstract isGone(table: TableName, signal: AbortSignal): Promise<boolean>;
   /** Rough counts from the catalogue, for estimates only: one for each table, in their order. */
   abstract estimateRows(tables: readonly TableName[], signal: AbortSignal): Promise<readonly number[]>;
   /**

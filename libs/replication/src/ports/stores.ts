@@ -63,6 +63,7 @@ export abstract class ResyncStore {
     grant: Grant,
     tables: readonly { readonly database: string; readonly table: string }[],
   ): Promise<void>;
+  /** The sinks have no row: none has a key any more (`KeyStore`). */
   abstract finish(grant: Grant): Promise<void>;
 }
 
@@ -95,6 +96,23 @@ export abstract class RewindStore {
     grant: Grant,
     tables: readonly { readonly database: string; readonly table: string }[],
   ): Promise<void>;
+}
+
+/** The key that the rows of a table have in the sinks. */
+export interface TableKey {
+  readonly database: string;
+  readonly table: string;
+  /** As `describeKey` says it. */
+  readonly key: string;
+  /** The version that the stream was at when rows were first delivered under it. */
+  readonly since: string;
+}
+
+/** Keys of tables, durable, under the same fencing rule as `CheckpointStore`. A resync that is finished forgets all. */
+export abstract class KeyStore {
+  abstract load(source: string): Promise<readonly TableKey[]>;
+  abstract save(grant: Grant, keys: readonly TableKey[]): Promise<void>;
+  abstract forget(grant: Grant, table: { readonly database: string; readonly table: string }): Promise<void>;
 }
 
 /** Which columns the rows in the sinks are made without, as the patterns of the configuration. */

@@ -2,6 +2,7 @@ import { AuditEntryEntity } from './audit-entry.entity.ts';
 import { CheckpointEntity } from './checkpoint.entity.ts';
 import { LineageChangeEntity } from './lineage-change.entity.ts';
 import { SourceEntity } from './source.entity.ts';
+import { TableKeyEntity } from './table-key.entity.ts';
 import { TableSnapshotEntity } from './table-snapshot.entity.ts';
 import { TopicEndEntity } from './topic-end.entity.ts';
 import { TopicPartitionsEntity } from './topic-partitions.entity.ts';
@@ -11,6 +12,7 @@ export const entities = [
   SourceEntity,
   CheckpointEntity,
   LineageChangeEntity,
+  TableKeyEntity,
   TableSnapshotEntity,
   TopicEndEntity,
   TopicPartitionsEntity,

@@ -3,6 +3,7 @@ import { AddResync1795400000000 } from './1795400000000-add-resync.ts';
 import { AddExcludedColumns1795550000000 } from './1795550000000-add-excluded-columns.ts';
 import { AddCascadeRereads1795600000000 } from './1795600000000-add-cascade-rereads.ts';
 import { AddCheckpointProof1795700000000 } from './1795700000000-add-checkpoint-proof.ts';
+import { AddTableKeys1795750000000 } from './1795750000000-add-table-keys.ts';
 import { ReserveReads1795850000000 } from './1795850000000-reserve-reads.ts';
 import { AddTopicEnds1795910000000 } from './1795910000000-add-topic-ends.ts';
 
@@ -13,6 +14,7 @@ export const migrations = [
   AddExcludedColumns1795550000000,
   AddCascadeRereads1795600000000,
   AddCheckpointProof1795700000000,
+  AddTableKeys1795750000000,
   ReserveReads1795850000000,
   AddTopicEnds1795910000000,
 ];

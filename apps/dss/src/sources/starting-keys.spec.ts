@@ -1,0 +1,42 @@
+import { expect, it } from '@jest/globals';
+import { describeKey, type TableLayout } from '#change-events';
+import { assumeLayout, KeyStore, type TableKey, type TableSnapshotProgress } from '#replication';
+import { findStartingKeys } from './starting-keys.ts';
+
+class Keys extends KeyStore {
+  readonly saved: TableKey[] = [];
+
+  load(): Promise<readonly TableKey[]> {
+    return Promise.resolve([{ database: 'shop', table: 'kept', key: 'as it is', since: 'f' }]);
+  }
+
+  save(_: unknown, keys: readonly TableKey[]): Promise<void> {
+    this.saved.push(...keys);
+    return Promise.resolve();
+  }
+
+  forget(): Promise<void> {
+    return Promise.reject(new Error('nothing is forgotten'));
+  }
+}
+
+const progress = (table: string, state: string) =>
+  ({ database: 'shop', table, state }) as unknown as TableSnapshotProgress;
+const keyless = (table: string): TableLayout => ({ ...assumeLayout('shop', table), key: [] });
+
+it('I4: a table that was copied before keys were kept has that of the catalogue, one that was not has none', async () => {
+  const store = new Keys();
+  const copied = ['kept', 'copied', 'lost'].map((table) => progress(table, 'done'));
+  const keys = await findStartingKeys({
+    grant: { source: 's', owner: 'o', token: 1 },
+    store,
+    copied: [...copied, progress('asked', 'pending'), progress('begun', 'running'), progress('no', 'unavailable')],
+    catalogue: [
+      ...['kept', 'copied', 'asked', 'begun', 'no', 'new'].map((table) => assumeLayout('shop', table)),
+      keyless('lost'),
+    ],
+  });
+  const key = describeKey(assumeLayout('shop', 'copied'));
+  expect(store.saved).toEqual(['copied', 'begun'].map((table) => ({ database: 'shop', table, key, since: '' })));
+  expect(keys.map(({ table }) => table)).toEqual(['kept', 'copied', 'begun']);
+});

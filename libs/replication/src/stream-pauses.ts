@@ -1,0 +1,47 @@
+interface WaitingWork {
+  readonly work: () => Promise<void>;
+  readonly done: () => void;
+  readonly fail: (cause: unknown) => void;
+}
+
+/**
+ * Work of somebody beside the stream that must not run while the stream gives anything to the sinks: it begins between
+ * two transactions, and the stream waits for its end.
+ */
+export class StreamPauses {
+  private readonly isBetween: () => boolean;
+  private readonly waiting: WaitingWork[] = [];
+  private running: Promise<void> | null = null;
+  private failure: { readonly cause: unknown } | null = null;
+
+  /** `isBetween`: whether the stream is between two transactions. */
+  constructor(isBetween: () => boolean) {
+    this.isBetween = isBetween;
+  }
+
+  /** Settles with the work. Rejects when the stream stops before. */
+  run(work: () => Promise<void>): Promise<void> {
+    return new Promise((done, fail) => {
+      if (this.failure !== null) return fail(this.failure.cause as Error);
+      this.waiting.push({ work, done, fail });
+      void this.next();
+    });
+  }
+
+  /** Call at each transaction end and before each batch. Undefined: nothing to wait for. Never rejects. */
+  next(): Promise<void> | undefined {
+    if (this.running === null && this.waiting.length > 0 && this.isBetween()) this.running = this.runAll();
+    return this.running ?? undefined;
+  }
+
+  failAll(cause: unknown): void {
+    this.failure = { cause };
+    for (const { fail } of this.waiting.splice(0)) fail(cause);
+  }
+
+  private async runAll(): Promise<void> {
+    for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift())
+      await next.work().then(next.done, next.fail);
+    this.running = null;
+  }
+}
