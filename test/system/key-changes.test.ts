@@ -71,7 +71,7 @@ async function topicRows(topics: TopicMessages, table: string, key: readonly str
     if (message?.op === 't') {
       for (const [held, row] of rows) if (row.partition === partition) rows.delete(held);
     } else if (bytes === null) return;
-    else if (message === null || message.after === null) rows.delete(text);
+    else if (message?.after == null) rows.delete(text);
     else rows.set(text, { partition, v: message.after.v });
   });
   const idOf = (text: string): string => {

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { mongo } from 'mongoose';
 import { type Connection } from 'mysql2/promise';
 import { type SourceStatus } from '../../apps/dss/src/sources/source-status.ts';
 import { createTables, fill, workloadTables } from './workload.ts';

@@ -371,7 +371,7 @@ describe('keys that change', () => {
             process = one.do === 'down' ? null : new Process(world, saved, ++run);
           }
         }
-        process ??= new Process(world, saved, ++run);
+        process ??= new Process(world, saved, run + 1);
         try {
           await process.quiet();
           expect(world.mirrored()).toEqual(world.layout.key.length === 0 ? {} : world.expected());

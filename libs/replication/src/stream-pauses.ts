@@ -22,7 +22,10 @@ export class StreamPauses {
   /** Settles with the work. Rejects when the stream stops before. */
   run(work: () => Promise<void>): Promise<void> {
     return new Promise((done, fail) => {
-      if (this.failure !== null) return fail(this.failure.cause as Error);
+      if (this.failure !== null) {
+        fail(this.failure);
+        return;
+      }
       this.waiting.push({ work, done, fail });
       void this.next();
     });
