@@ -232,7 +232,7 @@ export class Pipeline {
       this.endBreak();
       this.fatal.abort(new DittoError('DITTO_PIPELINE_STOPPED', 'the pipeline has stopped', { retriable: true }));
       this.windows.failAll(this.fatal.signal.reason);
-      this.pauses.failAll(this.fatal.signal.reason);
+      this.pauses.failAll(toDittoError(this.fatal.signal.reason));
       await this.sinks.close();
     }
   }

@@ -12,7 +12,7 @@ export class StreamPauses {
   private readonly isBetween: () => boolean;
   private readonly waiting: WaitingWork[] = [];
   private running: Promise<void> | null = null;
-  private failure: { readonly cause: unknown } | null = null;
+  private failure: Error | null = null;
 
   /** `isBetween`: whether the stream is between two transactions. */
   constructor(isBetween: () => boolean) {
@@ -37,9 +37,9 @@ export class StreamPauses {
     return this.running ?? undefined;
   }
 
-  failAll(cause: unknown): void {
-    this.failure = { cause };
-    for (const { fail } of this.waiting.splice(0)) fail(cause);
+  failAll(error: Error): void {
+    this.failure = error;
+    for (const { fail } of this.waiting.splice(0)) fail(error);
   }
 
   private async runAll(): Promise<void> {

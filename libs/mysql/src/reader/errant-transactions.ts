@@ -191,7 +191,11 @@ function touchedBy(item: SourceItem, includes: (database: string, table: string)
   if (item.type !== 'statement') return [];
   const { kind, tables } = classifyStatement(item.sql, item.database, item.sqlMode);
   if (kind === 'unparsed') return [item.sql.slice(0, 100)];
-  const named = tables.flatMap(({ to, ...table }) => [table, ...(to === undefined ? [] : [to])]);
+  const named = tables.flatMap((scope) => {
+    // of a database as a whole only the selection of all its tables can be asked here
+    if (scope.table === null) return [{ database: scope.database, table: '' }];
+    return [scope, ...(scope.to === undefined ? [] : [scope.to])];
+  });
   return named.filter(({ database, table }) => includes(database, table)).map(formatTableName);
 }
 
