@@ -20,12 +20,9 @@ export class StreamPauses {
   }
 
   /** Settles with the work. Rejects when the stream stops before. */
-  run(work: () => Promise<void>): Promise<void> {
-    return new Promise((done, fail) => {
-      if (this.failure !== null) {
-        fail(this.failure);
-        return;
-      }
+  async run(work: () => Promise<void>): Promise<void> {
+    if (this.failure !== null) throw this.failure;
+    await new Promise<void>((done, fail) => {
       this.waiting.push({ work, done, fail });
       void this.next();
     });
