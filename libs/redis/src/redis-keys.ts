@@ -6,7 +6,7 @@
  * |---|---|---|
  * | `<prefix>:sources` | set | names of the sources that have an offset or a lease |
  * | `<prefix>:{<source>}:token` | string | highest fencing token seen |
- * | `<prefix>:{<source>}:offset` | hash | token, lineage, version, and the checkpoint as JSON |
+ * | `<prefix>:{<source>}:offset` | hash | token, rank, and the checkpoint as JSON |
  * | `<prefix>:{<source>}:lease` | hash with TTL | owner, attempt, nonce, token (0 while only reserved) |
  * | `<prefix>:services`, `…:services:expiry` | hash, sorted set | status by service instance, and when each ends |
  * | `<prefix>:{<source>}:servers`, `…:servers:expiry` | hash, sorted set | heartbeat by endpoint, and when each ends |

@@ -470,6 +470,15 @@ describe('Pipeline', () => {
       expect(what).toContain('2000000 bytes are in flight');
     });
 
+    it('a sink that does not confirm rows that were read; not any more when the pipeline has stopped', async () => {
+      const sink = new RecordingSink();
+      sink.acceptNow = ({ op }, acknowledgement) => op !== 'read' && acknowledgement.acknowledge(1);
+      const { what } = await overdueOf(sink, {}, (pipeline) =>
+        pipeline.closeWindow(pipeline.openWindow(layout), { rows: [[7, 7]], high: '' }),
+      );
+      expect(what).toBe('the sinks to confirm rows that were read of d.t');
+    });
+
     it('a server of the source that does not come back', async () => {
       const source = new ScriptedSource(...Array.from({ length: 1000 }, () => [down]));
       const { what, warnings } = await overdueOf(new RecordingSink(), { changeSource: source });

@@ -11,6 +11,7 @@ import {
   ValueImages,
 } from '#change-events';
 import { type Waits } from '#kernel';
+import { abortable } from './abortable.ts';
 import { PendingChanges } from './acknowledgement-tracker.ts';
 import { type KeyChanges } from './key-changes.ts';
 import { type KnownTables } from './known-tables.ts';
@@ -72,8 +73,8 @@ export class StreamWindows {
   async close(window: Window, read: WindowRead): Promise<SettledWindow | null> {
     const { stopped, tables, windows, waits, sequences } = this.options;
     try {
-      stopped.throwIfAborted();
       await sequences.secure(window.readSequence);
+      stopped.throwIfAborted();
       if (!tables.isPrepared(window.layout)) await this.prepare(window, read);
       stopped.throwIfAborted(); // nobody would settle it any more
     } catch (error) {
@@ -157,7 +158,7 @@ export class StreamWindows {
   }
 
   private emit(window: Window, rows: readonly Row[], absent: readonly Row[]): Promise<void> {
-    const { progress, sinks, waits, onConfirmed, onFatal } = this.options;
+    const { progress, sinks, waits, stopped, onConfirmed, onFatal } = this.options;
     const { layout, readSequence, id } = window;
     const confirmed = new Promise<void>((resolve) => {
       const pending = new PendingChanges(() => {
@@ -184,7 +185,10 @@ export class StreamWindows {
       if (emitted > 0) this.averageReadBytes = Math.max(1, (sinks.bytesInFlight - bytes) / emitted);
       pending.close();
     });
-    return waits.during(`the sinks to confirm rows that were read of ${layout.database}.${layout.table}`, confirmed);
+    const what = `the sinks to confirm rows that were read of ${layout.database}.${layout.table}`;
+    // once the pipeline has stopped nothing is confirmed any more, and nothing is waited for
+    waits.during(what, abortable(confirmed, stopped)).catch(() => undefined);
+    return confirmed;
   }
 
   private missingOf({ high }: WindowRead): string {
