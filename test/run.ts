@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { findCacheFolder, startStack, type Stack } from '#stack';
+import { defaultServers, findCacheFolder, startStack, type Stack } from '#stack';
 import { testStackVariable } from '#testing';
 import { findLongTests, longTestVariable } from './long-tests.ts';
 
@@ -67,7 +67,8 @@ async function runGroup(
 
 async function startServers(folder: string, signal: AbortSignal): Promise<Stack> {
   const began = performance.now();
-  const stack = await startStack({ folder: join(folder, 'stack'), onProgress: say, signal });
+  const servers = [...defaultServers, 'mariadb'] as const;
+  const stack = await startStack({ folder: join(folder, 'stack'), servers, onProgress: say, signal });
   say(`The servers are up (${stack.kind}, ${((performance.now() - began) / 1000).toFixed(1)} s).`);
   return stack;
 }

@@ -96,6 +96,15 @@ describe('I7: transactions that only one server has', () => {
     expect([rows, high.contains(errant)]).toEqual([2, false]);
   });
 
+  test('a database that was dropped on one of them may have had included tables', async () => {
+    const known = (await executed(replica)).toString();
+    await replica.run('CREATE DATABASE dropped', 'DROP DATABASE dropped');
+    await expect(read(open(replica, primary, known), await primary.executedSet())).rejects.toMatchObject({
+      code: 'DITTO_SOURCE_ERRANT_CHANGES',
+      message: expect.stringMatching(/they changed database dropped$/),
+    });
+  });
+
   test('where the log no longer shows what they changed, an operator decides', async () => {
     const gtids = 'aaaaaaaa-0000-0000-0000-00000000000a:1-3';
     await replica.run(`SET GLOBAL gtid_purged = '+${gtids}'`);

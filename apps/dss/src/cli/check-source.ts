@@ -1,6 +1,7 @@
 import {
   CollectionNames,
   compileColumnSelection,
+  compileDatabaseSelection,
   compileTableSelection,
   findIdleColumnPatterns,
   GtidSet,
@@ -63,12 +64,14 @@ async function checkOne(source: SourceConfig, endpoint: SourceEndpointConfig): P
 async function checkErrant(source: SourceConfig): Promise<readonly CheckFinding[]> {
   const [streamed, read] = [source.endpoints[0], source.endpoints[source.snapshot.endpoint]];
   if (streamed === undefined || read === undefined || read === streamed) return [];
+  const selection = { include: [...source.include], exclude: [...source.exclude] };
   try {
     const errant = new ErrantTransactions({
       read: toMySqlOptions(read),
       streamed: toMySqlOptions(streamed),
       accepted: GtidSet.parse(source.acceptGtids),
-      includes: compileTableSelection({ include: [...source.include], exclude: [...source.exclude] }),
+      includes: compileTableSelection(selection),
+      reaches: compileDatabaseSelection(selection),
       logger: silentLogger,
     });
     await errant.examine(AbortSignal.timeout(TIMEOUT_MS));

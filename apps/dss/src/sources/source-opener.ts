@@ -192,6 +192,7 @@ export class SourceOpener {
       ...(connection === first ? {} : { streamed: first }),
       acceptGtids,
       includes,
+      reaches: compileDatabaseSelection(selection),
       keys,
       columns,
       logger,

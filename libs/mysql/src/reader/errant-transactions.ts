@@ -17,6 +17,8 @@ export interface ErrantTransactionsOptions {
   /** GTIDs of which an operator says that they changed nothing that is included. */
   readonly accepted: GtidSet;
   readonly includes: (database: string, table: string) => boolean;
+  /** Whether a table of the database may be included. */
+  readonly reaches: (database: string) => boolean;
   readonly logger: Logger;
 }
 
@@ -160,7 +162,7 @@ export class ErrantTransactions {
     gtids: GtidSet,
     signal: AbortSignal,
   ): Promise<readonly string[] | null> {
-    const { includes, logger } = this.#options;
+    const { includes, reaches, logger } = this.#options;
     const touched = new Set<string>();
     const stop = AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]);
     const gtidSet = GtidSet.parse(gtidExecuted).subtract(gtids).toString();
@@ -170,7 +172,7 @@ export class ErrantTransactions {
       const from = { gtidSet, file: '', offset: 0, serverUuid };
       for await (const { items } of source.stream({ from, includes, signal: stop }))
         for (const item of items) {
-          for (const table of touchedBy(item, includes)) touched.add(table);
+          for (const table of touchedBy(item, includes, reaches)) touched.add(table);
           if (item.type === 'begin' && item.transaction.gtid !== null)
             passed = passed.union(GtidSet.parse(item.transaction.gtid));
           else if (item.type === 'end' && passed.contains(gtids)) return [...touched];
@@ -186,17 +188,21 @@ export class ErrantTransactions {
   }
 }
 
-function touchedBy(item: SourceItem, includes: (database: string, table: string) => boolean): readonly string[] {
+function touchedBy(
+  item: SourceItem,
+  includes: ErrantTransactionsOptions['includes'],
+  reaches: ErrantTransactionsOptions['reaches'],
+): readonly string[] {
   if (item.type === 'rows') return [formatTableName(item.layout)];
   if (item.type !== 'statement') return [];
   const { kind, tables } = classifyStatement(item.sql, item.database, item.sqlMode);
   if (kind === 'unparsed') return [item.sql.slice(0, 100)];
-  const named = tables.flatMap((scope) => {
-    // of a database as a whole only the selection of all its tables can be asked here
-    if (scope.table === null) return [{ database: scope.database, table: '' }];
-    return [scope, ...(scope.to === undefined ? [] : [scope.to])];
+  return tables.flatMap((scope) => {
+    if (scope.table === null)
+      return kind !== 'neutral' && reaches(scope.database) ? [`database ${scope.database}`] : [];
+    const named = [scope, ...(scope.to === undefined ? [] : [scope.to])];
+    return named.filter(({ database, table }) => includes(database, table)).map(formatTableName);
   });
-  return named.filter(({ database, table }) => includes(database, table)).map(formatTableName);
 }
 
 /** What one server has and the other lacks. Of a domain of MariaDB that both write, numbers say nothing. */

@@ -38,6 +38,8 @@ export interface MySqlRowReaderOptions {
   readonly streamed?: MySqlConnectionOptions;
   /** GTIDs that one of the servers lacks, or that the log never gives, and that changed nothing that is included. */
   readonly acceptGtids?: GtidSet;
+  /** Whether a table of the database may be included; any by default. */
+  readonly reaches?: (database: string) => boolean;
   /** How long a chunk waits until the server has executed the dispatched set. */
   readonly waitMs?: number;
   readonly logger?: Logger;
@@ -73,11 +75,12 @@ export class MySqlRowReader extends RowReader {
     this.#options = options;
     this.#rules = columnRules(options);
     const { streamed, connection, includes, acceptGtids = GtidSet.empty, logger = silentLogger } = options;
+    const { reaches = () => true } = options;
     this.#accepted = acceptGtids;
     this.#errant =
       streamed === undefined
         ? null
-        : new ErrantTransactions({ read: connection, streamed, accepted: acceptGtids, includes, logger });
+        : new ErrantTransactions({ read: connection, streamed, accepted: acceptGtids, includes, reaches, logger });
   }
 
   override findErrant(): string {
