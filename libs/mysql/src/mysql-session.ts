@@ -32,7 +32,8 @@ export class MySqlSession {
   readonly #connection: Connection;
   readonly #signal: AbortSignal;
   readonly #onAbort: () => void;
-  readonly #closed = Promise.withResolvers<never>();
+  /** What rejects the queries that run. A promise of the session's length in their races would hold all of their results. */
+  readonly #running = new Set<(reason: unknown) => void>();
   #lost: Error | null = null;
   #version = '';
   #identity: SessionIdentity = { server: '', thread: 0 };
@@ -45,8 +46,6 @@ export class MySqlSession {
     this.#onAbort = () => {
       this.close();
     };
-    // what waits hears of it by the race in `#run`
-    this.#closed.promise.catch(() => undefined);
     signal.addEventListener('abort', this.#onAbort, { once: true });
     connection.on('error', (error: Error) => {
       this.#lost ??= error;
@@ -125,7 +124,7 @@ export class MySqlSession {
   close(): void {
     this.#signal.removeEventListener('abort', this.#onAbort);
     this.#lost ??= new DittoError('DITTO_SOURCE_CONNECTION_LOST', 'the connection was closed', { retriable: true });
-    this.#closed.reject(this.#signal.aborted ? this.#signal.reason : this.#lost);
+    for (const reject of this.#running) reject(this.#signal.aborted ? this.#signal.reason : this.#lost);
     destroy(this.#driver);
   }
 
@@ -151,14 +150,18 @@ export class MySqlSession {
   async #run<T>(work: () => Promise<T>): Promise<T> {
     this.#signal.throwIfAborted();
     if (this.#lost !== null) throw toSourceError(this.#lost, 'querying the source');
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    // the driver leaves the queries of a destroyed connection unanswered
+    this.#running.add(reject);
     const endWatch = this.#watch();
     try {
-      // the driver leaves the queries of a destroyed connection unanswered
-      return await Promise.race([work(), this.#closed.promise]);
+      work().then(resolve, reject);
+      return await promise;
     } catch (error) {
       this.#signal.throwIfAborted();
       throw toSourceError(error, 'querying the source');
     } finally {
+      this.#running.delete(reject);
       endWatch();
     }
   }

@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type RowImages } from '#change-events';
+import { MySqlRowReader } from '#mysql';
 import { position, TestSource } from './test-source.ts';
 
 const ROWS = 200_000;
@@ -70,4 +71,23 @@ describe('I9: flat memory', () => {
     expect(bytes).toBeGreaterThan(40 * MEBIBYTE);
     expect(most).toBeLessThan(MOST_GROWTH_BYTES);
   }, 60_000);
+
+  test('the chunks that one connection has read are not held until it is closed', async () => {
+    await source.run('CREATE TABLE chunks (id INT PRIMARY KEY, v LONGTEXT)');
+    await source.run(`INSERT INTO chunks VALUES (1, REPEAT('x', ${MEBIBYTE}))`);
+    const { signal } = new AbortController();
+    const reader = new MySqlRowReader({ connection: source.connection, includes: source.includes });
+    try {
+      const layout = await reader.readLayout({ database: source.database, table: 'chunks' }, signal);
+      if (layout === null) throw new Error('no table');
+      const read = async (): Promise<number> =>
+        (await reader.readChunk({ layout, after: null, limit: 10, dispatchedSet: '', signal })).rows.length;
+      await read();
+      const before = liveBytes();
+      for (let i = 0; i < 40; i++) expect(await read()).toBe(1);
+      expect(liveBytes() - before).toBeLessThan(10 * MEBIBYTE);
+    } finally {
+      reader.close();
+    }
+  });
 });
