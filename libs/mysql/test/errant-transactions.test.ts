@@ -39,7 +39,7 @@ describe('I7: transactions that only one server has', () => {
   });
 
   /** Reads from `read` what is streamed from `streamed`. */
-  function open(read: TestSource, streamed: TestSource, accepted = ''): MySqlRowReader {
+  function open(read: TestSource, streamed: Pick<TestSource, 'connection'>, accepted = ''): MySqlRowReader {
     const reader = new MySqlRowReader({
       connection: read.connection,
       streamed: streamed.connection,
@@ -138,6 +138,32 @@ describe('I7: transactions that only one server has', () => {
     });
     const { rows, high } = await read(alone(gtids), dispatched);
     expect([rows, high.contains(GtidSet.parse(gtids))]).toEqual([2, false]);
+  });
+
+  test('reads share one connection to the streamed server, and leave none behind where it does not answer', async () => {
+    const connections = async (server: TestSource): Promise<number> =>
+      Number(await server.value(`SELECT COUNT(*) FROM information_schema.processlist WHERE command = 'Sleep'`));
+    const before = await connections(primary);
+    const reader = open(replica, primary, (await executed(replica)).toString());
+    await Promise.all([1, 2, 3, 4].map(() => read(reader, '')));
+    expect(await connections(primary)).toBe(before + 1);
+    reader.close();
+
+    const beside = open(replica, { connection: { ...primary.connection, port: 1 } });
+    const layout = await beside.readLayout({ database: primary.database, table: 't' }, signal);
+    if (layout === null) throw new Error('no table');
+    const sleeping = await connections(replica);
+    for (let i = 0; i < 3; i++)
+      await expect(
+        beside.readChunk({
+          layout,
+          after: null,
+          limit: 10,
+          dispatchedSet: 'cccccccc-0000-0000-0000-00000000000c:1',
+          signal,
+        }),
+      ).rejects.toMatchObject({ code: 'DITTO_SOURCE_UNREACHABLE' });
+    expect(await connections(replica)).toBeLessThanOrEqual(sleeping);
   });
 
   test('a replica that has not executed what was dispatched is not read, and what it lacks is named', async () => {

@@ -41,6 +41,7 @@ export class ErrantTransactions {
   /** Those that were looked at in a log. */
   #harmless = GtidSet.empty;
   #session: MySqlSession | null = null;
+  readonly #closed = new AbortController();
 
   constructor(options: ErrantTransactionsOptions) {
     this.#options = options;
@@ -83,48 +84,69 @@ export class ErrantTransactions {
 
   /** Compares the servers; `DITTO_SOURCE_ERRANT_CHANGES` when one has changes that the other never gets. */
   async examine(signal: AbortSignal): Promise<void> {
-    const { read, streamed, accepted, logger } = this.#options;
-    const readSession = await MySqlSession.open(read, signal);
-    const streamedSession = await MySqlSession.open(streamed, signal);
+    const readSession = await MySqlSession.open(this.#options.read, signal);
     try {
-      const before = await readServerIdentity(streamedSession);
-      const there = await readServerIdentity(readSession);
-      const after = await readServerIdentity(streamedSession);
-      const onlyRead = difference(there, after);
-      const onlyStreamed = difference(before, there);
-      // what replication may still bring is not errant, unless an operator says so
-      const ofRead = (await mayReceive(streamedSession)) ? onlyRead.intersect(accepted) : onlyRead;
-      const ofStreamed = (await mayReceive(readSession)) ? onlyStreamed.intersect(accepted) : onlyStreamed;
-      await this.#assertHarmless(read, there, ofRead, signal);
-      await this.#assertHarmless(streamed, before, ofStreamed, signal);
-      const known = this.gtids;
-      [this.#ofRead, this.#ofStreamed] = [ofRead, ofStreamed];
-      const found = this.gtids;
-      if (!known.contains(found))
-        logger.warn('errant transactions: only one of the servers has them; they changed no included table', {
-          ofTheServerThatIsRead: ofRead.toString(),
-          ofTheServerThatIsStreamed: ofStreamed.toString(),
-          count: String(found.count()),
-        });
+      const streamedSession = await MySqlSession.open(this.#options.streamed, signal);
+      try {
+        await this.#compare(readSession, streamedSession, signal);
+      } finally {
+        streamedSession.close();
+      }
     } finally {
       readSession.close();
-      streamedSession.close();
     }
   }
 
+  async #compare(readSession: MySqlSession, streamedSession: MySqlSession, signal: AbortSignal): Promise<void> {
+    const { read, streamed, accepted, logger } = this.#options;
+    const before = await readServerIdentity(streamedSession);
+    const there = await readServerIdentity(readSession);
+    const after = await readServerIdentity(streamedSession);
+    const onlyRead = difference(there, after);
+    const onlyStreamed = difference(before, there);
+    // what replication may still bring is not errant, unless an operator says so
+    const ofRead = (await mayReceive(streamedSession)) ? onlyRead.intersect(accepted) : onlyRead;
+    const ofStreamed = (await mayReceive(readSession)) ? onlyStreamed.intersect(accepted) : onlyStreamed;
+    await this.#assertHarmless(read, there, ofRead, signal);
+    await this.#assertHarmless(streamed, before, ofStreamed, signal);
+    const known = this.gtids;
+    [this.#ofRead, this.#ofStreamed] = [ofRead, ofStreamed];
+    const found = this.gtids;
+    if (!known.contains(found))
+      logger.warn('errant transactions: only one of the servers has them; they changed no included table', {
+        ofTheServerThatIsRead: ofRead.toString(),
+        ofTheServerThatIsStreamed: ofStreamed.toString(),
+        count: String(found.count()),
+      });
+  }
+
   close(): void {
-    this.#session?.close();
+    this.#closed.abort(new DittoError('DITTO_SOURCE_READER_CLOSED', 'the row reader was closed'));
   }
 
   async #readExecuted(signal: AbortSignal): Promise<string> {
-    if (this.#session?.isUsable !== true)
-      this.#session = await MySqlSession.open(this.#options.streamed, new AbortController().signal);
+    const session = await this.#openSession();
     signal.throwIfAborted();
-    const variable = this.#session.kind === 'mariadb' ? 'gtid_binlog_pos' : 'gtid_executed';
-    const [row] = await this.#session.query<RowDataPacket & { readonly value: string }>(
+    const variable = session.kind === 'mariadb' ? 'gtid_binlog_pos' : 'gtid_executed';
+    const [row] = await session.query<RowDataPacket & { readonly value: string }>(
       `SELECT @@GLOBAL.${variable} AS value`,
     );
     return withoutSpace(row?.value);
+  }
+
+  /** One for all reads, those that ask for it at the same time included. */
+  async #openSession(): Promise<MySqlSession> {
+    const known = this.#usableSession;
+    if (known !== null) return known;
+    const opened = await MySqlSession.open(this.#options.streamed, this.#closed.signal);
+    const faster = this.#usableSession;
+    if (faster === null) this.#session = opened;
+    else opened.close();
+    return faster ?? opened;
+  }
+
+  get #usableSession(): MySqlSession | null {
+    return this.#session?.isUsable === true ? this.#session : null;
   }
 
   async #assertHarmless(
