@@ -14,13 +14,15 @@ import {
   type TableLayout,
   ValueImages,
 } from '#change-events';
-import { silentLogger, Waits } from '#kernel';
+import { Deferred, silentLogger, Waits } from '#kernel';
+import { KeyChanges, type KeyChangesOptions } from './key-changes.ts';
 import { Pipeline } from './pipeline.ts';
 import { ChangeSink, type Acknowledgement, type SinkStatus } from './ports/change-sink.ts';
 import { ChangeSource, type SourceBatch, type SourceItem } from './ports/change-source.ts';
 import { type MirroredKeys } from './ports/mirrored-keys.ts';
 import { RowReader, type ChunkRead, type KeysRead } from './ports/row-reader.ts';
 import { SnapshotStore, type TableKey, type TableSnapshotProgress } from './ports/stores.ts';
+import { StreamPauses } from './stream-pauses.ts';
 import { layout as model, SERVER } from './windowed-read.model.ts';
 import { WindowedSnapshot } from './windowed-snapshot.ts';
 
@@ -382,5 +384,38 @@ describe('keys that change', () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  it('I4: a read that meets a new key does not end rows beside the end of those that were repeated after a crash', async () => {
+    const ending = new Deferred<undefined>();
+    let isReplaying = true;
+    const pauses = new StreamPauses(() => true);
+    const changes = new KeyChanges({
+      source: 's',
+      lineage: 1,
+      keys: { judge: () => 'changed', keyOf: () => describeKey(model), keep: () => Promise.resolve() },
+      windows: { discard: () => undefined },
+      endings: { end: () => (isReplaying ? Promise.resolve() : ending.promise) },
+      pauses,
+      isReplaying: () => isReplaying,
+      lastEnded: () => ({}),
+      nextReadSequence: () => Promise.resolve(1),
+      hold: (action: () => Promise<void>) => action(),
+      onTableUnread: () => Promise.resolve(),
+      logger: silentLogger,
+    } as unknown as KeyChangesOptions);
+    await changes.meet(model);
+    isReplaying = false;
+    const settled = changes.settle();
+    let isRead = false;
+    const read = pauses.run(() => {
+      isRead = true;
+      return Promise.resolve();
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(isRead).toBe(false);
+    ending.resolve(undefined);
+    await Promise.all([settled, read]);
+    expect(isRead).toBe(true);
   });
 });

@@ -57,12 +57,16 @@ export class KeyChanges {
    * this place: what ended there ends once more behind all that was repeated, and only then the new key is kept.
    */
   settle(): Promise<void> | undefined {
-    if (this.unsettled.size === 0 || this.options.isReplaying()) return undefined;
-    const layouts = [...this.unsettled.values()].filter(
-      (layout) => this.options.keys.keyOf(layout) === describeKey(layout),
-    );
+    const { pauses, isReplaying } = this.options;
+    if (this.unsettled.size === 0 || isReplaying()) return undefined;
+    return pauses.run(() => this.settleNow());
+  }
+
+  private async settleNow(): Promise<void> {
+    const layouts = [...this.unsettled.values()];
     this.unsettled.clear();
-    return layouts.reduce((before, layout) => before.then(() => this.restart(layout)), Promise.resolve());
+    for (const layout of layouts)
+      if (this.options.keys.keyOf(layout) === describeKey(layout)) await this.restart(layout);
   }
 
   private async restart(layout: TableLayout): Promise<void> {

@@ -458,7 +458,8 @@ export class Pipeline {
     const { transaction, preparedGtid } = this.progress.end(endOffset, digest);
     slice.endTransaction(transaction, preparedGtid, { file, endOffset, digest });
     this.reads.settle();
-    return this.keyChanges.settle() ?? this.pauses.next();
+    const settled = this.keyChanges.settle();
+    return settled === undefined ? this.pauses.next() : settled.then(() => this.pauses.next());
   }
 
   private async prepareAndDispatch(item: RowsItem, slice: Slice): Promise<void> {

@@ -28,10 +28,13 @@ export class StreamPauses {
     });
   }
 
-  /** Call at each transaction end and before each batch. Undefined: nothing to wait for. Never rejects. */
+  /**
+   * Call at each transaction end and before each batch. Undefined: nothing to wait for. Never rejects. Work that is asked
+   * for as other work ends is waited for too.
+   */
   next(): Promise<void> | undefined {
     if (this.running === null && this.waiting.length > 0 && this.isBetween()) this.running = this.runAll();
-    return this.running ?? undefined;
+    return this.running?.then(() => this.next());
   }
 
   failAll(error: Error): void {
