@@ -1,8 +1,7 @@
-import { type EntityManager } from 'typeorm';
 import { type Grant, KeyStore, type TableKey } from '#replication';
 import { TableKeyEntity } from './entities/table-key.entity.ts';
 import { type StateDatabase } from './state-database.ts';
-import { assertNewest, type WriteResult } from './state-fencing.ts';
+import { guardGrant } from './state-fencing.ts';
 
 /** Rows of one statement: their keys may have many columns. */
 const MOST_AT_ONCE = 500;
@@ -23,7 +22,7 @@ export class StateKeyStore extends KeyStore {
   async save(grant: Grant, keys: readonly TableKey[]): Promise<void> {
     const { source } = grant;
     await this.#database.transaction(async (manager) => {
-      await guard(manager, grant);
+      await guardGrant(manager, grant);
       for (let at = 0; at < keys.length; at += MOST_AT_ONCE)
         await manager.upsert(
           TableKeyEntity,
@@ -38,17 +37,8 @@ export class StateKeyStore extends KeyStore {
     { database, table }: { readonly database: string; readonly table: string },
   ): Promise<void> {
     await this.#database.transaction(async (manager) => {
-      await guard(manager, grant);
+      await guardGrant(manager, grant);
       await manager.delete(TableKeyEntity, { source: grant.source, database, table });
     });
   }
-}
-
-/** The source's row stays locked until the transaction ends: no other owner can write meanwhile. */
-async function guard(manager: EntityManager, grant: Grant): Promise<void> {
-  const guarded = await manager.query<WriteResult>('UPDATE sources SET token = token WHERE name = ? AND token = ?', [
-    grant.source,
-    grant.token,
-  ]);
-  if (guarded.affectedRows === 0) await assertNewest(manager, grant);
 }

@@ -2,7 +2,7 @@ import { type Grant, SnapshotStore, type TableSnapshotProgress } from '#replicat
 import { SourceEntity } from './entities/source.entity.ts';
 import { TableSnapshotEntity } from './entities/table-snapshot.entity.ts';
 import { type StateDatabase } from './state-database.ts';
-import { assertNewest, type WriteResult } from './state-fencing.ts';
+import { assertNewest, guardGrant, type WriteResult } from './state-fencing.ts';
 
 export class StateSnapshotStore extends SnapshotStore {
   readonly #database: StateDatabase;
@@ -31,11 +31,7 @@ export class StateSnapshotStore extends SnapshotStore {
 
   async save(grant: Grant, progress: readonly TableSnapshotProgress[]): Promise<void> {
     await this.#database.transaction(async (manager) => {
-      const guard = await manager.query<WriteResult>('UPDATE sources SET token = token WHERE name = ? AND token = ?', [
-        grant.source,
-        grant.token,
-      ]);
-      if (guard.affectedRows === 0) await assertNewest(manager, grant);
+      await guardGrant(manager, grant);
       const rows = progress.map((table) => ({ source: grant.source, ...table }));
       await manager.upsert(TableSnapshotEntity, rows, ['source', 'database', 'table']);
     });

@@ -1,13 +1,19 @@
 import { expect, it } from '@jest/globals';
-import { describeKey, type TableLayout } from '#change-events';
+import { describeKey, KEYLESS, type TableLayout } from '#change-events';
 import { assumeLayout, KeyStore, type TableKey, type TableSnapshotProgress } from '#replication';
 import { findStartingKeys } from './starting-keys.ts';
 
 class Keys extends KeyStore {
   readonly saved: TableKey[] = [];
+  private readonly stored: readonly TableKey[];
+
+  constructor(...stored: readonly TableKey[]) {
+    super();
+    this.stored = stored;
+  }
 
   load(): Promise<readonly TableKey[]> {
-    return Promise.resolve([{ database: 'shop', table: 'kept', key: 'as it is', since: 'f' }]);
+    return Promise.resolve(this.stored);
   }
 
   save(_: unknown, keys: readonly TableKey[]): Promise<void> {
@@ -20,12 +26,12 @@ class Keys extends KeyStore {
   }
 }
 
-const progress = (table: string, state: string) =>
-  ({ database: 'shop', table, state }) as unknown as TableSnapshotProgress;
+const progress = (table: string, state: string, rowsRead = 1) =>
+  ({ database: 'shop', table, state, rowsRead }) as unknown as TableSnapshotProgress;
 const keyless = (table: string): TableLayout => ({ ...assumeLayout('shop', table), key: [] });
 
 it('I4: a table that was copied before keys were kept has that of the catalogue, one that was not has none', async () => {
-  const store = new Keys();
+  const store = new Keys({ database: 'shop', table: 'kept', key: 'as it is', since: 'f' });
   const copied = ['kept', 'copied', 'lost'].map((table) => progress(table, 'done'));
   const keys = await findStartingKeys({
     grant: { source: 's', owner: 'o', token: 1 },
@@ -39,4 +45,16 @@ it('I4: a table that was copied before keys were kept has that of the catalogue,
   const key = describeKey(assumeLayout('shop', 'copied'));
   expect(store.saved).toEqual(['copied', 'begun'].map((table) => ({ database: 'shop', table, key, since: '' })));
   expect(keys.map(({ table }) => table)).toEqual(['kept', 'copied', 'begun']);
+});
+
+it('I6: a key that was lost before any was kept is one of its own, where rows were copied', async () => {
+  const store = new Keys();
+  await findStartingKeys({
+    grant: { source: 's', owner: 'o', token: 1 },
+    store,
+    copied: [progress('lost', 'done'), progress('empty', 'done', 0), progress('never', 'unavailable')],
+    catalogue: ['lost', 'empty', 'never'].map(keyless),
+  });
+  expect(store.saved).toMatchObject([{ table: 'lost', since: '' }]);
+  expect(store.saved[0]?.key).not.toBe(KEYLESS);
 });

@@ -1,5 +1,5 @@
 import { describeKey, tableKey, type TableLayout } from '#change-events';
-import { type Grant, type KeyStore, type TableKey, type TableSnapshotProgress } from '#replication';
+import { assumeLayout, type Grant, type KeyStore, type TableKey, type TableSnapshotProgress } from '#replication';
 
 export interface StartingKeysOptions {
   readonly grant: Grant;
@@ -11,16 +11,26 @@ export interface StartingKeysOptions {
 
 /**
  * The keys that the rows in the sinks have. A table that was copied before keys were kept is taken to have the one that
- * the catalogue shows now.
+ * the catalogue shows now; where it shows none, the key of the rows that were copied is lost, whatever it was.
  */
 export async function findStartingKeys(options: StartingKeysOptions): Promise<readonly TableKey[]> {
-  const { grant, store, catalogue } = options;
+  const { grant, store, copied, catalogue } = options;
   const stored = await store.load(grant.source);
   const known = new Set(stored.map(tableKey));
-  const copied = new Set(options.copied.filter(({ state }) => state === 'done' || state === 'running').map(tableKey));
-  const missing = catalogue
-    .filter((layout) => layout.key.length > 0 && copied.has(tableKey(layout)) && !known.has(tableKey(layout)))
-    .map((layout) => ({ database: layout.database, table: layout.table, key: describeKey(layout), since: '' }));
+  const begun = new Map(
+    copied.filter(({ state }) => state === 'done' || state === 'running').map((table) => [tableKey(table), table]),
+  );
+  // later on, a table without a key and without a record has come in place of one that was dropped
+  const isFirstRecord = stored.length === 0;
+  const missing: TableKey[] = [];
+  for (const layout of catalogue) {
+    const { database, table, key } = layout;
+    const progress = begun.get(tableKey(layout));
+    if (progress === undefined || known.has(tableKey(layout))) continue;
+    if (key.length > 0) missing.push({ database, table, key: describeKey(layout), since: '' });
+    else if (isFirstRecord && progress.rowsRead > 0)
+      missing.push({ database, table, key: describeKey(assumeLayout(database, table)), since: '' });
+  }
   if (missing.length > 0) await store.save(grant, missing);
   return [...stored, ...missing];
 }
