@@ -4,7 +4,7 @@ export { DocumentEncoder, type EncodedDocument, type KeyIdentity, type MirrorDoc
 export { MirrorLineage } from './mirror-lineage.ts';
 export { MirrorMemory, type MirrorMemoryOptions } from './mirror-memory.ts';
 export { MongoMirroredKeys, type MongoMirroredKeysOptions } from './mongo-mirrored-keys.ts';
-export { hasMirroredRows, listMirroredTables, type MirrorName } from './mirrored-tables.ts';
+export { listMirroredTables, type MirrorName } from './mirrored-tables.ts';
 export { mirrorDatabase } from './mirror-tables.ts';
 export { MirrorWriter, type MirrorWriterOptions } from './mirror-writer.ts';
 export { MongoConnection, type MongoConnectionOptions, openMongo } from './mongo-connection.ts';
