@@ -419,6 +419,20 @@ describe('Pipeline', () => {
     expect(sink.accepted.map(({ after }) => after?.[0])).toEqual([1, 2]);
   });
 
+  it('counts as repeated what is known to have been dispatched, not what was written while nobody read', async () => {
+    const stop = new AbortController();
+    const source = new ScriptedSource([1, 2, 3].map((number) => transaction(number, [row(number)])));
+    const pipeline = build(source, new RecordingSink(), {
+      start: { ...start(), dispatchedSet: `${SERVER}:1` },
+      endOfLog: { gtidSet: `${SERVER}:1-2`, file: 'binlog.000002', offset: 299, serverUuid: SERVER },
+    });
+    const run = pipeline.run(stop.signal, never);
+    await until(() => pipeline.status().changes === 3);
+    expect(pipeline.status()).toMatchObject({ repeatedChanges: 1, replayingUntil: null });
+    stop.abort();
+    await run;
+  });
+
   describe('I6: whatever the stream waits for is named once it takes longer than the limit', () => {
     /** Runs a pipeline until something is overdue; gives what that is, and what was logged. */
     async function overdueOf(

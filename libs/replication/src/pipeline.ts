@@ -96,7 +96,7 @@ export interface PipelineStatus {
   /** Commit time of the newest transaction that was read, microseconds since 1970. */
   readonly lastCommitMicros: number;
   readonly reconnects: number;
-  /** Changes that were sent again because a crash had left them unconfirmed. */
+  /** Changes that were sent again because a crash had left them unconfirmed, as far as the checkpoint knows of them. */
   readonly repeatedChanges: number;
   /** GTIDs up to which changes may be repetitions, after a crash; null when that is over. */
   readonly replayingUntil: string | null;
@@ -478,7 +478,7 @@ export class Pipeline {
     if (this.cascades !== null) this.cascades.note(layout, before, after);
     const { count } = (after ?? before) as RowImages;
     this.changes += count;
-    if (this.progress.isReplaying && this.progress.inReplayZone(transaction)) this.repeatedChanges += count;
+    if (this.progress.isReplaying && this.progress.wasDispatched(transaction)) this.repeatedChanges += count;
     this.sinkAcknowledgements(slice, transaction);
     const changes = { op, layout, count, before, after, transaction, firstRowIndex, readSequence: 0, windowId: null };
     this.sinks.accept(changes, slice.changes, slice.bySink);

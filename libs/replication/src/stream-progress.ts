@@ -40,6 +40,7 @@ export class StreamProgress {
   private readonly lineage: number;
   private readonly streamed: GtidAccumulator;
   private readonly start: Checkpoint;
+  private readonly dispatchedBefore: GtidSet;
   /**
    * All that an owner before may have dispatched: what the checkpoint says, and, since it was saved before the last of it,
    * everything that the log held when this run began.
@@ -62,6 +63,7 @@ export class StreamProgress {
     const known = GtidSet.parse(start.position.gtidSet);
     const dispatched = GtidSet.parse(start.dispatchedSet);
     this.start = start;
+    this.dispatchedBefore = dispatched;
     this.lineage = start.lineage;
     this.replayEnd = dispatched.union(GtidSet.parse(endOfLog.gtidSet));
     this.replayEndPrefix = versionPrefix(start.lineage, endOfLog.file, endOfLog.offset);
@@ -166,6 +168,11 @@ export class StreamProgress {
     if (gtid !== null && gtid === this.interruptedGtid) return true;
     if (prefix < this.replayEndPrefix) return true;
     return this.isReplaying && (gtid === null || this.replayEnd.containsGtid(gtid));
+  }
+
+  /** Whether an owner before is known to have dispatched the transaction. */
+  wasDispatched({ gtid }: TransactionInfo): boolean {
+    return gtid !== null && this.dispatchedBefore.containsGtid(gtid);
   }
 
   /** An undecided XA PREPARE has passed too: its rows were given to nobody. */

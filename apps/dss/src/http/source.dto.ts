@@ -52,7 +52,7 @@ export class PipelineDto {
   /** Microseconds since 1970. */
   readonly lastCommitMicros!: number;
   readonly reconnects!: number;
-  /** Changes sent again because a crash had left them unconfirmed. */
+  /** Changes sent again because a crash had left them unconfirmed, as far as the checkpoint knows of them. */
   readonly repeatedChanges!: number;
   /** GTIDs up to which changes may be repetitions of what an owner before had dispatched; null when that is over. */
   readonly replayingUntil!: string | null;
