@@ -64,10 +64,12 @@ export class StreamSilence {
   async #notice(): Promise<void> {
     const { silenceMs, isListening, askWhileSeeking, onSilence } = this.#options;
     if (!isListening()) return;
-    this.#looks = 0;
+    // no look counts before the answer; life ends that
+    this.#looks = -Infinity;
     const mayWait = this.#isSeeking && askWhileSeeking !== null && ++this.#questions <= MOST_QUESTIONS;
-    if (mayWait && (await askWhileSeeking()) !== 'dead') return;
-    if (!this.#isStopped) onSilence(silence(silenceMs));
+    const isAlive = (mayWait && (await askWhileSeeking()) !== 'dead') || this.#looks >= 0;
+    this.#looks = Math.max(this.#looks, 0);
+    if (!isAlive && !this.#isStopped) onSilence(silence(silenceMs));
   }
 }
 
