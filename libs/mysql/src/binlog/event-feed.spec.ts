@@ -1,12 +1,13 @@
 import { zstdCompressSync } from 'node:zlib';
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { event, gtid, insert, nested, query, rotate, tableMap } from '../../test/log-events.ts';
+import { anonymous, event, gtid, insert, nested, query, rotate, tableMap } from '../../test/log-events.ts';
 import { columnRules } from '../layout/column-choice.ts';
 import { type CharacterSetFacts } from '../values/charset.ts';
 import { BatchQueue } from './batch-queue.ts';
 import { EventType } from './event-header.ts';
 import { EventFeed } from './event-feed.ts';
 import { EventReader } from './event-reader.ts';
+import { PlaceProof } from './place-proof.ts';
 import { TableCache } from './table-cache.ts';
 
 const facts: CharacterSetFacts = {
@@ -22,6 +23,10 @@ let calls: string[];
 let failed: Promise<unknown>;
 
 beforeEach(() => {
+  start(null);
+});
+
+function start(place: PlaceProof | null): void {
   calls = [];
   queue = new BatchQueue({
     maxBytes: 64 * 1024,
@@ -39,6 +44,7 @@ beforeEach(() => {
     emit: (item) => {
       queue.push(item);
     },
+    place,
   });
   failed = new Promise((resolve) => {
     feed = new EventFeed({
@@ -54,7 +60,7 @@ beforeEach(() => {
   });
   feed.start(true);
   take(rotate('binlog.000009', 4));
-});
+}
 
 function take(...events: readonly Buffer[]): void {
   for (const bytes of events) feed.take(bytes, 0, bytes.length);
@@ -153,4 +159,13 @@ describe('a payload', () => {
     expect(calls).toEqual(['pause']);
     expect(await Promise.race([failed, Promise.resolve('quiet')])).toBe('quiet');
   });
+});
+
+test('I9: what waited for the end of its transaction counts when it is given', () => {
+  start(new PlaceProof({ file: 'binlog.000009', offset: 4 }));
+  const rows = Buffer.concat([Buffer.from([1, 0, 0, 0, 0, 0, 1, 0, 2, 0, 1, 0xff]), Buffer.alloc(300 * 1024)]);
+  take(anonymous(0), query('BEGIN', 0), tableMap('t', 0), event(EventType.writeRows, rows, 0));
+  expect(calls).toEqual([]);
+  take(COMMIT);
+  expect(calls).toEqual(['full']);
 });

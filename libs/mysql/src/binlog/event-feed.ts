@@ -40,11 +40,8 @@ export class EventFeed {
   /** Reads an event of the dump. Throws what the reader throws. */
   take(bytes: Buffer, start: number, end: number): void {
     const { reader, queue, pause, onError } = this.#options;
-    const size = reader.read(bytes, start, end);
-    if (!reader.hasNested) {
-      queue.count(size);
-      return;
-    }
+    queue.count(reader.read(bytes, start, end));
+    if (!reader.hasNested) return;
     const reading = this.#readNested(reader.takeNested());
     if (!this.isReadingNested) return;
     pause();
@@ -115,8 +112,7 @@ export class EventFeed {
     let at = from;
     while (at < events.length && !reader.hasNested && !queue.isFull) {
       const end = at + eventSize(events, at);
-      reader.readNested(events, at, end);
-      queue.count(end - at);
+      queue.count(reader.readNested(events, at, end));
       at = end;
     }
     return at;

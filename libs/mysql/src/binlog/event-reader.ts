@@ -68,14 +68,17 @@ export class EventReader {
     return this.#transactions.hasNested;
   }
 
-  /** Reads the event in `bytes` from `start` to `packetEnd`; returns its size. Items keep the bytes of rows: they must not change. */
+  /**
+   * Reads the event in `bytes` from `start` to `packetEnd`; returns how many bytes the items that it gave keep, at most.
+   * Items keep the bytes of rows: they must not change.
+   */
   read(bytes: Buffer, start: number, packetEnd: number): number {
     try {
       this.#readEvent(bytes, start, packetEnd);
     } catch (error) {
       throw this.locate(error);
     }
-    return packetEnd - start;
+    return this.#transactions.countBytes(packetEnd - start);
   }
 
   #readEvent(bytes: Buffer, start: number, packetEnd: number): void {
@@ -121,8 +124,8 @@ export class EventReader {
     return this.#transactions.takeNested();
   }
 
-  /** Reads one of the nested events: without a checksum, and with nothing to say about offsets. */
-  readNested(bytes: Buffer, start: number, end: number): void {
+  /** As `read`, for one of the nested events: without a checksum, and with nothing to say about offsets. */
+  readNested(bytes: Buffer, start: number, end: number): number {
     const type = bytes[start + 4] ?? 0;
     try {
       if (NEVER_NESTED.has(type)) throw new RangeError(`an event of type ${type} inside a transaction`);
@@ -131,6 +134,7 @@ export class EventReader {
     } catch (error) {
       throw this.locate(error);
     }
+    return this.#transactions.countBytes(end - start);
   }
 
   /** The error with the place in the log that is being read. */

@@ -64,6 +64,8 @@ export class TransactionReader {
   #hasBegun = false;
   #transaction: TransactionState | null = null;
   #nested: NestedEvents | null = null;
+  /** What the items keep that waited and were given since `countBytes`. */
+  #givenBytes = 0;
 
   constructor(options: TransactionReaderOptions) {
     this.#tables = options.tables;
@@ -221,8 +223,21 @@ export class TransactionReader {
   /** Nothing of the transaction waits any more, except what is held behind a savepoint. */
   #giveWaiting(transaction: TransactionState): void {
     const { waiting } = transaction;
+    if (waiting === null) return;
     transaction.waiting = null;
-    for (const item of waiting ?? []) this.#give(item, NOTHING_KEPT, transaction);
+    this.#givenBytes += transaction.waitingBytes;
+    for (const item of waiting) this.#give(item, NOTHING_KEPT, transaction);
+  }
+
+  /**
+   * What the items of the event of `size` bytes keep that was just read: nothing while they wait or are nested, all that
+   * waited when it is given.
+   */
+  countBytes(size: number): number {
+    if (this.hasNested || (this.#transaction?.waiting ?? null) !== null) return 0;
+    const bytes = size + this.#givenBytes;
+    this.#givenBytes = 0;
+    return bytes;
   }
 
   /** The text of a statement, before it is read. */
