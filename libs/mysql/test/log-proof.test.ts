@@ -231,3 +231,15 @@ const mariaDbGtids = [
   ['SET gtid_domain_id = 9', 'SET gtid_seq_no = 40'],
   ['SET gtid_domain_id = 7', 'SET gtid_seq_no = 50'],
 ];
+
+test('I7: the last transaction of a MySQL whose rows came by a dump is not looked for among those of the dump', async () => {
+  const source = sources.mysql;
+  const inspect = (): Promise<EndpointInspection> => new MySqlEndpoint(source.connection).inspect(never);
+  await source.run('RESET BINARY LOGS AND GTIDS', `SET GLOBAL gtid_purged = '${OTHER_SERVER}:1-1000'`);
+  const proof = new LogProof(source.connection);
+  expect(await proof.findLast(await inspect(), never)).toBeNull();
+  await source.run('CREATE TABLE behind_dump (id INT PRIMARY KEY)');
+  const { serverUuid, ...log } = await inspect();
+  expect(await proof.findLast({ serverUuid, ...log }, never)).toMatchObject({ gtid: `${serverUuid}:1`, serverUuid });
+  await source.run('RESET BINARY LOGS AND GTIDS');
+});

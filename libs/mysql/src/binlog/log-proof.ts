@@ -160,10 +160,12 @@ async function findEnd(
   log: ServerLog,
 ): Promise<{ readonly gtids: readonly string[]; readonly start: DumpStart } | null> {
   const executed = GtidSet.parse(log.gtidExecuted);
+  // with rows that came by a dump or a backup, came GTIDs that no file holds
+  const logged = executed.subtract(GtidSet.parse(log.gtidPurged));
   for (const file of (await listFiles(session)).reverse()) {
     const before = await readHead(session, log, file);
     if (before === null) return null;
-    const inFile = executed.subtract(before);
+    const inFile = logged.subtract(before);
     if (inFile.isEmpty) continue;
     if (log.kind === 'mariadb')
       return { gtids: inFile.toString().split(','), start: { file, offset: FIRST_OFFSET, isMariaDb: true } };
