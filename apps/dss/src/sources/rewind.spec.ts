@@ -129,6 +129,16 @@ describe('rewindWhenAsked', () => {
     expect([world.askedBy, world.again]).toEqual([null, ['orders']]);
   });
 
+  it('is finished by the next when its process is told to end', async () => {
+    const shutdown = new AbortController();
+    const findLost = (): Promise<never> => {
+      shutdown.abort();
+      return Promise.reject(shutdown.signal.reason as Error);
+    };
+    await expect(world.rewind({ signal: shutdown.signal, findLost })).rejects.toMatchObject({ name: 'AbortError' });
+    expect(world.askedBy).toBe('alice');
+  });
+
   const place = { lineage: 2, fileNumber: 7, offset: 400, rowIndex: 3, readSequence: 0 };
   it.each<[string, Partial<typeof place> | null, Partial<RewindOptions>]>([
     ['nothing is left', null, {}],

@@ -38,7 +38,7 @@ export interface RewindOptions extends StartingPointStores {
  * Where the log does not reach back, the mark is taken away and the loss is kept.
  */
 export async function rewindWhenAsked(options: RewindOptions): Promise<void> {
-  const { grant, rewinds, logger } = options;
+  const { grant, rewinds, signal, logger } = options;
   const { source } = grant;
   const askedBy = await rewinds.pendingFor(source);
   if (askedBy === null) return;
@@ -53,7 +53,7 @@ export async function rewindWhenAsked(options: RewindOptions): Promise<void> {
     }
     await rewinds.finish(grant, await listCopies(options, lost));
   } catch (cause) {
-    if (!toDittoError(cause).retriable) await rewinds.giveUp(grant);
+    if (!signal.aborted && !toDittoError(cause).retriable) await rewinds.giveUp(grant);
     throw cause;
   }
 }

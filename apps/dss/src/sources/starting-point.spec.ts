@@ -310,4 +310,16 @@ describe('findStartingPoint', () => {
     await expect(world.find({ prove: () => Promise.reject(unproven) })).rejects.toBe(away);
     expect(world.acceptances.by).toBe('alice');
   });
+
+  it('an acceptance is kept when the process is told to end', async () => {
+    const world = setUp({ durable: checkpointAt(7), lineage: 3, mirror: 3 });
+    world.acceptances.by = 'alice';
+    const shutdown = new AbortController();
+    const prove = (): Promise<never> => {
+      shutdown.abort();
+      return Promise.reject(shutdown.signal.reason as Error);
+    };
+    await expect(world.find({ prove, signal: shutdown.signal })).rejects.toMatchObject({ name: 'AbortError' });
+    expect(world.acceptances.by).toBe('alice');
+  });
 });

@@ -56,7 +56,7 @@ export interface StartingPointOptions extends StartingPointStores, StartingLog {
  * before anything is dispatched.
  */
 export async function findStartingPoint(options: StartingPointOptions): Promise<Checkpoint> {
-  const { grant, acceptances } = options;
+  const { grant, acceptances, signal } = options;
   const acceptedBy = await acceptances.acceptedBy(grant.source);
   if (acceptedBy === null) return findFrom(options, null);
   try {
@@ -65,7 +65,7 @@ export async function findStartingPoint(options: StartingPointOptions): Promise<
     await acceptances.finish(grant);
     return start;
   } catch (cause) {
-    if (!toDittoError(cause).retriable) await acceptances.finish(grant);
+    if (!signal.aborted && !toDittoError(cause).retriable) await acceptances.finish(grant);
     throw cause;
   }
 }
