@@ -26,7 +26,7 @@ interface GtidRow extends RowDataPacket {
 }
 
 const EVENTS_OF_A_PAGE = 2_000;
-const NEXT_GTID = /GTID_NEXT\s*=\s*'([^']+)'/i;
+const NEXT_GTID = /^SET @@SESSION\.GTID_NEXT\s*=\s*'([^']+)'/i;
 
 /** Null when the file with that number is not there any more. */
 export async function findGtidsBefore(
@@ -57,8 +57,9 @@ async function collectGtids(session: MySqlSession, file: string, offset: number)
     for (const { Pos, Event_type, Info } of events) {
       if (Pos >= offset) return found.toSet();
       if (Event_type === 'Previous_gtids') found.addAll(GtidSet.parse(Info));
-      const gtid = NEXT_GTID.exec(Info)?.[1];
-      if (gtid !== undefined && gtid !== 'ANONYMOUS') found.add(gtid);
+      // of other events `Info` is text of users
+      const gtid = /^gtid/i.test(Event_type) ? NEXT_GTID.exec(Info)?.[1] : undefined;
+      if (gtid !== undefined) found.add(gtid);
     }
     const last = events.at(-1);
     if (last === undefined || events.length < EVENTS_OF_A_PAGE) return found.toSet();
