@@ -107,6 +107,21 @@ describe('ConfirmedEnds', () => {
     expect(store.losses).toEqual([{ topic: 't', partition: 1, confirmedEnd: 7, survivingEnd: 0 }]);
   });
 
+  it('I1: a deleted topic is a loss too when the brokers could not be asked at first', async () => {
+    const store = new MemoryConfirmedEnds();
+    store.ends = [{ topic: 't', partition: 0, end: 5 }];
+    let isDown = false;
+    const down = new DittoError('DITTO_KAFKA_UNAVAILABLE', 'down', { retriable: true });
+    const findEnds = (): Promise<ReadonlyMap<string, readonly number[]>> =>
+      isDown ? Promise.reject(down) : Promise.resolve(new Map());
+    const { ends } = create(store, new Map(), { reader: { findEnds }, checkMs: 60_000 });
+    await start({ ends, lost: [] });
+    isDown = true;
+    await expect(ends.use('t')).rejects.toBe(down);
+    isDown = false;
+    await expect(ends.use('t')).rejects.toMatchObject(confirmedLost);
+  });
+
   it('keeps what has grown, when the store could not take it at first, and when it is closed', async () => {
     const store = new MemoryConfirmedEnds();
     const { ends } = create(store, new Map([['t', [20]]]));

@@ -57,9 +57,10 @@ export class ConfirmedEnds {
 
   /** Before the topic is published to, or created. Throws `DITTO_KAFKA_CONFIRMED_LOST` when it was deleted. */
   async use(topic: string): Promise<void> {
-    if (this.used.has(topic)) return;
     this.used.add(topic);
-    if (this.absent.delete(topic)) await this.check();
+    if (!this.absent.has(topic)) return;
+    await this.check();
+    this.absent.delete(topic);
   }
 
   /** `count` messages from `offset` on are confirmed. Resolves at once unless that shows a loss; then it rejects. */
