@@ -1,4 +1,4 @@
-import { connect, type Socket } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls';
 
 export interface WatchedSocketOptions {
@@ -21,7 +21,7 @@ const API_KEY_OFFSET = 4;
 export function createWatchedSockets(silenceMs: number): (options: WatchedSocketOptions) => Socket {
   return ({ host, port, ssl, onConnect }) => {
     const socket: Socket = ssl
-      ? connectTls({ host, port, ...(/^[\d.:]+$/.test(host) ? {} : { servername: host }), ...ssl }, onConnect)
+      ? connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }), ...ssl }, onConnect)
       : connect({ host, port }, onConnect);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     watch(socket, silenceMs);
