@@ -72,6 +72,8 @@ import { findStartingTables } from './starting-tables.ts';
 /** What the server of a source has answered, and how its configuration reads. */
 interface InspectedSource {
   readonly first: MySqlConnectionOptions;
+  /** Of the first endpoint, whose log is streamed. */
+  readonly catalogue: MySqlRowReader;
   readonly reader: MySqlRowReader;
   readonly inspection: EndpointInspection;
   readonly inspected: readonly TableInspection[];
@@ -187,17 +189,12 @@ export class SourceOpener {
     const first = requireSection(endpoints[0], `sources.${name}.endpoints`);
     const connection = endpoints[snapshot.endpoint] ?? first;
     const acceptGtids = GtidSet.parse(source.acceptGtids);
-    const reader = new MySqlRowReader({
-      connection,
-      ...(connection === first ? {} : { streamed: first }),
-      acceptGtids,
-      includes,
-      reaches: compileDatabaseSelection(selection),
-      keys,
-      columns,
-      logger,
-    });
+    const reaches = compileDatabaseSelection(selection);
+    const rules = { acceptGtids, includes, reaches, keys, columns, logger };
+    const catalogue = new MySqlRowReader({ connection: first, ...rules });
+    const reader = connection === first ? catalogue : new MySqlRowReader({ connection, streamed: first, ...rules });
     closers.push(() => {
+      catalogue.close();
       reader.close();
       return Promise.resolve();
     });
@@ -209,13 +206,13 @@ export class SourceOpener {
     const tables = await reader.listTables(signal);
     const names = namesOf(source);
     for (const ofSink of names) ofSink.claimAll(tables);
-    return { first, reader, inspection, inspected, handling, tables, names, selection, includes, columns };
+    return { first, catalogue, reader, inspection, inspected, handling, tables, names, selection, includes, columns };
   }
 
   /** Nothing of it runs yet. */
   async #assemble(opening: Opening, start: Checkpoint): Promise<SourceRun> {
-    const { source, grant, first, reader, inspection, inspected, handling, tables, names, selection } = opening;
-    const { includes, columns, mongo, hooks, closers, close, logger } = opening;
+    const { source, grant, first, catalogue, reader, inspection, inspected, handling, tables, names } = opening;
+    const { selection, includes, columns, mongo, hooks, closers, close, logger } = opening;
     const { name, keys, snapshot, serverId, heartbeatMs } = source;
     const { settings } = inspection;
     const run: SourceRun = new SourceRun({
@@ -230,6 +227,7 @@ export class SourceOpener {
           heartbeatMs,
           silenceMs: 4 * heartbeatMs,
         }),
+        catalogue,
         reader,
         sinks: this.#sinks.build({
           source,

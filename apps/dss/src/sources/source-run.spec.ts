@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { type Checkpoint, type StoredCheckpoint } from '#change-events';
-import { silentLogger, Waits } from '#kernel';
+import { type Checkpoint, DEFAULT_SQL_MODE, type StoredCheckpoint } from '#change-events';
+import { DittoError, silentLogger, Waits } from '#kernel';
 import {
   ChangeSource,
   CheckpointStore,
@@ -104,7 +104,34 @@ const start: Checkpoint = {
   savedAtMs: 0,
 };
 
-function build(): { run: SourceRun; dcs: OneCheckpoint; closed: () => number } {
+/** Gives a statement that can't be read, then nothing more. */
+class SuspectSource extends QuietSource {
+  override async *stream({ signal }: { signal: AbortSignal }): AsyncIterable<SourceBatch> {
+    const place = { gtid: `${UUID}:1`, preparedGtid: null, serverId: 1, serverUuid: 'u', file: 'binlog.000001' };
+    yield {
+      items: [
+        { type: 'begin', transaction: { ...place, offset: 4, commitMicros: 1 } },
+        { type: 'statement', database: 'd', sql: 'FROBNICATE t', sqlMode: DEFAULT_SQL_MODE },
+        { type: 'end', file: 'binlog.000001', endOffset: 99 },
+      ],
+      bytes: 1,
+    };
+    yield* super.stream({ signal });
+  }
+}
+
+class Away extends NoTables {
+  override listTables(): Promise<never> {
+    return Promise.reject(new DittoError('DITTO_TEST_AWAY', 'away', { retriable: true }));
+  }
+}
+
+const UUID = '11111111-1111-1111-1111-111111111111';
+
+function build(
+  changeSource: ChangeSource = new QuietSource(),
+  reader: RowReader = new NoTables(),
+): { run: SourceRun; dcs: OneCheckpoint; closed: () => number } {
   let closed = 0;
   const dcs = new OneCheckpoint();
   const close = (): Promise<void> => {
@@ -114,8 +141,9 @@ function build(): { run: SourceRun; dcs: OneCheckpoint; closed: () => number } {
   const run = new SourceRun({
     grant: { source: 's', owner: 'o', token: 1 },
     parts: {
-      changeSource: new QuietSource(),
-      reader: new NoTables(),
+      changeSource,
+      catalogue: new NoTables(),
+      reader,
       sinks: [],
       tables: [],
       keys: [],
@@ -168,5 +196,16 @@ describe('SourceRun', () => {
     ownership.abort(new Error('lost'));
     await expect(ended).rejects.toThrow('lost');
     expect(closed()).toBe(1);
+  });
+
+  it('I6: the stream does not wait for a server that only rows are read from', async () => {
+    const { run } = build(new SuspectSource(), new Away());
+    const stop = new AbortController();
+    const ended = run.run(stop.signal, never);
+    for (let turn = 0; turn < 200 && run.pipeline.status().transactions === 0; turn++)
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(run.pipeline.status().transactions).toBe(1);
+    stop.abort();
+    await ended;
   });
 });

@@ -28,6 +28,8 @@ import {
 /** Everything that one ownership of a source works with; built anew for each grant. */
 export interface SourceParts {
   readonly changeSource: ChangeSource;
+  /** Of the server whose log is streamed: the stream waits for no other. */
+  readonly catalogue: Pick<RowReader, 'listTables'>;
   readonly reader: RowReader;
   readonly sinks: readonly ChangeSink[];
   readonly tables: readonly TableLayout[];
@@ -127,7 +129,7 @@ export class SourceRun {
       ...options.hooks,
       onTableUnread: (table, losesRows) => this.snapshot.request(table, losesRows),
       onKeyDoubted: (table) => this.snapshot.checkKey(table),
-      listTables: (signal) => parts.reader.listTables(signal, this.pipeline.dispatchedSet()),
+      listTables: (signal) => parts.catalogue.listTables(signal, this.pipeline.dispatchedSet()),
       canLookUpRows: parts.mirror !== null,
       cascades: parts.cascades && {
         ...parts.cascades,
