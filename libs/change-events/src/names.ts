@@ -35,7 +35,7 @@ export function formatTableName({ database, table }: TableName): string {
 /** Two names, each plain or in backquotes; the first point outside backquotes separates them. */
 const TABLE_NAME = /^(`(?:[^`]|``)+`|[^`.]+)\.(`(?:[^`]|``)+`|[^`]+)$/;
 
-/** Database and table of a text such as `formatTableName` writes, as they stand there; null when it is none. */
+/** Database and table of a text such as `formatTableName` writes, unchanged; null for any other text. */
 export function splitTableName(text: string): readonly [database: string, table: string] | null {
   const [, database, table] = TABLE_NAME.exec(text.trim()) ?? [];
   return database === undefined || table === undefined ? null : [database, table];

@@ -147,7 +147,7 @@ describe.each(kinds)('the log of a server (%s)', (kind) => {
       expect(await prove(logged)).toMatchObject({ code: 'DITTO_SOURCE_LOG_UNPROVEN', retriable: false });
   });
 
-  test('I7: a stream that goes on behind a transaction looks for it first', async () => {
+  test('I7: a stream that continues after a transaction looks for it first', async () => {
     await reset(1, "INSERT INTO t VALUES (1, 'a')");
     const known = await last();
     const { gtidExecuted: gtidSet, serverUuid } = await inspect();

@@ -21,7 +21,7 @@ export interface ReadSequencesOptions {
 
 /**
  * Numbers the reads of one lineage, in the order in which they begin. What an owner has given to a sink under a number
- * may be there although nothing else tells of it, so a number must be secured before a sink sees it: no later owner takes
+ * may be there although nothing else records it, so a number must be secured before a sink sees it: no later owner takes
  * it again. Numbers that were reserved and not used are all that an owner costs, and one that reads nothing costs none.
  */
 export class ReadSequences {

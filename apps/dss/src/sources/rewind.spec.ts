@@ -129,7 +129,7 @@ describe('rewindWhenAsked', () => {
     expect([world.askedBy, world.again]).toEqual([null, ['orders']]);
   });
 
-  it('is finished by the next when its process is told to end', async () => {
+  it('is finished by the next when its process is stopped', async () => {
     const shutdown = new AbortController();
     const findLost = (): Promise<never> => {
       shutdown.abort();

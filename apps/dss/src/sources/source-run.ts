@@ -82,7 +82,7 @@ export interface OwnershipHooks {
   readonly onConfirmed: (sink: SinkName, commitMicros: number, count: number) => void;
   /** Whether the lease still stands, by this process's own clock. */
   readonly mayDeliver: () => boolean;
-  /** What the source waits for is told here. */
+  /** What the source waits for is reported here. */
   readonly waits: Waits;
 }
 

@@ -311,7 +311,7 @@ describe('findStartingPoint', () => {
     expect(world.acceptances.by).toBe('alice');
   });
 
-  it('an acceptance is kept when the process is told to end', async () => {
+  it('an acceptance is kept when the process is stopped', async () => {
     const world = setUp({ durable: checkpointAt(7), lineage: 3, mirror: 3 });
     world.acceptances.by = 'alice';
     const shutdown = new AbortController();

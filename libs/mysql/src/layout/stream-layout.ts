@@ -115,7 +115,7 @@ export function streamLayout(
         ? describeColumn(map, index, physical, names[index] ?? '', facts)
         : { name: names[index] ?? '', column: null, what: '' },
     );
-  // whether rows of the history stand in the log is not told by the log itself: the catalogue is asked at each statement
+  // the log itself does not say whether it holds rows of the history: the catalogue is asked at each statement
   const judgement = judgeTable(
     { database, table, columns: described, key: map.primaryKey, isVersioned: false },
     rules,

@@ -57,7 +57,7 @@ export async function readHigh(session: MySqlSession): Promise<string> {
   return (await readSets(session)).executed;
 }
 
-/** As `readHigh`; with what of it the server's log does not have any more, or never had (on MariaDB nothing is told). */
+/** As `readHigh`; with what of it the server's log does not have any more, or never had (nothing on MariaDB). */
 export async function readSets(session: MySqlSession): Promise<{ readonly executed: string; readonly purged: string }> {
   const sql =
     session.kind === 'mariadb'
