@@ -45,13 +45,7 @@ export { SchemaPipe } from './http/schema.pipe.ts';
 export { configureLogging, createLogger, type LoggingOptions } from './logging/root-logger.ts';
 export { createMetrics, latencyBuckets, Metrics } from './metrics/metrics.ts';
 export { bootstrapService, type BootstrapOptions } from './service/bootstrap-service.ts';
-export {
-  configureService,
-  createHttpAdapter,
-  createService,
-  createServiceModule,
-  type ServiceOptions,
-} from './service/create-service.ts';
+export { configureService, createService, createServiceModule, type ServiceOptions } from './service/create-service.ts';
 export { CONFIG, InjectConfig, type ServiceName } from './service/platform.module.ts';
 export { readPackageVersion } from './service/package-version.ts';
 export { Shutdown } from './service/shutdown.ts';

@@ -22,9 +22,13 @@ export function rememberActor(carrier: object, actor: RequestActor): void {
   actors.set(carrier, actor);
 }
 
+/** Null for a carrier that the guard has not seen, or whose token it does not know. */
+export function findActor(carrier: unknown): RequestActor | null {
+  return (typeof carrier === 'object' && carrier !== null ? actors.get(carrier) : null) ?? null;
+}
+
 export function actorOf(context: ExecutionContext): RequestActor {
-  const carrier = carrierOf(context);
-  const actor = typeof carrier === 'object' && carrier !== null ? actors.get(carrier) : undefined;
+  const actor = findActor(carrierOf(context));
   if (actor) return actor;
   throw new RequestError(401, 'DITTO_AUTH_REQUIRED', 'Nobody is known to make this request');
 }

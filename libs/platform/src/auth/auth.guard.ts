@@ -1,6 +1,7 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { isLoopback, type Role } from '../config/index.ts';
+import { findForeign } from '../http/foreign-request.ts';
 import { RequestError } from '../http/request-error.ts';
 import { type Access, accessKey } from './access.ts';
 import { carrierOf, rememberActor, type RequestActor } from './actor.ts';
@@ -64,8 +65,9 @@ export class AuthGuard implements CanActivate {
 
   #isLocal(context: ExecutionContext, carrier: unknown): boolean {
     if (context.getType() === 'rpc' || !isLoopback(this.#address.host)) return false;
-    const { remoteAddress = '' } = (carrier as HttpRequest).socket;
-    return isLoopback(remoteAddress.replace(/^::ffff:/, ''));
+    const request = carrier as HttpRequest;
+    const { remoteAddress = '' } = request.socket;
+    return isLoopback(remoteAddress.replace(/^::ffff:/, '')) && findForeign(request, []) === null;
   }
 }
 

@@ -18,8 +18,11 @@ import { DittoError, toDittoError, withTimeout } from '#kernel';
 import { Public } from '../auth/access.ts';
 import { Shutdown } from '../service/shutdown.ts';
 import { ReadinessIndicator } from './readiness-indicator.ts';
+import { SharedCheck } from './shared-check.ts';
 
 const checkTimeoutMs = 2000;
+/** Probes need no token, so whoever asks must not decide how often the servers are asked. */
+const keepMs = 1000;
 
 @ApiTags('health')
 @Public()
@@ -29,6 +32,7 @@ export class HealthController implements OnApplicationBootstrap {
   readonly #results: HealthIndicatorService;
   readonly #discovery: DiscoveryService;
   readonly #shutdown: Shutdown;
+  readonly #checked = new SharedCheck(() => this.#check(), keepMs);
   #indicators: readonly ReadinessIndicator[] = [];
 
   constructor(
@@ -58,13 +62,20 @@ export class HealthController implements OnApplicationBootstrap {
   @Get('ready')
   @ApiOperation({ summary: 'Whether the service can do its work; 503 when it can not or is shutting down' })
   async ready(@Res({ passthrough: true }) reply: { status(code: number): unknown }): Promise<HealthCheckResult> {
-    const result = await this.#check();
+    const result = await this.#result();
     if (result.status !== 'ok') reply.status(HttpStatus.SERVICE_UNAVAILABLE);
     return result;
   }
 
+  async #result(): Promise<HealthCheckResult> {
+    const isStopping = () => this.#shutdown.signal.aborted;
+    const stopping = { status: 'shutting_down', info: {}, error: {}, details: {} } as const;
+    if (isStopping()) return stopping;
+    const result = await this.#checked.run();
+    return isStopping() ? stopping : result;
+  }
+
   async #check(): Promise<HealthCheckResult> {
-    if (this.#shutdown.signal.aborted) return { status: 'shutting_down', info: {}, error: {}, details: {} };
     try {
       return await this.#health.check(this.#indicators.map((indicator) => () => this.#ask(indicator)));
     } catch (error) {

@@ -1,10 +1,11 @@
 import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { type MicroserviceOptions, Transport } from '@nestjs/microservices';
-import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { DittoError } from '#kernel';
 import { type DittoConfig, isLoopback, type ServerTlsConfig, toServerTlsOptions } from '../config/index.ts';
+import { createHttpAdapter } from '../http/http-adapter.ts';
 import { NestLogger } from '../logging/nest-logger.ts';
 import { readPackageVersion } from './package-version.ts';
 import { PlatformModule, type ServiceName } from './platform.module.ts';
@@ -35,7 +36,7 @@ export async function createService(options: ServiceOptions, config: DittoConfig
   assertGuarded(config, [config[options.name].http.host, ...(options.rpc ? [options.rpc.host] : [])]);
   const app = await NestFactory.create<NestFastifyApplication>(
     createServiceModule(options, config),
-    createHttpAdapter(),
+    createHttpAdapter(config),
     {
       abortOnError: false,
       bufferLogs: true,
@@ -43,10 +44,6 @@ export async function createService(options: ServiceOptions, config: DittoConfig
   );
   configureService(app, options, config);
   return app;
-}
-
-export function createHttpAdapter(): FastifyAdapter {
-  return new FastifyAdapter({ forceCloseConnections: 'idle' });
 }
 
 /** Logger, RPC listener and API pages, for an application from `createServiceModule`. */
