@@ -1,0 +1,51 @@
+// npm run test:mutants: how many small faults in the code the specs notice (mutation testing by Stryker).
+// usage: npm run test:mutants [-- PART|FILE ...]   default: every part of the table in docs/mutants.md
+// A part whose score is below that of the table fails the run. Hours for all of them on two cores: not in npm test.
+import { globSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Config } from 'jest';
+import { Stryker } from '@stryker-mutator/core';
+import { chooseMutated, type MutatedPart, readMutationScores, rateMutants } from './mutation-scores.ts';
+
+const root = join(import.meta.dirname, '..');
+const page = join(root, 'docs', 'mutants.md');
+const jestConfig = (await import(pathToFileURL(join(root, 'jest.config.js')).href)) as { default: Config };
+const [unit] = jestConfig.default.projects ?? [];
+
+async function mutate({ part, files }: MutatedPart): Promise<number | null> {
+  const folder = join('.cache', 'mutants', part);
+  mkdirSync(join(root, folder), { recursive: true });
+  const stryker = new Stryker({
+    mutate: [...files],
+    // Texts of errors and logs are read by people; a spec that repeats each word would prove nothing.
+    mutator: { plugins: null, excludedMutations: ['StringLiteral'] },
+    testRunner: 'jest',
+    plugins: ['@stryker-mutator/jest-runner'],
+    testRunnerNodeArgs: ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'],
+    jest: { projectType: 'custom', config: unit, enableFindRelatedTests: true },
+    coverageAnalysis: 'perTest',
+    ignorePatterns: ['/dist', '/.cache', '/deploy', '/docs', '/demo'],
+    tempDirName: join(folder, 'sandbox'),
+    reporters: ['clear-text', 'json'],
+    jsonReporter: { fileName: join(folder, 'mutants.json') },
+    concurrency: 2,
+    timeoutMS: 4_000,
+  });
+  return rateMutants(await stryker.runMutationTest());
+}
+
+process.chdir(root);
+const scores = readMutationScores(readFileSync(page, 'utf8'));
+const chosen = chooseMutated(process.argv.slice(2), scores, (pattern) => globSync(pattern, { cwd: root }));
+let isBelow = false;
+for (const mutated of chosen) {
+  const score = await mutate(mutated);
+  const floor = scores.find(({ part }) => part === mutated.part)?.score ?? null;
+  const isLower = score !== null && floor !== null && score < floor;
+  isBelow ||= isLower;
+  process.stdout.write(
+    `${mutated.part}: ${score === null ? 'no mutants' : `${String(score)} %`}${floor === null ? '' : ` (docs/mutants.md: ${String(floor)} %)`}${isLower ? ': LOWER' : ''}\n`,
+  );
+}
+process.exitCode = isBelow ? 1 : 0;
