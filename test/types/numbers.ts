@@ -181,7 +181,7 @@ export const FLOATS: readonly TypeFamily[] = [
     mysql: '`FLOAT`',
     json: 'number, the shortest text that reads back to the same 32-bit value: `0.1`',
     bson: 'Double of that number',
-    debezium: 'number; older versions wrote the widened value `0.10000000149011612`',
+    debezium: 'number, a whole one as `100.0`; older versions wrote the widened value `0.10000000149011612`',
     columns: [
       float('FLOAT'),
       float('FLOAT UNSIGNED'),
@@ -191,9 +191,9 @@ export const FLOATS: readonly TypeFamily[] = [
   },
   {
     mysql: '`DOUBLE`, `REAL`',
-    json: 'number, shortest text; −0 is `-0`',
+    json: 'number, shortest text: a whole one is `100`; −0 is `-0`',
     bson: 'Double',
-    debezium: 'same',
+    debezium: 'number, a whole one as `100.0`',
     columns: [
       double('DOUBLE'),
       double('REAL'),

@@ -209,6 +209,19 @@ describe('Pipeline', () => {
     await run;
   });
 
+  it('a read of a quiet source has the time of the read and the end of the log as its place', async () => {
+    const sink = new RecordingSink();
+    const stop = new AbortController();
+    const endOfLog = { gtidSet: '', file: 'binlog.000002', offset: 299, serverUuid: SERVER };
+    const pipeline = build(new ScriptedSource([]), sink, { endOfLog, nowMs: () => 1_770_000_000_000 });
+    const run = pipeline.run(stop.signal, never);
+    await pipeline.closeWindow(pipeline.openWindow(layout), { rows: [[2, 2]], high: '' });
+    const place = { file: 'binlog.000002', offset: 299, commitMicros: 1_770_000_000_000_000 };
+    expect(sink.accepted).toMatchObject([{ op: 'read', transaction: place }]);
+    stop.abort();
+    await run;
+  });
+
   it('I2: a sink is never asked to prepare tables side by side, although stream and read see a table first at once', async () => {
     const sink = new RecordingSink();
     const gate = new Deferred<undefined>();

@@ -89,6 +89,28 @@ describe('StreamProgress', () => {
     expect(progress.lastDispatched).toEqual(logged(4, { digest: 'content' }));
   });
 
+  it('a read has the place of the last complete transaction and the time of the read', () => {
+    const progress = new StreamProgress(start);
+    pass(progress, 2);
+    const read = progress.describeRead(1_770_000_000_000);
+    expect(read).toEqual({ ...progress.lastEnded, commitMicros: 1_770_000_000_000_000 });
+    expect(read.gtid).toBe(`${SERVER}:2`);
+  });
+
+  it('a read of a source that was quiet since the start names what its log held then; its version stays', () => {
+    const endOfLog = { gtidSet: `${SERVER}:1`, file: 'binlog.000002', offset: 199, serverUuid: SERVER };
+    const quiet = { ...start, version: '', position: { ...start.position, file: '', offset: 0 }, commitMicros: 0 };
+    const progress = new StreamProgress(quiet, endOfLog);
+    expect(progress.describeRead(1_770_000_000_000)).toEqual({
+      ...progress.lastEnded,
+      gtid: `${SERVER}:1`,
+      file: 'binlog.000002',
+      offset: 199,
+      commitMicros: 1_770_000_000_000_000,
+    });
+    expect(progress.resumePosition.file).toBe('');
+  });
+
   it('I7: a place of another lineage does not outrank one of this', () => {
     const progress = new StreamProgress({ ...start, lineage: 2, lastDispatched: logged(3, { file: 'binlog.000009' }) });
     pass(progress, 2);

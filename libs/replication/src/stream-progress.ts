@@ -48,6 +48,7 @@ export class StreamProgress {
   private readonly replayEnd: GtidSet;
   /** Where the log ended then, as the prefix of a version. The log may be ahead of `gtid_executed`. */
   private readonly replayEndPrefix: string;
+  private readonly endOfLog: Position;
   private transaction: TransactionInfo | null = null;
   /** The newest that was begun, complete or not. */
   private begun: TransactionInfo | null = null;
@@ -63,6 +64,7 @@ export class StreamProgress {
     const known = GtidSet.parse(start.position.gtidSet);
     const dispatched = GtidSet.parse(start.dispatchedSet);
     this.start = start;
+    this.endOfLog = endOfLog;
     this.dispatchedBefore = dispatched;
     this.lineage = start.lineage;
     this.replayEnd = dispatched.union(GtidSet.parse(endOfLog.gtidSet));
@@ -110,6 +112,17 @@ export class StreamProgress {
   /** Above everything that was given to the sinks, and what the open transaction will give; reads at that place rank below. */
   get endVersion(): string {
     return transactionEndVersion((this.transaction ?? this.lastEnded).versionPrefix);
+  }
+
+  /**
+   * The coordinates of what is read now, which are those of the last complete transaction, with the time of the read in
+   * place of its commit. Before the first of this run they name what the log held at the start: a quiet source has nothing else.
+   */
+  describeRead(readAtMs: number): TransactionInfo {
+    const read = { ...this.lastEnded, commitMicros: readAtMs * 1000 };
+    if (this.transactions > 0) return read;
+    const { file, offset } = this.endOfLog;
+    return { ...read, gtid: this.start.lastCovered?.gtid ?? null, file, offset };
   }
 
   /** Behind the last complete transaction. */

@@ -26,6 +26,7 @@ export interface StreamWindowsOptions {
   readonly lineage: number;
   readonly sequences: ReadSequences;
   readonly maxNotedBytes: number;
+  readonly nowMs: () => number;
   readonly progress: StreamProgress;
   readonly tables: KnownTables;
   readonly sinks: SinkGroup;
@@ -72,6 +73,7 @@ export class StreamWindows {
   /** See `Pipeline.closeWindow`. */
   async close(window: Window, read: WindowRead): Promise<SettledWindow | null> {
     const { stopped, tables, windows, waits, sequences } = this.options;
+    window.readAtMs = this.options.nowMs();
     try {
       await sequences.secure(window.readSequence);
       stopped.throwIfAborted();
@@ -165,7 +167,7 @@ export class StreamWindows {
         onConfirmed();
         resolve();
       });
-      const transaction = progress.lastEnded;
+      const transaction = progress.describeRead(window.readAtMs);
       const read = { layout, transaction, firstRowIndex: READ_ROW_INDEX, readSequence, windowId: id };
       const after = new ValueImages(layout, rows);
       const before = new KeyImages(layout, absent);

@@ -8,6 +8,8 @@ export class Window {
   /** The dispatched set when the window was opened. */
   readonly dispatchedSet: string;
   discardedBecause: string | null = null;
+  /** When its rows had been read, by the clock of this process. */
+  readAtMs = 0;
   private readonly keyOf: (row: Row) => string;
   private readonly noted = new Set<string>();
   private notedBytes = 0;
