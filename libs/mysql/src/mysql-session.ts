@@ -11,10 +11,13 @@ import {
 import { toSourceError } from './errors/source-error.ts';
 import { serverKindOf, type ServerKind } from './server-kind.ts';
 import { findSessionState, type SessionIdentity } from './session-state.ts';
+import { receiveRows, type BoundedRows, type RowsBound } from './row-receiver.ts';
 import { sessionStatement } from './session-settings.ts';
 import { watchForSilence } from './silence-watch.ts';
 
 export type QueryValue = string | number | bigint | boolean | Buffer | null;
+
+const UNBOUND: RowsBound = { bytes: Infinity, overheadBytes: 0 };
 
 interface SessionRow extends RowDataPacket {
   readonly version: string;
@@ -49,6 +52,8 @@ export class MySqlSession {
     signal.addEventListener('abort', this.#onAbort, { once: true });
     connection.on('error', (error: Error) => {
       this.#lost ??= error;
+      // the driver says it nowhere else to a query that gives its rows one by one
+      for (const reject of this.#running) reject(error);
     });
   }
 
@@ -102,11 +107,18 @@ export class MySqlSession {
   }
 
   /** Rows as arrays in the order of the select list. */
-  async queryArrays(sql: string, values: readonly QueryValue[] = []): Promise<unknown[][]> {
-    return this.#run(async () => {
-      const [rows] = await this.#connection.query({ sql, rowsAsArray: true, values: [...values] });
-      return rows as unknown[][];
-    });
+  async queryArrays(sql: string): Promise<unknown[][]> {
+    return (await this.queryRows(sql, UNBOUND)).rows;
+  }
+
+  /**
+   * Rows as arrays in the order of the select list, as many as the bound leaves room for. Where that is not all of them
+   * the session is closed: the server would go on sending.
+   */
+  async queryRows(sql: string, bound: RowsBound): Promise<BoundedRows> {
+    const read = await this.#run(() => receiveRows(this.#driver, socketOf(this.#driver), sql, bound));
+    if (read.isCut) this.close();
+    return read;
   }
 
   /** The server's own number of the session: that of the handshake may be a proxy's. */

@@ -2,6 +2,7 @@ import { type Row, type TableLayout } from '#change-events';
 import { Backoff, sleep } from '#kernel';
 import { abortable } from './abortable.ts';
 import { type MirroredKeys } from './ports/mirrored-keys.ts';
+import { ReadSize } from './read-size.ts';
 import { type TableCopySettings } from './table-copy.ts';
 import { reading } from './table-failures.ts';
 
@@ -19,7 +20,7 @@ export interface GoneRowsOptions {
   readonly isWanted: () => boolean;
 }
 
-/** Keys that are looked up at once: few enough for the optimizer to take each as a range of its own. */
+/** Most keys that are looked up at once: few enough for the optimizer to take each as a range of its own. */
 const KEYS_OF_LOOKUP = 200;
 
 /**
@@ -30,10 +31,21 @@ const KEYS_OF_LOOKUP = 200;
 export class GoneRows {
   private readonly options: GoneRowsOptions;
   private readonly backoff: Backoff;
+  private readonly limit: number;
+  private readonly size: ReadSize;
 
   constructor(options: GoneRowsOptions) {
     this.options = options;
-    this.backoff = new Backoff(options.options.backoff);
+    const { chunkBytes, backoff, reader } = options.options;
+    this.backoff = new Backoff(backoff);
+    this.limit = Math.min(KEYS_OF_LOOKUP, options.limit ?? KEYS_OF_LOOKUP);
+    this.size = new ReadSize({
+      firstRows: this.limit,
+      mostRows: this.limit,
+      mostBytes: chunkBytes,
+      mostRowBytes: reader.mostRowBytes,
+      isCautious: options.limit !== null,
+    });
   }
 
   /**
@@ -45,13 +57,12 @@ export class GoneRows {
     const { layout, mirror, below, tombstonesAbove } = this.options;
     // a document that is still on its way to the mirror would be listed by nobody
     await abortable(this.options.options.pipeline.waitUntilConfirmed(), signal);
-    const limit = Math.min(KEYS_OF_LOOKUP, this.options.limit ?? KEYS_OF_LOOKUP);
-    const pages = mirror.list({ layout, below, tombstonesAbove, limit })[Symbol.asyncIterator]();
+    const pages = mirror.list({ layout, below, tombstonesAbove, limit: this.limit })[Symbol.asyncIterator]();
     try {
       for (;;) {
         const page = await reading(pages.next());
         if (page.done === true) return true;
-        if (!(await this.lookUp(page.value, signal))) return false;
+        if (!(await this.lookUpAll(page.value, signal))) return false;
       }
     } finally {
       await pages.return?.();
@@ -59,29 +70,45 @@ export class GoneRows {
   }
 
   /** False when the table was asked for again. */
-  private async lookUp(keys: readonly Row[], signal: AbortSignal): Promise<boolean> {
-    const { layout, options, isWanted } = this.options;
+  private async lookUpAll(page: readonly Row[], signal: AbortSignal): Promise<boolean> {
+    let keys = page;
+    while (keys.length > 0) {
+      if (!this.options.isWanted()) return false;
+      const asked = keys.slice(0, this.size.rows);
+      const unanswered = await this.lookUp(asked, signal);
+      keys = [...unanswered, ...keys.slice(asked.length)];
+    }
+    return true;
+  }
+
+  /** Gives the keys that are to be looked up again. */
+  private async lookUp(keys: readonly Row[], signal: AbortSignal): Promise<readonly Row[]> {
+    const { layout, options } = this.options;
     const { pipeline, reader, pauseMs } = options;
-    while (isWanted()) {
-      if (pauseMs > 0) await sleep(pauseMs, signal);
-      await pipeline.waitForRoom(signal);
-      const window = pipeline.openWindow(layout);
-      const read = await reading(
-        reader.readKeys({ layout, keys, dispatchedSet: window.dispatchedSet, signal }),
-        keys.length,
-      ).catch((error: unknown) => {
+    if (pauseMs > 0) await sleep(pauseMs, signal);
+    const maxBytes = this.size.bytes;
+    const window = await pipeline.beginRead(layout, maxBytes, signal);
+    const { dispatchedSet } = window;
+    const read = await reading(reader.readKeys({ layout, keys, maxBytes, dispatchedSet, signal }), keys.length).catch(
+      (error: unknown) => {
         pipeline.abandonWindow(window);
         throw error;
-      });
-      const settled = await abortable(pipeline.closeWindow(window, read), signal);
-      if (settled === null) {
-        await sleep(this.backoff.nextMs(), signal);
-        continue;
-      }
-      await abortable(settled.confirmed, signal);
-      this.backoff.reset();
-      return true;
+      },
+    );
+    const { rows, unanswered, bytes } = read;
+    this.size.noteRead({ rows: rows.length, bytes, isCut: unanswered.length > 0 });
+    if (unanswered.length === keys.length) {
+      pipeline.abandonWindow(window);
+      return keys;
     }
-    return false;
+    window.readBytes = bytes;
+    const settled = await abortable(pipeline.closeWindow(window, read), signal);
+    if (settled === null) {
+      await sleep(this.backoff.nextMs(), signal);
+      return keys;
+    }
+    await abortable(settled.confirmed, signal);
+    this.backoff.reset();
+    return unanswered;
   }
 }

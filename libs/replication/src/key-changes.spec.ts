@@ -194,6 +194,7 @@ class MirrorSink extends ChangeSink {
 }
 
 class WorldReader extends RowReader {
+  readonly mostRowBytes = 1000;
   private readonly world: World;
 
   constructor(world: World) {
@@ -210,7 +211,7 @@ class WorldReader extends RowReader {
   async readChunk(): Promise<ChunkRead> {
     const { rows, executed } = this.world;
     await Promise.resolve();
-    return { rows, lastKey: null, complete: true, high: executed };
+    return { rows, lastKey: null, complete: true, bytes: 0, high: executed };
   }
 }
 

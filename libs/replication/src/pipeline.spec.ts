@@ -14,6 +14,7 @@ import { Pipeline, type PipelineOptions } from './pipeline.ts';
 import { ChangeSink, type Acknowledgement, type SinkStatus } from './ports/change-sink.ts';
 import { ChangeSource, type SourceBatch, type SourceItem } from './ports/change-source.ts';
 import { layout, SERVER, STEADY_KEYS } from './windowed-read.model.ts';
+import { type Window } from './window.ts';
 
 const OTHER_SERVER = '22222222-2222-2222-2222-222222222222';
 const down = new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true });
@@ -369,6 +370,35 @@ describe('Pipeline', () => {
     expect(pipeline.status().transactions).toBeLessThan(200);
     stuck[0]?.acknowledge(1);
     await until(() => pipeline.checkpoint().position.gtidSet === `${SERVER}:1-1000`);
+    stop.abort();
+    await run;
+  });
+
+  it('I9: begins a read when those before it, and the sinks, leave room for it; the stream goes on meanwhile', async () => {
+    const sink = new RecordingSink();
+    const script = Array.from({ length: 5 }, (_, index) => transaction(index + 1, [row(index)]));
+    const source = new ScriptedSource(script);
+    const pipeline = build(source, sink, { inFlightBytes: 10_000 });
+    const large = await pipeline.beginRead(layout, 50_000, never);
+    expect(pipeline.status().bytesInFlight).toBe(50_000);
+    let begun = 0;
+    const begin = async (): Promise<Window> => {
+      const window = await pipeline.beginRead(layout, 6_000, never);
+      begun++;
+      return window;
+    };
+    const reads = [begin(), begin()];
+    const stop = new AbortController();
+    const run = pipeline.run(stop.signal, never);
+    await until(() => pipeline.checkpoint().position.gtidSet === `${SERVER}:1-5`);
+    expect(begun).toBe(0);
+    large.readBytes = 9_000;
+    const closed = pipeline.closeWindow(large, { rows: [[99, 1]], high: `${SERVER}:1-5` });
+    expect((await closed)?.emittedRows).toBe(1);
+    await until(() => begun === 1);
+    expect(pipeline.status().bytesInFlight).toBe(6_000);
+    pipeline.abandonWindow(await (reads[0] as Promise<Window>));
+    await until(() => begun === 2);
     stop.abort();
     await run;
   });

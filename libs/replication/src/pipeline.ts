@@ -145,8 +145,13 @@ export class Pipeline {
     const hold = (action: () => Promise<void>): Promise<void> => this.hold(action, this.giveUp);
     const { windows } = this;
     this.progress = new StreamProgress(start, endOfLog);
-    this.room = new RoomGate({ waits, maxBytes: inFlightBytes, heldBytes: () => this.heldBytes() });
-    this.tracker = new AcknowledgementTracker(start, () => this.room.confirmed());
+    this.room = new RoomGate({
+      waits,
+      maxBytes: inFlightBytes,
+      heldBytes: () => this.heldBytes(),
+      readBytes: () => windows.readBytes,
+    });
+    this.tracker = new AcknowledgementTracker(start, () => this.room.changed());
     const tables = (this.tables = new KnownTables(options.tables, options.names));
     const keys = (this.keys = new TableKeys(options.keys, () => this.progress.endVersion));
     this.sinks = new SinkGroup({ ...options, tables, keys, hold });
@@ -163,7 +168,7 @@ export class Pipeline {
       windows,
       keyChanges: () => this.keyChanges,
       stopped: this.fatal.signal,
-      onConfirmed: () => this.room.confirmed(),
+      onRoom: () => this.room.changed(),
       onFatal: (cause) => this.fatal.abort(toDittoError(cause)),
     });
     this.cascades =
@@ -258,7 +263,7 @@ export class Pipeline {
       transactions,
       changes: this.changes + this.reads.emittedRows,
       logBytes,
-      bytesInFlight: this.sinks.bytesInFlight,
+      bytesInFlight: this.sinks.bytesInFlight + this.windows.readBytes,
       lastCommitMicros: lastEnded.commitMicros,
       reconnects,
       repeatedChanges,
@@ -277,18 +282,21 @@ export class Pipeline {
     return this.progress.dispatched.toString();
   }
 
-  /** What one row of the newest read held in the sinks, on average. */
-  get averageReadBytes(): number {
-    return this.reads.averageReadBytes;
+  /**
+   * Opens a window on a table with a key, for a read of at most so many bytes; from here on the table's changes are noted.
+   * Set `readBytes` of the window to what was read once that is known.
+   */
+  openWindow(layout: TableLayout, readBytes = 0): Window {
+    return this.reads.open(layout, readBytes);
   }
 
-  /** Opens a window on a table with a key; from here on the table's changes are noted. */
-  openWindow(layout: TableLayout): Window {
-    return this.reads.open(layout);
+  /** As `openWindow`, when what is held, by the sinks and by reads, leaves room for it; rejects with the signal's reason. */
+  beginRead(layout: TableLayout, readBytes: number, signal: AbortSignal): Promise<Window> {
+    return this.room.enter(readBytes, () => this.openWindow(layout, readBytes), signal);
   }
 
   abandonWindow(window: Window): void {
-    this.windows.remove(window);
+    this.reads.abandon(window);
   }
 
   /**
@@ -338,11 +346,6 @@ export class Pipeline {
   /** Resolves when all that was given to the sinks until now, by the log and by reads, is confirmed. */
   async waitUntilConfirmed(): Promise<void> {
     await Promise.all([this.tracker.waitUntilConfirmed(), this.reads.waitUntilConfirmed()]);
-  }
-
-  /** Resolves when what is held unconfirmed is within its bound; rejects with the signal's reason. */
-  waitForRoom(signal: AbortSignal): Promise<void> {
-    return this.room.wait(signal);
   }
 
   private async streamUntil(stop: AbortSignal): Promise<void> {

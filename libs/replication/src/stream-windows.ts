@@ -35,16 +35,14 @@ export interface StreamWindowsOptions {
   readonly keyChanges: () => KeyChanges;
   /** Aborted when the pipeline stops. */
   readonly stopped: AbortSignal;
-  /** Rows of a read are confirmed. */
-  readonly onConfirmed: () => void;
+  /** Rows of a read are confirmed, or held by no window any more. */
+  readonly onRoom: () => void;
   /** A sink refused the rows of a read: the pipeline must stop. */
   readonly onFatal: (error: unknown) => void;
 }
 
 /** The windowed reads of one pipeline: their rows join the stream where it has passed all that they saw. */
 export class StreamWindows {
-  /** What one row of the newest read held in the sinks, on average. */
-  averageReadBytes = 1;
   /** Rows that were emitted. */
   emittedRows = 0;
   private readonly options: StreamWindowsOptions;
@@ -55,8 +53,8 @@ export class StreamWindows {
     this.options = options;
   }
 
-  /** Opens a window on a table with a key; from here on the table's changes are noted. */
-  open(layout: TableLayout): Window {
+  /** See `Pipeline.openWindow`. */
+  open(layout: TableLayout, readBytes: number): Window {
     const { source, lineage, maxNotedBytes, progress, windows } = this.options;
     const readSequence = this.nextSequence();
     const window = new Window({
@@ -66,8 +64,14 @@ export class StreamWindows {
       dispatchedSet: progress.dispatched.toString(),
       maxNotedBytes,
     });
+    window.readBytes = readBytes;
     windows.add(window);
     return window;
+  }
+
+  abandon(window: Window): void {
+    this.options.windows.remove(window);
+    this.options.onRoom();
   }
 
   /** See `Pipeline.closeWindow`. */
@@ -80,7 +84,7 @@ export class StreamWindows {
       if (!tables.isPrepared(window.layout)) await this.prepare(window, read);
       stopped.throwIfAborted(); // nobody would settle it any more
     } catch (error) {
-      windows.remove(window);
+      this.abandon(window);
       throw error;
     }
     const settled = windows.await(window, read);
@@ -96,12 +100,13 @@ export class StreamWindows {
   settle(): void {
     const { progress, windows } = this.options;
     if (!progress.isBetween) return;
-    windows.settle(progress.passed, (window, rows, absent) => {
-      const confirmed = this.emit(window, rows, absent);
-      this.unconfirmed.add(confirmed);
-      void confirmed.then(() => this.unconfirmed.delete(confirmed));
-      return confirmed;
+    const hasClosed = windows.settle(progress.passed, (window, rows, absent) => {
+      const emitted = this.emit(window, rows, absent);
+      this.unconfirmed.add(emitted.confirmed);
+      void emitted.confirmed.then(() => this.unconfirmed.delete(emitted.confirmed));
+      return emitted;
     });
+    if (hasClosed) this.options.onRoom();
   }
 
   /** Resolves when all that was emitted until now is confirmed. */
@@ -159,38 +164,37 @@ export class StreamWindows {
     if (!tables.isPrepared(window.layout)) window.discard('the key of the table has changed');
   }
 
-  private emit(window: Window, rows: readonly Row[], absent: readonly Row[]): Promise<void> {
-    const { progress, sinks, waits, stopped, onConfirmed, onFatal } = this.options;
+  private emit(
+    window: Window,
+    rows: readonly Row[],
+    absent: readonly Row[],
+  ): { readonly heldBytes: number; readonly confirmed: Promise<void> } {
+    const { progress, sinks, waits, stopped, onRoom, onFatal } = this.options;
     const { layout, readSequence, id } = window;
-    const confirmed = new Promise<void>((resolve) => {
-      const pending = new PendingChanges(() => {
-        onConfirmed();
-        resolve();
-      });
-      const transaction = progress.describeRead(window.readAtMs);
-      const read = { layout, transaction, firstRowIndex: READ_ROW_INDEX, readSequence, windowId: id };
-      const after = new ValueImages(layout, rows);
-      const before = new KeyImages(layout, absent);
-      const emitted = after.count + before.count;
-      this.emittedRows += emitted;
-      const bytes = sinks.bytesInFlight;
-      try {
-        if (after.count > 0)
-          sinks.accept({ ...read, op: 'read', count: after.count, before: null, after }, pending, []);
-        if (before.count > 0)
-          sinks.accept({ ...read, op: 'delete', count: before.count, before, after: null }, pending, []);
-        sinks.flush();
-      } catch (cause) {
-        onFatal(cause);
-        return;
-      }
-      if (emitted > 0) this.averageReadBytes = Math.max(1, (sinks.bytesInFlight - bytes) / emitted);
-      pending.close();
+    const { promise: confirmed, resolve } = Promise.withResolvers<undefined>();
+    const pending = new PendingChanges(() => {
+      onRoom();
+      resolve(undefined);
     });
+    const transaction = progress.describeRead(window.readAtMs);
+    const read = { layout, transaction, firstRowIndex: READ_ROW_INDEX, readSequence, windowId: id };
+    const after = new ValueImages(layout, rows);
+    const before = new KeyImages(layout, absent);
+    this.emittedRows += after.count + before.count;
+    const bytes = sinks.bytesInFlight;
+    try {
+      if (after.count > 0) sinks.accept({ ...read, op: 'read', count: after.count, before: null, after }, pending, []);
+      if (before.count > 0)
+        sinks.accept({ ...read, op: 'delete', count: before.count, before, after: null }, pending, []);
+      sinks.flush();
+      pending.close();
+    } catch (cause) {
+      onFatal(cause);
+    }
     const what = `the sinks to confirm rows that were read of ${layout.database}.${layout.table}`;
     // once the pipeline has stopped nothing is confirmed any more, and nothing is waited for
     waits.during(what, abortable(confirmed, stopped)).catch(() => undefined);
-    return confirmed;
+    return { heldBytes: sinks.bytesInFlight - bytes, confirmed };
   }
 
   private missingOf({ high }: WindowRead): string {

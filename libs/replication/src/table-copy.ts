@@ -4,6 +4,7 @@ import { abortable } from './abortable.ts';
 import { type Pipeline } from './pipeline.ts';
 import { type RowReader } from './ports/row-reader.ts';
 import { type TableSnapshotProgress } from './ports/stores.ts';
+import { ReadSize } from './read-size.ts';
 import { TableReadError } from './table-failures.ts';
 import { type SettledWindow } from './window-registry.ts';
 
@@ -12,7 +13,7 @@ export interface TableCopySettings {
   readonly pipeline: Pipeline;
   readonly reader: RowReader;
   readonly chunkRows: number;
-  /** Chunks shrink so that one holds about this much in the sinks. */
+  /** What a read may take in memory; chunks shrink so that one holds about as much in the sinks. */
   readonly chunkBytes: number;
   /** Chunks that may be read before the first of them is confirmed, of all tables that are being read. */
   readonly chunksInFlight: number;
@@ -67,9 +68,7 @@ export class TableCopy {
   private readonly mostChunks: () => number;
   private inFlight: ChunkInFlight[] = [];
   private after: Row | null;
-  private limit: number;
-  /** Whether larger chunks have failed: the next ones grow by little. */
-  private readonly isCautious: boolean;
+  private readonly size: ReadSize;
   private isWidthKnown = false;
   /** Ends this pass once what was read before it is recorded. */
   private failure: TableReadError | null = null;
@@ -83,8 +82,13 @@ export class TableCopy {
     this.record = record;
     this.discardBackoff = new Backoff(options.backoff);
     this.after = keyToGoOnFrom(layout, progress().lastKey);
-    this.isCautious = limit !== null;
-    this.limit = Math.min(options.chunkRows, limit ?? FIRST_ROWS);
+    this.size = new ReadSize({
+      firstRows: limit ?? FIRST_ROWS,
+      mostRows: options.chunkRows,
+      mostBytes: options.chunkBytes,
+      mostRowBytes: options.reader.mostRowBytes,
+      isCautious: limit !== null,
+    });
   }
 
   /**
@@ -118,25 +122,35 @@ export class TableCopy {
 
   /** Null when it failed. */
   private async readNext(signal: AbortSignal): Promise<ChunkInFlight | null> {
+    for (;;) {
+      const chunk = await this.read(signal);
+      if (chunk !== 'too wide') return chunk;
+    }
+  }
+
+  private async read(signal: AbortSignal): Promise<ChunkInFlight | 'too wide' | null> {
     const { pipeline, reader, pauseMs } = this.options;
     if (pauseMs > 0) await sleep(pauseMs, signal);
-    await pipeline.waitForRoom(signal);
-    const window = pipeline.openWindow(this.layout);
-    const { after, layout, limit } = this;
+    const { after, layout, size } = this;
+    const { rows: limit, bytes: maxBytes } = size;
+    const window = await pipeline.beginRead(layout, maxBytes, signal);
+    const { dispatchedSet } = window;
     try {
-      const read = await reader.readChunk({ layout, after, limit, dispatchedSet: window.dispatchedSet, signal });
+      const read = await reader.readChunk({ layout, after, limit, maxBytes, dispatchedSet, signal });
+      const { rows, complete, bytes } = read;
+      const isCut = !complete && rows.length < limit;
+      size.noteRead({ rows: rows.length, bytes, isCut });
+      if (isCut && rows.length === 0) {
+        pipeline.abandonWindow(window);
+        return 'too wide';
+      }
+      window.readBytes = bytes;
       const settled = pipeline.closeWindow(window, read);
       settled.catch(() => undefined);
       this.after = read.lastKey ?? after;
-      const last = read.rows.at(-1);
+      const last = rows.at(-1);
       const lastKey = last === undefined ? null : encodeKeyValues(layout, last);
-      return {
-        after,
-        lastKey,
-        complete: read.complete,
-        rows: read.rows.length,
-        settled,
-      };
+      return { after, lastKey, complete, rows: rows.length, settled };
     } catch (cause) {
       pipeline.abandonWindow(window);
       signal.throwIfAborted();
@@ -153,7 +167,8 @@ export class TableCopy {
     await abortable(settled.confirmed, signal);
     this.inFlight = rest;
     this.discardBackoff.reset();
-    this.adaptLimit(chunk.rows, settled.emittedRows);
+    if (settled.emittedRows > 0) this.isWidthKnown = true;
+    this.size.noteHeld(settled.emittedRows, settled.heldBytes);
     const progress = this.progress();
     await this.record(chunk.lastKey ?? progress.lastKey, progress.rowsRead + chunk.rows);
     return true;
@@ -166,16 +181,7 @@ export class TableCopy {
     this.inFlight = [];
     this.failure = null;
     this.after = chunk.after;
-    this.limit = Math.max(16, this.limit >> 1);
+    this.size.noteDiscarded();
     return false;
-  }
-
-  /** Grows towards `chunkRows`, unless rows are so wide that a chunk would hold more than `chunkBytes`. */
-  private adaptLimit(rows: number, emittedRows: number): void {
-    const { chunkRows, chunkBytes, pipeline } = this.options;
-    const widest = emittedRows === 0 ? this.limit : Math.max(1, Math.floor(chunkBytes / pipeline.averageReadBytes));
-    if (emittedRows > 0) this.isWidthKnown = true;
-    const more = this.isCautious ? this.limit + Math.ceil(this.limit / 16) : this.limit * 2;
-    if (rows >= this.limit || widest < this.limit) this.limit = Math.max(1, Math.min(chunkRows, more, widest));
   }
 }

@@ -20,6 +20,8 @@ export interface WindowRead {
 
 export interface SettledWindow {
   readonly emittedRows: number;
+  /** What they hold in the sinks. */
+  readonly heldBytes: number;
   /** Resolves when every sink has confirmed them. */
   readonly confirmed: Promise<void>;
 }
@@ -41,7 +43,11 @@ interface WaitingWindow {
 }
 
 /** Emits what a read found: rows that are there, and rows that are not. */
-type Emit = (window: Window, rows: readonly Row[], absent: readonly Row[]) => Promise<void>;
+type Emit = (
+  window: Window,
+  rows: readonly Row[],
+  absent: readonly Row[],
+) => Pick<SettledWindow, 'heldBytes' | 'confirmed'>;
 
 /** The open windows of one pipeline, by table; used only from the stream's own loop and between its steps. */
 export class WindowRegistry {
@@ -77,6 +83,13 @@ export class WindowRegistry {
     return new Promise((closed) => this.closings.push(closed));
   }
 
+  /** What open windows hold of rows, and what their reads may still come to (I9). */
+  get readBytes(): number {
+    let bytes = 0;
+    for (const windows of this.open.values()) for (const window of windows) bytes += window.readBytes;
+    return bytes;
+  }
+
   get isEmpty(): boolean {
     return this.open.size === 0;
   }
@@ -84,9 +97,27 @@ export class WindowRegistry {
   note(layout: TableLayout, before: RowImages | null, after: RowImages | null): void {
     const windows = this.open.get(tableKey(layout));
     if (windows === undefined) return;
+    let maxBytes = 0;
     for (const window of windows) {
       window.note(layout, before);
       window.note(layout, after);
+      maxBytes = window.maxNotedBytes;
+    }
+    this.keepWithin(maxBytes);
+  }
+
+  /** All windows note within one bound (I9): where they pass it the newest is discarded, so that the oldest can end. */
+  private keepWithin(maxBytes: number): void {
+    let bytes = 0;
+    for (const windows of this.open.values()) for (const window of windows) bytes += window.notedBytes;
+    while (bytes > maxBytes) {
+      let newest: Window | null = null;
+      for (const windows of this.open.values())
+        for (const window of windows)
+          if (window.notedBytes > 0 && window.readSequence >= (newest?.readSequence ?? 0)) newest = window;
+      if (newest === null) return;
+      bytes -= newest.notedBytes;
+      newest.discard('too many rows changed while chunks were read');
     }
   }
 
@@ -122,28 +153,33 @@ export class WindowRegistry {
     });
   }
 
-  /** Call at each transaction end, and when a read is handed in between transactions. */
-  settle(passed: GtidAccumulator, emit: Emit): void {
+  /** Call at each transaction end, and when a read is handed in between transactions. True when a window was closed. */
+  settle(passed: GtidAccumulator, emit: Emit): boolean {
     if (this.passages.length > 0)
       this.passages = this.passages.filter(({ isPassed, pass }) => {
         const isThere = isPassed(passed);
         if (isThere) pass();
         return !isThere;
       });
-    if (this.waiting.length > 0) this.waiting = this.waiting.filter((waiting) => !this.close(waiting, passed, emit));
+    const { length } = this.waiting;
+    if (length > 0) this.waiting = this.waiting.filter((waiting) => !this.close(waiting, passed, emit));
+    return this.waiting.length < length;
   }
 
   /** False while the stream is not there yet. */
   private close(waiting: WaitingWindow, passed: GtidAccumulator, emit: Emit): boolean {
     const { window, high, close } = waiting;
     const isDiscarded = window.discardedBecause !== null;
-    if (isDiscarded) waiting.rows = waiting.absent = [];
+    if (isDiscarded) {
+      waiting.rows = waiting.absent = [];
+      window.readBytes = 0;
+    }
     if (!passed.contains(high)) return false;
     this.remove(window);
     if (isDiscarded) close(null);
     else {
       const rows = window.untouched(waiting.rows);
-      close({ emittedRows: rows.length, confirmed: emit(window, rows, window.untouched(waiting.absent)) });
+      close({ emittedRows: rows.length, ...emit(window, rows, window.untouched(waiting.absent)) });
     }
     return true;
   }

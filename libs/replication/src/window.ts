@@ -10,10 +10,13 @@ export class Window {
   discardedBecause: string | null = null;
   /** When its rows had been read, by the clock of this process. */
   readAtMs = 0;
+  /** What its read may take in memory until that is done, then what the rows take that wait for the stream. */
+  readBytes = 0;
   private readonly keyOf: (row: Row) => string;
   private readonly noted = new Set<string>();
-  private notedBytes = 0;
-  private readonly maxNotedBytes: number;
+  private bytes = 0;
+  /** What all windows together may note. */
+  readonly maxNotedBytes: number;
 
   constructor(options: {
     readonly id: string;
@@ -41,15 +44,19 @@ export class Window {
       const key = this.keyOf(images.row(i));
       if (this.noted.has(key)) continue;
       this.noted.add(key);
-      this.notedBytes += 2 * key.length + 64;
+      this.bytes += 2 * key.length + 64;
     }
-    if (this.notedBytes > this.maxNotedBytes)
-      this.discard('too many rows of the table changed while the chunk was read');
   }
 
   discard(reason: string): void {
     this.discardedBecause ??= reason;
     this.noted.clear();
+    this.bytes = 0;
+  }
+
+  /** What the noted keys take in memory. */
+  get notedBytes(): number {
+    return this.bytes;
   }
 
   /** The rows that the log did not touch since the window was opened. */

@@ -221,7 +221,13 @@ function splitItems({ number, changes, parent }: ModelTransaction): SourceItem[]
   ];
 }
 
+/** Every third read meets its bound before its first row, or half way through its rows. */
+const CUT_EVERY = 3;
+
 export class ModelReader extends RowReader {
+  readonly mostRowBytes = 1_000_000;
+  private reads = 0;
+
   isGone(): Promise<boolean> {
     return Promise.resolve(false);
   }
@@ -253,34 +259,53 @@ export class ModelReader extends RowReader {
   async readChunk(request: {
     after: Row | null;
     limit: number;
+    maxBytes?: number;
     dispatchedSet: string;
     signal: AbortSignal;
   }): Promise<ChunkRead> {
-    const { after, limit } = request;
+    const { after, limit, maxBytes } = request;
     await this.waitBehind(request);
     const bound = after === null ? -1 : (after[0] as number);
     const keys = [...this.server.visible.keys()].filter((key) => key > bound).sort((a, b) => a - b);
-    const taken = keys.slice(0, limit);
+    const taken = keys.slice(0, this.cut(limit, maxBytes));
     const rows = taken.map((key): Row => [key, this.server.visible.get(key) as number]);
     await this.turns.take();
     const last = taken.at(-1);
     return {
       rows,
       lastKey: last === undefined ? null : [last],
-      complete: taken.length === keys.length,
+      complete: taken.length === keys.length && taken.length < limit,
+      bytes: 100 * taken.length,
       high: this.server.executedSet(),
     };
   }
 
-  async readKeys(request: { keys: readonly Row[]; dispatchedSet: string; signal: AbortSignal }): Promise<KeysRead> {
+  async readKeys(request: {
+    keys: readonly Row[];
+    maxBytes?: number;
+    dispatchedSet: string;
+    signal: AbortSignal;
+  }): Promise<KeysRead> {
     await this.waitBehind(request);
     const values = request.keys.map((key) => ({ key, value: this.server.visible.get(key[0] as number) }));
+    const there = values.filter(({ value }) => value !== undefined);
+    const given = there.slice(0, this.cut(there.length, request.maxBytes));
+    const isCut = given.length < there.length;
+    const others = request.keys.filter((key) => !given.some((row) => row.key === key));
     await this.turns.take();
     return {
-      rows: values.flatMap(({ key, value }) => (value === undefined ? [] : [[key[0] ?? null, value]])),
-      absent: values.flatMap(({ key, value }) => (value === undefined ? [key] : [])),
+      rows: given.map(({ key, value }): Row => [key[0] ?? null, value ?? null]),
+      absent: isCut ? [] : others,
+      unanswered: isCut ? others : [],
+      bytes: 100 * given.length,
       high: this.server.executedSet(),
     };
+  }
+
+  /** How many rows come before the bound. */
+  private cut(rows: number, maxBytes = this.mostRowBytes): number {
+    const isCut = maxBytes < this.mostRowBytes && ++this.reads % CUT_EVERY === 0;
+    return isCut ? (this.reads % 2) * (rows >> 1) : rows;
   }
 
   private async waitBehind({ dispatchedSet, signal }: { dispatchedSet: string; signal: AbortSignal }): Promise<void> {

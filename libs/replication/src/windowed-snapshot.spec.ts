@@ -42,13 +42,14 @@ class MemoryStore extends SnapshotStore {
 }
 
 class TablesReader extends RowReader {
+  readonly mostRowBytes = 128 * 1024 * 1024;
   readonly reads: string[] = [];
   readonly afters: (Row | null)[] = [];
   readonly limits: number[] = [];
   readonly executed: string[] = [];
   failures = 0;
   readNow: (table: string) => Promise<ChunkRead> = () =>
-    Promise.resolve({ rows: [], lastKey: null, complete: true, high: '' });
+    Promise.resolve({ rows: [], lastKey: null, complete: true, bytes: 0, high: '' });
   private readonly tables: readonly TableLayout[];
 
   constructor(...names: readonly string[]) {
@@ -85,7 +86,8 @@ class TablesReader extends RowReader {
     return this.readNow(table);
   }
 
-  lookUpNow: (keys: readonly Row[]) => Promise<KeysRead> = () => Promise.resolve({ rows: [], absent: [], high: '' });
+  lookUpNow: (keys: readonly Row[]) => Promise<KeysRead> = () =>
+    Promise.resolve({ rows: [], absent: [], unanswered: [], bytes: 0, high: '' });
 
   readKeys({ keys }: { keys: readonly Row[] }): Promise<KeysRead> {
     return this.lookUpNow(keys);
@@ -97,7 +99,6 @@ function fakePipeline(
   parts: Partial<
     Pick<
       Pipeline,
-      | 'averageReadBytes'
       | 'closeWindow'
       | 'dispatchedSet'
       | 'endTable'
@@ -109,15 +110,13 @@ function fakePipeline(
   > = {},
 ): Pipeline {
   return {
-    averageReadBytes: 1,
     lineage: 1,
     startVersion: 'start',
     dispatchedSet: () => '',
     keyOf: () => undefined,
-    waitForRoom: () => Promise.resolve(),
     waitUntilConfirmed: () => Promise.resolve(),
-    openWindow: () => ({ dispatchedSet: '', readSequence: 1 }),
-    closeWindow: () => Promise.resolve({ emittedRows: 0, confirmed: Promise.resolve() }),
+    beginRead: () => Promise.resolve({ dispatchedSet: '', readSequence: 1, readBytes: 0 }),
+    closeWindow: () => Promise.resolve({ emittedRows: 0, heldBytes: 0, confirmed: Promise.resolve() }),
     abandonWindow: () => undefined,
     ...parts,
   } as unknown as Pipeline;
@@ -184,7 +183,7 @@ describe('WindowedSnapshot', () => {
     reader.readNow = (table) =>
       reader.reads.length === 1
         ? first.promise
-        : Promise.resolve({ rows: [[table, 1]], lastKey: [1], complete: true, high: '' });
+        : Promise.resolve({ rows: [[table, 1]], lastKey: [1], complete: true, bytes: 0, high: '' });
     const snapshot = build(reader, store);
     await during(snapshot, async () => {
       await until(() => reader.reads.length === 1);
@@ -194,7 +193,7 @@ describe('WindowedSnapshot', () => {
       ]);
       expect(store.tables.get('a')).toMatchObject({ state: 'pending', lastKey: null });
       expect(store.tables.get('c')).toMatchObject({ state: 'pending' });
-      first.resolve({ rows: [[7, 1]], lastKey: [7], complete: true, high: '' });
+      first.resolve({ rows: [[7, 1]], lastKey: [7], complete: true, bytes: 0, high: '' });
       await until(() => store.tables.get('a')?.state === 'done' && store.tables.get('b')?.state === 'done');
       expect(reader.reads.filter((table) => table === 'a')).toHaveLength(2);
       await until(() => store.tables.get('c')?.state === 'unavailable');
@@ -260,7 +259,7 @@ describe('WindowedSnapshot', () => {
     let keys = 0;
     reader.readNow = async () => {
       if (++keys === 3) await snapshot.request({ database: 'd', table: 'a' });
-      return { rows: [[keys, 1]], lastKey: [keys], complete: keys > 10, high: '' };
+      return { rows: [[keys, 1]], lastKey: [keys], complete: keys > 10, bytes: 0, high: '' };
     };
     await during(snapshot, () => until(() => store.tables.get('a')?.state === 'done'));
     expect(reader.afters.slice(0, 5)).toEqual([null, [1], [2], null, [4]]);
@@ -280,7 +279,7 @@ describe('WindowedSnapshot', () => {
         requests.push(snapshot.request({ database: 'd', table: 'a' }));
         setTimeout(() => recorded.resolve(undefined), 20);
       }
-      return Promise.resolve({ rows: [[9, 1]], lastKey: [9], complete: reader.reads.length > 1, high: '' });
+      return Promise.resolve({ rows: [[9, 1]], lastKey: [9], complete: reader.reads.length > 1, bytes: 0, high: '' });
     };
     await during(snapshot, () => until(() => store.tables.get('a')?.state === 'done'));
     await Promise.all(requests);
@@ -291,14 +290,15 @@ describe('WindowedSnapshot', () => {
     const reader = new TablesReader('a');
     const gate = new Deferred<undefined>();
     const megabyte = 1024 * 1024;
-    let keys = 0;
+    let key = 0;
     reader.readNow = () => {
-      keys += reader.limits.at(-1) as number;
-      return Promise.resolve({ rows: [[keys, 1]], lastKey: [keys], complete: false, high: '' });
+      const limit = reader.limits.at(-1) as number;
+      const rows = Array.from({ length: limit }, (): Row => [++key, 1]);
+      return Promise.resolve({ rows, lastKey: [key], complete: false, bytes: limit, high: '' });
     };
     const pipeline = fakePipeline({
-      averageReadBytes: megabyte,
-      closeWindow: () => Promise.resolve({ emittedRows: 1, confirmed: gate.promise }),
+      closeWindow: (_, { rows: { length } }) =>
+        Promise.resolve({ emittedRows: length, heldBytes: length * megabyte, confirmed: gate.promise }),
     });
     const snapshot = build(reader, new MemoryStore(), {
       pipeline,
@@ -351,7 +351,7 @@ describe('WindowedSnapshot', () => {
     const store = new MemoryStore();
     const reader = new TablesReader('a');
     const first = new Deferred<ChunkRead>();
-    const none: ChunkRead = { rows: [], lastKey: null, complete: true, high: '' };
+    const none: ChunkRead = { rows: [], lastKey: null, complete: true, bytes: 0, high: '' };
     reader.readNow = () => (reader.reads.length === 1 ? first.promise : Promise.resolve(none));
     const snapshot = build(reader, store);
     await during(snapshot, async () => {
@@ -361,7 +361,7 @@ describe('WindowedSnapshot', () => {
       expect(store.tables.get('a')).toMatchObject({ state: 'running', again: true });
       expect(snapshot.isAsked(t)).toBe(true);
       await snapshot.ask(t);
-      first.resolve({ rows: [[7, 1]], lastKey: [7], complete: true, high: '' });
+      first.resolve({ rows: [[7, 1]], lastKey: [7], complete: true, bytes: 0, high: '' });
       await until(() => store.tables.get('a')?.state === 'done');
       expect(reader.reads).toHaveLength(2);
       expect(reader.afters).toEqual([null, null]);
@@ -459,7 +459,9 @@ describe('WindowedSnapshot', () => {
     const looked: (readonly Row[])[] = [];
     reader.lookUpNow = (keys) => {
       looked.push(keys);
-      return looked.length === 1 ? Promise.reject(down) : Promise.resolve({ rows: [], absent: keys, high: '' });
+      return looked.length === 1
+        ? Promise.reject(down)
+        : Promise.resolve({ rows: [], absent: keys, unanswered: [], bytes: 0, high: '' });
     };
     const behind: string[] = [];
     const pipeline = fakePipeline({
@@ -495,7 +497,9 @@ describe('WindowedSnapshot', () => {
     const logger = { ...silentLogger, warn: (_: string, fields?: object) => void lines.push(fields) };
     let error = refused;
     reader.readNow = (table) =>
-      table === 'a' ? Promise.reject(error) : Promise.resolve({ rows: [], lastKey: null, complete: true, high: '' });
+      table === 'a'
+        ? Promise.reject(error)
+        : Promise.resolve({ rows: [], lastKey: null, complete: true, bytes: 0, high: '' });
     const snapshot = build(reader, store, { logger });
     const attempts = (): number => snapshot.status()[0]?.attempts ?? 0;
     await during(snapshot, async () => {
@@ -510,7 +514,7 @@ describe('WindowedSnapshot', () => {
       error = down;
       await until(() => lines.length === 2 && reader.reads.length > length);
       expect(lines[1]).toMatchObject({ table: 'a', code: 'DITTO_TEST_DOWN' });
-      reader.readNow = () => Promise.resolve({ rows: [], lastKey: null, complete: true, high: '' });
+      reader.readNow = () => Promise.resolve({ rows: [], lastKey: null, complete: true, bytes: 0, high: '' });
       await until(() => store.tables.get('a')?.state === 'done');
       expect(snapshot.counts().failing).toBe(0);
       expect(snapshot.status().every((table) => table.error === null && table.attempts === 0)).toBe(true);
@@ -526,7 +530,7 @@ describe('WindowedSnapshot', () => {
       const count = (tries.get(table) ?? 0) + 1;
       tries.set(table, count);
       if (!['a', 'b', 'c'].includes(table))
-        return Promise.resolve({ rows: [], lastKey: null, complete: true, high: '' });
+        return Promise.resolve({ rows: [], lastKey: null, complete: true, bytes: 0, high: '' });
       return count === 1 ? Promise.reject(down) : slow.promise;
     };
     const snapshot = build(reader, store, { tablesInFlight: 2 });
@@ -551,11 +555,12 @@ describe('WindowedSnapshot', () => {
         rows: Array.from({ length: limit }, (_, i) => [key + i, 1]),
         lastKey: [key],
         complete: key > 60,
+        bytes: 0,
         high: '',
       });
     };
     const pipeline = fakePipeline({
-      closeWindow: () => Promise.resolve({ emittedRows: 1, confirmed: Promise.resolve() }),
+      closeWindow: () => Promise.resolve({ emittedRows: 1, heldBytes: 0, confirmed: Promise.resolve() }),
     });
     const snapshot = build(reader, store, { chunkRows: 500, chunkBytes: 1e9, pipeline });
     await during(snapshot, () => until(() => store.tables.get('a')?.state === 'done'));
@@ -577,7 +582,9 @@ describe('WindowedSnapshot', () => {
       },
     };
     reader.lookUpNow = (keys) =>
-      keys.length > 60 ? Promise.reject(down) : Promise.resolve({ rows: [], absent: keys, high: '' });
+      keys.length > 60
+        ? Promise.reject(down)
+        : Promise.resolve({ rows: [], absent: keys, unanswered: [], bytes: 0, high: '' });
     const pipeline = fakePipeline({ waitUntilBehind: () => Promise.resolve(), nextReadVersion: () => 'v' });
     const snapshot = build(reader, store, { copiesAll: false, mirror, pipeline });
     await during(snapshot, async () => {

@@ -21,6 +21,8 @@ class QuietSource extends ChangeSource {
 }
 
 class NoTables extends RowReader {
+  readonly mostRowBytes = 1000;
+
   listTables(): Promise<readonly never[]> {
     return Promise.resolve([]);
   }

@@ -86,6 +86,8 @@ export interface OwnershipHooks {
   readonly waits: Waits;
 }
 
+/** More than half of what may be in flight would let no two reads go side by side. */
+const MOST_CHUNK_BYTES = 4 * 1024 * 1024;
 const BACKOFF = { initialMs: 100, maxMs: 5000 };
 
 /** One ownership of a source: pipeline, snapshot and checkpoint savers, living and ending together. */
@@ -144,7 +146,7 @@ export class SourceRun {
       store: stores.snapshots,
       mirror: parts.mirror,
       ...options.snapshot,
-      chunkBytes: 4 * 1024 * 1024,
+      chunkBytes: Math.min(MOST_CHUNK_BYTES, Math.floor(options.inFlightBytes / 2)),
       chunksInFlight: 4,
       tablesInFlight: 4,
       waits,

@@ -5,6 +5,7 @@ import { type MySqlConnectionOptions } from '../connection-options.ts';
 import { type ColumnRules, columnRules, type KeyOverrides } from '../layout/column-choice.ts';
 import { toSourceError } from '../errors/source-error.ts';
 import { MySqlSession } from '../mysql-session.ts';
+import { DEFAULT_ROW_BYTES } from '../row-limit.ts';
 import { withRemedyFor } from '../server-kind.ts';
 import { findSessionState } from '../session-state.ts';
 import { type SessionState } from '../silence-watch.ts';
@@ -49,8 +50,6 @@ export interface MySqlChangeSourceOptions {
 
 const DEFAULT_HEARTBEAT_MS = 5_000;
 const DEFAULT_SILENCE_MS = 20_000;
-/** A document of MongoDB has 16 MiB at most, a request to a Kafka broker 100 MiB unless the broker says otherwise. */
-const DEFAULT_ROW_BYTES = 128 * 1024 * 1024;
 /** Two batches: what is decoded ahead lives long enough to be costly garbage, and more is not faster. */
 const DEFAULT_QUEUED_BYTES = 512 * 1024;
 

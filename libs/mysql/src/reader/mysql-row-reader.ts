@@ -23,8 +23,10 @@ import { MySqlSession } from '../mysql-session.ts';
 import { readCharacterSets } from '../values/character-set-facts.ts';
 import { UndecodableTextError, type CharacterSetFacts } from '../values/charset.ts';
 import { keyIsBehind, keyIsOneOf, keyOrder } from './key-bound.ts';
+import { DEFAULT_ROW_BYTES } from '../row-limit.ts';
 import { ErrantTransactions } from './errant-transactions.ts';
-import { beginBehind, readSets, waitUntilVisible } from './read-window.ts';
+import { layoutChanged, rowTooLarge, textInvalid } from './read-errors.ts';
+import { beginBehind, hasRunSince, readSets, type Sets, waitUntilVisible } from './read-window.ts';
 import { quoteTable } from './quoting.ts';
 import { makeSelectList, ReplacementCharacterFound } from './select-list.ts';
 
@@ -42,7 +44,27 @@ export interface MySqlRowReaderOptions {
   readonly reaches?: (database: string) => boolean;
   /** How long a chunk waits until the server has executed the dispatched set. */
   readonly waitMs?: number;
+  /** Rows above this size are not read: no sink could take them. */
+  readonly maxRowBytes?: number;
   readonly logger?: Logger;
+}
+
+/** A read that is bound by the bytes of its rows. */
+interface BoundedRequest {
+  readonly layout: TableLayout;
+  readonly maxBytes?: number;
+  readonly dispatchedSet: string;
+  readonly signal: AbortSignal;
+}
+
+interface SelectedRows {
+  readonly rows: Row[];
+  readonly bytes: number;
+  readonly isCut: boolean;
+}
+
+interface BehindRead extends SelectedRows {
+  readonly high: string;
 }
 
 interface CreateTableRow extends RowDataPacket {
@@ -50,6 +72,9 @@ interface CreateTableRow extends RowDataPacket {
 }
 
 const DEFAULT_WAIT_MS = 30_000;
+/** What an array of values takes in memory, and each of its values besides its bytes. */
+const ROW_BYTES = 48;
+const VALUE_BYTES = 24;
 const MISSING: ReadonlySet<unknown> = new Set(['ER_NO_SUCH_TABLE', 'ER_BAD_DB_ERROR']);
 
 /**
@@ -57,6 +82,7 @@ const MISSING: ReadonlySet<unknown> = new Set(['ER_NO_SUCH_TABLE', 'ER_BAD_DB_ER
  * reads until `close`. A broken connection fails the read with a retriable error; the next read opens another.
  */
 export class MySqlRowReader extends RowReader {
+  readonly mostRowBytes: number;
   readonly #options: MySqlRowReaderOptions;
   readonly #rules: ColumnRules;
   readonly #lifetime = new AbortController();
@@ -64,6 +90,8 @@ export class MySqlRowReader extends RowReader {
   #facts: CharacterSetFacts | null = null;
   /** Definitions known to have the layout of that fingerprint. */
   readonly #definitions = new Map<string, string>();
+  /** Layouts of tables that hold U+FFFD, or broken text: only the bytes say which. */
+  readonly #readAsBytes = new Set<string>();
   readonly #accepted: GtidSet;
   /** Null where the server that is read is the one that is streamed. */
   readonly #errant: ErrantTransactions | null;
@@ -73,6 +101,7 @@ export class MySqlRowReader extends RowReader {
   constructor(options: MySqlRowReaderOptions) {
     super();
     this.#options = options;
+    this.mostRowBytes = options.maxRowBytes ?? DEFAULT_ROW_BYTES;
     this.#rules = columnRules(options);
     const { streamed, connection, includes, acceptGtids = GtidSet.empty, logger = silentLogger } = options;
     const { reaches = () => true } = options;
@@ -123,12 +152,13 @@ export class MySqlRowReader extends RowReader {
     readonly layout: TableLayout;
     readonly after: Row | null;
     readonly limit: number;
+    readonly maxBytes?: number;
     readonly dispatchedSet: string;
     readonly signal: AbortSignal;
   }): Promise<ChunkRead> {
     const { layout, after, limit } = request;
     const where = (): string => (after === null ? '' : ` WHERE ${keyIsBehind(layout, after)}`);
-    const { rows, high } = await this.#readBehind(
+    const { rows, isCut, bytes, high } = await this.#readBehind(
       request,
       () => `${where()} ORDER BY ${keyOrder(layout)} LIMIT ${limit}`,
     );
@@ -136,7 +166,8 @@ export class MySqlRowReader extends RowReader {
     return {
       rows,
       lastKey: last === undefined ? null : layout.key.map((index): CanonicalValue => last[index] ?? null),
-      complete: rows.length < limit,
+      complete: !isCut && rows.length < limit,
+      bytes,
       high,
     };
   }
@@ -144,39 +175,66 @@ export class MySqlRowReader extends RowReader {
   override async readKeys(request: {
     readonly layout: TableLayout;
     readonly keys: readonly Row[];
+    readonly maxBytes?: number;
     readonly dispatchedSet: string;
     readonly signal: AbortSignal;
   }): Promise<KeysRead> {
     const { layout, keys } = request;
-    const { rows, high } = await this.#readBehind(request, () => ` WHERE ${keyIsOneOf(layout, keys)}`);
-    const absent = new Map(keys.map((key) => [encodeKeyValues(layout, key), key]));
-    const found = rows.filter((row) => absent.delete(encodeKeyValues(layout, row)));
-    return { rows: found, absent: [...absent.values()], high };
+    const { rows, isCut, bytes, high } = await this.#readBehind(request, () => ` WHERE ${keyIsOneOf(layout, keys)}`);
+    const others = new Map(keys.map((key) => [encodeKeyValues(layout, key), key]));
+    const found = rows.filter((row) => others.delete(encodeKeyValues(layout, row)));
+    const rest = [...others.values()];
+    return { rows: found, absent: isCut ? [] : rest, unanswered: isCut ? rest : [], bytes, high };
   }
 
-  /** `clause`: what stands behind the table in the SELECT. */
-  async #readBehind(
-    request: { readonly layout: TableLayout; readonly dispatchedSet: string; readonly signal: AbortSignal },
-    clause: () => string,
-  ): Promise<{ readonly rows: Row[]; readonly high: string }> {
-    const { layout, dispatchedSet, signal } = request;
+  /** `clause`: what follows the table in the SELECT. */
+  async #readBehind(request: BoundedRequest, clause: () => string): Promise<BehindRead> {
+    const { layout } = request;
     if (layout.key.length === 0) {
       throw new DittoError('DITTO_SOURCE_NO_KEY', `${layout.database}.${layout.table} has no key to read it by`, {
         context: { database: layout.database, table: layout.table },
       });
     }
-    return this.#withSession(signal, async (session) => {
-      // the transaction keeps the table's definition from changing between the rows and the look at it
+    const read = (): Promise<BehindRead> => this.#readOnce(request, clause());
+    return read().catch((error: unknown) => {
+      if (!(error instanceof ReplacementCharacterFound)) throw error;
+      this.#readAsBytes.add(layout.fingerprint);
+      return read();
+    });
+  }
+
+  async #readOnce(request: BoundedRequest, clause: string): Promise<BehindRead> {
+    const { layout, dispatchedSet, signal } = request;
+    const startedAtMs = performance.now();
+    const { sets, server, ...read } = await this.#withSession(signal, async (session) => {
       await this.#behind(dispatchedSet, signal, (set) => beginBehind(session, set, this.#waitMs, signal));
-      const rows = await this.#readRows(session, layout, clause());
+      // from here on the transaction keeps the table's definition from changing
+      await session.query(`SELECT 1 FROM ${quoteTable(layout.database, layout.table)} LIMIT 0`);
       await this.#assertLayout(session, layout);
+      const read = await this.#select(session, request, clause);
+      if (read.isCut) return { ...read, sets: null, server: session.identity.server };
       const sets = await readSets(session);
       await session.query('COMMIT');
-      const high =
-        this.#errant === null
-          ? this.#logged(sets, dispatchedSet)
-          : await this.#errant.reachable(sets.executed, this.#waitMs, signal);
-      return { rows, high };
+      return { ...read, sets, server: session.identity.server };
+    });
+    const seen = sets ?? (await this.#readSetsOf(server, startedAtMs, signal));
+    const high =
+      this.#errant === null
+        ? this.#logged(seen, dispatchedSet)
+        : await this.#errant.reachable(seen.executed, this.#waitMs, signal);
+    return { ...read, high };
+  }
+
+  /** On another session than that of the read, which must be one of the same server, and of the same run of it. */
+  async #readSetsOf(server: string, startedAtMs: number, signal: AbortSignal): Promise<Sets> {
+    return this.#withSession(signal, async (session) => {
+      const sets = await readSets(session);
+      if (session.identity.server !== server || !(await hasRunSince(session, startedAtMs)))
+        throw new DittoError('DITTO_SOURCE_CONNECTION_LOST', 'another server answered in the middle of a read', {
+          retriable: true,
+          context: { server, other: session.identity.server },
+        });
+      return sets;
     });
   }
 
@@ -202,7 +260,7 @@ export class MySqlRowReader extends RowReader {
    * What the log gives of `executed`. The stream passes everything before its file can be purged; what is purged and was
    * not dispatched came by `SET GLOBAL gtid_purged = '+…'`, or is on its way and dispatched at the next attempt.
    */
-  #logged({ executed, purged }: { readonly executed: string; readonly purged: string }, dispatchedSet: string): string {
+  #logged({ executed, purged }: Sets, dispatchedSet: string): string {
     if (dispatchedSet === '' || purged === this.#purged) return executed;
     const unlogged = GtidSet.parse(purged).subtract(GtidSet.parse(dispatchedSet));
     const gtids = unlogged.toString();
@@ -229,18 +287,6 @@ export class MySqlRowReader extends RowReader {
     this.#idle = [];
   }
 
-  async #readRows(session: MySqlSession, layout: TableLayout, clause: string): Promise<Row[]> {
-    const facts = await this.#readFacts(session);
-    try {
-      return await this.#select(session, layout, clause, facts, false);
-    } catch (error) {
-      if (error instanceof ReplacementCharacterFound) {
-        return await this.#select(session, layout, clause, facts, true);
-      }
-      throw error;
-    }
-  }
-
   async #readFacts(session: MySqlSession): Promise<CharacterSetFacts> {
     return (this.#facts ??= await readCharacterSets(session));
   }
@@ -249,19 +295,18 @@ export class MySqlRowReader extends RowReader {
     return { rules: this.#rules, facts: await this.#readFacts(session) };
   }
 
-  async #select(
-    session: MySqlSession,
-    layout: TableLayout,
-    clause: string,
-    facts: CharacterSetFacts,
-    asBytes: boolean,
-  ): Promise<Row[]> {
+  async #select(session: MySqlSession, request: BoundedRequest, clause: string): Promise<SelectedRows> {
+    const { layout, maxBytes = this.mostRowBytes } = request;
+    const facts = await this.#readFacts(session);
+    const asBytes = this.#readAsBytes.has(layout.fingerprint);
     const list = makeSelectList(layout, { kind: session.kind, facts, asBytes });
-    const rows = await session.queryArrays(
+    const { rows, bytes, isCut } = await session.queryRows(
       `SELECT ${list.sql} FROM ${quoteTable(layout.database, layout.table)}${clause}`,
+      { bytes: maxBytes, overheadBytes: ROW_BYTES + layout.columns.length * VALUE_BYTES },
     );
+    if (isCut && rows.length === 0 && maxBytes >= this.mostRowBytes) throw rowTooLarge(layout, this.mostRowBytes);
     try {
-      return list.convert(rows);
+      return { rows: list.convert(rows), bytes, isCut };
     } catch (error) {
       if (error instanceof ReplacementCharacterFound) throw error;
       throw error instanceof UndecodableTextError ? textInvalid(layout, error) : layoutChanged(layout, error);
@@ -317,26 +362,6 @@ function layoutsOf(tables: readonly CatalogueTable[]): readonly TableLayout[] {
     if (table.layout === null) throw refusal(table, table);
     return table.layout;
   });
-}
-
-function textInvalid({ database, table }: TableLayout, error: UndecodableTextError): DittoError {
-  return new DittoError('DITTO_SOURCE_TEXT_INVALID', `${database}.${table} holds ${error.message}`, {
-    remedy: 'Mend the value on the source, or exclude the column or the table.',
-    context: { database, table },
-    cause: error,
-  });
-}
-
-function layoutChanged(layout: TableLayout, cause?: unknown): DittoError {
-  return new DittoError(
-    'DITTO_SOURCE_LAYOUT_CHANGED',
-    `${layout.database}.${layout.table} no longer has the layout asked for`,
-    {
-      retriable: true,
-      context: { database: layout.database, table: layout.table },
-      cause,
-    },
-  );
 }
 
 /** The server's own code of an error that was classified. */

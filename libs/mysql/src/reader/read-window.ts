@@ -7,10 +7,12 @@ interface ValueRow extends RowDataPacket {
   readonly value: string | number | null;
 }
 
-interface SetsRow extends RowDataPacket {
+export interface Sets {
   readonly executed: string;
   readonly purged: string;
 }
+
+interface SetsRow extends RowDataPacket, Sets {}
 
 /** Opens a read-only transaction that sees everything of `gtidSet`; `DITTO_SOURCE_BEHIND` when that takes too long. */
 export async function beginBehind(
@@ -58,13 +60,20 @@ export async function readHigh(session: MySqlSession): Promise<string> {
 }
 
 /** As `readHigh`; with what of it the server's log does not have any more, or never had (nothing on MariaDB). */
-export async function readSets(session: MySqlSession): Promise<{ readonly executed: string; readonly purged: string }> {
+export async function readSets(session: MySqlSession): Promise<Sets> {
   const sql =
     session.kind === 'mariadb'
       ? "SELECT @@GLOBAL.gtid_binlog_pos AS executed, '' AS purged"
       : 'SELECT @@GLOBAL.gtid_executed AS executed, @@GLOBAL.gtid_purged AS purged';
   const [row] = await session.query<SetsRow>(sql);
   return { executed: (row?.executed ?? '').replace(/\s/g, ''), purged: (row?.purged ?? '').replace(/\s/g, '') };
+}
+
+/** Whether the server has not been started again since that moment (of `performance.now()`); a no may be wrong. */
+export async function hasRunSince(session: MySqlSession, atMs: number): Promise<boolean> {
+  const [row] = await session.query<NamedRow>("SHOW GLOBAL STATUS LIKE 'Uptime'");
+  // both ends of the server's count are cut to seconds, which may make it one larger
+  return Number(row?.Value) >= (performance.now() - atMs) / 1000 + 1;
 }
 
 const RETRY_MS = 5;

@@ -6,6 +6,8 @@ export interface ChunkRead {
   readonly lastKey: Row | null;
   /** True when no row of the table lies behind these. */
   readonly complete: boolean;
+  /** What the rows take in memory, about. */
+  readonly bytes: number;
   /** `gtid_executed` of the server, taken after the SELECT, without white space. */
   readonly high: string;
 }
@@ -15,12 +17,25 @@ export interface KeysRead {
   readonly rows: readonly Row[];
   /** The asked ones that are not. */
   readonly absent: readonly Row[];
+  /** The asked ones of which this read says nothing, for its bound was reached: to be asked for again. */
+  readonly unanswered: readonly Row[];
+  /** As of `ChunkRead`. */
+  readonly bytes: number;
   /** As of `ChunkRead`. */
   readonly high: string;
 }
 
-/** Reads rows of a source's tables, without locks and without writing (design, section 6, steps 2 and 3). */
+/**
+ * Reads rows of a source's tables, without locks and without writing (design, section 6, steps 2 and 3).
+ *
+ * Each read of rows has a bound, `maxBytes` (`mostRowBytes` by default), that holds while rows are being received (I9): it ends with the last row that
+ * is complete by then, and what the server would still have sent is not received. Where the first row alone goes beyond
+ * the bound there is no row, and the caller asks for one row with `mostRowBytes`.
+ */
 export abstract class RowReader {
+  /** Wider rows are read by nobody: a read with this bound that gets no row fails with `DITTO_SOURCE_ROW_TOO_LARGE`. */
+  abstract readonly mostRowBytes: number;
+
   /** GTIDs that are left out of what reads wait for, since only one of the servers can ever have them; '' mostly. */
   findErrant(): string {
     return '';
@@ -38,14 +53,15 @@ export abstract class RowReader {
   /** Rough counts from the catalogue, for estimates only: one for each table, in their order. */
   abstract estimateRows(tables: readonly TableName[], signal: AbortSignal): Promise<readonly number[]>;
   /**
-   * Waits until the server has executed `dispatchedSet`, reads up to `limit` rows whose key lies behind `after` in key
-   * order, then takes `high`. The layout that the rows follow is the table's own at that moment: when its fingerprint
+   * Waits until the server has executed `dispatchedSet`, reads up to `limit` rows, within `maxBytes`, whose key lies
+   * behind `after` in key order, then takes `high`. The layout that the rows follow is the table's own at that moment: when its fingerprint
    * is not `layout.fingerprint` a `DITTO_SOURCE_LAYOUT_CHANGED` error (retriable) is thrown.
    */
   abstract readChunk(request: {
     readonly layout: TableLayout;
     readonly after: Row | null;
     readonly limit: number;
+    readonly maxBytes?: number;
     readonly dispatchedSet: string;
     readonly signal: AbortSignal;
   }): Promise<ChunkRead>;
@@ -56,6 +72,7 @@ export abstract class RowReader {
   abstract readKeys(request: {
     readonly layout: TableLayout;
     readonly keys: readonly Row[];
+    readonly maxBytes?: number;
     readonly dispatchedSet: string;
     readonly signal: AbortSignal;
   }): Promise<KeysRead>;
