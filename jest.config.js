@@ -21,7 +21,12 @@ const common = {
 // unit: specs beside the source, no server; integration: test/ folders, the shared stack; system: processes and faults
 export default {
   projects: [
-    { ...common, displayName: 'unit', testMatch: ['<rootDir>/{apps,libs,stack,bench,demo,test,tools}/**/*.spec.ts'] },
+    {
+      ...common,
+      displayName: 'unit',
+      testMatch: ['<rootDir>/{apps,libs,stack,bench,demo,test,tools}/**/*.spec.ts'],
+      setupFiles: [...common.setupFiles, '<rootDir>/test/property-sizes.ts'],
+    },
     {
       ...common,
       displayName: 'integration',

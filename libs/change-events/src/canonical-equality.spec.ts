@@ -63,11 +63,16 @@ describe('canonicalEquals', () => {
   test('two JSON documents are equal only when they say the same', () => {
     const column = makeColumn('v', 'json');
     fc.assert(
-      fc.property(fc.jsonValue({ maxDepth: 1 }), fc.jsonValue({ maxDepth: 1 }), (a, b) => {
-        const [left, right] = [JSON.stringify(a), JSON.stringify(b)];
-        const isSame = JSON.stringify(sortMembers(JSON.parse(left))) === JSON.stringify(sortMembers(JSON.parse(right)));
-        expect(canonicalEquals(column, left, right)).toBe(isSame);
-      }),
+      fc.property(
+        fc.jsonValue({ maxDepth: 1, depthSize: 'small' }),
+        fc.jsonValue({ maxDepth: 1, depthSize: 'small' }),
+        (a, b) => {
+          const [left, right] = [JSON.stringify(a), JSON.stringify(b)];
+          const isSame =
+            JSON.stringify(sortMembers(JSON.parse(left))) === JSON.stringify(sortMembers(JSON.parse(right)));
+          expect(canonicalEquals(column, left, right)).toBe(isSame);
+        },
+      ),
     );
   });
 

@@ -75,7 +75,7 @@ const columnWithValue: fc.Arbitrary<ColumnWithValue> = fc.oneof(
       .array(fc.float({ noNaN: true }), { maxLength: 30 })
       .map((floats) => Buffer.from(Float32Array.from(floats).buffer)),
   ),
-  withValue(makeColumn('c', 'json', 'json'), fc.json({ maxDepth: 3 })),
+  withValue(makeColumn('c', 'json', 'json'), fc.json({ maxDepth: 3, depthSize: 'small' })),
   withValue(makeColumn('c', 'enum', 'enum', { labels: ['a'] }), fc.constant('a')),
 );
 

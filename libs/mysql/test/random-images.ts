@@ -300,7 +300,10 @@ export function randomColumn(): fc.Arbitrary<RandomColumn> {
         .constantFrom(1, 2, 3, 4)
         .map((size) => [{ kind: 'bytes', type: ColumnType.blob, size }, someBytes(100)] as const),
       one({ kind: 'bytes', type: ColumnType.string, size: 1, maxLength: 20 }, someBytes(20)),
-      one({ kind: 'json', type: ColumnType.json, size: 4 }, fc.jsonValue({ maxDepth: 4 }).map(binaryJson)),
+      one(
+        { kind: 'json', type: ColumnType.json, size: 4 },
+        fc.jsonValue({ maxDepth: 4, depthSize: 'small' }).map(binaryJson),
+      ),
       one(
         { kind: 'geometry', type: ColumnType.geometry, size: 4 },
         someBytes(40).map((wkb) => Buffer.concat([Buffer.from([wkb.length, 0, 0, 0]), wkb])),

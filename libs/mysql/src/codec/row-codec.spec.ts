@@ -3,6 +3,8 @@ import fc from 'fast-check';
 import { compileJsonRowEncoder, compileKeyEncoder, type TableLayout } from '#change-events';
 import { binaryJson } from '../../test/binary-json.ts';
 import { encodeImage, randomColumn, type RandomColumn } from '../../test/random-images.ts';
+import { ColumnType } from '../layout/column-types.ts';
+import { type DecodableColumn } from '../layout/stream-layout.ts';
 import { RowCodec } from './row-codec.ts';
 
 interface Case {
@@ -130,6 +132,28 @@ describe('images of any layout', () => {
       { numRuns: 600 },
     );
   });
+});
+
+test('a value that is longer than its column, as only damage makes it, is refused and never cut off', () => {
+  const binary: DecodableColumn = {
+    physical: { type: ColumnType.string, size: 1, maxLength: 2, precision: 0, scale: 0 },
+    column: {
+      ...{ name: 'b', kind: 'bytes', type: 'binary(2)', unsigned: false, precision: 0, scale: 0 },
+      length: 2,
+      charset: null,
+      labels: [],
+    },
+    decodeText: null,
+  };
+  const codec = new RowCodec([binary], [0]);
+  const read = (value: string): unknown => {
+    const image = encodeImage([{ decodable: binary, stored: fc.constant(Buffer.alloc(0)) }], [Buffer.from(value)]);
+    const target = Buffer.alloc(100);
+    const end = codec.writers('number').row(image, viewOf(image), 0, target, viewOf(target), 0);
+    return [codec.decode(image, 0), target.toString('utf8', 0, end)];
+  };
+  expect(read('a')).toEqual([[Buffer.from('a\0')], '{"b":"YQA="}']);
+  expect(() => read('abc')).toThrow(RangeError);
 });
 
 describe('images with excluded columns', () => {

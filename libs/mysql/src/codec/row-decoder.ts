@@ -19,6 +19,7 @@ function ownBytes(bytes: Buffer, start: number, end: number): Buffer {
 
 /** BINARY(n): the log leaves out trailing zero bytes. */
 export function paddedBytes(bytes: Buffer, start: number, end: number, length: number): Buffer {
+  if (end - start > length) throw new RangeError(`${end - start} bytes in a column of ${length}`);
   const value = Buffer.alloc(length);
   bytes.copy(value, 0, start, end);
   return value;

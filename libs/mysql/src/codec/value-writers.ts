@@ -114,7 +114,7 @@ export function writePaddedBase64(
   w: DataView,
   p: number,
 ): number {
-  if (e - s >= length) return writeBase64(v, s, e, w, p);
+  if (e - s === length) return writeBase64(v, s, e, w, p);
   const padded = paddedBytes(b, s, e, length);
   return writeBase64(new DataView(padded.buffer, padded.byteOffset, padded.byteLength), 0, length, w, p);
 }

@@ -123,7 +123,7 @@ describe('a partial update', () => {
     const key = fc.oneof(fc.string({ unit: 'grapheme', maxLength: 4 }), fc.constantFrom('a', 'b', 'é', 'zz'));
     const { json } = fc.letrec<{ json: Json }>((tie) => ({
       json: fc.oneof(
-        { maxDepth: 4 },
+        { maxDepth: 4, depthSize: 'small' },
         fc.constantFrom<Json>(null, true, false),
         fc.integer(),
         fc.string({ unit: 'grapheme' }),
