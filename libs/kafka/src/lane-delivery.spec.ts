@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { DittoError, silentLogger } from '#kernel';
 import { LaneSet } from '#replication';
 
+import { type ConfirmedEnds } from './confirmed-ends.ts';
 import { KafkaClient, type TopicDescription } from './kafka-client.ts';
 import { LaneDelivery } from './lane-delivery.ts';
 import { batchOf, type RecordBatch } from './record-batch.ts';
@@ -104,5 +105,57 @@ describe('LaneDelivery', () => {
       retriable: false,
       context: { topic: 't', partition: 0, key: '{"id":5}', id: 'uuid:1/0' },
     });
+  });
+
+  describe('where confirmed messages may be gone', () => {
+    const lost = new DittoError('DITTO_KAFKA_PRODUCER_LOST', 'lost', { retriable: true });
+    const down = new DittoError('DITTO_KAFKA_UNAVAILABLE', 'down', { retriable: true });
+
+    /** A client and ends that fail as told and note what they are asked, in order. */
+    function start(failures: Readonly<Record<string, (Error | null)[]>>): { calls: string[]; delivery: LaneDelivery } {
+      const calls: string[] = [];
+      const answer = <T>(name: string, value: T): Promise<T> => {
+        calls.push(name);
+        const failure = failures[name.split(' ')[0] ?? '']?.shift() ?? null;
+        return failure === null ? Promise.resolve(value) : Promise.reject(failure);
+      };
+      const client = { produce: () => answer('produce', 40) } as unknown as KafkaClient;
+      const ends = {
+        verify: (topic: string, partition: number) => answer(`verify ${topic}/${partition}`, undefined),
+        confirm: (...confirmed: unknown[]) => answer(`confirm ${confirmed.join(' ')}`, undefined),
+      } as unknown as ConfirmedEnds;
+      return { calls, delivery: new LaneDelivery(client, target, ends) };
+    }
+
+    it('I1: they are looked for before anything is put behind them, until it is known that they are there', async () => {
+      const { calls, delivery } = start({ produce: [lost], verify: [down] });
+      const [batch] = createBatches(3, 3) as [RecordBatch];
+      await expect(delivery.deliver(batch)).rejects.toBe(lost);
+      await expect(delivery.deliver(batch)).rejects.toBe(down);
+      await delivery.deliver(batch);
+      await delivery.deliver(createBatches(1, 1)[0] as RecordBatch);
+      const confirmed = ['produce', 'confirm t 0 40 3', 'produce', 'confirm t 0 40 1'];
+      expect(calls).toEqual(['produce', 'verify t/0', 'verify t/0', ...confirmed]);
+    });
+
+    it('I1: a batch whose place shows a loss is not delivered', async () => {
+      const gone = new DittoError('DITTO_KAFKA_CONFIRMED_LOST', 'gone');
+      const { delivery } = start({ confirm: [gone] });
+      await expect(delivery.deliver(createBatches(2, 2)[0] as RecordBatch)).rejects.toBe(gone);
+    });
+  });
+
+  it('I2: parts of a batch that is too large keep their order, and those that were confirmed are not sent again', async () => {
+    const client = new FakeKafkaClient(2, [false, false, false, true, false, true]);
+    const delivery = new LaneDelivery(client, target);
+    const [batch] = createBatches(8, 8) as [RecordBatch];
+    for (;;)
+      try {
+        await delivery.deliver(batch);
+        break;
+      } catch (error) {
+        if (!(error instanceof DittoError) || !error.retriable) throw error;
+      }
+    expect(client.written).toEqual(['0', '1', '2', '3', '4', '5', '6', '7']);
   });
 });

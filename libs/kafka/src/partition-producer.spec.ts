@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { ProtocolError, Reader, readRecordsBatch } from '@platformatic/kafka';
+import fc from 'fast-check';
 
 import { DittoError } from '#kernel';
 
 import { PartitionProducer, type ProducerIdentity } from './partition-producer.ts';
-import { batchOf, type RecordBatch } from './record-batch.ts';
+import { batchOf, type BatchIdentity, type RecordBatch } from './record-batch.ts';
 
 type Answer =
   'ok' | 'lost answer' | 'not sent' | 'MESSAGE_TOO_LARGE' | 'OUT_OF_ORDER_SEQUENCE_NUMBER' | 'UNKNOWN_PRODUCER_ID';
@@ -128,4 +129,118 @@ describe('PartitionProducer', () => {
     await expect(producer.produce(records('b'))).rejects.toThrow('another batch than the unconfirmed one');
     expect(partition.values).toEqual(['a']);
   });
+
+  it('I2: keeps each batch once and in order, whatever is lost, also where sequence numbers begin again', async () => {
+    const plan = fc.array(
+      fc.record({
+        // a batch holds up to 2^31 - 1 records; numbers begin again behind that
+        count: fc.oneof(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 2 ** 30, max: 2 ** 31 - 1 })),
+        outcomes: fc.array(fc.constantFrom<SentOutcome>('lost', 'down', 'forgotten', 'large'), { maxLength: 4 }),
+      }),
+      { minLength: 1, maxLength: 8 },
+    );
+    await fc.assert(
+      fc.asyncProperty(plan, async (steps) => {
+        const broker = new SequencedPartition();
+        const producer = new PartitionProducer({
+          topic: 't',
+          partition: 0,
+          compression: 'none',
+          identity: (lost) => broker.identity(lost),
+          send: (_topic, _partition, bytes) => broker.send(bytes),
+        });
+        const expected: string[] = [];
+        for (const [index, { count, outcomes }] of steps.entries()) {
+          broker.outcomes = [...outcomes];
+          for (let part = 0; ; part++) {
+            const name = `${index}.${part}`;
+            const outcome = await produceUntilSettled(producer, hugeBatch(name, count));
+            if (outcome === 'written') expected.push(name);
+            if (outcome === 'written') break;
+          }
+        }
+        expect([broker.written, broker.complaints]).toEqual([expected, []]);
+      }),
+      { numRuns: 200 },
+    );
+  });
 });
+
+/** Of one request. `large`: refused and not written; `forgotten`: the broker lost the producer and wrote nothing. */
+type SentOutcome = 'lost' | 'down' | 'forgotten' | 'large';
+
+interface SentBatch {
+  readonly name: string;
+  readonly producerId: string;
+  readonly first: number;
+  readonly count: number;
+  /** How often the batch was encoded. */
+  readonly edition: number;
+}
+
+/** A batch that says of itself what a broker looks at. */
+function hugeBatch(name: string, count: number): RecordBatch {
+  let edition = 0;
+  const encode = ({ producerId, baseSequence }: BatchIdentity): Buffer =>
+    Buffer.from(
+      JSON.stringify({ name, producerId: String(producerId), first: baseSequence, count, edition: edition++ }),
+    );
+  return { count, encode } as unknown as RecordBatch;
+}
+
+async function produceUntilSettled(producer: PartitionProducer, batch: RecordBatch): Promise<'written' | 'refused'> {
+  for (;;)
+    try {
+      await producer.produce(batch);
+      return 'written';
+    } catch (error) {
+      if (!(error instanceof DittoError)) throw error;
+      if (!error.retriable) return 'refused';
+    }
+}
+
+/** A leader's check of sequence numbers, which count from 0 again behind 2^31 - 1. */
+class SequencedPartition {
+  readonly written: string[] = [];
+  readonly complaints: string[] = [];
+  outcomes: SentOutcome[] = [];
+  #identities = 0;
+  #last: SentBatch | null = null;
+  #unsure: string | null = null;
+
+  identity(lost: ProducerIdentity | null): Promise<ProducerIdentity> {
+    if (lost !== null || this.#identities === 0) this.#identities++;
+    return Promise.resolve({ producerId: BigInt(this.#identities), producerEpoch: 0 });
+  }
+
+  send(bytes: Buffer): Promise<number> {
+    const text = bytes.toString();
+    const outcome = this.outcomes.shift();
+    if (this.#unsure !== null && this.#unsure !== text) this.complaints.push(`${text} instead of ${this.#unsure}`);
+    this.#unsure = outcome === 'lost' || outcome === 'down' ? text : null;
+    if (outcome === 'down')
+      return Promise.reject(new DittoError('DITTO_KAFKA_UNAVAILABLE', 'down', { retriable: true }));
+    const sent = JSON.parse(text) as SentBatch;
+    const isRepeat = this.#last?.name === sent.name;
+    // what was written is not refused or forgotten when it comes again
+    if (outcome === 'large' && !isRepeat) return Promise.reject(new ProtocolError('MESSAGE_TOO_LARGE'));
+    if (outcome === 'forgotten' && !isRepeat) {
+      this.#last = null;
+      return Promise.reject(new ProtocolError('UNKNOWN_PRODUCER_ID'));
+    }
+    if (!isRepeat) this.#write(sent);
+    if (outcome === 'lost')
+      return Promise.reject(new DittoError('DITTO_KAFKA_UNAVAILABLE', 'lost', { retriable: true }));
+    return isRepeat ? Promise.reject(new ProtocolError('DUPLICATE_SEQUENCE_NUMBER')) : Promise.resolve(0);
+  }
+
+  #write(sent: SentBatch): void {
+    const last = this.#last?.producerId === sent.producerId ? this.#last : null;
+    const next = last === null ? sent.first : (last.first + last.count) % 2 ** 31;
+    if (sent.first !== next || sent.first >= 2 ** 31)
+      this.complaints.push(`${JSON.stringify(sent)} where ${next} is next`);
+    if (last === null && this.#identities > 1 && sent.first !== 0) this.complaints.push('a new producer begins at 0');
+    this.#last = sent;
+    this.written.push(sent.name);
+  }
+}

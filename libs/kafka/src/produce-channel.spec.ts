@@ -2,9 +2,10 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, connect, type Server, type Socket } from 'node:net';
 
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { type Connection, Writer } from '@platformatic/kafka';
+import { type Connection, Reader, Writer } from '@platformatic/kafka';
+import fc from 'fast-check';
 
-import { ProduceChannel } from './produce-channel.ts';
+import { type PartitionBatch, ProduceChannel } from './produce-channel.ts';
 
 /** A broker's end of a connection, and ours. */
 let server: Server;
@@ -52,26 +53,96 @@ function readIds(count: number): Promise<number[]> {
   });
 }
 
-/** Produce v9 about partitions of one topic, each with an error code. */
-function answer(id: number, ...partitions: readonly (readonly [partition: number, errorCode: number])[]): Buffer {
+interface Request {
+  readonly id: number;
+  readonly size: number;
+  readonly acks: number;
+  readonly timeoutMs: number;
+  readonly batches: readonly PartitionBatch[];
+}
+
+/** A request by the protocol's own words: https://kafka.apache.org/protocol#The_Messages_Produce */
+function parseRequest(frame: Buffer): Request {
+  const reader = Reader.from(frame);
+  expect([reader.readInt16(), reader.readInt16()]).toEqual([0, 9]);
+  const id = reader.readInt32();
+  expect(reader.readString(false)).toBe('test');
+  reader.readTaggedFields();
+  expect(reader.readNullableString()).toBeNull();
+  const [acks, timeoutMs] = [reader.readInt16(), reader.readInt32()];
+  const batches: PartitionBatch[] = [];
+  for (let topics = reader.readUnsignedVarInt() - 1; topics > 0; topics--) {
+    const topic = reader.readString();
+    for (let partitions = reader.readUnsignedVarInt() - 1; partitions > 0; partitions--) {
+      const partition = reader.readInt32();
+      const bytes = reader.readUnsignedVarInt() - 1;
+      const at = reader.position;
+      batches.push({ topic, partition, batch: frame.subarray(at, at + bytes) });
+      reader.skip(bytes);
+      reader.readTaggedFields();
+    }
+    reader.readTaggedFields();
+  }
+  reader.readTaggedFields();
+  expect(reader.remaining).toBe(0);
+  return { id, size: frame.length, acks, timeoutMs, batches };
+}
+
+/** Calls `onRequest` with each request that the broker gets. */
+function serve(onRequest: (request: Request) => void): void {
+  let bytes = Buffer.alloc(0);
+  broker.on('data', (chunk: Buffer) => {
+    bytes = Buffer.concat([bytes, chunk]);
+    while (bytes.length >= 4 && bytes.length >= 4 + bytes.readInt32BE(0)) {
+      const end = 4 + bytes.readInt32BE(0);
+      onRequest(parseRequest(bytes.subarray(4, end)));
+      bytes = bytes.subarray(end);
+    }
+  });
+}
+
+interface Outcome {
+  readonly topic: string;
+  readonly partition: number;
+  readonly errorCode: number;
+  readonly offset: number;
+}
+
+/** Produce v9: what became of each partition. */
+function answerOf(id: number, outcomes: readonly Outcome[]): Buffer {
+  const topics = [...new Set(outcomes.map(({ topic }) => topic))];
   const writer = Writer.create()
     .appendInt32(id)
     .appendTaggedFields()
-    .appendUnsignedVarInt(2)
-    .appendString('t')
-    .appendUnsignedVarInt(partitions.length + 1);
-  for (const [partition, errorCode] of partitions)
-    writer
-      .appendInt32(partition)
-      .appendInt16(errorCode)
-      .appendInt64(errorCode === 0 ? 7n : -1n)
-      .appendInt64(-1n)
-      .appendInt64(0n)
-      .appendUnsignedVarInt(1)
-      .appendString(null)
-      .appendTaggedFields();
-  const body = writer.appendTaggedFields().appendInt32(0).appendTaggedFields().buffer;
+    .appendUnsignedVarInt(topics.length + 1);
+  for (const topic of topics) {
+    const partitions = outcomes.filter((outcome) => outcome.topic === topic);
+    writer.appendString(topic).appendUnsignedVarInt(partitions.length + 1);
+    for (const { partition, errorCode, offset } of partitions)
+      writer
+        .appendInt32(partition)
+        .appendInt16(errorCode)
+        .appendInt64(BigInt(offset))
+        .appendInt64(-1n)
+        .appendInt64(0n)
+        .appendUnsignedVarInt(1)
+        .appendString(null)
+        .appendTaggedFields();
+    writer.appendTaggedFields();
+  }
+  const body = writer.appendInt32(0).appendTaggedFields().buffer;
   return Buffer.concat([Writer.create().appendInt32(body.length).buffer, body]);
+}
+
+/** About partitions of one topic, each with an error code; the first record of each is at offset 7. */
+function answer(id: number, ...partitions: readonly (readonly [partition: number, errorCode: number])[]): Buffer {
+  const outcomes = partitions.map(([partition, errorCode]) => ({
+    topic: 't',
+    partition,
+    errorCode,
+    offset: errorCode === 0 ? 7 : -1,
+  }));
+  return answerOf(id, outcomes);
 }
 
 const batch = Buffer.from('batch');
@@ -84,6 +155,60 @@ describe('ProduceChannel', () => {
   function send(channel: ProduceChannel, ...partitions: readonly number[]): Promise<PromiseSettledResult<number>[]> {
     return Promise.allSettled(partitions.map((partition) => channel.send({ topic: 't', partition, batch })));
   }
+
+  it('I1: asks all in-sync replicas for each batch, byte for byte, and gives each its own answer', async () => {
+    const places = fc
+      .uniqueArray(fc.tuple(fc.constantFrom('a', 'b', 'größe'), fc.nat(3)), { minLength: 1, selector: String })
+      .map((list) => list.map(([topic, partition]) => ({ topic, partition })));
+    const planned = fc.array(
+      fc.record({
+        bytes: fc.oneof(fc.nat(300), fc.nat(400_000)),
+        outcome: fc.constantFrom('ok', 'error', 'nothing', 'no offset'),
+      }),
+      { minLength: 12, maxLength: 12 },
+    );
+    const channel = openChannel();
+    const requests: Request[] = [];
+    let onRequest = (request: Request): unknown => request;
+    serve((request) => onRequest(request));
+    let offset = 0;
+    await fc.assert(
+      fc.asyncProperty(places, planned, fc.boolean(), async (given, plan, isReversed) => {
+        const sent = given.map((place, i) => {
+          const { bytes = 0, outcome = 'ok' } = plan[i] ?? {};
+          return { ...place, outcome, offset: offset++, batch: Buffer.alloc(bytes, offset) };
+        });
+        requests.length = 0;
+        onRequest = (request) => {
+          requests.push(request);
+          const named = request.batches
+            .map(({ topic, partition }) => sent.find((one) => one.topic === topic && one.partition === partition))
+            .filter((one) => one !== undefined && one.outcome !== 'nothing')
+            .map((one) => one as (typeof sent)[number])
+            .map(({ topic, partition, outcome, offset: first }) => ({
+              ...{ topic, partition, errorCode: outcome === 'error' ? 6 : 0 },
+              offset: outcome === 'ok' ? first : -1,
+            }));
+          broker.write(answerOf(request.id, isReversed ? named.toReversed() : named));
+        };
+        const settled = await Promise.allSettled(sent.map((one) => channel.send(one)));
+        expect(settled).toMatchObject(
+          sent.map(({ outcome, offset: value }) =>
+            outcome === 'ok' ? { status: 'fulfilled', value } : outcome === 'error' ? notLeader : unavailable,
+          ),
+        );
+        expect(requests.map(({ acks, timeoutMs }) => [acks, timeoutMs])).toEqual(requests.map(() => [-1, 1_000]));
+        const textOf = ({ topic, partition, batch: bytes }: PartitionBatch): string =>
+          `${topic}/${partition}: ${bytes.toString('latin1')}`;
+        expect(requests.flatMap(({ batches }) => batches.map(textOf)).sort()).toEqual(sent.map(textOf).sort());
+        for (const { batches } of requests) {
+          const sizes = batches.map((one) => one.batch.length);
+          expect(sizes.reduce((sum, size) => sum + size, 0) - Math.max(...sizes)).toBeLessThan(1024 * 1024);
+        }
+      }),
+      { numRuns: 40 },
+    );
+  }, 30_000);
 
   it('I1: gives each batch of a request the answer about its own partition', async () => {
     const channel = openChannel();
@@ -112,6 +237,40 @@ describe('ProduceChannel', () => {
     const channel = openChannel(100);
     expect(await send(channel, 0, 1)).toMatchObject([unavailable, unavailable]);
     expect(await send(channel, 0)).toMatchObject([unavailable]);
+  });
+
+  it('keeps a connection on which all was answered, however long nothing is sent', async () => {
+    const quiet = openChannel(40);
+    const sent = send(quiet, 0);
+    const [id] = await readIds(1);
+    broker.write(answer(id as number, [0, 0]));
+    expect(await sent).toMatchObject([written]);
+    // others become silent after it, and are given up
+    for (let i = 0; i < 3; i++) {
+      const other = connect((server.address() as AddressInfo).port, '127.0.0.1');
+      other.on('data', () => undefined);
+      const silent = new ProduceChannel({ socket: other } as Connection, {
+        clientId: 'test',
+        serverTimeoutMs: 20,
+        requestTimeoutMs: 40,
+      });
+      expect(await send(silent, 0)).toMatchObject([unavailable]);
+    }
+    expect(socket.destroyed).toBe(false);
+  });
+
+  it('goes on behind the last correlation id, with ids that are not those of the library', async () => {
+    const channel = openChannel();
+    // two thousand million requests later
+    (channel as unknown as { correlationId: number }).correlationId = 0x7fffffff;
+    const ids: number[] = [];
+    serve(({ id }) => {
+      ids.push(id);
+      broker.write(answer(id, [0, 0]));
+    });
+    expect([await send(channel, 0), await send(channel, 0)]).toMatchObject([[written], [written]]);
+    expect(ids[0]).toBe(0x7fffffff);
+    expect(ids[1]).toBeGreaterThanOrEqual(0x40000000);
   });
 
   it('tries again behind an error that the library does not know', async () => {
