@@ -1,8 +1,12 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
+import { type TcpContext } from '@nestjs/microservices';
 import { isLoopback, type Role } from '../config/index.ts';
 import { findForeign } from '../http/foreign-request.ts';
 import { RequestError } from '../http/request-error.ts';
+import { LimitedLog } from '../logging/limited-log.ts';
+import { createLogger } from '../logging/root-logger.ts';
+import { RpcSocket } from '../rpc/rpc-socket.ts';
 import { type Access, accessKey } from './access.ts';
 import { carrierOf, rememberActor, type RequestActor } from './actor.ts';
 import { TokenRegistry } from './token-registry.ts';
@@ -29,6 +33,7 @@ export class AuthGuard implements CanActivate {
   readonly #reflector: Reflector;
   readonly #tokens: TokenRegistry;
   readonly #address: ListenAddress;
+  readonly #denied = new LimitedLog({ logger: createLogger('rpc') });
 
   constructor(reflector: Reflector, tokens: TokenRegistry, address: ListenAddress) {
     this.#reflector = reflector;
@@ -41,16 +46,36 @@ export class AuthGuard implements CanActivate {
     const carrier = carrierOf(context);
     const actor = this.#tokens.isEmpty ? local : this.#tokens.find(tokenOf(context, carrier) ?? '');
     if (actor && typeof carrier === 'object' && carrier !== null) rememberActor(carrier, actor);
+    if (actor) rpcSocketOf(context)?.trust();
     if (access === 'public' || (access === 'public-on-loopback' && this.#isLocal(context, carrier))) return true;
-    const role: Role = access === 'public-on-loopback' ? 'read' : access;
+    this.#assertRole(context, actor, access === 'public-on-loopback' ? 'read' : access);
+    return true;
+  }
+
+  #assertRole(context: ExecutionContext, actor: RequestActor | null, role: Role): void {
+    if (actor?.roles.includes(role)) return;
+    this.#noteDenied(context, actor, role);
     if (!actor)
       throw new RequestError(401, 'DITTO_AUTH_REQUIRED', 'A valid token is required', {
         remedy: 'Send one of the tokens of the configuration: Authorization: Bearer <token>',
       });
-    if (actor.roles.includes(role)) return true;
     throw new RequestError(403, 'DITTO_AUTH_FORBIDDEN', `The token ${actor.name} does not have the role ${role}`, {
       remedy: `Use a token with the role ${role}, or give it to ${actor.name} in auth.tokens.`,
     });
+  }
+
+  /** Refused requests of HTTP are in the log of requests. */
+  #noteDenied(context: ExecutionContext, actor: RequestActor | null, role: Role): void {
+    if (context.getType() !== 'rpc') return;
+    const socket = rpcSocketOf(context);
+    const pattern: unknown = context.switchToRpc().getContext<TcpContext>().getPattern();
+    this.#denied.warn('a caller was refused', {
+      pattern,
+      role,
+      actor: actor?.name ?? null,
+      address: socket?.netSocket.remoteAddress,
+    });
+    if (!actor) socket?.deny();
   }
 
   #accessOf(context: ExecutionContext): Access {
@@ -69,6 +94,12 @@ export class AuthGuard implements CanActivate {
     const { remoteAddress = '' } = request.socket;
     return isLoopback(remoteAddress.replace(/^::ffff:/, '')) && findForeign(request, []) === null;
   }
+}
+
+function rpcSocketOf(context: ExecutionContext): RpcSocket | null {
+  if (context.getType() !== 'rpc') return null;
+  const socket: unknown = context.switchToRpc().getContext<TcpContext>().getSocketRef();
+  return socket instanceof RpcSocket ? socket : null;
 }
 
 function tokenOf(context: ExecutionContext, carrier: unknown): string | null {

@@ -82,10 +82,10 @@ describe('RPC', () => {
 
   beforeAll(async () => {
     configureLogging({ service: 'dcs', level: 'silent' });
-    const rpc = { host: '127.0.0.1', port: await findFreePort() };
+    const rpc = { ...config.dcs.rpc, port: await findFreePort() };
     app = await createService({ name: 'dcs', description: '', createModule: () => AppModule, rpc }, config);
     await app.startAllMicroservices();
-    client = ClientProxyFactory.create({ transport: Transport.TCP, options: rpc });
+    client = ClientProxyFactory.create({ transport: Transport.TCP, options: { host: rpc.host, port: rpc.port } });
   });
   afterAll(async () => {
     client.close();
@@ -139,7 +139,7 @@ describe('RPC with TLS', () => {
   it('answers those who speak TLS, and trust its certificate', async () => {
     configureLogging({ service: 'dcs', level: 'silent' });
     const tls = { cert: certificate, key: new Secret(privateKey) };
-    const rpc = { host: '127.0.0.1', port: await findFreePort(), tls };
+    const rpc = { ...config.dcs.rpc, port: await findFreePort(), tls };
     const app = await createService({ name: 'dcs', description: '', createModule: () => AppModule, rpc }, config);
     await app.startAllMicroservices();
     const ask = async (tlsOptions: ConnectionOptions) => {

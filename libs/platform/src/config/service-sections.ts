@@ -22,7 +22,12 @@ const serverTlsSchema = z
   .meta({ description: 'Encrypt connections.' });
 
 const rpcListener = z
-  .strictObject({ ...listenAddress(7502), tls: serverTlsSchema.optional() })
+  .strictObject({
+    ...listenAddress(7502),
+    tls: serverTlsSchema.optional(),
+    maxMessageBytes: bytes('2 MiB', 65_536, 'Larger messages are refused before they are read.'),
+    maxConnections: count(256, 'connections', 'One more ends the oldest that has not shown a token.', { max: 65_536 }),
+  })
   .meta({ description: 'Where the RPC server listens.' })
   .prefault({});
 

@@ -266,7 +266,7 @@ describe('a service without tokens', () => {
     const open = { ...config, dss: { ...config.dss, http: { host: '0.0.0.0', port: 1 } } };
     const options = { name: 'dss', description: '', createModule: () => AppModule } as const;
     await expect(createService(options, open)).rejects.toMatchObject({ code: 'DITTO_AUTH_UNGUARDED' });
-    await expect(createService({ ...options, rpc: { host: '::', port: 1 } }, config)).rejects.toMatchObject({
+    await expect(createService({ ...options, rpc: { ...config.dcs.rpc, host: '::' } }, config)).rejects.toMatchObject({
       code: 'DITTO_AUTH_UNGUARDED',
     });
   });

@@ -1,12 +1,12 @@
 import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { type MicroserviceOptions, Transport } from '@nestjs/microservices';
 import { type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { DittoError } from '#kernel';
-import { type DittoConfig, isLoopback, type ServerTlsConfig, toServerTlsOptions } from '../config/index.ts';
+import { type DittoConfig, isLoopback } from '../config/index.ts';
 import { createHttpAdapter } from '../http/http-adapter.ts';
 import { NestLogger } from '../logging/nest-logger.ts';
+import { connectRpc, type RpcListener } from '../rpc/rpc-listener.ts';
 import { readPackageVersion } from './package-version.ts';
 import { PlatformModule, type ServiceName } from './platform.module.ts';
 
@@ -17,7 +17,7 @@ export interface ServiceOptions {
   /** The composition root of the service. */
   readonly createModule: (config: DittoConfig) => Type | DynamicModule;
   /** Where to serve `@MessagePattern` handlers by Nest's TCP transport; none by default. */
-  readonly rpc?: { readonly host: string; readonly port: number; readonly tls?: ServerTlsConfig | undefined };
+  readonly rpc?: RpcListener;
 }
 
 @Module({})
@@ -49,14 +49,7 @@ export async function createService(options: ServiceOptions, config: DittoConfig
 /** Logger, RPC listener and API pages, for an application from `createServiceModule`. */
 export function configureService(app: NestFastifyApplication, options: ServiceOptions, config: DittoConfig): void {
   app.useLogger(app.get(NestLogger));
-  if (options.rpc) {
-    const { host, port, tls } = options.rpc;
-    const tlsOptions = toServerTlsOptions(tls);
-    app.connectMicroservice<MicroserviceOptions>(
-      { transport: Transport.TCP, options: { host, port, ...(tlsOptions && { tlsOptions }) } },
-      { inheritAppConfig: true },
-    );
-  }
+  if (options.rpc) connectRpc(app, options.rpc);
   const builder = new DocumentBuilder()
     .setTitle(`Ditto ${options.name.toUpperCase()}`)
     .setDescription(options.description)
