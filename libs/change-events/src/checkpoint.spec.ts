@@ -4,11 +4,13 @@ import {
   type Checkpoint,
   checkpointRank,
   compareCheckpoints,
+  describeLogged,
   laterOf,
   type LoggedTransaction,
   mergeCheckpoints,
   type StoredCheckpoint,
 } from './checkpoint.ts';
+import { makeTransaction } from '../test/samples.ts';
 import { GtidSet } from './gtid-set.ts';
 import { transactionEndVersion, versionPrefix } from './version.ts';
 
@@ -86,8 +88,37 @@ describe('the order of checkpoints', () => {
   test('a new lineage without a version is above every version of the one before, and below its own first', () => {
     const rank = (lineage: number, version: string): string => checkpointRank(7, { lineage, version, savedAtMs: 0 });
     expect(rank(2, '') > rank(1, 'f'.repeat(44))).toBe(true);
+    const saved = (savedAtMs: number): string => checkpointRank(7, { lineage: 2, version: '', savedAtMs });
+    expect([saved(9) < saved(10), saved(255) < saved(256)]).toEqual([true, true]);
     expect(rank(2, '') < rank(2, transactionEndVersion(versionPrefix(2, '', 0)))).toBe(true);
     expect(checkpointRank(2 ** 53 - 1, { lineage: 2 ** 32 - 1, version: '', savedAtMs: Date.now() })).toHaveLength(78);
+  });
+});
+
+describe('laterOf', () => {
+  const first: LoggedTransaction = {
+    ...{ gtid: `${A}:9`, serverUuid: A, lineage: 1, file: 'binlog.999999', offset: 500, commitMicros: 7, digest: '' },
+  };
+
+  // from the part that decides least to the one that decides most; each has the others lower or equal
+  test.each<[string, Partial<LoggedTransaction>]>([
+    ['a digest, known at the end of the transaction', { digest: '00ff' }],
+    ['a higher offset', { offset: 501 }],
+    ['a later file, also beyond six digits', { file: 'binlog.1000000', offset: 4 }],
+    ['a higher lineage', { lineage: 2, file: 'binlog.000001', offset: 4 }],
+  ])('I7: %s is later', (_, parts) => {
+    const later = { ...first, ...parts };
+    const noisy = { ...first, digest: parts.digest === undefined ? 'ffff' : '' };
+    expect([laterOf(noisy, later), laterOf(later, noisy)]).toEqual([later, later]);
+    expect([laterOf(null, later), laterOf(later, null), laterOf(null, null)]).toEqual([later, later, null]);
+  });
+
+  test('a transaction is described by where it was read, under its lineage', () => {
+    const transaction = makeTransaction({ versionPrefix: versionPrefix(6, 'binlog.000007', 4711) });
+    const { gtid, serverUuid, file: of, offset, commitMicros } = transaction;
+    const place = { gtid, serverUuid, lineage: 6, file: of, offset, commitMicros };
+    expect(describeLogged(transaction, '00ff')).toEqual({ ...place, digest: '00ff' });
+    expect(describeLogged({ ...transaction, gtid: null }, '')).toBeNull();
   });
 });
 

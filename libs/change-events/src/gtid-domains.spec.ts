@@ -119,6 +119,13 @@ describe('GTIDs of MariaDB', () => {
     },
   );
 
+  test('of one number that two servers wrote, the higher server counts as later, in whatever order they come', () => {
+    expect(GtidSet.parse('0-1-5,0-2-5').toString()).toBe('0-2-5');
+    expect(GtidSet.parse('0-2-5,0-1-5').toString()).toBe('0-2-5');
+    expect(GtidSet.parse('0-1-5').contains(GtidSet.parse('0-2-5'))).toBe(false);
+    expect(GtidSet.parse('0-2-5').contains(GtidSet.parse('0-1-5'))).toBe(true);
+  });
+
   test('a change of the server in a domain goes on with its sequence numbers', () => {
     const accumulator = new GtidAccumulator(GtidSet.parse('0-1-100'));
     accumulator.add('0-1-101');

@@ -74,6 +74,8 @@ describe('GtidSet against a set of single GTIDs', () => {
         const [left, right] = [toGtidSet(a), toGtidSet(b)];
         expect(expand(left.union(right))).toEqual(new Set([...a, ...b]));
         expect(expand(left.subtract(right))).toEqual(new Set([...a].filter((one) => !b.has(one))));
+        expect(left.subtract(right).isEmpty).toBe(isSubset(a, b));
+        expect(left.intersect(right).isEmpty).toBe(![...a].some((one) => b.has(one)));
         expect(expand(left.intersect(right))).toEqual(new Set([...a].filter((one) => b.has(one))));
         expect(left.contains(right)).toBe(isSubset(b, a));
         expect(left.union(right).contains(right)).toBe(true);
@@ -99,6 +101,10 @@ describe('GtidSet against a set of single GTIDs', () => {
         const parts = items.map((item) => GtidSet.parse(item));
         const united = parts.reduce((set, part) => set.union(part), GtidSet.empty);
         expect(united.toString()).toBe(whole.toString());
+        for (const part of parts) {
+          const others = GtidSet.parse(items.filter((item) => item !== part.toString()).join(','));
+          expect(others.contains(part)).toBe(part.subtract(others).isEmpty);
+        }
         const [first = GtidSet.empty] = parts;
         expect(whole.subtract(first).count()).toBe(whole.count() - first.count());
         expect(whole.intersect(first).equals(first)).toBe(true);
@@ -203,6 +209,14 @@ describe('GtidAccumulator', () => {
     expect(given.toString()).toBe(`${A}:1-3`);
     expect(taken.toString()).toBe(`${A}:1-4`);
     expect(accumulator.toString()).toBe(`${A}:1-6,${B}:1-2`);
+  });
+
+  test.each(['0', '9007199254740992', '18446744073709551615'])('I7: the number %s is refused, never rounded', (number) => {
+    const accumulator = new GtidAccumulator();
+    for (const known of [1, 2]) accumulator.add(`${A}:${known}`);
+    const code = expect.objectContaining({ code: 'DITTO_POSITION_GTID_INVALID' });
+    expect(() => accumulator.add(`${A}:${number}`)).toThrow(code);
+    expect(accumulator.toString()).toBe(`${A}:1-2`);
   });
 
   test('a tag of the server seen last is not mistaken for it', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { makeColumn, makeLayout } from '../test/samples.ts';
-import { decodeKeyValues, encodeKeyValues, hasKey, hasSameKey, keyValues } from './key-values.ts';
+import { decodeKeyValues, encodeKeyValues, hasKey, hasSameKey, keyValues, rowOfKey } from './key-values.ts';
 import { type CanonicalValue } from './table-layout.ts';
 
 const bigint = fc
@@ -66,12 +66,23 @@ describe('key values', () => {
     expect(hasSameKey(keys, [Buffer.from('x'), 'a'], [null, 'a'])).toBe(false);
   });
 
+  test('I2: 0 and -0, one key to MySQL, have one text', () => {
+    const keys = makeLayout([makeColumn('a', 'double')]);
+    expect(hasSameKey(keys, [0], [-0])).toBe(true);
+    expect(encodeKeyValues(keys, [-0])).toBe(encodeKeyValues(keys, [0]));
+  });
+
+  test('a row that is known by its key has the values of the key at their columns, and no others', () => {
+    const keys = makeLayout([makeColumn('a', 'text'), makeColumn('b', 'text'), makeColumn('c', 'text')], [2, 0]);
+    expect(rowOfKey(keys, ['third', 'first'])).toEqual(['first', null, 'third']);
+  });
+
   test('a table without a key says so', () => {
     expect(hasKey(layout)).toBe(true);
     expect(hasKey(makeLayout([makeColumn('a', 'integer')], []))).toBe(false);
   });
 
-  test.each(['', '{}', '[1]', '[1,2,3]', '["x","y"]', '[1.5,"y"]', '[9007199254740993,"y"]', '[1,2]'])(
+  test.each(['', '{}', '[1]', '[1,2,3]', '["x","y"]', '[1.5,"y"]', '[9007199254740993,"y"]', '[1,2]', '[1,"y",3]'])(
     'the text %s is refused for a (bigint, text) key',
     (text) => {
       const keys = makeLayout([makeColumn('a', 'bigint'), makeColumn('b', 'text')], [0, 1]);

@@ -41,6 +41,9 @@ describe('murmur2', () => {
       fc.property(fc.uint8Array(), fc.integer({ min: 1, max: 1000 }), (data, partitions) => {
         const partition = partitionForKey(data, partitions);
         expect(Number.isInteger(partition) && partition >= 0 && partition < partitions).toBe(true);
+        // a key at the beginning of a longer buffer
+        const longer = Buffer.concat([data, Buffer.from('behind')]);
+        expect(partitionForKey(longer, partitions, data.length)).toBe(partition);
       }),
     );
     expect(partitionForKey(Buffer.from('21'), 1000)).toBe((-973932308 & 0x7fffffff) % 1000);
