@@ -57,11 +57,38 @@ export function tableMap(table: string, endOffset: number, isFull = true): Buffe
 }
 
 export function insert(table: string, value: number, endOffset: number): Buffer {
-  return event(
-    EventType.writeRows,
-    Buffer.from([table.length, 0, 0, 0, 0, 0, 1, 0, 2, 0, 1, 0xff, 0, value]),
-    endOffset,
-  );
+  return insertRows(table, [value], endOffset);
+}
+
+export function insertRows(table: string, values: readonly number[], endOffset: number): Buffer {
+  return rowsEvent(EventType.writeRows, table, 1, values, endOffset);
+}
+
+export function updateRows(table: string, pairs: readonly (readonly [number, number])[], endOffset: number): Buffer {
+  return rowsEvent(EventType.updateRows, table, 2, pairs.flat(), endOffset);
+}
+
+export function deleteRows(table: string, values: readonly number[], endOffset: number): Buffer {
+  return rowsEvent(EventType.deleteRows, table, 1, values, endOffset);
+}
+
+/** `bitmaps` of the columns that are there; then each image: no NULL, and its value. */
+function rowsEvent(type: number, table: string, bitmaps: number, values: readonly number[], endOffset: number): Buffer {
+  const head = [table.length, 0, 0, 0, 0, 0, 1, 0, 2, 0, 1, ...Array<number>(bitmaps).fill(0xff)];
+  return event(type, Buffer.from([...head, ...values.flatMap((value) => [0, value])]), endOffset);
+}
+
+/** As MySQL 9.7 writes it: version, server, header sizes; then the algorithm of checksums, 1 for CRC-32 and 0 for none. */
+export function formatDescription(algorithm: number, version = 4, server = '9.7.4', headerBytes = 19): Buffer {
+  const body = Buffer.concat([
+    Buffer.of(version, 0),
+    Buffer.from(server.padEnd(50, '\0')),
+    Buffer.alloc(4),
+    Buffer.of(headerBytes),
+    Buffer.alloc(41, 8),
+    Buffer.of(algorithm),
+  ]);
+  return event(EventType.formatDescription, body, 127);
 }
 
 /** An event as it stands inside another: without a checksum. */

@@ -2,9 +2,23 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import { type SourceItem } from '#replication';
 import { columnRules } from '../layout/column-choice.ts';
 import { type CharacterSetFacts } from '../values/charset.ts';
-import { event, gtid, insert, query, rotate, tableMap, UUID } from '../../test/log-events.ts';
+import {
+  deleteRows,
+  event,
+  formatDescription,
+  gtid,
+  insert,
+  insertRows,
+  nested,
+  query,
+  rotate,
+  tableMap,
+  updateRows,
+  UUID,
+} from '../../test/log-events.ts';
 import { EventType } from './event-header.ts';
 import { EventReader } from './event-reader.ts';
+import { EventAssembler, eventSize } from './nested-events.ts';
 import { PlaceProof } from './place-proof.ts';
 import { TableCache } from './table-cache.ts';
 
@@ -78,18 +92,19 @@ describe('offsets', () => {
   });
 
   test('are not moved by the format description, which stands at the beginning of its file', () => {
-    const version = Buffer.from('9.7.4'.padEnd(50, '\0'));
-    const format = Buffer.concat([
-      Buffer.of(4, 0),
-      version,
-      Buffer.alloc(4),
-      Buffer.of(19),
-      Buffer.alloc(41, 8),
-      Buffer.of(1),
-    ]);
-    read(rotate('binlog.000009', 2 ** 32 + 500), event(EventType.formatDescription, format, 127));
+    read(rotate('binlog.000009', 2 ** 32 + 500), formatDescription(1));
     read(gtid(5, 2 ** 32 + 700), query('COMMIT', 2 ** 32 + 800));
     expect(items.at(-1)).toMatchObject({ endOffset: 2 ** 32 + 800 });
+  });
+
+  test('are not moved by a heartbeat of version 1, which stands in no file', () => {
+    read(gtid(5, 300), event(EventType.heartbeat, Buffer.from('binlog.000009'), 900), query('COMMIT', 380));
+    expect(items.at(-1)).toMatchObject({ endOffset: 380 });
+  });
+
+  test('of another file begin with the file', () => {
+    read(rotate('binlog.000010', 4), gtid(5, 300), query('COMMIT', 380));
+    expect(items.at(-1)).toEqual({ type: 'end', file: 'binlog.000010', endOffset: 380 });
   });
 
   test('are set right by a heartbeat of version 2 after transactions that were skipped', () => {
@@ -106,6 +121,129 @@ describe('offsets', () => {
     );
     read(gtid(6, 3 * 2 ** 32 + 1200), query('COMMIT', 3 * 2 ** 32 + 1300));
     expect(items.at(-1)).toMatchObject({ endOffset: 3 * 2 ** 32 + 1300 });
+  });
+});
+
+describe('rows', () => {
+  type Rows = Extract<SourceItem, { type: 'rows' }>;
+  const shown = (): unknown[] =>
+    items
+      .filter((item): item is Rows => item.type === 'rows')
+      .map(({ op, before, after, firstRowIndex }) => ({
+        ...{ op, firstRowIndex },
+        before: Array.from({ length: before?.count ?? 0 }, (_, i) => before?.row(i)),
+        after: Array.from({ length: after?.count ?? 0 }, (_, i) => after?.row(i)),
+      }));
+
+  test('I3: are counted through the transaction, each image in its place, those of tables that are not included too', () => {
+    const swap = [
+      [1, 2],
+      [2, 1],
+    ] as const;
+    read(gtid(5, 300), query('BEGIN', 380), tableMap('t', 420), tableMap('excluded', 440));
+    read(insertRows('t', [1, 2, 3], 460), updateRows('excluded', swap, 480), updateRows('t', swap, 500));
+    read(deleteRows('excluded', [7, 8, 9], 520), deleteRows('t', [2, 1], 540), insertRows('t', [4], 560));
+    expect(shown()).toEqual([
+      { op: 'create', firstRowIndex: 0, before: [], after: [[1], [2], [3]] },
+      { op: 'update', firstRowIndex: 5, before: [[1], [2]], after: [[2], [1]] },
+      { op: 'delete', firstRowIndex: 10, before: [[2], [1]], after: [] },
+      { op: 'create', firstRowIndex: 12, before: [], after: [[4]] },
+    ]);
+  });
+
+  test('I3: those behind a savepoint are counted on from those before it, without those that were rolled back', async () => {
+    startReader(new PlaceProof({ file: 'binlog.000009', offset: 4 }, 4));
+    read(event(EventType.anonymousGtid, gtid(5, 300).subarray(19, -4), 300), query('BEGIN', 380), tableMap('t', 420));
+    read(insertRows('t', [1, 2], 460), query('SAVEPOINT a', 480), insertRows('t', [3, 4], 500));
+    read(query('SAVEPOINT b', 520), insertRows('t', [5], 540), query('ROLLBACK TO b', 560), insertRows('t', [6], 580));
+    read(event(EventType.xid, Buffer.alloc(8), 600));
+    await readNested();
+    expect(shown()).toEqual([
+      { op: 'create', firstRowIndex: 0, before: [], after: [[1], [2]] },
+      { op: 'create', firstRowIndex: 2, before: [], after: [[3], [4]] },
+      { op: 'create', firstRowIndex: 4, before: [], after: [[6]] },
+    ]);
+    expect(items.map(({ type }) => type)).toEqual(['begin', 'rows', 'rows', 'rows', 'end']);
+  });
+
+  test('I3: of an XA transaction are given at its commit, counted from 0, with both GTIDs', async () => {
+    read(gtid(5, 300), query("XA START X'61',X'',1", 380), tableMap('t', 420), insertRows('t', [1, 2], 460));
+    read(tableMap('excluded', 470), insertRows('excluded', [1, 2, 3], 480), insertRows('t', [3, 4], 490));
+    read(query("XA END X'61',X'',1", 500), event(EventType.xaPrepare, Buffer.from([0]), 520));
+    expect(items).toEqual([{ type: 'prepared', gtid: `${UUID}:5` }]);
+    read(gtid(6, 600), query("XA COMMIT X'61',X'',1", 700));
+    await readNested();
+    expect(items[1]).toMatchObject({ transaction: { gtid: `${UUID}:6`, preparedGtid: `${UUID}:5` } });
+    expect(shown()).toEqual([
+      { op: 'create', firstRowIndex: 0, before: [], after: [[1], [2]] },
+      { op: 'create', firstRowIndex: 5, before: [], after: [[3], [4]] },
+    ]);
+    expect(items.at(-1)).toMatchObject({ type: 'end', endOffset: 700 });
+  });
+
+  test('I6: of an XA transaction that was rolled back are not given; a commit of one that is not known stops', async () => {
+    read(gtid(5, 300), query("XA START X'61',X'',1", 380), tableMap('t', 420), insertRows('t', [1, 2], 460));
+    read(query("XA END X'61',X'',1", 500), event(EventType.xaPrepare, Buffer.from([0]), 520));
+    read(gtid(6, 600), query("XA ROLLBACK X'61',X'',1", 700));
+    await readNested();
+    expect([shown(), items.at(-1)?.type]).toEqual([[], 'end']);
+    expect(() => read(gtid(7, 800), query("XA COMMIT X'61',X'',1", 900))).toThrow(
+      expect.objectContaining({ code: 'DITTO_SOURCE_XA_UNKNOWN' }),
+    );
+  });
+
+  test('I3: of an XA transaction that commits in one phase are given at once', async () => {
+    read(gtid(5, 300), query("XA START X'61',X'',1", 380), tableMap('t', 420), insertRows('t', [1, 2], 460));
+    read(query("XA END X'61',X'',1", 500), event(EventType.xaPrepare, Buffer.from([1]), 520));
+    await readNested();
+    expect(shown()).toEqual([{ op: 'create', firstRowIndex: 0, before: [], after: [[1], [2]] }]);
+    expect(items.at(-1)).toMatchObject({ type: 'end', endOffset: 520 });
+  });
+});
+
+/** Reads what the last event stands for. */
+async function readNested(): Promise<void> {
+  const found = reader.takeNested();
+  if (found === null) return;
+  const assembler = new EventAssembler();
+  for (let piece = await found.pieces.next(); piece !== null; piece = await found.pieces.next()) {
+    const events = assembler.push(piece);
+    for (let at = 0; at < events.length; at += eventSize(events, at))
+      reader.readNested(events, at, at + eventSize(events, at));
+  }
+  found.onEnd();
+}
+
+describe('GTIDs', () => {
+  test.each([
+    ['a number beyond 32 bits', gtid(2 ** 40 + 5, 300), `${UUID}:${2 ** 40 + 5}`, 1_700_000_000_123_456],
+    ['the time of the first commit', gtid(5, 300, (1n << 55n) | 7n), `${UUID}:5`, 0],
+  ])('%s', (_, bytes, expected, commitMicros) => {
+    // with the flag, the time of the first commit follows; here it is cut off, and the header's second counts
+    read(bytes, query('COMMIT', 400));
+    const seconds = 1_700_000_000_000_000;
+    expect(items[0]).toMatchObject({ transaction: { gtid: expected, commitMicros: commitMicros || seconds } });
+  });
+
+  test('of two servers by turns are those of their servers', () => {
+    const other = gtid(9, 500).subarray(19, -4);
+    other.fill(0xab, 1, 17);
+    read(gtid(5, 300), query('COMMIT', 400), event(EventType.gtid, other, 500), query('COMMIT', 600), gtid(6, 700));
+    read(query('COMMIT', 800));
+    const ids = items.flatMap((item) => (item.type === 'begin' ? [item.transaction.gtid] : []));
+    expect(ids).toEqual([`${UUID}:5`, 'abababab-abab-abab-abab-abababababab:9', `${UUID}:6`]);
+  });
+
+  test('the time of the first commit counts where another server has committed since', () => {
+    const time = (micros: bigint): Buffer => {
+      const bytes = Buffer.alloc(8);
+      bytes.writeBigUInt64LE(micros);
+      return bytes.subarray(0, 7);
+    };
+    const head = gtid(5, 300).subarray(19, 19 + 42);
+    const body = Buffer.concat([head, time((1n << 55n) | 1_800_000_000_000_000n), time(1_700_000_000_000_001n)]);
+    read(event(EventType.gtid, body, 300), query('COMMIT', 400));
+    expect(items[0]).toMatchObject({ transaction: { commitMicros: 1_700_000_000_000_001 } });
   });
 });
 
@@ -274,6 +412,46 @@ describe('I6: stops', () => {
   ])('not at %s', (_name, type) => {
     expect(stopOf(event(type, Buffer.alloc(60), 300))).toBeNull();
     expect(items).toEqual([]);
+  });
+
+  test('at an event with a checksum behind a format description that says there are none: that one was damaged', () => {
+    const broken = gtid(6, 500);
+    broken.writeUInt8(broken.readUInt8(30) ^ 1, 30);
+    expect(stopOf(formatDescription(0), gtid(5, 300))).toMatchObject({ code: 'DITTO_SOURCE_CHECKSUM_MISMATCH' });
+    startReader();
+    expect(stopOf(formatDescription(0), nested(gtid(5, 300)), nested(query('COMMIT', 400)))).toBeNull();
+    expect(items.at(-1)).toMatchObject({ type: 'end' });
+    expect(stopOf(formatDescription(1), broken)).toMatchObject({ code: 'DITTO_SOURCE_CHECKSUM_MISMATCH' });
+  });
+
+  test.each([
+    ['an algorithm that is not known', formatDescription(2)],
+    ['no algorithm', formatDescription(255)],
+    ['another version of the format', formatDescription(0, 3)],
+    ['a server that is none', formatDescription(0, 4, 'x.7.4')],
+    ['a header of another size', formatDescription(0, 4, '9.7.4', 20)],
+  ])('at a format description with %s: no damaged event switches checksums off', (_, bytes) => {
+    expect(stopOf(bytes)).toMatchObject({ code: 'DITTO_SOURCE_EVENT_MALFORMED' });
+  });
+
+  test('at a format description inside a transaction', () => {
+    expect(stopOf(gtid(5, 300), query('BEGIN', 380), formatDescription(0))).toMatchObject({
+      code: 'DITTO_SOURCE_EVENT_MALFORMED',
+    });
+  });
+
+  test('at a transaction inside another', () => {
+    expect(stopOf(gtid(5, 300), query('BEGIN', 380), gtid(6, 500))).toMatchObject({
+      code: 'DITTO_SOURCE_EVENT_MALFORMED',
+    });
+  });
+
+  test('at images that lack a column', () => {
+    const minimal = Buffer.from([1, 0, 0, 0, 0, 0, 1, 0, 2, 0, 1, 0xfe, 0]);
+    const begun = [gtid(5, 300), query('BEGIN', 380), tableMap('t', 420)];
+    expect(stopOf(...begun, event(EventType.writeRows, minimal, 460))).toMatchObject({
+      code: 'DITTO_SOURCE_ROW_IMAGE',
+    });
   });
 
   test('at an event that does not match its checksum', () => {
