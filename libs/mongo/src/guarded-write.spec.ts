@@ -109,6 +109,22 @@ describe('writeGuarded', () => {
     });
   });
 
+  it('names a document when the whole command is refused for its content, and only if there is no other', async () => {
+    for (const code of [2, 22, 52, 57, 121, 146, 261, 10334, 15974, 17280, 17419, 17420]) {
+      const db = dbThat(() => {
+        throw new mongo.MongoServerError({ message: 'no', code });
+      });
+      await expect(writeGuarded(db, 'c', [write(7, 'a')], options)).rejects.toMatchObject({
+        code: 'DITTO_MONGO_DOCUMENT_REFUSED',
+        context: { key: '{"_id":7}' },
+      });
+      await expect(writeGuarded(db, 'c', [write(7, 'a'), write(8, 'a')], options)).rejects.toMatchObject({
+        code: 'DITTO_MONGO_REFUSED',
+        context: { serverCode: code },
+      });
+    }
+  });
+
   it('refuses a document above 16 MB before it is sent', async () => {
     const tooLarge = write(1, 'a', true, { a: 'x'.repeat(16_777_216 - 40) });
     expect(tooLarge.document.bytes.length).toBeGreaterThan(16_777_216);

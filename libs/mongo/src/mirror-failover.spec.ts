@@ -183,7 +183,7 @@ describe('a server that is too slow', () => {
     expect([acknowledged, states().length]).toEqual([1600, 1600]);
     const sizes = set.commands.map(({ command }) => sizeOf(command));
     expect(Math.max(...sizes)).toBeGreaterThan(100);
-  });
+  }, 30_000);
 });
 
 describe('options of the URL', () => {

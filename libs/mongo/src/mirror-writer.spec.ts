@@ -1,11 +1,13 @@
-import { changeVersion, type Row, type RowChange } from '#change-events';
+import { changeVersion, formatVersion, type Row, type RowChange, type RowChanges, ValueImages } from '#change-events';
 import { silentLogger } from '#kernel';
 import { acceptChanges } from '#testing';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { mongo } from 'mongoose';
 import { FakeMongo } from '../test/fake-mongo.ts';
 import { makeChange, makeColumn, makeLayout, makeTransaction, ordersLayout } from '../test/make-changes.ts';
 import { MirrorWriter, type MirrorWriterOptions } from './mirror-writer.ts';
+import { type MongoConnection } from './mongo-connection.ts';
 
 const never = new AbortController().signal;
 
@@ -52,8 +54,10 @@ const history = fc
     const changes: RowChange[] = [];
     let number = 1;
     let rowIndex = 0;
+    let transaction = makeTransaction(number);
     const emit = (before: Row | null, after: Row | null) => {
-      changes.push(makeChange(before, after, { transaction: makeTransaction(number), rowIndex: rowIndex++ }));
+      if (rowIndex === 0) transaction = makeTransaction(number);
+      changes.push(makeChange(before, after, { transaction, rowIndex: rowIndex++ }));
       if (before !== null) rows.delete(before[0] as number);
       if (after !== null) rows.set(after[0] as number, after);
     };
@@ -92,6 +96,34 @@ function expectMirror(fake: FakeMongo, changes: readonly RowChange[], rows: Read
   }
 }
 
+/** Neighbours of one transaction and operation as one event, as a log gives them. */
+function eventsOf(changes: readonly RowChange[]): RowChanges[] {
+  const groups: RowChange[][] = [];
+  for (const change of changes) {
+    const last = groups.at(-1)?.at(-1);
+    const follows =
+      last?.transaction === change.transaction && last.op === change.op && last.rowIndex + 1 === change.rowIndex;
+    if (follows) groups.at(-1)?.push(change);
+    else groups.push([change]);
+  }
+  return groups.map((group) => eventOf(group));
+}
+
+function eventOf(group: readonly RowChange[]): RowChanges {
+  const { op, layout, transaction, rowIndex, readSequence, windowId } = group[0] as RowChange;
+  const images = (rows: readonly (Row | null)[]): ValueImages | null => {
+    const whole = rows.filter((row) => row !== null);
+    return whole.length === 0 ? null : new ValueImages(layout, whole);
+  };
+  return {
+    ...{ op, layout, transaction, readSequence, windowId },
+    count: group.length,
+    before: images(group.map(({ before }) => before)),
+    after: images(group.map(({ after }) => after)),
+    firstRowIndex: rowIndex,
+  };
+}
+
 describe('MirrorWriter', () => {
   it('I3: ends in the newest version of every key, whatever is repeated, reordered, cut off or written twice at once', async () => {
     const cuts = fc.array(fc.record({ from: fc.nat(), length: fc.nat(60) }), { minLength: 1, maxLength: 4 });
@@ -108,20 +140,101 @@ describe('MirrorWriter', () => {
             await openWriter(fake, { maxBatchChanges: step }),
             await openWriter(fake, { maxBatchChanges: step + 1 }),
           ];
-          const acknowledgement = new CountingAcknowledgement();
+          const acknowledgements: [CountingAcknowledgement, number][] = [];
           const runs = [changes, ...repeats.map(({ from, length }) => sliceFrom(changes, from, length))];
           runs.forEach((run, index) => {
-            for (let start = 0; start < run.length; start += step)
-              acceptChanges(writers[index % 2] as MirrorWriter, run.slice(start, start + step), acknowledgement);
+            for (const event of eventsOf(run)) {
+              const acknowledgement = new CountingAcknowledgement();
+              acknowledgements.push([acknowledgement, event.count]);
+              writers[index % 2]?.accept(event, acknowledgement);
+              if (acknowledgements.length % step === 0) writers[index % 2]?.flush();
+            }
           });
           for (const writer of writers) await writer.drain(never);
-          expect(acknowledgement.count).toBe(runs.flat().length);
+          for (const [{ count }, expected] of acknowledgements) expect(count).toBe(expected);
           expectMirror(fake, changes, rows);
         },
       ),
       { numRuns: 150 },
     );
   }, 30_000);
+
+  it("I3: rows of one event that move into each other's keys end in their own", async () => {
+    const fake = new FakeMongo();
+    const writer = await openWriter(fake, { lanes: 1 });
+    const acknowledgement = new CountingAcknowledgement();
+    const transaction = makeTransaction(4);
+    const changes = [1, 2, 3].map((id, rowIndex) =>
+      makeChange([id, `was ${id}`], [id - 1, `was ${id}`], { transaction, rowIndex: rowIndex + 7 }),
+    );
+    writer.accept(eventOf(changes), acknowledgement);
+    await writer.drain(never);
+    const version = (rowIndex: number): string =>
+      formatVersion({ lineage: 1, fileNumber: 1, offset: 400, rowIndex, readSequence: 0 });
+    for (const id of [0, 1, 2])
+      expect(fake.find('shop.orders', id)).toMatchObject({ row: { id, note: `was ${id + 1}` }, v: version(7 + id) });
+    expect(fake.find('shop.orders', 3)).toMatchObject({ v: version(9), deletedAt: expect.any(Date) });
+    expect(acknowledgement.count).toBe(3);
+  });
+
+  it('I1: a batch that failed in one collection is not given again while another is being written', async () => {
+    const fake = new FakeMongo();
+    const gate = Promise.withResolvers<undefined>();
+    const started: string[] = [];
+    let isFirst = true;
+    const command = async (received: mongo.Document): Promise<mongo.Document> => {
+      started.push(String(received['insert'] ?? received['update']));
+      if (!isFirst) return fake.command(received);
+      if (started.length === 2) isFirst = false;
+      if (started.at(-1) === 'shop.orders') throw new mongo.MongoNetworkError('gone');
+      await gate.promise;
+      return fake.command(received);
+    };
+    const connection = { db: () => ({ command }), ping: () => Promise.resolve() } as unknown as MongoConnection;
+    const writer = await openWriter(fake, { lanes: 1, connection });
+    const acknowledgement = new CountingAcknowledgement();
+    const other = makeLayout([makeColumn('id', 'integer', 'int')], [0], 'lines');
+    acceptChanges(writer, [makeChange(null, [1, 'a']), makeChange(null, [1], { layout: other })], acknowledgement);
+    const drained = writer.drain(never);
+    for (let turn = 0; turn < 50; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+    expect([started, acknowledgement.count]).toEqual([['shop.orders', 'shop.lines'], 0]);
+    gate.resolve(undefined);
+    await drained;
+    expect(acknowledgement.count).toBe(2);
+  });
+
+  it('I1: confirms nothing after it has failed, not even what the server answers later', async () => {
+    const fake = new FakeMongo();
+    const gate = Promise.withResolvers<undefined>();
+    const command = async (received: mongo.Document): Promise<mongo.Document> => {
+      if (received['insert'] === 'shop.orders') throw new mongo.MongoServerError({ message: 'no', code: 13 });
+      await gate.promise;
+      return fake.command(received);
+    };
+    const connection = { db: () => ({ command }), ping: () => Promise.resolve() } as unknown as MongoConnection;
+    const writer = await openWriter(fake, { lanes: 64, connection });
+    await writer.open({ mayDeliver: () => true, onFatal: () => undefined, signal: never });
+    const acknowledgement = new CountingAcknowledgement();
+    const other = makeLayout([makeColumn('id', 'integer', 'int')], [0], 'lines');
+    acceptChanges(writer, [makeChange(null, [1, 'a']), makeChange(null, [2], { layout: other })], acknowledgement);
+    await expect(writer.drain(never)).rejects.toMatchObject({ code: 'DITTO_MONGO_ACCESS_DENIED' });
+    gate.resolve(undefined);
+    while (fake.find('shop.lines', 2) === undefined) await new Promise<void>((resolve) => setImmediate(resolve));
+    const keyless = makeLayout([makeColumn('id', 'integer', 'int')], [], 'log');
+    acceptChanges(writer, [makeChange(null, [3], { layout: keyless })], acknowledgement);
+    for (let turn = 0; turn < 20; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+    expect(acknowledgement.count).toBe(0);
+  });
+
+  it('I5: writes nothing once the lease is lost', async () => {
+    const fake = new FakeMongo();
+    const writer = await openWriter(fake);
+    const fatal: Error[] = [];
+    await writer.open({ mayDeliver: () => false, onFatal: (error) => fatal.push(error), signal: never });
+    acceptChanges(writer, [makeChange(null, [1, 'a'])], new CountingAcknowledgement());
+    await expect(writer.drain(never)).rejects.toMatchObject({ code: 'DITTO_LEASE_LOST' });
+    expect([fake.commands, fatal.length]).toEqual([[], 1]);
+  });
 
   it('I1: acknowledges each change once, a change of the key when both documents are confirmed', async () => {
     const fake = new FakeMongo();

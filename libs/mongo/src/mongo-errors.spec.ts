@@ -32,6 +32,60 @@ describe('classifyMongoError', () => {
     expect(classifyWriteError('c', 1, { index: 0, code })).toMatchObject({ retriable: true });
   });
 
+  it.each([
+    ['a network that fails', [6, 7, 89, 202, 9001]],
+    ['an operation that was interrupted', [24, 46, 11601]],
+    ['a write conflict', [112]],
+    ['a member that can not serve such a read yet', [133, 134]],
+    ['a session that has to authenticate again', [391]],
+    ['a server without room for more', [402, 1]],
+    [
+      "FerretDB's PostgreSQL away or starting",
+      ['08000', '08001', '08003', '08004', '08006', '57P01', '57P02', '57P03'],
+    ],
+    ["FerretDB's PostgreSQL read-only after a failover", ['25006']],
+    ["FerretDB's PostgreSQL with a conflict", ['40001', '40P01', '55P03']],
+    ["FerretDB's PostgreSQL without memory, connections or time", ['53200', '53300', '57014']],
+  ])('I1: holds and tries again after %s', (_name, codes) => {
+    // SQLSTATE as PostgreSQL packs it: five characters of six bits
+    const pack = (state: string): number =>
+      Array.from(state).reduceRight((packed, character) => packed * 64 + ((character.charCodeAt(0) - 48) & 63), 0);
+    for (const code of codes.map((one) => (typeof one === 'string' ? pack(one) : one))) {
+      expect([code, classifyMongoError(serverError(code)).retriable]).toEqual([code, true]);
+      expect([code, classifyWriteError('c', 1, { index: 0, code }).retriable]).toEqual([code, true]);
+      // also when the driver or mongoose has wrapped it
+      const wrapped = new Error('failed', { cause: serverError(code) });
+      expect([code, classifyMongoError(wrapped).retriable]).toEqual([code, true]);
+    }
+  });
+
+  it.each([
+    'MongooseServerSelectionError',
+    'MongoWaitQueueTimeoutError',
+    'MongoPoolClearedError',
+    'MongoTopologyClosedError',
+    'MongoNotConnectedError',
+    'MongoServerClosedError',
+    'MongoOperationTimeoutError',
+    'MongoWriteConcernError',
+  ])('I1: holds and tries again after %s, which the driver does not export', (name) => {
+    const error = Object.assign(new Error('gone'), { name });
+    expect(classifyMongoError(error)).toMatchObject({ code: 'DITTO_MONGO_UNAVAILABLE', retriable: true });
+  });
+
+  it.each(['RetryableError', 'SystemOverloadedError', 'TransientTransactionError', 'ResumableChangeStreamError'])(
+    'I1: holds and tries again after an unknown code with the label %s',
+    (label) => {
+      const error = new mongo.MongoServerError({ message: 'no', code: 99_999, errorLabels: [label] });
+      expect(classifyMongoError(error)).toMatchObject({ retriable: true });
+    },
+  );
+
+  it('knows an access that was denied to one operation of a write', () => {
+    for (const code of [13, 18])
+      expect(classifyWriteError('c', 1, { index: 0, code })).toMatchObject({ code: 'DITTO_MONGO_ACCESS_DENIED' });
+  });
+
   it('I1: holds and tries again after an unknown code that the server calls passing', () => {
     const error = new mongo.MongoServerError({ message: 'no', code: 99_999, errorLabels: ['RetryableWriteError'] });
     expect(classifyMongoError(error)).toMatchObject({ code: 'DITTO_MONGO_UNAVAILABLE', retriable: true });

@@ -192,8 +192,10 @@ function insert(documents: Documents, document: mongo.Document): number | null {
   return 1;
 }
 
-function update(documents: Documents, { q, u, upsert }: mongo.Document): number | null {
-  const found = candidates(documents, q as mongo.Document).filter((document) => matches(document, q as mongo.Document));
+function update(documents: Documents, { q, u, upsert, multi }: mongo.Document): number | null {
+  const found = candidates(documents, q as mongo.Document)
+    .filter((document) => matches(document, q as mongo.Document))
+    .slice(0, multi === true ? Infinity : 1);
   for (const document of found) documents.set(keyOf(document['_id']), apply(document, u as mongo.Document));
   if (found.length > 0 || upsert !== true) return found.length;
   return insert(documents, apply({ _id: (q as mongo.Document)['_id'] as unknown }, u as mongo.Document));
