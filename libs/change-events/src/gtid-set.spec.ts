@@ -211,13 +211,16 @@ describe('GtidAccumulator', () => {
     expect(accumulator.toString()).toBe(`${A}:1-6,${B}:1-2`);
   });
 
-  test.each(['0', '9007199254740992', '18446744073709551615'])('I7: the number %s is refused, never rounded', (number) => {
-    const accumulator = new GtidAccumulator();
-    for (const known of [1, 2]) accumulator.add(`${A}:${known}`);
-    const code = expect.objectContaining({ code: 'DITTO_POSITION_GTID_INVALID' });
-    expect(() => accumulator.add(`${A}:${number}`)).toThrow(code);
-    expect(accumulator.toString()).toBe(`${A}:1-2`);
-  });
+  test.each(['0', '9007199254740992', '18446744073709551615'])(
+    'I7: the number %s is refused, never rounded',
+    (number) => {
+      const accumulator = new GtidAccumulator();
+      for (const known of [1, 2]) accumulator.add(`${A}:${known}`);
+      const code = expect.objectContaining({ code: 'DITTO_POSITION_GTID_INVALID' });
+      expect(() => accumulator.add(`${A}:${number}`)).toThrow(code);
+      expect(accumulator.toString()).toBe(`${A}:1-2`);
+    },
+  );
 
   test('a tag of the server seen last is not mistaken for it', () => {
     const accumulator = new GtidAccumulator();

@@ -33,8 +33,20 @@ function changesOf({ op, offset, first, rows }: Event): RowChanges {
     op,
     layout,
     count: rows.length,
-    before: op === 'create' || isRead ? null : new ValueImages(layout, rows.map(([id, before]) => [id, before])),
-    after: op === 'delete' ? null : new ValueImages(layout, rows.map(([id, , after]) => [id, after])),
+    before:
+      op === 'create' || isRead
+        ? null
+        : new ValueImages(
+            layout,
+            rows.map(([id, before]) => [id, before]),
+          ),
+    after:
+      op === 'delete'
+        ? null
+        : new ValueImages(
+            layout,
+            rows.map(([id, , after]) => [id, after]),
+          ),
     transaction: makeTransaction({ offset }),
     firstRowIndex: isRead ? READ_ROW_INDEX : first,
     readSequence: isRead ? 8 : 0,
