@@ -102,6 +102,16 @@ describe('two instances of DCS', () => {
     expect(await acquire(alone[1], 'b')).toEqual({ source, owner: 'b', token: 2 });
   });
 
+  test('the grants of a process that asks again and again are one audit entry, with a count', async () => {
+    for (let n = 0; n < 6; n++) await both.releaseLease(await acquire(both, 'a'));
+    await acquire(both, 'b');
+    const entries = (await new StateAuditLog(state).listRecent(50)).filter(({ subject }) => subject === source);
+    expect(entries).toMatchObject([
+      { actor: 'dcs', action: 'lease.grant', repeats: 1, details: { owner: 'b', token: 7 } },
+      { actor: 'dcs', action: 'lease.grant', repeats: 6, details: { owner: 'a', token: 6 } },
+    ]);
+  });
+
   test('of many that ask both at once one gets the lease, and its token is not fenced off by the others', async () => {
     const answers = await Promise.all(
       Array.from({ length: 12 }, (_, i) => both.acquireLease({ source, owner: `owner-${i}`, ttlMs })),

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { AuditEntryEntity } from './entities/audit-entry.entity.ts';
 import { type StateDatabase } from './state-database.ts';
 
@@ -11,6 +12,9 @@ export interface AuditEntry {
 
 export interface RecordedAuditEntry extends Required<AuditEntry> {
   readonly atMs: number;
+  /** How often it was done, and when last; `details` are those of the last time. */
+  readonly repeats: number;
+  readonly lastAtMs: number;
 }
 
 /** Every operator action and automatic decision, for good. */
@@ -34,11 +38,38 @@ export class StateAuditLog {
     );
   }
 
-  /** Newest first. */
+  /**
+   * For what a service does by itself as often as something fails: one entry for each actor, action, subject and cause,
+   * with a count.
+   */
+  async recordRepeated(entry: AuditEntry, cause: string): Promise<void> {
+    const { actor, action, subject, details = {} } = entry;
+    const series = createHash('sha256')
+      .update(JSON.stringify([actor, action, subject, cause]))
+      .digest();
+    const [now, json] = [Date.now(), JSON.stringify(details)];
+    await this.#database.transaction((manager) =>
+      manager.query(
+        `INSERT INTO audit_log (at_ms, last_at_ms, actor, action, subject, details, series) VALUES (?, ?, ?, ?, ?, ?, ?)
+         ON DUPLICATE KEY UPDATE repeats = repeats + 1, last_at_ms = ?, details = ?`,
+        [now, now, actor, action, subject, json, series, now, json],
+      ),
+    );
+  }
+
+  /** Newest first, by when they were done for the first time. */
   async listRecent(limit: number): Promise<readonly RecordedAuditEntry[]> {
     const rows = await this.#database.run((manager) =>
       manager.find(AuditEntryEntity, { order: { id: 'DESC' }, take: limit }),
     );
-    return rows.map(({ atMs, actor, action, subject, details }) => ({ atMs, actor, action, subject, details }));
+    return rows.map(({ atMs, lastAtMs, actor, action, subject, details, repeats }) => ({
+      atMs,
+      lastAtMs: lastAtMs ?? atMs,
+      actor,
+      action,
+      subject,
+      details,
+      repeats,
+    }));
   }
 }

@@ -357,6 +357,25 @@ describe('stores under fencing tokens', () => {
     expect(first).toMatchObject({ actor: 'alice', details: { why: 'maintenance "now"', n: 1 } });
   });
 
+  test('the audit log keeps one entry, with a count, of what is done again and again', async () => {
+    const audit = new StateAuditLog(database);
+    const subject = uniqueName('shop');
+    const entry = (token: number) => ({ actor: 'dcs', action: 'lease.grant', subject, details: { token } });
+    await Promise.all(Array.from({ length: 20 }, (_, n) => audit.recordRepeated(entry(n), 'owner a')));
+    await audit.recordRepeated(entry(20), 'owner a');
+    await audit.recordRepeated(entry(21), 'owner b');
+    await audit.record({ ...entry(22), actor: 'alice' });
+    await audit.record({ ...entry(23), actor: 'alice' });
+    const entries = (await audit.listRecent(50)).filter((found) => found.subject === subject);
+    expect(entries.map(({ actor, repeats, details }) => [actor, repeats, details])).toEqual([
+      ['alice', 1, { token: 23 }],
+      ['alice', 1, { token: 22 }],
+      ['dcs', 1, { token: 21 }],
+      ['dcs', 21, { token: 20 }],
+    ]);
+    for (const { atMs, lastAtMs } of entries) expect(lastAtMs).toBeGreaterThanOrEqual(atMs);
+  });
+
   test('I1, I5: ends of partitions only grow, losses stay until a rewind or a resync, and an older token writes none', async () => {
     const source = uniqueName('shop');
     const ends = new TopicEndStore(database);

@@ -80,7 +80,11 @@ export class LeaseOffice {
     try {
       const token = await this.#fencing.grant(source, owner, await this.#leases.highestToken(source));
       const grant = { source, owner, token };
-      await this.#audit.record({ actor: 'dcs', action: 'lease.grant', subject: source, details: { owner, token } });
+      // a source that can't be opened has its lease granted to the same process every few seconds
+      await this.#audit.recordRepeated(
+        { actor: 'dcs', action: 'lease.grant', subject: source, details: { owner, token } },
+        owner,
+      );
       if (!(await this.#leases.grant(grant, nonce, ttlMs))) return null;
       // This process may have been frozen since it got the token, and Redis have lost the newer ones since.
       if ((await this.#fencing.currentToken(source)) === token) return grant;

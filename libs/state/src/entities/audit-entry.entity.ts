@@ -1,7 +1,7 @@
 import { Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 import { asNumber } from './number-column.ts';
 
-/** One operator action or automatic decision. Only ever added to. */
+/** One operator action, or one automatic decision with its repetitions. None is ever removed. */
 @Entity('audit_log')
 export class AuditEntryEntity {
   @PrimaryGeneratedColumn({ type: 'bigint', unsigned: true })
@@ -22,4 +22,15 @@ export class AuditEntryEntity {
 
   @Column({ type: 'json' })
   details!: Readonly<Record<string, unknown>>;
+
+  @Column({ type: 'int', unsigned: true, default: 1 })
+  repeats!: number;
+
+  /** Null for what was done once. */
+  @Column({ name: 'last_at_ms', type: 'bigint', unsigned: true, nullable: true, transformer: asNumber })
+  lastAtMs!: number | null;
+
+  /** The same for repetitions; null for what is recorded one by one. */
+  @Column({ type: 'binary', length: 32, nullable: true, unique: true })
+  series!: Buffer | null;
 }
