@@ -85,13 +85,16 @@ describe('recent events', () => {
 
   test('can be switched off', async () => {
     const brokers = (await testStack()).url('kafka').split(',');
-    const off = await DcsInstance.start({
-      ...(await createDeployment()),
-      kafka: { brokers, recentEvents: { enabled: false } },
-    });
+    const offDeployment = await createDeployment({ kafka: { brokers, recentEvents: { enabled: false } } });
+    const off = await DcsInstance.start(offDeployment);
     try {
-      const { body } = await off.get('/events?source=shop');
+      const { body } = await off.get(`/events?source=${offDeployment.source}`);
       expect(body).toMatchObject({ enabled: false, events: [] });
+      for (const unknown of ['nobody', 'toString', '__proto__'])
+        expect(await off.get(`/events?source=${unknown}`)).toMatchObject({
+          status: 404,
+          body: { code: 'DITTO_SOURCE_UNKNOWN', remedy: expect.stringContaining(offDeployment.source) },
+        });
     } finally {
       await off.close();
     }

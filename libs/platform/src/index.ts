@@ -39,6 +39,7 @@ export {
   type TlsConfig,
 } from './config/index.ts';
 export { ReadinessIndicator } from './health/readiness-indicator.ts';
+export { assertKnownSource } from './http/known-source.ts';
 export { type Problem } from './http/problem.filter.ts';
 export { RequestError, type RequestErrorStatus } from './http/request-error.ts';
 export { SchemaPipe } from './http/schema.pipe.ts';

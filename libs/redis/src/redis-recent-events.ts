@@ -1,4 +1,5 @@
 import { type Redis } from 'ioredis';
+import { mergeNewest, type StreamEntry } from './merge-newest.ts';
 import { type RedisConnection } from './redis-connection.ts';
 
 /** One change as it stands in Kafka. Times are milliseconds since 1970. */
@@ -35,6 +36,19 @@ export interface WindowBounds {
 
 const pageSize = 500;
 const maxGaps = 200;
+/** Of a search in all tables: the tables looked at, newest first; what is read of one at a time; what is read in all. */
+const mostTables = 1_000;
+const smallPage = 20;
+const mostRead = 20_000;
+
+export interface RecentEventSearch {
+  /** Newest first, by when they were put into the window. */
+  readonly events: readonly (RecentEvent & { readonly table: string })[];
+  /** The newest of each table, newest first. */
+  readonly gaps: readonly (RecentEventGap & { readonly table: string })[];
+  /** Whether there may be more in what was not looked at. */
+  readonly isCutShort: boolean;
+}
 
 /** A window of recent events per table, bounded by count and age. Appending twice shows an event twice. */
 export class RedisRecentEvents {
@@ -61,12 +75,6 @@ export class RedisRecentEvents {
     await this.#redis.runScript('dittoAppendEvents', [keys.gaps(source, table), keys.tables(source)], values);
   }
 
-  /** Tables with events or gaps in the window. */
-  async listTables(source: string): Promise<readonly string[]> {
-    const tables = await this.#redis.run((client) => client.zrange(this.#redis.keys.tables(source), 0, -1));
-    return tables.sort();
-  }
-
   /** Newest first, at most `limit`; only those whose message key `matches`. An event without a key has the key ''. */
   async query(
     source: string,
@@ -89,6 +97,38 @@ export class RedisRecentEvents {
     });
   }
 
+  /** In all tables. What is read and held depends on `limit`, not on the number of tables times `limit`. */
+  async search(
+    source: string,
+    limit: number,
+    matches: (key: string) => boolean = () => true,
+  ): Promise<RecentEventSearch> {
+    const { keys } = this.#redis;
+    return this.#redis.run(async (client) => {
+      const flat = await client.zrevrange(keys.tables(source), 0, mostTables, 'WITHSCORES');
+      const found = flat.flatMap((table, i) => (i % 2 === 0 ? [{ table, newestMs: Number(flat[i + 1]) }] : []));
+      const tables = found.slice(0, mostTables);
+      const oldest = String(Date.now() - this.#bounds.maxAgeMs);
+      const readEvents = (table: string, end: string) =>
+        readPage(client, keys.events(source, table), end, oldest, smallPage);
+      const merged = await mergeNewest({ tables, limit, mostRead, matches, readEvents });
+      const gaps = await Promise.all(
+        tables.map(async ({ table }) => {
+          const page = await readPage(client, keys.gaps(source, table), '+', oldest, smallPage);
+          return page.map(({ entry }) => ({ ...(JSON.parse(entry) as RecentEventGap), table }));
+        }),
+      );
+      return {
+        events: merged.events.map(({ table, entry }) => ({ ...(JSON.parse(entry) as RecentEvent), table })),
+        gaps: gaps
+          .flat()
+          .sort((a, b) => b.toMs - a.toMs)
+          .slice(0, limit),
+        isCutShort: merged.isCutShort || found.length > mostTables,
+      };
+    });
+  }
+
   /** Newest first. */
   async listGaps(source: string, table: string): Promise<readonly RecentEventGap[]> {
     const stream = this.#redis.keys.gaps(source, table);
@@ -99,13 +139,13 @@ export class RedisRecentEvents {
   }
 }
 
-interface StreamEntry {
-  readonly id: string;
-  readonly key: string;
-  readonly entry: string;
-}
-
-async function readPage(client: Redis, stream: string, end: string, oldest: string): Promise<readonly StreamEntry[]> {
-  const entries = await client.xrevrange(stream, end, oldest, 'COUNT', pageSize);
+async function readPage(
+  client: Redis,
+  stream: string,
+  end: string,
+  oldest: string,
+  size = pageSize,
+): Promise<readonly StreamEntry[]> {
+  const entries = await client.xrevrange(stream, end, oldest, 'COUNT', size);
   return entries.map(([id, [, key = '', , entry = 'null']]) => ({ id, key, entry }));
 }

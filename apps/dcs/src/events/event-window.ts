@@ -13,6 +13,13 @@ export interface WindowQuery {
   readonly limit: number;
 }
 
+export interface WindowAnswer {
+  readonly events: readonly TableEvent[];
+  readonly gaps: readonly TableGap[];
+  /** Whether there may be more in what was not looked at. */
+  readonly isCutShort: boolean;
+}
+
 /** The recent events of all tables, with what is missing among them. */
 @Injectable()
 export class EventWindow {
@@ -31,29 +38,19 @@ export class EventWindow {
   }
 
   /** Events newest first by the time of their message; gaps newest first. */
-  async find({
-    source,
-    table,
-    matches,
-    limit,
-  }: WindowQuery): Promise<{ readonly events: readonly TableEvent[]; readonly gaps: readonly TableGap[] }> {
-    const tables = table === undefined ? await this.#events.listTables(source) : [table];
+  async find({ source, table, matches, limit }: WindowQuery): Promise<WindowAnswer> {
+    const { events, gaps, isCutShort } =
+      table === undefined
+        ? await this.#events.search(source, limit, matches)
+        : { ...(await this.#findIn(source, table, limit, matches)), isCutShort: false };
+    return { events: [...events].sort((a, b) => b.publishedMs - a.publishedMs), gaps, isCutShort };
+  }
+
+  async #findIn(source: string, table: string, limit: number, matches: WindowQuery['matches']) {
     const [events, gaps] = await Promise.all([
-      Promise.all(
-        tables.map(async (name) =>
-          (await this.#events.query(source, name, limit, matches)).map((event) => ({ ...event, table: name })),
-        ),
-      ),
-      Promise.all(
-        tables.map(async (name) => (await this.#events.listGaps(source, name)).map((gap) => ({ ...gap, table: name }))),
-      ),
+      this.#events.query(source, table, limit, matches),
+      this.#events.listGaps(source, table),
     ]);
-    return {
-      events: events
-        .flat()
-        .sort((a, b) => b.publishedMs - a.publishedMs)
-        .slice(0, limit),
-      gaps: gaps.flat().sort((a, b) => b.toMs - a.toMs),
-    };
+    return { events: events.map((event) => ({ ...event, table })), gaps: gaps.map((gap) => ({ ...gap, table })) };
   }
 }

@@ -41,7 +41,7 @@ export class EventsDto {
   readonly enabled!: boolean;
   /** Why the instance that answers is not reading from Kafka at the moment; else null. */
   readonly holdingBecause!: string | null;
-  /** False when changes are missing between those shown; `gaps` says which. */
+  /** False when changes are missing between those shown (`gaps` says which), or not all tables could be searched: name one then. */
   readonly complete!: boolean;
   readonly skippedEvents!: number;
   readonly gaps!: EventGapDto[];

@@ -1,6 +1,6 @@
 import { Controller, Get, Query } from '@nestjs/common';
 import { ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
-import { SchemaPipe } from '#platform';
+import { assertKnownSource, type DittoConfig, InjectConfig, SchemaPipe } from '#platform';
 import { EventFollower } from '../events/event-follower.ts';
 import { EventWindow } from '../events/event-window.ts';
 import { EventsDto } from './event.dto.ts';
@@ -11,8 +11,10 @@ import { compileKeyMatch, type EventQuery, eventQuerySchema, parseJsonExactly } 
 export class EventsController {
   readonly #window: EventWindow;
   readonly #follower: EventFollower;
+  readonly #config: DittoConfig;
 
-  constructor(window: EventWindow, follower: EventFollower) {
+  constructor(window: EventWindow, follower: EventFollower, @InjectConfig() config: DittoConfig) {
+    this.#config = config;
     this.#window = window;
     this.#follower = follower;
   }
@@ -28,7 +30,8 @@ export class EventsController {
   })
   @ApiQuery({ name: 'limit', required: false, type: Number, description: 'Most events; 50 by default, at most 1000' })
   async find(@Query(new SchemaPipe(eventQuerySchema)) { source, table, key, limit }: EventQuery): Promise<EventsDto> {
-    const { events, gaps } = await this.#window.find({
+    assertKnownSource(this.#config, source);
+    const { events, gaps, isCutShort } = await this.#window.find({
       source,
       limit,
       ...(table && { table }),
@@ -38,7 +41,7 @@ export class EventsController {
       source,
       enabled: this.#window.isKept(source),
       holdingBecause: this.#follower.holdingBecause,
-      complete: gaps.length === 0,
+      complete: gaps.length === 0 && !isCutShort,
       skippedEvents: gaps.reduce((sum, { skipped }) => sum + skipped, 0),
       gaps: [...gaps],
       events: events.map(({ key, value, ...event }) => ({

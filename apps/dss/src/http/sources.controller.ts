@@ -1,6 +1,14 @@
 import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiConflictResponse, ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
-import { Actor, AuditLog, type DittoConfig, InjectConfig, RequestError, SchemaPipe } from '#platform';
+import {
+  Actor,
+  assertKnownSource,
+  AuditLog,
+  type DittoConfig,
+  InjectConfig,
+  RequestError,
+  SchemaPipe,
+} from '#platform';
 import { z } from 'zod';
 import { snapshotsOff } from '../sources/resync.ts';
 import { type SourceSupervisor } from '../sources/source-supervisor.ts';
@@ -150,9 +158,9 @@ export class SourcesController {
   }
 
   #supervisor(source: string): SourceSupervisor {
+    assertKnownSource(this.#config, source);
     const supervisor = this.#sources.find(source);
-    if (supervisor === undefined)
-      throw new RequestError(404, 'DITTO_SOURCE_UNKNOWN', `there is no source ${source} in the configuration`);
+    if (supervisor === undefined) throw new Error(`the source ${source} is not supervised`);
     return supervisor;
   }
 }
