@@ -1,3 +1,11 @@
 export { testStack, testStackVariable, uniqueName } from './servers.ts';
 export { acceptChanges } from './accept-changes.ts';
 export { type ByteCounts, type Direction, FaultProxy, type Silence } from './fault-proxy.ts';
+export {
+  type Identity,
+  makeTestCertificates,
+  TestAuthority,
+  type TestCertificates,
+  writeIdentity,
+  writeTestCertificates,
+} from './certificates.ts';
