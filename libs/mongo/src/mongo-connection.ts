@@ -8,7 +8,7 @@ import { BY_MAJORITY } from './write-command.ts';
 
 export interface MongoConnectionOptions {
   readonly url: string;
-  /** What Node's TLS takes; left out: as the URL says. */
+  /** What Node's TLS takes, and options of the URL about TLS are not used; left out: as the URL says. */
   readonly tls?: TlsOptions | undefined;
   /** Shown in the server's own views. Default `ditto`. */
   readonly appName?: string;
@@ -89,7 +89,7 @@ async function connect(options: MongoConnectionOptions): Promise<MongoConnection
     socketTimeoutMs = 20_000,
     logger,
   } = options;
-  const { url, ignored } = splitUrlOptions(options.url);
+  const { url, ignored } = splitUrlOptions(options.url, tls !== undefined);
   if (ignored.length > 0)
     logger.warn('options of the MongoDB URL are not used: Ditto sets them itself', { options: ignored.join(', ') });
   let connection: Connection | null = null;

@@ -40,12 +40,27 @@ const OWN_OPTIONS = new Set(
   ].map((name) => name.toLowerCase()),
 );
 
-/** The connection string without those options, and the names of those that it had. */
-export function splitUrlOptions(url: string): { readonly url: string; readonly ignored: readonly string[] } {
+/** Would switch TLS off, or its checks, against the section `tls`, which says all about TLS where it is given. */
+const TLS_OPTION = /^(?:ssl|tls)/;
+
+export interface SplitUrl {
+  readonly url: string;
+  readonly ignored: readonly string[];
+}
+
+/**
+ * The connection string without those options, and the names of those that it had.
+ *
+ * @param hasTlsSection whether TLS is configured outside of the string
+ */
+export function splitUrlOptions(url: string, hasTlsSection: boolean): SplitUrl {
   const at = url.indexOf('?');
   if (at === -1) return { url, ignored: [] };
   const options = url.slice(at + 1).split('&');
-  const isOwn = (option: string): boolean => OWN_OPTIONS.has(nameOf(option).toLowerCase());
+  const isOwn = (option: string): boolean => {
+    const name = nameOf(option).toLowerCase();
+    return OWN_OPTIONS.has(name) || (hasTlsSection && TLS_OPTION.test(name));
+  };
   const kept = options.filter((option) => !isOwn(option));
   return {
     url: kept.length === 0 ? url.slice(0, at) : `${url.slice(0, at)}?${kept.join('&')}`,

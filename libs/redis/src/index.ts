@@ -5,3 +5,4 @@ export { type PutOutcome, RedisOffsets } from './redis-offsets.ts';
 export { type RecentEvent, type RecentEventGap, RedisRecentEvents, type WindowBounds } from './redis-recent-events.ts';
 export { RedisStatusBoard } from './redis-status-board.ts';
 export { checkRedis } from './redis-check.ts';
+export { type RedisTarget, toRedisTarget } from './redis-target.ts';

@@ -2,6 +2,7 @@ import { Redis } from 'ioredis';
 import { type CheckFinding, DittoError, findError, findWarning, toCheckFinding, withTimeout } from '#kernel';
 import { type RedisOptions } from './redis-connection.ts';
 import { toRedisError } from './redis-error.ts';
+import { toRedisTarget } from './redis-target.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
 const TIMEOUT_MS = 10_000;
@@ -9,8 +10,9 @@ const TIMEOUT_MS = 10_000;
 /** Everything that is wrong with a Redis server for Ditto; reads only. */
 export async function checkRedis({ url, tls }: RedisOptions): Promise<readonly CheckFinding[]> {
   const troubles: Error[] = [];
-  const client = new Redis(url, {
-    ...(tls && { tls }),
+  const target = toRedisTarget(url, tls);
+  const client = new Redis(target.url, {
+    ...(target.tls && { tls: target.tls }),
     lazyConnect: true,
     connectTimeout: CONNECT_TIMEOUT_MS,
     maxRetriesPerRequest: 0,

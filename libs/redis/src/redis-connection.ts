@@ -4,6 +4,7 @@ import { type Logger, silentLogger } from '#kernel';
 import { luaScripts } from './lua-scripts.ts';
 import { isFromReplica, toRedisError } from './redis-error.ts';
 import { RedisKeys } from './redis-keys.ts';
+import { toRedisTarget } from './redis-target.ts';
 
 export interface RedisOptions {
   /** `redis://` or `rediss://`, with user, password and database number where needed. */
@@ -36,8 +37,13 @@ export class RedisConnection {
   constructor(options: RedisOptions) {
     const { url, keyPrefix, tls, commandTimeoutMs = COMMAND_TIMEOUT_MS, logger = silentLogger } = options;
     this.keys = new RedisKeys(keyPrefix);
-    this.#client = new Redis(url, {
-      ...(tls && { tls }),
+    const target = toRedisTarget(url, tls);
+    if (target.ignored.length > 0)
+      logger.warn('options of the Redis URL are not used: Ditto sets them itself', {
+        options: target.ignored.join(', '),
+      });
+    this.#client = new Redis(target.url, {
+      ...(target.tls && { tls: target.tls }),
       connectTimeout: 5_000,
       commandTimeout: commandTimeoutMs,
       enableOfflineQueue: false,

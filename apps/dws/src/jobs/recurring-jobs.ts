@@ -1,6 +1,6 @@
 import { type Job, Queue, Worker } from 'bullmq';
 import { DittoError, isAbort, type Logger, sleep, toDittoError, withTimeout } from '#kernel';
-import { delayReconnect, isFromReplica, type RedisOptions } from '#redis';
+import { delayReconnect, isFromReplica, type RedisOptions, toRedisTarget } from '#redis';
 import { type JobMetrics } from '../metrics/job-metrics.ts';
 
 /** Schedules that Redis has lost, with its data or with a worker that died between two steps, are put back so soon. */
@@ -60,7 +60,8 @@ export class RecurringJobs<Data extends object, Result extends object> {
   constructor(options: RecurringJobsOptions<Data, Result>) {
     const { name, prefix, redis, concurrency } = options;
     this.#options = options;
-    const { url, tls } = redis;
+    // the driver would take options out of the URL over these
+    const { url, tls } = toRedisTarget(redis.url, redis.tls);
     const connection = {
       url,
       ...(tls && { tls }),

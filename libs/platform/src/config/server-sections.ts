@@ -181,7 +181,7 @@ export const mongoSchema = z
   .strictObject({
     url: secretUrl(
       ['mongodb', 'mongodb+srv'],
-      'Connection string. Options of it that choose what is read, what confirms a write, or how long a call may take are not used (a warning names them): Ditto reads what a majority has confirmed, from the primary, and sets the others itself.',
+      'Connection string. Options of it that choose what is read, what confirms a write, or how long a call may take are not used (a warning names them): Ditto reads what a majority has confirmed, from the primary, and sets the others itself. Where `mongo.tls` is given, options about TLS are not used either.',
     ),
     databasePrefix: z
       .string()
@@ -204,7 +204,10 @@ export const mongoSchema = z
 
 export const redisSchema = z
   .strictObject({
-    url: secretUrl(['redis', 'rediss'], 'Connection string, `redis://` or `rediss://`.'),
+    url: secretUrl(
+      ['redis', 'rediss'],
+      'Connection string, `redis://` or `rediss://`, with user, password and database number where needed. Options after a `?` are not used (a warning names them).',
+    ),
     keyPrefix: z
       .string()
       .regex(/^[A-Za-z0-9_-]{1,40}$/, 'must be up to 40 letters, digits, - and _')
