@@ -183,13 +183,14 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     await this.lanes.drain(this.closing.signal);
   }
 
+  /** Batches and whole buffers, not what is written into them: a batch of one row may hold as much as one of ten. */
   override get bytesInFlight(): number {
-    return this.lanes.bytesInFlight;
+    return this.lanes.bytesInFlight + this.pool.takenBytes;
   }
 
   override status(): SinkStatus {
     return {
-      bytesInFlight: this.lanes.bytesInFlight,
+      bytesInFlight: this.bytesInFlight,
       changesInFlight: this.accepted - this.confirmed,
       confirmedChanges: this.confirmed,
       retries: this.lanes.retries,
@@ -213,23 +214,17 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     return batch === undefined || batch.isSealed || batch.count >= most ? this.startBatch(lane) : batch;
   }
 
-  recorded(lane: number, batch: RecordBatch, bytesBefore: number): void {
-    this.lanes.grow(batch.bytes - bytesBefore);
+  recorded(lane: number, batch: RecordBatch): void {
     const { maxBatchBytes } = (this.deliveries[lane] as LaneDelivery).target;
-    if (batch.bytes <= maxBatchBytes || batch.count === 1) return;
-    const full = batch.bytes;
-    const next = this.startBatch(lane);
-    const started = next.bytes;
-    batch.moveLastTo(next);
-    this.lanes.grow(batch.bytes - full + next.bytes - started);
+    if (batch.length <= maxBatchBytes || batch.count === 1) return;
+    batch.moveLastTo(this.startBatch(lane));
   }
 
   /** A message that counts as no change. */
   private append(lane: number, record: KafkaRecord): void {
     const batch = this.openBatch(lane);
-    const { bytes } = batch;
     batch.append(record, null);
-    this.recorded(lane, batch, bytes);
+    this.recorded(lane, batch);
   }
 
   private startBatch(lane: number): RecordBatch {
@@ -285,7 +280,6 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     batch.isSealed = true;
     await (this.deliveries[lane] as LaneDelivery).deliver(batch);
     if (!this.stopped) this.confirm(batch);
-    batch.release();
   }
 
   private confirm({ runs }: RecordBatch): void {

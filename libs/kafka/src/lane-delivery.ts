@@ -45,11 +45,13 @@ export class LaneDelivery {
       if (part === undefined) break;
       try {
         await this.send(part);
+        part.release();
         parts.shift();
       } catch (error) {
         if (!(error instanceof DittoError) || error.code !== kafkaErrorCodes.tooLarge) throw error;
         if (part.count === 1) throw tooLarge(error, part, this.target);
         parts.splice(0, 1, ...part.split());
+        part.release();
       }
     }
     this.progress = null;
@@ -70,7 +72,7 @@ export class LaneDelivery {
 }
 
 function tooLarge(cause: DittoError, part: RecordBatch, { topic, partition }: LaneTarget): DittoError {
-  const { bytes } = part;
+  const bytes = part.length;
   const [record] = part.records();
   const key = record?.key?.toString().slice(0, 200) ?? null;
   return new DittoError(

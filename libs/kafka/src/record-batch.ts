@@ -23,6 +23,9 @@ export interface BatchIdentity {
   readonly timestampMs: number;
 }
 
+/** What a batch that is being delivered holds besides its buffers: mostly the promises of those who wait for its answer. */
+const batchObjectBytes = 6 * 1024;
+
 /** Several messages of one change; the last one to be confirmed confirms the change. */
 export class SplitChange {
   readonly acknowledgement: Acknowledgement;
@@ -55,13 +58,17 @@ interface Run {
 export class RecordBatch {
   /** Where records are written; another buffer after the batch has grown. */
   target: Buffer;
-  /** Bytes so far, those of the head included. */
-  bytes = headBytes;
+  /** What it holds in memory besides its buffers, which the pool counts. */
+  readonly bytes = batchObjectBytes;
+  /** Bytes that are written so far, those of the head included. */
+  length = headBytes;
   count = 0;
   /** Nothing is added to a batch that was given to be delivered. */
   isSealed = false;
   readonly runs: Run[] = [];
   readonly #pool: BufferPool;
+  /** The compressed bytes; null where what is sent is `target`. */
+  #packed: Buffer | null = null;
   #valueAt = 0;
   #lastRecordAt = 0;
   #lastConfirms: Confirms = null;
@@ -76,9 +83,9 @@ export class RecordBatch {
 
   /** Makes room for a record of at most `bound` bytes of key, value and headers; returns where its value is to begin. */
   beginRecord(keyLength: number, bound: number): number {
-    const needed = this.bytes + bound + mostPreludeBytes;
+    const needed = this.length + bound + mostPreludeBytes;
     if (needed > this.target.length) this.#grow(needed);
-    this.#valueAt = this.bytes + this.#preludeBytes(keyLength, this.#recordLengthBytes, this.#valueLengthBytes);
+    this.#valueAt = this.length + this.#preludeBytes(keyLength, this.#recordLengthBytes, this.#valueLengthBytes);
     return this.#valueAt;
   }
 
@@ -93,14 +100,14 @@ export class RecordBatch {
     const valueLengthBytes = valueLength < 0 ? 1 : varintBytes(valueLength);
     const bodyLength = 2 + varintBytes(this.count) + keyBytes + valueLengthBytes + (end - valueAt);
     const recordLengthBytes = varintBytes(bodyLength);
-    const from = this.bytes + recordLengthBytes + bodyLength - (end - valueAt);
+    const from = this.length + recordLengthBytes + bodyLength - (end - valueAt);
     if (from !== valueAt) this.target.copyWithin(from, valueAt, end);
     this.#valueLengthBytes = valueLengthBytes;
     this.#recordLengthBytes = recordLengthBytes;
     this.#writePrelude(key, keyLength, valueLength, bodyLength);
-    this.#lastRecordAt = this.bytes;
+    this.#lastRecordAt = this.length;
     this.#lastConfirms = confirms;
-    this.bytes = from + end - valueAt;
+    this.length = from + end - valueAt;
     this.count++;
     this.#note(confirms, 1);
   }
@@ -119,8 +126,8 @@ export class RecordBatch {
 
   /** Takes the newest record out and appends it to `next`. */
   moveLastTo(next: RecordBatch): void {
-    const end = this.bytes;
-    this.bytes = this.#lastRecordAt;
+    const end = this.length;
+    this.length = this.#lastRecordAt;
     this.count--;
     const run = this.runs.at(-1);
     if (this.#lastConfirms !== null && run !== undefined && --run.count === 0) this.runs.pop();
@@ -131,12 +138,12 @@ export class RecordBatch {
 
   /** Two batches of half the bytes each; what the records confirm stays with this one. */
   split(): [RecordBatch, RecordBatch] {
-    const half = this.bytes / 2;
+    const half = this.length / 2;
     const halves: [RecordBatch, RecordBatch] = [
       new RecordBatch(this.#pool, half),
-      new RecordBatch(this.#pool, this.bytes),
+      new RecordBatch(this.#pool, this.length),
     ];
-    for (let at = headBytes; at < this.bytes;) {
+    for (let at = headBytes; at < this.length;) {
       const end = at + varintLength(this.target, at) + readVarint(this.target, at);
       const isFirst = halves[0].count === 0 || (end <= half && halves[1].count === 0);
       halves[isFirst && halves[0].count < this.count - 1 ? 0 : 1].#appendRaw(this.target, at, end);
@@ -149,7 +156,7 @@ export class RecordBatch {
   /** The records as objects, for clients that encode by themselves and for messages about them. */
   records(): KafkaRecord[] {
     const records: KafkaRecord[] = [];
-    for (let at = headBytes; at < this.bytes;) {
+    for (let at = headBytes; at < this.length;) {
       const body = at + varintLength(this.target, at);
       const end = body + readVarint(this.target, at);
       records.push(this.#readRecord(body));
@@ -160,9 +167,9 @@ export class RecordBatch {
 
   /** The bytes to be sent. They stay valid until `release`; with another identity they are made anew in place. */
   encode(identity: BatchIdentity): Buffer {
-    const plain = this.target.subarray(0, this.bytes);
+    const plain = this.target.subarray(0, this.length);
     const compression = plain.length < minCompressedBytes ? 'none' : identity.compression;
-    const batch = compression === 'none' ? plain : compress(plain, compression);
+    const batch = compression === 'none' ? plain : this.#compress(plain, compression);
     batch.writeBigInt64BE(0n, 0); // base offset: the broker's to give
     batch.writeInt32BE(batch.length - lengthCountsFrom, 8);
     batch.writeInt32BE(-1, 12); // partition leader epoch: the broker's too
@@ -179,10 +186,24 @@ export class RecordBatch {
     return batch;
   }
 
-  /** Gives the buffer back. Only when all that was sent of it has been answered. */
+  /** Gives its buffers back. Only when all that was sent of it has been answered. */
   release(): void {
+    this.#releasePacked();
+    if (this.target.length === 0) return;
     this.#pool.give(this.target);
     this.target = Buffer.alloc(0);
+  }
+
+  #releasePacked(): void {
+    if (this.#packed !== null) this.#pool.give(this.#packed);
+    this.#packed = null;
+  }
+
+  #compress(plain: Buffer, compression: KafkaCompression): Buffer {
+    this.#releasePacked();
+    const packed = compressionsAlgorithms[compression].compressSync(plain.subarray(headBytes));
+    this.#packed = this.#pool.take(headBytes + packed.length);
+    return this.#packed.subarray(0, headBytes + packed.copy(this.#packed, headBytes));
   }
 
   #note(confirms: Confirms, count: number): void {
@@ -198,7 +219,7 @@ export class RecordBatch {
 
   #writePrelude(key: Buffer | null, keyLength: number, valueLength: number, bodyLength: number): void {
     const { target } = this;
-    let p = writeVarint(target, this.bytes, bodyLength);
+    let p = writeVarint(target, this.length, bodyLength);
     target[p++] = 0; // attributes
     target[p++] = 0; // timestamp delta: one time for the batch
     p = writeVarint(target, p, this.count);
@@ -216,14 +237,14 @@ export class RecordBatch {
     const delta = at + varintLength(source, at) + 2;
     const rest = delta + varintLength(source, delta);
     const bodyLength = 2 + varintBytes(this.count) + (end - rest);
-    const needed = this.bytes + mostPreludeBytes + end - rest;
+    const needed = this.length + mostPreludeBytes + end - rest;
     if (needed > this.target.length) this.#grow(needed);
-    this.#lastRecordAt = this.bytes;
-    let p = writeVarint(this.target, this.bytes, bodyLength);
+    this.#lastRecordAt = this.length;
+    let p = writeVarint(this.target, this.length, bodyLength);
     this.target[p++] = 0;
     this.target[p++] = 0;
     p = writeVarint(this.target, p, this.count);
-    this.bytes = p + source.copy(this.target, p, rest, end);
+    this.length = p + source.copy(this.target, p, rest, end);
     this.count++;
   }
 
@@ -247,7 +268,7 @@ export class RecordBatch {
 
   #grow(needed: number): void {
     const larger = this.#pool.take(Math.max(needed, 2 * this.target.length));
-    this.target.copy(larger, 0, 0, this.bytes);
+    this.target.copy(larger, 0, 0, this.length);
     this.#pool.give(this.target);
     this.target = larger;
   }
@@ -266,13 +287,6 @@ const nullLength = 1; // zigzag of -1
 
 /** Below this, compression costs more than it saves; each batch says for itself whether it is compressed. */
 const minCompressedBytes = 1_024;
-
-function compress(batch: Buffer, compression: KafkaCompression): Buffer {
-  const packed = compressionsAlgorithms[compression].compressSync(batch.subarray(headBytes));
-  const result = Buffer.allocUnsafeSlow(headBytes + packed.length);
-  packed.copy(result, headBytes);
-  return result;
-}
 
 function encodeHeaders(headers: Readonly<Record<string, string>>): Buffer {
   const fields = Object.entries(headers)

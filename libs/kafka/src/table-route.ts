@@ -30,8 +30,8 @@ export interface TopicLanes {
 export interface BatchSource {
   /** The batch that the lane's next record goes into. */
   openBatch(lane: number): RecordBatch;
-  /** Says that a record was ended in the lane's open batch, which held `bytesBefore` until then. */
-  recorded(lane: number, batch: RecordBatch, bytesBefore: number): void;
+  /** Says that a record was ended in the lane's open batch. */
+  recorded(lane: number, batch: RecordBatch): void;
 }
 
 /** The change that is being written. */
@@ -133,13 +133,12 @@ export class TableRoute {
     const keyLength = keyEnd - keyAt;
     const lane = this.#keyed ? firstLane + partitionForKey(key, partitions, keyLength) : firstLane;
     const batch = this.#batches.openBatch(lane);
-    const { bytes } = batch;
     const valueAt = batch.beginRecord(keyLength, keyLength + bound + this.#headers.idBound(changes) + HEADER_BYTES);
     const { target } = batch;
     const valueEnd = isTombstone ? null : this.#envelope.write(changes, index, part, nowMs, target, valueAt);
     const end = this.#writeHeaders(changes, index, part, target, valueEnd ?? valueAt);
     batch.endRecord(this.#keyed ? key : null, keyLength, valueEnd, end, confirms);
-    this.#batches.recorded(lane, batch, bytes);
+    this.#batches.recorded(lane, batch);
   }
 
   #writeHeaders(changes: RowChanges, index: number, part: ChangePart, target: Buffer, at: number): number {

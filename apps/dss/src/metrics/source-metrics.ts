@@ -49,7 +49,11 @@ export class SourceMetrics {
     gauge('lag_seconds', 'Age of the newest confirmed change when it was confirmed.', ({ lagMs }) =>
       lagMs === null ? null : lagMs / 1000,
     );
-    gauge('in_flight_bytes', 'Bytes given to the sinks and not confirmed.', ({ pipeline }) => pipeline?.bytesInFlight);
+    gauge(
+      'in_flight_bytes',
+      'Bytes that the sinks hold of what is not confirmed.',
+      ({ pipeline }) => pipeline?.bytesInFlight,
+    );
     gauge(
       'log_bytes',
       'Bytes of the log that were read since the source was opened.',
@@ -92,7 +96,11 @@ export class SourceMetrics {
           for (const [sink, status] of Object.entries(sinks)) of.set({ source, sink }, value(status));
       });
     };
-    gauge('sink_in_flight_bytes', 'Bytes given to the sink and not confirmed.', ({ bytesInFlight }) => bytesInFlight);
+    gauge(
+      'sink_in_flight_bytes',
+      'Bytes that the sink holds of what is not confirmed.',
+      ({ bytesInFlight }) => bytesInFlight,
+    );
     gauge('sink_retries', 'Deliveries that were tried again.', ({ retries }) => retries);
     gauge('sink_holding', '1 while the sink backs off from an error.', ({ holdingBecause }) =>
       holdingBecause === null ? 0 : 1,

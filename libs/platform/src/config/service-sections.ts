@@ -56,7 +56,11 @@ export const dssSchema = z
       })
       .meta({ description: 'How often progress is stored.' })
       .prefault({}),
-    inFlightBytes: bytes('8 MiB', 1_048_576, 'Bound on the changes of one source that are read and not yet confirmed.'),
+    inFlightBytes: bytes(
+      '8 MiB',
+      1_048_576,
+      'Bound on the memory that the changes of one source hold from being read until they are confirmed.',
+    ),
     shutdownDeadlineMs,
   })
   .meta({ description: 'DSS, the synchronize service.' });

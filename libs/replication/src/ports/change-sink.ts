@@ -68,7 +68,10 @@ export abstract class ChangeSink {
   publishStatement(change: SchemaChange): Promise<void> {
     return Promise.resolve();
   }
-  /** What is accepted and not confirmed, as `status` says; cheap, asked for each batch. */
+  /**
+   * Memory that is held for what is accepted and not confirmed, slack of buffers included, as `status` says; cheap, asked
+   * for each batch.
+   */
   abstract get bytesInFlight(): number;
   abstract status(): SinkStatus;
   /** Stops sending and lets go of connections; what is in flight stays unacknowledged. */

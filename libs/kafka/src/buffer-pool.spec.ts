@@ -1,0 +1,91 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { DittoError } from '#kernel';
+
+import { BufferPool } from './buffer-pool.ts';
+import { KafkaClient, type TopicDescription } from './kafka-client.ts';
+import { LaneDelivery } from './lane-delivery.ts';
+import { RecordBatch } from './record-batch.ts';
+
+const kibibyte = 1024;
+const value = 'x'.repeat(3_000);
+
+/** Encodes each batch as producers do, and takes those of few records. */
+class CompressingClient extends KafkaClient {
+  readonly taken: number[] = [];
+  readonly #pool: BufferPool;
+  readonly #most: number;
+  heldWhileSent = 0;
+
+  constructor(pool: BufferPool, most: number) {
+    super();
+    this.#pool = pool;
+    this.#most = most;
+  }
+
+  override produce(_topic: string, _partition: number, batch: RecordBatch): Promise<number | null> {
+    const identity = { producerId: 1n, producerEpoch: 0, baseSequence: 0, timestampMs: 0 };
+    batch.encode({ ...identity, compression: 'gzip' });
+    batch.encode({ ...identity, compression: 'gzip', producerEpoch: 1 });
+    this.heldWhileSent = Math.max(this.heldWhileSent, this.#pool.takenBytes);
+    if (batch.count > this.#most)
+      return Promise.reject(new DittoError('DITTO_KAFKA_MESSAGE_TOO_LARGE', 'too large for this broker'));
+    this.taken.push(batch.count);
+    return Promise.resolve(null);
+  }
+
+  override connect(): Promise<void> {
+    return Promise.resolve();
+  }
+  override ensureTopic(): Promise<TopicDescription> {
+    return Promise.reject(new Error('not used here'));
+  }
+  override partitionCount(): Promise<number | null> {
+    return Promise.resolve(null);
+  }
+  override close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+function fill(pool: BufferPool, records: number): RecordBatch {
+  const batch = new RecordBatch(pool);
+  for (let index = 0; index < records; index++) batch.append({ key: String(index), value, headers: {} }, null);
+  return batch;
+}
+
+describe('BufferPool', () => {
+  it('I9: counts whole buffers until they are given back, also those that it does not keep', () => {
+    const pool = new BufferPool(4 * kibibyte);
+    const buffers = [1, 1_025, 5_000].map((bytes) => pool.take(bytes));
+    expect(buffers.map(({ length }) => length)).toEqual([1, 2, 8].map((count) => count * kibibyte));
+    expect(pool.takenBytes).toBe(11 * kibibyte);
+    for (const buffer of buffers) pool.give(buffer);
+    expect(pool.takenBytes).toBe(0);
+    expect([pool.take(1), pool.take(1_025)]).toEqual([buffers[0], buffers[1]]);
+    expect(pool.takenBytes).toBe(3 * kibibyte);
+  });
+
+  it('I9: counts a batch with its compressed bytes and its halves, and nothing once they are confirmed', async () => {
+    const pool = new BufferPool(0);
+    const batch = fill(pool, 13);
+    expect(pool.takenBytes).toBe(64 * kibibyte);
+    const client = new CompressingClient(pool, 2);
+    const target = { topic: 't', partition: 0, maxBatchBytes: 1_000_000 };
+    await new LaneDelivery(client, target, null).deliver(batch);
+    expect(client.taken.reduce((sum, count) => sum + count, 0)).toBe(13);
+    expect(Math.max(...client.taken)).toBe(2);
+    expect(client.heldWhileSent).toBeGreaterThan(64 * kibibyte);
+    expect(pool.takenBytes).toBe(0);
+  });
+
+  it('I9: counts an open batch by what its buffer has grown to', () => {
+    const pool = new BufferPool(0);
+    const batch = fill(pool, 1);
+    expect(pool.takenBytes).toBe(batch.target.length);
+    expect(batch.target.length).toBe(4 * kibibyte);
+    batch.release();
+    batch.release();
+    expect(pool.takenBytes).toBe(0);
+  });
+});
