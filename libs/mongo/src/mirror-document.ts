@@ -138,6 +138,9 @@ function partText(value: unknown): string {
   return Buffer.isBuffer(value) ? value.toString('latin1') : String(value);
 }
 
+/** What a buffer takes besides its content. */
+const BUFFER_BYTES = 256;
+
 function compileRowBytes({ columns }: TableLayout): (row: Row) => number {
   const fixed = 64 + 16 * columns.length;
   const variable = columns.flatMap(({ kind }, index) =>
@@ -147,7 +150,8 @@ function compileRowBytes({ columns }: TableLayout): (row: Row) => number {
     let bytes = fixed;
     for (const index of variable) {
       const value = row[index];
-      if (typeof value === 'string' || Buffer.isBuffer(value)) bytes += value.length + 16;
+      if (typeof value === 'string') bytes += value.length + 16;
+      else if (Buffer.isBuffer(value)) bytes += value.length + BUFFER_BYTES;
     }
     return bytes;
   };

@@ -12,13 +12,13 @@ import {
 import { Backoff, DittoError, type Logger, retry, toDittoError } from '#kernel';
 import { type Acknowledgement, ChangeSink, LaneSet, type SinkStatus } from '#replication';
 import { type mongo } from 'mongoose';
-import { BsonWriter } from './bson-writer.ts';
+import { encodeBatch, type EncodedPart } from './encoded-batch.ts';
 import { type GuardedResult, type GuardedWrite, MAX_COMMAND_WRITES, writeGuarded } from './guarded-write.ts';
-import { collapseEntries, type CollapsedEntry, encodeWrite, type KeyChange, type MirrorEntry } from './mirror-batch.ts';
+import { type CollapsedEntry, type KeyChange, type MirrorEntry } from './mirror-batch.ts';
 import { chooseLane } from './mirror-lanes.ts';
-import { type MirrorCollection, mirrorDatabase, type MirrorTable, MirrorTables } from './mirror-tables.ts';
+import { mirrorDatabase, type MirrorTable, MirrorTables } from './mirror-tables.ts';
 import { type MongoConnection } from './mongo-connection.ts';
-import { documentRefused, isTimeout } from './mongo-errors.ts';
+import { isTimeout } from './mongo-errors.ts';
 import { createMirrorIndexes, prepareCollection } from './mirror-indexes.ts';
 import { TableEnding } from './table-ending.ts';
 import { WRITE_CONCERN_TIMEOUT_MS } from './write-command.ts';
@@ -224,26 +224,22 @@ export class MirrorWriter extends ChangeSink {
   }
 
   private async deliver(entries: readonly MirrorEntry[]): Promise<void> {
-    const writes = [...collapseEntries(entries)].map(([collection, collapsed]) => this.write(collection, collapsed));
-    await Promise.allSettled(writes);
-    const rejected = await Promise.all(writes);
-    if (this.fatal !== null) return;
-    for (const entry of rejected.flat()) this.countRejection(entry);
+    const { parts, bytes } = encodeBatch(entries, this.options.nowMs());
+    this.lanes.grow(bytes);
+    try {
+      const writes = parts.map((part) => this.write(part));
+      await Promise.allSettled(writes);
+      const rejected = await Promise.all(writes);
+      if (this.fatal !== null) return;
+      for (const entry of rejected.flat()) this.countRejection(entry);
+    } finally {
+      this.lanes.grow(-bytes);
+    }
     this.acknowledge(entries);
   }
 
   /** Resolves with the entries that a newer document refused. */
-  private async write(collection: MirrorCollection, collapsed: readonly CollapsedEntry[]): Promise<MirrorEntry[]> {
-    const insertFirst = collection.inserts.next();
-    const nowMs = this.options.nowMs();
-    const writer = new BsonWriter();
-    const writes = collapsed.map((one) => {
-      try {
-        return encodeWrite(writer, one, insertFirst, nowMs);
-      } catch (error) {
-        throw documentRefused(collection.name, one.entry.identity, `can't be written as BSON: ${String(error)}`, error);
-      }
-    });
+  private async write({ collection, collapsed, writes }: EncodedPart): Promise<MirrorEntry[]> {
     const { rejected, notNew } = await this.writeParts(collection.name, writes);
     if (notNew > 0)
       collection.inserts.report(

@@ -1,0 +1,41 @@
+import { BsonWriter } from './bson-writer.ts';
+import { type GuardedWrite } from './guarded-write.ts';
+import { collapseEntries, type CollapsedEntry, encodeWrite, type MirrorEntry } from './mirror-batch.ts';
+import { type MirrorCollection } from './mirror-tables.ts';
+import { documentRefused } from './mongo-errors.ts';
+
+/** The documents of one collection in one batch. */
+export interface EncodedPart {
+  readonly collection: MirrorCollection;
+  readonly collapsed: readonly CollapsedEntry[];
+  readonly writes: readonly GuardedWrite[];
+}
+
+export interface EncodedBatch {
+  readonly parts: readonly EncodedPart[];
+  /** What is held until the parts are written. */
+  readonly bytes: number;
+}
+
+/** The driver joins the documents of a command into one buffer, and that with the rest of the message into another. */
+const COPIES_SENT = 2;
+/** What a command holds besides its documents: mostly the promises of those who wait for its answer. */
+const COMMAND_BYTES = 8 * 1024;
+
+/** All documents of a batch are in one buffer: a batch may have a row of each of a thousand tables. */
+export function encodeBatch(entries: readonly MirrorEntry[], nowMs: number): EncodedBatch {
+  const writer = new BsonWriter(entries.reduce((sum, { bytes }) => sum + bytes, 0));
+  const parts = [...collapseEntries(entries)].map(([collection, collapsed]) => {
+    const insertFirst = collection.inserts.next();
+    const writes = collapsed.map((one) => {
+      try {
+        return encodeWrite(writer, one, insertFirst, nowMs);
+      } catch (error) {
+        const { identity } = one.entry;
+        throw documentRefused(collection.name, identity, `can't be written as BSON: ${String(error)}`, error);
+      }
+    });
+    return { collection, collapsed, writes };
+  });
+  return { parts, bytes: writer.bytes.length + COPIES_SENT * writer.at + COMMAND_BYTES * parts.length };
+}
