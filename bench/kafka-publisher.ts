@@ -11,6 +11,7 @@ import {
   type KafkaCompression,
 } from '#kafka';
 import { silentLogger, sleep } from '#kernel';
+import { readPeakRssBytes } from './process-usage.ts';
 import { createLayout, createRow } from './workload.ts';
 
 const rowsPerAccept = 500;
@@ -113,7 +114,7 @@ async function measure(settings: Settings): Promise<Record<string, unknown>> {
     rows,
     rowsPerSecond: Math.round(rows / seconds),
     cpuMicrosPerRow: Number(((user + system - creationMicros) / rows).toFixed(2)),
-    rssBytes: process.memoryUsage.rss(),
+    peakRssBytes: readPeakRssBytes(process.pid),
     settings: { client: settings.client, compression, partitions, batch, rowsPerAccept, maxBytesInFlight },
     machine: { cores: availableParallelism(), model: cpus()[0]?.model ?? '', node: process.version },
   };

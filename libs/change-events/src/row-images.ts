@@ -4,6 +4,10 @@ import { type Row, type TableLayout } from './table-layout.ts';
 
 /** Longest UTF-8 form of one UTF-16 unit, in bytes. */
 const MOST_BYTES_OF_UNIT = 3;
+/** Longer texts are measured: room for three times a wide row is memory that others lack. */
+const MEASURED_LENGTH = 64 * 1024;
+/** By so much the text of a key may be longer than that of its row: doubles are written in another form. */
+const KEY_SLACK_BYTES = 1024;
 
 /**
  * Row images of one layout, held as their source holds them; values and JSON are made when asked for. Never changed
@@ -74,7 +78,8 @@ export class ValueImages extends RowImages {
   }
 
   override jsonBound(index: number, bigint: BigintMode): number {
-    return this.#jsonText(index, bigint).length * MOST_BYTES_OF_UNIT;
+    const text = this.#jsonText(index, bigint);
+    return text.length > MEASURED_LENGTH ? Buffer.byteLength(text) + KEY_SLACK_BYTES : text.length * MOST_BYTES_OF_UNIT;
   }
 
   override writeJson(index: number, target: Buffer, at: number, bigint: BigintMode): number {

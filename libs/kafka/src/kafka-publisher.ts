@@ -208,10 +208,13 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     await this.options.client.close();
   }
 
-  openBatch(lane: number): RecordBatch {
+  /** A record that may fill a batch by itself begins one: behind others it would be written here and moved to the next. */
+  openBatch(lane: number, bound: number): RecordBatch {
     const batch = this.newest[lane];
     const most = this.options.maxBatchMessages ?? defaultMaxBatchMessages;
-    return batch === undefined || batch.isSealed || batch.count >= most ? this.startBatch(lane) : batch;
+    if (batch === undefined || batch.isSealed || batch.count >= most) return this.startBatch(lane);
+    const { maxBatchBytes } = (this.deliveries[lane] as LaneDelivery).target;
+    return bound > maxBatchBytes && batch.count > 0 ? this.startBatch(lane) : batch;
   }
 
   recorded(lane: number, batch: RecordBatch): void {
@@ -222,7 +225,7 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
 
   /** A message that counts as no change. */
   private append(lane: number, record: KafkaRecord): void {
-    const batch = this.openBatch(lane);
+    const batch = this.openBatch(lane, 0);
     batch.append(record, null);
     this.recorded(lane, batch);
   }

@@ -28,8 +28,8 @@ export interface TopicLanes {
 
 /** Where records of a lane are written. */
 export interface BatchSource {
-  /** The batch that the lane's next record goes into. */
-  openBatch(lane: number): RecordBatch;
+  /** The batch that the lane's next record, of at most so many bytes, goes into. */
+  openBatch(lane: number, bound: number): RecordBatch;
   /** Says that a record was ended in the lane's open batch. */
   recorded(lane: number, batch: RecordBatch): void;
 }
@@ -132,8 +132,9 @@ export class TableRoute {
     const key = keyAt === 0 ? keys : keys.subarray(keyAt, keyEnd);
     const keyLength = keyEnd - keyAt;
     const lane = this.#keyed ? firstLane + partitionForKey(key, partitions, keyLength) : firstLane;
-    const batch = this.#batches.openBatch(lane);
-    const valueAt = batch.beginRecord(keyLength, keyLength + bound + this.#headers.idBound(changes) + HEADER_BYTES);
+    const most = keyLength + bound + this.#headers.idBound(changes) + HEADER_BYTES;
+    const batch = this.#batches.openBatch(lane, most);
+    const valueAt = batch.beginRecord(keyLength, most);
     const { target } = batch;
     const valueEnd = isTombstone ? null : this.#envelope.write(changes, index, part, nowMs, target, valueAt);
     const end = this.#writeHeaders(changes, index, part, target, valueEnd ?? valueAt);
