@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 /** Garbage that may gather in the old generation, in per cent of what lives there, before it is collected. */
-const growthPercent = 150;
+const growthPercent = 60;
 
 /**
  * V8 sizes its heap by the memory of the machine: on a large one a service that streams lets hundreds of megabytes of
