@@ -34,6 +34,8 @@ const TWO_TO_32 = 0x1_0000_0000;
 const MOST_BYTES_OF_UNIT = 3;
 /** Longer texts are faster by a native call. */
 const COPIED_CHARACTERS = 48;
+/** Longer ones are measured: room for three times a wide value is memory that others lack. */
+const MEASURED_CHARACTERS = 64 * 1024;
 /** An index as text with its type and its end, and a double. */
 const MOST_BYTES_OF_NUMBER = 24;
 
@@ -123,7 +125,8 @@ export class BsonWriter {
   }
 
   string(label: ElementLabel, text: string): void {
-    this.#label(label, 5 + text.length * MOST_BYTES_OF_UNIT);
+    const { length: units } = text;
+    this.#label(label, 5 + (units > MEASURED_CHARACTERS ? Buffer.byteLength(text) : units * MOST_BYTES_OF_UNIT));
     const start = this.at + 4;
     const length = text.length <= COPIED_CHARACTERS ? this.#copyAscii(text, start) : -1;
     const end = start + (length === -1 ? this.bytes.write(text, start, 'utf8') : length);
