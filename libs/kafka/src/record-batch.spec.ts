@@ -40,7 +40,7 @@ describe('RecordBatch', () => {
       fc.property(records, fc.constantFrom(...compressions), fc.nat(), (given, compression, baseSequence) => {
         const open = batchOf(given);
         mostRecords = Math.max(mostRecords, given.length);
-        mostBytes = Math.max(mostBytes, open.bytes);
+        mostBytes = Math.max(mostBytes, open.length);
         for (const { value } of given) longestValue = Math.max(longestValue, value?.length ?? 0);
         const batch = open.encode({
           producerId: 77n,

@@ -77,7 +77,7 @@ export class FakeBrokers extends KafkaClient {
     return Promise.resolve();
   }
 
-  #measure({ bytes }: RecordBatch, messages: number): void {
+  #measure({ length: bytes }: RecordBatch, messages: number): void {
     this.largestBatch.messages = Math.max(this.largestBatch.messages, messages);
     this.largestBatch.bytes = Math.max(this.largestBatch.bytes, bytes);
     if (messages === 1) this.largestSingle = Math.max(this.largestSingle, bytes);
