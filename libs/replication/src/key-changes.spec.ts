@@ -385,7 +385,7 @@ describe('keys that change', () => {
       }),
       { numRuns: 300 },
     );
-  });
+  }, 20_000);
 
   it('I4: a read that meets a new key does not end rows beside the end of those that were repeated after a crash', async () => {
     const ending = new Deferred<undefined>();
