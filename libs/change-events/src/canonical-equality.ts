@@ -1,4 +1,4 @@
-import { DittoError } from '#kernel';
+import { DittoError, trimEndOf } from '#kernel';
 import { type CanonicalValue, type Column } from './table-layout.ts';
 
 const NUMBER = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?$/;
@@ -12,7 +12,7 @@ export function normalizeNumber(text: string): string {
   }
   const significant = digits.replace(/^0+/, '');
   if (significant === '') return '0';
-  const stripped = significant.replace(/0+$/, '');
+  const stripped = trimEndOf(significant, '0');
   const exponent = Number(match[4] ?? 0) - (match[3] ?? '').length + (significant.length - stripped.length);
   return `${match[1] === '-' ? '-' : ''}${stripped}e${exponent}`;
 }

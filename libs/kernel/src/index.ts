@@ -7,5 +7,6 @@ export { silentLogger, type LogFields, type Logger } from './logger.ts';
 export { parseBytes } from './parse-bytes.ts';
 export { Backoff, retry, type BackoffOptions, type RetryOptions } from './retry.ts';
 export { sleep, withTimeout } from './sleep.ts';
+export { trimEndOf } from './trim-end.ts';
 export { isAbort, toDittoError } from './to-ditto-error.ts';
 export { type Wait, Waits, type WaitsOptions } from './waits.ts';

@@ -18,8 +18,8 @@ const factors: Readonly<Record<string, number>> = {
  * Throws `DITTO_KERNEL_BYTES_INVALID` for anything else.
  */
 export function parseBytes(text: string): number {
-  const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text);
-  const factor = factors[(match?.[2] === '' ? 'b' : (match?.[2] ?? '')).toLowerCase()];
+  const match = /^(\d+(?:\.\d+)?)(?:\s*([a-z]+))?$/i.exec(text.trim());
+  const factor = factors[(match?.[2] ?? 'b').toLowerCase()];
   const bytes = match && factor ? Math.round(Number(match[1]) * factor) : NaN;
   if (Number.isSafeInteger(bytes)) return bytes;
   throw new DittoError('DITTO_KERNEL_BYTES_INVALID', `'${text}' is not a size`, {

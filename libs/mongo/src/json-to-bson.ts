@@ -1,4 +1,5 @@
 import { mongo } from 'mongoose';
+import { trimEndOf } from '#kernel';
 import { decimal128FromText } from './decimal128.ts';
 
 /** The driver gives its classes by getters: looked up once, not for each value. */
@@ -71,7 +72,7 @@ function decimalValue(text: string): string {
   if (match === null) return text;
   const [, sign = '', whole = '', fraction = '', exponent = '0'] = match;
   const digits = (whole + fraction).replace(/^0+/, '');
-  const significant = digits.replace(/0+$/, '');
+  const significant = trimEndOf(digits, '0');
   if (significant === '') return '0';
   return `${sign}${significant}e${Number(exponent) - fraction.length + digits.length - significant.length}`;
 }

@@ -134,7 +134,7 @@ function changesAny(indexes: readonly number[] | null, before: RowImages, after:
 
 /** Whether a foreign key may be gone, or under another table's name, since the statement. A doubt counts as yes. */
 function mayEndForeignKey({ kind }: Statement, sql: string): boolean {
-  return (
-    kind === 'drop' || kind === 'rename' || kind === 'unparsed' || /\bDROP\b[^]*\b(?:FOREIGN|CONSTRAINT)\b/i.test(sql)
-  );
+  if (kind === 'drop' || kind === 'rename' || kind === 'unparsed') return true;
+  const drop = sql.search(/\bDROP\b/i);
+  return drop >= 0 && /\b(?:FOREIGN|CONSTRAINT)\b/i.test(sql.slice(drop));
 }

@@ -23,17 +23,27 @@ export type EventQuery = z.output<typeof eventQuerySchema>;
  */
 export function compileKeyMatch(asked: string): (key: string) => boolean {
   const canonical = parseJson(asked);
-  const text =
-    typeof canonical === 'object' && canonical !== null
-      ? asked.replaceAll(/\s+(?=(?:[^"\\]|\\.|"(?:[^"\\]|\\.)*")*$)/g, '')
-      : null;
+  const text = typeof canonical === 'object' && canonical !== null ? withoutSpaces(asked) : null;
   return (key) => {
     if (key === asked || key === text) return true;
-    if (text !== null) return false;
-    const value = /^\{"(?:[^"\\]|\\.)*":(?:"((?:[^"\\]|\\.)*)"|([^",{}[\]]+))\}$/.exec(key);
-    if (!value) return false;
-    return value[2] !== undefined ? value[2] === asked : JSON.parse(`"${value[1] ?? ''}"`) === asked;
+    return text === null && onlyValueOf(key) === asked;
   };
+}
+
+/** Strings with their quotes, or what is between strings and spaces. Sticky: it never looks for another place to begin. */
+const TOKEN = /\s*("(?:[^"\\]|\\.)*"|[^\s"]+)\s*/gy;
+
+/** JSON text without the spaces between its strings, numbers and marks. */
+function withoutSpaces(json: string): string {
+  return Array.from(json.matchAll(TOKEN), ([, token]) => token).join('');
+}
+
+/** The value of a key of one column as text, with all its digits; null for any other key. */
+function onlyValueOf(key: string): string | null {
+  const columns = parseJson(key, parseJsonExactly);
+  const values = typeof columns === 'object' && columns !== null ? Object.values(columns) : [];
+  if (values.length !== 1) return null;
+  return typeof values[0] === 'string' ? values[0] : JSON.stringify(values[0]);
 }
 
 /** JSON with every digit of its numbers: one that a double can't hold is written out again as it was read. */
@@ -50,9 +60,9 @@ function keepDigits(_key: string, value: unknown, context: { readonly source?: s
     : value;
 }
 
-function parseJson(text: string): unknown {
+function parseJson(text: string, parse: (text: string) => unknown = JSON.parse): unknown {
   try {
-    return JSON.parse(text);
+    return parse(text);
   } catch {
     return undefined;
   }

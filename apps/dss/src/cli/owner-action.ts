@@ -1,5 +1,5 @@
 import { DcsClient, type LeaseHolder, type ServiceStatus } from '#dcs-client';
-import { DittoError, toDittoError } from '#kernel';
+import { DittoError, toDittoError, trimEndOf } from '#kernel';
 import { findRpcToken, loadConfig, type Problem, toDcsOptions } from '#platform';
 
 /** What DCS says about who runs what. */
@@ -105,7 +105,7 @@ async function findOwner(
         remedy: 'Wait for its report (two seconds), or give its address by --url http://HOST:PORT.',
       },
     );
-  return { instance: lease.owner, url: url.replace(/\/+$/, '') };
+  return { instance: lease.owner, url: trimEndOf(url, '/') };
 }
 
 async function post(url: string, token: string | null): Promise<Response> {

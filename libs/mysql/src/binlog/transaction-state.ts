@@ -46,6 +46,8 @@ export interface TransactionState {
   isReplayed: boolean;
 }
 
+const ONE_PHASE = 'onephase';
+
 export interface XaStatement {
   readonly verb: string;
   readonly xid: string;
@@ -53,9 +55,13 @@ export interface XaStatement {
 
 /** `XA <verb> X'…',X'…',n` as the server writes it to the log; null for anything else. */
 export function parseXaStatement(sql: string): XaStatement | null {
-  const match = /^XA\s+(START|BEGIN|END|COMMIT|ROLLBACK)\s+(.*?)\s*(?:ONE\s+PHASE\s*)?$/is.exec(sql);
+  const match = /^XA\s+(START|BEGIN|END|COMMIT|ROLLBACK)\s/i.exec(sql);
   if (match === null) return null;
-  return { verb: (match[1] ?? '').toUpperCase(), xid: (match[2] ?? '').replace(/\s+/g, '').toLowerCase() };
+  const rest = sql.slice(match[0].length).replace(/\s+/g, '').toLowerCase();
+  return {
+    verb: (match[1] ?? '').toUpperCase(),
+    xid: rest.endsWith(ONE_PHASE) ? rest.slice(0, -ONE_PHASE.length) : rest,
+  };
 }
 
 export type StatementRole =

@@ -79,7 +79,22 @@ export function parseGrant(text: string): ScopedGrant | null {
 
 /** At the commas outside of parentheses and of backquotes, in which column names stand. */
 function splitPrivileges(text: string): string[] {
-  return (text.match(/(?:`(?:[^`]|``)*`|\((?:`(?:[^`]|``)*`|[^)`])*\)|[^,(`])+/g) ?? []).map((part) => part.trim());
+  const parts: string[] = [];
+  let from = 0;
+  let depth = 0;
+  let isQuoted = false;
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at];
+    if (character === '`') isQuoted = !isQuoted;
+    else if (isQuoted) continue;
+    else if (character === '(') depth++;
+    else if (character === ')') depth--;
+    else if (character === ',' && depth === 0) {
+      parts.push(text.slice(from, at).trim());
+      from = at + 1;
+    }
+  }
+  return [...parts, text.slice(from).trim()].filter((part) => part !== '');
 }
 
 function selectedColumns(privilege: string): string[] {

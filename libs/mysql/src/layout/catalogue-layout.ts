@@ -174,13 +174,19 @@ function describe({ name, columnType }: ColumnRow, column: Column | null, more =
   return { name, column, what: columnType + more };
 }
 
+/** `decimal(9,2) unsigned` without `(9,2)`; a label of an ENUM may hold any word. */
+function withoutParentheses(columnType: string): string {
+  const open = columnType.indexOf('(');
+  return open < 0 ? columnType : columnType.slice(0, open) + columnType.slice(columnType.lastIndexOf(')') + 1);
+}
+
 function catalogueColumn(row: ColumnRow): Column | null {
   const { name, type } = row;
   const isBit = type === 'bit';
   return makeColumn({
     name,
     type,
-    unsigned: /\bunsigned\b/.test(row.columnType.replace(/\(.*\)/s, '')),
+    unsigned: /\bunsigned\b/.test(withoutParentheses(row.columnType)),
     precision: row.prec ?? 0,
     scale: type === 'decimal' ? (row.scale ?? 0) : (row.digits ?? 0),
     length: isBit ? (row.prec ?? 0) : Number(row.length ?? 0),
@@ -209,7 +215,7 @@ const ESCAPES: Readonly<Record<string, string>> = { '0': '\0', n: '\n', r: '\r',
 /** The labels of `enum('a','b''c')`; the server doubles quotes and writes \\0, \\n, \\r and \\\\ with a backslash. */
 export function parseLabels(columnType: string): string[] {
   const labels: string[] = [];
-  const pattern = /'((?:[^'\\]|''|\\.)*)'/gs;
+  const pattern = /[^']*'((?:[^'\\]|''|\\.)*)'/gsy; // sticky: a text without an end is looked through once
   for (const match of columnType.matchAll(pattern)) {
     const raw = match[1] ?? '';
     labels.push(

@@ -1,3 +1,5 @@
+import { trimEndOf } from '#kernel';
+
 /**
  * One text for each JSON document, whether it comes from the log's binary form or from the text that the server
  * prints: MySQL's own key order, separators and escapes, and each number in one form by its exact decimal value
@@ -24,7 +26,7 @@ export function canonicalNumber(token: string): string {
   const digits = (whole + (fraction ?? '')).replace(/^0+/, '');
   if (digits === '') return '0';
   if (fraction === undefined && power === undefined) return token;
-  const trimmed = digits.replace(/0+$/, '');
+  const trimmed = trimEndOf(digits, '0');
   const exponent = Number(power ?? 0) - (fraction ?? '').length + (digits.length - trimmed.length);
   return layOutNumber(sign === '-', trimmed, exponent);
 }

@@ -23,7 +23,9 @@ function findLiteralSecrets(node: unknown, path: Path, referenced: ReadonlySet<s
 /** A connection string without a password gives nothing away. */
 function holdsPassword(text: string): boolean {
   const authority = /^[a-z+]+:\/\/([^/?#]*)/.exec(text)?.[1];
-  return authority === undefined ? text !== '' : /:[^@]+@/.test(authority);
+  return authority === undefined
+    ? text !== ''
+    : authority.includes(':') && authority.slice(authority.indexOf(':') + 1).lastIndexOf('@') > 0;
 }
 
 function findWeakSettings({ kafka, mongo, dcs }: DittoConfig): string[] {

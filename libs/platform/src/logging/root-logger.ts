@@ -65,6 +65,22 @@ function hideText(value: unknown): unknown {
   return typeof value === 'number' ? value : '[secret]';
 }
 
+/** `mongodb://user:[secret]@host`. Each character is looked at a bounded number of times, whatever the line holds. */
 function hideUrlPasswords(line: string): string {
-  return line.replaceAll(/([a-z][a-z0-9+]*:\/\/[^\s:/@"]*):[^\s/@"]+@/g, '$1:[secret]@');
+  let result = '';
+  let copied = 0;
+  for (let at = line.indexOf('://'); at >= 0; at = line.indexOf('://', at + 3)) {
+    const end = endOfAuthority(line, at + 3);
+    const password = line.slice(at + 3, end).indexOf(':');
+    if (password < 0 || line[end] !== '@' || at + 4 + password === end) continue;
+    result += `${line.slice(copied, at + 4 + password)}[secret]`;
+    copied = end;
+  }
+  return result + line.slice(copied);
+}
+
+function endOfAuthority(line: string, from: number): number {
+  const end = /[\s/@"]/g;
+  end.lastIndex = from;
+  return end.exec(line)?.index ?? line.length;
 }
