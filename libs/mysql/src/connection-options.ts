@@ -1,4 +1,6 @@
-import { type ConnectionOptions, type SslOptions } from 'mysql2';
+import { type ConnectionOptions } from 'mysql2';
+import { connectForTls } from '#kernel';
+import { assertUsable } from './errors/tls-errors.ts';
 
 /** TLS to a server. `false`: none. Certificates are PEM texts. */
 export type TlsOptions =
@@ -10,6 +12,8 @@ export type TlsOptions =
       readonly key?: string;
       /** Host name and chain are checked unless false. */
       readonly rejectUnauthorized?: boolean;
+      /** The name or address that the certificate has to have, when that is not the host. */
+      readonly servername?: string;
     };
 
 /** How to reach one MySQL server. */
@@ -32,17 +36,21 @@ const KEEP_ALIVE_DELAY_MS = 5_000;
 export const DEFAULT_QUERY_SILENCE_MS = 10_000;
 export const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
 
-function sslOptions(tls: Exclude<TlsOptions, false>): SslOptions {
+/** What the driver calls the host is, with TLS, the name for SNI; where to connect to is the stream's. */
+function encryptedBy(tls: Exclude<TlsOptions, false>, { host, port }: MySqlConnectionOptions): ConnectionOptions {
+  assertUsable(tls);
+  const { servername, rejectUnauthorized = true, ...material } = tls;
   return {
-    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-    ...(tls.cert === undefined ? {} : { cert: tls.cert }),
-    ...(tls.key === undefined ? {} : { key: tls.key }),
-    rejectUnauthorized: tls.rejectUnauthorized ?? true,
-    verifyIdentity: tls.rejectUnauthorized ?? true,
+    host: servername ?? host,
+    stream: () => connectForTls({ host, port, servername, keepAliveDelayMs: KEEP_ALIVE_DELAY_MS }),
+    ssl: { ...material, rejectUnauthorized, verifyIdentity: rejectUnauthorized },
   };
 }
 
-/** mysql2's options: exact values as text, no dates, numbers in one form. */
+/**
+ * mysql2's options: exact values as text, no dates, numbers in one form. Throws `DITTO_SOURCE_TLS_FAILED` for texts that
+ * are no certificates or keys.
+ */
 export function driverOptions(options: MySqlConnectionOptions): ConnectionOptions {
   return {
     host: options.host,
@@ -59,7 +67,7 @@ export function driverOptions(options: MySqlConnectionOptions): ConnectionOption
     timezone: 'Z',
     enableKeepAlive: true,
     keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
-    ...(options.tls === undefined || options.tls === false ? {} : { ssl: sslOptions(options.tls) }),
+    ...(options.tls ? encryptedBy(options.tls, options) : {}),
   };
 }
 

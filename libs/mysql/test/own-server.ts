@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Stack, startStack } from '#stack';
@@ -13,9 +13,15 @@ export class OwnServer {
     this.url = url;
   }
 
-  static async start(name: 'mysql-primary' | 'mariadb'): Promise<OwnServer> {
+  /** @param settings an option file on top of that of the stack, for a process of this machine */
+  static async start(name: 'mysql-primary' | 'mariadb', settings?: string): Promise<OwnServer> {
     const folder = await mkdtemp(join(tmpdir(), `ditto-${name}-`));
-    const stack = await startStack({ folder, servers: [name] });
+    if (settings !== undefined) {
+      await mkdir(join(folder, name));
+      await writeFile(join(folder, name, 'more.cnf'), settings);
+    }
+    const environment = settings === undefined ? process.env : { ...process.env, DITTO_STACK_KIND: 'native' };
+    const stack = await startStack({ folder, servers: [name], environment });
     return new OwnServer(stack, stack.url(name));
   }
 

@@ -111,8 +111,9 @@ export class TestAuthority {
 export async function makeTestCertificates(
   hosts: readonly string[] = ['localhost', '127.0.0.1'],
   clientName = 'ditto',
+  givenAuthority?: TestAuthority,
 ): Promise<TestCertificates> {
-  const [authority, foreign] = await Promise.all([TestAuthority.create(), TestAuthority.create()]);
+  const [authority, foreign] = await Promise.all([givenAuthority ?? TestAuthority.create(), TestAuthority.create()]);
   return {
     ca: authority.certificate,
     server: await authority.issueServer(hosts),

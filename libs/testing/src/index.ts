@@ -9,3 +9,4 @@ export {
   writeIdentity,
   writeTestCertificates,
 } from './certificates.ts';
+export { MySqlImpostor } from './mysql-impostor.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import type { ProcessIdentity } from '../process-identity.ts';
 import type { Durability, Endpoint } from '../stack.ts';
-import { copyTemplate } from './mysql-server.ts';
+import { copyTemplate, formatSettings } from './mysql-server.ts';
 import type { Runtimes } from './runtimes.ts';
 import { NativeServer, type ServerOptions } from './server.ts';
 
@@ -110,9 +110,7 @@ function formatMariaDbSettings(options: MariaDbServerOptions, runtime: string, f
       ? { 'sync-binlog': 0, 'innodb-flush-log-at-trx-commit': 2, 'innodb-doublewrite': 'OFF' }
       : { 'sync-binlog': 1, 'innodb-flush-log-at-trx-commit': 1 }),
   };
-  return `[mariadbd]\n${Object.entries(settings)
-    .map(([name, value]) => `${name} = ${value}\n`)
-    .join('')}`;
+  return formatSettings('mariadbd', settings, folder);
 }
 
 /** One statement a line, as `init-file` wants it; not logged. */

@@ -164,9 +164,14 @@ export function formatMySqlSettings(options: MySqlSettings, runtime: string, fol
       : { 'sync-binlog': 1, 'innodb-flush-log-at-trx-commit': 1 }),
     ...(options.binaryLog ? binaryLogSettings : { 'disable-log-bin': 'ON' }),
   };
-  return `[mysqld]\n${Object.entries(settings)
-    .map(([name, value]) => `${name} = ${value}\n`)
-    .join('')}`;
+  return formatSettings('mysqld', settings, folder);
+}
+
+/** An option file. What `more.cnf` in the folder of the server says comes on top: that of a test with a server of its own. */
+export function formatSettings(group: string, settings: Readonly<Record<string, unknown>>, folder: string): string {
+  const lines = Object.entries(settings).map(([name, value]) => `${name} = ${String(value)}\n`);
+  const more = join(folder, 'more.cnf');
+  return `[${group}]\n${lines.join('')}${existsSync(more) ? `!include ${more}\n` : ''}`;
 }
 
 const binaryLogSettings = {

@@ -81,6 +81,15 @@ export class DumpConnection {
   }
 
   start(): void {
+    try {
+      this.#connect();
+    } catch (error) {
+      // before anything was sent: certificates that can't be used
+      this.#end(error);
+    }
+  }
+
+  #connect(): void {
     const driver = mysql.createConnection(driverOptions(this.#options.connection)) as DriverConnection;
     this.#driver = driver;
     this.#socket = driver.stream;

@@ -1,4 +1,5 @@
-import { DENIED, type ErrorClass, LOST, TLS_FAILED, UNKNOWN_HOST, UNREACHABLE, withRemedy } from './error-class.ts';
+import { DENIED, type ErrorClass, LOST, UNKNOWN_HOST, UNREACHABLE, withRemedy } from './error-class.ts';
+import { classifyTlsError } from './tls-errors.ts';
 
 /** By the codes of mysql2, of Node, and of the operating system. */
 const BY_CODE: Readonly<Record<string, ErrorClass>> = {
@@ -10,8 +11,6 @@ const BY_CODE: Readonly<Record<string, ErrorClass>> = {
   EPIPE: LOST,
   PROTOCOL_CONNECTION_LOST: LOST,
   PROTOCOL_SEQUENCE_TIMEOUT: LOST,
-  HANDSHAKE_NO_SSL_SUPPORT: TLS_FAILED,
-  HANDSHAKE_SSL_ERROR: TLS_FAILED,
   AUTH_SWITCH_PLUGIN_ERROR: withRemedy(
     DENIED,
     "Use a plugin that the driver knows: ALTER USER … IDENTIFIED WITH caching_sha2_password BY '…'; then restart the source.",
@@ -22,9 +21,9 @@ const BY_CODE: Readonly<Record<string, ErrorClass>> = {
   ),
 };
 
-/** OpenSSL's reasons for not trusting a certificate, and Node's errors of TLS. */
+/** OpenSSL's reasons for not trusting a certificate, and errors of TLS of Node and of the driver. */
 const OF_TLS =
-  /^(?:ERR_(?:TLS|SSL)_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_(?:CA|PURPOSE)|HOSTNAME_MISMATCH)/;
+  /^(?:HANDSHAKE_(?:NO_SSL|SSL)_|ERR_(?:TLS|SSL)_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_(?:CA|PURPOSE)|HOSTNAME_MISMATCH)/;
 /** `ECONNREFUSED`, `EHOSTUNREACH`, `ETIMEDOUT`, `EMFILE`, … */
 const OF_THE_SYSTEM = /^E[A-Z]+$/;
 
@@ -32,7 +31,7 @@ const OF_THE_SYSTEM = /^E[A-Z]+$/;
 export function classifyDriverError(code: string, message: string): ErrorClass | undefined {
   const known = BY_CODE[code];
   if (known !== undefined) return known;
-  if (OF_TLS.test(code)) return TLS_FAILED;
+  if (OF_TLS.test(code)) return classifyTlsError(code, message);
   if (OF_THE_SYSTEM.test(code)) return UNREACHABLE;
   return /closed state|connection is closed|Connection lost/i.test(message) ? LOST : undefined;
 }

@@ -34,12 +34,12 @@ export const DENIED: ErrorClass = {
   code: 'DITTO_SOURCE_ACCESS_DENIED',
   retriable: false,
   remedy:
-    'Check user, password and `tls` of the source (who requires TLS may refuse in the same words) and the grants that `check` names; then restart the source.',
+    'Check user, password and the grants that `check` names. Who requires TLS, or a client certificate (REQUIRE X509), may refuse in the same words: check `tls`, tls.cert and tls.key of the endpoint. Then restart the source.',
 };
 export const TLS_FAILED: ErrorClass = {
   code: 'DITTO_SOURCE_TLS_FAILED',
   retriable: false,
-  remedy: 'Check the certificate authority and the host name configured for the source.',
+  remedy: 'Check `tls` of the endpoint.',
 };
 export const LAYOUT_CHANGED: ErrorClass = { code: 'DITTO_SOURCE_LAYOUT_CHANGED', retriable: true };
 
