@@ -187,7 +187,8 @@ describe.each(['mysql-primary', 'mariadb'] as const)('I9: large rows on %s:', (n
       const { reader, layout } = await openReader('wide', { maxRowBytes: 20 * MEBIBYTE });
       const request = { layout, after: null, limit: 3, dispatchedSet: '', signal };
       const none = await reader.readChunk({ ...request, maxBytes: MEBIBYTE });
-      expect(none).toMatchObject({ rows: [], lastKey: null, complete: false });
+      // the rows themselves are more than the message of a failure can hold
+      expect({ ...none, rows: none.rows.length }).toMatchObject({ rows: 0, lastKey: null, complete: false });
       const alone = await reader.readChunk({ ...request, limit: 1, maxBytes: reader.mostRowBytes });
       expect(alone).toMatchObject({ lastKey: [1], complete: false });
       check(alone.rows, 17 * MEBIBYTE);
@@ -198,7 +199,7 @@ describe.each(['mysql-primary', 'mariadb'] as const)('I9: large rows on %s:', (n
         () => narrow.reader.readKeys({ layout, keys, dispatchedSet: '', signal }),
       ];
       for (const read of reads)
-        await expect(read()).rejects.toMatchObject({
+        await expect(read().then(({ rows }) => rows.length)).rejects.toMatchObject({
           code: 'DITTO_SOURCE_ROW_TOO_LARGE',
           retriable: false,
           message: expect.stringContaining(`${source.database}.wide`),
