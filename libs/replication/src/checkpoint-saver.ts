@@ -27,10 +27,14 @@ export class CheckpointSaver {
     this.options = options;
   }
 
-  /** Resolves when `signal` is aborted; rejects when a write was refused for good. */
+  /**
+   * Resolves when `signal` is aborted, and begins no write then: whoever ends it knows whether the source is still its own.
+   * Rejects when a write was refused for good.
+   */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await sleep(this.options.intervalMs, signal).catch(() => undefined);
+      if (signal.aborted) return;
       try {
         await this.save();
       } catch (cause) {
