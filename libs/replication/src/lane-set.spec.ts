@@ -152,4 +152,46 @@ describe('LaneSet', () => {
     expect(set.entriesInFlight).toBe(18);
     expect(told.map(({ code }) => code)).toEqual(['DITTO_LEASE_LOST']);
   });
+
+  it('I5: each delivery, a repeated one too, comes right after a yes; after the first no there is none', async () => {
+    const plan = fc.record({
+      entries: fc.integer({ min: 1, max: 12 }),
+      failures: fc.array(fc.boolean(), { maxLength: 20, size: 'max' }),
+      lanes: fc.integer({ min: 1, max: 3 }),
+      yeses: fc.nat(15),
+    });
+    await fc.assert(
+      fc.asyncProperty(plan, async ({ entries, failures, lanes: count, yeses }) => {
+        const log: string[] = [];
+        const fatal: string[] = [];
+        let calls = 0;
+        const set = lanes({
+          deliver: async () => {
+            log.push('deliver');
+            await new Promise((resolve) => setImmediate(resolve));
+            if (failures[calls++] === true) throw down;
+          },
+          onFatal: ({ code }) => fatal.push(code),
+        });
+        let asked = 0;
+        set.guardWith(() => {
+          const isYes = asked++ < yeses;
+          log.push(isYes ? 'yes' : 'no');
+          return isYes;
+        });
+        for (let number = 0; number < entries; number++) set.push(number % count, { lane: number % count, bytes: 10, number });
+        const ended = await set.drain(never).then(
+          () => 'drained',
+          (error: unknown) => (error as DittoError).code,
+        );
+        await new Promise((resolve) => setImmediate(resolve));
+        const isLost = log.includes('no');
+        const asks = log.filter((step) => step !== 'deliver');
+        expect(log.slice(0, isLost ? -1 : undefined)).toEqual(asks.slice(0, yeses).flatMap(() => ['yes', 'deliver']));
+        expect([ended, fatal]).toEqual(isLost ? ['DITTO_LEASE_LOST', ['DITTO_LEASE_LOST']] : ['drained', []]);
+        expect(set.entriesInFlight === 0).toBe(!isLost);
+      }),
+      { numRuns: 60 },
+    );
+  });
 });

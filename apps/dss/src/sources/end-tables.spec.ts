@@ -12,9 +12,11 @@ class Sink extends ChangeSink {
   readonly log: string[] = [];
   fails: (what: string) => DittoError | null = () => null;
   hangs = false;
+  mayDeliver: () => boolean = () => true;
   #onFatal: (error: Error) => void = () => undefined;
 
-  open({ onFatal }: Parameters<ChangeSink['open']>[0]): Promise<void> {
+  open({ onFatal, mayDeliver }: Parameters<ChangeSink['open']>[0]): Promise<void> {
+    this.mayDeliver = mayDeliver;
     this.#onFatal = onFatal;
     return this.#note('open');
   }
@@ -71,8 +73,8 @@ const changes = ['a', 'b'].map((table): TableChange => {
   return { op: 'truncate', layout: assumeLayout('shop', table), transaction, rowIndex: 0, id: 's/1/resync' };
 });
 
-function end(sink: Sink, signal = never): Promise<void> {
-  return endTables({ sinks: [sink], changes, mayDeliver: () => true, signal, logger: silentLogger });
+function end(sink: Sink, signal = never, mayDeliver = () => true): Promise<void> {
+  return endTables({ sinks: [sink], changes, mayDeliver, signal, logger: silentLogger });
 }
 
 describe('endTables', () => {
@@ -82,6 +84,15 @@ describe('endTables', () => {
     sink.fails = (what) => (what === 'end a' && failures-- > 0 ? down : null);
     await end(sink);
     expect(sink.log).toEqual(['open', 'end a', 'end a', 'end a', 'end b', 'close']);
+  });
+
+  it('I5: the sink asks the lease of the source before it delivers', async () => {
+    let isLeased = true;
+    const sink = new Sink();
+    await end(sink, never, () => isLeased);
+    expect(sink.mayDeliver()).toBe(true);
+    isLeased = false;
+    expect(sink.mayDeliver()).toBe(false);
   });
 
   it('ends with what can not be healed, and closes the sink', async () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { type Checkpoint, DEFAULT_SQL_MODE, type StoredCheckpoint } from '#change-events';
 import { DittoError, silentLogger, Waits } from '#kernel';
 import {
+  ChangeSink,
   ChangeSource,
   CheckpointStore,
   KeyStore,
@@ -9,9 +10,10 @@ import {
   SnapshotStore,
   type ChunkRead,
   type KeysRead,
+  type SinkStatus,
   type SourceBatch,
 } from '#replication';
-import { SourceRun } from './source-run.ts';
+import { type OwnershipHooks, type SourceParts, SourceRun, type SourceRunOptions } from './source-run.ts';
 
 class QuietSource extends ChangeSource {
   async *stream({ signal }: { signal: AbortSignal }): AsyncIterable<SourceBatch> {
@@ -50,12 +52,14 @@ class NoTables extends RowReader {
 
 class OneCheckpoint extends CheckpointStore {
   saved: Checkpoint | null = null;
+  refusal: DittoError | null = null;
 
   load(): Promise<StoredCheckpoint | null> {
     return Promise.resolve(this.saved && { token: 1, checkpoint: this.saved });
   }
 
   save(_grant: unknown, checkpoint: Checkpoint): Promise<void> {
+    if (this.refusal !== null) return Promise.reject(this.refusal);
     this.saved = checkpoint;
     return Promise.resolve();
   }
@@ -133,9 +137,12 @@ const UUID = '11111111-1111-1111-1111-111111111111';
 function build(
   changeSource: ChangeSource = new QuietSource(),
   reader: RowReader = new NoTables(),
+  options: Partial<Omit<SourceRunOptions, 'parts' | 'hooks'>> &
+    Partial<Pick<OwnershipHooks, 'mayDeliver'>> &
+    Partial<Pick<SourceParts, 'sinks'>> & { dcs?: OneCheckpoint } = {},
 ): { run: SourceRun; dcs: OneCheckpoint; closed: () => number } {
+  const { dcs = new OneCheckpoint(), mayDeliver = () => true, sinks = [], ...timing } = options;
   let closed = 0;
-  const dcs = new OneCheckpoint();
   const close = (): Promise<void> => {
     closed++;
     return Promise.resolve();
@@ -146,7 +153,7 @@ function build(
       changeSource,
       catalogue: new NoTables(),
       reader,
-      sinks: [],
+      sinks,
       tables: [],
       keys: [],
       names: [],
@@ -169,13 +176,65 @@ function build(
     inFlightBytes: 1000,
     drainDeadlineMs: 60_000,
     logger: silentLogger,
+    ...timing,
     hooks: {
       onConfirmed: () => undefined,
-      mayDeliver: () => true,
+      mayDeliver,
       waits: new Waits({ limitMs: 60_000, logger: silentLogger, nowMs: Date.now }),
     },
   });
   return { run, dcs, closed: () => closed };
+}
+
+/** Never comes to the end of what it has in flight. */
+class StuckSink extends ChangeSink {
+  readonly name = 'kafka';
+  readonly bytesInFlight = 0;
+  mayDeliver: () => boolean = () => true;
+  drains = 0;
+
+  open({ mayDeliver }: Parameters<ChangeSink['open']>[0]): Promise<void> {
+    this.mayDeliver = mayDeliver;
+    return Promise.resolve();
+  }
+
+  prepareTable(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  accept(): void {
+    throw new Error('no row is given');
+  }
+
+  flush(): void {
+    // nothing is in flight
+  }
+
+  async drain(signal: AbortSignal): Promise<void> {
+    this.drains++;
+    await new Promise((_, reject) => {
+      const giveUp = (): void => reject(signal.reason as Error);
+      if (signal.aborted) giveUp();
+      signal.addEventListener('abort', giveUp, { once: true });
+    });
+  }
+
+  applyTableChange(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  status(): SinkStatus {
+    throw new Error('nobody asks');
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 2000 && !condition(); turn++) await new Promise((resolve) => setTimeout(resolve, 1));
+  if (!condition()) throw new Error('it did not come to pass');
 }
 
 const never = new AbortController().signal;
@@ -209,5 +268,52 @@ describe('SourceRun', () => {
     expect(run.pipeline.status().transactions).toBe(1);
     stop.abort();
     await ended;
+  });
+
+  it('I5: writes no checkpoint once the ownership has ended, not even one that was due', async () => {
+    const { run, dcs, closed } = build();
+    const ownership = new AbortController();
+    const ended = run.run(never, ownership.signal);
+    ownership.abort(new Error('lost'));
+    await expect(ended).rejects.toThrow('lost');
+    expect(dcs.saved).toBeNull();
+    expect(closed()).toBe(1);
+  });
+
+  it('I5: a checkpoint that is refused on the way ends the run with the refusal', async () => {
+    const dcs = new OneCheckpoint();
+    dcs.refusal = new DittoError('DITTO_LEASE_FENCED', 'somebody else owns it');
+    const { run, closed } = build(new QuietSource(), new NoTables(), { dcs, dcsIntervalMs: 1 });
+    await expect(run.run(never, never)).rejects.toBe(dcs.refusal);
+    expect(closed()).toBe(1);
+  });
+
+  it('I5: takes no batch, and delivers nothing, once the lease is over by its own clock', async () => {
+    let isLeased = true;
+    const sink = new StuckSink();
+    const { run } = build(new SuspectSource(), new NoTables(), { mayDeliver: () => isLeased, sinks: [sink] });
+    isLeased = false;
+    await expect(run.run(never, never)).rejects.toMatchObject({ code: 'DITTO_LEASE_LOST', retriable: true });
+    expect(run.pipeline.status().transactions).toBe(0);
+    expect([sink.mayDeliver(), (isLeased = true) && sink.mayDeliver()]).toEqual([false, true]);
+  });
+
+  it.each(['the drain takes too long', 'the ownership ends while it drains'])('comes to its end when %s', async (why) => {
+    const sink = new StuckSink();
+    const isLate = why === 'the drain takes too long';
+    const { run, dcs, closed } = build(new QuietSource(), new NoTables(), {
+      sinks: [sink],
+      drainDeadlineMs: isLate ? 5 : 600_000,
+    });
+    const [stop, ownership] = [new AbortController(), new AbortController()];
+    const ended = run.run(stop.signal, ownership.signal);
+    await until(() => run.pipeline.status().phase === 'streaming');
+    stop.abort();
+    await until(() => sink.drains > 0);
+    if (!isLate) ownership.abort(new Error('lost'));
+    if (isLate) await ended;
+    else await expect(ended).rejects.toThrow('lost');
+    expect(dcs.saved === null).toBe(!isLate);
+    expect(closed()).toBe(1);
   });
 });

@@ -10,6 +10,8 @@ class FreeOffice {
   token = 0;
   released = 0;
   valid = true;
+  /** How long this process has been frozen. */
+  frozenMs = 0;
 
   acquireLease({ source, owner }: { source: string; owner: string }): Promise<Grant> {
     this.valid = true;
@@ -36,7 +38,7 @@ function supervise(
   signal: AbortSignal;
 } {
   const office = new FreeOffice();
-  const timing = { ttlMs: 5000, renewMs: 5, monotonicMs: () => performance.now() };
+  const timing = { ttlMs: 5000, renewMs: 5, monotonicMs: () => performance.now() + office.frozenMs };
   const leases = new LeaseKeeper({ office, source: 's', owner: 'o', logger: silentLogger, ...timing });
   const supervisor = new SourceSupervisor({
     source: 's',
@@ -143,6 +145,31 @@ describe('SourceSupervisor', () => {
     });
     await until(() => opened === 2);
     expect(supervisor.status()).toMatchObject({ state: 'starting', error: { code: 'DITTO_TEST_OFFLINE' } });
+    await end();
+  });
+
+  it('I5: a process that was frozen past its lease may not deliver, from the moment it wakes, and gives nothing back', async () => {
+    let mayDeliver: () => boolean = () => false;
+    const seen: boolean[] = [];
+    const { supervisor, office, end } = supervise((_grant, hooks) => {
+      mayDeliver = hooks.mayDeliver;
+      return Promise.resolve(
+        fakeRun(async (signal, ownership) => {
+          await Promise.race([untilAborted(signal), untilAborted(ownership)]);
+          if (!ownership.aborted) return;
+          seen.push(hooks.mayDeliver());
+          throw ownership.reason as Error;
+        }),
+      );
+    });
+    await until(() => supervisor.status().state === 'streaming');
+    expect(mayDeliver()).toBe(true);
+    office.frozenMs = 5000;
+    expect(mayDeliver()).toBe(false);
+    await until(() => seen.length > 0);
+    expect(seen).toEqual([false]);
+    expect(supervisor.status().error).toMatchObject({ code: 'DITTO_LEASE_LOST' });
+    expect(office.released).toBe(0);
     await end();
   });
 
