@@ -121,4 +121,36 @@ describe('AcknowledgementTracker', () => {
       },
     });
   });
+
+  it('I9: thousands of confirmed slices behind an open one are passed once that is confirmed, and what follows too', () => {
+    const tracker = trackerAtStart();
+    const open = (number: number, changes: number): Slice => {
+      const slice = tracker.openSlice();
+      slice.changes.expect(changes);
+      slice.endTransaction(transaction(number), number === 3000 ? `${SERVER}:9999` : null, endAt(number * 100 + 99));
+      slice.changes.close();
+      return slice;
+    };
+    const [first, middle] = [open(1, 1), [] as Slice[]];
+    for (let number = 2; number <= 2500; number++) open(number, 0);
+    middle.push(open(2501, 1));
+    for (let number = 2502; number <= 5000; number++) open(number, 0);
+    expect([tracker.openSlices, tracker.confirmedPosition().position.gtidSet]).toEqual([5000, '']);
+    first.changes.acknowledge(1);
+    expect([tracker.openSlices, tracker.confirmedPosition().position.gtidSet]).toEqual([2500, `${SERVER}:1-2500`]);
+    middle[0]?.changes.acknowledge(1);
+    expect([tracker.openSlices, tracker.confirmedPosition().position.gtidSet]).toEqual([0, `${SERVER}:1-5000:9999`]);
+    open(5001, 0);
+    expect(tracker.confirmedPosition().position.gtidSet).toBe(`${SERVER}:1-5001:9999`);
+  });
+
+  it('a stretch in which no transaction ended moves nothing', () => {
+    const tracker = trackerAtStart();
+    const whole = tracker.openSlice();
+    whole.endTransaction(transaction(7), null, endAt(799));
+    whole.changes.close();
+    const before = tracker.confirmedPosition();
+    tracker.openSlice().changes.close();
+    expect(tracker.confirmedPosition()).toEqual(before);
+  });
 });

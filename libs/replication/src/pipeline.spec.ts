@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import {
   changeAt,
+  changeVersion,
   type Checkpoint,
   DEFAULT_SQL_MODE,
   type RowChange,
@@ -54,8 +55,11 @@ class RecordingSink extends ChangeSink {
   readonly bytesInFlight = 0;
   closed = false;
   flushes = 0;
+  drains = 0;
+  mayDeliver: () => boolean = () => false;
 
-  open(): Promise<void> {
+  open({ mayDeliver }: Parameters<ChangeSink['open']>[0]): Promise<void> {
+    this.mayDeliver = mayDeliver;
     return Promise.resolve();
   }
 
@@ -77,6 +81,7 @@ class RecordingSink extends ChangeSink {
   }
 
   async drain(signal: AbortSignal): Promise<void> {
+    this.drains++;
     signal.throwIfAborted();
     return Promise.resolve();
   }
@@ -223,29 +228,194 @@ describe('Pipeline', () => {
     await run;
   });
 
-  it('I2: a sink is never asked to prepare tables side by side, although stream and read see a table first at once', async () => {
+  it('I2: a sink is never asked to prepare tables side by side, although a read and the stream see one first at once', async () => {
     const sink = new RecordingSink();
-    const gate = new Deferred<undefined>();
+    const [gate, goOn] = [new Deferred<undefined>(), new Deferred<undefined>()];
     let busy = 0;
-    let most = 0;
+    const most: number[] = [];
     sink.prepareNow = async () => {
-      most = Math.max(most, ++busy);
+      most.push(++busy);
       await gate.promise;
       busy--;
     };
     const stop = new AbortController();
     const fromCatalogue = { ...layout };
-    const pipeline = build(new ScriptedSource([transaction(1, [row(1)])]), sink);
+    const source = new ScriptedSource([transaction(1, []), transaction(2, [row(1)])]);
+    source.before.set(1, goOn.promise);
+    const pipeline = build(source, sink);
     const run = pipeline.run(stop.signal, never);
-    await until(() => sink.prepared.length > 0);
-    const window = pipeline.openWindow(fromCatalogue);
-    const closed = pipeline.closeWindow(window, { rows: [[2, 2]], high: '' });
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => pipeline.status().transactions === 1);
+    const closed = pipeline.closeWindow(pipeline.openWindow(fromCatalogue), { rows: [[2, 2]], high: '' });
+    await until(() => sink.prepared.length === 1);
+    // the sink is at work for the read when the stream comes to its first row
+    goOn.resolve(undefined);
+    await until(() => pipeline.status().logBytes === 200);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(sink.accepted).toEqual([]);
     gate.resolve(undefined);
     expect((await closed)?.emittedRows).toBe(1);
-    expect(most).toBe(1);
+    await until(() => sink.accepted.length === 2);
+    expect(most).toEqual(most.map(() => 1));
     stop.abort();
     await run;
+  });
+
+  it('I3: rows of one event have versions of their own, in the order of the log', async () => {
+    const sink = new RecordingSink();
+    const rows = (firstRowIndex: number, ...keys: number[]): SourceItem => ({
+      ...{ type: 'rows', op: 'create', layout, before: null, firstRowIndex },
+      after: new ValueImages(
+        layout,
+        keys.map((key) => [key, 1]),
+      ),
+    });
+    const source = new ScriptedSource([
+      transaction(1, [rows(0, 1, 2), rows(2, 1, 2, 3)]),
+      transaction(2, [rows(0, 2, 1)]),
+    ]);
+    const pipeline = build(source, sink);
+    const stop = new AbortController();
+    const run = pipeline.run(stop.signal, never);
+    await until(() => sink.accepted.length === 7);
+    const versions = sink.accepted.map(changeVersion);
+    expect(versions).toEqual([...new Set(versions)].sort());
+    expect(sink.accepted.map(({ after }) => after?.[0])).toEqual([1, 2, 1, 2, 3, 2, 1]);
+    stop.abort();
+    await run;
+  });
+
+  it('I5: a batch that comes when the lease is over is nobody\'s to deliver here, and the run ends', async () => {
+    const sink = new RecordingSink();
+    let isLeased = true;
+    const goOn = new Deferred<undefined>();
+    const source = new ScriptedSource([transaction(1, [row(1)]), transaction(2, [row(2)])], [transaction(2, [row(2)])]);
+    source.before.set(1, goOn.promise);
+    const pipeline = build(source, sink, { mayDeliver: () => isLeased });
+    const run = pipeline.run(never, never);
+    await until(() => pipeline.status().transactions === 1);
+    expect(sink.mayDeliver()).toBe(true);
+    isLeased = false;
+    expect(sink.mayDeliver()).toBe(false);
+    goOn.resolve(undefined);
+    await expect(run).rejects.toMatchObject({ code: 'DITTO_LEASE_LOST', retriable: true });
+    expect(sink.accepted.map(({ after }) => after?.[0])).toEqual([1]);
+    expect(source.froms).toHaveLength(1);
+    expect([sink.drains, sink.closed]).toEqual([0, true]);
+  });
+
+  it('I1: a read is confirmed when every sink has confirmed each of its rows, not before', async () => {
+    const sinks = [new RecordingSink(), new RecordingSink()];
+    const held: Acknowledgement[] = [];
+    for (const sink of sinks)
+      sink.acceptNow = ({ op }, acknowledgement) => {
+        if (op === 'read' || op === 'delete') held.push(acknowledgement);
+        else acknowledgement.acknowledge(1);
+      };
+    const stop = new AbortController();
+    const pipeline = build(new ScriptedSource([transaction(1, [row(1)])]), sinks[0] as ChangeSink, { sinks });
+    const run = pipeline.run(stop.signal, never);
+    await until(() => pipeline.status().transactions === 1);
+    const read = { rows: [[2, 2], [3, 3]], absent: [[4, null]], high: '' }; // prettier-ignore
+    const settled = await pipeline.closeWindow(pipeline.openWindow(layout), read);
+    expect(settled?.emittedRows).toBe(2);
+    const seen: string[] = [];
+    void settled?.confirmed.then(() => seen.push('read'));
+    void pipeline.waitUntilConfirmed().then(() => seen.push('all'));
+    expect(held).toHaveLength(6);
+    for (const acknowledgement of held) {
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(seen).toEqual([]);
+      acknowledgement.acknowledge(1);
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(seen.sort()).toEqual(['all', 'read']);
+    for (const sink of sinks) expect(sink.flushes).toBeGreaterThan(0);
+    stop.abort();
+    await run;
+    expect(sinks.map(({ drains }) => drains)).toEqual([1, 1]);
+  });
+
+  it('I2, I3: a read that comes while a transaction is open joins the stream behind it, and below nothing of it', async () => {
+    const sink = new RecordingSink();
+    const [begin, goOn] = [new Deferred<undefined>(), new Deferred<undefined>()];
+    const whole = transaction(2, [row(1), row(2)]);
+    const source = new ScriptedSource([transaction(1, []), whole.slice(0, 2), whole.slice(2)]);
+    source.before.set(1, begin.promise);
+    source.before.set(2, goOn.promise);
+    const pipeline = build(source, sink);
+    const stop = new AbortController();
+    const run = pipeline.run(stop.signal, never);
+    await until(() => pipeline.status().transactions === 1);
+    await pipeline.waitUntilBehind('', layout);
+    begin.resolve(undefined);
+    await until(() => sink.accepted.length === 1);
+    const window = pipeline.openWindow(layout);
+    // what the stream is in the middle of must be visible to the read, or noted for it
+    expect(window.dispatchedSet).toBe(`${SERVER}:1-2`);
+    const closed = pipeline.closeWindow(window, { rows: [[1, 7], [2, 7], [3, 7]], high: `${SERVER}:1` }); // prettier-ignore
+    const version = pipeline.nextReadVersion();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(sink.accepted).toHaveLength(1);
+    goOn.resolve(undefined);
+    await closed;
+    expect(sink.accepted.map(({ op, after }) => [op, after?.[0]])).toEqual([
+      ['create', 1],
+      ['create', 2],
+      ['read', 1],
+      ['read', 3],
+    ]);
+    const versions = sink.accepted.map(changeVersion);
+    expect(versions.slice(0, 2).every((one) => one < version)).toBe(true);
+    expect(versions.slice(2).every((one) => one > (versions[1] as string))).toBe(true);
+    stop.abort();
+    await run;
+  });
+
+  it('I4: behind a version, with no read under way that began before, and numbers in hand for those that follow', async () => {
+    const reserved: number[] = [];
+    const pipeline = build(new ScriptedSource([transaction(1, [])], []), new RecordingSink(), {
+      readSequences: { reserved: 0, reserve: (upTo) => Promise.resolve(void reserved.push(upTo)) },
+    });
+    const stop = new AbortController();
+    const run = pipeline.run(stop.signal, never);
+    await until(() => pipeline.status().transactions === 1);
+    const here = pipeline.nextReadVersion.bind(pipeline);
+    const seen: string[] = [];
+    const other = { ...layout, table: 'other' };
+    const windows = [pipeline.openWindow(layout), pipeline.openWindow(layout)];
+    pipeline.openWindow(other);
+    const far = pipeline.waitUntilBehind('ffffffff', layout).then(
+      () => seen.push('far'),
+      () => seen.push('stopped'),
+    );
+    const behind = pipeline.waitUntilBehind('', layout).then(() => seen.push('behind'));
+    for (const window of windows) {
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(seen).toEqual([]);
+      pipeline.abandonWindow(window);
+    }
+    await behind;
+    expect(reserved.length).toBeGreaterThan(0);
+    expect(here()).not.toBe(here());
+    stop.abort();
+    await run;
+    await far;
+    expect(seen).toEqual(['behind', 'stopped']);
+  });
+
+  it('I6: whoever waits for the stream learns that it has stopped', async () => {
+    const pipeline = build(new ScriptedSource([transaction(1, []).slice(0, 1)]), new RecordingSink());
+    const stop = new AbortController();
+    const run = pipeline.run(stop.signal, never);
+    await until(() => pipeline.status().logBytes > 0);
+    const waiting = [
+      pipeline.closeWindow(pipeline.openWindow(layout), { rows: [], high: `${SERVER}:9` }),
+      pipeline.waitUntilBehind('ffffffff', layout),
+      pipeline.endTable(layout),
+    ].map((one) => expect(one).rejects.toMatchObject({ code: 'DITTO_PIPELINE_STOPPED' }));
+    stop.abort();
+    await run;
+    await Promise.all(waiting);
   });
 
   it('I5: ends when it may wait no longer, although a sink that is down holds the stream', async () => {

@@ -31,7 +31,7 @@ describe('LeaseKeeper', () => {
     await keeper.acquire(never);
     const beganAt = performance.now();
     await expect(keeper.renewUntil(grant, never)).rejects.toMatchObject({ code: 'DITTO_LEASE_LOST', retriable: true });
-    expect(performance.now() - beganAt).toBeLessThan(200);
+    expect(performance.now() - beganAt).toBeLessThan(2000);
   });
 
   it('I5: the time of a lease runs from when it was asked for, not from when the answer came', async () => {
