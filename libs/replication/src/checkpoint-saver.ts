@@ -32,15 +32,17 @@ export class CheckpointSaver {
    * Rejects when a write was refused for good.
    */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await sleep(this.options.intervalMs, signal).catch(() => undefined);
-      if (signal.aborted) return;
+    const isDue = (): Promise<boolean> =>
+      sleep(this.options.intervalMs, signal).then(
+        () => !signal.aborted,
+        () => false,
+      );
+    while (await isDue())
       try {
         await this.save();
       } catch (cause) {
         this.note(toDittoError(cause));
       }
-    }
   }
 
   /** Writes the checkpoint now unless it is what was written last. */

@@ -179,7 +179,8 @@ describe('LaneSet', () => {
           log.push(isYes ? 'yes' : 'no');
           return isYes;
         });
-        for (let number = 0; number < entries; number++) set.push(number % count, { lane: number % count, bytes: 10, number });
+        for (let number = 0; number < entries; number++)
+          set.push(number % count, { lane: number % count, bytes: 10, number });
         const ended = await set.drain(never).then(
           () => 'drained',
           (error: unknown) => (error as DittoError).code,

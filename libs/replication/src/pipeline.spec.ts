@@ -284,7 +284,7 @@ describe('Pipeline', () => {
     await run;
   });
 
-  it('I5: a batch that comes when the lease is over is nobody\'s to deliver here, and the run ends', async () => {
+  it("I5: a batch that comes when the lease is over is nobody's to deliver here, and the run ends", async () => {
     const sink = new RecordingSink();
     let isLeased = true;
     const goOn = new Deferred<undefined>();

@@ -99,10 +99,20 @@ export class Turns {
   }
 }
 
+interface ModelRow {
+  readonly key: number;
+  readonly value: number;
+}
+
+/** Without a row before: an insert; without one after: a delete. An update may give the row another key. */
+interface ModelChange {
+  readonly before: ModelRow | null;
+  readonly after: ModelRow | null;
+}
+
 export interface ModelTransaction {
   readonly number: number;
-  /** The row's value; null deletes it. */
-  readonly changes: readonly { readonly key: number; readonly before: number | null; readonly after: number | null }[];
+  readonly changes: readonly ModelChange[];
   /** The parent that the transaction deletes in the end, and what that does to rows without the log saying so. */
   readonly parent: number | null;
   readonly unlogged: readonly { readonly key: number; readonly after: number | null }[];
@@ -118,18 +128,27 @@ export class ModelServer {
   private values = 0;
 
   commit(choices: Choices, keys: number, cascades = false): void {
-    const changes: { key: number; before: number | null; after: number | null }[] = [];
-    for (let i = 0; i <= choices.below(3); i++) {
-      const key = choices.below(keys);
-      const before = this.committed.get(key) ?? null;
-      const after = before !== null && choices.below(3) === 0 ? null : ++this.values;
-      if (after === null) this.committed.delete(key);
-      else this.committed.set(key, after);
-      changes.push({ key, before, after });
+    const changes: ModelChange[] = [];
+    for (let i = choices.below(4); i >= 0; i--) {
+      const change = this.chooseChange(choices, keys);
+      applyTo(this.committed, change);
+      changes.push(change);
     }
     const parent = cascades ? choices.below(PARENTS) : null;
     const unlogged = parent === null ? [] : this.cascade(parent, choices.below(3) > 0);
     this.log.push({ number: this.log.length + 1, changes, parent, unlogged });
+  }
+
+  private chooseChange(choices: Choices, keys: number): ModelChange {
+    const key = choices.below(keys);
+    const value = this.committed.get(key);
+    if (value === undefined) return { before: null, after: { key, value: ++this.values } };
+    const before = { key, value };
+    const kind = choices.below(3);
+    if (kind === 0) return { before, after: null };
+    const other = choices.below(keys);
+    const isMoved = kind === 1 && !this.committed.has(other);
+    return { before, after: { key: isMoved ? other : key, value: ++this.values } };
   }
 
   private cascade(parent: number, isDeleting: boolean): { key: number; after: number | null }[] {
@@ -144,7 +163,8 @@ export class ModelServer {
   show(): void {
     const transaction = this.log[this.visibleCount];
     if (transaction === undefined) return;
-    for (const { key, after } of [...transaction.changes, ...transaction.unlogged])
+    for (const change of transaction.changes) applyTo(this.visible, change);
+    for (const { key, after } of transaction.unlogged)
       if (after === null) this.visible.delete(key);
       else this.visible.set(key, after);
     this.visibleCount++;
@@ -157,6 +177,16 @@ export class ModelServer {
   executedSet(): string {
     return this.executedCount === 0 ? '' : `${SERVER}:1-${this.executedCount}`;
   }
+}
+
+function applyTo(rows: Map<number, number>, { before, after }: ModelChange): void {
+  if (before !== null) rows.delete(before.key);
+  if (after !== null) rows.set(after.key, after.value);
+}
+
+/** Where the next transaction begins when so many are in the log: a log has no gaps. */
+export function offsetBehind(transactions: number): number {
+  return (transactions + 1) * 100;
 }
 
 export class ModelSource extends ChangeSource {
@@ -185,9 +215,9 @@ export class ModelSource extends ChangeSource {
   }
 }
 
-/** A transaction comes in two batches, so that windows and stops can fall inside it. */
+/** A transaction comes in two batches, so that windows and stops can fall inside it; an event may have many rows. */
 function splitItems({ number, changes, parent }: ModelTransaction): SourceItem[][] {
-  const offset = number * 100;
+  const offset = offsetBehind(number - 1);
   const transaction = {
     gtid: `${SERVER}:${number}`,
     preparedGtid: null,
@@ -197,14 +227,22 @@ function splitItems({ number, changes, parent }: ModelTransaction): SourceItem[]
     offset,
     commitMicros: number,
   };
-  const rows = changes.map(({ key, before, after }, index): SourceItem => ({
-    type: 'rows',
-    layout,
-    op: before === null ? 'create' : after === null ? 'delete' : 'update',
-    before: before === null ? null : new ValueImages(layout, [[key, before]]),
-    after: after === null ? null : new ValueImages(layout, [[key, after]]),
-    firstRowIndex: index,
-  }));
+  const rows: SourceItem[] = [];
+  for (let first = 0, next = 0; first < changes.length; first = next) {
+    const op = opOf(changes[first]);
+    while (next < changes.length && opOf(changes[next]) === op) next++;
+    const event = changes.slice(first, next);
+    const before = event.flatMap(({ before: row }): Row[] => (row === null ? [] : [[row.key, row.value]]));
+    const after = event.flatMap(({ after: row }): Row[] => (row === null ? [] : [[row.key, row.value]]));
+    rows.push({
+      type: 'rows',
+      layout,
+      op,
+      before: before.length === 0 ? null : new ValueImages(layout, before),
+      after: after.length === 0 ? null : new ValueImages(layout, after),
+      firstRowIndex: first,
+    });
+  }
   if (parent !== null)
     rows.push({
       type: 'rows',
@@ -212,13 +250,18 @@ function splitItems({ number, changes, parent }: ModelTransaction): SourceItem[]
       op: 'delete',
       before: new ValueImages(parentLayout, [[parent, 0]]),
       after: null,
-      firstRowIndex: rows.length,
+      firstRowIndex: changes.length,
     });
   const half = rows.length >> 1;
   return [
     [{ type: 'begin', transaction }, ...rows.slice(0, half)],
-    [...rows.slice(half), { type: 'end', file: 'binlog.000001', endOffset: offset + 99 }],
+    [...rows.slice(half), { type: 'end', file: 'binlog.000001', endOffset: offsetBehind(number) }],
   ];
+}
+
+function opOf(change: ModelChange | undefined): 'create' | 'update' | 'delete' {
+  if (!change?.before) return 'create';
+  return change.after === null ? 'delete' : 'update';
 }
 
 /** Every third read meets its bound before its first row, or half way through its rows. */
@@ -360,11 +403,20 @@ export class ModelMirror extends MirroredKeys {
   }
 }
 
+interface QueuedChange {
+  /** Null: of a table that is not looked at. */
+  readonly key: number | null;
+  readonly value: number | null;
+  readonly version: string;
+  readonly acknowledge: () => void;
+  applied: boolean;
+}
+
 export class ModelSink extends ChangeSink {
   readonly name = 'mongo';
   private readonly state: ModelSinkState;
   private readonly versionOf: (change: RowChange) => string;
-  private queue: { change: RowChange; acknowledgement: Acknowledgement; applied: boolean }[] = [];
+  private queue: QueuedChange[] = [];
 
   constructor(state: ModelSinkState, versionOf: (change: RowChange) => string) {
     super();
@@ -381,8 +433,24 @@ export class ModelSink extends ChangeSink {
   }
 
   accept(changes: RowChanges, acknowledgement: Acknowledgement): void {
-    for (let i = 0; i < changes.count; i++)
-      this.queue.push({ change: changeAt(changes, i), acknowledgement, applied: false });
+    for (let i = 0; i < changes.count; i++) this.enqueue(changeAt(changes, i), acknowledgement);
+  }
+
+  /** A row that gets another key leaves one and comes to the other. */
+  private enqueue(change: RowChange, acknowledgement: Acknowledgement): void {
+    const version = this.versionOf(change);
+    const keyOf = (row: Row | null): number | null =>
+      row === null || change.layout.table !== layout.table ? null : (row[0] as number);
+    const [from, to] = [keyOf(change.before), keyOf(change.after)];
+    const value = change.after === null ? null : (change.after[1] as number);
+    const isMoved = from !== null && to !== null && from !== to;
+    let left = isMoved ? 2 : 1;
+    const acknowledge = (): void => {
+      if (--left === 0) acknowledgement.acknowledge(1);
+    };
+    const entry = { version, acknowledge, applied: false };
+    if (isMoved) this.queue.push({ ...entry, key: from, value: null });
+    this.queue.push({ ...entry, key: to ?? from, value });
   }
 
   flush(): void {
@@ -398,11 +466,8 @@ export class ModelSink extends ChangeSink {
     const entry = this.pick(choice);
     if (entry === undefined || entry.applied) return;
     entry.applied = true;
-    const { change } = entry;
-    if (change.layout.table !== layout.table) return;
-    const key = (change.after ?? change.before)?.[0] as number;
-    const value = change.after === null ? null : (change.after[1] as number);
-    const version = this.versionOf(change);
+    const { key, value, version } = entry;
+    if (key === null) return;
     const stored = this.state.mirror.get(key);
     if (stored === undefined || version > stored.version) this.state.setMirror(key, version, value);
     this.state.topic.set(key, [...(this.state.topic.get(key) ?? []), value]);
@@ -412,13 +477,12 @@ export class ModelSink extends ChangeSink {
     const entry = this.pick(choice);
     if (entry?.applied !== true) return;
     this.queue.splice(this.queue.indexOf(entry), 1);
-    entry.acknowledgement.acknowledge(1);
+    entry.acknowledge();
   }
 
-  private pick(choice: number): (typeof this.queue)[number] | undefined {
-    const keyOf = ({ change }: { change: RowChange }): unknown => (change.after ?? change.before)?.[0];
+  private pick(choice: number): QueuedChange | undefined {
     const chosen = this.queue[choice % Math.max(1, this.queue.length)];
-    return chosen && this.queue.find((entry) => keyOf(entry) === keyOf(chosen));
+    return chosen && this.queue.find(({ key }) => key === chosen.key);
   }
 
   async drain(signal: AbortSignal): Promise<void> {

@@ -15,6 +15,7 @@ import {
   ModelSink,
   ModelSinkState,
   ModelSource,
+  offsetBehind,
   SERVER,
   Turns,
   STEADY_KEYS,
@@ -68,6 +69,7 @@ class ModelProcess {
   readonly sink: ModelSink;
   readonly turns = new Turns();
   readonly pipeline: Pipeline;
+  readonly reader: ModelReader;
   readonly snapshot: WindowedSnapshot;
   private readonly stop = new AbortController();
   private readonly ended: Promise<unknown>;
@@ -102,10 +104,11 @@ class ModelProcess {
         onCascade: (tables) => this.snapshot.ask(tables),
       },
     });
+    this.reader = new ModelReader(server, this.turns);
     this.snapshot = new WindowedSnapshot({
       grant,
       pipeline: this.pipeline,
-      reader: new ModelReader(server, this.turns),
+      reader: this.reader,
       store,
       mirror: new ModelMirror(state, this.turns),
       tablesInFlight: 2,
@@ -123,6 +126,20 @@ class ModelProcess {
     const failures = [this.pipeline.run(this.stop.signal, this.stop.signal), this.snapshot.run(this.stop.signal)];
     this.ended = Promise.allSettled(failures);
     for (const failure of failures) failure.catch(() => undefined);
+  }
+
+  /** A read that nobody asked the snapshot for: re-reads must wait for those that began before. */
+  async readBeside(after: number, limit: number): Promise<void> {
+    const { pipeline, reader } = this;
+    const window = pipeline.openWindow(layout);
+    try {
+      const { signal } = this.stop;
+      const { dispatchedSet } = window;
+      const read = await reader.readChunk({ after: [after], limit, dispatchedSet, signal });
+      await pipeline.closeWindow(window, read);
+    } catch {
+      pipeline.abandonWindow(window); // a crash forestalls it
+    }
   }
 
   async crash(): Promise<void> {
@@ -173,6 +190,7 @@ async function runModel(
     () => process.turns.run(choices.below(Math.max(1, process.turns.size))),
     () => process.turns.run(choices.below(Math.max(1, process.turns.size))),
     () => void process.snapshot.request({ database: 'd', table: 't' }).catch(() => undefined), // a crash forestalls it
+    () => void process.readBeside(choices.below(KEYS) - 1, 1 + choices.below(KEYS)),
     () => process.sink.apply(choices.below(16)),
     () => process.sink.acknowledge(choices.below(16)),
     () => {
@@ -182,8 +200,8 @@ async function runModel(
   ];
   while (!choices.exhausted) {
     await settle();
-    const choice = choices.below(91);
-    if (choice >= (faults.cascades ? 89 : 90) && faults.crashes) {
+    const choice = choices.below(102);
+    if (choice >= (faults.cascades ? 99 : 101) && faults.crashes) {
       await process.crash();
       process = new ModelProcess(server, state, store, saved);
     } else (actions[choice % actions.length] as () => void)();
@@ -203,7 +221,7 @@ function startOf(server: ModelServer): Checkpoint {
   const position = {
     gtidSet: server.executedSet(),
     file: 'binlog.000001',
-    offset: server.executedCount * 100 + 99,
+    offset: offsetBehind(server.executedCount),
     serverUuid: SERVER,
   };
   return {

@@ -105,7 +105,10 @@ describe('LeaseKeeper', () => {
       fc.asyncProperty(asks, async ({ acquisitions, acquiredIn, renewals }) => {
         let nowMs = 1000;
         let validUntilMs = 0;
-        const queue = [...acquisitions.map((one) => ({ ...one, grants: false })), { takes: acquiredIn, isDown: false, grants: true }];
+        const queue = [
+          ...acquisitions.map((one) => ({ ...one, grants: false })),
+          { takes: acquiredIn, isDown: false, grants: true },
+        ];
         const keeper = new LeaseKeeper({
           office: {
             acquireLease: () => {
