@@ -143,9 +143,9 @@ describe('WindowRegistry', () => {
             expect(registry.hasOpen(name)).toBe(open.some((one) => one.table === index));
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
-  }, 60_000);
+  }, 120_000);
 
   it('I9: a window that would have to keep more than its bound is discarded, by the length of the keys', async () => {
     const text = { ...layout.columns[0], kind: 'text', type: 'varchar(200)', charset: 'utf8mb4' };

@@ -281,7 +281,7 @@ describe('windowed read', () => {
         { numRuns: RUNS },
       );
     },
-    120_000,
+    300_000,
   );
 
   it('I3: while the process lives, no document ever shows an older value again, whatever is read when', async () => {
@@ -292,7 +292,7 @@ describe('windowed read', () => {
       }),
       { numRuns: 200 },
     );
-  }, 120_000);
+  }, 300_000);
 });
 
 function sorted(map: ReadonlyMap<number, unknown>): unknown[] {

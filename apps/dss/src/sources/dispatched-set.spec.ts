@@ -41,6 +41,10 @@ async function complete(dispatchedSet: string, ...gtids: readonly (readonly stri
 }
 
 describe('completeDispatchedSet', () => {
+  it('I8: a transaction that is known to be dispatched says nothing about those before it', async () => {
+    expect(await complete(`${A}:5-9`, [`${A}:7`])).toBe(`${A}:5-9`);
+  });
+
   it('I7: of each UUID and tag every number up to the greatest that a sink holds counts', async () => {
     expect(await complete(`${A}:1-5`, [`${A}:8`])).toBe(`${A}:1-8`);
     expect(await complete(`${A}:1-5`, [], [`${A}:6`, `${A}:blue:2`], [`${B}:3`, `${A}:8`])).toBe(

@@ -380,6 +380,15 @@ describe('resync', () => {
     }
   });
 
+  it('I3: the lineage is above those of both copies of the checkpoint', async () => {
+    for (const newer of ['dcs', 'state'] as const) {
+      const world = new World();
+      const checkpoint = { ...checkpointAt(7), lineage: 6 };
+      world[newer] = checkpoint;
+      expect((await world.start()).lineage).toBe(7);
+    }
+  });
+
   it('I7: leads from a server of one kind to one of the other, and remembers the last transaction of its log', async () => {
     const last = { gtid: '0-1-9', serverUuid: 'm', file: 'm.000001', offset: 9, commitMicros: 9, digest: 'd' };
     const world = new World();

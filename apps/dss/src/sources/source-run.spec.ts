@@ -74,7 +74,10 @@ class NoProgress extends SnapshotStore {
     return Promise.resolve();
   }
 
-  reserveReads(): Promise<void> {
+  readonly reserved: number[] = [];
+
+  reserveReads(_grant: unknown, upTo: number): Promise<void> {
+    this.reserved.push(upTo);
     return Promise.resolve();
   }
 
@@ -140,7 +143,8 @@ function build(
   options: Partial<Omit<SourceRunOptions, 'parts' | 'hooks'>> &
     Partial<Pick<OwnershipHooks, 'mayDeliver'>> &
     Partial<Pick<SourceParts, 'sinks'>> & { dcs?: OneCheckpoint } = {},
-): { run: SourceRun; dcs: OneCheckpoint; closed: () => number } {
+): { run: SourceRun; dcs: OneCheckpoint; snapshots: NoProgress; closed: () => number } {
+  const snapshots = new NoProgress();
   const { dcs = new OneCheckpoint(), mayDeliver = () => true, sinks = [], ...timing } = options;
   let closed = 0;
   const close = (): Promise<void> => {
@@ -169,7 +173,7 @@ function build(
     start,
     endOfLog: start.position,
     reservedReads: 0,
-    stores: { dcs, state: new OneCheckpoint(), snapshots: new NoProgress(), keys: new NoKeys() },
+    stores: { dcs, state: new OneCheckpoint(), snapshots, keys: new NoKeys() },
     snapshot: { copiesAll: true, chunkRows: 10, pauseMs: 0, cascadePauseMs: 0 },
     dcsIntervalMs: 1000,
     stateIntervalMs: 1000,
@@ -183,7 +187,7 @@ function build(
       waits: new Waits({ limitMs: 60_000, logger: silentLogger, nowMs: Date.now }),
     },
   });
-  return { run, dcs, closed: () => closed };
+  return { run, dcs, snapshots, closed: () => closed };
 }
 
 /** Never comes to the end of what it has in flight. */
@@ -321,4 +325,14 @@ describe('SourceRun', () => {
       expect(closed()).toBe(1);
     },
   );
+
+  it('I2: the numbers of its reads are reserved above those of all owners before', async () => {
+    const { run, snapshots } = build(new QuietSource(), new NoTables(), { reservedReads: 41 });
+    const stop = new AbortController();
+    const ended = run.run(stop.signal, never);
+    await run.pipeline.waitUntilBehind('', { database: 'd', table: 't' });
+    expect(snapshots.reserved[0]).toBeGreaterThan(41);
+    stop.abort();
+    await ended;
+  });
 });

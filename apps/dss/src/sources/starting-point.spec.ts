@@ -186,6 +186,37 @@ describe('findStartingPoint', () => {
     expect([lineages.lineage, remembered()]).toEqual([6, 6]);
   });
 
+  it('I3: a mirror that is behind the lineage of the checkpoint is another than it was: a new lineage', async () => {
+    const { find, remembered } = setUp({ durable: checkpointAt(7), lineage: 3, mirror: 2 });
+    expect(await find()).toMatchObject({ lineage: 4, version: '' });
+    expect(remembered()).toBe(4);
+  });
+
+  it.each([
+    ['the state database', { lineage: 9, mirror: 3 }, 10],
+    ['the mirror', { lineage: 3, mirror: 9 }, 10],
+    ['the checkpoint', { lineage: 3, mirror: 0 }, 4],
+  ])(
+    'I3: the lineage for another server is above that of %s alone, and raised before it is used',
+    async (_, known, next) => {
+      const world = setUp({ hot: checkpointAt(7), durable: checkpointAt(7), ...known });
+      const steps: unknown[] = [];
+      const raise = world.lineages.raise.bind(world.lineages);
+      world.lineages.raise = (grantOf, to) => {
+        steps.push('raised');
+        return raise(grantOf, to);
+      };
+      for (const store of [world.state, world.dcs])
+        store.save = (_grant, checkpoint) => {
+          steps.push(checkpoint.lineage);
+          return Promise.resolve();
+        };
+      const start = await world.find({ current: { ...current, serverUuid: B } });
+      expect(start).toMatchObject({ lineage: next, version: '', position: { file: '', offset: 0, serverUuid: B } });
+      expect(steps).toEqual(['raised', next, next]);
+    },
+  );
+
   it('I3: a lineage that was raised just before a crash is not used again', async () => {
     expect(await setUp({ durable: checkpointAt(7), lineage: 4, mirror: 3 }).find()).toMatchObject({ lineage: 5 });
   });
