@@ -63,11 +63,12 @@ describe('WindowRegistry', () => {
         const emitted = new Map<Window, { rows: readonly Row[]; absent: readonly Row[] }>();
         const passages: { high: number; isPassed: boolean }[] = [];
         let [ended, opened] = [0, 0];
-        const settle = (): void =>
+        const settle = (): void => {
           registry.settle(passed, (window, rows, absent) => {
             emitted.set(window, { rows, absent });
-            return Promise.resolve();
+            return { heldBytes: 0, confirmed: Promise.resolve() };
           });
+        };
         const close = (expected: Expected): void => void open.splice(open.indexOf(expected), 1);
         for (const { kind, table, before, after, rows, which, ahead, isWhole } of steps) {
           const of = layoutOf(table, fingerprints[table]);
@@ -166,7 +167,7 @@ describe('WindowRegistry', () => {
       }
       expect(window.discardedBecause === null).toBe(emits !== null);
       const answer = registry.await(window, { rows: [[keys[0] ?? '', 1]], high: '' });
-      registry.settle(new GtidAccumulator(GtidSet.parse('')), () => Promise.resolve());
+      registry.settle(new GtidAccumulator(GtidSet.parse('')), () => ({ heldBytes: 0, confirmed: Promise.resolve() }));
       expect((await answer)?.emittedRows ?? null).toBe(emits);
     }
   });
