@@ -3,10 +3,10 @@ import { dirname, resolve } from 'node:path';
 import { DittoError } from '#kernel';
 import { deepFreeze } from './deep-freeze.ts';
 import { findContradictions } from './find-contradictions.ts';
-import { findViolations, valueAt } from './find-violations.ts';
+import { findViolations, hideOddSource, valueAt } from './find-violations.ts';
 import { findWarnings } from './find-warnings.ts';
 import { applyListenerOverrides } from './listener-overrides.ts';
-import { type ConfigProblem, formatPath, type Path } from './problem.ts';
+import { type ConfigProblem, formatPath, formatPlace, type Path } from './problem.ts';
 import { resolveReferences, unresolved } from './references.ts';
 import { configSchema, type DittoConfig, type ParsedConfig } from './schema.ts';
 import { Secret } from './secret.ts';
@@ -59,7 +59,7 @@ export function parseConfig(text: string, options: ParseConfigOptions = {}): Dit
       (problem) => valueAt(resolved.tree, problem.path) !== unresolved,
     ),
     ...findContradictions(resolved.tree),
-  ];
+  ].map(hideOddSource);
   if (!parsed.success || problems.length > 0) throw refuse(path, file, problems);
   bindSecrets(parsed.data, resolved.files, []);
   const config = deepFreeze(completeConfig(parsed.data));
@@ -115,7 +115,10 @@ function readConfigFile(path: string): string {
 }
 
 function refuse(path: string, file: YamlFile, problems: readonly ConfigProblem[]): DittoError {
-  const reported = problems.map((found) => ({ ...found, path: formatPath(found.path), line: file.lineOf(found.path) }));
+  const reported = problems.map((found) => {
+    const { problem, remedy } = found;
+    return { path: formatPlace(found), line: file.lineOf(found.path), problem, remedy };
+  });
   return createError(
     path,
     reported.sort((a, b) => (a.line ?? Number.MAX_VALUE) - (b.line ?? Number.MAX_VALUE)),

@@ -51,6 +51,16 @@ export function findSchema(schema: z.core.$ZodType, path: Path): z.core.$ZodType
   return found;
 }
 
+/** Whether a secret is at or below it. */
+export function holdsSecret(schema: z.core.$ZodType): boolean {
+  const { core, secret } = readOptionFacts(schema);
+  if (secret) return true;
+  if (core instanceof z.ZodObject) return Object.values(core.shape).some(holdsSecret);
+  if (core instanceof z.ZodRecord) return holdsSecret(core.valueType);
+  if (core instanceof z.ZodUnion) return core.options.some((option) => holdsSecret(option));
+  return core instanceof z.ZodArray && holdsSecret(core.element);
+}
+
 /** Names that an object may have; null when it is not an object with fixed names. */
 export function knownNames(schema: z.core.$ZodType): readonly string[] | null {
   const { core } = readOptionFacts(schema);

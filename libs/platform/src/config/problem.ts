@@ -3,8 +3,17 @@ export type Path = readonly (string | number)[];
 /** One thing that is wrong with the configuration. */
 export interface ConfigProblem {
   readonly path: Path;
+  /** The last name of the path may be a secret and is not shown. */
+  readonly hidesName?: boolean;
   readonly problem: string;
   readonly remedy: string;
+}
+
+/** The path of a problem as people read it. */
+export function formatPlace({ path, hidesName }: ConfigProblem): string {
+  return hidesName === true
+    ? `${formatPath(path.slice(0, -1))}${path.length > 1 ? '.' : ''}<a name>`
+    : formatPath(path);
 }
 
 /** `sources.shop.endpoints[0].port` */

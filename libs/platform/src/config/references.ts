@@ -41,9 +41,11 @@ export function resolveReferences(tree: unknown, environment: NodeJS.ProcessEnv,
   function readVariable(name: string) {
     const value = environment[name];
     if (value !== undefined && value !== '') return value;
+    // a secret that was written in place of a name is not shown
+    const shown = /^[A-Z_][A-Z0-9_]*$/.test(name) ? `the environment variable ${name}` : 'the environment variable';
     return {
-      problem: `the environment variable ${name} is ${value === undefined ? 'not set' : 'empty'}`,
-      remedy: `Set ${name} for this process.`,
+      problem: `${shown} is ${value === undefined ? 'not set' : 'empty'}`,
+      remedy: 'Set it for this process; { env: NAME } takes the name of a variable of the environment.',
     };
   }
 
@@ -55,8 +57,8 @@ export function resolveReferences(tree: unknown, environment: NodeJS.ProcessEnv,
       return read();
     } catch (error) {
       return {
-        problem: `the file ${file} can not be read: ${error instanceof Error ? error.message : String(error)}`,
-        remedy: 'Give a file that exists and that this process may read; a path is relative to the configuration file.',
+        problem: `the file that is named there can not be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`,
+        remedy: `Give a file that exists and that this process may read; a path is relative to ${folder}.`,
       };
     }
   }

@@ -111,10 +111,18 @@ export type Role = (typeof roles)[number];
 const tokenSchema = z
   .strictObject({
     name: text('Who uses the token; operator actions are recorded under this name.'),
-    token: z.string().min(16, 'must have at least 16 characters').pipe(secret('The token.')).meta({
-      description: 'The token, at least 16 characters; for example from `openssl rand -hex 32`.',
-      secret: true,
-    }),
+    token: z
+      .string()
+      .min(16, 'must have at least 16 characters')
+      .regex(
+        /^[\w.~+/-]+=*$/,
+        'must have only letters, digits and - . _ ~ + / (and = at its end): a bearer token can carry nothing else',
+      )
+      .pipe(secret('The token.'))
+      .meta({
+        description: 'The token, at least 16 characters; for example from `openssl rand -hex 32`.',
+        secret: true,
+      }),
     roles: z
       .array(z.enum(roles))
       .min(1, 'must name at least one role')

@@ -1,4 +1,4 @@
-import { isMap, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { isMap, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
 import { type ConfigProblem, type Path } from './problem.ts';
 
 export interface YamlFile {
@@ -9,16 +9,39 @@ export interface YamlFile {
   lineOf(path: Path): number | null;
 }
 
+/** The library's own messages quote the file, which holds secrets. */
+const FAULTS: Readonly<Record<string, string>> = {
+  BAD_ALIAS: 'an alias (*name) without an anchor (&name) before it',
+  DUPLICATE_KEY: 'a name that the group has already',
+  TAG_RESOLVE_FAILED: 'a tag (!name) that is not known',
+  BAD_INDENT: 'the indentation does not fit',
+  MISSING_CHAR: 'a mark is missing, such as a quote, a comma or a bracket',
+  TAB_AS_INDENT: 'a tab is used to indent',
+  MULTIPLE_DOCS: 'a second document begins',
+};
+
 /** Reads YAML 1.2 (JSON too). Duplicate names, unknown tags and aliases to nowhere are problems. */
 export function readYaml(text: string): YamlFile {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const faults = [...document.errors, ...document.warnings];
+  const faults: { readonly code: string; readonly pos: readonly number[] }[] = [
+    ...document.errors,
+    ...document.warnings,
+  ];
+  visit(document, {
+    Alias: (_, alias) => {
+      if (alias.resolve(document) === undefined) faults.push({ code: 'BAD_ALIAS', pos: alias.range ?? [0] });
+    },
+  });
   return {
     tree: faults.length > 0 ? null : (document.toJS() as unknown),
-    problems: faults.map((fault) => {
-      const { line, col } = lines.linePos(fault.pos[0]);
-      return { path: [], problem: `line ${line}, column ${col}: ${fault.message}`, remedy: 'Mend the YAML there.' };
+    problems: faults.map(({ code, pos: [offset = 0] }) => {
+      const { line, col } = lines.linePos(offset);
+      return {
+        path: [],
+        problem: `line ${line}, column ${col}: ${FAULTS[code] ?? `is not YAML (${code})`}`,
+        remedy: 'Correct the YAML there; text with marks such as * & ! : # { [ needs quotes.',
+      };
     }),
     lineOf: (path) => {
       const offset = findOffset(document.contents, path);
