@@ -1,5 +1,3 @@
-import type { MutantResult } from '@stryker-mutator/api/core';
-
 /** What one run mutates: a part of the code, or single files under the name `files`, which has no score to hold. */
 export interface MutatedPart {
   readonly part: string;
@@ -19,7 +17,7 @@ const noticed = new Set(['Killed', 'Timeout']);
 const missed = new Set(['Survived', 'NoCoverage']);
 
 /** Percent of the mutants that a spec noticed, with one decimal; null when there was no mutant that could run. */
-export function rateMutants(results: readonly Pick<MutantResult, 'status'>[]): number | null {
+export function rateMutants(results: readonly { readonly status: string }[]): number | null {
   const killed = results.filter(({ status }) => noticed.has(status)).length;
   const total = killed + results.filter(({ status }) => missed.has(status)).length;
   return total === 0 ? null : Math.floor((killed / total) * 1000) / 10;

@@ -42,6 +42,7 @@ describe('StateDatabase', () => {
       { name: 'AddTableKeys1795750000000' },
       { name: 'ReserveReads1795850000000' },
       { name: 'AddTopicEnds1795910000000' },
+      { name: 'AddAuditRepeats1795950000000' },
     ]);
   });
 

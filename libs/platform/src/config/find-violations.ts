@@ -23,7 +23,7 @@ function describeIssue(schema: z.ZodType, tree: unknown, issue: z.core.$ZodIssue
   const path = issue.path.map((part) => (typeof part === 'number' ? part : String(part)));
   const option = findSchema(schema, path);
   const [section] = path;
-  const isPrivate = section === undefined || holdsSecret(findSchema(schema, [section]) ?? schema);
+  const isPrivate = section !== undefined && holdsSecret(findSchema(schema, [section]) ?? schema);
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => describeUnknown(option, path, key, isPrivate));
   const facts = option && readOptionFacts(option);
   const remedy = describeOption(facts);
@@ -37,7 +37,7 @@ function describeUnknown(parent: z.core.$ZodType | null, path: Path, key: string
   const nearest = findNearest(key, known);
   return {
     path: [...path, key],
-    hidesName: nearest === null && (isPrivate || !/^[a-z]{1,30}$/i.test(key)),
+    hidesName: nearest === null && (isPrivate || !/^[a-z]{1,12}$/i.test(key)),
     problem: 'is not an option',
     remedy: nearest ? `Did you mean '${nearest}'?` : `Remove it; known here: ${known.join(', ')}.`,
   };

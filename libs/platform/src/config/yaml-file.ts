@@ -1,4 +1,4 @@
-import { isMap, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
+import { isCollection, isMap, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
 import { type ConfigProblem, type Path } from './problem.ts';
 
 export interface YamlFile {
@@ -17,6 +17,7 @@ const FAULTS: Readonly<Record<string, string>> = {
   BAD_INDENT: 'the indentation does not fit',
   MISSING_CHAR: 'a mark is missing, such as a quote, a comma or a bracket',
   TAB_AS_INDENT: 'a tab is used to indent',
+  COLLECTION_KEY: 'a list or a group is used as a name',
   MULTIPLE_DOCS: 'a second document begins',
 };
 
@@ -29,6 +30,9 @@ export function readYaml(text: string): YamlFile {
     ...document.warnings,
   ];
   visit(document, {
+    Pair: (_, pair) => {
+      if (isCollection(pair.key)) faults.push({ code: 'COLLECTION_KEY', pos: pair.key.range ?? [0] });
+    },
     Alias: (_, alias) => {
       if (alias.resolve(document) === undefined) faults.push({ code: 'BAD_ALIAS', pos: alias.range ?? [0] });
     },

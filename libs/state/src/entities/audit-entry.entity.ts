@@ -31,6 +31,7 @@ export class AuditEntryEntity {
   lastAtMs!: number | null;
 
   /** The same for repetitions; null for what is recorded one by one. */
-  @Column({ type: 'binary', length: 32, nullable: true, unique: true })
+  @Index('audit_log_series', { unique: true })
+  @Column({ type: 'binary', length: 32, nullable: true })
   series!: Buffer | null;
 }
