@@ -28,6 +28,11 @@ describe('toRedisTarget', () => {
     expect(driverOptions('redis://h').tls).toBeUndefined();
   });
 
+  test('the database and the family of the address may be options too', () => {
+    expect(driverOptions('redis://h?db=3&family=6&tls=x')).toMatchObject({ host: 'h', db: 3, family: 6 });
+    expect(toRedisTarget('redis://h?db=3&family=6&tls=x', undefined).ignored).toEqual(['tls']);
+  });
+
   test('no option of the URL changes what Ditto sets; host, account and database stay', () => {
     const options = driverOptions('redis://me:p%3Fw@[::1]:7000/3?commandTimeout=0&keyPrefix=x&host=other');
     expect(options).toMatchObject({ host: '::1', port: 7000, db: 3, username: 'me', password: 'p?w', keyPrefix: '' });

@@ -8,6 +8,7 @@ describe('findForeign', () => {
     [{ host: '127.0.0.1:7401' }],
     [{ host: '127.0.0.9' }],
     [{ host: 'localhost' }],
+    [{}],
     [{ host: 'LocalHost:7401' }],
     [{ host: 'ditto.localhost:7401' }],
     [{ host: '[::1]:7401' }],
@@ -20,7 +21,7 @@ describe('findForeign', () => {
   });
 
   it.each([
-    [{}, 'Host'],
+    [{ origin: 'http://evil.example' }, 'Origin'],
     [{ host: '' }, 'Host'],
     [{ host: 'evil.example:7401' }, 'Host'],
     [{ host: 'localhost.evil.example' }, 'Host'],

@@ -16,8 +16,10 @@ export interface RequestOrigin {
 export function findForeign({ method, headers }: RequestOrigin, names: readonly string[]): string | null {
   const { host, origin } = headers;
   const site = headers['sec-fetch-site'];
-  if (typeof host !== 'string' || !isOwnName(host, names)) return 'the header Host names another host';
-  if (origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`)
+  // browsers always name it; probes that speak HTTP/1.0 do not
+  if (host !== undefined && (typeof host !== 'string' || !isOwnName(host, names)))
+    return 'the header Host names another host';
+  if (origin !== undefined && (host === undefined || (origin !== `http://${host}` && origin !== `https://${host}`)))
     return 'the header Origin names another origin';
   // a link to the service in another page is fine: what it shows, that page can't read
   const isVisit = headers['sec-fetch-mode'] === 'navigate' && ['GET', 'HEAD'].includes(method);
