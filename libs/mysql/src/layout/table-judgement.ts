@@ -118,3 +118,17 @@ export function refusal(
     context: { database, table: table.table, columns: unsupported },
   });
 }
+
+/** The layouts of tables that are all to be replicated. Throws what is wrong with those that can't be. */
+export function layoutsOf(
+  tables: readonly (TableName & Pick<TableJudgement, 'layout' | 'unsupported' | 'needed'>)[],
+): readonly TableLayout[] {
+  const needed = tables.flatMap(({ database, table, needed: names }) =>
+    names.map((name) => `${database}.${table}.${name}`),
+  );
+  if (needed.length > 0) throw neededColumnsError(needed);
+  return tables.map((table) => {
+    if (table.layout === null) throw refusal(table, table);
+    return table.layout;
+  });
+}

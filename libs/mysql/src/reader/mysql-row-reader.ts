@@ -10,16 +10,10 @@ import {
 import { DittoError, type Logger, silentLogger } from '#kernel';
 import { RowReader, type ChunkRead, type KeysRead } from '#replication';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
-import {
-  type CatalogueTable,
-  type Judging,
-  readCatalogue,
-  readCatalogueTables,
-  readRowCounts,
-} from '../layout/catalogue-layout.ts';
-import { type ColumnRules, columnRules, type KeyOverrides, neededColumnsError } from '../layout/column-choice.ts';
-import { refusal } from '../layout/table-judgement.ts';
-import { MySqlSession } from '../mysql-session.ts';
+import { type Judging, readCatalogue, readCatalogueTables, readRowCounts } from '../layout/catalogue-layout.ts';
+import { type ColumnRules, columnRules, type KeyOverrides } from '../layout/column-choice.ts';
+import { layoutsOf } from '../layout/table-judgement.ts';
+import { type MySqlSession } from '../mysql-session.ts';
 import { readCharacterSets } from '../values/character-set-facts.ts';
 import { UndecodableTextError, type CharacterSetFacts } from '../values/charset.ts';
 import { keyIsBehind, keyIsOneOf, keyOrder } from './key-bound.ts';
@@ -28,7 +22,9 @@ import { ErrantTransactions } from './errant-transactions.ts';
 import { layoutChanged, rowTooLarge, textInvalid } from './read-errors.ts';
 import { beginBehind, hasRunSince, readSets, type Sets, waitUntilVisible } from './read-window.ts';
 import { quoteTable } from './quoting.ts';
+import { ReaderSessions } from './reader-sessions.ts';
 import { makeSelectList, ReplacementCharacterFound } from './select-list.ts';
+import { UnloggedGtids } from './unlogged-gtids.ts';
 
 export interface MySqlRowReaderOptions {
   readonly connection: MySqlConnectionOptions;
@@ -85,18 +81,15 @@ export class MySqlRowReader extends RowReader {
   readonly mostRowBytes: number;
   readonly #options: MySqlRowReaderOptions;
   readonly #rules: ColumnRules;
-  readonly #lifetime = new AbortController();
-  #idle: MySqlSession[] = [];
+  readonly #sessions: ReaderSessions;
   #facts: CharacterSetFacts | null = null;
   /** Definitions known to have the layout of that fingerprint. */
   readonly #definitions = new Map<string, string>();
   /** Layouts of tables that hold U+FFFD, or broken text: only the bytes say which. */
   readonly #readAsBytes = new Set<string>();
-  readonly #accepted: GtidSet;
+  readonly #unlogged: UnloggedGtids;
   /** Null where the server that is read is the one that is streamed. */
   readonly #errant: ErrantTransactions | null;
-  /** What was purged when all of that had been dispatched. */
-  #purged = '';
 
   constructor(options: MySqlRowReaderOptions) {
     super();
@@ -105,7 +98,8 @@ export class MySqlRowReader extends RowReader {
     this.#rules = columnRules(options);
     const { streamed, connection, includes, acceptGtids = GtidSet.empty, logger = silentLogger } = options;
     const { reaches = () => true } = options;
-    this.#accepted = acceptGtids;
+    this.#sessions = new ReaderSessions(connection);
+    this.#unlogged = new UnloggedGtids(acceptGtids);
     this.#errant =
       streamed === undefined
         ? null
@@ -117,14 +111,14 @@ export class MySqlRowReader extends RowReader {
   }
 
   override async listTables(signal: AbortSignal, dispatchedSet = ''): Promise<readonly TableLayout[]> {
-    return this.#withSession(signal, async (session) => {
+    return this.#sessions.use(signal, async (session) => {
       await this.#behind(dispatchedSet, signal, (set) => waitUntilVisible(session, set, this.#waitMs, signal));
       return layoutsOf(await readCatalogue(session, this.#options.includes, await this.#judging(session)));
     });
   }
 
   override async isGone({ database, table }: TableName, signal: AbortSignal): Promise<boolean> {
-    return this.#withSession(signal, async (session) => {
+    return this.#sessions.use(signal, async (session) => {
       try {
         await session.query(`SELECT 1 FROM ${quoteTable(database, table)} LIMIT 0`);
         return false;
@@ -137,7 +131,7 @@ export class MySqlRowReader extends RowReader {
 
   override async readLayout(table: TableName, signal: AbortSignal, dispatchedSet = ''): Promise<TableLayout | null> {
     if (!this.#options.includes(table.database, table.table)) return null;
-    return this.#withSession(signal, async (session) => {
+    return this.#sessions.use(signal, async (session) => {
       await this.#behind(dispatchedSet, signal, (set) => waitUntilVisible(session, set, this.#waitMs, signal));
       const [layout = null] = layoutsOf(await readCatalogueTables(session, [table], await this.#judging(session)));
       return layout;
@@ -145,7 +139,7 @@ export class MySqlRowReader extends RowReader {
   }
 
   override async estimateRows(tables: readonly TableName[], signal: AbortSignal): Promise<readonly number[]> {
-    return this.#withSession(signal, (session) => readRowCounts(session, tables));
+    return this.#sessions.use(signal, (session) => readRowCounts(session, tables));
   }
 
   override async readChunk(request: {
@@ -206,7 +200,7 @@ export class MySqlRowReader extends RowReader {
   async #readOnce(request: BoundedRequest, clause: string): Promise<BehindRead> {
     const { layout, dispatchedSet, signal } = request;
     const startedAtMs = performance.now();
-    const { sets, server, ...read } = await this.#withSession(signal, async (session) => {
+    const { sets, server, ...read } = await this.#sessions.use(signal, async (session) => {
       await this.#behind(dispatchedSet, signal, (set) => beginBehind(session, set, this.#waitMs, signal));
       // from here on the transaction keeps the table's definition from changing
       await session.query(`SELECT 1 FROM ${quoteTable(layout.database, layout.table)} LIMIT 0`);
@@ -220,14 +214,14 @@ export class MySqlRowReader extends RowReader {
     const seen = sets ?? (await this.#readSetsOf(server, startedAtMs, signal));
     const high =
       this.#errant === null
-        ? this.#logged(seen, dispatchedSet)
+        ? this.#unlogged.loggedOf(seen, dispatchedSet)
         : await this.#errant.reachable(seen.executed, this.#waitMs, signal);
     return { ...read, high };
   }
 
   /** On another session than that of the read, which must be one of the same server, and of the same run of it. */
   async #readSetsOf(server: string, startedAtMs: number, signal: AbortSignal): Promise<Sets> {
-    return this.#withSession(signal, async (session) => {
+    return this.#sessions.use(signal, async (session) => {
       const sets = await readSets(session);
       if (session.identity.server !== server || !(await hasRunSince(session, startedAtMs)))
         throw new DittoError('DITTO_SOURCE_CONNECTION_LOST', 'another server answered in the middle of a read', {
@@ -256,35 +250,10 @@ export class MySqlRowReader extends RowReader {
     }
   }
 
-  /**
-   * What the log gives of `executed`. The stream passes everything before its file can be purged; what is purged and was
-   * not dispatched came by `SET GLOBAL gtid_purged = '+…'`, or is on its way and dispatched at the next attempt.
-   */
-  #logged({ executed, purged }: Sets, dispatchedSet: string): string {
-    if (dispatchedSet === '' || purged === this.#purged) return executed;
-    const unlogged = GtidSet.parse(purged).subtract(GtidSet.parse(dispatchedSet));
-    const gtids = unlogged.toString();
-    if (unlogged.isEmpty) this.#purged = purged;
-    else if (!this.#accepted.contains(unlogged))
-      throw new DittoError(
-        'DITTO_SOURCE_GTIDS_UNLOGGED',
-        `the server has executed ${gtids}, which its log never gives`,
-        {
-          retriable: true,
-          remedy:
-            "They were added by SET GLOBAL gtid_purged = '+…'. If no row of an included table came with them, name them under `acceptGtids` of the source in ditto.yaml and restart DSS; else resync the source (npm run ditto -- resync --source <name>).",
-          context: { gtids },
-        },
-      );
-    return GtidSet.parse(executed).subtract(unlogged).toString();
-  }
-
   /** Lets go of all connections; reads that run are rejected. */
   close(): void {
-    this.#lifetime.abort(new DittoError('DITTO_SOURCE_READER_CLOSED', 'the row reader was closed'));
     this.#errant?.close();
-    for (const session of this.#idle) session.close();
-    this.#idle = [];
+    this.#sessions.close();
   }
 
   async #readFacts(session: MySqlSession): Promise<CharacterSetFacts> {
@@ -321,47 +290,6 @@ export class MySqlRowReader extends RowReader {
     if (found?.layout?.fingerprint !== layout.fingerprint) throw layoutChanged(layout);
     this.#definitions.set(layout.fingerprint, definition);
   }
-
-  async #withSession<T>(signal: AbortSignal, work: (session: MySqlSession) => Promise<T>): Promise<T> {
-    this.#lifetime.signal.throwIfAborted();
-    const session = await this.#takeSession(signal);
-    const closeOnAbort = (): void => {
-      session.close();
-    };
-    signal.addEventListener('abort', closeOnAbort, { once: true });
-    try {
-      const result = await work(session);
-      if (session.isUsable) this.#idle.push(session);
-      return result;
-    } catch (error) {
-      // the session may be in a transaction, or in the middle of a result
-      session.close();
-      signal.throwIfAborted();
-      throw error;
-    } finally {
-      signal.removeEventListener('abort', closeOnAbort);
-    }
-  }
-
-  async #takeSession(signal: AbortSignal): Promise<MySqlSession> {
-    for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
-      if (idle.isUsable) return idle;
-      idle.close();
-    }
-    signal.throwIfAborted();
-    return MySqlSession.open(this.#options.connection, this.#lifetime.signal);
-  }
-}
-
-function layoutsOf(tables: readonly CatalogueTable[]): readonly TableLayout[] {
-  const needed = tables.flatMap(({ database, table, needed: names }) =>
-    names.map((name) => `${database}.${table}.${name}`),
-  );
-  if (needed.length > 0) throw neededColumnsError(needed);
-  return tables.map((table) => {
-    if (table.layout === null) throw refusal(table, table);
-    return table.layout;
-  });
 }
 
 /** The server's own code of an error that was classified. */
