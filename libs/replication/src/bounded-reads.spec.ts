@@ -242,6 +242,15 @@ describe('rows that are looked up by key', () => {
     expect(reader.receivedBytes).toBeLessThan(16 * MEBIBYTE + 10 * CHUNK_BYTES);
   });
 
+  it('I9: are looked up by the hundred again once those that were wide are behind, though the rest is gone', async () => {
+    const reader = new WideTable(repeat(3, 16 * MEBIBYTE));
+    const stream = new Stream();
+    await lookUp(reader, stream, [upTo(200), upTo(200), upTo(200)]);
+    expect(stream.emitted).toHaveLength(600);
+    expect(stream.bounds.filter((bytes) => bytes > CHUNK_BYTES).length).toBeLessThan(15);
+    expect(reader.reads.length).toBeLessThan(60);
+  });
+
   it('are looked up again when the window was discarded', async () => {
     const reader = new WideTable(repeat(10, 1000));
     const stream = new Stream();

@@ -95,13 +95,12 @@ export class GoneRows {
         throw error;
       },
     );
-    const { rows, unanswered, bytes } = read;
-    this.size.noteRead({ rows: rows.length, bytes, isCut: unanswered.length > 0 });
+    const { unanswered, bytes } = read;
+    this.size.noteRead({ rows: keys.length - unanswered.length, bytes, isCut: unanswered.length > 0 });
     if (unanswered.length === keys.length) {
       pipeline.abandonWindow(window);
       return keys;
     }
-    window.readBytes = bytes;
     const settled = await abortable(pipeline.closeWindow(window, read), signal);
     if (settled === null) {
       await sleep(this.backoff.nextMs(), signal);

@@ -562,8 +562,7 @@ describe('Pipeline', () => {
     const run = pipeline.run(stop.signal, never);
     await until(() => pipeline.checkpoint().position.gtidSet === `${SERVER}:1-5`);
     expect(begun).toBe(0);
-    large.readBytes = 9_000;
-    const closed = pipeline.closeWindow(large, { rows: [[99, 1]], high: `${SERVER}:1-5` });
+    const closed = pipeline.closeWindow(large, { rows: [[99, 1]], bytes: 9_000, high: `${SERVER}:1-5` });
     expect((await closed)?.emittedRows).toBe(1);
     await until(() => begun === 1);
     expect(pipeline.status().bytesInFlight).toBe(6_000);
@@ -571,6 +570,21 @@ describe('Pipeline', () => {
     await until(() => begun === 2);
     stop.abort();
     await run;
+  });
+
+  it('I9: begins a read once one before it has read less than it might have, wherever the stream is', async () => {
+    const pipeline = build(new ScriptedSource([]), new RecordingSink(), { inFlightBytes: 10_000 });
+    const stop = new AbortController();
+    const run = pipeline.run(stop.signal, never);
+    const large = await pipeline.beginRead(layout, 50_000, never);
+    const next = pipeline.beginRead(layout, 6_000, never);
+    const read = { rows: [[99, 1]], bytes: 3_000, high: `${SERVER}:1-9` };
+    const closed = pipeline.closeWindow(large, read).catch((error: unknown) => error);
+    await next;
+    expect(pipeline.status().bytesInFlight).toBe(9_000);
+    stop.abort();
+    await run;
+    expect(await closed).toMatchObject({ code: 'DITTO_PIPELINE_STOPPED' });
   });
 
   it('stops with the error of a sink that can not take a read', async () => {

@@ -282,10 +282,7 @@ export class Pipeline {
     return this.progress.dispatched.toString();
   }
 
-  /**
-   * Opens a window on a table with a key, for a read of at most so many bytes; from here on the table's changes are noted.
-   * Set `readBytes` of the window to what was read once that is known.
-   */
+  /** Opens a window on a table with a key, for a read of at most so many bytes; from here on the table's changes are noted. */
   openWindow(layout: TableLayout, readBytes = 0): Window {
     return this.reads.open(layout, readBytes);
   }

@@ -46,7 +46,7 @@ export class ReadSize {
     return Math.min(mostBytes, Math.max(LEAST_BYTES, Math.ceil((this.limit * this.width) / FILLED)));
   }
 
-  /** `isCut`: whether the bound ended the read. */
+  /** `rows`: those that the read gave, and those that it found to be gone; `isCut`: whether the bound ended it. */
   noteRead({ rows, bytes, isCut }: { readonly rows: number; readonly bytes: number; readonly isCut: boolean }): void {
     if (rows === 0) {
       if (!isCut) return;

@@ -35,7 +35,7 @@ export interface StreamWindowsOptions {
   readonly keyChanges: () => KeyChanges;
   /** Aborted when the pipeline stops. */
   readonly stopped: AbortSignal;
-  /** Rows of a read are confirmed, or held by no window any more. */
+  /** Rows of a read are confirmed, or windows hold less than before. */
   readonly onRoom: () => void;
   /** A sink refused the rows of a read: the pipeline must stop. */
   readonly onFatal: (error: unknown) => void;
@@ -78,6 +78,7 @@ export class StreamWindows {
   async close(window: Window, read: WindowRead): Promise<SettledWindow | null> {
     const { stopped, tables, windows, waits, sequences } = this.options;
     window.readAtMs = this.options.nowMs();
+    this.noteRead(window, read);
     try {
       await sequences.secure(window.readSequence);
       stopped.throwIfAborted();
@@ -96,17 +97,24 @@ export class StreamWindows {
     );
   }
 
+  /** Most reads take less than they might have. */
+  private noteRead(window: Window, { bytes = window.readBytes }: WindowRead): void {
+    if (bytes === window.readBytes) return;
+    window.readBytes = bytes;
+    this.options.onRoom();
+  }
+
   /** Call at each transaction end. */
   settle(): void {
     const { progress, windows } = this.options;
     if (!progress.isBetween) return;
-    const hasClosed = windows.settle(progress.passed, (window, rows, absent) => {
+    const holdsLess = windows.settle(progress.passed, (window, rows, absent) => {
       const emitted = this.emit(window, rows, absent);
       this.unconfirmed.add(emitted.confirmed);
       void emitted.confirmed.then(() => this.unconfirmed.delete(emitted.confirmed));
       return emitted;
     });
-    if (hasClosed) this.options.onRoom();
+    if (holdsLess) this.options.onRoom();
   }
 
   /** Resolves when all that was emitted until now is confirmed. */

@@ -144,7 +144,6 @@ export class TableCopy {
         pipeline.abandonWindow(window);
         return 'too wide';
       }
-      window.readBytes = bytes;
       const settled = pipeline.closeWindow(window, read);
       settled.catch(() => undefined);
       this.after = read.lastKey ?? after;

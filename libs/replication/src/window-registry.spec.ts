@@ -172,6 +172,25 @@ describe('WindowRegistry', () => {
     }
   });
 
+  it('I9: says that less is held when rows are given away, and when those of a discarded window are not wanted', () => {
+    const registry = new WindowRegistry();
+    const passed = new GtidAccumulator(GtidSet.parse(''));
+    const settle = (): boolean => registry.settle(passed, () => ({ heldBytes: 0, confirmed: Promise.resolve() }));
+    const [first, second] = [windowOn(layout, 1), windowOn(layout, 2)];
+    for (const [index, window] of [first, second].entries()) {
+      window.readBytes = 100;
+      registry.add(window);
+      void registry.await(window, { rows: [[1, 1]], high: `${SERVER}:1-${index + 1}` });
+    }
+    expect([settle(), registry.readBytes]).toEqual([false, 200]);
+    second.discard('a reason');
+    expect([settle(), registry.readBytes]).toEqual([true, 100]);
+    passed.add(`${SERVER}:1`);
+    expect([settle(), registry.readBytes]).toEqual([true, 0]);
+    passed.add(`${SERVER}:2`);
+    expect([settle(), registry.isEmpty]).toEqual([false, true]);
+  });
+
   it('when the stream stops, whoever waits for it learns why, and whoever waits for an end of reads goes on', async () => {
     const registry = new WindowRegistry();
     const window = windowOn(layout, 1);

@@ -14,6 +14,8 @@ export interface WindowRead {
   readonly rows: readonly Row[];
   /** Rows that the source lacks, of which only the key is known; left out by a read that asked for none by key. */
   readonly absent?: readonly Row[];
+  /** What they take in memory; the bound of the read where that is not known. */
+  readonly bytes?: number;
   /** See `ChunkRead`. */
   readonly high: string;
 }
@@ -153,7 +155,7 @@ export class WindowRegistry {
     });
   }
 
-  /** Call at each transaction end, and when a read is handed in between transactions. True when a window was closed. */
+  /** Call at each transaction end, and when a read is handed in between transactions. True when less is held of rows. */
   settle(passed: GtidAccumulator, emit: Emit): boolean {
     if (this.passages.length > 0)
       this.passages = this.passages.filter(({ isPassed, pass }) => {
@@ -161,9 +163,10 @@ export class WindowRegistry {
         if (isThere) pass();
         return !isThere;
       });
-    const { length } = this.waiting;
-    if (length > 0) this.waiting = this.waiting.filter((waiting) => !this.close(waiting, passed, emit));
-    return this.waiting.length < length;
+    if (this.waiting.length === 0) return false;
+    const held = this.readBytes;
+    this.waiting = this.waiting.filter((waiting) => !this.close(waiting, passed, emit));
+    return this.readBytes < held;
   }
 
   /** False while the stream is not there yet. */
