@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createConnection, type Connection } from 'mysql2/promise';
 import { type Stack } from '#stack';
@@ -8,6 +10,7 @@ import { testStack, uniqueName } from '#testing';
 import { type CheckReport } from '../src/cli/check.ts';
 import { runCommand } from '../src/cli/run-command.ts';
 
+const cli = join(import.meta.dirname, '../../../dist/apps/dss/src/cli.js');
 const password = 'right-password';
 
 interface Server {
@@ -108,6 +111,18 @@ describe('ditto check', () => {
       expect.arrayContaining(['DITTO_KAFKA_FEW_REPLICAS', 'DITTO_STATE_NOT_CREATED', 'DITTO_DCS_UNAVAILABLE']),
     );
     expect(report.findings.every(({ remedy }) => remedy.length > 0)).toBe(true);
+  }, 60_000);
+
+  test('as a command it prints its report and no warning of Node', async () => {
+    const path = join(folder, 'as-a-command.yaml');
+    await writeFile(path, JSON.stringify(createConfig()));
+    const args = ['--trace-warnings', cli, 'check', '--config', path];
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, args, {
+      env: { ...process.env, NODE_OPTIONS: '' },
+    });
+    expect(stderr).toBe('');
+    expect(stdout).toContain('no errors');
+    expect(stdout).toContain('Kafka, ');
   }, 60_000);
 
   test('changes nothing: neither topics, nor databases', async () => {

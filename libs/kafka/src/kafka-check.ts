@@ -12,7 +12,7 @@ import {
 
 import { type KafkaConnectionOptions } from './kafka-connection-options.ts';
 import { kafkaErrorCodes, toKafkaError } from './kafka-errors.ts';
-import { toKafkaJsConfig } from './kafkajs-client.ts';
+import { createKafkaJs } from './kafkajs-client.ts';
 
 export interface WantedTopic {
   readonly topic: string;
@@ -38,8 +38,8 @@ const { TOPIC, BROKER } = kafkajs.ConfigResourceTypes;
 
 /** Everything that is wrong with the brokers and topics; creation is tried with "validate only", so nothing changes. */
 export async function checkKafka(options: KafkaCheckOptions): Promise<readonly CheckFinding[]> {
-  const config = toKafkaJsConfig({ ...options.connection, logger: silentLogger });
-  const admin = new kafkajs.Kafka({ ...config, retry: { retries: 1, initialRetryTime: 100 } }).admin();
+  const connection = { ...options.connection, logger: silentLogger };
+  const admin = createKafkaJs(connection, { retry: { retries: 1, initialRetryTime: 100 } }).admin();
   try {
     return await withTimeout(inspect(admin, options), TIMEOUT_MS, createTimeoutError);
   } catch (error) {

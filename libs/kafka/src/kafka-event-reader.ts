@@ -1,10 +1,10 @@
-import kafkajs, { type Admin, type Consumer, type EachBatchPayload, type Kafka } from 'kafkajs';
+import { type Admin, type Consumer, type EachBatchPayload, type Kafka } from 'kafkajs';
 
 import { Backoff, Deferred, type DittoError, type Logger, sleep } from '#kernel';
 
 import { type KafkaConnectionOptions } from './kafka-connection-options.ts';
 import { toKafkaError } from './kafka-errors.ts';
-import { registerKafkaJsCodecs, toKafkaJsConfig } from './kafkajs-client.ts';
+import { createKafkaJs } from './kafkajs-client.ts';
 import { parsePublishedEvent, type PublishedEvent } from './published-event.ts';
 
 export interface KafkaEventReaderRun {
@@ -53,9 +53,8 @@ export class KafkaEventReader {
   private allowanceAt = 0;
 
   constructor(options: KafkaConnectionOptions) {
-    registerKafkaJsCodecs();
     this.logger = options.logger;
-    this.kafka = new kafkajs.Kafka(toKafkaJsConfig(options));
+    this.kafka = createKafkaJs(options);
   }
 
   /** Reads until the signal is aborted, then resolves; rejects with an error that waiting doesn't heal. */

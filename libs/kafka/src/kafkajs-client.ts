@@ -27,6 +27,7 @@ import {
   timedOut,
   toKafkaError,
 } from './kafka-errors.ts';
+import { lookOnlyForWaitingRequests } from './kafkajs-request-queue.ts';
 import { type RecordBatch } from './record-batch.ts';
 import { describeUntilKnown, readTopicDescription } from './topic-description.ts';
 import { createWatchedSockets } from './watched-socket.ts';
@@ -65,7 +66,7 @@ function createLogForwarder(logger: Logger): logCreator {
     };
 }
 
-export function toKafkaJsConfig(options: KafkaConnectionOptions): KafkaConfig {
+function toKafkaJsConfig(options: KafkaConnectionOptions): KafkaConfig {
   const timeouts = resolveTimeouts(options);
   return {
     clientId: options.clientId,
@@ -81,6 +82,13 @@ export function toKafkaJsConfig(options: KafkaConnectionOptions): KafkaConfig {
     ...(options.tls ? { ssl: options.tls } : {}),
     ...(options.sasl ? { sasl: { ...options.sasl } as SASLOptions } : {}),
   };
+}
+
+/** The one place where kafkajs is set up. */
+export function createKafkaJs(options: KafkaConnectionOptions, overrides: Partial<KafkaConfig> = {}): Kafka {
+  registerKafkaJsCodecs();
+  lookOnlyForWaitingRequests();
+  return new kafkajs.Kafka({ ...toKafkaJsConfig(options), ...overrides });
 }
 
 interface PendingSend {
@@ -106,10 +114,9 @@ export class KafkaJsClient extends KafkaClient {
 
   constructor(options: KafkaConnectionOptions) {
     super();
-    registerKafkaJsCodecs();
     this.timeouts = resolveTimeouts(options);
     this.compression = compressionTypes[options.compression ?? defaultCompression];
-    this.kafka = new kafkajs.Kafka(toKafkaJsConfig(options));
+    this.kafka = createKafkaJs(options);
     this.admin = this.kafka.admin();
   }
 

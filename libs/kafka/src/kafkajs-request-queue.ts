@@ -1,0 +1,33 @@
+import { createRequire } from 'node:module';
+
+/** What is used here of kafkajs's queue for the requests of one connection. */
+interface RequestQueue {
+  readonly pending: readonly unknown[];
+  /** Time in milliseconds; -1 as long as the broker has not asked for less. */
+  readonly throttledUntil: number;
+  throttleCheckTimeoutId: NodeJS.Timeout | null;
+  checkPendingRequests(): void;
+  scheduleCheckPendingRequests(): void;
+}
+
+const checkMs = 10;
+const { prototype } = createRequire(import.meta.url)('kafkajs/src/network/requestQueue') as {
+  readonly prototype: RequestQueue;
+};
+
+/**
+ * kafkajs 2.2.4, its last release, looks after each answer for requests that wait, and again and again until the
+ * connection is closed, also when none does: the time of the next look is then far in the past, of which Node warns and
+ * makes a millisecond. An idle connection took 3 per cent of a core by that. With this it looks only while requests wait;
+ * each one that begins to wait has `scheduleCheckPendingRequests` called.
+ */
+export function lookOnlyForWaitingRequests(): void {
+  prototype.scheduleCheckPendingRequests = function (this: RequestQueue): void {
+    if (this.pending.length === 0 || this.throttleCheckTimeoutId !== null) return;
+    const delayMs = Math.max(this.throttledUntil - Date.now(), checkMs);
+    this.throttleCheckTimeoutId = setTimeout(() => {
+      this.throttleCheckTimeoutId = null;
+      this.checkPendingRequests();
+    }, delayMs);
+  };
+}
