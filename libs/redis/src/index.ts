@@ -2,7 +2,13 @@ export { delayReconnect, RedisConnection, type RedisOptions } from './redis-conn
 export { isFromReplica } from './redis-error.ts';
 export { type LeaseHolder, RedisLeases } from './redis-leases.ts';
 export { type PutOutcome, RedisOffsets } from './redis-offsets.ts';
-export { type RecentEvent, type RecentEventGap, RedisRecentEvents, type WindowBounds } from './redis-recent-events.ts';
+export {
+  type RecentEvent,
+  type RecentEventGap,
+  RedisRecentEvents,
+  type TableGap,
+  type WindowBounds,
+} from './redis-recent-events.ts';
 export { RedisStatusBoard } from './redis-status-board.ts';
 export { checkRedis } from './redis-check.ts';
 export { type RedisTarget, toRedisTarget } from './redis-target.ts';

@@ -29,6 +29,8 @@ export interface RecentEventGap {
   readonly toMs: number;
 }
 
+export type TableGap = RecentEventGap & { readonly table: string };
+
 export interface WindowBounds {
   readonly perTable: number;
   readonly maxAgeMs: number;
@@ -40,12 +42,16 @@ const maxGaps = 200;
 const mostTables = 1_000;
 const smallPage = 20;
 const mostRead = 20_000;
+/** Tables whose gaps are read at a time. */
+const tablesAtOnce = 20;
 
 export interface RecentEventSearch {
   /** Newest first, by when they were put into the window. */
   readonly events: readonly (RecentEvent & { readonly table: string })[];
-  /** The newest of each table, newest first. */
-  readonly gaps: readonly (RecentEventGap & { readonly table: string })[];
+  /** Newest first. */
+  readonly gaps: readonly TableGap[];
+  /** Of all gaps, those above the limit too. */
+  readonly skippedEvents: number;
   /** Whether there may be more in what was not looked at. */
   readonly isCutShort: boolean;
 }
@@ -112,29 +118,47 @@ export class RedisRecentEvents {
       const readEvents = (table: string, end: string) =>
         readPage(client, keys.events(source, table), end, oldest, smallPage);
       const merged = await mergeNewest({ tables, limit, mostRead, matches, readEvents });
-      const gaps = await Promise.all(
-        tables.map(async ({ table }) => {
-          const page = await readPage(client, keys.gaps(source, table), '+', oldest, smallPage);
-          return page.map(({ entry }) => ({ ...(JSON.parse(entry) as RecentEventGap), table }));
-        }),
+      const gaps = await this.#searchGaps(
+        client,
+        source,
+        tables.map(({ table }) => table),
+        limit,
       );
       return {
         events: merged.events.map(({ table, entry }) => ({ ...(JSON.parse(entry) as RecentEvent), table })),
-        gaps: gaps
-          .flat()
-          .sort((a, b) => b.toMs - a.toMs)
-          .slice(0, limit),
-        isCutShort: merged.isCutShort || found.length > mostTables,
+        gaps: gaps.newest,
+        skippedEvents: gaps.skippedEvents,
+        isCutShort: merged.isCutShort || gaps.isCutShort || found.length > mostTables,
       };
     });
   }
 
   /** Newest first. */
   async listGaps(source: string, table: string): Promise<readonly RecentEventGap[]> {
-    const stream = this.#redis.keys.gaps(source, table);
-    const page = await this.#redis.run((client) =>
-      readPage(client, stream, '+', String(Date.now() - this.#bounds.maxAgeMs)),
-    );
+    return this.#redis.run((client) => this.#readGaps(client, source, table));
+  }
+
+  async #searchGaps(client: Redis, source: string, tables: readonly string[], limit: number) {
+    let newest: readonly TableGap[] = [];
+    let skippedEvents = 0;
+    let read = 0;
+    for (let start = 0; start < tables.length; start += tablesAtOnce) {
+      if (read >= mostRead) return { newest, skippedEvents, isCutShort: true };
+      const some = tables.slice(start, start + tablesAtOnce);
+      const pages = await Promise.all(
+        some.map(async (table) => (await this.#readGaps(client, source, table)).map((gap) => ({ ...gap, table }))),
+      );
+      const gaps = pages.flat();
+      read += gaps.length;
+      for (const { skipped } of gaps) skippedEvents += skipped;
+      newest = [...newest, ...gaps].sort((a, b) => b.toMs - a.toMs).slice(0, limit);
+    }
+    return { newest, skippedEvents, isCutShort: false };
+  }
+
+  async #readGaps(client: Redis, source: string, table: string): Promise<readonly RecentEventGap[]> {
+    const oldest = String(Date.now() - this.#bounds.maxAgeMs);
+    const page = await readPage(client, this.#redis.keys.gaps(source, table), '+', oldest);
     return page.map(({ entry }) => JSON.parse(entry) as RecentEventGap);
   }
 }

@@ -116,4 +116,13 @@ describe('status and recent events in Redis', () => {
     expect(all.gaps.filter(({ table }) => table === 'd.gaps')).toMatchObject([...gaps].reverse());
     expect(all.isCutShort).toBe(false);
   });
+
+  test('a search counts what all gaps lack, those that it does not list too', async () => {
+    const events = new RedisRecentEvents(redis, { perTable: 100, maxAgeMs: 60_000 });
+    for (let n = 0; n < 150; n++)
+      await events.appendGap('gaps', `d.t${n % 3}`, { skipped: 2, fromMs: 1, toMs: 1_000 + n });
+    const { gaps, skippedEvents, isCutShort } = await events.search('gaps', 4);
+    expect(gaps.map(({ toMs }) => toMs)).toEqual([1_149, 1_148, 1_147, 1_146]);
+    expect({ skippedEvents, isCutShort }).toEqual({ skippedEvents: 300, isCutShort: false });
+  });
 });

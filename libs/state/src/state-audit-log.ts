@@ -20,16 +20,18 @@ export interface RecordedAuditEntry extends Required<AuditEntry> {
 /** Every operator action and automatic decision, for good. */
 export class StateAuditLog {
   readonly #database: StateDatabase;
+  readonly #nowMs: () => number;
 
-  constructor(database: StateDatabase) {
+  constructor(database: StateDatabase, nowMs: () => number = Date.now) {
     this.#database = database;
+    this.#nowMs = nowMs;
   }
 
   async record(entry: AuditEntry): Promise<void> {
     const { actor, action, subject, details = {} } = entry;
     await this.#database.transaction((manager) =>
       manager.query('INSERT INTO audit_log (at_ms, actor, action, subject, details) VALUES (?, ?, ?, ?, ?)', [
-        Date.now(),
+        this.#nowMs(),
         actor,
         action,
         subject,
@@ -39,15 +41,16 @@ export class StateAuditLog {
   }
 
   /**
-   * For what a service does by itself as often as something fails: one entry for each actor, action, subject and cause,
-   * with a count.
+   * For what a service does by itself as often as something fails: one entry for each actor, action, subject, cause and
+   * day (UTC), with a count.
    */
   async recordRepeated(entry: AuditEntry, cause: string): Promise<void> {
     const { actor, action, subject, details = {} } = entry;
+    const [now, json] = [this.#nowMs(), JSON.stringify(details)];
+    const day = new Date(now).toISOString().slice(0, 10);
     const series = createHash('sha256')
-      .update(JSON.stringify([actor, action, subject, cause]))
+      .update(JSON.stringify([actor, action, subject, cause, day]))
       .digest();
-    const [now, json] = [Date.now(), JSON.stringify(details)];
     await this.#database.transaction((manager) =>
       manager.query(
         `INSERT INTO audit_log (at_ms, last_at_ms, actor, action, subject, details, series) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -57,10 +60,15 @@ export class StateAuditLog {
     );
   }
 
-  /** Newest first, by when they were done for the first time. */
+  /** Newest first, by when they were done last. */
   async listRecent(limit: number): Promise<readonly RecordedAuditEntry[]> {
     const rows = await this.#database.run((manager) =>
-      manager.find(AuditEntryEntity, { order: { id: 'DESC' }, take: limit }),
+      manager
+        .createQueryBuilder(AuditEntryEntity, 'entry')
+        .orderBy('COALESCE(entry.lastAtMs, entry.atMs)', 'DESC')
+        .addOrderBy('entry.id', 'DESC')
+        .limit(limit)
+        .getMany(),
     );
     return rows.map(({ atMs, lastAtMs, actor, action, subject, details, repeats }) => ({
       atMs,

@@ -376,6 +376,33 @@ describe('stores under fencing tokens', () => {
     for (const { atMs, lastAtMs } of entries) expect(lastAtMs).toBeGreaterThanOrEqual(atMs);
   });
 
+  test('the audit log shows first what was done last, also where it was done before: of another day, or of this one', async () => {
+    const day = 24 * 60 * 60 * 1_000;
+    let now = Date.UTC(2026, 10, 1, 23, 59, 59, 999);
+    const audit = new StateAuditLog(database, () => now);
+    const subject = uniqueName('shop');
+    const record = (actor: string) =>
+      audit.recordRepeated({ actor, action: 'lease.grant', subject, details: { now } }, actor);
+    const list = async () =>
+      (await audit.listRecent(50))
+        .filter((found) => found.subject === subject)
+        .map(({ actor, repeats, atMs, lastAtMs }) => [actor, repeats, atMs, lastAtMs]);
+    await record('a');
+    const first = now;
+    now += 1;
+    await record('b');
+    const next = now;
+    now += day / 2;
+    await record('a');
+    now += 1;
+    await record('b');
+    const oldest = ['a', 1, first, first];
+    expect(await list()).toEqual([['b', 2, next, now], ['a', 1, now - 1, now - 1], oldest]);
+    now += 1;
+    await record('a');
+    expect(await list()).toEqual([['a', 2, now - 2, now], ['b', 2, next, now - 1], oldest]);
+  });
+
   test('I1, I5: ends of partitions only grow, losses stay until a rewind or a resync, and an older token writes none', async () => {
     const source = uniqueName('shop');
     const ends = new TopicEndStore(database);

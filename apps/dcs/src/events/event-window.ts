@@ -1,9 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { type DittoConfig, InjectConfig } from '#platform';
-import { type RecentEvent, type RecentEventGap, RedisRecentEvents } from '#redis';
+import { type RecentEvent, RedisRecentEvents, type TableGap } from '#redis';
 
 export type TableEvent = RecentEvent & { readonly table: string };
-export type TableGap = RecentEventGap & { readonly table: string };
 
 export interface WindowQuery {
   readonly source: string;
@@ -16,6 +15,8 @@ export interface WindowQuery {
 export interface WindowAnswer {
   readonly events: readonly TableEvent[];
   readonly gaps: readonly TableGap[];
+  /** Of all gaps, those that are not among `gaps` too. */
+  readonly skippedEvents: number;
   /** Whether there may be more in what was not looked at. */
   readonly isCutShort: boolean;
 }
@@ -39,18 +40,23 @@ export class EventWindow {
 
   /** Events newest first by the time of their message; gaps newest first. */
   async find({ source, table, matches, limit }: WindowQuery): Promise<WindowAnswer> {
-    const { events, gaps, isCutShort } =
+    const { events, ...answer } =
       table === undefined
         ? await this.#events.search(source, limit, matches)
-        : { ...(await this.#findIn(source, table, limit, matches)), isCutShort: false };
-    return { events: [...events].sort((a, b) => b.publishedMs - a.publishedMs), gaps, isCutShort };
+        : await this.#findIn(source, table, limit, matches);
+    return { events: [...events].sort((a, b) => b.publishedMs - a.publishedMs), ...answer };
   }
 
-  async #findIn(source: string, table: string, limit: number, matches: WindowQuery['matches']) {
+  async #findIn(source: string, table: string, limit: number, matches: WindowQuery['matches']): Promise<WindowAnswer> {
     const [events, gaps] = await Promise.all([
       this.#events.query(source, table, limit, matches),
       this.#events.listGaps(source, table),
     ]);
-    return { events: events.map((event) => ({ ...event, table })), gaps: gaps.map((gap) => ({ ...gap, table })) };
+    return {
+      events: events.map((event) => ({ ...event, table })),
+      gaps: gaps.map((gap) => ({ ...gap, table })),
+      skippedEvents: gaps.reduce((sum, { skipped }) => sum + skipped, 0),
+      isCutShort: false,
+    };
   }
 }

@@ -43,7 +43,9 @@ export class EventsDto {
   readonly holdingBecause!: string | null;
   /** False when changes are missing between those shown (`gaps` says which), or not all tables could be searched: name one then. */
   readonly complete!: boolean;
+  /** Changes left out, in those gaps too that are not listed because of `limit`. */
   readonly skippedEvents!: number;
+  /** Newest first. */
   readonly gaps!: EventGapDto[];
   /** Newest first. */
   readonly events!: EventDto[];

@@ -31,7 +31,7 @@ export class EventsController {
   @ApiQuery({ name: 'limit', required: false, type: Number, description: 'Most events; 50 by default, at most 1000' })
   async find(@Query(new SchemaPipe(eventQuerySchema)) { source, table, key, limit }: EventQuery): Promise<EventsDto> {
     assertKnownSource(this.#config, source);
-    const { events, gaps, isCutShort } = await this.#window.find({
+    const { events, gaps, skippedEvents, isCutShort } = await this.#window.find({
       source,
       limit,
       ...(table && { table }),
@@ -42,7 +42,7 @@ export class EventsController {
       enabled: this.#window.isKept(source),
       holdingBecause: this.#follower.holdingBecause,
       complete: gaps.length === 0 && !isCutShort,
-      skippedEvents: gaps.reduce((sum, { skipped }) => sum + skipped, 0),
+      skippedEvents,
       gaps: [...gaps],
       events: events.map(({ key, value, ...event }) => ({
         ...event,
