@@ -38,5 +38,7 @@ export default {
     },
     { ...common, displayName: 'system', testMatch: ['<rootDir>/test/system/**/*.test.ts'] },
   ],
+  // a test that hangs is seen all the same, and none fails because the machine is busy
+  testTimeout: 20_000,
   workerIdleMemoryLimit: '500MB',
 };
