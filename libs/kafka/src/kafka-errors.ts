@@ -97,6 +97,11 @@ export function isAlreadyWritten(error: unknown): boolean {
   return collectNames(error, new Set()).has('DUPLICATE_SEQUENCE_NUMBER');
 }
 
+/** The broker has no producer id to give until the controller gives it more. Of coordinators, which share the name, none is asked. */
+export function isWaitingForProducerIds(error: unknown): boolean {
+  return collectNames(error, new Set()).has('COORDINATOR_LOAD_IN_PROGRESS');
+}
+
 export function isMissingTopic(error: unknown): boolean {
   const names = collectNames(error, new Set());
   return names.has('UNKNOWN_TOPIC_OR_PARTITION') || (error instanceof Error && error.message.includes('Unknown topic'));

@@ -21,6 +21,7 @@ import {
 import { isExistingTopic, isMissingTopic, kafkaErrorCodes, timedOut, toKafkaError } from './kafka-errors.ts';
 import { PartitionProducer, type ProducerIdentity } from './partition-producer.ts';
 import { ProduceChannel } from './produce-channel.ts';
+import { waitForProducerId } from './producer-id.ts';
 import { type RecordBatch } from './record-batch.ts';
 import { describeUntilKnown, readTopicDescription } from './topic-description.ts';
 
@@ -223,7 +224,10 @@ export class PlatformaticKafkaClient extends KafkaClient {
     const metadata = await this.bounded(this.admin.metadata({ topics: [] }), 'looking for brokers');
     const connection = await this.connections.getFirstAvailable([...metadata.brokers.values()]);
     const { producerId, producerEpoch } = await this.bounded(
-      initProducerIdV4.api.async(connection, null, 60_000),
+      waitForProducerId(
+        () => initProducerIdV4.api.async(connection, null, 60_000),
+        this.timeouts.deliveryTimeoutMs / 2,
+      ),
       'asking for a producer id',
     );
     this.identity = { producerId, producerEpoch };
