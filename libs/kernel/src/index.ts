@@ -10,6 +10,6 @@ export { sleep, withTimeout } from './sleep.ts';
 export { trimEndOf } from './trim-end.ts';
 export { isAbort, toDittoError } from './to-ditto-error.ts';
 export { type Wait, Waits, type WaitsOptions } from './waits.ts';
-export { classifyTlsFailure, type TlsFailure, tlsRemedy } from './tls-failure.ts';
-export { findTlsMaterialProblem, type TlsMaterial, type TlsMaterialProblem } from './tls-material.ts';
+export { classifyTlsFailure, isTlsCode, type TlsFailure, tlsRemedy } from './tls-failure.ts';
+export { type ClientTls, findTlsMaterialProblem, type TlsMaterial, type TlsMaterialProblem } from './tls-material.ts';
 export { connectForTls, type TlsSocketOptions } from './tls-socket.ts';

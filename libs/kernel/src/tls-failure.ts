@@ -18,6 +18,15 @@ const FAILURES: readonly (readonly [TlsFailure, RegExp])[] = [
   ],
 ];
 
+/** OpenSSL's reasons for not trusting a certificate, and errors of TLS of Node and of mysql2. */
+const OF_TLS =
+  /^(?:HANDSHAKE_(?:NO_SSL|SSL)_|ERR_(?:TLS|SSL)_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_(?:CA|PURPOSE)|HOSTNAME_MISMATCH)/;
+
+/** Whether an error with this code came while TLS was being set up. */
+export function isTlsCode(code: string): boolean {
+  return OF_TLS.test(code);
+}
+
 export function classifyTlsFailure(code: string, message: string): TlsFailure {
   const text = `${code} ${message}`;
   return FAILURES.find(([, pattern]) => pattern.test(text))?.[0] ?? 'other';

@@ -8,6 +8,14 @@ export interface TlsMaterial {
   readonly key?: string | undefined;
 }
 
+/** How connections to a server are encrypted. */
+export interface ClientTls extends TlsMaterial {
+  /** The name or address that the certificate has to have, when that is not the host. */
+  readonly servername?: string | undefined;
+  /** Chain and name of the certificate are checked unless false. */
+  readonly rejectUnauthorized?: boolean | undefined;
+}
+
 export interface TlsMaterialProblem {
   readonly option: keyof TlsMaterial;
   readonly problem: string;

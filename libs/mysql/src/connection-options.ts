@@ -1,20 +1,9 @@
 import { type ConnectionOptions } from 'mysql2';
-import { connectForTls } from '#kernel';
+import { type ClientTls, connectForTls } from '#kernel';
 import { assertUsable } from './errors/tls-errors.ts';
 
-/** TLS to a server. `false`: none. Certificates are PEM texts. */
-export type TlsOptions =
-  | false
-  | {
-      /** Certificate authorities to trust besides none of the system's; the system's when absent. */
-      readonly ca?: string;
-      readonly cert?: string;
-      readonly key?: string;
-      /** Host name and chain are checked unless false. */
-      readonly rejectUnauthorized?: boolean;
-      /** The name or address that the certificate has to have, when that is not the host. */
-      readonly servername?: string;
-    };
+/** TLS to a server. `false`: none. */
+export type TlsOptions = false | ClientTls;
 
 /** How to reach one MySQL server. */
 export interface MySqlConnectionOptions {

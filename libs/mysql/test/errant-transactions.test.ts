@@ -6,8 +6,8 @@ import { GtidSet } from '#change-events';
 import { silentLogger } from '#kernel';
 import { MySqlRowReader } from '#mysql';
 import { type Stack, startStack } from '#stack';
+import { OwnServer } from '#testing';
 import { createConnection } from 'mysql2/promise';
-import { OwnServer } from './own-server.ts';
 import { TestSource } from './test-source.ts';
 
 const signal = new AbortController().signal;

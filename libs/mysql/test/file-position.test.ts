@@ -4,7 +4,7 @@ import { MySqlChangeSource } from '#mysql';
 import { type FilePosition, type Position } from '#change-events';
 import { DittoError, silentLogger } from '#kernel';
 import { type SourceItem } from '#replication';
-import { OwnServer } from './own-server.ts';
+import { OwnServer } from '#testing';
 import { position, type ReadItem, TestSource } from './test-source.ts';
 
 type GtidMode = (typeof MODES)[number];

@@ -9,7 +9,7 @@ import {
 } from '#mysql';
 import { type Row, type TableLayout } from '#change-events';
 import { silentLogger } from '#kernel';
-import { OwnServer } from './own-server.ts';
+import { OwnServer } from '#testing';
 import { position, TestSource } from './test-source.ts';
 
 const signal = new AbortController().signal;

@@ -6,8 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@j
 import { compileColumnSelection, type Row, rowOfKey, type TableLayout } from '#change-events';
 import { silentLogger } from '#kernel';
 import { MySqlChangeSource, type MySqlConnectionOptions, MySqlRowReader } from '#mysql';
-import { FaultProxy, testStack } from '#testing';
-import { OwnServer } from './own-server.ts';
+import { OwnServer, FaultProxy, testStack } from '#testing';
 import { TestSource } from './test-source.ts';
 
 const MEBIBYTE = 1024 * 1024;

@@ -2,9 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type LoggedTransaction } from '#change-events';
 import { type DittoError } from '#kernel';
 import { connectionOptionsFromUrl, type EndpointInspection, LogProof, MySqlEndpoint } from '#mysql';
-import { testStack } from '#testing';
+import { OwnServer, testStack } from '#testing';
 import { createConnection } from 'mysql2/promise';
-import { OwnServer } from './own-server.ts';
 import { TestSource } from './test-source.ts';
 
 const never = new AbortController().signal;

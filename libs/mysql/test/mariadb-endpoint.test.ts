@@ -10,7 +10,7 @@ import {
   type Problem,
 } from '#mysql';
 import { type CanonicalValue, GtidSet, type TableLayout } from '#change-events';
-import { OwnServer } from './own-server.ts';
+import { OwnServer } from '#testing';
 import { position, TestSource } from './test-source.ts';
 
 const signal = new AbortController().signal;

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Row } from '#change-events';
-import { OwnServer } from './own-server.ts';
+import { OwnServer } from '#testing';
 import { type ReadItem, TestSource } from './test-source.ts';
 
 /** Enough for some transactions here to wait on disk. */

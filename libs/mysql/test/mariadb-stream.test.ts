@@ -3,9 +3,9 @@ import { MySqlChangeSource, MySqlEndpoint, MySqlRowReader, toSourceError } from 
 import { type DittoError, silentLogger } from '#kernel';
 import { GtidSet } from '#change-events';
 import { type SourceItem } from '#replication';
+import { OwnServer } from '#testing';
 import { DumpConnection } from '../src/binlog/dump-connection.ts';
 import { makeReplicaIdentity } from '../src/binlog/replica-identity.ts';
-import { OwnServer } from './own-server.ts';
 import { column, position, type ReadItem, TestSource } from './test-source.ts';
 
 let server: OwnServer;

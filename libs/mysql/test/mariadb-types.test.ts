@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { MySqlRowReader } from '#mysql';
 import { type CanonicalValue, type Column, type Row, type TableLayout } from '#change-events';
-import { OwnServer } from './own-server.ts';
+import { OwnServer } from '#testing';
 import { TestSource } from './test-source.ts';
 import { TYPE_CASES, type TypeCase } from './type-cases.ts';
 

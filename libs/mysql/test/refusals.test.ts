@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type MySqlConnectionOptions, MySqlEndpoint, MySqlRowReader } from '#mysql';
 import { DittoError } from '#kernel';
 import { type ChunkRead } from '#replication';
-import { OwnServer } from './own-server.ts';
+import { OwnServer } from '#testing';
 import { TestSource } from './test-source.ts';
 
 const signal = new AbortController().signal;

@@ -2,8 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { silentLogger } from '#kernel';
 import { MySqlChangeSource } from '#mysql';
 import { type SourceItem } from '#replication';
-import { FaultProxy } from '#testing';
-import { OwnServer } from './own-server.ts';
+import { OwnServer, FaultProxy } from '#testing';
 import { position, TestSource } from './test-source.ts';
 
 const SILENCE_MS = 400;

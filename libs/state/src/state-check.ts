@@ -1,5 +1,6 @@
-import { type Connection, createConnection, type RowDataPacket, type SslOptions } from 'mysql2/promise';
+import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
 import { type CheckFinding, findError, findWarning, toCheckFinding } from '#kernel';
+import { toDriverOptions } from './state-connection.ts';
 import { readCode, toStateError } from './state-error.ts';
 import { type StateDatabaseOptions } from './state-database.ts';
 
@@ -34,11 +35,9 @@ export async function checkStateDatabase(options: StateDatabaseOptions): Promise
 
 /** Without a database where the configured one is not there: an account with rights on just that one may do this too. */
 async function connect(options: StateDatabaseOptions): Promise<Connection> {
-  const { host, port, user, password = '', database, tls, connectTimeoutMs = 5000 } = options;
-  const ssl = tls && { ssl: { ...tls, verifyIdentity: tls.rejectUnauthorized !== false } as SslOptions };
-  const server = { host, port, user, password, connectTimeout: connectTimeoutMs, ...ssl };
+  const server = toDriverOptions(options);
   try {
-    return await createConnection({ ...server, database });
+    return await createConnection({ ...server, database: options.database });
   } catch (error) {
     if (readCode(error) !== 'ER_BAD_DB_ERROR') throw error;
     return createConnection(server);

@@ -1,25 +1,18 @@
 import { createHash } from 'node:crypto';
-import { type ConnectionOptions } from 'node:tls';
-import { createConnection, type SslOptions } from 'mysql2/promise';
+import { createConnection } from 'mysql2/promise';
 import { DataSource, type EntityManager, type Logger as QueryLogger } from 'typeorm';
 import { Backoff, DittoError, type Logger, retry, silentLogger, withTimeout } from '#kernel';
 import { entities } from './entities/index.ts';
 import { migrations } from './migrations/index.ts';
+import { type StateServerOptions, toDriverOptions } from './state-connection.ts';
 import { StateConnections } from './state-connections.ts';
-import { readCode, toStateError } from './state-error.ts';
+import { readCode, toStateError, UNAVAILABLE_REMEDY } from './state-error.ts';
 import { createSessionDriver, type StateSessionOptions } from './state-session.ts';
 
-export interface StateDatabaseOptions {
-  readonly host: string;
-  readonly port: number;
-  readonly user: string;
-  readonly password?: string;
+export interface StateDatabaseOptions extends StateServerOptions {
   readonly database: string;
-  /** TLS is used when given; the server's name is checked unless `rejectUnauthorized` is false. */
-  readonly tls?: ConnectionOptions | undefined;
   /** Connections at most; 5 by default. */
   readonly poolSize?: number;
-  readonly connectTimeoutMs?: number;
   /**
    * For one piece of work, five seconds by default: none is large. A connection that does not answer within it is closed;
    * what was under way may still be applied.
@@ -44,19 +37,18 @@ const MIGRATION_TIMEOUT_MS = 60_000;
 /**
  * The one connection pool to the state database.
  *
- * Until `open` has succeeded, and whenever the server does not answer, all work is rejected with
- * `DITTO_STATE_UNAVAILABLE` (retriable); after that the pool finds its way back by itself.
+ * Until `open` has succeeded all work is rejected with what keeps it from being opened, and whenever the server does not
+ * answer with `DITTO_STATE_UNAVAILABLE` (retriable); the pool finds its way back by itself.
  */
 export class StateDatabase {
-  readonly #options: Required<Omit<StateDatabaseOptions, 'tls'>> & Pick<StateDatabaseOptions, 'tls'>;
+  readonly #options: StateDatabaseOptions &
+    Required<Pick<StateDatabaseOptions, 'poolSize' | 'workTimeoutMs' | 'logger'>>;
   #connections: StateConnections | null = null;
   #trouble: DittoError | null = null;
 
   constructor(options: StateDatabaseOptions) {
     this.#options = {
-      password: '',
       poolSize: 5,
-      connectTimeoutMs: 5_000,
       workTimeoutMs: 5_000,
       logger: silentLogger,
       ...options,
@@ -116,20 +108,21 @@ export class StateDatabase {
 
   #opened(): StateConnections {
     if (this.#connections) return this.#connections;
-    const why = this.#trouble ? `: ${this.#trouble.message}` : '';
-    throw this.#createUnavailableError(`The state database has not been reached yet${why}`, this.#trouble);
+    throw this.#createUnavailableError('The state database has not been reached yet', this.#trouble);
   }
 
   #createUnavailableError(message: string, because: DittoError | null = null): DittoError {
     const { host, port, database } = this.#options;
-    return new DittoError('DITTO_STATE_UNAVAILABLE', message, {
-      retriable: true,
-      remedy:
-        because?.remedy ??
-        'Check that the state database runs, accepts writes, and is reachable under the configured address.',
-      context: { host, port, database },
-      ...(because && { cause: because }),
-    });
+    return new DittoError(
+      because?.code ?? 'DITTO_STATE_UNAVAILABLE',
+      because ? `${message}: ${because.message}` : message,
+      {
+        retriable: true,
+        remedy: because?.remedy ?? UNAVAILABLE_REMEDY,
+        context: { host, port, database },
+        ...(because && { cause: because }),
+      },
+    );
   }
 
   async #openOnce(): Promise<void> {
@@ -147,8 +140,8 @@ export class StateDatabase {
   }
 
   async #createDatabaseIfMissing(): Promise<void> {
-    const { host, port, user, password, database, connectTimeoutMs } = this.#options;
-    const server = { host, port, user, password, connectTimeout: connectTimeoutMs, ...this.#tls() };
+    const { database } = this.#options;
+    const server = toDriverOptions(this.#options);
     try {
       const connection = await createConnection({ ...server, database });
       await connection.end();
@@ -168,18 +161,12 @@ export class StateDatabase {
   }
 
   #createDataSource(poolSize: number, queryTimeoutMs: number, session: StateSessionOptions): DataSource {
-    const { host, port, user, password, database, connectTimeoutMs } = this.#options;
     return new DataSource({
       type: 'mysql',
-      host,
-      port,
-      username: user,
-      password,
-      database,
+      database: this.#options.database,
       poolSize,
       charset: 'utf8mb4',
       timezone: 'Z',
-      connectTimeout: connectTimeoutMs,
       driver: createSessionDriver(session),
       enableQueryTimeout: true,
       maxQueryExecutionTime: queryTimeoutMs,
@@ -192,13 +179,8 @@ export class StateDatabase {
       synchronize: false,
       // it logs queries that time out, with their values, whatever is configured
       logger: silentQueryLogger,
-      ...this.#tls(),
+      extra: toDriverOptions(this.#options),
     });
-  }
-
-  #tls(): { ssl?: SslOptions } {
-    const { tls } = this.#options;
-    return tls ? { ssl: { ...tls, verifyIdentity: tls.rejectUnauthorized !== false } as SslOptions } : {};
   }
 
   /** Under a lock of the server, held by a connection of its own: services that start together wait for each other. */

@@ -39,9 +39,29 @@ describe('toStateError and isFromSoundServer', () => {
   test.each([
     ['a wrong password', serverError(1045, 'ER_ACCESS_DENIED_ERROR', true)],
     ['an account that is locked', serverError(3118, 'ER_ACCOUNT_HAS_BEEN_LOCKED', true)],
-    ['a server that asks for TLS', serverError(3159, 'ER_SECURE_TRANSPORT_REQUIRED', true)],
-  ])('%s: denied', (_, error) => {
-    expect(toStateError(error)).toMatchObject({ code: 'DITTO_STATE_ACCESS_DENIED', retriable: false });
+    ['a plugin that is not known', serverError(0, 'AUTH_SWITCH_PLUGIN_ERROR', true)],
+  ])('%s: denied, and tried again with the next connection', (_, error) => {
+    expect(toStateError(error)).toMatchObject({ code: 'DITTO_STATE_ACCESS_DENIED', retriable: true });
+  });
+
+  test.each([
+    ['a server that asks for TLS', serverError(3159, 'ER_SECURE_TRANSPORT_REQUIRED', true), /Set state\.tls/],
+    [
+      'an unknown authority',
+      Object.assign(new Error('self-signed certificate'), { code: 'HANDSHAKE_SSL_ERROR', fatal: true }),
+      /state\.tls\.ca/,
+    ],
+  ])('%s: an error of TLS, tried again with the next connection', (_, error, remedy) => {
+    expect(toStateError(error)).toMatchObject({
+      code: 'DITTO_STATE_TLS_FAILED',
+      retriable: true,
+      remedy: expect.stringMatching(remedy),
+    });
+  });
+
+  test('a connection that is lost while TLS is set up: to be tried again', () => {
+    const error = Object.assign(new Error('read ECONNRESET'), { code: 'HANDSHAKE_SSL_ERROR', fatal: true });
+    expect(toStateError(error)).toMatchObject({ code: 'DITTO_STATE_UNAVAILABLE', retriable: true });
   });
 
   test('a coded error stays as it is', () => {

@@ -1,4 +1,5 @@
-import { DittoError } from '#kernel';
+import { DittoError, isTlsCode } from '#kernel';
+import { refuseWithoutTls, toTlsError } from './state-tls.ts';
 
 /** The connection is lost, or leads to a server that is not, or no longer, the one to ask: it must be made anew. */
 const lost = new Set([
@@ -62,24 +63,39 @@ const denied = new Set([
   'ER_MUST_CHANGE_PASSWORD',
   'ER_MUST_CHANGE_PASSWORD_LOGIN',
   'ER_USER_ACCESS_DENIED_FOR_USER_ACCOUNT_BLOCKED_BY_PASSWORD_LOCK',
-  'ER_SECURE_TRANSPORT_REQUIRED',
 ]);
+
+const DENIED_REMEDY =
+  'Check user and password, and grant the account ALL on the configured state database. A server that requires TLS, or a client certificate (REQUIRE X509), may refuse in the same words: check state.tls.';
+const PLUGIN_REMEDY =
+  "Use a plugin that sends no password as it is: ALTER USER … IDENTIFIED WITH caching_sha2_password BY '…'.";
+
+/** By the codes of mysql2: the server asks for what the driver does not know, or for the password as it is. */
+const refusedPlugin = new Set(['AUTH_SWITCH_PLUGIN_ERROR', 'MYSQL_CLEAR_PASSWORD_NOT_ENABLED']);
+
+export const UNAVAILABLE_REMEDY =
+  'Check that the state database runs, accepts writes, and is reachable under the configured address.';
 
 /** Classifies what the driver reports about the state database; a `DittoError` stays as it is. */
 export function toStateError(error: unknown): DittoError {
   if (error instanceof DittoError) return error;
   const code = readCode(error);
   const message = error instanceof Error ? error.message : String(error);
-  if (denied.has(code))
+  if (code === 'ER_SECURE_TRANSPORT_REQUIRED') return refuseWithoutTls(message, error);
+  const tlsError = isTlsCode(code) ? toTlsError(code, message, error) : null;
+  if (tlsError !== null) return tlsError;
+  if (denied.has(code) || refusedPlugin.has(code))
     return new DittoError('DITTO_STATE_ACCESS_DENIED', `The state database refuses Ditto's account: ${message}`, {
-      remedy: 'Check user and password, and grant the account ALL on the configured state database.',
+      // no connection: the next one may be let in
+      retriable: isFatal(error),
+      remedy: refusedPlugin.has(code) ? PLUGIN_REMEDY : DENIED_REMEDY,
       context: { vendorCode: code },
       cause: error,
     });
   if (isLost(error) || busy.has(code))
     return new DittoError('DITTO_STATE_UNAVAILABLE', `The state database does not answer: ${message || code}`, {
       retriable: true,
-      remedy: 'Check that the state database runs, accepts writes, and is reachable under the configured address.',
+      remedy: UNAVAILABLE_REMEDY,
       context: { vendorCode: code },
       cause: error,
     });
@@ -96,13 +112,18 @@ export function isFromSoundServer(error: unknown): boolean {
 }
 
 function isLost(error: unknown): boolean {
-  const { errno, fatal } = (error ?? {}) as { readonly errno?: unknown; readonly fatal?: unknown };
+  const { errno } = (error ?? {}) as { readonly errno?: unknown };
   return (
-    fatal === true ||
+    isFatal(error) ||
     lost.has(readCode(error)) ||
     errno === MARIADB_CONNECTION_KILLED ||
     isLostConnection(error instanceof Error ? error.message : '')
   );
+}
+
+/** What mysql2 says of an error that ends the connection. */
+function isFatal(error: unknown): boolean {
+  return (error as { readonly fatal?: unknown } | null | undefined)?.fatal === true;
 }
 
 /** mysql2 gives these without a code. */

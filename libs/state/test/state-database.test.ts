@@ -87,7 +87,8 @@ describe('StateDatabase', () => {
     await queryState(options, `GRANT ALL ON \`${options.database}\`.* TO '${user}'`);
     const opening = database.open(AbortSignal.timeout(20_000));
     const denied = {
-      code: 'DITTO_STATE_UNAVAILABLE',
+      code: 'DITTO_STATE_ACCESS_DENIED',
+      retriable: true,
       message: expect.stringContaining('Access denied'),
       remedy: expect.stringContaining('password'),
     };

@@ -9,4 +9,6 @@ export {
   writeIdentity,
   writeTestCertificates,
 } from './certificates.ts';
+export { MySqlCertificates } from './mysql-certificates.ts';
 export { MySqlImpostor } from './mysql-impostor.ts';
+export { OwnServer } from './own-server.ts';

@@ -1,3 +1,4 @@
+import { isTlsCode } from '#kernel';
 import { DENIED, type ErrorClass, LOST, UNKNOWN_HOST, UNREACHABLE, withRemedy } from './error-class.ts';
 import { classifyTlsError } from './tls-errors.ts';
 
@@ -21,9 +22,6 @@ const BY_CODE: Readonly<Record<string, ErrorClass>> = {
   ),
 };
 
-/** OpenSSL's reasons for not trusting a certificate, and errors of TLS of Node and of the driver. */
-const OF_TLS =
-  /^(?:HANDSHAKE_(?:NO_SSL|SSL)_|ERR_(?:TLS|SSL)_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_(?:CA|PURPOSE)|HOSTNAME_MISMATCH)/;
 /** `ECONNREFUSED`, `EHOSTUNREACH`, `ETIMEDOUT`, `EMFILE`, … */
 const OF_THE_SYSTEM = /^E[A-Z]+$/;
 
@@ -31,7 +29,7 @@ const OF_THE_SYSTEM = /^E[A-Z]+$/;
 export function classifyDriverError(code: string, message: string): ErrorClass | undefined {
   const known = BY_CODE[code];
   if (known !== undefined) return known;
-  if (OF_TLS.test(code)) return classifyTlsError(code, message);
+  if (isTlsCode(code)) return classifyTlsError(code, message);
   if (OF_THE_SYSTEM.test(code)) return UNREACHABLE;
   return /closed state|connection is closed|Connection lost/i.test(message) ? LOST : undefined;
 }

@@ -1,5 +1,4 @@
-import { type ConnectionOptions } from 'node:tls';
-import { DittoError } from '#kernel';
+import { type ClientTls, DittoError } from '#kernel';
 import {
   type DittoConfig,
   type KafkaConfig,
@@ -17,18 +16,7 @@ import { toTlsOptions } from './tls-options.ts';
  */
 
 export function toMySqlOptions({ host, port, user, password, tls }: SourceEndpointConfig) {
-  const options = { host, port, user, password: password.revealNewest() };
-  if (tls === undefined) return { ...options, tls: false } as const;
-  const { rejectUnauthorized, ca, cert, key } = tls;
-  return {
-    ...options,
-    tls: {
-      rejectUnauthorized,
-      ...(ca !== undefined && { ca }),
-      ...(cert !== undefined && { cert }),
-      ...(key !== undefined && { key: key.revealNewest() }),
-    },
-  };
+  return { host, port, user, password: password.revealNewest(), tls: toTlsOptions(tls) ?? (false as const) };
 }
 
 export function toKafkaOptions({ brokers, clientId, tls, sasl, compression, requestTimeoutMs }: KafkaConfig) {
@@ -66,7 +54,7 @@ export function toStateOptions({ host, port, user, password, database, connectio
 export function toDcsOptions({ endpoints, timeoutMs, tls }: DittoConfig['dcs']): {
   readonly endpoints: readonly { readonly host: string; readonly port: number }[];
   readonly timeoutMs: number;
-  readonly tls: ConnectionOptions | undefined;
+  readonly tls: ClientTls | undefined;
 } {
   return { endpoints, timeoutMs, tls: toTlsOptions(tls) };
 }

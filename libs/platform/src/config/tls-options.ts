@@ -1,8 +1,9 @@
-import { type ConnectionOptions, type TlsOptions } from 'node:tls';
+import { type TlsOptions } from 'node:tls';
+import { type ClientTls } from '#kernel';
 import { type ServerTlsConfig, type TlsConfig } from './schema.ts';
 
-/** What Node's TLS and the drivers built on it take; undefined when the connection is not encrypted. */
-export function toTlsOptions(tls: TlsConfig | undefined): ConnectionOptions | undefined {
+/** Undefined when the connection is not encrypted. */
+export function toTlsOptions(tls: TlsConfig | undefined): ClientTls | undefined {
   if (!tls) return undefined;
   return {
     rejectUnauthorized: tls.rejectUnauthorized,

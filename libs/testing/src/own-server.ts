@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Stack, startStack } from '#stack';
+import { type ServerName, type Stack, startStack } from '#stack';
 
 /** A server of a test's own: its global settings may be changed, and it may be killed. */
 export class OwnServer {
@@ -14,7 +14,7 @@ export class OwnServer {
   }
 
   /** @param settings an option file on top of that of the stack, for a process of this machine */
-  static async start(name: 'mysql-primary' | 'mariadb', settings?: string): Promise<OwnServer> {
+  static async start(name: ServerName, settings?: string): Promise<OwnServer> {
     const folder = await mkdtemp(join(tmpdir(), `ditto-${name}-`));
     if (settings !== undefined) {
       await mkdir(join(folder, name));
