@@ -1,5 +1,6 @@
 import { type Server as HttpServer } from 'node:http';
 import { type Socket } from 'node:net';
+import { addressOf } from './socket-address.ts';
 
 export interface HttpConnectionsOptions {
   /** Most connections at the same time. */
@@ -81,9 +82,4 @@ export class HttpConnections {
     }
     return false;
   }
-}
-
-/** What a socket and the TLS socket over it have in common. */
-function addressOf({ remoteAddress = '', remotePort = 0 }: Socket): string {
-  return `${remoteAddress} ${remotePort}`;
 }

@@ -1,6 +1,7 @@
-import { type Socket } from 'node:net';
+import { type Server, type Socket } from 'node:net';
 import { type Type } from '@nestjs/common';
 import { DittoError, type Logger } from '#kernel';
+import { addressOf } from '../http/socket-address.ts';
 import { LimitedLog } from '../logging/limited-log.ts';
 import { type RpcRefusalReason } from './frame-reader.ts';
 import { RpcSocket } from './rpc-socket.ts';
@@ -8,7 +9,7 @@ import { RpcSocket } from './rpc-socket.ts';
 export interface RpcLimits {
   readonly maxMessageBytes: number;
   readonly maxConnections: number;
-  /** For a new connection to show a token, and for a frame to arrive. */
+  /** For a new connection to show a token (with TLS, its handshake is part of that), and for a frame to arrive. */
   readonly patienceMs: number;
   /** Answers that a caller has not read. */
   readonly maxUnreadBytes: number;
@@ -22,11 +23,20 @@ export interface RpcConnectionsOptions {
   readonly onRefusal: (reason: RpcRefusalReason) => void;
 }
 
+/** One that was accepted. */
+export interface RpcConnection {
+  /** With TLS, the socket under it. */
+  readonly socket: Socket;
+  readonly address: string;
+  /** Ends when it has shown a token. */
+  readonly patience: NodeJS.Timeout;
+}
+
 /** All incomplete frames of strangers together may hold this many times the largest message. */
 const strangersShare = 4;
 
 /**
- * The connections of the RPC server. A connection is a stranger until it has shown a token. Whatever strangers do, those
+ * The connections of the RPC server, from when they are accepted. A connection is a stranger until it has shown a token. Whatever strangers do, those
  * that are known keep their connections, and new ones find room: the oldest stranger makes way for a new connection, and
  * the one that holds most when all strangers together hold too much.
  */
@@ -34,9 +44,9 @@ export class RpcConnections {
   readonly limits: RpcLimits;
   readonly #options: RpcConnectionsOptions;
   readonly #log: LimitedLog;
-  readonly #open = new Set<RpcSocket>();
+  readonly #open = new Map<string, RpcConnection>();
   /** Oldest first, with the bytes of the incomplete frame of each. */
-  readonly #strangers = new Map<RpcSocket, number>();
+  readonly #strangers = new Map<RpcConnection, number>();
   #heldBytes = 0;
 
   constructor(options: RpcConnectionsOptions) {
@@ -64,46 +74,63 @@ export class RpcConnections {
     return this.#options.isKnown(token);
   }
 
-  admit(socket: RpcSocket): void {
-    if (this.#open.size >= this.limits.maxConnections) {
-      const [oldest = socket] = this.#strangers.keys();
-      this.#drop(oldest, 'connections');
-      if (oldest === socket) return;
-    }
-    this.#open.add(socket);
-    this.#strangers.set(socket, 0);
+  /** With TLS too, this sees a connection before its handshake. */
+  watch(server: Server): void {
+    server.prependListener('connection', (socket: Socket) => this.#admit(socket));
   }
 
-  trust(socket: RpcSocket): void {
-    this.#heldBytes -= this.#strangers.get(socket) ?? 0;
-    this.#strangers.delete(socket);
+  /** Of this socket, or of the TLS socket over it; null when it was refused. */
+  find(socket: Socket): RpcConnection | null {
+    return this.#open.get(addressOf(socket)) ?? null;
   }
 
-  forget(socket: RpcSocket): void {
-    this.trust(socket);
-    this.#open.delete(socket);
+  isStranger(connection: RpcConnection): boolean {
+    return this.#strangers.has(connection);
   }
 
-  noteHeld(socket: RpcSocket): void {
-    const before = this.#strangers.get(socket);
+  trust(connection: RpcConnection): void {
+    clearTimeout(connection.patience);
+    this.#heldBytes -= this.#strangers.get(connection) ?? 0;
+    this.#strangers.delete(connection);
+  }
+
+  noteHeld(connection: RpcConnection, bytes: number): void {
+    const before = this.#strangers.get(connection);
     if (before === undefined) return;
-    this.#strangers.set(socket, socket.heldBytes);
-    this.#heldBytes += socket.heldBytes - before;
+    this.#strangers.set(connection, bytes);
+    this.#heldBytes += bytes - before;
     if (this.#heldBytes <= strangersShare * this.limits.maxMessageBytes) return;
-    const [[greediest] = [socket]] = [...this.#strangers].sort(([, one], [, other]) => other - one);
-    this.#drop(greediest, 'memory');
+    const [[greediest] = [connection]] = [...this.#strangers].sort(([, one], [, other]) => other - one);
+    this.refuse(greediest, 'memory');
   }
 
-  noteRefusal(reason: RpcRefusalReason, address: string | undefined): void {
+  refuse(connection: RpcConnection, reason: RpcRefusalReason): void {
+    const { socket } = connection;
+    if (socket.destroyed) return;
+    // at once, not when the socket says that it is closed: others may connect before that
+    this.#forget(connection);
     this.#options.onRefusal(reason);
     const { code, message, remedy } = createRefusedError(reason);
-    this.#log.warn(message, { reason, address, code, remedy });
+    this.#log.warn(message, { reason, address: socket.remoteAddress, code, remedy });
+    socket.destroy();
   }
 
-  /** At once, not when the socket says that it is closed: others may connect before that. */
-  #drop(socket: RpcSocket, reason: RpcRefusalReason): void {
-    this.forget(socket);
-    socket.refuse(reason);
+  #admit(socket: Socket): void {
+    const patience = setTimeout(() => this.refuse(connection, 'late'), this.limits.patienceMs).unref();
+    const connection = { socket, address: addressOf(socket), patience };
+    socket.once('close', () => this.#forget(connection));
+    if (this.#open.size >= this.limits.maxConnections) {
+      const [oldest = connection] = this.#strangers.keys();
+      this.refuse(oldest, 'connections');
+      if (oldest === connection) return;
+    }
+    this.#open.set(connection.address, connection);
+    this.#strangers.set(connection, 0);
+  }
+
+  #forget(connection: RpcConnection): void {
+    this.trust(connection);
+    if (this.#open.get(connection.address) === connection) this.#open.delete(connection.address);
   }
 }
 

@@ -32,6 +32,11 @@ class EchoController {
     return text.length;
   }
 
+  @MessagePattern('repeat')
+  repeat(@RpcData() length: number) {
+    return 'x'.repeat(length);
+  }
+
   @EventPattern('event')
   event(data: unknown) {
     acted(data);
@@ -76,8 +81,8 @@ async function open(): Promise<Socket> {
 const closeOf = (socket: Socket) => new Promise<void>((resolve) => socket.resume().once('close', () => resolve()));
 
 const frameOf = (text: string) => `${text.length}#${text}`;
-const requestOf = (data: unknown, shown: string | null = token) =>
-  frameOf(JSON.stringify({ pattern: 'echo', id: '1', data: { token: shown, data } }));
+const requestOf = (data: unknown, shown: string | null = token, pattern = 'echo') =>
+  frameOf(JSON.stringify({ pattern, id: '1', data: { token: shown, data } }));
 
 /** What the server sends next. */
 async function ask(socket: Socket, text: string): Promise<string> {
@@ -176,6 +181,29 @@ describe('the RPC listener', () => {
     expect(await ask(known, requestOf('abc'))).toContain('"response":3');
     expect(strangers.slice(1).map(({ closed }) => closed)).toEqual([false, false]);
     expect(await refusals()).toEqual({ connections: 1 });
+  });
+
+  it('sends an answer of any size to a caller that reads', async () => {
+    const socket = await open();
+    const length = 20_000_000; // more than the buffers of the system take at once
+    let read = 0;
+    const answered = new Promise<void>((resolve) => {
+      socket.on('data', (bytes: Buffer) => (read += bytes.length) > length && resolve());
+    });
+    const closed = closeOf(socket);
+    socket.write(requestOf(length, token, 'repeat'));
+    await Promise.race([answered, closed]);
+    expect(read).toBeGreaterThan(length);
+    expect(await refusals()).toEqual({});
+  });
+
+  it('closes the connection of a caller that asks on and does not read', async () => {
+    const socket = await open();
+    await ask(socket, requestOf('a'));
+    socket.pause();
+    socket.write(requestOf(20_000_000, token, 'repeat').repeat(3));
+    while ((await refusals())['answers-unread'] === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(await refusals()).toEqual({ 'answers-unread': 1 });
   });
 
   it('stops in order while a message has arrived in part', async () => {

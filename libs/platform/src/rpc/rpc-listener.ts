@@ -9,9 +9,6 @@ import { RpcConnections } from './rpc-connections.ts';
 
 export type RpcListener = DittoConfig['dcs']['rpc'] & { readonly patienceMs?: number };
 
-/** TLS handshakes that may be under way beside the connections. */
-const mostHandshakes = 64;
-
 /** Serves `@MessagePattern` handlers by Nest's TCP transport, within limits that hold before anybody is known. */
 export function connectRpc(app: NestFastifyApplication, listener: RpcListener): void {
   const { host, port, tls, maxMessageBytes, maxConnections, patienceMs = 10_000 } = listener;
@@ -33,12 +30,10 @@ export function connectRpc(app: NestFastifyApplication, listener: RpcListener): 
         host,
         port,
         socketClass: connections.socketClass(),
-        ...(tlsOptions && { tlsOptions: { ...tlsOptions, handshakeTimeout: patienceMs } }),
+        ...(tlsOptions && { tlsOptions }),
       },
     },
     { inheritAppConfig: true },
   );
-  const server = microservice.unwrap<Server>();
-  server.maxConnections = maxConnections + mostHandshakes;
-  server.on('drop', (data) => connections.noteRefusal('connections', data?.remoteAddress));
+  connections.watch(microservice.unwrap<Server>());
 }

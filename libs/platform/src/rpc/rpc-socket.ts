@@ -1,7 +1,7 @@
 import { type Socket } from 'node:net';
 import { TcpSocket } from '@nestjs/microservices';
 import { FrameReader, RpcRefusal, type RpcRefusalReason } from './frame-reader.ts';
-import { type RpcConnections } from './rpc-connections.ts';
+import { type RpcConnection, type RpcConnections } from './rpc-connections.ts';
 
 const mostNameCharacters = 128;
 /** A larger message of a stranger is only parsed if it shows a token that is known: parsing is what costs. */
@@ -19,27 +19,18 @@ const keepAliveMs = 60_000;
  */
 export class RpcSocket extends TcpSocket {
   readonly #connections: RpcConnections;
+  /** Null when it was refused before it came here. */
+  readonly #connection: RpcConnection | null;
   readonly #reader: FrameReader;
   #frameTimer: NodeJS.Timeout | null = null;
-  #strangerTimer: NodeJS.Timeout | null;
   #denials = 0;
-  #isRefused = false;
 
   constructor(socket: Socket, connections: RpcConnections) {
     super(socket);
     this.#connections = connections;
-    const { maxMessageBytes, patienceMs } = connections.limits;
-    this.#reader = new FrameReader(maxMessageBytes);
-    this.#strangerTimer = setTimeout(() => this.refuse('late'), patienceMs).unref();
-    socket.once('close', () => {
-      this.#endTimers();
-      connections.forget(this);
-    });
-    connections.admit(this);
-  }
-
-  get heldBytes(): number {
-    return this.#reader.heldBytes;
+    this.#connection = connections.find(socket);
+    this.#reader = new FrameReader(connections.limits.maxMessageBytes);
+    socket.once('close', () => this.#endFrameTimer());
   }
 
   /** A lost connection is no error of the service; Nest would log each as one. */
@@ -49,10 +40,8 @@ export class RpcSocket extends TcpSocket {
 
   /** Its caller has shown a token that is known, or needs none. */
   trust(): void {
-    if (this.#strangerTimer === null) return;
-    clearTimeout(this.#strangerTimer);
-    this.#strangerTimer = null;
-    this.#connections.trust(this);
+    if (this.#connection === null || !this.#connections.isStranger(this.#connection)) return;
+    this.#connections.trust(this.#connection);
     // a peer that is gone without a word
     this.socket.setKeepAlive(true, keepAliveMs);
   }
@@ -63,21 +52,19 @@ export class RpcSocket extends TcpSocket {
   }
 
   refuse(reason: RpcRefusalReason): void {
-    if (this.#isRefused) return;
-    this.#isRefused = true;
-    this.#connections.noteRefusal(reason, this.socket.remoteAddress);
-    this.socket.destroy();
+    if (this.#connection !== null) this.#connections.refuse(this.#connection, reason);
   }
 
   protected override handleData(data: Buffer): void {
-    if (this.#isRefused) return;
+    const connection = this.#connection;
+    if (connection === null || connection.socket.destroyed) return;
     const frames = this.#reader.read(data);
     this.#watchFrame(frames.length > 0);
     for (const frame of frames) {
-      this.#assertWorthParsing(frame);
+      this.#assertWorthParsing(connection, frame);
       this.socket.emit('message', parseRequest(frame));
     }
-    this.#connections.noteHeld(this);
+    this.#connections.noteHeld(connection, this.#reader.heldBytes);
   }
 
   protected override handleDataError(error: unknown): void {
@@ -87,33 +74,33 @@ export class RpcSocket extends TcpSocket {
 
   /** A caller that does not read its answers is not read from either. */
   protected override handleSend(message: unknown, callback?: (error?: unknown) => void): void {
+    // of earlier answers: one alone may be of any size
+    if (this.socket.writableLength > this.#connections.limits.maxUnreadBytes) {
+      this.refuse('answers-unread');
+      return;
+    }
     const text = JSON.stringify(message);
     const isRoomLeft = this.socket.write(`${text.length}#${text}`, callback);
-    if (this.socket.writableLength > this.#connections.limits.maxUnreadBytes) this.refuse('answers-unread');
     if (isRoomLeft || this.socket.isPaused()) return;
     this.socket.pause();
     this.socket.once('drain', () => this.socket.resume());
   }
 
-  #assertWorthParsing(frame: string): void {
-    const isStranger = this.#strangerTimer !== null;
-    if (isStranger && frame.length > strangersCharacters && !this.#connections.isKnown(findToken(frame)))
-      throw new RpcRefusal('denied');
+  #assertWorthParsing(connection: RpcConnection, frame: string): void {
+    if (frame.length <= strangersCharacters || !this.#connections.isStranger(connection)) return;
+    if (!this.#connections.isKnown(findToken(frame))) throw new RpcRefusal('denied');
   }
 
   #watchFrame(isNewFrame: boolean): void {
     const { isWithinFrame } = this.#reader;
-    if (this.#frameTimer !== null && (isNewFrame || !isWithinFrame)) {
-      clearTimeout(this.#frameTimer);
-      this.#frameTimer = null;
-    }
+    if (isNewFrame || !isWithinFrame) this.#endFrameTimer();
     if (isWithinFrame)
       this.#frameTimer ??= setTimeout(() => this.refuse('late'), this.#connections.limits.patienceMs).unref();
   }
 
-  #endTimers(): void {
+  #endFrameTimer(): void {
     if (this.#frameTimer !== null) clearTimeout(this.#frameTimer);
-    if (this.#strangerTimer !== null) clearTimeout(this.#strangerTimer);
+    this.#frameTimer = null;
   }
 }
 
