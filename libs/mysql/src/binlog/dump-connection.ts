@@ -129,8 +129,10 @@ export class DumpConnection {
     this.#framer.close();
     const socket = this.#socket;
     if (socket !== null && !socket.destroyed) {
-      // a reset waits until the connection is made, which may never be
-      if (socket.connecting) socket.destroy();
+      // a reset waits until the connection is made, which may never be; and while the driver ends it, TLS or not, libuv
+      // refuses a reset (`uv_tcp_close_reset`), after which nothing would close the socket
+      const isEnding = socket.writableEnded || this.#driver?.stream.writableEnded === true;
+      if (socket.connecting || isEnding) socket.destroy();
       else socket.resetAndDestroy();
     }
     this.#driver?.destroy();
