@@ -4,14 +4,15 @@
 import { globSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Config } from 'jest';
 import { Stryker } from '@stryker-mutator/core';
-import { chooseMutated, type MutatedPart, readMutationScores, rateMutants } from './mutation-scores.ts';
+import { chooseMutated, type MutatedPart, readMutationScores, rateMutants, specsBeside } from './mutation-scores.ts';
 
 const root = join(import.meta.dirname, '..');
 const page = join(root, 'docs', 'mutants.md');
-const jestConfig = (await import(pathToFileURL(join(root, 'jest.config.js')).href)) as { default: Config };
-const [unit] = jestConfig.default.projects ?? [];
+const jestConfig = (await import(pathToFileURL(join(root, 'jest.config.js')).href)) as {
+  default: { projects: readonly [object] };
+};
+const [unit] = jestConfig.default.projects;
 
 async function mutate({ part, files }: MutatedPart): Promise<number | null> {
   const folder = join('.cache', 'mutants', part);
@@ -20,14 +21,20 @@ async function mutate({ part, files }: MutatedPart): Promise<number | null> {
     mutate: [...files],
     // Texts of errors and logs are read by people; a spec that repeats each word would prove nothing.
     mutator: { plugins: null, excludedMutations: ['StringLiteral'] },
-    testRunner: 'jest',
-    plugins: ['@stryker-mutator/jest-runner'],
+    testRunner: 'narrow-jest',
+    plugins: ['@stryker-mutator/jest-runner', join(root, 'tools', 'narrow-jest-runner.ts')],
     testRunnerNodeArgs: ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'],
-    jest: { projectType: 'custom', config: unit, enableFindRelatedTests: true },
+    // The specs of other libs would cost hours, and seldom notice more.
+    jest: {
+      projectType: 'custom',
+      // without `projects`, which Stryker reads from the file itself
+      config: { ...unit, projects: undefined, testMatch: specsBeside(files) },
+      enableFindRelatedTests: true,
+    },
     coverageAnalysis: 'perTest',
     ignorePatterns: ['/dist', '/.cache', '/deploy', '/docs', '/demo'],
     tempDirName: join(folder, 'sandbox'),
-    reporters: ['clear-text', 'json'],
+    reporters: ['clear-text', 'json', 'progress-append-only'],
     jsonReporter: { fileName: join(folder, 'mutants.json') },
     concurrency: 2,
     timeoutMS: 4_000,

@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { chooseMutated, rateMutants, readMutationScores } from './mutation-scores.ts';
+import { chooseMutated, rateMutants, readMutationScores, specsBeside } from './mutation-scores.ts';
 
 const root = join(import.meta.dirname, '..');
 const glob = (pattern: string): string[] => globSync(pattern, { cwd: root });
@@ -46,6 +46,13 @@ describe('chooseMutated', () => {
       { part: 'files', files: ['libs/kernel/src/gate.ts'] },
     ]);
     expect(() => chooseMutated(['kernell'], scores, glob)).toThrow('kernell');
+  });
+});
+
+describe('specsBeside', () => {
+  it('are those of the same libs and apps', () => {
+    const files = ['libs/kernel/src/gate.ts', 'libs/kernel/src/sleep.ts', 'apps/dss/src/sources/rewind.ts'];
+    expect(specsBeside(files)).toEqual(['<rootDir>/libs/kernel/**/*.spec.ts', '<rootDir>/apps/dss/**/*.spec.ts']);
   });
 });
 

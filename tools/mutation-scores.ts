@@ -66,3 +66,9 @@ export function chooseMutated(
   const chosen = parts.filter(({ part }) => names.includes(part));
   return paths.length === 0 ? chosen : [...chosen, { part: 'files', files: find(paths) }];
 }
+
+/** The globs of Jest that match the specs of the libs and apps to which the files belong. */
+export function specsBeside(files: readonly string[]): string[] {
+  const folders = files.map((path) => path.split('/').slice(0, 2).join('/'));
+  return [...new Set(folders)].map((folder) => `<rootDir>/${folder}/**/*.spec.ts`);
+}

@@ -10,21 +10,30 @@ const pool = new BufferPool(1024 * 1024);
 
 /** Around the lengths at which a varint takes one more byte, and beyond the first buffer of a batch. */
 const length = fc.oneof(fc.constantFrom(0, 1, 63, 64, 8_191, 8_192), fc.nat(100), fc.nat(12_000));
-const long = fc
-  .tuple(length, fc.nat(255))
-  .map(([bytes, first]) => Buffer.from(Uint8Array.from({ length: bytes }, (_, i) => first + i)));
-const content = fc.option(fc.oneof(fc.string({ unit: 'binary', maxLength: 80 }), long));
+const bytesOfLength = (lengths: fc.Arbitrary<number>): fc.Arbitrary<Buffer> =>
+  fc
+    .tuple(lengths, fc.nat(255))
+    .map(([bytes, first]) => Buffer.from(Uint8Array.from({ length: bytes }, (_, i) => first + i)));
+const content = fc.option(fc.oneof(fc.string({ unit: 'binary', maxLength: 80 }), bytesOfLength(length)));
 const headers = fc.dictionary(fc.string({ minLength: 1, maxLength: 20 }), fc.string({ maxLength: 90 }), {
   maxKeys: 3,
   noNullPrototype: true,
 });
-/** Many that are short, or few that are long. */
+/** Of any length, many that are short, or so many long ones that the first buffer is too small. */
 const records: fc.Arbitrary<KafkaRecord[]> = fc.oneof(
   fc.array(fc.record({ key: content, value: content, headers }), { minLength: 1, maxLength: 20 }),
   fc.array(fc.record({ key: fc.constant('k'), value: fc.option(fc.string()), headers: fc.constant({}) }), {
     minLength: 1,
     maxLength: 150,
   }),
+  fc.array(
+    fc.record({
+      key: content,
+      value: bytesOfLength(fc.integer({ min: 8_000, max: 12_000 })),
+      headers: fc.constant({}),
+    }),
+    { minLength: 9, maxLength: 12 },
+  ),
 );
 const compressions: readonly KafkaCompression[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd'];
 

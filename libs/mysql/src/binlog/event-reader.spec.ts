@@ -40,7 +40,7 @@ function read(...events: readonly Buffer[]): void {
   for (const bytes of events) reader.read(bytes, 0, bytes.length);
 }
 
-function startReader(place: PlaceProof | null = null): void {
+function startReader(place: PlaceProof | null = null, maxRowBytes?: number): void {
   items = [];
   const includes = (_database: string, table: string): boolean => table !== 'excluded';
   reader = new EventReader({
@@ -52,6 +52,7 @@ function startReader(place: PlaceProof | null = null): void {
       items.push(item);
     },
     place,
+    ...(maxRowBytes === undefined ? {} : { maxRowBytes }),
   });
   reader.expectChecksums(true);
   read(rotate('binlog.000009', 4));
@@ -451,6 +452,32 @@ describe('I6: stops', () => {
     const begun = [gtid(5, 300), query('BEGIN', 380), tableMap('t', 420)];
     expect(stopOf(...begun, event(EventType.writeRows, minimal, 460))).toMatchObject({
       code: 'DITTO_SOURCE_ROW_IMAGE',
+    });
+  });
+
+  describe('at rows larger than may be', () => {
+    const rows = (table: string, count = 6): Buffer => insertRows(table, Array<number>(count).fill(1), 460);
+    const most = rows('t').length - 4;
+    const begun = [gtid(5, 300), query('BEGIN', 380), tableMap('t', 420), tableMap('excluded', 430)];
+    const tooLarge = expect.objectContaining({ code: 'DITTO_SOURCE_ROW_TOO_LARGE', retriable: false });
+
+    beforeEach(() => startReader(null, most));
+
+    test('of an included table, by one byte', () => {
+      expect(stopOf(...begun, rows('t'), rows('excluded', 99))).toBeNull();
+      expect(items.at(-1)).toMatchObject({ type: 'rows' });
+      expect(stopOf(rows('t', 7))).toEqual(tooLarge);
+    });
+
+    test('as soon as the beginning of the event is there', () => {
+      read(...begun);
+      const head = (table: string): Buffer => rows(table, 99).subarray(0, 19 + 6);
+      expect(() => reader.assertSize(head('t'), 0, most + 1)).toThrow(tooLarge);
+      expect(() => reader.assertSize(Buffer.concat([Buffer.alloc(5), head('t')]), 5, most + 1)).toThrow(tooLarge);
+      reader.assertSize(head('t'), 0, most);
+      reader.assertSize(head('excluded'), 0, most + 1);
+      reader.assertSize(head('t').subarray(0, -1), 0, most + 1);
+      reader.assertSize(query('TRUNCATE t', 460), 0, most + 1);
     });
   });
 

@@ -1,0 +1,174 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { crc32 } from 'node:zlib';
+import { type SourceItem } from '#replication';
+import { columnRules } from '../layout/column-choice.ts';
+import { anonymous, event, insertRows, query, rotate, tableMap, UUID } from '../../test/log-events.ts';
+import { ContentDigest } from './content-digest.ts';
+import { EventType } from './event-header.ts';
+import { EventReader } from './event-reader.ts';
+import { EventAssembler, eventSize } from './nested-events.ts';
+import { PlaceProof } from './place-proof.ts';
+import { TableCache } from './table-cache.ts';
+
+const includes = (_database: string, table: string): boolean => table !== 'excluded';
+const facts = { charsetOfCollation: new Map(), maxLength: new Map(), tables: new Map() };
+
+type Step =
+  { readonly rows: number; readonly table: 't' | 'excluded' } | { readonly set: string } | { readonly backTo: string };
+const name = fc.constantFrom('a', 'b', 'c', 'd');
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.record({ rows: fc.integer({ min: 1, max: 3 }), table: fc.constantFrom('t', 'excluded') }),
+  },
+  { weight: 2, arbitrary: fc.record({ set: name }) },
+  { weight: 2, arbitrary: fc.record({ backTo: name }) },
+);
+const transaction = fc.record({
+  steps: fc.array(step, { maxLength: 14 }),
+  ending: fc.constantFrom('COMMIT', 'ROLLBACK'),
+});
+
+/** A row image that was counted: of which table, and its value. */
+type Image = readonly ['t' | 'excluded', number];
+
+interface Model {
+  readonly images: Image[];
+  hasRolledBack: boolean;
+  /** A rollback to a savepoint that the log does not show, behind rows that may be among those. */
+  isRefused: boolean;
+}
+
+function modelOf(steps: readonly Step[], values: readonly (readonly number[])[]): Model {
+  const model: Model = { images: [], hasRolledBack: false, isRefused: false };
+  const savepoints: [string, number][] = [];
+  for (const [i, next] of steps.entries()) {
+    if ('rows' in next) model.images.push(...(values[i] ?? []).map((value) => [next.table, value] as const));
+    else if ('set' in next) {
+      const known = savepoints.findIndex(([set]) => set === next.set);
+      if (known >= 0) savepoints.splice(known, 1);
+      savepoints.push([next.set, model.images.length]);
+    } else {
+      const at = savepoints.findIndex(([set]) => set === next.backTo);
+      if (at < 0) {
+        model.isRefused = model.images.some(([table]) => table === 't');
+        if (model.isRefused) return model;
+        continue;
+      }
+      model.images.length = (savepoints[at] as [string, number])[1];
+      savepoints.splice(at + 1);
+      model.hasRolledBack = true;
+    }
+  }
+  return model;
+}
+
+function statementOf(next: Step): string {
+  if ('rows' in next) return '';
+  return 'set' in next ? `SAVEPOINT \`${next.set}\`` : `ROLLBACK TO \`${next.backTo}\``;
+}
+
+function eventsOf(steps: readonly Step[], values: readonly (readonly number[])[]): Buffer[] {
+  return steps.map((next, i) => {
+    return 'rows' in next ? insertRows(next.table, values[i] ?? [], 500) : query(statementOf(next), 500);
+  });
+}
+
+interface Reading {
+  readonly items: SourceItem[];
+  readonly code: string | null;
+}
+
+async function readAll(events: readonly Buffer[]): Promise<Reading> {
+  const items: SourceItem[] = [];
+  const reader = new EventReader({
+    tables: new TableCache({ includes, facts, kind: 'mysql', rules: columnRules({}) }),
+    characterSets: facts,
+    includes,
+    serverUuid: UUID,
+    emit: (item) => {
+      items.push(item);
+    },
+    place: new PlaceProof({ file: 'binlog.000009', offset: 4 }, 4),
+    digest: new ContentDigest(),
+  });
+  reader.expectChecksums(true);
+  try {
+    for (const bytes of [rotate('binlog.000009', 4), ...events]) {
+      reader.read(bytes, 0, bytes.length);
+      await readNested(reader);
+    }
+  } catch (error) {
+    return { items, code: (error as { code: string }).code };
+  } finally {
+    reader.close();
+  }
+  return { items, code: null };
+}
+
+async function readNested(reader: EventReader): Promise<void> {
+  const found = reader.takeNested();
+  if (found === null) return;
+  const assembler = new EventAssembler();
+  for (let piece = await found.pieces.next(); piece !== null; piece = await found.pieces.next()) {
+    const events = assembler.push(piece);
+    for (let at = 0; at < events.length; at += eventSize(events, at))
+      reader.readNested(events, at, at + eventSize(events, at));
+  }
+  found.onEnd();
+}
+
+/** What was given of one transaction: each row with its index. */
+function rowsOf(items: readonly SourceItem[]): (readonly [number, unknown])[] {
+  return items.flatMap((item) =>
+    item.type === 'rows'
+      ? Array.from({ length: item.after?.count ?? 0 }, (_, i) => [item.firstRowIndex + i, item.after?.row(i)] as const)
+      : [],
+  );
+}
+
+function digestOf(images: readonly Image[], statements: string): string {
+  const bytes = Buffer.from(images.flatMap(([, value]) => [0, value]));
+  const hex = (crc: number): string => crc.toString(16).padStart(8, '0');
+  return `${hex(crc32(bytes))}/${bytes.length}+${hex(crc32(statements))}`;
+}
+
+describe('rows that the log shows as rolled back', () => {
+  test('I3, I6, I7: are not given, those before and behind them are, with the indexes that the source counts', async () => {
+    const seen = { kept: 0, cut: 0, refused: 0, digests: 0 };
+    await fc.assert(
+      fc.asyncProperty(transaction, transaction, async (...both) => {
+        let value = 0;
+        for (const { steps, ending } of both) {
+          const values = steps.map((next) =>
+            'rows' in next ? Array.from({ length: next.rows }, () => ++value % 128) : [],
+          );
+          const model = modelOf(steps, values);
+          const end = ending === 'COMMIT' ? event(EventType.xid, Buffer.alloc(8), 900) : query(ending, 900);
+          const begun = [anonymous(300), query('BEGIN', 380), tableMap('t', 420), tableMap('excluded', 430)];
+          const { items, code } = await readAll([...begun, ...eventsOf(steps, values), end]);
+          if (model.isRefused) {
+            expect([code, items]).toEqual(['DITTO_SOURCE_ROLLED_BACK_ROWS', []]);
+            seen.refused++;
+            continue;
+          }
+          const kept = ending === 'COMMIT' ? model.images : [];
+          expect(code).toBeNull();
+          expect(rowsOf(items)).toEqual(
+            kept.flatMap(([table, row], index) => (table === 't' ? [[index, [row]] as const] : [])),
+          );
+          expect([items[0]?.type, items.at(-1)?.type]).toEqual(['begin', 'end']);
+          expect(items.filter(({ type }) => type === 'rows').length).toBe(items.length - 2);
+          if (model.hasRolledBack || ending === 'ROLLBACK') expect(items.at(-1)).not.toHaveProperty('digest');
+          else expect(items.at(-1)).toMatchObject({ digest: digestOf(model.images, steps.map(statementOf).join('')) });
+          seen.digests += Number('digest' in (items.at(-1) ?? {}));
+          seen.kept += Number(kept.length > 0);
+          seen.cut += Number(model.hasRolledBack);
+        }
+      }),
+      { numRuns: 250 },
+    );
+    for (const count of Object.values(seen)) expect(count).toBeGreaterThan(20);
+  });
+});
