@@ -5,7 +5,14 @@ import { globSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Stryker } from '@stryker-mutator/core';
-import { chooseMutated, type MutatedPart, readMutationScores, rateMutants, specsBeside } from './mutation-scores.ts';
+import {
+  chooseMutated,
+  isInSample,
+  type MutatedPart,
+  readMutationScores,
+  rateMutants,
+  specsBeside,
+} from './mutation-scores.ts';
 
 const root = join(import.meta.dirname, '..');
 const page = join(root, 'docs', 'mutants.md');
@@ -14,9 +21,10 @@ const jestConfig = (await import(pathToFileURL(join(root, 'jest.config.js')).hre
 };
 const [unit] = jestConfig.default.projects;
 
-async function mutate({ part, files }: MutatedPart): Promise<number | null> {
+async function mutate({ part, files, oneIn }: MutatedPart): Promise<number | null> {
   const folder = join('.cache', 'mutants', part);
   mkdirSync(join(root, folder), { recursive: true });
+  process.env['DITTO_MUTANTS_ONE_IN'] = String(oneIn);
   const stryker = new Stryker({
     mutate: [...files],
     // Texts of errors and logs are read by people; a spec that repeats each word would prove nothing.
@@ -39,7 +47,8 @@ async function mutate({ part, files }: MutatedPart): Promise<number | null> {
     concurrency: 2,
     timeoutMS: 4_000,
   });
-  return rateMutants(await stryker.runMutationTest());
+  const results = await stryker.runMutationTest();
+  return rateMutants(results.filter(({ id }) => isInSample(id, oneIn)));
 }
 
 process.chdir(root);

@@ -6,10 +6,10 @@ import { chooseMutated, rateMutants, readMutationScores, specsBeside } from './m
 const root = join(import.meta.dirname, '..');
 const glob = (pattern: string): string[] => globSync(pattern, { cwd: root });
 const page = [
-  '| part | files | score |',
-  '| --- | ----- | ----- |',
-  '| kernel | libs/kernel/src/retry*.ts, libs/kernel/src/gate.ts | 81.5 % |',
-  '| other | libs/kernel/src/sleep.ts | not measured |',
+  '| part | files | sample | score |',
+  '| --- | ----- | --- | ----- |',
+  '| kernel | libs/kernel/src/retry*.ts, libs/kernel/src/gate.ts | 1 in 4 | 81.5 % |',
+  '| other | `apps/dss/src/sources/rewind.ts` | all | not measured |',
 ].join('\n');
 
 describe('rateMutants', () => {
@@ -33,17 +33,17 @@ describe('chooseMutated', () => {
   const scores = readMutationScores(page);
 
   it('takes the files of a lib without their specs', () => {
-    expect(scores.map(({ part, score }) => [part, score])).toEqual([
-      ['kernel', 81.5],
-      ['other', null],
+    expect(scores.map(({ part, oneIn, score }) => [part, oneIn, score])).toEqual([
+      ['kernel', 4, 81.5],
+      ['other', 1, null],
     ]);
     const files = ['libs/kernel/src/retry.ts', 'libs/kernel/src/gate.ts'];
-    expect(chooseMutated(['kernel'], scores, glob)).toEqual([{ part: 'kernel', files }]);
+    expect(chooseMutated(['kernel'], scores, glob)).toEqual([{ part: 'kernel', files, oneIn: 4 }]);
   });
 
   it('takes single files, and refuses what is neither', () => {
     expect(chooseMutated(['libs/kernel/src/gate.ts'], scores, glob)).toEqual([
-      { part: 'files', files: ['libs/kernel/src/gate.ts'] },
+      { part: 'files', files: ['libs/kernel/src/gate.ts'], oneIn: 1 },
     ]);
     expect(() => chooseMutated(['kernell'], scores, glob)).toThrow('kernell');
   });

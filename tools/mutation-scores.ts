@@ -2,6 +2,8 @@
 export interface MutatedPart {
   readonly part: string;
   readonly files: readonly string[];
+  /** Every how manieth mutant is tried. */
+  readonly oneIn: number;
 }
 
 /** A row of the table in docs/mutants.md. */
@@ -9,12 +11,18 @@ export interface MutationScore {
   readonly part: string;
   /** Globs below the root of the project. */
   readonly patterns: readonly string[];
+  readonly oneIn: number;
   /** Percent with one decimal, the lowest that passes; null where it was not measured yet. */
   readonly score: number | null;
 }
 
 const noticed = new Set(['Killed', 'Timeout']);
 const missed = new Set(['Survived', 'NoCoverage']);
+
+/** Whether a mutant is among those that are tried; Stryker numbers them. */
+export function isInSample(id: string, oneIn: number): boolean {
+  return Number(id) % oneIn === 0;
+}
 
 /** Percent of the mutants that a spec noticed, with one decimal; null when there was no mutant that could run. */
 export function rateMutants(results: readonly { readonly status: string }[]): number | null {
@@ -24,18 +32,20 @@ export function rateMutants(results: readonly { readonly status: string }[]): nu
 }
 
 /**
- * Rows of the form `| kafka | libs/kafka/src/varint.ts, libs/kafka/src/lane-*.ts | 93.5 % |`, paths in backticks or not.
+ * Rows of the form `| kafka | libs/kafka/src/varint.ts, libs/kafka/src/lane-*.ts | 1 in 4 | 93.5 % |`, paths in backticks
+ * or not.
  * @throws Error when the page has no such row
  */
 export function readMutationScores(page: string): MutationScore[] {
   const rows = page.split('\n').flatMap((line) => {
-    const [, part, patterns, score = ''] = line.split('|').map((cell) => cell.trim());
-    if (!part || !patterns?.includes('libs/')) return [];
+    const [, part, patterns, sample = '', score = ''] = line.split('|').map((cell) => cell.trim());
+    if (!part || patterns === undefined || !/(?:apps|libs)\//.test(patterns)) return [];
     const measured = Number.parseFloat(score);
     return [
       {
         part,
         patterns: patterns.split(',').map((pattern) => pattern.replaceAll('`', '').trim()),
+        oneIn: Number(/^1 in (\d+)$/.exec(sample)?.[1] ?? 1),
         score: Number.isNaN(measured) ? null : measured,
       },
     ];
@@ -55,7 +65,7 @@ export function chooseMutated(
 ): MutatedPart[] {
   const find = (patterns: readonly string[]): string[] =>
     patterns.flatMap(glob).filter((path) => path.endsWith('.ts') && !/\.(?:spec|model)\.ts$/.test(path));
-  const parts = scores.map(({ part, patterns }) => ({ part, files: find(patterns) }));
+  const parts = scores.map(({ part, patterns, oneIn }) => ({ part, files: find(patterns), oneIn }));
   if (names.length === 0) return parts;
   const paths = names.filter((name) => parts.every(({ part }) => part !== name));
   const unknown = paths.filter((path) => find([path]).length === 0);
@@ -64,7 +74,7 @@ export function chooseMutated(
       `Neither a part in docs/mutants.md nor a file: ${unknown.join(', ')}. Parts: ${parts.map(({ part }) => part).join(', ')}.`,
     );
   const chosen = parts.filter(({ part }) => names.includes(part));
-  return paths.length === 0 ? chosen : [...chosen, { part: 'files', files: find(paths) }];
+  return paths.length === 0 ? chosen : [...chosen, { part: 'files', files: find(paths), oneIn: 1 }];
 }
 
 /** The globs of Jest that match the specs of the libs and apps to which the files belong. */

@@ -11,7 +11,9 @@ import {
   MutantRunStatus,
   type TestRunner,
 } from '@stryker-mutator/api/test-runner';
+import { isInSample } from './mutation-scores.ts';
 
+const oneIn = Number(process.env['DITTO_MUTANTS_ONE_IN'] ?? 1);
 /** In the sandbox, for the processes that did not run the tests without a mutant: the file of each test. */
 const listing = 'files-of-tests.json';
 
@@ -33,7 +35,9 @@ function narrow(runner: JestRunner): JestRunner {
       );
     return result;
   };
-  runner.mutantRun = async (options: MutantRunOptions) => {
+  runner.mutantRun = async (options: MutantRunOptions): Promise<MutantRunResult> => {
+    if (!isInSample(options.activeMutant.id, oneIn))
+      return { status: MutantRunStatus.Error, errorMessage: 'not in the sample' };
     const count = { tests: 0 };
     for (const file of filesToRun(options)) {
       testFiles = [file];
@@ -41,7 +45,7 @@ function narrow(runner: JestRunner): JestRunner {
       if (result.status !== MutantRunStatus.Survived) return result;
       count.tests += result.nrOfTests;
     }
-    return { status: MutantRunStatus.Survived, nrOfTests: count.tests } satisfies MutantRunResult;
+    return { status: MutantRunStatus.Survived, nrOfTests: count.tests };
   };
   return runner;
 }

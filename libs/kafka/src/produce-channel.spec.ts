@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, connect, type Server, type Socket } from 'node:net';
 
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { type Connection, Reader, Writer } from '@platformatic/kafka';
 import fc from 'fast-check';
 
@@ -239,24 +239,38 @@ describe('ProduceChannel', () => {
     expect(await send(channel, 0)).toMatchObject([unavailable]);
   });
 
-  it('keeps a connection on which all was answered, however long nothing is sent', async () => {
-    const quiet = openChannel(40);
-    const sent = send(quiet, 0);
-    const [id] = await readIds(1);
-    broker.write(answer(id as number, [0, 0]));
-    expect(await sent).toMatchObject([written]);
-    // others become silent after it, and are given up
-    for (let i = 0; i < 3; i++) {
-      const other = connect((server.address() as AddressInfo).port, '127.0.0.1');
-      other.on('data', () => undefined);
-      const silent = new ProduceChannel({ socket: other } as Connection, {
-        clientId: 'test',
-        serverTimeoutMs: 20,
-        requestTimeoutMs: 40,
-      });
-      expect(await send(silent, 0)).toMatchObject([unavailable]);
-    }
-    expect(socket.destroyed).toBe(false);
+  describe('by a clock of its own', () => {
+    beforeEach(() => void jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate'] }));
+    afterEach(() => void jest.useRealTimers());
+
+    it('keeps a connection on which all was answered, however long nothing is sent', async () => {
+      const channel = openChannel(200);
+      const sent = send(channel, 0);
+      const [id] = await readIds(1);
+      broker.write(answer(id as number, [0, 0]));
+      expect(await sent).toMatchObject([written]);
+      jest.advanceTimersByTime(10_000);
+      expect(socket.destroyed).toBe(false);
+    });
+
+    it('does not give a slow connection up while answers come, and does when they end', async () => {
+      const channel = openChannel(200);
+      const sent: Promise<PromiseSettledResult<number>[]>[] = [];
+      for (let partition = 0; partition < 5; partition++) {
+        sent.push(send(channel, partition));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      const ids = await readIds(5);
+      for (const [partition, id] of ids.slice(0, -1).entries()) {
+        jest.advanceTimersByTime(200);
+        broker.write(answer(id, [partition, 0]));
+        expect(await sent[partition]).toMatchObject([written]);
+      }
+      jest.advanceTimersByTime(200);
+      expect(socket.destroyed).toBe(false);
+      jest.advanceTimersByTime(50);
+      expect(await sent.at(-1)).toMatchObject([unavailable]);
+    });
   });
 
   it('goes on behind the last correlation id, with ids that are not those of the library', async () => {
@@ -279,21 +293,6 @@ describe('ProduceChannel', () => {
     const [id] = await readIds(1);
     broker.write(answer(id as number, [0, 32_000]));
     expect(await sent).toMatchObject([unavailable]);
-  });
-
-  it('does not give a slow connection up while answers come', async () => {
-    const channel = openChannel(200);
-    const sent: Promise<PromiseSettledResult<number>[]>[] = [];
-    for (let partition = 0; partition < 5; partition++) {
-      sent.push(send(channel, partition));
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    const ids = await readIds(5);
-    for (const [partition, id] of ids.entries()) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      broker.write(answer(id, [partition, 0]));
-    }
-    expect((await Promise.all(sent)).flat()).toMatchObject([written, written, written, written, written]);
   });
 
   it('rejects what was given in the turn in which the connection ended', async () => {
