@@ -45,7 +45,7 @@ async function mutate({ part, files, oneIn }: MutatedPart): Promise<number | nul
     reporters: ['clear-text', 'json', 'progress-append-only'],
     jsonReporter: { fileName: join(folder, 'mutants.json') },
     concurrency: 2,
-    timeoutMS: 4_000,
+    timeoutMS: 8_000,
   });
   const results = await stryker.runMutationTest();
   return rateMutants(results.filter(({ id }) => isInSample(id, oneIn)));

@@ -2,23 +2,33 @@
 // the mutated file first; and only files whose tests reach it. All at once, as Jest finds them, takes ten times as long.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { strykerPlugins as jestPlugins } from '@stryker-mutator/jest-runner';
-import { commonTokens, declareFactoryPlugin, type Injector, PluginKind, tokens } from '@stryker-mutator/api/plugin';
-import {
-  type DryRunOptions,
-  DryRunStatus,
-  type MutantRunOptions,
-  type MutantRunResult,
-  MutantRunStatus,
-  type TestRunner,
-} from '@stryker-mutator/api/test-runner';
 import { isInSample } from './mutation-scores.ts';
 
 const oneIn = Number(process.env['DITTO_MUTANTS_ONE_IN'] ?? 1);
 /** In the sandbox, for the processes that did not run the tests without a mutant: the file of each test. */
 const listing = 'files-of-tests.json';
 
-/** `run` is not part of Stryker's interface of runners, but of its Jest runner. */
-interface JestRunner extends TestRunner {
+interface DryRunResult {
+  readonly status: string;
+  readonly tests?: readonly { readonly id: string; readonly fileName?: string; timeSpentMs: number }[];
+}
+
+interface MutantRunOptions {
+  readonly activeMutant: { readonly id: string };
+  readonly sandboxFileName: string;
+  /** The tests that reach the mutant; without it any may. */
+  readonly testFilter?: readonly string[];
+}
+
+type MutantRunResult =
+  | { readonly status: 'survived'; readonly nrOfTests: number }
+  | { readonly status: 'error'; readonly errorMessage: string }
+  | { readonly status: 'killed' | 'timeout' };
+
+/** What is used of Stryker's Jest runner; `run` is not part of Stryker's interface of runners. */
+interface JestRunner {
+  dryRun: (options: object) => Promise<DryRunResult>;
+  mutantRun: (options: MutantRunOptions) => Promise<MutantRunResult>;
   run: (settings: { readonly testFiles?: readonly string[] | undefined }) => Promise<unknown>;
 }
 
@@ -26,26 +36,26 @@ function narrow(runner: JestRunner): JestRunner {
   const [dryRun, mutantRun, run] = [runner.dryRun.bind(runner), runner.mutantRun.bind(runner), runner.run.bind(runner)];
   let testFiles: readonly string[] | undefined;
   runner.run = (settings) => run({ ...settings, testFiles });
-  runner.dryRun = async (options: DryRunOptions) => {
+  runner.dryRun = async (options) => {
+    const beganAt = performance.now();
     const result = await dryRun(options);
-    if (result.status === DryRunStatus.Complete)
-      writeFileSync(
-        listing,
-        JSON.stringify(Object.fromEntries(result.tests.map(({ id, fileName }) => [id, fileName]))),
-      );
+    const { tests = [] } = result;
+    writeFileSync(listing, JSON.stringify(Object.fromEntries(tests.map(({ id, fileName }) => [id, fileName]))));
+    // Loading the files counts for their tests: else each mutant that loops is given the time to load all of them.
+    const loadMs = performance.now() - beganAt - tests.reduce((sum, { timeSpentMs }) => sum + timeSpentMs, 0);
+    for (const test of tests) test.timeSpentMs += Math.max(0, loadMs) / tests.length;
     return result;
   };
-  runner.mutantRun = async (options: MutantRunOptions): Promise<MutantRunResult> => {
-    if (!isInSample(options.activeMutant.id, oneIn))
-      return { status: MutantRunStatus.Error, errorMessage: 'not in the sample' };
-    const count = { tests: 0 };
+  runner.mutantRun = async (options) => {
+    if (!isInSample(options.activeMutant.id, oneIn)) return { status: 'error', errorMessage: 'not in the sample' };
+    let nrOfTests = 0;
     for (const file of filesToRun(options)) {
       testFiles = [file];
       const result = await mutantRun(options);
-      if (result.status !== MutantRunStatus.Survived) return result;
-      count.tests += result.nrOfTests;
+      if (result.status !== 'survived') return result;
+      nrOfTests += result.nrOfTests;
     }
-    return { status: MutantRunStatus.Survived, nrOfTests: count.tests };
+    return { status: 'survived', nrOfTests };
   };
   return runner;
 }
@@ -57,11 +67,8 @@ function filesToRun({ testFilter, sandboxFileName }: MutantRunOptions): string[]
   return files.delete(beside) ? [beside, ...files] : [...files];
 }
 
-function createRunner(injector: Injector): JestRunner {
-  const [jest] = jestPlugins;
-  if (jest === undefined) throw new Error('The Jest runner of Stryker has no plugin.');
-  return narrow((jest.factory as unknown as (injector: Injector) => JestRunner)(injector));
-}
-createRunner.inject = tokens(commonTokens.injector);
-
-export const strykerPlugins = [declareFactoryPlugin(PluginKind.TestRunner, 'narrow-jest', createRunner)];
+export const strykerPlugins = jestPlugins.map((plugin) => {
+  const jestFactory = plugin.factory as unknown as ((injector: unknown) => JestRunner) & { readonly inject: unknown };
+  const factory = Object.assign((injector: unknown) => narrow(jestFactory(injector)), { inject: jestFactory.inject });
+  return { ...plugin, name: 'narrow-jest', factory };
+});
