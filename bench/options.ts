@@ -48,7 +48,7 @@ export const usage = `usage: npm run --silent bench -- COMMAND [options]
   drain      a backlog is there before DSS starts   --rows N (500000) --rows-per-transaction T (500)
   latency    a fixed rate, from commit to arrival   --rate R (1000) --seconds S (30) --rows-per-transaction T (10)
              --read live|after (live): Kafka is read while rows come, or when all are written
-             --floor: the same without Ditto besides, published by the writer
+             --floor: the same also without Ditto, published by the writer
   snapshot   the rows are there before the source is seen for the first time   --rows N (1000000)
   decode     the reader alone, on a recorded log, beside zongji, see: npm run --silent bench -- decode --help
   publish    the Kafka publisher alone, see: npm run --silent bench -- publish --help

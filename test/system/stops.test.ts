@@ -160,7 +160,7 @@ describe('positions', () => {
 });
 
 describe('a bad configuration', () => {
-  it('ends the process with every problem and how to mend it', async () => {
+  it('ends the process with every problem and how to fix it', async () => {
     const file = join(world.folder, 'bad.yaml');
     writeFileSync(
       file,
@@ -174,7 +174,7 @@ describe('a bad configuration', () => {
     expect(log).toContain('DITTO_CONFIG_INVALID');
   });
 
-  it('I6: settings of the source that lose data are refused at start with the statement that mends them', async () => {
+  it('I6: settings of the source that lose data are refused at start with the statement that fixes them', async () => {
     await mysql.query('SET GLOBAL binlog_row_image = MINIMAL; SET GLOBAL binlog_row_metadata = MINIMAL');
     try {
       dss = await world.start('dss');

@@ -146,7 +146,7 @@ export const GEOMETRIES: TypeFamily = {
   mysql: '`GEOMETRY` and its subtypes',
   json: '`{"wkb":"<base64>","srid":4326}`, `srid` null for 0',
   bson: 'Binary: SRID (4 bytes, little-endian), then WKB, as MySQL stores it',
-  debezium: 'same, but a `POINT` has `x` and `y` besides',
+  debezium: 'same, but a `POINT` also has `x` and `y`',
   columns: [
     geometry('GEOMETRY', names, [0, 4326, 3857]),
     geometry('POINT SRID 4326', ['POINT'], [4326]),

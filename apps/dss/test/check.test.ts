@@ -169,7 +169,7 @@ describe('ditto check', () => {
     expect(JSON.stringify(report)).not.toContain(password);
   }, 60_000);
 
-  test('wrong settings of a server are named with the statement that mends them', async () => {
+  test('wrong settings of a server are named with the statement that fixes them', async () => {
     // the settings of the primary are shared with other tests; nobody reads the log of the state server
     const [rows] = await state.query(
       'SELECT @@GLOBAL.binlog_row_image AS image, @@GLOBAL.binlog_row_metadata AS metadata',

@@ -56,7 +56,7 @@ async function checkTopology(mongo: MongoConnection): Promise<readonly CheckFind
   return [
     findWarning(
       'DITTO_MONGO_NOT_REPLICATED',
-      'the server is not part of a replica set: what it confirms stands on one disk',
+      'the server is not part of a replica set: what it confirms is on one disk',
       'Use a replica set of three members.',
     ),
   ];

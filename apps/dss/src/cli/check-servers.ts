@@ -25,7 +25,7 @@ export async function checkState({ state }: DittoConfig, sources: readonly Sourc
   const shared = same.map(({ source }) =>
     findError(
       'DITTO_STATE_ON_SOURCE',
-      `the state database stands on a server of the source ${source.name}: it would be lost, and switched, together with it`,
+      `the state database is on a server of the source ${source.name}: it would be lost, and switched, together with it`,
       'Use another MySQL server for the state database.',
     ),
   );

@@ -80,7 +80,7 @@ async function checkErrant(source: SourceConfig): Promise<readonly CheckFinding[
       findWarning(
         'DITTO_SOURCE_ERRANT_CHANGES',
         `only one of ${streamed.host}:${streamed.port} and ${read.host}:${read.port} has ${errant.gtids.toString()}; these transactions changed no included table`,
-        'Commit empty transactions with these GTIDs on the other server, or build the server anew.',
+        'Commit empty transactions with these GTIDs on the other server, or build the server again.',
       ),
     ];
   } catch (error) {

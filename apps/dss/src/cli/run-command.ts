@@ -17,7 +17,7 @@ const usage = `usage: npm run ditto -- COMMAND
   check [--config FILE] [--json]   try configuration, connections, server settings and grants; changes nothing.
                                    Lists every problem with its remedy; ends with 1 when there is an error.
   resync --source NAME [--token TOKEN] [--url URL] [--config FILE]
-                                   start a source anew: its owner, found through DCS, ends all its rows in the sinks,
+                                   start a source again: its owner, found through DCS, ends all its rows in the sinks,
                                    goes on from where the server is now, and reads every row again.
                                    TOKEN has the role operate; $DITTO_TOKEN when left out.
                                    URL is the owner's REST API; as it reports itself when left out.

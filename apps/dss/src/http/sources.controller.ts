@@ -90,7 +90,7 @@ export class SourcesController {
   @HttpCode(202)
   @ApiOperation({
     summary:
-      'Start a source anew: end all its rows in the sinks, go on from where the server is now, read every row again',
+      'Start a source again: end all its rows in the sinks, go on from where the server is now, read every row again',
   })
   @ApiConflictResponse({
     description: 'This instance does not own the source, or it neither runs nor waits for an operator',
@@ -148,7 +148,7 @@ export class SourcesController {
         `the log of ${source} is not in doubt: it is ${state}`,
         {
           remedy:
-            'Only a source that has stopped with DITTO_SOURCE_LOG_UNPROVEN can be told so; see the error in its status.',
+            'This is possible only for a source that has stopped with DITTO_SOURCE_LOG_UNPROVEN; see the error in its status.',
         },
       );
     const details = { lineage, position: checkpoint?.position ?? null, after: error };

@@ -104,7 +104,7 @@ describe('SourceSupervisor', () => {
     expect(office.released).toBe(1);
   });
 
-  it('holds after an error that waiting does not mend, until an operator or the end comes', async () => {
+  it('holds after an error that waiting does not fix, until an operator or the end comes', async () => {
     let opened = 0;
     const { supervisor, office, end } = supervise(() => {
       opened++;

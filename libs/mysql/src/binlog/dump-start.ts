@@ -82,7 +82,7 @@ function otherServer({ file, offset, serverUuid: expected }: FilePosition, serve
     'DITTO_SOURCE_OTHER_SERVER',
     `${file}:${offset} is a place in the log of server ${expected === '' ? '(not known)' : expected}, but server ${serverUuid} answers`,
     {
-      remedy: `Connect to server ${expected}. On any other the place means nothing: copy the rows of that server anew and start behind the end of its own log.`,
+      remedy: `Connect to server ${expected}. On any other the place means nothing: copy all rows of that server again and start behind the end of its own log.`,
       context: { serverUuid, expected, file, offset },
     },
   );

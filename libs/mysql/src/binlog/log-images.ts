@@ -115,5 +115,5 @@ function undecodableCode(cause: unknown): { code: string; remedy: string } {
   if (cause instanceof JsonDiffError)
     return { code: 'DITTO_SOURCE_PARTIAL_JSON', remedy: "SET PERSIST binlog_row_value_options = ''" };
   const code = cause instanceof UndecodableTextError ? 'DITTO_SOURCE_TEXT_INVALID' : 'DITTO_SOURCE_ROW_UNDECODABLE';
-  return { code, remedy: 'Exclude the column or the table, or mend the value on the source' };
+  return { code, remedy: 'Exclude the column or the table, or correct the value on the source' };
 }

@@ -27,7 +27,7 @@ const STOPS = {
   DITTO_SOURCE_PLACE_INVALID: {
     message: 'no transaction begins at the place where the stream was to start',
     remedy:
-      'Start where a stream of this server ended a transaction, or where SHOW BINARY LOG STATUS says that its log ends. If that is the place, the log was reset or the server restored from a backup: copy its rows anew.',
+      'Start where a stream of this server ended a transaction, or where SHOW BINARY LOG STATUS says that its log ends. If that is the place, the log was reset or the server restored from a backup: copy all its rows again.',
   },
   DITTO_SOURCE_XA_UNKNOWN: {
     message: 'an XA transaction was committed whose changes lie before the start of the stream',

@@ -171,7 +171,7 @@ export class ErrantTransactions {
       {
         retriable: true,
         remedy:
-          'Set `snapshot.endpoint` of the source to another server, or build this one anew from the others. If these transactions changed no included row, name them under `acceptGtids` of the source in ditto.yaml and restart DSS.',
+          'Set `snapshot.endpoint` of the source to another server, or build this one again from the others. If these transactions changed no included row, name them under `acceptGtids` of the source in ditto.yaml and restart DSS.',
         context: { server: where, gtids: unknown.toString(), tables },
       },
     );

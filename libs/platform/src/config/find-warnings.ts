@@ -12,7 +12,7 @@ function findLiteralSecrets(node: unknown, path: Path, referenced: ReadonlySet<s
   if (node instanceof Secret) {
     const place = formatPath(path);
     if (referenced.has(place) || !holdsPassword(node.reveal())) return [];
-    return [`${place} stands in the file as plain text; write { env: NAME } or { file: PATH } instead`];
+    return [`${place} is in the file as plain text; write { env: NAME } or { file: PATH } instead`];
   }
   if (typeof node !== 'object' || node === null) return [];
   return Object.entries(node).flatMap(([key, value]) =>

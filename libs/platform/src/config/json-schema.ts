@@ -4,7 +4,7 @@ import { configSchema } from './schema.ts';
 type JsonSchema = Record<string, unknown>;
 
 const reference: JsonSchema = {
-  description: 'Text that stands elsewhere.',
+  description: 'Text that is kept elsewhere.',
   oneOf: [
     strictObject('env', 'Name of an environment variable.'),
     strictObject('file', 'Path of a file, relative to the configuration file; one line end at its end is left out.'),

@@ -144,8 +144,8 @@ describe('a good configuration', () => {
       .concat('kafka: { brokers: ["k:9092"], topics: { replicationFactor: 1 } }');
     parse(text, { onWarning: (warning) => warnings.push(warning) });
     expect(warnings).toEqual([
-      expect.stringMatching(/^sources\.shop\.endpoints\[0\]\.password stands in the file/),
-      expect.stringMatching(/^mongo\.url stands in the file/),
+      expect.stringMatching(/^sources\.shop\.endpoints\[0\]\.password is in the file/),
+      expect.stringMatching(/^mongo\.url is in the file/),
       expect.stringMatching(/^kafka\.topics\.replicationFactor is 1/),
     ]);
   });

@@ -132,7 +132,7 @@ function createError(path: string, problems: readonly ReportedProblem[], cause?:
   });
   const title = `${path} has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:`;
   return new DittoError('DITTO_CONFIG_INVALID', [title, ...lines].join('\n'), {
-    remedy: 'Mend what is listed and start again; docs/configuration.md explains each option.',
+    remedy: 'Correct what is listed and start again; docs/configuration.md explains each option.',
     context: { path, problems },
     cause,
   });

@@ -82,7 +82,7 @@ export const sourceSchema = z
       .meta({ description: 'Tables to leave out of what is included.' }),
     excludeColumns: z.array(columnPattern('`database.table.column`, * for any characters.')).default([]).meta({
       description:
-        'Columns to leave out of the included tables, as patterns `database.table.column`: they are not read, not decoded, and stand in no sink. Columns of a key can not be left out. When the patterns change, the tables that a new or a former one names are read again.',
+        'Columns to leave out of the included tables, as patterns `database.table.column`: they are not read, not decoded, and written to no sink. Columns of a key can not be left out. When the patterns change, the tables that a new or a former one names are read again.',
     }),
     keys: z
       .record(tablePattern('`database.table`.'), z.array(text('Column.')).min(1, 'must name at least one column'))
@@ -227,4 +227,4 @@ export const stateSchema = z
     tls: tlsSchema.optional(),
     connections: count(5, 'connections', 'Most connections of one process.', { max: 200 }),
   })
-  .meta({ description: 'The state database: a MySQL that is none of the sources.' });
+  .meta({ description: 'The state database: a MySQL that is not a source.' });

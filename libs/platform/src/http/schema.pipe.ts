@@ -26,7 +26,7 @@ export class SchemaPipe<Schema extends z.ZodType> implements PipeTransform<unkno
       400,
       'DITTO_REQUEST_INVALID',
       problems.map(({ path, problem }) => `${path} ${problem}`.trim()).join('; '),
-      { remedy: 'Mend what is listed and send the request again; see /docs.', context: { problems } },
+      { remedy: 'Correct what is listed and send the request again; see /docs.', context: { problems } },
     );
   }
 }
