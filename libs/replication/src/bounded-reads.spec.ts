@@ -2,13 +2,13 @@ import { describe, expect, it } from '@jest/globals';
 import { type Row, type TableLayout, ValueImages } from '#change-events';
 import { silentLogger } from '#kernel';
 import { GoneRows } from './gone-rows.ts';
-import { type Pipeline } from './pipeline.ts';
 import { type MirroredKeys } from './ports/mirrored-keys.ts';
 import { type ChunkRead, type KeysRead, RowReader } from './ports/row-reader.ts';
-import { TableCopy, type TableCopySettings } from './table-copy.ts';
+import { TableCopy, type TableReadSettings } from './table-copy.ts';
 import { layout } from './windowed-read.model.ts';
 import { WindowRegistry } from './window-registry.ts';
 import { Window } from './window.ts';
+import { type ReadStream } from './windowed-read.ts';
 
 const MEBIBYTE = 1024 * 1024;
 const CHUNK_BYTES = 4 * MEBIBYTE;
@@ -91,25 +91,24 @@ class Stream {
   abandoned = 0;
   /** Asked for each window that is closed. */
   isDiscarded = (): boolean => false;
-  readonly pipeline = {
-    waitUntilConfirmed: () => Promise.resolve(),
-    beginRead: (_: TableLayout, readBytes: number) => {
+  readonly stream = {
+    open: (_: TableLayout, readBytes: number) => {
       this.bounds.push(readBytes);
       return Promise.resolve({ dispatchedSet: '', readBytes });
     },
-    abandonWindow: () => {
+    abandon: () => {
       this.abandoned++;
     },
-    closeWindow: (_: Window, { rows, absent = [] }: { rows: readonly Row[]; absent?: readonly Row[] }) => {
+    close: (_: Window, { rows, absent = [] }: { rows: readonly Row[]; absent?: readonly Row[] }) => {
       if (this.isDiscarded()) return Promise.resolve(null);
       this.emitted.push(...rows, ...absent.map((key): Row => [key[0] ?? null, null]));
       return Promise.resolve({ emittedRows: rows.length, heldBytes: 0, confirmed: Promise.resolve() });
     },
-  } as unknown as Pipeline;
+  } as unknown as ReadStream;
 
-  settings(reader: RowReader): TableCopySettings {
+  settings(reader: RowReader): TableReadSettings {
     return {
-      pipeline: this.pipeline,
+      reads: this.stream,
       reader,
       chunkRows: 2000,
       chunkBytes: CHUNK_BYTES,
@@ -165,6 +164,7 @@ async function lookUp(reader: RowReader, stream: Stream, pages: readonly (readon
     tombstonesAbove: null,
     limit: null,
     options,
+    waitUntilConfirmed: () => Promise.resolve(),
     isWanted: () => true,
   });
   expect(await rows.end(signal)).toBe(true);

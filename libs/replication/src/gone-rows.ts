@@ -1,10 +1,9 @@
 import { type Row, type TableLayout } from '#change-events';
-import { Backoff, sleep } from '#kernel';
 import { abortable } from './abortable.ts';
 import { type MirroredKeys } from './ports/mirrored-keys.ts';
-import { ReadSize } from './read-size.ts';
-import { type TableCopySettings } from './table-copy.ts';
+import { type TableReadSettings } from './table-copy.ts';
 import { reading } from './table-failures.ts';
+import { WindowedRead } from './windowed-read.ts';
 
 export interface GoneRowsOptions {
   readonly layout: TableLayout;
@@ -15,7 +14,9 @@ export interface GoneRowsOptions {
   readonly tombstonesAbove: string | null;
   /** Most keys of one look-up where a read of the table has failed before; else null. */
   readonly limit: number | null;
-  readonly options: TableCopySettings;
+  readonly options: TableReadSettings;
+  /** Resolves when all that was given to the sinks until now is confirmed. */
+  readonly waitUntilConfirmed: () => Promise<void>;
   /** False once the table was asked for again: what is left will be dealt with by the next pass. */
   readonly isWanted: () => boolean;
 }
@@ -30,21 +31,23 @@ const KEYS_OF_LOOKUP = 200;
  */
 export class GoneRows {
   private readonly options: GoneRowsOptions;
-  private readonly backoff: Backoff;
   private readonly limit: number;
-  private readonly size: ReadSize;
+  private readonly lookUps: WindowedRead;
 
   constructor(options: GoneRowsOptions) {
     this.options = options;
-    const { chunkBytes, backoff, reader } = options.options;
-    this.backoff = new Backoff(backoff);
+    const { chunkBytes, reader } = options.options;
     this.limit = Math.min(KEYS_OF_LOOKUP, options.limit ?? KEYS_OF_LOOKUP);
-    this.size = new ReadSize({
-      firstRows: this.limit,
-      mostRows: this.limit,
-      mostBytes: chunkBytes,
-      mostRowBytes: reader.mostRowBytes,
-      isCautious: options.limit !== null,
+    this.lookUps = new WindowedRead({
+      ...options.options,
+      layout: options.layout,
+      size: {
+        firstRows: this.limit,
+        mostRows: this.limit,
+        mostBytes: chunkBytes,
+        mostRowBytes: reader.mostRowBytes,
+        isCautious: options.limit !== null,
+      },
     });
   }
 
@@ -54,9 +57,9 @@ export class GoneRows {
    * version, and is not listed again.
    */
   async end(signal: AbortSignal): Promise<boolean> {
-    const { layout, mirror, below, tombstonesAbove } = this.options;
+    const { layout, mirror, below, tombstonesAbove, waitUntilConfirmed } = this.options;
     // a document that is still on its way to the mirror would be listed by nobody
-    await abortable(this.options.options.pipeline.waitUntilConfirmed(), signal);
+    await abortable(waitUntilConfirmed(), signal);
     const pages = mirror.list({ layout, below, tombstonesAbove, limit: this.limit })[Symbol.asyncIterator]();
     try {
       for (;;) {
@@ -74,40 +77,21 @@ export class GoneRows {
     let keys = page;
     while (keys.length > 0) {
       if (!this.options.isWanted()) return false;
-      const asked = keys.slice(0, this.size.rows);
-      const unanswered = await this.lookUp(asked, signal);
-      keys = [...unanswered, ...keys.slice(asked.length)];
+      keys = await this.lookUp(keys, signal);
     }
     return true;
   }
 
-  /** Gives the keys that are to be looked up again. */
+  /** Looks up as many keys as one read may ask for, and gives those that are still to be looked up. */
   private async lookUp(keys: readonly Row[], signal: AbortSignal): Promise<readonly Row[]> {
     const { layout, options } = this.options;
-    const { pipeline, reader, pauseMs } = options;
-    if (pauseMs > 0) await sleep(pauseMs, signal);
-    const maxBytes = this.size.bytes;
-    const window = await pipeline.beginRead(layout, maxBytes, signal);
-    const { dispatchedSet } = window;
-    const read = await reading(reader.readKeys({ layout, keys, maxBytes, dispatchedSet, signal }), keys.length).catch(
-      (error: unknown) => {
-        pipeline.abandonWindow(window);
-        throw error;
-      },
-    );
-    const { unanswered, bytes } = read;
-    this.size.noteRead({ rows: keys.length - unanswered.length, bytes, isCut: unanswered.length > 0 });
-    if (unanswered.length === keys.length) {
-      pipeline.abandonWindow(window);
-      return keys;
-    }
-    const settled = await abortable(pipeline.closeWindow(window, read), signal);
-    if (settled === null) {
-      await sleep(this.backoff.nextMs(), signal);
-      return keys;
-    }
-    await abortable(settled.confirmed, signal);
-    this.backoff.reset();
-    return unanswered;
+    const { answer, settled } = await this.lookUps.read(async ({ limit, ...request }) => {
+      const asked = keys.slice(0, limit);
+      const read = await options.reader.readKeys({ layout, keys: asked, ...request, signal });
+      const { length } = read.unanswered;
+      return { ...read, asked: asked.length, answered: asked.length - length, isCut: length > 0 };
+    }, signal);
+    const { unanswered, asked } = answer;
+    return (await this.lookUps.confirm(settled, signal)) ? [...unanswered, ...keys.slice(asked)] : keys;
   }
 }

@@ -188,6 +188,10 @@ async function until(condition: () => boolean): Promise<void> {
 
 const never = new AbortController().signal;
 
+function openWindow(pipeline: Pipeline, of: TableLayout): Promise<Window> {
+  return pipeline.reads.open(of, 0, never);
+}
+
 describe('Pipeline', () => {
   it('I2: no sink sees a read whose number a later owner could give again', async () => {
     const sink = new RecordingSink();
@@ -203,7 +207,7 @@ describe('Pipeline', () => {
     });
     const run = pipeline.run(stop.signal, never);
     await until(() => sink.accepted.length > 0);
-    const closed = pipeline.closeWindow(pipeline.openWindow(layout), { rows: [[2, 2]], high: '' });
+    const closed = pipeline.reads.close(await openWindow(pipeline, layout), { rows: [[2, 2]], high: '' });
     await until(() => asked.length > 0);
     await new Promise((resolve) => setImmediate(resolve));
     expect(sink.accepted.map(({ op }) => op)).toEqual(['create']);
@@ -221,7 +225,7 @@ describe('Pipeline', () => {
     const endOfLog = { gtidSet: '', file: 'binlog.000002', offset: 299, serverUuid: SERVER };
     const pipeline = build(new ScriptedSource([]), sink, { endOfLog, nowMs: () => 1_770_000_000_000 });
     const run = pipeline.run(stop.signal, never);
-    await pipeline.closeWindow(pipeline.openWindow(layout), { rows: [[2, 2]], high: '' });
+    await pipeline.reads.close(await openWindow(pipeline, layout), { rows: [[2, 2]], high: '' });
     const place = { file: 'binlog.000002', offset: 299, commitMicros: 1_770_000_000_000_000 };
     expect(sink.accepted).toMatchObject([{ op: 'read', transaction: place }]);
     stop.abort();
@@ -245,7 +249,7 @@ describe('Pipeline', () => {
     const pipeline = build(source, sink);
     const run = pipeline.run(stop.signal, never);
     await until(() => pipeline.status().transactions === 1);
-    const closed = pipeline.closeWindow(pipeline.openWindow(fromCatalogue), { rows: [[2, 2]], high: '' });
+    const closed = pipeline.reads.close(await openWindow(pipeline, fromCatalogue), { rows: [[2, 2]], high: '' });
     await until(() => sink.prepared.length === 1);
     // the sink is at work for the read when the stream comes to its first row
     goOn.resolve(undefined);
@@ -316,7 +320,7 @@ describe('Pipeline', () => {
     const run = pipeline.run(stop.signal, never);
     await until(() => pipeline.status().transactions === 1);
     const read = { rows: [[2, 2], [3, 3]], absent: [[4, null]], high: '' }; // prettier-ignore
-    const settled = await pipeline.closeWindow(pipeline.openWindow(layout), read);
+    const settled = await pipeline.reads.close(await openWindow(pipeline, layout), read);
     expect(settled?.emittedRows).toBe(2);
     const seen: string[] = [];
     void settled?.confirmed.then(() => seen.push('read'));
@@ -346,14 +350,14 @@ describe('Pipeline', () => {
     const stop = new AbortController();
     const run = pipeline.run(stop.signal, never);
     await until(() => pipeline.status().transactions === 1);
-    await pipeline.waitUntilBehind('', layout);
+    await pipeline.reads.waitUntilBehind('', layout);
     begin.resolve(undefined);
     await until(() => sink.accepted.length === 1);
-    const window = pipeline.openWindow(layout);
+    const window = await openWindow(pipeline, layout);
     // what the stream is in the middle of must be visible to the read, or noted for it
     expect(window.dispatchedSet).toBe(`${SERVER}:1-2`);
-    const closed = pipeline.closeWindow(window, { rows: [[1, 7], [2, 7], [3, 7]], high: `${SERVER}:1` }); // prettier-ignore
-    const version = pipeline.nextReadVersion();
+    const closed = pipeline.reads.close(window, { rows: [[1, 7], [2, 7], [3, 7]], high: `${SERVER}:1` }); // prettier-ignore
+    const version = pipeline.reads.nextVersion();
     await new Promise((resolve) => setImmediate(resolve));
     expect(sink.accepted).toHaveLength(1);
     goOn.resolve(undefined);
@@ -379,20 +383,20 @@ describe('Pipeline', () => {
     const stop = new AbortController();
     const run = pipeline.run(stop.signal, never);
     await until(() => pipeline.status().transactions === 1);
-    const here = pipeline.nextReadVersion.bind(pipeline);
+    const here = pipeline.reads.nextVersion.bind(pipeline.reads);
     const seen: string[] = [];
     const other = { ...layout, table: 'other' };
-    const windows = [pipeline.openWindow(layout), pipeline.openWindow(layout)];
-    pipeline.openWindow(other);
-    const far = pipeline.waitUntilBehind('ffffffff', layout).then(
+    const windows = [await openWindow(pipeline, layout), await openWindow(pipeline, layout)];
+    await openWindow(pipeline, other);
+    const far = pipeline.reads.waitUntilBehind('ffffffff', layout).then(
       () => seen.push('far'),
       () => seen.push('stopped'),
     );
-    const behind = pipeline.waitUntilBehind('', layout).then(() => seen.push('behind'));
+    const behind = pipeline.reads.waitUntilBehind('', layout).then(() => seen.push('behind'));
     for (const window of windows) {
       await new Promise((resolve) => setImmediate(resolve));
       expect(seen).toEqual([]);
-      pipeline.abandonWindow(window);
+      pipeline.reads.abandon(window);
     }
     await behind;
     expect(reserved.length).toBeGreaterThan(0);
@@ -409,8 +413,8 @@ describe('Pipeline', () => {
     const run = pipeline.run(stop.signal, never);
     await until(() => pipeline.status().logBytes > 0);
     const waiting = [
-      pipeline.closeWindow(pipeline.openWindow(layout), { rows: [], high: `${SERVER}:9` }),
-      pipeline.waitUntilBehind('ffffffff', layout),
+      pipeline.reads.close(await openWindow(pipeline, layout), { rows: [], high: `${SERVER}:9` }),
+      pipeline.reads.waitUntilBehind('ffffffff', layout),
       pipeline.endTable(layout),
     ].map((one) => expect(one).rejects.toMatchObject({ code: 'DITTO_PIPELINE_STOPPED' }));
     stop.abort();
@@ -513,7 +517,7 @@ describe('Pipeline', () => {
     const stop = new AbortController();
     const run = pipeline.run(stop.signal, never);
     const read = { rows: [[7, 7]], lastKey: [7], complete: true, high: `${SERVER}:1-2` };
-    expect((await pipeline.closeWindow(pipeline.openWindow(layout), read))?.emittedRows).toBe(1);
+    expect((await pipeline.reads.close(await openWindow(pipeline, layout), read))?.emittedRows).toBe(1);
     await until(() => pipeline.checkpoint().position.gtidSet === `${SERVER}:2`);
     expect(pipeline.checkpoint().dispatchedSet).toBe(`${SERVER}:2`);
     goOn.resolve(undefined);
@@ -549,11 +553,11 @@ describe('Pipeline', () => {
     const script = Array.from({ length: 5 }, (_, index) => transaction(index + 1, [row(index)]));
     const source = new ScriptedSource(script);
     const pipeline = build(source, sink, { inFlightBytes: 10_000 });
-    const large = await pipeline.beginRead(layout, 50_000, never);
+    const large = await pipeline.reads.open(layout, 50_000, never);
     expect(pipeline.status().bytesInFlight).toBe(50_000);
     let begun = 0;
     const begin = async (): Promise<Window> => {
-      const window = await pipeline.beginRead(layout, 6_000, never);
+      const window = await pipeline.reads.open(layout, 6_000, never);
       begun++;
       return window;
     };
@@ -562,11 +566,11 @@ describe('Pipeline', () => {
     const run = pipeline.run(stop.signal, never);
     await until(() => pipeline.checkpoint().position.gtidSet === `${SERVER}:1-5`);
     expect(begun).toBe(0);
-    const closed = pipeline.closeWindow(large, { rows: [[99, 1]], bytes: 9_000, high: `${SERVER}:1-5` });
+    const closed = pipeline.reads.close(large, { rows: [[99, 1]], bytes: 9_000, high: `${SERVER}:1-5` });
     expect((await closed)?.emittedRows).toBe(1);
     await until(() => begun === 1);
     expect(pipeline.status().bytesInFlight).toBe(6_000);
-    pipeline.abandonWindow(await (reads[0] as Promise<Window>));
+    pipeline.reads.abandon(await (reads[0] as Promise<Window>));
     await until(() => begun === 2);
     stop.abort();
     await run;
@@ -576,10 +580,10 @@ describe('Pipeline', () => {
     const pipeline = build(new ScriptedSource([]), new RecordingSink(), { inFlightBytes: 10_000 });
     const stop = new AbortController();
     const run = pipeline.run(stop.signal, never);
-    const large = await pipeline.beginRead(layout, 50_000, never);
-    const next = pipeline.beginRead(layout, 6_000, never);
+    const large = await pipeline.reads.open(layout, 50_000, never);
+    const next = pipeline.reads.open(layout, 6_000, never);
     const read = { rows: [[99, 1]], bytes: 3_000, high: `${SERVER}:1-9` };
-    const closed = pipeline.closeWindow(large, read).catch((error: unknown) => error);
+    const closed = pipeline.reads.close(large, read).catch((error: unknown) => error);
     await next;
     expect(pipeline.status().bytesInFlight).toBe(9_000);
     stop.abort();
@@ -594,7 +598,7 @@ describe('Pipeline', () => {
     };
     const pipeline = build(new ScriptedSource([]), sink);
     const run = pipeline.run(never, never);
-    await pipeline.closeWindow(pipeline.openWindow(layout), { rows: [[2, 2]], high: '' });
+    await pipeline.reads.close(await openWindow(pipeline, layout), { rows: [[2, 2]], high: '' });
     await expect(run).rejects.toMatchObject({ code: 'DITTO_INTERNAL', message: 'no such value' });
   });
 
@@ -621,13 +625,13 @@ describe('Pipeline', () => {
     const run = pipeline.run(stop.signal, never);
     await until(() => sink.accepted.length === 1);
     const read = { rows: [[2]], lastKey: [2], complete: true, high: `${SERVER}:1-2` };
-    const closed = pipeline.closeWindow(pipeline.openWindow(later), read);
+    const closed = pipeline.reads.close(await openWindow(pipeline, later), read);
     await new Promise((resolve) => setTimeout(resolve, 5));
     expect(sink.prepared).toEqual([layout]);
     gate.resolve(undefined);
     // opened before the statement: what was read may be of before it
     expect(await closed).toBeNull();
-    const again = await pipeline.closeWindow(pipeline.openWindow(later), { ...read, high: `${SERVER}:1-3` });
+    const again = await pipeline.reads.close(await openWindow(pipeline, later), { ...read, high: `${SERVER}:1-3` });
     expect(again?.emittedRows).toBe(1);
     stop.abort();
     await run;
@@ -689,8 +693,11 @@ describe('Pipeline', () => {
     }
 
     it('a transaction that a read saw and the log does not give', async () => {
-      const { what } = await overdueOf(new RecordingSink(), {}, (pipeline) =>
-        pipeline.closeWindow(pipeline.openWindow(layout), { rows: [[7, 7]], high: `${SERVER}:1-2,${OTHER_SERVER}:9` }),
+      const { what } = await overdueOf(new RecordingSink(), {}, async (pipeline) =>
+        pipeline.reads.close(await openWindow(pipeline, layout), {
+          rows: [[7, 7]],
+          high: `${SERVER}:1-2,${OTHER_SERVER}:9`,
+        }),
       );
       expect(what).toContain(`${OTHER_SERVER}:9`);
       expect(what).not.toContain(`${SERVER}:`);
@@ -714,8 +721,8 @@ describe('Pipeline', () => {
     it('a sink that does not confirm rows that were read; not any more when the pipeline has stopped', async () => {
       const sink = new RecordingSink();
       sink.acceptNow = ({ op }, acknowledgement) => op !== 'read' && acknowledgement.acknowledge(1);
-      const { what } = await overdueOf(sink, {}, (pipeline) =>
-        pipeline.closeWindow(pipeline.openWindow(layout), { rows: [[7, 7]], high: '' }),
+      const { what } = await overdueOf(sink, {}, async (pipeline) =>
+        pipeline.reads.close(await openWindow(pipeline, layout), { rows: [[7, 7]], high: '' }),
       );
       expect(what).toBe('the sinks to confirm rows that were read of d.t');
     });

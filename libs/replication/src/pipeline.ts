@@ -26,8 +26,7 @@ import { StreamProgress } from './stream-progress.ts';
 import { StreamWindows } from './stream-windows.ts';
 import { TableEndings } from './table-endings.ts';
 import { type TableKeyRecords, TableKeys } from './table-keys.ts';
-import { type SettledWindow, type WindowRead, WindowRegistry } from './window-registry.ts';
-import { type Window } from './window.ts';
+import { WindowRegistry } from './window-registry.ts';
 
 type RowsItem = Extract<SourceItem, { type: 'rows' }>;
 type EndItem = Extract<SourceItem, { type: 'end' }>;
@@ -114,6 +113,8 @@ const BOOKKEEPING_BYTES = 1024;
  * what was dispatched apart from what was confirmed, and holds the reader while the sinks are full (I1, I2, I9).
  */
 export class Pipeline {
+  /** Where rows that were read join the stream. */
+  readonly reads: StreamWindows;
   private readonly options: PipelineOptions;
   private readonly progress: StreamProgress;
   private readonly tracker: AcknowledgementTracker;
@@ -123,7 +124,7 @@ export class Pipeline {
   private readonly keyChanges: KeyChanges;
   private readonly pauses: StreamPauses;
   private readonly sinks: SinkGroup;
-  private readonly reads: StreamWindows;
+
   private readonly room: RoomGate;
   private readonly statements: StatementHandling;
   private readonly cascades: CascadeHandling | null;
@@ -168,7 +169,7 @@ export class Pipeline {
       windows,
       keyChanges: () => this.keyChanges,
       stopped: this.fatal.signal,
-      onRoom: () => this.room.changed(),
+      room: this.room,
       onFatal: (cause) => this.fatal.abort(toDittoError(cause)),
     });
     this.cascades =
@@ -280,45 +281,6 @@ export class Pipeline {
   /** GTIDs of all transactions that were given to a sink, or begun to be. */
   dispatchedSet(): string {
     return this.progress.dispatched.toString();
-  }
-
-  /** Opens a window on a table with a key, for a read of at most so many bytes; from here on the table's changes are noted. */
-  openWindow(layout: TableLayout, readBytes = 0): Window {
-    return this.reads.open(layout, readBytes);
-  }
-
-  /** As `openWindow`, when what is held, by the sinks and by reads, leaves room for it; rejects with the signal's reason. */
-  beginRead(layout: TableLayout, readBytes: number, signal: AbortSignal): Promise<Window> {
-    return this.room.enter(readBytes, () => this.openWindow(layout, readBytes), signal);
-  }
-
-  abandonWindow(window: Window): void {
-    this.reads.abandon(window);
-  }
-
-  /**
-   * Emits the rows of a read that the log did not touch, in the stream's own order. Resolves with their number when
-   * they are given to the sinks, and a promise of their confirmation; with null when the window was discarded and the
-   * rows must be read again. Rejects when the pipeline stops.
-   */
-  closeWindow(window: Window, read: WindowRead): Promise<SettledWindow | null> {
-    return this.reads.close(window, read);
-  }
-
-  /**
-   * Resolves at a place in the stream that lies behind `version`, and where nothing is under way any more that was read
-   * from the table before. Rejects when the pipeline stops.
-   */
-  waitUntilBehind(version: string, table: TableName): Promise<void> {
-    return this.reads.waitUntilBehind(version, table);
-  }
-
-  /**
-   * A version above all that was given to the sinks so far, changes of an open transaction that are still to come
-   * included, and below all that reads begun from here on will give.
-   */
-  nextReadVersion(): string {
-    return this.reads.nextVersion();
   }
 
   /** As `describeKey` says it: the key that the table's rows have in the sinks; undefined when they were given none. */

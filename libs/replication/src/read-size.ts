@@ -26,8 +26,8 @@ export class ReadSize {
   private limit: number;
   /** What a row took at the last read, on average; null before the first one. */
   private width: number | null = null;
-  /** What a row of the last read held in the sinks, on average. */
-  private heldWidth = 0;
+  /** What a row of the last read held in the sinks, on average; null until rows were given to them. */
+  private heldWidth: number | null = null;
   private isAlone = false;
 
   constructor(options: ReadSizeOptions) {
@@ -37,6 +37,10 @@ export class ReadSize {
 
   get rows(): number {
     return this.limit;
+  }
+
+  get isHeldWidthKnown(): boolean {
+    return this.heldWidth !== null;
   }
 
   get bytes(): number {
@@ -78,7 +82,7 @@ export class ReadSize {
     const { mostRows, mostBytes } = this.options;
     const { width, heldWidth } = this;
     const byWidth = Math.floor((mostBytes * FILLED) / Math.max(1, width ?? 0));
-    const byHeld = Math.floor(mostBytes / Math.max(1, heldWidth));
+    const byHeld = Math.floor(mostBytes / Math.max(1, heldWidth ?? 0));
     this.limit = Math.max(1, Math.min(mostRows, wanted, byWidth, byHeld));
   }
 }

@@ -16,10 +16,12 @@ import { PendingChanges } from './acknowledgement-tracker.ts';
 import { type KeyChanges } from './key-changes.ts';
 import { type KnownTables } from './known-tables.ts';
 import { type ReadSequences } from './read-sequences.ts';
+import { type RoomGate } from './room-gate.ts';
 import { type SinkGroup } from './sink-group.ts';
 import { type StreamProgress } from './stream-progress.ts';
 import { type SettledWindow, type WindowRead, type WindowRegistry } from './window-registry.ts';
 import { Window } from './window.ts';
+import { type ReadStream } from './windowed-read.ts';
 
 export interface StreamWindowsOptions {
   readonly source: string;
@@ -35,14 +37,13 @@ export interface StreamWindowsOptions {
   readonly keyChanges: () => KeyChanges;
   /** Aborted when the pipeline stops. */
   readonly stopped: AbortSignal;
-  /** Rows of a read are confirmed, or windows hold less than before. */
-  readonly onRoom: () => void;
+  readonly room: RoomGate;
   /** A sink refused the rows of a read: the pipeline must stop. */
   readonly onFatal: (error: unknown) => void;
 }
 
 /** The windowed reads of one pipeline: their rows join the stream where it has passed all that they saw. */
-export class StreamWindows {
+export class StreamWindows implements ReadStream {
   /** Rows that were emitted. */
   emittedRows = 0;
   private readonly options: StreamWindowsOptions;
@@ -53,8 +54,11 @@ export class StreamWindows {
     this.options = options;
   }
 
-  /** See `Pipeline.openWindow`. */
-  open(layout: TableLayout, readBytes: number): Window {
+  open(layout: TableLayout, bytes: number, signal: AbortSignal): Promise<Window> {
+    return this.options.room.enter(bytes, () => this.begin(layout, bytes), signal);
+  }
+
+  private begin(layout: TableLayout, readBytes: number): Window {
     const { source, lineage, maxNotedBytes, progress, windows } = this.options;
     const readSequence = this.nextSequence();
     const window = new Window({
@@ -71,10 +75,9 @@ export class StreamWindows {
 
   abandon(window: Window): void {
     this.options.windows.remove(window);
-    this.options.onRoom();
+    this.options.room.changed();
   }
 
-  /** See `Pipeline.closeWindow`. */
   async close(window: Window, read: WindowRead): Promise<SettledWindow | null> {
     const { stopped, tables, windows, waits, sequences } = this.options;
     window.readAtMs = this.options.nowMs();
@@ -101,7 +104,7 @@ export class StreamWindows {
   private noteRead(window: Window, { bytes = window.readBytes }: WindowRead): void {
     if (bytes === window.readBytes) return;
     window.readBytes = bytes;
-    this.options.onRoom();
+    this.options.room.changed();
   }
 
   /** Call at each transaction end. */
@@ -114,7 +117,7 @@ export class StreamWindows {
       void emitted.confirmed.then(() => this.unconfirmed.delete(emitted.confirmed));
       return emitted;
     });
-    if (holdsLess) this.options.onRoom();
+    if (holdsLess) this.options.room.changed();
   }
 
   /** Resolves when all that was emitted until now is confirmed. */
@@ -122,7 +125,10 @@ export class StreamWindows {
     await Promise.all(this.unconfirmed);
   }
 
-  /** See `Pipeline.waitUntilBehind`. */
+  /**
+   * Resolves at a place in the stream that lies behind `version`, and where nothing is under way any more that was read
+   * from the table before. Rejects when the pipeline stops.
+   */
   async waitUntilBehind(version: string, table: TableName): Promise<void> {
     const { stopped, windows, progress, waits, sequences } = this.options;
     stopped.throwIfAborted();
@@ -136,7 +142,10 @@ export class StreamWindows {
     stopped.throwIfAborted();
   }
 
-  /** See `Pipeline.nextReadVersion`. */
+  /**
+   * A version above all that was given to the sinks so far, changes of an open transaction that are still to come
+   * included, and below all that reads begun from here on will give.
+   */
   nextVersion(): string {
     const { progress, sequences } = this.options;
     return formatVersion({ ...parseVersion(progress.endVersion), readSequence: sequences.nextSecured() });
@@ -177,11 +186,11 @@ export class StreamWindows {
     rows: readonly Row[],
     absent: readonly Row[],
   ): { readonly heldBytes: number; readonly confirmed: Promise<void> } {
-    const { progress, sinks, waits, stopped, onRoom, onFatal } = this.options;
+    const { progress, sinks, waits, stopped, room, onFatal } = this.options;
     const { layout, readSequence, id } = window;
     const { promise: confirmed, resolve } = Promise.withResolvers<undefined>();
     const pending = new PendingChanges(() => {
-      onRoom();
+      room.changed();
       resolve(undefined);
     });
     const transaction = progress.describeRead(window.readAtMs);

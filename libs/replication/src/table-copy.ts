@@ -1,16 +1,15 @@
 import { decodeKeyValues, encodeKeyValues, type Row, type TableLayout } from '#change-events';
-import { Backoff, sleep, type Logger } from '#kernel';
+import { type Logger } from '#kernel';
 import { abortable } from './abortable.ts';
-import { type Pipeline } from './pipeline.ts';
 import { type RowReader } from './ports/row-reader.ts';
 import { type TableSnapshotProgress } from './ports/stores.ts';
-import { ReadSize } from './read-size.ts';
 import { TableReadError } from './table-failures.ts';
 import { type SettledWindow } from './window-registry.ts';
+import { type ReadStream, WindowedRead } from './windowed-read.ts';
 
 /** How tables are read. */
-export interface TableCopySettings {
-  readonly pipeline: Pipeline;
+export interface TableReadSettings {
+  readonly reads: ReadStream;
   readonly reader: RowReader;
   readonly chunkRows: number;
   /** What a read may take in memory; chunks shrink so that one holds about as much in the sinks. */
@@ -33,7 +32,7 @@ interface ChunkInFlight {
 
 export interface TableCopyOptions {
   readonly layout: TableLayout;
-  readonly options: TableCopySettings;
+  readonly options: TableReadSettings;
   readonly progress: () => TableSnapshotProgress;
   /** False once the table was asked for again: what is still unread will be read by the next pass. */
   readonly isWanted: () => boolean;
@@ -59,35 +58,27 @@ function keyToGoOnFrom(layout: TableLayout, lastKey: string | null): Row | null 
 
 /** One pass over one table: reads chunks ahead, records them in key order as they are confirmed. */
 export class TableCopy {
-  private readonly layout: TableLayout;
-  private readonly options: TableCopySettings;
-  private readonly progress: () => TableSnapshotProgress;
-  private readonly isWanted: () => boolean;
-  private readonly record: TableCopyOptions['record'];
-  private readonly discardBackoff: Backoff;
-  private readonly mostChunks: () => number;
+  private readonly options: TableCopyOptions;
+  private readonly chunks: WindowedRead;
   private inFlight: ChunkInFlight[] = [];
   private after: Row | null;
-  private readonly size: ReadSize;
-  private isWidthKnown = false;
   /** Ends this pass once what was read before it is recorded. */
   private failure: TableReadError | null = null;
 
-  constructor({ layout, options, progress, isWanted, limit, mostChunks, record }: TableCopyOptions) {
-    this.layout = layout;
-    this.options = options;
-    this.progress = progress;
-    this.isWanted = isWanted;
-    this.mostChunks = mostChunks;
-    this.record = record;
-    this.discardBackoff = new Backoff(options.backoff);
+  constructor(copy: TableCopyOptions) {
+    const { layout, options, progress, limit } = copy;
+    this.options = copy;
     this.after = keyToGoOnFrom(layout, progress().lastKey);
-    this.size = new ReadSize({
-      firstRows: limit ?? FIRST_ROWS,
-      mostRows: options.chunkRows,
-      mostBytes: options.chunkBytes,
-      mostRowBytes: options.reader.mostRowBytes,
-      isCautious: limit !== null,
+    this.chunks = new WindowedRead({
+      ...options,
+      layout,
+      size: {
+        firstRows: limit ?? FIRST_ROWS,
+        mostRows: options.chunkRows,
+        mostBytes: options.chunkBytes,
+        mostRowBytes: options.reader.mostRowBytes,
+        isCautious: limit !== null,
+      },
     });
   }
 
@@ -97,7 +88,7 @@ export class TableCopy {
    */
   async run(signal: AbortSignal): Promise<boolean> {
     let isReadOut = false;
-    while (this.isWanted()) {
+    while (this.options.isWanted()) {
       if (isReadOut && this.inFlight.length === 0) {
         if (this.failure !== null) throw this.failure;
         return true;
@@ -117,43 +108,28 @@ export class TableCopy {
 
   /** Chunks that may be in flight: one, until the width of a row is known. */
   private get ahead(): number {
-    return this.isWidthKnown ? this.mostChunks() : 1;
+    return this.chunks.isWidthKnown ? this.options.mostChunks() : 1;
   }
 
   /** Null when it failed. */
   private async readNext(signal: AbortSignal): Promise<ChunkInFlight | null> {
-    for (;;) {
-      const chunk = await this.read(signal);
-      if (chunk !== 'too wide') return chunk;
-    }
-  }
-
-  private async read(signal: AbortSignal): Promise<ChunkInFlight | 'too wide' | null> {
-    const { pipeline, reader, pauseMs } = this.options;
-    if (pauseMs > 0) await sleep(pauseMs, signal);
-    const { after, layout, size } = this;
-    const { rows: limit, bytes: maxBytes } = size;
-    const window = await pipeline.beginRead(layout, maxBytes, signal);
-    const { dispatchedSet } = window;
+    const { layout } = this.options;
+    const { reader } = this.options.options;
+    const { after } = this;
     try {
-      const read = await reader.readChunk({ layout, after, limit, maxBytes, dispatchedSet, signal });
-      const { rows, complete, bytes } = read;
-      const isCut = !complete && rows.length < limit;
-      size.noteRead({ rows: rows.length, bytes, isCut });
-      if (isCut && rows.length === 0) {
-        pipeline.abandonWindow(window);
-        return 'too wide';
-      }
-      const settled = pipeline.closeWindow(window, read);
-      settled.catch(() => undefined);
-      this.after = read.lastKey ?? after;
-      const last = rows.at(-1);
-      const lastKey = last === undefined ? null : encodeKeyValues(layout, last);
-      return { after, lastKey, complete, rows: rows.length, settled };
-    } catch (cause) {
-      pipeline.abandonWindow(window);
-      signal.throwIfAborted();
-      this.failure = new TableReadError(cause, limit);
+      const { answer, settled } = await this.chunks.read(async (request) => {
+        const chunk = await reader.readChunk({ layout, after, ...request, signal });
+        const { rows, complete } = chunk;
+        const last = rows.at(-1);
+        const recordedKey = last === undefined ? null : encodeKeyValues(layout, last);
+        return { ...chunk, recordedKey, answered: rows.length, isCut: !complete && rows.length < request.limit };
+      }, signal);
+      this.after = answer.lastKey ?? after;
+      const { recordedKey: lastKey, complete, answered: rows } = answer;
+      return { after, lastKey, complete, rows, settled };
+    } catch (error) {
+      if (!(error instanceof TableReadError)) throw error;
+      this.failure = error;
       return null;
     }
   }
@@ -161,26 +137,21 @@ export class TableCopy {
   /** Waits for the oldest chunk; false when it must be read again (and with it all that came after). */
   private async recordOldest(signal: AbortSignal): Promise<boolean> {
     const [chunk, ...rest] = this.inFlight as [ChunkInFlight, ...ChunkInFlight[]];
-    const settled = await abortable(chunk.settled, signal);
-    if (settled === null) return this.startOver(chunk, signal);
-    await abortable(settled.confirmed, signal);
+    if (!(await this.chunks.confirm(chunk.settled, signal))) return this.startOver(chunk, signal);
     this.inFlight = rest;
-    this.discardBackoff.reset();
-    if (settled.emittedRows > 0) this.isWidthKnown = true;
-    this.size.noteHeld(settled.emittedRows, settled.heldBytes);
-    const progress = this.progress();
-    await this.record(chunk.lastKey ?? progress.lastKey, progress.rowsRead + chunk.rows);
+    const { progress, record } = this.options;
+    const { lastKey, rowsRead } = progress();
+    await record(chunk.lastKey ?? lastKey, rowsRead + chunk.rows);
     return true;
   }
 
   private async startOver(chunk: ChunkInFlight, signal: AbortSignal): Promise<false> {
-    this.options.logger.info('a window was discarded, its chunk is read again', { table: this.layout.table });
+    const { layout, options } = this.options;
+    options.logger.info('a window was discarded, its chunk is read again', { table: layout.table });
     for (const { settled } of this.inFlight) await abortable(settled, signal);
-    await sleep(this.discardBackoff.nextMs(), signal);
     this.inFlight = [];
     this.failure = null;
     this.after = chunk.after;
-    this.size.noteDiscarded();
     return false;
   }
 }

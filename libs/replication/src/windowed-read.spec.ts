@@ -131,14 +131,15 @@ class ModelProcess {
   /** A read that nobody asked the snapshot for: re-reads must wait for those that began before. */
   async readBeside(after: number, limit: number): Promise<void> {
     const { pipeline, reader } = this;
-    const window = pipeline.openWindow(layout);
+    const { signal } = this.stop;
+    const window = await pipeline.reads.open(layout, 0, signal).catch(() => null);
+    if (window === null) return; // a crash forestalls it
     try {
-      const { signal } = this.stop;
       const { dispatchedSet } = window;
       const read = await reader.readChunk({ after: [after], limit, dispatchedSet, signal });
-      await pipeline.closeWindow(window, read);
+      await pipeline.reads.close(window, read);
     } catch {
-      pipeline.abandonWindow(window); // a crash forestalls it
+      pipeline.reads.abandon(window);
     }
   }
 

@@ -96,18 +96,8 @@ class TablesReader extends RowReader {
 
 /** Takes whatever is read as confirmed at once. */
 function fakePipeline(
-  parts: Partial<
-    Pick<
-      Pipeline,
-      | 'closeWindow'
-      | 'dispatchedSet'
-      | 'endTable'
-      | 'keyOf'
-      | 'nextReadVersion'
-      | 'waitUntilBehind'
-      | 'waitUntilConfirmed'
-    >
-  > = {},
+  reads: Partial<Pick<Pipeline['reads'], 'close' | 'nextVersion' | 'waitUntilBehind'>> = {},
+  parts: Partial<Pick<Pipeline, 'dispatchedSet' | 'waitUntilConfirmed'>> = {},
 ): Pipeline {
   return {
     lineage: 1,
@@ -115,9 +105,12 @@ function fakePipeline(
     dispatchedSet: () => '',
     keyOf: () => undefined,
     waitUntilConfirmed: () => Promise.resolve(),
-    beginRead: () => Promise.resolve({ dispatchedSet: '', readSequence: 1, readBytes: 0 }),
-    closeWindow: () => Promise.resolve({ emittedRows: 0, heldBytes: 0, confirmed: Promise.resolve() }),
-    abandonWindow: () => undefined,
+    reads: {
+      open: () => Promise.resolve({ dispatchedSet: '', readSequence: 1, readBytes: 0 }),
+      close: () => Promise.resolve({ emittedRows: 0, heldBytes: 0, confirmed: Promise.resolve() }),
+      abandon: () => undefined,
+      ...reads,
+    },
     ...parts,
   } as unknown as Pipeline;
 }
@@ -297,7 +290,7 @@ describe('WindowedSnapshot', () => {
       return Promise.resolve({ rows, lastKey: [key], complete: false, bytes: limit, high: '' });
     };
     const pipeline = fakePipeline({
-      closeWindow: (_, { rows: { length } }) =>
+      close: (_, { rows: { length } }) =>
         Promise.resolve({ emittedRows: length, heldBytes: length * megabyte, confirmed: gate.promise }),
     });
     const snapshot = build(reader, new MemoryStore(), {
@@ -317,7 +310,7 @@ describe('WindowedSnapshot', () => {
 
   it('rests between attempts at a chunk whose window is discarded each time', async () => {
     const reader = new TablesReader('a');
-    const discarding = fakePipeline({ closeWindow: () => Promise.resolve(null) });
+    const discarding = fakePipeline({ close: () => Promise.resolve(null) });
     await during(
       build(reader, new MemoryStore(), { pipeline: discarding }),
       () => new Promise((resolve) => setTimeout(resolve, 100)),
@@ -339,7 +332,7 @@ describe('WindowedSnapshot', () => {
   it('takes a table for gone only by a catalogue that has executed what was dispatched', async () => {
     const store = new MemoryStore();
     const reader = new TablesReader();
-    const snapshot = build(reader, store, { pipeline: fakePipeline({ dispatchedSet: () => 'u:1-7' }) });
+    const snapshot = build(reader, store, { pipeline: fakePipeline({}, { dispatchedSet: () => 'u:1-7' }) });
     await snapshot.request({ database: 'd', table: 'a' });
     await during(snapshot, () => until(() => store.tables.get('a')?.state === 'unavailable'));
     expect(reader.executed.at(-1)).toBe('u:1-7');
@@ -407,11 +400,10 @@ describe('WindowedSnapshot', () => {
         yield* [] as (readonly Row[])[];
       },
     };
-    const pipeline = fakePipeline({
-      waitUntilBehind: () => Promise.resolve(),
-      nextReadVersion: () => 'v',
-      waitUntilConfirmed: () => confirmed.promise,
-    });
+    const pipeline = fakePipeline(
+      { waitUntilBehind: () => Promise.resolve(), nextVersion: () => 'v' },
+      { waitUntilConfirmed: () => confirmed.promise },
+    );
     const snapshot = build(new TablesReader('a'), store, { copiesAll: false, mirror, pipeline });
     await during(snapshot, async () => {
       await snapshot.ask(t);
@@ -469,7 +461,7 @@ describe('WindowedSnapshot', () => {
         behind.push(version);
         return Promise.resolve();
       },
-      nextReadVersion: () => `v${behind.length}`,
+      nextVersion: () => `v${behind.length}`,
     });
     const snapshot = build(reader, store, { copiesAll: false, mirror, pipeline });
     await during(snapshot, async () => {
@@ -560,7 +552,7 @@ describe('WindowedSnapshot', () => {
       });
     };
     const pipeline = fakePipeline({
-      closeWindow: () => Promise.resolve({ emittedRows: 1, heldBytes: 0, confirmed: Promise.resolve() }),
+      close: () => Promise.resolve({ emittedRows: 1, heldBytes: 0, confirmed: Promise.resolve() }),
     });
     const snapshot = build(reader, store, { chunkRows: 500, chunkBytes: 1e9, pipeline });
     await during(snapshot, () => until(() => store.tables.get('a')?.state === 'done'));
@@ -585,7 +577,7 @@ describe('WindowedSnapshot', () => {
       keys.length > 60
         ? Promise.reject(down)
         : Promise.resolve({ rows: [], absent: keys, unanswered: [], bytes: 0, high: '' });
-    const pipeline = fakePipeline({ waitUntilBehind: () => Promise.resolve(), nextReadVersion: () => 'v' });
+    const pipeline = fakePipeline({ waitUntilBehind: () => Promise.resolve(), nextVersion: () => 'v' });
     const snapshot = build(reader, store, { copiesAll: false, mirror, pipeline });
     await during(snapshot, async () => {
       await snapshot.ask(t);

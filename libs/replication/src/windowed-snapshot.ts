@@ -3,13 +3,15 @@ import { Backoff, type DittoError, retry, sleep, toDittoError, type Waits } from
 import { abortable } from './abortable.ts';
 import { GoneRows } from './gone-rows.ts';
 import { KeyChecks } from './key-checks.ts';
+import { type Pipeline } from './pipeline.ts';
 import { type MirroredKeys } from './ports/mirrored-keys.ts';
 import { type Grant, type SnapshotStore, type TableSnapshotProgress, type TableSnapshotState } from './ports/stores.ts';
 import { newEntry, SnapshotProgress } from './snapshot-progress.ts';
-import { TableCopy, type TableCopySettings } from './table-copy.ts';
+import { TableCopy, type TableReadSettings } from './table-copy.ts';
 import { reading, TableFailures, TableReadError } from './table-failures.ts';
 
-export interface WindowedSnapshotOptions extends TableCopySettings {
+export interface WindowedSnapshotOptions extends Omit<TableReadSettings, 'reads'> {
+  readonly pipeline: Pipeline;
   readonly grant: Grant;
   readonly store: SnapshotStore;
   /** Null: nothing tells which rows there were. */
@@ -48,6 +50,7 @@ const LONGEST_WAIT_MS = 60_000;
  */
 export class WindowedSnapshot {
   private readonly options: WindowedSnapshotOptions;
+  private readonly settings: TableReadSettings;
   private readonly progress: SnapshotProgress;
   private readonly startedAtMs = new Map<string, { atMs: number; rows: number }>();
   /** Tables whose re-read for gone rows began in this process, and those of which one was completed. */
@@ -65,6 +68,7 @@ export class WindowedSnapshot {
 
   constructor(options: WindowedSnapshotOptions) {
     this.options = options;
+    this.settings = { ...options, reads: options.pipeline.reads };
     this.progress = new SnapshotProgress(options);
     this.failures = new TableFailures({ ...options, onRested: () => this.wake?.() });
     this.pace = new Backoff(options.backoff);
@@ -269,7 +273,7 @@ export class WindowedSnapshot {
     this.startedAtMs.set(key, { atMs: nowMs(), rows: this.current(entry).rowsRead });
     const isCopied = await new TableCopy({
       layout,
-      options: this.options,
+      options: this.settings,
       progress: () => this.current(entry),
       isWanted,
       limit: failures.limitOf(entry),
@@ -299,10 +303,10 @@ export class WindowedSnapshot {
       const newest = this.begun.has(key)
         ? ''
         : await reading(abortable(mirror.newestVersion(entry, pipeline.lineage), signal));
-      await abortable(pipeline.waitUntilBehind(newest, entry), signal);
+      await abortable(pipeline.reads.waitUntilBehind(newest, entry), signal);
       this.begun.add(key);
       // the begin follows in the same turn of the loop: it covers every cascade that the version is above
-      if (this.endsRows(entry)) endsBelow = pipeline.nextReadVersion();
+      if (this.endsRows(entry)) endsBelow = pipeline.reads.nextVersion();
     }
     await progress.begin(entry, endsBelow).catch(() => this.persist(() => progress.begin(entry, endsBelow), signal));
   }
@@ -328,7 +332,16 @@ export class WindowedSnapshot {
     // what the last owner had ended may have come again in the log that was repeated, to a sink that knows no versions
     const tombstonesAbove = this.settled.has(key) ? null : pipeline.startVersion;
     const limit = this.failures.limitOf(layout);
-    const rows = new GoneRows({ layout, mirror, below, tombstonesAbove, limit, options: this.options, isWanted });
+    const rows = new GoneRows({
+      layout,
+      mirror,
+      below,
+      tombstonesAbove,
+      limit,
+      options: this.settings,
+      waitUntilConfirmed: () => pipeline.waitUntilConfirmed(),
+      isWanted,
+    });
     const isDone = await rows.end(signal);
     if (isDone && this.begun.has(key)) this.settled.add(key);
     return isDone;

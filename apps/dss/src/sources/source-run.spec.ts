@@ -330,7 +330,7 @@ describe('SourceRun', () => {
     const { run, snapshots } = build(new QuietSource(), new NoTables(), { reservedReads: 41 });
     const stop = new AbortController();
     const ended = run.run(stop.signal, never);
-    await run.pipeline.waitUntilBehind('', { database: 'd', table: 't' });
+    await run.pipeline.reads.waitUntilBehind('', { database: 'd', table: 't' });
     expect(snapshots.reserved[0]).toBeGreaterThan(41);
     stop.abort();
     await ended;
