@@ -1,4 +1,6 @@
-import { Backoff, type BackoffOptions, type Logger, retry, toDittoError } from '#kernel';
+import { Backoff, type BackoffOptions, type Logger, retry, type RetryOptions, toDittoError } from '#kernel';
+
+import { isWorthWaiting } from './kafka-errors.ts';
 
 /** Runs what needs brokers, besides deliveries, until it works, and says what that waits for. */
 export class BrokerWait {
@@ -13,14 +15,27 @@ export class BrokerWait {
   }
 
   /** Rejects with an error that is not retriable, or with the signal's reason. */
-  async until<T>(what: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  until<T>(what: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    return this.retry(what, work, { signal });
+  }
+
+  /** The same, but rejects also with what is reported at once at a start. */
+  atStart<T>(what: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    return this.retry(what, work, { signal, isRetriable: isWorthWaiting });
+  }
+
+  private async retry<T>(
+    what: string,
+    work: () => Promise<T>,
+    options: Pick<RetryOptions, 'signal' | 'isRetriable'>,
+  ): Promise<T> {
     const result = await retry(work, {
+      ...options,
       backoff: new Backoff(this.backoff),
-      signal,
       onRetry: (cause, delayMs) => {
-        const { code, message } = toDittoError(cause);
+        const { code, message, remedy } = toDittoError(cause);
         this.because = `${code}: ${message}`;
-        this.logger.warn(`${what} failed, trying again`, { code, error: message, delayMs });
+        this.logger.warn(`${what} failed, trying again`, { code, error: message, remedy, delayMs });
       },
     });
     this.because = null;

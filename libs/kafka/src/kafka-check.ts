@@ -38,14 +38,15 @@ const { TOPIC, BROKER } = kafkajs.ConfigResourceTypes;
 
 /** Everything that is wrong with the brokers and topics; creation is tried with "validate only", so nothing changes. */
 export async function checkKafka(options: KafkaCheckOptions): Promise<readonly CheckFinding[]> {
-  const connection = { ...options.connection, logger: silentLogger };
-  const admin = createKafkaJs(connection, { retry: { retries: 1, initialRetryTime: 100 } }).admin();
+  let admin: Admin | null = null;
   try {
+    const connection = { ...options.connection, logger: silentLogger };
+    admin = createKafkaJs(connection, { retry: { retries: 1, initialRetryTime: 100 } }).admin();
     return await withTimeout(inspect(admin, options), TIMEOUT_MS, createTimeoutError);
   } catch (error) {
     return [toCheckFinding(toKafkaError(error, 'asking Kafka'))];
   } finally {
-    await admin.disconnect();
+    await admin?.disconnect();
   }
 }
 

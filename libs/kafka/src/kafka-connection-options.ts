@@ -1,10 +1,11 @@
-import { type ConnectionOptions as TlsOptions } from 'node:tls';
-
-import { type Logger } from '#kernel';
+import { type ClientTls, type Logger } from '#kernel';
 
 import { type KafkaCompression } from './kafka-client.ts';
 
-/** How to prove who we are (SASL). SCRAM and PLAIN only over TLS, unless the network is trusted. */
+/**
+ * How to prove who we are (SASL). Without TLS, PLAIN sends the password as it is, and whoever listens to SCRAM can try
+ * passwords: both belong on a trusted network only.
+ */
 export interface KafkaSaslOptions {
   readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
   readonly username: string;
@@ -16,8 +17,8 @@ export interface KafkaConnectionOptions {
   readonly brokers: readonly string[];
   readonly clientId: string;
   readonly logger: Logger;
-  /** Node's own TLS options (`ca`, `cert`, `key`, `servername`…); null: plain text. */
-  readonly tls?: Readonly<TlsOptions> | null;
+  /** Null: plain text. */
+  readonly tls?: ClientTls | null;
   readonly sasl?: KafkaSaslOptions | null;
   /** Of whole record batches; default `none` (docs/decisions/0002-kafka-client.md). */
   readonly compression?: KafkaCompression;

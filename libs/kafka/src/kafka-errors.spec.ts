@@ -57,11 +57,6 @@ describe('toKafkaError', () => {
       new MultipleErrors('failed', [new NetworkError('x', { cause: new ProtocolError('SASL_AUTHENTICATION_FAILED') })]),
       'DITTO_KAFKA_AUTHENTICATION',
     ],
-    [
-      'an untrusted certificate',
-      new NetworkError('x', { cause: Object.assign(new Error(), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' }) }),
-      'DITTO_KAFKA_TLS',
-    ],
     ['a mistake in a program', new TypeError('x is not a function'), 'DITTO_INTERNAL'],
   ])('stops at %s', (_name, error, code) => {
     expect(toKafkaError(error, 'sending')).toMatchObject({ code, retriable: false });

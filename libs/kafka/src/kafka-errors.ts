@@ -1,5 +1,11 @@
 import { DittoError, isAbort } from '#kernel';
 
+import { describeErrors, linksOf } from './error-chain.ts';
+import { kafkaErrorCodes } from './kafka-error-codes.ts';
+import { findRefusal, isClosedConnection } from './kafka-refusals.ts';
+
+export { kafkaErrorCodes } from './kafka-error-codes.ts';
+
 /**
  * Kafka's answers and the clients' own errors, told apart once (https://kafka.apache.org/protocol#protocol_error_codes).
  * Both clients name a broker's answer by the same upper-case words, one as `apiId`, the other as `type`.
@@ -17,29 +23,11 @@ const producerLost = new Set([
   'INVALID_PRODUCER_ID_MAPPING',
 ]);
 
-const unauthenticated = new Set([
-  'SASL_AUTHENTICATION_FAILED',
-  'UNSUPPORTED_SASL_MECHANISM',
-  'ILLEGAL_SASL_STATE',
-  'PLT_KFK_AUTHENTICATION',
-  'KafkaJSSASLAuthenticationError',
-]);
-
 const unauthorized = new Set([
   'TOPIC_AUTHORIZATION_FAILED',
   'CLUSTER_AUTHORIZATION_FAILED',
   'GROUP_AUTHORIZATION_FAILED',
   'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
-]);
-
-/** A certificate that Node refuses stays refused: waiting does not heal it. */
-const untrusted = new Set([
-  'CERT_HAS_EXPIRED',
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-  'ERR_TLS_CERT_ALTNAME_INVALID',
 ]);
 
 const refused = new Set([
@@ -68,14 +56,12 @@ const refused = new Set([
 const plainConnectionErrors = new Set(['Broker not connected', 'Connection not available']);
 
 /** Every word in an error and in what it carries that says what it is. */
-function collectNames(error: unknown, names: Set<string>, depth = 0): Set<string> {
-  if (typeof error !== 'object' || error === null || depth > 8) return names;
-  const fields = error as Record<string, unknown>;
-  for (const field of ['apiId', 'type', 'code', 'name'])
-    if (typeof fields[field] === 'string') names.add(fields[field]);
-  if (plainConnectionErrors.has(String(fields['message']))) names.add('KafkaJSConnectionError');
-  for (const field of ['cause', 'originalError']) collectNames(fields[field], names, depth + 1);
-  if (Array.isArray(fields['errors'])) for (const inner of fields['errors']) collectNames(inner, names, depth + 1);
+function collectNames(error: unknown): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const link of linksOf(error)) {
+    for (const field of ['apiId', 'type', 'code', 'name']) if (typeof link[field] === 'string') names.add(link[field]);
+    if (plainConnectionErrors.has(String(link['message']))) names.add('KafkaJSConnectionError');
+  }
   return names;
 }
 
@@ -94,40 +80,29 @@ function comesFromKafka(names: ReadonlySet<string>): boolean {
 
 /** The broker already has this very batch: as good as an acknowledgement. */
 export function isAlreadyWritten(error: unknown): boolean {
-  return collectNames(error, new Set()).has('DUPLICATE_SEQUENCE_NUMBER');
+  return collectNames(error).has('DUPLICATE_SEQUENCE_NUMBER');
 }
 
 /** The broker has no producer id to give until the controller gives it more. Of coordinators, which share the name, none is asked. */
 export function isWaitingForProducerIds(error: unknown): boolean {
-  return collectNames(error, new Set()).has('COORDINATOR_LOAD_IN_PROGRESS');
+  return collectNames(error).has('COORDINATOR_LOAD_IN_PROGRESS');
 }
 
 export function isMissingTopic(error: unknown): boolean {
-  const names = collectNames(error, new Set());
+  const names = collectNames(error);
   return names.has('UNKNOWN_TOPIC_OR_PARTITION') || (error instanceof Error && error.message.includes('Unknown topic'));
 }
 
 export function isExistingTopic(error: unknown): boolean {
-  return collectNames(error, new Set()).has('TOPIC_ALREADY_EXISTS');
+  return collectNames(error).has('TOPIC_ALREADY_EXISTS');
 }
-
-export const kafkaErrorCodes = {
-  unavailable: 'DITTO_KAFKA_UNAVAILABLE',
-  tooLarge: 'DITTO_KAFKA_MESSAGE_TOO_LARGE',
-  producerLost: 'DITTO_KAFKA_PRODUCER_LOST',
-  confirmedLost: 'DITTO_KAFKA_CONFIRMED_LOST',
-  unauthenticated: 'DITTO_KAFKA_AUTHENTICATION',
-  unauthorized: 'DITTO_KAFKA_AUTHORIZATION',
-  untrusted: 'DITTO_KAFKA_TLS',
-  refused: 'DITTO_KAFKA_REFUSED',
-  partitionsChanged: 'DITTO_KAFKA_PARTITIONS_CHANGED',
-  topicMissing: 'DITTO_KAFKA_TOPIC_MISSING',
-  compactedWithoutKey: 'DITTO_KAFKA_COMPACTED_WITHOUT_KEY',
-} as const;
 
 type Classified = readonly [code: string, retriable: boolean, remedy: string | undefined];
 
-function classify(names: ReadonlySet<string>): Classified {
+const CLOSED =
+  'Check the brokers. One that wants a login (kafka.sasl) or TLS (kafka.tls) ends a connection without a word, too.';
+
+function classify(error: unknown, names: ReadonlySet<string>): Classified {
   const codes = kafkaErrorCodes;
   if (includesAny(names, tooLarge))
     return [
@@ -135,23 +110,18 @@ function classify(names: ReadonlySet<string>): Classified {
       false,
       'Raise max.message.bytes of the topic (and message.max.bytes, replica.fetch.max.bytes of the brokers) above the size of the message.',
     ];
-  if (includesAny(names, unauthenticated))
-    return [codes.unauthenticated, false, 'Check the SASL mechanism, user name and password for Kafka.'];
+  const refusal = findRefusal(error);
+  if (refusal !== null) return [refusal.code, refusal.retriable, refusal.remedy];
   if (includesAny(names, unauthorized))
     return [
       codes.unauthorized,
       false,
       'Grant this user Read, Write, Create and Describe on the topics of the source, and IdempotentWrite on the cluster.',
     ];
-  if (includesAny(names, untrusted))
-    return [
-      codes.untrusted,
-      false,
-      "Give the certificate authority of the brokers in Kafka's TLS settings, or mend the brokers' certificates.",
-    ];
   if (includesAny(names, producerLost)) return [codes.producerLost, true, undefined];
   if (includesAny(names, refused))
     return [codes.refused, false, 'See the cause: the brokers refuse such a request whenever it comes.'];
+  if (isClosedConnection(error)) return [codes.unavailable, true, CLOSED];
   if (comesFromKafka(names)) return [codes.unavailable, true, undefined];
   return ['DITTO_INTERNAL', false, undefined];
 }
@@ -172,9 +142,9 @@ export function toKafkaError(
       cause: error,
       context,
     });
-  const names = collectNames(error, new Set());
-  const [code, retriable, remedy] = classify(names);
-  const message = error instanceof Error ? error.message : String(error);
+  const names = collectNames(error);
+  const [code, retriable, remedy] = classify(error, names);
+  const message = describeErrors(error);
   const answers = [...names].filter((name) => /^[A-Z]+(_[A-Z]+)+$/.test(name) && !name.startsWith('PLT_KFK_'));
   const detail = answers.length > 0 ? `${message} (${answers.join(', ')})` : message;
   return new DittoError(code, `${what}: ${detail}`, {
@@ -183,6 +153,14 @@ export function toKafkaError(
     context,
     ...(remedy === undefined ? {} : { remedy }),
   });
+}
+
+/**
+ * Whether to wait within a start for what failed. What TLS refuses is reported at once; the start as a whole is tried
+ * again.
+ */
+export function isWorthWaiting(error: unknown): boolean {
+  return error instanceof DittoError && error.retriable && error.code !== kafkaErrorCodes.untrusted;
 }
 
 /** No answer within the bound; whether anything was written is not known. */

@@ -42,8 +42,8 @@ const deliverAtMost = 500;
  * On kafkajs, whose batches know the partition's end and whose consumer can seek; its speed is not needed here.
  */
 export class KafkaEventReader {
+  private readonly options: KafkaConnectionOptions;
   private readonly logger: Logger;
-  private readonly kafka: Kafka;
   private readonly lags = new Map<string, number>();
   private deliveredEvents = 0;
   private jumpedMessages = 0;
@@ -53,8 +53,8 @@ export class KafkaEventReader {
   private allowanceAt = 0;
 
   constructor(options: KafkaConnectionOptions) {
+    this.options = options;
     this.logger = options.logger;
-    this.kafka = createKafkaJs(options);
   }
 
   /** Reads until the signal is aborted, then resolves; rejects with an error that waiting doesn't heal. */
@@ -62,11 +62,12 @@ export class KafkaEventReader {
     const backoff = new Backoff({ initialMs: 200, maxMs: 5_000 });
     while (!signal.aborted) {
       try {
-        await this.readTopics(run, signal, () => backoff.reset());
+        await this.readTopics(createKafkaJs(this.options), run, signal, () => backoff.reset());
       } catch (cause) {
         const error = toKafkaError(cause, 'reading events');
+        this.noteHold(error);
         if (!error.retriable) throw error;
-        await this.hold(error, backoff.nextMs(), signal);
+        await sleep(backoff.nextMs(), signal).catch(() => undefined);
       }
     }
   }
@@ -77,16 +78,20 @@ export class KafkaEventReader {
     return { deliveredEvents, jumpedMessages, lagMessages, topics: topicCount, holdingBecause };
   }
 
-  private async hold(error: DittoError, delayMs: number, signal: AbortSignal): Promise<void> {
+  private noteHold({ code, message, remedy }: DittoError): void {
     if (this.holdingBecause === null)
-      this.logger.warn('holding: reading events failed, trying again', { code: error.code, error: error.message });
-    this.holdingBecause = `${error.code}: ${error.message}`;
-    await sleep(delayMs, signal).catch(() => undefined);
+      this.logger.warn('holding: reading events failed, trying again', { code, error: message, remedy });
+    this.holdingBecause = `${code}: ${message}`;
   }
 
   /** Reads the topics that there are now; ends when there are others, or at the signal. */
-  private async readTopics(run: KafkaEventReaderRun, signal: AbortSignal, onProgress: () => void): Promise<void> {
-    const admin = this.kafka.admin();
+  private async readTopics(
+    kafka: Kafka,
+    run: KafkaEventReaderRun,
+    signal: AbortSignal,
+    onProgress: () => void,
+  ): Promise<void> {
+    const admin = kafka.admin();
     await admin.connect();
     try {
       const topics = await findTopics(admin, run.topics);
@@ -94,13 +99,18 @@ export class KafkaEventReader {
       this.lags.clear();
       const consumer =
         topics.length > 0
-          ? this.kafka.consumer({
+          ? kafka.consumer({
               groupId: run.groupId,
               maxWaitTimeInMs: 100,
               maxBytesPerPartition: 262_144,
               maxBytes: 1_048_576,
             })
           : null;
+      if (consumer === null) this.holdingBecause = null;
+      // also where there is nothing to read
+      consumer?.on('consumer.group_join', () => {
+        this.holdingBecause = null;
+      });
       try {
         const crashed = new Deferred<never>();
         crashed.promise.catch(() => undefined);

@@ -118,12 +118,12 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
   override async open({ onFatal, mayDeliver, signal }: Parameters<ChangeSink['open']>[0]): Promise<void> {
     this.onFatal = onFatal;
     this.lanes.guardWith(mayDeliver);
-    await this.brokers.until('connecting to Kafka', signal, () => this.options.client.connect());
-    await this.brokers.until('looking for lost messages', signal, async () =>
+    await this.brokers.atStart('connecting to Kafka', signal, () => this.options.client.connect());
+    await this.brokers.atStart('looking for lost messages', signal, async () =>
       this.options.confirmedEnds?.open((error) => this.fail(error)),
     );
     if (this.options.schemaChanges !== true) return;
-    const prepared = await this.brokers.until('preparing the topic of statements', signal, async () => {
+    const prepared = await this.brokers.atStart('preparing the topic of statements', signal, async () => {
       await this.options.confirmedEnds?.use(this.options.source);
       return this.preparation.prepareSchemaTopic();
     });

@@ -28,6 +28,7 @@ import {
   toKafkaError,
 } from './kafka-errors.ts';
 import { lookOnlyForWaitingRequests } from './kafkajs-request-queue.ts';
+import { assertUsableTls } from './kafka-tls.ts';
 import { type RecordBatch } from './record-batch.ts';
 import { describeUntilKnown, readTopicDescription } from './topic-description.ts';
 import { createWatchedSockets } from './watched-socket.ts';
@@ -66,8 +67,10 @@ function createLogForwarder(logger: Logger): logCreator {
     };
 }
 
+/** Throws `DITTO_KAFKA_TLS` for texts that are no certificates or keys. */
 function toKafkaJsConfig(options: KafkaConnectionOptions): KafkaConfig {
   const timeouts = resolveTimeouts(options);
+  assertUsableTls(options.tls ?? null);
   return {
     clientId: options.clientId,
     brokers: [...options.brokers],
@@ -79,7 +82,7 @@ function toKafkaJsConfig(options: KafkaConnectionOptions): KafkaConfig {
     retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 3 },
     logLevel: logLevel.WARN,
     logCreator: createLogForwarder(options.logger),
-    ...(options.tls ? { ssl: options.tls } : {}),
+    ...(options.tls ? { ssl: { ...options.tls } } : {}),
     ...(options.sasl ? { sasl: { ...options.sasl } as SASLOptions } : {}),
   };
 }

@@ -1,16 +1,15 @@
 import {
   Admin,
-  type BaseOptions,
   type Broker,
   ConfigResourceTypes,
   type Connection,
   ConnectionPool,
   initProducerIdV4,
-  type SASLOptions,
 } from '@platformatic/kafka';
 
 import { DittoError, sleep, withTimeout } from '#kernel';
 
+import { ConnectionWatch, destroySockets } from './connection-watch.ts';
 import { KafkaClient, type KafkaCompression, type TopicDescription, type TopicSpec } from './kafka-client.ts';
 import {
   defaultCompression,
@@ -25,26 +24,6 @@ import { waitForProducerId } from './producer-id.ts';
 import { type RecordBatch } from './record-batch.ts';
 import { describeUntilKnown, readTopicDescription } from './topic-description.ts';
 
-export function toPlatformaticOptions(options: KafkaConnectionOptions): BaseOptions {
-  const timeouts = resolveTimeouts(options);
-  const sasl = options.sasl
-    ? { ...options.sasl, mechanism: options.sasl.mechanism.toUpperCase() as SASLOptions['mechanism'] }
-    : undefined;
-  return {
-    clientId: options.clientId,
-    bootstrapBrokers: [...options.brokers],
-    connectTimeout: timeouts.connectTimeoutMs,
-    requestTimeout: timeouts.requestTimeoutMs,
-    ...(options.tls ? { tls: options.tls, tlsServerName: options.tls.servername ?? true } : {}),
-    ...(sasl ? { sasl } : {}),
-  };
-}
-
-/** A pool's connections emit 'error' also when nobody asks any more; without a listener that ends the process. */
-export function tolerateLateErrors(pool: ConnectionPool): void {
-  pool.on('connecting', ({ connection }) => void connection.on('error', () => undefined));
-}
-
 /** Where one topic's partitions are led. */
 type Leaders = readonly (Broker | undefined)[];
 
@@ -58,6 +37,7 @@ export class PlatformaticKafkaClient extends KafkaClient {
   private readonly clientId: string;
   private readonly timeouts: KafkaTimeouts;
   private readonly compression: KafkaCompression;
+  private readonly watch: ConnectionWatch;
   private readonly admin: Admin;
   private readonly connections: ConnectionPool;
   private readonly producers = new Map<string, PartitionProducer[]>();
@@ -72,12 +52,12 @@ export class PlatformaticKafkaClient extends KafkaClient {
     this.clientId = options.clientId;
     this.timeouts = resolveTimeouts(options);
     this.compression = options.compression ?? defaultCompression;
-    const base = toPlatformaticOptions(options);
+    this.watch = new ConnectionWatch(options);
+    const { base } = this.watch;
     this.admin = new Admin({ ...base, retries: 2, retryDelay: 200 });
     // A broker works through one connection in order, so a limit here would only add waiting.
     this.connections = new ConnectionPool(options.clientId, { ...base, maxInflights: 1024 });
-    tolerateLateErrors(this.admin.connections);
-    tolerateLateErrors(this.connections);
+    for (const pool of [this.admin.connections, this.connections]) this.watch.over(pool);
   }
 
   async connect(): Promise<void> {
@@ -268,18 +248,17 @@ export class PlatformaticKafkaClient extends KafkaClient {
     return readTopicDescription(partitions.length, partitions[0]?.replicas.length ?? 0, settings);
   }
 
-  private bounded<T>(promise: Promise<T>, what: string): Promise<T> {
+  private async bounded<T>(promise: Promise<T>, what: string): Promise<T> {
     const ms = this.timeouts.deliveryTimeoutMs;
-    return withTimeout(promise, ms, () => timedOut(what, ms));
+    try {
+      return await withTimeout(promise, ms, () => timedOut(what, ms));
+    } catch (cause) {
+      throw this.watch.explain(cause);
+    }
   }
 }
 
 /** Leaves the broker time to say that its replicas were too slow before the request is given up. */
 function serverTimeoutMs({ requestTimeoutMs }: KafkaTimeouts): number {
   return Math.max(requestTimeoutMs - 2_000, Math.ceil(requestTimeoutMs / 2));
-}
-
-/** Before a pool is closed: the library's `destroySoon` would wait for a frozen broker for ever. */
-export function destroySockets(pool: ConnectionPool): void {
-  for (const [, { socket }] of pool) (socket as Connection['socket'] | undefined)?.destroy();
 }

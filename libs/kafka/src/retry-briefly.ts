@@ -1,4 +1,6 @@
-import { Backoff, DittoError, retry } from '#kernel';
+import { Backoff, retry } from '#kernel';
+
+import { isWorthWaiting } from './kafka-errors.ts';
 
 const ATTEMPTS = 5;
 
@@ -8,6 +10,6 @@ export function retryBriefly<T>(signal: AbortSignal, work: () => Promise<T>): Pr
   return retry(work, {
     backoff: new Backoff({ initialMs: 200, maxMs: 2_000 }),
     signal,
-    isRetriable: (error) => error instanceof DittoError && error.retriable && ++attempts < ATTEMPTS,
+    isRetriable: (error) => isWorthWaiting(error) && ++attempts < ATTEMPTS,
   });
 }

@@ -2,9 +2,9 @@ import { Admin, type Broker, type Connection, ConnectionPool, fetchV12, listOffs
 
 import { DittoError, withTimeout } from '#kernel';
 
+import { ConnectionWatch, destroySockets } from './connection-watch.ts';
 import { type KafkaConnectionOptions, type KafkaTimeouts, resolveTimeouts } from './kafka-connection-options.ts';
 import { kafkaErrorCodes, timedOut, toKafkaError } from './kafka-errors.ts';
-import { destroySockets, tolerateLateErrors, toPlatformaticOptions } from './platformatic-kafka-client.ts';
 
 /** What the headers of a message say; '' where another program published. */
 export interface MessageIdentity {
@@ -46,16 +46,17 @@ const LARGEST_PAGE_MESSAGES = 4096;
  */
 export class TopicReader {
   private readonly timeouts: KafkaTimeouts;
+  private readonly watch: ConnectionWatch;
   private readonly admin: Admin;
   private readonly connections: ConnectionPool;
 
   constructor(options: KafkaConnectionOptions) {
     this.timeouts = resolveTimeouts(options);
-    const base = toPlatformaticOptions(options);
+    this.watch = new ConnectionWatch(options);
+    const { base } = this.watch;
     this.admin = new Admin({ ...base, retries: 2, retryDelay: 200 });
     this.connections = new ConnectionPool(options.clientId, { ...base, maxInflights: 64 });
-    tolerateLateErrors(this.admin.connections);
-    tolerateLateErrors(this.connections);
+    for (const pool of [this.admin.connections, this.connections]) this.watch.over(pool);
   }
 
   listTopics(): Promise<string[]> {
@@ -181,7 +182,7 @@ export class TopicReader {
       return await withTimeout(work(), ms, () => timedOut(what, ms));
     } catch (cause) {
       this.admin.clearMetadata();
-      throw toKafkaError(cause, what);
+      throw toKafkaError(this.watch.explain(cause), what);
     }
   }
 }

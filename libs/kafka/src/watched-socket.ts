@@ -1,5 +1,9 @@
-import { connect, isIP, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls';
+
+import { expectTlsPeer } from '#kernel';
+
+import { TLS_REQUIRED } from './kafka-refusals.ts';
 
 export interface WatchedSocketOptions {
   readonly host: string;
@@ -8,6 +12,9 @@ export interface WatchedSocketOptions {
   readonly onConnect: () => void;
 }
 
+/** From change_cipher_spec to application_data. */
+const TLS_RECORD_TYPES = { first: 20, last: 23 };
+const TLS_MAJOR_VERSION = 3;
 const KEEP_ALIVE_MS = 60_000;
 /** JoinGroup and SyncGroup: a broker answers when all members of the group are there. */
 const PATIENT_REQUESTS: ReadonlySet<number> = new Set([11, 14]);
@@ -21,12 +28,20 @@ const API_KEY_OFFSET = 4;
 export function createWatchedSockets(silenceMs: number): (options: WatchedSocketOptions) => Socket {
   return ({ host, port, ssl, onConnect }) => {
     const socket: Socket = ssl
-      ? connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }), ...ssl }, onConnect)
+      ? connectTls({ host, port, ...ssl, ...expectTlsPeer(host, ssl.servername) }, onConnect)
       : connect({ host, port }, onConnect);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    if (!ssl) socket.once('data', (bytes: Buffer) => refuseTls(socket, bytes));
     watch(socket, silenceMs);
     return socket;
   };
+}
+
+/** Without TLS a broker's answer begins with its length, which is never that of a TLS record (RFC 8446, section 5.1). */
+function refuseTls(socket: Socket, bytes: Buffer): void {
+  const [type = 0, major] = bytes;
+  if (type < TLS_RECORD_TYPES.first || type > TLS_RECORD_TYPES.last || major !== TLS_MAJOR_VERSION) return;
+  socket.destroy(Object.assign(new Error('the broker answers with TLS'), { code: TLS_REQUIRED }));
 }
 
 function watch(socket: Socket, silenceMs: number): void {

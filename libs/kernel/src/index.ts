@@ -12,4 +12,5 @@ export { isAbort, toDittoError } from './to-ditto-error.ts';
 export { type Wait, Waits, type WaitsOptions } from './waits.ts';
 export { classifyTlsFailure, isTlsCode, type TlsFailure, tlsRemedy } from './tls-failure.ts';
 export { type ClientTls, findTlsMaterialProblem, type TlsMaterial, type TlsMaterialProblem } from './tls-material.ts';
+export { expectTlsPeer, type ExpectedTlsPeer } from './tls-peer.ts';
 export { connectForTls, type TlsSocketOptions } from './tls-socket.ts';

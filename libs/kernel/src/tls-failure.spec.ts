@@ -20,6 +20,8 @@ test.each([
   ['lost', 'HANDSHAKE_SSL_ERROR', 'Client network socket disconnected before secure TLS connection was established'],
   ['lost', 'HANDSHAKE_SSL_ERROR', 'read ECONNRESET'],
   ['other', 'HANDSHAKE_SSL_ERROR', 'something else'],
+  ['other', 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', ''],
+  ['other', '', 'error:0A000438:SSL routines:ssl3_read_bytes:tlsv1 alert internal error:rec_layer_s3.c'],
 ] as const)('%s: %s %s', (failure, code, message) => {
   expect(classifyTlsFailure(code, message)).toBe(failure);
   expect(tlsRemedy(failure, 'state.tls')).toMatch(/state\.tls|certificate of the server/);

@@ -8,6 +8,7 @@ export type TlsFailure =
  */
 const FAILURES: readonly (readonly [TlsFailure, RegExp])[] = [
   ['not-offered', /HANDSHAKE_NO_SSL_SUPPORT|ERR_SSL_WRONG_VERSION_NUMBER|does not support secure connection/],
+  ['other', /protocol.version|internal.error|unrecognized.name/i],
   ['client-certificate', /alert (?:bad|unsupported|unknown|certificate|revoked|handshake|access)|_ALERT_/i],
   ['lost', /before secure TLS connection was established|ECONNRESET|EPIPE|ETIMEDOUT|ECONNABORTED/],
   ['certificate-expired', /has expired|not yet valid|CERT_HAS_EXPIRED|CERT_NOT_YET_VALID/],

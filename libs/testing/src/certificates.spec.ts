@@ -53,6 +53,7 @@ describe('a server', () => {
   test.each([
     ['server', null],
     ['expired', 'CERT_HAS_EXPIRED'],
+    ['notYetValid', 'CERT_NOT_YET_VALID'],
     ['otherHost', 'ERR_TLS_CERT_ALTNAME_INVALID'],
     ['foreign', expect.stringMatching(/^(CERT_SIGNATURE_FAILURE|UNABLE_TO_VERIFY_LEAF_SIGNATURE)$/)],
   ] as const)('with the certificate "%s": %s', async (name, client) => {

@@ -19,6 +19,8 @@ export interface TestCertificates {
   readonly server: Identity;
   /** The same, but valid until yesterday. */
   readonly expired: Identity;
+  /** The same, but valid from tomorrow on. */
+  readonly notYetValid: Identity;
   /** Valid, but for `other.invalid` only. */
   readonly otherHost: Identity;
   /** Like `server`, but from an authority that has the same name as `ca` and is another one. */
@@ -31,6 +33,12 @@ export interface TestCertificates {
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const DAY_MS = 86_400_000;
+
+/** In days from now. */
+const VALIDITY = { now: [-1, 9], past: [-2, -1], future: [1, 9] } as const;
+
+/** When a certificate is valid. */
+export type Validity = keyof typeof VALIDITY;
 
 /** Issues certificates. It is not trusted by anything but what is given its certificate. */
 export class TestAuthority {
@@ -53,7 +61,7 @@ export class TestAuthority {
     const certificate = await x509.X509CertificateGenerator.createSelfSigned({
       serialNumber: makeSerialNumber(),
       name,
-      ...daysFromNow(-2, 10),
+      ...daysFromNow([-2, 10]),
       signingAlgorithm: ALGORITHM,
       keys,
       extensions: [
@@ -66,9 +74,9 @@ export class TestAuthority {
   }
 
   /** @param hosts names and addresses; they are compared, the subject is not */
-  issueServer(hosts: readonly string[], isExpired = false): Promise<Identity> {
+  issueServer(hosts: readonly string[], validity: Validity = 'now'): Promise<Identity> {
     const x509 = this.#x509;
-    return this.#issue(`CN=${hosts[0] ?? 'server'}`, isExpired, [
+    return this.#issue(`CN=${hosts[0] ?? 'server'}`, validity, [
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
       new x509.SubjectAlternativeNameExtension(
         hosts.map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value }) as const),
@@ -76,21 +84,21 @@ export class TestAuthority {
     ]);
   }
 
-  issueClient(name: string, isExpired = false): Promise<Identity> {
+  issueClient(name: string, validity: Validity = 'now'): Promise<Identity> {
     const x509 = this.#x509;
-    return this.#issue(`CN=${name}`, isExpired, [
+    return this.#issue(`CN=${name}`, validity, [
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth]),
     ]);
   }
 
-  async #issue(subject: string, isExpired: boolean, extensions: readonly X509.Extension[]): Promise<Identity> {
+  async #issue(subject: string, validity: Validity, extensions: readonly X509.Extension[]): Promise<Identity> {
     const x509 = this.#x509;
     const keys = await makeKeys();
     const certificate = await x509.X509CertificateGenerator.create({
       serialNumber: makeSerialNumber(),
       subject,
       issuer: this.#name,
-      ...(isExpired ? daysFromNow(-2, -1) : daysFromNow(-1, 9)),
+      ...daysFromNow(VALIDITY[validity]),
       signingAlgorithm: ALGORITHM,
       publicKey: keys.publicKey,
       signingKey: this.#keys.privateKey,
@@ -117,12 +125,13 @@ export async function makeTestCertificates(
   return {
     ca: authority.certificate,
     server: await authority.issueServer(hosts),
-    expired: await authority.issueServer(hosts, true),
+    expired: await authority.issueServer(hosts, 'past'),
+    notYetValid: await authority.issueServer(hosts, 'future'),
     otherHost: await authority.issueServer(['other.invalid']),
     foreign: await foreign.issueServer(hosts),
     foreignCa: foreign.certificate,
     client: await authority.issueClient(clientName),
-    expiredClient: await authority.issueClient(clientName, true),
+    expiredClient: await authority.issueClient(clientName, 'past'),
     foreignClient: await foreign.issueClient(clientName),
   };
 }
@@ -157,7 +166,7 @@ function makeSerialNumber(): string {
   return `01${Buffer.from(crypto.getRandomValues(new Uint8Array(15))).toString('hex')}`;
 }
 
-function daysFromNow(from: number, to: number): { notBefore: Date; notAfter: Date } {
+function daysFromNow([from, to]: readonly [from: number, to: number]): { notBefore: Date; notAfter: Date } {
   const now = Date.now();
   return { notBefore: new Date(now + from * DAY_MS), notAfter: new Date(now + to * DAY_MS) };
 }

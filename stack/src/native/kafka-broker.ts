@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ProcessIdentity } from '../process-identity.ts';
 import type { Endpoint } from '../stack.ts';
@@ -36,7 +36,7 @@ export class KafkaBroker extends NativeServer {
     const temporary = join(this.folder, 'tmp');
     rmSync(temporary, { recursive: true, force: true });
     mkdirSync(temporary);
-    writeFileSync(properties, formatKafkaProperties({ ...this.#options, folder: this.folder }));
+    writeFileSync(properties, formatKafkaProperties({ ...this.#options, folder: this.folder }, this.#readMore()));
     const process = this.spawn('kafka', {
       command: 'java',
       args: runtime.javaArguments('kafka.Kafka', [properties], [`-Djava.io.tmpdir=${temporary}`]),
@@ -47,6 +47,12 @@ export class KafkaBroker extends NativeServer {
 
   protected override async requestStop(processes: Readonly<Record<string, ProcessIdentity>>): Promise<void> {
     await this.endProcess(processes['kafka'], 'SIGTERM');
+  }
+
+  /** `more.properties` in the folder of the broker: that of a test with a broker of its own. */
+  #readMore(): string {
+    const more = join(this.folder, 'more.properties');
+    return existsSync(more) ? readFileSync(more, 'utf8') : '';
   }
 
   /** What `StorageTool format` writes; nodes of a cluster with static voters differ in `meta.properties` only. */

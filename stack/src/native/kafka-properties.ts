@@ -8,15 +8,19 @@ export interface KafkaNode {
   readonly folder: string;
 }
 
+const LISTENERS: ReadonlySet<string> = new Set(['listeners', 'advertised.listeners', 'listener.security.protocol.map']);
+
 /**
  * `server.properties` of a combined broker and controller on the loopback address. A dead broker is noticed after 3 s
  * (Kafka's default: 9 s), so that fault tests don't wait long.
+ *
+ * @param more properties on top, one a line; listeners are added to those of the stack
  */
-export function formatKafkaProperties({ nodeId, port, controllerPorts, folder }: KafkaNode): string {
+export function formatKafkaProperties({ nodeId, port, controllerPorts, folder }: KafkaNode, more = ''): string {
   const replicas = controllerPorts.length;
   const inSync = replicas > 1 ? 2 : 1;
   const voters = controllerPorts.map((controllerPort, index) => `${index + 1}@127.0.0.1:${controllerPort}`).join(',');
-  return Object.entries({
+  const properties: Record<string, unknown> = {
     'process.roles': 'broker,controller',
     'node.id': nodeId,
     listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPorts[nodeId - 1] ?? 0}`,
@@ -49,7 +53,17 @@ export function formatKafkaProperties({ nodeId, port, controllerPorts, folder }:
     'log.cleaner.backoff.ms': 500,
     'num.network.threads': 2,
     'num.io.threads': 4,
-  })
-    .map(([name, value]) => `${name}=${value}\n`)
+  };
+  for (const [name, value] of parseProperties(more))
+    properties[name] = LISTENERS.has(name) ? `${String(properties[name])},${value}` : value;
+  return Object.entries(properties)
+    .map(([name, value]) => `${name}=${String(value)}\n`)
     .join('');
+}
+
+function parseProperties(text: string): [name: string, value: string][] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]);
 }

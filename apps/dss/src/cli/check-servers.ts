@@ -1,6 +1,6 @@
 import { topicName } from '#change-events';
 import { DcsClient } from '#dcs-client';
-import { checkKafka, KafkaJsClient, PlatformaticKafkaClient } from '#kafka';
+import { checkKafka, type KafkaClient, KafkaJsClient, PlatformaticKafkaClient } from '#kafka';
 import { type CheckFinding, findError, silentLogger, toCheckFinding, toDittoError } from '#kernel';
 import { checkMongo, mirrorDatabase } from '#mongo';
 import {
@@ -61,14 +61,15 @@ export async function checkKafkaSink({ kafka }: DittoConfig, sources: readonly S
 /** The client that publishes, which need not be the one that checks. */
 async function tryClient(kafka: KafkaConfig): Promise<CheckFinding | null> {
   const options = { ...toKafkaOptions(kafka), requestTimeoutMs: 5000, deliveryTimeoutMs: 10_000, logger: silentLogger };
-  const client = kafka.client === 'kafkajs' ? new KafkaJsClient(options) : new PlatformaticKafkaClient(options);
+  let client: KafkaClient | null = null;
   try {
+    client = kafka.client === 'kafkajs' ? new KafkaJsClient(options) : new PlatformaticKafkaClient(options);
     await client.connect();
     return null;
   } catch (error) {
     return toCheckFinding(error);
   } finally {
-    await client.close();
+    await client?.close();
   }
 }
 

@@ -5,7 +5,7 @@ import { inspect } from 'node:util';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { DittoError } from '#kernel';
 import { pino } from 'pino';
-import { toMySqlOptions, toStateOptions } from './adapter-options.ts';
+import { toKafkaOptions, toMySqlOptions, toStateOptions } from './adapter-options.ts';
 import { loadConfig, parseConfig, type ParseConfigOptions, type ReportedProblem } from './load-config.ts';
 import { Secret } from './secret.ts';
 
@@ -92,6 +92,28 @@ describe('a good configuration', () => {
     });
     expect(passwords).toEqual(['second', 'second', 'second']);
     expect(toStateOptions(config.state).password).toBe('very-secret');
+  });
+
+  it('keeps a private key together with its certificate, which is read once', () => {
+    for (const name of ['cert', 'key']) writeFileSync(join(folder, name), `first ${name}`);
+    const tls = 'tls: { cert: { file: cert }, key: { file: key }, servername: db.test }';
+    const config = parse(`${minimal.replace('host: db,', `host: db, ${tls},`)}\nkafka: { brokers: [a:1], ${tls} }\n`);
+    for (const name of ['cert', 'key']) writeFileSync(join(folder, name), `second ${name}`);
+    const expected = { cert: 'first cert', key: 'first key', servername: 'db.test', rejectUnauthorized: true };
+    const [endpoint] = config.sources['shop']?.endpoints ?? [];
+    expect(toMySqlOptions(endpoint as never).tls).toEqual(expected);
+    expect(toKafkaOptions(config.kafka as never).tls).toEqual(expected);
+  });
+
+  it.each([
+    ['plain', '', ['kafka.sasl sends its password unencrypted; add kafka.tls or use SCRAM']],
+    ['plain', ', tls: {}', []],
+    ['scram-sha-512', '', []],
+  ])('with the login %s%s to Kafka has these warnings: %j', (mechanism, tls, expected) => {
+    const warnings: string[] = [];
+    const sasl = `sasl: { mechanism: ${mechanism}, username: u, password: { env: DB_PASSWORD } }`;
+    parse(`${minimal}\nkafka: { brokers: [a:1], ${sasl}${tls} }\n`, { onWarning: (warning) => warnings.push(warning) });
+    expect(warnings).toEqual(expected);
   });
 
   it('is held against the defaults of what it does not say', () => {

@@ -121,7 +121,10 @@ export const sourcesSchema = z.record(sourceName, sourceSchema).meta({
 
 const saslSchema = z
   .strictObject({
-    mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).meta({ description: 'How to log in.' }),
+    mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).meta({
+      description:
+        'How to log in. Without `kafka.tls`, `plain` sends the password as it is, and to `scram` whoever listens can try passwords.',
+    }),
     username: text('User name.'),
     password: secret('Password.'),
   })

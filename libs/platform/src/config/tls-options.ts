@@ -9,7 +9,8 @@ export function toTlsOptions(tls: TlsConfig | undefined): ClientTls | undefined 
     rejectUnauthorized: tls.rejectUnauthorized,
     ...(tls.ca !== undefined && { ca: tls.ca }),
     ...(tls.cert !== undefined && { cert: tls.cert }),
-    ...(tls.key !== undefined && { key: tls.key.revealNewest() }),
+    // as it was read with `cert`: a newer one does not belong to that
+    ...(tls.key !== undefined && { key: tls.key.reveal() }),
     ...(tls.servername !== undefined && { servername: tls.servername }),
   };
 }

@@ -1,0 +1,28 @@
+import { expect, it } from '@jest/globals';
+import { parseConfig } from '#platform';
+import { checkKafkaSink } from './check-servers.ts';
+
+it.each(['platformatic', 'kafkajs'])(
+  'a certificate for Kafka that can not be used is a finding (%s)',
+  async (client) => {
+    const config = parseConfig(`
+sources:
+  shop:
+    endpoints: [{ host: db, user: ditto, password: secret }]
+    include: ['shop.*']
+kafka: { brokers: ['a:1'], client: ${client}, tls: { ca: none } }
+redis: { url: 'redis://localhost' }
+state: { host: db2, user: ditto, password: secret }
+`);
+    const [source] = Object.values(config.sources);
+    const checked = await checkKafkaSink(config, [{ source, tables: [], serverUuids: [], checked: [] } as never]);
+    expect(checked?.findings).toMatchObject([
+      {
+        code: 'DITTO_KAFKA_TLS',
+        severity: 'error',
+        message: 'kafka.tls.ca is no certificate',
+        remedy: expect.stringMatching(/PEM/),
+      },
+    ]);
+  },
+);

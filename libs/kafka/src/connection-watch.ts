@@ -1,0 +1,65 @@
+import { type BaseOptions, type Connection, type ConnectionPool, type SASLOptions } from '@platformatic/kafka';
+
+import { type ClientTls, expectTlsPeer } from '#kernel';
+
+import { type KafkaConnectionOptions, resolveTimeouts } from './kafka-connection-options.ts';
+import { isClosedConnection, isTlsRefusal } from './kafka-refusals.ts';
+import { assertUsableTls } from './kafka-tls.ts';
+
+/**
+ * The options of @platformatic/kafka, and what its pools need beyond: whom to expect behind each address, and why a
+ * broker ended a connection, which the library does not tell those who wait for an answer.
+ */
+export class ConnectionWatch {
+  readonly base: BaseOptions;
+  private readonly tls: ClientTls | null;
+  private refusal: Error | null = null;
+
+  /** Throws `DITTO_KAFKA_TLS` for texts that are no certificates or keys. */
+  constructor(options: KafkaConnectionOptions) {
+    const { tls = null, sasl, clientId, brokers } = options;
+    const { connectTimeoutMs, requestTimeoutMs } = resolveTimeouts(options);
+    assertUsableTls(tls);
+    this.tls = tls;
+    this.base = {
+      clientId,
+      bootstrapBrokers: [...brokers],
+      connectTimeout: connectTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      ...(tls && { tls: { ...tls } }),
+      ...(sasl && { sasl: { ...sasl, mechanism: sasl.mechanism.toUpperCase() as SASLOptions['mechanism'] } }),
+    };
+  }
+
+  /** A pool of a client with these options; before its first connection. */
+  over(pool: ConnectionPool): void {
+    pool.on('connecting', ({ broker, connection }) => {
+      this.expect(broker.host);
+      // also when nobody asks any more; without a listener an 'error' ends the process
+      connection.on('error', (error: Error) => {
+        if (isTlsRefusal(error)) this.refusal = error;
+      });
+    });
+    pool.on('connect', () => {
+      this.refusal = null;
+    });
+  }
+
+  /**
+   * With TLS 1.3 a server refuses the client's certificate after the client takes the connection as made. Requests that
+   * wait then get to know that it is closed; this gives the reason instead.
+   */
+  explain(cause: unknown): unknown {
+    return this.refusal !== null && isClosedConnection(cause) ? this.refusal : cause;
+  }
+
+  /** All connections have one set of options, which is read when the connection is made: right after 'connecting'. */
+  private expect(host: string): void {
+    if (this.tls !== null) Object.assign(this.base.tls as object, expectTlsPeer(host, this.tls.servername));
+  }
+}
+
+/** Before a pool is closed: the library's `destroySoon` would wait for a frozen broker for ever. */
+export function destroySockets(pool: ConnectionPool): void {
+  for (const [, { socket }] of pool) (socket as Connection['socket'] | undefined)?.destroy();
+}

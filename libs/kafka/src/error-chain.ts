@@ -1,0 +1,42 @@
+/** One error among those that an error carries. */
+export type ErrorLink = Readonly<Record<string, unknown>>;
+
+const MOST_DEPTH = 8;
+
+/** An error and all errors in it, outermost first. */
+export function linksOf(error: unknown, depth = 0): ErrorLink[] {
+  if (typeof error !== 'object' || error === null || depth > MOST_DEPTH) return [];
+  const link = error as ErrorLink;
+  const inner = [link['cause'], link['originalError'], ...listOf(link['errors'])];
+  return [link, ...inner.flatMap((one) => linksOf(one, depth + 1))];
+}
+
+/** What the newest attempt failed with, from the outside in; how often there were attempts is left out. */
+export function describeErrors(error: unknown): string {
+  const messages: string[] = [];
+  let link = error;
+  for (let depth = 0; typeof link === 'object' && link !== null && depth <= MOST_DEPTH; depth++) {
+    const { message, serverErrorMessage, cause, errors } = link as ErrorLink;
+    const isAggregate = Array.isArray(errors) && errors.length > 0;
+    if (!isAggregate) for (const text of [message, serverErrorMessage]) note(messages, text);
+    link = isAggregate ? errors.at(-1) : cause;
+  }
+  return messages.length > 0 ? messages.join(': ') : String(error);
+}
+
+function note(messages: string[], text: unknown): void {
+  if (typeof text !== 'string' || text === '') return;
+  const short = withoutPlaces(text).replace(/\.$/, '');
+  if (!messages.some((before) => before.endsWith(short))) messages.push(short);
+}
+
+/** OpenSSL names its own source files and lines. */
+function withoutPlaces(text: string): string {
+  const [before, after] = text.split(':SSL routines:', 2);
+  const reason = after?.split(':')[1];
+  return before === undefined || reason === undefined ? text : before.replace(/[0-9A-F]+:error:[0-9A-F]+$/, reason);
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
