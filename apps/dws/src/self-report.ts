@@ -1,6 +1,6 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { createInstanceName, DcsClient, ServiceReporter } from '#dcs-client';
-import { createLogger, type DittoConfig, InjectConfig, Shutdown } from '#platform';
+import { createLogger, type DittoConfig, InjectConfig, Shutdown, toListenerUrl } from '#platform';
 
 /** Puts this worker on the board of DCS, again and again until the shutdown. */
 @Injectable()
@@ -15,7 +15,7 @@ export class SelfReport implements OnApplicationBootstrap, OnModuleDestroy {
     this.#reporter = new ServiceReporter({
       service: 'dws',
       instance: createInstanceName(),
-      url: `http://${http.host}:${http.port}`,
+      url: toListenerUrl(http),
       details: () => ({ probeIntervalMs, sweepIntervalMs, concurrency }),
       report: dcs.reportService.bind(dcs),
       logger: createLogger('self-report'),

@@ -1,6 +1,6 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { createInstanceName, ServiceReporter } from '#dcs-client';
-import { createLogger, type DittoConfig, InjectConfig, Shutdown } from '#platform';
+import { createLogger, type DittoConfig, InjectConfig, Shutdown, toListenerUrl } from '#platform';
 import { StatusBoard } from './status-board.ts';
 
 /** Puts this instance on the board, again and again until the shutdown. */
@@ -16,7 +16,7 @@ export class SelfReport implements OnApplicationBootstrap, OnModuleDestroy {
     this.#reporter = new ServiceReporter({
       service: 'dcs',
       instance: createInstanceName(),
-      url: `http://${http.host}:${http.port}`,
+      url: toListenerUrl(http),
       details: () => ({ rpc: `${rpc.host}:${rpc.port}`, recentEvents: recentEvents.enabled }),
       report: board.reportService.bind(board),
       logger: createLogger('self-report'),

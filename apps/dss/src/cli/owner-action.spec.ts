@@ -1,6 +1,12 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { createServer, type Server } from 'node:http';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TlsOptions } from 'node:tls';
+import { makeTestCertificates } from '#testing';
 import { askOwner, type OwnerDirectory } from './owner-action.ts';
 import { runCommand } from './run-command.ts';
 
@@ -11,15 +17,20 @@ afterEach(() => {
 });
 
 /** A DSS that answers every request alike. */
-async function listen(status: number, body: unknown): Promise<{ readonly url: string; readonly asked: string[] }> {
+async function listen(
+  status: number,
+  body: unknown,
+  tls?: TlsOptions,
+): Promise<{ readonly url: string; readonly asked: string[] }> {
   const asked: string[] = [];
-  const server = createServer((request, response) => {
+  const answer: RequestListener = (request, response) => {
     asked.push(`${request.method} ${request.url} ${request.headers.authorization}`);
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-  });
+  };
+  const server = tls ? createTlsServer(tls, answer) : createServer(answer);
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+  return { url: `${tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
 }
 
 function directory(url: string | null): OwnerDirectory {
@@ -34,7 +45,7 @@ function directory(url: string | null): OwnerDirectory {
   };
 }
 
-const request = { action: 'resync' as const, source: 'shop', token: 'secret', url: null };
+const request = { action: 'resync' as const, source: 'shop', token: 'secret', url: null, tls: {} };
 
 describe('ditto resync, rewind, accept-log', () => {
   it('asks the instance that holds the lease, with the token, and says what happens', async () => {
@@ -80,6 +91,35 @@ describe('ditto resync, rewind, accept-log', () => {
     const silent = { code: 'DITTO_SOURCE_OWNER_SILENT' };
     await expect(askOwner(directory(null), request)).rejects.toMatchObject(silent);
     await expect(askOwner(directory('http://127.0.0.1:1'), request)).rejects.toMatchObject(silent);
+  });
+
+  it('asks an owner with TLS whose authority it is given, and shows its certificate', async () => {
+    const { ca, foreignCa, server, client } = await makeTestCertificates();
+    const { url, asked } = await listen(202, { resyncing: 'shop' }, { ...server, ca, requestCert: true });
+    for (const tls of [{}, { ca: foreignCa, ...client }, { ca }])
+      await expect(askOwner(directory(url), { ...request, tls })).rejects.toMatchObject({
+        code: 'DITTO_SOURCE_OWNER_SILENT',
+        remedy: expect.stringMatching(/--ca.*--cert and --key/),
+      });
+    expect(asked).toEqual([]);
+    expect((await askOwner(directory(url), { ...request, tls: { ca, ...client } })).done).toBe(true);
+    expect(asked).toEqual(['POST /sources/shop/resync Bearer secret']);
+  });
+
+  it('names a file that it can not use before it asks anybody', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'ditto-owner-'));
+    const { client } = await makeTestCertificates();
+    await writeFile(join(folder, 'cert.pem'), client.cert);
+    const complain = async (...args: string[]): Promise<string> => {
+      const complaints: string[] = [];
+      const context = { environment: {}, print: () => undefined, complain: (text: string) => complaints.push(text) };
+      expect(await runCommand(['resync', '--source', 'shop', ...args], context)).toBe(2);
+      return complaints.join('');
+    };
+    expect(await complain('--ca', join(folder, 'none.pem'))).toMatch(/^--ca: .*ENOENT/);
+    expect(await complain('--ca', import.meta.filename)).toMatch(/^--ca is no certificate/);
+    expect(await complain('--cert', join(folder, 'cert.pem'))).toMatch(/^--key is missing/);
+    await rm(folder, { recursive: true });
   });
 
   it.each(['resync', 'accept-log'])('%s needs the name of a source', async (command) => {

@@ -1,6 +1,7 @@
 import { DcsClient, type LeaseHolder, type ServiceStatus } from '#dcs-client';
-import { DittoError, toDittoError, trimEndOf } from '#kernel';
+import { DittoError, type TlsMaterial, toDittoError, trimEndOf } from '#kernel';
 import { findRpcToken, loadConfig, type Problem, toDcsOptions } from '#platform';
+import { type OwnerAnswer, postToOwner } from './owner-call.ts';
 
 /** What DCS says about who runs what. */
 export interface OwnerDirectory {
@@ -18,6 +19,8 @@ export interface OwnerRequest {
   readonly token: string | null;
   /** Where the owner's REST API is reached when its own report of that does not hold from here. */
   readonly url: string | null;
+  /** For an owner with TLS: what to trust instead of the system's authorities, and a client certificate. */
+  readonly tls: TlsMaterial;
 }
 
 export interface OwnerOutcome {
@@ -51,11 +54,11 @@ export async function runOwnerAction(
 
 /** Rejects when DCS or the owner can not be asked. */
 export async function askOwner(directory: OwnerDirectory, request: OwnerRequest): Promise<OwnerOutcome> {
-  const { action, source, token } = request;
+  const { action, source, token, tls } = request;
   const { instance, url } = await findOwner(directory, source, request.url);
-  const answer = await post(`${url}/sources/${encodeURIComponent(source)}/${action}`, token);
-  if (!answer.ok) {
-    const { code, message, remedy } = await readProblem(answer);
+  const answer = await post(`${url}/sources/${encodeURIComponent(source)}/${action}`, token, tls);
+  if (answer.status >= 300) {
+    const { code, message, remedy } = readProblem(url, answer);
     return describeFailure(code, message, remedy);
   }
   return { done: true, text: EXPLANATIONS[action](source, instance, url).join('\n') };
@@ -108,32 +111,30 @@ async function findOwner(
   return { instance: lease.owner, url: trimEndOf(url, '/') };
 }
 
-async function post(url: string, token: string | null): Promise<Response> {
+async function post(url: string, token: string | null, tls: TlsMaterial): Promise<OwnerAnswer> {
   try {
-    return await fetch(url, {
-      method: 'POST',
-      headers: token === null ? {} : { authorization: `Bearer ${token}` },
-      signal: AbortSignal.timeout(30_000),
-    });
+    return await postToOwner(url, token, tls);
   } catch (cause) {
-    throw new DittoError('DITTO_SOURCE_OWNER_SILENT', `${url} does not answer: ${describe(cause)}`, {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DittoError('DITTO_SOURCE_OWNER_SILENT', `${url} does not answer: ${reason}`, {
       retriable: true,
-      remedy: 'Ask from a machine that reaches it, or give the address that holds from here by --url http://HOST:PORT.',
+      remedy: url.startsWith('https:')
+        ? 'Ask from a machine that reaches it; give an address that holds from here and is in its certificate by --url, the authority of that certificate by --ca, and a client certificate, where it wants one, by --cert and --key.'
+        : 'Ask from a machine that reaches it, or give the address that holds from here by --url http://HOST:PORT (https:// where dss.http.tls is set).',
       cause,
     });
   }
 }
 
-/** What fetch throws says little; its cause says what happened. */
-function describe(error: unknown): string {
-  const cause = error instanceof Error ? (error.cause ?? error) : error;
-  return cause instanceof Error ? cause.message : String(cause);
-}
-
-async function readProblem(answer: Response): Promise<Problem> {
-  const body: unknown = await answer.json().catch(() => null);
-  if (typeof body === 'object' && body !== null && 'code' in body && 'message' in body) return body as Problem;
-  return { code: 'DITTO_REQUEST_REFUSED', message: `${answer.url} answered ${answer.status}`, remedy: null };
+function readProblem(url: string, { status, body }: OwnerAnswer): Problem {
+  try {
+    const problem: unknown = JSON.parse(body);
+    if (typeof problem === 'object' && problem !== null && 'code' in problem && 'message' in problem)
+      return problem as Problem;
+  } catch {
+    // what answered is no DSS
+  }
+  return { code: 'DITTO_REQUEST_REFUSED', message: `${url} answered ${status}`, remedy: null };
 }
 
 function describeFailure(code: string, message: string, remedy: string | null): OwnerOutcome {

@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { findTlsMaterialProblem, type TlsMaterial } from '#kernel';
 import { configJsonSchema, configureLogging } from '#platform';
 import { runCheck } from './check.ts';
 import { renderReport } from './render-report.ts';
@@ -29,7 +31,10 @@ const usage = `usage: npm run ditto -- COMMAND
                                    log of its server was not reset and the server not restored from a backup.
   schema                           print the JSON Schema of ditto.yaml, for editors
 
-FILE is $DITTO_CONFIG or ./ditto.yaml when left out.`;
+FILE is $DITTO_CONFIG or ./ditto.yaml when left out.
+
+Where the owner's REST API has TLS: --ca FILE trusts the authorities in FILE instead of the system's, --cert FILE and
+--key FILE are the certificate that it asks clients for. All are PEM.`;
 
 /** Gives the exit code: 0 well, 1 errors were found, 2 not called rightly. */
 export async function runCommand(args: readonly string[], context: CommandContext): Promise<number> {
@@ -72,6 +77,9 @@ const options = {
   source: { type: 'string' },
   token: { type: 'string' },
   url: { type: 'string' },
+  ca: { type: 'string' },
+  cert: { type: 'string' },
+  key: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
@@ -79,7 +87,7 @@ const options = {
 function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Call | string {
   try {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
-    const { config, json = false, source, token, url, help = false } = values;
+    const { config, json = false, source, token, url, help = false, ...tlsFiles } = values;
     const [command = 'help', ...rest] = positionals;
     if (help) return { command: 'help', config, json };
     if (rest.length > 0) return `'${command}' takes no '${rest.join(' ')}'.`;
@@ -97,6 +105,7 @@ function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Cal
           source,
           token: token ?? environment['DITTO_TOKEN'] ?? null,
           url: url ?? null,
+          tls: readTlsFiles(tlsFiles),
         } as const;
         return { command, config, request };
       }
@@ -106,4 +115,18 @@ function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Cal
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
+}
+
+function readTlsFiles(paths: TlsMaterial): TlsMaterial {
+  const entries = Object.entries(paths).map(([option, path]) => {
+    try {
+      return [option, readFileSync(String(path), 'utf8')] as const;
+    } catch (error) {
+      throw new Error(`--${option}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    }
+  });
+  const material: TlsMaterial = Object.fromEntries(entries);
+  const found = findTlsMaterialProblem(material);
+  if (found !== null) throw new Error(`--${found.option} ${found.problem}. ${found.remedy}`);
+  return material;
 }

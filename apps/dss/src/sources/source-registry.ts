@@ -1,6 +1,6 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { createInstanceName, DcsClient, ServiceReporter } from '#dcs-client';
-import { createLogger, type DittoConfig, InjectConfig, Shutdown } from '#platform';
+import { createLogger, type DittoConfig, InjectConfig, Shutdown, toListenerUrl } from '#platform';
 import { StateLogAcceptanceStore, StateResyncStore, StateRewindStore } from '#state';
 import { SourceMetrics } from '../metrics/source-metrics.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
@@ -33,7 +33,7 @@ export class SourceRegistry implements OnApplicationBootstrap, OnModuleDestroy {
     this.#reporter = new ServiceReporter({
       service: 'dss',
       instance: this.#instance,
-      url: `http://${http.host}:${http.port}`,
+      url: toListenerUrl(http),
       details: () => ({
         sources: this.status().map(({ name, state, rowsPerSecond, lagMs }) => ({ name, state, rowsPerSecond, lagMs })),
       }),

@@ -92,7 +92,7 @@ export class AuthGuard implements CanActivate {
     if (context.getType() === 'rpc' || !isLoopback(this.#address.host)) return false;
     const request = carrier as HttpRequest;
     const { remoteAddress = '' } = request.socket;
-    return isLoopback(remoteAddress.replace(/^::ffff:/, '')) && findForeign(request, []) === null;
+    return isLoopback(remoteAddress) && findForeign(request, []) === null;
   }
 }
 

@@ -1,3 +1,5 @@
+import { findTlsMaterialProblem } from '#kernel';
+import { listeners } from './listeners.ts';
 import { type ConfigProblem, type Path } from './problem.ts';
 import { isSourceName } from './server-sections.ts';
 import { deriveServerId } from './server-id.ts';
@@ -17,6 +19,7 @@ export function findContradictions(tree: unknown): ConfigProblem[] {
     ...checkServerIds(asGroup(root['sources'])),
     ...checkTokens(asGroup(root['auth'])),
     ...checkListeners(root),
+    ...checkServerTls(root),
     ...checkLease(asGroup(asGroup(root['dss'])['lease'])),
   ];
 }
@@ -112,23 +115,27 @@ function checkTokens(auth: Group): ConfigProblem[] {
 }
 
 function checkListeners(root: Group): ConfigProblem[] {
-  const listeners: Path[] = [
-    ['dss', 'http'],
-    ['dcs', 'http'],
-    ['dcs', 'rpc'],
-    ['dws', 'http'],
-  ];
   if (asList(asGroup(root['auth'])['tokens']).length > 0) return [];
   return listeners.flatMap(([service, kind]) => {
-    const host = asGroup(asGroup(root[String(service)])[String(kind)])['host'];
+    const host = asGroup(asGroup(root[service])[kind])['host'];
     if (typeof host !== 'string' || host === '' || isLoopback(host)) return [];
     return [
       problem(
-        [String(service), String(kind), 'host'],
+        [service, kind, 'host'],
         `is ${host}, which others can reach, but no token is configured`,
         'Add auth.tokens, or listen on 127.0.0.1.',
       ),
     ];
+  });
+}
+
+/** That a certificate has expired is only warned of: it can be renewed while the service runs, for its next start. */
+function checkServerTls(root: Group): ConfigProblem[] {
+  return listeners.flatMap(([service, kind]) => {
+    const { ca, cert, key } = asGroup(asGroup(asGroup(root[service])[kind])['tls']);
+    if (typeof cert !== 'string' || typeof key !== 'string') return [];
+    const found = findTlsMaterialProblem({ ca: typeof ca === 'string' ? ca : undefined, cert, key }, 0);
+    return found === null ? [] : [problem([service, kind, 'tls', found.option], found.problem, found.remedy)];
   });
 }
 
@@ -146,7 +153,7 @@ function checkLease(lease: Group): ConfigProblem[] {
 
 /** Whether only processes of the same machine can reach what listens there. */
 export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
+  return host === 'localhost' || host === '::1' || /^(?:::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
 }
 
 function problem(path: Path, text: string, remedy: string): ConfigProblem {

@@ -1,11 +1,12 @@
+import { findTlsMaterialProblem } from '#kernel';
 import { isLoopback } from './find-contradictions.ts';
 import { formatPath, type Path } from './problem.ts';
-import { type DittoConfig } from './schema.ts';
+import { type DittoConfig, type HttpListenerConfig } from './schema.ts';
 import { Secret } from './secret.ts';
 
 /** What is allowed and yet weakens a promise or a secret. `referenced` holds the paths whose text is not in the file. */
 export function findWarnings(config: DittoConfig, referenced: ReadonlySet<string>): string[] {
-  return [...findLiteralSecrets(config, [], referenced), ...findWeakSettings(config)];
+  return [...findLiteralSecrets(config, [], referenced), ...findWeakSettings(config), ...findWeakListeners(config)];
 }
 
 function findLiteralSecrets(node: unknown, path: Path, referenced: ReadonlySet<string>): string[] {
@@ -28,7 +29,7 @@ function holdsPassword(text: string): boolean {
     : authority.includes(':') && authority.slice(authority.indexOf(':') + 1).lastIndexOf('@') > 0;
 }
 
-function findWeakSettings({ kafka, mongo, dcs }: DittoConfig): string[] {
+function findWeakSettings({ kafka, mongo }: DittoConfig): string[] {
   const warnings: string[] = [];
   if (kafka?.sasl?.mechanism === 'plain' && !kafka.tls)
     warnings.push('kafka.sasl sends its password unencrypted; add kafka.tls or use SCRAM');
@@ -41,9 +42,26 @@ function findWeakSettings({ kafka, mongo, dcs }: DittoConfig): string[] {
     warnings.push(
       `mongo.writeConcern is ${mongo.writeConcern}; below the majority a failover can lose confirmed changes`,
     );
-  if (!isLoopback(dcs.rpc.host) && !dcs.rpc.tls)
-    warnings.push(
-      'dcs.rpc carries tokens unencrypted; add dcs.rpc.tls unless the network between the services is private',
-    );
   return warnings;
+}
+
+function findWeakListeners({ dss, dcs, dws }: DittoConfig): string[] {
+  return [
+    ...findWeakListener('dss.http', dss.http),
+    ...findWeakListener('dcs.http', dcs.http),
+    ...findWeakListener('dcs.rpc', dcs.rpc),
+    ...findWeakListener('dws.http', dws.http),
+  ];
+}
+
+function findWeakListener(path: string, { host, tls }: HttpListenerConfig): string[] {
+  if (!tls)
+    return isLoopback(host)
+      ? []
+      : [
+          `${path} listens on ${host} without TLS, so that tokens and rows pass unencrypted; set ${path}.tls, or listen on 127.0.0.1 behind a proxy with TLS, unless the network is private`,
+        ];
+  const { ca, cert, key } = tls;
+  const found = findTlsMaterialProblem({ ca, cert, key: key.reveal() });
+  return found === null ? [] : [`${path}.tls.${found.option} ${found.problem}; renew it: clients refuse it`];
 }

@@ -11,6 +11,7 @@ export { renderConfigurationPage } from './configuration-page.ts';
 export { isLoopback } from './find-contradictions.ts';
 export { configJsonSchema } from './json-schema.ts';
 export { listenerOverrides } from './listener-overrides.ts';
+export { toListenerUrl } from './listeners.ts';
 export {
   loadConfig,
   parseConfig,
@@ -25,6 +26,7 @@ export {
   type DittoConfig,
   type DssConfig,
   type DwsConfig,
+  type HttpListenerConfig,
   type KafkaConfig,
   type LogConfig,
   type MongoConfig,

@@ -1,3 +1,4 @@
+import { listeners } from './listeners.ts';
 import { type ConfigProblem } from './problem.ts';
 
 export interface ListenerOverride {
@@ -6,14 +7,7 @@ export interface ListenerOverride {
 }
 
 /** The options that the environment overrides, because they differ between the processes that share one file. */
-export const listenerOverrides: readonly ListenerOverride[] = (
-  [
-    ['dss', 'http'],
-    ['dcs', 'http'],
-    ['dcs', 'rpc'],
-    ['dws', 'http'],
-  ] as const
-).flatMap(([service, kind]) =>
+export const listenerOverrides: readonly ListenerOverride[] = listeners.flatMap(([service, kind]) =>
   (['host', 'port'] as const).map((key) => ({
     variable: `DITTO_${service}_${kind}_${key}`.toUpperCase(),
     path: [service, kind, key] as const,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { DittoError } from '#kernel';
+import { TestAuthority, writeIdentity } from '#testing';
 import { pino } from 'pino';
 import { toKafkaOptions, toMySqlOptions, toStateOptions } from './adapter-options.ts';
 import { loadConfig, parseConfig, type ParseConfigOptions, type ReportedProblem } from './load-config.ts';
@@ -172,9 +173,13 @@ describe('a good configuration', () => {
     ]);
   });
 
-  it('is what the example shows', () => {
+  it('is what the example shows', async () => {
+    await writeIdentity(folder, 'server', await (await TestAuthority.create()).issueServer(['localhost']));
     const path = join(import.meta.dirname, '../../../../ditto.example.yaml');
-    const text = readFileSync(path, 'utf8').replaceAll(/\/run\/secrets\/[\w.-]+/g, 'state-password');
+    const text = readFileSync(path, 'utf8')
+      .replaceAll(/\/run\/secrets\/\w+\.crt/g, 'server.pem')
+      .replaceAll(/\/run\/secrets\/\w+\.key/g, 'server-key.pem')
+      .replaceAll(/\/run\/secrets\/[\w.-]+/g, 'state-password');
     const names = [...text.matchAll(/env: ([A-Z_]+)/g)].map(([, name]) => name);
     const url: Record<string, string> = { MONGO_URL: 'mongodb://m', REDIS_URL: 'redis://r' };
     const warnings: string[] = [];

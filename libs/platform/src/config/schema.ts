@@ -40,6 +40,7 @@ export type ParsedConfig = z.output<typeof configSchema>;
 
 /** Of a server of this process. */
 export type ServerTlsConfig = NonNullable<ParsedDcs['rpc']['tls']>;
+export type HttpListenerConfig = DeepReadonly<z.output<typeof dssSchema>>['http'];
 export type TlsConfig = DeepReadonly<z.output<typeof tlsSchema>>;
 export type SourceEndpointConfig = ParsedSource['endpoints'][number];
 export type SourceConfig = Omit<ParsedSource, 'serverId' | 'sinks'> & {

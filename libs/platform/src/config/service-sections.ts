@@ -4,13 +4,12 @@ import { bytes, choice, count, flag, hostPort, milliseconds, port, secret, text,
 
 function listenAddress(defaultPort: number) {
   return {
-    host: textOr('127.0.0.1', 'Address to listen on; one that is not loopback needs a token in `auth`.'),
+    host: textOr(
+      '127.0.0.1',
+      'Address to listen on, or a name, of which the first address is taken; one that is not loopback needs a token in `auth`.',
+    ),
     port: port(defaultPort, 'TCP port.'),
   };
-}
-
-function httpListener(defaultPort: number) {
-  return z.strictObject(listenAddress(defaultPort)).meta({ description: 'Where the REST API listens.' }).prefault({});
 }
 
 const serverTlsSchema = z
@@ -19,7 +18,14 @@ const serverTlsSchema = z
     key: secret('Private key (PEM) of the certificate.'),
     ca: text('Authority (PEM) of client certificates; when given, clients must have one.').optional(),
   })
-  .meta({ description: 'Encrypt connections.' });
+  .meta({ description: 'Encrypt connections; plain ones are refused then.' });
+
+function httpListener(defaultPort: number) {
+  return z
+    .strictObject({ ...listenAddress(defaultPort), tls: serverTlsSchema.optional() })
+    .meta({ description: 'Where the REST API listens.' })
+    .prefault({});
+}
 
 const rpcListener = z
   .strictObject({

@@ -19,5 +19,10 @@ export function toTlsOptions(tls: TlsConfig | undefined): ClientTls | undefined 
 export function toServerTlsOptions(tls: ServerTlsConfig | undefined): TlsOptions | undefined {
   if (!tls) return undefined;
   const { cert, key, ca } = tls;
-  return { cert, key: key.reveal(), ...(ca !== undefined && { ca, requestCert: true, rejectUnauthorized: true }) };
+  return {
+    cert,
+    key: key.reveal(),
+    minVersion: 'TLSv1.2',
+    ...(ca !== undefined && { ca, requestCert: true, rejectUnauthorized: true }),
+  };
 }

@@ -1,3 +1,4 @@
+import dns from 'node:dns';
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
@@ -181,6 +182,33 @@ describe('HTTP with tokens', () => {
   });
 });
 
+describe('HTTP at a name', () => {
+  it('listens on its first address only, since a second server would know no limits', async () => {
+    const lookup = dns.lookup;
+    // as a machine with IPv6 has it, by addresses that every machine has
+    const addresses = [
+      { address: '127.0.0.1', family: 4 },
+      { address: '127.0.0.2', family: 4 },
+    ];
+    const spy = jest.spyOn(dns, 'lookup').mockImplementation((...given: readonly unknown[]) => {
+      if (given[0] === 'localhost') (given[2] as (error: null, found: unknown) => void)(null, addresses);
+      else Reflect.apply(lookup, dns, given);
+    });
+    watchLog();
+    app = await createService(options, parseConfig(file));
+    await app.listen(0, 'localhost');
+    expect(spy).toHaveBeenCalled();
+    spy.mockRestore();
+    const { port, address } = app.getHttpServer().address() as AddressInfo;
+    expect(address).toBe('127.0.0.1');
+    const other = connect(port, '127.0.0.2');
+    const [error] = (await Promise.race([once(other, 'error'), once(other, 'connect')])) as [{ code: string }?];
+    other.destroy();
+    expect(error?.code).toBe('ECONNREFUSED');
+    await app.close();
+  });
+});
+
 describe('the limits of HTTP', () => {
   it('ends requests that do not arrive in time, and makes room for new connections', async () => {
     watchLog();
@@ -195,7 +223,7 @@ describe('the limits of HTTP', () => {
     };
     app = await NestFactory.create<NestFastifyApplication>(
       createServiceModule(options, config),
-      createHttpAdapter(config, limits),
+      createHttpAdapter(config, 'dss', limits),
       { logger: false },
     );
     await app.listen(0, '127.0.0.1');

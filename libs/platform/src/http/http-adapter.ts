@@ -1,23 +1,14 @@
+import { type RequestListener } from 'node:http';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { type Logger } from '#kernel';
 import { findActor } from '../auth/actor.ts';
-import { type DittoConfig } from '../config/index.ts';
+import { type DittoConfig, toServerTlsOptions } from '../config/index.ts';
 import { createLogger } from '../logging/root-logger.ts';
+import { type ServiceName } from '../service/platform.module.ts';
 import { createForeignError, findForeign } from './foreign-request.ts';
 import { HttpConnections } from './http-connections.ts';
+import { createHttpServer, type HttpLimits } from './http-server.ts';
 import { RequestLog } from './request-log.ts';
-
-/** What requests may cost before anybody knows who sends them. */
-export interface HttpLimits {
-  readonly connections: number;
-  readonly bodyBytes: number;
-  /** From the connection, or the first byte of a later request, to the end of the request. */
-  readonly requestMs: number;
-  /** Without a byte in either direction. */
-  readonly silenceMs: number;
-  readonly keepAliveMs: number;
-  /** For answers that are under way at the shutdown. */
-  readonly shutdownGraceMs: number;
-}
 
 const defaultLimits: HttpLimits = {
   connections: 512,
@@ -29,23 +20,31 @@ const defaultLimits: HttpLimits = {
 };
 
 /** The HTTP server of a service: its limits, its log, and who may ask. Knows nothing of routes. */
-export function createHttpAdapter(config: DittoConfig, limits: HttpLimits = defaultLimits): FastifyAdapter {
-  const { requestMs, keepAliveMs, silenceMs, bodyBytes } = limits;
+export function createHttpAdapter(
+  config: DittoConfig,
+  service: ServiceName,
+  limits: HttpLimits = defaultLimits,
+): FastifyAdapter {
+  const logger = createLogger('requests');
+  const connections = new HttpConnections({ most: limits.connections, graceMs: limits.shutdownGraceMs });
+  const tls = toServerTlsOptions(config[service].http.tls);
   const adapter = new FastifyAdapter({
-    bodyLimit: bodyBytes,
-    requestTimeout: requestMs,
-    connectionTimeout: silenceMs,
-    keepAliveTimeout: keepAliveMs,
-    http: { headersTimeout: requestMs, connectionsCheckingInterval: Math.min(requestMs, 1000) },
+    bodyLimit: limits.bodyBytes,
+    // given one, Fastify opens no other server: for `localhost` it would open a second one that knows no limits
+    serverFactory: (handler: RequestListener) => {
+      const server = createHttpServer(handler, { limits, tls, logger });
+      connections.watch(server);
+      return server;
+    },
   });
-  logRequests(adapter);
+  logRequests(adapter, logger);
   if (config.auth.tokens.length === 0) refuseForeign(adapter, config.auth.hosts);
-  trackConnections(adapter, limits);
+  trackRequests(adapter, connections);
   return adapter;
 }
 
-function logRequests(adapter: FastifyAdapter): void {
-  const log = new RequestLog(createLogger('requests'));
+function logRequests(adapter: FastifyAdapter, logger: Logger): void {
+  const log = new RequestLog(logger);
   adapter.getInstance().addHook('onResponse', (request, reply, done) => {
     log.note({
       method: request.method,
@@ -68,10 +67,8 @@ function refuseForeign(adapter: FastifyAdapter, names: readonly string[]): void 
   });
 }
 
-function trackConnections(adapter: FastifyAdapter, { connections: most, shutdownGraceMs: graceMs }: HttpLimits): void {
-  const connections = new HttpConnections({ most, graceMs });
+function trackRequests(adapter: FastifyAdapter, connections: HttpConnections): void {
   const fastify = adapter.getInstance();
-  connections.watch(fastify.server);
   fastify.addHook('preHandler', (request, _reply, done) => {
     connections.begin(request.raw.socket);
     done();

@@ -1,6 +1,6 @@
 import { type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DittoError, type Logger } from '#kernel';
-import { type DittoConfig, loadConfig } from '../config/index.ts';
+import { type DittoConfig, loadConfig, toListenerUrl } from '../config/index.ts';
 import { configureLogging, createLogger } from '../logging/root-logger.ts';
 import { createService, type ServiceOptions } from './create-service.ts';
 import { limitHeapGrowth } from './heap-growth.ts';
@@ -66,8 +66,7 @@ async function listen(
 }
 
 function announce({ name, rpc }: BootstrapOptions, config: DittoConfig, logger: Logger): void {
-  const { host, port } = config[name].http;
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const url = toListenerUrl(config[name].http);
   const listening = rpc ? { rpc: `${config.dcs.rpc.host}:${config.dcs.rpc.port}` } : {};
   logger.info(`${name} is ready at ${url}`, { url, docs: `${url}/docs`, ...listening });
 }

@@ -36,7 +36,7 @@ export async function createService(options: ServiceOptions, config: DittoConfig
   assertGuarded(config, [config[options.name].http.host, ...(options.rpc ? [options.rpc.host] : [])]);
   const app = await NestFactory.create<NestFastifyApplication>(
     createServiceModule(options, config),
-    createHttpAdapter(config),
+    createHttpAdapter(config, options.name),
     {
       abortOnError: false,
       bufferLogs: true,
