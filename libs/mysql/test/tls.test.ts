@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { type MySqlConnectionOptions, MySqlEndpoint, type TlsOptions, toSourceError } from '#mysql';
 import { DittoError } from '#kernel';
-import { MySqlImpostor, type TestCertificates } from '#testing';
+import { FaultProxy, MySqlImpostor, type TestCertificates } from '#testing';
 import { type DumpStart } from '../src/binlog/dump-commands.ts';
 import { DumpConnection } from '../src/binlog/dump-connection.ts';
 import { makeReplicaIdentity } from '../src/binlog/replica-identity.ts';
@@ -122,6 +122,33 @@ describe.each(['mysql-primary', 'mariadb'] as const)('TLS to %s', (name) => {
       dump: null,
     });
     await expectRefusal(withTls({ ca }, { host: 'localhost' }), 'DITTO_SOURCE_TLS_FAILED', /servername/);
+  });
+
+  test('I9: rows over TLS are received up to the bound of their read, and nothing of them after it', async () => {
+    const rows = 400;
+    const rowBytes = 100_000;
+    const depth = name === 'mariadb' ? 'max_recursive_iterations' : 'cte_max_recursion_depth';
+    await server.source.run(
+      'CREATE TABLE wide (id INT PRIMARY KEY, v LONGTEXT)',
+      `SET SESSION ${depth} = ${rows}`,
+      `INSERT INTO wide WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${rows})
+         SELECT i, REPEAT('w', ${rowBytes}) FROM n`,
+    );
+    const proxy = await FaultProxy.open({ host: '127.0.0.1', port: server.port });
+    const session = await MySqlSession.open(withTls({ ca: made.ca }, { port: proxy.port }), signal);
+    const sql = `SELECT * FROM ${server.source.database}.wide`;
+    const some = await session.queryRows(`${sql} LIMIT 3`, { bytes: 1_000_000, overheadBytes: 0 });
+    expect([some.rows.length, some.isCut]).toEqual([3, false]);
+    const cut = await session.queryRows(sql, { bytes: 1_000_000, overheadBytes: 0 });
+    expect([9, 10]).toContain(cut.rows.length);
+    expect(cut.isCut).toBe(true);
+    expect(cut.bytes).toBeLessThan(1_100_000);
+    // the rest is not read by whoever asks next
+    expect(session.isUsable).toBe(false);
+    await expect(session.query('SELECT 1')).rejects.toMatchObject({ code: 'DITTO_SOURCE_CONNECTION_LOST' });
+    while (proxy.openConnections > 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(proxy.receivedBytes.toClient).toBeLessThan((rows * rowBytes) / 2);
+    proxy.close();
   });
 
   test('an expired certificate is refused before anything is said', async () => {
