@@ -224,10 +224,14 @@ export class MySqlRowReader extends RowReader {
     return this.#sessions.use(signal, async (session) => {
       const sets = await readSets(session);
       if (session.identity.server !== server || !(await hasRunSince(session, startedAtMs)))
-        throw new DittoError('DITTO_SOURCE_CONNECTION_LOST', 'another server answered in the middle of a read', {
-          retriable: true,
-          context: { server, other: session.identity.server },
-        });
+        throw new DittoError(
+          'DITTO_SOURCE_CONNECTION_LOST',
+          'the server was started again, or another one answered, in the middle of a read',
+          {
+            retriable: true,
+            context: { server, other: session.identity.server },
+          },
+        );
       return sets;
     });
   }
