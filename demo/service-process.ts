@@ -4,6 +4,7 @@ import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DittoError } from '#kernel';
+import { allocatorSettings } from './allocator-settings.ts';
 
 export type ServiceName = 'dcs' | 'dss' | 'dws';
 
@@ -33,7 +34,7 @@ export class ServiceProcess {
     const entry = join(root, 'dist', 'apps', options.name, 'src', 'main.js');
     this.#child = spawn(process.execPath, ['--enable-source-maps', ...(options.nodeArguments ?? []), entry], {
       cwd: root,
-      env: { ...process.env, DITTO_CONFIG: options.configuration },
+      env: { ...process.env, ...allocatorSettings, DITTO_CONFIG: options.configuration },
       stdio: ['ignore', log, log],
       detached: true,
     });

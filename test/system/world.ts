@@ -8,6 +8,7 @@ import { createConnection, type Connection } from 'mysql2/promise';
 import { stringify } from 'yaml';
 import { findCacheFolder, type Stack, startStack } from '#stack';
 import { testStack, uniqueName } from '#testing';
+import { allocatorSettings } from '../../demo/allocator-settings.ts';
 import { compareAll, type Comparison } from '../oracle/compare-all.ts';
 import { type SourceStatus } from '../../apps/dss/src/sources/source-status.ts';
 
@@ -125,7 +126,7 @@ export class World {
       ['--enable-source-maps', join(root, 'dist', 'apps', service, 'src', 'main.js')],
       {
         cwd: root,
-        env: { ...process.env, NODE_OPTIONS: '', DITTO_CONFIG: configuration },
+        env: { ...process.env, ...allocatorSettings, NODE_OPTIONS: '', DITTO_CONFIG: configuration },
         stdio: ['ignore', log, log],
       },
     );

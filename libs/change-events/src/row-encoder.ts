@@ -1,6 +1,6 @@
 import { DittoError } from '#kernel';
 import { type BigintMode, encoderFunctions, valueExpression } from './json-values.ts';
-import { type Row, type TableLayout } from './table-layout.ts';
+import { type CanonicalValue, type ColumnKind, type Row, type TableLayout } from './table-layout.ts';
 
 export interface RowEncoderOptions {
   /** Default 'number'. */
@@ -46,6 +46,25 @@ export function compileKeyEncoder(layout: TableLayout, options: RowEncoderOption
     });
   }
   return compileObjectEncoder(layout, options.bigint ?? 'number', true);
+}
+
+type ValueEncoder = (value: CanonicalValue) => string;
+
+const valueEncoders: Readonly<Record<BigintMode, Map<ColumnKind, ValueEncoder>>> = {
+  number: new Map(),
+  string: new Map(),
+};
+
+/** Compiles the JSON text of a value that is not null, once for each kind. */
+export function compileValueEncoder(kind: ColumnKind, bigint: BigintMode): ValueEncoder {
+  const known = valueEncoders[bigint].get(kind);
+  if (known !== undefined) return known;
+  const source = `"use strict"; return function encode(v) { return String(${valueExpression(kind, bigint, false)}); };`;
+  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- the same expressions as in a row's encoder
+  const make = new Function(...Object.keys(encoderFunctions), source) as (...functions: unknown[]) => ValueEncoder;
+  const encode = make(...Object.values(encoderFunctions));
+  valueEncoders[bigint].set(kind, encode);
+  return encode;
 }
 
 const keyEncoders = new WeakMap<TableLayout, RowEncoder>();

@@ -1,11 +1,10 @@
 import { type BigintMode } from './json-values.ts';
 import { compileJsonRowEncoder, compileKeyEncoder, type RowEncoder } from './row-encoder.ts';
 import { type Row, type TableLayout } from './table-layout.ts';
+import { findWideColumns, isWideRow, rowPieces } from './wide-json.ts';
 
 /** Longest UTF-8 form of one UTF-16 unit, in bytes. */
 const MOST_BYTES_OF_UNIT = 3;
-/** Longer texts are measured: room for three times a wide row is memory that others lack. */
-const MEASURED_LENGTH = 64 * 1024;
 /** By so much the text of a key may be longer than that of its row: doubles are written in another form. */
 const KEY_SLACK_BYTES = 1024;
 
@@ -32,6 +31,7 @@ export abstract class RowImages {
 interface Encoders {
   readonly row: RowEncoder;
   readonly key: RowEncoder | null;
+  readonly wideColumns: readonly number[];
 }
 
 const encoders: Readonly<Record<BigintMode, WeakMap<TableLayout, Encoders>>> = {
@@ -45,6 +45,7 @@ function encodersOf(layout: TableLayout, bigint: BigintMode): Encoders {
     found = {
       row: compileJsonRowEncoder(layout, { bigint }),
       key: layout.key.length === 0 ? null : compileKeyEncoder(layout, { bigint }),
+      wideColumns: findWideColumns(layout),
     };
     encoders[bigint].set(layout, found);
   }
@@ -78,12 +79,19 @@ export class ValueImages extends RowImages {
   }
 
   override jsonBound(index: number, bigint: BigintMode): number {
-    const text = this.#jsonText(index, bigint);
-    return text.length > MEASURED_LENGTH ? Buffer.byteLength(text) + KEY_SLACK_BYTES : text.length * MOST_BYTES_OF_UNIT;
+    const pieces = this.widePieces(this.row(index), bigint);
+    if (pieces === null) return this.#jsonText(index, bigint).length * MOST_BYTES_OF_UNIT;
+    let bytes = KEY_SLACK_BYTES;
+    for (const piece of pieces) bytes += Buffer.byteLength(piece);
+    return bytes;
   }
 
   override writeJson(index: number, target: Buffer, at: number, bigint: BigintMode): number {
-    return at + target.write(this.#jsonText(index, bigint), at);
+    const pieces = this.widePieces(this.row(index), bigint);
+    if (pieces === null) return at + target.write(this.#jsonText(index, bigint), at);
+    let end = at;
+    for (const piece of pieces) end += target.write(piece, end);
+    return end;
   }
 
   override writeKey(index: number, target: Buffer, at: number, bigint: BigintMode): number {
@@ -92,6 +100,12 @@ export class ValueImages extends RowImages {
 
   protected encode(row: Row, bigint: BigintMode): string {
     return encodersOf(this.layout, bigint).row(row);
+  }
+
+  /** The JSON of a row with a wide value; null for others. */
+  protected widePieces(row: Row, bigint: BigintMode): Iterable<string> | null {
+    const { wideColumns } = encodersOf(this.layout, bigint);
+    return isWideRow(row, wideColumns) ? rowPieces(this.layout, row, bigint) : null;
   }
 
   /** Bound and bytes are asked for one after the other: the newest text is kept. */
@@ -112,5 +126,9 @@ export class ValueImages extends RowImages {
 export class KeyImages extends ValueImages {
   protected override encode(row: Row, bigint: BigintMode): string {
     return keyEncoderOf(this.layout, bigint)(row);
+  }
+
+  protected override widePieces(): null {
+    return null;
   }
 }

@@ -1,3 +1,5 @@
+import { dropWide } from '#kernel';
+
 /** Smallest buffer that is handed out: thousands of partitions may have an open batch of one row. */
 const LEAST_BYTES = 1024;
 
@@ -36,7 +38,10 @@ export class BufferPool {
   give(buffer: Buffer): void {
     const size = buffer.length;
     this.#takenBytes -= size;
-    if (this.#freeBytes + size > this.#mostFreeBytes) return;
+    if (this.#freeBytes + size > this.#mostFreeBytes) {
+      void dropWide(size);
+      return;
+    }
     const free = this.#free.get(size);
     if (free === undefined) this.#free.set(size, [buffer]);
     else free.push(buffer);

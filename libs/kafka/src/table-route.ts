@@ -85,10 +85,17 @@ export class TableRoute {
 
   /** Writes one change: one record, a delete with its tombstone, or a changed key's removal and creation. */
   push(changes: RowChanges, index: number, nowMs: number, acknowledgement: Acknowledgement): void {
-    const { op, before, after } = changes;
     const bound = this.#envelope.bound(changes, index);
     const keys = 2 * bound <= sharedKeys.length ? sharedKeys : Buffer.allocUnsafe(2 * bound);
     this.#current = { changes, index, nowMs, bound, keys };
+    this.#pushCurrent(acknowledgement);
+    // a wide row is not held until the next one comes
+    if (keys !== sharedKeys) this.#current = null;
+  }
+
+  #pushCurrent(acknowledgement: Acknowledgement): void {
+    const { changes, index, keys } = this.#current as Current;
+    const { op, before, after } = changes;
     if (!this.#keyed) {
       this.#record('whole', false, 0, 0, acknowledgement);
       return;

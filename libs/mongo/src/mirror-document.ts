@@ -140,6 +140,8 @@ function partText(value: unknown): string {
 
 /** What a buffer takes besides its content. */
 const BUFFER_BYTES = 256;
+/** Longer texts are measured: with other letters than those of ASCII they take more, as text and as BSON. */
+const MEASURED_LENGTH = 1024;
 
 function compileRowBytes({ columns }: TableLayout): (row: Row) => number {
   const fixed = 64 + 16 * columns.length;
@@ -150,7 +152,8 @@ function compileRowBytes({ columns }: TableLayout): (row: Row) => number {
     let bytes = fixed;
     for (const index of variable) {
       const value = row[index];
-      if (typeof value === 'string') bytes += value.length + 16;
+      if (typeof value === 'string')
+        bytes += (value.length > MEASURED_LENGTH ? Buffer.byteLength(value) : value.length) + 16;
       else if (Buffer.isBuffer(value)) bytes += value.length + BUFFER_BYTES;
     }
     return bytes;

@@ -9,7 +9,7 @@ import {
   type TableLayout,
   type TransactionInfo,
 } from '#change-events';
-import { Backoff, DittoError, type Logger, retry, toDittoError } from '#kernel';
+import { Backoff, DittoError, dropWide, type Logger, retry, toDittoError } from '#kernel';
 import { type Acknowledgement, ChangeSink, LaneSet, type SinkStatus } from '#replication';
 import { type mongo } from 'mongoose';
 import { encodeBatch, type EncodedPart } from './encoded-batch.ts';
@@ -22,6 +22,9 @@ import { isTimeout } from './mongo-errors.ts';
 import { createMirrorIndexes, prepareCollection } from './mirror-indexes.ts';
 import { TableEnding } from './table-ending.ts';
 import { WRITE_CONCERN_TIMEOUT_MS } from './write-command.ts';
+
+/** What a change takes while it is sent where its row is a wide one. */
+const WIDE_BYTES = 1024 * 1024;
 
 export interface MirrorWriterOptions {
   readonly connection: MongoConnection;
@@ -234,6 +237,7 @@ export class MirrorWriter extends ChangeSink {
       for (const entry of rejected.flat()) this.countRejection(entry);
     } finally {
       this.lanes.grow(-bytes);
+      if (bytes > WIDE_BYTES * entries.length) void dropWide(bytes);
     }
     this.acknowledge(entries);
   }

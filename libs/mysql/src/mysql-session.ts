@@ -1,7 +1,7 @@
 import { type Socket } from 'node:net';
 import mysql, { type Connection as DriverConnection } from 'mysql2';
 import { type Connection, type RowDataPacket } from 'mysql2/promise';
-import { DittoError, withTimeout } from '#kernel';
+import { DittoError, dropWide, withTimeout } from '#kernel';
 import {
   DEFAULT_CONNECT_TIMEOUT_MS,
   DEFAULT_QUERY_SILENCE_MS,
@@ -17,6 +17,9 @@ import { watchForSilence } from './silence-watch.ts';
 
 export type QueryValue = string | number | bigint | boolean | Buffer | null;
 
+/** The driver joins what came of such a row from the network before it takes it apart. */
+const COPIES_RECEIVED = 2;
+const WIDE_ROW_BYTES = 1024 * 1024;
 const UNBOUND: RowsBound = { bytes: Infinity, overheadBytes: 0 };
 
 interface SessionRow extends RowDataPacket {
@@ -118,6 +121,8 @@ export class MySqlSession {
   async queryRows(sql: string, bound: RowsBound): Promise<BoundedRows> {
     const read = await this.#run(() => receiveRows(this.#driver, socketOf(this.#driver), sql, bound));
     if (read.isCut) this.close();
+    const { rows, bytes } = read;
+    if (bytes > WIDE_ROW_BYTES * rows.length) await dropWide(COPIES_RECEIVED * bytes);
     return read;
   }
 

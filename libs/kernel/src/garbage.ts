@@ -1,0 +1,26 @@
+/** V8 collects smaller buffers in time. */
+const LEAST_BYTES = 1024 * 1024;
+/** So much may lie about. */
+const MOST_BYTES = 16 * 1024 * 1024;
+
+let dropped = 0;
+let collect: () => void = () => undefined;
+
+/** Says how garbage is collected; a service does so at its start, elsewhere nothing is. */
+export function collectGarbageBy(action: () => void): void {
+  collect = action;
+}
+
+/**
+ * Call when buffers or texts of wide rows, `bytes` in all, are of no more use: V8 collects late what lies outside of its
+ * heap, and a few such rows are more than all else that lives (I9). Resolves when they are collected, or may wait; whoever
+ * called must hold them no longer by the next turn of the event loop.
+ */
+export async function dropWide(bytes: number): Promise<void> {
+  if (bytes < LEAST_BYTES) return;
+  dropped += bytes;
+  if (dropped < MOST_BYTES) return;
+  dropped = 0;
+  await new Promise((resolve) => setImmediate(resolve));
+  collect();
+}
