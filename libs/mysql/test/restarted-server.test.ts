@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Deferred } from '#kernel';
 import { MySqlRowReader } from '#mysql';
-import { OwnServer } from './own-server.ts';
+import { OwnServer } from '#testing';
 import { TestSource } from './test-source.ts';
 
 const signal = new AbortController().signal;
