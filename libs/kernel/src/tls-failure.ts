@@ -7,9 +7,15 @@ export type TlsFailure =
  * says, of the client's certificate above all; the client's own reasons follow.
  */
 const FAILURES: readonly (readonly [TlsFailure, RegExp])[] = [
-  ['not-offered', /HANDSHAKE_NO_SSL_SUPPORT|ERR_SSL_WRONG_VERSION_NUMBER|does not support secure connection/],
+  [
+    'not-offered',
+    /HANDSHAKE_NO_SSL_SUPPORT|ERR_TLS_NOT_OFFERED|ERR_SSL_WRONG_VERSION_NUMBER|does not support secure connection/,
+  ],
   ['other', /protocol.version|internal.error|unrecognized.name/i],
-  ['client-certificate', /alert (?:bad|unsupported|unknown|certificate|revoked|handshake|access)|_ALERT_/i],
+  [
+    'client-certificate',
+    /ERR_TLS_ENDED|alert (?:bad|unsupported|unknown|certificate|revoked|handshake|access)|_ALERT_/i,
+  ],
   ['lost', /before secure TLS connection was established|ECONNRESET|EPIPE|ETIMEDOUT|ECONNABORTED/],
   ['certificate-expired', /has expired|not yet valid|CERT_HAS_EXPIRED|CERT_NOT_YET_VALID/],
   ['other-host', /does not match certificate's altnames|ERR_TLS_CERT_ALTNAME_INVALID|HOSTNAME_MISMATCH/],

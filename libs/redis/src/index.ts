@@ -1,5 +1,6 @@
 export { delayReconnect, RedisConnection, type RedisOptions } from './redis-connection.ts';
-export { isFromReplica } from './redis-error.ts';
+export { isFromReplica, toRedisError, unavailable } from './redis-error.ts';
+export { RedisKeys } from './redis-keys.ts';
 export { type LeaseHolder, RedisLeases } from './redis-leases.ts';
 export { type PutOutcome, RedisOffsets } from './redis-offsets.ts';
 export {
@@ -12,3 +13,4 @@ export {
 export { RedisStatusBoard } from './redis-status-board.ts';
 export { checkRedis } from './redis-check.ts';
 export { type RedisTarget, toRedisTarget } from './redis-target.ts';
+export { explainTrouble } from './redis-trouble.ts';

@@ -1,16 +1,25 @@
 import { Redis } from 'ioredis';
-import { type CheckFinding, DittoError, findError, findWarning, toCheckFinding, withTimeout } from '#kernel';
+import { type CheckFinding, findError, findWarning, toCheckFinding, withTimeout } from '#kernel';
 import { type RedisOptions } from './redis-connection.ts';
-import { toRedisError } from './redis-error.ts';
-import { toRedisTarget } from './redis-target.ts';
+import { toRedisError, unavailable } from './redis-error.ts';
+import { RedisKeys } from './redis-keys.ts';
+import { type RedisTarget, toRedisTarget } from './redis-target.ts';
+import { explainTrouble } from './redis-trouble.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
 const TIMEOUT_MS = 10_000;
 
 /** Everything that is wrong with a Redis server for Ditto; reads only. */
-export async function checkRedis({ url, tls }: RedisOptions): Promise<readonly CheckFinding[]> {
+export async function checkRedis({ url, tls, keyPrefix }: RedisOptions): Promise<readonly CheckFinding[]> {
+  try {
+    return await checkTarget(toRedisTarget(url, tls), new RedisKeys(keyPrefix));
+  } catch (error) {
+    return [toCheckFinding(toRedisError(error))];
+  }
+}
+
+async function checkTarget(target: RedisTarget, keys: RedisKeys): Promise<readonly CheckFinding[]> {
   const troubles: Error[] = [];
-  const target = toRedisTarget(url, tls);
   const client = new Redis(target.url, {
     ...(target.tls && { tls: target.tls }),
     lazyConnect: true,
@@ -20,19 +29,23 @@ export async function checkRedis({ url, tls }: RedisOptions): Promise<readonly C
   });
   client.on('error', (error: Error) => troubles.push(error));
   try {
-    return await withTimeout(inspect(client), TIMEOUT_MS, createTimeoutError);
+    return await withTimeout(inspect(client, keys), TIMEOUT_MS, () =>
+      unavailable(`nothing came within ${TIMEOUT_MS} ms`),
+    );
   } catch (error) {
     // the driver rejects with "Connection is closed." and tells the reason apart from it
-    return [toCheckFinding(toRedisError(troubles.at(-1) ?? error))];
+    const trouble = troubles.at(-1);
+    throw trouble === undefined ? error : await explainTrouble(target, trouble);
   } finally {
     client.disconnect();
   }
 }
 
-async function inspect(client: Redis): Promise<readonly CheckFinding[]> {
+async function inspect(client: Redis, keys: RedisKeys): Promise<readonly CheckFinding[]> {
   await client.connect();
   const facts = parseInfo(await client.info());
-  await client.eval('return 1', 0);
+  // a user may have rights on scripts and not on keys
+  for (const key of [keys.ping(), keys.jobs()]) await client.eval("return redis.call('EXISTS', KEYS[1])", 1, key);
   const findings: CheckFinding[] = [];
   const version = facts.get('redis_version') ?? '0';
   if (!isAtLeast(version, [6, 2]))
@@ -73,11 +86,4 @@ function parseInfo(text: string): ReadonlyMap<string, string> {
 function isAtLeast(version: string, [major, minor]: readonly [number, number]): boolean {
   const [actualMajor = 0, actualMinor = 0] = version.split('.').map(Number);
   return actualMajor > major || (actualMajor === major && actualMinor >= minor);
-}
-
-function createTimeoutError(): DittoError {
-  return new DittoError('DITTO_REDIS_UNAVAILABLE', `Redis did not answer within ${TIMEOUT_MS} ms`, {
-    retriable: true,
-    remedy: 'Check that Redis runs and is reachable under the configured URL.',
-  });
 }

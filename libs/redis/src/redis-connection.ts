@@ -1,10 +1,10 @@
-import { type ConnectionOptions } from 'node:tls';
 import { Redis } from 'ioredis';
-import { type Logger, silentLogger } from '#kernel';
+import { type ClientTls, type DittoError, type Logger, silentLogger } from '#kernel';
 import { luaScripts } from './lua-scripts.ts';
-import { isFromReplica, toRedisError } from './redis-error.ts';
+import { isFromReplica, toRedisError, unavailable } from './redis-error.ts';
 import { RedisKeys } from './redis-keys.ts';
 import { toRedisTarget } from './redis-target.ts';
+import { explainTrouble } from './redis-trouble.ts';
 
 export interface RedisOptions {
   /** `redis://` or `rediss://`, with user, password and database number where needed. */
@@ -12,7 +12,7 @@ export interface RedisOptions {
   /** Begins the name of every key. */
   readonly keyPrefix: string;
   /** TLS is used when given or when the URL says `rediss:`. */
-  readonly tls?: ConnectionOptions | undefined;
+  readonly tls?: ClientTls | undefined;
   readonly commandTimeoutMs?: number;
   readonly logger?: Logger;
 }
@@ -25,14 +25,15 @@ const COMMAND_TIMEOUT_MS = 2_000;
 /**
  * The one connection to Redis. It connects in the background and again after each loss; one that does not answer a
  * command in time, or leads to a replica, counts as lost, so that the next one goes wherever the URL leads by then.
- * Nothing is queued meanwhile: a call while Redis is away, or whose answer was lost, is rejected with
- * `DITTO_REDIS_UNAVAILABLE` (retriable) and may or may not have been carried out, also later. All that is sent here can
- * be sent twice. No command may block.
+ * Nothing is queued meanwhile: a call whose answer was lost is rejected with `DITTO_REDIS_UNAVAILABLE` (retriable) and
+ * may or may not have been carried out, also later; one while there is no connection with the reason for that, which is
+ * retriable too. All that is sent here can be sent twice. No command may block.
  */
 export class RedisConnection {
   readonly keys: RedisKeys;
   readonly #client: Redis;
-  #trouble = 'no connection yet';
+  /** Why there is no connection; null while there is one. */
+  #trouble: DittoError | null = unavailable('no connection yet');
 
   constructor(options: RedisOptions) {
     const { url, keyPrefix, tls, commandTimeoutMs = COMMAND_TIMEOUT_MS, logger = silentLogger } = options;
@@ -53,12 +54,11 @@ export class RedisConnection {
       lazyConnect: true,
     });
     for (const [name, script] of Object.entries(luaScripts)) this.#client.defineCommand(name, script);
-    this.#client.on('error', ({ message }: Error) => {
-      if (message !== this.#trouble) logger.warn('The connection to Redis has an error', { error: message });
-      this.#trouble = message;
+    this.#client.on('error', (error: Error) => {
+      void explainTrouble(target, error).then((trouble) => this.#note(trouble, logger));
     });
     this.#client.on('ready', () => {
-      this.#trouble = '';
+      this.#trouble = null;
       logger.info('Connected to Redis');
     });
     // The reconnect goes on whatever becomes of the first attempt; the 'error' event has reported it.
@@ -96,8 +96,17 @@ export class RedisConnection {
       return await work(this.#client);
     } catch (error) {
       if (isTimeout(error)) stream?.destroy(new Error('Redis did not answer in time'));
-      throw toRedisError(error, this.isReady ? '' : this.#trouble);
+      const isReply = error instanceof Error && error.name === 'ReplyError';
+      throw this.isReady || isReply || this.#trouble === null ? toRedisError(error) : this.#trouble;
     }
+  }
+
+  #note(trouble: DittoError, logger: Logger): void {
+    if (this.isReady) return;
+    const { code, message, remedy } = trouble;
+    if (message !== this.#trouble?.message)
+      logger.warn('There is no connection to Redis, trying again', { code, error: message, remedy });
+    this.#trouble = trouble;
   }
 
   /** Missing before the first connection, whatever the driver's types say. */

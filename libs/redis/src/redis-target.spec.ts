@@ -14,18 +14,28 @@ describe('toRedisTarget', () => {
   test.each(['redis://h/1?tls=', 'redis://h/1?tls=false', 'rediss://h/1?tls=', 'rediss://h/1?tls=x#y'])(
     'no option of the URL switches TLS off or its checks: %s',
     (url) => {
-      expect(driverOptions(url, { ca: 'authority', rejectUnauthorized: true })).toMatchObject({
+      expect(driverOptions(url, { servername: 'other', rejectUnauthorized: true })).toMatchObject({
         host: 'h',
         db: 1,
-        tls: { ca: 'authority', rejectUnauthorized: true },
+        tls: { servername: 'other', rejectUnauthorized: true },
       });
       expect(toRedisTarget(url, undefined).ignored).toEqual(['tls']);
     },
   );
 
   test('rediss: without the section is TLS, and redis: is not', () => {
-    expect(driverOptions('rediss://h?tls=').tls).toEqual({});
+    expect(driverOptions('rediss://h?tls=').tls).toMatchObject({ servername: 'h', rejectUnauthorized: true });
     expect(driverOptions('redis://h').tls).toBeUndefined();
+  });
+
+  test('the server is asked for its name, never for an address', () => {
+    const nameOf = (url: string, servername?: string) => driverOptions(url, { servername }).tls?.servername;
+    expect(nameOf('redis://redis.test')).toBe('redis.test');
+    expect(nameOf('redis://redis.test', 'other.test')).toBe('other.test');
+    expect(nameOf('redis://redis.test', '10.0.0.1')).toBe('');
+    expect(nameOf('redis://10.0.0.1')).toBe('');
+    expect(nameOf('redis://[::1]', '::1')).toBe('');
+    expect(toRedisTarget('redis://[::1]:7000', undefined)).toMatchObject({ host: '::1', port: 7000 });
   });
 
   test('the database and the family of the address may be options too', () => {

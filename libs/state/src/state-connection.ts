@@ -1,6 +1,5 @@
 import { type ConnectionOptions } from 'mysql2';
-import { type ClientTls, connectForTls } from '#kernel';
-import { assertUsable } from './state-tls.ts';
+import { type ClientTls, connectForTls, TlsErrors } from '#kernel';
 
 /** How to reach the server of the state database. */
 export interface StateServerOptions {
@@ -13,6 +12,12 @@ export interface StateServerOptions {
   readonly connectTimeoutMs?: number;
 }
 
+export const tlsErrors = new TlsErrors({
+  code: 'DITTO_STATE_TLS_FAILED',
+  server: 'The state database',
+  option: 'state.tls',
+});
+
 const CONNECT_TIMEOUT_MS = 5_000;
 /** After so long without a byte a dead host is looked for. */
 const KEEP_ALIVE_DELAY_MS = 5_000;
@@ -23,7 +28,7 @@ export function toDriverOptions(options: StateServerOptions): ConnectionOptions 
   const server = { host, port, user, password, connectTimeout: connectTimeoutMs };
   if (tls === undefined) return server;
   const { servername, rejectUnauthorized = true, ...material } = tls;
-  assertUsable(material);
+  tlsErrors.assertUsable(material);
   return {
     ...server,
     // what the driver calls the host is, with TLS, the name for SNI; where to connect to is the stream's

@@ -1,5 +1,5 @@
-import { DittoError, isTlsCode } from '#kernel';
-import { refuseWithoutTls, toTlsError } from './state-tls.ts';
+import { DittoError } from '#kernel';
+import { tlsErrors } from './state-connection.ts';
 
 /** The connection is lost, or leads to a server that is not, or no longer, the one to ask: it must be made anew. */
 const lost = new Set([
@@ -81,8 +81,13 @@ export function toStateError(error: unknown): DittoError {
   if (error instanceof DittoError) return error;
   const code = readCode(error);
   const message = error instanceof Error ? error.message : String(error);
-  if (code === 'ER_SECURE_TRANSPORT_REQUIRED') return refuseWithoutTls(message, error);
-  const tlsError = isTlsCode(code) ? toTlsError(code, message, error) : null;
+  if (code === 'ER_SECURE_TRANSPORT_REQUIRED')
+    return tlsErrors.refuse(
+      `takes encrypted connections only: ${message}`,
+      'Set state.tls, to {} or with a ca.',
+      error,
+    );
+  const tlsError = tlsErrors.classify(error);
   if (tlsError !== null) return tlsError;
   if (denied.has(code) || refusedPlugin.has(code))
     return new DittoError('DITTO_STATE_ACCESS_DENIED', `The state database refuses Ditto's account: ${message}`, {

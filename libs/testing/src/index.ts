@@ -12,3 +12,4 @@ export {
 export { MySqlCertificates } from './mysql-certificates.ts';
 export { MySqlImpostor } from './mysql-impostor.ts';
 export { OwnServer } from './own-server.ts';
+export { TlsRedis } from './tls-redis.ts';

@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ProcessIdentity } from '../process-identity.ts';
 import type { Durability, Endpoint } from '../stack.ts';
@@ -12,7 +12,10 @@ export interface RedisServerOptions extends ServerOptions {
   readonly durability: Durability;
 }
 
-/** Redis with an append-only file; each write stands in it before it is acknowledged, so SIGKILL loses none. */
+/**
+ * Redis with an append-only file; each write stands in it before it is acknowledged, so SIGKILL loses none. What is not set
+ * here may be set in `more.cnf` in its folder: by a test with a server of its own.
+ */
 export class RedisServer extends NativeServer {
   readonly endpoint: Endpoint;
   readonly #options: RedisServerOptions;
@@ -37,10 +40,11 @@ export class RedisServer extends NativeServer {
       save: '',
       'maxmemory-policy': 'noeviction',
     };
-    const [command, args] = runtime.command(
-      'usr/bin/redis-server',
-      Object.entries(settings).flatMap(([name, value]) => [`--${name}`, `${value}`]),
-    );
+    const more = join(this.folder, 'more.cnf');
+    const [command, args] = runtime.command('usr/bin/redis-server', [
+      ...(existsSync(more) ? [more] : []),
+      ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, `${value}`]),
+    ]);
     const process = this.spawn('redis', { command, args, folder: data });
     await this.waitUntil('redis', process, () => ping(port));
   }

@@ -1,6 +1,15 @@
 import { type Job, Queue, Worker } from 'bullmq';
-import { DittoError, isAbort, type Logger, sleep, toDittoError, withTimeout } from '#kernel';
-import { delayReconnect, isFromReplica, type RedisOptions, toRedisTarget } from '#redis';
+import { type DittoError, isAbort, type Logger, sleep, toDittoError, withTimeout } from '#kernel';
+import {
+  delayReconnect,
+  explainTrouble,
+  isFromReplica,
+  type RedisOptions,
+  type RedisTarget,
+  toRedisError,
+  toRedisTarget,
+  unavailable,
+} from '#redis';
 import { type JobMetrics } from '../metrics/job-metrics.ts';
 
 /** Schedules that Redis has lost, with its data or with a worker that died between two steps, are put back so soon. */
@@ -55,13 +64,17 @@ export class RecurringJobs<Data extends object, Result extends object> {
   readonly #worker: Worker;
   readonly #failing = new Set<string>();
   #keeping: Promise<void> = Promise.resolve();
+  readonly #target: RedisTarget;
+  /** Why the last connection could not be made; null once Redis has answered. */
+  #trouble: DittoError | null = null;
   #lastTrouble = '';
 
   constructor(options: RecurringJobsOptions<Data, Result>) {
     const { name, prefix, redis, concurrency } = options;
     this.#options = options;
     // the driver would take options out of the URL over these
-    const { url, tls } = toRedisTarget(redis.url, redis.tls);
+    this.#target = toRedisTarget(redis.url, redis.tls);
+    const { url, tls } = this.#target;
     const connection = {
       url,
       ...(tls && { tls }),
@@ -79,8 +92,8 @@ export class RecurringJobs<Data extends object, Result extends object> {
       autorun: false,
       runRetryDelay: RETRY_MS,
     });
-    this.#queue.on('error', (error) => this.#complain(error));
-    this.#worker.on('error', (error) => this.#complain(error));
+    this.#queue.on('error', (error) => void this.#explain(error));
+    this.#worker.on('error', (error) => void this.#explain(error));
   }
 
   start(): void {
@@ -89,7 +102,7 @@ export class RecurringJobs<Data extends object, Result extends object> {
     this.#worker.run().catch((error: unknown) => this.#complain(error));
   }
 
-  /** The newest first; `DITTO_REDIS_UNAVAILABLE` when Redis does not answer. */
+  /** The newest first; an error of Redis when it does not answer. */
   async listEnded(): Promise<readonly EndedJob<Data, Result>[]> {
     const jobs = await this.#ask(() => this.#queue.getJobs(['completed', 'failed'], 0, -1));
     return jobs
@@ -187,29 +200,28 @@ export class RecurringJobs<Data extends object, Result extends object> {
   }
 
   async #ask<T>(work: () => Promise<T>): Promise<T> {
+    const late = (): DittoError => unavailable(`the job queue said nothing for ${ANSWER_TIMEOUT_MS} ms`);
     try {
-      return await withTimeout(work(), ANSWER_TIMEOUT_MS, () =>
-        unavailable(`no answer within ${ANSWER_TIMEOUT_MS} ms`),
-      );
+      const answer = await withTimeout(work(), ANSWER_TIMEOUT_MS, late);
+      this.#trouble = null;
+      return answer;
     } catch (error) {
-      throw error instanceof DittoError
-        ? error
-        : unavailable(error instanceof Error ? error.message : String(error), error);
+      const classified = toRedisError(error);
+      throw classified.code === 'DITTO_REDIS_UNAVAILABLE' ? (this.#trouble ?? classified) : classified;
     }
+  }
+
+  /** Of an event of the driver. */
+  async #explain(error: Error): Promise<void> {
+    this.#trouble = await explainTrouble(this.#target, error);
+    this.#complain(this.#trouble);
   }
 
   #complain(error: unknown): void {
     const { name, logger } = this.#options;
-    const message = error instanceof Error ? error.message : String(error);
-    if (message !== this.#lastTrouble) logger.warn('trouble with the job queue', { queue: name, error: message });
+    const { code, message, remedy } = toRedisError(error);
+    if (message !== this.#lastTrouble)
+      logger.warn('trouble with the job queue', { queue: name, code, error: message, remedy });
     this.#lastTrouble = message;
   }
-}
-
-function unavailable(reason: string, cause?: unknown): DittoError {
-  return new DittoError('DITTO_REDIS_UNAVAILABLE', `The job queue in Redis does not answer: ${reason}`, {
-    retriable: true,
-    remedy: 'Check that Redis runs, accepts writes, and is reachable under the configured URL.',
-    cause,
-  });
 }
