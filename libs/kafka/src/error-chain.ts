@@ -34,7 +34,9 @@ function note(messages: string[], text: unknown): void {
 function withoutPlaces(text: string): string {
   const [before, after] = text.split(':SSL routines:', 2);
   const reason = after?.split(':')[1];
-  return before === undefined || reason === undefined ? text : before.replace(/[0-9A-F]+:error:[0-9A-F]+$/, reason);
+  if (before === undefined || reason === undefined) return text;
+  const [upToThread = ''] = before.split(':error:', 1);
+  return upToThread.slice(0, upToThread.lastIndexOf(' ') + 1) + reason;
 }
 
 function listOf(value: unknown): readonly unknown[] {

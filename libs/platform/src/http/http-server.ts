@@ -1,10 +1,8 @@
 import { createServer as createPlainServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { type Socket } from 'node:net';
 import { type TlsOptions } from 'node:tls';
 import { type Logger } from '#kernel';
-import { isLoopback } from '../config/index.ts';
-import { LimitedLog } from '../logging/limited-log.ts';
+import { logFailedHandshakes } from '../logging/failed-handshakes.ts';
 
 /** What requests may cost before anybody knows who sends them. */
 export interface HttpLimits {
@@ -18,9 +16,6 @@ export interface HttpLimits {
   /** For answers that are under way at the shutdown. */
   readonly shutdownGraceMs: number;
 }
-
-/** As the health check of the image. */
-const withoutCertificate = 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE';
 
 export interface HttpServerOptions {
   readonly limits: HttpLimits;
@@ -44,14 +39,4 @@ export function createHttpServer(handler: RequestListener, { limits, tls, logger
   server.setTimeout(silenceMs);
   if (tls) logFailedHandshakes(server, logger);
   return server;
-}
-
-/** Also where somebody sends plain HTTP (`ERR_SSL_HTTP_REQUEST`), but not who only looks whether the port is open. */
-function logFailedHandshakes(server: Server, logger: Logger): void {
-  const log = new LimitedLog({ logger });
-  server.on('tlsClientError', (error: NodeJS.ErrnoException, { remoteAddress = '' }: Socket) => {
-    const reason = error.code ?? error.message;
-    if (reason === 'ECONNRESET' || (reason === withoutCertificate && isLoopback(remoteAddress))) return;
-    log.warn('a TLS handshake failed', { reason, address: remoteAddress });
-  });
 }

@@ -30,6 +30,7 @@ class EchoController {
 @Module({ controllers: [EchoController] })
 class AppModule {}
 
+const lines: Record<string, unknown>[] = [];
 const sockets: Socket[] = [];
 let certificates: TestCertificates;
 let app: NestFastifyApplication;
@@ -45,7 +46,9 @@ afterEach(async () => {
 });
 
 async function start(patienceMs: number): Promise<void> {
-  configureLogging({ service: 'dcs', level: 'silent' });
+  lines.length = 0;
+  const write = (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>);
+  configureLogging({ service: 'dcs', level: 'warn', destination: { write } });
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   ({ port } = server.address() as AddressInfo);
@@ -115,6 +118,17 @@ it('gives room back when connections end', async () => {
     await closed;
   }
   expect(await refusals()).toEqual({});
+});
+
+it('closes a connection that speaks without TLS, and says so in the log', async () => {
+  await start(10_000);
+  const socket = await openSilent();
+  const closed = closeOf(socket);
+  socket.write('16#{"pattern":"a"}');
+  await closed;
+  expect(lines).toMatchObject([
+    { level: 'warn', component: 'rpc', msg: 'a TLS handshake failed', address: '127.0.0.1' },
+  ]);
 });
 
 it('has one limit of time for the handshake and the token', async () => {

@@ -3,6 +3,7 @@ import { type MicroserviceOptions, Transport } from '@nestjs/microservices';
 import { type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { TokenRegistry } from '../auth/token-registry.ts';
 import { type DittoConfig, toServerTlsOptions } from '../config/index.ts';
+import { logFailedHandshakes } from '../logging/failed-handshakes.ts';
 import { createLogger } from '../logging/root-logger.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { RpcConnections } from './rpc-connections.ts';
@@ -16,9 +17,10 @@ export function connectRpc(app: NestFastifyApplication, listener: RpcListener): 
     .get(Metrics)
     .counter('rpc_refused_total', 'Connections to the RPC server that were closed, by the reason', ['reason']);
   const tokens = app.get(TokenRegistry);
+  const logger = createLogger('rpc');
   const connections = new RpcConnections({
     limits: { maxMessageBytes, maxConnections, patienceMs, maxUnreadBytes: 4 * maxMessageBytes },
-    logger: createLogger('rpc'),
+    logger,
     isKnown: (token) => tokens.isEmpty || tokens.find(token) !== null,
     onRefusal: (reason) => refused.inc({ reason }),
   });
@@ -35,5 +37,7 @@ export function connectRpc(app: NestFastifyApplication, listener: RpcListener): 
     },
     { inheritAppConfig: true },
   );
-  connections.watch(microservice.unwrap<Server>());
+  const server = microservice.unwrap<Server>();
+  connections.watch(server);
+  if (tlsOptions) logFailedHandshakes(server, logger);
 }
