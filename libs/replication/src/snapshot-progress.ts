@@ -9,9 +9,27 @@ export interface SnapshotProgressOptions {
   readonly nowMs: () => number;
 }
 
-interface QueuedChange {
-  readonly table: TableName;
-  readonly apply: (entry: TableSnapshotProgress | undefined) => TableSnapshotProgress;
+/** A reading of a table, from `take` to `release`. */
+interface Reading {
+  /** False once a statement asked for the table: the reading counts no more. */
+  isWanted: boolean;
+  hasBegun: boolean;
+  /** Whether a cascade asked for the table since this reading was taken up. */
+  isAskedSince: boolean;
+}
+
+interface TableEntry {
+  progress: TableSnapshotProgress;
+  /** What is stored of it: memory may be ahead. */
+  stored: TableSnapshotProgress | null;
+  reading: Reading | null;
+  /** Whether the read that is under way was asked for by what takes rows away, so that the table rests when it ends. */
+  restsAfterwards: boolean;
+  restsUntilMs: number;
+}
+
+interface WaitingSave {
+  readonly entry: TableEntry;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -20,58 +38,45 @@ const MOST_SAVED_AT_ONCE = 500;
 
 /**
  * How far the copy of each table has come, and what was asked for besides. One reading of a table is under way at a
- * time, from `take` to its end; a request of a statement abandons it, a request of a cascade lets it end and has the
- * table read once more. Everything is durable when the promise that stands for it has resolved.
+ * time; a request of a statement abandons it, a request of a cascade lets it end and has the table read once more.
+ *
+ * What happens counts in memory at once, and is durable when the promise that stands for it, or that of a later `save`,
+ * has resolved. After a save that failed the same call, or `save`, saves what counts by then.
  */
 export class SnapshotProgress {
   private readonly options: SnapshotProgressOptions;
-  private readonly entries = new Map<string, TableSnapshotProgress>();
-  /** What is stored of them: memory may be ahead while it is being saved. */
-  private readonly stored = new Map<string, TableSnapshotProgress>();
-  /** Tables whose reading under way counts no more. */
-  private readonly abandoned = new Set<string>();
-  /** Tables that a cascade has asked for since their reading was taken up. */
-  private readonly askedSince = new Set<string>();
-  /** Tables whose reading under way was asked for by a cascade. */
-  private readonly cascaded = new Set<string>();
-  /** Tables that were asked for since their last reading began by a statement that may have taken rows away. */
-  private readonly losing = new Set<string>();
-  private readonly restsUntilMs = new Map<string, number>();
-  /** Changes that are still to be saved, in the order in which they were asked for. */
-  private queue: QueuedChange[] = [];
+  private readonly entries = new Map<string, TableEntry>();
+  private waiting: WaitingSave[] = [];
   private isSaving = false;
   private loading: Promise<void> | null = null;
+  private isLoaded = false;
 
   constructor(options: SnapshotProgressOptions) {
     this.options = options;
   }
 
-  /** Everything else waits for it by itself. */
+  /** Requests wait for it by themselves. */
   load(): Promise<void> {
     return (this.loading ??= this.loadNow());
   }
 
   get(table: TableName): TableSnapshotProgress | undefined {
-    return this.entries.get(tableKey(table));
+    return this.entries.get(tableKey(table))?.progress;
   }
 
   list(): TableSnapshotProgress[] {
-    return [...this.entries.values()];
-  }
-
-  all(): IterableIterator<TableSnapshotProgress> {
-    return this.entries.values();
+    return Array.from(this.entries.values(), ({ progress }) => progress);
   }
 
   /** The next table to read, among those that are free: one that was begun comes first. */
   next(isFree: (entry: TableSnapshotProgress) => boolean): TableSnapshotProgress | undefined {
     const nowMs = this.options.nowMs();
     let first: TableSnapshotProgress | undefined;
-    for (const entry of this.entries.values()) {
-      if (entry.state === 'running') {
-        if (isFree(entry)) return entry;
-      } else if (entry.state === 'pending' && first === undefined)
-        if (this.restsUntil(entry) <= nowMs && isFree(entry)) first = entry;
+    for (const { progress, restsUntilMs } of this.entries.values()) {
+      if (progress.state === 'running') {
+        if (isFree(progress)) return progress;
+      } else if (progress.state === 'pending' && first === undefined)
+        if (restsUntilMs <= nowMs && isFree(progress)) first = progress;
     }
     return first;
   }
@@ -80,131 +85,143 @@ export class SnapshotProgress {
   restMs(): number | null {
     const nowMs = this.options.nowMs();
     let untilMs = Infinity;
-    for (const atMs of this.restsUntilMs.values()) if (atMs > nowMs) untilMs = Math.min(untilMs, atMs);
+    for (const { restsUntilMs } of this.entries.values())
+      if (restsUntilMs > nowMs) untilMs = Math.min(untilMs, restsUntilMs);
     return untilMs === Infinity ? null : untilMs - nowMs;
   }
 
   /** A statement: the table is read from its first row. `losesRows`: rows may be gone. */
   async request(table: TableName, losesRows = false): Promise<void> {
-    const key = tableKey(table);
-    this.abandoned.add(key);
-    if (losesRows) this.losing.add(key);
-    this.restsUntilMs.delete(key);
-    await this.change(table, (entry = newEntry(table)) => (this.abandoned.has(key) ? this.fromStart(entry) : entry));
+    if (!this.isLoaded) await this.load();
+    const entry = this.entryOf(table);
+    entry.progress = startedOver(entry.progress, losesRows || endsRows(entry.progress));
+    entry.restsUntilMs = 0;
+    if (entry.reading !== null) entry.reading.isWanted = false;
+    await this.save(table);
   }
 
-  /** Whether a reading that is still to begin, which can't be forgotten, covers whatever the tables went through until now. */
+  /** Whether `ask` would change nothing: a reading that is still to begin covers whatever the tables go through now. */
   isAsked(tables: readonly TableName[]): boolean {
-    for (const table of tables) this.askedSince.add(tableKey(table));
-    return tables.every((table) => isAskedIn(this.get(table)) && isAskedIn(this.stored.get(tableKey(table))));
+    return tables.every((table) => {
+      const entry = this.entries.get(tableKey(table));
+      if (entry === undefined || entry.reading?.hasBegun === false) return false;
+      return entry.stored === entry.progress && isAskedIn(entry.progress);
+    });
   }
 
   /** A cascade: rows of the tables changed or went without row events. */
   async ask(tables: readonly TableName[]): Promise<void> {
-    for (const table of tables)
-      await this.change(table, (entry) => {
-        switch (entry?.state) {
-          case 'running':
-            return { ...entry, again: true };
-          case 'pending':
-            return { ...entry, endsBelow: '' };
-          default:
-            return { ...startedOver(entry ?? newEntry(table)), endsBelow: '' };
-        }
-      });
+    if (!this.isLoaded) await this.load();
+    for (const table of tables) {
+      const entry = this.entryOf(table);
+      if (entry.reading !== null) entry.reading.isAskedSince = true;
+      if (isAskedIn(entry.progress)) continue;
+      const { progress } = entry;
+      entry.progress = progress.state === 'running' ? { ...progress, again: true } : startedOver(progress, true);
+    }
+    await this.saveAll(tables);
   }
 
   /** Makes tables known that nobody asked for. */
-  async add(entries: readonly TableSnapshotProgress[]): Promise<void> {
-    await Promise.all(entries.map((entry) => this.change(entry, (known = entry) => known)));
+  async add(added: readonly TableSnapshotProgress[]): Promise<void> {
+    for (const progress of added) this.entryOf(progress, progress);
+    await this.saveAll(added);
   }
 
   /** A reading of the table is taken up: what is asked from here on is not covered by it, unless it begins later still. */
   take(table: TableName): void {
-    const key = tableKey(table);
-    this.askedSince.delete(key);
-    // a request may still be on its way to the store: it begins at the first row all the same
-    if (this.abandoned.delete(key)) this.entries.set(key, this.fromStart(this.get(table) ?? newEntry(table)));
+    this.entryOf(table).reading = { isWanted: true, hasBegun: false, isAskedSince: false };
+  }
+
+  /** The reading that was taken up has ended, whatever came of it. */
+  release(table: TableName): void {
+    this.entryOf(table).reading = null;
   }
 
   /** False once a statement asked for the table since its reading was taken up. */
   isWanted(table: TableName): boolean {
-    return !this.abandoned.has(tableKey(table));
+    return this.entryOf(table).reading?.isWanted ?? true;
   }
 
   /**
    * The reading goes on, or begins: then with the version that rows which it does not meet are older than, null when it
    * ends none. It covers every cascade until this very call, so what it reads must be read behind all of them.
    */
-  async begin(table: TableName, endsBelow: string | null): Promise<void> {
-    const entry = this.get(table);
-    const key = tableKey(table);
-    if (entry === undefined || !this.isWanted(table)) return;
-    if (entry.state === 'pending') {
-      this.losing.delete(key);
-      if (entry.endsBelow === null) this.cascaded.delete(key);
-      else this.cascaded.add(key);
-      // in memory at once: a cascade of the next moment asks again
-      this.entries.set(key, { ...entry, state: 'running', reason: null, endsBelow, again: false });
-    }
-    await this.keep(table, (running) => ({ ...running, reason: null }));
-  }
-
-  async record(table: TableName, lastKey: string | null, rowsRead: number): Promise<void> {
-    await this.keep(table, (entry) => ({ ...entry, lastKey, rowsRead }));
-  }
-
-  /** The reading is complete, and all of it confirmed. */
-  async finish(table: TableName): Promise<void> {
-    const { cascadePauseMs, nowMs } = this.options;
-    await this.keep(table, (entry) =>
-      entry.again ? startedOver(entry) : { ...entry, state: 'done', endsBelow: null, again: false },
-    );
-    if (this.cascaded.delete(tableKey(table))) this.restsUntilMs.set(tableKey(table), nowMs() + cascadePauseMs);
-  }
-
-  /** The table can't be read; if something was asked since its reading was taken up, that is looked into anew. */
-  async fail(table: TableName, reason: string): Promise<void> {
-    const key = tableKey(table);
-    const entry = this.get(table) ?? newEntry(table);
-    if (this.isWanted(table) && !this.askedSince.has(key)) {
-      this.losing.delete(key);
-      this.entries.set(key, { ...startedOver(entry), state: 'unavailable', endsBelow: null, reason });
-    }
-    await this.keep(table, (failed) => failed);
-  }
-
-  private fromStart(entry: TableSnapshotProgress): TableSnapshotProgress {
-    return this.losing.has(tableKey(entry)) ? { ...startedOver(entry), endsBelow: '' } : startedOver(entry);
-  }
-
-  private restsUntil(entry: TableSnapshotProgress): number {
-    return this.restsUntilMs.get(tableKey(entry)) ?? 0;
-  }
-
-  /** A change by the reading under way: nothing once that is abandoned. */
-  private keep(table: TableName, change: (entry: TableSnapshotProgress) => TableSnapshotProgress): Promise<void> {
-    return this.change(table, (entry) =>
-      entry !== undefined && this.isWanted(table) ? change(entry) : startedOver(entry ?? newEntry(table)),
-    );
-  }
-
-  private change(table: TableName, apply: QueuedChange['apply']): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.queue.push({ table, apply, resolve, reject });
-      if (!this.isSaving) void this.saveQueued();
+  begin(table: TableName, endsBelow: string | null): void {
+    this.change(table, (progress, entry) => {
+      if (entry.reading !== null) entry.reading.hasBegun = true;
+      if (progress.state !== 'pending') return { ...progress, reason: null };
+      entry.restsAfterwards = progress.endsBelow !== null;
+      return { ...progress, state: 'running', reason: null, endsBelow, again: false };
     });
   }
 
+  record(table: TableName, lastKey: string | null, rowsRead: number): void {
+    this.change(table, (progress) => ({ ...progress, lastKey, rowsRead }));
+  }
+
+  /** The reading is complete, and all of it confirmed. */
+  finish(table: TableName): void {
+    const { cascadePauseMs, nowMs } = this.options;
+    this.change(table, (progress, entry) => {
+      if (entry.restsAfterwards) entry.restsUntilMs = nowMs() + cascadePauseMs;
+      entry.restsAfterwards = false;
+      return progress.again ? startedOver(progress, true) : { ...progress, state: 'done', endsBelow: null };
+    });
+  }
+
+  /** The table can't be read; if something was asked since its reading was taken up, that is looked into anew. */
+  fail(table: TableName, reason: string): void {
+    this.change(table, (progress, { reading }) =>
+      reading?.isAskedSince === true ? progress : { ...startedOver(progress, false), state: 'unavailable', reason },
+    );
+  }
+
+  /** Resolves when what counts of the table now, or later, is stored. */
+  save(table: TableName): Promise<void> {
+    const entry = this.entryOf(table);
+    if (entry.stored === entry.progress) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ entry, resolve, reject });
+      if (!this.isSaving) void this.saveWaiting();
+    });
+  }
+
+  private async saveAll(tables: readonly TableName[]): Promise<void> {
+    await Promise.all(tables.map((table) => this.save(table)));
+  }
+
+  private entryOf(table: TableName, unknown = newEntry(table)): TableEntry {
+    const key = tableKey(table);
+    let entry = this.entries.get(key);
+    if (entry === undefined) {
+      entry = { progress: unknown, stored: null, reading: null, restsAfterwards: false, restsUntilMs: 0 };
+      this.entries.set(key, entry);
+    }
+    return entry;
+  }
+
+  /** A change by the reading under way: none once that is abandoned. */
+  private change(
+    table: TableName,
+    apply: (progress: TableSnapshotProgress, entry: TableEntry) => TableSnapshotProgress,
+  ): void {
+    const entry = this.entryOf(table);
+    if (this.isWanted(table)) entry.progress = apply(entry.progress, entry);
+  }
+
   /** What was asked for while something was being saved is saved together: ten thousand tables are not as many writes. */
-  private async saveQueued(): Promise<void> {
+  private async saveWaiting(): Promise<void> {
+    const { store, grant } = this.options;
     this.isSaving = true;
     await Promise.resolve(); // whoever asks in the same turn of the loop is part of it
-    while (this.queue.length > 0) {
-      const batch = this.queue.splice(0, MOST_SAVED_AT_ONCE);
+    while (this.waiting.length > 0) {
+      const batch = this.waiting.splice(0, MOST_SAVED_AT_ONCE);
+      const saved = new Map(batch.map(({ entry }) => [entry, entry.progress]));
       try {
-        await this.load();
-        await this.saveBatch(batch);
+        await store.save(grant, [...saved.values()]);
+        for (const [entry, progress] of saved) entry.stored = progress;
+        for (const { resolve } of batch) resolve();
       } catch (error) {
         for (const { reject } of batch) reject(error);
       }
@@ -212,33 +229,15 @@ export class SnapshotProgress {
     this.isSaving = false;
   }
 
-  private async saveBatch(batch: readonly QueuedChange[]): Promise<void> {
-    const before = new Map<string, TableSnapshotProgress | undefined>();
-    const next = new Map<string, TableSnapshotProgress>();
-    for (const { table, apply } of batch) {
-      const key = tableKey(table);
-      if (!before.has(key)) before.set(key, this.get(table));
-      next.set(key, apply(next.get(key) ?? this.get(table)));
-    }
-    const { store, grant } = this.options;
-    await store.save(grant, [...next.values()]);
-    for (const [key, entry] of next) {
-      this.stored.set(key, entry);
-      if (this.entries.get(key) === before.get(key)) this.entries.set(key, entry);
-      else next.delete(key); // a reading began or failed while it was being saved: applied again
-    }
-    const isSaved = ({ table }: QueuedChange): boolean => next.has(tableKey(table));
-    this.queue.unshift(...batch.filter((change) => !isSaved(change)));
-    for (const change of batch.filter(isSaved)) change.resolve();
-  }
-
   private async loadNow(): Promise<void> {
     const { store, grant } = this.options;
     try {
-      for (const saved of await store.load(grant.source)) {
-        this.stored.set(tableKey(saved), saved);
-        this.entries.set(tableKey(saved), saved.state === 'pending' ? startedOver(saved) : saved);
+      for (const stored of await store.load(grant.source)) {
+        const entry = this.entryOf(stored);
+        entry.stored = stored;
+        entry.progress = stored.state === 'pending' ? startedOver(stored, endsRows(stored)) : stored;
       }
+      this.isLoaded = true;
     } catch (error) {
       this.loading = null;
       throw error;
@@ -246,8 +245,14 @@ export class SnapshotProgress {
   }
 }
 
-function isAskedIn(entry: TableSnapshotProgress | undefined): boolean {
-  return entry !== undefined && (entry.again || (entry.state === 'pending' && entry.endsBelow !== null));
+/** Whether a reading is still to begin that ends rows which are gone. */
+function isAskedIn({ state, again, endsBelow }: TableSnapshotProgress): boolean {
+  return again || (state === 'pending' && endsBelow !== null);
+}
+
+/** Whether the next reading must end rows that are gone, if the one of this progress does not come to its end. */
+function endsRows({ endsBelow, again }: TableSnapshotProgress): boolean {
+  return endsBelow !== null || again;
 }
 
 /** A table that nothing was read of. */
@@ -263,8 +268,7 @@ export function newEntry({ database, table }: TableName, estimatedRows = 0): Tab
   return { database, table, estimatedRows, ...nothing };
 }
 
-/** To be read from its first row; a cascade that was not dealt with is dealt with then. */
-function startedOver(entry: TableSnapshotProgress): TableSnapshotProgress {
-  const endsBelow = entry.endsBelow !== null || entry.again ? '' : null;
-  return { ...newEntry(entry, entry.estimatedRows), endsBelow };
+/** To be read from its first row. */
+function startedOver(progress: TableSnapshotProgress, losesRows: boolean): TableSnapshotProgress {
+  return { ...newEntry(progress, progress.estimatedRows), endsBelow: losesRows ? '' : null };
 }

@@ -6,7 +6,6 @@ import { type MirroredKeys } from './ports/mirrored-keys.ts';
 import { RowReader, type ChunkRead, type KeysRead } from './ports/row-reader.ts';
 import { SnapshotStore, type Grant, type TableSnapshotProgress } from './ports/stores.ts';
 import { layout } from './windowed-read.model.ts';
-import { SnapshotProgress } from './snapshot-progress.ts';
 import { WindowedSnapshot, type WindowedSnapshotOptions } from './windowed-snapshot.ts';
 
 const down = new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true });
@@ -370,22 +369,6 @@ describe('WindowedSnapshot', () => {
     await during(build(reader, store), () => until(() => store.tables.get('a')?.state === 'done'));
     expect(reader.afters).toEqual([[5], null]);
     expect(store.tables.get('a')).toMatchObject({ again: false, endsBelow: null });
-  });
-
-  it('I1: takes nothing for asked that a crash could still forget', async () => {
-    const store = new MemoryStore();
-    const estimates = { rowsRead: 5, estimatedRows: 9, reason: null, endsBelow: 'X', again: false };
-    store.tables.set('a', { database: 'd', table: 'a', state: 'running', lastKey: '[5]', ...estimates });
-    const progress = new SnapshotProgress({ grant, store, cascadePauseMs: 0, nowMs: () => 0 });
-    await progress.load();
-    const recorded = new Deferred<undefined>();
-    store.slow = recorded.promise;
-    const requested = progress.request({ database: 'd', table: 'a' });
-    progress.take({ database: 'd', table: 'a' });
-    expect(progress.isAsked(t)).toBe(false);
-    recorded.resolve(undefined);
-    await requested;
-    expect(progress.isAsked(t)).toBe(true);
   });
 
   it('I4: looks for what is gone only when all that was on its way to the mirror is confirmed', async () => {

@@ -84,7 +84,7 @@ export class WindowedSnapshot {
 
   counts(): SnapshotCounts {
     const counts = { total: 0, pending: 0, running: 0, done: 0, unavailable: 0, failing: this.failures.count };
-    for (const { state } of this.progress.all()) {
+    for (const { state } of this.progress.list()) {
       counts.total++;
       counts[state]++;
     }
@@ -94,7 +94,7 @@ export class WindowedSnapshot {
   /** Those that are worth a look come first: what can't be read, what is being read, what can't be copied at all. */
   status(most = Infinity): TableSnapshotStatus[] {
     const ranks: TableSnapshotProgress[][] = [[], [], [], [], []];
-    for (const entry of this.progress.all()) ranks[this.rank(entry)]?.push(entry);
+    for (const entry of this.progress.list()) ranks[this.rank(entry)]?.push(entry);
     return ranks
       .flat()
       .slice(0, most)
@@ -199,6 +199,8 @@ export class WindowedSnapshot {
       if (!(cause instanceof TableReadError)) throw cause;
       this.failures.note(entry, cause, signal);
       this.failuresInRow++;
+    } finally {
+      this.progress.release(entry);
     }
   }
 
@@ -262,7 +264,8 @@ export class WindowedSnapshot {
     if (layout === null || layout.key.length === 0) {
       const reason = layout === null ? 'the table is no longer there' : KEYLESS.reason;
       if (layout === null) await this.endGoneTable(entry, signal);
-      await this.persist(() => progress.fail(entry, reason), signal);
+      progress.fail(entry, reason);
+      await this.persist(() => progress.save(entry), signal);
       failures.forget(entry);
       return;
     }
@@ -279,12 +282,14 @@ export class WindowedSnapshot {
       limit: failures.limitOf(entry),
       mostChunks: () => Math.max(1, Math.floor(chunksInFlight / this.busy.size)),
       record: async (...chunk) => {
-        await this.persist(() => progress.record(entry, ...chunk), signal);
+        progress.record(entry, ...chunk);
+        await this.persist(() => progress.save(entry), signal);
         this.succeeded(entry);
       },
     }).run(signal);
     if (!isCopied || !(await this.endGone(layout, isWanted, signal))) return;
-    await this.persist(() => progress.finish(entry), signal);
+    progress.finish(entry);
+    await this.persist(() => progress.save(entry), signal);
     failures.forget(entry);
     this.startedAtMs.delete(key);
   }
@@ -308,7 +313,8 @@ export class WindowedSnapshot {
       // the begin follows in the same turn of the loop: it covers every cascade that the version is above
       if (this.endsRows(entry)) endsBelow = pipeline.reads.nextVersion();
     }
-    await progress.begin(entry, endsBelow).catch(() => this.persist(() => progress.begin(entry, endsBelow), signal));
+    progress.begin(entry, endsBelow);
+    await this.persist(() => progress.save(entry), signal);
   }
 
   /** Of a table that is gone all rows are. */
