@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer as createPlainServer, type Server } from 'node:net';
+import { type AddressInfo, createServer as createPlainServer, type Server, type Socket } from 'node:net';
 import { createServer, type TlsOptions } from 'node:tls';
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { makeTestCertificates, type TestCertificates } from '#testing';
@@ -38,17 +38,23 @@ describe('askTlsRefusal', () => {
     expect(await ask(port, {})).toMatchObject({ code: expect.stringMatching(/SELF_SIGNED|UNABLE/) });
   });
 
-  test('tells a server that speaks plain text from one that says nothing', async () => {
-    const answering = await listen(
+  test.each([
+    ['waits for more', () => undefined],
+    ['ends the connection', (socket: Socket) => socket.destroy()],
+  ])('hears that a server speaks plain text, which %s at what it does not understand', async (_, onOther) => {
+    const port = await listen(
       createPlainServer((socket) =>
         socket
           .on('error', () => undefined)
-          .on('data', (bytes) => bytes.equals(Buffer.from('ping')) && socket.write('pong')),
+          .on('data', (bytes) => (bytes.equals(Buffer.from('ping')) ? socket.write('pong') : onOther(socket))),
       ),
     );
-    expect(await ask(answering, {})).toMatchObject({ code: 'ERR_TLS_NOT_OFFERED' });
-    server?.close();
+    expect(await ask(port, {})).toMatchObject({ code: 'ERR_TLS_NOT_OFFERED' });
+  });
+
+  test('hears nothing where nothing is said, or nobody listens', async () => {
     const silent = await listen(createPlainServer((socket) => socket.on('error', () => undefined).resume()));
     expect(await ask(silent, {})).toBeNull();
+    expect(await ask(1, {})).toBeNull();
   });
 });

@@ -1,12 +1,13 @@
 import { connect as connectPlain, type Socket } from 'node:net';
 import { connect, type ConnectionOptions } from 'node:tls';
+import { isTlsCode } from './tls-failure.ts';
 
 export interface TlsQuestion {
   readonly host: string;
   readonly port: number;
   readonly tls: ConnectionOptions;
   /** What a server without TLS answers to. It is sent in plain text. */
-  readonly plainPing: string;
+  readonly plainPing: string | Uint8Array;
 }
 
 const ANSWER_MS = 1_000;
@@ -20,7 +21,7 @@ const VERDICT_MS = 300;
 export async function askTlsRefusal({ host, port, tls, plainPing }: TlsQuestion): Promise<Error | null> {
   const encrypted = await hear(connect({ ...tls, host, port }), 'secureConnect');
   if (encrypted === 'answer') return null;
-  if (encrypted !== 'silence') return encrypted;
+  if (encrypted !== 'silence' && isTlsCode(encrypted.code ?? '')) return encrypted;
   const plain = connectPlain({ host, port }, () => plain.write(plainPing));
   return (await hear(plain, 'data')) === 'answer'
     ? Object.assign(new Error('the server answers in plain text'), { code: 'ERR_TLS_NOT_OFFERED' })
@@ -28,8 +29,11 @@ export async function askTlsRefusal({ host, port, tls, plainPing }: TlsQuestion)
 }
 
 /** An answer is data, or the event with the connection kept for a while. */
-async function hear(socket: Socket, event: 'secureConnect' | 'data'): Promise<Error | 'answer' | 'silence'> {
-  const { promise, resolve } = Promise.withResolvers<Error | 'answer' | 'silence'>();
+async function hear(
+  socket: Socket,
+  event: 'secureConnect' | 'data',
+): Promise<NodeJS.ErrnoException | 'answer' | 'silence'> {
+  const { promise, resolve } = Promise.withResolvers<NodeJS.ErrnoException | 'answer' | 'silence'>();
   let timer = setTimeout(resolve, ANSWER_MS, 'silence');
   socket.once(event, () => {
     clearTimeout(timer);

@@ -1,15 +1,15 @@
-import { type ConnectionOptions as TlsOptions } from 'node:tls';
-import { Backoff, type Logger, retry } from '#kernel';
+import { Backoff, type ClientTls, type DittoError, type Logger, retry, toDittoError } from '#kernel';
 import mongoose, { type Connection, type mongo } from 'mongoose';
 import { FROM_MAJORITY } from './index-pages.ts';
 import { classifyMongoError } from './mongo-errors.ts';
+import { askMembers, toDriverTls } from './mongo-tls.ts';
 import { splitUrlOptions } from './url-options.ts';
 import { BY_MAJORITY } from './write-command.ts';
 
 export interface MongoConnectionOptions {
   readonly url: string;
-  /** What Node's TLS takes, and options of the URL about TLS are not used; left out: as the URL says. */
-  readonly tls?: TlsOptions | undefined;
+  /** Options of the URL about TLS are not used then; left out: as the URL says. */
+  readonly tls?: ClientTls | undefined;
   /** Shown in the server's own views. Default `ditto`. */
   readonly appName?: string;
   /** Connections of this process at most; more calls wait. Default 32. */
@@ -60,8 +60,8 @@ export class MongoConnection {
 }
 
 /**
- * Connects through mongoose. A server that can't be reached is waited for; wrong credentials and a malformed URL are
- * thrown at once, coded. Later losses of the connection heal by themselves: operations meanwhile fail with retriable
+ * Connects through mongoose. A server that can't be reached is waited for; what TLS or the server refuses and a malformed
+ * URL are thrown at once, coded. Later losses of the connection heal by themselves: operations meanwhile fail with retriable
  * errors. The driver's own retries of writes are off: a standalone server and FerretDB refuse them, and every write
  * here is repeatable as a whole. Reads are from the primary, of what a majority has confirmed, and a write is confirmed by
  * a majority unless the call says otherwise, whatever the URL says.
@@ -71,10 +71,14 @@ export async function openMongo(options: MongoConnectionOptions): Promise<MongoC
   return retry(() => connect(options), {
     backoff: new Backoff({ initialMs: 200, maxMs: 5000 }),
     ...(signal && { signal }),
-    ...(options.waitForServer === false && { isRetriable: () => false }),
+    isRetriable: (error) => options.waitForServer !== false && isAway(toDittoError(error)),
     onRetry: (error) =>
       logger.warn('waiting for MongoDB', { error: error instanceof Error ? error.message : String(error) }),
   });
+}
+
+function isAway({ retriable, code }: DittoError): boolean {
+  return retriable && code !== 'DITTO_MONGO_TLS_FAILED';
 }
 
 /** Between two questions of the driver's monitor; an answer may take `connectTimeoutMS` besides. */
@@ -106,7 +110,7 @@ async function connect(options: MongoConnectionOptions): Promise<MongoConnection
       writeConcern: BY_MAJORITY,
       autoIndex: false,
       autoCreate: false,
-      ...(tls && { tls: true, ...tlsOf(tls) }),
+      ...(tls && toDriverTls(tls)),
     });
     connection.on('error', (error: Error) => logger.warn('MongoDB connection', { error: error.message }));
     await connection.asPromise();
@@ -115,16 +119,12 @@ async function connect(options: MongoConnectionOptions): Promise<MongoConnection
     await connection
       ?.close(true)
       .catch((cause: unknown) => logger.debug('closing a failed connection', { cause: String(cause) }));
-    throw classifyMongoError(error);
+    throw await explain(error, tls);
   }
 }
 
-function tlsOf({ ca, cert, key, servername, rejectUnauthorized }: TlsOptions): mongo.MongoClientOptions {
-  return {
-    ...(ca !== undefined && { ca }),
-    ...(cert !== undefined && { cert }),
-    ...(key !== undefined && { key }),
-    ...(servername !== undefined && { servername }),
-    ...(rejectUnauthorized !== undefined && { rejectUnauthorized }),
-  };
+async function explain(error: unknown, tls: ClientTls | undefined): Promise<DittoError> {
+  const classified = classifyMongoError(error);
+  if (tls === undefined || classified.code !== 'DITTO_MONGO_UNAVAILABLE') return classified;
+  return (await askMembers(error, tls)) ?? classified;
 }

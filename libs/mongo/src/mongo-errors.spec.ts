@@ -108,6 +108,40 @@ describe('classifyMongoError', () => {
   });
 });
 
+describe('what TLS refuses', () => {
+  const refused = new mongo.MongoNetworkError('no', {
+    cause: Object.assign(new Error('certificate has expired'), { code: 'CERT_HAS_EXPIRED' }),
+  });
+  const away = new mongo.MongoNetworkError('no', {
+    cause: Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }),
+  });
+  /** As the driver describes a topology. */
+  const noServer = (...errors: readonly unknown[]): Error =>
+    Object.assign(new Error('no server'), {
+      name: 'MongooseServerSelectionError',
+      reason: {
+        servers: new Map(errors.map((error, index) => [`h${index}:1`, { host: `h${index}`, port: 1, error }])),
+      },
+    });
+
+  it.each([
+    ['of a connection', refused],
+    ['of each member', noServer(refused, refused)],
+    ['of the members that were asked so far', noServer(refused, null)],
+  ])('is retriable, with the remedy: %s', (_name, error) => {
+    expect(classifyMongoError(error)).toMatchObject({
+      code: 'DITTO_MONGO_TLS_FAILED',
+      retriable: true,
+      remedy: expect.stringContaining('Renew'),
+    });
+  });
+
+  it('is not the reason where a member is only away', () => {
+    for (const error of [away, noServer(refused, away), noServer(away)])
+      expect(classifyMongoError(error)).toMatchObject({ code: 'DITTO_MONGO_UNAVAILABLE', retriable: true });
+  });
+});
+
 describe('classifyWriteError', () => {
   it('names collection and key of a refused document', () => {
     const error = classifyWriteError('shop.orders', 7, { index: 0, code: 10334, errmsg: 'too large' });

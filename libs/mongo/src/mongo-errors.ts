@@ -1,10 +1,17 @@
 import { DittoError } from '#kernel';
 import { mongo } from 'mongoose';
+import { findTlsError } from './mongo-tls.ts';
 
 /** Codes of https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml that this lib reads. */
 const DUPLICATE_KEY = 11000;
 const NAMESPACE_EXISTS = 48;
-const AUTHENTICATION = new Set([13, 18]);
+const AUTHENTICATION = new Set([
+  11, // UserNotFound
+  13, // Unauthorized
+  18, // AuthenticationFailed
+  334, // MechanismUnavailable
+  8000, // AtlasError
+]);
 const ROWS_OWN = new Set([
   2, // BadValue
   22, // InvalidBSON
@@ -164,14 +171,16 @@ export function classifyWriteError(
 }
 
 /**
- * What the driver threw, as a coded error: `DITTO_MONGO_UNAVAILABLE` (retriable), `DITTO_MONGO_ACCESS_DENIED`,
- * `DITTO_MONGO_REFUSED` for anything else that the server said, `DITTO_MONGO_DRIVER` for what the driver itself refused.
+ * What the driver threw, as a coded error: `DITTO_MONGO_UNAVAILABLE` and `DITTO_MONGO_TLS_FAILED` (retriable),
+ * `DITTO_MONGO_ACCESS_DENIED`, `DITTO_MONGO_REFUSED` for anything else that the server said, `DITTO_MONGO_DRIVER` for what the driver itself refused.
  */
 export function classifyMongoError(error: unknown): DittoError {
   if (error instanceof DittoError) return error;
   const message = error instanceof Error ? error.message : String(error);
   const code = errorCode(error);
   if (code !== null && AUTHENTICATION.has(code)) return accessDenied(message, error);
+  const tlsError = findTlsError(error);
+  if (tlsError !== null) return tlsError;
   if (isConnectionError(error) || hasHealingLabel(error) || (code !== null && isTransient(code)))
     return unavailable(message, error);
   if (error instanceof mongo.MongoServerError)

@@ -1,20 +1,25 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, type Socket } from 'node:net';
-import { type ConnectionOptions, createServer, type Server } from 'node:tls';
+import { type AddressInfo, connect as connectPlain, type Socket } from 'node:net';
+import { createServer, type Server } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { silentLogger } from '#kernel';
-import { type Identity, makeTestCertificates, type TestCertificates, testStack } from '#testing';
-import { checkMongo, openMongo } from '../src/index.ts';
+import { type ClientTls, silentLogger } from '#kernel';
+import { type Identity, makeTestCertificates, TestAuthority, type TestCertificates, testStack } from '#testing';
+import { checkMongo, type MongoConnection, openMongo } from '../src/index.ts';
 
 const serverSelectionTimeoutMs = 500;
+const TLS_FAILED = 'DITTO_MONGO_TLS_FAILED';
 
+let authority: TestAuthority;
 let made: TestCertificates;
 let shared: URL;
 const servers: Server[] = [];
 const sockets = new Set<Socket>();
+/** What clients asked for; false: nothing. */
+const serverNames = new Set<unknown>();
 
 beforeAll(async () => {
-  made = await makeTestCertificates();
+  authority = await TestAuthority.create();
+  made = await makeTestCertificates(['localhost', '127.0.0.1'], 'ditto', authority);
   shared = new URL((await testStack()).url('mongo'));
 });
 
@@ -27,7 +32,8 @@ afterAll(() => {
 async function serveTls({ cert, key }: Identity, asksForClient = false): Promise<string> {
   const options = { cert, key, ca: made.ca, requestCert: asksForClient, rejectUnauthorized: asksForClient };
   const server = createServer(options, (client) => {
-    const upstream = connect(Number(shared.port), shared.hostname);
+    serverNames.add(client.servername);
+    const upstream = connectPlain(Number(shared.port), shared.hostname);
     for (const socket of [client, upstream]) {
       sockets.add(socket);
       socket.on('error', () => socket.destroy());
@@ -44,20 +50,27 @@ async function serveTls({ cert, key }: Identity, asksForClient = false): Promise
 }
 
 const withOption = (url: string, option: string): string => `${url}${url.includes('?') ? '&' : '?'}${option}`;
+const atLocalhost = (url: string): string => url.replace('127.0.0.1', 'localhost');
 
-async function open(url: string, tls: ConnectionOptions): Promise<void> {
-  const connection = await openMongo({
-    url,
-    tls,
-    serverSelectionTimeoutMs,
-    waitForServer: false,
-    logger: silentLogger,
-  });
+function connect(url: string, tls: ClientTls | undefined, waitForServer = false): Promise<MongoConnection> {
+  return openMongo({ url, tls, serverSelectionTimeoutMs, waitForServer, logger: silentLogger });
+}
+
+async function open(url: string, tls?: ClientTls): Promise<void> {
+  const connection = await connect(url, tls);
   try {
     await connection.ping();
   } finally {
     await connection.close();
   }
+}
+
+/** By what opens it for a source and waits for it, and by the check. */
+async function expectRefusal(url: string, tls: ClientTls | undefined, code: string, remedy: RegExp): Promise<void> {
+  const expected = { code, remedy: expect.stringMatching(remedy) };
+  await expect(connect(url, tls, true)).rejects.toMatchObject(expected);
+  const findings = await checkMongo({ connection: { url, tls, serverSelectionTimeoutMs }, databases: [] });
+  expect(findings).toMatchObject([expected]);
 }
 
 describe('MongoDB over TLS', () => {
@@ -66,36 +79,101 @@ describe('MongoDB over TLS', () => {
     await open(await serveTls(made.server, true), { ca: made.ca, ...made.client });
   });
 
-  it.each(['expired', 'otherHost', 'foreign'] as const)(
+  it('is compared with the name that is connected to, or the one that is configured: names and addresses', async () => {
+    const { ca } = made;
+    const byName = await serveTls(await authority.issueServer(['localhost', 'db.test']));
+    const byAddress = await serveTls(await authority.issueServer(['127.0.0.1']));
+    // no address is sent as a name (Node's DEP0123)
+    for (const [url, servername, asked] of [
+      [atLocalhost(byName), undefined, 'localhost'],
+      [byName, 'db.test', 'db.test'],
+      [byAddress, undefined, false],
+      [atLocalhost(byAddress), '127.0.0.1', false],
+    ] as const) {
+      serverNames.clear();
+      await open(url, { ca, servername });
+      expect([...serverNames]).toEqual([asked]);
+    }
+    await expectRefusal(byName, { ca }, TLS_FAILED, /servername/);
+    await expectRefusal(atLocalhost(byAddress), { ca }, TLS_FAILED, /servername/);
+    await expectRefusal(byName, { ca, servername: 'no.test' }, TLS_FAILED, /servername/);
+  }, 40_000);
+
+  it.each([
+    ['expired', /Renew the certificate of the server/],
+    ['otherHost', /servername/],
+    ['foreign', /mongo\.tls\.ca/],
+  ] as const)(
     'is refused with a code where the certificate is %s, whatever the options of the URL',
-    async (name) => {
+    async (name, remedy) => {
       const url = await serveTls(made[name]);
-      for (const option of ['appName=x', 'tlsInsecure=true', 'tlsAllowInvalidCertificates=true', 'tls=false']) {
-        const tls = { ca: made.ca, rejectUnauthorized: true };
-        await expect(open(withOption(url, option), tls)).rejects.toMatchObject({ code: 'DITTO_MONGO_UNAVAILABLE' });
-      }
-      const [finding] = await checkMongo({
-        connection: { url, tls: { ca: made.ca }, serverSelectionTimeoutMs },
-        databases: [],
-      });
-      expect(finding?.code).toBe('DITTO_MONGO_UNAVAILABLE');
+      for (const option of ['tlsInsecure=true', 'tlsAllowInvalidCertificates=true', 'tls=false'])
+        await expect(open(withOption(url, option), { ca: made.ca })).rejects.toMatchObject({ code: TLS_FAILED });
+      await expectRefusal(url, { ca: made.ca }, TLS_FAILED, remedy);
+      await open(url, { rejectUnauthorized: false });
     },
     40_000,
   );
 
+  it('is refused without the authority, also where the URL alone says TLS', async () => {
+    const url = await serveTls(made.server);
+    await expectRefusal(url, {}, TLS_FAILED, /mongo\.tls\.ca/);
+    await expectRefusal(withOption(url, 'tls=true'), undefined, TLS_FAILED, /mongo\.tls\.ca/);
+  }, 20_000);
+
   it('is refused where the client certificate is missing or of another authority', async () => {
     const url = await serveTls(made.server, true);
     for (const client of [{}, made.foreignClient])
-      await expect(open(url, { ca: made.ca, ...client })).rejects.toMatchObject({ code: 'DITTO_MONGO_UNAVAILABLE' });
+      await expectRefusal(url, { ca: made.ca, ...client }, TLS_FAILED, /mongo\.tls\.cert/);
   }, 20_000);
+
+  it('is not connected to with texts that are no certificates, or do not belong together', async () => {
+    const { ca, client, foreignClient } = made;
+    for (const tls of [{ ca: 'none' }, { ca, cert: client.cert, key: foreignClient.key }, { ca, cert: client.cert }])
+      await expect(open(shared.href, tls)).rejects.toMatchObject({ code: TLS_FAILED, retriable: false });
+  });
 
   it('does not fall back to plain text where the server offers no TLS', async () => {
-    await expect(open(shared.href, { ca: made.ca })).rejects.toMatchObject({ code: 'DITTO_MONGO_UNAVAILABLE' });
+    await expectRefusal(shared.href, { ca: made.ca }, TLS_FAILED, /offers no TLS/);
   }, 20_000);
 
-  it('denies a wrong password with a code', async () => {
+  it('is unavailable where it takes TLS only and none is configured, and where nobody listens', async () => {
+    await expect(open(await serveTls(made.server))).rejects.toMatchObject({ code: 'DITTO_MONGO_UNAVAILABLE' });
+    await expect(open('mongodb://127.0.0.1:1', { ca: made.ca })).rejects.toMatchObject({
+      code: 'DITTO_MONGO_UNAVAILABLE',
+    });
+  }, 20_000);
+
+  it('denies a wrong password, and access without any, with a code', async () => {
     const url = new URL(await serveTls(made.server));
     url.password = 'wrong';
-    await expect(open(url.href, { ca: made.ca })).rejects.toMatchObject({ code: 'DITTO_MONGO_ACCESS_DENIED' });
+    await expectRefusal(url.href, { ca: made.ca }, 'DITTO_MONGO_ACCESS_DENIED', /password/);
+    url.username = url.password = '';
+    const findings = await checkMongo({
+      connection: { url: url.href, tls: { ca: made.ca }, serverSelectionTimeoutMs },
+      databases: ['x'],
+    });
+    expect(findings).toMatchObject([{ code: 'DITTO_MONGO_ACCESS_DENIED' }]);
   }, 20_000);
+
+  it('says what is wrong with a certificate that came later, and goes on by itself with the next', async () => {
+    const connection = await connect(await serveTls(made.server), { ca: made.ca });
+    const front = servers.at(-1);
+    const eventually = async (code: string | null): Promise<void> => {
+      for (let found: unknown = ''; found !== code; await new Promise((resolve) => setTimeout(resolve, 20)))
+        found = await connection.ping().then(
+          () => null,
+          (error: unknown) => (error as { readonly code: string }).code,
+        );
+    };
+    try {
+      front?.setSecureContext(made.foreign);
+      for (const socket of sockets) socket.destroy();
+      await eventually(TLS_FAILED);
+      front?.setSecureContext(made.server);
+      await eventually(null);
+    } finally {
+      await connection.close();
+    }
+  }, 30_000);
 });
