@@ -19,7 +19,8 @@ import { chooseLane } from './mirror-lanes.ts';
 import { mirrorDatabase, type MirrorTable, MirrorTables } from './mirror-tables.ts';
 import { type MongoConnection } from './mongo-connection.ts';
 import { isTimeout } from './mongo-errors.ts';
-import { createMirrorIndexes, prepareCollection } from './mirror-indexes.ts';
+import { IndexBuilding } from './index-building.ts';
+import { prepareCollection } from './mirror-indexes.ts';
 import { TableEnding } from './table-ending.ts';
 import { WRITE_CONCERN_TIMEOUT_MS } from './write-command.ts';
 
@@ -67,7 +68,7 @@ export class MirrorWriter extends ChangeSink {
   private readonly tables = new MirrorTables();
   private maxCommandWrites = MAX_COMMAND_WRITES;
   private readonly closing = new AbortController();
-  private building: Promise<void> = Promise.resolve();
+  private readonly building: IndexBuilding;
   private onFatal: (error: Error) => void = () => undefined;
   private fatal: DittoError | null = null;
   private accepted = 0;
@@ -101,6 +102,7 @@ export class MirrorWriter extends ChangeSink {
       logger,
       onFatal: (error) => this.fail(error),
     });
+    this.building = new IndexBuilding({ db: this.db, backoff, logger, signal: this.closing.signal });
   }
 
   /** Waits until the server answers. */
@@ -124,7 +126,8 @@ export class MirrorWriter extends ChangeSink {
       return;
     }
     const { name } = table.collection;
-    if (!(await this.keepTrying(() => prepareCollection(this.db, name), this.closing.signal))) this.buildIndexes(name);
+    if (!(await this.keepTrying(() => prepareCollection(this.db, name), this.closing.signal)))
+      this.building.start(name);
   }
 
   accept(changes: RowChanges, acknowledgement: Acknowledgement): void {
@@ -294,21 +297,6 @@ export class MirrorWriter extends ChangeSink {
     }
     current?.acknowledge(count);
     this.confirmed += count;
-  }
-
-  /** Nobody waits for it; a time-out only ends this look at the building. */
-  private buildIndexes(collection: string): void {
-    const { logger, backoff } = this.options;
-    const { signal } = this.closing;
-    this.building = this.building
-      .then(async () => {
-        logger.info('building indexes of the mirror', { collection });
-        await retry(() => createMirrorIndexes(this.db, collection), { backoff: new Backoff(backoff), signal });
-        logger.info('built indexes of the mirror', { collection });
-      })
-      .catch((error: unknown) => {
-        if (!signal.aborted) logger.warn('indexes of the mirror were not built', { collection, error: String(error) });
-      });
   }
 
   private async keepTrying<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {

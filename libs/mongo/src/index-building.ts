@@ -1,0 +1,54 @@
+import { Backoff, type BackoffOptions, type DittoError, type Logger, retry, toDittoError } from '#kernel';
+import { type mongo } from 'mongoose';
+import { createMirrorIndexes } from './mirror-indexes.ts';
+
+export interface IndexBuildingOptions {
+  readonly db: mongo.Db;
+  readonly backoff: BackoffOptions;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Builds the indexes of collections that are written meanwhile, one collection after the other. Nobody waits for it: the
+ * server may take hours, and a command that is given up does not end its work.
+ */
+export class IndexBuilding {
+  readonly #options: IndexBuildingOptions;
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(options: IndexBuildingOptions) {
+    this.#options = options;
+  }
+
+  start(collection: string): void {
+    const { logger, signal } = this.#options;
+    this.#last = this.#last
+      .then(() => this.#build(collection))
+      .catch((error: unknown) => {
+        if (!signal.aborted)
+          logger.warn('indexes of the mirror were not built', { collection, ...reasonOf(toDittoError(error)) });
+      });
+  }
+
+  async #build(collection: string): Promise<void> {
+    const { db, backoff, logger, signal } = this.#options;
+    logger.info('building indexes of the mirror', { collection });
+    let lastCode = '';
+    await retry(() => createMirrorIndexes(db, collection), {
+      backoff: new Backoff(backoff),
+      signal,
+      onRetry: (cause) => {
+        const error = toDittoError(cause);
+        if (error.code === lastCode) return;
+        lastCode = error.code;
+        logger.warn('indexes of the mirror are not built yet, trying again', { collection, ...reasonOf(error) });
+      },
+    });
+    logger.info('built indexes of the mirror', { collection });
+  }
+}
+
+function reasonOf({ code, message, remedy }: DittoError): Readonly<Record<string, unknown>> {
+  return { code, error: message, remedy };
+}
