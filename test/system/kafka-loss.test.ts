@@ -112,6 +112,17 @@ function runCommand(command: string): string {
   return stdout + stderr;
 }
 
+/** Source, mirror and topic have the same rows. */
+async function expectEqual(): Promise<void> {
+  const { samples, tables } = await compareAll({
+    mysql: { url: world.sourceUrl },
+    mongo: { url: world.stack.url('mongo'), database: `ditto_${world.name}` },
+    kafka: { brokers: stack.url('kafka').split(','), prefix: world.name },
+    tables: [{ database: world.database, table: 'orders', excludedColumns: [] }],
+  });
+  expect([samples, tables.map(({ rows }) => rows)]).toEqual([[], [80]]);
+}
+
 it('I1: confirmed messages that an unclean leader election took are a stop that no restart passes, and a rewind brings them back', async () => {
   await createTopic();
   await write('INSERT INTO orders VALUES (?, "copied")', range(1, 20));
@@ -153,13 +164,23 @@ it('I1: confirmed messages that an unclean leader election took are a stop that 
   expect(keysOf('d')).toEqual(new Set(range(31, 50).map((id) => `{"id":${id}}`)));
   expect(keysOf('u')).toEqual(new Set(range(1, 40).map((id) => `{"id":${id}}`)));
   expect(keysOf('c')).toEqual(new Set(range(21, 100).map((id) => `{"id":${id}}`)));
-  const { samples, tables } = await compareAll({
-    mysql: { url: world.sourceUrl },
-    mongo: { url: world.stack.url('mongo'), database: `ditto_${world.name}` },
-    kafka: { brokers: stack.url('kafka').split(','), prefix: world.name },
-    tables: [{ database: world.database, table: 'orders', excludedColumns: [] }],
-  });
-  expect([samples, tables.map(({ rows }) => rows)]).toEqual([[], [80]]);
+  await expectEqual();
   const again = await fetch(`${dss.url}/sources/${world.name}/rewind`, { method: 'POST' });
   expect([again.status, await again.json()]).toMatchObject([409, { code: 'DITTO_SOURCE_NOTHING_LOST' }]);
 }, 240_000);
+
+it('I1: a topic that was deleted is a loss that no rewind brings back; a resync leads out', async () => {
+  await admin.deleteTopics({ topics: [topic] });
+  await write('UPDATE orders SET v = "deleted" WHERE id = ?', range(81, 90));
+  await world.waitForStatus(
+    dss,
+    'the stop',
+    ({ state, error }) => state === 'failed' && error?.code === 'DITTO_KAFKA_CONFIRMED_LOST',
+  );
+  runCommand('rewind');
+  await world.waitForStatus(dss, 'the refusal', ({ error }) => error?.code === 'DITTO_SOURCE_REWIND_IMPOSSIBLE');
+  runCommand('resync');
+  await world.waitForStatus(dss, 'the resync', ({ state, lineage }) => state === 'streaming' && lineage === 2);
+  await world.waitUntilCaughtUp(dss);
+  await expectEqual();
+}, 120_000);

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { isDeepStrictEqual } from 'node:util';
+import kafkajs from 'kafkajs';
 import { mongo } from 'mongoose';
 import { type Connection, type RowDataPacket } from 'mysql2/promise';
 import { topicOf, TopicMessages } from '../oracle/topic-messages.ts';
@@ -105,6 +106,25 @@ async function expectKeys(keys: Readonly<Record<string, readonly string[]>>): Pr
   }
 }
 
+async function readTopic(topic: string, onMessage: Parameters<TopicMessages['read']>[1]): Promise<void> {
+  const topics = new TopicMessages(world.stack.url('kafka').split(','));
+  try {
+    await topics.read(topic, onMessage);
+  } finally {
+    await topics.close();
+  }
+}
+
+async function stopCompaction(topic: string): Promise<void> {
+  const kafka = new kafkajs.Kafka({ brokers: world.stack.url('kafka').split(','), logLevel: kafkajs.logLevel.NOTHING });
+  const admin = kafka.admin();
+  await admin.connect();
+  const configEntries = [{ name: 'cleanup.policy', value: 'delete' }];
+  const resource = { type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configEntries };
+  await admin.alterConfigs({ validateOnly: false, resources: [resource] });
+  await admin.disconnect();
+}
+
 async function stateOf(table: string): Promise<string | undefined> {
   return (await world.status(dss))?.snapshot.find((one) => one.table === table)?.state;
 }
@@ -172,5 +192,41 @@ describe('a key that is lost', () => {
     // other columns are named: no statement says so
     dss = await world.start('dss', { source: { keys: { [`${world.database}.w`]: ['b'] } } });
     await expectKeys({ w: ['b'], t: ['a'] });
+  }, 120_000);
+
+  it('I6: a resync without a key lets the table go on, published and not mirrored, once its topic is not compacted', async () => {
+    await prepare(false);
+    await run('ALTER TABLE w DROP INDEX k1', "UPDATE w SET v = 'changed' WHERE a = 2");
+    const ask = async (action: string): Promise<number> =>
+      (await fetch(`${dss.url}/sources/${world.name}/${action}`, { method: 'POST' })).status;
+    const stopsWith = (code: string) =>
+      world.waitForStatus(
+        dss,
+        `the stop with ${code}`,
+        ({ state, error }) => state === 'failed' && error?.code === code,
+      );
+    await stopsWith('DITTO_PIPELINE_KEY_LOST');
+    expect(await ask('resync')).toBe(202);
+    await world.waitForStatus(dss, 'the resync', ({ state, lineage }) => state === 'streaming' && lineage === 2);
+    await run("INSERT INTO w VALUES (2, 102, 'the same twice')", "UPDATE t SET v = 'changed' WHERE a = 2");
+    await stopsWith('DITTO_KAFKA_COMPACTED_WITHOUT_KEY');
+    const topic = topicOf(world.name, world.database, 'w');
+    await stopCompaction(topic);
+    expect(await ask('restart')).toBe(200);
+    await world.waitForStatus(dss, 'the stream', ({ state }) => state === 'streaming');
+    await world.waitUntilCaughtUp(dss);
+    await expectKeys({ t: ['a'] });
+    const published: unknown[] = [];
+    await readTopic(topic, ({ key, value }) => {
+      if (key === null && value !== null) published.push((JSON.parse(String(value)) as { after: unknown }).after);
+    });
+    expect(published).toContainEqual({ a: 2, b: 102, v: 'the same twice' });
+    const client = await mongo.MongoClient.connect(world.stack.url('mongo'));
+    try {
+      expect(await mirrorRows(client, 'w', ['a'])).toEqual({});
+    } finally {
+      await client.close();
+    }
+    expect((await world.status(dss))?.error).toBeNull();
   }, 120_000);
 });

@@ -5,13 +5,15 @@ import { type TopicReader } from './topic-reader.ts';
 
 /**
  * Of partitions that have lost messages the newest message that each still holds from before the loss; of these the version
- * of the oldest. Null when a partition holds none: nothing says what it lacks.
+ * of the oldest. Null when a partition holds none, or its topic was deleted: nothing says what it lacks.
  */
 export async function findOldestSurvivor(
   reader: TopicReader,
   losses: readonly PartitionLoss[],
   signal: AbortSignal,
 ): Promise<string | null> {
+  const existing = new Set(await retryBriefly(signal, () => reader.listTopics()));
+  if (!losses.every(({ topic }) => existing.has(topic))) return null;
   let oldest: string | null = null;
   for (const loss of losses) {
     const version = await retryBriefly(signal, () => findSurvivor(reader, loss, signal));

@@ -132,4 +132,11 @@ describe('findOldestSurvivor', () => {
     expect(await findOldestSurvivor(topics.reader, [loss(0, 1), loss(1, 1)], never)).toBeNull();
     expect(await findOldestSurvivor(topics.reader, [loss(0, 0)], never)).toBeNull();
   });
+
+  it('I1: gives none when a topic was deleted', async () => {
+    const topics = new FakeTopics();
+    topics.append('s.a.t', 0, ['', versionAt(10)]);
+    const deleted = { ...loss(0, 1), topic: 's.a.deleted' };
+    expect(await findOldestSurvivor(topics.reader, [loss(0, 1), deleted], never)).toBeNull();
+  });
 });

@@ -1,3 +1,4 @@
+import { DittoError } from '#kernel';
 import { type MessageIdentity, type PartitionBounds, type StoredBatch, type TopicReader } from '../src/topic-reader.ts';
 
 /** Topics in memory, read in pages of two batches as `TopicReader` gives them; counts the pages. */
@@ -26,6 +27,10 @@ export class FakeTopics {
       findBounds: (topic: string, partition: number): Promise<PartitionBounds> => {
         const failure = this.failures.shift();
         if (failure !== undefined) return Promise.reject(failure);
+        if (!this.#topics.has(topic))
+          return Promise.reject(
+            new DittoError('DITTO_KAFKA_UNAVAILABLE', `Unknown topic ${topic}.`, { retriable: true }),
+          );
         return Promise.resolve({ start: 0, end: this.#batchesOf(topic, partition).at(-1)?.endOffset ?? 0 });
       },
       readBackwards: (topic: string, partition: number, bounds: PartitionBounds) =>

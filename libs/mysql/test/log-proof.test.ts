@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { type LoggedTransaction } from '#change-events';
+import { GtidSet, type LoggedTransaction } from '#change-events';
 import { type DittoError } from '#kernel';
-import { connectionOptionsFromUrl, type EndpointInspection, LogProof, MySqlEndpoint } from '#mysql';
+import { assertPosition, connectionOptionsFromUrl, type EndpointInspection, LogProof, MySqlEndpoint } from '#mysql';
 import { OwnServer, testStack } from '#testing';
 import { createConnection } from 'mysql2/promise';
 import { TestSource } from './test-source.ts';
@@ -241,4 +241,37 @@ test('I7: the last transaction of a MySQL whose rows came by a dump is not looke
   const { serverUuid, ...log } = await inspect();
   expect(await proof.findLast({ serverUuid, ...log }, never)).toMatchObject({ gtid: `${serverUuid}:1`, serverUuid });
   await source.run('RESET BINARY LOGS AND GTIDS');
+});
+
+test('I7: an XA transaction that is undecided when its file is purged is named as what was not read, ahead of any proof', async () => {
+  const source = sources.mysql;
+  const xid = `'${source.database}','undecided'`;
+  const inspect = (): Promise<EndpointInspection> => new MySqlEndpoint(source.connection).inspect(never);
+  await source.run('RESET BINARY LOGS AND GTIDS', 'CREATE TABLE xa (id INT PRIMARY KEY)');
+  const { gtidExecuted: before, serverUuid } = await inspect();
+  await source.run(`XA START ${xid}`, 'INSERT INTO xa VALUES (1)', `XA END ${xid}`, `XA PREPARE ${xid}`);
+  try {
+    const prepared = GtidSet.parse((await inspect()).gtidExecuted).subtract(GtidSet.parse(before));
+    const other = await source.connect();
+    await other.query('INSERT INTO xa VALUES (2)');
+    await other.end();
+    const log = await inspect();
+    const last = await new LogProof(source.connection).findLast(log, never);
+    const gtidSet = GtidSet.parse(log.gtidExecuted).subtract(prepared).toString();
+    await source.run('FLUSH BINARY LOGS');
+    await source.run(`PURGE BINARY LOGS TO '${(await source.logEnd()).file}'`);
+    const from = { gtidSet, ...(await source.logEnd()), serverUuid };
+    const expected = {
+      code: 'DITTO_SOURCE_PURGED',
+      message: expect.stringContaining(prepared.toString()),
+      remedy: expect.stringContaining('resync'),
+    };
+    const proof = [last && { ...last, lineage: 1 }, null] as const;
+    const stream = source.source().stream({ from, proof, includes: () => true, signal: never });
+    await expect(stream[Symbol.asyncIterator]().next()).rejects.toMatchObject(expected);
+    const inspection = await inspect();
+    expect(() => assertPosition(from, inspection)).toThrow(expect.objectContaining(expected));
+  } finally {
+    await source.run(`XA ROLLBACK ${xid}`);
+  }
 });
