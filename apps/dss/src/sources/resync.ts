@@ -16,6 +16,7 @@ import {
   type TableSnapshotProgress,
 } from '#replication';
 import { type RewindOptions, rewindWhenAsked } from './rewind.ts';
+import { correctNames } from './starting-tables.ts';
 import {
   checkpointBehind,
   findStartingPoint,
@@ -120,7 +121,7 @@ function listTablesToEnd(
 ): readonly TableLayout[] {
   const layouts = new Map(tables.map((layout) => [tableKey(layout), layout]));
   const copied = known.filter(({ state }) => state !== 'unavailable');
-  for (const table of [...copied, ...mirrored])
+  for (const table of [...copied, ...correctNames(mirrored, [...tables, ...known])])
     if ((layouts.get(tableKey(table))?.key.length ?? 0) === 0)
       layouts.set(tableKey(table), assumeLayout(table.database, table.table));
   for (const table of known)

@@ -1,4 +1,4 @@
-import { tableKey, type TableLayout, type TableName } from '#change-events';
+import { collectionName, tableKey, type TableLayout, type TableName } from '#change-events';
 import { assumeLayout } from '#replication';
 
 export interface StartingTablesOptions {
@@ -16,10 +16,21 @@ export interface StartingTablesOptions {
  * table that is gone the log may still have the statement that ended it.
  */
 export function findStartingTables(options: StartingTablesOptions): readonly TableLayout[] {
-  const { catalogue, copied, mirrored, includes } = options;
+  const { catalogue, copied, includes } = options;
   const layouts = new Map(catalogue.map((layout) => [tableKey(layout), layout]));
-  for (const table of [...copied, ...mirrored])
+  for (const table of [...copied, ...correctNames(options.mirrored, [...catalogue, ...copied])])
     if (includes(table.database, table.table) && !layouts.has(tableKey(table)))
       layouts.set(tableKey(table), assumeLayout(table.database, table.table));
   return [...layouts.values()];
+}
+
+/**
+ * Mirrored tables under their own names, where they are among `known`: a collection `d.a_x002Eb` is that of `a.b`, or of a
+ * table that is called so.
+ */
+export function correctNames(mirrored: readonly TableName[], known: readonly TableName[]): readonly TableName[] {
+  if (mirrored.length === 0) return [];
+  const collectionOf = ({ database, table }: TableName): string => collectionName(database, table);
+  const owners = new Map(known.map((table) => [collectionOf(table), table]));
+  return mirrored.map((table) => owners.get(collectionOf(table)) ?? table);
 }
