@@ -49,6 +49,13 @@ describe('TopicPreparation', () => {
     });
   });
 
+  it('I2: a topic that was deleted is made again with as many partitions as it had, whatever is configured by now', async () => {
+    const { client, counts, preparation } = start();
+    await counts.save('s.shop.orders', 3);
+    expect(await preparation.prepare(keyed)).toMatchObject({ topic: 's.shop.orders', partitions: 3 });
+    expect(client.created).toMatchObject([{ topic: 's.shop.orders', partitions: 3 }]);
+  });
+
   it('I6: a compacted topic is refused for a table without a key, whose messages it would not take', async () => {
     const { client, preparation } = start();
     const found = { partitions: 1, replicationFactor: 3, minInSyncReplicas: 2, maxMessageBytes: null };

@@ -50,18 +50,20 @@ export class TopicPreparation {
   }
 
   async prepare(layout: TableLayout): Promise<PreparedTopic> {
-    const { client, prefix, topics } = this.options;
+    const { client, counts, prefix, topics } = this.options;
     const topic = topicName(prefix, layout.database, layout.table);
     const keyed = hasKey(layout);
     if (topics.create === false) await this.assertExists(topic);
+    const stored = await counts.load(topic);
     const found = await client.ensureTopic({
       topic,
-      partitions: keyed ? topics.partitions : 1,
+      partitions: stored ?? (keyed ? topics.partitions : 1),
       replicationFactor: topics.replicationFactor,
       config: chooseConfig(keyed, topics),
     });
     if (!keyed) assertKeepsMessagesWithoutKey(topic, found);
-    await this.assertPartitionCount(topic, found.partitions);
+    if (stored === null) await counts.save(topic, found.partitions);
+    else assertPartitionCount(topic, stored, found.partitions);
     this.warnOfWeakPromises(found);
     return { topic, partitions: found.partitions, maxMessageBytes: found.maxMessageBytes };
   }
@@ -98,20 +100,6 @@ export class TopicPreparation {
     });
   }
 
-  private async assertPartitionCount(topic: string, partitions: number): Promise<void> {
-    const stored = await this.options.counts.load(topic);
-    if (stored === null) await this.options.counts.save(topic, partitions);
-    if (stored === null || stored === partitions) return;
-    throw new DittoError(
-      kafkaErrorCodes.partitionsChanged,
-      `topic ${topic} had ${stored} partitions and now has ${partitions}`,
-      {
-        remedy: `Keys would move between partitions: delete the topic, create it with ${stored} partitions, then resync the source (npm run ditto -- resync --source <name>).`,
-        context: { topic, stored, partitions },
-      },
-    );
-  }
-
   private warnOfWeakPromises({ replicationFactor, minInSyncReplicas }: TopicDescription): void {
     if (replicationFactor < 3)
       this.warnOnce(
@@ -137,4 +125,16 @@ function assertKeepsMessagesWithoutKey(topic: string, { cleanupPolicy }: TopicDe
     remedy: `Set cleanup.policy=delete on topic ${topic}, name unique not-null columns as the table's key, or exclude the table.`,
     context: { topic, cleanupPolicy },
   });
+}
+
+function assertPartitionCount(topic: string, stored: number, partitions: number): void {
+  if (stored === partitions) return;
+  throw new DittoError(
+    kafkaErrorCodes.partitionsChanged,
+    `topic ${topic} had ${stored} partitions and now has ${partitions}`,
+    {
+      remedy: `Keys would move between partitions: delete the topic, create it with ${stored} partitions, then resync the source (npm run ditto -- resync --source <name>).`,
+      context: { topic, stored, partitions },
+    },
+  );
 }
