@@ -260,12 +260,16 @@ async function expectCompleteAfter(
     const topic = topics[index] as string;
     return { topic, load: await runLoad(client, topic, partitions, breaking) };
   });
-  for (const { topic, load } of await Promise.all(loads)) {
+  for (const [index, { topic, load }] of (await Promise.all(loads)).entries()) {
+    const client = clients[index]?.constructor.name;
     expect(Math.min(...load.confirmed)).toBeGreaterThan(0);
     expect(load.slowestCallMs).toBeLessThan(longestCallMs);
     const stored = numbersByPartition(await readTopic(cluster.brokers, topic), partitions);
-    for (const [partition, numbers] of stored.entries())
-      expect(numbers).toEqual(Array.from({ length: load.confirmed[partition] as number }, (_, index) => index));
+    for (const [partition, numbers] of stored.entries()) {
+      const wrong = numbers.findIndex((number, index) => number !== index);
+      const expected = { client, partition, count: load.confirmed[partition], wrong: -1, found: undefined };
+      expect({ client, partition, count: numbers.length, wrong, found: numbers[wrong] }).toEqual(expected);
+    }
   }
 }
 
