@@ -215,33 +215,33 @@ describe('a login', () => {
 
   // a client that is stopped by that would need a person after each failover
   it.each([
-    ['scram-sha-512', 'SCRAM-SHA-512'],
-    ['scram-sha-512', 'c=biws'],
-    ['plain', '\0ditto\0'],
+    ['scram-sha-512', 'SCRAM-SHA-512', 'silence'],
+    ['scram-sha-512', 'c=biws', 'silence'],
+    ['scram-sha-512', 'c=biws', 'the end of the connection'],
+    ['plain', '\0ditto\0', 'the end of the connection'],
   ] as const)(
-    'by %s that the network interrupts at "%s" is tried again',
-    async (mechanism, from) => {
+    'by %s that meets, after "%s", %s, is tried again',
+    async (mechanism, from, met) => {
       const proxy = broker.proxy('openlogin');
       proxy.silence({ direction: 'toClient', from });
       const options = complete({
         brokers: [broker.address('openlogin')],
         sasl: login(mechanism),
-        connectTimeoutMs: 1_000,
-        requestTimeoutMs: 1_000,
+        connectTimeoutMs: 5_000,
+        requestTimeoutMs: 500,
         deliveryTimeoutMs: 10_000,
       });
-      const outcomes = Object.values(clients).map((create) =>
-        refusal(() => withClient(create, options, () => Promise.resolve())),
+      const ended = Promise.all(
+        Object.values(clients).map((create) => refusal(() => withClient(create, options, () => Promise.resolve()))),
       );
-      const ended = Promise.all(outcomes);
       const cutting = setInterval(() => {
-        proxy.cutConnections();
-      }, 300);
-      await ended;
+        if (met === 'the end of the connection') proxy.cutConnections();
+      }, 200);
+      const outcomes = await ended;
       clearInterval(cutting);
       proxy.restore();
       const expected = { code: 'DITTO_KAFKA_UNAVAILABLE', retriable: true };
-      expect(await ended).toEqual(Object.keys(clients).map(() => expect.objectContaining(expected)));
+      expect(outcomes).toEqual(Object.keys(clients).map(() => expect.objectContaining(expected)));
     },
     60_000,
   );
