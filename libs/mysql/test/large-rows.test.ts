@@ -224,7 +224,7 @@ describe.each(['mysql-primary', 'mariadb'] as const)('I9: large rows on %s:', (n
   });
 
   const NARROW = 80;
-  const WIDE_ROWS = 8;
+  const WIDE_ROWS = 14;
   const WIDE_BYTES = 15 * MEBIBYTE;
   /** One row as it comes from the network, as a packet, and as a value; each for the read and for the log; and garbage. */
   const MOST_GROWTH_BYTES = 200 * MEBIBYTE;
