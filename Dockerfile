@@ -14,15 +14,15 @@ RUN node node_modules/@nestjs/cli/bin/nest.js build "$SERVICE" \
 
 FROM node:24.21-bookworm-slim
 # memory of wide rows is given back: see docs/performance.md
-ENV NODE_ENV=production MALLOC_MMAP_THRESHOLD_=65536
+ENV NODE_ENV=production MALLOC_MMAP_THRESHOLD_=131072
 WORKDIR /ditto
 COPY --from=build /ditto/package.json ./
 COPY --from=build /ditto/node_modules node_modules
 COPY --from=build /ditto/dist dist
-COPY deploy/health.mjs deploy/health.mjs
+COPY deploy/health.mjs deploy/source-maps.mjs deploy/
 ARG SERVICE
 ENV DITTO_SERVICE=$SERVICE DITTO_CONFIG=/etc/ditto/ditto.yaml
 USER node
 HEALTHCHECK --interval=5s --timeout=4s --start-period=20s --retries=6 CMD ["node", "deploy/health.mjs"]
 # exec: the service itself gets the signals
-CMD ["sh", "-c", "exec node --enable-source-maps dist/apps/$DITTO_SERVICE/src/main.js"]
+CMD ["sh", "-c", "exec node --import ./deploy/source-maps.mjs dist/apps/$DITTO_SERVICE/src/main.js"]

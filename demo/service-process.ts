@@ -4,7 +4,7 @@ import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DittoError } from '#kernel';
-import { allocatorSettings } from './allocator-settings.ts';
+import { allocatorSettings, sourceMaps } from './process-settings.ts';
 
 export type ServiceName = 'dcs' | 'dss' | 'dws';
 
@@ -32,7 +32,7 @@ export class ServiceProcess {
     this.log = join(options.folder, `${options.name}.log`);
     const log = openSync(this.log, 'a');
     const entry = join(root, 'dist', 'apps', options.name, 'src', 'main.js');
-    this.#child = spawn(process.execPath, ['--enable-source-maps', ...(options.nodeArguments ?? []), entry], {
+    this.#child = spawn(process.execPath, [...sourceMaps, ...(options.nodeArguments ?? []), entry], {
       cwd: root,
       env: { ...process.env, ...allocatorSettings, DITTO_CONFIG: options.configuration },
       stdio: ['ignore', log, log],

@@ -8,7 +8,7 @@ import { createConnection, type Connection } from 'mysql2/promise';
 import { stringify } from 'yaml';
 import { findCacheFolder, type Stack, startStack } from '#stack';
 import { testStack, uniqueName } from '#testing';
-import { allocatorSettings } from '../../demo/allocator-settings.ts';
+import { allocatorSettings, sourceMaps } from '../../demo/process-settings.ts';
 import { compareAll, type Comparison } from '../oracle/compare-all.ts';
 import { type SourceStatus } from '../../apps/dss/src/sources/source-status.ts';
 
@@ -121,15 +121,11 @@ export class World {
   spawn(service: ServiceName, configuration: string, port = 0): ServiceInstance {
     const logFile = join(this.folder, `${service}-${this.#instances.length}.log`);
     const log = openSync(logFile, 'w');
-    const child = spawn(
-      process.execPath,
-      ['--enable-source-maps', join(root, 'dist', 'apps', service, 'src', 'main.js')],
-      {
-        cwd: root,
-        env: { ...process.env, ...allocatorSettings, NODE_OPTIONS: '', DITTO_CONFIG: configuration },
-        stdio: ['ignore', log, log],
-      },
-    );
+    const child = spawn(process.execPath, [...sourceMaps, join(root, 'dist', 'apps', service, 'src', 'main.js')], {
+      cwd: root,
+      env: { ...process.env, ...allocatorSettings, NODE_OPTIONS: '', DITTO_CONFIG: configuration },
+      stdio: ['ignore', log, log],
+    });
     closeSync(log);
     const exited = new Promise<number | string>((resolve) =>
       child.once('exit', (code, signal) => resolve(signal ?? code ?? -1)),

@@ -1,5 +1,0 @@
-/**
- * How a service's memory is asked for, as the Dockerfile has it. glibc raises the size from which memory is given back
- * at once with each larger buffer that is freed; after a few rows of megabytes their memory is kept, in pieces.
- */
-export const allocatorSettings = { MALLOC_MMAP_THRESHOLD_: '65536' } as const;
