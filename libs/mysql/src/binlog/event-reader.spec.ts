@@ -359,10 +359,37 @@ describe('I6: stops', () => {
       expect(items).toEqual([]);
     });
 
-    test('at its rollback behind more rows than may wait', () => {
-      const rows = Array.from({ length: 30_000 }, (_, id) => insert('t', id, 460));
-      const stop = stopOf(...begun, tableMap('t', 420), ...rows, query('ROLLBACK', 500));
-      expect(stop).toMatchObject({ code: 'DITTO_SOURCE_ROLLED_BACK_ROWS' });
+    test('I9: at its rollback behind more rows than may wait, which count as held when they are given', () => {
+      const most = 4 * 1024 * 1024;
+      const rows = insertRows('t', Array<number>(50_000).fill(1), 460);
+      read(...begun, tableMap('t', 420));
+      let waiting = 0;
+      let held = 0;
+      for (; held === 0 && waiting < 2 * most; waiting += rows.length) held = reader.read(rows, 0, rows.length);
+      expect(Math.abs(waiting - most)).toBeLessThanOrEqual(2 * rows.length);
+      expect(held).toBeGreaterThanOrEqual(waiting);
+      expect(held).toBeLessThan(waiting + 2 * rows.length);
+      expect(items).toHaveLength(1 + waiting / rows.length);
+      expect(reader.read(rows, 0, rows.length)).toBe(rows.length);
+      expect(stopOf(query('ROLLBACK', 500))).toMatchObject({ code: 'DITTO_SOURCE_ROLLED_BACK_ROWS' });
+    });
+
+    test('I9: rows that wait count when the transaction ends', () => {
+      const rows = [insert('t', 9, 460), insertRows('t', [1, 2, 3], 480)];
+      const end = event(EventType.xid, Buffer.alloc(8), 500);
+      read(...begun, tableMap('t', 420));
+      expect(rows.map((bytes) => reader.read(bytes, 0, bytes.length))).toEqual([0, 0]);
+      const bytes = rows.reduce((sum, { length }) => sum + length, end.length);
+      const held = reader.read(end, 0, end.length);
+      expect(held).toBeGreaterThan(bytes);
+      expect(held).toBeLessThan(bytes + 2 * 1024);
+    });
+
+    test('not at a rollback to one of the newest savepoints, however many were set', () => {
+      const set = (count: number): Buffer[] => Array.from({ length: count }, (_, i) => query(`SAVEPOINT s${i}`, 480));
+      read(...begun, tableMap('t', 420), insert('t', 1, 460), ...set(10_001));
+      expect(stopOf(insert('t', 2, 490), query('ROLLBACK TO s1', 500))).toBeNull();
+      expect(stopOf(query('ROLLBACK TO s0', 520))).toMatchObject({ code: 'DITTO_SOURCE_ROLLED_BACK_ROWS' });
     });
   });
 
