@@ -1,7 +1,7 @@
 // npm run test:mutants: how many small faults in the code the specs notice (mutation testing by Stryker).
 // usage: npm run test:mutants [-- PART|FILE ...]   default: every part of the table in docs/mutants.md
 // A part whose score is below that of the table fails the run. An hour or two for all of them on two cores: not in npm test.
-import { globSync, mkdirSync, readFileSync } from 'node:fs';
+import { globSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Stryker } from '@stryker-mutator/core';
@@ -24,6 +24,7 @@ const [unit] = jestConfig.default.projects;
 async function mutate({ part, files, oneIn }: MutatedPart): Promise<number | null> {
   const folder = join('.cache', 'mutants', part);
   mkdirSync(join(root, folder), { recursive: true });
+  rmSync(join(root, folder, 'survivors.txt'), { force: true });
   process.env['DITTO_MUTANTS_ONE_IN'] = String(oneIn);
   const stryker = new Stryker({
     mutate: [...files],

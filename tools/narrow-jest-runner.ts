@@ -1,12 +1,14 @@
 // The Jest runner of Stryker, but a mutant meets one file of tests after the other until one notices it, the spec beside
 // the mutated file first; and only files whose tests reach it. All at once, as Jest finds them, takes ten times as long.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { strykerPlugins as jestPlugins } from '@stryker-mutator/jest-runner';
 import { isInSample } from './mutation-scores.ts';
 
 const oneIn = Number(process.env['DITTO_MUTANTS_ONE_IN'] ?? 1);
 /** In the sandbox, for the processes that did not run the tests without a mutant: the file of each test. */
 const listing = 'files-of-tests.json';
+/** Of the part, beside the folder of sandboxes: Stryker says what survived when all is over. */
+const survivors = '../../survivors.txt';
 
 interface DryRunResult {
   readonly status: string;
@@ -14,7 +16,11 @@ interface DryRunResult {
 }
 
 interface MutantRunOptions {
-  readonly activeMutant: { readonly id: string };
+  readonly activeMutant: {
+    readonly id: string;
+    readonly replacement: string;
+    readonly location: { readonly start: { readonly line: number } };
+  };
   readonly sandboxFileName: string;
   /** The tests that reach the mutant; without it any may. */
   readonly testFilter?: readonly string[];
@@ -55,6 +61,8 @@ function narrow(runner: JestRunner): JestRunner {
       if (result.status !== 'survived') return result;
       nrOfTests += result.nrOfTests;
     }
+    const { location, replacement } = options.activeMutant;
+    appendFileSync(survivors, `${options.sandboxFileName}:${location.start.line}: ${replacement}\n`);
     return { status: 'survived', nrOfTests };
   };
   return runner;
