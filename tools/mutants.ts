@@ -53,6 +53,7 @@ async function mutate({ part, files, oneIn }: MutatedPart): Promise<number | nul
     jsonReporter: { fileName: join(folder, 'mutants.json') },
     concurrency: 2,
     timeoutMS: 8_000,
+    dryRunTimeoutMinutes: 20,
   });
   const results = await stryker.runMutationTest();
   return rateMutants(results.filter(({ id }) => isInSample(id, oneIn)));

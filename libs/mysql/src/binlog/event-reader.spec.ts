@@ -167,6 +167,23 @@ describe('rows', () => {
     expect(items.map(({ type }) => type)).toEqual(['begin', 'rows', 'rows', 'rows', 'end']);
   });
 
+  test('I3: in a payload are counted as those of any transaction, whatever the headers inside say', async () => {
+    const inside = [
+      ...[query('BEGIN', 380), tableMap('t', 420), tableMap('excluded', 440), insertRows('t', [1, 2], 460)],
+      ...[updateRows('excluded', [[1, 2]], 480), deleteRows('t', [2], 500), event(EventType.xid, Buffer.alloc(8), 520)],
+    ];
+    const events = Buffer.concat(inside.map(nested));
+    // compression: none; the size; the end of the fields
+    const fields = Buffer.of(2, 3, 0xfc, 255, 0, 1, 3, 0xfc, events.length & 0xff, events.length >> 8, 0);
+    read(gtid(5, 300), event(EventType.transactionPayload, Buffer.concat([fields, events]), 900));
+    await readNested();
+    expect(shown()).toEqual([
+      { op: 'create', firstRowIndex: 0, before: [], after: [[1], [2]] },
+      { op: 'delete', firstRowIndex: 3, before: [[2]], after: [] },
+    ]);
+    expect(items.at(-1)).toMatchObject({ type: 'end', endOffset: 900 });
+  });
+
   test('I3: of an XA transaction are given at its commit, counted from 0, with both GTIDs', async () => {
     read(gtid(5, 300), query("XA START X'61',X'',1", 380), tableMap('t', 420), insertRows('t', [1, 2], 460));
     read(tableMap('excluded', 470), insertRows('excluded', [1, 2, 3], 480), insertRows('t', [3, 4], 490));

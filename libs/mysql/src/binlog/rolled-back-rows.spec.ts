@@ -25,7 +25,17 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ set: name }) },
   { weight: 2, arbitrary: fc.record({ backTo: name }) },
 );
+/** Sequence number, domain and flags: 1 for a statement that is the whole transaction, else the event is its BEGIN too. */
+function mariaDbGtid(sequence: number, flags: number): Buffer {
+  const body = Buffer.alloc(19);
+  body.writeBigUInt64LE(BigInt(sequence));
+  body.writeUInt8(flags, 12);
+  return event(EventType.mariaDbGtid, body, 300);
+}
+
+const beginnings = { mysql: [anonymous(300), query('BEGIN', 380)], mariadb: [mariaDbGtid(5, 0)] };
 const transaction = fc.record({
+  server: fc.constantFrom('mysql', 'mariadb'),
   steps: fc.array(step, { maxLength: 14 }),
   ending: fc.constantFrom('COMMIT', 'ROLLBACK'),
 });
@@ -128,6 +138,10 @@ function rowsOf(items: readonly SourceItem[]): (readonly [number, unknown])[] {
   );
 }
 
+function digestsOf(items: readonly SourceItem[]): unknown[] {
+  return items.flatMap((item) => (item.type === 'end' ? [item.digest ?? null] : []));
+}
+
 function digestOf(images: readonly Image[], statements: string): string {
   const bytes = Buffer.from(images.flatMap(([, value]) => [0, value]));
   const hex = (crc: number): string => crc.toString(16).padStart(8, '0');
@@ -140,25 +154,31 @@ describe('rows that the log shows as rolled back', () => {
     await fc.assert(
       fc.asyncProperty(transaction, transaction, async (...both) => {
         let value = 0;
-        for (const { steps, ending } of both) {
+        const [all, single]: [Buffer[], SourceItem[]] = [[], []];
+        for (const { server, steps, ending } of both) {
           const values = steps.map((next) =>
             'rows' in next ? Array.from({ length: next.rows }, () => ++value % 128) : [],
           );
           const model = modelOf(steps, values);
           const end = ending === 'COMMIT' ? event(EventType.xid, Buffer.alloc(8), 900) : query(ending, 900);
-          const begun = [anonymous(300), query('BEGIN', 380), tableMap('t', 420), tableMap('excluded', 430)];
-          const { items, code } = await readAll([...begun, ...eventsOf(steps, values), end]);
+          const begun = [...beginnings[server], tableMap('t', 420), tableMap('excluded', 430)];
+          const events = [...begun, ...eventsOf(steps, values), end];
+          const { items, code } = await readAll(events);
           if (model.isRefused) {
             expect([code, items]).toEqual(['DITTO_SOURCE_ROLLED_BACK_ROWS', []]);
             seen.refused++;
             continue;
           }
+          all.push(...events);
+          single.push(...items);
           const kept = ending === 'COMMIT' ? model.images : [];
           expect(code).toBeNull();
           expect(rowsOf(items)).toEqual(
             kept.flatMap(([table, row], index) => (table === 't' ? [[index, [row]] as const] : [])),
           );
-          expect([items[0]?.type, items.at(-1)?.type]).toEqual(['begin', 'end']);
+          const gtid = server === 'mysql' ? null : '0-7-5';
+          expect(items[0]).toMatchObject({ type: 'begin', transaction: { gtid, preparedGtid: null } });
+          expect(items.at(-1)?.type).toBe('end');
           expect(items.filter(({ type }) => type === 'rows').length).toBe(items.length - 2);
           if (model.hasRolledBack || ending === 'ROLLBACK') expect(items.at(-1)).not.toHaveProperty('digest');
           else expect(items.at(-1)).toMatchObject({ digest: digestOf(model.images, steps.map(statementOf).join('')) });
@@ -166,9 +186,47 @@ describe('rows that the log shows as rolled back', () => {
           seen.kept += Number(kept.length > 0);
           seen.cut += Number(model.hasRolledBack);
         }
+        // one behind the other they are what they are alone
+        const { items, code } = await readAll(all);
+        expect([code, rowsOf(items), digestsOf(items)]).toEqual([null, rowsOf(single), digestsOf(single)]);
       }),
       { numRuns: 250 },
     );
     for (const count of Object.values(seen)) expect(count).toBeGreaterThan(20);
+  });
+
+  test('a statement of MariaDB that is the whole transaction ends it, one behind a BEGIN does not', async () => {
+    const statements = [query('TRUNCATE t', 400), query('TRUNCATE excluded', 500)];
+    const types = async (flags: number, ...events: readonly Buffer[]): Promise<unknown[]> =>
+      (await readAll([mariaDbGtid(5, flags), ...events])).items.map(({ type }) => type);
+    expect(await types(1, ...statements.slice(1))).toEqual(['begin', 'statement', 'end']);
+    const end = event(EventType.xid, Buffer.alloc(8), 900);
+    expect(await types(0, ...statements)).toEqual([]);
+    expect(await types(0, ...statements, end)).toEqual(['begin', 'statement', 'statement', 'end']);
+  });
+
+  test('I6: rows of an XA transaction of MariaDB wait for its outcome in another transaction', async () => {
+    const xid = Buffer.concat([Buffer.of(1, 0, 0, 0, 1, 0), Buffer.from('a')]);
+    const prepared = Buffer.concat([mariaDbGtid(5, 0x40).subarray(19, 19 + 13), xid]);
+    const begun = [
+      ...[event(EventType.mariaDbGtid, prepared, 300), tableMap('t', 420), tableMap('excluded', 430)],
+      ...[
+        insertRows('excluded', [1], 450),
+        insertRows('t', [1, 2], 460),
+        event(EventType.xaPrepare, Buffer.of(0), 500),
+      ],
+    ];
+    const decide = (verb: string): Promise<Reading> =>
+      readAll([...begun, mariaDbGtid(6, 1), query(`XA ${verb} X'61',X'',1`, 600)]);
+    const [committed, rolledBack] = [await decide('COMMIT'), await decide('ROLLBACK')];
+    expect(committed.items.map(({ type }) => type)).toEqual(['prepared', 'begin', 'rows', 'end']);
+    expect(committed.items[1]).toMatchObject({ transaction: { gtid: '0-7-6', preparedGtid: '0-7-5' } });
+    expect(rowsOf(committed.items)).toEqual([
+      [1, [1]],
+      [2, [2]],
+    ]);
+    // the rows are in another transaction of the log than the digest is of
+    expect(committed.items.at(-1)).toMatchObject({ digest: expect.stringMatching(/^00000000\/0\+/) });
+    expect(rolledBack.items.map(({ type }) => type)).toEqual(['prepared', 'begin', 'end']);
   });
 });
