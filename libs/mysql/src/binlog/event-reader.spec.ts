@@ -187,6 +187,7 @@ describe('rows', () => {
   test('I3: of an XA transaction are given at its commit, counted from 0, with both GTIDs', async () => {
     read(gtid(5, 300), query("XA START X'61',X'',1", 380), tableMap('t', 420), insertRows('t', [1, 2], 460));
     read(tableMap('excluded', 470), insertRows('excluded', [1, 2, 3], 480), insertRows('t', [3, 4], 490));
+    read(query('DROP TEMPORARY TABLE u', 495));
     read(query("XA END X'61',X'',1", 500), event(EventType.xaPrepare, Buffer.from([0]), 520));
     expect(items).toEqual([{ type: 'prepared', gtid: `${UUID}:5` }]);
     read(gtid(6, 600), query("XA COMMIT X'61',X'',1", 700));
@@ -346,12 +347,16 @@ describe('I6: stops', () => {
     });
   });
 
-  test('at a whole rollback behind rows of an included table', () => {
+  test.each([
+    ['', []],
+    [' and a statement', [query('TRUNCATE u', 480)]],
+  ])('at a whole rollback behind rows of an included table%s', (_, behind) => {
     const stop = stopOf(
       gtid(5, 300),
       query('BEGIN', 380),
       tableMap('t', 420),
       insert('t', 9, 460),
+      ...behind,
       query('ROLLBACK', 500),
     );
     expect(stop).toMatchObject({ code: 'DITTO_SOURCE_ROLLED_BACK_ROWS' });
@@ -366,6 +371,11 @@ describe('I6: stops', () => {
       const rows = [tableMap('t', 420), insert('t', 9, 460), query('SAVEPOINT s', 480), insert('t', 10, 500)];
       expect(stopOf(...begun, ...rows, query('ROLLBACK', 520))).toBeNull();
       expect(items.map(({ type }) => type)).toEqual(['begin', 'end']);
+    });
+
+    test('not at a statement behind a savepoint, which is given', () => {
+      expect(stopOf(...begun, query('SAVEPOINT s', 400), query('TRUNCATE u', 420), query('COMMIT', 500))).toBeNull();
+      expect(items.map(({ type }) => type)).toEqual(['begin', 'statement', 'end']);
     });
 
     test('at a rollback to a savepoint that the log does not show', () => {
@@ -408,6 +418,10 @@ describe('I6: stops', () => {
       expect(stopOf(insert('t', 2, 490), query('ROLLBACK TO s1', 500))).toBeNull();
       expect(stopOf(query('ROLLBACK TO s0', 520))).toMatchObject({ code: 'DITTO_SOURCE_ROLLED_BACK_ROWS' });
     });
+  });
+
+  test('not at a whole rollback behind a statement only', () => {
+    expect(stopOf(gtid(5, 300), query('BEGIN', 380), query('TRUNCATE u', 420), query('ROLLBACK', 500))).toBeNull();
   });
 
   test('not at a rollback behind rows of a table that is not included', () => {

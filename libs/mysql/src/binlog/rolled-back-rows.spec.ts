@@ -24,6 +24,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ set: name }) },
   { weight: 2, arbitrary: fc.record({ backTo: name }) },
+  { weight: 1, arbitrary: fc.record({ release: name }) },
 );
 /** Sequence number, domain and flags: 1 for a statement that is the whole transaction, else the event is its BEGIN too. */
 function mariaDbGtid(sequence: number, flags: number): Buffer {
@@ -59,7 +60,7 @@ function modelOf(steps: readonly Step[], values: readonly (readonly number[])[])
       const known = savepoints.findIndex(([set]) => set === next.set);
       if (known >= 0) savepoints.splice(known, 1);
       savepoints.push([next.set, model.images.length]);
-    } else {
+    } else if ('backTo' in next) {
       const at = savepoints.findIndex(([set]) => set === next.backTo);
       if (at < 0) {
         model.isRefused = model.images.some(([table]) => table === 't');
@@ -76,6 +77,7 @@ function modelOf(steps: readonly Step[], values: readonly (readonly number[])[])
 
 function statementOf(next: Step): string {
   if ('rows' in next) return '';
+  if ('release' in next) return `RELEASE SAVEPOINT \`${next.release}\``;
   return 'set' in next ? `SAVEPOINT \`${next.set}\`` : `ROLLBACK TO \`${next.backTo}\``;
 }
 

@@ -249,9 +249,6 @@ export class TransactionReader {
     const { sql } = statement;
     const transaction = this.#current();
     switch (statementRole(sql)) {
-      case 'begin':
-        transaction.hasBegun = true;
-        return;
       case 'commit':
         this.end();
         return;

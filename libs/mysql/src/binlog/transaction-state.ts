@@ -64,12 +64,10 @@ export function parseXaStatement(sql: string): XaStatement | null {
   };
 }
 
-export type StatementRole =
-  'begin' | 'commit' | 'rollback' | 'rollback-to' | 'savepoint' | 'release-savepoint' | 'xa' | 'other';
+export type StatementRole = 'commit' | 'rollback' | 'rollback-to' | 'savepoint' | 'release-savepoint' | 'xa' | 'other';
 
 /** The part a statement plays in a transaction; only the short ones that the server itself writes are looked at. */
 export function statementRole(sql: string): StatementRole {
-  if (sql === 'BEGIN') return 'begin';
   if (sql === 'COMMIT') return 'commit';
   if (/^rollback\s+to\b/i.test(sql)) return 'rollback-to';
   if (/^rollback\s*$/i.test(sql)) return 'rollback';
