@@ -348,16 +348,17 @@ describe('I6: stops', () => {
   });
 
   test.each([
-    ['', []],
-    [' and a statement', [query('TRUNCATE u', 480)]],
-  ])('at a whole rollback behind rows of an included table%s', (_, behind) => {
+    ['', [], 'ROLLBACK'],
+    [' and a statement', [query('TRUNCATE u', 480)], 'ROLLBACK'],
+    [', of an XA transaction', [], "XA ROLLBACK X'61',X'',1"],
+  ])('at a whole rollback behind rows of an included table%s', (_, behind, sql) => {
     const stop = stopOf(
       gtid(5, 300),
       query('BEGIN', 380),
       tableMap('t', 420),
       insert('t', 9, 460),
       ...behind,
-      query('ROLLBACK', 500),
+      query(sql, 500),
     );
     expect(stop).toMatchObject({ code: 'DITTO_SOURCE_ROLLED_BACK_ROWS' });
   });
@@ -554,7 +555,10 @@ describe('I6: stops', () => {
 
   test('at a statement that changes an included table, not at one that can not', () => {
     expect(stopOf(gtid(4, 100), query('DELETE FROM excluded', 150))).toBeNull();
-    expect(stopOf(gtid(5, 300), query('DELETE FROM t', 380))).toMatchObject({ code: 'DITTO_SOURCE_STATEMENT_EVENT' });
+    for (const sql of ['DELETE FROM t', 'DELETE excluded, t FROM excluded JOIN t']) {
+      startReader();
+      expect(stopOf(gtid(5, 300), query(sql, 380))).toMatchObject({ code: 'DITTO_SOURCE_STATEMENT_EVENT' });
+    }
   });
 });
 

@@ -77,8 +77,8 @@ function modelOf(steps: readonly Step[], values: readonly (readonly number[])[])
 
 function statementOf(next: Step): string {
   if ('rows' in next) return '';
-  if ('release' in next) return `RELEASE SAVEPOINT \`${next.release}\``;
-  return 'set' in next ? `SAVEPOINT \`${next.set}\`` : `ROLLBACK TO \`${next.backTo}\``;
+  if ('set' in next) return `SAVEPOINT \`${next.set}\``;
+  return 'backTo' in next ? `ROLLBACK TO \`${next.backTo}\`` : `RELEASE SAVEPOINT \`${next.release}\``;
 }
 
 function eventsOf(steps: readonly Step[], values: readonly (readonly number[])[]): Buffer[] {
