@@ -167,6 +167,11 @@ describe('rows', () => {
     expect(items.map(({ type }) => type)).toEqual(['begin', 'rows', 'rows', 'rows', 'end']);
   });
 
+  test('behind a savepoint of a transaction with a GTID are given at once: MySQL logs none that it rolled back', () => {
+    read(gtid(5, 300), query('BEGIN', 380), tableMap('t', 420), query('SAVEPOINT a', 440), insertRows('t', [1], 460));
+    expect(shown()).toEqual([{ op: 'create', firstRowIndex: 0, before: [], after: [[1]] }]);
+  });
+
   test('I3: in a payload are counted as those of any transaction, whatever the headers inside say', async () => {
     const inside = [
       ...[query('BEGIN', 380), tableMap('t', 420), tableMap('excluded', 440), insertRows('t', [1, 2], 460)],
