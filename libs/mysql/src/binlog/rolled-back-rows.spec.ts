@@ -10,6 +10,7 @@ import { EventReader } from './event-reader.ts';
 import { EventAssembler, eventSize } from './nested-events.ts';
 import { PlaceProof } from './place-proof.ts';
 import { TableCache } from './table-cache.ts';
+import { type XaStoreOptions } from './xa-store.ts';
 
 const includes = (_database: string, table: string): boolean => table !== 'excluded';
 const facts = { charsetOfCollation: new Map(), maxLength: new Map(), tables: new Map() };
@@ -92,7 +93,7 @@ interface Reading {
   readonly code: string | null;
 }
 
-async function readAll(events: readonly Buffer[]): Promise<Reading> {
+async function readAll(events: readonly Buffer[], xaStore: XaStoreOptions = {}): Promise<Reading> {
   const items: SourceItem[] = [];
   const reader = new EventReader({
     tables: new TableCache({ includes, facts, kind: 'mysql', rules: columnRules({}) }),
@@ -104,6 +105,7 @@ async function readAll(events: readonly Buffer[]): Promise<Reading> {
     },
     place: new PlaceProof({ file: 'binlog.000009', offset: 4 }, 4),
     digest: new ContentDigest(),
+    xaStore,
   });
   reader.expectChecksums(true);
   try {
@@ -230,5 +232,22 @@ describe('rows that the log shows as rolled back', () => {
     // the rows are in another transaction of the log than the digest is of
     expect(committed.items.at(-1)).toMatchObject({ digest: expect.stringMatching(/^00000000\/0\+/) });
     expect(rolledBack.items.map(({ type }) => type)).toEqual(['prepared', 'begin', 'end']);
+  });
+
+  const large = [query('SAVEPOINT a', 440), insertRows('t', Array<number>(10_000).fill(1), 460)];
+  const xa = [query("XA START X'61',X'',1", 440), ...large.slice(1), query("XA END X'61',X'',1", 480)];
+  const prepared = [...xa, event(EventType.xaPrepare, Buffer.of(0), 500), anonymous(600)];
+  test.each([
+    ['ROLLBACK', large],
+    ['COMMIT', large],
+    ['COMMIT', [query('SAVEPOINT a', 440)]],
+    ["XA ROLLBACK X'61',X'',1", xa],
+    ["XA ROLLBACK X'61',X'',1", prepared],
+    ["XA COMMIT X'61',X'',1", prepared],
+  ])('I9: what was held is given back at %s', async (sql, events) => {
+    const transactions = [anonymous(300), query('BEGIN', 380), tableMap('t', 420), ...events, query(sql, 900)];
+    const all = Array.from({ length: 40 }, () => transactions).flat();
+    // more than a few of them would be written to a file, and can't
+    expect(await readAll(all, { memoryBytes: 200_000, folder: '/missing' })).toMatchObject({ code: null });
   });
 });
