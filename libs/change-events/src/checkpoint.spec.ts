@@ -113,6 +113,16 @@ describe('laterOf', () => {
     expect([laterOf(null, later), laterOf(later, null), laterOf(null, null)]).toEqual([later, later, null]);
   });
 
+  test('I8: of two that differ in anything, one comes first in whatever order they are given', () => {
+    const transaction = logged.filter((one) => one !== null);
+    fc.assert(
+      fc.property(transaction, fc.constantFrom('gtid', 'serverUuid', 'commitMicros'), (given, field) => {
+        const other = { ...given, [field]: field === 'commitMicros' ? given.commitMicros + 1 : `${given[field]}0` };
+        expect(laterOf(given, other)).toBe(laterOf(other, given));
+      }),
+    );
+  });
+
   test('a transaction is described by where it was read, under its lineage', () => {
     const transaction = makeTransaction({ versionPrefix: versionPrefix(6, 'binlog.000007', 4711) });
     const { gtid, serverUuid, file: of, offset, commitMicros } = transaction;

@@ -105,7 +105,10 @@ describe('version', () => {
     expect(() => versionPrefix(-1, 'binlog.000001', 4)).toThrow(range);
     expect(() => versionPrefix(1, 'binlog.000001', 4.5)).toThrow(range);
     expect(() => versionPrefix(1, 'binlog.000001', Number.NaN)).toThrow(range);
-    expect(() => binlogFileNumber('binlog')).toThrow(expect.objectContaining({ code: 'DITTO_POSITION_FILE_INVALID' }));
+    for (const file of ['binlog', 'binlog.', 'binlog.000007.bak', 'binlog.000007~'])
+      expect(() => binlogFileNumber(file)).toThrow(
+        expect.objectContaining({ code: 'DITTO_POSITION_FILE_INVALID', context: { file } }),
+      );
     for (const text of ['', '0'.repeat(43), '0'.repeat(45), 'G'.repeat(44), 'A'.repeat(44)]) {
       expect(() => parseVersion(text)).toThrow(expect.objectContaining({ code: 'DITTO_VERSION_INVALID' }));
     }

@@ -16,7 +16,10 @@ const includes = (_database: string, table: string): boolean => table !== 'exclu
 const facts = { charsetOfCollation: new Map(), maxLength: new Map(), tables: new Map() };
 
 type Step =
-  { readonly rows: number; readonly table: 't' | 'excluded' } | { readonly set: string } | { readonly backTo: string };
+  | { readonly release: string }
+  | { readonly rows: number; readonly table: 't' | 'excluded' }
+  | { readonly set: string }
+  | { readonly backTo: string };
 const name = fc.constantFrom('a', 'b');
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
