@@ -52,7 +52,7 @@ async function mutate({ part, files, oneIn }: MutatedPart): Promise<number | nul
     reporters: ['clear-text', 'json', 'progress-append-only'],
     jsonReporter: { fileName: join(folder, 'mutants.json') },
     concurrency: 2,
-    timeoutMS: 8_000,
+    timeoutMS: 20_000,
     dryRunTimeoutMinutes: 20,
   });
   const results = await stryker.runMutationTest();
