@@ -197,6 +197,22 @@ describe('the RPC listener', () => {
     expect(await refusals()).toEqual({});
   });
 
+  it('does not count the answer that is being sent as one that is not read', async () => {
+    const socket = await open();
+    const length = 15_000_000;
+    let read = 0;
+    const answered = new Promise<void>((resolve) => {
+      socket.on('data', (bytes: Buffer) => {
+        read += bytes.length;
+        if (bytes.includes('"response":"xxxxxxxxxx"')) resolve();
+      });
+    });
+    socket.write(requestOf(length, token, 'repeat') + requestOf(10, token, 'repeat'));
+    await Promise.race([answered, once(socket, 'close')]);
+    expect(await refusals()).toEqual({});
+    expect(read).toBeGreaterThan(length);
+  });
+
   it('closes the connection of a caller that asks on and does not read', async () => {
     const socket = await open();
     await ask(socket, requestOf('a'));

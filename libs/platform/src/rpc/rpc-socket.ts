@@ -24,6 +24,8 @@ export class RpcSocket extends TcpSocket {
   readonly #reader: FrameReader;
   #frameTimer: NodeJS.Timeout | null = null;
   #denials = 0;
+  /** How much of what is not written yet the system is being given now. */
+  #sendingLength = 0;
 
   constructor(socket: Socket, connections: RpcConnections) {
     super(socket);
@@ -74,16 +76,23 @@ export class RpcSocket extends TcpSocket {
 
   /** A caller that does not read its answers is not read from either. */
   protected override handleSend(message: unknown, callback?: (error?: unknown) => void): void {
-    // of earlier answers: one alone may be of any size
-    if (this.socket.writableLength > this.#connections.limits.maxUnreadBytes) {
+    const { socket } = this;
+    // the answer that is being sent may be of any size: its caller may be reading it
+    if (socket.writableLength - this.#sendingLength > this.#connections.limits.maxUnreadBytes) {
       this.refuse('answers-unread');
       return;
     }
     const text = JSON.stringify(message);
-    const isRoomLeft = this.socket.write(`${text.length}#${text}`, callback);
-    if (isRoomLeft || this.socket.isPaused()) return;
-    this.socket.pause();
-    this.socket.once('drain', () => this.socket.resume());
+    const isFirst = socket.writableLength === 0;
+    const isRoomLeft = socket.write(`${text.length}#${text}`, (error) => {
+      // once something is sent, all that has been waiting follows at once
+      this.#sendingLength = socket.writableLength;
+      callback?.(error);
+    });
+    if (isFirst) this.#sendingLength = socket.writableLength;
+    if (isRoomLeft || socket.isPaused()) return;
+    socket.pause();
+    socket.once('drain', () => socket.resume());
   }
 
   #assertWorthParsing(connection: RpcConnection, frame: string): void {
