@@ -36,9 +36,9 @@ export interface RpcConnection {
 const strangersShare = 4;
 
 /**
- * The connections of the RPC server, from when they are accepted. A connection is a stranger until it has shown a token. Whatever strangers do, those
- * that are known keep their connections, and new ones find room: the oldest stranger makes way for a new connection, and
- * the one that holds most when all strangers together hold too much.
+ * The connections of the RPC server, from when they are accepted. A connection is a stranger until it has shown a token.
+ * Whatever strangers do, those that are known keep their connections, and new ones find room: the oldest stranger makes
+ * way for a new connection, and the one that holds most when all strangers together hold too much.
  */
 export class RpcConnections {
   readonly limits: RpcLimits;
@@ -106,9 +106,9 @@ export class RpcConnections {
 
   refuse(connection: RpcConnection, reason: RpcRefusalReason): void {
     const { socket } = connection;
-    if (socket.destroyed) return;
     // at once, not when the socket says that it is closed: others may connect before that
     this.#forget(connection);
+    if (socket.destroyed) return;
     this.#options.onRefusal(reason);
     const { code, message, remedy } = createRefusedError(reason);
     this.#log.warn(message, { reason, address: socket.remoteAddress, code, remedy });
