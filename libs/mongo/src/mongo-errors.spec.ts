@@ -86,6 +86,16 @@ describe('classifyMongoError', () => {
       expect(classifyWriteError('c', 1, { index: 0, code })).toMatchObject({ code: 'DITTO_MONGO_ACCESS_DENIED' });
   });
 
+  it.each([
+    ['bad auth : Authentication failed.', 'DITTO_MONGO_ACCESS_DENIED', 'DITTO_MONGO_ACCESS_DENIED'],
+    ['user is not allowed to do action [insert]', 'DITTO_MONGO_ACCESS_DENIED', 'DITTO_MONGO_ACCESS_DENIED'],
+    ['you are over your space quota', 'DITTO_MONGO_REFUSED', 'DITTO_MONGO_DOCUMENT_REFUSED'],
+  ])('takes code 8000 of Atlas for what its text says: %s', (message, code, ofWrite) => {
+    const error = new mongo.MongoServerError({ message, code: 8000 });
+    expect(classifyMongoError(error).code).toBe(code);
+    expect(classifyWriteError('c', 1, { index: 0, code: 8000, errmsg: message }).code).toBe(ofWrite);
+  });
+
   it('I1: holds and tries again after an unknown code that the server calls passing', () => {
     const error = new mongo.MongoServerError({ message: 'no', code: 99_999, errorLabels: ['RetryableWriteError'] });
     expect(classifyMongoError(error)).toMatchObject({ code: 'DITTO_MONGO_UNAVAILABLE', retriable: true });

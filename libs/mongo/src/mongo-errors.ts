@@ -1,4 +1,4 @@
-import { DittoError } from '#kernel';
+import { DittoError, findReason } from '#kernel';
 import { mongo } from 'mongoose';
 import { findTlsError } from './mongo-tls.ts';
 
@@ -10,8 +10,10 @@ const AUTHENTICATION = new Set([
   13, // Unauthorized
   18, // AuthenticationFailed
   334, // MechanismUnavailable
-  8000, // AtlasError
 ]);
+/** AtlasError: for what Atlas itself refuses, logins among much else, such as writes beyond the quota. */
+const ATLAS = 8000;
+const ATLAS_DENIES = /auth|not allowed/i;
 const ROWS_OWN = new Set([
   2, // BadValue
   22, // InvalidBSON
@@ -166,7 +168,7 @@ export function classifyWriteError(
   { code, errmsg = '' }: ServerWriteError,
 ): DittoError {
   if (isTransient(code)) return unavailable(`a write failed for now: ${errmsg} (code ${code})`, undefined);
-  if (AUTHENTICATION.has(code)) return accessDenied(errmsg, undefined);
+  if (isDenial(code, errmsg)) return accessDenied(errmsg, undefined);
   return documentRefused(collection, key, `${errmsg || 'the server refused the document'} (code ${code})`);
 }
 
@@ -176,9 +178,9 @@ export function classifyWriteError(
  */
 export function classifyMongoError(error: unknown): DittoError {
   if (error instanceof DittoError) return error;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = findReason(error);
   const code = errorCode(error);
-  if (code !== null && AUTHENTICATION.has(code)) return accessDenied(message, error);
+  if (isAccessDenied(error)) return accessDenied(message, error);
   const tlsError = findTlsError(error);
   if (tlsError !== null) return tlsError;
   if (isConnectionError(error) || hasHealingLabel(error) || (code !== null && isTransient(code)))
@@ -217,6 +219,16 @@ function isConnectionError(error: unknown): boolean {
     'MongoOperationTimeoutError',
     'MongoWriteConcernError',
   ].includes(error.name);
+}
+
+function isDenial(code: number, message: string): boolean {
+  return AUTHENTICATION.has(code) || (code === ATLAS && ATLAS_DENIES.test(message));
+}
+
+function isAccessDenied(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code } = error as { readonly code?: unknown };
+  return typeof code === 'number' ? isDenial(code, error.message) : isAccessDenied(error.cause);
 }
 
 function errorCode(error: unknown): number | null {
