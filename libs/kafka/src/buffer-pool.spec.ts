@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { DittoError } from '#kernel';
+import { collectGarbageBy, DittoError, sleep } from '#kernel';
 
 import { BufferPool } from './buffer-pool.ts';
 import { KafkaClient, type TopicDescription } from './kafka-client.ts';
@@ -87,5 +87,20 @@ describe('BufferPool', () => {
     batch.release();
     batch.release();
     expect(pool.takenBytes).toBe(0);
+  });
+
+  it('I9: has only buffers of wide rows collected, not those of full batches', async () => {
+    let collected = 0;
+    collectGarbageBy(() => collected++);
+    const pool = new BufferPool(0);
+    const drop = async (bytes: number): Promise<void> => {
+      for (let batch = 0; batch < 16; batch++) pool.give(pool.take(bytes));
+      await sleep(1);
+    };
+    await drop(1_000_000);
+    expect(collected).toBe(0);
+    await drop(1_100_000);
+    expect(collected).toBe(2);
+    collectGarbageBy(() => undefined);
   });
 });

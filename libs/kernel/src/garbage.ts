@@ -1,4 +1,4 @@
-/** V8 collects smaller buffers in time. */
+/** V8 collects buffers up to this size in time; the batches of rows that are not wide are among them. */
 const LEAST_BYTES = 1024 * 1024;
 /** So much may lie about. */
 const MOST_BYTES = 16 * 1024 * 1024;
@@ -17,7 +17,7 @@ export function collectGarbageBy(action: () => void): void {
  * called must hold them no longer by the next turn of the event loop.
  */
 export async function dropWide(bytes: number): Promise<void> {
-  if (bytes < LEAST_BYTES) return;
+  if (bytes <= LEAST_BYTES) return;
   dropped += bytes;
   if (dropped < MOST_BYTES) return;
   dropped = 0;
