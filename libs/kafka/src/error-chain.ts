@@ -1,3 +1,5 @@
+import { findReason } from '#kernel';
+
 /** One error among those that an error carries. */
 export type ErrorLink = Readonly<Record<string, unknown>>;
 
@@ -16,9 +18,9 @@ export function describeErrors(error: unknown): string {
   const messages: string[] = [];
   let link = error;
   for (let depth = 0; typeof link === 'object' && link !== null && depth <= MOST_DEPTH; depth++) {
-    const { message, serverErrorMessage, cause, errors } = link as ErrorLink;
+    const { serverErrorMessage, cause, errors } = link as ErrorLink;
     const isAggregate = Array.isArray(errors) && errors.length > 0;
-    if (!isAggregate) for (const text of [message, serverErrorMessage]) note(messages, text);
+    if (!isAggregate) for (const text of [findReason(link), serverErrorMessage]) note(messages, text);
     link = isAggregate ? errors.at(-1) : cause;
   }
   return messages.length > 0 ? messages.join(': ') : String(error);

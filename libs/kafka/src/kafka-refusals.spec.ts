@@ -64,6 +64,13 @@ describe('what TLS refuses', () => {
     expect(toKafkaError(coded('ECONNRESET', 'read ECONNRESET'), 'connecting').code).toBe('DITTO_KAFKA_UNAVAILABLE');
   });
 
+  it('is named by its code where it has no text, as of a name without a reachable address', () => {
+    const inner = Object.assign(new AggregateError([]), { code: 'ETIMEDOUT' });
+    expect(toKafkaError(failed(inner), 'connecting').message).toBe(
+      'connecting: Connection to a:9092 failed: ETIMEDOUT',
+    );
+  });
+
   it('is named by where and why, without repetitions and without places in the source of OpenSSL', () => {
     expect(toKafkaError(failed(coded('X', ALERT)), 'connecting').message).toBe(
       'connecting: Connection to a:9092 failed: ssl/tls alert bad certificate',

@@ -1,4 +1,5 @@
 import { DittoError } from './ditto-error.ts';
+import { findReason } from './find-reason.ts';
 
 /**
  * Gives a `DittoError` as it is and wraps anything else as `DITTO_INTERNAL` (not retriable) with the original as cause.
@@ -6,7 +7,7 @@ import { DittoError } from './ditto-error.ts';
  */
 export function toDittoError(error: unknown): DittoError {
   if (error instanceof DittoError) return error;
-  return new DittoError('DITTO_INTERNAL', error instanceof Error ? error.message : String(error), {
+  return new DittoError('DITTO_INTERNAL', findReason(error), {
     remedy: 'This was not foreseen: report it together with the log lines around it.',
     cause: error,
   });

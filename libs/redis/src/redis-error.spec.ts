@@ -10,6 +10,7 @@ function replyError(message: string): Error {
 describe('toRedisError', () => {
   test.each([
     [new Error('connect ECONNREFUSED 127.0.0.1:1'), 'DITTO_REDIS_UNAVAILABLE', true],
+    [new AggregateError([new Error('connect ECONNREFUSED ::1:1')]), 'DITTO_REDIS_UNAVAILABLE', true],
     [new Error('Command timed out'), 'DITTO_REDIS_UNAVAILABLE', true],
     [replyError('LOADING Redis is loading the dataset in memory'), 'DITTO_REDIS_UNAVAILABLE', true],
     [replyError("READONLY You can't write against a read only replica."), 'DITTO_REDIS_UNAVAILABLE', true],
@@ -22,6 +23,11 @@ describe('toRedisError', () => {
     [replyError('WRONGPASS invalid username-password pair'), 'DITTO_REDIS_ACCESS_DENIED', false],
     [replyError('WRONGTYPE Operation against a key'), 'DITTO_REDIS_COMMAND_FAILED', false],
   ])('%s is %s', (error, code, retriable) => {
-    expect(toRedisError(error)).toMatchObject({ code, retriable, cause: error });
+    expect(toRedisError(error)).toMatchObject({
+      code,
+      retriable,
+      cause: error,
+      message: expect.stringMatching(/: \S/),
+    });
   });
 });

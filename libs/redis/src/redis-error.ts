@@ -1,4 +1,4 @@
-import { DittoError, TlsErrors } from '#kernel';
+import { DittoError, findReason, TlsErrors } from '#kernel';
 
 const denied = /^(NOAUTH|WRONGPASS|NOPERM)\b/;
 /** A replica, perhaps one that was the primary until now. Redis 6 has its own text before that of a script's error. */
@@ -20,7 +20,7 @@ export function isFromReplica({ message }: Error): boolean {
 /** Classifies what the driver reports; a `DittoError` stays as it is. A reply that is none of these is a bug of ours. */
 export function toRedisError(error: unknown): DittoError {
   if (error instanceof DittoError) return error;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = findReason(error);
   if (denied.test(message)) return accessDenied(message, error, false);
   const isReply = error instanceof Error && error.name === 'ReplyError';
   if (!isReply || passing.test(message) || fromReplica.test(message))

@@ -1,4 +1,4 @@
-import { DittoError } from '#kernel';
+import { DittoError, findReason } from '#kernel';
 import { tlsErrors } from './state-connection.ts';
 
 /** The connection is lost, or leads to a server that is not, or no longer, the one to ask: it must be made anew. */
@@ -80,7 +80,7 @@ export const UNAVAILABLE_REMEDY =
 export function toStateError(error: unknown): DittoError {
   if (error instanceof DittoError) return error;
   const code = readCode(error);
-  const message = error instanceof Error ? error.message : String(error);
+  const message = findReason(error);
   if (code === 'ER_SECURE_TRANSPORT_REQUIRED')
     return tlsErrors.refuse(
       `takes encrypted connections only: ${message}`,
@@ -98,7 +98,7 @@ export function toStateError(error: unknown): DittoError {
       cause: error,
     });
   if (isLost(error) || busy.has(code))
-    return new DittoError('DITTO_STATE_UNAVAILABLE', `The state database does not answer: ${message || code}`, {
+    return new DittoError('DITTO_STATE_UNAVAILABLE', `The state database does not answer: ${message}`, {
       retriable: true,
       remedy: UNAVAILABLE_REMEDY,
       context: { vendorCode: code },

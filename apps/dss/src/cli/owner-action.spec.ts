@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import dns from 'node:dns';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -91,6 +92,17 @@ describe('ditto resync, rewind, accept-log', () => {
     const silent = { code: 'DITTO_SOURCE_OWNER_SILENT' };
     await expect(askOwner(directory(null), request)).rejects.toMatchObject(silent);
     await expect(askOwner(directory('http://127.0.0.1:1'), request)).rejects.toMatchObject(silent);
+  });
+
+  it('says why none of the addresses of a name answers', async () => {
+    const addresses = ['127.0.0.1', '127.0.0.2'].map((address) => ({ address, family: 4 }));
+    const lookUp = (...given: readonly unknown[]) =>
+      (given.at(-1) as (error: null, found: typeof addresses) => void)(null, addresses);
+    const lookup = jest.spyOn(dns, 'lookup').mockImplementation(lookUp);
+    await expect(askOwner(directory('http://owner.test:1'), request)).rejects.toMatchObject({
+      message: expect.stringMatching(/does not answer: connect ECONNREFUSED 127\.0\.0\.2:1$/),
+    });
+    lookup.mockRestore();
   });
 
   it('asks an owner with TLS whose authority it is given, and shows its certificate', async () => {

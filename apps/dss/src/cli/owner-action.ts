@@ -1,5 +1,5 @@
 import { DcsClient, type LeaseHolder, type ServiceStatus } from '#dcs-client';
-import { DittoError, type TlsMaterial, toDittoError, trimEndOf } from '#kernel';
+import { DittoError, findReason, type TlsMaterial, toDittoError, trimEndOf } from '#kernel';
 import { findRpcToken, loadConfig, type Problem, toDcsOptions } from '#platform';
 import { type OwnerAnswer, postToOwner } from './owner-call.ts';
 
@@ -115,8 +115,7 @@ async function post(url: string, token: string | null, tls: TlsMaterial): Promis
   try {
     return await postToOwner(url, token, tls);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new DittoError('DITTO_SOURCE_OWNER_SILENT', `${url} does not answer: ${reason}`, {
+    throw new DittoError('DITTO_SOURCE_OWNER_SILENT', `${url} does not answer: ${findReason(cause)}`, {
       retriable: true,
       remedy: url.startsWith('https:')
         ? 'Ask from a machine that reaches it; give an address that holds from here and is in its certificate by --url, the authority of that certificate by --ca, and a client certificate, where it wants one, by --cert and --key.'
