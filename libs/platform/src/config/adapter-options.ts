@@ -11,7 +11,7 @@ import { toTlsOptions } from './tls-options.ts';
 
 /**
  * Sections of the configuration in the shapes that the adapters take; plain data, so that this lib knows no adapter. The
- * results hold secrets as text: hand them to an adapter only. Secrets from files are read again: make the options anew for
+ * results hold secrets as text: hand them to an adapter only. Secrets and certificates from files are read again: make the options anew for
  * connections that are opened later.
  */
 

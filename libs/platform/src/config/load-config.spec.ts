@@ -95,12 +95,13 @@ describe('a good configuration', () => {
     expect(toStateOptions(config.state).password).toBe('very-secret');
   });
 
-  it('keeps a private key together with its certificate, which is read once', () => {
-    for (const name of ['cert', 'key']) writeFileSync(join(folder, name), `first ${name}`);
-    const tls = 'tls: { cert: { file: cert }, key: { file: key }, servername: db.test }';
+  it('reads certificate, private key and authority again together', () => {
+    for (const name of ['ca', 'cert', 'key']) writeFileSync(join(folder, name), `first ${name}`);
+    const tls = 'tls: { ca: { file: ca }, cert: { file: cert }, key: { file: key }, servername: db.test }';
     const config = parse(`${minimal.replace('host: db,', `host: db, ${tls},`)}\nkafka: { brokers: [a:1], ${tls} }\n`);
-    for (const name of ['cert', 'key']) writeFileSync(join(folder, name), `second ${name}`);
-    const expected = { cert: 'first cert', key: 'first key', servername: 'db.test', rejectUnauthorized: true };
+    for (const name of ['ca', 'cert', 'key']) writeFileSync(join(folder, name), `second ${name}`);
+    const material = { ca: 'second ca', cert: 'second cert', key: 'second key' };
+    const expected = { ...material, servername: 'db.test', rejectUnauthorized: true };
     const [endpoint] = config.sources['shop']?.endpoints ?? [];
     expect(toMySqlOptions(endpoint as never).tls).toEqual(expected);
     expect(toKafkaOptions(config.kafka as never).tls).toEqual(expected);

@@ -9,7 +9,7 @@ import { applyListenerOverrides } from './listener-overrides.ts';
 import { type ConfigProblem, formatPath, formatPlace, type Path } from './problem.ts';
 import { resolveReferences, unresolved } from './references.ts';
 import { configSchema, type DittoConfig, type ParsedConfig } from './schema.ts';
-import { Secret } from './secret.ts';
+import { ConfiguredText } from './secret.ts';
 import { deriveServerId } from './server-id.ts';
 import { readYaml, type YamlFile } from './yaml-file.ts';
 
@@ -61,19 +61,19 @@ export function parseConfig(text: string, options: ParseConfigOptions = {}): Dit
     ...findContradictions(resolved.tree),
   ].map(hideOddSource);
   if (!parsed.success || problems.length > 0) throw refuse(path, file, problems);
-  bindSecrets(parsed.data, resolved.files, []);
+  bindFiles(parsed.data, resolved.files, []);
   const config = deepFreeze(completeConfig(parsed.data));
   if (onWarning) findWarnings(config, resolved.referenced).forEach((warning) => onWarning(warning));
   return config;
 }
 
-/** Tells each secret that is from a file which one. Changes the tree. */
-function bindSecrets(node: object, files: ReadonlyMap<string, () => string>, path: Path): void {
+/** Tells each text that can be read again from which file. Changes the tree. */
+function bindFiles(node: object, files: ReadonlyMap<string, () => string>, path: Path): void {
   for (const [name, value] of Object.entries(node) as [string, unknown][]) {
     const at = [...path, Array.isArray(node) ? Number(name) : name];
-    const read = value instanceof Secret ? files.get(formatPath(at)) : undefined;
-    if (value instanceof Secret && read !== undefined) Reflect.set(node, name, value.withFile(read));
-    else if (typeof value === 'object' && value !== null) bindSecrets(value, files, at);
+    const read = value instanceof ConfiguredText ? files.get(formatPath(at)) : undefined;
+    if (value instanceof ConfiguredText && read !== undefined) Reflect.set(node, name, value.withFile(read));
+    else if (typeof value === 'object' && value !== null) bindFiles(value, files, at);
   }
 }
 

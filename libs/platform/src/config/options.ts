@@ -1,6 +1,6 @@
 import { DittoError, parseBytes } from '#kernel';
 import { z } from 'zod';
-import { Secret } from './secret.ts';
+import { ConfiguredText, Secret } from './secret.ts';
 
 declare module 'zod' {
   interface GlobalMeta {
@@ -21,6 +21,15 @@ export const optionFormats = {
 /** Text that is not empty; without a default it must be given. */
 export function text(description: string) {
   return z.string().min(1, 'must not be empty').meta({ description });
+}
+
+/** Text that is no secret, and read again when connections are made anew. */
+export function renewableText(description: string) {
+  return z
+    .string()
+    .min(1, 'must not be empty')
+    .transform((value) => new ConfiguredText(value))
+    .meta({ description });
 }
 
 export function textOr(value: string, description: string) {

@@ -10,7 +10,7 @@ import {
 } from './server-sections.ts';
 import { authSchema, dcsSchema, dssSchema, dwsSchema, logSchema } from './service-sections.ts';
 import { type HostPort } from './options.ts';
-import { type Secret } from './secret.ts';
+import { type ConfiguredText } from './secret.ts';
 
 /** The file as people write it, references to secrets already resolved. */
 export const configSchema = z.strictObject({
@@ -26,7 +26,7 @@ export const configSchema = z.strictObject({
   log: logSchema.prefault({}),
 });
 
-type DeepReadonly<T> = T extends Secret
+type DeepReadonly<T> = T extends ConfiguredText
   ? T
   : T extends readonly (infer Item)[]
     ? readonly DeepReadonly<Item>[]

@@ -8,6 +8,7 @@ import {
   flag,
   milliseconds,
   port,
+  renewableText,
   secret,
   secretUrl,
   tablePattern,
@@ -17,8 +18,8 @@ import {
 
 export const tlsSchema = z
   .strictObject({
-    ca: text("Certificates (PEM) to trust instead of the system's; usually `{ file: … }`.").optional(),
-    cert: text('Client certificate (PEM).').optional(),
+    ca: renewableText("Certificates (PEM) to trust instead of the system's; usually `{ file: … }`.").optional(),
+    cert: renewableText('Client certificate (PEM).').optional(),
     key: secret('Private key (PEM) of the client certificate.').optional(),
     rejectUnauthorized: flag(true, 'Refuse servers whose certificate can not be verified.'),
     servername: text('Name to expect in the certificate when it is not the host.').optional(),

@@ -1,18 +1,28 @@
 import { type TlsOptions } from 'node:tls';
-import { type ClientTls } from '#kernel';
+import { type ClientTls, findTlsMaterialProblem, type TlsMaterial } from '#kernel';
 import { type ServerTlsConfig, type TlsConfig } from './schema.ts';
+import { type ConfiguredText } from './secret.ts';
 
 /** Undefined when the connection is not encrypted. */
 export function toTlsOptions(tls: TlsConfig | undefined): ClientTls | undefined {
   if (!tls) return undefined;
-  return {
-    rejectUnauthorized: tls.rejectUnauthorized,
-    ...(tls.ca !== undefined && { ca: tls.ca }),
-    ...(tls.cert !== undefined && { cert: tls.cert }),
-    // as it was read with `cert`: a newer one does not belong to that
-    ...(tls.key !== undefined && { key: tls.key.reveal() }),
-    ...(tls.servername !== undefined && { servername: tls.servername }),
-  };
+  const { rejectUnauthorized, servername } = tls;
+  return { rejectUnauthorized, ...(servername !== undefined && { servername }), ...readNewestMaterial(tls) };
+}
+
+/**
+ * The three as their files hold them now, together: no connection can be made with a part of what was renewed. While the
+ * files do not belong together, as in the middle of a renewal, those that did stay.
+ */
+function readNewestMaterial({ ca, cert, key }: TlsConfig): TlsMaterial {
+  const texts = Object.entries({ ca, cert, key }).flatMap(([name, text]) => (text ? [{ name, text }] : []));
+  const collect = (read: (text: ConfiguredText) => string): TlsMaterial =>
+    Object.fromEntries(texts.map(({ name, text }) => [name, read(text)]));
+  const last = collect((text) => text.reveal());
+  const newest = collect((text) => text.readNewest());
+  if (findTlsMaterialProblem(newest) !== null && findTlsMaterialProblem(last) === null) return last;
+  for (const { name, text } of texts) text.keep(newest[name as keyof TlsMaterial] ?? text.reveal());
+  return newest;
 }
 
 /** What a server of Node takes; undefined when connections are not encrypted. */
