@@ -1,14 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import { type Row, type TableLayout, ValueImages } from '#change-events';
-import { silentLogger } from '#kernel';
+import { DittoError, silentLogger } from '#kernel';
 import { GoneRows } from './gone-rows.ts';
 import { type MirroredKeys } from './ports/mirrored-keys.ts';
 import { type ChunkRead, type KeysRead, RowReader } from './ports/row-reader.ts';
-import { TableCopy, type TableReadSettings } from './table-copy.ts';
+import { TableCopy } from './table-copy.ts';
 import { layout } from './windowed-read.model.ts';
 import { WindowRegistry } from './window-registry.ts';
 import { Window } from './window.ts';
-import { type ReadStream } from './windowed-read.ts';
+import { type ReadStream, type TableReadSettings, WindowedRead } from './windowed-read.ts';
 
 const MEBIBYTE = 1024 * 1024;
 const CHUNK_BYTES = 4 * MEBIBYTE;
@@ -89,6 +89,9 @@ class Stream {
   readonly emitted: Row[] = [];
   readonly bounds: number[] = [];
   abandoned = 0;
+  closed = 0;
+  /** What a row, or the end of one, holds in the sinks. */
+  heldWidth = 0;
   /** Asked for each window that is closed. */
   isDiscarded = (): boolean => false;
   readonly stream = {
@@ -100,9 +103,12 @@ class Stream {
       this.abandoned++;
     },
     close: (_: Window, { rows, absent = [] }: { rows: readonly Row[]; absent?: readonly Row[] }) => {
+      this.closed++;
       if (this.isDiscarded()) return Promise.resolve(null);
       this.emitted.push(...rows, ...absent.map((key): Row => [key[0] ?? null, null]));
-      return Promise.resolve({ emittedRows: rows.length, heldBytes: 0, confirmed: Promise.resolve() });
+      const emittedRows = rows.length + absent.length;
+      const heldBytes = emittedRows * this.heldWidth;
+      return Promise.resolve({ emittedRows, heldBytes, confirmed: Promise.resolve() });
     },
   } as unknown as ReadStream;
 
@@ -112,7 +118,6 @@ class Stream {
       reader,
       chunkRows: 2000,
       chunkBytes: CHUNK_BYTES,
-      chunksInFlight: 4,
       pauseMs: 0,
       backoff: { initialMs: 1, maxMs: 1 },
       logger: silentLogger,
@@ -134,7 +139,7 @@ async function copy(reader: RowReader, stream: Stream): Promise<void> {
   };
   const table = new TableCopy({
     layout,
-    options: stream.settings(reader),
+    settings: stream.settings(reader),
     progress: () => progress,
     isWanted: () => true,
     limit: null,
@@ -156,14 +161,14 @@ async function lookUp(reader: RowReader, stream: Stream, pages: readonly (readon
       }
     },
   } as unknown as MirroredKeys;
-  const options = stream.settings(reader);
+  const settings = stream.settings(reader);
   const rows = new GoneRows({
     layout,
     mirror,
     below: '',
     tombstonesAbove: null,
     limit: null,
-    options,
+    settings,
     waitUntilConfirmed: () => Promise.resolve(),
     isWanted: () => true,
   });
@@ -245,6 +250,7 @@ describe('rows that are looked up by key', () => {
   it('I9: are looked up by the hundred again once those that were wide are behind, though the rest is gone', async () => {
     const reader = new WideTable(repeat(3, 16 * MEBIBYTE));
     const stream = new Stream();
+    stream.heldWidth = 2000;
     await lookUp(reader, stream, [upTo(200), upTo(200), upTo(200)]);
     expect(stream.emitted).toHaveLength(600);
     expect(stream.bounds.filter((bytes) => bytes > CHUNK_BYTES).length).toBeLessThan(15);
@@ -312,5 +318,70 @@ describe('keys that windows note', () => {
     const second = open(registry, 2);
     note(registry, 't', upTo(8));
     expect(discarded([first, second])).toEqual([false, false]);
+  });
+});
+
+describe('a windowed read', () => {
+  const down = new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true });
+  const none = { rows: [], bytes: 0, answered: 0, isCut: false, high: '' };
+
+  function windowedRead(stream: Stream, settings: Partial<TableReadSettings> = {}): WindowedRead {
+    const size = {
+      firstRows: 64,
+      mostRows: 2000,
+      mostBytes: CHUNK_BYTES,
+      mostRowBytes: CHUNK_BYTES,
+      isCautious: false,
+    };
+    return new WindowedRead({ ...stream.settings(new WideTable([])), ...settings, layout, size });
+  }
+
+  it('abandons its window when it fails, and says how much it had asked for', async () => {
+    const stream = new Stream();
+    const read = windowedRead(stream).read(() => Promise.reject(down), signal);
+    await expect(read).rejects.toMatchObject({ limit: 64, cause: down });
+    expect([stream.abandoned, stream.closed]).toEqual([1, 0]);
+  });
+
+  it('rejects with the reason of its signal when that ended it', async () => {
+    const stream = new Stream();
+    const stop = new AbortController();
+    const read = windowedRead(stream).read(() => {
+      stop.abort(new Error('stop now'));
+      return Promise.reject(down);
+    }, stop.signal);
+    await expect(read).rejects.toThrow('stop now');
+    expect(stream.abandoned).toBe(1);
+  });
+
+  it('pauses before each read, and before it takes room', async () => {
+    const stream = new Stream();
+    const reads = windowedRead(stream, { pauseMs: 40 });
+    const began = performance.now();
+    const first = reads.read(() => Promise.resolve(none), signal);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(stream.bounds).toEqual([]);
+    await first;
+    expect(performance.now() - began).toBeGreaterThan(25);
+  });
+
+  it('asks for less when its windows are discarded, and waits longer each time until one is confirmed', async () => {
+    const stream = new Stream();
+    const reads = windowedRead(stream, { backoff: { initialMs: 20, maxMs: 80 } });
+    const limits: number[] = [];
+    const waits: number[] = [];
+    for (const isDiscarded of [true, true, true, false, true]) {
+      stream.isDiscarded = () => isDiscarded;
+      const { settled } = await reads.read(({ limit }) => {
+        limits.push(limit);
+        return Promise.resolve(none);
+      }, signal);
+      const began = performance.now();
+      expect(await reads.confirm(settled, signal)).toBe(!isDiscarded);
+      waits.push(performance.now() - began);
+    }
+    expect(limits).toEqual([64, 32, 16, 16, 16]);
+    expect(waits[2]).toBeGreaterThan(50);
+    expect(waits[4]).toBeLessThan(50);
   });
 });

@@ -1,9 +1,8 @@
 import { type Row, type TableLayout } from '#change-events';
 import { abortable } from './abortable.ts';
 import { type MirroredKeys } from './ports/mirrored-keys.ts';
-import { type TableReadSettings } from './table-copy.ts';
 import { reading } from './table-failures.ts';
-import { WindowedRead } from './windowed-read.ts';
+import { type TableReadSettings, WindowedRead } from './windowed-read.ts';
 
 export interface GoneRowsOptions {
   readonly layout: TableLayout;
@@ -14,7 +13,7 @@ export interface GoneRowsOptions {
   readonly tombstonesAbove: string | null;
   /** Most keys of one look-up where a read of the table has failed before; else null. */
   readonly limit: number | null;
-  readonly options: TableReadSettings;
+  readonly settings: TableReadSettings;
   /** Resolves when all that was given to the sinks until now is confirmed. */
   readonly waitUntilConfirmed: () => Promise<void>;
   /** False once the table was asked for again: what is left will be dealt with by the next pass. */
@@ -36,10 +35,10 @@ export class GoneRows {
 
   constructor(options: GoneRowsOptions) {
     this.options = options;
-    const { chunkBytes, reader } = options.options;
+    const { chunkBytes, reader } = options.settings;
     this.limit = Math.min(KEYS_OF_LOOKUP, options.limit ?? KEYS_OF_LOOKUP);
     this.lookUps = new WindowedRead({
-      ...options.options,
+      ...options.settings,
       layout: options.layout,
       size: {
         firstRows: this.limit,
@@ -84,10 +83,10 @@ export class GoneRows {
 
   /** Looks up as many keys as one read may ask for, and gives those that are still to be looked up. */
   private async lookUp(keys: readonly Row[], signal: AbortSignal): Promise<readonly Row[]> {
-    const { layout, options } = this.options;
+    const { layout, settings } = this.options;
     const { answer, settled } = await this.lookUps.read(async ({ limit, ...request }) => {
       const asked = keys.slice(0, limit);
-      const read = await options.reader.readKeys({ layout, keys: asked, ...request, signal });
+      const read = await settings.reader.readKeys({ layout, keys: asked, ...request, signal });
       const { length } = read.unanswered;
       return { ...read, asked: asked.length, answered: asked.length - length, isCut: length > 0 };
     }, signal);

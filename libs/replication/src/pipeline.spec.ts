@@ -321,7 +321,7 @@ describe('Pipeline', () => {
     await until(() => pipeline.status().transactions === 1);
     const read = { rows: [[2, 2], [3, 3]], absent: [[4, null]], high: '' }; // prettier-ignore
     const settled = await pipeline.reads.close(await openWindow(pipeline, layout), read);
-    expect(settled?.emittedRows).toBe(2);
+    expect(settled?.emittedRows).toBe(3);
     const seen: string[] = [];
     void settled?.confirmed.then(() => seen.push('read'));
     void pipeline.waitUntilConfirmed().then(() => seen.push('all'));

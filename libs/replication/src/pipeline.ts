@@ -27,6 +27,7 @@ import { StreamWindows } from './stream-windows.ts';
 import { TableEndings } from './table-endings.ts';
 import { type TableKeyRecords, TableKeys } from './table-keys.ts';
 import { WindowRegistry } from './window-registry.ts';
+import { type ReadStream } from './windowed-read.ts';
 
 type RowsItem = Extract<SourceItem, { type: 'rows' }>;
 type EndItem = Extract<SourceItem, { type: 'end' }>;
@@ -113,8 +114,7 @@ const BOOKKEEPING_BYTES = 1024;
  * what was dispatched apart from what was confirmed, and holds the reader while the sinks are full (I1, I2, I9).
  */
 export class Pipeline {
-  /** Where rows that were read join the stream. */
-  readonly reads: StreamWindows;
+  private readonly streamWindows: StreamWindows;
   private readonly options: PipelineOptions;
   private readonly progress: StreamProgress;
   private readonly tracker: AcknowledgementTracker;
@@ -124,7 +124,6 @@ export class Pipeline {
   private readonly keyChanges: KeyChanges;
   private readonly pauses: StreamPauses;
   private readonly sinks: SinkGroup;
-
   private readonly room: RoomGate;
   private readonly statements: StatementHandling;
   private readonly cascades: CascadeHandling | null;
@@ -156,7 +155,7 @@ export class Pipeline {
     const tables = (this.tables = new KnownTables(options.tables, options.names));
     const keys = (this.keys = new TableKeys(options.keys, () => this.progress.endVersion));
     this.sinks = new SinkGroup({ ...options, tables, keys, hold });
-    this.reads = new StreamWindows({
+    this.streamWindows = new StreamWindows({
       ...options,
       lineage: start.lineage,
       progress: this.progress,
@@ -196,7 +195,7 @@ export class Pipeline {
       pauses,
       isReplaying: () => this.progress.isReplaying,
       lastEnded: () => this.progress.lastEnded,
-      nextReadSequence: () => this.reads.nextSecuredSequence(),
+      nextReadSequence: () => this.streamWindows.nextSecuredSequence(),
       hold,
     });
     this.statements = new StatementHandling({
@@ -262,7 +261,7 @@ export class Pipeline {
     return {
       phase,
       transactions,
-      changes: this.changes + this.reads.emittedRows,
+      changes: this.changes + this.streamWindows.emittedRows,
       logBytes,
       bytesInFlight: this.sinks.bytesInFlight + this.windows.readBytes,
       lastCommitMicros: lastEnded.commitMicros,
@@ -293,6 +292,11 @@ export class Pipeline {
     return this.keyChanges.endTable(table);
   }
 
+  /** Where rows that were read join the stream. */
+  get reads(): Pick<StreamWindows, keyof ReadStream | 'waitUntilBehind' | 'nextVersion'> {
+    return this.streamWindows;
+  }
+
   get lineage(): number {
     return this.options.start.lineage;
   }
@@ -304,7 +308,7 @@ export class Pipeline {
 
   /** Resolves when all that was given to the sinks until now, by the log and by reads, is confirmed. */
   async waitUntilConfirmed(): Promise<void> {
-    await Promise.all([this.tracker.waitUntilConfirmed(), this.reads.waitUntilConfirmed()]);
+    await Promise.all([this.tracker.waitUntilConfirmed(), this.streamWindows.waitUntilConfirmed()]);
   }
 
   private async streamUntil(stop: AbortSignal): Promise<void> {
@@ -405,7 +409,7 @@ export class Pipeline {
         return this.statements.apply(item, this.progress.current);
       case 'prepared':
         if (item.gtid !== null) this.progress.prepared(item.gtid);
-        this.reads.settle();
+        this.streamWindows.settle();
         return;
       case 'end': {
         // what foreign keys changed besides is on record before the transaction counts as ended (I1)
@@ -419,7 +423,7 @@ export class Pipeline {
   private end({ file, endOffset, digest = '' }: EndItem, slice: Slice): Promise<void> | undefined {
     const { transaction, preparedGtid } = this.progress.end(endOffset, digest);
     slice.endTransaction(transaction, preparedGtid, { file, endOffset, digest });
-    this.reads.settle();
+    this.streamWindows.settle();
     const settled = this.keyChanges.settle();
     return settled === undefined ? this.pauses.next() : settled.then(() => this.pauses.next());
   }

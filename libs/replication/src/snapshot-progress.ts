@@ -20,8 +20,10 @@ interface Reading {
 
 interface TableEntry {
   progress: TableSnapshotProgress;
-  /** What is stored of it: memory may be ahead. */
+  /** What is stored of it: memory may be ahead. Null when that is not known. */
   stored: TableSnapshotProgress | null;
+  /** What is on its way to the store. */
+  saving: TableSnapshotProgress | null;
   reading: Reading | null;
   /** Whether the read that is under way was asked for by what takes rows away, so that the table rests when it ends. */
   restsAfterwards: boolean;
@@ -37,7 +39,7 @@ interface WaitingSave {
 const MOST_SAVED_AT_ONCE = 500;
 
 /**
- * How far the copy of each table has come, and what was asked for besides. One reading of a table is under way at a
+ * How far the copy of each table has come, and which tables were asked for. One reading of a table is under way at a
  * time; a request of a statement abandons it, a request of a cascade lets it end and has the table read once more.
  *
  * What happens counts in memory at once, and is durable when the promise that stands for it, or that of a later `save`,
@@ -105,7 +107,8 @@ export class SnapshotProgress {
     return tables.every((table) => {
       const entry = this.entries.get(tableKey(table));
       if (entry === undefined || entry.reading?.hasBegun === false) return false;
-      return entry.stored === entry.progress && isAskedIn(entry.progress);
+      const { progress, stored, saving } = entry;
+      return isAskedIn(progress) && isAskedIn(stored) && (saving === null || isAskedIn(saving));
     });
   }
 
@@ -135,12 +138,13 @@ export class SnapshotProgress {
 
   /** The reading that was taken up has ended, whatever came of it. */
   release(table: TableName): void {
-    this.entryOf(table).reading = null;
+    const entry = this.entries.get(tableKey(table));
+    if (entry !== undefined) entry.reading = null;
   }
 
   /** False once a statement asked for the table since its reading was taken up. */
   isWanted(table: TableName): boolean {
-    return this.entryOf(table).reading?.isWanted ?? true;
+    return this.entries.get(tableKey(table))?.reading?.isWanted ?? true;
   }
 
   /**
@@ -152,7 +156,7 @@ export class SnapshotProgress {
       if (entry.reading !== null) entry.reading.hasBegun = true;
       if (progress.state !== 'pending') return { ...progress, reason: null };
       entry.restsAfterwards = progress.endsBelow !== null;
-      return { ...progress, state: 'running', reason: null, endsBelow, again: false };
+      return { ...progress, state: 'running', reason: null, endsBelow };
     });
   }
 
@@ -170,7 +174,7 @@ export class SnapshotProgress {
     });
   }
 
-  /** The table can't be read; if something was asked since its reading was taken up, that is looked into anew. */
+  /** The table can't be read; if something was asked since its reading was taken up, the table is looked at again. */
   fail(table: TableName, reason: string): void {
     this.change(table, (progress, { reading }) =>
       reading?.isAskedSince === true ? progress : { ...startedOver(progress, false), state: 'unavailable', reason },
@@ -195,7 +199,7 @@ export class SnapshotProgress {
     const key = tableKey(table);
     let entry = this.entries.get(key);
     if (entry === undefined) {
-      entry = { progress: unknown, stored: null, reading: null, restsAfterwards: false, restsUntilMs: 0 };
+      entry = { progress: unknown, stored: null, saving: null, reading: null, restsAfterwards: false, restsUntilMs: 0 };
       this.entries.set(key, entry);
     }
     return entry;
@@ -217,14 +221,20 @@ export class SnapshotProgress {
     await Promise.resolve(); // whoever asks in the same turn of the loop is part of it
     while (this.waiting.length > 0) {
       const batch = this.waiting.splice(0, MOST_SAVED_AT_ONCE);
-      const saved = new Map(batch.map(({ entry }) => [entry, entry.progress]));
+      const entries = new Set(batch.map(({ entry }) => entry));
+      for (const entry of entries) entry.saving = entry.progress;
       try {
-        await store.save(grant, [...saved.values()]);
-        for (const [entry, progress] of saved) entry.stored = progress;
+        await store.save(
+          grant,
+          Array.from(entries, ({ progress }) => progress),
+        );
+        for (const entry of entries) entry.stored = entry.saving;
         for (const { resolve } of batch) resolve();
       } catch (error) {
+        for (const entry of entries) entry.stored = null; // it may have been saved
         for (const { reject } of batch) reject(error);
       }
+      for (const entry of entries) entry.saving = null;
     }
     this.isSaving = false;
   }
@@ -234,8 +244,7 @@ export class SnapshotProgress {
     try {
       for (const stored of await store.load(grant.source)) {
         const entry = this.entryOf(stored);
-        entry.stored = stored;
-        entry.progress = stored.state === 'pending' ? startedOver(stored, endsRows(stored)) : stored;
+        entry.stored = entry.progress = stored;
       }
       this.isLoaded = true;
     } catch (error) {
@@ -246,8 +255,8 @@ export class SnapshotProgress {
 }
 
 /** Whether a reading is still to begin that ends rows which are gone. */
-function isAskedIn({ state, again, endsBelow }: TableSnapshotProgress): boolean {
-  return again || (state === 'pending' && endsBelow !== null);
+function isAskedIn(progress: TableSnapshotProgress | null): boolean {
+  return progress !== null && (progress.again || (progress.state === 'pending' && progress.endsBelow !== null));
 }
 
 /** Whether the next reading must end rows that are gone, if the one of this progress does not come to its end. */

@@ -82,16 +82,17 @@ export class StreamWindows implements ReadStream {
     const { stopped, tables, windows, waits, sequences } = this.options;
     window.readAtMs = this.options.nowMs();
     this.noteRead(window, read);
+    let settled: Promise<SettledWindow | null>;
     try {
       await sequences.secure(window.readSequence);
       stopped.throwIfAborted();
       if (!tables.isPrepared(window.layout)) await this.prepare(window, read);
       stopped.throwIfAborted(); // nobody would settle it any more
+      settled = windows.await(window, read);
     } catch (error) {
       this.abandon(window);
       throw error;
     }
-    const settled = windows.await(window, read);
     this.settle();
     const { database, table } = window.layout;
     return waits.during(

@@ -1,25 +1,9 @@
 import { decodeKeyValues, encodeKeyValues, type Row, type TableLayout } from '#change-events';
-import { type Logger } from '#kernel';
 import { abortable } from './abortable.ts';
-import { type RowReader } from './ports/row-reader.ts';
 import { type TableSnapshotProgress } from './ports/stores.ts';
 import { TableReadError } from './table-failures.ts';
 import { type SettledWindow } from './window-registry.ts';
-import { type ReadStream, WindowedRead } from './windowed-read.ts';
-
-/** How tables are read. */
-export interface TableReadSettings {
-  readonly reads: ReadStream;
-  readonly reader: RowReader;
-  readonly chunkRows: number;
-  /** What a read may take in memory; chunks shrink so that one holds about as much in the sinks. */
-  readonly chunkBytes: number;
-  /** Chunks that may be read before the first of them is confirmed, of all tables that are being read. */
-  readonly chunksInFlight: number;
-  readonly pauseMs: number;
-  readonly backoff: { readonly initialMs: number; readonly maxMs: number };
-  readonly logger: Logger;
-}
+import { type TableReadSettings, WindowedRead } from './windowed-read.ts';
 
 interface ChunkInFlight {
   readonly after: Row | null;
@@ -32,7 +16,7 @@ interface ChunkInFlight {
 
 export interface TableCopyOptions {
   readonly layout: TableLayout;
-  readonly options: TableReadSettings;
+  readonly settings: TableReadSettings;
   readonly progress: () => TableSnapshotProgress;
   /** False once the table was asked for again: what is still unread will be read by the next pass. */
   readonly isWanted: () => boolean;
@@ -66,17 +50,17 @@ export class TableCopy {
   private failure: TableReadError | null = null;
 
   constructor(copy: TableCopyOptions) {
-    const { layout, options, progress, limit } = copy;
+    const { layout, settings, progress, limit } = copy;
     this.options = copy;
     this.after = keyToGoOnFrom(layout, progress().lastKey);
     this.chunks = new WindowedRead({
-      ...options,
+      ...settings,
       layout,
       size: {
         firstRows: limit ?? FIRST_ROWS,
-        mostRows: options.chunkRows,
-        mostBytes: options.chunkBytes,
-        mostRowBytes: options.reader.mostRowBytes,
+        mostRows: settings.chunkRows,
+        mostBytes: settings.chunkBytes,
+        mostRowBytes: settings.reader.mostRowBytes,
         isCautious: limit !== null,
       },
     });
@@ -113,12 +97,11 @@ export class TableCopy {
 
   /** Null when it failed. */
   private async readNext(signal: AbortSignal): Promise<ChunkInFlight | null> {
-    const { layout } = this.options;
-    const { reader } = this.options.options;
+    const { layout, settings } = this.options;
     const { after } = this;
     try {
       const { answer, settled } = await this.chunks.read(async (request) => {
-        const chunk = await reader.readChunk({ layout, after, ...request, signal });
+        const chunk = await settings.reader.readChunk({ layout, after, ...request, signal });
         const { rows, complete } = chunk;
         const last = rows.at(-1);
         const recordedKey = last === undefined ? null : encodeKeyValues(layout, last);
@@ -146,8 +129,8 @@ export class TableCopy {
   }
 
   private async startOver(chunk: ChunkInFlight, signal: AbortSignal): Promise<false> {
-    const { layout, options } = this.options;
-    options.logger.info('a window was discarded, its chunk is read again', { table: layout.table });
+    const { layout, settings } = this.options;
+    settings.logger.info('a window was discarded, its chunk is read again', { table: layout.table });
     for (const { settled } of this.inFlight) await abortable(settled, signal);
     this.inFlight = [];
     this.failure = null;

@@ -21,6 +21,7 @@ export interface WindowRead {
 }
 
 export interface SettledWindow {
+  /** Rows, and ends of rows that the source lacks. */
   readonly emittedRows: number;
   /** What they hold in the sinks. */
   readonly heldBytes: number;
@@ -150,8 +151,9 @@ export class WindowRegistry {
    * was closed, or, with null, had been discarded; reading again earlier would see what the stream is not at yet.
    */
   await(window: Window, { rows, absent = [], high }: WindowRead): Promise<SettledWindow | null> {
+    const saw = GtidSet.parse(high);
     return new Promise((close, fail) => {
-      this.waiting.push({ window, rows, absent, high: GtidSet.parse(high), close, fail });
+      this.waiting.push({ window, rows, absent, high: saw, close, fail });
     });
   }
 
@@ -181,8 +183,8 @@ export class WindowRegistry {
     this.remove(window);
     if (isDiscarded) close(null);
     else {
-      const rows = window.untouched(waiting.rows);
-      close({ emittedRows: rows.length, ...emit(window, rows, window.untouched(waiting.absent)) });
+      const [rows, absent] = [window.untouched(waiting.rows), window.untouched(waiting.absent)];
+      close({ emittedRows: rows.length + absent.length, ...emit(window, rows, absent) });
     }
     return true;
   }

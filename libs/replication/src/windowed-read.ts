@@ -1,25 +1,40 @@
 import { type TableLayout } from '#change-events';
-import { Backoff, sleep } from '#kernel';
+import { Backoff, type Logger, sleep } from '#kernel';
 import { abortable } from './abortable.ts';
+import { type RowReader } from './ports/row-reader.ts';
 import { ReadSize, type ReadSizeOptions } from './read-size.ts';
 import { reading } from './table-failures.ts';
 import { type SettledWindow, type WindowRead } from './window-registry.ts';
 import { type Window } from './window.ts';
 
-/** Where reads of rows join the stream. */
+/** Where reads of rows join the stream. Whoever has opened a window closes or abandons it. */
 export interface ReadStream {
   /**
    * Opens a window on a table with a key, for a read of at most so many bytes, when what is held, by the sinks and by
-   * reads, leaves room for it; from here on the table's changes are noted. Rejects with the signal's reason.
+   * reads, leaves room for it; from here on the table's changes are noted. Rejects with the signal's reason; when the
+   * pipeline stops, only by that.
    */
   open(layout: TableLayout, bytes: number, signal: AbortSignal): Promise<Window>;
   /**
    * Emits the rows of a read that the log did not touch, in the stream's own order. Resolves with their number when
    * they are given to the sinks, and a promise of their confirmation; with null when the window was discarded and the
-   * rows must be read again. Rejects when the pipeline stops.
+   * rows must be read again. Rejects, and has abandoned the window, when the pipeline stops.
    */
   close(window: Window, read: WindowRead): Promise<SettledWindow | null>;
+  /** Nothing is emitted. May be called twice. */
   abandon(window: Window): void;
+}
+
+/** How tables are read. */
+export interface TableReadSettings {
+  readonly reads: ReadStream;
+  readonly reader: RowReader;
+  readonly chunkRows: number;
+  /** What a read may take in memory; chunks shrink so that one holds about as much in the sinks. */
+  readonly chunkBytes: number;
+  readonly pauseMs: number;
+  readonly backoff: { readonly initialMs: number; readonly maxMs: number };
+  readonly logger: Logger;
 }
 
 /** What a read may ask for. */

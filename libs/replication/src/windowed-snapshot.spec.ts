@@ -299,7 +299,8 @@ describe('WindowedSnapshot', () => {
       chunksInFlight: 4,
     });
     await during(snapshot, async () => {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await until(() => reader.limits.length > 0);
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
       expect(reader.limits).toEqual([64]);
       gate.resolve(undefined);
       await until(() => reader.limits.length > 6);

@@ -7,8 +7,9 @@ import { type Pipeline } from './pipeline.ts';
 import { type MirroredKeys } from './ports/mirrored-keys.ts';
 import { type Grant, type SnapshotStore, type TableSnapshotProgress, type TableSnapshotState } from './ports/stores.ts';
 import { newEntry, SnapshotProgress } from './snapshot-progress.ts';
-import { TableCopy, type TableReadSettings } from './table-copy.ts';
+import { TableCopy } from './table-copy.ts';
 import { reading, TableFailures, TableReadError } from './table-failures.ts';
+import { type TableReadSettings } from './windowed-read.ts';
 
 export interface WindowedSnapshotOptions extends Omit<TableReadSettings, 'reads'> {
   readonly pipeline: Pipeline;
@@ -22,6 +23,8 @@ export interface WindowedSnapshotOptions extends Omit<TableReadSettings, 'reads'
   readonly cascadePauseMs: number;
   /** Tables that are read side by side; they share `chunksInFlight`. */
   readonly tablesInFlight: number;
+  /** Chunks that may be read before the first of them is confirmed, of all tables that are being read. */
+  readonly chunksInFlight: number;
   readonly waits: Waits;
   readonly nowMs: () => number;
 }
@@ -129,7 +132,7 @@ export class WindowedSnapshot {
   }
 
   /**
-   * Has tables read from their first rows for changes that stand in no log; a read that is under way goes on to its end
+   * Has tables read from their first rows for changes that the log does not contain; a read that is under way goes on to its end
    * first. Rows that are gone end, if there is a mirror. Resolves when that is recorded.
    */
   async ask(tables: readonly TableName[]): Promise<void> {
@@ -276,7 +279,7 @@ export class WindowedSnapshot {
     this.startedAtMs.set(key, { atMs: nowMs(), rows: this.current(entry).rowsRead });
     const isCopied = await new TableCopy({
       layout,
-      options: this.settings,
+      settings: this.settings,
       progress: () => this.current(entry),
       isWanted,
       limit: failures.limitOf(entry),
@@ -344,7 +347,7 @@ export class WindowedSnapshot {
       below,
       tombstonesAbove,
       limit,
-      options: this.settings,
+      settings: this.settings,
       waitUntilConfirmed: () => pipeline.waitUntilConfirmed(),
       isWanted,
     });
