@@ -2,7 +2,7 @@ import { DittoError, isAbort } from '#kernel';
 
 import { describeErrors, linksOf } from './error-chain.ts';
 import { kafkaErrorCodes } from './kafka-error-codes.ts';
-import { findRefusal, isClosedConnection } from './kafka-refusals.ts';
+import { CUT_IN_HANDSHAKE, findRefusal, isClosedConnection, isCutInHandshake } from './kafka-refusals.ts';
 
 export { kafkaErrorCodes } from './kafka-error-codes.ts';
 
@@ -121,6 +121,7 @@ function classify(error: unknown, names: ReadonlySet<string>): Classified {
   if (includesAny(names, producerLost)) return [codes.producerLost, true, undefined];
   if (includesAny(names, refused))
     return [codes.refused, false, 'See the cause: the brokers refuse such a request whenever it comes.'];
+  if (isCutInHandshake(error)) return [codes.unavailable, true, CUT_IN_HANDSHAKE];
   if (isClosedConnection(error)) return [codes.unavailable, true, CLOSED];
   if (comesFromKafka(names)) return [codes.unavailable, true, undefined];
   return ['DITTO_INTERNAL', false, undefined];

@@ -9,7 +9,7 @@ import {
 } from '@platformatic/kafka';
 import kafkajs from 'kafkajs';
 
-import { toKafkaError } from './kafka-errors.ts';
+import { isWorthWaiting, toKafkaError } from './kafka-errors.ts';
 
 const { KafkaJSConnectionError } = kafkajs;
 /** Its type knows no message. */
@@ -52,10 +52,21 @@ describe('what TLS refuses', () => {
     expect(toKafkaError(new KafkaJSConnectionError('x', { code }), 'connecting')).toMatchObject(expected);
   });
 
-  it('includes one side without TLS', () => {
-    const none = expect.stringMatching(/listener without TLS/);
-    for (const error of [failed(new UserError('x', { cause: coded('ECONNRESET', CUT) })), coded('ECONNRESET', CUT)])
-      expect(toKafkaError(error, 'connecting')).toMatchObject({ code: 'DITTO_KAFKA_TLS', remedy: none });
+  it.each([
+    ['PlatformaticKafkaClient', failed(new UserError('x', { cause: coded('ECONNRESET', CUT) }))],
+    ['kafkajs', new KafkaJSConnectionError(`Connection error: ${CUT}`, { code: 'ECONNRESET' })],
+  ])('is not a connection that ends in the handshake, which is waited for: %s', (_, cause) => {
+    const error = toKafkaError(cause, 'connecting');
+    const remedy = expect.stringMatching(/Check the brokers\. A listener without TLS/);
+    expect(error).toMatchObject({ code: 'DITTO_KAFKA_UNAVAILABLE', retriable: true, remedy });
+    expect(isWorthWaiting(error)).toBe(true);
+  });
+
+  it('includes brokers with TLS only, and what answers in plain text', () => {
+    expect(toKafkaError(coded('ERR_SSL_WRONG_VERSION_NUMBER'), 'connecting')).toMatchObject({
+      code: 'DITTO_KAFKA_TLS',
+      remedy: expect.stringMatching(/offers no TLS/),
+    });
     for (const error of [new UserError('Broker requires TLS.'), coded('BROKER_REQUIRES_TLS')])
       expect(toKafkaError(error, 'connecting')).toMatchObject({
         code: 'DITTO_KAFKA_TLS',

@@ -15,7 +15,8 @@ export const TLS_REQUIRED = 'BROKER_REQUIRES_TLS';
 
 const OPTION = 'kafka.tls';
 const NO_TLS_CONFIGURED = `The brokers take encrypted connections only there: set ${OPTION}, to {} or with a ca. Only where the network is trusted, give the addresses of a listener without TLS in kafka.brokers.`;
-const CUT_IN_HANDSHAKE = `A listener without TLS ends a connection like this: give the addresses of one with TLS in kafka.brokers, or switch TLS on there. Only where the network is trusted, remove ${OPTION}.`;
+
+export const CUT_IN_HANDSHAKE = `Check the brokers. A listener without TLS ends a connection like this, too: give the addresses of one with TLS in kafka.brokers, or switch TLS on there. Only where the network is trusted, remove ${OPTION}.`;
 
 /** The broker's word on a login, and what to do about it. */
 const LOGIN_REMEDIES: Readonly<Record<string, string>> = {
@@ -51,12 +52,18 @@ export function isClosedConnection(error: unknown): boolean {
   return messages.some((message) => message === 'Connection closed' || message === 'Closed connection');
 }
 
+/** By a broker that went down, by something between without a living broker, or by a listener without TLS. */
+export function isCutInHandshake(error: unknown): boolean {
+  return linksOf(error).some(
+    ({ code, message }) => code === 'ECONNRESET' && String(message).includes('before secure TLS connection'),
+  );
+}
+
 function findTlsRemedy(links: readonly ErrorLink[]): string | null {
   for (const { code, message } of links) {
     if (code === TLS_REQUIRED || message === 'Broker requires TLS.') return NO_TLS_CONFIGURED;
     if (typeof code !== 'string') continue;
     if (isTlsCode(code)) return tlsRemedy(classifyTlsFailure(code, String(message)), OPTION);
-    if (code === 'ECONNRESET' && String(message).includes('before secure TLS connection')) return CUT_IN_HANDSHAKE;
   }
   return null;
 }
