@@ -65,8 +65,10 @@ export class KafkaEventReader {
         await this.readTopics(createKafkaJs(this.options), run, signal, () => backoff.reset());
       } catch (cause) {
         const error = toKafkaError(cause, 'reading events');
-        this.noteHold(error);
+        const wasReading = this.holdingBecause === null;
+        this.holdingBecause = `${error.code}: ${error.message}`;
         if (!error.retriable) throw error;
+        if (wasReading) this.warn(error);
         await sleep(backoff.nextMs(), signal).catch(() => undefined);
       }
     }
@@ -78,10 +80,8 @@ export class KafkaEventReader {
     return { deliveredEvents, jumpedMessages, lagMessages, topics: topicCount, holdingBecause };
   }
 
-  private noteHold({ code, message, remedy }: DittoError): void {
-    if (this.holdingBecause === null)
-      this.logger.warn('holding: reading events failed, trying again', { code, error: message, remedy });
-    this.holdingBecause = `${code}: ${message}`;
+  private warn({ code, message, remedy }: DittoError): void {
+    this.logger.warn('holding: reading events failed, trying again', { code, error: message, remedy });
   }
 
   /** Reads the topics that there are now; ends when there are others, or at the signal. */

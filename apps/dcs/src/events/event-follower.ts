@@ -81,8 +81,9 @@ export class EventFollower implements OnApplicationBootstrap, OnModuleDestroy {
         await reader.run(run, signal);
       } catch (error) {
         if (isAbort(error)) return;
-        const { code, message } = toDittoError(error);
-        this.#logger.error('recent events can not be read', { code, error: message, retryInMs: restartAfterMs });
+        const { code, message, remedy } = toDittoError(error);
+        const retryInMs = restartAfterMs;
+        this.#logger.error('recent events can not be read', { code, error: message, remedy, retryInMs });
         await sleep(restartAfterMs, signal);
       }
     }
