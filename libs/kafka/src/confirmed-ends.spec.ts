@@ -51,6 +51,8 @@ describe('ConfirmedEnds', () => {
     store.failures.push(new DittoError('DITTO_STATE_UNAVAILABLE', 'down', { retriable: true }));
     await expect(first.ends.confirm('t', 0, 14, 1)).rejects.toMatchObject(confirmedLost);
     expect(store.losses).toEqual([{ topic: 't', partition: 0, confirmedEnd: 20, survivingEnd: 14 }]);
+    // others have written since: the brokers show no loss any more
+    brokers.set('t', [500, 500]);
     await expect(start(create(store, brokers))).rejects.toMatchObject(confirmedLost);
   });
 
