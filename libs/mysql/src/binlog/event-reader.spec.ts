@@ -205,6 +205,16 @@ describe('rows', () => {
     expect(items.at(-1)).toMatchObject({ type: 'end', endOffset: 700 });
   });
 
+  test('I3: of an XA transaction are those of its tables, although a table id means another one at the commit', async () => {
+    read(gtid(5, 300), query("XA START X'61',X'',1", 380), tableMap('t', 420), insertRows('t', [1], 460));
+    read(query("XA END X'61',X'',1", 500), event(EventType.xaPrepare, Buffer.from([0]), 520));
+    read(gtid(6, 600), query('BEGIN', 620), tableMap('u', 640), event(EventType.xid, Buffer.alloc(8), 660));
+    read(gtid(7, 700), query("XA COMMIT X'61',X'',1", 800));
+    await readNested();
+    const tables = items.flatMap((item) => (item.type === 'rows' ? [item.layout.table] : []));
+    expect([tables, shown()]).toEqual([['t'], [{ op: 'create', firstRowIndex: 0, before: [], after: [[1]] }]]);
+  });
+
   test('I6: of an XA transaction that was rolled back are not given; a commit of one that is not known stops', async () => {
     read(gtid(5, 300), query("XA START X'61',X'',1", 380), tableMap('t', 420), insertRows('t', [1, 2], 460));
     read(query("XA END X'61',X'',1", 500), event(EventType.xaPrepare, Buffer.from([0]), 520));

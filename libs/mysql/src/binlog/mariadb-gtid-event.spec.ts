@@ -31,7 +31,10 @@ describe('parseMariaDbGtidEvent', () => {
     expect(parseMariaDbGtidEvent(bytes)).toMatchObject(expected);
   });
 
-  test('what is cut off is refused', () => {
+  test('what is cut off is refused, whatever lies behind it', () => {
+    const plain = event(0x04);
+    for (let end = plain.body; end < plain.body + 13; end++)
+      expect(() => parseMariaDbGtidEvent({ ...plain, end })).toThrow();
     const whole = event(0x46, Buffer.concat([Buffer.alloc(8, 9), xid]));
     for (let end = whole.body; end < whole.end; end++) expect(() => parseMariaDbGtidEvent({ ...whole, end })).toThrow();
   });
