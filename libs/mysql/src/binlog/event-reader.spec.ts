@@ -515,6 +515,13 @@ describe('I6: stops', () => {
     });
   });
 
+  test('at an XA statement that is not known', () => {
+    expect(stopOf(gtid(5, 300), query('XA SUSPEND', 380))).toMatchObject({
+      code: 'DITTO_SOURCE_EVENT_MALFORMED',
+      message: expect.stringContaining('XA SUSPEND'),
+    });
+  });
+
   test('at a transaction inside another', () => {
     expect(stopOf(gtid(5, 300), query('BEGIN', 380), gtid(6, 500))).toMatchObject({
       code: 'DITTO_SOURCE_EVENT_MALFORMED',
