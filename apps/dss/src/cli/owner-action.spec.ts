@@ -118,6 +118,24 @@ describe('ditto resync, rewind, accept-log', () => {
     expect(asked).toEqual(['POST /sources/shop/resync Bearer secret']);
   });
 
+  it('sends no token in plain text where TLS is asked for', async () => {
+    const { ca } = await makeTestCertificates();
+    const { url, asked } = await listen(202, { resyncing: 'shop' });
+    await expect(askOwner(directory(url), { ...request, tls: { ca } })).rejects.toMatchObject({
+      code: 'DITTO_SOURCE_OWNER_UNENCRYPTED',
+      message: expect.stringContaining(url),
+    });
+    expect(asked).toEqual([]);
+  });
+
+  it.each(['check', 'schema', 'help'])('%s takes no files of TLS', async (command) => {
+    const complaints: string[] = [];
+    const context = { environment: {}, print: () => undefined, complain: (text: string) => complaints.push(text) };
+    for (const option of ['--ca', '--cert', '--key'])
+      expect(await runCommand([command, option, 'any.pem'], context)).toBe(2);
+    expect(complaints[1]).toContain(`'${command}' takes no --cert.`);
+  });
+
   it('names a file that it can not use before it asks anybody', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'ditto-owner-'));
     const { client } = await makeTestCertificates();

@@ -56,6 +56,7 @@ export async function runOwnerAction(
 export async function askOwner(directory: OwnerDirectory, request: OwnerRequest): Promise<OwnerOutcome> {
   const { action, source, token, tls } = request;
   const { instance, url } = await findOwner(directory, source, request.url);
+  if (Object.keys(tls).length > 0 && !url.startsWith('https:')) throw createUnencryptedError(url);
   const answer = await post(`${url}/sources/${encodeURIComponent(source)}/${action}`, token, tls);
   if (answer.status >= 300) {
     const { code, message, remedy } = readProblem(url, answer);
@@ -109,6 +110,13 @@ async function findOwner(
       },
     );
   return { instance: lease.owner, url: trimEndOf(url, '/') };
+}
+
+function createUnencryptedError(url: string): DittoError {
+  return new DittoError('DITTO_SOURCE_OWNER_UNENCRYPTED', `${url} has no TLS, so that the token would pass as it is`, {
+    remedy:
+      'Give the address of the owner with TLS by --url https://HOST:PORT (dss.http.tls), or leave out --ca, --cert and --key.',
+  });
 }
 
 async function post(url: string, token: string | null, tls: TlsMaterial): Promise<OwnerAnswer> {

@@ -33,7 +33,7 @@ const usage = `usage: npm run ditto -- COMMAND
 
 FILE is $DITTO_CONFIG or ./ditto.yaml when left out.
 
-Where the owner's REST API has TLS: --ca FILE trusts the authorities in FILE instead of the system's, --cert FILE and
+Where the owner's REST API has TLS (https): --ca FILE trusts the authorities in FILE instead of the system's, --cert FILE and
 --key FILE are the certificate that it asks clients for. All are PEM.`;
 
 /** Gives the exit code: 0 well, 1 errors were found, 2 not called rightly. */
@@ -95,7 +95,7 @@ function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Cal
       case 'check':
       case 'schema':
       case 'help':
-        return { command, config, json };
+        return refuseTlsFiles(command, tlsFiles) ?? { command, config, json };
       case 'resync':
       case 'rewind':
       case 'accept-log': {
@@ -115,6 +115,11 @@ function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Cal
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
+}
+
+function refuseTlsFiles(command: string, paths: TlsMaterial): string | null {
+  const [option] = Object.keys(paths);
+  return option === undefined ? null : `'${command}' takes no --${option}.`;
 }
 
 function readTlsFiles(paths: TlsMaterial): TlsMaterial {
