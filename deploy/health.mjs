@@ -2,14 +2,20 @@
 import { readFileSync } from 'node:fs';
 import { get as getPlain } from 'node:http';
 import { get as getTls } from 'node:https';
+import { dirname, resolve } from 'node:path';
 import { parse } from 'yaml';
 
 const defaults = { dss: 7401, dcs: 7402, dws: 7403 };
 const service = process.env.DITTO_SERVICE;
-const { host, port, tls } = parse(readFileSync(process.env.DITTO_CONFIG, 'utf8'))?.[service]?.http ?? {};
+const config = process.env.DITTO_CONFIG;
+const { host, port, tls } = parse(readFileSync(config, 'utf8'))?.[service]?.http ?? {};
 const variable = (name) => process.env[`DITTO_${service.toUpperCase()}_HTTP_${name}`] || undefined;
-// a text of the file can be elsewhere, as { env: NAME }; then the variable above it says where
-const listening = variable('HOST') ?? (typeof host === 'string' ? host : '127.0.0.1');
+// a text of the configuration can be elsewhere, as { env: NAME } or { file: PATH }
+const textOf = (value) =>
+  value?.file === undefined
+    ? (process.env[value?.env] ?? value)
+    : readFileSync(resolve(dirname(config), value.file), 'utf8').replace(/\r?\n$/, '');
+const listening = variable('HOST') ?? textOf(host) ?? '127.0.0.1';
 
 let isEncrypted = false;
 const request = (tls ? getTls : getPlain)(

@@ -171,6 +171,23 @@ describe('the health check of the image', () => {
     expect(await check(200, { ...server, ca, requestCert: true, rejectUnauthorized: true })).toBe(0);
   });
 
+  it.each([
+    ['an environment variable', { env: 'LISTEN' }],
+    ['a file beside the configuration', { file: 'listen.txt' }],
+  ])('asks the address that %s has', async (_place, host) => {
+    const server = createServer((_request, response) => void response.end());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.2', resolve));
+    const { port } = server.address() as AddressInfo;
+    writeFileSync(join(folder, 'listen.txt'), '127.0.0.2\n');
+    const path = join(folder, 'elsewhere.yaml');
+    writeFileSync(path, JSON.stringify({ dcs: { http: { host, port } } }));
+    const env = { DITTO_SERVICE: 'dcs', DITTO_CONFIG: path, LISTEN: '127.0.0.2' };
+    const child = spawn(process.execPath, [join(root, 'deploy', 'health.mjs')], { env, stdio: 'ignore' });
+    const [code] = (await once(child, 'exit')) as [number];
+    server.close();
+    expect(code).toBe(0);
+  });
+
   it('fails where nobody listens', async () => {
     const path = join(folder, 'nobody.yaml');
     writeFileSync(path, JSON.stringify({ dcs: { http: { port: 1, tls: { ca: 'ca' } } } }));
