@@ -1,6 +1,5 @@
-import { type ConnectionOptions } from 'node:tls';
 import { type Checkpoint, type StoredCheckpoint } from '#change-events';
-import { DittoError, type Logger, restoreError, silentLogger } from '#kernel';
+import { type ClientTls, DittoError, type Logger, restoreError, silentLogger } from '#kernel';
 import { type Grant } from '#replication';
 import {
   type DcsAnswer,
@@ -17,7 +16,7 @@ export interface DcsClientOptions {
   readonly endpoints: readonly { readonly host: string; readonly port: number }[];
   /** Shown with every message; null where DCS listens on loopback without tokens. */
   readonly token: string | null;
-  readonly tls?: ConnectionOptions | undefined;
+  readonly tls?: ClientTls | undefined;
   /** How long one instance is waited for. */
   readonly timeoutMs: number;
   /** How long an instance that failed is only asked when no other is left; 5 s by default. */
@@ -41,8 +40,8 @@ export interface LeaseAnswer {
 /**
  * Calls DCS: the instances in turn, the next one when one does not answer in time.
  *
- * When none answers, a call is rejected with `DITTO_DCS_UNAVAILABLE` (retriable); it may have been carried out all the
- * same. Every call bears being repeated. Whatever DCS itself answers with comes as its own `DittoError`:
+ * When none answers, a call is rejected with `DITTO_DCS_UNAVAILABLE`, or, if TLS is why one does not, with
+ * `DITTO_DCS_TLS_FAILED` (both retriable); it may have been carried out all the same. Every call bears being repeated. Whatever DCS itself answers with comes as its own `DittoError`:
  * `DITTO_LEASE_FENCED` for an older token, retriable ones when its Redis or the state database is down.
  */
 export class DcsClient {
@@ -116,6 +115,7 @@ export class DcsClient {
     const { pattern, answer } = dcsContract[call];
     const failures: string[] = [];
     let refusal: DittoError | null = null;
+    let untrusted: DittoError | null = null;
     for (const endpoint of this.#inTurn()) {
       try {
         const reply = await endpoint.call(
@@ -131,9 +131,10 @@ export class DcsClient {
         refusal ??= answered;
         failures.push(`${endpoint.name}: ${String(answered?.message ?? error)}`);
         if (!answered) this.#markDown(endpoint, error);
+        if (error instanceof DittoError) untrusted ??= error;
       }
     }
-    throw refusal ?? this.#createUnavailableError(failures);
+    throw refusal ?? this.#createUnavailableError(failures, untrusted);
   }
 
   /** Those that did not fail lately first, beginning with another one each time. */
@@ -154,17 +155,22 @@ export class DcsClient {
     endpoint.markDown(now + this.#options.markDownMs);
   }
 
-  #createUnavailableError(failures: readonly string[]): DittoError {
-    return new DittoError('DITTO_DCS_UNAVAILABLE', `No DCS instance answered: ${failures.join('; ')}`, {
+  #createUnavailableError(failures: readonly string[], untrusted: DittoError | null): DittoError {
+    const code = untrusted?.code ?? 'DITTO_DCS_UNAVAILABLE';
+    return new DittoError(code, `No DCS instance answered: ${failures.join('; ')}`, {
       retriable: true,
-      remedy: 'Check that at least one DCS runs and that its RPC addresses are those in the configuration.',
+      remedy:
+        untrusted?.remedy ??
+        'Check that at least one DCS runs and that its RPC addresses are those in the configuration.',
       context: { endpoints: this.#endpoints.map(({ name }) => name) },
+      ...(untrusted && { cause: untrusted }),
     });
   }
 }
 
-/** What DCS itself answered with; null when the connection failed (such errors have codes too, of Node's). */
+/** What DCS itself answered with; null when the connection failed. */
 function restoreAnswer(error: unknown): DittoError | null {
+  if (error instanceof Error) return null;
   const restored = restoreError(error);
   return restored?.code.startsWith('DITTO_') ? restored : null;
 }

@@ -1,16 +1,31 @@
-import { type ConnectionOptions } from 'node:tls';
 import { ClientTCP } from '@nestjs/microservices';
 import { firstValueFrom, timeout } from 'rxjs';
+import { type ClientTls, expectTlsPeer, TlsErrors } from '#kernel';
 
 export interface DcsEndpointOptions {
   readonly host: string;
   readonly port: number;
   /** TLS is used when given. */
-  readonly tls?: ConnectionOptions | undefined;
+  readonly tls?: ClientTls | undefined;
 }
+
+const tlsErrors = new TlsErrors({ code: 'DITTO_DCS_TLS_FAILED', server: 'DCS', option: 'dcs.tls' });
 
 /** Nest's client ends its side of a connection only, which then stays for as long as a silent peer does. */
 class DroppingClient extends ClientTCP {
+  /** Of the newest connection: its calls are told only that it is closed. */
+  connectionError: unknown = null;
+
+  override createSocket() {
+    this.connectionError = null;
+    return super.createSocket();
+  }
+
+  /** Whoever calls reports it; Nest would log it too. */
+  override handleError(error: unknown): void {
+    this.connectionError = error;
+  }
+
   override close(): void {
     const { socket } = this;
     super.close();
@@ -25,9 +40,11 @@ export class DcsEndpoint {
   #client: DroppingClient | null = null;
   #downUntilMs = 0;
 
+  /** Throws `DITTO_DCS_TLS_FAILED` for texts that are no certificates or keys. */
   constructor(options: DcsEndpointOptions) {
     this.name = `${options.host}:${options.port}`;
     this.#options = options;
+    if (options.tls) tlsErrors.assertUsable(options.tls);
   }
 
   isMarkedDown(nowMs: number): boolean {
@@ -44,16 +61,33 @@ export class DcsEndpoint {
     this.#downUntilMs = 0;
   }
 
-  /** Rejects with what the instance answered, or with an error of the connection, or a time-out. */
+  /**
+   * Rejects with what the instance answered, with `DITTO_DCS_TLS_FAILED`, with another error of the connection, or with a
+   * time-out.
+   */
   async call(pattern: string, message: object, timeoutMs: number): Promise<unknown> {
-    const { host, port, tls } = this.#options;
-    this.#client ??= new DroppingClient({ host, port, ...(tls && { tlsOptions: tls }) });
-    return firstValueFrom(this.#client.send<unknown>(pattern, message).pipe(timeout(timeoutMs)));
+    const client = (this.#client ??= this.#createClient());
+    try {
+      return await firstValueFrom(client.send<unknown>(pattern, message).pipe(timeout(timeoutMs)));
+    } catch (error) {
+      throw tlsErrors.classify(client.connectionError) ?? error;
+    }
   }
 
   close(): void {
     const client = this.#client;
     this.#client = null;
     client?.close();
+  }
+
+  #createClient(): DroppingClient {
+    const { host, port, tls } = this.#options;
+    if (!tls) return new DroppingClient({ host, port });
+    const { servername, rejectUnauthorized = true, ...material } = tls;
+    return new DroppingClient({
+      host,
+      port,
+      tlsOptions: { ...material, rejectUnauthorized, ...expectTlsPeer(host, servername) },
+    });
   }
 }

@@ -89,14 +89,15 @@ export async function checkRedisServer({ redis }: DittoConfig): Promise<Checked>
 /** An instance that is not up yet is only a warning: it may be started after this check. */
 export async function checkDcs({ dcs, auth }: DittoConfig, endpoint: HostPort): Promise<Checked> {
   const token = findRpcToken(auth)?.reveal() ?? null;
-  const client = new DcsClient({ ...toDcsOptions(dcs), endpoints: [endpoint], token });
   const subject = `DCS, ${endpoint.host}:${endpoint.port}`;
+  let client: DcsClient | null = null;
   try {
+    client = new DcsClient({ ...toDcsOptions(dcs), endpoints: [endpoint], token });
     await client.listLeases();
     return { subject, findings: [] };
   } catch (error) {
     return { subject, findings: [toCheckFinding(error, toDittoError(error).retriable ? 'warning' : 'error')] };
   } finally {
-    client.close();
+    client?.close();
   }
 }
