@@ -1,16 +1,18 @@
 import { expect, it } from '@jest/globals';
 import { parseConfig } from '#platform';
+import { makeTestCertificates } from '#testing';
 import { checkKafkaSink } from './check-servers.ts';
 
 it.each(['platformatic', 'kafkajs'])(
-  'a certificate for Kafka that can not be used is a finding (%s)',
+  'a certificate for Kafka that can not be used any more is a finding (%s)',
   async (client) => {
+    const { expiredClient } = await makeTestCertificates();
     const config = parseConfig(`
 sources:
   shop:
     endpoints: [{ host: db, user: ditto, password: secret }]
     include: ['shop.*']
-kafka: { brokers: ['a:1'], client: ${client}, tls: { ca: none } }
+kafka: { brokers: ['a:1'], client: ${client}, tls: ${JSON.stringify(expiredClient)} }
 redis: { url: 'redis://localhost' }
 state: { host: db2, user: ditto, password: secret }
 `);
@@ -20,8 +22,8 @@ state: { host: db2, user: ditto, password: secret }
       {
         code: 'DITTO_KAFKA_TLS',
         severity: 'error',
-        message: 'kafka.tls.ca is no certificate',
-        remedy: expect.stringMatching(/PEM/),
+        message: expect.stringMatching(/^kafka\.tls\.cert has expired/),
+        remedy: 'Renew it.',
       },
     ]);
   },

@@ -1,4 +1,5 @@
 import { findTlsMaterialProblem } from '#kernel';
+import { valueAt } from './find-violations.ts';
 import { listeners } from './listeners.ts';
 import { type ConfigProblem, type Path } from './problem.ts';
 import { isSourceName } from './server-sections.ts';
@@ -19,7 +20,7 @@ export function findContradictions(tree: unknown): ConfigProblem[] {
     ...checkServerIds(asGroup(root['sources'])),
     ...checkTokens(asGroup(root['auth'])),
     ...checkListeners(root),
-    ...checkServerTls(root),
+    ...checkTls(root),
     ...checkLease(asGroup(asGroup(root['dss'])['lease'])),
   ];
 }
@@ -129,14 +130,29 @@ function checkListeners(root: Group): ConfigProblem[] {
   });
 }
 
-/** That a certificate has expired is only warned of: it can be renewed while the service runs, for its next start. */
-function checkServerTls(root: Group): ConfigProblem[] {
-  return listeners.flatMap(([service, kind]) => {
-    const { ca, cert, key } = asGroup(asGroup(asGroup(root[service])[kind])['tls']);
-    if (typeof cert !== 'string' || typeof key !== 'string') return [];
-    const found = findTlsMaterialProblem({ ca: typeof ca === 'string' ? ca : undefined, cert, key }, 0);
-    return found === null ? [] : [problem([service, kind, 'tls', found.option], found.problem, found.remedy)];
-  });
+function checkTls(root: Group): ConfigProblem[] {
+  const endpoints = Object.entries(asGroup(root['sources'])).flatMap(([name, source]) =>
+    asList(asGroup(source)['endpoints']).map((_, index) => ['sources', name, 'endpoints', index, 'tls']),
+  );
+  const places: Path[] = [...endpoints, ...['kafka', 'mongo', 'redis', 'state', 'dcs'].map((name) => [name, 'tls'])];
+  for (const [service, kind] of listeners) {
+    const place = [service, kind, 'tls'];
+    // a half that is missing is reported by the schema
+    const { cert, key } = asGroup(valueAt(root, place));
+    if (cert !== undefined && key !== undefined) places.push(place);
+  }
+  return places.flatMap((place) => checkTlsMaterial(asGroup(valueAt(root, place)), place));
+}
+
+/** That a certificate has expired is no contradiction: it can be renewed while the service runs, for its next start. */
+function checkTlsMaterial({ ca, cert, key }: Group, place: Path): ConfigProblem[] {
+  if (!isTextOrNone(ca) || !isTextOrNone(cert) || !isTextOrNone(key)) return [];
+  const found = findTlsMaterialProblem({ ca, cert, key }, 0);
+  return found === null ? [] : [problem([...place, found.option], found.problem, found.remedy)];
+}
+
+function isTextOrNone(value: unknown): value is string | undefined {
+  return value === undefined || typeof value === 'string';
 }
 
 function checkLease(lease: Group): ConfigProblem[] {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { DittoError } from '#kernel';
-import { TestAuthority, writeIdentity } from '#testing';
+import { makeTestCertificates, TestAuthority, writeIdentity } from '#testing';
 import { pino } from 'pino';
 import { toKafkaOptions, toMySqlOptions, toStateOptions } from './adapter-options.ts';
 import { loadConfig, parseConfig, type ParseConfigOptions, type ReportedProblem } from './load-config.ts';
@@ -95,13 +95,15 @@ describe('a good configuration', () => {
     expect(toStateOptions(config.state).password).toBe('very-secret');
   });
 
-  it('reads certificate, private key and authority again together', () => {
-    for (const name of ['ca', 'cert', 'key']) writeFileSync(join(folder, name), `first ${name}`);
+  it('reads certificate, private key and authority again together', async () => {
+    const { ca, client, foreignCa, foreignClient } = await makeTestCertificates();
+    const save = (texts: object) =>
+      Object.entries(texts).forEach(([name, text]) => writeFileSync(join(folder, name), `${text}\n`));
+    save({ ca, ...client });
     const tls = 'tls: { ca: { file: ca }, cert: { file: cert }, key: { file: key }, servername: db.test }';
     const config = parse(`${minimal.replace('host: db,', `host: db, ${tls},`)}\nkafka: { brokers: [a:1], ${tls} }\n`);
-    for (const name of ['ca', 'cert', 'key']) writeFileSync(join(folder, name), `second ${name}`);
-    const material = { ca: 'second ca', cert: 'second cert', key: 'second key' };
-    const expected = { ...material, servername: 'db.test', rejectUnauthorized: true };
+    save({ ca: foreignCa, ...foreignClient });
+    const expected = { ca: foreignCa, ...foreignClient, servername: 'db.test', rejectUnauthorized: true };
     const [endpoint] = config.sources['shop']?.endpoints ?? [];
     expect(toMySqlOptions(endpoint as never).tls).toEqual(expected);
     expect(toKafkaOptions(config.kafka as never).tls).toEqual(expected);
