@@ -6,6 +6,8 @@ import { type KafkaConnectionOptions, resolveTimeouts } from './kafka-connection
 import { isClosedConnection, isTlsRefusal } from './kafka-refusals.ts';
 import { assertUsableTls } from './kafka-tls.ts';
 
+type Answer = (error: unknown, response: unknown) => void;
+
 /**
  * The options of @platformatic/kafka, and what its pools need beyond: whom to expect behind each address, and why a
  * broker ended a connection, which the library does not tell those who wait for an answer.
@@ -13,7 +15,6 @@ import { assertUsableTls } from './kafka-tls.ts';
 export class ConnectionWatch {
   readonly base: BaseOptions;
   private readonly tls: ClientTls | null;
-  private refusal: Error | null = null;
 
   /** Throws `DITTO_KAFKA_TLS` for texts that are no certificates or keys. */
   constructor(options: KafkaConnectionOptions) {
@@ -35,28 +36,34 @@ export class ConnectionWatch {
   over(pool: ConnectionPool): void {
     pool.on('connecting', ({ broker, connection }) => {
       this.expect(broker.host);
-      // also when nobody asks any more; without a listener an 'error' ends the process
-      connection.on('error', (error: Error) => {
-        if (isTlsRefusal(error)) this.refusal = error;
-      });
+      explainEnd(connection);
     });
-    pool.on('connect', () => {
-      this.refusal = null;
-    });
-  }
-
-  /**
-   * With TLS 1.3 a server refuses the client's certificate after the client takes the connection as made. Requests that
-   * wait then get to know that it is closed; this gives the reason instead.
-   */
-  explain(cause: unknown): unknown {
-    return this.refusal !== null && isClosedConnection(cause) ? this.refusal : cause;
   }
 
   /** All connections have one set of options, which is read when the connection is made: right after 'connecting'. */
   private expect(host: string): void {
     if (this.tls !== null) Object.assign(this.base.tls as object, expectTlsPeer(host, this.tls.servername));
   }
+}
+
+/**
+ * With TLS 1.3 a server refuses the client's certificate after the client takes the connection as made. Requests that
+ * wait on it then get to know that it is closed; this gives them the reason instead.
+ */
+function explainEnd(connection: Connection): void {
+  let refusal: Error | null = null;
+  // also when nobody asks any more; without a listener an 'error' ends the process
+  connection.on('error', (error: Error) => {
+    if (isTlsRefusal(error)) refusal = error;
+  });
+  const sending = connection as unknown as { send: (...given: unknown[]) => unknown };
+  const send = sending.send.bind(connection);
+  sending.send = (...given) => {
+    const answer = given.pop() as Answer;
+    return send(...given, (error: unknown, response: unknown) =>
+      answer(refusal !== null && isClosedConnection(error) ? refusal : error, response),
+    );
+  };
 }
 
 /** Before a pool is closed: the library's `destroySoon` would wait for a frozen broker for ever. */

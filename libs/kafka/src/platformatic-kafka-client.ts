@@ -37,7 +37,6 @@ export class PlatformaticKafkaClient extends KafkaClient {
   private readonly clientId: string;
   private readonly timeouts: KafkaTimeouts;
   private readonly compression: KafkaCompression;
-  private readonly watch: ConnectionWatch;
   private readonly admin: Admin;
   private readonly connections: ConnectionPool;
   private readonly producers = new Map<string, PartitionProducer[]>();
@@ -52,12 +51,12 @@ export class PlatformaticKafkaClient extends KafkaClient {
     this.clientId = options.clientId;
     this.timeouts = resolveTimeouts(options);
     this.compression = options.compression ?? defaultCompression;
-    this.watch = new ConnectionWatch(options);
-    const { base } = this.watch;
+    const watch = new ConnectionWatch(options);
+    const { base } = watch;
     this.admin = new Admin({ ...base, retries: 2, retryDelay: 200 });
     // A broker works through one connection in order, so a limit here would only add waiting.
     this.connections = new ConnectionPool(options.clientId, { ...base, maxInflights: 1024 });
-    for (const pool of [this.admin.connections, this.connections]) this.watch.over(pool);
+    for (const pool of [this.admin.connections, this.connections]) watch.over(pool);
   }
 
   async connect(): Promise<void> {
@@ -248,13 +247,9 @@ export class PlatformaticKafkaClient extends KafkaClient {
     return readTopicDescription(partitions.length, partitions[0]?.replicas.length ?? 0, settings);
   }
 
-  private async bounded<T>(promise: Promise<T>, what: string): Promise<T> {
+  private bounded<T>(promise: Promise<T>, what: string): Promise<T> {
     const ms = this.timeouts.deliveryTimeoutMs;
-    try {
-      return await withTimeout(promise, ms, () => timedOut(what, ms));
-    } catch (cause) {
-      throw this.watch.explain(cause);
-    }
+    return withTimeout(promise, ms, () => timedOut(what, ms));
   }
 }
 

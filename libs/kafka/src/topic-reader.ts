@@ -46,17 +46,16 @@ const LARGEST_PAGE_MESSAGES = 4096;
  */
 export class TopicReader {
   private readonly timeouts: KafkaTimeouts;
-  private readonly watch: ConnectionWatch;
   private readonly admin: Admin;
   private readonly connections: ConnectionPool;
 
   constructor(options: KafkaConnectionOptions) {
     this.timeouts = resolveTimeouts(options);
-    this.watch = new ConnectionWatch(options);
-    const { base } = this.watch;
+    const watch = new ConnectionWatch(options);
+    const { base } = watch;
     this.admin = new Admin({ ...base, retries: 2, retryDelay: 200 });
     this.connections = new ConnectionPool(options.clientId, { ...base, maxInflights: 64 });
-    for (const pool of [this.admin.connections, this.connections]) this.watch.over(pool);
+    for (const pool of [this.admin.connections, this.connections]) watch.over(pool);
   }
 
   listTopics(): Promise<string[]> {
@@ -182,7 +181,7 @@ export class TopicReader {
       return await withTimeout(work(), ms, () => timedOut(what, ms));
     } catch (cause) {
       this.admin.clearMetadata();
-      throw toKafkaError(this.watch.explain(cause), what);
+      throw toKafkaError(cause, what);
     }
   }
 }
