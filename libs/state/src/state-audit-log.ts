@@ -29,14 +29,12 @@ export class StateAuditLog {
 
   async record(entry: AuditEntry): Promise<void> {
     const { actor, action, subject, details = {} } = entry;
+    const [now, json] = [this.#nowMs(), JSON.stringify(details)];
     await this.#database.transaction((manager) =>
-      manager.query('INSERT INTO audit_log (at_ms, actor, action, subject, details) VALUES (?, ?, ?, ?, ?)', [
-        this.#nowMs(),
-        actor,
-        action,
-        subject,
-        JSON.stringify(details),
-      ]),
+      manager.query(
+        'INSERT INTO audit_log (at_ms, last_at_ms, actor, action, subject, details) VALUES (?, ?, ?, ?, ?, ?)',
+        [now, now, actor, action, subject, json],
+      ),
     );
   }
 
@@ -65,7 +63,7 @@ export class StateAuditLog {
     const rows = await this.#database.run((manager) =>
       manager
         .createQueryBuilder(AuditEntryEntity, 'entry')
-        .orderBy('COALESCE(entry.lastAtMs, entry.atMs)', 'DESC')
+        .orderBy('entry.lastAtMs', 'DESC')
         .addOrderBy('entry.id', 'DESC')
         .limit(limit)
         .getMany(),

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { SelectQueryBuilder } from 'typeorm';
 import { type Checkpoint, type LoggedTransaction } from '#change-events';
 import { type Grant, type TableSnapshotProgress } from '#replication';
 import {
@@ -401,6 +402,30 @@ describe('stores under fencing tokens', () => {
     now += 1;
     await record('a');
     expect(await list()).toEqual([['a', 2, now - 2, now], ['b', 2, next, now - 1], oldest]);
+  });
+
+  test('the newest entries of the audit log are found without reading all of it', async () => {
+    const audit = new StateAuditLog(database);
+    for (let n = 0; n < 20; n++) await audit.record({ actor: 'alice', action: 'test', subject: 'shop' });
+    await database.transaction((manager) =>
+      manager.query(
+        `INSERT INTO audit_log (at_ms, last_at_ms, actor, action, subject, details)
+         SELECT one.at_ms, one.last_at_ms, one.actor, one.action, one.subject, one.details
+         FROM audit_log one, audit_log two, audit_log three`,
+      ),
+    );
+    await database.transaction((manager) => manager.query('ANALYZE TABLE audit_log'));
+    const asked: [string, unknown[]][] = [];
+    const getMany = jest.spyOn(SelectQueryBuilder.prototype, 'getMany').mockImplementation(function (this: unknown) {
+      asked.push((this as SelectQueryBuilder<never>).getQueryAndParameters() as [string, unknown[]]);
+      return Promise.resolve([]);
+    });
+    await audit.listRecent(5);
+    getMany.mockRestore();
+    const [sql, parameters] = asked[0] as [string, unknown[]];
+    const plan = await database.run((manager) => manager.query<object[]>(`EXPLAIN FORMAT=TREE ${sql}`, parameters));
+    expect(JSON.stringify(plan)).toContain('audit_log_last_at');
+    expect(JSON.stringify(plan)).not.toMatch(/sort/i);
   });
 
   test('I1, I5: ends of partitions only grow, losses stay until a rewind or a resync, and an older token writes none', async () => {

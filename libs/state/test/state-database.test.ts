@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { StateCheckpointStore, StateDatabase, type StateDatabaseOptions, StateFencing } from '#state';
+import { StateAuditLog, StateCheckpointStore, StateDatabase, type StateDatabaseOptions, StateFencing } from '#state';
 import { createStateOptions, queryState } from './state-server.ts';
 
 async function eventually(check: () => Promise<void>): Promise<void> {
@@ -43,6 +43,7 @@ describe('StateDatabase', () => {
       { name: 'ReserveReads1795850000000' },
       { name: 'AddTopicEnds1795910000000' },
       { name: 'AddAuditRepeats1795950000000' },
+      { name: 'IndexAuditLog1795960000000' },
     ]);
   });
 
@@ -68,6 +69,23 @@ describe('StateDatabase', () => {
     await queryState(options, `DROP TABLE ${options.database}.audit_log`);
     const database = await open(options);
     await database.run((manager) => manager.query('SELECT COUNT(*) FROM audit_log'));
+  });
+
+  test('keeps what the audit log had before it was ordered by when things were done last', async () => {
+    const options = await createStateOptions();
+    const first = await open(options);
+    const audit = new StateAuditLog(first, () => 7);
+    await audit.record({ actor: 'a', action: 'old', subject: 's' });
+    await queryState(options, `UPDATE ${options.database}.audit_log SET last_at_ms = NULL`);
+    await audit.record({ actor: 'a', action: 'older', subject: 's' });
+    await queryState(options, `UPDATE ${options.database}.audit_log SET last_at_ms = 5 WHERE action = 'older'`);
+    await queryState(options, `DELETE FROM ${options.database}.migrations WHERE name LIKE 'IndexAuditLog%'`);
+    await first.close();
+    const entries = await new StateAuditLog(await open(options)).listRecent(5);
+    expect(entries.map(({ action, lastAtMs }) => [action, lastAtMs])).toEqual([
+      ['old', 7],
+      ['older', 5],
+    ]);
   });
 
   test('says that it is unavailable, to be tried again, before it was reached and when nobody listens', async () => {

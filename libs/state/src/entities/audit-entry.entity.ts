@@ -26,7 +26,8 @@ export class AuditEntryEntity {
   @Column({ type: 'int', unsigned: true, default: 1 })
   repeats!: number;
 
-  /** Null for what was done once. */
+  /** Null where an older version of Ditto has written beside this one. */
+  @Index('audit_log_last_at')
   @Column({ name: 'last_at_ms', type: 'bigint', unsigned: true, nullable: true, transformer: asNumber })
   lastAtMs!: number | null;
 

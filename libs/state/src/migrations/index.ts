@@ -7,6 +7,7 @@ import { AddTableKeys1795750000000 } from './1795750000000-add-table-keys.ts';
 import { ReserveReads1795850000000 } from './1795850000000-reserve-reads.ts';
 import { AddTopicEnds1795910000000 } from './1795910000000-add-topic-ends.ts';
 import { AddAuditRepeats1795950000000 } from './1795950000000-add-audit-repeats.ts';
+import { IndexAuditLog1795960000000 } from './1795960000000-index-audit-log.ts';
 
 /** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
 export const migrations = [
@@ -19,4 +20,5 @@ export const migrations = [
   ReserveReads1795850000000,
   AddTopicEnds1795910000000,
   AddAuditRepeats1795950000000,
+  IndexAuditLog1795960000000,
 ];
