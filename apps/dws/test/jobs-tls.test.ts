@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { Worker } from 'bullmq';
 import { type ClientTls, silentLogger } from '#kernel';
 import { Metrics } from '#platform';
 import { RedisKeys } from '#redis';
@@ -24,12 +25,14 @@ describe('the job queue over TLS', () => {
   }, 60_000);
   afterAll(() => server.end());
 
-  /** Null when a job has run and its result can be read, else what is logged first. */
-  async function start(url: string, tls: ClientTls | undefined): Promise<Trouble | null> {
-    const stop = new AbortController();
-    const { promise: ran, resolve: run } = Promise.withResolvers<null>();
-    const { promise: troubled, resolve: warn } = Promise.withResolvers<Trouble>();
-    const jobs = new RecurringJobs({
+  function create(
+    url: string,
+    tls: ClientTls | undefined,
+    signal: AbortSignal,
+    run: (value: null) => void,
+    warn: (trouble: Trouble) => void,
+  ): RecurringJobs<{ of: string }, { done: boolean }> {
+    return new RecurringJobs({
       name: uniqueName('queue'),
       redis: { url, tls, keyPrefix },
       prefix,
@@ -38,10 +41,18 @@ describe('the job queue over TLS', () => {
       schedules: new Map([['once', { of: 'test' }]]),
       run: () => Promise.resolve({ done: true }).finally(() => run(null)),
       keptResults: 5,
-      signal: stop.signal,
+      signal,
       metrics: new JobMetrics(new Metrics('dws')),
       logger: { ...silentLogger, warn: (_: string, fields?: object) => warn(fields as Trouble) },
     });
+  }
+
+  /** Null when a job has run and its result can be read, else what is logged first. */
+  async function start(url: string, tls: ClientTls | undefined): Promise<Trouble | null> {
+    const stop = new AbortController();
+    const { promise: ran, resolve: run } = Promise.withResolvers<null>();
+    const { promise: troubled, resolve: warn } = Promise.withResolvers<Trouble>();
+    const jobs = create(url, tls, stop.signal, run, warn);
     jobs.start();
     try {
       const trouble = await Promise.race([ran, troubled]);
@@ -79,5 +90,36 @@ describe('the job queue over TLS', () => {
       { code: 'DITTO_REDIS_TLS_FAILED', remedy: expect.stringMatching(/redis\.tls\.cert/) },
       { code: 'DITTO_REDIS_ACCESS_DENIED', remedy: expect.stringMatching(/password/) },
     ]);
+  });
+
+  test('takes for trouble with Redis neither what BullMQ says of its jobs, nor what was found out after the next answer', async () => {
+    const tls = { ca, ...server.certificates.client };
+    const listened = jest.spyOn(Worker.prototype, 'on');
+    const stop = new AbortController();
+    const told: unknown[] = [];
+    const jobs = create(
+      server.url(),
+      tls,
+      stop.signal,
+      () => undefined,
+      (trouble) => told.push(trouble),
+    );
+    const worker = listened.mock.contexts[0] as Worker;
+    listened.mockRestore();
+    await jobs.listEnded();
+    worker.emit('error', Object.assign(new Error('an end of long ago'), { code: 'ECONNRESET' }));
+    await jobs.listEnded();
+    while (told.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    worker.emit('error', new Error('could not renew lock for job 7'));
+    worker.emit('error', Object.assign(new Error('Missing lock for job 7. moveToFinished'), { code: -2 }));
+    await server.administrator.call('CLIENT', 'PAUSE', '2500', 'ALL');
+    await expect(jobs.listEnded()).rejects.toMatchObject({ message: expect.stringMatching(/said nothing/) });
+    expect(told).toEqual([
+      expect.objectContaining({ code: 'DITTO_REDIS_UNAVAILABLE' }),
+      { queue: expect.any(String), error: 'could not renew lock for job 7' },
+      { queue: expect.any(String), error: 'Missing lock for job 7. moveToFinished' },
+    ]);
+    stop.abort();
+    await jobs.stop();
   });
 });

@@ -13,4 +13,4 @@ export {
 export { RedisStatusBoard } from './redis-status-board.ts';
 export { checkRedis } from './redis-check.ts';
 export { type RedisTarget, toRedisTarget } from './redis-target.ts';
-export { explainTrouble } from './redis-trouble.ts';
+export { explainTrouble, isFromRedis } from './redis-trouble.ts';

@@ -15,6 +15,16 @@ export async function explainTrouble({ host, port, tls }: RedisTarget, error: Er
   return tlsErrors.classify(await askTlsRefusal({ host, port, tls, plainPing: PLAIN_PING })) ?? found;
 }
 
+/** Whether an event of BullMQ tells of Redis or of the connection, not of its own jobs and locks. */
+export function isFromRedis({ code, name, message }: NodeJS.ErrnoException): boolean {
+  return (
+    typeof code === 'string' ||
+    name === 'ReplyError' ||
+    name === 'MaxRetriesPerRequestError' ||
+    /^(?:Connection is closed\.|Command timed out|Socket timeout)/.test(message)
+  );
+}
+
 function isCutOff({ code, message }: NodeJS.ErrnoException): boolean {
   return code === 'ECONNRESET' || code === 'EPIPE' || code === 'ETIMEDOUT' || message === 'Connection is closed.';
 }

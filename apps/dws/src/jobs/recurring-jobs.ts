@@ -1,8 +1,9 @@
 import { type Job, Queue, Worker } from 'bullmq';
-import { type DittoError, isAbort, type Logger, sleep, toDittoError, withTimeout } from '#kernel';
+import { type DittoError, findReason, isAbort, type Logger, sleep, toDittoError, withTimeout } from '#kernel';
 import {
   delayReconnect,
   explainTrouble,
+  isFromRedis,
   isFromReplica,
   type RedisOptions,
   type RedisTarget,
@@ -67,6 +68,7 @@ export class RecurringJobs<Data extends object, Result extends object> {
   readonly #target: RedisTarget;
   /** Why the last connection could not be made; null once Redis has answered. */
   #trouble: DittoError | null = null;
+  #answers = 0;
   #lastTrouble = '';
 
   constructor(options: RecurringJobsOptions<Data, Result>) {
@@ -204,6 +206,7 @@ export class RecurringJobs<Data extends object, Result extends object> {
     try {
       const answer = await withTimeout(work(), ANSWER_TIMEOUT_MS, late);
       this.#trouble = null;
+      this.#answers++;
       return answer;
     } catch (error) {
       const classified = toRedisError(error);
@@ -211,17 +214,26 @@ export class RecurringJobs<Data extends object, Result extends object> {
     }
   }
 
-  /** Of an event of the driver. */
+  /** Of an event of the queue. To explain it takes a while, in which Redis may have answered. */
   async #explain(error: Error): Promise<void> {
-    this.#trouble = await explainTrouble(this.#target, error);
-    this.#complain(this.#trouble);
+    if (!isFromRedis(error)) {
+      this.#tell({ error: findReason(error) });
+      return;
+    }
+    const answers = this.#answers;
+    const trouble = await explainTrouble(this.#target, error);
+    if (answers === this.#answers) this.#trouble = trouble;
+    this.#complain(trouble);
   }
 
-  #complain(error: unknown): void {
-    const { name, logger } = this.#options;
-    const { code, message, remedy } = toRedisError(error);
-    if (message !== this.#lastTrouble)
-      logger.warn('trouble with the job queue', { queue: name, code, error: message, remedy });
-    this.#lastTrouble = message;
+  #complain(trouble: unknown): void {
+    const { code, message: error, remedy } = toRedisError(trouble);
+    this.#tell({ code, error, remedy });
+  }
+
+  #tell(trouble: { readonly code?: string; readonly error: string; readonly remedy?: string | null }): void {
+    const { name: queue, logger } = this.#options;
+    if (trouble.error !== this.#lastTrouble) logger.warn('trouble with the job queue', { queue, ...trouble });
+    this.#lastTrouble = trouble.error;
   }
 }
