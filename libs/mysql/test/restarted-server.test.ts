@@ -89,8 +89,17 @@ describe.each(['mysql-primary', 'mariadb'] as const)('%s, started again in the m
     }
   }
 
+  /** A server that has just come up can't be told from one that comes up during a read: that is tried again. */
+  async function readUndisturbed(): Promise<number> {
+    for (;;) {
+      const rows = await readAround(() => Promise.resolve());
+      if (typeof rows === 'number') return rows;
+      expect(rows).toMatchObject({ message: expect.stringContaining('was started again') });
+    }
+  }
+
   test('I4: what a read saw is not asked of a server that may have lost it meanwhile', async () => {
-    expect(await readAround(() => Promise.resolve())).toBeGreaterThan(5);
+    expect(await readUndisturbed()).toBeGreaterThan(5);
     const error = await readAround(async () => {
       await server.stack.kill(name);
       await server.stack.start(name);
@@ -103,9 +112,6 @@ describe.each(['mysql-primary', 'mariadb'] as const)('%s, started again in the m
       message: expect.stringContaining('was started again'),
       context: { server: kept, other: kept },
     });
-    // a server that has just come up can't be told from one that comes up during a read
-    let again: unknown = null;
-    while (typeof again !== 'number') again = await readAround(() => Promise.resolve());
-    expect(again).toBeGreaterThan(5);
+    expect(await readUndisturbed()).toBeGreaterThan(5);
   }, 120_000);
 });
