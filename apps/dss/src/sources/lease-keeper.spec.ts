@@ -78,8 +78,11 @@ describe('LeaseKeeper', () => {
       5000,
     );
     await keeper.acquire(never);
+    const beganAt = performance.now();
     await expect(keeper.renewUntil(grant, never)).rejects.toThrow('somebody else');
     expect(answers).toEqual([]);
+    // five renewals, 15 ms before each
+    expect(performance.now() - beganAt).toBeGreaterThan(60);
   });
 
   it('resolves when it is told to end', async () => {
