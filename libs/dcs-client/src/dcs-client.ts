@@ -41,7 +41,7 @@ export interface LeaseAnswer {
  * Calls DCS: the instances in turn, the next one when one does not answer in time.
  *
  * When none answers, a call is rejected with `DITTO_DCS_UNAVAILABLE`, or, if TLS is why one does not, with
- * `DITTO_DCS_TLS_FAILED` (both retriable); it may have been carried out all the same. Every call bears being repeated. Whatever DCS itself answers with comes as its own `DittoError`:
+ * `DITTO_DCS_TLS_FAILED` (both retriable); it may have been carried out all the same. Every call may be repeated. Whatever DCS itself answers with comes as its own `DittoError`:
  * `DITTO_LEASE_FENCED` for an older token, retriable ones when its Redis or the state database is down.
  */
 export class DcsClient {

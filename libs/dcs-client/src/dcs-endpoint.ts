@@ -13,7 +13,7 @@ const tlsErrors = new TlsErrors({ code: 'DITTO_DCS_TLS_FAILED', server: 'DCS', o
 
 /** Nest's client ends its side of a connection only, which then stays for as long as a silent peer does. */
 class DroppingClient extends ClientTCP {
-  /** Of the newest connection: its calls are told only that it is closed. */
+  /** Of the newest connection: its calls learn only that it is closed. */
   connectionError: unknown = null;
 
   override createSocket() {

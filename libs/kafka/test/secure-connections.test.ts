@@ -271,7 +271,7 @@ describe('a login', () => {
 });
 
 describe('a user without the rights', () => {
-  it('is told which are missing, for creating and for publishing', async () => {
+  it('names the rights that are missing, for creating and for publishing', async () => {
     const sasl = login('plain', { username: 'nobody' });
     const options = { brokers: [broker.address('openlogin')], sasl };
     const missing = uniqueName('secure');

@@ -13,6 +13,6 @@ it.each([
   [new AggregateError([Object.assign(new Error(''), { code: 'EHOSTUNREACH' })]), 'EHOSTUNREACH'],
   [new Error('', { cause: refused('127.0.0.1:1') }), 'connect ECONNREFUSED 127.0.0.1:1'],
   [new RangeError(''), 'RangeError'],
-])('of %p people are told: %s', (error, reason) => {
+])('the reason of %p is: %s', (error, reason) => {
   expect(findReason(error)).toBe(reason);
 });

@@ -3,14 +3,14 @@ import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 
 /** Options of Node's `tls.connect`. */
 export interface ExpectedTlsPeer {
-  /** What the server is told; empty: nothing. */
+  /** The name that is sent to the server (SNI); empty: none is sent. */
   readonly servername: string;
   readonly checkServerIdentity: (host: string, certificate: PeerCertificate) => Error | undefined;
 }
 
 /**
- * The name or address that a certificate has to have, for a connection to `host`. A server is told names only: an address
- * is no server name (RFC 6066, section 3), and Node warns of one (DEP0123).
+ * The name or address that a certificate has to have, for a connection to `host`. Only names are sent to the server: an
+ * address is no server name (RFC 6066, section 3), and Node warns of one (DEP0123).
  */
 export function expectTlsPeer(host: string, servername?: string): ExpectedTlsPeer {
   const expected = servername ?? host;

@@ -17,7 +17,7 @@ export function isFromReplica({ message }: Error): boolean {
   return fromReplica.test(message);
 }
 
-/** Classifies what the driver reports; a `DittoError` stays as it is. A reply that is none of these is a bug of ours. */
+/** Classifies what the driver reports; a `DittoError` stays as it is. Any other reply is a bug of ours. */
 export function toRedisError(error: unknown): DittoError {
   if (error instanceof DittoError) return error;
   const message = findReason(error);

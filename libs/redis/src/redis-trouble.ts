@@ -15,7 +15,7 @@ export async function explainTrouble({ host, port, tls }: RedisTarget, error: Er
   return tlsErrors.classify(await askTlsRefusal({ host, port, tls, plainPing: PLAIN_PING })) ?? found;
 }
 
-/** Whether an event of BullMQ tells of Redis or of the connection, not of its own jobs and locks. */
+/** Whether an event of BullMQ is about Redis or the connection, not about its own jobs and locks. */
 export function isFromRedis({ code, name, message }: NodeJS.ErrnoException): boolean {
   return (
     typeof code === 'string' ||

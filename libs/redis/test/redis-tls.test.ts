@@ -108,7 +108,7 @@ describe('Redis over TLS', () => {
   test.each([
     ['no authority', (): ClientTls => ({ ca: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n' })],
     ['the key of another', (): ClientTls => ({ ...server.certificates.client, key: server.certificates.server.key })],
-    ['a key that is none', (): ClientTls => ({ ...server.certificates.client, key: 'no key' })],
+    ['a text that is no key', (): ClientTls => ({ ...server.certificates.client, key: 'no key' })],
   ])('is not connected to with %s', async (_, tls) => {
     await expect(start(server.url(), { ca, ...tls() })).rejects.toMatchObject({
       code: TLS_FAILED,

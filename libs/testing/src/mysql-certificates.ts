@@ -35,7 +35,7 @@ export class MySqlCertificates {
     return `[mysqld]\nssl_ca = ${file('ca.pem')}\nssl_cert = ${file('used.pem')}\nssl_key = ${file('used-key.pem')}\n`;
   }
 
-  /** The server takes them when it is told to reload. MySQL, unlike MariaDB, takes only what it can verify itself. */
+  /** The server uses them after it was asked to reload. MySQL, unlike MariaDB, takes only what it can verify itself. */
   async write(identity: Identity): Promise<void> {
     await writeIdentity(this.#folder, 'used', identity);
     const authority = identity === this.made.foreign ? this.made.foreignCa : this.made.ca;

@@ -13,7 +13,7 @@ export interface RedisServerOptions extends ServerOptions {
 }
 
 /**
- * Redis with an append-only file; each write stands in it before it is acknowledged, so SIGKILL loses none. What is not set
+ * Redis with an append-only file; each write is in it before it is acknowledged, so SIGKILL loses none. What is not set
  * here may be set in `more.cnf` in its folder: by a test with a server of its own.
  */
 export class RedisServer extends NativeServer {

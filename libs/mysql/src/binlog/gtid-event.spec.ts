@@ -110,7 +110,7 @@ describe('parseAnyGtidEvent', () => {
     );
   });
 
-  test('a commit time that is cut off, or of another clock, is none', () => {
+  test('a commit time that is cut off, or of another clock, is left out', () => {
     fc.assert(
       fc.property(gtid, fc.nat(13), fc.constantFrom(0, 1, 3), (given, cut, clock) => {
         const whole = eventOf(plainBody(given));
@@ -140,7 +140,7 @@ describe('parseAnyGtidEvent', () => {
     );
   });
 
-  test('I6: a tagged one of another version, or with a number that is none, is refused; later fields are passed over', () => {
+  test('I6: a tagged one of another version, or with a malformed number, is refused; later fields are passed over', () => {
     const [given] = fc.sample(gtid, { numRuns: 1, seed: 1 }) as [Gtid];
     const body = Buffer.concat(taggedParts(given, 1n));
     const later = Buffer.concat([body, unsigned(8n), Buffer.alloc(3, 0xff)]);
