@@ -11,6 +11,18 @@ const erasable = [
   'libs/platform/src/config/**/*.ts',
 ];
 
+const dialect = [
+  {
+    selector: '[accessibility="private"]:not(MethodDefinition[kind="constructor"])',
+    message: 'Write #name: private to the program as well.',
+  },
+  {
+    selector:
+      ':matches(Program, ExportNamedDeclaration) > VariableDeclaration[kind="const"] > VariableDeclarator[init.type=/^(Literal|UnaryExpression)$/][id.name=/^[a-z]/]',
+    message: 'A fixed value of a module is written in UPPER_CASE.',
+  },
+];
+
 export default defineConfig(
   globalIgnores(['dist/', '.cache/', 'coverage/']),
   eslint.configs.recommended,
@@ -27,6 +39,7 @@ export default defineConfig(
       '@typescript-eslint/non-nullable-type-assertion-style': 'off',
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      'no-restricted-syntax': ['error', ...dialect],
       'no-restricted-imports': [
         'error',
         { patterns: [{ group: ['**/libs/*', '**/dist/*'], message: 'Import a lib by its name, as #kernel.' }] },
@@ -38,6 +51,7 @@ export default defineConfig(
     rules: {
       'no-restricted-syntax': [
         'error',
+        ...dialect,
         { selector: 'TSParameterProperty', message: 'Node strips types only: declare the field.' },
         { selector: 'TSEnumDeclaration', message: 'Node strips types only: use a union of literals.' },
         { selector: 'Decorator', message: 'Node strips types only: no decorators here.' },

@@ -4,7 +4,7 @@ import { type Ports } from '../demo/configuration.ts';
 import { type BenchOptions } from './options.ts';
 
 /** One bulk write at most; the same in the bare loop that DSS is held against. Ditto's default. */
-export const mongoBatchOperations = 1000;
+export const MONGO_BATCH_OPERATIONS = 1000;
 
 export interface ConfigurationFacts {
   readonly source: string;
@@ -34,7 +34,7 @@ export function describeConfiguration(facts: ConfigurationFacts): Readonly<Recor
       kafka: { brokers: stack.url('kafka').split(','), topics: { partitions }, compression, client },
     }),
     ...(sinks.includes('mongo') && {
-      mongo: { url: stack.url('mongo'), lanes, maxBatchOperations: mongoBatchOperations },
+      mongo: { url: stack.url('mongo'), lanes, maxBatchOperations: MONGO_BATCH_OPERATIONS },
     }),
     redis: { url: stack.url('redis'), keyPrefix: source },
     state: { host: stateServer.host, port: stateServer.port, ...state },

@@ -13,12 +13,12 @@ import { round } from './statistics.ts';
 import { createTable, writeBacklog } from './workload.ts';
 import { ZongjiDecoder } from './zongji-decoder.ts';
 
-export const decodeUsage = `usage: npm run --silent bench -- decode [options]
+export const DECODE_USAGE = `usage: npm run --silent bench -- decode [options]
   --rows N (300000)   --rows-per-transaction T (500)   --rounds R (5)
   A list, as 500,1, is recorded and measured one after the other.
 `;
 
-const targetBytes = 1024 * 1024;
+const TARGET_BYTES = 1024 * 1024;
 
 interface Measured {
   readonly reader: 'ditto' | 'zongji';
@@ -169,7 +169,7 @@ async function measureRecording(
   circumstances: object,
 ): Promise<void> {
   const zongji = await ZongjiDecoder.load();
-  const target = Buffer.alloc(targetBytes);
+  const target = Buffer.alloc(TARGET_BYTES);
   const results = measureAll(
     [
       { reader: 'ditto', to: 'values', run: () => decodeToValues(log) },
@@ -204,7 +204,7 @@ export async function runDecode(
 ): Promise<number> {
   const options = readDecodeOptions(args);
   if (options === 'help') {
-    process.stderr.write(decodeUsage);
+    process.stderr.write(DECODE_USAGE);
     return 0;
   }
   const folder = join(findCacheFolder(process.env), 'bench', randomBytes(3).toString('hex'));

@@ -10,8 +10,8 @@ import { rateOf, round } from './statistics.ts';
 import { combineDeliveries, type Delivery, deliveryFromCounter, deliveryFromSamples, type Sample } from './timeline.ts';
 
 /** Kafka's own clock gives the moments there, so DSS is asked seldom; for MongoDB it is DSS's count that gives them. */
-const kafkaOnlyPollMs = 250;
-const mongoPollMs = 50;
+const KAFKA_ONLY_POLL_MS = 250;
+const MONGO_POLL_MS = 50;
 
 export interface DeliveryResult {
   readonly rowsPerSecond: number;
@@ -70,7 +70,7 @@ async function followCounters(environment: BenchEnvironment, dss: ServiceProcess
     }
     return confirmed(status) >= rows;
   };
-  await environment.watch(dss, sinks.includes('mongo') ? mongoPollMs : kafkaOnlyPollMs, isEnough, confirmed);
+  await environment.watch(dss, sinks.includes('mongo') ? MONGO_POLL_MS : KAFKA_ONLY_POLL_MS, isEnough, confirmed);
   return samples;
 }
 

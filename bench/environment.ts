@@ -12,13 +12,13 @@ import { type DssStatus, readDssStatus } from '../demo/dss-status.ts';
 import { removeTraces } from '../demo/given-servers.ts';
 import { buildServices } from '../demo/service-build.ts';
 import { ServiceProcess } from '../demo/service-process.ts';
-import { describeConfiguration, mongoBatchOperations } from './configuration.ts';
+import { describeConfiguration, MONGO_BATCH_OPERATIONS } from './configuration.ts';
 import { describeMachine, type Machine, readVersions } from './machine.ts';
 import { type BenchOptions } from './options.ts';
-import { tableName } from './workload.ts';
+import { TABLE_NAME } from './workload.ts';
 
-const readyWithinMs = 60_000;
-const stalledAfterMs = 60_000;
+const READY_WITHIN_MS = 60_000;
+const STALLED_AFTER_MS = 60_000;
 
 export interface EnvironmentOptions {
   readonly options: BenchOptions;
@@ -55,9 +55,9 @@ export class BenchEnvironment {
     this.folder = join(findCacheFolder(process.env), 'bench', runId);
     this.source = `bench-${runId}`;
     this.database = `bench_${runId}`;
-    this.topic = topicName(this.source, this.database, tableName);
+    this.topic = topicName(this.source, this.database, TABLE_NAME);
     this.mongoDatabase = mirrorDatabaseName(this.source);
-    this.collection = collectionName(this.database, tableName);
+    this.collection = collectionName(this.database, TABLE_NAME);
   }
 
   get stack(): Stack {
@@ -86,7 +86,7 @@ export class BenchEnvironment {
     this.#configuration = await this.#configure(this.#stack, this.#ports);
     const dcs = new ServiceProcess({ name: 'dcs', port: this.#ports.dcs, folder, configuration: this.#configuration });
     this.#services.push(dcs);
-    await dcs.waitUntilReady(readyWithinMs, signal);
+    await dcs.waitUntilReady(READY_WITHIN_MS, signal);
   }
 
   /** DSS as a process of its own, not awaited: what it does first may be part of the measurement. */
@@ -121,7 +121,7 @@ export class BenchEnvironment {
       }
       const now = status === null ? null : progress(status);
       if (now !== seen) [seen, movedAt] = [now, performance.now()];
-      if (performance.now() - movedAt > stalledAfterMs) throw stalled(dss, status);
+      if (performance.now() - movedAt > STALLED_AFTER_MS) throw stalled(dss, status);
       await sleep(everyMs, this.signal);
     }
   }
@@ -142,7 +142,7 @@ export class BenchEnvironment {
         durability: this.stack.kind === 'given' ? null : 'fast',
         inFlightBytes,
         ...(kafka && { kafkaClient: client, kafkaBrokers: this.brokers.length, partitions, compression }),
-        ...(mongo && { lanes, maxBatchOperations: mongoBatchOperations }),
+        ...(mongo && { lanes, maxBatchOperations: MONGO_BATCH_OPERATIONS }),
         ...(this.#snapshot === 'windowed' && { chunkRows }),
         recentEvents: false,
         ...(profile !== null && { profiled: true }),
@@ -184,7 +184,7 @@ function assertHealthy({ state, error }: DssStatus, dss: ServiceProcess): void {
 function stalled(dss: ServiceProcess, status: DssStatus | null): DittoError {
   const because = status?.error ?? null;
   const text = because === null ? '' : `: ${because.code} ${because.message}`;
-  return new DittoError('DITTO_BENCH_STALLED', `Nothing has moved for ${stalledAfterMs / 1000} s${text}.`, {
+  return new DittoError('DITTO_BENCH_STALLED', `Nothing has moved for ${STALLED_AFTER_MS / 1000} s${text}.`, {
     context: { log: dss.log },
   });
 }

@@ -4,8 +4,8 @@ import { isAbort } from '#kernel';
 import { type Arrivals, clockMs, parseClock } from './arrivals.ts';
 import { type Percentiles, percentilesOf } from './statistics.ts';
 
-const maxWaitMs = 500;
-const maxBytes = 4 * 1024 * 1024;
+const MAX_WAIT_MS = 500;
+const MAX_BYTES = 4 * 1024 * 1024;
 
 interface Message {
   readonly after: { readonly id: number; readonly placed_at: string } | null;
@@ -72,9 +72,9 @@ async function fetchUntilComplete(share: Share, rows: KafkaArrivals, signal: Abo
       currentLeaderEpoch: -1,
       fetchOffset,
       lastFetchedEpoch: -1,
-      partitionMaxBytes: maxBytes,
+      partitionMaxBytes: MAX_BYTES,
     }));
-    const bounds = { maxWaitTime: maxWaitMs, minBytes: 1, maxBytes };
+    const bounds = { maxWaitTime: MAX_WAIT_MS, minBytes: 1, maxBytes: MAX_BYTES };
     const { responses } = await consumer.fetch({ node, ...bounds, topics: [{ topicId, partitions }] });
     const arrivedMs = clockMs();
     for (const { partitionIndex, errorCode, records } of responses.flatMap((response) => response.partitions)) {

@@ -14,13 +14,13 @@ import { silentLogger, sleep } from '#kernel';
 import { readPeakRssBytes } from './process-usage.ts';
 import { createLayout, createRow } from './workload.ts';
 
-const rowsPerAccept = 500;
-const maxBytesInFlight = 16 * 1024 * 1024;
+const ROWS_PER_ACCEPT = 500;
+const MAX_BYTES_IN_FLIGHT = 16 * 1024 * 1024;
 
 function createTransaction(layout: TableLayout, first: number): RowChanges {
   const offset = 4 + first * 170;
   const transaction: TransactionInfo = {
-    gtid: `3e11fa47-71ca-11e1-9e33-c80aa9429562:${1 + first / rowsPerAccept}`,
+    gtid: `3e11fa47-71ca-11e1-9e33-c80aa9429562:${1 + first / ROWS_PER_ACCEPT}`,
     serverId: 1,
     serverUuid: '3e11fa47-71ca-11e1-9e33-c80aa9429562',
     file: 'binlog.000001',
@@ -28,11 +28,11 @@ function createTransaction(layout: TableLayout, first: number): RowChanges {
     commitMicros: Date.now() * 1000,
     versionPrefix: versionPrefix(1, 'binlog.000001', offset),
   };
-  const rows = Array.from({ length: rowsPerAccept }, (_, index) => createRow(first + index));
+  const rows = Array.from({ length: ROWS_PER_ACCEPT }, (_, index) => createRow(first + index));
   return {
     op: 'create',
     layout,
-    count: rowsPerAccept,
+    count: ROWS_PER_ACCEPT,
     before: null,
     after: new ValueImages(layout, rows),
     transaction,
@@ -61,11 +61,11 @@ interface Settings {
 }
 
 async function publish(publisher: KafkaPublisher, layout: TableLayout, rows: number): Promise<void> {
-  for (let first = 0; first < rows; first += rowsPerAccept) {
+  for (let first = 0; first < rows; first += ROWS_PER_ACCEPT) {
     publisher.accept(createTransaction(layout, first), { acknowledge: () => undefined });
     publisher.flush();
-    while (publisher.status().bytesInFlight > maxBytesInFlight) await sleep(1);
-    if (first % (rowsPerAccept * 4) === 0) await new Promise((resolve) => setImmediate(resolve));
+    while (publisher.status().bytesInFlight > MAX_BYTES_IN_FLIGHT) await sleep(1);
+    if (first % (ROWS_PER_ACCEPT * 4) === 0) await new Promise((resolve) => setImmediate(resolve));
   }
   await publisher.drain(new AbortController().signal);
 }
@@ -73,7 +73,7 @@ async function publish(publisher: KafkaPublisher, layout: TableLayout, rows: num
 /** What making the rows costs, so that it can be taken off. */
 function measureCreation(layout: TableLayout, rows: number): number {
   const began = process.cpuUsage();
-  for (let first = 0; first < rows; first += rowsPerAccept) createTransaction(layout, first);
+  for (let first = 0; first < rows; first += ROWS_PER_ACCEPT) createTransaction(layout, first);
   const { user, system } = process.cpuUsage(began);
   return user + system;
 }
@@ -115,12 +115,19 @@ async function measure(settings: Settings): Promise<Record<string, unknown>> {
     rowsPerSecond: Math.round(rows / seconds),
     cpuMicrosPerRow: Number(((user + system - creationMicros) / rows).toFixed(2)),
     peakRssBytes: readPeakRssBytes(process.pid),
-    settings: { client: settings.client, compression, partitions, batch, rowsPerAccept, maxBytesInFlight },
+    settings: {
+      client: settings.client,
+      compression,
+      partitions,
+      batch,
+      rowsPerAccept: ROWS_PER_ACCEPT,
+      maxBytesInFlight: MAX_BYTES_IN_FLIGHT,
+    },
     machine: { cores: availableParallelism(), model: cpus()[0]?.model ?? '', node: process.version },
   };
 }
 
-export const publishUsage = `usage: npm run --silent bench -- publish --brokers host:port [options]
+export const PUBLISH_USAGE = `usage: npm run --silent bench -- publish --brokers host:port [options]
   --client platformatic,kafkajs   --compression none,lz4,zstd   --rows N (300000)   --partitions N (4)   --batch N (2000)
   Each list is measured throughout: one line for each client, compression and batch size.
 `;
@@ -143,7 +150,7 @@ export async function runPublish(
     },
   });
   if (values.help || values.brokers === undefined) {
-    process.stderr.write(publishUsage);
+    process.stderr.write(PUBLISH_USAGE);
     return values.help ? 0 : 2;
   }
   const brokers = values.brokers.split(',');

@@ -11,8 +11,8 @@ import { type Percentiles, percentilesOf, rateOf, round } from './statistics.ts'
 import { writeSteadily } from './steady-writer.ts';
 import { createTable } from './workload.ts';
 
-const warmUpSeconds = 5;
-const arriveWithinMs = 60_000;
+const WARM_UP_SECONDS = 5;
+const ARRIVE_WITHIN_MS = 60_000;
 
 export interface LatencyResult {
   readonly ratePerSecond: number;
@@ -45,7 +45,7 @@ export async function runLatency(environment: BenchEnvironment, options: Latency
   const dss = environment.startDss(options.profile);
   await environment.watch(dss, 100, ({ state }) => state === 'streaming');
   const { rate, seconds, rowsPerTransaction } = options;
-  const [rows, skipped] = [rate * (seconds + warmUpSeconds), rate * warmUpSeconds];
+  const [rows, skipped] = [rate * (seconds + WARM_UP_SECONDS), rate * WARM_UP_SECONDS];
   const ended = new AbortController();
   const watchers = startWatchers(
     environment,
@@ -61,15 +61,15 @@ export async function runLatency(environment: BenchEnvironment, options: Latency
     const writtenMs = Date.now();
     watchers.written();
     await waitForArrivals(watchers, signal);
-    const cpuMicros = usage.cpuMicrosBetween(beganMs + warmUpSeconds * 1000, writtenMs);
+    const cpuMicros = usage.cpuMicrosBetween(beganMs + WARM_UP_SECONDS * 1000, writtenMs);
     const peakRssBytes = readPeakRssBytes(dss.pid);
     await dss.stop();
-    const floor = options.floor ? await measureFloor(environment, options, warmUpSeconds) : null;
+    const floor = options.floor ? await measureFloor(environment, options, WARM_UP_SECONDS) : null;
     return {
       ratePerSecond: rate,
       rowsPerTransaction,
       seconds,
-      warmUpSeconds,
+      warmUpSeconds: WARM_UP_SECONDS,
       writtenPerSecond: rateOf(rows, writtenMs - beganMs),
       ...(await watchers.results()),
       ...(floor !== null && { floor }),
@@ -127,7 +127,7 @@ function startWatchers(
 }
 
 async function waitForArrivals({ arrivals, failure }: Watchers, signal: AbortSignal): Promise<void> {
-  const deadline = performance.now() + arriveWithinMs;
+  const deadline = performance.now() + ARRIVE_WITHIN_MS;
   while (arrivals.some(({ complete }) => !complete)) {
     if (performance.now() > deadline)
       throw new DittoError(

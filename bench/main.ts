@@ -6,10 +6,10 @@ import { runDrain } from './drain.ts';
 import { BenchEnvironment } from './environment.ts';
 import { runPublish } from './kafka-publisher.ts';
 import { runLatency } from './latency.ts';
-import { type BenchOptions, parseBenchOptions, usage } from './options.ts';
+import { type BenchOptions, parseBenchOptions, USAGE } from './options.ts';
 import { runSnapshot } from './snapshot.ts';
 
-const logLines = 15;
+const LOG_LINES = 15;
 
 function say(line: string): void {
   process.stderr.write(`[${(performance.now() / 1000).toFixed(1).padStart(6)} s] ${line}\n`);
@@ -65,7 +65,7 @@ function reportFailure(error: unknown): void {
   const { log, lines, ...context } = error.context;
   say(`Code: ${error.code} ${JSON.stringify(context)}`);
   if (error.remedy !== null) say(`Remedy: ${error.remedy}`);
-  const shown = Array.isArray(lines) ? lines.map(String) : typeof log === 'string' ? readLastLines(log, logLines) : [];
+  const shown = Array.isArray(lines) ? lines.map(String) : typeof log === 'string' ? readLastLines(log, LOG_LINES) : [];
   for (const line of shown) say(`  ${line}`);
 }
 
@@ -74,10 +74,10 @@ function readOptions(args: readonly string[]): BenchOptions | number {
   try {
     const options = parseBenchOptions(args);
     if (options !== 'help') return options;
-    process.stderr.write(usage);
+    process.stderr.write(USAGE);
     return args.length === 0 ? 2 : 0;
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${usage}`);
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
     return 2;
   }
 }

@@ -3,7 +3,7 @@ import { type Arrivals, clockMs, parseClock } from './arrivals.ts';
 import { withMongo } from './mongo-ceiling.ts';
 
 /** Rest between two looks, so that the looking leaves the server some time. */
-const restMs = 2;
+const REST_MS = 2;
 
 interface Document {
   readonly _id: number;
@@ -33,7 +33,7 @@ export async function watchMongo(
       for (const { _id, row } of found) arrivals.arrive(_id, parseClock(row.placed_at), arrivedMs);
       looksMs.push(arrivedMs - begunMs);
       begunMs = arrivedMs;
-      await sleep(restMs, signal).catch(() => undefined);
+      await sleep(REST_MS, signal).catch(() => undefined);
     }
   });
   return looksMs;

@@ -10,14 +10,14 @@ import {
   openMongo,
   writeGuarded,
 } from '#mongo';
-import { mongoBatchOperations } from './configuration.ts';
+import { MONGO_BATCH_OPERATIONS } from './configuration.ts';
 import { type BenchEnvironment } from './environment.ts';
 import { rateOf, round } from './statistics.ts';
 import { createLayout, createRow } from './workload.ts';
 
 /** Documents are made beforehand and held in memory. */
-const mostRows = 200_000;
-const rowsPerTransaction = 500;
+const MOST_ROWS = 200_000;
+const ROWS_PER_TRANSACTION = 500;
 
 export type MongoClient = InstanceType<typeof mongoose.mongo.MongoClient>;
 
@@ -45,7 +45,7 @@ export async function compareWithCeiling(
 ): Promise<CeilingResult> {
   if (!sinks.includes('mongo')) return {};
   say('Writing the same documents in a bare loop …');
-  const ceilingRows = Math.min(rows, mostRows);
+  const ceilingRows = Math.min(rows, MOST_ROWS);
   const { lanes } = options;
   const ceiling = await measureMongoCeiling(stack.url('mongo'), { source, database, rows: ceilingRows, lanes, signal });
   return { ceilingRowsPerSecond: ceiling, ofCeiling: round(rowsPerSecond / ceiling, 3), ceilingRows };
@@ -98,8 +98,8 @@ function makeBatches(layout: TableLayout, rows: number, lanes: number): GuardedW
   const batches: GuardedWrite[][][] = Array.from({ length: lanes }, () => []);
   let transaction = describeTransaction(0);
   for (let index = 0; index < rows; index++) {
-    const rowIndex = index % rowsPerTransaction;
-    if (rowIndex === 0) transaction = describeTransaction(index / rowsPerTransaction);
+    const rowIndex = index % ROWS_PER_TRANSACTION;
+    if (rowIndex === 0) transaction = describeTransaction(index / ROWS_PER_TRANSACTION);
     const row = createRow(index + 1);
     const change: RowChange = {
       op: 'create',
@@ -114,14 +114,14 @@ function makeBatches(layout: TableLayout, rows: number, lanes: number): GuardedW
     const document = encoder.upsert(writer, row, change, changeVersion(change));
     const lane = batches[index % lanes] as GuardedWrite[][];
     let batch = lane.at(-1);
-    if (batch === undefined || batch.length === mongoBatchOperations) lane.push((batch = []));
+    if (batch === undefined || batch.length === MONGO_BATCH_OPERATIONS) lane.push((batch = []));
     batch.push({ document, isNew: true });
   }
   return batches;
 }
 
 function describeTransaction(number: number): TransactionInfo {
-  const offset = 4 + number * rowsPerTransaction * 170;
+  const offset = 4 + number * ROWS_PER_TRANSACTION * 170;
   return {
     gtid: `3e11fa47-71ca-11e1-9e33-c80aa9429562:${number + 1}`,
     serverId: 1,

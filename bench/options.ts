@@ -42,7 +42,7 @@ export interface SnapshotOptions extends CommonOptions {
 
 export type BenchOptions = DrainOptions | LatencyOptions | SnapshotOptions;
 
-export const usage = `usage: npm run --silent bench -- COMMAND [options]
+export const USAGE = `usage: npm run --silent bench -- COMMAND [options]
   Measures DSS against servers of its own, or those of DITTO_STACK_*_URL. One JSON line per result on standard output.
 
   drain      a backlog is there before DSS starts   --rows N (500000) --rows-per-transaction T (500)

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { interpolate, type Sample } from './timeline.ts';
 
 /** Clock ticks per second of what /proc shows; the same on every Linux (USER_HZ, proc(5)). */
-const ticksPerSecond = 100;
-const sampleEveryMs = 25;
+const TICKS_PER_SECOND = 100;
+const SAMPLE_EVERY_MS = 25;
 
 /** CPU time, user and system, of all threads of a process so far, in microseconds, in steps of 10 ms (proc(5), stat). */
 export function readCpuMicros(pid: number): number {
@@ -13,7 +13,7 @@ export function readCpuMicros(pid: number): number {
 export function parseCpuMicros(stat: string): number {
   // the name of the program stands in brackets and may hold blanks and brackets
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return ((Number(fields[11]) + Number(fields[12])) * 1_000_000) / ticksPerSecond;
+  return ((Number(fields[11]) + Number(fields[12])) * 1_000_000) / TICKS_PER_SECOND;
 }
 
 /** The most memory that the process ever held at once (VmHWM). */
@@ -30,7 +30,7 @@ export class ProcessUsage {
 
   constructor(pid: number) {
     this.#pid = pid;
-    this.#timer = setInterval(() => this.#take(), sampleEveryMs);
+    this.#timer = setInterval(() => this.#take(), SAMPLE_EVERY_MS);
     this.#take();
   }
 

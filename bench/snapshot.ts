@@ -5,7 +5,7 @@ import { type CeilingResult, compareWithCeiling } from './mongo-ceiling.ts';
 import { type SnapshotOptions } from './options.ts';
 import { createTable, writeBacklog } from './workload.ts';
 
-const fillRowsPerTransaction = 1000;
+const FILL_ROWS_PER_TRANSACTION = 1000;
 
 export interface SnapshotResult extends DeliveryResult, CeilingResult {
   readonly rows: number;
@@ -18,7 +18,7 @@ export async function runSnapshot(environment: BenchEnvironment, { rows }: Snaps
   await createTable(mysql, database);
   if (sinks.includes('kafka')) await createTopic(environment);
   say(`Writing ${rows} rows …`);
-  await writeBacklog(mysql, database, { rows, rowsPerTransaction: fillRowsPerTransaction }, signal);
+  await writeBacklog(mysql, database, { rows, rowsPerTransaction: FILL_ROWS_PER_TRANSACTION }, signal);
   say('The table is filled. DSS starts.');
   const delivered = await measureDelivery(environment, rows);
   return { rows, ...delivered, ...(await compareWithCeiling(environment, rows, delivered)) };

@@ -3,7 +3,7 @@ import { sleep } from '#kernel';
 import { clockMs, formatClock } from './arrivals.ts';
 import { connectWriter, insertStatement } from './workload.ts';
 
-const connectionCount = 4;
+const CONNECTION_COUNT = 4;
 
 /** The rows of a transaction, and the `placed_at` of them all. */
 export interface Committed {
@@ -28,7 +28,7 @@ export interface SteadyLoad {
  * itself, is sent. Returns by how much each transaction was sent later than planned, in milliseconds.
  */
 export async function writeSteadily(url: string, load: SteadyLoad, signal: AbortSignal): Promise<readonly number[]> {
-  const connections = await Promise.all(Array.from({ length: connectionCount }, () => connectWriter(url)));
+  const connections = await Promise.all(Array.from({ length: CONNECTION_COUNT }, () => connectWriter(url)));
   try {
     await Promise.all(connections.map((connection) => connection.query("SET time_zone = '+00:00'")));
     return await writePlanned(connections, load, signal);

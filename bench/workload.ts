@@ -2,24 +2,24 @@ import { type Connection, createConnection } from 'mysql2/promise';
 import { type Column, type ColumnKind, type Row, type TableLayout } from '#change-events';
 
 /** The ten-column table of the published comparisons of this field: about 170 bytes a row in the log. */
-export const tableName = 'orders';
+export const TABLE_NAME = 'orders';
 
-const definition = `
+const DEFINITION = `
   id BIGINT UNSIGNED NOT NULL PRIMARY KEY, customer_id INT NOT NULL, status TINYINT NOT NULL, ref VARCHAR(32) NOT NULL,
   sku VARCHAR(24) NOT NULL, amount DECIMAL(18,4) NOT NULL, quantity INT UNSIGNED NOT NULL, placed_at DATETIME(6) NOT NULL,
   updated_at TIMESTAMP(3) NOT NULL, note TEXT NOT NULL`;
 
-const note = 'A remark of about eighty characters, as people write them next to an order line, or more.';
-const statementRows = 1_000;
+const NOTE = 'A remark of about eighty characters, as people write them next to an order line, or more.';
+const STATEMENT_ROWS = 1_000;
 /** Statements of small transactions travel together, so that the writer doesn't wait for each answer. */
-const packetRows = 250;
+const PACKET_ROWS = 250;
 
 function column(name: string, kind: ColumnKind, type: string, detail: Partial<Column> = {}): Column {
   return { name, kind, type, unsigned: false, precision: 0, scale: 0, length: 0, charset: null, labels: [], ...detail };
 }
 
 /** The table as Ditto sees it. */
-export function createLayout(database: string, table = tableName): TableLayout {
+export function createLayout(database: string, table = TABLE_NAME): TableLayout {
   const columns = [
     column('id', 'bigint', 'bigint', { unsigned: true }),
     column('customer_id', 'integer', 'int'),
@@ -48,7 +48,7 @@ export function createRow(id: number, placedAt?: string): Row {
     1 + (id % 40),
     placedAt ?? `2026-02-03T04:05:06.${micros}`,
     `2026-02-03T04:05:06.${micros.slice(0, 3)}Z`,
-    `${note.slice(id % 20)} ${id}`,
+    `${NOTE.slice(id % 20)} ${id}`,
   ];
 }
 
@@ -56,7 +56,7 @@ export function createRow(id: number, placedAt?: string): Row {
 export function insertStatement(database: string, first: number, count: number, placedAt?: string): string {
   const rows: string[] = [];
   for (let id = first; id < first + count; id++) rows.push(toSql(createRow(id, placedAt)));
-  return `INSERT INTO \`${database}\`.\`${tableName}\` VALUES ${rows.join(',')}`;
+  return `INSERT INTO \`${database}\`.\`${TABLE_NAME}\` VALUES ${rows.join(',')}`;
 }
 
 /** No value of the workload holds a quote or a backslash. MySQL's TIMESTAMP literals have no `Z`. */
@@ -82,7 +82,7 @@ export function* planPackets(
   rowsPerTransaction: number,
 ): Generator<string> {
   const end = first + count;
-  if (rowsPerTransaction > statementRows) {
+  if (rowsPerTransaction > STATEMENT_ROWS) {
     for (let at = first; at < end; at += rowsPerTransaction)
       yield* planLargeTransaction(database, at, Math.min(rowsPerTransaction, end - at));
     return;
@@ -93,7 +93,7 @@ export function* planPackets(
     const size = Math.min(rowsPerTransaction, end - at);
     packet.push(insertStatement(database, at, size));
     rows += size;
-    if (rows < packetRows) continue;
+    if (rows < PACKET_ROWS) continue;
     yield packet.join(';');
     packet = [];
     rows = 0;
@@ -103,8 +103,8 @@ export function* planPackets(
 
 function* planLargeTransaction(database: string, first: number, count: number): Generator<string> {
   yield 'BEGIN';
-  for (let at = first; at < first + count; at += statementRows)
-    yield insertStatement(database, at, Math.min(statementRows, first + count - at));
+  for (let at = first; at < first + count; at += STATEMENT_ROWS)
+    yield insertStatement(database, at, Math.min(STATEMENT_ROWS, first + count - at));
   yield 'COMMIT';
 }
 
@@ -116,7 +116,7 @@ export async function createTable(url: string, database: string): Promise<void> 
   const connection = await connectWriter(url);
   try {
     await connection.query(`CREATE DATABASE \`${database}\` CHARACTER SET utf8mb4`);
-    await connection.query(`CREATE TABLE \`${database}\`.\`${tableName}\` (${definition})`);
+    await connection.query(`CREATE TABLE \`${database}\`.\`${TABLE_NAME}\` (${DEFINITION})`);
   } finally {
     connection.destroy();
   }
@@ -138,7 +138,7 @@ export async function writeBacklog(
   { rows, rowsPerTransaction }: Backlog,
   signal: AbortSignal,
 ): Promise<void> {
-  const writers = rowsPerTransaction < packetRows ? 4 : 1;
+  const writers = rowsPerTransaction < PACKET_ROWS ? 4 : 1;
   const share = Math.ceil(rows / writers / rowsPerTransaction) * rowsPerTransaction;
   const write = async (writer: number): Promise<void> => {
     const connection = await connectWriter(url);

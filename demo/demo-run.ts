@@ -22,8 +22,8 @@ import { fillShop, planShop, type ShopSize } from './shop.ts';
 import { shopTables } from './shop-tables.ts';
 import { ShopWriter, type WriterCounts } from './writer.ts';
 
-const readyWithinMs = 60_000;
-const stalledAfterMs = 120_000;
+const READY_WITHIN_MS = 60_000;
+const STALLED_AFTER_MS = 120_000;
 const noWriting: WriterCounts = { transactions: 0, inserted: 0, updated: 0, deleted: 0, rekeyed: 0, rolledBack: 0 };
 
 /** One run of the demo: everything it starts is stopped again by `close`. */
@@ -63,12 +63,12 @@ export class DemoRun {
     const dws = this.#start('dws', ports.dws, configuration);
     await Promise.all([
       filled,
-      dcs.waitUntilReady(readyWithinMs, this.#signal),
-      dws.waitUntilReady(readyWithinMs, this.#signal),
+      dcs.waitUntilReady(READY_WITHIN_MS, this.#signal),
+      dws.waitUntilReady(READY_WITHIN_MS, this.#signal),
     ]);
     const dss = this.#start('dss', ports.dss, configuration);
     this.#writer = await this.#startWriter(stack);
-    await dss.waitUntilReady(readyWithinMs, this.#signal);
+    await dss.waitUntilReady(READY_WITHIN_MS, this.#signal);
     this.#say('DCS, DWS and DSS are ready. The copy begins while the writer changes rows.');
     return this.#replicate(stack, dss);
   }
@@ -256,10 +256,14 @@ export class DemoRun {
         status?.snapshot.map(({ rowsRead, state }) => [rowsRead, state]),
       ]);
       if (now !== progress) [progress, movedAt] = [now, performance.now()];
-      if (performance.now() - movedAt > stalledAfterMs)
-        throw new DittoError('DITTO_DEMO_STALLED', `Nothing has moved for ${stalledAfterMs / 1000} s while ${phase}.`, {
-          context: { log: dss.log },
-        });
+      if (performance.now() - movedAt > STALLED_AFTER_MS)
+        throw new DittoError(
+          'DITTO_DEMO_STALLED',
+          `Nothing has moved for ${STALLED_AFTER_MS / 1000} s while ${phase}.`,
+          {
+            context: { log: dss.log },
+          },
+        );
       await sleep(250, undefined, { signal: this.#signal });
     }
   }

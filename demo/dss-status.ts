@@ -15,13 +15,13 @@ export interface DssStatus {
   readonly error: { readonly code: string; readonly message: string; readonly remedy: string | null } | null;
 }
 
-const answerMs = 5_000;
+const ANSWER_MS = 5_000;
 
 /** Null while DSS can't say it: it starts, or is too busy for an answer in time. */
 export async function readDssStatus(url: string, source: string, signal: AbortSignal): Promise<DssStatus | null> {
   try {
     const response = await fetch(`${url}/sources/${source}`, {
-      signal: AbortSignal.any([signal, AbortSignal.timeout(answerMs)]),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
     });
     return response.ok ? ((await response.json()) as DssStatus) : null;
   } catch {

@@ -1,7 +1,7 @@
 import { DittoError } from '#kernel';
 import { readLastLines } from './service-process.ts';
 
-const logLines = 20;
+const LOG_LINES = 20;
 
 /** What failed and what to look at, as lines: message, causes, code, remedy, and the end of the log that tells more. */
 export function describeFailure(error: unknown, folder: string): string[] {
@@ -14,5 +14,5 @@ export function describeFailure(error: unknown, folder: string): string[] {
   const { log, lines: output } = error.context;
   if (Array.isArray(output)) lines.push(...output.map((line) => `  ${String(line)}`));
   if (typeof log !== 'string') return [...lines, `Logs are in ${folder}.`];
-  return [...lines, `The last lines of ${log}:`, ...readLastLines(log, logLines).map((line) => `  ${line}`)];
+  return [...lines, `The last lines of ${log}:`, ...readLastLines(log, LOG_LINES).map((line) => `  ${line}`)];
 }

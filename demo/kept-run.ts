@@ -12,21 +12,21 @@ interface KeptService {
   readonly started: string;
 }
 
-const fileName = 'services.json';
-const stopWithinMs = 20_000;
+const FILE_NAME = 'services.json';
+const STOP_WITHIN_MS = 20_000;
 
 export function rememberServices(
   folder: string,
   services: readonly { readonly name: string; readonly pid: number }[],
 ): void {
   const kept: KeptService[] = services.map(({ name, pid }) => ({ name, pid, started: readStart(pid) ?? '' }));
-  writeFileSync(join(folder, fileName), `${JSON.stringify(kept, null, 2)}\n`);
+  writeFileSync(join(folder, FILE_NAME), `${JSON.stringify(kept, null, 2)}\n`);
 }
 
 /** Ends the services and servers of a kept run and deletes its folder. */
 export async function stopKeptRun(path: string, onLine: (line: string) => void): Promise<void> {
   const folder = resolve(path);
-  const file = join(folder, fileName);
+  const file = join(folder, FILE_NAME);
   if (!existsSync(file))
     throw new DittoError('DITTO_DEMO_RUN_NOT_FOUND', `${folder} holds no run of the demo.`, {
       remedy: 'Give the folder that the demo printed.',
@@ -45,7 +45,7 @@ async function end({ pid, started }: KeptService): Promise<void> {
   const lives = (): boolean => started !== '' && readStart(pid) === started;
   if (!lives()) return;
   process.kill(pid, 'SIGTERM');
-  const deadline = performance.now() + stopWithinMs;
+  const deadline = performance.now() + STOP_WITHIN_MS;
   while (lives()) {
     if (performance.now() > deadline) process.kill(pid, 'SIGKILL');
     await sleep(50);

@@ -70,9 +70,9 @@ function renderTable({
   return `${`${database}.${table}`.padEnd(36)} ${formatBar(share, 16)} ${formatCount(rowsRead).padStart(9)} rows  ${rest}`;
 }
 
-const secondsBetweenLines = 2;
+const SECONDS_BETWEEN_LINES = 2;
 /** Of a terminal that doesn't say its width. */
-const defaultColumns = 80;
+const DEFAULT_COLUMNS = 80;
 
 /** Lines that stay, and below them, on a terminal, figures that are redrawn in place. */
 export class LiveView {
@@ -91,13 +91,13 @@ export class LiveView {
 
   show(figures: LiveFigures): void {
     if (this.#output.isTTY) {
-      const lines = renderFigures(figures, (this.#output.columns || defaultColumns) - 1);
+      const lines = renderFigures(figures, (this.#output.columns || DEFAULT_COLUMNS) - 1);
       this.#erase();
       this.#output.write(lines.map((line) => `${line}\n`).join(''));
       this.#drawn = lines.length;
       return;
     }
-    if (performance.now() - this.#lastLineAt < secondsBetweenLines * 1_000 - 100) return;
+    if (performance.now() - this.#lastLineAt < SECONDS_BETWEEN_LINES * 1_000 - 100) return;
     this.#lastLineAt = performance.now();
     this.#output.write(`${renderSummary(figures)}\n`);
   }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DittoError } from '#kernel';
 import { describeFailure } from './failure.ts';
 import { LiveView } from './live-view.ts';
-import { type DemoOptions, parseDemoOptions, usage } from './options.ts';
+import { type DemoOptions, parseDemoOptions, USAGE } from './options.ts';
 
 const view = new LiveView(process.stdout);
 
@@ -64,11 +64,11 @@ async function main(): Promise<number> {
   try {
     options = parseDemoOptions(process.argv.slice(2));
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${usage}`);
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
     return 2;
   }
   if (options === 'help') {
-    process.stdout.write(usage);
+    process.stdout.write(USAGE);
     return 0;
   }
   if (options.stop === null) return runDemo(options);

@@ -12,7 +12,7 @@ export interface DemoOptions {
   readonly stop: string | null;
 }
 
-export const usage = `usage: npm run demo -- [options]
+export const USAGE = `usage: npm run demo -- [options]
   Fills a MySQL, replicates it to Kafka and MongoDB while it changes, and compares every row at the end.
   --rows N             rows of the shop (default 200000, at least 100)
   --follow-seconds N   how long to follow the log after the copy (default 10)

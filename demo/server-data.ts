@@ -24,7 +24,7 @@ const definitions: Readonly<Record<ServerDataTable, string>> = {
     PRIMARY KEY (Time_zone_id, Transition_time)`,
 };
 
-const zoneFolder = '/usr/share/zoneinfo';
+const ZONE_FOLDER = '/usr/share/zoneinfo';
 
 /** Makes the database with copies of the tables, and returns how many rows each got. */
 export async function copyServerData(
@@ -50,9 +50,9 @@ async function count(connection: Connection, database: string, table: ServerData
 
 /** For a server whose time-zone tables were never loaded: the same data from this system's files, as far as it has them. */
 async function loadSystemZones(connection: Connection, database: string): Promise<void> {
-  if (!existsSync(zoneFolder)) return;
+  if (!existsSync(ZONE_FOLDER)) return;
   let zoneId = 0;
-  for (const entry of readdirSync(zoneFolder, { recursive: true, withFileTypes: true })) {
+  for (const entry of readdirSync(ZONE_FOLDER, { recursive: true, withFileTypes: true })) {
     const file = join(entry.parentPath, entry.name);
     if (!entry.isFile() || /\/(posix|right)\//.test(file)) continue;
     const transitions = readTransitions(readFileSync(file));

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DittoError } from '#kernel';
 
 const root = join(import.meta.dirname, '..');
-const lineEveryMs = 5_000;
+const LINE_EVERY_MS = 5_000;
 
 /**
  * Compiles the services unless `dist/` was made from these sources. Throws `DITTO_DEMO_BUILD_FAILED` with the end of the
@@ -29,7 +29,7 @@ export async function buildServices(onLine: (line: string) => void, signal: Abor
   const began = performance.now();
   const progress = setInterval(
     () => onLine(`Services: still building (${Math.round((performance.now() - began) / 1_000)} s)`),
-    lineEveryMs,
+    LINE_EVERY_MS,
   );
   const end = (): void => {
     if (build.pid !== undefined && build.exitCode === null) process.kill(-build.pid, 'SIGKILL');

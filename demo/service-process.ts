@@ -9,7 +9,7 @@ import { allocatorSettings, sourceMaps } from './process-settings.ts';
 export type ServiceName = 'dcs' | 'dss' | 'dws';
 
 const root = join(import.meta.dirname, '..');
-const stopWithinMs = 20_000;
+const STOP_WITHIN_MS = 20_000;
 
 /** One of the three services as a process of its own, in a process group of its own: Ctrl-C reaches it through `stop` only. */
 export class ServiceProcess {
@@ -78,7 +78,7 @@ export class ServiceProcess {
     if (this.#child.pid === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     this.#child.ref();
     this.#child.kill('SIGTERM');
-    const force = setTimeout(() => this.#child.kill('SIGKILL'), stopWithinMs);
+    const force = setTimeout(() => this.#child.kill('SIGKILL'), STOP_WITHIN_MS);
     await this.#exited;
     clearTimeout(force);
   }

@@ -8,13 +8,13 @@ export interface ShopSize {
   readonly order_lines: number;
 }
 
-const linesPerOrder = 3;
+const LINES_PER_ORDER = 3;
 
 /** How many rows each table gets so that all together have `rows`. */
 export function planShop(rows: number): ShopSize {
   const customers = Math.max(1, Math.floor(rows * 0.15));
   const products = Math.max(1, Math.floor(rows * 0.02));
-  const orders = Math.max(1, Math.floor((rows - customers - products) / (1 + linesPerOrder)));
+  const orders = Math.max(1, Math.floor((rows - customers - products) / (1 + LINES_PER_ORDER)));
   return { customers, products, orders, order_lines: Math.max(1, rows - customers - products - orders) };
 }
 
@@ -155,8 +155,8 @@ function valuesOf(size: ShopSize): Readonly<Record<ShopTable, readonly string[]>
       sometimes('note', 3, oneOf('note.text', 'bitte klingeln', 'leave at the door 🚪', '', 'ÆØÅ', '再配達')),
     ],
     order_lines: [
-      `1 + (n - 1) DIV ${linesPerOrder}`,
-      `1 + (n - 1) % ${linesPerOrder}`,
+      `1 + (n - 1) DIV ${LINES_PER_ORDER}`,
+      `1 + (n - 1) % ${LINES_PER_ORDER}`,
       skuAt(`(1 + ${pick('sku')} % ${size.products})`),
       `CAST(${pick('quantity')} % 40 AS SIGNED) - 5`,
       `(${pick('unit')} % 100000000) / 10000`,
@@ -180,7 +180,7 @@ function valuesOf(size: ShopSize): Readonly<Record<ShopTable, readonly string[]>
   };
 }
 
-const rowsPerTransaction = 10_000;
+const ROWS_PER_TRANSACTION = 10_000;
 
 /** Makes the database and fills it on two connections; `onRows` gets what each transaction added. */
 export async function fillShop(
@@ -196,15 +196,15 @@ export async function fillShop(
   for (const connection of connections) {
     await connection.query(`USE \`${database}\``);
     await connection.query(
-      `SET SESSION sql_mode = 'STRICT_ALL_TABLES', time_zone = '+00:00', cte_max_recursion_depth = ${rowsPerTransaction}`,
+      `SET SESSION sql_mode = 'STRICT_ALL_TABLES', time_zone = '+00:00', cte_max_recursion_depth = ${ROWS_PER_TRANSACTION}`,
     );
   }
   const values = valuesOf(size);
   const fill = async (connection: Connection, tables: readonly ShopTable[]): Promise<void> => {
     for (const table of tables)
-      for (let from = 1; from <= size[table]; from += rowsPerTransaction) {
+      for (let from = 1; from <= size[table]; from += ROWS_PER_TRANSACTION) {
         options.signal.throwIfAborted();
-        const to = Math.min(size[table], from + rowsPerTransaction - 1);
+        const to = Math.min(size[table], from + ROWS_PER_TRANSACTION - 1);
         await connection.query(
           `INSERT INTO ${table}
            WITH RECURSIVE numbers (n) AS (SELECT ${from} UNION ALL SELECT n + 1 FROM numbers WHERE n < ${to})

@@ -6,7 +6,7 @@ export const kinds = ['inserted', 'updated', 'deleted', 'rekeyed'] as const;
 /** Rows by what was done to them. */
 export type Act = Readonly<Partial<Record<(typeof kinds)[number], number>>>;
 
-const firstNewOrder = 1_000_000_000;
+const FIRST_NEW_ORDER = 1_000_000_000;
 
 /** What one connection does; its numbers are those that leave its lane as the remainder. */
 export class Shopper {
@@ -41,7 +41,7 @@ export class Shopper {
   }
 
   async #placeOrder(): Promise<Act> {
-    const order = firstNewOrder + this.#made++ * this.#lanes + this.#lane;
+    const order = FIRST_NEW_ORDER + this.#made++ * this.#lanes + this.#lane;
     const lines = 1 + Math.floor(Math.random() * 5);
     const shipping = JSON.stringify({ city: 'Århus 🚲', parcels: [lines, { kg: Math.random() * 30 }], at: null });
     await this.#change(
@@ -152,7 +152,7 @@ export class Shopper {
   /** One of the orders that were there at first, or that this connection placed. */
   #order(): number {
     if (this.#made > 0 && Math.random() < 0.3)
-      return firstNewOrder + Math.floor(Math.random() * this.#made) * this.#lanes + this.#lane;
+      return FIRST_NEW_ORDER + Math.floor(Math.random() * this.#made) * this.#lanes + this.#lane;
     return this.#any('orders');
   }
 

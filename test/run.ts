@@ -6,8 +6,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { defaultServers, findCacheFolder, startStack, type Stack } from '#stack';
-import { testStackVariable } from '#testing';
-import { findLongTests, longTestVariable } from './long-tests.ts';
+import { TEST_STACK_VARIABLE } from '#testing';
+import { findLongTests, LONG_TEST_VARIABLE } from './long-tests.ts';
 
 const root = join(import.meta.dirname, '..');
 const groups = ['unit', 'integration', 'system'] as const;
@@ -111,10 +111,10 @@ let stack: Stack | null = null;
 try {
   const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
   const environment: NodeJS.ProcessEnv = { ...process.env, NODE_OPTIONS: flags.join(' ') };
-  if (values.long) environment[longTestVariable] = '1';
+  if (values.long) environment[LONG_TEST_VARIABLE] = '1';
   if (chosen.some((group) => group !== 'unit')) {
     stack = await startServers(run, stop.signal);
-    environment[testStackVariable] = stack.folder;
+    environment[TEST_STACK_VARIABLE] = stack.folder;
     const built = await spawnNode(
       ['--conditions=source', join(root, 'tools', 'build.ts'), '--if-changed'],
       process.env,

@@ -15,11 +15,11 @@ function read(path: string): string {
   return readFileSync(join(root, path), 'utf8');
 }
 
-const regenerate = 'stale: run node --conditions=source tools/docs.ts';
+const REGENERATE = 'stale: run node --conditions=source tools/docs.ts';
 
 describe('docs/configuration.md', () => {
   it('is what the schema says', () => {
-    expect({ [regenerate]: read('docs/configuration.md') }).toEqual({ [regenerate]: renderConfigurationPage() });
+    expect({ [REGENERATE]: read('docs/configuration.md') }).toEqual({ [REGENERATE]: renderConfigurationPage() });
   });
 
   it('gives a meaning for every option', () => {
@@ -35,7 +35,7 @@ describe('docs/configuration.md', () => {
 describe('docs/types.md', () => {
   it('is what the matrix of types says', () => {
     const page = read('docs/types.md');
-    expect({ [regenerate]: page }).toEqual({ [regenerate]: renderTypesPage(page) });
+    expect({ [REGENERATE]: page }).toEqual({ [REGENERATE]: renderTypesPage(page) });
   });
 });
 
@@ -43,8 +43,8 @@ describe('docs/ditto.schema.json', () => {
   const check = new Ajv2020({ strict: true, allowUnionTypes: true }).compile(configJsonSchema());
 
   it('is what the schema says', () => {
-    expect({ [regenerate]: JSON.parse(read('docs/ditto.schema.json')) as unknown }).toEqual({
-      [regenerate]: configJsonSchema(),
+    expect({ [REGENERATE]: JSON.parse(read('docs/ditto.schema.json')) as unknown }).toEqual({
+      [REGENERATE]: configJsonSchema(),
     });
   });
 

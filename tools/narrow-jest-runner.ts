@@ -6,9 +6,9 @@ import { isInSample } from './mutation-scores.ts';
 
 const oneIn = Number(process.env['DITTO_MUTANTS_ONE_IN'] ?? 1);
 /** In the sandbox, for the processes that did not run the tests without a mutant: the file of each test. */
-const listing = 'files-of-tests.json';
+const LISTING = 'files-of-tests.json';
 /** Of the part, beside the folder of sandboxes: Stryker says what survived when all is over. */
-const survivors = '../../survivors.txt';
+const SURVIVORS = '../../survivors.txt';
 
 interface DryRunResult {
   readonly status: string;
@@ -46,7 +46,7 @@ function narrow(runner: JestRunner): JestRunner {
     const beganAt = performance.now();
     const result = await dryRun(options);
     const { tests = [] } = result;
-    writeFileSync(listing, JSON.stringify(Object.fromEntries(tests.map(({ id, fileName }) => [id, fileName]))));
+    writeFileSync(LISTING, JSON.stringify(Object.fromEntries(tests.map(({ id, fileName }) => [id, fileName]))));
     // Loading the files counts for their tests: else each mutant that loops is given the time to load all of them.
     const loadMs = performance.now() - beganAt - tests.reduce((sum, { timeSpentMs }) => sum + timeSpentMs, 0);
     for (const test of tests) test.timeSpentMs += Math.max(0, loadMs) / tests.length;
@@ -62,14 +62,14 @@ function narrow(runner: JestRunner): JestRunner {
       nrOfTests += result.nrOfTests;
     }
     const { location, replacement } = options.activeMutant;
-    appendFileSync(survivors, `${options.sandboxFileName}:${location.start.line}: ${replacement}\n`);
+    appendFileSync(SURVIVORS, `${options.sandboxFileName}:${location.start.line}: ${replacement}\n`);
     return { status: 'survived', nrOfTests };
   };
   return runner;
 }
 
 function filesToRun({ testFilter, sandboxFileName }: MutantRunOptions): string[] {
-  const fileOf = JSON.parse(readFileSync(listing, 'utf8')) as Record<string, string>;
+  const fileOf = JSON.parse(readFileSync(LISTING, 'utf8')) as Record<string, string>;
   const files = new Set((testFilter ?? Object.keys(fileOf)).flatMap((id) => fileOf[id] ?? []));
   const beside = sandboxFileName.replace(/\.ts$/, '.spec.ts');
   return files.delete(beside) ? [beside, ...files] : [...files];

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:net';
 import { randomInt } from 'node:crypto';
 import { DittoError } from '#kernel';
 
-const lowestPort = 10_000;
+const LOWEST_PORT = 10_000;
 
 /**
  * Free ports of the loopback address. They lie below the range from which the kernel takes the ports of outgoing
@@ -16,9 +16,9 @@ export async function findFreePorts(count: number): Promise<number[]> {
     if (attempt > 200 + count * 20)
       throw new DittoError(
         'DITTO_STACK_NO_FREE_PORT',
-        `No ${count} free ports between ${lowestPort} and ${highestPort}.`,
+        `No ${count} free ports between ${LOWEST_PORT} and ${highestPort}.`,
       );
-    const port = randomInt(lowestPort, highestPort);
+    const port = randomInt(LOWEST_PORT, highestPort);
     if (held.has(port)) continue;
     const server = await listen(port);
     if (server !== null) held.set(port, server);
@@ -29,7 +29,7 @@ export async function findFreePorts(count: number): Promise<number[]> {
 
 function readEphemeralStart(): number {
   const start = Number(readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').trim().split(/\s+/)[0]);
-  return start > lowestPort + 1_000 ? start : 32_768;
+  return start > LOWEST_PORT + 1_000 ? start : 32_768;
 }
 
 function listen(port: number): Promise<Server | null> {

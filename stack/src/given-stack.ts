@@ -3,7 +3,7 @@ import { type MemberName, type ServerName } from './server-name.ts';
 import { type Endpoint, Stack } from './stack.ts';
 
 /** Environment variables that name running servers; Kafka takes several addresses, `host:port,host:port`. */
-export const urlVariables = {
+export const URL_VARIABLES = {
   'mysql-primary': 'DITTO_STACK_MYSQL_PRIMARY_URL',
   'mysql-replica': 'DITTO_STACK_MYSQL_REPLICA_URL',
   'mysql-state': 'DITTO_STACK_MYSQL_STATE_URL',
@@ -13,7 +13,7 @@ export const urlVariables = {
   mariadb: 'DITTO_STACK_MARIADB_URL',
 } as const satisfies Partial<Record<ServerName, string>>;
 
-type GivenName = keyof typeof urlVariables;
+type GivenName = keyof typeof URL_VARIABLES;
 
 /** Servers that somebody else runs: they can be used, not started, stopped or broken. */
 export class GivenStack extends Stack {
@@ -89,15 +89,15 @@ export function readGivenUrls(
   servers: readonly ServerName[] | 'those given',
   environment: NodeJS.ProcessEnv,
 ): Map<GivenName, string> | null {
-  const given = (name: GivenName): string => environment[urlVariables[name]]?.trim() ?? '';
-  const names = Object.keys(urlVariables) as GivenName[];
+  const given = (name: GivenName): string => environment[URL_VARIABLES[name]]?.trim() ?? '';
+  const names = Object.keys(URL_VARIABLES) as GivenName[];
   if (names.every((name) => given(name) === '')) return null;
   const asked = new Set(
     servers === 'those given'
       ? names.filter((name) => given(name) !== '')
       : servers.map((server) => (server.startsWith('kafka') ? 'kafka' : server) as GivenName),
   );
-  const missing = [...asked].filter((name) => given(name) === '').map((name) => urlVariables[name]);
+  const missing = [...asked].filter((name) => given(name) === '').map((name) => URL_VARIABLES[name]);
   if (missing.length > 0)
     throw new DittoError(
       'DITTO_STACK_URL_MISSING',
@@ -157,7 +157,7 @@ function parseBrokers(addresses: string): [MemberName, Endpoint][] {
 }
 
 function invalidUrl(name: GivenName, shape: string): DittoError {
-  return new DittoError('DITTO_STACK_URL_INVALID', `${urlVariables[name]} is not of the form ${shape}.`, {
-    context: { variable: urlVariables[name] },
+  return new DittoError('DITTO_STACK_URL_INVALID', `${URL_VARIABLES[name]} is not of the form ${shape}.`, {
+    context: { variable: URL_VARIABLES[name] },
   });
 }

@@ -30,24 +30,24 @@ export interface DockerStackState {
 
 export type StackState = NativeStackState | DockerStackState;
 
-const stateFileName = 'stack.json';
+const STATE_FILE_NAME = 'stack.json';
 
 /** Null when the folder holds no stack. */
 export function readStackState(folder: string): StackState | null {
-  const file = join(folder, stateFileName);
+  const file = join(folder, STATE_FILE_NAME);
   return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as StackState) : null;
 }
 
 /** The file holds the administrator's password: only the owner may read it. */
 export function writeStackState(folder: string, state: StackState): void {
-  const file = join(folder, stateFileName);
+  const file = join(folder, STATE_FILE_NAME);
   writeFileSync(`${file}.new`, `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
   renameSync(`${file}.new`, file);
 }
 
 /** Removes the folder too, unless it holds what no stack made. */
 export function removeStackState(folder: string): void {
-  rmSync(join(folder, stateFileName), { force: true });
+  rmSync(join(folder, STATE_FILE_NAME), { force: true });
   try {
     rmdirSync(folder);
   } catch (error) {

@@ -8,7 +8,7 @@ import type { Stack, StackOptions } from './stack.ts';
 import { readStackState, type StackState } from './stack-state.ts';
 
 /** Forces `native` or `docker` where both are possible. */
-export const kindVariable = 'DITTO_STACK_KIND';
+export const KIND_VARIABLE = 'DITTO_STACK_KIND';
 
 /**
  * Servers had in this order: URLs in the environment (see `urlVariables`), Docker when an engine answers, natively from
@@ -43,10 +43,10 @@ function findStack(folder: string, environment: NodeJS.ProcessEnv): Stack {
 }
 
 async function chooseKind(environment: NodeJS.ProcessEnv): Promise<'docker' | 'native'> {
-  const forced = environment[kindVariable] ?? '';
+  const forced = environment[KIND_VARIABLE] ?? '';
   if (forced === 'docker' || forced === 'native') return forced;
   if (forced !== '')
-    throw new DittoError('DITTO_STACK_KIND_INVALID', `${kindVariable} is "docker" or "native", not "${forced}".`);
+    throw new DittoError('DITTO_STACK_KIND_INVALID', `${KIND_VARIABLE} is "docker" or "native", not "${forced}".`);
   return (await canReachDocker()) ? 'docker' : 'native';
 }
 

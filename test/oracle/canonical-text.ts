@@ -6,12 +6,12 @@ import { randomUUID } from 'node:crypto';
  */
 export type ValueText = string | null;
 
-const numberPattern = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?$/;
+const NUMBER_PATTERN = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?$/;
 
 /** The exact decimal value without exponent and needless zeros: `1.50`, `15e-1` and `+01.5` are all `1.5`. */
 export function decimalText(number: string): string {
   if (/^(?:0|-?[1-9]\d*)$/.test(number)) return number;
-  const match = numberPattern.exec(number);
+  const match = NUMBER_PATTERN.exec(number);
   if (match === null || (match[2] ?? '') + (match[3] ?? '') === '') return wrong('no number', number);
   const fraction = match[3] ?? '';
   const digits = (match[2] ?? '') + fraction;

@@ -5,7 +5,7 @@ import type { Stack } from '#stack';
 import { testStack, uniqueName } from '#testing';
 import { type Comparison, compareAll } from './compare-all.ts';
 import {
-  definition,
+  DEFINITION,
   type Fields,
   makeDocuments,
   makeMessages,
@@ -28,7 +28,7 @@ beforeAll(async () => {
   mongo = await new MongoClient(stack.url('mongo')).connect();
   await mysql.query("SET SESSION sql_mode = '', time_zone = '+00:00'");
   await mysql.query(`CREATE DATABASE ${database}`);
-  await mysql.query(`CREATE TABLE ${database}.t (${definition})`);
+  await mysql.query(`CREATE TABLE ${database}.t (${DEFINITION})`);
   await mysql.query(`INSERT INTO ${database}.t VALUES ${rows.join(', ')}`);
 });
 

@@ -27,7 +27,7 @@ export interface Comparison {
   readonly samples: readonly string[];
 }
 
-const samplesPerTable = 8;
+const SAMPLES_PER_TABLE = 8;
 
 /**
  * Compares every row of the tables with the mirror's documents and with the last message per key, value for value, and
@@ -56,7 +56,7 @@ export async function compareAll(options: CompareAllOptions): Promise<Comparison
       const parts = Math.max(1, Math.ceil((await servers.source.count(table)) / (options.keysAtOnce ?? 1_000_000)));
       for (let index = 0; index < parts; index++)
         await comparePart(table, topic, servers, { index, of: parts }, result, (finding) => {
-          if (findings.length < samplesPerTable) findings.push(finding);
+          if (findings.length < SAMPLES_PER_TABLE) findings.push(finding);
         });
       if (findings.length > 0) samples.push(...(await describeFindings(table, topic, servers, findings)));
       const compared = { database: table.database, table: table.table, ...result };

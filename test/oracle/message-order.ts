@@ -1,8 +1,8 @@
 /** What the next message of a key is, judged by the versions before it. */
 export type Step = 'new' | 'repeat' | 'out-of-order';
 
-const readRowIndex = 'ffffffff';
-const rowIndexAt = 28;
+const READ_ROW_INDEX = 'ffffffff';
+const ROW_INDEX_AT = 28;
 
 /**
  * The versions of one key's messages in the order they arrived. A version may grow, or go back to one that was seen:
@@ -32,7 +32,7 @@ export class MessageOrder {
 
   #onlyReadsBehind(from: number, to: number): boolean {
     for (let index = from; index < to; index++)
-      if (!this.#seen[index]?.startsWith(readRowIndex, rowIndexAt)) return false;
+      if (!this.#seen[index]?.startsWith(READ_ROW_INDEX, ROW_INDEX_AT)) return false;
     return true;
   }
 }

@@ -12,7 +12,7 @@ export interface Message {
 }
 
 /** A table with its rows, and by hand what the sinks must hold then. */
-export const definition = `
+export const DEFINITION = `
   id BIGINT UNSIGNED NOT NULL, part VARCHAR(10) NOT NULL, price DECIMAL(9,2) NOT NULL, ratio FLOAT NULL, at DATETIME(6) NULL,
   stamp TIMESTAMP(3) NULL, doc JSON NULL, flag BIT(1) NOT NULL, raw BINARY(4) NOT NULL, word VARCHAR(20) CHARACTER SET latin1 NULL,
   PRIMARY KEY (part, id)`;
@@ -88,26 +88,26 @@ export function makeDocuments(): Fields[] {
   ];
 }
 
-const firstRow = `"id":1,"part":"a","price":"1.50","ratio":0.1,"at":"2026-02-03T04:05:06.000007","stamp":"2026-02-03T04:05:06.500Z","doc":"{\\"a\\":[100,null,\\"🦊\\"],\\"b\\":1}","flag":true,"raw":"AQAAAA==","word":"Ærø"`;
-const secondRow = `"id":18446744073709551615,"part":"é","price":"-0.01","ratio":null,"at":null,"stamp":null,"doc":null,"flag":false,"raw":"AAAAAA==","word":null`;
-const thirdRow = `"id":3,"part":"c","price":"100.00","ratio":-2.5,"at":"0000-00-00T00:00:00.000000","stamp":null,"doc":"[9007199254740993]","flag":true,"raw":"/////w==","word":""`;
+const FIRST_ROW = `"id":1,"part":"a","price":"1.50","ratio":0.1,"at":"2026-02-03T04:05:06.000007","stamp":"2026-02-03T04:05:06.500Z","doc":"{\\"a\\":[100,null,\\"🦊\\"],\\"b\\":1}","flag":true,"raw":"AQAAAA==","word":"Ærø"`;
+const SECOND_ROW = `"id":18446744073709551615,"part":"é","price":"-0.01","ratio":null,"at":null,"stamp":null,"doc":null,"flag":false,"raw":"AAAAAA==","word":null`;
+const THIRD_ROW = `"id":3,"part":"c","price":"100.00","ratio":-2.5,"at":"0000-00-00T00:00:00.000000","stamp":null,"doc":"[9007199254740993]","flag":true,"raw":"/////w==","word":""`;
 
 /** Key changes, a delete with its tombstone, and a repeated suffix are in it. */
 export function makeMessages(): Message[] {
   const key = (part: string, id: string): string => `{"part":"${part}","id":${id}}`;
   const say = (op: string, before: string | null, after: string | null): string =>
     `{"before":${before === null ? 'null' : `{${before}}`},"after":${after === null ? 'null' : `{${after}}`},"source":{},"op":"${op}","ts_ms":1,"transaction":null}`;
-  const gone = firstRow.replace('"part":"a"', '"part":"gone"');
+  const gone = FIRST_ROW.replace('"part":"a"', '"part":"gone"');
   return [
-    { key: key('a', '1'), value: say('r', null, firstRow), version: versionAt(100) },
-    { key: key('é', '18446744073709551615'), value: say('c', null, secondRow), version: versionAt(100) },
+    { key: key('a', '1'), value: say('r', null, FIRST_ROW), version: versionAt(100) },
+    { key: key('é', '18446744073709551615'), value: say('c', null, SECOND_ROW), version: versionAt(100) },
     { key: key('gone', '1'), value: say('c', null, gone), version: versionAt(150) },
-    { key: key('c', '3'), value: say('c', null, thirdRow.replace('100.00', '99.00')), version: versionAt(180) },
+    { key: key('c', '3'), value: say('c', null, THIRD_ROW.replace('100.00', '99.00')), version: versionAt(180) },
     { key: key('gone', '1'), value: say('d', gone, null), version: versionAt(200) },
     { key: key('gone', '1'), value: null, version: versionAt(200) },
-    { key: key('c', '3'), value: say('u', null, thirdRow), version: versionAt(300) },
-    { key: key('c', '3'), value: say('c', null, thirdRow.replace('100.00', '99.00')), version: versionAt(180) },
-    { key: key('c', '3'), value: say('u', null, thirdRow), version: versionAt(300) },
+    { key: key('c', '3'), value: say('u', null, THIRD_ROW), version: versionAt(300) },
+    { key: key('c', '3'), value: say('c', null, THIRD_ROW.replace('100.00', '99.00')), version: versionAt(180) },
+    { key: key('c', '3'), value: say('u', null, THIRD_ROW), version: versionAt(300) },
   ];
 }
 

@@ -10,8 +10,8 @@ export interface TopicMessage {
   readonly headers: readonly (readonly [Buffer | null, Buffer | null])[];
 }
 
-const controlBatch = 0x20;
-const fetchBytes = 4 * 1024 * 1024;
+const CONTROL_BATCH = 0x20;
+const FETCH_BYTES = 4 * 1024 * 1024;
 
 /** Reads topics from their first message to the end as of now, partition by partition, without a consumer group. */
 export class TopicMessages {
@@ -63,7 +63,7 @@ export class TopicMessages {
       next = after;
       pending = next < range.end ? this.#fetch(range, next) : null;
       for (const { attributes, firstOffset, records } of batches) {
-        if ((attributes & controlBatch) !== 0) continue;
+        if ((attributes & CONTROL_BATCH) !== 0) continue;
         for (const record of records) {
           const offset = firstOffset + BigInt(record.offsetDelta);
           if (offset >= from && offset < range.end) onMessage(describeRecord(range.partition, offset, record));
@@ -77,12 +77,12 @@ export class TopicMessages {
       node: leader,
       maxWaitTime: 500,
       minBytes: 1,
-      maxBytes: fetchBytes,
+      maxBytes: FETCH_BYTES,
       topics: [
         {
           topicId,
           partitions: [
-            { partition, currentLeaderEpoch: -1, fetchOffset, lastFetchedEpoch: -1, partitionMaxBytes: fetchBytes },
+            { partition, currentLeaderEpoch: -1, fetchOffset, lastFetchedEpoch: -1, partitionMaxBytes: FETCH_BYTES },
           ],
         },
       ],

@@ -157,14 +157,14 @@ function readBsonFloat(value: unknown): string {
   return Object.is(Math.fround(value.value), value.value) ? floatText(value.value) : wrong('no 32 bits', value.value);
 }
 
-const largestLong = 2n ** 63n - 1n;
+const LARGEST_LONG = 2n ** 63n - 1n;
 
 function readBsonInteger(column: OracleColumn, value: unknown): string {
   if (column.small) return value instanceof Int32 ? String(value.value) : wrong('no Int32', value);
   if (Long.isLong(value)) return value.toString();
   if (!(value instanceof Decimal128)) return wrong('no Long', value);
   const text = decimalText(value.toString());
-  return /^\d+$/.test(text) && BigInt(text) > largestLong ? text : wrong('a Decimal128 that a Long would hold', text);
+  return /^\d+$/.test(text) && BigInt(text) > LARGEST_LONG ? text : wrong('a Decimal128 that a Long would hold', text);
 }
 
 /** An embedded JSON document; what BSON can't hold stands as `{"$json": "<text>"}`. */

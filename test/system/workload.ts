@@ -33,40 +33,40 @@ export async function fill(connection: Connection, orders: number, firstId = 1):
 /** Changes rows in small transactions until stopped: inserts, updates, deletes, key changes, rollbacks. */
 export class Writer {
   transactions = 0;
-  private readonly connection: Connection;
-  private readonly keys: number;
-  private readonly pauseMs: number;
-  private stopped = false;
-  private readonly work: Promise<void>;
+  readonly #connection: Connection;
+  readonly #keys: number;
+  readonly #pauseMs: number;
+  #stopped = false;
+  readonly #work: Promise<void>;
 
   constructor(connection: Connection, options: { readonly keys: number; readonly pauseMs?: number }) {
-    this.connection = connection;
-    this.keys = options.keys;
-    this.pauseMs = options.pauseMs ?? 0;
-    this.work = this.run();
-    this.work.catch(() => undefined); // told by stop()
+    this.#connection = connection;
+    this.#keys = options.keys;
+    this.#pauseMs = options.pauseMs ?? 0;
+    this.#work = this.#run();
+    this.#work.catch(() => undefined); // told by stop()
   }
 
   async stop(): Promise<number> {
-    this.stopped = true;
-    await this.work;
+    this.#stopped = true;
+    await this.#work;
     return this.transactions;
   }
 
-  private async run(): Promise<void> {
-    while (!this.stopped) {
-      await this.connection.query('BEGIN');
-      for (let i = 0; i < 1 + (this.transactions % 4); i++) await this.change();
-      await this.connection.query(this.transactions % 11 === 10 ? 'ROLLBACK' : 'COMMIT');
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      await this.#connection.query('BEGIN');
+      for (let i = 0; i < 1 + (this.transactions % 4); i++) await this.#change();
+      await this.#connection.query(this.transactions % 11 === 10 ? 'ROLLBACK' : 'COMMIT');
       this.transactions++;
-      if (this.pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, this.pauseMs));
+      if (this.#pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, this.#pauseMs));
     }
   }
 
-  private async change(): Promise<void> {
-    const id = 1 + Math.floor(Math.random() * this.keys);
+  async #change(): Promise<void> {
+    const id = 1 + Math.floor(Math.random() * this.#keys);
     const kind = Math.random();
-    const { connection } = this;
+    const connection = this.#connection;
     if (kind < 0.3)
       await connection.query(`REPLACE INTO orders VALUES (?, ?, 'paid', ?, NOW(6), ?, ?)`, [
         id,

@@ -72,13 +72,13 @@ function timestamp(digits: number): ColumnType {
   };
 }
 
-const asTheyAre = 'string';
+const AS_THEY_ARE = 'string';
 
 export const DATES: readonly TypeFamily[] = [
   {
     mysql: '`DATE`',
     json: '`"2026-02-03"`',
-    bson: asTheyAre,
+    bson: AS_THEY_ARE,
     debezium: 'days since 1970',
     columns: [{ declaration: 'DATE', bounds: quoted(dates), random: (random) => `'${randomDate(random, 0, 9999)}'` }],
   },
@@ -88,7 +88,7 @@ export const TIMES: readonly TypeFamily[] = [
   {
     mysql: '`TIME`',
     json: '`"04:05:06.000007"`, also `"-838:59:59"`',
-    bson: asTheyAre,
+    bson: AS_THEY_ARE,
     debezium: 'microseconds',
     columns: FRACTION_DIGITS.map(time),
   },
@@ -98,7 +98,7 @@ export const DATETIMES: readonly TypeFamily[] = [
   {
     mysql: '`DATETIME`',
     json: '`"2026-02-03T04:05:06.000007"`, no zone',
-    bson: asTheyAre,
+    bson: AS_THEY_ARE,
     debezium: 'milliseconds since 1970 up to 3 fraction digits, else microseconds, as if it were UTC',
     columns: FRACTION_DIGITS.map(datetime),
   },
@@ -108,7 +108,7 @@ export const TIMESTAMPS: readonly TypeFamily[] = [
   {
     mysql: '`TIMESTAMP`',
     json: '`"2026-02-03T04:05:06.700Z"`, in UTC',
-    bson: asTheyAre,
+    bson: AS_THEY_ARE,
     debezium: 'text in UTC, but without the fraction’s last zeros',
     columns: FRACTION_DIGITS.map(timestamp),
   },

@@ -4,8 +4,8 @@ import { configureLogging, createService, parseConfig } from '#platform';
 import { testStack, uniqueName } from '#testing';
 import { dcsService } from '../src/service.ts';
 
-export const operateToken = 'operate-operate-operate';
-export const readToken = 'read-read-read-read';
+export const OPERATE_TOKEN = 'operate-operate-operate';
+export const READ_TOKEN = 'read-read-read-read';
 
 /** What the instances of one deployment share. */
 export interface Deployment {
@@ -50,7 +50,7 @@ export class DcsInstance {
   /** The body of a REST answer. */
   async get(path: string): Promise<{ readonly status: number; readonly body: unknown; readonly text: string }> {
     const response = await fetch(`http://127.0.0.1:${this.#httpPort}${path}`, {
-      headers: { authorization: `Bearer ${readToken}` },
+      headers: { authorization: `Bearer ${READ_TOKEN}` },
     });
     const text = await response.text();
     const isJson = response.headers.get('content-type')?.includes('json');
@@ -75,8 +75,8 @@ function describeConfig(
     dcs: { http: { port: httpPort }, rpc: { port: rpcPort }, ...(kafka && { recentEvents: kafka.recentEvents }) },
     auth: {
       tokens: [
-        { name: 'dss', token: operateToken, roles: ['operate'] },
-        { name: 'viewer', token: readToken, roles: ['read'] },
+        { name: 'dss', token: OPERATE_TOKEN, roles: ['operate'] },
+        { name: 'viewer', token: READ_TOKEN, roles: ['read'] },
       ],
     },
   };

@@ -7,9 +7,16 @@ import { type Grant } from '#replication';
 import { StateAuditLog, StateCheckpointStore, StateDatabase, StateFencing } from '#state';
 import { FaultProxy, testStack, uniqueName } from '#testing';
 import { LeaseOffice } from '../src/leases/lease-office.ts';
-import { createDeployment, DcsInstance, type Deployment, eventually, operateToken, readToken } from './dcs-instance.ts';
+import {
+  createDeployment,
+  DcsInstance,
+  type Deployment,
+  eventually,
+  OPERATE_TOKEN,
+  READ_TOKEN,
+} from './dcs-instance.ts';
 
-const ttlMs = 60_000;
+const TTL_MS = 60_000;
 const version = (n: number) => `${'0'.repeat(27)}${n}${'f'.repeat(16)}`;
 
 function createCheckpoint(source: string, n: number): Checkpoint {
@@ -43,7 +50,7 @@ describe('two instances of DCS', () => {
   let alone: readonly [DcsClient, DcsClient];
   let source: string;
 
-  function connect(endpoints: readonly DcsInstance[], token: string | null = operateToken): DcsClient {
+  function connect(endpoints: readonly DcsInstance[], token: string | null = OPERATE_TOKEN): DcsClient {
     return new DcsClient({ endpoints: endpoints.map(({ rpc }) => rpc), token, timeoutMs: 5_000, markDownMs: 60_000 });
   }
 
@@ -83,7 +90,7 @@ describe('two instances of DCS', () => {
   }
 
   async function acquire(client: DcsClient, owner: string): Promise<Grant> {
-    const { grant, holder } = await client.acquireLease({ source, owner, ttlMs });
+    const { grant, holder } = await client.acquireLease({ source, owner, ttlMs: TTL_MS });
     if (!grant) throw new Error(`held by ${JSON.stringify(holder)}`);
     return grant;
   }
@@ -91,14 +98,14 @@ describe('two instances of DCS', () => {
   test('a lease granted by one is known to the other', async () => {
     const grant = await acquire(alone[0], 'a');
     expect(grant).toEqual({ source, owner: 'a', token: 1 });
-    expect(await alone[1].renewLease(grant, ttlMs)).toBe(true);
-    expect(await alone[1].acquireLease({ source, owner: 'b', ttlMs })).toMatchObject({
+    expect(await alone[1].renewLease(grant, TTL_MS)).toBe(true);
+    expect(await alone[1].acquireLease({ source, owner: 'b', ttlMs: TTL_MS })).toMatchObject({
       grant: null,
       holder: { source, owner: 'a', token: 1 },
     });
     expect(await alone[0].listLeases()).toContainEqual(expect.objectContaining({ source, owner: 'a' }));
     await alone[1].releaseLease(grant);
-    expect(await alone[0].renewLease(grant, ttlMs)).toBe(false);
+    expect(await alone[0].renewLease(grant, TTL_MS)).toBe(false);
     expect(await acquire(alone[1], 'b')).toEqual({ source, owner: 'b', token: 2 });
   });
 
@@ -114,7 +121,7 @@ describe('two instances of DCS', () => {
 
   test('of many that ask both at once one gets the lease, and its token is not fenced off by the others', async () => {
     const answers = await Promise.all(
-      Array.from({ length: 12 }, (_, i) => both.acquireLease({ source, owner: `owner-${i}`, ttlMs })),
+      Array.from({ length: 12 }, (_, i) => both.acquireLease({ source, owner: `owner-${i}`, ttlMs: TTL_MS })),
     );
     const grants = answers.map(({ grant }) => grant).filter((grant) => grant !== null);
     expect(grants).toHaveLength(1);
@@ -133,7 +140,7 @@ describe('two instances of DCS', () => {
     }
     const leases = new RedisLeases(redis);
     const office = new LeaseOffice(leases, new FrozenFencing(state), new StateAuditLog(state), createMetrics('test'));
-    expect(await office.acquire({ source, owner: 'frozen', ttlMs })).toEqual({ grant: null, holder: null });
+    expect(await office.acquire({ source, owner: 'frozen', ttlMs: TTL_MS })).toEqual({ grant: null, holder: null });
     expect(await leases.read(source)).toBeNull();
     const { token } = await acquire(both, 'next');
     expect(token).toBe(3);
@@ -142,7 +149,7 @@ describe('two instances of DCS', () => {
   test('I5: a request for a lease that timed out and arrives after a later one of its owner takes nothing away', async () => {
     const proxy = await FaultProxy.open(instances[0].rpc);
     const endpoints = [{ host: proxy.host, port: proxy.port }, instances[1].rpc];
-    const client = new DcsClient({ endpoints, token: operateToken, timeoutMs: 400 });
+    const client = new DcsClient({ endpoints, token: OPERATE_TOKEN, timeoutMs: 400 });
     proxy.silence({ direction: 'toServer', from: 'dcs.leases.acquire' });
     const grant = await acquire(client, 'a');
     proxy.restore();
@@ -151,7 +158,7 @@ describe('two instances of DCS', () => {
       () => instances[0].get('/metrics'),
       ({ text }) => new RegExp(answers).test(text),
     );
-    expect(await client.renewLease(grant, ttlMs)).toBe(true);
+    expect(await client.renewLease(grant, TTL_MS)).toBe(true);
     expect(await new StateFencing(state).currentToken(source)).toBe(grant.token);
     client.close();
     proxy.close();
@@ -160,14 +167,14 @@ describe('two instances of DCS', () => {
   test('DCS falls silent in mid-call: the call goes on with the other instance, and the next one over a new connection', async () => {
     const proxy = await FaultProxy.open(instances[0].rpc);
     const endpoints = [{ host: proxy.host, port: proxy.port }];
-    const client = new DcsClient({ endpoints, token: operateToken, timeoutMs: 400, markDownMs: 0 });
+    const client = new DcsClient({ endpoints, token: OPERATE_TOKEN, timeoutMs: 400, markDownMs: 0 });
     const grant = await acquire(client, 'a');
     for (const direction of ['toServer', 'toClient'] as const) {
       proxy.silence({ direction, from: 'dcs.leases.renew', bytes: 'swallowed', newConnections: false });
       const startedAt = Date.now();
-      await expect(client.renewLease(grant, ttlMs)).rejects.toMatchObject({ code: 'DITTO_DCS_UNAVAILABLE' });
+      await expect(client.renewLease(grant, TTL_MS)).rejects.toMatchObject({ code: 'DITTO_DCS_UNAVAILABLE' });
       expect(Date.now() - startedAt).toBeLessThan(1_000);
-      expect(await client.renewLease(grant, ttlMs)).toBe(true);
+      expect(await client.renewLease(grant, TTL_MS)).toBe(true);
     }
     client.close();
     proxy.close();
@@ -176,7 +183,7 @@ describe('two instances of DCS', () => {
   test('a lease that is not renewed goes to another owner', async () => {
     await alone[0].acquireLease({ source, owner: 'a', ttlMs: 200 });
     const { grant } = await eventually(
-      () => alone[1].acquireLease({ source, owner: 'b', ttlMs }),
+      () => alone[1].acquireLease({ source, owner: 'b', ttlMs: TTL_MS }),
       (answer) => answer.grant !== null,
     );
     expect(grant).toEqual({ source, owner: 'b', token: 2 });
@@ -219,7 +226,7 @@ describe('two instances of DCS', () => {
       token: before.token,
       version: version(3),
     });
-    expect(await both.renewLease(before, ttlMs)).toBe(false);
+    expect(await both.renewLease(before, TTL_MS)).toBe(false);
     const after = await acquire(both, 'after');
     expect(after.token).toBeGreaterThan(before.token);
     await loseAllData();
@@ -261,11 +268,11 @@ describe('two instances of DCS', () => {
     await both.putOffset(grant, createCheckpoint(source, 1));
     stateProxy.cut();
     try {
-      expect(await both.renewLease(grant, ttlMs)).toBe(true);
+      expect(await both.renewLease(grant, TTL_MS)).toBe(true);
       await both.putOffset(grant, createCheckpoint(source, 2));
       expect(await both.getOffset(source)).toMatchObject({ checkpoint: createCheckpoint(source, 2) });
       const down = { code: 'DITTO_STATE_UNAVAILABLE', retriable: true };
-      await expect(both.acquireLease({ source: other, owner: 'b', ttlMs })).rejects.toMatchObject(down);
+      await expect(both.acquireLease({ source: other, owner: 'b', ttlMs: TTL_MS })).rejects.toMatchObject(down);
       await expect(both.getOffset(other)).rejects.toMatchObject(down);
       expect(await instances[0].get('/health/ready')).toMatchObject({ status: 200 });
       expect((await instances[0].get(`/offsets/${source}`)).status).toBe(200);
@@ -273,18 +280,18 @@ describe('two instances of DCS', () => {
     } finally {
       stateProxy.restore();
     }
-    const { grant: granted } = await both.acquireLease({ source: other, owner: 'b', ttlMs });
+    const { grant: granted } = await both.acquireLease({ source: other, owner: 'b', ttlMs: TTL_MS });
     expect(granted).toMatchObject({ source: other, owner: 'b' });
   });
 
   test('RPC needs a token with the role that the call asks for', async () => {
-    const clients = { nobody: connect(instances, null), reader: connect(instances, readToken) };
+    const clients = { nobody: connect(instances, null), reader: connect(instances, READ_TOKEN) };
     try {
       await expect(clients.nobody.getOffset(source)).rejects.toMatchObject({
         code: 'DITTO_AUTH_REQUIRED',
         retriable: false,
       });
-      await expect(clients.reader.acquireLease({ source, owner: 'a', ttlMs })).rejects.toMatchObject({
+      await expect(clients.reader.acquireLease({ source, owner: 'a', ttlMs: TTL_MS })).rejects.toMatchObject({
         code: 'DITTO_AUTH_FORBIDDEN',
       });
       expect(await clients.reader.getOffset(source)).toBeNull();
@@ -304,7 +311,7 @@ describe('two instances of DCS', () => {
       url: null,
       details: { pipelines: 1 },
     } as const;
-    await both.reportService(status, ttlMs);
+    await both.reportService(status, TTL_MS);
     const nothing = {
       unreachableSinceMs: null,
       error: null,
@@ -325,7 +332,7 @@ describe('two instances of DCS', () => {
       superReadOnly: false,
       roundTripMs: 0.4,
     };
-    await both.reportServers(deployment.source, [heartbeat], ttlMs);
+    await both.reportServers(deployment.source, [heartbeat], TTL_MS);
     expect(await both.listServers(deployment.source)).toEqual([heartbeat]);
 
     const offset = {
@@ -363,9 +370,13 @@ describe('an instance of DCS goes away', () => {
   test('clients go on with the other, and say so when there is none', async () => {
     const deployment = await createDeployment();
     const instances = [await DcsInstance.start(deployment), await DcsInstance.start(deployment)];
-    const client = new DcsClient({ endpoints: instances.map(({ rpc }) => rpc), token: operateToken, timeoutMs: 5_000 });
+    const client = new DcsClient({
+      endpoints: instances.map(({ rpc }) => rpc),
+      token: OPERATE_TOKEN,
+      timeoutMs: 5_000,
+    });
     try {
-      const acquire = () => client.acquireLease({ source: 'shop', owner: 'a', ttlMs });
+      const acquire = () => client.acquireLease({ source: 'shop', owner: 'a', ttlMs: TTL_MS });
       const { grant } = await eventually(
         () => acquire().catch(() => ({ grant: null })),
         (answer) => answer.grant !== null,
@@ -374,9 +385,9 @@ describe('an instance of DCS goes away', () => {
       await client.putOffset(grant, createCheckpoint('shop', 1));
       await instances.shift()?.close();
       for (let n = 2; n < 6; n++) await client.putOffset(grant, createCheckpoint('shop', n));
-      expect(await client.renewLease(grant, ttlMs)).toBe(true);
+      expect(await client.renewLease(grant, TTL_MS)).toBe(true);
       await instances.shift()?.close();
-      await expect(client.renewLease(grant, ttlMs)).rejects.toMatchObject({
+      await expect(client.renewLease(grant, TTL_MS)).rejects.toMatchObject({
         code: 'DITTO_DCS_UNAVAILABLE',
         retriable: true,
       });
@@ -391,7 +402,7 @@ describe('an instance of DCS goes away', () => {
     const proxy = await FaultProxy.open((await testStack()).endpoint('redis'));
     const deployment = await createDeployment({ redisUrl: `redis://${proxy.host}:${proxy.port}` });
     const instance = await DcsInstance.start(deployment);
-    const client = new DcsClient({ endpoints: [instance.rpc], token: operateToken, timeoutMs: 5_000 });
+    const client = new DcsClient({ endpoints: [instance.rpc], token: OPERATE_TOKEN, timeoutMs: 5_000 });
     try {
       expect((await instance.get('/health/ready')).status).toBe(200);
       proxy.cut();

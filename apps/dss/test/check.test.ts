@@ -11,7 +11,7 @@ import { type CheckReport } from '../src/cli/check.ts';
 import { runCommand } from '../src/cli/run-command.ts';
 
 const cli = join(import.meta.dirname, '../../../dist/apps/dss/src/cli.js');
-const password = 'right-password';
+const PASSWORD = 'right-password';
 
 interface Server {
   readonly host: string;
@@ -35,15 +35,15 @@ describe('ditto check', () => {
     await primary.query(`CREATE DATABASE ${database}`);
     await primary.query(`CREATE TABLE ${database}.orders (id INT PRIMARY KEY, note TEXT)`);
     await primary.query(`CREATE TABLE ${database}.hidden (id INT PRIMARY KEY)`);
-    await primary.query(`CREATE USER '${full}'@'%' IDENTIFIED BY '${password}'`);
+    await primary.query(`CREATE USER '${full}'@'%' IDENTIFIED BY '${PASSWORD}'`);
     await primary.query(`GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO '${full}'@'%'`);
     await primary.query(`GRANT SELECT ON ${database}.* TO '${full}'@'%'`);
-    await primary.query(`CREATE USER '${poor}'@'%' IDENTIFIED BY '${password}'`);
+    await primary.query(`CREATE USER '${poor}'@'%' IDENTIFIED BY '${PASSWORD}'`);
     await primary.query(`GRANT SELECT ON ${database}.orders TO '${poor}'@'%'`);
     state = await connect('mysql-state');
-    await state.query(`CREATE USER '${full}'@'%' IDENTIFIED BY '${password}'`);
+    await state.query(`CREATE USER '${full}'@'%' IDENTIFIED BY '${PASSWORD}'`);
     await state.query(`GRANT ALL ON \`${database.replace('_', '\\_')}\`.* TO '${full}'@'%'`);
-    await state.query(`CREATE USER '${poor}'@'%' IDENTIFIED BY '${password}'`);
+    await state.query(`CREATE USER '${poor}'@'%' IDENTIFIED BY '${PASSWORD}'`);
     await state.query(`GRANT SELECT, INSERT ON ${database}.* TO '${poor}'@'%'`);
   }, 60_000);
 
@@ -69,14 +69,14 @@ describe('ditto check', () => {
   const createConfig = () => ({
     sources: {
       [source]: {
-        endpoints: [{ ...address('mysql-primary'), user: full, password }],
+        endpoints: [{ ...address('mysql-primary'), user: full, password: PASSWORD }],
         include: [`${database}.*`],
       },
     },
     kafka: { brokers: stack.url('kafka').split(',') },
     mongo: { url: stack.url('mongo') },
     redis: { url: stack.url('redis') },
-    state: { ...address('mysql-state'), user: full, password, database },
+    state: { ...address('mysql-state'), user: full, password: PASSWORD, database },
     dcs: { endpoints: ['127.0.0.1:1'], timeoutMs: 500 },
   });
 
@@ -162,8 +162,8 @@ describe('ditto check', () => {
     const good = createConfig();
     const endpoints = [
       { ...address('mysql-primary'), user: full, password: 'wrong' },
-      { ...address('mysql-primary'), user: poor, password },
-      { host: '127.0.0.1', port: 1, user: full, password },
+      { ...address('mysql-primary'), user: poor, password: PASSWORD },
+      { host: '127.0.0.1', port: 1, user: full, password: PASSWORD },
     ];
     const { code, report } = await check({
       ...good,
@@ -188,7 +188,7 @@ describe('ditto check', () => {
     const remedies = report.findings.map(({ remedy }) => remedy).join('\n');
     expect(remedies).toContain(`GRANT REPLICATION SLAVE ON *.* TO '${poor}'@'%'`);
     expect(remedies).toMatch(/GRANT UPDATE, DELETE, CREATE, ALTER, INDEX ON/);
-    expect(JSON.stringify(report)).not.toContain(password);
+    expect(JSON.stringify(report)).not.toContain(PASSWORD);
   }, 60_000);
 
   test('wrong settings of a server are named with the statement that fixes them', async () => {

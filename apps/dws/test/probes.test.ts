@@ -4,7 +4,7 @@ import { Queue } from 'bullmq';
 import { type HeartbeatsDto } from '../src/http/heartbeat.dto.ts';
 import { createClient, createDeployment, type Deployment, eventually, Instance } from './deployment.ts';
 
-const probeIntervalMs = 250;
+const PROBE_INTERVAL_MS = 250;
 
 describe('two workers', () => {
   let deployment: Deployment;
@@ -12,7 +12,7 @@ describe('two workers', () => {
   let workers: Instance[];
 
   beforeAll(async () => {
-    deployment = await createDeployment({ stack: await testStack(), probeIntervalMs });
+    deployment = await createDeployment({ stack: await testStack(), probeIntervalMs: PROBE_INTERVAL_MS });
     dcs = await Instance.start('dcs', deployment);
     workers = [await Instance.start('dws', deployment), await Instance.start('dws', deployment)];
   }, 60_000);
@@ -32,7 +32,7 @@ describe('two workers', () => {
     const failedBefore = await countFailedJobs();
     const startedAt = Date.now();
     const counts = await eventually(countProbes, (now) => now.every((count) => count >= 10));
-    const turns = Math.ceil((Date.now() - startedAt) / probeIntervalMs) + 1;
+    const turns = Math.ceil((Date.now() - startedAt) / PROBE_INTERVAL_MS) + 1;
     const probes = counts.reduce((a, b) => a + b) - before;
     expect(probes).toBeLessThanOrEqual(2 * turns);
     expect(probes).toBeGreaterThanOrEqual(2);

@@ -6,7 +6,7 @@ import { testStack } from '#testing';
 import { type SweepsDto } from '../src/http/sweep.dto.ts';
 import { createClient, createDeployment, type Deployment, eventually, Instance } from './deployment.ts';
 
-const retentionMs = 60_000;
+const RETENTION_MS = 60_000;
 
 /** Of lineage 1, file 1. */
 function version(offset: number): string {
@@ -26,7 +26,7 @@ describe('the sweep of tombstones', () => {
       stack,
       probeIntervalMs: 5000,
       sweepIntervalMs: 1000,
-      tombstoneRetentionMs: retentionMs,
+      tombstoneRetentionMs: RETENTION_MS,
     });
     mongo = await openMongo({ url: stack.url('mongo'), waitForServer: false, logger: silentLogger });
     dcs = await Instance.start('dcs', deployment);
@@ -68,7 +68,7 @@ describe('the sweep of tombstones', () => {
   }
 
   test('removes only those that are older than the retention and below the checkpoint', async () => {
-    const old = new Date(Date.now() - retentionMs - 1000);
+    const old = new Date(Date.now() - RETENTION_MS - 1000);
     await documents().insertMany([
       { _id: 'old, above', v: version(600), deletedAt: old },
       { _id: 'old, at the checkpoint', v: version(500), deletedAt: old },

@@ -9,10 +9,10 @@ const columns: Column[] = [
   { ...facts, name: 'weight', kind: 'double', type: 'double' },
 ];
 const layout: TableLayout = { database: 'shop', table: 'notes', columns, key: [0, 1], fingerprint: 'notes' };
-const longest = 200_000;
+const LONGEST = 200_000;
 
 function longText(piece: string): string {
-  return piece.repeat(Math.ceil(longest / piece.length));
+  return piece.repeat(Math.ceil(LONGEST / piece.length));
 }
 
 describe('ValueImages', () => {
@@ -22,7 +22,7 @@ describe('ValueImages', () => {
       fc.property(pieces, fc.double({ noNaN: true, noDefaultInfinity: true }), (piece, weight) => {
         const row: Row = [longText(piece), weight];
         const images = new ValueImages(layout, [row]);
-        const target = Buffer.alloc(8 * longest);
+        const target = Buffer.alloc(8 * LONGEST);
         const end = images.writeJson(0, target, 0, 'number');
         const bound = images.jsonBound(0, 'number');
         expect(JSON.parse(target.toString('utf8', 0, end))).toEqual({ id: row[0], weight });

@@ -5,7 +5,7 @@ import { DittoError, silentLogger } from '#kernel';
 import { FakeBrokers } from '../test/fake-brokers.ts';
 import { MemoryPartitionCounts } from '../test/memory-partition-counts.ts';
 import { BrokerWait } from './broker-wait.ts';
-import { kafkaErrorCodes } from './kafka-errors.ts';
+import { KAFKA_ERROR_CODES } from './kafka-errors.ts';
 import { KafkaPublisher } from './kafka-publisher.ts';
 import { retryBriefly } from './retry-briefly.ts';
 
@@ -23,7 +23,7 @@ function failTwice(code: string): () => Promise<string> {
 
 describe('brokers are waited for', () => {
   it('while nothing answers, whether it is a start or not', async () => {
-    const { unavailable } = kafkaErrorCodes;
+    const { unavailable } = KAFKA_ERROR_CODES;
     const wait = new BrokerWait(backoff, silentLogger);
     expect(await wait.until('x', never, failTwice(unavailable))).toBe('ok');
     expect(await wait.atStart('x', never, failTwice(unavailable))).toBe('ok');
@@ -33,7 +33,7 @@ describe('brokers are waited for', () => {
   it('when TLS is refused in the middle of a run, and the reason is known meanwhile', async () => {
     const wait = new BrokerWait(backoff, silentLogger);
     const reasons: (string | null)[] = [];
-    const work = failTwice(kafkaErrorCodes.untrusted);
+    const work = failTwice(KAFKA_ERROR_CODES.untrusted);
     const result = await wait.until('x', never, () => {
       reasons.push(wait.because);
       return work();
@@ -44,7 +44,7 @@ describe('brokers are waited for', () => {
   });
 
   it('not when TLS is refused at a start', async () => {
-    const { untrusted } = kafkaErrorCodes;
+    const { untrusted } = KAFKA_ERROR_CODES;
     const refused = { code: untrusted, message: 'attempt 1' };
     const wait = new BrokerWait(backoff, silentLogger);
     await expect(wait.atStart('x', never, failTwice(untrusted))).rejects.toMatchObject(refused);

@@ -7,7 +7,7 @@ import { KafkaClient, type TopicDescription } from './kafka-client.ts';
 import { LaneDelivery } from './lane-delivery.ts';
 import { RecordBatch } from './record-batch.ts';
 
-const kibibyte = 1024;
+const KIBIBYTE = 1024;
 const value = 'x'.repeat(3_000);
 
 /** Encodes each batch as producers do, and takes those of few records. */
@@ -56,26 +56,26 @@ function fill(pool: BufferPool, records: number): RecordBatch {
 
 describe('BufferPool', () => {
   it('I9: counts whole buffers until they are given back, also those that it does not keep', () => {
-    const pool = new BufferPool(4 * kibibyte);
+    const pool = new BufferPool(4 * KIBIBYTE);
     const buffers = [1, 1_025, 5_000].map((bytes) => pool.take(bytes));
-    expect(buffers.map(({ length }) => length)).toEqual([1, 2, 8].map((count) => count * kibibyte));
-    expect(pool.takenBytes).toBe(11 * kibibyte);
+    expect(buffers.map(({ length }) => length)).toEqual([1, 2, 8].map((count) => count * KIBIBYTE));
+    expect(pool.takenBytes).toBe(11 * KIBIBYTE);
     for (const buffer of buffers) pool.give(buffer);
     expect(pool.takenBytes).toBe(0);
     expect([pool.take(1), pool.take(1_025)]).toEqual([buffers[0], buffers[1]]);
-    expect(pool.takenBytes).toBe(3 * kibibyte);
+    expect(pool.takenBytes).toBe(3 * KIBIBYTE);
   });
 
   it('I9: counts a batch with its compressed bytes and its halves, and nothing once they are confirmed', async () => {
     const pool = new BufferPool(0);
     const batch = fill(pool, 13);
-    expect(pool.takenBytes).toBe(64 * kibibyte);
+    expect(pool.takenBytes).toBe(64 * KIBIBYTE);
     const client = new CompressingClient(pool, 2);
     const target = { topic: 't', partition: 0, maxBatchBytes: 1_000_000 };
     await new LaneDelivery(client, target, null).deliver(batch);
     expect(client.taken.reduce((sum, count) => sum + count, 0)).toBe(13);
     expect(Math.max(...client.taken)).toBe(2);
-    expect(client.heldWhileSent).toBeGreaterThan(64 * kibibyte);
+    expect(client.heldWhileSent).toBeGreaterThan(64 * KIBIBYTE);
     expect(pool.takenBytes).toBe(0);
   });
 
@@ -83,7 +83,7 @@ describe('BufferPool', () => {
     const pool = new BufferPool(0);
     const batch = fill(pool, 1);
     expect(pool.takenBytes).toBe(batch.target.length);
-    expect(batch.target.length).toBe(4 * kibibyte);
+    expect(batch.target.length).toBe(4 * KIBIBYTE);
     batch.release();
     batch.release();
     expect(pool.takenBytes).toBe(0);

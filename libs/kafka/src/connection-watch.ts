@@ -14,14 +14,14 @@ type Answer = (error: unknown, response: unknown) => void;
  */
 export class ConnectionWatch {
   readonly base: BaseOptions;
-  private readonly tls: ClientTls | null;
+  readonly #tls: ClientTls | null;
 
   /** Throws `DITTO_KAFKA_TLS` for texts that are no certificates or keys. */
   constructor(options: KafkaConnectionOptions) {
     const { tls = null, sasl, clientId, brokers } = options;
     const { connectTimeoutMs, requestTimeoutMs } = resolveTimeouts(options);
     assertUsableTls(tls);
-    this.tls = tls;
+    this.#tls = tls;
     this.base = {
       clientId,
       bootstrapBrokers: [...brokers],
@@ -35,14 +35,14 @@ export class ConnectionWatch {
   /** A pool of a client with these options; before its first connection. */
   over(pool: ConnectionPool): void {
     pool.on('connecting', ({ broker, connection }) => {
-      this.expect(broker.host);
+      this.#expect(broker.host);
       explainEnd(connection);
     });
   }
 
   /** All connections have one set of options, which is read when the connection is made: right after 'connecting'. */
-  private expect(host: string): void {
-    if (this.tls !== null) Object.assign(this.base.tls as object, expectTlsPeer(host, this.tls.servername));
+  #expect(host: string): void {
+    if (this.#tls !== null) Object.assign(this.base.tls as object, expectTlsPeer(host, this.#tls.servername));
   }
 }
 

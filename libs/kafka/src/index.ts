@@ -8,9 +8,9 @@ export {
   type TopicSpec,
 } from './kafka-client.ts';
 export { type KafkaConnectionOptions, type KafkaSaslOptions } from './kafka-connection-options.ts';
-export { kafkaErrorCodes } from './kafka-errors.ts';
+export { KAFKA_ERROR_CODES } from './kafka-errors.ts';
 export { KafkaJsClient } from './kafkajs-client.ts';
-export { KafkaPublisher, type KafkaPublisherOptions, tableChangeKey } from './kafka-publisher.ts';
+export { KafkaPublisher, type KafkaPublisherOptions, TABLE_CHANGE_KEY } from './kafka-publisher.ts';
 export { PartitionCountStore } from './partition-count-store.ts';
 export { PlatformaticKafkaClient } from './platformatic-kafka-client.ts';
 export { batchOf, type RecordBatch } from './record-batch.ts';

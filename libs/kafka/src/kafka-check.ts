@@ -11,7 +11,7 @@ import {
 } from '#kernel';
 
 import { type KafkaConnectionOptions } from './kafka-connection-options.ts';
-import { kafkaErrorCodes, toKafkaError } from './kafka-errors.ts';
+import { KAFKA_ERROR_CODES, toKafkaError } from './kafka-errors.ts';
 import { createKafkaJs } from './kafkajs-client.ts';
 
 export interface WantedTopic {
@@ -99,7 +99,7 @@ function checkTopics(
   ))
     findings.push(
       findError(
-        kafkaErrorCodes.compactedWithoutKey,
+        KAFKA_ERROR_CODES.compactedWithoutKey,
         `topic ${topic} is compacted, but its table has no key`,
         `Set cleanup.policy=delete on topic ${topic}, name unique not-null columns as the table's key, or exclude the table.`,
       ),
@@ -108,7 +108,7 @@ function checkTopics(
   if (small.length > 0)
     findings.push(
       findWarning(
-        kafkaErrorCodes.tooLarge,
+        KAFKA_ERROR_CODES.tooLarge,
         `max.message.bytes is below kafka.maxBatchBytes (${maxBatchBytes}) on ${nameSome(small)}: batches are refused and cut`,
         `Set max.message.bytes of these topics to at least ${maxBatchBytes}, or lower kafka.maxBatchBytes.`,
       ),
@@ -157,7 +157,7 @@ async function describeBroker(admin: Admin, nodeId: number): Promise<ReadonlyMap
   } catch (cause) {
     const error = toKafkaError(cause, 'reading the settings of a broker');
     // a user that may publish need not see the settings of the brokers
-    if (error.code === kafkaErrorCodes.unauthorized) return new Map();
+    if (error.code === KAFKA_ERROR_CODES.unauthorized) return new Map();
     throw error;
   }
 }
@@ -199,7 +199,7 @@ function isAggregate(error: unknown): error is KafkaJSAggregateError {
 }
 
 function createTimeoutError(): DittoError {
-  return new DittoError(kafkaErrorCodes.unavailable, `Kafka did not answer within ${TIMEOUT_MS} ms`, {
+  return new DittoError(KAFKA_ERROR_CODES.unavailable, `Kafka did not answer within ${TIMEOUT_MS} ms`, {
     retriable: true,
     remedy: 'Check the addresses in kafka.brokers, and what the brokers advertise (advertised.listeners).',
   });

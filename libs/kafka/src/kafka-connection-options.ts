@@ -31,7 +31,7 @@ export interface KafkaConnectionOptions {
 }
 
 /** Measured: docs/decisions/0002-kafka-client.md. */
-export const defaultCompression: KafkaCompression = 'none';
+export const DEFAULT_COMPRESSION: KafkaCompression = 'none';
 
 export interface KafkaTimeouts {
   readonly connectTimeoutMs: number;

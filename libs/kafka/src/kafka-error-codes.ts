@@ -1,4 +1,4 @@
-export const kafkaErrorCodes = {
+export const KAFKA_ERROR_CODES = {
   unavailable: 'DITTO_KAFKA_UNAVAILABLE',
   tooLarge: 'DITTO_KAFKA_MESSAGE_TOO_LARGE',
   producerLost: 'DITTO_KAFKA_PRODUCER_LOST',

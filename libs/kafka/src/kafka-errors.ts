@@ -1,36 +1,36 @@
 import { DittoError, isAbort } from '#kernel';
 
 import { describeErrors, linksOf } from './error-chain.ts';
-import { kafkaErrorCodes } from './kafka-error-codes.ts';
+import { KAFKA_ERROR_CODES } from './kafka-error-codes.ts';
 import { CUT_IN_HANDSHAKE, findRefusal, isClosedConnection, isCutInHandshake } from './kafka-refusals.ts';
 
-export { kafkaErrorCodes } from './kafka-error-codes.ts';
+export { KAFKA_ERROR_CODES } from './kafka-error-codes.ts';
 
 /**
  * Kafka's answers and the clients' own errors, told apart once (https://kafka.apache.org/protocol#protocol_error_codes).
  * Both clients name a broker's answer by the same upper-case words, one as `apiId`, the other as `type`.
  */
-const tooLarge = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE']);
+const TOO_LARGE = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE']);
 
 /**
  * The broker does not know this producer id (any more), or lacks its last batch: nothing of the request was written.
  * Whether confirmed messages are gone with it, offsets tell (`ConfirmedEnds`), not these words.
  */
-const producerLost = new Set([
+const PRODUCER_LOST = new Set([
   'OUT_OF_ORDER_SEQUENCE_NUMBER',
   'UNKNOWN_PRODUCER_ID',
   'INVALID_PRODUCER_EPOCH',
   'INVALID_PRODUCER_ID_MAPPING',
 ]);
 
-const unauthorized = new Set([
+const UNAUTHORIZED = new Set([
   'TOPIC_AUTHORIZATION_FAILED',
   'CLUSTER_AUTHORIZATION_FAILED',
   'GROUP_AUTHORIZATION_FAILED',
   'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
 ]);
 
-const refused = new Set([
+const REFUSED = new Set([
   'INVALID_RECORD',
   'INVALID_TIMESTAMP',
   'INVALID_TOPIC_EXCEPTION',
@@ -53,14 +53,14 @@ const refused = new Set([
 ]);
 
 /** What kafkajs throws as a plain `Error` when a connection was lost before its request could be sent. */
-const plainConnectionErrors = new Set(['Broker not connected', 'Connection not available']);
+const PLAIN_CONNECTION_ERRORS = new Set(['Broker not connected', 'Connection not available']);
 
 /** Every word in an error and in what it carries that says what it is. */
 function collectNames(error: unknown): ReadonlySet<string> {
   const names = new Set<string>();
   for (const link of linksOf(error)) {
     for (const field of ['apiId', 'type', 'code', 'name']) if (typeof link[field] === 'string') names.add(link[field]);
-    if (plainConnectionErrors.has(String(link['message']))) names.add('KafkaJSConnectionError');
+    if (PLAIN_CONNECTION_ERRORS.has(String(link['message']))) names.add('KafkaJSConnectionError');
   }
   return names;
 }
@@ -103,8 +103,8 @@ const CLOSED =
   'Check the brokers. One that wants a login (kafka.sasl) or TLS (kafka.tls) ends a connection without a word, too.';
 
 function classify(error: unknown, names: ReadonlySet<string>): Classified {
-  const codes = kafkaErrorCodes;
-  if (includesAny(names, tooLarge))
+  const codes = KAFKA_ERROR_CODES;
+  if (includesAny(names, TOO_LARGE))
     return [
       codes.tooLarge,
       false,
@@ -112,14 +112,14 @@ function classify(error: unknown, names: ReadonlySet<string>): Classified {
     ];
   const refusal = findRefusal(error);
   if (refusal !== null) return [refusal.code, refusal.retriable, refusal.remedy];
-  if (includesAny(names, unauthorized))
+  if (includesAny(names, UNAUTHORIZED))
     return [
       codes.unauthorized,
       false,
       'Grant this user Read, Write, Create and Describe on the topics of the source, and IdempotentWrite on the cluster.',
     ];
-  if (includesAny(names, producerLost)) return [codes.producerLost, true, undefined];
-  if (includesAny(names, refused))
+  if (includesAny(names, PRODUCER_LOST)) return [codes.producerLost, true, undefined];
+  if (includesAny(names, REFUSED))
     return [codes.refused, false, 'See the cause: the brokers refuse such a request whenever it comes.'];
   if (isCutInHandshake(error)) return [codes.unavailable, true, CUT_IN_HANDSHAKE];
   if (isClosedConnection(error)) return [codes.unavailable, true, CLOSED];
@@ -138,7 +138,7 @@ export function toKafkaError(
 ): DittoError {
   if (error instanceof DittoError) return error;
   if (isAbort(error))
-    return new DittoError(kafkaErrorCodes.unavailable, `${what} was aborted`, {
+    return new DittoError(KAFKA_ERROR_CODES.unavailable, `${what} was aborted`, {
       retriable: true,
       cause: error,
       context,
@@ -161,12 +161,12 @@ export function toKafkaError(
  * again.
  */
 export function isWorthWaiting(error: unknown): boolean {
-  return error instanceof DittoError && error.retriable && error.code !== kafkaErrorCodes.untrusted;
+  return error instanceof DittoError && error.retriable && error.code !== KAFKA_ERROR_CODES.untrusted;
 }
 
 /** No answer within the bound; whether anything was written is not known. */
 export function timedOut(what: string, ms: number, context: Readonly<Record<string, unknown>> = {}): DittoError {
-  return new DittoError(kafkaErrorCodes.unavailable, `${what}: no answer within ${ms} ms`, {
+  return new DittoError(KAFKA_ERROR_CODES.unavailable, `${what}: no answer within ${ms} ms`, {
     retriable: true,
     context,
   });

@@ -33,7 +33,7 @@ export interface KafkaEventReaderStatus {
   readonly holdingBecause: string | null;
 }
 
-const deliverAtMost = 500;
+const DELIVER_AT_MOST = 500;
 
 /**
  * Reads what was published, for showing: at a bounded rate, jumping forward when it falls behind, and saying so. Not a
@@ -42,19 +42,19 @@ const deliverAtMost = 500;
  * On kafkajs, whose batches know the partition's end and whose consumer can seek; its speed is not needed here.
  */
 export class KafkaEventReader {
-  private readonly options: KafkaConnectionOptions;
-  private readonly logger: Logger;
-  private readonly lags = new Map<string, number>();
-  private deliveredEvents = 0;
-  private jumpedMessages = 0;
-  private topicCount = 0;
-  private holdingBecause: string | null = null;
-  private allowance = 0;
-  private allowanceAt = 0;
+  readonly #options: KafkaConnectionOptions;
+  readonly #logger: Logger;
+  readonly #lags = new Map<string, number>();
+  #deliveredEvents = 0;
+  #jumpedMessages = 0;
+  #topicCount = 0;
+  #holdingBecause: string | null = null;
+  #allowance = 0;
+  #allowanceAt = 0;
 
   constructor(options: KafkaConnectionOptions) {
-    this.options = options;
-    this.logger = options.logger;
+    this.#options = options;
+    this.#logger = options.logger;
   }
 
   /** Reads until the signal is aborted, then resolves; rejects with an error that waiting doesn't heal. */
@@ -62,30 +62,33 @@ export class KafkaEventReader {
     const backoff = new Backoff({ initialMs: 200, maxMs: 5_000 });
     while (!signal.aborted) {
       try {
-        await this.readTopics(createKafkaJs(this.options), run, signal, () => backoff.reset());
+        await this.#readTopics(createKafkaJs(this.#options), run, signal, () => backoff.reset());
       } catch (cause) {
         const error = toKafkaError(cause, 'reading events');
-        const wasReading = this.holdingBecause === null;
-        this.holdingBecause = `${error.code}: ${error.message}`;
+        const wasReading = this.#holdingBecause === null;
+        this.#holdingBecause = `${error.code}: ${error.message}`;
         if (!error.retriable) throw error;
-        if (wasReading) this.warn(error);
+        if (wasReading) this.#warn(error);
         await sleep(backoff.nextMs(), signal).catch(() => undefined);
       }
     }
   }
 
   status(): KafkaEventReaderStatus {
-    const lagMessages = [...this.lags.values()].reduce((sum, lag) => sum + lag, 0);
-    const { deliveredEvents, jumpedMessages, topicCount, holdingBecause } = this;
+    const lagMessages = [...this.#lags.values()].reduce((sum, lag) => sum + lag, 0);
+    const deliveredEvents = this.#deliveredEvents;
+    const jumpedMessages = this.#jumpedMessages;
+    const topicCount = this.#topicCount;
+    const holdingBecause = this.#holdingBecause;
     return { deliveredEvents, jumpedMessages, lagMessages, topics: topicCount, holdingBecause };
   }
 
-  private warn({ code, message, remedy }: DittoError): void {
-    this.logger.warn('holding: reading events failed, trying again', { code, error: message, remedy });
+  #warn({ code, message, remedy }: DittoError): void {
+    this.#logger.warn('holding: reading events failed, trying again', { code, error: message, remedy });
   }
 
   /** Reads the topics that there are now; ends when there are others, or at the signal. */
-  private async readTopics(
+  async #readTopics(
     kafka: Kafka,
     run: KafkaEventReaderRun,
     signal: AbortSignal,
@@ -95,8 +98,8 @@ export class KafkaEventReader {
     await admin.connect();
     try {
       const topics = await findTopics(admin, run.topics);
-      this.topicCount = topics.length;
-      this.lags.clear();
+      this.#topicCount = topics.length;
+      this.#lags.clear();
       const consumer =
         topics.length > 0
           ? kafka.consumer({
@@ -106,10 +109,10 @@ export class KafkaEventReader {
               maxBytes: 1_048_576,
             })
           : null;
-      if (consumer === null) this.holdingBecause = null;
+      if (consumer === null) this.#holdingBecause = null;
       // also where there is nothing to read
       consumer?.on('consumer.group_join', () => {
-        this.holdingBecause = null;
+        this.#holdingBecause = null;
       });
       try {
         const crashed = new Deferred<never>();
@@ -117,7 +120,7 @@ export class KafkaEventReader {
         consumer?.on('consumer.crash', ({ payload }) => {
           if (!payload.restart) crashed.reject(payload.error);
         });
-        if (consumer !== null) await this.startConsumer(consumer, topics, run, signal, onProgress);
+        if (consumer !== null) await this.#startConsumer(consumer, topics, run, signal, onProgress);
         await Promise.race([crashed.promise, waitForOtherTopics(admin, run, topics, signal)]);
       } finally {
         await consumer?.disconnect();
@@ -127,7 +130,7 @@ export class KafkaEventReader {
     }
   }
 
-  private async startConsumer(
+  async #startConsumer(
     consumer: Consumer,
     topics: readonly string[],
     run: KafkaEventReaderRun,
@@ -137,14 +140,14 @@ export class KafkaEventReader {
     await consumer.connect();
     await consumer.subscribe({ topics: [...topics], fromBeginning: true });
     const eachBatch = async (payload: EachBatchPayload): Promise<void> => {
-      await this.deliverBatch(consumer, payload, run, signal);
-      this.holdingBecause = null;
+      await this.#deliverBatch(consumer, payload, run, signal);
+      this.#holdingBecause = null;
       onProgress();
     };
     await consumer.run({ eachBatchAutoResolve: false, eachBatch });
   }
 
-  private async deliverBatch(
+  async #deliverBatch(
     consumer: Consumer,
     payload: EachBatchPayload,
     run: KafkaEventReaderRun,
@@ -156,12 +159,12 @@ export class KafkaEventReader {
     const target = end - Math.min(run.maxEventsPerSecond, end);
     if (end - first > (run.maxLagEvents ?? 5 * run.maxEventsPerSecond) && target > first) {
       consumer.seek({ topic, partition, offset: String(target) });
-      this.noteJump(run, topic, partition, target - first);
-      this.lags.set(`${topic}/${partition}`, end - target);
+      this.#noteJump(run, topic, partition, target - first);
+      this.#lags.set(`${topic}/${partition}`, end - target);
       return;
     }
     for (let start = 0; start < messages.length && payload.isRunning() && !payload.isStale() && !signal.aborted;) {
-      const count = await this.takeAllowance(run.maxEventsPerSecond, messages.length - start, signal, payload);
+      const count = await this.#takeAllowance(run.maxEventsPerSecond, messages.length - start, signal, payload);
       const part = messages.slice(start, start + count);
       const events = part
         .map((message) => parsePublishedEvent(topic, partition, message))
@@ -170,20 +173,20 @@ export class KafkaEventReader {
       const last = part.at(-1);
       if (last === undefined) break;
       payload.resolveOffset(last.offset);
-      this.deliveredEvents += events.length;
-      this.lags.set(`${topic}/${partition}`, end - Number(last.offset) - 1);
+      this.#deliveredEvents += events.length;
+      this.#lags.set(`${topic}/${partition}`, end - Number(last.offset) - 1);
       start += count;
     }
     await payload.heartbeat();
   }
 
-  private noteJump(run: KafkaEventReaderRun, topic: string, partition: number, count: number): void {
-    this.jumpedMessages += count;
+  #noteJump(run: KafkaEventReaderRun, topic: string, partition: number, count: number): void {
+    this.#jumpedMessages += count;
     run.onJump?.({ topic, partition, count });
   }
 
   /** Waits until events may be delivered; gives how many, at most `wanted`, 0 only at the signal. */
-  private async takeAllowance(
+  async #takeAllowance(
     perSecond: number,
     wanted: number,
     signal: AbortSignal,
@@ -191,12 +194,12 @@ export class KafkaEventReader {
   ): Promise<number> {
     for (;;) {
       const now = performance.now();
-      this.allowance = Math.min(perSecond, this.allowance + ((now - this.allowanceAt) * perSecond) / 1000);
-      this.allowanceAt = now;
-      const granted = Math.min(Math.floor(this.allowance), wanted, deliverAtMost);
+      this.#allowance = Math.min(perSecond, this.#allowance + ((now - this.#allowanceAt) * perSecond) / 1000);
+      this.#allowanceAt = now;
+      const granted = Math.min(Math.floor(this.#allowance), wanted, DELIVER_AT_MOST);
       if (signal.aborted) return 0;
       if (granted > 0) {
-        this.allowance -= granted;
+        this.#allowance -= granted;
         return granted;
       }
       await payload.heartbeat();

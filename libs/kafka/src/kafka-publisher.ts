@@ -53,21 +53,21 @@ export interface KafkaPublisherOptions {
   readonly backoff?: { readonly initialMs: number; readonly maxMs: number };
 }
 
-const defaultMaxBatchBytes = 900_000;
-const defaultMaxBatchMessages = 2_000;
-const defaultBackoff = { initialMs: 100, maxMs: 5_000 };
-const pooledBytes = 8 * 1024 * 1024;
+const DEFAULT_MAX_BATCH_BYTES = 900_000;
+const DEFAULT_MAX_BATCH_MESSAGES = 2_000;
+const DEFAULT_BACKOFF = { initialMs: 100, maxMs: 5_000 };
+const POOLED_BYTES = 8 * 1024 * 1024;
 /** Room for the key, the headers and the head of a batch in the message of a statement. */
-const statementOverheadBytes = 2_048;
+const STATEMENT_OVERHEAD_BYTES = 2_048;
 
 /**
  * The key of a truncated or dropped table's message: JSON's null as text. Kafka's own null key is refused by compacted
  * topics (INVALID_RECORD); with one key for all, compaction keeps the newest, behind every row that it ended.
  */
-export const tableChangeKey = 'null';
+export const TABLE_CHANGE_KEY = 'null';
 
 /**
- * Publishes changes to Kafka as Debezium's envelopes (design, section 7).
+ * Publishes changes to Kafka as Debezium's envelopes.
  *
  * One lane for each partition: one send in flight there, so that the changes of a key stay in order (I2); partitions go
  * side by side. A change counts once, when all its messages (delete and tombstone; both halves of a key change) are
@@ -75,231 +75,235 @@ export const tableChangeKey = 'null';
  */
 export class KafkaPublisher extends ChangeSink implements BatchSource {
   readonly name = 'kafka';
-  private readonly options: KafkaPublisherOptions;
-  private readonly envelope: EnvelopeOptions & { readonly tombstones: boolean };
-  private readonly lanes: LaneSet<RecordBatch>;
-  private readonly brokers: BrokerWait;
-  private readonly pool = new BufferPool(pooledBytes);
+  readonly #options: KafkaPublisherOptions;
+  readonly #envelope: EnvelopeOptions & { readonly tombstones: boolean };
+  readonly #lanes: LaneSet<RecordBatch>;
+  readonly #brokers: BrokerWait;
+  readonly #pool = new BufferPool(POOLED_BYTES);
   /** The newest batch of each lane; sealed once it is being delivered. */
-  private readonly newest: RecordBatch[] = [];
-  private readonly preparation: TopicPreparation;
-  private readonly deliveries: LaneDelivery[] = [];
-  private readonly topics = new Map<string, TopicLanes>();
-  private readonly routes = new WeakMap<TableLayout, TableRoute>();
-  private readonly routesByFingerprint = new Map<string, TableRoute>();
-  private readonly closing = new AbortController();
-  private newestLayout: TableLayout | null = null;
-  private newestRoute: TableRoute | null = null;
-  private onFatal: ((error: Error) => void) | null = null;
+  readonly #newest: RecordBatch[] = [];
+  readonly #preparation: TopicPreparation;
+  readonly #deliveries: LaneDelivery[] = [];
+  readonly #topics = new Map<string, TopicLanes>();
+  readonly #routes = new WeakMap<TableLayout, TableRoute>();
+  readonly #routesByFingerprint = new Map<string, TableRoute>();
+  readonly #closing = new AbortController();
+  #newestLayout: TableLayout | null = null;
+  #newestRoute: TableRoute | null = null;
+  #onFatal: ((error: Error) => void) | null = null;
   /** Null until it is open, and when statements are not published. */
-  private schemaLanes: TopicLanes | null = null;
-  private stopped = false;
-  private accepted = 0;
-  private confirmed = 0;
+  #schemaLanes: TopicLanes | null = null;
+  #stopped = false;
+  #accepted = 0;
+  #confirmed = 0;
 
   constructor(options: KafkaPublisherOptions) {
     super();
-    this.options = options;
+    this.#options = options;
     const { source, version, bigint = 'number', tombstones = true } = options;
-    this.envelope = { source, version, bigint, tombstones };
-    this.preparation = new TopicPreparation({ ...options, prefix: options.source });
-    const { backoff = defaultBackoff, logger } = options;
-    this.brokers = new BrokerWait(backoff, logger);
-    this.lanes = new LaneSet<RecordBatch>({
-      deliver: (lane, [batch]) => this.deliver(lane, batch as RecordBatch),
+    this.#envelope = { source, version, bigint, tombstones };
+    this.#preparation = new TopicPreparation({ ...options, prefix: options.source });
+    const { backoff = DEFAULT_BACKOFF, logger } = options;
+    this.#brokers = new BrokerWait(backoff, logger);
+    this.#lanes = new LaneSet<RecordBatch>({
+      deliver: (lane, [batch]) => this.#deliver(lane, batch as RecordBatch),
       maxBatchBytes: Infinity,
       maxBatchEntries: 1,
       backoff,
       logger,
-      onFatal: (error) => this.fail(error),
+      onFatal: (error) => this.#fail(error),
     });
   }
 
   override async open({ onFatal, mayDeliver, signal }: Parameters<ChangeSink['open']>[0]): Promise<void> {
-    this.onFatal = onFatal;
-    this.lanes.guardWith(mayDeliver);
-    await this.brokers.atStart('connecting to Kafka', signal, () => this.options.client.connect());
-    await this.brokers.atStart('looking for lost messages', signal, async () =>
-      this.options.confirmedEnds?.open((error) => this.fail(error)),
+    this.#onFatal = onFatal;
+    this.#lanes.guardWith(mayDeliver);
+    await this.#brokers.atStart('connecting to Kafka', signal, () => this.#options.client.connect());
+    await this.#brokers.atStart('looking for lost messages', signal, async () =>
+      this.#options.confirmedEnds?.open((error) => this.#fail(error)),
     );
-    if (this.options.schemaChanges !== true) return;
-    const prepared = await this.brokers.atStart('preparing the topic of statements', signal, async () => {
-      await this.options.confirmedEnds?.use(this.options.source);
-      return this.preparation.prepareSchemaTopic();
+    if (this.#options.schemaChanges !== true) return;
+    const prepared = await this.#brokers.atStart('preparing the topic of statements', signal, async () => {
+      await this.#options.confirmedEnds?.use(this.#options.source);
+      return this.#preparation.prepareSchemaTopic();
     });
-    this.schemaLanes = this.openLanes(prepared);
+    this.#schemaLanes = this.#openLanes(prepared);
   }
 
   override async prepareTable(layout: TableLayout): Promise<void> {
     const key = tableKey(layout);
-    const known = this.topics.get(key);
-    if (known === undefined || !this.routesByFingerprint.has(fingerprintOf(layout))) {
-      const lanes = await this.prepareTopic(layout, known);
-      this.topics.set(key, lanes);
-      this.routesByFingerprint.set(fingerprintOf(layout), new TableRoute(layout, lanes, this.envelope, this));
+    const known = this.#topics.get(key);
+    if (known === undefined || !this.#routesByFingerprint.has(fingerprintOf(layout))) {
+      const lanes = await this.#prepareTopic(layout, known);
+      this.#topics.set(key, lanes);
+      this.#routesByFingerprint.set(fingerprintOf(layout), new TableRoute(layout, lanes, this.#envelope, this));
     }
   }
 
   override accept(changes: RowChanges, acknowledgement: Acknowledgement): void {
     const nowMs = Date.now();
     const { layout } = changes;
-    const route = layout === this.newestLayout ? (this.newestRoute as TableRoute) : this.routeOf(layout);
+    const route = layout === this.#newestLayout ? (this.#newestRoute as TableRoute) : this.#routeOf(layout);
     for (let i = 0; i < changes.count; i++) route.push(changes, i, nowMs, acknowledgement);
-    this.accepted += changes.count;
+    this.#accepted += changes.count;
   }
 
   override flush(): void {
-    this.lanes.flush();
+    this.#lanes.flush();
   }
 
   override drain(signal: AbortSignal): Promise<void> {
-    return this.lanes.drain(signal);
+    return this.#lanes.drain(signal);
   }
 
   /** A table whose topic does not exist has no rows there to end, and what topic it would need is not known yet. */
   override async applyTableChange(change: TableChange): Promise<void> {
     const { layout } = change;
-    if (!this.topics.has(tableKey(layout)) && !(await this.hasTopic(layout))) return;
+    if (!this.#topics.has(tableKey(layout)) && !(await this.#hasTopic(layout))) return;
     await this.prepareTable(layout);
-    const route = this.routeOf(layout);
+    const route = this.#routeOf(layout);
     const value = route.encodeTableChange(change, Date.now());
-    const key = hasKey(layout) ? tableChangeKey : null;
+    const key = hasKey(layout) ? TABLE_CHANGE_KEY : null;
     const headers = { 'ditto.id': changeId(change), 'ditto.version': changeVersion(change) };
     for (let partition = 0; partition < route.lanes.partitions; partition++)
-      this.append(route.lanes.firstLane + partition, { key, value, headers });
-    await this.lanes.drain(this.closing.signal);
+      this.#append(route.lanes.firstLane + partition, { key, value, headers });
+    await this.#lanes.drain(this.#closing.signal);
   }
 
   override async publishStatement(change: SchemaChange): Promise<void> {
-    if (this.schemaLanes === null) return;
-    const { source, version } = this.options;
-    const { firstLane, maxBatchBytes } = this.schemaLanes;
-    const mostBytes = maxBatchBytes - statementOverheadBytes;
-    this.append(firstLane, {
+    if (this.#schemaLanes === null) return;
+    const { source, version } = this.#options;
+    const { firstLane, maxBatchBytes } = this.#schemaLanes;
+    const mostBytes = maxBatchBytes - STATEMENT_OVERHEAD_BYTES;
+    this.#append(firstLane, {
       key: encodeSchemaChangeKey(change),
       value: encodeSchemaChange(change, { source, version, nowMs: Date.now(), mostBytes }),
       headers: { 'ditto.id': schemaChangeId(change), 'ditto.version': schemaChangeVersion(change) },
     });
-    await this.lanes.drain(this.closing.signal);
+    await this.#lanes.drain(this.#closing.signal);
   }
 
   /** Batches and whole buffers, not what is written into them: a batch of one row may hold as much as one of ten. */
   override get bytesInFlight(): number {
-    return this.lanes.bytesInFlight + this.pool.takenBytes;
+    return this.#lanes.bytesInFlight + this.#pool.takenBytes;
   }
 
   override status(): SinkStatus {
     return {
       bytesInFlight: this.bytesInFlight,
-      changesInFlight: this.accepted - this.confirmed,
-      confirmedChanges: this.confirmed,
-      retries: this.lanes.retries,
+      changesInFlight: this.#accepted - this.#confirmed,
+      confirmedChanges: this.#confirmed,
+      retries: this.#lanes.retries,
       rejectedOutsideReplay: 0,
       rejectedInReplay: 0,
-      holdingBecause: this.lanes.holdingBecause ?? this.brokers.because,
+      holdingBecause: this.#lanes.holdingBecause ?? this.#brokers.because,
     };
   }
 
   override async close(): Promise<void> {
-    this.stopped = true;
-    this.closing.abort();
-    this.lanes.close();
-    await this.options.confirmedEnds?.close();
-    await this.options.client.close();
+    this.#stopped = true;
+    this.#closing.abort();
+    this.#lanes.close();
+    await this.#options.confirmedEnds?.close();
+    await this.#options.client.close();
   }
 
   /** A record that may fill a batch by itself begins one: behind others it would be written here and moved to the next. */
   openBatch(lane: number, bound: number): RecordBatch {
-    const batch = this.newest[lane];
-    const most = this.options.maxBatchMessages ?? defaultMaxBatchMessages;
-    if (batch === undefined || batch.isSealed || batch.count >= most) return this.startBatch(lane);
-    const { maxBatchBytes } = (this.deliveries[lane] as LaneDelivery).target;
-    return bound > maxBatchBytes && batch.count > 0 ? this.startBatch(lane) : batch;
+    const batch = this.#newest[lane];
+    const most = this.#options.maxBatchMessages ?? DEFAULT_MAX_BATCH_MESSAGES;
+    if (batch === undefined || batch.isSealed || batch.count >= most) return this.#startBatch(lane);
+    const { maxBatchBytes } = (this.#deliveries[lane] as LaneDelivery).target;
+    return bound > maxBatchBytes && batch.count > 0 ? this.#startBatch(lane) : batch;
   }
 
   recorded(lane: number, batch: RecordBatch): void {
-    const { maxBatchBytes } = (this.deliveries[lane] as LaneDelivery).target;
+    const { maxBatchBytes } = (this.#deliveries[lane] as LaneDelivery).target;
     if (batch.length <= maxBatchBytes || batch.count === 1) return;
-    batch.moveLastTo(this.startBatch(lane));
+    batch.moveLastTo(this.#startBatch(lane));
   }
 
   /** A message that counts as no change. */
-  private append(lane: number, record: KafkaRecord): void {
+  #append(lane: number, record: KafkaRecord): void {
     const batch = this.openBatch(lane, 0);
     batch.append(record, null);
     this.recorded(lane, batch);
   }
 
-  private startBatch(lane: number): RecordBatch {
-    const batch = new RecordBatch(this.pool);
-    this.newest[lane] = batch;
-    this.lanes.push(lane, batch);
+  #startBatch(lane: number): RecordBatch {
+    const batch = new RecordBatch(this.#pool);
+    this.#newest[lane] = batch;
+    this.#lanes.push(lane, batch);
     return batch;
   }
 
-  private routeOf(layout: TableLayout): TableRoute {
-    let route = this.routes.get(layout);
+  #routeOf(layout: TableLayout): TableRoute {
+    let route = this.#routes.get(layout);
     if (route === undefined) {
-      route = this.routesByFingerprint.get(fingerprintOf(layout));
+      route = this.#routesByFingerprint.get(fingerprintOf(layout));
       if (route === undefined)
         throw new DittoError(
           'DITTO_KAFKA_TABLE_NOT_PREPARED',
           `${formatTableName(layout)} was not prepared before its first change`,
         );
-      this.routes.set(layout, route);
+      this.#routes.set(layout, route);
     }
-    this.newestLayout = layout;
-    this.newestRoute = route;
+    this.#newestLayout = layout;
+    this.#newestRoute = route;
     return route;
   }
 
-  private hasTopic(layout: TableLayout): Promise<boolean> {
-    return this.brokers.until(`looking for the topic of ${formatTableName(layout)}`, this.closing.signal, () =>
-      this.preparation.hasTopic(layout),
+  #hasTopic(layout: TableLayout): Promise<boolean> {
+    return this.#brokers.until(`looking for the topic of ${formatTableName(layout)}`, this.#closing.signal, () =>
+      this.#preparation.hasTopic(layout),
     );
   }
 
-  private async prepareTopic(layout: TableLayout, known: TopicLanes | undefined): Promise<TopicLanes> {
-    const prepared = await this.brokers.until(`preparing ${formatTableName(layout)}`, this.closing.signal, async () => {
-      await this.options.confirmedEnds?.use(topicName(this.options.source, layout.database, layout.table));
-      return this.preparation.prepare(layout);
-    });
-    return known?.partitions === prepared.partitions ? known : this.openLanes(prepared);
+  async #prepareTopic(layout: TableLayout, known: TopicLanes | undefined): Promise<TopicLanes> {
+    const prepared = await this.#brokers.until(
+      `preparing ${formatTableName(layout)}`,
+      this.#closing.signal,
+      async () => {
+        await this.#options.confirmedEnds?.use(topicName(this.#options.source, layout.database, layout.table));
+        return this.#preparation.prepare(layout);
+      },
+    );
+    return known?.partitions === prepared.partitions ? known : this.#openLanes(prepared);
   }
 
-  private openLanes({ topic, partitions, maxMessageBytes }: PreparedTopic): TopicLanes {
-    const { client, confirmedEnds } = this.options;
+  #openLanes({ topic, partitions, maxMessageBytes }: PreparedTopic): TopicLanes {
+    const { client, confirmedEnds } = this.#options;
     const maxBatchBytes = Math.min(
-      this.options.maxBatchBytes ?? defaultMaxBatchBytes,
+      this.#options.maxBatchBytes ?? DEFAULT_MAX_BATCH_BYTES,
       maxMessageBytes ?? Number.MAX_SAFE_INTEGER,
     );
-    const lanes: TopicLanes = { topic, partitions, firstLane: this.deliveries.length, maxBatchBytes };
+    const lanes: TopicLanes = { topic, partitions, firstLane: this.#deliveries.length, maxBatchBytes };
     for (let partition = 0; partition < partitions; partition++)
-      this.deliveries.push(new LaneDelivery(client, { topic, partition, maxBatchBytes }, confirmedEnds));
+      this.#deliveries.push(new LaneDelivery(client, { topic, partition, maxBatchBytes }, confirmedEnds));
     return lanes;
   }
 
-  private async deliver(lane: number, batch: RecordBatch): Promise<void> {
+  async #deliver(lane: number, batch: RecordBatch): Promise<void> {
     batch.isSealed = true;
-    await (this.deliveries[lane] as LaneDelivery).deliver(batch);
-    if (!this.stopped) this.confirm(batch);
+    await (this.#deliveries[lane] as LaneDelivery).deliver(batch);
+    if (!this.#stopped) this.#confirm(batch);
   }
 
-  private confirm({ runs }: RecordBatch): void {
+  #confirm({ runs }: RecordBatch): void {
     for (const { confirms, count } of runs) {
-      if (!(confirms instanceof SplitChange)) this.acknowledge(confirms, count);
-      else for (let i = 0; i < count; i++) if (confirms.confirmOne()) this.acknowledge(confirms.acknowledgement, 1);
+      if (!(confirms instanceof SplitChange)) this.#acknowledge(confirms, count);
+      else for (let i = 0; i < count; i++) if (confirms.confirmOne()) this.#acknowledge(confirms.acknowledgement, 1);
     }
   }
 
-  private acknowledge(acknowledgement: Acknowledgement, count: number): void {
-    this.confirmed += count;
+  #acknowledge(acknowledgement: Acknowledgement, count: number): void {
+    this.#confirmed += count;
     acknowledgement.acknowledge(count);
   }
 
-  private fail(error: DittoError): void {
-    this.stopped = true;
-    this.onFatal?.(error);
+  #fail(error: DittoError): void {
+    this.#stopped = true;
+    this.#onFatal?.(error);
   }
 }
 

@@ -1,7 +1,7 @@
 import { classifyTlsFailure, isTlsCode, tlsRemedy } from '#kernel';
 
 import { type ErrorLink, linksOf } from './error-chain.ts';
-import { kafkaErrorCodes } from './kafka-error-codes.ts';
+import { KAFKA_ERROR_CODES } from './kafka-error-codes.ts';
 
 /** Why a broker does not take a connection, or is not trusted. */
 export interface Refusal {
@@ -37,9 +37,9 @@ const LOST_CONNECTION = /closed connection|connection (?:closed|error|timeout|no
 export function findRefusal(error: unknown): Refusal | null {
   const links = linksOf(error);
   const remedy = findTlsRemedy(links);
-  if (remedy !== null) return { code: kafkaErrorCodes.untrusted, retriable: true, remedy };
+  if (remedy !== null) return { code: KAFKA_ERROR_CODES.untrusted, retriable: true, remedy };
   const ofLogin = findLoginRemedy(links);
-  return ofLogin === null ? null : { code: kafkaErrorCodes.unauthenticated, retriable: false, remedy: ofLogin };
+  return ofLogin === null ? null : { code: KAFKA_ERROR_CODES.unauthenticated, retriable: false, remedy: ofLogin };
 }
 
 export function isTlsRefusal(error: unknown): boolean {

@@ -14,7 +14,7 @@ import { DittoError, type Logger, sleep, withTimeout } from '#kernel';
 
 import { KafkaClient, type KafkaCompression, type TopicDescription, type TopicSpec } from './kafka-client.ts';
 import {
-  defaultCompression,
+  DEFAULT_COMPRESSION,
   type KafkaConnectionOptions,
   type KafkaTimeouts,
   resolveTimeouts,
@@ -23,7 +23,7 @@ import {
   isAlreadyWritten,
   isExistingTopic,
   isMissingTopic,
-  kafkaErrorCodes,
+  KAFKA_ERROR_CODES,
   timedOut,
   toKafkaError,
 } from './kafka-errors.ts';
@@ -106,27 +106,27 @@ interface PendingSend {
  * partition never overlap. kafkajs groups a call's messages in quadratic time: about 1,000 in one call is best.
  */
 export class KafkaJsClient extends KafkaClient {
-  private readonly timeouts: KafkaTimeouts;
-  private readonly compression: CompressionTypes;
-  private readonly kafka: Kafka;
-  private readonly admin: Admin;
-  private shared: Promise<Producer> | null = null;
+  readonly #timeouts: KafkaTimeouts;
+  readonly #compression: CompressionTypes;
+  readonly #kafka: Kafka;
+  readonly #admin: Admin;
+  #shared: Promise<Producer> | null = null;
   /** Producers of partitions whose producer id the brokers had forgotten. */
-  private readonly own = new Map<string, Promise<Producer>>();
-  private readonly pending = new Map<string, PendingSend>();
+  readonly #own = new Map<string, Promise<Producer>>();
+  readonly #pending = new Map<string, PendingSend>();
 
   constructor(options: KafkaConnectionOptions) {
     super();
-    this.timeouts = resolveTimeouts(options);
-    this.compression = compressionTypes[options.compression ?? defaultCompression];
-    this.kafka = createKafkaJs(options);
-    this.admin = this.kafka.admin();
+    this.#timeouts = resolveTimeouts(options);
+    this.#compression = compressionTypes[options.compression ?? DEFAULT_COMPRESSION];
+    this.#kafka = createKafkaJs(options);
+    this.#admin = this.#kafka.admin();
   }
 
   async connect(): Promise<void> {
     try {
-      await this.bounded(this.admin.connect(), 'connecting to Kafka');
-      await this.bounded(this.sharedProducer(), 'connecting to Kafka');
+      await this.#bounded(this.#admin.connect(), 'connecting to Kafka');
+      await this.#bounded(this.#sharedProducer(), 'connecting to Kafka');
     } catch (cause) {
       throw toKafkaError(cause, 'connecting to Kafka');
     }
@@ -134,23 +134,23 @@ export class KafkaJsClient extends KafkaClient {
 
   async produce(topic: string, partition: number, batch: RecordBatch): Promise<number | null> {
     const name = `${topic}/${partition}`;
-    let pending = this.pending.get(name);
+    let pending = this.#pending.get(name);
     if (pending !== undefined && pending.batch !== batch)
       throw new Error(`another batch than the unconfirmed one was given for ${name}`);
     if (pending === undefined) {
-      pending = { batch, settled: this.send(topic, partition, batch).finally(() => this.pending.delete(name)) };
+      pending = { batch, settled: this.#send(topic, partition, batch).finally(() => this.#pending.delete(name)) };
       pending.settled.catch(() => undefined);
-      this.pending.set(name, pending);
+      this.#pending.set(name, pending);
     }
-    return this.bounded(pending.settled, `sending to ${name}`);
+    return this.#bounded(pending.settled, `sending to ${name}`);
   }
 
   async ensureTopic(spec: TopicSpec): Promise<TopicDescription> {
     const what = `creating topic ${spec.topic}`;
     try {
-      if ((await this.partitionCount(spec.topic)) === null) await this.bounded(this.createTopic(spec), what);
-      return await this.bounded(
-        describeUntilKnown(() => this.describeTopic(spec.topic)),
+      if ((await this.partitionCount(spec.topic)) === null) await this.#bounded(this.#createTopic(spec), what);
+      return await this.#bounded(
+        describeUntilKnown(() => this.#describeTopic(spec.topic)),
         what,
       );
     } catch (cause) {
@@ -160,8 +160,8 @@ export class KafkaJsClient extends KafkaClient {
 
   async partitionCount(topic: string): Promise<number | null> {
     try {
-      const { topics } = await this.bounded(
-        this.admin.fetchTopicMetadata({ topics: [topic] }),
+      const { topics } = await this.#bounded(
+        this.#admin.fetchTopicMetadata({ topics: [topic] }),
         `reading topic ${topic}`,
       );
       return topics[0]?.partitions.length ?? null;
@@ -172,14 +172,14 @@ export class KafkaJsClient extends KafkaClient {
   }
 
   async close(): Promise<void> {
-    const producers = [...(this.shared ? [this.shared] : []), ...this.own.values()];
-    await Promise.all([this.admin.disconnect(), ...producers.map(async (producer) => (await producer).disconnect())]);
+    const producers = [...(this.#shared ? [this.#shared] : []), ...this.#own.values()];
+    await Promise.all([this.#admin.disconnect(), ...producers.map(async (producer) => (await producer).disconnect())]);
   }
 
-  private async send(topic: string, partition: number, batch: RecordBatch): Promise<number | null> {
+  async #send(topic: string, partition: number, batch: RecordBatch): Promise<number | null> {
     const name = `${topic}/${partition}`;
     try {
-      const producer = await (this.own.get(name) ?? this.sharedProducer());
+      const producer = await (this.#own.get(name) ?? this.#sharedProducer());
       const messages = batch
         .records()
         .map((record): Message => ({ ...record, headers: { ...record.headers }, partition }));
@@ -187,40 +187,40 @@ export class KafkaJsClient extends KafkaClient {
         topic,
         messages,
         acks: -1,
-        timeout: this.timeouts.requestTimeoutMs,
-        compression: this.compression,
+        timeout: this.#timeouts.requestTimeoutMs,
+        compression: this.#compression,
       });
       const answer = answers.find((candidate) => candidate.partition === partition);
       const offset = Number(answer?.baseOffset ?? -1);
       if (answer?.errorCode === 0 && offset >= 0) return offset;
-      throw new DittoError(kafkaErrorCodes.unavailable, `the broker's answer lacks ${name}`, { retriable: true });
+      throw new DittoError(KAFKA_ERROR_CODES.unavailable, `the broker's answer lacks ${name}`, { retriable: true });
     } catch (cause) {
       if (isAlreadyWritten(cause)) return null;
       const error = toKafkaError(cause, `sending to ${name}`, { topic, partition });
-      if (error.code === kafkaErrorCodes.producerLost) this.replaceProducer(name);
+      if (error.code === KAFKA_ERROR_CODES.producerLost) this.#replaceProducer(name);
       throw error;
     }
   }
 
-  private replaceProducer(name: string): void {
-    const former = this.own.get(name);
-    const producer = this.connectProducer();
-    producer.catch(() => this.own.delete(name)); // the next failure takes another one
-    this.own.set(name, producer);
+  #replaceProducer(name: string): void {
+    const former = this.#own.get(name);
+    const producer = this.#connectProducer();
+    producer.catch(() => this.#own.delete(name)); // the next failure takes another one
+    this.#own.set(name, producer);
     former?.then((old) => old.disconnect()).catch(() => undefined);
   }
 
-  private sharedProducer(): Promise<Producer> {
-    this.shared ??= this.connectProducer().catch((error: unknown) => {
-      this.shared = null;
+  #sharedProducer(): Promise<Producer> {
+    this.#shared ??= this.#connectProducer().catch((error: unknown) => {
+      this.#shared = null;
       throw error;
     });
-    return this.shared;
+    return this.#shared;
   }
 
-  private async connectProducer(): Promise<Producer> {
+  async #connectProducer(): Promise<Producer> {
     const retry = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 5 };
-    const producer = this.kafka.producer({
+    const producer = this.#kafka.producer({
       idempotent: true,
       allowAutoTopicCreation: false,
       metadataMaxAge: 300_000,
@@ -230,7 +230,7 @@ export class KafkaJsClient extends KafkaClient {
     return producer;
   }
 
-  private async createTopic(spec: TopicSpec): Promise<void> {
+  async #createTopic(spec: TopicSpec): Promise<void> {
     const configEntries = Object.entries(spec.config).map(([name, value]) => ({ name, value }));
     const topic = {
       topic: spec.topic,
@@ -238,14 +238,14 @@ export class KafkaJsClient extends KafkaClient {
       replicationFactor: spec.replicationFactor,
       configEntries,
     };
-    await this.admin.createTopics({ topics: [topic], waitForLeaders: false }).catch((cause: unknown) => {
+    await this.#admin.createTopics({ topics: [topic], waitForLeaders: false }).catch((cause: unknown) => {
       if (!isExistingTopic(cause)) throw cause;
     });
-    while (!(await this.hasLeaders(spec.topic))) await sleep(20);
+    while (!(await this.#hasLeaders(spec.topic))) await sleep(20);
   }
 
-  private async hasLeaders(topic: string): Promise<boolean> {
-    const { topics } = await this.admin.fetchTopicMetadata({ topics: [topic] }).catch((cause: unknown) => {
+  async #hasLeaders(topic: string): Promise<boolean> {
+    const { topics } = await this.#admin.fetchTopicMetadata({ topics: [topic] }).catch((cause: unknown) => {
       const error = toKafkaError(cause, `reading topic ${topic}`);
       if (error.retriable) return { topics: [] };
       throw error;
@@ -254,24 +254,24 @@ export class KafkaJsClient extends KafkaClient {
     return partitions.length > 0 && partitions.every(({ leader }) => leader >= 0);
   }
 
-  private async describeTopic(topic: string): Promise<TopicDescription> {
-    const { topics } = await this.admin.fetchTopicMetadata({ topics: [topic] });
+  async #describeTopic(topic: string): Promise<TopicDescription> {
+    const { topics } = await this.#admin.fetchTopicMetadata({ topics: [topic] });
     const partitions = topics[0]?.partitions ?? [];
     const resources = [{ type: ConfigResourceTypes.TOPIC, name: topic }];
-    const settings = await this.admin.describeConfigs({ resources, includeSynonyms: false }).then(
+    const settings = await this.#admin.describeConfigs({ resources, includeSynonyms: false }).then(
       (response) =>
         new Map(response.resources[0]?.configEntries.map(({ configName, configValue }) => [configName, configValue])),
       (cause: unknown) => {
         const error = toKafkaError(cause, `reading topic ${topic}`);
-        if (error.code === kafkaErrorCodes.unauthorized) return new Map<string, string>();
+        if (error.code === KAFKA_ERROR_CODES.unauthorized) return new Map<string, string>();
         throw error;
       },
     );
     return readTopicDescription(partitions.length, partitions[0]?.replicas.length ?? 0, settings);
   }
 
-  private bounded<T>(promise: Promise<T>, what: string): Promise<T> {
-    const ms = this.timeouts.deliveryTimeoutMs;
+  #bounded<T>(promise: Promise<T>, what: string): Promise<T> {
+    const ms = this.#timeouts.deliveryTimeoutMs;
     return withTimeout(promise, ms, () => timedOut(what, ms));
   }
 }

@@ -10,7 +10,7 @@ interface RequestQueue {
   scheduleCheckPendingRequests(): void;
 }
 
-const checkMs = 10;
+const CHECK_MS = 10;
 const { prototype } = createRequire(import.meta.url)('kafkajs/src/network/requestQueue') as {
   readonly prototype: RequestQueue;
 };
@@ -24,7 +24,7 @@ const { prototype } = createRequire(import.meta.url)('kafkajs/src/network/reques
 export function lookOnlyForWaitingRequests(): void {
   prototype.scheduleCheckPendingRequests = function (this: RequestQueue): void {
     if (this.pending.length === 0 || this.throttleCheckTimeoutId !== null) return;
-    const delayMs = Math.max(this.throttledUntil - Date.now(), checkMs);
+    const delayMs = Math.max(this.throttledUntil - Date.now(), CHECK_MS);
     this.throttleCheckTimeoutId = setTimeout(() => {
       this.throttleCheckTimeoutId = null;
       this.checkPendingRequests();

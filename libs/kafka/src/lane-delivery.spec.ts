@@ -13,26 +13,26 @@ import { batchOf, type RecordBatch } from './record-batch.ts';
 class FakeKafkaClient extends KafkaClient {
   readonly written: string[] = [];
   calls = 0;
-  private readonly failures: boolean[];
-  private readonly maxValues: number;
-  private pending: RecordBatch | null = null;
+  readonly #failures: boolean[];
+  readonly #maxValues: number;
+  #pending: RecordBatch | null = null;
 
   constructor(maxValues: number, failures: readonly boolean[] = []) {
     super();
-    this.maxValues = maxValues;
-    this.failures = [...failures];
+    this.#maxValues = maxValues;
+    this.#failures = [...failures];
   }
 
   override produce(_topic: string, _partition: number, batch: RecordBatch): Promise<number | null> {
     this.calls++;
-    if (this.pending !== null && this.pending !== batch)
+    if (this.#pending !== null && this.#pending !== batch)
       return Promise.reject(new Error('another batch than the unconfirmed one'));
-    if (this.failures.shift() === true) {
-      this.pending = batch;
+    if (this.#failures.shift() === true) {
+      this.#pending = batch;
       return Promise.reject(new DittoError('DITTO_KAFKA_UNAVAILABLE', 'down', { retriable: true }));
     }
-    this.pending = null;
-    if (batch.count > this.maxValues)
+    this.#pending = null;
+    if (batch.count > this.#maxValues)
       return Promise.reject(new DittoError('DITTO_KAFKA_MESSAGE_TOO_LARGE', 'too large'));
     const offset = this.written.length;
     this.written.push(...batch.records().map(({ value }) => String(value)));

@@ -2,7 +2,7 @@ import { DittoError } from '#kernel';
 
 import { type ConfirmedEnds } from './confirmed-ends.ts';
 import { type KafkaClient } from './kafka-client.ts';
-import { kafkaErrorCodes } from './kafka-errors.ts';
+import { KAFKA_ERROR_CODES } from './kafka-errors.ts';
 import { type RecordBatch } from './record-batch.ts';
 
 /** One lane's place in Kafka. */
@@ -25,47 +25,47 @@ interface Progress {
  */
 export class LaneDelivery {
   readonly target: LaneTarget;
-  private readonly client: KafkaClient;
-  private readonly ends: ConfirmedEnds | null;
-  private progress: Progress | null = null;
+  readonly #client: KafkaClient;
+  readonly #ends: ConfirmedEnds | null;
+  #progress: Progress | null = null;
   /** Confirmed messages may be gone: nothing is put behind them until it is known that they are not. */
-  private isDoubtful = false;
+  #isDoubtful = false;
 
   constructor(client: KafkaClient, target: LaneTarget, ends: ConfirmedEnds | null = null) {
-    this.client = client;
-    this.ends = ends;
+    this.#client = client;
+    this.#ends = ends;
     this.target = target;
   }
 
   async deliver(batch: RecordBatch): Promise<void> {
-    if (this.progress?.batch !== batch) this.progress = { batch, parts: [batch] };
-    const { parts } = this.progress;
+    if (this.#progress?.batch !== batch) this.#progress = { batch, parts: [batch] };
+    const { parts } = this.#progress;
     for (;;) {
       const [part] = parts;
       if (part === undefined) break;
       try {
-        await this.send(part);
+        await this.#send(part);
         part.release();
         parts.shift();
       } catch (error) {
-        if (!(error instanceof DittoError) || error.code !== kafkaErrorCodes.tooLarge) throw error;
+        if (!(error instanceof DittoError) || error.code !== KAFKA_ERROR_CODES.tooLarge) throw error;
         if (part.count === 1) throw tooLarge(error, part, this.target);
         parts.splice(0, 1, ...part.split());
         part.release();
       }
     }
-    this.progress = null;
+    this.#progress = null;
   }
 
-  private async send(part: RecordBatch): Promise<void> {
+  async #send(part: RecordBatch): Promise<void> {
     const { topic, partition } = this.target;
-    if (this.isDoubtful) await this.ends?.verify(topic, partition);
-    this.isDoubtful = false;
+    if (this.#isDoubtful) await this.#ends?.verify(topic, partition);
+    this.#isDoubtful = false;
     try {
-      const offset = await this.client.produce(topic, partition, part);
-      if (offset !== null) await this.ends?.confirm(topic, partition, offset, part.count);
+      const offset = await this.#client.produce(topic, partition, part);
+      if (offset !== null) await this.#ends?.confirm(topic, partition, offset, part.count);
     } catch (error) {
-      this.isDoubtful = error instanceof DittoError && error.code === kafkaErrorCodes.producerLost;
+      this.#isDoubtful = error instanceof DittoError && error.code === KAFKA_ERROR_CODES.producerLost;
       throw error;
     }
   }
@@ -76,7 +76,7 @@ function tooLarge(cause: DittoError, part: RecordBatch, { topic, partition }: La
   const [record] = part.records();
   const key = record?.key?.toString().slice(0, 200) ?? null;
   return new DittoError(
-    kafkaErrorCodes.tooLarge,
+    KAFKA_ERROR_CODES.tooLarge,
     `the message of ${record?.headers['ditto.id'] ?? 'a change'} with key ${key ?? 'null'}, about ${bytes} bytes, is larger than topic ${topic} takes`,
     {
       remedy: `Raise max.message.bytes of topic ${topic} above ${bytes} (and message.max.bytes, replica.fetch.max.bytes of the brokers), then restart the source. Where that can't be: make the row smaller, then resync; a restart alone comes upon the large version in the log again.`,

@@ -15,12 +15,12 @@ class FakePartition {
   readonly values: string[] = [];
   readonly answers: Answer[] = [];
   readonly sent: Buffer[] = [];
-  private readonly next = new Map<bigint, { sequence: number; firstOfLast: number }>();
-  private identities = 0;
+  readonly #next = new Map<bigint, { sequence: number; firstOfLast: number }>();
+  #identities = 0;
 
   identity(lost: ProducerIdentity | null): Promise<ProducerIdentity> {
-    if (lost !== null || this.identities === 0) this.identities++;
-    return Promise.resolve({ producerId: BigInt(this.identities), producerEpoch: 0 });
+    if (lost !== null || this.#identities === 0) this.#identities++;
+    return Promise.resolve({ producerId: BigInt(this.#identities), producerEpoch: 0 });
   }
 
   send(batch: Buffer): Promise<number> {
@@ -29,19 +29,19 @@ class FakePartition {
     if (answer === 'not sent') return Promise.reject(new Error('unreachable', { cause: { code: 'ECONNREFUSED' } }));
     if (answer !== 'ok' && answer !== 'lost answer') return Promise.reject(new ProtocolError(answer));
     const offset = this.values.length;
-    const duplicate = this.append(batch);
+    const duplicate = this.#append(batch);
     if (answer === 'lost answer')
       return Promise.reject(new DittoError('DITTO_KAFKA_UNAVAILABLE', 'no answer', { retriable: true }));
     return duplicate ? Promise.reject(new ProtocolError('DUPLICATE_SEQUENCE_NUMBER')) : Promise.resolve(offset);
   }
 
-  private append(bytes: Buffer): boolean {
+  #append(bytes: Buffer): boolean {
     const batch = readRecordsBatch(Reader.from(bytes));
-    const known = this.next.get(batch.producerId);
+    const known = this.#next.get(batch.producerId);
     const end = batch.firstSequence + batch.records.length;
     if (batch.firstSequence === known?.firstOfLast && end === known.sequence) return true;
     if (batch.firstSequence !== (known?.sequence ?? 0)) throw new Error('out of order');
-    this.next.set(batch.producerId, {
+    this.#next.set(batch.producerId, {
       sequence: batch.firstSequence + batch.records.length,
       firstOfLast: batch.firstSequence,
     });

@@ -1,7 +1,7 @@
 import { type DittoError } from '#kernel';
 
 import { type KafkaCompression } from './kafka-client.ts';
-import { isAlreadyWritten, kafkaErrorCodes, toKafkaError } from './kafka-errors.ts';
+import { isAlreadyWritten, KAFKA_ERROR_CODES, toKafkaError } from './kafka-errors.ts';
 import { type RecordBatch } from './record-batch.ts';
 
 /** What InitProducerId gave. */
@@ -25,7 +25,7 @@ interface PendingBatch {
   readonly bytes: Buffer;
 }
 
-const sequenceModulus = 2 ** 31;
+const SEQUENCE_MODULUS = 2 ** 31;
 
 /**
  * The idempotent producer's state for one partition: identity, next sequence number, and the batch whose outcome is
@@ -38,55 +38,55 @@ const sequenceModulus = 2 ** 31;
  * time is under way, but it may then stand twice.
  */
 export class PartitionProducer {
-  private readonly options: PartitionProducerOptions;
-  private identity: ProducerIdentity | null = null;
-  private nextSequence = 0;
-  private pending: PendingBatch | null = null;
+  readonly #options: PartitionProducerOptions;
+  #identity: ProducerIdentity | null = null;
+  #nextSequence = 0;
+  #pending: PendingBatch | null = null;
 
   constructor(options: PartitionProducerOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
   /** Gives the offset of the batch; null when the broker only says that it has it. */
   async produce(batch: RecordBatch): Promise<number | null> {
-    const { topic, partition } = this.options;
+    const { topic, partition } = this.#options;
     let offset: number | null = null;
     try {
-      this.identity ??= await this.options.identity(null);
-      this.pending = this.preparePending(batch, this.identity);
-      offset = await this.options.send(topic, partition, this.pending.bytes);
+      this.#identity ??= await this.#options.identity(null);
+      this.#pending = this.#preparePending(batch, this.#identity);
+      offset = await this.#options.send(topic, partition, this.#pending.bytes);
     } catch (cause) {
       if (!isAlreadyWritten(cause))
-        throw await this.settleFailure(toKafkaError(cause, `sending to ${topic}/${partition}`, { topic, partition }));
+        throw await this.#settleFailure(toKafkaError(cause, `sending to ${topic}/${partition}`, { topic, partition }));
     }
-    this.nextSequence = (this.nextSequence + batch.count) % sequenceModulus;
-    this.pending = null;
+    this.#nextSequence = (this.#nextSequence + batch.count) % SEQUENCE_MODULUS;
+    this.#pending = null;
     return offset;
   }
 
-  private preparePending(batch: RecordBatch, identity: ProducerIdentity): PendingBatch {
-    if (this.pending !== null) {
-      if (this.pending.batch === batch) return this.pending;
+  #preparePending(batch: RecordBatch, identity: ProducerIdentity): PendingBatch {
+    if (this.#pending !== null) {
+      if (this.#pending.batch === batch) return this.#pending;
       throw new Error(
-        `another batch than the unconfirmed one was given for ${this.options.topic}/${this.options.partition}`,
+        `another batch than the unconfirmed one was given for ${this.#options.topic}/${this.#options.partition}`,
       );
     }
     const bytes = batch.encode({
       ...identity,
-      baseSequence: this.nextSequence,
-      compression: this.options.compression,
+      baseSequence: this.#nextSequence,
+      compression: this.#options.compression,
       timestampMs: Date.now(),
     });
     return { batch, bytes };
   }
 
-  private async settleFailure(error: DittoError): Promise<DittoError> {
-    if (error.code === kafkaErrorCodes.tooLarge) this.pending = null;
-    if (error.code !== kafkaErrorCodes.producerLost) return error;
+  async #settleFailure(error: DittoError): Promise<DittoError> {
+    if (error.code === KAFKA_ERROR_CODES.tooLarge) this.#pending = null;
+    if (error.code !== KAFKA_ERROR_CODES.producerLost) return error;
     try {
-      this.identity = await this.options.identity(this.identity);
-      this.nextSequence = 0;
-      this.pending = null;
+      this.#identity = await this.#options.identity(this.#identity);
+      this.#nextSequence = 0;
+      this.#pending = null;
     } catch (cause) {
       return toKafkaError(cause, 'asking for a new producer id');
     }

@@ -12,12 +12,12 @@ import { DittoError, sleep, withTimeout } from '#kernel';
 import { ConnectionWatch, destroySockets } from './connection-watch.ts';
 import { KafkaClient, type KafkaCompression, type TopicDescription, type TopicSpec } from './kafka-client.ts';
 import {
-  defaultCompression,
+  DEFAULT_COMPRESSION,
   type KafkaConnectionOptions,
   type KafkaTimeouts,
   resolveTimeouts,
 } from './kafka-connection-options.ts';
-import { isExistingTopic, isMissingTopic, kafkaErrorCodes, timedOut, toKafkaError } from './kafka-errors.ts';
+import { isExistingTopic, isMissingTopic, KAFKA_ERROR_CODES, timedOut, toKafkaError } from './kafka-errors.ts';
 import { PartitionProducer, type ProducerIdentity } from './partition-producer.ts';
 import { ProduceChannel } from './produce-channel.ts';
 import { waitForProducerId } from './producer-id.ts';
@@ -34,49 +34,49 @@ type Leaders = readonly (Broker | undefined)[];
  * Needs brokers that speak Produce v9 (Kafka 2.8 or newer).
  */
 export class PlatformaticKafkaClient extends KafkaClient {
-  private readonly clientId: string;
-  private readonly timeouts: KafkaTimeouts;
-  private readonly compression: KafkaCompression;
-  private readonly admin: Admin;
-  private readonly connections: ConnectionPool;
-  private readonly producers = new Map<string, PartitionProducer[]>();
-  private readonly channels = new WeakMap<Connection, ProduceChannel>();
-  private readonly leaders = new Map<string, Leaders>();
-  private readonly refreshes = new Map<string, Promise<Leaders>>();
-  private identity: ProducerIdentity | null = null;
-  private identityRequest: Promise<ProducerIdentity> | null = null;
+  readonly #clientId: string;
+  readonly #timeouts: KafkaTimeouts;
+  readonly #compression: KafkaCompression;
+  readonly #admin: Admin;
+  readonly #connections: ConnectionPool;
+  readonly #producers = new Map<string, PartitionProducer[]>();
+  readonly #channels = new WeakMap<Connection, ProduceChannel>();
+  readonly #leaders = new Map<string, Leaders>();
+  readonly #refreshes = new Map<string, Promise<Leaders>>();
+  #identity: ProducerIdentity | null = null;
+  #identityRequest: Promise<ProducerIdentity> | null = null;
 
   constructor(options: KafkaConnectionOptions) {
     super();
-    this.clientId = options.clientId;
-    this.timeouts = resolveTimeouts(options);
-    this.compression = options.compression ?? defaultCompression;
+    this.#clientId = options.clientId;
+    this.#timeouts = resolveTimeouts(options);
+    this.#compression = options.compression ?? DEFAULT_COMPRESSION;
     const watch = new ConnectionWatch(options);
     const { base } = watch;
-    this.admin = new Admin({ ...base, retries: 2, retryDelay: 200 });
+    this.#admin = new Admin({ ...base, retries: 2, retryDelay: 200 });
     // A broker works through one connection in order, so a limit here would only add waiting.
-    this.connections = new ConnectionPool(options.clientId, { ...base, maxInflights: 1024 });
-    for (const pool of [this.admin.connections, this.connections]) watch.over(pool);
+    this.#connections = new ConnectionPool(options.clientId, { ...base, maxInflights: 1024 });
+    for (const pool of [this.#admin.connections, this.#connections]) watch.over(pool);
   }
 
   async connect(): Promise<void> {
     try {
-      await this.bounded(this.admin.metadata({ topics: [], forceUpdate: true }), 'connecting to Kafka');
+      await this.#bounded(this.#admin.metadata({ topics: [], forceUpdate: true }), 'connecting to Kafka');
     } catch (cause) {
       throw toKafkaError(cause, 'connecting to Kafka');
     }
   }
 
   async produce(topic: string, partition: number, batch: RecordBatch): Promise<number | null> {
-    return this.producerOf(topic, partition).produce(batch);
+    return this.#producerOf(topic, partition).produce(batch);
   }
 
   async ensureTopic(spec: TopicSpec): Promise<TopicDescription> {
     const what = `creating topic ${spec.topic}`;
     try {
-      if ((await this.partitionCount(spec.topic)) === null) await this.bounded(this.createTopic(spec), what);
-      return await this.bounded(
-        describeUntilKnown(() => this.describeTopic(spec.topic)),
+      if ((await this.partitionCount(spec.topic)) === null) await this.#bounded(this.#createTopic(spec), what);
+      return await this.#bounded(
+        describeUntilKnown(() => this.#describeTopic(spec.topic)),
         what,
       );
     } catch (cause) {
@@ -86,8 +86,8 @@ export class PlatformaticKafkaClient extends KafkaClient {
 
   async partitionCount(topic: string): Promise<number | null> {
     try {
-      const metadata = await this.bounded(
-        this.admin.metadata({ topics: [topic], forceUpdate: true }),
+      const metadata = await this.#bounded(
+        this.#admin.metadata({ topics: [topic], forceUpdate: true }),
         `reading topic ${topic}`,
       );
       return metadata.topics.get(topic)?.partitionsCount ?? null;
@@ -98,157 +98,158 @@ export class PlatformaticKafkaClient extends KafkaClient {
   }
 
   async close(): Promise<void> {
-    for (const pool of [this.connections, this.admin.connections]) destroySockets(pool);
-    await Promise.all([this.connections.close(), this.admin.close()]);
+    for (const pool of [this.#connections, this.#admin.connections]) destroySockets(pool);
+    await Promise.all([this.#connections.close(), this.#admin.close()]);
   }
 
-  private producerOf(topic: string, partition: number): PartitionProducer {
-    let ofTopic = this.producers.get(topic);
-    if (ofTopic === undefined) this.producers.set(topic, (ofTopic = []));
+  #producerOf(topic: string, partition: number): PartitionProducer {
+    let ofTopic = this.#producers.get(topic);
+    if (ofTopic === undefined) this.#producers.set(topic, (ofTopic = []));
     return (ofTopic[partition] ??= new PartitionProducer({
       topic,
       partition,
-      compression: this.compression,
-      identity: (lost) => this.takeIdentity(lost),
-      send: (name, index, batch) => this.send(name, index, batch),
+      compression: this.#compression,
+      identity: (lost) => this.#takeIdentity(lost),
+      send: (name, index, batch) => this.#send(name, index, batch),
     }));
   }
 
-  private async send(topic: string, partition: number, batch: Buffer): Promise<number> {
+  async #send(topic: string, partition: number, batch: Buffer): Promise<number> {
     try {
       const channel =
-        this.readyChannel(topic, partition) ??
-        (await this.bounded(this.openChannel(topic, partition), `reaching the leader of ${topic}/${partition}`));
+        this.#readyChannel(topic, partition) ??
+        (await this.#bounded(this.#openChannel(topic, partition), `reaching the leader of ${topic}/${partition}`));
       return await channel.send({ topic, partition, batch });
     } catch (error) {
-      this.leaders.delete(topic);
+      this.#leaders.delete(topic);
       throw error;
     }
   }
 
-  private readyChannel(topic: string, partition: number): ProduceChannel | undefined {
-    const leader = this.leaders.get(topic)?.[partition];
-    const connection = leader && this.establishedConnection(leader);
-    return connection && this.channelOf(connection);
+  #readyChannel(topic: string, partition: number): ProduceChannel | undefined {
+    const leader = this.#leaders.get(topic)?.[partition];
+    const connection = leader && this.#establishedConnection(leader);
+    return connection && this.#channelOf(connection);
   }
 
-  private async openChannel(topic: string, partition: number): Promise<ProduceChannel> {
-    const leader = this.leaders.get(topic)?.[partition] ?? (await this.findLeader(topic, partition));
-    return this.channelOf(await this.connections.get(leader));
+  async #openChannel(topic: string, partition: number): Promise<ProduceChannel> {
+    const leader = this.#leaders.get(topic)?.[partition] ?? (await this.#findLeader(topic, partition));
+    return this.#channelOf(await this.#connections.get(leader));
   }
 
-  private channelOf(connection: Connection): ProduceChannel {
-    let channel = this.channels.get(connection);
+  #channelOf(connection: Connection): ProduceChannel {
+    let channel = this.#channels.get(connection);
     if (channel === undefined) {
-      const { clientId, timeouts } = this;
+      const clientId = this.#clientId;
+      const timeouts = this.#timeouts;
       const { requestTimeoutMs } = timeouts;
       channel = new ProduceChannel(connection, {
         clientId,
         requestTimeoutMs,
         serverTimeoutMs: serverTimeoutMs(timeouts),
       });
-      this.channels.set(connection, channel);
+      this.#channels.set(connection, channel);
     }
     return channel;
   }
 
-  private establishedConnection(broker: Broker): Connection | undefined {
-    const connection = this.connections.getEstablishedConnection(broker);
+  #establishedConnection(broker: Broker): Connection | undefined {
+    const connection = this.#connections.getEstablishedConnection(broker);
     return connection?.isConnected() === true ? connection : undefined;
   }
 
-  private async findLeader(topic: string, partition: number): Promise<Broker> {
-    const leader = (await this.refreshLeaders(topic))[partition];
+  async #findLeader(topic: string, partition: number): Promise<Broker> {
+    const leader = (await this.#refreshLeaders(topic))[partition];
     if (leader) return leader;
-    throw new DittoError(kafkaErrorCodes.unavailable, `${topic}/${partition} has no leader`, {
+    throw new DittoError(KAFKA_ERROR_CODES.unavailable, `${topic}/${partition} has no leader`, {
       retriable: true,
       context: { topic, partition },
     });
   }
 
-  private refreshLeaders(topic: string): Promise<Leaders> {
-    let refresh = this.refreshes.get(topic);
+  #refreshLeaders(topic: string): Promise<Leaders> {
+    let refresh = this.#refreshes.get(topic);
     if (refresh === undefined) {
-      refresh = this.fetchLeaders(topic).finally(() => this.refreshes.delete(topic));
-      this.refreshes.set(topic, refresh);
+      refresh = this.#fetchLeaders(topic).finally(() => this.#refreshes.delete(topic));
+      this.#refreshes.set(topic, refresh);
     }
     return refresh;
   }
 
-  private async fetchLeaders(topic: string): Promise<Leaders> {
-    const metadata = await this.bounded(
-      this.admin.metadata({ topics: [topic], forceUpdate: true }),
+  async #fetchLeaders(topic: string): Promise<Leaders> {
+    const metadata = await this.#bounded(
+      this.#admin.metadata({ topics: [topic], forceUpdate: true }),
       `looking for the leaders of ${topic}`,
     ).catch((cause: unknown) => {
       if (!isMissingTopic(cause)) throw cause;
-      throw new DittoError(kafkaErrorCodes.unavailable, `topic ${topic} does not exist`, {
+      throw new DittoError(KAFKA_ERROR_CODES.unavailable, `topic ${topic} does not exist`, {
         retriable: true,
         cause,
         context: { topic },
       });
     });
     const leaders = (metadata.topics.get(topic)?.partitions ?? []).map(({ leader }) => metadata.brokers.get(leader));
-    this.leaders.set(topic, leaders);
+    this.#leaders.set(topic, leaders);
     return leaders;
   }
 
   /** One identity for all partitions; a new one is taken when a partition says that the newest is lost. */
-  private takeIdentity(lost: ProducerIdentity | null): Promise<ProducerIdentity> {
-    if (this.identity !== null && this.identity !== lost) return Promise.resolve(this.identity);
-    this.identityRequest ??= this.requestIdentity().finally(() => (this.identityRequest = null));
-    return this.identityRequest;
+  #takeIdentity(lost: ProducerIdentity | null): Promise<ProducerIdentity> {
+    if (this.#identity !== null && this.#identity !== lost) return Promise.resolve(this.#identity);
+    this.#identityRequest ??= this.#requestIdentity().finally(() => (this.#identityRequest = null));
+    return this.#identityRequest;
   }
 
-  private async requestIdentity(): Promise<ProducerIdentity> {
-    const metadata = await this.bounded(this.admin.metadata({ topics: [] }), 'looking for brokers');
-    const connection = await this.connections.getFirstAvailable([...metadata.brokers.values()]);
-    const { producerId, producerEpoch } = await this.bounded(
+  async #requestIdentity(): Promise<ProducerIdentity> {
+    const metadata = await this.#bounded(this.#admin.metadata({ topics: [] }), 'looking for brokers');
+    const connection = await this.#connections.getFirstAvailable([...metadata.brokers.values()]);
+    const { producerId, producerEpoch } = await this.#bounded(
       waitForProducerId(
         () => initProducerIdV4.api.async(connection, null, 60_000),
-        this.timeouts.deliveryTimeoutMs / 2,
+        this.#timeouts.deliveryTimeoutMs / 2,
       ),
       'asking for a producer id',
     );
-    this.identity = { producerId, producerEpoch };
-    return this.identity;
+    this.#identity = { producerId, producerEpoch };
+    return this.#identity;
   }
 
-  private async createTopic(spec: TopicSpec): Promise<void> {
+  async #createTopic(spec: TopicSpec): Promise<void> {
     const configs = Object.entries(spec.config).map(([name, value]) => ({ name, value }));
-    await this.admin
+    await this.#admin
       .createTopics({ topics: [spec.topic], partitions: spec.partitions, replicas: spec.replicationFactor, configs })
       .catch((cause: unknown) => {
         if (!isExistingTopic(cause)) throw cause;
       });
-    while (!(await this.hasLeaders(spec.topic))) await sleep(20);
+    while (!(await this.#hasLeaders(spec.topic))) await sleep(20);
   }
 
-  private async hasLeaders(topic: string): Promise<boolean> {
-    const leaders = await this.fetchLeaders(topic).catch((error: unknown) => {
+  async #hasLeaders(topic: string): Promise<boolean> {
+    const leaders = await this.#fetchLeaders(topic).catch((error: unknown) => {
       if (error instanceof DittoError && error.retriable) return [];
       throw error;
     });
     return leaders.length > 0 && leaders.every((leader) => leader !== undefined);
   }
 
-  private async describeTopic(topic: string): Promise<TopicDescription> {
+  async #describeTopic(topic: string): Promise<TopicDescription> {
     const what = `reading topic ${topic}`;
-    const metadata = await this.bounded(this.admin.metadata({ topics: [topic], forceUpdate: true }), what);
+    const metadata = await this.#bounded(this.#admin.metadata({ topics: [topic], forceUpdate: true }), what);
     const partitions = metadata.topics.get(topic)?.partitions ?? [];
     const resources = [{ resourceType: ConfigResourceTypes.TOPIC, resourceName: topic, configurationKeys: null }];
-    const settings = await this.bounded(this.admin.describeConfigs({ resources }), what).then(
+    const settings = await this.#bounded(this.#admin.describeConfigs({ resources }), what).then(
       ([description]) => new Map(description?.configs.map(({ name, value }) => [name, value])),
       (cause: unknown) => {
         const error = toKafkaError(cause, what);
-        if (error.code === kafkaErrorCodes.unauthorized) return new Map<string, string | null>();
+        if (error.code === KAFKA_ERROR_CODES.unauthorized) return new Map<string, string | null>();
         throw error;
       },
     );
     return readTopicDescription(partitions.length, partitions[0]?.replicas.length ?? 0, settings);
   }
 
-  private bounded<T>(promise: Promise<T>, what: string): Promise<T> {
-    const ms = this.timeouts.deliveryTimeoutMs;
+  #bounded<T>(promise: Promise<T>, what: string): Promise<T> {
+    const ms = this.#timeouts.deliveryTimeoutMs;
     return withTimeout(promise, ms, () => timedOut(what, ms));
   }
 }

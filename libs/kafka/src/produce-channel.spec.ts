@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { type Connection, Reader, Writer } from '@platformatic/kafka';
 import fc from 'fast-check';
 
-import { type PartitionBatch, ProduceChannel } from './produce-channel.ts';
+import { type PartitionBatch, ProduceChannel, type ProduceChannelOptions } from './produce-channel.ts';
 
 /** A broker's end of a connection, and ours. */
 let server: Server;
@@ -29,8 +29,8 @@ afterEach(() => {
   server.close();
 });
 
-function openChannel(requestTimeoutMs = 5_000): ProduceChannel {
-  const options = { clientId: 'test', serverTimeoutMs: 1_000, requestTimeoutMs };
+function openChannel(given: Partial<ProduceChannelOptions> = {}): ProduceChannel {
+  const options = { clientId: 'test', serverTimeoutMs: 1_000, requestTimeoutMs: 5_000, ...given };
   return new ProduceChannel({ socket } as Connection, options);
 }
 
@@ -234,7 +234,7 @@ describe('ProduceChannel', () => {
   });
 
   it('gives a silent connection up, with all that waits there', async () => {
-    const channel = openChannel(100);
+    const channel = openChannel({ requestTimeoutMs: 100 });
     expect(await send(channel, 0, 1)).toMatchObject([unavailable, unavailable]);
     expect(await send(channel, 0)).toMatchObject([unavailable]);
   });
@@ -244,7 +244,7 @@ describe('ProduceChannel', () => {
     afterEach(() => void jest.useRealTimers());
 
     it('keeps a connection on which all was answered, however long nothing is sent', async () => {
-      const channel = openChannel(200);
+      const channel = openChannel({ requestTimeoutMs: 200 });
       const sent = send(channel, 0);
       const [id] = await readIds(1);
       broker.write(answer(id as number, [0, 0]));
@@ -254,7 +254,7 @@ describe('ProduceChannel', () => {
     });
 
     it('does not give a slow connection up while answers come, and does when they end', async () => {
-      const channel = openChannel(200);
+      const channel = openChannel({ requestTimeoutMs: 200 });
       const sent: Promise<PromiseSettledResult<number>[]>[] = [];
       for (let partition = 0; partition < 5; partition++) {
         sent.push(send(channel, partition));
@@ -273,10 +273,8 @@ describe('ProduceChannel', () => {
     });
   });
 
-  it('goes on behind the last correlation id, with ids that are not those of the library', async () => {
-    const channel = openChannel();
-    // two thousand million requests later
-    (channel as unknown as { correlationId: number }).correlationId = 0x7fffffff;
+  it('goes on after the last correlation id, with ids that are not those of the library', async () => {
+    const channel = openChannel({ correlationId: 0x7fffffff });
     const ids: number[] = [];
     serve(({ id }) => {
       ids.push(id);
@@ -304,7 +302,7 @@ describe('ProduceChannel', () => {
 
   it('reads no byte of a batch that it has rejected: the buffer is filled with other records then', async () => {
     broker.pause();
-    const channel = openChannel(100);
+    const channel = openChannel({ requestTimeoutMs: 100 });
     const large = Buffer.alloc(32 * 1024 * 1024, 1);
     const sent = channel.send({ topic: 't', partition: 0, batch: large });
     await expect(sent).rejects.toMatchObject({ code: 'DITTO_KAFKA_UNAVAILABLE', retriable: true });

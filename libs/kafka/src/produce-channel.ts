@@ -2,19 +2,19 @@ import { type Connection, produceV9, ProtocolError, Reader, ResponseError, Write
 
 import { DittoError } from '#kernel';
 
-import { kafkaErrorCodes } from './kafka-errors.ts';
+import { KAFKA_ERROR_CODES } from './kafka-errors.ts';
 
-const produceApiKey = 0;
-const produceApiVersion = 9;
-const acksOfAllInSyncReplicas = -1;
+const PRODUCE_API_KEY = 0;
+const PRODUCE_API_VERSION = 9;
+const ACKS_OF_ALL_IN_SYNC_REPLICAS = -1;
 /** A request takes more batches until it holds so much; brokers refuse requests of 100 MiB (`socket.request.max.bytes`). */
-const requestBytes = 1024 * 1024;
+const REQUEST_BYTES = 1024 * 1024;
 /** A connection that something between has forgotten is found out also while there is nothing to send. */
-const keepAliveMs = 30_000;
+const KEEP_ALIVE_MS = 30_000;
 /** Size and correlation id. */
-const frameHeadBytes = 8;
+const FRAME_HEAD_BYTES = 8;
 /** Ours begin here; the connection's own requests, far fewer, count from 0. */
-const firstCorrelationId = 0x40000000;
+const FIRST_CORRELATION_ID = 0x40000000;
 
 export interface PartitionBatch {
   readonly topic: string;
@@ -28,6 +28,8 @@ export interface ProduceChannelOptions {
   readonly serverTimeoutMs: number;
   /** Without an answer for so long the connection is given up. */
   readonly requestTimeoutMs: number;
+  /** The id of the first request; the ids count up from here to 2³¹ - 1, then from 2³⁰ again. */
+  readonly correlationId?: number;
 }
 
 interface Sent extends PartitionBatch {
@@ -53,34 +55,35 @@ type PartitionResponse = ProduceResponse['responses'][number]['partitionResponse
  * to the library's own requests are handed to it, so that it can go on using the connection.
  */
 export class ProduceChannel {
-  private readonly socket: Connection['socket'];
-  private readonly options: ProduceChannelOptions;
+  readonly #socket: Connection['socket'];
+  readonly #options: ProduceChannelOptions;
   /** Given in this turn, not yet sent. */
-  private gathered: Sent[] = [];
-  private readonly pending = new Map<number, Pending>();
-  private readonly watch: NodeJS.Timeout;
-  private readonly toLibrary: (chunk: Buffer) => void;
-  private correlationId = firstCorrelationId;
-  private rest: Buffer | null = null;
-  private lastAnswerMs = 0;
+  #gathered: Sent[] = [];
+  readonly #pending = new Map<number, Pending>();
+  readonly #watch: NodeJS.Timeout;
+  readonly #toLibrary: (chunk: Buffer) => void;
+  #correlationId: number;
+  #rest: Buffer | null = null;
+  #lastAnswerMs = 0;
 
   constructor(connection: Connection, options: ProduceChannelOptions) {
-    this.options = options;
-    this.socket = connection.socket;
-    this.socket.setKeepAlive(true, keepAliveMs);
-    const [listener] = this.socket.listeners('data') as ((chunk: Buffer) => void)[];
+    this.#options = options;
+    this.#correlationId = options.correlationId ?? FIRST_CORRELATION_ID;
+    this.#socket = connection.socket;
+    this.#socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    const [listener] = this.#socket.listeners('data') as ((chunk: Buffer) => void)[];
     if (listener === undefined) throw new Error('the connection does not listen to its socket');
-    this.toLibrary = listener;
-    this.socket.removeAllListeners('data');
-    this.socket.on('data', (chunk: Buffer) => {
-      this.receive(chunk);
+    this.#toLibrary = listener;
+    this.#socket.removeAllListeners('data');
+    this.#socket.on('data', (chunk: Buffer) => {
+      this.#receive(chunk);
     });
-    this.watch = setInterval(() => {
-      this.endWhenSilent();
+    this.#watch = setInterval(() => {
+      this.#endWhenSilent();
     }, options.requestTimeoutMs / 4);
-    this.watch.unref();
-    this.socket.once('close', () => {
-      this.close();
+    this.#watch.unref();
+    this.#socket.once('close', () => {
+      this.#close();
     });
   }
 
@@ -90,57 +93,57 @@ export class ProduceChannel {
    * be given.
    */
   send(batch: PartitionBatch): Promise<number> {
-    if (this.socket.destroyed) return Promise.reject(connectionClosed(batch));
-    if (this.gathered.length === 0)
+    if (this.#socket.destroyed) return Promise.reject(connectionClosed(batch));
+    if (this.#gathered.length === 0)
       process.nextTick(() => {
-        this.sendGathered();
+        this.#sendGathered();
       });
     return new Promise<number>((resolve, reject) => {
-      this.gathered.push({ ...batch, resolve, reject });
+      this.#gathered.push({ ...batch, resolve, reject });
     });
   }
 
-  private sendGathered(): void {
-    const { gathered } = this;
-    this.gathered = [];
-    if (this.socket.destroyed) {
+  #sendGathered(): void {
+    const gathered = this.#gathered;
+    this.#gathered = [];
+    if (this.#socket.destroyed) {
       for (const sent of gathered) sent.reject(connectionClosed(sent));
       return;
     }
-    this.socket.cork();
+    this.#socket.cork();
     for (let first = 0; first < gathered.length;) {
       let bytes = 0;
       let end = first;
-      while (end < gathered.length && (end === first || bytes < requestBytes))
+      while (end < gathered.length && (end === first || bytes < REQUEST_BYTES))
         bytes += (gathered[end++] as Sent).batch.length;
-      this.request(gathered.slice(first, end));
+      this.#request(gathered.slice(first, end));
       first = end;
     }
-    this.socket.uncork();
+    this.#socket.uncork();
   }
 
   /** Produce v9: https://kafka.apache.org/protocol#The_Messages_Produce */
-  private request(batches: readonly Sent[]): void {
-    const id = this.correlationId++;
-    if (this.correlationId > 0x7fffffff) this.correlationId = firstCorrelationId;
+  #request(batches: readonly Sent[]): void {
+    const id = this.#correlationId++;
+    if (this.#correlationId > 0x7fffffff) this.#correlationId = FIRST_CORRELATION_ID;
     const topics: ByTopic = new Map();
     for (const batch of batches) {
       const ofTopic = topics.get(batch.topic);
       if (ofTopic === undefined) topics.set(batch.topic, [batch]);
       else ofTopic.push(batch);
     }
-    this.pending.set(id, { topics, sentAtMs: performance.now() });
-    const parts = this.encode(id, topics);
+    this.#pending.set(id, { topics, sentAtMs: performance.now() });
+    const parts = this.#encode(id, topics);
     const size = Buffer.allocUnsafe(4);
     size.writeInt32BE(parts.reduce((sum, { length }) => sum + length, 0));
-    this.socket.write(size);
-    for (const part of parts) this.socket.write(part);
+    this.#socket.write(size);
+    for (const part of parts) this.#socket.write(part);
   }
 
   /** The request without its size; each batch is a part of its own. */
-  private encode(id: number, topics: ByTopic): Buffer[] {
+  #encode(id: number, topics: ByTopic): Buffer[] {
     const parts: Buffer[] = [];
-    let writer = this.encodeHead(id, topics.size);
+    let writer = this.#encodeHead(id, topics.size);
     for (const [topic, batches] of topics) {
       writer.appendString(topic).appendUnsignedVarInt(batches.length + 1);
       for (const { partition, batch } of batches) {
@@ -154,39 +157,39 @@ export class ProduceChannel {
   }
 
   /** Up to the topics; the length of a compact array is written as one more. */
-  private encodeHead(id: number, topics: number): Writer {
+  #encodeHead(id: number, topics: number): Writer {
     return Writer.create()
-      .appendInt16(produceApiKey)
-      .appendInt16(produceApiVersion)
+      .appendInt16(PRODUCE_API_KEY)
+      .appendInt16(PRODUCE_API_VERSION)
       .appendInt32(id)
-      .appendString(this.options.clientId, false)
+      .appendString(this.#options.clientId, false)
       .appendTaggedFields()
       .appendString(null) // no transactional id
-      .appendInt16(acksOfAllInSyncReplicas)
-      .appendInt32(this.options.serverTimeoutMs)
+      .appendInt16(ACKS_OF_ALL_IN_SYNC_REPLICAS)
+      .appendInt32(this.#options.serverTimeoutMs)
       .appendUnsignedVarInt(topics + 1);
   }
 
-  private receive(chunk: Buffer): void {
-    this.lastAnswerMs = performance.now();
-    const bytes = this.rest === null ? chunk : Buffer.concat([this.rest, chunk]);
+  #receive(chunk: Buffer): void {
+    this.#lastAnswerMs = performance.now();
+    const bytes = this.#rest === null ? chunk : Buffer.concat([this.#rest, chunk]);
     let at = 0;
-    while (bytes.length - at >= frameHeadBytes) {
+    while (bytes.length - at >= FRAME_HEAD_BYTES) {
       const end = at + 4 + bytes.readInt32BE(at);
       if (end > bytes.length) break;
-      this.answer(bytes.readInt32BE(at + 4), bytes.subarray(at, end));
+      this.#answer(bytes.readInt32BE(at + 4), bytes.subarray(at, end));
       at = end;
     }
-    this.rest = at === bytes.length ? null : bytes.subarray(at);
+    this.#rest = at === bytes.length ? null : bytes.subarray(at);
   }
 
-  private answer(id: number, frame: Buffer): void {
-    const pending = this.pending.get(id);
+  #answer(id: number, frame: Buffer): void {
+    const pending = this.#pending.get(id);
     if (pending === undefined) {
-      this.toLibrary(frame);
+      this.#toLibrary(frame);
       return;
     }
-    this.pending.delete(id);
+    this.#pending.delete(id);
     try {
       settle(pending, parseResponse(id, frame));
     } catch (cause) {
@@ -195,18 +198,18 @@ export class ProduceChannel {
   }
 
   /** A slow link may take longer for all that waits: what counts is that answers, which come in order, keep coming. */
-  private endWhenSilent(): void {
-    const [oldest] = this.pending.values();
+  #endWhenSilent(): void {
+    const [oldest] = this.#pending.values();
     if (oldest === undefined) return;
-    const silentMs = performance.now() - Math.max(oldest.sentAtMs, this.lastAnswerMs);
-    if (silentMs > this.options.requestTimeoutMs) this.socket.destroy();
+    const silentMs = performance.now() - Math.max(oldest.sentAtMs, this.#lastAnswerMs);
+    if (silentMs > this.#options.requestTimeoutMs) this.#socket.destroy();
   }
 
-  private close(): void {
-    clearInterval(this.watch);
-    for (const pending of this.pending.values())
+  #close(): void {
+    clearInterval(this.#watch);
+    for (const pending of this.#pending.values())
       for (const sent of batchesOf(pending)) sent.reject(connectionClosed(sent));
-    this.pending.clear();
+    this.#pending.clear();
   }
 }
 
@@ -216,10 +219,10 @@ function batchesOf({ topics }: Pending): Sent[] {
 
 /** The library throws when any partition has an error, and gives the whole answer with it. */
 function parseResponse(id: number, frame: Buffer): ProduceResponse {
-  const reader = Reader.from(frame.subarray(frameHeadBytes));
+  const reader = Reader.from(frame.subarray(FRAME_HEAD_BYTES));
   reader.readTaggedFields();
   try {
-    return produceV9.parseResponse(id, produceApiKey, produceApiVersion, reader);
+    return produceV9.parseResponse(id, PRODUCE_API_KEY, PRODUCE_API_VERSION, reader);
   } catch (error) {
     if (error instanceof ResponseError && error['response'] !== undefined) return error['response'] as ProduceResponse;
     throw error;
@@ -259,7 +262,7 @@ function connectionClosed(batch: PartitionBatch): DittoError {
 }
 
 function unconfirmed({ topic, partition }: PartitionBatch, why: string, cause?: unknown): DittoError {
-  return new DittoError(kafkaErrorCodes.unavailable, `sending to ${topic}/${partition}: ${why}`, {
+  return new DittoError(KAFKA_ERROR_CODES.unavailable, `sending to ${topic}/${partition}: ${why}`, {
     retriable: true,
     context: { topic, partition },
     cause,

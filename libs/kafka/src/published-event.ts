@@ -40,7 +40,7 @@ interface Envelope {
   };
 }
 
-const operations = new Set(['c', 'u', 'd', 'r', 't']);
+const OPERATIONS = new Set(['c', 'u', 'd', 'r', 't']);
 
 function text(value: unknown): string {
   return typeof value === 'string' || Buffer.isBuffer(value) ? value.toString() : '';
@@ -49,7 +49,7 @@ function text(value: unknown): string {
 function parseEnvelope(value: string): Envelope | null {
   try {
     const parsed = JSON.parse(value) as Envelope | null;
-    return parsed !== null && typeof parsed === 'object' && operations.has(text(parsed.op)) ? parsed : null;
+    return parsed !== null && typeof parsed === 'object' && OPERATIONS.has(text(parsed.op)) ? parsed : null;
   } catch {
     return null;
   }

@@ -7,13 +7,13 @@ import { type KafkaCompression, type KafkaRecord } from './kafka-client.ts';
 import { readVarint, varintBytes, varintLength, writeVarint } from './varint.ts';
 
 // Record batch format 2: https://kafka.apache.org/documentation/#recordbatch
-const headBytes = 61;
-const crcOffset = 17;
-const attributesOffset = 21;
-const lengthCountsFrom = 12;
+const HEAD_BYTES = 61;
+const CRC_OFFSET = 17;
+const ATTRIBUTES_OFFSET = 21;
+const LENGTH_COUNTS_FROM = 12;
 
 /** Record length, attributes, timestamp delta, offset delta, key length and value length at their longest. */
-const mostPreludeBytes = 5 + 1 + 1 + 5 + 5 + 5;
+const MOST_PRELUDE_BYTES = 5 + 1 + 1 + 5 + 5 + 5;
 
 export interface BatchIdentity {
   readonly producerId: bigint;
@@ -24,7 +24,7 @@ export interface BatchIdentity {
 }
 
 /** What a batch that is being delivered holds besides its buffers: mostly the promises of those who wait for its answer. */
-const batchObjectBytes = 6 * 1024;
+const BATCH_OBJECT_BYTES = 6 * 1024;
 
 /** Several messages of one change; the last one to be confirmed confirms the change. */
 export class SplitChange {
@@ -59,9 +59,9 @@ export class RecordBatch {
   /** Where records are written; another buffer after the batch has grown. */
   target: Buffer;
   /** What it holds in memory besides its buffers, which the pool counts. */
-  readonly bytes = batchObjectBytes;
+  readonly bytes = BATCH_OBJECT_BYTES;
   /** Bytes that are written so far, those of the head included. */
-  length = headBytes;
+  length = HEAD_BYTES;
   count = 0;
   /** Nothing is added to a batch that was given to be delivered. */
   isSealed = false;
@@ -83,7 +83,7 @@ export class RecordBatch {
 
   /** Makes room for a record of at most `bound` bytes of key, value and headers; returns where its value is to begin. */
   beginRecord(keyLength: number, bound: number): number {
-    const needed = this.length + bound + mostPreludeBytes;
+    const needed = this.length + bound + MOST_PRELUDE_BYTES;
     if (needed > this.target.length) this.#grow(needed);
     this.#valueAt = this.length + this.#preludeBytes(keyLength, this.#recordLengthBytes, this.#valueLengthBytes);
     return this.#valueAt;
@@ -143,7 +143,7 @@ export class RecordBatch {
       new RecordBatch(this.#pool, half),
       new RecordBatch(this.#pool, this.length),
     ];
-    for (let at = headBytes; at < this.length;) {
+    for (let at = HEAD_BYTES; at < this.length;) {
       const end = at + varintLength(this.target, at) + readVarint(this.target, at);
       const isFirst = halves[0].count === 0 || (end <= half && halves[1].count === 0);
       halves[isFirst && halves[0].count < this.count - 1 ? 0 : 1].#appendRaw(this.target, at, end);
@@ -156,7 +156,7 @@ export class RecordBatch {
   /** The records as objects, for clients that encode by themselves and for messages about them. */
   records(): KafkaRecord[] {
     const records: KafkaRecord[] = [];
-    for (let at = headBytes; at < this.length;) {
+    for (let at = HEAD_BYTES; at < this.length;) {
       const body = at + varintLength(this.target, at);
       const end = body + readVarint(this.target, at);
       records.push(this.#readRecord(body));
@@ -168,13 +168,13 @@ export class RecordBatch {
   /** The bytes to be sent. They stay valid until `release`; with another identity they are made anew in place. */
   encode(identity: BatchIdentity): Buffer {
     const plain = this.target.subarray(0, this.length);
-    const compression = plain.length < minCompressedBytes ? 'none' : identity.compression;
+    const compression = plain.length < MIN_COMPRESSED_BYTES ? 'none' : identity.compression;
     const batch = compression === 'none' ? plain : this.#compress(plain, compression);
     batch.writeBigInt64BE(0n, 0); // base offset: the broker's to give
-    batch.writeInt32BE(batch.length - lengthCountsFrom, 8);
+    batch.writeInt32BE(batch.length - LENGTH_COUNTS_FROM, 8);
     batch.writeInt32BE(-1, 12); // partition leader epoch: the broker's too
     batch.writeInt8(2, 16); // format
-    batch.writeInt16BE(compressionsAlgorithms[compression].bitmask, attributesOffset);
+    batch.writeInt16BE(compressionsAlgorithms[compression].bitmask, ATTRIBUTES_OFFSET);
     batch.writeInt32BE(this.count - 1, 23);
     batch.writeBigInt64BE(BigInt(identity.timestampMs), 27);
     batch.writeBigInt64BE(BigInt(identity.timestampMs), 35);
@@ -182,7 +182,7 @@ export class RecordBatch {
     batch.writeInt16BE(identity.producerEpoch, 51);
     batch.writeInt32BE(identity.baseSequence, 53);
     batch.writeInt32BE(this.count, 57);
-    batch.writeUInt32BE(crc32c(batch.subarray(attributesOffset)), crcOffset);
+    batch.writeUInt32BE(crc32c(batch.subarray(ATTRIBUTES_OFFSET)), CRC_OFFSET);
     return batch;
   }
 
@@ -201,9 +201,9 @@ export class RecordBatch {
 
   #compress(plain: Buffer, compression: KafkaCompression): Buffer {
     this.#releasePacked();
-    const packed = compressionsAlgorithms[compression].compressSync(plain.subarray(headBytes));
-    this.#packed = this.#pool.take(headBytes + packed.length);
-    return this.#packed.subarray(0, headBytes + packed.copy(this.#packed, headBytes));
+    const packed = compressionsAlgorithms[compression].compressSync(plain.subarray(HEAD_BYTES));
+    this.#packed = this.#pool.take(HEAD_BYTES + packed.length);
+    return this.#packed.subarray(0, HEAD_BYTES + packed.copy(this.#packed, HEAD_BYTES));
   }
 
   #note(confirms: Confirms, count: number): void {
@@ -223,12 +223,12 @@ export class RecordBatch {
     target[p++] = 0; // attributes
     target[p++] = 0; // timestamp delta: one time for the batch
     p = writeVarint(target, p, this.count);
-    if (key === null) target[p++] = nullLength;
+    if (key === null) target[p++] = NULL_LENGTH;
     else {
       p = writeVarint(target, p, keyLength);
       for (let i = 0; i < keyLength; i++) target[p++] = key[i] as number;
     }
-    if (valueLength < 0) target[p] = nullLength;
+    if (valueLength < 0) target[p] = NULL_LENGTH;
     else writeVarint(target, p, valueLength);
   }
 
@@ -237,7 +237,7 @@ export class RecordBatch {
     const delta = at + varintLength(source, at) + 2;
     const rest = delta + varintLength(source, delta);
     const bodyLength = 2 + varintBytes(this.count) + (end - rest);
-    const needed = this.length + mostPreludeBytes + end - rest;
+    const needed = this.length + MOST_PRELUDE_BYTES + end - rest;
     if (needed > this.target.length) this.#grow(needed);
     this.#lastRecordAt = this.length;
     let p = writeVarint(this.target, this.length, bodyLength);
@@ -283,10 +283,10 @@ export function batchOf(records: readonly KafkaRecord[]): RecordBatch {
   return batch;
 }
 
-const nullLength = 1; // zigzag of -1
+const NULL_LENGTH = 1; // zigzag of -1
 
 /** Below this, compression costs more than it saves; each batch says for itself whether it is compressed. */
-const minCompressedBytes = 1_024;
+const MIN_COMPRESSED_BYTES = 1_024;
 
 function encodeHeaders(headers: Readonly<Record<string, string>>): Buffer {
   const fields = Object.entries(headers)

@@ -11,8 +11,8 @@ interface Measured {
   readonly growth: { readonly rss: number; readonly buffers: number; readonly heap: number };
 }
 
-const mebibyte = 1024 * 1024;
-const testMs = 60_000;
+const MEBIBYTE = 1024 * 1024;
+const TEST_MS = 60_000;
 const program = join(import.meta.dirname, '..', 'test', 'stuck-publisher.ts');
 
 /** In a process of its own, so that its resident memory is that of the publisher. */
@@ -31,17 +31,17 @@ describe('I9: 1,000 tables with 12 partitions, and a broker that reads nothing',
       expect(counted).toBeGreaterThan(growth.buffers + growth.heap);
       expect(growth.rss).toBeLessThan(1.5 * counted);
     },
-    testMs,
+    TEST_MS,
   );
 
   it(
     'holds little more than the bound when nothing is given above it',
     async () => {
-      const { tables, counted, growth } = await publishToStuckBroker(8 * mebibyte);
+      const { tables, counted, growth } = await publishToStuckBroker(8 * MEBIBYTE);
       expect(tables).toBeGreaterThan(10);
-      expect(counted).toBeLessThan(9 * mebibyte);
-      expect(growth.rss).toBeLessThan(32 * mebibyte);
+      expect(counted).toBeLessThan(9 * MEBIBYTE);
+      expect(growth.rss).toBeLessThan(32 * MEBIBYTE);
     },
-    testMs,
+    TEST_MS,
   );
 });

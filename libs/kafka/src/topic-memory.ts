@@ -31,13 +31,13 @@ const GTID =
  * key and statements included. Messages without these headers are not Ditto's and are passed over.
  */
 export class TopicMemory extends SinkMemory {
-  private readonly reader: TopicReader;
-  private readonly source: string;
+  readonly #reader: TopicReader;
+  readonly #source: string;
 
   constructor({ reader, source }: TopicMemoryOptions) {
     super();
-    this.reader = reader;
-    this.source = source;
+    this.#reader = reader;
+    this.#source = source;
   }
 
   override async newestLineage(signal: AbortSignal): Promise<number> {
@@ -73,10 +73,10 @@ export class TopicMemory extends SinkMemory {
 
   async #listPartitions(signal: AbortSignal): Promise<Partition[]> {
     const isOurs = (topic: string): boolean =>
-      topic === this.source || (topic.startsWith(`${this.source}.`) && topic.split('.').length === 3);
+      topic === this.#source || (topic.startsWith(`${this.#source}.`) && topic.split('.').length === 3);
     const counts = await retryBriefly(signal, async () => {
-      const topics = (await this.reader.listTopics()).filter(isOurs);
-      return this.reader.countPartitions(topics);
+      const topics = (await this.#reader.listTopics()).filter(isOurs);
+      return this.#reader.countPartitions(topics);
     });
     return [...counts].flatMap(([topic, count]) =>
       Array.from({ length: count }, (_, partition) => ({ topic, partition })),
@@ -88,9 +88,9 @@ export class TopicMemory extends SinkMemory {
     signal: AbortSignal,
     note: (message: MessageIdentity) => boolean,
   ): Promise<void> {
-    const bounds = await this.reader.findBounds(topic, partition);
+    const bounds = await this.#reader.findBounds(topic, partition);
     let old = 0;
-    for await (const page of this.reader.readBackwards(topic, partition, bounds, signal))
+    for await (const page of this.#reader.readBackwards(topic, partition, bounds, signal))
       for (const batch of page.toReversed()) {
         const ours = versioned(batch);
         if (ours.length === 0) continue;

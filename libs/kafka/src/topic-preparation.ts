@@ -2,7 +2,7 @@ import { hasKey, type TableLayout, topicName } from '#change-events';
 import { DittoError, type Logger } from '#kernel';
 
 import { type KafkaClient, type TopicDescription } from './kafka-client.ts';
-import { kafkaErrorCodes } from './kafka-errors.ts';
+import { KAFKA_ERROR_CODES } from './kafka-errors.ts';
 import { type PartitionCountStore } from './partition-count-store.ts';
 
 export interface TopicDefaults {
@@ -40,20 +40,20 @@ function chooseConfig(keyed: boolean, { replicationFactor, config }: TopicDefaul
   return { ...safe, ...config, 'cleanup.policy': 'delete', 'retention.ms': '-1', 'retention.bytes': '-1' };
 }
 
-/** Creates or checks the topic of a table (design, section 7). */
+/** Creates or checks the topic of a table. */
 export class TopicPreparation {
-  private readonly options: TopicPreparationOptions;
-  private readonly warned = new Set<string>();
+  readonly #options: TopicPreparationOptions;
+  readonly #warned = new Set<string>();
 
   constructor(options: TopicPreparationOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
   async prepare(layout: TableLayout): Promise<PreparedTopic> {
-    const { client, counts, prefix, topics } = this.options;
+    const { client, counts, prefix, topics } = this.#options;
     const topic = topicName(prefix, layout.database, layout.table);
     const keyed = hasKey(layout);
-    if (topics.create === false) await this.assertExists(topic);
+    if (topics.create === false) await this.#assertExists(topic);
     const stored = await counts.load(topic);
     const found = await client.ensureTopic({
       topic,
@@ -64,64 +64,64 @@ export class TopicPreparation {
     if (!keyed) assertKeepsMessagesWithoutKey(topic, found);
     if (stored === null) await counts.save(topic, found.partitions);
     else assertPartitionCount(topic, stored, found.partitions);
-    this.warnOfWeakPromises(found);
+    this.#warnOfWeakPromises(found);
     return { topic, partitions: found.partitions, maxMessageBytes: found.maxMessageBytes };
   }
 
   /** Whether anything can have been published of the table. */
   async hasTopic({ database, table }: TableLayout): Promise<boolean> {
-    const { client, prefix } = this.options;
+    const { client, prefix } = this.#options;
     return (await client.partitionCount(topicName(prefix, database, table))) !== null;
   }
 
   /** The topic of statements, named like the source: it keeps everything, and its first partition is used. */
   async prepareSchemaTopic(): Promise<PreparedTopic> {
-    const { client, prefix, topics } = this.options;
-    if (topics.create === false) await this.assertExists(prefix);
+    const { client, prefix, topics } = this.#options;
+    if (topics.create === false) await this.#assertExists(prefix);
     const found = await client.ensureTopic({
       topic: prefix,
       partitions: 1,
       replicationFactor: topics.replicationFactor,
       config: chooseConfig(false, topics),
     });
-    this.warnOfWeakPromises(found);
+    this.#warnOfWeakPromises(found);
     if (found.cleanupPolicy?.includes('compact') === true)
-      this.warnOnce('the topic of statements is compacted: only the newest of each database are kept', {
+      this.#warnOnce('the topic of statements is compacted: only the newest of each database are kept', {
         topic: prefix,
       });
     return { topic: prefix, partitions: 1, maxMessageBytes: found.maxMessageBytes };
   }
 
-  private async assertExists(topic: string): Promise<void> {
-    if ((await this.options.client.partitionCount(topic)) !== null) return;
-    throw new DittoError(kafkaErrorCodes.topicMissing, `topic ${topic} does not exist and may not be created`, {
+  async #assertExists(topic: string): Promise<void> {
+    if ((await this.#options.client.partitionCount(topic)) !== null) return;
+    throw new DittoError(KAFKA_ERROR_CODES.topicMissing, `topic ${topic} does not exist and may not be created`, {
       remedy: `Create topic ${topic}, or let Ditto create topics.`,
       context: { topic },
     });
   }
 
-  private warnOfWeakPromises({ replicationFactor, minInSyncReplicas }: TopicDescription): void {
+  #warnOfWeakPromises({ replicationFactor, minInSyncReplicas }: TopicDescription): void {
     if (replicationFactor < 3)
-      this.warnOnce(
+      this.#warnOnce(
         'replication factor below 3: a broker that dies takes confirmed messages with it or stops publishing',
         { replicationFactor },
       );
     if (minInSyncReplicas !== null && minInSyncReplicas < 2)
-      this.warnOnce('min.insync.replicas below 2: a message is confirmed while only one broker has it', {
+      this.#warnOnce('min.insync.replicas below 2: a message is confirmed while only one broker has it', {
         minInSyncReplicas,
       });
   }
 
-  private warnOnce(message: string, fields: Readonly<Record<string, unknown>>): void {
-    if (this.warned.has(message)) return;
-    this.warned.add(message);
-    this.options.logger.warn(message, { source: this.options.prefix, ...fields });
+  #warnOnce(message: string, fields: Readonly<Record<string, unknown>>): void {
+    if (this.#warned.has(message)) return;
+    this.#warned.add(message);
+    this.#options.logger.warn(message, { source: this.#options.prefix, ...fields });
   }
 }
 
 function assertKeepsMessagesWithoutKey(topic: string, { cleanupPolicy }: TopicDescription): void {
   if (cleanupPolicy?.includes('compact') !== true) return;
-  throw new DittoError(kafkaErrorCodes.compactedWithoutKey, `topic ${topic} is compacted, but its table has no key`, {
+  throw new DittoError(KAFKA_ERROR_CODES.compactedWithoutKey, `topic ${topic} is compacted, but its table has no key`, {
     remedy: `Set cleanup.policy=delete on topic ${topic}, name unique not-null columns as the table's key, or exclude the table.`,
     context: { topic, cleanupPolicy },
   });
@@ -130,7 +130,7 @@ function assertKeepsMessagesWithoutKey(topic: string, { cleanupPolicy }: TopicDe
 function assertPartitionCount(topic: string, stored: number, partitions: number): void {
   if (stored === partitions) return;
   throw new DittoError(
-    kafkaErrorCodes.partitionsChanged,
+    KAFKA_ERROR_CODES.partitionsChanged,
     `topic ${topic} had ${stored} partitions and now has ${partitions}`,
     {
       remedy: `Keys would move between partitions: delete the topic, create it with ${stored} partitions, then resync the source (npm run ditto -- resync --source <name>).`,

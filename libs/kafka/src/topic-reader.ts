@@ -4,7 +4,7 @@ import { DittoError, withTimeout } from '#kernel';
 
 import { ConnectionWatch, destroySockets } from './connection-watch.ts';
 import { type KafkaConnectionOptions, type KafkaTimeouts, resolveTimeouts } from './kafka-connection-options.ts';
-import { kafkaErrorCodes, timedOut, toKafkaError } from './kafka-errors.ts';
+import { KAFKA_ERROR_CODES, timedOut, toKafkaError } from './kafka-errors.ts';
 
 /** What the headers of a message say; '' where another program published. */
 export interface MessageIdentity {
@@ -45,40 +45,40 @@ const LARGEST_PAGE_MESSAGES = 4096;
  * as one fetch answers is in memory. Rejects with a `DittoError`; one that is retriable may go away when all is asked again.
  */
 export class TopicReader {
-  private readonly timeouts: KafkaTimeouts;
-  private readonly admin: Admin;
-  private readonly connections: ConnectionPool;
+  readonly #timeouts: KafkaTimeouts;
+  readonly #admin: Admin;
+  readonly #connections: ConnectionPool;
 
   constructor(options: KafkaConnectionOptions) {
-    this.timeouts = resolveTimeouts(options);
+    this.#timeouts = resolveTimeouts(options);
     const watch = new ConnectionWatch(options);
     const { base } = watch;
-    this.admin = new Admin({ ...base, retries: 2, retryDelay: 200 });
-    this.connections = new ConnectionPool(options.clientId, { ...base, maxInflights: 64 });
-    for (const pool of [this.admin.connections, this.connections]) watch.over(pool);
+    this.#admin = new Admin({ ...base, retries: 2, retryDelay: 200 });
+    this.#connections = new ConnectionPool(options.clientId, { ...base, maxInflights: 64 });
+    for (const pool of [this.#admin.connections, this.#connections]) watch.over(pool);
   }
 
   listTopics(): Promise<string[]> {
-    return this.ask('listing topics', () => this.admin.listTopics());
+    return this.#ask('listing topics', () => this.#admin.listTopics());
   }
 
   /** How many partitions each topic has, those without a leader included. */
   async countPartitions(topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
     if (topics.length === 0) return new Map();
-    const metadata = await this.ask('reading topics', () =>
-      this.admin.metadata({ topics: [...topics], forceUpdate: true }),
+    const metadata = await this.#ask('reading topics', () =>
+      this.#admin.metadata({ topics: [...topics], forceUpdate: true }),
     );
     return new Map(topics.map((topic) => [topic, metadata.topics.get(topic)?.partitionsCount ?? 0]));
   }
 
   /** Where the partitions of these topics end, by partition; without topics that do not exist. */
   findEnds(topics: readonly string[]): Promise<ReadonlyMap<string, readonly number[]>> {
-    return this.ask('reading the ends of topics', async () => {
-      const existing = topics.length === 0 ? new Set<string>() : new Set(await this.admin.listTopics());
+    return this.#ask('reading the ends of topics', async () => {
+      const existing = topics.length === 0 ? new Set<string>() : new Set(await this.#admin.listTopics());
       const wanted = topics.filter((topic) => existing.has(topic));
       const ends = new Map(wanted.map((topic): [string, number[]] => [topic, []]));
       if (wanted.length === 0) return ends;
-      const { topics: described, brokers } = await this.admin.metadata({ topics: wanted, forceUpdate: true });
+      const { topics: described, brokers } = await this.#admin.metadata({ topics: wanted, forceUpdate: true });
       const byLeader = new Map<number, Map<string, number[]>>();
       for (const topic of wanted)
         for (const [partition, { leader }] of (described.get(topic)?.partitions ?? []).entries()) {
@@ -88,7 +88,7 @@ export class TopicReader {
         }
       for (const [leader, partitions] of byLeader)
         for (const { name, partitions: answers } of await listOffsets(
-          await this.connections.get(brokers.get(leader) as Broker),
+          await this.#connections.get(brokers.get(leader) as Broker),
           partitions,
           LATEST,
         ))
@@ -99,8 +99,8 @@ export class TopicReader {
   }
 
   findBounds(topic: string, partition: number): Promise<PartitionBounds> {
-    return this.ask(`reading the ends of ${topic}/${partition}`, async () => {
-      const connection = await this.connectToLeader(topic, partition);
+    return this.#ask(`reading the ends of ${topic}/${partition}`, async () => {
+      const connection = await this.#connectToLeader(topic, partition);
       const [start, end] = await Promise.all([
         findOffset(connection, topic, partition, EARLIEST),
         findOffset(connection, topic, partition, LATEST),
@@ -122,7 +122,7 @@ export class TopicReader {
       const page: StoredBatch[] = [];
       for (let next = from; next < to;) {
         signal.throwIfAborted();
-        const batches = await this.fetch(topic, partition, next);
+        const batches = await this.#fetch(topic, partition, next);
         const last = batches.at(-1);
         if (last === undefined) break;
         page.push(...batches.filter(({ firstOffset }) => firstOffset < to));
@@ -136,14 +136,14 @@ export class TopicReader {
   }
 
   async close(): Promise<void> {
-    for (const pool of [this.connections, this.admin.connections]) destroySockets(pool);
-    await Promise.all([this.connections.close(), this.admin.close()]);
+    for (const pool of [this.#connections, this.#admin.connections]) destroySockets(pool);
+    await Promise.all([this.#connections.close(), this.#admin.close()]);
   }
 
   /** The batch of this offset, or the next one that is left, and those behind it. */
-  private fetch(topic: string, partition: number, offset: number): Promise<StoredBatch[]> {
-    return this.ask(`reading ${topic}/${partition}`, async () => {
-      const connection = await this.connectToLeader(topic, partition);
+  #fetch(topic: string, partition: number, offset: number): Promise<StoredBatch[]> {
+    return this.#ask(`reading ${topic}/${partition}`, async () => {
+      const connection = await this.#connectToLeader(topic, partition);
       const wanted = {
         partition,
         currentLeaderEpoch: -1,
@@ -167,27 +167,27 @@ export class TopicReader {
     });
   }
 
-  private async connectToLeader(topic: string, partition: number): Promise<Connection> {
-    const { topics, brokers } = await this.admin.metadata({ topics: [topic] });
+  async #connectToLeader(topic: string, partition: number): Promise<Connection> {
+    const { topics, brokers } = await this.#admin.metadata({ topics: [topic] });
     const leader = topics.get(topic)?.partitions[partition]?.leader ?? -1;
     const broker: Broker | undefined = brokers.get(leader);
-    if (broker !== undefined) return this.connections.get(broker);
+    if (broker !== undefined) return this.#connections.get(broker);
     throw withoutLeader(topic, partition);
   }
 
-  private async ask<T>(what: string, work: () => Promise<T>): Promise<T> {
-    const ms = this.timeouts.deliveryTimeoutMs;
+  async #ask<T>(what: string, work: () => Promise<T>): Promise<T> {
+    const ms = this.#timeouts.deliveryTimeoutMs;
     try {
       return await withTimeout(work(), ms, () => timedOut(what, ms));
     } catch (cause) {
-      this.admin.clearMetadata();
+      this.#admin.clearMetadata();
       throw toKafkaError(cause, what);
     }
   }
 }
 
 function withoutLeader(topic: string, partition: number): DittoError {
-  return new DittoError(kafkaErrorCodes.unavailable, `${topic}/${partition} has no leader`, {
+  return new DittoError(KAFKA_ERROR_CODES.unavailable, `${topic}/${partition} has no leader`, {
     retriable: true,
     context: { topic, partition },
   });
@@ -221,7 +221,7 @@ async function findOffset(
   const [answer] = await listOffsets(connection, new Map([[topic, [partition]]]), timestamp);
   const offset = answer?.partitions[0]?.offset;
   if (offset !== undefined && offset >= 0n) return Number(offset);
-  throw new DittoError(kafkaErrorCodes.unavailable, `the broker does not say where ${topic}/${partition} ends`, {
+  throw new DittoError(KAFKA_ERROR_CODES.unavailable, `the broker does not say where ${topic}/${partition} ends`, {
     retriable: true,
   });
 }

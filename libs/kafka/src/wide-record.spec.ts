@@ -9,7 +9,7 @@ import { KafkaClient, type TopicDescription } from './kafka-client.ts';
 import { KafkaPublisher } from './kafka-publisher.ts';
 import { type RecordBatch } from './record-batch.ts';
 
-const mebibyte = 1024 * 1024;
+const MEBIBYTE = 1024 * 1024;
 
 /** Takes everything once it may. */
 class HoldingClient extends KafkaClient {
@@ -26,7 +26,7 @@ class HoldingClient extends KafkaClient {
     return this.batches.length;
   }
   override ensureTopic(): Promise<TopicDescription> {
-    const settings = { cleanupPolicy: 'compact', minInSyncReplicas: 1, maxMessageBytes: 20 * mebibyte };
+    const settings = { cleanupPolicy: 'compact', minInSyncReplicas: 1, maxMessageBytes: 20 * MEBIBYTE };
     return Promise.resolve({ partitions: 1, replicationFactor: 1, ...settings });
   }
   override connect(): Promise<void> {
@@ -58,15 +58,15 @@ describe('a record that is larger than a batch', () => {
     await publisher.open({ mayDeliver: () => true, onFatal, signal });
     const layout = createLayout('notes');
     await publisher.prepareTable(layout);
-    const rows: Row[] = [1, 2, 3, 4, 5].map((id) => [id, id === 3 ? 'x'.repeat(3 * mebibyte) : 'narrow']);
+    const rows: Row[] = [1, 2, 3, 4, 5].map((id) => [id, id === 3 ? 'x'.repeat(3 * MEBIBYTE) : 'narrow']);
     let confirmed = 0;
     const place = { transaction: createTransaction(1), firstRowIndex: 0, readSequence: 0, windowId: null };
     publisher.accept(
       { op: 'create', layout, count: rows.length, before: null, after: new ValueImages(layout, rows), ...place },
       { acknowledge: (count) => (confirmed += count) },
     );
-    expect(publisher.bytesInFlight).toBeGreaterThan(3 * mebibyte);
-    expect(publisher.bytesInFlight).toBeLessThan(5 * mebibyte);
+    expect(publisher.bytesInFlight).toBeGreaterThan(3 * MEBIBYTE);
+    expect(publisher.bytesInFlight).toBeLessThan(5 * MEBIBYTE);
     client.takeAll();
     await publisher.drain(signal);
     expect(client.batches.flat()).toEqual([1, 2, 3, 4, 5].map((id) => `{"id":${id}}`));

@@ -18,14 +18,14 @@ export function createLayout(table: string, keyed = true): TableLayout {
   return { database: 'shop', table, columns, key: keyed ? [0] : [], fingerprint: `id,name,${String(keyed)}` };
 }
 
-const serverUuid = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
+const SERVER_UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 
 export function createTransaction(number: number): TransactionInfo {
   const offset = number * 1_000;
   return {
-    gtid: `${serverUuid}:${number}`,
+    gtid: `${SERVER_UUID}:${number}`,
     serverId: 1,
-    serverUuid,
+    serverUuid: SERVER_UUID,
     file: 'binlog.000001',
     offset,
     commitMicros: 1_700_000_000_000_000,

@@ -16,10 +16,10 @@ import { type RecordBatch } from '../src/record-batch.ts';
 import { createLayout, createTransaction } from './changes.ts';
 import { MemoryPartitionCounts } from './memory-partition-counts.ts';
 
-const tables = 1_000;
-const partitions = 12;
+const TABLES = 1_000;
+const PARTITIONS = 12;
 /** So many that few partitions get none. */
-const rowsOfTable = 24;
+const ROWS_OF_TABLE = 24;
 
 /** Producers and channel as they are in use; only the brokers' answers about topics are made up. */
 class StuckClient extends KafkaClient {
@@ -49,13 +49,13 @@ class StuckClient extends KafkaClient {
 
   override ensureTopic(): Promise<TopicDescription> {
     const settings = { cleanupPolicy: 'compact', minInSyncReplicas: 2, maxMessageBytes: 1_048_588 };
-    return Promise.resolve({ partitions, replicationFactor: 3, ...settings });
+    return Promise.resolve({ partitions: PARTITIONS, replicationFactor: 3, ...settings });
   }
   override connect(): Promise<void> {
     return Promise.resolve();
   }
   override partitionCount(): Promise<number | null> {
-    return Promise.resolve(partitions);
+    return Promise.resolve(PARTITIONS);
   }
   override close(): Promise<void> {
     return Promise.resolve();
@@ -63,10 +63,10 @@ class StuckClient extends KafkaClient {
 }
 
 function accept(publisher: KafkaPublisher, layout: TableLayout, number: number): void {
-  const rows = Array.from({ length: rowsOfTable }, (_, index) => [index, `the row with number ${index}`]);
+  const rows = Array.from({ length: ROWS_OF_TABLE }, (_, index) => [index, `the row with number ${index}`]);
   const after = new ValueImages(layout, rows);
   const place = { transaction: createTransaction(number), firstRowIndex: 0, readSequence: 0, windowId: null };
-  publisher.accept({ op: 'create', layout, count: rowsOfTable, before: null, after, ...place }, { acknowledge });
+  publisher.accept({ op: 'create', layout, count: ROWS_OF_TABLE, before: null, after, ...place }, { acknowledge });
 }
 
 function acknowledge(): void {
@@ -99,16 +99,16 @@ const publisher = new KafkaPublisher({
   version: '0',
   logger: silentLogger,
   counts: new MemoryPartitionCounts(),
-  topics: { partitions, replicationFactor: 3 },
+  topics: { partitions: PARTITIONS, replicationFactor: 3 },
 });
 const { signal } = new AbortController();
 await publisher.open({ mayDeliver: () => true, onFatal: () => process.exit(1), signal });
-const layouts = Array.from({ length: tables }, (_, index) => createLayout(`table_${index}`));
+const layouts = Array.from({ length: TABLES }, (_, index) => createLayout(`table_${index}`));
 for (const layout of layouts) await publisher.prepareTable(layout);
 
 const before = held();
 let taken = 0;
-while (taken < tables && publisher.bytesInFlight <= most) {
+while (taken < TABLES && publisher.bytesInFlight <= most) {
   accept(publisher, layouts[taken] as TableLayout, ++taken);
   publisher.flush();
   await new Promise(setImmediate);

@@ -7,7 +7,7 @@ import { testStack, uniqueName } from '#testing';
 import { batchOf, type KafkaRecord, PlatformaticKafkaClient, TopicMemory, TopicReader } from '../src/index.ts';
 import { readTopic } from './read-topic.ts';
 
-const uuid = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
+const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const never = new AbortController().signal;
 let brokers: string[] = [];
 const endings: (() => Promise<void>)[] = [];
@@ -35,7 +35,7 @@ function versionOf({ lineage = 1, number, row = 0, read = 0 }: Place): string {
 function message(place: Place, options: Partial<KafkaRecord> & { readonly gtid?: string } = {}): KafkaRecord {
   const { number, row = 0 } = place;
   const headers = {
-    'ditto.id': `${options.gtid ?? `${uuid}:${number}`}/${row}`,
+    'ditto.id': `${options.gtid ?? `${UUID}:${number}`}/${row}`,
     'ditto.version': versionOf(place),
   };
   return {
@@ -93,10 +93,10 @@ describe('TopicMemory', () => {
     const { source, memory, send, topic } = await openWorld();
     await send('orders', 0, [message({ number: 4 }), message({ number: 5, row: 1 })]);
     await send('orders', 1, [message({ number: 7 }, { value: null })]);
-    await send('log', 0, [message({ number: 8 }, { key: null, gtid: `${uuid}:blue:3` })]);
+    await send('log', 0, [message({ number: 8 }, { key: null, gtid: `${UUID}:blue:3` })]);
     await send('log', 0, [message({ number: 8 }, { key: null, gtid: '0-1-77' })]);
     const ddl = message({ number: 9 });
-    await send('', 0, [{ ...ddl, headers: { ...ddl.headers, 'ditto.id': `${uuid}:9/ddl` } }]);
+    await send('', 0, [{ ...ddl, headers: { ...ddl.headers, 'ditto.id': `${UUID}:9/ddl` } }]);
     const client = new PlatformaticKafkaClient({ brokers, clientId: 'other', logger: silentLogger });
     endings.push(() => client.close());
     for (const other of [`${source}-b.shop.orders`, `${source}2`]) {
@@ -106,8 +106,8 @@ describe('TopicMemory', () => {
     const above = async (number: number): Promise<string[]> => [
       ...(await memory.gtidsAbove(versionOf({ number }), never)),
     ];
-    expect((await above(4)).sort()).toEqual(['0-1-77', `${uuid}:9`, `${uuid}:blue:3`]);
-    expect(await above(8)).toEqual([`${uuid}:9`]);
+    expect((await above(4)).sort()).toEqual(['0-1-77', `${UUID}:9`, `${UUID}:blue:3`]);
+    expect(await above(8)).toEqual([`${UUID}:9`]);
     expect(await above(9)).toEqual([]);
     expect((await memory.gtidsAbove('', never)).length).toBe(3);
     expect(await memory.newestLineage(never)).toBe(1);
@@ -135,7 +135,7 @@ describe('TopicMemory', () => {
         { key: 'x', value: 'x', headers: { 'ditto.version': 'zz' } },
       ],
     );
-    expect(await memory.gtidsAbove(versionOf({ number: 2 }), never)).toEqual([`${uuid}:3`]);
+    expect(await memory.gtidsAbove(versionOf({ number: 2 }), never)).toEqual([`${UUID}:3`]);
     expect(await memory.gtidsAbove(versionOf({ lineage: 2, number: 1 }), never)).toEqual([]);
     expect(await memory.newestLineage(never)).toBe(2);
   });
@@ -144,7 +144,7 @@ describe('TopicMemory', () => {
     const { memory, send } = await openWorld();
     const run = [1, 2, 3, 4, 5, 6].map((number) => message({ number }));
     await send('orders', 0, run.slice(0, 3), run.slice(3), [message({ number: 4 })], [message({ number: 1 })]);
-    expect(await memory.gtidsAbove(versionOf({ number: 3 }), never)).toEqual([`${uuid}:6`]);
+    expect(await memory.gtidsAbove(versionOf({ number: 3 }), never)).toEqual([`${UUID}:6`]);
   });
 
   it('ends at once in a partition of much older changes, and goes far back where it must', async () => {
@@ -152,9 +152,9 @@ describe('TopicMemory', () => {
     const batch = (first: number): KafkaRecord[] =>
       Array.from({ length: 500 }, (_, index) => message({ number: first + index }, { value: 'x'.repeat(500) }));
     await send('orders', 0, ...Array.from({ length: 20 }, (_, index) => batch(1 + index * 500)));
-    expect(await memory.gtidsAbove(versionOf({ number: 10 }), never)).toEqual([`${uuid}:10000`]);
-    await send('orders', 0, [message({ lineage: 2, number: 1 }, { gtid: `${uuid}:10001` })]);
-    expect(await memory.gtidsAbove(versionOf({ number: 10 }), never)).toEqual([`${uuid}:10001`]);
+    expect(await memory.gtidsAbove(versionOf({ number: 10 }), never)).toEqual([`${UUID}:10000`]);
+    await send('orders', 0, [message({ lineage: 2, number: 1 }, { gtid: `${UUID}:10001` })]);
+    expect(await memory.gtidsAbove(versionOf({ number: 10 }), never)).toEqual([`${UUID}:10001`]);
     expect(await memory.newestLineage(never)).toBe(2);
   });
 
@@ -176,7 +176,7 @@ describe('TopicMemory', () => {
     }
     await send('orders', 0, [{ key: 'x', value: '1', headers: {} }]);
     await expectCompacted(name);
-    expect(await memory.gtidsAbove(versionOf({ number: 1 }), never)).toEqual([`${uuid}:300`]);
+    expect(await memory.gtidsAbove(versionOf({ number: 1 }), never)).toEqual([`${UUID}:300`]);
     expect(await memory.newestLineage(never)).toBe(1);
   }, 60_000);
 

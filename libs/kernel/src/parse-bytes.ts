@@ -1,6 +1,6 @@
 import { DittoError } from './ditto-error.ts';
 
-const factors: Readonly<Record<string, number>> = {
+const FACTORS: Readonly<Record<string, number>> = {
   b: 1,
   kib: 1024,
   mib: 1024 ** 2,
@@ -19,7 +19,7 @@ const factors: Readonly<Record<string, number>> = {
  */
 export function parseBytes(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(?:\s*([a-z]+))?$/i.exec(text.trim());
-  const factor = factors[(match?.[2] ?? 'b').toLowerCase()];
+  const factor = FACTORS[(match?.[2] ?? 'b').toLowerCase()];
   const bytes = match && factor ? Math.round(Number(match[1]) * factor) : NaN;
   if (Number.isSafeInteger(bytes)) return bytes;
   throw new DittoError('DITTO_KERNEL_BYTES_INVALID', `'${text}' is not a size`, {

@@ -82,22 +82,22 @@ export async function writeGuarded(
 }
 
 class GuardedBatch {
-  private readonly db: mongo.Db;
-  private readonly collection: string;
-  private readonly writes: readonly GuardedWrite[];
-  private readonly options: GuardedWriteOptions;
+  readonly #db: mongo.Db;
+  readonly #collection: string;
+  readonly #writes: readonly GuardedWrite[];
+  readonly #options: GuardedWriteOptions;
 
   constructor(db: mongo.Db, collection: string, writes: readonly GuardedWrite[], options: GuardedWriteOptions) {
-    this.db = db;
-    this.collection = collection;
-    this.writes = writes;
-    this.options = options;
+    this.#db = db;
+    this.#collection = collection;
+    this.#writes = writes;
+    this.#options = options;
   }
 
   /** Indexes whose document was there. */
   insert(indexes: readonly number[]): Promise<number[]> {
-    return this.send(indexes, (documents) => ({
-      insert: this.collection,
+    return this.#send(indexes, (documents) => ({
+      insert: this.#collection,
       documents: makeDocumentSequence(
         'documents',
         documents.map(({ bytes }) => bytes),
@@ -107,46 +107,46 @@ class GuardedBatch {
 
   /** Indexes that found a duplicate. */
   upsert(indexes: readonly number[]): Promise<number[]> {
-    return this.send(indexes, (documents) => ({
-      update: this.collection,
+    return this.#send(indexes, (documents) => ({
+      update: this.#collection,
       updates: writeUpdates(documents),
     }));
   }
 
-  private async send(
+  async #send(
     indexes: readonly number[],
     command: (documents: readonly EncodedDocument[]) => mongo.Document,
   ): Promise<number[]> {
     const duplicates: number[] = [];
-    for (const part of this.cut(indexes)) {
+    for (const part of this.#cut(indexes)) {
       let pending = part;
       for (let attempt = 1; pending.length > 0; attempt++) {
-        const failures = await this.run(pending, command);
+        const failures = await this.#run(pending, command);
         pending = [];
         for (const { index, error } of failures) {
           if (isDuplicateId(error)) duplicates.push(index);
           else if (isTransient(error.code) && attempt < MAX_TRANSIENT_ATTEMPTS) pending.push(index);
-          else throw classifyWriteError(this.collection, readId(this.document(index)), error);
+          else throw classifyWriteError(this.#collection, readId(this.#document(index)), error);
         }
       }
     }
     return duplicates;
   }
 
-  private async run(
+  async #run(
     indexes: readonly number[],
     command: (documents: readonly EncodedDocument[]) => mongo.Document,
   ): Promise<Failure[]> {
-    const documents = indexes.map((index) => this.document(index));
+    const documents = indexes.map((index) => this.#document(index));
     const [first] = documents;
-    const { writeConcern } = this.options;
+    const { writeConcern } = this.#options;
     try {
-      const { writeErrors = [] } = await runWrite(this.db, { ...command(documents), ordered: false, writeConcern });
+      const { writeErrors = [] } = await runWrite(this.#db, { ...command(documents), ordered: false, writeConcern });
       return writeErrors.map((error) => ({ index: indexes[error.index] as number, error }));
     } catch (error) {
       if (isRowsOwn(error) && first !== undefined && documents.length === 1)
         throw documentRefused(
-          this.collection,
+          this.#collection,
           readId(first),
           error instanceof Error ? error.message : String(error),
           error,
@@ -155,18 +155,18 @@ class GuardedBatch {
     }
   }
 
-  private document(index: number): EncodedDocument {
-    return (this.writes[index] as GuardedWrite).document;
+  #document(index: number): EncodedDocument {
+    return (this.#writes[index] as GuardedWrite).document;
   }
 
   /** Parts that fit one command each, in order. */
-  private cut(indexes: readonly number[]): number[][] {
-    const { maxCommandWrites = MAX_COMMAND_WRITES } = this.options;
+  #cut(indexes: readonly number[]): number[][] {
+    const { maxCommandWrites = MAX_COMMAND_WRITES } = this.#options;
     const parts: number[][] = [];
     let part: number[] = [];
     let partBytes = 0;
     for (const index of indexes) {
-      const bytes = this.measure(index);
+      const bytes = this.#measure(index);
       if (part.length > 0 && (part.length >= maxCommandWrites || partBytes + bytes > MAX_COMMAND_BYTES)) {
         parts.push(part);
         part = [];
@@ -179,12 +179,12 @@ class GuardedBatch {
     return parts;
   }
 
-  private measure(index: number): number {
-    const document = this.document(index);
+  #measure(index: number): number {
+    const document = this.#document(index);
     const { length } = document.bytes;
     if (length > MAX_DOCUMENT_BYTES)
       throw documentRefused(
-        this.collection,
+        this.#collection,
         readId(document),
         `the document has ${length} bytes, MongoDB takes ${MAX_DOCUMENT_BYTES}`,
       );

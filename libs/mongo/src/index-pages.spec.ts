@@ -11,6 +11,10 @@ interface Stored {
 const versionAt = (offset: number, sequence = 0): string =>
   `0000000100000001${offset.toString(16).padStart(12, '0')}ffffffff${sequence.toString(16).padStart(8, '0')}`;
 
+interface VersionRange {
+  readonly v: { readonly $gte: string; readonly $lt: string };
+}
+
 /**
  * A collection that takes its time for what it looks at: a range beyond `capacity` documents, or a page beyond
  * `pageCapacity`, ends with a time-out.
@@ -27,13 +31,12 @@ class SlowCollection {
   }
 
   get asCollection(): mongo.Collection {
-    return { find: (...find: Parameters<SlowCollection['find']>) => ({ toArray: () => this.find(...find) }) } as never;
+    return {
+      find: (filter: VersionRange, options: { limit: number }) => ({ toArray: () => this.#find(filter, options) }),
+    } as never;
   }
 
-  private async find(
-    { v: { $gte, $lt } }: { v: { $gte: string; $lt: string } },
-    { limit }: { limit: number },
-  ): Promise<Uint8Array[]> {
+  async #find({ v: { $gte, $lt } }: VersionRange, { limit }: { limit: number }): Promise<Uint8Array[]> {
     this.calls++;
     const found = this.documents.filter(({ v }) => v >= $gte && v < $lt).sort((a, b) => (a.v < b.v ? -1 : 1));
     const page = found.slice(0, limit);

@@ -33,35 +33,35 @@ export interface IndexPagesOptions {
  * given or not.
  */
 export class IndexPages {
-  private readonly options: IndexPagesOptions;
-  private from: bigint;
+  readonly #options: IndexPagesOptions;
+  #from: bigint;
   /** Length of the range that is asked for. */
-  private span: bigint;
+  #span: bigint;
   /** End and length of the range that took too long last; up to there it is read in parts. */
-  private tooFar = 0n;
-  private tooLong: bigint;
-  private limit: number;
+  #tooFar = 0n;
+  #tooLong: bigint;
+  #limit: number;
   /** Documents of the key at which the last page ended: the next one begins there again. */
-  private seen = new Set<string>();
-  private before: { readonly from: bigint; readonly seen: Set<string> };
+  #seen = new Set<string>();
+  #before: { readonly from: bigint; readonly seen: Set<string> };
 
   constructor(options: IndexPagesOptions) {
-    this.options = options;
-    this.from = options.from;
-    this.limit = options.limit;
-    this.span = options.below - options.from;
-    this.tooLong = this.span * 2n;
-    this.before = { from: this.from, seen: this.seen };
+    this.#options = options;
+    this.#from = options.from;
+    this.#limit = options.limit;
+    this.#span = options.below - options.from;
+    this.#tooLong = this.#span * 2n;
+    this.#before = { from: this.#from, seen: this.#seen };
   }
 
   /** At least one document; null at the end. Rejects with a coded error. */
   async next(): Promise<readonly StoredRecord[] | null> {
-    while (this.from < this.options.below) {
-      const to = this.chooseEnd();
-      const records = await this.read(to);
-      this.before = { from: this.from, seen: this.seen };
-      const fresh = records.filter((record) => !this.seen.has(identify(record)));
-      this.advance(records, to, fresh.length < records.length);
+    while (this.#from < this.#options.below) {
+      const to = this.#chooseEnd();
+      const records = await this.#read(to);
+      this.#before = { from: this.#from, seen: this.#seen };
+      const fresh = records.filter((record) => !this.#seen.has(identify(record)));
+      this.#advance(records, to, fresh.length < records.length);
       if (fresh.length > 0) return fresh;
     }
     return null;
@@ -69,21 +69,21 @@ export class IndexPages {
 
   /** The last page is given again, without what is no longer in its range; smaller, if it was too large. */
   again(cause: unknown): void {
-    ({ from: this.from, seen: this.seen } = this.before);
-    if (isTimeout(cause)) this.limit = Math.max(1, Math.floor(this.limit / 4));
+    ({ from: this.#from, seen: this.#seen } = this.#before);
+    if (isTimeout(cause)) this.#limit = Math.max(1, Math.floor(this.#limit / 4));
   }
 
   /** What has this key or a lower one is left out from here on. */
   passBy(key: bigint): void {
-    if (key < this.from) return;
-    this.from = key + 1n;
-    this.seen = new Set();
+    if (key < this.#from) return;
+    this.#from = key + 1n;
+    this.#seen = new Set();
   }
 
-  private async read(to: bigint): Promise<StoredRecord[]> {
-    const { documents, index, where, fields = [] } = this.options;
+  async #read(to: bigint): Promise<StoredRecord[]> {
+    const { documents, index, where, fields = [] } = this.#options;
     const { name, field, covers, toKey } = index;
-    const filter = { ...where, ...covers, [field]: { $gte: toKey(this.from), $lt: toKey(to) } };
+    const filter = { ...where, ...covers, [field]: { $gte: toKey(this.#from), $lt: toKey(to) } };
     const projection = Object.fromEntries(['_id', field, ...fields].map((each) => [each, 1]));
     try {
       const found = await readByIndex(documents, () =>
@@ -92,8 +92,8 @@ export class IndexPages {
             projection,
             sort: { [field]: 1 },
             hint: name,
-            limit: this.limit,
-            batchSize: this.limit,
+            limit: this.#limit,
+            batchSize: this.#limit,
             maxTimeMS: PAGE_TIMEOUT_MS,
             raw: true,
             ...FROM_MAJORITY,
@@ -102,50 +102,53 @@ export class IndexPages {
       );
       return found.map((bytes) => readRecord(bytes as unknown as Uint8Array));
     } catch (error) {
-      if (isTimeout(error)) this.shrink(to);
+      if (isTimeout(error)) this.#shrink(to);
       throw error;
     }
   }
 
-  private chooseEnd(): bigint {
-    const { from, span, tooFar, tooLong } = this;
+  #chooseEnd(): bigint {
+    const from = this.#from;
+    const span = this.#span;
+    const tooFar = this.#tooFar;
+    const tooLong = this.#tooLong;
     const most = from < tooFar ? smallest(span, tooLong >> PART_BITS) : span;
-    return smallest(from + largest(most, 1n), this.options.below);
+    return smallest(from + largest(most, 1n), this.#options.below);
   }
 
-  private shrink(to: bigint): void {
-    this.tooFar = to;
-    this.tooLong = to - this.from;
-    this.span = this.tooLong >> PART_BITS;
-    this.limit = Math.max(1, Math.floor(this.limit / 4));
+  #shrink(to: bigint): void {
+    this.#tooFar = to;
+    this.#tooLong = to - this.#from;
+    this.#span = this.#tooLong >> PART_BITS;
+    this.#limit = Math.max(1, Math.floor(this.#limit / 4));
   }
 
-  private advance(records: readonly StoredRecord[], to: bigint, repeats: boolean): void {
+  #advance(records: readonly StoredRecord[], to: bigint, repeats: boolean): void {
     const last = records.at(-1);
     if (last === undefined) {
-      this.from = to;
-      this.seen = new Set();
-      this.span = largest(this.span, 1n) << PART_BITS;
+      this.#from = to;
+      this.#seen = new Set();
+      this.#span = largest(this.#span, 1n) << PART_BITS;
       return;
     }
-    if (records.length < this.limit) {
-      this.from = to;
-      this.seen = new Set();
+    if (records.length < this.#limit) {
+      this.#from = to;
+      this.#seen = new Set();
       // few documents: they are further apart than where it took too long
-      if (records.length * 4 < this.limit && this.span * 2n >= this.tooLong) this.tooLong *= 2n;
-      this.span = smallest(this.span * 2n, largest(this.tooLong >> 1n, this.span));
-      this.limit = Math.min(this.limit * 2, this.options.limit);
+      if (records.length * 4 < this.#limit && this.#span * 2n >= this.#tooLong) this.#tooLong *= 2n;
+      this.#span = smallest(this.#span * 2n, largest(this.#tooLong >> 1n, this.#span));
+      this.#limit = Math.min(this.#limit * 2, this.#options.limit);
       return;
     }
-    const at = this.keyOf(last);
-    const isStuck = repeats && at === this.from;
-    this.limit = isStuck ? this.limit * 2 : Math.min(this.limit * 2, this.options.limit);
-    this.from = at;
-    this.seen = new Set(records.filter((record) => this.keyOf(record) === at).map(identify));
+    const at = this.#keyOf(last);
+    const isStuck = repeats && at === this.#from;
+    this.#limit = isStuck ? this.#limit * 2 : Math.min(this.#limit * 2, this.#options.limit);
+    this.#from = at;
+    this.#seen = new Set(records.filter((record) => this.#keyOf(record) === at).map(identify));
   }
 
-  private keyOf({ version, deletedAtMs }: StoredRecord): bigint {
-    const { field, toNumber } = this.options.index;
+  #keyOf({ version, deletedAtMs }: StoredRecord): bigint {
+    const { field, toNumber } = this.#options.index;
     return toNumber((field === 'v' ? version : new Date(deletedAtMs ?? 0)) as never);
   }
 }

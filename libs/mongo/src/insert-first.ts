@@ -6,16 +6,16 @@ const PAUSE_BATCHES = 32;
  * quarter of the documents were there already, as in a replay or a re-read.
  */
 export class InsertFirst {
-  private pause = 0;
+  #pause = 0;
 
   /** Asked once for each batch. */
   next(): boolean {
-    if (this.pause === 0) return true;
-    this.pause--;
+    if (this.#pause === 0) return true;
+    this.#pause--;
     return false;
   }
 
   report(tried: number, notNew: number): void {
-    if (notNew * 4 > tried) this.pause = PAUSE_BATCHES;
+    if (notNew * 4 > tried) this.#pause = PAUSE_BATCHES;
   }
 }

@@ -40,25 +40,25 @@ export class DocumentEncoder {
   readonly identity: (row: Row) => KeyIdentity;
   /** Rough size in memory; an estimate for bounds, not a promise. */
   readonly rowBytes: (row: Row) => number;
-  private readonly writeId: RowWriter;
-  private readonly writeRow: RowWriter;
+  readonly #writeId: RowWriter;
+  readonly #writeRow: RowWriter;
 
   constructor(layout: TableLayout) {
     this.isKeyed = layout.key.length > 0;
     this.identity = compileIdentity(layout);
     this.rowBytes = compileRowBytes(layout);
-    this.writeId = compileId(layout);
-    this.writeRow = compileRowWriter(layout, [...layout.columns.keys()], ({ name }) => name);
+    this.#writeId = compileId(layout);
+    this.#writeRow = compileRowWriter(layout, [...layout.columns.keys()], ({ name }) => name);
   }
 
   /** Appends the document of a row. */
   upsert(writer: BsonWriter, row: Row, change: RowChange, version: string): EncodedDocument {
     const { commitMicros, gtid } = change.transaction;
     const start = writer.begin();
-    this.writeId(writer, row);
+    this.#writeId(writer, row);
     const idEnd = writer.at;
     const embedded = writer.beginIn(ROW);
-    this.writeRow(writer, row);
+    this.#writeRow(writer, row);
     writer.end(embedded);
     writer.string(VERSION, version);
     writer.date(TIME, Math.floor(commitMicros / 1000));
@@ -70,7 +70,7 @@ export class DocumentEncoder {
   /** Appends the tombstone that takes the place of a row's document. */
   tombstone(writer: BsonWriter, row: Row, change: RowChange, version: string, nowMs: number): EncodedDocument {
     const start = writer.begin();
-    this.writeId(writer, row);
+    this.#writeId(writer, row);
     const idEnd = writer.at;
     writer.string(VERSION, version);
     writeGtid(writer, change.transaction.gtid);

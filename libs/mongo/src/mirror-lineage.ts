@@ -15,7 +15,7 @@ interface LineageRecord {
  * the highest lineage known anywhere, plus one, wins when they disagree.
  */
 export class MirrorLineage {
-  private readonly records: mongo.Collection<LineageRecord>;
+  readonly #records: mongo.Collection<LineageRecord>;
 
   constructor({
     connection,
@@ -25,14 +25,14 @@ export class MirrorLineage {
     readonly source: string;
     readonly databasePrefix?: string;
   }) {
-    this.records = connection.db(mirrorDatabase(names)).collection<LineageRecord>(OWN_COLLECTION);
+    this.#records = connection.db(mirrorDatabase(names)).collection<LineageRecord>(OWN_COLLECTION);
   }
 
   /** 0 when none was ever kept. A `raise` that was applied and never answered is seen, too. */
   async read(): Promise<number> {
-    await awaitMajority(this.records.db);
+    await awaitMajority(this.#records.db);
     try {
-      const record = await this.records.findOne({ _id: 'lineage' }, FROM_MAJORITY);
+      const record = await this.#records.findOne({ _id: 'lineage' }, FROM_MAJORITY);
       return record?.lineage ?? 0;
     } catch (error) {
       throw classifyMongoError(error);
@@ -42,7 +42,7 @@ export class MirrorLineage {
   /** Raises it to at least `lineage`, confirmed by a majority; never lowers it. */
   async raise(lineage: number): Promise<void> {
     try {
-      await this.records.updateOne(
+      await this.#records.updateOne(
         { _id: 'lineage' },
         { $max: { lineage } },
         { upsert: true, writeConcern: BY_MAJORITY },

@@ -36,21 +36,21 @@ const MAX_LINEAGE = 0xffffffff;
  * does not answer is waited for; what was read by then is kept.
  */
 export class MirrorMemory extends SinkMemory {
-  private readonly options: MirrorMemoryOptions;
-  private readonly db: mongo.Db;
+  readonly #options: MirrorMemoryOptions;
+  readonly #db: mongo.Db;
 
   constructor(options: MirrorMemoryOptions) {
     super();
-    this.options = options;
-    this.db = options.connection.db(mirrorDatabase(options));
+    this.#options = options;
+    this.#db = options.connection.db(mirrorDatabase(options));
   }
 
   override async newestLineage(signal: AbortSignal): Promise<number> {
-    let newest = await this.keepTrying(() => new MirrorLineage(this.options).read(), signal);
-    for (const scan of await this.listScans(signal))
+    let newest = await this.#keepTrying(() => new MirrorLineage(this.#options).read(), signal);
+    for (const scan of await this.#listScans(signal))
       for (let above: number | null = newest; above !== null;) {
         newest = above;
-        above = await this.keepTrying(() => findLineageAbove(scan, newest), signal);
+        above = await this.#keepTrying(() => findLineageAbove(scan, newest), signal);
       }
     return newest;
   }
@@ -58,7 +58,7 @@ export class MirrorMemory extends SinkMemory {
   override async gtidsAbove(version: string, signal: AbortSignal): Promise<readonly string[]> {
     const greatest = new Map<string, { readonly number: bigint; readonly gtid: string }>();
     const from = version === '' ? 0n : versionNumber(version) + 1n;
-    for (const { documents, index } of await this.listScans(signal)) {
+    for (const { documents, index } of await this.#listScans(signal)) {
       const pages = new IndexPages({
         documents,
         index,
@@ -67,7 +67,7 @@ export class MirrorMemory extends SinkMemory {
         limit: PAGE_DOCUMENTS,
         fields: ['gtid'],
       });
-      const next = (): ReturnType<IndexPages['next']> => this.keepTrying(() => pages.next(), signal);
+      const next = (): ReturnType<IndexPages['next']> => this.#keepTrying(() => pages.next(), signal);
       for (let page = await next(); page !== null; page = await next()) {
         for (const { version: of, gtid } of page) if (gtid !== null && isOfLog(of)) keepGreatest(greatest, gtid);
         // the rest of the transaction has the same GTID, however many rows it has
@@ -79,16 +79,16 @@ export class MirrorMemory extends SinkMemory {
   }
 
   /** All that can be scanned, once a majority has confirmed what the primary had applied. */
-  private async listScans(signal: AbortSignal): Promise<readonly Scan[]> {
-    await this.keepTrying(() => awaitMajority(this.db), signal);
-    const names = await this.keepTrying(() => listCollections(this.db), signal);
+  async #listScans(signal: AbortSignal): Promise<readonly Scan[]> {
+    await this.#keepTrying(() => awaitMajority(this.#db), signal);
+    const names = await this.#keepTrying(() => listCollections(this.#db), signal);
     return names.flatMap((name) =>
-      [LIVE_VERSIONS, TOMBSTONE_VERSIONS].map((index) => ({ documents: this.db.collection(name), index })),
+      [LIVE_VERSIONS, TOMBSTONE_VERSIONS].map((index) => ({ documents: this.#db.collection(name), index })),
     );
   }
 
-  private keepTrying<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    const { backoff = { initialMs: 100, maxMs: 2000 }, logger } = this.options;
+  #keepTrying<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const { backoff = { initialMs: 100, maxMs: 2000 }, logger } = this.#options;
     const onRetry = (error: unknown): void => {
       const { code, message } = toDittoError(error);
       logger.warn('the mirror can not be asked what it holds, trying again', { code, error: message });

@@ -29,24 +29,24 @@ export function mirrorDatabase({
 
 /** The tables of one source; compiles a layout at its first use, and forgets it with the reader that it came from. */
 export class MirrorTables {
-  private readonly tables = new WeakMap<TableLayout, MirrorTable>();
-  private readonly collections = new Map<string, MirrorCollection>();
+  readonly #tables = new WeakMap<TableLayout, MirrorTable>();
+  readonly #collections = new Map<string, MirrorCollection>();
 
   find(layout: TableLayout): MirrorTable {
-    let table = this.tables.get(layout);
+    let table = this.#tables.get(layout);
     if (table === undefined) {
-      table = { collection: this.findCollection(layout), encoder: new DocumentEncoder(layout) };
-      this.tables.set(layout, table);
+      table = { collection: this.#findCollection(layout), encoder: new DocumentEncoder(layout) };
+      this.#tables.set(layout, table);
     }
     return table;
   }
 
-  private findCollection({ database, table }: TableLayout): MirrorCollection {
+  #findCollection({ database, table }: TableLayout): MirrorCollection {
     const name = collectionName(database, table);
-    let collection = this.collections.get(name);
+    let collection = this.#collections.get(name);
     if (collection === undefined) {
       collection = { name, hash: hashText(name), inserts: new InsertFirst() };
-      this.collections.set(name, collection);
+      this.#collections.set(name, collection);
     }
     return collection;
   }

@@ -50,7 +50,7 @@ export interface MirrorWriterOptions {
 }
 
 /**
- * Keeps the mirror of one source (design, sections 3 and 7): one document for each row, overwritten only by a newer
+ * Keeps the mirror of one source: one document for each row, overwritten only by a newer
  * version (I3), deleted rows as tombstones.
  *
  * The lane of a change is chosen by collection and key; a lane has one batch under way. A batch is collapsed to the
@@ -61,26 +61,26 @@ export interface MirrorWriterOptions {
  */
 export class MirrorWriter extends ChangeSink {
   readonly name = 'mongo';
-  private readonly options: Required<Omit<MirrorWriterOptions, 'databasePrefix'>>;
-  private readonly db: mongo.Db;
-  private readonly lanes: LaneSet<MirrorEntry>;
-  private readonly writeConcern: mongo.WriteConcernSettings;
-  private readonly tables = new MirrorTables();
-  private maxCommandWrites = MAX_COMMAND_WRITES;
-  private readonly closing = new AbortController();
-  private readonly building: IndexBuilding;
-  private onFatal: (error: Error) => void = () => undefined;
-  private fatal: DittoError | null = null;
-  private accepted = 0;
-  private confirmed = 0;
-  private rejectedOutsideReplay = 0;
-  private rejectedInReplay = 0;
-  private tableRetries = 0;
-  private tableHolding: string | null = null;
+  readonly #options: Required<Omit<MirrorWriterOptions, 'databasePrefix'>>;
+  readonly #db: mongo.Db;
+  readonly #lanes: LaneSet<MirrorEntry>;
+  readonly #writeConcern: mongo.WriteConcernSettings;
+  readonly #tables = new MirrorTables();
+  #maxCommandWrites = MAX_COMMAND_WRITES;
+  readonly #closing = new AbortController();
+  readonly #building: IndexBuilding;
+  #onFatal: (error: Error) => void = () => undefined;
+  #fatal: DittoError | null = null;
+  #accepted = 0;
+  #confirmed = 0;
+  #rejectedOutsideReplay = 0;
+  #rejectedInReplay = 0;
+  #tableRetries = 0;
+  #tableHolding: string | null = null;
 
   constructor(options: MirrorWriterOptions) {
     super();
-    this.options = {
+    this.#options = {
       lanes: 4,
       maxBatchChanges: 1000,
       maxBatchBytes: 8 * 1024 * 1024,
@@ -91,25 +91,25 @@ export class MirrorWriter extends ChangeSink {
       ...options,
     };
     const { connection, writeConcern, writeConcernTimeoutMs, maxBatchBytes, maxBatchChanges, backoff, logger } =
-      this.options;
-    this.db = connection.db(mirrorDatabase(options));
-    this.writeConcern = { w: writeConcern, wtimeout: writeConcernTimeoutMs };
-    this.lanes = new LaneSet<MirrorEntry>({
-      deliver: (_lane, entries) => this.deliver(entries),
+      this.#options;
+    this.#db = connection.db(mirrorDatabase(options));
+    this.#writeConcern = { w: writeConcern, wtimeout: writeConcernTimeoutMs };
+    this.#lanes = new LaneSet<MirrorEntry>({
+      deliver: (_lane, entries) => this.#deliver(entries),
       maxBatchBytes,
       maxBatchEntries: maxBatchChanges,
       backoff,
       logger,
-      onFatal: (error) => this.fail(error),
+      onFatal: (error) => this.#fail(error),
     });
-    this.building = new IndexBuilding({ db: this.db, backoff, logger, signal: this.closing.signal });
+    this.#building = new IndexBuilding({ db: this.#db, backoff, logger, signal: this.#closing.signal });
   }
 
   /** Waits until the server answers. */
   async open({ onFatal, mayDeliver, signal }: Parameters<ChangeSink['open']>[0]): Promise<void> {
-    this.onFatal = onFatal;
-    this.lanes.guardWith(mayDeliver);
-    await this.keepTrying(() => this.options.connection.ping(), signal);
+    this.#onFatal = onFatal;
+    this.#lanes.guardWith(mayDeliver);
+    await this.#keepTrying(() => this.#options.connection.ping(), signal);
   }
 
   /**
@@ -117,83 +117,84 @@ export class MirrorWriter extends ChangeSink {
    * the server builds it while the table is written, one collection after the other.
    */
   async prepareTable(layout: TableLayout): Promise<void> {
-    const table = this.tables.find(layout);
+    const table = this.#tables.find(layout);
     if (!table.encoder.isKeyed) {
-      this.options.logger.warn('a table without a key is not mirrored', {
+      this.#options.logger.warn('a table without a key is not mirrored', {
         database: layout.database,
         table: layout.table,
       });
       return;
     }
     const { name } = table.collection;
-    if (!(await this.keepTrying(() => prepareCollection(this.db, name), this.closing.signal)))
-      this.building.start(name);
+    if (!(await this.#keepTrying(() => prepareCollection(this.#db, name), this.#closing.signal)))
+      this.#building.start(name);
   }
 
   accept(changes: RowChanges, acknowledgement: Acknowledgement): void {
-    if (this.fatal !== null) return;
+    if (this.#fatal !== null) return;
     const { count, layout, transaction } = changes;
-    const table = this.tables.find(layout);
+    const table = this.#tables.find(layout);
     if (!table.encoder.isKeyed) {
-      this.accepted += count;
-      this.confirmed += count;
+      this.#accepted += count;
+      this.#confirmed += count;
       acknowledgement.acknowledge(count);
       return;
     }
-    const isReplaying = this.options.isReplaying(transaction);
+    const isReplaying = this.#options.isReplaying(transaction);
     for (let i = 0; i < count; i++) {
-      this.push(table, changeAt(changes, i), isReplaying, acknowledgement);
-      this.accepted++;
+      this.#push(table, changeAt(changes, i), isReplaying, acknowledgement);
+      this.#accepted++;
     }
   }
 
   flush(): void {
-    this.lanes.flush();
+    this.#lanes.flush();
   }
 
   drain(signal: AbortSignal): Promise<void> {
-    return this.lanes.drain(signal);
+    return this.#lanes.drain(signal);
   }
 
   async applyTableChange(change: TableChange): Promise<void> {
     // a layout without a key, too: the catalogue may be ahead of the log, where the table still had one
-    const { collection } = this.tables.find(change.layout);
-    const { db, writeConcern } = this;
+    const { collection } = this.#tables.find(change.layout);
+    const db = this.#db;
+    const writeConcern = this.#writeConcern;
     const ending = new TableEnding({
       db,
       collection: collection.name,
       change,
       version: changeVersion(change),
-      deletedAtMs: this.options.nowMs(),
+      deletedAtMs: this.#options.nowMs(),
       writeConcern,
     });
-    await this.keepTrying(() => ending.run(), this.closing.signal);
+    await this.#keepTrying(() => ending.run(), this.#closing.signal);
   }
 
   get bytesInFlight(): number {
-    return this.lanes.bytesInFlight;
+    return this.#lanes.bytesInFlight;
   }
 
   status(): SinkStatus {
     return {
-      bytesInFlight: this.lanes.bytesInFlight,
-      changesInFlight: this.accepted - this.confirmed,
-      confirmedChanges: this.confirmed,
-      retries: this.lanes.retries + this.tableRetries,
-      rejectedOutsideReplay: this.rejectedOutsideReplay,
-      rejectedInReplay: this.rejectedInReplay,
-      holdingBecause: this.lanes.holdingBecause ?? this.tableHolding,
+      bytesInFlight: this.#lanes.bytesInFlight,
+      changesInFlight: this.#accepted - this.#confirmed,
+      confirmedChanges: this.#confirmed,
+      retries: this.#lanes.retries + this.#tableRetries,
+      rejectedOutsideReplay: this.#rejectedOutsideReplay,
+      rejectedInReplay: this.#rejectedInReplay,
+      holdingBecause: this.#lanes.holdingBecause ?? this.#tableHolding,
     };
   }
 
   /** The connection is not this writer's own and stays open. */
   close(): Promise<void> {
-    this.closing.abort(new DittoError('DITTO_MONGO_CLOSED', 'the mirror writer was closed'));
-    this.lanes.close();
+    this.#closing.abort(new DittoError('DITTO_MONGO_CLOSED', 'the mirror writer was closed'));
+    this.#lanes.close();
     return Promise.resolve();
   }
 
-  private push(table: MirrorTable, change: RowChange, isReplaying: boolean, acknowledgement: Acknowledgement): void {
+  #push(table: MirrorTable, change: RowChange, isReplaying: boolean, acknowledgement: Acknowledgement): void {
     const { before, after } = change;
     const newest = after ?? before;
     if (newest === null)
@@ -204,19 +205,15 @@ export class MirrorWriter extends ChangeSink {
       (before === null ? 0 : table.encoder.rowBytes(before)) +
       (after === null ? 0 : table.encoder.rowBytes(after));
     const common = { table, change, isReplaying, acknowledgement, keyChange, bytes };
-    if (keyChange !== null && before !== null) this.pushEntry(before, true, common);
-    this.pushEntry(newest, after === null, common);
+    if (keyChange !== null && before !== null) this.#pushEntry(before, true, common);
+    this.#pushEntry(newest, after === null, common);
   }
 
-  private pushEntry(
-    row: Row,
-    isTombstone: boolean,
-    common: Omit<MirrorEntry, 'row' | 'isTombstone' | 'identity'>,
-  ): void {
+  #pushEntry(row: Row, isTombstone: boolean, common: Omit<MirrorEntry, 'row' | 'isTombstone' | 'identity'>): void {
     const { table, change, isReplaying, acknowledgement, keyChange, bytes } = common;
     const identity = table.encoder.identity(row);
-    const lane = chooseLane(table.collection.hash, identity, this.options.lanes);
-    this.lanes.push(lane, {
+    const lane = chooseLane(table.collection.hash, identity, this.#options.lanes);
+    this.#lanes.push(lane, {
       table,
       identity,
       change,
@@ -229,25 +226,25 @@ export class MirrorWriter extends ChangeSink {
     });
   }
 
-  private async deliver(entries: readonly MirrorEntry[]): Promise<void> {
-    const { parts, bytes } = encodeBatch(entries, this.options.nowMs());
-    this.lanes.grow(bytes);
+  async #deliver(entries: readonly MirrorEntry[]): Promise<void> {
+    const { parts, bytes } = encodeBatch(entries, this.#options.nowMs());
+    this.#lanes.grow(bytes);
     try {
-      const writes = parts.map((part) => this.write(part));
+      const writes = parts.map((part) => this.#write(part));
       await Promise.allSettled(writes);
       const rejected = await Promise.all(writes);
-      if (this.fatal !== null) return;
-      for (const entry of rejected.flat()) this.countRejection(entry);
+      if (this.#fatal !== null) return;
+      for (const entry of rejected.flat()) this.#countRejection(entry);
     } finally {
-      this.lanes.grow(-bytes);
+      this.#lanes.grow(-bytes);
       if (bytes > WIDE_BYTES * entries.length) void dropWide(bytes);
     }
-    this.acknowledge(entries);
+    this.#acknowledge(entries);
   }
 
   /** Resolves with the entries that a newer document refused. */
-  private async write({ collection, collapsed, writes }: EncodedPart): Promise<MirrorEntry[]> {
-    const { rejected, notNew } = await this.writeParts(collection.name, writes);
+  async #write({ collection, collapsed, writes }: EncodedPart): Promise<MirrorEntry[]> {
+    const { rejected, notNew } = await this.#writeParts(collection.name, writes);
     if (notNew > 0)
       collection.inserts.report(
         writes.reduce((count, { isNew }) => count + Number(isNew), 0),
@@ -257,66 +254,68 @@ export class MirrorWriter extends ChangeSink {
   }
 
   /** A server that is too slow for a command gets smaller ones, until one is confirmed before the connection is given up. */
-  private async writeParts(collection: string, writes: readonly GuardedWrite[]): Promise<GuardedResult> {
-    const { db, writeConcern, maxCommandWrites } = this;
+  async #writeParts(collection: string, writes: readonly GuardedWrite[]): Promise<GuardedResult> {
+    const db = this.#db;
+    const writeConcern = this.#writeConcern;
+    const maxCommandWrites = this.#maxCommandWrites;
     try {
       const result = await writeGuarded(db, collection, writes, { writeConcern, maxCommandWrites });
-      this.maxCommandWrites = Math.min(this.maxCommandWrites * 2, MAX_COMMAND_WRITES);
+      this.#maxCommandWrites = Math.min(this.#maxCommandWrites * 2, MAX_COMMAND_WRITES);
       return result;
     } catch (error) {
-      if (isTimeout(error)) this.maxCommandWrites = Math.max(1, Math.floor(maxCommandWrites / 4));
+      if (isTimeout(error)) this.#maxCommandWrites = Math.max(1, Math.floor(maxCommandWrites / 4));
       throw error;
     }
   }
 
-  private countRejection({ isReplaying, table, change }: MirrorEntry): void {
+  #countRejection({ isReplaying, table, change }: MirrorEntry): void {
     if (isReplaying) {
-      this.rejectedInReplay++;
+      this.#rejectedInReplay++;
       return;
     }
-    if (this.rejectedOutsideReplay++ === 0)
-      this.options.logger.warn('a newer document refused a write outside a replay', {
+    if (this.#rejectedOutsideReplay++ === 0)
+      this.#options.logger.warn('a newer document refused a write outside a replay', {
         collection: table.collection.name,
         version: changeVersion(change),
         gtid: change.transaction.gtid,
       });
   }
 
-  private acknowledge(entries: readonly MirrorEntry[]): void {
+  #acknowledge(entries: readonly MirrorEntry[]): void {
     let current: Acknowledgement | null = null;
     let count = 0;
     for (const { acknowledgement, keyChange } of entries) {
       if (keyChange !== null && --keyChange.unconfirmed > 0) continue;
       if (acknowledgement !== current) {
         current?.acknowledge(count);
-        this.confirmed += count;
+        this.#confirmed += count;
         current = acknowledgement;
         count = 0;
       }
       count++;
     }
     current?.acknowledge(count);
-    this.confirmed += count;
+    this.#confirmed += count;
   }
 
-  private async keepTrying<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  async #keepTrying<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const result = await retry(work, {
-      backoff: new Backoff(this.options.backoff),
+      backoff: new Backoff(this.#options.backoff),
       signal,
       onRetry: (error) => {
         const { code, message } = toDittoError(error);
-        if (this.tableHolding === null)
-          this.options.logger.warn('holding: MongoDB does not take a command, trying again', { code, error: message });
-        this.tableHolding = `${code}: ${message}`;
-        this.tableRetries++;
+        if (this.#tableHolding === null)
+          this.#options.logger.warn('holding: MongoDB does not take a command, trying again', { code, error: message });
+        this.#tableHolding = `${code}: ${message}`;
+        this.#tableRetries++;
       },
     });
-    this.tableHolding = null;
+    this.#tableHolding = null;
     return result;
   }
 
-  private fail(error: DittoError): void {
-    this.fatal = error;
-    this.onFatal(error);
+  #fail(error: DittoError): void {
+    this.#fatal = error;
+    this.#onFatal(error);
   }
 }

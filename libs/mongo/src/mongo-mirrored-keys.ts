@@ -20,16 +20,16 @@ export interface MongoMirroredKeysOptions {
 
 /** Reads by the indexes on `v`, what a majority has confirmed after all that the primary had applied. */
 export class MongoMirroredKeys extends MirroredKeys {
-  private readonly options: MongoMirroredKeysOptions;
+  readonly #options: MongoMirroredKeysOptions;
 
   constructor(options: MongoMirroredKeysOptions) {
     super();
-    this.options = options;
+    this.#options = options;
   }
 
   override async newestVersion(table: TableName, lineage: number): Promise<string> {
     const below = versionNumber(versionPrefix(lineage + 1, '', 0));
-    const documents = this.collectionOf(table);
+    const documents = this.#collectionOf(table);
     await awaitMajority(documents.db);
     const newest = await findNewestVersion(documents, LIVE_VERSIONS, below);
     const newestTombstone = await findNewestVersion(documents, TOMBSTONE_VERSIONS, below);
@@ -42,30 +42,30 @@ export class MongoMirroredKeys extends MirroredKeys {
     tombstonesAbove,
     limit,
   }: Parameters<MirroredKeys['list']>[0]): AsyncIterable<readonly Row[]> {
-    const documents = this.collectionOf(layout);
+    const documents = this.#collectionOf(layout);
     await awaitMajority(documents.db);
     const range = { documents, below: versionNumber(below), limit };
-    yield* this.read(layout, new IndexPages({ ...range, index: LIVE_VERSIONS, from: 0n }));
+    yield* this.#read(layout, new IndexPages({ ...range, index: LIVE_VERSIONS, from: 0n }));
     if (tombstonesAbove === null) return;
     const from = versionNumber(tombstonesAbove) + 1n;
-    yield* this.read(layout, new IndexPages({ ...range, index: TOMBSTONE_VERSIONS, from }));
+    yield* this.#read(layout, new IndexPages({ ...range, index: TOMBSTONE_VERSIONS, from }));
   }
 
-  private async *read(layout: TableLayout, pages: IndexPages): AsyncGenerator<readonly Row[]> {
+  async *#read(layout: TableLayout, pages: IndexPages): AsyncGenerator<readonly Row[]> {
     for (let page = await nextPage(pages); page !== null; page = await nextPage(pages)) {
-      const rows = page.map((record) => this.decode(layout, record)).filter((row) => row !== null);
+      const rows = page.map((record) => this.#decode(layout, record)).filter((row) => row !== null);
       if (rows.length > 0) yield rows;
     }
   }
 
-  private collectionOf({ database, table }: TableName): mongo.Collection {
-    return this.options.connection.db(mirrorDatabase(this.options)).collection(collectionName(database, table));
+  #collectionOf({ database, table }: TableName): mongo.Collection {
+    return this.#options.connection.db(mirrorDatabase(this.#options)).collection(collectionName(database, table));
   }
 
-  private decode(layout: TableLayout, { bytes }: StoredRecord): Row | null {
+  #decode(layout: TableLayout, { bytes }: StoredRecord): Row | null {
     const row = decodeId(layout, bytes);
     if (row === null)
-      this.options.logger.warn(
+      this.#options.logger.warn(
         'a document of the mirror has an _id that is no key of its table, and is left as it is',
         {
           database: layout.database,

@@ -9,7 +9,7 @@ interface Measured {
   readonly commands: number;
 }
 
-const testMs = 60_000;
+const TEST_MS = 60_000;
 const program = join(import.meta.dirname, '..', 'test', 'stuck-mirror.ts');
 
 /** In a process of its own, where nothing else is alive. */
@@ -29,7 +29,7 @@ describe('I9: a server that never answers', () => {
       expect(gathered.counted).toBeLessThan(1.5 * gathered.alive);
       expect(sent.counted).toBeGreaterThan(sent.alive);
     },
-    testMs,
+    TEST_MS,
   );
 
   it(
@@ -40,6 +40,6 @@ describe('I9: a server that never answers', () => {
       expect(sent.counted).toBeGreaterThan(sent.alive);
       expect(sent.rss).toBeLessThan(64 * 1024 * 1024);
     },
-    testMs,
+    TEST_MS,
   );
 });

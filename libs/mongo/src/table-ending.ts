@@ -35,29 +35,29 @@ interface Pass {
  * a pass that finds nothing, read from what a majority has confirmed after all that the primary had applied.
  */
 export class TableEnding {
-  private readonly options: TableEndingOptions;
-  private readonly update: Uint8Array;
-  private pass: Pass | null = null;
+  readonly #options: TableEndingOptions;
+  readonly #update: Uint8Array;
+  #pass: Pass | null = null;
 
   constructor(options: TableEndingOptions) {
-    this.options = options;
+    this.#options = options;
     const { change, version, deletedAtMs } = options;
-    this.update = encodeUpdate(tombstoneFields(change, version, deletedAtMs));
+    this.#update = encodeUpdate(tombstoneFields(change, version, deletedAtMs));
   }
 
   /** Rejects with a coded error; called again it goes on where it was. */
   async run(): Promise<void> {
     for (;;) {
-      const pass = (this.pass ??= await this.begin());
-      for (const pages of pass.pages) await this.end(pages, pass);
-      this.pass = null;
+      const pass = (this.#pass ??= await this.#begin());
+      for (const pages of pass.pages) await this.#end(pages, pass);
+      this.#pass = null;
       if (pass.found === 0) return;
-      if (pass.turned === 0) throw unconfirmed(this.options.collection);
+      if (pass.turned === 0) throw unconfirmed(this.#options.collection);
     }
   }
 
-  private async begin(): Promise<Pass> {
-    const { db, collection, version } = this.options;
+  async #begin(): Promise<Pass> {
+    const { db, collection, version } = this.#options;
     await awaitMajority(db);
     const documents = db.collection(collection);
     const range = { documents, from: 0n, below: versionNumber(version), limit: PAGE_DOCUMENTS };
@@ -65,11 +65,11 @@ export class TableEnding {
     return { pages, found: 0, turned: 0 };
   }
 
-  private async end(pages: IndexPages, pass: Pass): Promise<void> {
+  async #end(pages: IndexPages, pass: Pass): Promise<void> {
     for (let page = await pages.next(); page !== null; page = await pages.next()) {
       pass.found += page.length;
       try {
-        pass.turned += await this.turn(page);
+        pass.turned += await this.#turn(page);
       } catch (error) {
         pages.again(error);
         throw error;
@@ -77,8 +77,8 @@ export class TableEnding {
     }
   }
 
-  private async turn(page: readonly StoredRecord[]): Promise<number> {
-    const { db, collection, version, writeConcern } = this.options;
+  async #turn(page: readonly StoredRecord[]): Promise<number> {
+    const { db, collection, version, writeConcern } = this.#options;
     const command = { update: collection, maxTimeMS: PAGE_TIMEOUT_MS };
     const writeStatement = (writer: BsonWriter): void => {
       const query = writer.beginIn(QUERY);
@@ -87,7 +87,7 @@ export class TableEnding {
       writer.string(BELOW, version);
       writer.end(guard);
       writer.end(query);
-      writer.raw(this.update);
+      writer.raw(this.#update);
       writer.boolean(MULTI, true);
     };
     const { nModified = 0 } = await runStatement(db, command, writeStatement, writeConcern);

@@ -39,33 +39,33 @@ export interface TombstoneSweeperOptions {
  * Safe beside writers: each delete repeats the conditions, so a row that came back, or a newer tombstone, stays.
  */
 export class TombstoneSweeper {
-  private readonly options: TombstoneSweeperOptions;
+  readonly #options: TombstoneSweeperOptions;
 
   constructor(options: TombstoneSweeperOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
   /** Rejects with a coded error; what was removed by then stays removed, and another sweep goes on. */
   async sweep(request: SweepRequest): Promise<SweepResult> {
-    const { connection, databasePrefix = '', nowMs = Date.now, logger } = this.options;
+    const { connection, databasePrefix = '', nowMs = Date.now, logger } = this.#options;
     const { source, olderThanMs, belowVersion } = request;
     if (belowVersion === '') return { collections: 0, removed: 0 };
     const db = connection.db(mirrorDatabase({ source, databasePrefix }));
     const before = nowMs() - olderThanMs;
     let removed = 0;
     const collections = await listCollections(db);
-    for (const name of collections) removed += await this.sweepCollection(db, name, before, request);
+    for (const name of collections) removed += await this.#sweepCollection(db, name, before, request);
     if (removed > 0) logger.info('swept tombstones', { source, collections: collections.length, removed });
     return { collections: collections.length, removed };
   }
 
-  private async sweepCollection(
+  async #sweepCollection(
     db: mongo.Db,
     name: string,
     beforeMs: number,
     { belowVersion, signal }: SweepRequest,
   ): Promise<number> {
-    const { writeConcern: w = 'majority' } = this.options;
+    const { writeConcern: w = 'majority' } = this.#options;
     const pages = new IndexPages({
       documents: db.collection(name),
       index: TOMBSTONE_AGES,

@@ -17,10 +17,10 @@ export class FakeMongo {
   readonly commands: mongo.Document[] = [];
   /** Share of commands that lose their connection. */
   failureRate = 0;
-  private readonly random: () => number;
+  readonly #random: () => number;
 
   constructor(seed = 1) {
-    this.random = mulberry32(seed);
+    this.#random = mulberry32(seed);
   }
 
   get connection(): MongoConnection {
@@ -29,13 +29,13 @@ export class FakeMongo {
   }
 
   find(collection: string, id: unknown): MirrorDocument | undefined {
-    return this.collectionOf(collection).get(keyOf(id));
+    return this.#collectionOf(collection).get(keyOf(id));
   }
 
   async command(command: mongo.Document): Promise<mongo.Document> {
     this.commands.push(command);
-    const operations = this.shuffle(this.operationsOf(command));
-    const breaksAt = this.random() < this.failureRate ? Math.floor(this.random() * (operations.length + 1)) : -1;
+    const operations = this.#shuffle(this.#operationsOf(command));
+    const breaksAt = this.#random() < this.failureRate ? Math.floor(this.#random() * (operations.length + 1)) : -1;
     const writeErrors: { index: number; code: number }[] = [];
     for (const [done, { index, run }] of operations.entries()) {
       if (done === breaksAt) throw new mongo.MongoNetworkError('connection closed');
@@ -45,42 +45,42 @@ export class FakeMongo {
     return writeErrors.length === 0 ? { ok: 1 } : { ok: 1, writeErrors };
   }
 
-  private operationsOf(command: mongo.Document): { index: number; run: () => Promise<boolean> }[] {
+  #operationsOf(command: mongo.Document): { index: number; run: () => Promise<boolean> }[] {
     if ('documents' in command) {
-      const documents = this.collectionOf(command['insert'] as string);
+      const documents = this.#collectionOf(command['insert'] as string);
       return readSequence<MirrorDocument>(command, 'documents').map((document, index) => ({
         index,
-        run: () => this.insert(documents, document),
+        run: () => this.#insert(documents, document),
       }));
     }
-    const documents = this.collectionOf(command['update'] as string);
+    const documents = this.#collectionOf(command['update'] as string);
     return readSequence<UpdateStatement>(command, 'updates').map(({ q, u }, index) => ({
       index,
       run: async () => {
         const stored = documents.get(keyOf(u._id));
-        if (stored === undefined || stored.v > q.v.$lte) return this.insert(documents, u);
+        if (stored === undefined || stored.v > q.v.$lte) return this.#insert(documents, u);
         documents.set(keyOf(u._id), u);
         return true;
       },
     }));
   }
 
-  private async insert(documents: Map<string, MirrorDocument>, document: MirrorDocument): Promise<boolean> {
-    if (this.random() < 0.5) await new Promise<void>((resolve) => setImmediate(resolve));
+  async #insert(documents: Map<string, MirrorDocument>, document: MirrorDocument): Promise<boolean> {
+    if (this.#random() < 0.5) await new Promise<void>((resolve) => setImmediate(resolve));
     if (documents.has(keyOf(document._id))) return false;
     documents.set(keyOf(document._id), document);
     return true;
   }
 
-  private collectionOf(name: string): Map<string, MirrorDocument> {
+  #collectionOf(name: string): Map<string, MirrorDocument> {
     let documents = this.collections.get(name);
     if (documents === undefined) this.collections.set(name, (documents = new Map<string, MirrorDocument>()));
     return documents;
   }
 
-  private shuffle<T>(items: T[]): T[] {
+  #shuffle<T>(items: T[]): T[] {
     for (let index = items.length - 1; index > 0; index--) {
-      const other = Math.floor(this.random() * (index + 1));
+      const other = Math.floor(this.#random() * (index + 1));
       [items[index], items[other]] = [items[other] as T, items[index] as T];
     }
     return items;

@@ -8,7 +8,7 @@ import { MirrorFixture } from './mirror-fixture.ts';
 
 const never = new AbortController().signal;
 const columns = [makeColumn('id', 'integer', 'int'), makeColumn('note', 'text', 'varchar')];
-const uuid = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
+const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 
 let url: string;
 let mirror: MirrorFixture;
@@ -60,8 +60,8 @@ describe('what the mirror remembers', () => {
     await write(
       'a',
       [at(1), null, [1, 'a']],
-      [at(2, { gtid: `${uuid}:tag:9` }), null, [2, 'b']],
-      [at(3, { gtid: `${uuid}:tag:10` }), null, [3, 'c']],
+      [at(2, { gtid: `${UUID}:tag:9` }), null, [2, 'b']],
+      [at(3, { gtid: `${UUID}:tag:10` }), null, [3, 'c']],
       [at(4), null, [4, 'd']],
       [at(5), [4, 'd'], null],
     );
@@ -72,7 +72,7 @@ describe('what the mirror remembers', () => {
       [at(8, { gtid: '0-2-5' }), null, [3, 'b']],
       [at(9, { gtid: null }), null, [4, 'b']],
     );
-    const all = ['0-1-5', '0-2-5', '00000000-71ca-11e1-9e33-c80aa9429562:7', `${uuid}:5`, `${uuid}:tag:10`];
+    const all = ['0-1-5', '0-2-5', '00000000-71ca-11e1-9e33-c80aa9429562:7', `${UUID}:5`, `${UUID}:tag:10`];
     expect(await gtidsAbove('')).toEqual(all);
     expect(await gtidsAbove(behind(2))).toEqual(all);
     expect(await gtidsAbove(behind(3))).toEqual(all.slice(0, 4));
@@ -83,7 +83,7 @@ describe('what the mirror remembers', () => {
   it('I7: not the GTID that a read carries: it comes after that transaction and says nothing of it', async () => {
     await openMirror();
     await write('reads', [at(3), null, [1, 'a'], 7], [at(2), null, [2, 'b']]);
-    expect(await gtidsAbove('')).toEqual([`${uuid}:2`]);
+    expect(await gtidsAbove('')).toEqual([`${UUID}:2`]);
   });
 
   it('I7: passes a transaction of any size by its first page', async () => {
@@ -93,7 +93,7 @@ describe('what the mirror remembers', () => {
       null,
       [9000, ''],
     ]);
-    expect(await gtidsAbove('')).toEqual([`${uuid}:2`]);
+    expect(await gtidsAbove('')).toEqual([`${UUID}:2`]);
   });
 
   it('I7: the newest lineage of all collections and of the record', async () => {
@@ -115,9 +115,9 @@ describe('what the mirror remembers', () => {
       _id: 1,
       row: { id: 1 },
       v: `${makeTransaction(4, 3).versionPrefix}0000000000000000`,
-      gtid: `${uuid}:4`,
+      gtid: `${UUID}:4`,
     } as never);
     expect(await memory.newestLineage(never)).toBe(3);
-    expect(await gtidsAbove('')).toEqual([`${uuid}:4`]);
+    expect(await gtidsAbove('')).toEqual([`${UUID}:4`]);
   });
 });

@@ -6,7 +6,7 @@ import { type ClientTls, silentLogger } from '#kernel';
 import { type Identity, makeTestCertificates, TestAuthority, type TestCertificates, testStack } from '#testing';
 import { checkMongo, type MongoConnection, openMongo } from '../src/index.ts';
 
-const serverSelectionTimeoutMs = 500;
+const SERVER_SELECTION_TIMEOUT_MS = 500;
 const TLS_FAILED = 'DITTO_MONGO_TLS_FAILED';
 
 let authority: TestAuthority;
@@ -53,7 +53,13 @@ const withOption = (url: string, option: string): string => `${url}${url.include
 const atLocalhost = (url: string): string => url.replace('127.0.0.1', 'localhost');
 
 function connect(url: string, tls: ClientTls | undefined, waitForServer = false): Promise<MongoConnection> {
-  return openMongo({ url, tls, serverSelectionTimeoutMs, waitForServer, logger: silentLogger });
+  return openMongo({
+    url,
+    tls,
+    serverSelectionTimeoutMs: SERVER_SELECTION_TIMEOUT_MS,
+    waitForServer,
+    logger: silentLogger,
+  });
 }
 
 async function open(url: string, tls?: ClientTls): Promise<void> {
@@ -69,7 +75,10 @@ async function open(url: string, tls?: ClientTls): Promise<void> {
 async function expectRefusal(url: string, tls: ClientTls | undefined, code: string, remedy: RegExp): Promise<void> {
   const expected = { code, remedy: expect.stringMatching(remedy) };
   await expect(connect(url, tls, true)).rejects.toMatchObject(expected);
-  const findings = await checkMongo({ connection: { url, tls, serverSelectionTimeoutMs }, databases: [] });
+  const findings = await checkMongo({
+    connection: { url, tls, serverSelectionTimeoutMs: SERVER_SELECTION_TIMEOUT_MS },
+    databases: [],
+  });
   expect(findings).toMatchObject([expected]);
 }
 
@@ -150,7 +159,7 @@ describe('MongoDB over TLS', () => {
     await expectRefusal(url.href, { ca: made.ca }, 'DITTO_MONGO_ACCESS_DENIED', /password/);
     url.username = url.password = '';
     const findings = await checkMongo({
-      connection: { url: url.href, tls: { ca: made.ca }, serverSelectionTimeoutMs },
+      connection: { url: url.href, tls: { ca: made.ca }, serverSelectionTimeoutMs: SERVER_SELECTION_TIMEOUT_MS },
       databases: ['x'],
     });
     expect(findings).toMatchObject([{ code: 'DITTO_MONGO_ACCESS_DENIED' }]);

@@ -46,7 +46,7 @@ export { type Problem } from './http/problem.filter.ts';
 export { RequestError, type RequestErrorStatus } from './http/request-error.ts';
 export { SchemaPipe } from './http/schema.pipe.ts';
 export { configureLogging, createLogger, type LoggingOptions } from './logging/root-logger.ts';
-export { createMetrics, latencyBuckets, Metrics } from './metrics/metrics.ts';
+export { createMetrics, LATENCY_BUCKETS, Metrics } from './metrics/metrics.ts';
 export { bootstrapService, type BootstrapOptions } from './service/bootstrap-service.ts';
 export { configureService, createService, createServiceModule, type ServiceOptions } from './service/create-service.ts';
 export { CONFIG, InjectConfig, type ServiceName } from './service/platform.module.ts';

@@ -1,19 +1,19 @@
 /** Every Lua script that Ditto runs in Redis. Each is one atomic step. */
 
 /** Whether a rank (`checkpointRank`) is below that of the offset that is held; one from before there were ranks is below all. */
-const isOlder = `
+const IS_OLDER = `
 local function isOlder(key, rank)
   local held = redis.call('HGET', key, 'rank')
   return held and rank < held
 end
 `;
 
-const now = `
+const NOW = `
 local time = redis.call('TIME')
 local nowMs = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 `;
 
-const forgetExpired = `
+const FORGET_EXPIRED = `
 local expired = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', nowMs)
 for i = 1, #expired do
   redis.call('HDEL', KEYS[1], expired[i])
@@ -31,7 +31,7 @@ export const luaScripts = {
    */
   dittoPutOffset: {
     numberOfKeys: 2,
-    lua: `${isOlder}
+    lua: `${IS_OLDER}
 local token, rank = tonumber(ARGV[1]), ARGV[2]
 local newest = tonumber(redis.call('GET', KEYS[1]) or '0')
 local verified = tonumber(ARGV[4])
@@ -49,7 +49,7 @@ return {'stored', newest}`,
   /** Puts back an offset from the state database unless Redis holds a newer one. KEYS: offset. ARGV: token, rank, checkpoint. */
   dittoRestoreOffset: {
     numberOfKeys: 1,
-    lua: `${isOlder}
+    lua: `${IS_OLDER}
 if isOlder(KEYS[1], ARGV[2]) then return 0 end
 redis.call('HSET', KEYS[1], 'token', ARGV[1], 'rank', ARGV[2], 'checkpoint', ARGV[3])
 return 1`,
@@ -124,19 +124,19 @@ return 1`,
   /** KEYS: status, expiry. ARGV: TTL, then name and status in turn. By Redis' clock; what has ended is forgotten. */
   dittoReportStatus: {
     numberOfKeys: 2,
-    lua: `${now}
+    lua: `${NOW}
 for i = 2, #ARGV, 2 do
   redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
   redis.call('ZADD', KEYS[2], nowMs + tonumber(ARGV[1]), ARGV[i])
 end
-${forgetExpired}
+${FORGET_EXPIRED}
 return 1`,
   },
 
   /** KEYS: status, expiry. Returns what has not ended, as name and status in turn. */
   dittoListStatus: {
     numberOfKeys: 2,
-    lua: `${now}${forgetExpired}
+    lua: `${NOW}${FORGET_EXPIRED}
 return redis.call('HGETALL', KEYS[1])`,
   },
 
@@ -146,7 +146,7 @@ return redis.call('HGETALL', KEYS[1])`,
    */
   dittoAppendEvents: {
     numberOfKeys: 2,
-    lua: `${now}
+    lua: `${NOW}
 local maxAgeMs = tonumber(ARGV[3])
 for i = 4, #ARGV, 2 do
   redis.call('XADD', KEYS[1], '*', 'key', ARGV[i], 'entry', ARGV[i + 1])

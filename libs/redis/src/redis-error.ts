@@ -1,10 +1,10 @@
 import { DittoError, findReason, TlsErrors } from '#kernel';
 
-const denied = /^(NOAUTH|WRONGPASS|NOPERM)\b/;
+const DENIED = /^(NOAUTH|WRONGPASS|NOPERM)\b/;
 /** A replica, perhaps one that was the primary until now. Redis 6 has its own text before that of a script's error. */
-const fromReplica = /\bREADONLY\b|^(MASTERDOWN|UNBLOCKED)\b/;
+const FROM_REPLICA = /\bREADONLY\b|^(MASTERDOWN|UNBLOCKED)\b/;
 /** Refusals that pass by themselves: loading, out of memory, replicas missing, disk trouble, busy script. */
-const passing = /^(LOADING|OOM|NOREPLICAS|MISCONF|BUSY|TRYAGAIN|CLUSTERDOWN)\b/;
+const PASSING = /^(LOADING|OOM|NOREPLICAS|MISCONF|BUSY|TRYAGAIN|CLUSTERDOWN)\b/;
 
 export const tlsErrors = new TlsErrors({
   code: 'DITTO_REDIS_TLS_FAILED',
@@ -14,16 +14,16 @@ export const tlsErrors = new TlsErrors({
 
 /** Whether the connection leads to a server that takes no writes, so that it must be made anew. */
 export function isFromReplica({ message }: Error): boolean {
-  return fromReplica.test(message);
+  return FROM_REPLICA.test(message);
 }
 
 /** Classifies what the driver reports; a `DittoError` stays as it is. Any other reply is a bug of ours. */
 export function toRedisError(error: unknown): DittoError {
   if (error instanceof DittoError) return error;
   const message = findReason(error);
-  if (denied.test(message)) return accessDenied(message, error, false);
+  if (DENIED.test(message)) return accessDenied(message, error, false);
   const isReply = error instanceof Error && error.name === 'ReplyError';
-  if (!isReply || passing.test(message) || fromReplica.test(message))
+  if (!isReply || PASSING.test(message) || FROM_REPLICA.test(message))
     return tlsErrors.classify(error) ?? unavailable(message, error);
   return new DittoError('DITTO_REDIS_COMMAND_FAILED', `Redis refused a command: ${message}`, {
     remedy: 'Check that Redis is version 6.2 or newer and that the key prefix is used by one Ditto deployment alone.',
@@ -33,7 +33,7 @@ export function toRedisError(error: unknown): DittoError {
 
 /** Why there is no connection. The next one is tried anyway, and may be let in. */
 export function toConnectionError(error: Error): DittoError {
-  return denied.test(error.message) ? accessDenied(error.message, error, true) : toRedisError(error);
+  return DENIED.test(error.message) ? accessDenied(error.message, error, true) : toRedisError(error);
 }
 
 export function unavailable(reason: string, cause?: unknown): DittoError {

@@ -36,14 +36,14 @@ export interface WindowBounds {
   readonly maxAgeMs: number;
 }
 
-const pageSize = 500;
-const maxGaps = 200;
+const PAGE_SIZE = 500;
+const MAX_GAPS = 200;
 /** Of a search in all tables: the tables looked at, newest first; what is read of one at a time; what is read in all. */
-const mostTables = 1_000;
-const smallPage = 20;
-const mostRead = 20_000;
+const MOST_TABLES = 1_000;
+const SMALL_PAGE = 20;
+const MOST_READ = 20_000;
 /** Tables whose gaps are read at a time. */
-const tablesAtOnce = 20;
+const TABLES_AT_ONCE = 20;
 
 export interface RecentEventSearch {
   /** Newest first, by when they were put into the window. */
@@ -77,7 +77,7 @@ export class RedisRecentEvents {
 
   async appendGap(source: string, table: string, gap: RecentEventGap): Promise<void> {
     const { keys } = this.#redis;
-    const values = [table, maxGaps, this.#bounds.maxAgeMs, '', JSON.stringify(gap)];
+    const values = [table, MAX_GAPS, this.#bounds.maxAgeMs, '', JSON.stringify(gap)];
     await this.#redis.runScript('dittoAppendEvents', [keys.gaps(source, table), keys.tables(source)], values);
   }
 
@@ -96,7 +96,7 @@ export class RedisRecentEvents {
         const page = await readPage(client, stream, end, oldest);
         for (const entry of page) if (matches(entry.key)) found.push(JSON.parse(entry.entry) as RecentEvent);
         const last = page.at(-1);
-        if (!last || page.length < pageSize) break;
+        if (!last || page.length < PAGE_SIZE) break;
         end = `(${last.id}`;
       }
       return found.slice(0, limit);
@@ -111,13 +111,13 @@ export class RedisRecentEvents {
   ): Promise<RecentEventSearch> {
     const { keys } = this.#redis;
     return this.#redis.run(async (client) => {
-      const flat = await client.zrevrange(keys.tables(source), 0, mostTables, 'WITHSCORES');
+      const flat = await client.zrevrange(keys.tables(source), 0, MOST_TABLES, 'WITHSCORES');
       const found = flat.flatMap((table, i) => (i % 2 === 0 ? [{ table, newestMs: Number(flat[i + 1]) }] : []));
-      const tables = found.slice(0, mostTables);
+      const tables = found.slice(0, MOST_TABLES);
       const oldest = String(Date.now() - this.#bounds.maxAgeMs);
       const readEvents = (table: string, end: string) =>
-        readPage(client, keys.events(source, table), end, oldest, smallPage);
-      const merged = await mergeNewest({ tables, limit, mostRead, matches, readEvents });
+        readPage(client, keys.events(source, table), end, oldest, SMALL_PAGE);
+      const merged = await mergeNewest({ tables, limit, mostRead: MOST_READ, matches, readEvents });
       const gaps = await this.#searchGaps(
         client,
         source,
@@ -128,7 +128,7 @@ export class RedisRecentEvents {
         events: merged.events.map(({ table, entry }) => ({ ...(JSON.parse(entry) as RecentEvent), table })),
         gaps: gaps.newest,
         skippedEvents: gaps.skippedEvents,
-        isCutShort: merged.isCutShort || gaps.isCutShort || found.length > mostTables,
+        isCutShort: merged.isCutShort || gaps.isCutShort || found.length > MOST_TABLES,
       };
     });
   }
@@ -142,9 +142,9 @@ export class RedisRecentEvents {
     let newest: readonly TableGap[] = [];
     let skippedEvents = 0;
     let read = 0;
-    for (let start = 0; start < tables.length; start += tablesAtOnce) {
-      if (read >= mostRead) return { newest, skippedEvents, isCutShort: true };
-      const some = tables.slice(start, start + tablesAtOnce);
+    for (let start = 0; start < tables.length; start += TABLES_AT_ONCE) {
+      if (read >= MOST_READ) return { newest, skippedEvents, isCutShort: true };
+      const some = tables.slice(start, start + TABLES_AT_ONCE);
       const pages = await Promise.all(
         some.map(async (table) => (await this.#readGaps(client, source, table)).map((gap) => ({ ...gap, table }))),
       );
@@ -168,7 +168,7 @@ async function readPage(
   stream: string,
   end: string,
   oldest: string,
-  size = pageSize,
+  size = PAGE_SIZE,
 ): Promise<readonly StreamEntry[]> {
   const entries = await client.xrevrange(stream, end, oldest, 'COUNT', size);
   return entries.map(([id, [, key = '', , entry = 'null']]) => ({ id, key, entry }));

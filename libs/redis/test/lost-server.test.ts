@@ -9,7 +9,7 @@ import { type Stack, startStack } from '#stack';
 import { FaultProxy, testStack, uniqueName } from '#testing';
 
 const unavailable = { code: 'DITTO_REDIS_UNAVAILABLE', retriable: true };
-const commandTimeoutMs = 300;
+const COMMAND_TIMEOUT_MS = 300;
 
 let stack: Stack;
 let proxy: FaultProxy;
@@ -22,7 +22,11 @@ beforeAll(async () => {
   stack = await startStack({ folder: await mkdtemp(join(tmpdir(), 'ditto-redis-')), servers: ['redis'] });
   proxy = await FaultProxy.open(stack.endpoint('redis'));
   const keyPrefix = uniqueName('test');
-  redis = new RedisConnection({ url: `redis://${proxy.host}:${proxy.port}`, keyPrefix, commandTimeoutMs });
+  redis = new RedisConnection({
+    url: `redis://${proxy.host}:${proxy.port}`,
+    keyPrefix,
+    commandTimeoutMs: COMMAND_TIMEOUT_MS,
+  });
   direct = new RedisConnection({ url: stack.url('redis'), keyPrefix });
   const soon = AbortSignal.timeout(10_000);
   await Promise.all([redis.waitUntilReady(soon), direct.waitUntilReady(soon)]);
@@ -60,10 +64,10 @@ test.each(['toServer', 'toClient'] as const)(
     proxy.silence({ direction, from: source, newConnections: false });
     const startedAt = Date.now();
     await expect(leases.reserve(source, 'a', 'nonce', 60_000)).rejects.toMatchObject(unavailable);
-    expect(Date.now() - startedAt).toBeLessThan(commandTimeoutMs + 300);
+    expect(Date.now() - startedAt).toBeLessThan(COMMAND_TIMEOUT_MS + 300);
     expect(redis.isReady).toBe(false);
     await persist(() => redis.ping());
-    expect(Date.now() - startedAt).toBeLessThan(commandTimeoutMs + 1_000);
+    expect(Date.now() - startedAt).toBeLessThan(COMMAND_TIMEOUT_MS + 1_000);
     for (let call = 0; call < 40; call++) await leases.read(source);
     expect(proxy.acceptedConnections).toBe(before + 1);
   },

@@ -12,37 +12,37 @@ import { type Acknowledgement } from './ports/change-sink.ts';
 
 /** Counts what was accepted against what was confirmed; `onDone` runs once, when it is closed and all is confirmed. */
 export class PendingChanges implements Acknowledgement {
-  private pending = 0;
-  private open = true;
-  private readonly onDone: () => void;
+  #pending = 0;
+  #open = true;
+  readonly #onDone: () => void;
 
   constructor(onDone: () => void) {
-    this.onDone = onDone;
+    this.#onDone = onDone;
   }
 
   get done(): boolean {
-    return !this.open && this.pending === 0;
+    return !this.#open && this.#pending === 0;
   }
 
   /** Says that `count` changes are about to be given to one sink. */
   expect(count: number): void {
-    this.pending += count;
+    this.#pending += count;
   }
 
   acknowledge(count: number): void {
-    this.pending -= count;
-    if (this.pending < 0)
+    this.#pending -= count;
+    if (this.#pending < 0)
       throw new DittoError(
         'DITTO_REPLICATION_ACKNOWLEDGED_TWICE',
         'a sink acknowledged more changes than it was given',
       );
-    if (this.done) this.onDone();
+    if (this.done) this.#onDone();
   }
 
   /** No more will be expected. */
   close(): void {
-    this.open = false;
-    if (this.pending === 0) this.onDone();
+    this.#open = false;
+    if (this.#pending === 0) this.#onDone();
   }
 }
 
@@ -87,92 +87,97 @@ export interface ConfirmedPosition {
  * before it are confirmed, and only to the last transaction that ended in it.
  */
 export class AcknowledgementTracker {
-  private readonly confirmed: GtidAccumulator;
-  private readonly slices: Slice[] = [];
-  private head = 0;
-  private passed = 0;
+  readonly #confirmed: GtidAccumulator;
+  readonly #slices: Slice[] = [];
+  #head = 0;
+  #passed = 0;
   /** Those who wait until so many slices have been passed. */
-  private waiters: { readonly until: number; readonly wake: () => void }[] = [];
-  private file: string;
-  private offset: number;
-  private serverUuid: string;
-  private version: string;
-  private commitMicros: number;
-  private readonly lastCovered: LoggedTransaction | null;
+  #waiters: { readonly until: number; readonly wake: () => void }[] = [];
+  #file: string;
+  #offset: number;
+  #serverUuid: string;
+  #version: string;
+  #commitMicros: number;
+  readonly #lastCovered: LoggedTransaction | null;
   /** The last transaction passed, with its digest. */
-  private last: { readonly transaction: TransactionInfo; readonly digest: string } | null = null;
+  #last: { readonly transaction: TransactionInfo; readonly digest: string } | null = null;
 
-  private readonly onSliceConfirmed: () => void;
+  readonly #onSliceConfirmed: () => void;
 
   constructor(start: ConfirmedPosition, onSliceConfirmed: () => void) {
-    this.onSliceConfirmed = onSliceConfirmed;
-    this.confirmed = new GtidAccumulator(GtidSet.parse(start.position.gtidSet));
-    this.file = start.position.file;
-    this.offset = start.position.offset;
-    this.serverUuid = start.position.serverUuid;
-    this.version = start.version;
-    this.commitMicros = start.commitMicros;
-    this.lastCovered = start.lastCovered;
+    this.#onSliceConfirmed = onSliceConfirmed;
+    this.#confirmed = new GtidAccumulator(GtidSet.parse(start.position.gtidSet));
+    this.#file = start.position.file;
+    this.#offset = start.position.offset;
+    this.#serverUuid = start.position.serverUuid;
+    this.#version = start.version;
+    this.#commitMicros = start.commitMicros;
+    this.#lastCovered = start.lastCovered;
   }
 
   /** Slices that are not confirmed yet. */
   get openSlices(): number {
-    return this.slices.length - this.head;
+    return this.#slices.length - this.#head;
   }
 
   openSlice(): Slice {
     const slice = new Slice(() => {
-      this.advance();
-      this.onSliceConfirmed();
+      this.#advance();
+      this.#onSliceConfirmed();
     });
-    this.slices.push(slice);
+    this.#slices.push(slice);
     return slice;
   }
 
   /** Resolves when every slice that is open now is confirmed. */
   waitUntilConfirmed(): Promise<void> {
-    const until = this.passed + this.openSlices;
-    if (until === this.passed) return Promise.resolve();
+    const until = this.#passed + this.openSlices;
+    if (until === this.#passed) return Promise.resolve();
     return new Promise((wake) => {
-      this.waiters.push({ until, wake });
+      this.#waiters.push({ until, wake });
     });
   }
 
   confirmedPosition(): ConfirmedPosition {
-    const { file, offset, serverUuid, version, commitMicros, last } = this;
-    const position = { gtidSet: this.confirmed.toString(), file, offset, serverUuid };
-    const lastCovered = last === null ? this.lastCovered : describeLogged(last.transaction, last.digest);
+    const file = this.#file;
+    const offset = this.#offset;
+    const serverUuid = this.#serverUuid;
+    const version = this.#version;
+    const commitMicros = this.#commitMicros;
+    const last = this.#last;
+    const position = { gtidSet: this.#confirmed.toString(), file, offset, serverUuid };
+    const lastCovered = last === null ? this.#lastCovered : describeLogged(last.transaction, last.digest);
     return { position, version, commitMicros, lastCovered };
   }
 
-  private advance(): void {
-    while (this.head < this.slices.length && (this.slices[this.head] as Slice).changes.done) {
-      this.pass(this.slices[this.head] as Slice);
-      this.head++;
-      this.passed++;
+  #advance(): void {
+    while (this.#head < this.#slices.length && (this.#slices[this.#head] as Slice).changes.done) {
+      this.#pass(this.#slices[this.#head] as Slice);
+      this.#head++;
+      this.#passed++;
     }
-    if (this.waiters.length > 0) this.wakeWaiters();
-    if (this.head === this.slices.length || this.head > 1024) {
-      this.slices.splice(0, this.head);
-      this.head = 0;
+    if (this.#waiters.length > 0) this.#wakeWaiters();
+    if (this.#head === this.#slices.length || this.#head > 1024) {
+      this.#slices.splice(0, this.#head);
+      this.#head = 0;
     }
   }
 
-  private wakeWaiters(): void {
-    const { passed } = this;
-    for (const { until, wake } of this.waiters) if (until <= passed) wake();
-    this.waiters = this.waiters.filter(({ until }) => until > passed);
+  #wakeWaiters(): void {
+    const passed = this.#passed;
+    for (const { until, wake } of this.#waiters) if (until <= passed) wake();
+    this.#waiters = this.#waiters.filter(({ until }) => until > passed);
   }
 
-  private pass(slice: Slice): void {
-    this.confirmed.unite(slice.gtids);
+  #pass(slice: Slice): void {
+    this.#confirmed.unite(slice.gtids);
     if (slice.last === null) return;
     const { transaction, file, endOffset } = slice.last;
-    this.last = slice.last;
-    this.file = file;
-    this.offset = endOffset;
-    this.serverUuid = transaction.serverUuid;
-    this.version = transactionEndVersion(transaction.versionPrefix);
-    this.commitMicros = transaction.commitMicros;
+    this.#last = slice.last;
+    this.#file = file;
+    this.#offset = endOffset;
+    this.#serverUuid = transaction.serverUuid;
+    this.#version = transactionEndVersion(transaction.versionPrefix);
+    this.#commitMicros = transaction.commitMicros;
   }
 }

@@ -37,7 +37,7 @@ class WideTable extends RowReader {
   readChunk({ after, limit, maxBytes }: Parameters<RowReader['readChunk']>[0]): Promise<ChunkRead> {
     const from = (after?.[0] ?? 0) as number;
     const keys = this.widths.map((_, index) => index + 1).slice(from, from + limit);
-    const { rows, bytes, isCut } = this.receive(keys, limit, maxBytes);
+    const { rows, bytes, isCut } = this.#receive(keys, limit, maxBytes);
     return Promise.resolve({
       rows,
       lastKey: rows.at(-1)?.slice(0, 1) ?? null,
@@ -49,7 +49,7 @@ class WideTable extends RowReader {
 
   readKeys({ keys, maxBytes }: Parameters<RowReader['readKeys']>[0]): Promise<KeysRead> {
     const there = keys.map((key) => key[0] as number).filter((key) => key <= this.widths.length);
-    const { rows, bytes, isCut } = this.receive(
+    const { rows, bytes, isCut } = this.#receive(
       there.sort((a, b) => a - b),
       keys.length,
       maxBytes,
@@ -64,7 +64,7 @@ class WideTable extends RowReader {
     });
   }
 
-  private receive(
+  #receive(
     keys: readonly number[],
     asked: number,
     most = this.mostRowBytes,

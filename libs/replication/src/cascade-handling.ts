@@ -48,36 +48,36 @@ interface CompiledCascades {
  * A transaction with `foreign_key_checks = 0` cascades nothing and is not told from the others: a read too many.
  */
 export class CascadeHandling {
-  private readonly options: CascadeHandlingOptions;
-  private plan: CascadePlan;
-  private compiled = new WeakMap<TableLayout, CompiledCascades | 'none'>();
-  private readonly reached = new Map<string, TableName>();
+  readonly #options: CascadeHandlingOptions;
+  #plan: CascadePlan;
+  #compiled = new WeakMap<TableLayout, CompiledCascades | 'none'>();
+  readonly #reached = new Map<string, TableName>();
 
   constructor(options: CascadeHandlingOptions) {
-    this.options = options;
-    this.plan = new CascadePlan(options.keys);
+    this.#options = options;
+    this.#plan = new CascadePlan(options.keys);
   }
 
   /** Called for each rows event; only parents cost more than a look-up. */
   note(layout: TableLayout, before: RowImages | null, after: RowImages | null): void {
-    let cascades = this.compiled.get(layout);
+    let cascades = this.#compiled.get(layout);
     if (cascades === undefined) {
-      cascades = this.compile(layout);
-      this.compiled.set(layout, cascades);
+      cascades = this.#compile(layout);
+      this.#compiled.set(layout, cascades);
     }
     if (cascades === 'none' || before === null) return;
-    if (after === null) this.reach(cascades.onDelete);
+    if (after === null) this.#reach(cascades.onDelete);
     else
       for (const { indexes, tables } of cascades.onUpdate)
-        if (!this.hasReached(tables) && changesAny(indexes, before, after)) this.reach(tables);
+        if (!this.#hasReached(tables) && changesAny(indexes, before, after)) this.#reach(tables);
   }
 
   /** Call at the end of each transaction, before anything counts it as ended. Undefined: nothing to wait for. */
   record(): Promise<void> | undefined {
-    if (this.reached.size === 0) return undefined;
-    const tables = [...this.reached.values()];
-    this.reached.clear();
-    return this.ask(tables);
+    if (this.#reached.size === 0) return undefined;
+    const tables = [...this.#reached.values()];
+    this.#reached.clear();
+    return this.#ask(tables);
   }
 
   /**
@@ -86,28 +86,28 @@ export class CascadeHandling {
    * tables that it can have reached.
    */
   async learnFrom(statement: Statement, sql: string, named: readonly TableName[]): Promise<void> {
-    const { facts, signal, dispatchedSet, hold, rereads } = this.options;
+    const { facts, signal, dispatchedSet, hold, rereads } = this.#options;
     if (named.length === 0) return;
-    const former = this.plan;
+    const former = this.#plan;
     const concerned = former.tablesConcernedBy(named);
     await hold(async () => {
-      this.plan = former.withKeysOf(concerned, await facts.read(signal, dispatchedSet(), concerned));
+      this.#plan = former.withKeysOf(concerned, await facts.read(signal, dispatchedSet(), concerned));
     });
-    this.compiled = new WeakMap();
+    this.#compiled = new WeakMap();
     if (!rereads || !mayEndForeignKey(statement, sql)) return;
     const isAltered = statement.kind !== 'drop' && statement.kind !== 'rename';
-    const reached = named.flatMap((table) => [...former.descendantsOf(table), ...this.plan.descendantsOf(table)]);
+    const reached = named.flatMap((table) => [...former.descendantsOf(table), ...this.#plan.descendantsOf(table)]);
     const tables = distinctTables([...(isAltered ? named : []), ...reached]);
-    if (tables.length > 0) await this.ask(tables);
+    if (tables.length > 0) await this.#ask(tables);
   }
 
-  private ask(tables: readonly TableName[]): Promise<void> | undefined {
-    const { isAsked, onCascade, hold } = this.options;
+  #ask(tables: readonly TableName[]): Promise<void> | undefined {
+    const { isAsked, onCascade, hold } = this.#options;
     return isAsked(tables) ? undefined : hold(() => onCascade(tables));
   }
 
-  private compile(layout: TableLayout): CompiledCascades | 'none' {
-    const cascades = this.plan.cascadesOf(layout);
+  #compile(layout: TableLayout): CompiledCascades | 'none' {
+    const cascades = this.#plan.cascadesOf(layout);
     if (cascades === null) return 'none';
     const indexOf = new Map(layout.columns.map(({ name }, index) => [name.toLowerCase(), index]));
     const onUpdate = cascades.onUpdate.map(({ columns, tables }) => {
@@ -117,12 +117,12 @@ export class CascadeHandling {
     return { onDelete: cascades.onDelete, onUpdate };
   }
 
-  private hasReached(tables: readonly TableName[]): boolean {
-    return tables.every((table) => this.reached.has(tableKey(table)));
+  #hasReached(tables: readonly TableName[]): boolean {
+    return tables.every((table) => this.#reached.has(tableKey(table)));
   }
 
-  private reach(tables: readonly TableName[]): void {
-    for (const table of tables) this.reached.set(tableKey(table), table);
+  #reach(tables: readonly TableName[]): void {
+    for (const table of tables) this.#reached.set(tableKey(table), table);
   }
 }
 

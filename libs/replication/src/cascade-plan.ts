@@ -13,35 +13,35 @@ type Impact = 'gone' | readonly string[];
 
 /** Which tables change without row events when the rows of a table do. Pure. */
 export class CascadePlan {
-  private readonly keys: readonly CascadingKey[];
-  private readonly byParent: ReadonlyMap<string, readonly CascadingKey[]>;
+  readonly #keys: readonly CascadingKey[];
+  readonly #byParent: ReadonlyMap<string, readonly CascadingKey[]>;
 
   constructor(keys: readonly CascadingKey[]) {
-    this.keys = keys;
-    this.byParent = Map.groupBy(keys, ({ parent }) => tableKey(parent));
+    this.#keys = keys;
+    this.#byParent = Map.groupBy(keys, ({ parent }) => tableKey(parent));
   }
 
   /** Null for a table whose changes have no such consequence. */
   cascadesOf(table: TableName): ParentCascades | null {
-    const keys = this.byParent.get(tableKey(table)) ?? [];
+    const keys = this.#byParent.get(tableKey(table)) ?? [];
     const onUpdate = keys
       .filter(({ onUpdate: action }) => action !== 'none')
       .map(({ parentColumns }) => lowered(parentColumns))
-      .map((columns) => ({ columns, tables: this.reach(table, columns) }));
-    const onDelete = this.reach(table, 'gone');
+      .map((columns) => ({ columns, tables: this.#reach(table, columns) }));
+    const onDelete = this.#reach(table, 'gone');
     return onDelete.length + onUpdate.length === 0 ? null : { onDelete, onUpdate };
   }
 
   /** The tables whose foreign keys may name one of these: their own, and those of the tables that refer to them. */
   tablesConcernedBy(tables: readonly TableName[]): readonly TableName[] {
-    const children = tables.flatMap((table) => this.byParent.get(tableKey(table)) ?? []);
+    const children = tables.flatMap((table) => this.#byParent.get(tableKey(table)) ?? []);
     return distinctTables([...tables, ...children.map(({ database, table }) => ({ database, table }))]);
   }
 
   /** The plan once these keys are all that the tables have. */
   withKeysOf(tables: readonly TableName[], keys: readonly CascadingKey[]): CascadePlan {
     const replaced = new Set(tables.map(tableKey));
-    return new CascadePlan([...this.keys.filter((key) => !replaced.has(tableKey(key))), ...keys]);
+    return new CascadePlan([...this.#keys.filter((key) => !replaced.has(tableKey(key))), ...keys]);
   }
 
   /** Every table that a change of this one's rows may reach. */
@@ -50,7 +50,7 @@ export class CascadePlan {
     return distinctTables([...onDelete, ...onUpdate.flatMap(({ tables }) => tables)]);
   }
 
-  private reach(from: TableName, impact: Impact): readonly TableName[] {
+  #reach(from: TableName, impact: Impact): readonly TableName[] {
     const reached = new Map<string, TableName>();
     const seen = new Set<string>();
     const pending: { readonly table: TableName; readonly impact: Impact }[] = [{ table: from, impact }];
@@ -58,7 +58,7 @@ export class CascadePlan {
       const state = JSON.stringify([tableKey(next.table), next.impact]);
       if (seen.has(state)) continue;
       seen.add(state);
-      for (const key of this.byParent.get(tableKey(next.table)) ?? []) {
+      for (const key of this.#byParent.get(tableKey(next.table)) ?? []) {
         const handedOn = handOn(key, next.impact);
         if (handedOn === null) continue;
         const table = { database: key.database, table: key.table };

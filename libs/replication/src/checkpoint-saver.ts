@@ -19,12 +19,12 @@ export class CheckpointSaver {
   /** Milliseconds since 1970 of the last success; 0 before. */
   savedAtMs = 0;
   failures = 0;
-  private readonly options: CheckpointSaverOptions;
-  private written = '';
-  private takenAtMs = 0;
+  readonly #options: CheckpointSaverOptions;
+  #written = '';
+  #takenAtMs = 0;
 
   constructor(options: CheckpointSaverOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
   /**
@@ -33,7 +33,7 @@ export class CheckpointSaver {
    */
   async run(signal: AbortSignal): Promise<void> {
     const isDue = (): Promise<boolean> =>
-      sleep(this.options.intervalMs, signal).then(
+      sleep(this.#options.intervalMs, signal).then(
         () => !signal.aborted,
         () => false,
       );
@@ -41,30 +41,30 @@ export class CheckpointSaver {
       try {
         await this.save();
       } catch (cause) {
-        this.note(toDittoError(cause));
+        this.#note(toDittoError(cause));
       }
   }
 
   /** Writes the checkpoint now unless it is what was written last. */
   async save(): Promise<void> {
-    const taken = this.options.checkpoint();
+    const taken = this.#options.checkpoint();
     // grows with each, whatever the clock does: a store tells by it which of two is the later one (checkpointRank)
-    const checkpoint = { ...taken, savedAtMs: Math.max(taken.savedAtMs, this.takenAtMs + 1) };
+    const checkpoint = { ...taken, savedAtMs: Math.max(taken.savedAtMs, this.#takenAtMs + 1) };
     const { position, dispatchedSet, version } = checkpoint;
     const state = `${position.gtidSet}|${position.file}|${position.offset}|${dispatchedSet}|${version}`;
-    if (state === this.written) return;
-    this.takenAtMs = checkpoint.savedAtMs;
-    await this.options.store.save(this.options.grant, checkpoint);
-    this.written = state;
+    if (state === this.#written) return;
+    this.#takenAtMs = checkpoint.savedAtMs;
+    await this.#options.store.save(this.#options.grant, checkpoint);
+    this.#written = state;
     this.savedAtMs = checkpoint.savedAtMs;
     this.failures = 0;
   }
 
-  private note(error: DittoError): void {
+  #note(error: DittoError): void {
     if (!error.retriable) throw error;
     this.failures++;
     if (this.failures === 1)
-      this.options.logger.warn('the checkpoint could not be written, trying again', {
+      this.#options.logger.warn('the checkpoint could not be written, trying again', {
         code: error.code,
         error: error.message,
       });

@@ -29,20 +29,20 @@ const KEYS_OF_LOOKUP = 200;
  * of its own, and becomes a delete, or a read if it is there.
  */
 export class GoneRows {
-  private readonly options: GoneRowsOptions;
-  private readonly limit: number;
-  private readonly lookUps: WindowedRead;
+  readonly #options: GoneRowsOptions;
+  readonly #limit: number;
+  readonly #lookUps: WindowedRead;
 
   constructor(options: GoneRowsOptions) {
-    this.options = options;
+    this.#options = options;
     const { chunkBytes, reader } = options.settings;
-    this.limit = Math.min(KEYS_OF_LOOKUP, options.limit ?? KEYS_OF_LOOKUP);
-    this.lookUps = new WindowedRead({
+    this.#limit = Math.min(KEYS_OF_LOOKUP, options.limit ?? KEYS_OF_LOOKUP);
+    this.#lookUps = new WindowedRead({
       ...options.settings,
       layout: options.layout,
       size: {
-        firstRows: this.limit,
-        mostRows: this.limit,
+        firstRows: this.#limit,
+        mostRows: this.#limit,
         mostBytes: chunkBytes,
         mostRowBytes: reader.mostRowBytes,
         isCautious: options.limit !== null,
@@ -56,15 +56,15 @@ export class GoneRows {
    * version, and is not listed again.
    */
   async end(signal: AbortSignal): Promise<boolean> {
-    const { layout, mirror, below, tombstonesAbove, waitUntilConfirmed } = this.options;
+    const { layout, mirror, below, tombstonesAbove, waitUntilConfirmed } = this.#options;
     // a document that is still on its way to the mirror would be listed by nobody
     await abortable(waitUntilConfirmed(), signal);
-    const pages = mirror.list({ layout, below, tombstonesAbove, limit: this.limit })[Symbol.asyncIterator]();
+    const pages = mirror.list({ layout, below, tombstonesAbove, limit: this.#limit })[Symbol.asyncIterator]();
     try {
       for (;;) {
         const page = await reading(pages.next());
         if (page.done === true) return true;
-        if (!(await this.lookUpAll(page.value, signal))) return false;
+        if (!(await this.#lookUpAll(page.value, signal))) return false;
       }
     } finally {
       await pages.return?.();
@@ -72,25 +72,25 @@ export class GoneRows {
   }
 
   /** False when the table was asked for again. */
-  private async lookUpAll(page: readonly Row[], signal: AbortSignal): Promise<boolean> {
+  async #lookUpAll(page: readonly Row[], signal: AbortSignal): Promise<boolean> {
     let keys = page;
     while (keys.length > 0) {
-      if (!this.options.isWanted()) return false;
-      keys = await this.lookUp(keys, signal);
+      if (!this.#options.isWanted()) return false;
+      keys = await this.#lookUp(keys, signal);
     }
     return true;
   }
 
   /** Looks up as many keys as one read may ask for, and gives those that are still to be looked up. */
-  private async lookUp(keys: readonly Row[], signal: AbortSignal): Promise<readonly Row[]> {
-    const { layout, settings } = this.options;
-    const { answer, settled } = await this.lookUps.read(async ({ limit, ...request }) => {
+  async #lookUp(keys: readonly Row[], signal: AbortSignal): Promise<readonly Row[]> {
+    const { layout, settings } = this.#options;
+    const { answer, settled } = await this.#lookUps.read(async ({ limit, ...request }) => {
       const asked = keys.slice(0, limit);
       const read = await settings.reader.readKeys({ layout, keys: asked, ...request, signal });
       const { length } = read.unanswered;
       return { ...read, asked: asked.length, answered: asked.length - length, isCut: length > 0 };
     }, signal);
     const { unanswered, asked } = answer;
-    return (await this.lookUps.confirm(settled, signal)) ? [...unanswered, ...keys.slice(asked)] : keys;
+    return (await this.#lookUps.confirm(settled, signal)) ? [...unanswered, ...keys.slice(asked)] : keys;
   }
 }

@@ -44,8 +44,8 @@ class World extends ChangeSource {
   readonly keys = new Map<string, TableKey>();
   readonly progress = new Map<string, TableSnapshotProgress>();
   readonly endings: TableChange[] = [];
-  private wake: (() => void)[] = [];
-  private w = 0;
+  #wake: (() => void)[] = [];
+  #w = 0;
 
   constructor(key: readonly number[]) {
     super();
@@ -65,30 +65,30 @@ class World extends ChangeSource {
       ...items,
       { type: 'end', file: 'binlog.000002', endOffset: offset + 99 },
     ]);
-    for (const wake of this.wake.splice(0)) wake();
+    for (const wake of this.#wake.splice(0)) wake();
   }
 
   insert(a: number, b: number): void {
     if (this.rows.some((row) => row[0] === a || row[1] === b)) return;
-    const row = [a, b, ++this.w];
+    const row = [a, b, ++this.#w];
     this.rows.push(row);
-    this.append(this.event('create', null, row));
+    this.append(this.#event('create', null, row));
   }
 
   remove(index: number): void {
     const row = this.rows[index % this.rows.length];
     if (row === undefined) return;
     this.rows = this.rows.filter((one) => one !== row);
-    this.append(this.event('delete', row, null));
+    this.append(this.#event('delete', row, null));
   }
 
   update(index: number): void {
     const at = index % this.rows.length;
     const row = this.rows[at];
     if (row === undefined) return;
-    const after = [row[0] as number, row[1] as number, ++this.w];
+    const after = [row[0] as number, row[1] as number, ++this.#w];
     this.rows = this.rows.with(at, after);
-    this.append(this.event('update', row, after));
+    this.append(this.#event('update', row, after));
   }
 
   rekey(key: readonly number[], sql: string): void {
@@ -109,7 +109,7 @@ class World extends ChangeSource {
       );
   }
 
-  private event(op: 'create' | 'update' | 'delete', before: Row | null, after: Row | null): SourceItem {
+  #event(op: 'create' | 'update' | 'delete', before: Row | null, after: Row | null): SourceItem {
     const { layout } = this;
     const images = (row: Row | null): ValueImages | null => row && new ValueImages(layout, [row]);
     return { type: 'rows', op, layout, before: images(before), after: images(after), firstRowIndex: 0 };
@@ -122,7 +122,7 @@ class World extends ChangeSource {
     const ended = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
     while (!signal.aborted) {
       const items = this.log[next];
-      if (items === undefined) await Promise.race([ended, new Promise<void>((resolve) => this.wake.push(resolve))]);
+      if (items === undefined) await Promise.race([ended, new Promise<void>((resolve) => this.#wake.push(resolve))]);
       else {
         next++;
         yield { items, bytes: 1 };
@@ -152,12 +152,12 @@ class World extends ChangeSource {
 class MirrorSink extends ChangeSink {
   readonly name = 'mongo';
   readonly bytesInFlight = 0;
-  private readonly world: World;
-  private isEnding = false;
+  readonly #world: World;
+  #isEnding = false;
 
   constructor(world: World) {
     super();
-    this.world = world;
+    this.#world = world;
   }
 
   open = (): Promise<void> => Promise.resolve();
@@ -168,23 +168,23 @@ class MirrorSink extends ChangeSink {
 
   accept(changes: RowChanges, acknowledgement: Acknowledgement): void {
     const { layout, count } = changes;
-    if (this.isEnding) throw new Error('a row comes while the rows of a table end');
+    if (this.#isEnding) throw new Error('a row comes while the rows of a table end');
     for (let i = 0; i < count && layout.key.length > 0; i++) {
       const change = changeAt(changes, i);
       const row = (change.after ?? change.before) as Row;
-      this.world.write(layout, row, changeVersion(change), change.after !== null);
+      this.#world.write(layout, row, changeVersion(change), change.after !== null);
     }
     acknowledgement.acknowledge(count);
   }
 
   async applyTableChange(change: TableChange): Promise<void> {
-    this.isEnding = true;
+    this.#isEnding = true;
     await new Promise((resolve) => setImmediate(resolve));
-    this.isEnding = false;
-    this.world.endings.push(change);
+    this.#isEnding = false;
+    this.#world.endings.push(change);
     const v = changeVersion(change);
-    for (const [id, document] of this.world.documents)
-      if (document.v < v && document.w !== null) this.world.documents.set(id, { v, w: null });
+    for (const [id, document] of this.#world.documents)
+      if (document.v < v && document.w !== null) this.#world.documents.set(id, { v, w: null });
   }
 
   status(): SinkStatus {
@@ -195,41 +195,41 @@ class MirrorSink extends ChangeSink {
 
 class WorldReader extends RowReader {
   readonly mostRowBytes = 1000;
-  private readonly world: World;
+  readonly #world: World;
 
   constructor(world: World) {
     super();
-    this.world = world;
+    this.#world = world;
   }
 
-  listTables = (): Promise<readonly TableLayout[]> => Promise.resolve([this.world.layout]);
-  readLayout = (): Promise<TableLayout> => Promise.resolve(this.world.layout);
+  listTables = (): Promise<readonly TableLayout[]> => Promise.resolve([this.#world.layout]);
+  readLayout = (): Promise<TableLayout> => Promise.resolve(this.#world.layout);
   isGone = (): Promise<boolean> => Promise.resolve(false);
   estimateRows = (): Promise<readonly number[]> => Promise.resolve([0]);
   readKeys = (): Promise<KeysRead> => Promise.reject(new Error('no row is looked up'));
 
   async readChunk(): Promise<ChunkRead> {
-    const { rows, executed } = this.world;
+    const { rows, executed } = this.#world;
     await Promise.resolve();
     return { rows, lastKey: null, complete: true, bytes: 0, high: executed };
   }
 }
 
 class WorldStore extends SnapshotStore {
-  private readonly world: World;
+  readonly #world: World;
 
   constructor(world: World) {
     super();
-    this.world = world;
+    this.#world = world;
   }
 
-  load = (): Promise<readonly TableSnapshotProgress[]> => Promise.resolve([...this.world.progress.values()]);
+  load = (): Promise<readonly TableSnapshotProgress[]> => Promise.resolve([...this.#world.progress.values()]);
   reservedReads = (): Promise<number> => Promise.resolve(0);
   reserveReads = (): Promise<void> => Promise.resolve();
 
   async save(_: unknown, progress: readonly TableSnapshotProgress[]): Promise<void> {
     await Promise.resolve();
-    for (const one of progress) this.world.progress.set(one.table, one);
+    for (const one of progress) this.#world.progress.set(one.table, one);
   }
 }
 
@@ -238,11 +238,11 @@ class Process {
   readonly pipeline: Pipeline;
   readonly snapshot: WindowedSnapshot;
   readonly ended: Promise<unknown>;
-  private readonly world: World;
-  private readonly stop = new AbortController();
+  readonly #world: World;
+  readonly #stop = new AbortController();
 
   constructor(world: World, start: Checkpoint, run: number) {
-    this.world = world;
+    this.#world = world;
     const waits = new Waits({ limitMs: 60_000, logger: silentLogger, nowMs: () => 0 });
     const backoff = { initialMs: 1, maxMs: 1 };
     const common = { backoff, logger: silentLogger, nowMs: () => 0, waits };
@@ -296,7 +296,7 @@ class Process {
       pauseMs: 0,
       tablesInFlight: 1,
     });
-    const { signal } = this.stop;
+    const { signal } = this.#stop;
     this.ended = Promise.all([this.pipeline.run(signal, signal), this.snapshot.run(signal)]).catch(
       (error: unknown) => error,
     );
@@ -304,9 +304,9 @@ class Process {
 
   async quiet(): Promise<void> {
     for (let turn = 0; turn < 3000; turn++) {
-      const covered = this.pipeline.checkpoint().position.gtidSet === this.world.executed;
-      const key = this.world.keys.get('t')?.key;
-      const hasKey = key === undefined || key === describeKey(this.world.layout);
+      const covered = this.pipeline.checkpoint().position.gtidSet === this.#world.executed;
+      const key = this.#world.keys.get('t')?.key;
+      const hasKey = key === undefined || key === describeKey(this.#world.layout);
       const read = this.snapshot.status().every(({ state }) => state === 'done' || state === 'unavailable');
       if (covered && hasKey && read) return;
       await new Promise((resolve) => setImmediate(resolve));
@@ -315,7 +315,7 @@ class Process {
   }
 
   async kill(): Promise<void> {
-    this.stop.abort(new Error('killed'));
+    this.#stop.abort(new Error('killed'));
     await this.ended;
   }
 }

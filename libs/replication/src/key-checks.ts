@@ -18,23 +18,23 @@ export interface KeyChecksOptions {
  * the key to it (`KeyChanges`). Whatever a process forgets to look at, the next one finds at its start.
  */
 export class KeyChecks {
-  private readonly options: KeyChecksOptions;
-  private readonly doubted = new Map<string, TableName>();
-  private wake: (() => void) | null = null;
+  readonly #options: KeyChecksOptions;
+  readonly #doubted = new Map<string, TableName>();
+  #wake: (() => void) | null = null;
 
   constructor(options: KeyChecksOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
   /** A statement may have given the table another key, or one, or none. */
   add(table: TableName): void {
-    this.doubted.set(tableKey(table), table);
-    this.wake?.();
+    this.#doubted.set(tableKey(table), table);
+    this.#wake?.();
   }
 
   /** Looks at these tables as the catalogue shows them. */
   async compare(layouts: readonly TableLayout[], signal: AbortSignal): Promise<void> {
-    const { keyOf, stateOf, request } = this.options;
+    const { keyOf, stateOf, request } = this.#options;
     for (const layout of layouts) {
       // a key that is lost shows in the next row that changes: until then the rows in the sinks are right
       if (layout.key.length === 0) continue;
@@ -47,26 +47,26 @@ export class KeyChecks {
   /** Resolves only when `signal` is aborted, with a rejection. */
   async run(signal: AbortSignal): Promise<never> {
     for (;;) {
-      await this.waitForDoubt(signal);
-      for (const [key, table] of this.doubted) {
-        this.doubted.delete(key);
-        const layout = await this.options.readLayout(table, signal);
+      await this.#waitForDoubt(signal);
+      for (const [key, table] of this.#doubted) {
+        this.#doubted.delete(key);
+        const layout = await this.#options.readLayout(table, signal);
         if (layout !== null) await this.compare([layout], signal);
       }
     }
   }
 
-  private async waitForDoubt(signal: AbortSignal): Promise<void> {
+  async #waitForDoubt(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    if (this.doubted.size > 0) return;
+    if (this.#doubted.size > 0) return;
     await new Promise<void>((resolve, reject) => {
       const abort = (): void => reject(signal.reason as Error);
       signal.addEventListener('abort', abort, { once: true });
-      this.wake = () => {
+      this.#wake = () => {
         signal.removeEventListener('abort', abort);
         resolve();
       };
     });
-    this.wake = null;
+    this.#wake = null;
   }
 }

@@ -5,74 +5,74 @@ import { tableKey, type TableLayout, type TableName, type TableNames } from '#ch
  * stream by any number of statements: what it says stands in for a table until the stream has shown its layout.
  */
 export class KnownTables {
-  private readonly tables = new Map<string, TableLayout>();
+  readonly #tables = new Map<string, TableLayout>();
   /** Layouts that every sink knows, each with its table's mark of that time. Readers make layouts anew, so weakly. */
-  private readonly prepared = new WeakMap<TableLayout, { isValid: boolean }>();
-  private readonly marks = new Map<string, { isValid: boolean }>();
+  readonly #prepared = new WeakMap<TableLayout, { isValid: boolean }>();
+  readonly #marks = new Map<string, { isValid: boolean }>();
   /** Tables that a statement made, whether a row of them was shown or not. */
-  private readonly made = new Map<string, TableName>();
+  readonly #made = new Map<string, TableName>();
 
-  private readonly names: readonly TableNames[];
+  readonly #names: readonly TableNames[];
 
   /** `names`: what tables are called in the sinks; a table that comes later gets its name there, or is refused with a coded error. */
   constructor(catalogue: readonly TableLayout[], names: readonly TableNames[] = []) {
-    this.names = names;
-    for (const layout of catalogue) this.tables.set(tableKey(layout), layout);
+    this.#names = names;
+    for (const layout of catalogue) this.#tables.set(tableKey(layout), layout);
   }
 
   /** The newest layout; undefined for a table that neither the catalogue nor the stream has shown. */
   layoutOf(database: string, table: string): TableLayout | undefined {
-    return this.tables.get(tableKey({ database, table }));
+    return this.#tables.get(tableKey({ database, table }));
   }
 
   isPrepared(layout: TableLayout): boolean {
-    return this.prepared.get(layout)?.isValid === true;
+    return this.#prepared.get(layout)?.isValid === true;
   }
 
   markPrepared(layout: TableLayout): void {
     const key = tableKey(layout);
-    const mark = this.marks.get(key) ?? { isValid: true };
-    this.marks.set(key, mark);
-    this.prepared.set(layout, mark);
+    const mark = this.#marks.get(key) ?? { isValid: true };
+    this.#marks.set(key, mark);
+    this.#prepared.set(layout, mark);
   }
 
   /** Tables of a database that were there at some time, whether their layout is known or not. */
   namesIn(database: string): TableName[] {
-    const names = new Map<string, TableName>([...this.tables, ...this.made]);
+    const names = new Map<string, TableName>([...this.#tables, ...this.#made]);
     return [...names.values()].filter((name) => name.database === database);
   }
 
   /** Takes a layout that the stream has come to. */
   learn(layout: TableLayout): void {
     const key = tableKey(layout);
-    if (!this.tables.has(key)) this.claimNames(layout);
+    if (!this.#tables.has(key)) this.#claimNames(layout);
     // a copy: what sinks and reads have compiled for the layout itself goes with whoever made it
-    this.tables.set(key, { ...layout });
+    this.#tables.set(key, { ...layout });
   }
 
   add({ database, table }: TableName): void {
-    this.claimNames({ database, table });
-    this.made.set(tableKey({ database, table }), { database, table });
+    this.#claimNames({ database, table });
+    this.#made.set(tableKey({ database, table }), { database, table });
   }
 
   /** Each layout of the table is learned anew when it comes, also one that was there before. */
   unprepare(table: TableName): void {
     const key = tableKey(table);
-    const mark = this.marks.get(key);
+    const mark = this.#marks.get(key);
     if (mark !== undefined) mark.isValid = false;
-    this.marks.delete(key);
+    this.#marks.delete(key);
   }
 
   /** A table that comes again under its name is a new one. */
   forget(table: TableName): void {
     const key = tableKey(table);
     this.unprepare(table);
-    this.tables.delete(key);
-    this.made.delete(key);
-    for (const ofSink of this.names) ofSink.release(table);
+    this.#tables.delete(key);
+    this.#made.delete(key);
+    for (const ofSink of this.#names) ofSink.release(table);
   }
 
-  private claimNames(table: TableName): void {
-    for (const ofSink of this.names) ofSink.claim(table);
+  #claimNames(table: TableName): void {
+    for (const ofSink of this.#names) ofSink.claim(table);
   }
 }

@@ -60,21 +60,21 @@ export class LaneSet<Entry extends LaneEntry> {
   bytesInFlight = 0;
   entriesInFlight = 0;
   retries = 0;
-  private readonly options: LaneSetOptions<Entry>;
-  private readonly lanes = new Map<number, Lane<Entry>>();
-  private readonly waiting = new Set<Lane<Entry>>();
-  private readonly closing = new AbortController();
-  private readonly drained = new Set<{ resolve: () => void; reject: (error: unknown) => void }>();
-  private fatal: DittoError | null = null;
-  private mayDeliver: () => boolean = () => true;
+  readonly #options: LaneSetOptions<Entry>;
+  readonly #lanes = new Map<number, Lane<Entry>>();
+  readonly #waiting = new Set<Lane<Entry>>();
+  readonly #closing = new AbortController();
+  readonly #drained = new Set<{ resolve: () => void; reject: (error: unknown) => void }>();
+  #fatal: DittoError | null = null;
+  #mayDeliver: () => boolean = () => true;
 
   constructor(options: LaneSetOptions<Entry>) {
-    this.options = options;
+    this.#options = options;
   }
 
   /** Why some lane is backing off, and since when; null while all work. */
   get holdingBecause(): string | null {
-    for (const lane of this.lanes.values()) if (lane.holdingBecause !== null) return lane.holdingBecause;
+    for (const lane of this.#lanes.values()) if (lane.holdingBecause !== null) return lane.holdingBecause;
     return null;
   }
 
@@ -83,16 +83,16 @@ export class LaneSet<Entry extends LaneEntry> {
    * be renewed a moment later, and whoever goes on with it must not wait for what was never sent.
    */
   guardWith(mayDeliver: () => boolean): void {
-    this.mayDeliver = mayDeliver;
+    this.#mayDeliver = mayDeliver;
   }
 
   push(index: number, entry: Entry): void {
-    let lane = this.lanes.get(index);
-    if (lane === undefined) this.lanes.set(index, (lane = new Lane(index)));
+    let lane = this.#lanes.get(index);
+    if (lane === undefined) this.#lanes.set(index, (lane = new Lane(index)));
     lane.entries.push(entry);
     this.bytesInFlight += entry.bytes;
     this.entriesInFlight++;
-    if (!lane.busy) this.waiting.add(lane);
+    if (!lane.busy) this.#waiting.add(lane);
   }
 
   /** An entry that was pushed, and is not being delivered, holds so many bytes more now. */
@@ -102,70 +102,70 @@ export class LaneSet<Entry extends LaneEntry> {
 
   /** Starts delivery on every lane that has entries and none under way. */
   flush(): void {
-    if (this.waiting.size === 0) return;
-    for (const lane of this.waiting) void this.run(lane);
-    this.waiting.clear();
+    if (this.#waiting.size === 0) return;
+    for (const lane of this.#waiting) void this.#run(lane);
+    this.#waiting.clear();
   }
 
   /** Resolves when nothing is in flight; rejects with the signal's reason or the fatal error. */
   async drain(signal: AbortSignal): Promise<void> {
     this.flush();
-    if (this.fatal) throw this.fatal;
+    if (this.#fatal) throw this.#fatal;
     signal.throwIfAborted();
     if (this.entriesInFlight === 0) return;
-    if (this.closing.signal.aborted) throw closed();
+    if (this.#closing.signal.aborted) throw closed();
     let waiter: { resolve: () => void; reject: (error: unknown) => void } | undefined;
     const drained = new Promise<void>((resolve, reject) => {
-      this.drained.add((waiter = { resolve, reject }));
+      this.#drained.add((waiter = { resolve, reject }));
     });
     try {
       await abortable(drained, signal);
     } finally {
-      if (waiter !== undefined) this.drained.delete(waiter);
+      if (waiter !== undefined) this.#drained.delete(waiter);
     }
   }
 
   /** Starts no further delivery; what is in flight stays unconfirmed. */
   close(): void {
-    this.closing.abort();
-    this.rejectDrains(closed());
+    this.#closing.abort();
+    this.#rejectDrains(closed());
   }
 
-  private async run(lane: Lane<Entry>): Promise<void> {
+  async #run(lane: Lane<Entry>): Promise<void> {
     if (lane.busy) return;
     lane.busy = true;
-    const { maxBatchBytes, maxBatchEntries } = this.options;
-    while (lane.entries.length > 0 && !this.stopped()) {
+    const { maxBatchBytes, maxBatchEntries } = this.#options;
+    while (lane.entries.length > 0 && !this.#stopped()) {
       const batch = lane.take(maxBatchBytes, maxBatchEntries);
-      if (!(await this.deliverUntilConfirmed(lane, batch))) return;
+      if (!(await this.#deliverUntilConfirmed(lane, batch))) return;
       for (const entry of batch) this.bytesInFlight -= entry.bytes;
       this.entriesInFlight -= batch.length;
-      if (this.entriesInFlight === 0) this.resolveDrains();
+      if (this.entriesInFlight === 0) this.#resolveDrains();
     }
     lane.busy = false;
   }
 
-  private async deliverUntilConfirmed(lane: Lane<Entry>, batch: readonly Entry[]): Promise<boolean> {
-    const backoff = new Backoff(this.options.backoff);
-    while (!this.stopped()) {
-      if (!this.mayDeliver()) return this.fail(leaseLost());
+  async #deliverUntilConfirmed(lane: Lane<Entry>, batch: readonly Entry[]): Promise<boolean> {
+    const backoff = new Backoff(this.#options.backoff);
+    while (!this.#stopped()) {
+      if (!this.#mayDeliver()) return this.#fail(leaseLost());
       try {
-        await this.options.deliver(lane.index, batch);
+        await this.#options.deliver(lane.index, batch);
         lane.holdingBecause = lane.holdingSince = null;
         return true;
       } catch (cause) {
         const error = toDittoError(cause);
-        if (this.stopped()) return false;
-        if (!error.retriable) return this.fail(error);
-        await this.hold(lane, error, backoff.nextMs());
+        if (this.#stopped()) return false;
+        if (!error.retriable) return this.#fail(error);
+        await this.#hold(lane, error, backoff.nextMs());
       }
     }
     return false;
   }
 
-  private async hold(lane: Lane<Entry>, error: DittoError, delayMs: number): Promise<void> {
+  async #hold(lane: Lane<Entry>, error: DittoError, delayMs: number): Promise<void> {
     if (lane.holdingBecause === null)
-      this.options.logger.warn('holding: delivery failed, trying again', {
+      this.#options.logger.warn('holding: delivery failed, trying again', {
         lane: lane.index,
         code: error.code,
         error: error.message,
@@ -173,28 +173,28 @@ export class LaneSet<Entry extends LaneEntry> {
     lane.holdingSince ??= new Date().toISOString();
     lane.holdingBecause = `${error.code}: ${error.message} (since ${lane.holdingSince})`;
     this.retries++;
-    await sleep(delayMs, this.closing.signal).catch(() => undefined);
+    await sleep(delayMs, this.#closing.signal).catch(() => undefined);
   }
 
-  private fail(error: DittoError): false {
-    this.fatal = error;
-    this.rejectDrains(error);
-    this.options.onFatal(error);
+  #fail(error: DittoError): false {
+    this.#fatal = error;
+    this.#rejectDrains(error);
+    this.#options.onFatal(error);
     return false;
   }
 
-  private stopped(): boolean {
-    return this.fatal !== null || this.closing.signal.aborted;
+  #stopped(): boolean {
+    return this.#fatal !== null || this.#closing.signal.aborted;
   }
 
-  private resolveDrains(): void {
-    for (const waiter of this.drained) waiter.resolve();
-    this.drained.clear();
+  #resolveDrains(): void {
+    for (const waiter of this.#drained) waiter.resolve();
+    this.#drained.clear();
   }
 
-  private rejectDrains(error: DittoError): void {
-    for (const waiter of this.drained) waiter.reject(error);
-    this.drained.clear();
+  #rejectDrains(error: DittoError): void {
+    for (const waiter of this.#drained) waiter.reject(error);
+    this.#drained.clear();
   }
 }
 

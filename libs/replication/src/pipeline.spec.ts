@@ -25,16 +25,16 @@ class ScriptedSource extends ChangeSource {
   readonly froms: (string | null)[] = [];
   /** What is waited for before the batch of that index. */
   readonly before = new Map<number, Promise<unknown>>();
-  private readonly scripts: (readonly (SourceItem[] | Error)[])[];
+  readonly #scripts: (readonly (SourceItem[] | Error)[])[];
 
   constructor(...scripts: (readonly (SourceItem[] | Error)[])[]) {
     super();
-    this.scripts = scripts;
+    this.#scripts = scripts;
   }
 
   async *stream({ from, signal }: Parameters<ChangeSource['stream']>[0]): AsyncIterable<SourceBatch> {
     this.froms.push(from.gtidSet);
-    for (const [index, items] of (this.scripts.shift() ?? []).entries()) {
+    for (const [index, items] of (this.#scripts.shift() ?? []).entries()) {
       await this.before.get(index);
       if (items instanceof Error) throw items;
       yield { items, bytes: 100 };

@@ -114,78 +114,78 @@ const BOOKKEEPING_BYTES = 1024;
  * what was dispatched apart from what was confirmed, and holds the reader while the sinks are full (I1, I2, I9).
  */
 export class Pipeline {
-  private readonly streamWindows: StreamWindows;
-  private readonly options: PipelineOptions;
-  private readonly progress: StreamProgress;
-  private readonly tracker: AcknowledgementTracker;
-  private readonly windows = new WindowRegistry();
-  private readonly tables: KnownTables;
-  private readonly keys: TableKeys;
-  private readonly keyChanges: KeyChanges;
-  private readonly pauses: StreamPauses;
-  private readonly sinks: SinkGroup;
-  private readonly room: RoomGate;
-  private readonly statements: StatementHandling;
-  private readonly cascades: CascadeHandling | null;
-  private readonly fatal = new AbortController();
+  readonly #streamWindows: StreamWindows;
+  readonly #options: PipelineOptions;
+  readonly #progress: StreamProgress;
+  readonly #tracker: AcknowledgementTracker;
+  readonly #windows = new WindowRegistry();
+  readonly #tables: KnownTables;
+  readonly #keys: TableKeys;
+  readonly #keyChanges: KeyChanges;
+  readonly #pauses: StreamPauses;
+  readonly #sinks: SinkGroup;
+  readonly #room: RoomGate;
+  readonly #statements: StatementHandling;
+  readonly #cascades: CascadeHandling | null;
+  readonly #fatal = new AbortController();
   /** Aborted when sinks may not be waited for any longer: they failed, or the drain was given up. */
-  private giveUp: AbortSignal = this.fatal.signal;
-  private phase: PipelineStatus['phase'] = 'idle';
-  private changes = 0;
-  private repeatedChanges = 0;
-  private logBytes = 0;
-  private reconnects = 0;
-  private lastError: string | null = null;
+  #giveUp: AbortSignal = this.#fatal.signal;
+  #phase: PipelineStatus['phase'] = 'idle';
+  #changes = 0;
+  #repeatedChanges = 0;
+  #logBytes = 0;
+  #reconnects = 0;
+  #lastError: string | null = null;
   /** While the stream is broken: ends the wait for the server. */
-  private endOfBreak: (() => void) | null = null;
+  #endOfBreak: (() => void) | null = null;
 
   constructor(options: PipelineOptions) {
-    this.options = options;
+    this.#options = options;
     const { start, endOfLog, inFlightBytes, waits } = options;
-    const hold = (action: () => Promise<void>): Promise<void> => this.hold(action, this.giveUp);
-    const { windows } = this;
-    this.progress = new StreamProgress(start, endOfLog);
-    this.room = new RoomGate({
+    const hold = (action: () => Promise<void>): Promise<void> => this.#hold(action, this.#giveUp);
+    const windows = this.#windows;
+    this.#progress = new StreamProgress(start, endOfLog);
+    this.#room = new RoomGate({
       waits,
       maxBytes: inFlightBytes,
-      heldBytes: () => this.heldBytes(),
+      heldBytes: () => this.#heldBytes(),
       readBytes: () => windows.readBytes,
     });
-    this.tracker = new AcknowledgementTracker(start, () => this.room.changed());
-    const tables = (this.tables = new KnownTables(options.tables, options.names));
-    const keys = (this.keys = new TableKeys(options.keys, () => this.progress.endVersion));
-    this.sinks = new SinkGroup({ ...options, tables, keys, hold });
-    this.streamWindows = new StreamWindows({
+    this.#tracker = new AcknowledgementTracker(start, () => this.#room.changed());
+    const tables = (this.#tables = new KnownTables(options.tables, options.names));
+    const keys = (this.#keys = new TableKeys(options.keys, () => this.#progress.endVersion));
+    this.#sinks = new SinkGroup({ ...options, tables, keys, hold });
+    this.#streamWindows = new StreamWindows({
       ...options,
       lineage: start.lineage,
-      progress: this.progress,
+      progress: this.#progress,
       sequences: new ReadSequences({
         ...options.readSequences,
         reserve: (upTo) => hold(() => options.readSequences.reserve(upTo)),
       }),
       tables,
-      sinks: this.sinks,
+      sinks: this.#sinks,
       windows,
-      keyChanges: () => this.keyChanges,
-      stopped: this.fatal.signal,
-      room: this.room,
-      onFatal: (cause) => this.fatal.abort(toDittoError(cause)),
+      keyChanges: () => this.#keyChanges,
+      stopped: this.#fatal.signal,
+      room: this.#room,
+      onFatal: (cause) => this.#fatal.abort(toDittoError(cause)),
     });
-    this.cascades =
+    this.#cascades =
       options.cascades &&
       new CascadeHandling({
         ...options,
         ...options.cascades,
         tables,
-        signal: this.fatal.signal,
+        signal: this.#fatal.signal,
         dispatchedSet: () => this.dispatchedSet(),
         hold,
       });
     const drain = (): Promise<void> =>
-      waits.during('the sinks to confirm all that comes before the end of rows', this.sinks.drain(this.giveUp));
+      waits.during('the sinks to confirm all that comes before the end of rows', this.#sinks.drain(this.#giveUp));
     const endings = new TableEndings({ ...options, tables, keys, drain, hold });
-    const pauses = (this.pauses = new StreamPauses(() => this.progress.isBetween));
-    this.keyChanges = new KeyChanges({
+    const pauses = (this.#pauses = new StreamPauses(() => this.#progress.isBetween));
+    this.#keyChanges = new KeyChanges({
       ...options,
       lineage: start.lineage,
       keys,
@@ -193,22 +193,22 @@ export class Pipeline {
       windows,
       endings,
       pauses,
-      isReplaying: () => this.progress.isReplaying,
-      lastEnded: () => this.progress.lastEnded,
-      nextReadSequence: () => this.streamWindows.nextSecuredSequence(),
+      isReplaying: () => this.#progress.isReplaying,
+      lastEnded: () => this.#progress.lastEnded,
+      nextReadSequence: () => this.#streamWindows.nextSecuredSequence(),
       hold,
     });
-    this.statements = new StatementHandling({
+    this.#statements = new StatementHandling({
       ...options,
       tables,
       windows,
       endings,
-      cascades: this.cascades,
+      cascades: this.#cascades,
       check: async (defining) =>
         options.checks &&
-        hold(() => (options.checks as TableChecks).check(defining, this.fatal.signal, this.dispatchedSet())),
+        hold(() => (options.checks as TableChecks).check(defining, this.#fatal.signal, this.dispatchedSet())),
       hold,
-      listTables: () => options.listTables(this.fatal.signal),
+      listTables: () => options.listTables(this.#fatal.signal),
     });
   }
 
@@ -217,53 +217,57 @@ export class Pipeline {
    * Rejects with a `DittoError` when the pipeline had to stop; what was confirmed until then is in `checkpoint()`.
    */
   async run(signal: AbortSignal, drainSignal: AbortSignal): Promise<void> {
-    const stop = AbortSignal.any([signal, this.fatal.signal]);
-    this.giveUp = AbortSignal.any([drainSignal, this.fatal.signal]);
+    const stop = AbortSignal.any([signal, this.#fatal.signal]);
+    this.#giveUp = AbortSignal.any([drainSignal, this.#fatal.signal]);
     try {
-      const onFatal = (error: Error): void => this.fatal.abort(error);
-      for (const sink of this.options.sinks)
-        await this.hold(() => sink.open({ onFatal, mayDeliver: this.options.mayDeliver, signal: stop }), stop);
-      await this.streamUntil(stop);
-      this.fatal.signal.throwIfAborted();
-      this.phase = 'draining';
-      await this.options.waits.during('the sinks to confirm what is in flight', this.sinks.drain(this.giveUp));
+      const onFatal = (error: Error): void => this.#fatal.abort(error);
+      for (const sink of this.#options.sinks)
+        await this.#hold(() => sink.open({ onFatal, mayDeliver: this.#options.mayDeliver, signal: stop }), stop);
+      await this.#streamUntil(stop);
+      this.#fatal.signal.throwIfAborted();
+      this.#phase = 'draining';
+      await this.#options.waits.during('the sinks to confirm what is in flight', this.#sinks.drain(this.#giveUp));
     } catch (cause) {
-      if (signal.aborted && !this.fatal.signal.aborted && !drainSignal.aborted) return;
-      const error = toDittoError(this.fatal.signal.aborted ? this.fatal.signal.reason : cause);
-      this.lastError = describe(error);
+      if (signal.aborted && !this.#fatal.signal.aborted && !drainSignal.aborted) return;
+      const error = toDittoError(this.#fatal.signal.aborted ? this.#fatal.signal.reason : cause);
+      this.#lastError = describe(error);
       throw error;
     } finally {
-      this.phase = 'stopped';
-      this.endBreak();
-      this.fatal.abort(new DittoError('DITTO_PIPELINE_STOPPED', 'the pipeline has stopped', { retriable: true }));
-      this.windows.failAll(this.fatal.signal.reason);
-      this.pauses.failAll(toDittoError(this.fatal.signal.reason));
-      await this.sinks.close();
+      this.#phase = 'stopped';
+      this.#endBreak();
+      this.#fatal.abort(new DittoError('DITTO_PIPELINE_STOPPED', 'the pipeline has stopped', { retriable: true }));
+      this.#windows.failAll(this.#fatal.signal.reason);
+      this.#pauses.failAll(toDittoError(this.#fatal.signal.reason));
+      await this.#sinks.close();
     }
   }
 
   /** The newest checkpoint, as of now. */
   checkpoint(): Checkpoint {
-    const { source, start, nowMs } = this.options;
+    const { source, start, nowMs } = this.#options;
     return {
       source,
       lineage: start.lineage,
-      ...this.tracker.confirmedPosition(),
+      ...this.#tracker.confirmedPosition(),
       dispatchedSet: this.dispatchedSet(),
-      lastDispatched: this.progress.lastDispatched,
+      lastDispatched: this.#progress.lastDispatched,
       savedAtMs: nowMs(),
     };
   }
 
   status(): PipelineStatus {
-    const { phase, logBytes, reconnects, repeatedChanges, lastError } = this;
-    const { transactions, lastEnded, replayingUntil } = this.progress;
+    const phase = this.#phase;
+    const repeatedChanges = this.#repeatedChanges;
+    const logBytes = this.#logBytes;
+    const reconnects = this.#reconnects;
+    const lastError = this.#lastError;
+    const { transactions, lastEnded, replayingUntil } = this.#progress;
     return {
       phase,
       transactions,
-      changes: this.changes + this.streamWindows.emittedRows,
+      changes: this.#changes + this.#streamWindows.emittedRows,
       logBytes,
-      bytesInFlight: this.sinks.bytesInFlight + this.windows.readBytes,
+      bytesInFlight: this.#sinks.bytesInFlight + this.#windows.readBytes,
       lastCommitMicros: lastEnded.commitMicros,
       reconnects,
       repeatedChanges,
@@ -274,68 +278,68 @@ export class Pipeline {
 
   /** Whether changes of the transaction may have been delivered before, so that repeats are expected. */
   inReplayZone(transaction: TransactionInfo): boolean {
-    return this.progress.inReplayZone(transaction);
+    return this.#progress.inReplayZone(transaction);
   }
 
   /** GTIDs of all transactions that were given to a sink, or begun to be. */
   dispatchedSet(): string {
-    return this.progress.dispatched.toString();
+    return this.#progress.dispatched.toString();
   }
 
   /** As `describeKey` says it: the key that the table's rows have in the sinks; undefined when they were given none. */
   keyOf(table: TableName): string | undefined {
-    return this.keys.keyOf(table);
+    return this.#keys.keyOf(table);
   }
 
   /** Ends a table that is gone without a statement in the log that says so. Resolves when every sink has confirmed it. */
   endTable(table: TableName): Promise<void> {
-    return this.keyChanges.endTable(table);
+    return this.#keyChanges.endTable(table);
   }
 
   /** Where rows that were read join the stream. */
   get reads(): Pick<StreamWindows, keyof ReadStream | 'waitUntilBehind' | 'nextVersion'> {
-    return this.streamWindows;
+    return this.#streamWindows;
   }
 
   get lineage(): number {
-    return this.options.start.lineage;
+    return this.#options.start.lineage;
   }
 
   /** All that was given to a sink before this run, and may be given again, has a version above this one. */
   get startVersion(): string {
-    return this.progress.startVersion;
+    return this.#progress.startVersion;
   }
 
   /** Resolves when all that was given to the sinks until now, by the log and by reads, is confirmed. */
   async waitUntilConfirmed(): Promise<void> {
-    await Promise.all([this.tracker.waitUntilConfirmed(), this.streamWindows.waitUntilConfirmed()]);
+    await Promise.all([this.#tracker.waitUntilConfirmed(), this.#streamWindows.waitUntilConfirmed()]);
   }
 
-  private async streamUntil(stop: AbortSignal): Promise<void> {
-    const backoff = new Backoff(this.options.backoff);
+  async #streamUntil(stop: AbortSignal): Promise<void> {
+    const backoff = new Backoff(this.#options.backoff);
     while (!stop.aborted) {
       try {
-        await this.stream(backoff, stop);
+        await this.#stream(backoff, stop);
       } catch (cause) {
-        await this.pauseBeforeReconnect(toDittoError(cause), backoff, stop);
+        await this.#pauseBeforeReconnect(toDittoError(cause), backoff, stop);
       }
     }
   }
 
-  private async stream(backoff: Backoff, stop: AbortSignal): Promise<void> {
-    this.phase = 'streaming';
-    const { changeSource, includes } = this.options;
-    const { resumePosition: from, lastComplete, lastDispatched } = this.progress;
+  async #stream(backoff: Backoff, stop: AbortSignal): Promise<void> {
+    this.#phase = 'streaming';
+    const { changeSource, includes } = this.#options;
+    const { resumePosition: from, lastComplete, lastDispatched } = this.#progress;
     const proof = [lastComplete, lastDispatched];
     // a quiet server gives no batch; one that does not answer, or is silent, ends the stream earlier
-    const quiet = setTimeout(() => this.endBreak(), SETTLED_AFTER_MS).unref();
+    const quiet = setTimeout(() => this.#endBreak(), SETTLED_AFTER_MS).unref();
     try {
       for await (const batch of changeSource.stream({ from, proof, includes, signal: stop })) {
         backoff.reset();
-        if (this.endOfBreak !== null) this.endBreak();
-        if (!this.options.mayDeliver()) throw this.endOwnership();
-        await this.process(batch);
-        if (this.room.isFull) await this.room.wait(stop);
+        if (this.#endOfBreak !== null) this.#endBreak();
+        if (!this.#options.mayDeliver()) throw this.#endOwnership();
+        await this.#process(batch);
+        if (this.#room.isFull) await this.#room.wait(stop);
         if (stop.aborted) return;
       }
     } finally {
@@ -345,32 +349,32 @@ export class Pipeline {
   }
 
   /** Frozen past the lease and woken: the batch that came is somebody else's to deliver. */
-  private endOwnership(): DittoError {
+  #endOwnership(): DittoError {
     const error = new DittoError('DITTO_LEASE_LOST', 'the lease ran out before the stream went on', {
       retriable: true,
     });
-    this.fatal.abort(error);
+    this.#fatal.abort(error);
     return error;
   }
 
-  private endBreak(): void {
-    this.endOfBreak?.();
-    this.endOfBreak = null;
+  #endBreak(): void {
+    this.#endOfBreak?.();
+    this.#endOfBreak = null;
   }
 
   /** Throws what connecting again does not mend. */
-  private async pauseBeforeReconnect(error: DittoError, backoff: Backoff, stop: AbortSignal): Promise<void> {
+  async #pauseBeforeReconnect(error: DittoError, backoff: Backoff, stop: AbortSignal): Promise<void> {
     if (stop.aborted) return;
     if (!error.retriable || error.code === 'DITTO_PIPELINE_SERVER_CHANGED') throw error;
     const delayMs = backoff.nextMs();
-    this.phase = 'reconnecting';
-    this.reconnects++;
-    const isNew = this.endOfBreak === null || this.lastError !== describe(error);
-    this.lastError = describe(error);
-    this.endOfBreak ??= this.options.waits.begin(() => `the server of the source: ${this.lastError ?? ''}`);
-    this.progress.interrupt();
+    this.#phase = 'reconnecting';
+    this.#reconnects++;
+    const isNew = this.#endOfBreak === null || this.#lastError !== describe(error);
+    this.#lastError = describe(error);
+    this.#endOfBreak ??= this.#options.waits.begin(() => `the server of the source: ${this.#lastError ?? ''}`);
+    this.#progress.interrupt();
     if (isNew)
-      this.options.logger.warn('the stream broke, going on from the last complete transaction', {
+      this.#options.logger.warn('the stream broke, going on from the last complete transaction', {
         code: error.code,
         error: error.message,
         delayMs,
@@ -378,82 +382,82 @@ export class Pipeline {
     await sleep(delayMs, stop).catch(() => undefined);
   }
 
-  private async process(batch: SourceBatch): Promise<void> {
-    await this.pauses.next();
-    const slice = this.tracker.openSlice();
-    this.logBytes += batch.bytes;
+  async #process(batch: SourceBatch): Promise<void> {
+    await this.#pauses.next();
+    const slice = this.#tracker.openSlice();
+    this.#logBytes += batch.bytes;
     try {
       for (const item of batch.items) {
-        const pending = this.step(item, slice);
+        const pending = this.#step(item, slice);
         if (pending === undefined) continue;
-        this.sinks.flush();
+        this.#sinks.flush();
         await pending;
       }
-      this.sinks.flush();
+      this.#sinks.flush();
     } finally {
       slice.changes.close();
     }
   }
 
   /** Only what has to be waited for gives a promise. */
-  private step(item: SourceItem, slice: Slice): Promise<void> | undefined {
+  #step(item: SourceItem, slice: Slice): Promise<void> | undefined {
     switch (item.type) {
       case 'begin':
-        this.progress.begin(item.transaction);
+        this.#progress.begin(item.transaction);
         return;
       case 'rows':
-        if (!this.tables.isPrepared(item.layout)) return this.prepareAndDispatch(item, slice);
-        this.dispatch(item, slice);
+        if (!this.#tables.isPrepared(item.layout)) return this.#prepareAndDispatch(item, slice);
+        this.#dispatch(item, slice);
         return;
       case 'statement':
-        return this.statements.apply(item, this.progress.current);
+        return this.#statements.apply(item, this.#progress.current);
       case 'prepared':
-        if (item.gtid !== null) this.progress.prepared(item.gtid);
-        this.streamWindows.settle();
+        if (item.gtid !== null) this.#progress.prepared(item.gtid);
+        this.#streamWindows.settle();
         return;
       case 'end': {
         // what foreign keys changed besides is on record before the transaction counts as ended (I1)
-        const recorded = this.cascades?.record();
-        if (recorded !== undefined) return recorded.then(() => this.end(item, slice));
-        return this.end(item, slice);
+        const recorded = this.#cascades?.record();
+        if (recorded !== undefined) return recorded.then(() => this.#end(item, slice));
+        return this.#end(item, slice);
       }
     }
   }
 
-  private end({ file, endOffset, digest = '' }: EndItem, slice: Slice): Promise<void> | undefined {
-    const { transaction, preparedGtid } = this.progress.end(endOffset, digest);
+  #end({ file, endOffset, digest = '' }: EndItem, slice: Slice): Promise<void> | undefined {
+    const { transaction, preparedGtid } = this.#progress.end(endOffset, digest);
     slice.endTransaction(transaction, preparedGtid, { file, endOffset, digest });
-    this.streamWindows.settle();
-    const settled = this.keyChanges.settle();
-    return settled === undefined ? this.pauses.next() : settled.then(() => this.pauses.next());
+    this.#streamWindows.settle();
+    const settled = this.#keyChanges.settle();
+    return settled === undefined ? this.#pauses.next() : settled.then(() => this.#pauses.next());
   }
 
-  private async prepareAndDispatch(item: RowsItem, slice: Slice): Promise<void> {
+  async #prepareAndDispatch(item: RowsItem, slice: Slice): Promise<void> {
     // a read may have been the first to come to the table, with another key
-    while (!this.tables.isPrepared(item.layout)) {
-      await this.keyChanges.meet(item.layout);
-      await this.sinks.prepare(item.layout);
+    while (!this.#tables.isPrepared(item.layout)) {
+      await this.#keyChanges.meet(item.layout);
+      await this.#sinks.prepare(item.layout);
     }
-    this.dispatch(item, slice);
+    this.#dispatch(item, slice);
   }
 
-  private dispatch(item: RowsItem, slice: Slice): void {
+  #dispatch(item: RowsItem, slice: Slice): void {
     const { op, layout, before, after, firstRowIndex } = item;
-    const transaction = this.progress.current;
-    if (!this.windows.isEmpty) this.windows.note(layout, before, after);
-    if (this.cascades !== null) this.cascades.note(layout, before, after);
+    const transaction = this.#progress.current;
+    if (!this.#windows.isEmpty) this.#windows.note(layout, before, after);
+    if (this.#cascades !== null) this.#cascades.note(layout, before, after);
     const { count } = (after ?? before) as RowImages;
-    this.changes += count;
-    if (this.progress.isReplaying && this.progress.wasDispatched(transaction)) this.repeatedChanges += count;
-    this.sinkAcknowledgements(slice, transaction);
+    this.#changes += count;
+    if (this.#progress.isReplaying && this.#progress.wasDispatched(transaction)) this.#repeatedChanges += count;
+    this.#sinkAcknowledgements(slice, transaction);
     const changes = { op, layout, count, before, after, transaction, firstRowIndex, readSequence: 0, windowId: null };
-    this.sinks.accept(changes, slice.changes, slice.bySink);
+    this.#sinks.accept(changes, slice.changes, slice.bySink);
   }
 
   /** One acknowledgement for each slice and sink, so that latency costs nothing per row. */
-  private sinkAcknowledgements(slice: Slice, { commitMicros }: TransactionInfo): void {
+  #sinkAcknowledgements(slice: Slice, { commitMicros }: TransactionInfo): void {
     if (slice.bySink.length > 0) return;
-    const { sinks, onConfirmed } = this.options;
+    const { sinks, onConfirmed } = this.#options;
     for (const { name } of sinks)
       slice.bySink.push({
         acknowledge: (count) => {
@@ -464,14 +468,14 @@ export class Pipeline {
   }
 
   /** What is down is waited for; its error is logged when it is another than before. */
-  private async hold(action: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    const { backoff, logger, waits } = this.options;
+  async #hold(action: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    const { backoff, logger, waits } = this.#options;
     let last = '';
     const onRetry = (cause: unknown): void => {
       const error = toDittoError(cause);
-      this.lastError = describe(error);
-      if (this.lastError === last) return;
-      last = this.lastError;
+      this.#lastError = describe(error);
+      if (this.#lastError === last) return;
+      last = this.#lastError;
       const { code, message, remedy } = error;
       logger.warn('holding: what the stream needs is not ready', { code, error: message, remedy });
     };
@@ -480,8 +484,8 @@ export class Pipeline {
   }
 
   /** Bytes in flight, and what is kept of stretches that wait behind an unconfirmed one (I9). */
-  private heldBytes(): number {
-    return this.sinks.bytesInFlight + this.tracker.openSlices * BOOKKEEPING_BYTES;
+  #heldBytes(): number {
+    return this.#sinks.bytesInFlight + this.#tracker.openSlices * BOOKKEEPING_BYTES;
   }
 }
 

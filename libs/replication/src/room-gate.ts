@@ -23,22 +23,22 @@ interface Entry {
  * so that it has its turn.
  */
 export class RoomGate {
-  private readonly options: RoomGateOptions;
-  private waiters: (() => void)[] = [];
-  private entries: Entry[] = [];
-  private checkQueued = false;
+  readonly #options: RoomGateOptions;
+  #waiters: (() => void)[] = [];
+  #entries: Entry[] = [];
+  #checkQueued = false;
 
   constructor(options: RoomGateOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
   get isFull(): boolean {
-    return this.options.heldBytes() > this.options.maxBytes;
+    return this.#options.heldBytes() > this.#options.maxBytes;
   }
 
   /** Resolves when there is room for the stream; rejects with the signal's reason. */
   async wait(signal: AbortSignal): Promise<void> {
-    if (this.isFull) await this.options.waits.during(() => this.describe(), this.waitForRoom(signal));
+    if (this.isFull) await this.#options.waits.during(() => this.#describe(), this.#waitForRoom(signal));
   }
 
   /**
@@ -47,7 +47,7 @@ export class RoomGate {
    */
   async enter<T>(bytes: number, begin: () => T, signal: AbortSignal): Promise<T> {
     signal.throwIfAborted();
-    if (this.entries.length === 0 && this.hasRoomFor(bytes)) return begin();
+    if (this.#entries.length === 0 && this.#hasRoomFor(bytes)) return begin();
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     const entry: Entry = {
       bytes,
@@ -59,33 +59,33 @@ export class RoomGate {
         }
       },
     };
-    this.entries.push(entry);
+    this.#entries.push(entry);
     const abort = (): void => {
-      this.entries = this.entries.filter((other) => other !== entry);
+      this.#entries = this.#entries.filter((other) => other !== entry);
       reject(signal.reason as Error);
       this.changed();
     };
     signal.addEventListener('abort', abort);
     try {
-      return await this.options.waits.during(() => this.describe(), promise);
+      return await this.#options.waits.during(() => this.#describe(), promise);
     } finally {
       signal.removeEventListener('abort', abort);
     }
   }
 
-  private hasRoomFor(bytes: number): boolean {
-    const { maxBytes, readBytes } = this.options;
+  #hasRoomFor(bytes: number): boolean {
+    const { maxBytes, readBytes } = this.#options;
     if (this.isFull) return false;
     const read = readBytes();
-    return read === 0 || this.options.heldBytes() + read + bytes <= maxBytes;
+    return read === 0 || this.#options.heldBytes() + read + bytes <= maxBytes;
   }
 
-  private describe(): string {
-    const { heldBytes, readBytes, maxBytes } = this.options;
+  #describe(): string {
+    const { heldBytes, readBytes, maxBytes } = this.#options;
     return `the sinks to confirm changes: ${heldBytes()} bytes are in flight, ${readBytes()} were read, the bound is ${maxBytes}`;
   }
 
-  private async waitForRoom(signal: AbortSignal): Promise<void> {
+  async #waitForRoom(signal: AbortSignal): Promise<void> {
     while (this.isFull) {
       signal.throwIfAborted();
       await new Promise<void>((resolve) => {
@@ -94,7 +94,7 @@ export class RoomGate {
           resolve();
         };
         signal.addEventListener('abort', wake);
-        this.waiters.push(wake);
+        this.#waiters.push(wake);
       });
     }
   }
@@ -104,15 +104,15 @@ export class RoomGate {
    * look one turn later.
    */
   changed(): void {
-    if (this.checkQueued) return;
-    this.checkQueued = true;
+    if (this.#checkQueued) return;
+    this.#checkQueued = true;
     setImmediate(() => {
-      this.checkQueued = false;
-      const { waiters } = this;
-      this.waiters = [];
+      this.#checkQueued = false;
+      const waiters = this.#waiters;
+      this.#waiters = [];
       for (const wake of waiters) wake();
-      for (let [first] = this.entries; first !== undefined && this.hasRoomFor(first.bytes); [first] = this.entries) {
-        this.entries.shift();
+      for (let [first] = this.#entries; first !== undefined && this.#hasRoomFor(first.bytes); [first] = this.#entries) {
+        this.#entries.shift();
         first.enter();
       }
     });

@@ -16,31 +16,31 @@ export interface SinkGroupOptions {
 
 /** The sinks of one pipeline: each change goes to all of them. */
 export class SinkGroup {
-  private readonly options: SinkGroupOptions;
-  private readonly sinks: readonly ChangeSink[];
-  private preparing: Promise<unknown> = Promise.resolve();
+  readonly #options: SinkGroupOptions;
+  readonly #sinks: readonly ChangeSink[];
+  #preparing: Promise<unknown> = Promise.resolve();
 
   constructor(options: SinkGroupOptions) {
-    this.options = options;
-    this.sinks = options.sinks;
+    this.#options = options;
+    this.#sinks = options.sinks;
   }
 
   get bytesInFlight(): number {
     let bytes = 0;
-    for (const sink of this.sinks) bytes += sink.bytesInFlight;
+    for (const sink of this.#sinks) bytes += sink.bytesInFlight;
     return bytes;
   }
 
   /** `bySink`: what each sink acknowledges to, by its index; `pending` itself where there is none. */
   accept(changes: RowChanges, pending: PendingChanges, bySink: readonly Acknowledgement[]): void {
-    for (let index = 0; index < this.sinks.length; index++) {
+    for (let index = 0; index < this.#sinks.length; index++) {
       pending.expect(changes.count);
-      this.sinks[index]?.accept(changes, bySink[index] ?? pending);
+      this.#sinks[index]?.accept(changes, bySink[index] ?? pending);
     }
   }
 
   flush(): void {
-    for (const sink of this.sinks) sink.flush();
+    for (const sink of this.#sinks) sink.flush();
   }
 
   /**
@@ -48,34 +48,34 @@ export class SinkGroup {
    * another key than the rows that the sinks have.
    */
   async prepare(layout: TableLayout): Promise<void> {
-    const { tables } = this.options;
-    const turn = this.preparing.then(() => (tables.isPrepared(layout) ? undefined : this.prepareNow(layout)));
-    this.preparing = turn.catch(() => undefined);
+    const { tables } = this.#options;
+    const turn = this.#preparing.then(() => (tables.isPrepared(layout) ? undefined : this.#prepareNow(layout)));
+    this.#preparing = turn.catch(() => undefined);
     await turn;
   }
 
   async drain(signal: AbortSignal): Promise<void> {
-    for (const sink of this.sinks) await sink.drain(signal);
+    for (const sink of this.#sinks) await sink.drain(signal);
   }
 
   async close(): Promise<void> {
-    for (const sink of this.sinks)
+    for (const sink of this.#sinks)
       try {
         await sink.close();
       } catch (cause) {
         const { code, message } = toDittoError(cause);
-        this.options.logger.warn('a sink did not close in order', { sink: sink.name, code, error: message });
+        this.#options.logger.warn('a sink did not close in order', { sink: sink.name, code, error: message });
       }
   }
 
-  private async prepareNow(layout: TableLayout): Promise<void> {
-    const { tables, keys, hold } = this.options;
+  async #prepareNow(layout: TableLayout): Promise<void> {
+    const { tables, keys, hold } = this.#options;
     const judged = keys.judge(layout);
     if (judged === 'changed') return;
     // before the first row is delivered: whoever goes on after a crash must know what key it has
     if (judged === 'new') await hold(() => keys.keep(layout, true));
     tables.learn(layout);
-    for (const sink of this.sinks) await hold(() => sink.prepareTable(layout));
+    for (const sink of this.#sinks) await hold(() => sink.prepareTable(layout));
     tables.markPrepared(layout);
   }
 }

@@ -78,36 +78,37 @@ const often: readonly Step[] = [
 /** One service after another that owns the source; each reads the table as `WindowedSnapshot` does. */
 class Run {
   readonly store = new Store();
-  private progress = this.open();
-  private now = 0;
+  #progress = this.#open();
+  #now = 0;
   /** What each reading does next; null: none is under way. */
-  private next: 'begin' | 'record' | 'finish' | null = null;
-  private crashes = 0;
+  #next: 'begin' | 'record' | 'finish' | null = null;
+  #crashes = 0;
   /** When the last request, and the last one that may have taken rows away, was made that has been confirmed. */
-  private asked = 0;
-  private lost = 0;
+  #asked = 0;
+  #lost = 0;
 
   async step(step: Step): Promise<void> {
-    this.now++;
-    const { store, now } = this;
+    this.#now++;
+    const { store } = this;
+    const now = this.#now;
     switch (step) {
       case 'request':
       case 'losing request':
-        this.note(this.progress.request(table, step !== 'request'), step !== 'request');
+        this.#note(this.#progress.request(table, step !== 'request'), step !== 'request');
         break;
       case 'cascade':
-        if (this.progress.isAsked([table])) this.confirm(now, true);
-        else this.note(this.progress.ask([table]), true);
+        if (this.#progress.isAsked([table])) this.#confirm(now, true);
+        else this.#note(this.#progress.ask([table]), true);
         break;
       case 'read':
-        this.read();
+        this.#read();
         break;
       case 'read to the end':
-        do this.read();
-        while (this.next !== null);
+        do this.#read();
+        while (this.#next !== null);
         break;
       case 'fail':
-        this.fail();
+        this.#fail();
         break;
       case 'hold saves':
         store.held ??= [];
@@ -124,102 +125,104 @@ class Run {
         store.isDown = step === 'down';
         break;
       case 'crash':
-        await this.crash();
+        await this.#crash();
     }
     await turn();
-    this.check();
+    this.#check();
   }
 
-  private open(): SnapshotProgress {
+  #open(): SnapshotProgress {
     return new SnapshotProgress({ grant, store: this.store, cascadePauseMs: 0, nowMs: () => 0 });
   }
 
-  private note(saved: Promise<void>, losesRows: boolean): void {
-    const { now, crashes } = this;
+  #note(saved: Promise<void>, losesRows: boolean): void {
+    const now = this.#now;
+    const crashes = this.#crashes;
     saved.then(
-      () => crashes === this.crashes && this.confirm(now, losesRows),
+      () => crashes === this.#crashes && this.#confirm(now, losesRows),
       () => undefined,
     );
   }
 
-  private confirm(at: number, losesRows: boolean): void {
-    this.asked = Math.max(this.asked, at);
-    if (losesRows) this.lost = Math.max(this.lost, at);
+  #confirm(at: number, losesRows: boolean): void {
+    this.#asked = Math.max(this.#asked, at);
+    if (losesRows) this.#lost = Math.max(this.#lost, at);
   }
 
-  private read(): void {
-    const { progress, store } = this;
+  #read(): void {
+    const { store } = this;
+    const progress = this.#progress;
     const entry = progress.get(table);
     if (entry === undefined) return;
-    if (this.next === null) {
+    if (this.#next === null) {
       if (progress.next(() => true) === undefined) return;
       progress.take(table);
-      this.next = 'begin';
+      this.#next = 'begin';
       return;
     }
     const isWanted = progress.isWanted(table);
-    if (this.next === 'begin' && !isWanted) {
-      this.release();
+    if (this.#next === 'begin' && !isWanted) {
+      this.#release();
       return;
     }
-    switch (this.next) {
+    switch (this.#next) {
       case 'begin':
-        if (entry.state === 'pending') store.reading = { ...store.reading, began: this.now };
+        if (entry.state === 'pending') store.reading = { ...store.reading, began: this.#now };
         progress.begin(table, entry.endsBelow === null ? null : 'version');
-        this.next = 'record';
+        this.#next = 'record';
         break;
       case 'record':
         progress.record(table, '[1]', entry.rowsRead + 1);
-        this.next = 'finish';
+        this.#next = 'finish';
         break;
       case 'finish': {
         const { began, ended } = store.reading;
         if (isWanted) store.reading = { began, completed: began, ended: entry.endsBelow === null ? ended : began };
         progress.finish(table);
-        this.release();
+        this.#release();
       }
     }
     progress.save(table).catch(() => undefined);
   }
 
-  private fail(): void {
-    if (this.next !== 'begin') return;
-    this.progress.fail(table, 'the table is gone');
-    this.progress.save(table).catch(() => undefined);
+  #fail(): void {
+    if (this.#next !== 'begin') return;
+    this.#progress.fail(table, 'the table is gone');
+    this.#progress.save(table).catch(() => undefined);
     // it has no row: whatever was asked before this reading was taken up is done
-    if (this.progress.get(table)?.state === 'unavailable')
-      this.store.reading = { began: this.now, completed: this.now, ended: this.now };
-    this.release();
+    if (this.#progress.get(table)?.state === 'unavailable')
+      this.store.reading = { began: this.#now, completed: this.#now, ended: this.#now };
+    this.#release();
   }
 
-  private release(): void {
-    this.progress.release(table);
-    this.next = null;
+  #release(): void {
+    this.#progress.release(table);
+    this.#next = null;
   }
 
   /** Saves that are on their way land, or fail, before another owner loads. */
-  private async crash(): Promise<void> {
-    this.crashes++;
+  async #crash(): Promise<void> {
+    this.#crashes++;
     this.store.isDown = true;
     this.store.letThrough();
     await turn();
     Object.assign(this.store, { isDown: false, held: null, reading: this.store.storedReading });
-    this.next = null;
-    this.progress = this.open();
-    await this.progress.load();
+    this.#next = null;
+    this.#progress = this.#open();
+    await this.#progress.load();
   }
 
   /** What is done covers all that was confirmed. */
-  private check(): void {
+  #check(): void {
     const { stored, storedReading: reading } = this.store;
     for (const [progress, times] of [
       [stored, reading],
-      [this.progress.get(table), this.store.reading],
+      [this.#progress.get(table), this.store.reading],
     ] as const) {
       if (progress === undefined || progress === null) continue;
       if (progress.state !== 'done' && progress.state !== 'unavailable') continue;
-      expect(times.completed).toBeGreaterThanOrEqual(this.asked);
-      expect(times.ended).toBeGreaterThanOrEqual(this.lost);
+      expect(times.completed).toBeGreaterThanOrEqual(this.#asked);
+      expect(times.ended).toBeGreaterThanOrEqual(this.#lost);
     }
   }
 }

@@ -46,35 +46,35 @@ const MOST_SAVED_AT_ONCE = 500;
  * has resolved. After a save that failed the same call, or `save`, saves what counts by then.
  */
 export class SnapshotProgress {
-  private readonly options: SnapshotProgressOptions;
-  private readonly entries = new Map<string, TableEntry>();
-  private waiting: WaitingSave[] = [];
-  private isSaving = false;
-  private loading: Promise<void> | null = null;
-  private isLoaded = false;
+  readonly #options: SnapshotProgressOptions;
+  readonly #entries = new Map<string, TableEntry>();
+  #waiting: WaitingSave[] = [];
+  #isSaving = false;
+  #loading: Promise<void> | null = null;
+  #isLoaded = false;
 
   constructor(options: SnapshotProgressOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
   /** Requests wait for it by themselves. */
   load(): Promise<void> {
-    return (this.loading ??= this.loadNow());
+    return (this.#loading ??= this.#loadNow());
   }
 
   get(table: TableName): TableSnapshotProgress | undefined {
-    return this.entries.get(tableKey(table))?.progress;
+    return this.#entries.get(tableKey(table))?.progress;
   }
 
   list(): TableSnapshotProgress[] {
-    return Array.from(this.entries.values(), ({ progress }) => progress);
+    return Array.from(this.#entries.values(), ({ progress }) => progress);
   }
 
   /** The next table to read, among those that are free: one that was begun comes first. */
   next(isFree: (entry: TableSnapshotProgress) => boolean): TableSnapshotProgress | undefined {
-    const nowMs = this.options.nowMs();
+    const nowMs = this.#options.nowMs();
     let first: TableSnapshotProgress | undefined;
-    for (const { progress, restsUntilMs } of this.entries.values()) {
+    for (const { progress, restsUntilMs } of this.#entries.values()) {
       if (progress.state === 'running') {
         if (isFree(progress)) return progress;
       } else if (progress.state === 'pending' && first === undefined)
@@ -85,17 +85,17 @@ export class SnapshotProgress {
 
   /** How long until the next of the tables that rest may be read; null when none rests. */
   restMs(): number | null {
-    const nowMs = this.options.nowMs();
+    const nowMs = this.#options.nowMs();
     let untilMs = Infinity;
-    for (const { restsUntilMs } of this.entries.values())
+    for (const { restsUntilMs } of this.#entries.values())
       if (restsUntilMs > nowMs) untilMs = Math.min(untilMs, restsUntilMs);
     return untilMs === Infinity ? null : untilMs - nowMs;
   }
 
   /** A statement: the table is read from its first row. `losesRows`: rows may be gone. */
   async request(table: TableName, losesRows = false): Promise<void> {
-    if (!this.isLoaded) await this.load();
-    const entry = this.entryOf(table);
+    if (!this.#isLoaded) await this.load();
+    const entry = this.#entryOf(table);
     entry.progress = startedOver(entry.progress, losesRows || endsRows(entry.progress));
     entry.restsUntilMs = 0;
     if (entry.reading !== null) entry.reading.isWanted = false;
@@ -105,7 +105,7 @@ export class SnapshotProgress {
   /** Whether `ask` would change nothing: a reading that is still to begin covers whatever the tables go through now. */
   isAsked(tables: readonly TableName[]): boolean {
     return tables.every((table) => {
-      const entry = this.entries.get(tableKey(table));
+      const entry = this.#entries.get(tableKey(table));
       if (entry === undefined || entry.reading?.hasBegun === false) return false;
       const { progress, stored, saving } = entry;
       return isAskedIn(progress) && isAskedIn(stored) && (saving === null || isAskedIn(saving));
@@ -114,37 +114,37 @@ export class SnapshotProgress {
 
   /** A cascade: rows of the tables changed or went without row events. */
   async ask(tables: readonly TableName[]): Promise<void> {
-    if (!this.isLoaded) await this.load();
+    if (!this.#isLoaded) await this.load();
     for (const table of tables) {
-      const entry = this.entryOf(table);
+      const entry = this.#entryOf(table);
       if (entry.reading !== null) entry.reading.isAskedSince = true;
       if (isAskedIn(entry.progress)) continue;
       const { progress } = entry;
       entry.progress = progress.state === 'running' ? { ...progress, again: true } : startedOver(progress, true);
     }
-    await this.saveAll(tables);
+    await this.#saveAll(tables);
   }
 
   /** Makes tables known that nobody asked for. */
   async add(added: readonly TableSnapshotProgress[]): Promise<void> {
-    for (const progress of added) this.entryOf(progress, progress);
-    await this.saveAll(added);
+    for (const progress of added) this.#entryOf(progress, progress);
+    await this.#saveAll(added);
   }
 
   /** A reading of the table is taken up: what is asked from here on is not covered by it, unless it begins later still. */
   take(table: TableName): void {
-    this.entryOf(table).reading = { isWanted: true, hasBegun: false, isAskedSince: false };
+    this.#entryOf(table).reading = { isWanted: true, hasBegun: false, isAskedSince: false };
   }
 
   /** The reading that was taken up has ended, whatever came of it. */
   release(table: TableName): void {
-    const entry = this.entries.get(tableKey(table));
+    const entry = this.#entries.get(tableKey(table));
     if (entry !== undefined) entry.reading = null;
   }
 
   /** False once a statement asked for the table since its reading was taken up. */
   isWanted(table: TableName): boolean {
-    return this.entries.get(tableKey(table))?.reading?.isWanted ?? true;
+    return this.#entries.get(tableKey(table))?.reading?.isWanted ?? true;
   }
 
   /**
@@ -152,7 +152,7 @@ export class SnapshotProgress {
    * ends none. It covers every cascade until this very call, so what it reads must be read behind all of them.
    */
   begin(table: TableName, endsBelow: string | null): void {
-    this.change(table, (progress, entry) => {
+    this.#change(table, (progress, entry) => {
       if (entry.reading !== null) entry.reading.hasBegun = true;
       if (progress.state !== 'pending') return { ...progress, reason: null };
       entry.restsAfterwards = progress.endsBelow !== null;
@@ -161,13 +161,13 @@ export class SnapshotProgress {
   }
 
   record(table: TableName, lastKey: string | null, rowsRead: number): void {
-    this.change(table, (progress) => ({ ...progress, lastKey, rowsRead }));
+    this.#change(table, (progress) => ({ ...progress, lastKey, rowsRead }));
   }
 
   /** The reading is complete, and all of it confirmed. */
   finish(table: TableName): void {
-    const { cascadePauseMs, nowMs } = this.options;
-    this.change(table, (progress, entry) => {
+    const { cascadePauseMs, nowMs } = this.#options;
+    this.#change(table, (progress, entry) => {
       if (entry.restsAfterwards) entry.restsUntilMs = nowMs() + cascadePauseMs;
       entry.restsAfterwards = false;
       return progress.again ? startedOver(progress, true) : { ...progress, state: 'done', endsBelow: null };
@@ -176,51 +176,51 @@ export class SnapshotProgress {
 
   /** The table can't be read; if something was asked since its reading was taken up, the table is looked at again. */
   fail(table: TableName, reason: string): void {
-    this.change(table, (progress, { reading }) =>
+    this.#change(table, (progress, { reading }) =>
       reading?.isAskedSince === true ? progress : { ...startedOver(progress, false), state: 'unavailable', reason },
     );
   }
 
   /** Resolves when what counts of the table now, or later, is stored. */
   save(table: TableName): Promise<void> {
-    const entry = this.entryOf(table);
+    const entry = this.#entryOf(table);
     if (entry.stored === entry.progress) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      this.waiting.push({ entry, resolve, reject });
-      if (!this.isSaving) void this.saveWaiting();
+      this.#waiting.push({ entry, resolve, reject });
+      if (!this.#isSaving) void this.#saveWaiting();
     });
   }
 
-  private async saveAll(tables: readonly TableName[]): Promise<void> {
+  async #saveAll(tables: readonly TableName[]): Promise<void> {
     await Promise.all(tables.map((table) => this.save(table)));
   }
 
-  private entryOf(table: TableName, unknown = newEntry(table)): TableEntry {
+  #entryOf(table: TableName, unknown = newEntry(table)): TableEntry {
     const key = tableKey(table);
-    let entry = this.entries.get(key);
+    let entry = this.#entries.get(key);
     if (entry === undefined) {
       entry = { progress: unknown, stored: null, saving: null, reading: null, restsAfterwards: false, restsUntilMs: 0 };
-      this.entries.set(key, entry);
+      this.#entries.set(key, entry);
     }
     return entry;
   }
 
   /** A change by the reading under way: none once that is abandoned. */
-  private change(
+  #change(
     table: TableName,
     apply: (progress: TableSnapshotProgress, entry: TableEntry) => TableSnapshotProgress,
   ): void {
-    const entry = this.entryOf(table);
+    const entry = this.#entryOf(table);
     if (this.isWanted(table)) entry.progress = apply(entry.progress, entry);
   }
 
   /** What was asked for while something was being saved is saved together: ten thousand tables are not as many writes. */
-  private async saveWaiting(): Promise<void> {
-    const { store, grant } = this.options;
-    this.isSaving = true;
+  async #saveWaiting(): Promise<void> {
+    const { store, grant } = this.#options;
+    this.#isSaving = true;
     await Promise.resolve(); // whoever asks in the same turn of the loop is part of it
-    while (this.waiting.length > 0) {
-      const batch = this.waiting.splice(0, MOST_SAVED_AT_ONCE);
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0, MOST_SAVED_AT_ONCE);
       const entries = new Set(batch.map(({ entry }) => entry));
       for (const entry of entries) entry.saving = entry.progress;
       try {
@@ -236,19 +236,19 @@ export class SnapshotProgress {
       }
       for (const entry of entries) entry.saving = null;
     }
-    this.isSaving = false;
+    this.#isSaving = false;
   }
 
-  private async loadNow(): Promise<void> {
-    const { store, grant } = this.options;
+  async #loadNow(): Promise<void> {
+    const { store, grant } = this.#options;
     try {
       for (const stored of await store.load(grant.source)) {
-        const entry = this.entryOf(stored);
+        const entry = this.#entryOf(stored);
         entry.stored = entry.progress = stored;
       }
-      this.isLoaded = true;
+      this.#isLoaded = true;
     } catch (error) {
-      this.loading = null;
+      this.#loading = null;
       throw error;
     }
   }

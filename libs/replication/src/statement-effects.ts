@@ -48,7 +48,7 @@ export interface StatementContext {
 }
 
 /**
- * Reads a statement of the log (design, section 5, DDL text). Throws a coded error for a change of rows that stands in
+ * Reads a statement of the log. Throws a coded error for a change of rows that stands in
  * the log as a statement: nothing of it has been dispatched then, and the checkpoint stands before it.
  */
 export function statementEffects(statement: Statement, context: StatementContext): StatementEffects {

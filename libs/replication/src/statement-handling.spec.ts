@@ -20,7 +20,7 @@ import { Window } from './window.ts';
 import { WindowRegistry } from './window-registry.ts';
 import { layout as model } from './windowed-read.model.ts';
 
-const transaction = { gtid: 'u:1', versionPrefix: '' } as unknown as TransactionInfo;
+const TRANSACTION = { gtid: 'u:1', versionPrefix: '' } as unknown as TransactionInfo;
 const down = new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true });
 const textColumn = {
   ...(model.columns[0] as TableLayout['columns'][0]),
@@ -127,7 +127,7 @@ function statementOf(database: string, sql: string): StatementItem {
 
 async function stepsOf(sql: string): Promise<string[]> {
   steps = [];
-  await handling.apply(statementOf('d', sql), transaction);
+  await handling.apply(statementOf('d', sql), TRANSACTION);
   return steps;
 }
 
@@ -290,7 +290,7 @@ describe('StatementHandling', () => {
     const all = ['t', 'named', 'keyless', 'made', 'new'];
     expect((await stepsOf(sql)).sort()).toEqual(all.map((table) => `look up d.${table}`).sort());
     expect(one.discardedBecause).not.toBeNull();
-    await handling.apply(statementOf('other', sql), transaction);
+    await handling.apply(statementOf('other', sql), TRANSACTION);
   });
 
   it('I4: without a mirror nothing tells which rows there were: all end and are read again', async () => {
@@ -357,13 +357,13 @@ describe('StatementHandling', () => {
   it('I6: reads quotes as the session of the statement meant them', async () => {
     const item = statementOf('d', String.raw`ALTER TABLE t COMMENT 'a\', DROP COLUMN b, COMMENT "\'' -- "`);
     steps = [];
-    await handling.apply({ ...item, sqlMode: { hasAnsiQuotes: false, hasEscapes: false } }, transaction);
+    await handling.apply({ ...item, sqlMode: { hasAnsiQuotes: false, hasEscapes: false } }, TRANSACTION);
     expect(steps).toEqual(['read d.t']);
   });
 
   it('I6: refuses a change of rows that stands in the log as a statement', async () => {
     await expect(stepsOf('DELETE FROM t')).rejects.toMatchObject({ code: 'DITTO_SOURCE_STATEMENT_FORMAT' });
-    await handling.apply(statementOf('other', 'DELETE FROM t'), transaction);
+    await handling.apply(statementOf('other', 'DELETE FROM t'), TRANSACTION);
   });
 
   it.each([
@@ -386,7 +386,7 @@ describe('StatementHandling', () => {
       1,
       database,
       sql,
-      transaction,
+      TRANSACTION,
     ]);
     const name = ({ database: of, table }: { database: string; table: string }): string => `${of}.${table}`;
     expect(

@@ -46,10 +46,10 @@ export interface StatementHandlingOptions {
 
 /** Carries the statements of the log to sinks and reads, in the stream's own order. */
 export class StatementHandling {
-  private readonly options: StatementHandlingOptions;
+  readonly #options: StatementHandlingOptions;
 
   constructor(options: StatementHandlingOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
   /**
@@ -57,11 +57,11 @@ export class StatementHandling {
    * be read is recorded. What was read before the statement and not emitted yet is read again. A crash repeats the whole.
    */
   async apply({ database, sql, sqlMode }: StatementItem, transaction: TransactionInfo): Promise<void> {
-    const { tables, windows, sinks, endings, hold, onTableUnread, cascades, check } = this.options;
-    const context = { ...this.options, database, sql };
+    const { tables, windows, sinks, endings, hold, onTableUnread, cascades, check } = this.#options;
+    const context = { ...this.#options, database, sql };
     const written = classifyStatement(sql, database, sqlMode);
-    const statement = this.options.lowerCaseNames === true ? inLowerCase(written) : written;
-    if (statement.kind === 'unparsed') await this.learnNames(statement);
+    const statement = this.#options.lowerCaseNames === true ? inLowerCase(written) : written;
+    if (statement.kind === 'unparsed') await this.#learnNames(statement);
     const effects = statementEffects(statement, context);
     const change = schemaChangeOf(statement, context, transaction);
     const defined = definedTables(statement, context);
@@ -71,13 +71,13 @@ export class StatementHandling {
     await endings.end(effects.ended.map((ended) => ({ ...ended, transaction, rowIndex: 0 })));
     for (const table of effects.created) tables.add(table);
     for (const table of distinct(effects.unread)) await hold(() => onTableUnread(table, effects.losesRows));
-    for (const table of effects.doubted) this.options.onKeyDoubted(table);
+    for (const table of effects.doubted) this.#options.onKeyDoubted(table);
     await cascades?.learnFrom(statement, sql, defined);
   }
 
   /** A statement that can't be read may have made tables, or given them other names. */
-  private async learnNames(statement: Statement): Promise<void> {
-    const { reaches, hold, listTables, tables } = this.options;
+  async #learnNames(statement: Statement): Promise<void> {
+    const { reaches, hold, listTables, tables } = this.#options;
     if (!statement.tables.some(({ database }) => reaches(database))) return;
     await hold(async () => {
       for (const table of await listTables()) tables.add(table);

@@ -9,21 +9,21 @@ interface WaitingWork {
  * two transactions, and the stream waits for its end.
  */
 export class StreamPauses {
-  private readonly isBetween: () => boolean;
-  private readonly waiting: WaitingWork[] = [];
-  private running: Promise<void> | null = null;
-  private failure: Error | null = null;
+  readonly #isBetween: () => boolean;
+  readonly #waiting: WaitingWork[] = [];
+  #running: Promise<void> | null = null;
+  #failure: Error | null = null;
 
   /** `isBetween`: whether the stream is between two transactions. */
   constructor(isBetween: () => boolean) {
-    this.isBetween = isBetween;
+    this.#isBetween = isBetween;
   }
 
   /** Settles with the work. Rejects when the stream stops before. */
   async run(work: () => Promise<void>): Promise<void> {
-    if (this.failure !== null) throw this.failure;
+    if (this.#failure !== null) throw this.#failure;
     await new Promise<void>((done, fail) => {
-      this.waiting.push({ work, done, fail });
+      this.#waiting.push({ work, done, fail });
       void this.next();
     });
   }
@@ -33,18 +33,18 @@ export class StreamPauses {
    * for as other work ends is waited for too.
    */
   next(): Promise<void> | undefined {
-    if (this.running === null && this.waiting.length > 0 && this.isBetween()) this.running = this.runAll();
-    return this.running?.then(() => this.next());
+    if (this.#running === null && this.#waiting.length > 0 && this.#isBetween()) this.#running = this.#runAll();
+    return this.#running?.then(() => this.next());
   }
 
   failAll(error: Error): void {
-    this.failure = error;
-    for (const { fail } of this.waiting.splice(0)) fail(error);
+    this.#failure = error;
+    for (const { fail } of this.#waiting.splice(0)) fail(error);
   }
 
-  private async runAll(): Promise<void> {
-    for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift())
+  async #runAll(): Promise<void> {
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift())
       await next.work().then(next.done, next.fail);
-    this.running = null;
+    this.#running = null;
   }
 }

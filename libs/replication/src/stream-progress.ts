@@ -37,81 +37,82 @@ export class StreamProgress {
   readonly passed: GtidAccumulator;
   /** Of the last transaction before this run: everything of it ranks below. */
   readonly startVersion: string;
-  private readonly lineage: number;
-  private readonly streamed: GtidAccumulator;
-  private readonly start: Checkpoint;
-  private readonly dispatchedBefore: GtidSet;
+  readonly #lineage: number;
+  readonly #streamed: GtidAccumulator;
+  readonly #start: Checkpoint;
+  readonly #dispatchedBefore: GtidSet;
   /**
    * All that an owner before may have dispatched: what the checkpoint says, and, since it was saved before the last of it,
    * everything that the log held when this run began.
    */
-  private readonly replayEnd: GtidSet;
+  readonly #replayEnd: GtidSet;
   /** Where the log ended then, as the prefix of a version. The log may be ahead of `gtid_executed`. */
-  private readonly replayEndPrefix: string;
-  private readonly endOfLog: Position;
-  private transaction: TransactionInfo | null = null;
+  readonly #replayEndPrefix: string;
+  readonly #endOfLog: Position;
+  #transaction: TransactionInfo | null = null;
   /** The newest that was begun, complete or not. */
-  private begun: TransactionInfo | null = null;
+  #begun: TransactionInfo | null = null;
   /** Of `lastEnded`. */
-  private lastDigest = '';
+  #lastDigest = '';
   /** The XA PREPARE that the open transaction decided. */
-  private preparedGtid: string | null = null;
+  #preparedGtid: string | null = null;
   /** The transaction that the stream broke off in: what was dispatched of it comes again. */
-  private interruptedGtid: string | null = null;
-  private resumeOffset: number;
+  #interruptedGtid: string | null = null;
+  #resumeOffset: number;
 
   constructor(start: Checkpoint, endOfLog: Position = start.position) {
     const known = GtidSet.parse(start.position.gtidSet);
     const dispatched = GtidSet.parse(start.dispatchedSet);
-    this.start = start;
-    this.endOfLog = endOfLog;
-    this.dispatchedBefore = dispatched;
-    this.lineage = start.lineage;
-    this.replayEnd = dispatched.union(GtidSet.parse(endOfLog.gtidSet));
-    this.replayEndPrefix = versionPrefix(start.lineage, endOfLog.file, endOfLog.offset);
-    this.streamed = new GtidAccumulator(known);
+    this.#start = start;
+    this.#endOfLog = endOfLog;
+    this.#dispatchedBefore = dispatched;
+    this.#lineage = start.lineage;
+    this.#replayEnd = dispatched.union(GtidSet.parse(endOfLog.gtidSet));
+    this.#replayEndPrefix = versionPrefix(start.lineage, endOfLog.file, endOfLog.offset);
+    this.#streamed = new GtidAccumulator(known);
     this.passed = new GtidAccumulator(known);
     this.dispatched = new GtidAccumulator(known.union(dispatched));
-    this.isReplaying = !known.contains(this.replayEnd);
+    this.isReplaying = !known.contains(this.#replayEnd);
     this.lastEnded = describeStart(start);
     this.startVersion = transactionEndVersion(this.lastEnded.versionPrefix);
-    this.resumeOffset = start.position.offset;
+    this.#resumeOffset = start.position.offset;
   }
 
   /** Whether the stream stands between two transactions. */
   get isBetween(): boolean {
-    return this.transaction === null;
+    return this.#transaction === null;
   }
 
   get current(): TransactionInfo {
-    if (this.transaction === null)
+    if (this.#transaction === null)
       throw new DittoError(
         'DITTO_SOURCE_OUT_OF_STEP',
         'the log gave a row, a statement or an end outside a transaction',
       );
-    return this.transaction;
+    return this.#transaction;
   }
 
   /** GTIDs up to which changes may be repetitions; null when that is over. */
   get replayingUntil(): string | null {
-    return this.isReplaying ? this.replayEnd.toString() : null;
+    return this.isReplaying ? this.#replayEnd.toString() : null;
   }
 
   /** The last complete transaction of this run; before the first, the last one covered by the checkpoint's. */
   get lastComplete(): LoggedTransaction | null {
-    return this.transactions === 0 ? this.start.lastCovered : describeLogged(this.lastEnded, this.lastDigest);
+    return this.transactions === 0 ? this.#start.lastCovered : describeLogged(this.lastEnded, this.#lastDigest);
   }
 
   /** The last transaction that was begun, by this run or one before it. */
   get lastDispatched(): LoggedTransaction | null {
-    const { begun, start } = this;
+    const start = this.#start;
+    const begun = this.#begun;
     if (begun === null) return start.lastDispatched;
-    return laterOf(start.lastDispatched, describeLogged(begun, begun === this.lastEnded ? this.lastDigest : ''));
+    return laterOf(start.lastDispatched, describeLogged(begun, begun === this.lastEnded ? this.#lastDigest : ''));
   }
 
   /** Above everything that was given to the sinks, and what the open transaction will give; reads at that place rank below. */
   get endVersion(): string {
-    return transactionEndVersion((this.transaction ?? this.lastEnded).versionPrefix);
+    return transactionEndVersion((this.#transaction ?? this.lastEnded).versionPrefix);
   }
 
   /**
@@ -121,25 +122,25 @@ export class StreamProgress {
   describeRead(readAtMs: number): TransactionInfo {
     const read = { ...this.lastEnded, commitMicros: readAtMs * 1000 };
     if (this.transactions > 0) return read;
-    const { file, offset } = this.endOfLog;
-    return { ...read, gtid: this.start.lastCovered?.gtid ?? null, file, offset };
+    const { file, offset } = this.#endOfLog;
+    return { ...read, gtid: this.#start.lastCovered?.gtid ?? null, file, offset };
   }
 
   /** Behind the last complete transaction. */
   get resumePosition(): Position {
     const { file, serverUuid } = this.lastEnded;
-    return { gtidSet: this.streamed.toString(), file, offset: this.resumeOffset, serverUuid };
+    return { gtidSet: this.#streamed.toString(), file, offset: this.#resumeOffset, serverUuid };
   }
 
   /** Throws when the transaction can't come behind those before: `DITTO_PIPELINE_SERVER_CHANGED`, `…_LOG_WENT_BACK`. */
   begin(source: SourceTransaction): void {
-    const prefix = versionPrefix(this.lineage, source.file, source.offset);
-    this.assertSameLog(source, prefix);
+    const prefix = versionPrefix(this.#lineage, source.file, source.offset);
+    this.#assertSameLog(source, prefix);
     const { gtid, preparedGtid, serverId, serverUuid, file, offset, commitMicros } = source;
-    this.preparedGtid = preparedGtid;
+    this.#preparedGtid = preparedGtid;
     if (preparedGtid !== null) this.dispatched.add(preparedGtid);
     if (gtid !== null) this.dispatched.add(gtid);
-    this.transaction = this.begun = {
+    this.#transaction = this.#begun = {
       gtid,
       serverId,
       serverUuid,
@@ -152,54 +153,55 @@ export class StreamProgress {
 
   prepared(gtid: string): void {
     this.passed.add(gtid);
-    this.endReplay();
+    this.#endReplay();
   }
 
   /** `digest` is that of the transaction's content; '' where its source gives none. */
   end(endOffset: number, digest: string): EndedTransaction {
-    const { current: transaction, preparedGtid } = this;
-    if (preparedGtid !== null) this.addStreamed(preparedGtid);
-    if (transaction.gtid !== null) this.addStreamed(transaction.gtid);
+    const { current: transaction } = this;
+    const preparedGtid = this.#preparedGtid;
+    if (preparedGtid !== null) this.#addStreamed(preparedGtid);
+    if (transaction.gtid !== null) this.#addStreamed(transaction.gtid);
     this.lastEnded = transaction;
-    this.lastDigest = digest;
-    this.resumeOffset = endOffset;
-    this.transaction = null;
-    this.interruptedGtid = null;
+    this.#lastDigest = digest;
+    this.#resumeOffset = endOffset;
+    this.#transaction = null;
+    this.#interruptedGtid = null;
     this.transactions++;
-    this.endReplay();
+    this.#endReplay();
     return { transaction, preparedGtid };
   }
 
   /** The stream broke: it goes on at `resumePosition`. */
   interrupt(): void {
-    this.interruptedGtid = this.transaction?.gtid ?? this.interruptedGtid;
-    this.transaction = null;
+    this.#interruptedGtid = this.#transaction?.gtid ?? this.#interruptedGtid;
+    this.#transaction = null;
   }
 
   /** Whether changes of the transaction may have been delivered before, so that repeats are expected. */
   inReplayZone({ gtid, versionPrefix: prefix }: TransactionInfo): boolean {
-    if (gtid !== null && gtid === this.interruptedGtid) return true;
-    if (prefix < this.replayEndPrefix) return true;
-    return this.isReplaying && (gtid === null || this.replayEnd.containsGtid(gtid));
+    if (gtid !== null && gtid === this.#interruptedGtid) return true;
+    if (prefix < this.#replayEndPrefix) return true;
+    return this.isReplaying && (gtid === null || this.#replayEnd.containsGtid(gtid));
   }
 
   /** Whether an owner before is known to have dispatched the transaction. */
   wasDispatched({ gtid }: TransactionInfo): boolean {
-    return gtid !== null && this.dispatchedBefore.containsGtid(gtid);
+    return gtid !== null && this.#dispatchedBefore.containsGtid(gtid);
   }
 
   /** An undecided XA PREPARE has passed too: its rows were given to nobody. */
-  private endReplay(): void {
-    if (this.isReplaying && this.passed.contains(this.replayEnd)) this.isReplaying = false;
+  #endReplay(): void {
+    if (this.isReplaying && this.passed.contains(this.#replayEnd)) this.isReplaying = false;
   }
 
-  private addStreamed(gtid: string): void {
-    this.streamed.add(gtid);
+  #addStreamed(gtid: string): void {
+    this.#streamed.add(gtid);
     this.passed.add(gtid);
   }
 
   /** Versions only order changes of one server's one log; anything else needs another lineage (I3). */
-  private assertSameLog({ serverUuid, gtid, file, offset }: SourceTransaction, prefix: string): void {
+  #assertSameLog({ serverUuid, gtid, file, offset }: SourceTransaction, prefix: string): void {
     const { lastEnded } = this;
     if (serverUuid !== lastEnded.serverUuid)
       throw new DittoError(

@@ -46,21 +46,21 @@ export interface StreamWindowsOptions {
 export class StreamWindows implements ReadStream {
   /** Rows that were emitted. */
   emittedRows = 0;
-  private readonly options: StreamWindowsOptions;
+  readonly #options: StreamWindowsOptions;
   /** Reads whose rows are given to the sinks. */
-  private readonly unconfirmed = new Set<Promise<void>>();
+  readonly #unconfirmed = new Set<Promise<void>>();
 
   constructor(options: StreamWindowsOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
   open(layout: TableLayout, bytes: number, signal: AbortSignal): Promise<Window> {
-    return this.options.room.enter(bytes, () => this.begin(layout, bytes), signal);
+    return this.#options.room.enter(bytes, () => this.#begin(layout, bytes), signal);
   }
 
-  private begin(layout: TableLayout, readBytes: number): Window {
-    const { source, lineage, maxNotedBytes, progress, windows } = this.options;
-    const readSequence = this.nextSequence();
+  #begin(layout: TableLayout, readBytes: number): Window {
+    const { source, lineage, maxNotedBytes, progress, windows } = this.#options;
+    const readSequence = this.#nextSequence();
     const window = new Window({
       id: `${source}/${lineage}/${readSequence}`,
       layout,
@@ -74,19 +74,19 @@ export class StreamWindows implements ReadStream {
   }
 
   abandon(window: Window): void {
-    this.options.windows.remove(window);
-    this.options.room.changed();
+    this.#options.windows.remove(window);
+    this.#options.room.changed();
   }
 
   async close(window: Window, read: WindowRead): Promise<SettledWindow | null> {
-    const { stopped, tables, windows, waits, sequences } = this.options;
-    window.readAtMs = this.options.nowMs();
-    this.noteRead(window, read);
+    const { stopped, tables, windows, waits, sequences } = this.#options;
+    window.readAtMs = this.#options.nowMs();
+    this.#noteRead(window, read);
     let settled: Promise<SettledWindow | null>;
     try {
       await sequences.secure(window.readSequence);
       stopped.throwIfAborted();
-      if (!tables.isPrepared(window.layout)) await this.prepare(window, read);
+      if (!tables.isPrepared(window.layout)) await this.#prepare(window, read);
       stopped.throwIfAborted(); // nobody would settle it any more
       settled = windows.await(window, read);
     } catch (error) {
@@ -96,34 +96,34 @@ export class StreamWindows implements ReadStream {
     this.settle();
     const { database, table } = window.layout;
     return waits.during(
-      () => `the stream to reach what a read of ${database}.${table} saw: ${this.missingOf(read)}`,
+      () => `the stream to reach what a read of ${database}.${table} saw: ${this.#missingOf(read)}`,
       settled,
     );
   }
 
   /** Most reads take less than they might have. */
-  private noteRead(window: Window, { bytes = window.readBytes }: WindowRead): void {
+  #noteRead(window: Window, { bytes = window.readBytes }: WindowRead): void {
     if (bytes === window.readBytes) return;
     window.readBytes = bytes;
-    this.options.room.changed();
+    this.#options.room.changed();
   }
 
   /** Call at each transaction end. */
   settle(): void {
-    const { progress, windows } = this.options;
+    const { progress, windows } = this.#options;
     if (!progress.isBetween) return;
     const holdsLess = windows.settle(progress.passed, (window, rows, absent) => {
-      const emitted = this.emit(window, rows, absent);
-      this.unconfirmed.add(emitted.confirmed);
-      void emitted.confirmed.then(() => this.unconfirmed.delete(emitted.confirmed));
+      const emitted = this.#emit(window, rows, absent);
+      this.#unconfirmed.add(emitted.confirmed);
+      void emitted.confirmed.then(() => this.#unconfirmed.delete(emitted.confirmed));
       return emitted;
     });
-    if (holdsLess) this.options.room.changed();
+    if (holdsLess) this.#options.room.changed();
   }
 
   /** Resolves when all that was emitted until now is confirmed. */
   async waitUntilConfirmed(): Promise<void> {
-    await Promise.all(this.unconfirmed);
+    await Promise.all(this.#unconfirmed);
   }
 
   /**
@@ -131,7 +131,7 @@ export class StreamWindows implements ReadStream {
    * from the table before. Rejects when the pipeline stops.
    */
   async waitUntilBehind(version: string, table: TableName): Promise<void> {
-    const { stopped, windows, progress, waits, sequences } = this.options;
+    const { stopped, windows, progress, waits, sequences } = this.#options;
     stopped.throwIfAborted();
     const name = `${table.database}.${table.table}`;
     const passed = windows.waitUntil(() => transactionEndVersion(progress.lastEnded.versionPrefix) >= version);
@@ -148,46 +148,46 @@ export class StreamWindows implements ReadStream {
    * included, and below all that reads begun from here on will give.
    */
   nextVersion(): string {
-    const { progress, sequences } = this.options;
+    const { progress, sequences } = this.#options;
     return formatVersion({ ...parseVersion(progress.endVersion), readSequence: sequences.nextSecured() });
   }
 
   /** Without numbers no table can be read any more: the whole run ends, and the next has another lineage. */
-  private nextSequence(): number {
+  #nextSequence(): number {
     try {
-      return this.options.sequences.next();
+      return this.#options.sequences.next();
     } catch (error) {
-      this.options.onFatal(error);
+      this.#options.onFatal(error);
       throw error;
     }
   }
 
   /** Above those of all reads until now; resolves when it is this owner's for good. */
   async nextSecuredSequence(): Promise<number> {
-    const number = this.nextSequence();
-    await this.options.sequences.secure(number);
+    const number = this.#nextSequence();
+    await this.#options.sequences.secure(number);
     return number;
   }
 
   /** The layout of a read may be ahead of the stream by a statement; sinks must not learn of it before. */
-  private async prepare(window: Window, read: WindowRead): Promise<void> {
-    const passed = this.options.windows.waitUntilPassed(read);
+  async #prepare(window: Window, read: WindowRead): Promise<void> {
+    const passed = this.#options.windows.waitUntilPassed(read);
     this.settle();
-    const what = (): string => `the stream to reach what the first read of a table saw: ${this.missingOf(read)}`;
-    await this.options.waits.during(what, passed);
+    const what = (): string => `the stream to reach what the first read of a table saw: ${this.#missingOf(read)}`;
+    await this.#options.waits.during(what, passed);
     if (window.discardedBecause !== null) return;
-    const { keyChanges, sinks, tables } = this.options;
+    const { keyChanges, sinks, tables } = this.#options;
     await keyChanges().meetInRead(window.layout);
     await sinks.prepare(window.layout);
     if (!tables.isPrepared(window.layout)) window.discard('the key of the table has changed');
   }
 
-  private emit(
+  #emit(
     window: Window,
     rows: readonly Row[],
     absent: readonly Row[],
   ): { readonly heldBytes: number; readonly confirmed: Promise<void> } {
-    const { progress, sinks, waits, stopped, room, onFatal } = this.options;
+    const { progress, sinks, waits, stopped, room, onFatal } = this.#options;
     const { layout, readSequence, id } = window;
     const { promise: confirmed, resolve } = Promise.withResolvers<undefined>();
     const pending = new PendingChanges(() => {
@@ -215,7 +215,7 @@ export class StreamWindows implements ReadStream {
     return { heldBytes: sinks.bytesInFlight - bytes, confirmed };
   }
 
-  private missingOf({ high }: WindowRead): string {
-    return GtidSet.parse(high).subtract(this.options.progress.passed.toSet()).toString() || 'nothing more';
+  #missingOf({ high }: WindowRead): string {
+    return GtidSet.parse(high).subtract(this.#options.progress.passed.toSet()).toString() || 'nothing more';
   }
 }

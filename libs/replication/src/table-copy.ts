@@ -42,18 +42,18 @@ function keyToGoOnFrom(layout: TableLayout, lastKey: string | null): Row | null 
 
 /** One pass over one table: reads chunks ahead, records them in key order as they are confirmed. */
 export class TableCopy {
-  private readonly options: TableCopyOptions;
-  private readonly chunks: WindowedRead;
-  private inFlight: ChunkInFlight[] = [];
-  private after: Row | null;
+  readonly #options: TableCopyOptions;
+  readonly #chunks: WindowedRead;
+  #inFlight: ChunkInFlight[] = [];
+  #after: Row | null;
   /** Ends this pass once what was read before it is recorded. */
-  private failure: TableReadError | null = null;
+  #failure: TableReadError | null = null;
 
   constructor(copy: TableCopyOptions) {
     const { layout, settings, progress, limit } = copy;
-    this.options = copy;
-    this.after = keyToGoOnFrom(layout, progress().lastKey);
-    this.chunks = new WindowedRead({
+    this.#options = copy;
+    this.#after = keyToGoOnFrom(layout, progress().lastKey);
+    this.#chunks = new WindowedRead({
       ...settings,
       layout,
       size: {
@@ -72,69 +72,69 @@ export class TableCopy {
    */
   async run(signal: AbortSignal): Promise<boolean> {
     let isReadOut = false;
-    while (this.options.isWanted()) {
-      if (isReadOut && this.inFlight.length === 0) {
-        if (this.failure !== null) throw this.failure;
+    while (this.#options.isWanted()) {
+      if (isReadOut && this.#inFlight.length === 0) {
+        if (this.#failure !== null) throw this.#failure;
         return true;
       }
-      if (!isReadOut && this.inFlight.length < this.ahead) {
-        const chunk = await this.readNext(signal);
-        if (chunk !== null) this.inFlight.push(chunk);
+      if (!isReadOut && this.#inFlight.length < this.#ahead) {
+        const chunk = await this.#readNext(signal);
+        if (chunk !== null) this.#inFlight.push(chunk);
         isReadOut = chunk === null || chunk.complete;
-        if (this.inFlight.length === 0 || (!isReadOut && this.inFlight.length < this.ahead)) continue;
+        if (this.#inFlight.length === 0 || (!isReadOut && this.#inFlight.length < this.#ahead)) continue;
       }
-      if (!(await this.recordOldest(signal))) isReadOut = false;
+      if (!(await this.#recordOldest(signal))) isReadOut = false;
     }
     // what is read already is emitted in its time: nothing of this pass comes behind the next one's beginning
-    for (const { settled } of this.inFlight) await abortable(settled, signal);
+    for (const { settled } of this.#inFlight) await abortable(settled, signal);
     return false;
   }
 
   /** Chunks that may be in flight: one, until the width of a row is known. */
-  private get ahead(): number {
-    return this.chunks.isWidthKnown ? this.options.mostChunks() : 1;
+  get #ahead(): number {
+    return this.#chunks.isWidthKnown ? this.#options.mostChunks() : 1;
   }
 
   /** Null when it failed. */
-  private async readNext(signal: AbortSignal): Promise<ChunkInFlight | null> {
-    const { layout, settings } = this.options;
-    const { after } = this;
+  async #readNext(signal: AbortSignal): Promise<ChunkInFlight | null> {
+    const { layout, settings } = this.#options;
+    const after = this.#after;
     try {
-      const { answer, settled } = await this.chunks.read(async (request) => {
+      const { answer, settled } = await this.#chunks.read(async (request) => {
         const chunk = await settings.reader.readChunk({ layout, after, ...request, signal });
         const { rows, complete } = chunk;
         const last = rows.at(-1);
         const recordedKey = last === undefined ? null : encodeKeyValues(layout, last);
         return { ...chunk, recordedKey, answered: rows.length, isCut: !complete && rows.length < request.limit };
       }, signal);
-      this.after = answer.lastKey ?? after;
+      this.#after = answer.lastKey ?? after;
       const { recordedKey: lastKey, complete, answered: rows } = answer;
       return { after, lastKey, complete, rows, settled };
     } catch (error) {
       if (!(error instanceof TableReadError)) throw error;
-      this.failure = error;
+      this.#failure = error;
       return null;
     }
   }
 
   /** Waits for the oldest chunk; false when it must be read again (and with it all that came after). */
-  private async recordOldest(signal: AbortSignal): Promise<boolean> {
-    const [chunk, ...rest] = this.inFlight as [ChunkInFlight, ...ChunkInFlight[]];
-    if (!(await this.chunks.confirm(chunk.settled, signal))) return this.startOver(chunk, signal);
-    this.inFlight = rest;
-    const { progress, record } = this.options;
+  async #recordOldest(signal: AbortSignal): Promise<boolean> {
+    const [chunk, ...rest] = this.#inFlight as [ChunkInFlight, ...ChunkInFlight[]];
+    if (!(await this.#chunks.confirm(chunk.settled, signal))) return this.#startOver(chunk, signal);
+    this.#inFlight = rest;
+    const { progress, record } = this.#options;
     const { lastKey, rowsRead } = progress();
     await record(chunk.lastKey ?? lastKey, rowsRead + chunk.rows);
     return true;
   }
 
-  private async startOver(chunk: ChunkInFlight, signal: AbortSignal): Promise<false> {
-    const { layout, settings } = this.options;
+  async #startOver(chunk: ChunkInFlight, signal: AbortSignal): Promise<false> {
+    const { layout, settings } = this.#options;
     settings.logger.info('a window was discarded, its chunk is read again', { table: layout.table });
-    for (const { settled } of this.inFlight) await abortable(settled, signal);
-    this.inFlight = [];
-    this.failure = null;
-    this.after = chunk.after;
+    for (const { settled } of this.#inFlight) await abortable(settled, signal);
+    this.#inFlight = [];
+    this.#failure = null;
+    this.#after = chunk.after;
     return false;
   }
 }

@@ -15,15 +15,15 @@ export interface TableEndingsOptions {
 
 /** Ends all rows of tables in every sink. Only where the stream waits for it. */
 export class TableEndings {
-  private readonly options: TableEndingsOptions;
+  readonly #options: TableEndingsOptions;
 
   constructor(options: TableEndingsOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
   /** Resolves when all of it is confirmed; a crash repeats the whole. */
   async end(changes: readonly TableChange[]): Promise<void> {
-    const { sinks, tables, keys, drain, hold } = this.options;
+    const { sinks, tables, keys, drain, hold } = this.#options;
     if (changes.length > 0) await drain();
     for (const change of changes) {
       const { op, layout } = change;

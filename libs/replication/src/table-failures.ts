@@ -49,42 +49,42 @@ interface Entry extends TableFailure {
 
 /** The tables that can't be read: each rests between its attempts, and is logged when its error is another than before. */
 export class TableFailures {
-  private readonly options: TableFailuresOptions;
-  private readonly entries = new Map<string, Entry>();
-  private readonly resting = new Set<string>();
+  readonly #options: TableFailuresOptions;
+  readonly #entries = new Map<string, Entry>();
+  readonly #resting = new Set<string>();
   /** Most rows of the next read of a table that has failed. */
-  private readonly limits = new Map<string, number>();
+  readonly #limits = new Map<string, number>();
 
   constructor(options: TableFailuresOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
   get count(): number {
-    return this.entries.size;
+    return this.#entries.size;
   }
 
   find(table: TableName): TableFailure | undefined {
-    return this.entries.get(tableKey(table));
+    return this.#entries.get(tableKey(table));
   }
 
   has(key: string): boolean {
-    return this.entries.has(key);
+    return this.#entries.has(key);
   }
 
   isResting(table: TableName): boolean {
-    return this.resting.has(tableKey(table));
+    return this.#resting.has(tableKey(table));
   }
 
   /** Null for a table of which every read has succeeded. */
   limitOf(table: TableName): number | null {
-    return this.limits.get(tableKey(table)) ?? null;
+    return this.#limits.get(tableKey(table)) ?? null;
   }
 
   note(table: TableName, { cause, limit }: TableReadError, signal: AbortSignal): void {
-    const { backoff, nowMs } = this.options;
+    const { backoff, nowMs } = this.#options;
     const key = tableKey(table);
     const error = toDittoError(cause);
-    const former = this.entries.get(key);
+    const former = this.#entries.get(key);
     const maxMs = error.retriable ? backoff.maxMs : LONGER_REST * backoff.maxMs;
     const entry: Entry = {
       error,
@@ -92,36 +92,36 @@ export class TableFailures {
       sinceMs: former?.sinceMs ?? nowMs(),
       backoff: former?.error.retriable === error.retriable ? former.backoff : new Backoff({ ...backoff, maxMs }),
     };
-    this.entries.set(key, entry);
-    if (limit !== null) this.limits.set(key, Math.max(1, Math.floor(limit / SMALLER)));
+    this.#entries.set(key, entry);
+    if (limit !== null) this.#limits.set(key, Math.max(1, Math.floor(limit / SMALLER)));
     const delayMs = entry.backoff.nextMs();
-    this.log(table, former, entry, delayMs);
-    this.resting.add(key);
+    this.#log(table, former, entry, delayMs);
+    this.#resting.add(key);
     const rested = (): void => {
-      this.resting.delete(key);
-      this.options.onRested();
+      this.#resting.delete(key);
+      this.#options.onRested();
     };
     void sleep(delayMs, signal).then(rested, rested);
   }
 
   /** Rows of the table were read and recorded. */
   clear(table: TableName): void {
-    if (this.entries.delete(tableKey(table)))
-      this.options.logger.info('the table can be read again', { database: table.database, table: table.table });
+    if (this.#entries.delete(tableKey(table)))
+      this.#options.logger.info('the table can be read again', { database: table.database, table: table.table });
   }
 
   /** The table is read to its end, or is another one by now. */
   forget(table: TableName): void {
     this.clear(table);
-    this.limits.delete(tableKey(table));
+    this.#limits.delete(tableKey(table));
   }
 
-  private log({ database, table }: TableName, former: Entry | undefined, entry: Entry, delayMs: number): void {
+  #log({ database, table }: TableName, former: Entry | undefined, entry: Entry, delayMs: number): void {
     const { code, message, remedy } = entry.error;
     const isNew = former?.error.code !== code || former.error.message !== message;
     // a statement on the table while it is read is nothing to look into, unless it is seen again
     if (code === 'DITTO_SOURCE_LAYOUT_CHANGED' ? entry.attempts !== 2 : !isNew) return;
-    this.options.logger.warn('a table could not be read, trying again while the others go on', {
+    this.#options.logger.warn('a table could not be read, trying again while the others go on', {
       database,
       table,
       code,

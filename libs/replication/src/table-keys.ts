@@ -15,20 +15,20 @@ export interface TableKeyRecords {
  * read the log, by whatever statement or configuration, is found by comparing.
  */
 export class TableKeys {
-  private readonly records: Omit<TableKeyRecords, 'known'>;
-  private readonly place: () => string;
-  private readonly keys = new Map<string, TableKey>();
+  readonly #records: Omit<TableKeyRecords, 'known'>;
+  readonly #place: () => string;
+  readonly #keys = new Map<string, TableKey>();
 
   /** `place`: a version that grows with the stream. */
   constructor({ known, ...records }: TableKeyRecords, place: () => string) {
-    this.records = records;
-    this.place = place;
-    for (const key of known) this.keys.set(tableKey(key), key);
+    this.#records = records;
+    this.#place = place;
+    for (const key of known) this.#keys.set(tableKey(key), key);
   }
 
   /** As `describeKey` says it; undefined for a table that the sinks were never given a row of. */
   keyOf(table: TableName): string | undefined {
-    return this.keys.get(tableKey(table))?.key;
+    return this.#keys.get(tableKey(table))?.key;
   }
 
   /**
@@ -37,27 +37,27 @@ export class TableKeys {
    * had a key at this place already; before it, in the log that is repeated after a crash, there may have been none yet.
    */
   judge(layout: TableLayout): 'known' | 'new' | 'changed' {
-    const stored = this.keys.get(tableKey(layout));
+    const stored = this.#keys.get(tableKey(layout));
     if (stored === undefined) return 'new';
     const key = describeKey(layout);
     if (stored.key === key) return 'known';
-    if (key === KEYLESS && this.place() >= stored.since) throw keyLost(layout);
+    if (key === KEYLESS && this.#place() >= stored.since) throw keyLost(layout);
     return 'changed';
   }
 
   /** From here on rows are delivered under this key. `isSettled`: the sinks have no row under another any more. */
   async keep(layout: TableLayout, isSettled: boolean): Promise<void> {
     const { database, table } = layout;
-    const key = { database, table, key: describeKey(layout), since: this.place() };
-    if (isSettled) await this.records.save(key);
-    this.keys.set(tableKey(layout), key);
+    const key = { database, table, key: describeKey(layout), since: this.#place() };
+    if (isSettled) await this.#records.save(key);
+    this.#keys.set(tableKey(layout), key);
   }
 
   /** The table has ended: one that comes under its name is another. */
   async forget(table: TableName): Promise<void> {
-    if (!this.keys.has(tableKey(table))) return;
-    await this.records.forget(table);
-    this.keys.delete(tableKey(table));
+    if (!this.#keys.has(tableKey(table))) return;
+    await this.#records.forget(table);
+    this.#keys.delete(tableKey(table));
   }
 }
 

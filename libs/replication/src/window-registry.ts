@@ -54,51 +54,51 @@ type Emit = (
 
 /** The open windows of one pipeline, by table; used only from the stream's own loop and between its steps. */
 export class WindowRegistry {
-  private readonly open = new Map<string, Set<Window>>();
-  private waiting: WaitingWindow[] = [];
-  private passages: Passage[] = [];
+  readonly #open = new Map<string, Set<Window>>();
+  #waiting: WaitingWindow[] = [];
+  #passages: Passage[] = [];
   /** Called, and forgotten, when a window is closed. */
-  private closings: (() => void)[] = [];
+  #closings: (() => void)[] = [];
 
   add(window: Window): void {
     const key = tableKey(window.layout);
-    const windows = this.open.get(key);
-    if (windows === undefined) this.open.set(key, new Set([window]));
+    const windows = this.#open.get(key);
+    if (windows === undefined) this.#open.set(key, new Set([window]));
     else windows.add(window);
   }
 
   remove(window: Window): void {
     const key = tableKey(window.layout);
-    const windows = this.open.get(key);
+    const windows = this.#open.get(key);
     windows?.delete(window);
-    if (windows?.size === 0) this.open.delete(key);
-    const closings = this.closings;
-    this.closings = [];
+    if (windows?.size === 0) this.#open.delete(key);
+    const closings = this.#closings;
+    this.#closings = [];
     for (const closed of closings) closed();
   }
 
   hasOpen(table: TableName): boolean {
-    return this.open.has(tableKey(table));
+    return this.#open.has(tableKey(table));
   }
 
   /** Resolves when the next window, of whatever table, is closed; also when all have failed. */
   waitUntilClosed(): Promise<void> {
-    return new Promise((closed) => this.closings.push(closed));
+    return new Promise((closed) => this.#closings.push(closed));
   }
 
   /** What open windows hold of rows, and what their reads may still come to (I9). */
   get readBytes(): number {
     let bytes = 0;
-    for (const windows of this.open.values()) for (const window of windows) bytes += window.readBytes;
+    for (const windows of this.#open.values()) for (const window of windows) bytes += window.readBytes;
     return bytes;
   }
 
   get isEmpty(): boolean {
-    return this.open.size === 0;
+    return this.#open.size === 0;
   }
 
   note(layout: TableLayout, before: RowImages | null, after: RowImages | null): void {
-    const windows = this.open.get(tableKey(layout));
+    const windows = this.#open.get(tableKey(layout));
     if (windows === undefined) return;
     let maxBytes = 0;
     for (const window of windows) {
@@ -106,16 +106,16 @@ export class WindowRegistry {
       window.note(layout, after);
       maxBytes = window.maxNotedBytes;
     }
-    this.keepWithin(maxBytes);
+    this.#keepWithin(maxBytes);
   }
 
   /** All windows note within one bound (I9): where they pass it the newest is discarded, so that the oldest can end. */
-  private keepWithin(maxBytes: number): void {
+  #keepWithin(maxBytes: number): void {
     let bytes = 0;
-    for (const windows of this.open.values()) for (const window of windows) bytes += window.notedBytes;
+    for (const windows of this.#open.values()) for (const window of windows) bytes += window.notedBytes;
     while (bytes > maxBytes) {
       let newest: Window | null = null;
-      for (const windows of this.open.values())
+      for (const windows of this.#open.values())
         for (const window of windows)
           if (window.notedBytes > 0 && window.readSequence >= (newest?.readSequence ?? 0)) newest = window;
       if (newest === null) return;
@@ -126,7 +126,7 @@ export class WindowRegistry {
 
   /** Of one table, or with null of every table of the database. */
   discard(database: string, table: string | null, reason: string): void {
-    for (const windows of this.open.values())
+    for (const windows of this.#open.values())
       for (const window of windows) {
         const { layout } = window;
         if (layout.database === database && (table === null || layout.table === table)) window.discard(reason);
@@ -142,7 +142,7 @@ export class WindowRegistry {
   /** Resolves when `isPassed` says so at the end of a transaction. */
   waitUntil(isPassed: Passage['isPassed']): Promise<void> {
     return new Promise((pass, fail) => {
-      this.passages.push({ isPassed, pass, fail });
+      this.#passages.push({ isPassed, pass, fail });
     });
   }
 
@@ -153,26 +153,26 @@ export class WindowRegistry {
   await(window: Window, { rows, absent = [], high }: WindowRead): Promise<SettledWindow | null> {
     const saw = GtidSet.parse(high);
     return new Promise((close, fail) => {
-      this.waiting.push({ window, rows, absent, high: saw, close, fail });
+      this.#waiting.push({ window, rows, absent, high: saw, close, fail });
     });
   }
 
   /** Call at each transaction end, and when a read is handed in between transactions. True when less is held of rows. */
   settle(passed: GtidAccumulator, emit: Emit): boolean {
-    if (this.passages.length > 0)
-      this.passages = this.passages.filter(({ isPassed, pass }) => {
+    if (this.#passages.length > 0)
+      this.#passages = this.#passages.filter(({ isPassed, pass }) => {
         const isThere = isPassed(passed);
         if (isThere) pass();
         return !isThere;
       });
-    if (this.waiting.length === 0) return false;
+    if (this.#waiting.length === 0) return false;
     const held = this.readBytes;
-    this.waiting = this.waiting.filter((waiting) => !this.close(waiting, passed, emit));
+    this.#waiting = this.#waiting.filter((waiting) => !this.#close(waiting, passed, emit));
     return this.readBytes < held;
   }
 
   /** False while the stream is not there yet. */
-  private close(waiting: WaitingWindow, passed: GtidAccumulator, emit: Emit): boolean {
+  #close(waiting: WaitingWindow, passed: GtidAccumulator, emit: Emit): boolean {
     const { window, high, close } = waiting;
     const isDiscarded = window.discardedBecause !== null;
     if (isDiscarded) {
@@ -190,10 +190,10 @@ export class WindowRegistry {
   }
 
   failAll(error: unknown): void {
-    for (const { fail } of [...this.passages, ...this.waiting]) fail(error);
-    this.passages = [];
-    this.waiting = [];
-    this.open.clear();
-    for (const closed of this.closings.splice(0)) closed();
+    for (const { fail } of [...this.#passages, ...this.#waiting]) fail(error);
+    this.#passages = [];
+    this.#waiting = [];
+    this.#open.clear();
+    for (const closed of this.#closings.splice(0)) closed();
   }
 }

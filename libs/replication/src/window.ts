@@ -1,6 +1,6 @@
 import { compileKeyEncoder, type Row, type RowImages, type TableLayout } from '#change-events';
 
-/** What the stream noted of a table since a window was opened (design, section 6, step 1). */
+/** What the stream noted of a table since a window was opened. */
 export class Window {
   readonly id: string;
   readonly layout: TableLayout;
@@ -12,9 +12,9 @@ export class Window {
   readAtMs = 0;
   /** What its read may take in memory until that is done, then what the rows take that wait for the stream. */
   readBytes = 0;
-  private readonly keyOf: (row: Row) => string;
-  private readonly noted = new Set<string>();
-  private bytes = 0;
+  readonly #keyOf: (row: Row) => string;
+  readonly #noted = new Set<string>();
+  #bytes = 0;
   /** What all windows together may note. */
   readonly maxNotedBytes: number;
 
@@ -30,7 +30,7 @@ export class Window {
     this.readSequence = options.readSequence;
     this.dispatchedSet = options.dispatchedSet;
     this.maxNotedBytes = options.maxNotedBytes;
-    this.keyOf = compileKeyEncoder(options.layout);
+    this.#keyOf = compileKeyEncoder(options.layout);
   }
 
   /** Notes the keys of row images from the log; a layout other than the window's discards it. */
@@ -41,27 +41,27 @@ export class Window {
       return;
     }
     for (let i = 0; i < images.count; i++) {
-      const key = this.keyOf(images.row(i));
-      if (this.noted.has(key)) continue;
-      this.noted.add(key);
-      this.bytes += 2 * key.length + 64;
+      const key = this.#keyOf(images.row(i));
+      if (this.#noted.has(key)) continue;
+      this.#noted.add(key);
+      this.#bytes += 2 * key.length + 64;
     }
   }
 
   discard(reason: string): void {
     this.discardedBecause ??= reason;
-    this.noted.clear();
-    this.bytes = 0;
+    this.#noted.clear();
+    this.#bytes = 0;
   }
 
   /** What the noted keys take in memory. */
   get notedBytes(): number {
-    return this.bytes;
+    return this.#bytes;
   }
 
   /** The rows that the log did not touch since the window was opened. */
   untouched(rows: readonly Row[]): Row[] {
-    if (this.noted.size === 0) return rows.slice();
-    return rows.filter((row) => !this.noted.has(this.keyOf(row)));
+    if (this.#noted.size === 0) return rows.slice();
+    return rows.filter((row) => !this.#noted.has(this.#keyOf(row)));
   }
 }

@@ -43,7 +43,7 @@ export const layout: TableLayout = {
 /** Rows of `layout` refer to rows of this table: that with the same remainder by three. */
 export const parentLayout: TableLayout = { ...layout, table: 'p', fingerprint: 'parent' };
 
-export const cascadingKey: CascadingKey = {
+export const CASCADING_KEY: CascadingKey = {
   name: 'to_p',
   database: 'd',
   table: 't',
@@ -65,36 +65,36 @@ export const STEADY_KEYS = {
 
 /** Answers every open question of the run with the next number of a list, then with 0. */
 export class Choices {
-  private readonly numbers: readonly number[];
-  private next = 0;
+  readonly #numbers: readonly number[];
+  #next = 0;
 
   constructor(numbers: readonly number[]) {
-    this.numbers = numbers;
+    this.#numbers = numbers;
   }
 
   get exhausted(): boolean {
-    return this.next >= this.numbers.length;
+    return this.#next >= this.#numbers.length;
   }
 
   below(limit: number): number {
-    return (this.numbers[this.next++] ?? 0) % limit;
+    return (this.#numbers[this.#next++] ?? 0) % limit;
   }
 }
 
 /** Continuations that wait for their turn; the driver picks which goes on. */
 export class Turns {
-  private waiting: (() => void)[] = [];
+  #waiting: (() => void)[] = [];
 
   get size(): number {
-    return this.waiting.length;
+    return this.#waiting.length;
   }
 
   take(): Promise<void> {
-    return new Promise((resolve) => this.waiting.push(resolve));
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   run(index: number): void {
-    const [resume] = this.waiting.splice(index, 1);
+    const [resume] = this.#waiting.splice(index, 1);
     resume?.();
   }
 }
@@ -125,35 +125,35 @@ export class ModelServer {
   visibleCount = 0;
   executedCount = 0;
   /** Values grow with the log, so that an older value is known by being smaller. */
-  private values = 0;
+  #values = 0;
 
   commit(choices: Choices, keys: number, cascades = false): void {
     const changes: ModelChange[] = [];
     for (let i = choices.below(4); i >= 0; i--) {
-      const change = this.chooseChange(choices, keys);
+      const change = this.#chooseChange(choices, keys);
       applyTo(this.committed, change);
       changes.push(change);
     }
     const parent = cascades ? choices.below(PARENTS) : null;
-    const unlogged = parent === null ? [] : this.cascade(parent, choices.below(3) > 0);
+    const unlogged = parent === null ? [] : this.#cascade(parent, choices.below(3) > 0);
     this.log.push({ number: this.log.length + 1, changes, parent, unlogged });
   }
 
-  private chooseChange(choices: Choices, keys: number): ModelChange {
+  #chooseChange(choices: Choices, keys: number): ModelChange {
     const key = choices.below(keys);
     const value = this.committed.get(key);
-    if (value === undefined) return { before: null, after: { key, value: ++this.values } };
+    if (value === undefined) return { before: null, after: { key, value: ++this.#values } };
     const before = { key, value };
     const kind = choices.below(3);
     if (kind === 0) return { before, after: null };
     const other = choices.below(keys);
     const isMoved = kind === 1 && !this.committed.has(other);
-    return { before, after: { key: isMoved ? other : key, value: ++this.values } };
+    return { before, after: { key: isMoved ? other : key, value: ++this.#values } };
   }
 
-  private cascade(parent: number, isDeleting: boolean): { key: number; after: number | null }[] {
+  #cascade(parent: number, isDeleting: boolean): { key: number; after: number | null }[] {
     const children = [...this.committed.keys()].filter((key) => key % PARENTS === parent);
-    const unlogged = children.map((key) => ({ key, after: isDeleting ? null : ++this.values }));
+    const unlogged = children.map((key) => ({ key, after: isDeleting ? null : ++this.#values }));
     for (const { key, after } of unlogged)
       if (after === null) this.committed.delete(key);
       else this.committed.set(key, after);
@@ -190,26 +190,26 @@ export function offsetBehind(transactions: number): number {
 }
 
 export class ModelSource extends ChangeSource {
-  private readonly server: ModelServer;
-  private readonly turns: Turns;
+  readonly #server: ModelServer;
+  readonly #turns: Turns;
 
   constructor(server: ModelServer, turns: Turns) {
     super();
-    this.server = server;
-    this.turns = turns;
+    this.#server = server;
+    this.#turns = turns;
   }
 
   async *stream({ from, signal }: Parameters<ChangeSource['stream']>[0]): AsyncIterable<SourceBatch> {
     const known = new GtidAccumulator(GtidSet.parse(from.gtidSet ?? ''));
     for (let next = 0; !signal.aborted;) {
-      await this.turns.take();
-      const transaction = this.server.log[next];
+      await this.#turns.take();
+      const transaction = this.#server.log[next];
       if (transaction === undefined) continue;
       next++;
       if (known.contains(GtidSet.parse(`${SERVER}:${transaction.number}`))) continue;
       for (const items of splitItems(transaction)) {
         yield { items, bytes: 100 };
-        await this.turns.take();
+        await this.#turns.take();
       }
     }
   }
@@ -269,34 +269,34 @@ const CUT_EVERY = 3;
 
 export class ModelReader extends RowReader {
   readonly mostRowBytes = 1_000_000;
-  private reads = 0;
+  #reads = 0;
 
   isGone(): Promise<boolean> {
     return Promise.resolve(false);
   }
 
-  private readonly server: ModelServer;
-  private readonly turns: Turns;
+  readonly #server: ModelServer;
+  readonly #turns: Turns;
 
   constructor(server: ModelServer, turns: Turns) {
     super();
-    this.server = server;
-    this.turns = turns;
+    this.#server = server;
+    this.#turns = turns;
   }
 
   async listTables(): Promise<readonly TableLayout[]> {
-    await this.turns.take();
+    await this.#turns.take();
     return [layout];
   }
 
   async readLayout(): Promise<TableLayout> {
-    await this.turns.take();
+    await this.#turns.take();
     return layout;
   }
 
   async estimateRows(): Promise<readonly number[]> {
-    await this.turns.take();
-    return [this.server.visible.size];
+    await this.#turns.take();
+    return [this.#server.visible.size];
   }
 
   async readChunk(request: {
@@ -307,19 +307,19 @@ export class ModelReader extends RowReader {
     signal: AbortSignal;
   }): Promise<ChunkRead> {
     const { after, limit, maxBytes } = request;
-    await this.waitBehind(request);
+    await this.#waitBehind(request);
     const bound = after === null ? -1 : (after[0] as number);
-    const keys = [...this.server.visible.keys()].filter((key) => key > bound).sort((a, b) => a - b);
-    const taken = keys.slice(0, this.cut(limit, maxBytes));
-    const rows = taken.map((key): Row => [key, this.server.visible.get(key) as number]);
-    await this.turns.take();
+    const keys = [...this.#server.visible.keys()].filter((key) => key > bound).sort((a, b) => a - b);
+    const taken = keys.slice(0, this.#cut(limit, maxBytes));
+    const rows = taken.map((key): Row => [key, this.#server.visible.get(key) as number]);
+    await this.#turns.take();
     const last = taken.at(-1);
     return {
       rows,
       lastKey: last === undefined ? null : [last],
       complete: taken.length === keys.length && taken.length < limit,
       bytes: 100 * taken.length,
-      high: this.server.executedSet(),
+      high: this.#server.executedSet(),
     };
   }
 
@@ -329,34 +329,34 @@ export class ModelReader extends RowReader {
     dispatchedSet: string;
     signal: AbortSignal;
   }): Promise<KeysRead> {
-    await this.waitBehind(request);
-    const values = request.keys.map((key) => ({ key, value: this.server.visible.get(key[0] as number) }));
+    await this.#waitBehind(request);
+    const values = request.keys.map((key) => ({ key, value: this.#server.visible.get(key[0] as number) }));
     const there = values.filter(({ value }) => value !== undefined);
-    const given = there.slice(0, this.cut(there.length, request.maxBytes));
+    const given = there.slice(0, this.#cut(there.length, request.maxBytes));
     const isCut = given.length < there.length;
     const others = request.keys.filter((key) => !given.some((row) => row.key === key));
-    await this.turns.take();
+    await this.#turns.take();
     return {
       rows: given.map(({ key, value }): Row => [key[0] ?? null, value ?? null]),
       absent: isCut ? [] : others,
       unanswered: isCut ? others : [],
       bytes: 100 * given.length,
-      high: this.server.executedSet(),
+      high: this.#server.executedSet(),
     };
   }
 
   /** How many rows come before the bound. */
-  private cut(rows: number, maxBytes = this.mostRowBytes): number {
-    const isCut = maxBytes < this.mostRowBytes && ++this.reads % CUT_EVERY === 0;
-    return isCut ? (this.reads % 2) * (rows >> 1) : rows;
+  #cut(rows: number, maxBytes = this.mostRowBytes): number {
+    const isCut = maxBytes < this.mostRowBytes && ++this.#reads % CUT_EVERY === 0;
+    return isCut ? (this.#reads % 2) * (rows >> 1) : rows;
   }
 
-  private async waitBehind({ dispatchedSet, signal }: { dispatchedSet: string; signal: AbortSignal }): Promise<void> {
+  async #waitBehind({ dispatchedSet, signal }: { dispatchedSet: string; signal: AbortSignal }): Promise<void> {
     const dispatched = GtidSet.parse(dispatchedSet);
     do {
-      await this.turns.take();
+      await this.#turns.take();
       signal.throwIfAborted();
-    } while (!GtidSet.parse(this.server.executedSet()).contains(dispatched));
+    } while (!GtidSet.parse(this.#server.executedSet()).contains(dispatched));
   }
 }
 
@@ -368,35 +368,35 @@ export class ModelSinkState {
   readonly topic = new Map<number, (number | null)[]>();
   /** By key: values of the mirror that were older than one it had held before. */
   readonly wentBack: { key: number; from: number; to: number }[] = [];
-  private readonly highest = new Map<number, number>();
+  readonly #highest = new Map<number, number>();
 
   setMirror(key: number, version: string, value: number | null): void {
     this.mirror.set(key, { version, value });
     if (value === null) return;
-    const from = this.highest.get(key) ?? 0;
+    const from = this.#highest.get(key) ?? 0;
     if (value < from) this.wentBack.push({ key, from, to: value });
-    else this.highest.set(key, value);
+    else this.#highest.set(key, value);
   }
 }
 
 export class ModelMirror extends MirroredKeys {
-  private readonly state: ModelSinkState;
-  private readonly turns: Turns;
+  readonly #state: ModelSinkState;
+  readonly #turns: Turns;
 
   constructor(state: ModelSinkState, turns: Turns) {
     super();
-    this.state = state;
-    this.turns = turns;
+    this.#state = state;
+    this.#turns = turns;
   }
 
   async newestVersion(): Promise<string> {
-    await this.turns.take();
-    return [...this.state.mirror.values()].reduce((newest, { version }) => (version > newest ? version : newest), '');
+    await this.#turns.take();
+    return [...this.#state.mirror.values()].reduce((newest, { version }) => (version > newest ? version : newest), '');
   }
 
   async *list({ below, tombstonesAbove }: Parameters<MirroredKeys['list']>[0]): AsyncIterable<readonly Row[]> {
-    for (const [key, { version, value }] of [...this.state.mirror]) {
-      await this.turns.take();
+    for (const [key, { version, value }] of [...this.#state.mirror]) {
+      await this.#turns.take();
       const isGone = value === null;
       if (version < below && (!isGone || (tombstonesAbove !== null && version > tombstonesAbove))) yield [[key, null]];
     }
@@ -414,14 +414,14 @@ interface QueuedChange {
 
 export class ModelSink extends ChangeSink {
   readonly name = 'mongo';
-  private readonly state: ModelSinkState;
-  private readonly versionOf: (change: RowChange) => string;
-  private queue: QueuedChange[] = [];
+  readonly #state: ModelSinkState;
+  readonly #versionOf: (change: RowChange) => string;
+  #queue: QueuedChange[] = [];
 
   constructor(state: ModelSinkState, versionOf: (change: RowChange) => string) {
     super();
-    this.state = state;
-    this.versionOf = versionOf;
+    this.#state = state;
+    this.#versionOf = versionOf;
   }
 
   open(): Promise<void> {
@@ -433,12 +433,12 @@ export class ModelSink extends ChangeSink {
   }
 
   accept(changes: RowChanges, acknowledgement: Acknowledgement): void {
-    for (let i = 0; i < changes.count; i++) this.enqueue(changeAt(changes, i), acknowledgement);
+    for (let i = 0; i < changes.count; i++) this.#enqueue(changeAt(changes, i), acknowledgement);
   }
 
   /** A row that gets another key leaves one and comes to the other. */
-  private enqueue(change: RowChange, acknowledgement: Acknowledgement): void {
-    const version = this.versionOf(change);
+  #enqueue(change: RowChange, acknowledgement: Acknowledgement): void {
+    const version = this.#versionOf(change);
     const keyOf = (row: Row | null): number | null =>
       row === null || change.layout.table !== layout.table ? null : (row[0] as number);
     const [from, to] = [keyOf(change.before), keyOf(change.after)];
@@ -449,8 +449,8 @@ export class ModelSink extends ChangeSink {
       if (--left === 0) acknowledgement.acknowledge(1);
     };
     const entry = { version, acknowledge, applied: false };
-    if (isMoved) this.queue.push({ ...entry, key: from, value: null });
-    this.queue.push({ ...entry, key: to ?? from, value });
+    if (isMoved) this.#queue.push({ ...entry, key: from, value: null });
+    this.#queue.push({ ...entry, key: to ?? from, value });
   }
 
   flush(): void {
@@ -458,36 +458,36 @@ export class ModelSink extends ChangeSink {
   }
 
   get size(): number {
-    return this.queue.length;
+    return this.#queue.length;
   }
 
   /** Applies the oldest waiting change of some key; acknowledging it is another step, which a crash may forestall. */
   apply(choice: number): void {
-    const entry = this.pick(choice);
+    const entry = this.#pick(choice);
     if (entry === undefined || entry.applied) return;
     entry.applied = true;
     const { key, value, version } = entry;
     if (key === null) return;
-    const stored = this.state.mirror.get(key);
-    if (stored === undefined || version > stored.version) this.state.setMirror(key, version, value);
-    this.state.topic.set(key, [...(this.state.topic.get(key) ?? []), value]);
+    const stored = this.#state.mirror.get(key);
+    if (stored === undefined || version > stored.version) this.#state.setMirror(key, version, value);
+    this.#state.topic.set(key, [...(this.#state.topic.get(key) ?? []), value]);
   }
 
   acknowledge(choice: number): void {
-    const entry = this.pick(choice);
+    const entry = this.#pick(choice);
     if (entry?.applied !== true) return;
-    this.queue.splice(this.queue.indexOf(entry), 1);
+    this.#queue.splice(this.#queue.indexOf(entry), 1);
     entry.acknowledge();
   }
 
-  private pick(choice: number): QueuedChange | undefined {
-    const chosen = this.queue[choice % Math.max(1, this.queue.length)];
-    return chosen && this.queue.find(({ key }) => key === chosen.key);
+  #pick(choice: number): QueuedChange | undefined {
+    const chosen = this.#queue[choice % Math.max(1, this.#queue.length)];
+    return chosen && this.#queue.find(({ key }) => key === chosen.key);
   }
 
   async drain(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    while (this.queue.length > 0) {
+    while (this.#queue.length > 0) {
       this.apply(0);
       this.acknowledge(0);
     }
@@ -499,13 +499,13 @@ export class ModelSink extends ChangeSink {
   }
 
   get bytesInFlight(): number {
-    return this.queue.length * 100;
+    return this.#queue.length * 100;
   }
 
   status(): SinkStatus {
     return {
       bytesInFlight: this.bytesInFlight,
-      changesInFlight: this.queue.length,
+      changesInFlight: this.#queue.length,
       confirmedChanges: 0,
       retries: 0,
       rejectedOutsideReplay: 0,
@@ -515,7 +515,7 @@ export class ModelSink extends ChangeSink {
   }
 
   close(): Promise<void> {
-    this.queue = [];
+    this.#queue = [];
     return Promise.resolve();
   }
 }

@@ -6,7 +6,7 @@ import { Pipeline } from './pipeline.ts';
 import { SnapshotStore, type Grant, type TableSnapshotProgress } from './ports/stores.ts';
 import { WindowedSnapshot } from './windowed-snapshot.ts';
 import {
-  cascadingKey,
+  CASCADING_KEY,
   Choices,
   layout,
   ModelMirror,
@@ -32,35 +32,35 @@ interface ModelProgress {
 
 /** One process's way to it; a crash may forestall what is being written. */
 class ModelSnapshotStore extends SnapshotStore {
-  private readonly kept: ModelProgress;
-  private readonly turns: Turns;
-  private readonly signal: AbortSignal;
+  readonly #kept: ModelProgress;
+  readonly #turns: Turns;
+  readonly #signal: AbortSignal;
 
   constructor(kept: ModelProgress, turns: Turns, signal: AbortSignal) {
     super();
-    this.kept = kept;
-    this.turns = turns;
-    this.signal = signal;
+    this.#kept = kept;
+    this.#turns = turns;
+    this.#signal = signal;
   }
 
   load(): Promise<readonly TableSnapshotProgress[]> {
-    return Promise.resolve(this.kept.progress === null ? [] : [this.kept.progress]);
+    return Promise.resolve(this.#kept.progress === null ? [] : [this.#kept.progress]);
   }
 
   async save(_grant: Grant, [progress]: readonly [TableSnapshotProgress]): Promise<void> {
-    await this.turns.take();
-    this.signal.throwIfAborted();
-    this.kept.progress = progress;
+    await this.#turns.take();
+    this.#signal.throwIfAborted();
+    this.#kept.progress = progress;
   }
 
   async reserveReads(_grant: Grant, upTo: number): Promise<void> {
-    await this.turns.take();
-    this.signal.throwIfAborted();
-    this.kept.reserved = Math.max(this.kept.reserved, upTo);
+    await this.#turns.take();
+    this.#signal.throwIfAborted();
+    this.#kept.reserved = Math.max(this.#kept.reserved, upTo);
   }
 
   reservedReads(): Promise<number> {
-    return Promise.resolve(this.kept.reserved);
+    return Promise.resolve(this.#kept.reserved);
   }
 }
 
@@ -71,12 +71,12 @@ class ModelProcess {
   readonly pipeline: Pipeline;
   readonly reader: ModelReader;
   readonly snapshot: WindowedSnapshot;
-  private readonly stop = new AbortController();
-  private readonly ended: Promise<unknown>;
+  readonly #stop = new AbortController();
+  readonly #ended: Promise<unknown>;
 
   constructor(server: ModelServer, state: ModelSinkState, kept: ModelProgress, start: Checkpoint) {
     this.sink = new ModelSink(state, changeVersion);
-    const store = new ModelSnapshotStore(kept, this.turns, this.stop.signal);
+    const store = new ModelSnapshotStore(kept, this.turns, this.#stop.signal);
     this.pipeline = new Pipeline({
       source: 's',
       start,
@@ -97,8 +97,8 @@ class ModelProcess {
       ...STEADY_KEYS,
       onTableUnread: () => Promise.resolve(),
       cascades: {
-        facts: { read: () => Promise.resolve([cascadingKey]) },
-        keys: [cascadingKey],
+        facts: { read: () => Promise.resolve([CASCADING_KEY]) },
+        keys: [CASCADING_KEY],
         rereads: true,
         isAsked: (tables) => this.snapshot.isAsked(tables),
         onCascade: (tables) => this.snapshot.ask(tables),
@@ -123,15 +123,15 @@ class ModelProcess {
       waits: new Waits({ limitMs: 60_000, logger: silentLogger, nowMs: Date.now }),
       nowMs: () => 0,
     });
-    const failures = [this.pipeline.run(this.stop.signal, this.stop.signal), this.snapshot.run(this.stop.signal)];
-    this.ended = Promise.allSettled(failures);
+    const failures = [this.pipeline.run(this.#stop.signal, this.#stop.signal), this.snapshot.run(this.#stop.signal)];
+    this.#ended = Promise.allSettled(failures);
     for (const failure of failures) failure.catch(() => undefined);
   }
 
   /** A read that nobody asked the snapshot for: re-reads must wait for those that began before. */
   async readBeside(after: number, limit: number): Promise<void> {
     const { pipeline, reader } = this;
-    const { signal } = this.stop;
+    const { signal } = this.#stop;
     const window = await pipeline.reads.open(layout, 0, signal).catch(() => null);
     if (window === null) return; // a crash forestalls it
     try {
@@ -144,9 +144,9 @@ class ModelProcess {
   }
 
   async crash(): Promise<void> {
-    this.stop.abort(new Error('crash'));
+    this.#stop.abort(new Error('crash'));
     let gone = false as boolean;
-    void this.ended.then(() => (gone = true));
+    void this.#ended.then(() => (gone = true));
     while (!gone) {
       await settle();
       while (this.turns.size > 0) this.turns.run(0);

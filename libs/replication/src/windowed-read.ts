@@ -68,19 +68,19 @@ export interface WindowedReadOptions {
  * closes. How much the next one asks for follows from what the last ones took.
  */
 export class WindowedRead {
-  private readonly options: WindowedReadOptions;
-  private readonly size: ReadSize;
-  private readonly backoff: Backoff;
+  readonly #options: WindowedReadOptions;
+  readonly #size: ReadSize;
+  readonly #backoff: Backoff;
 
   constructor(options: WindowedReadOptions) {
-    this.options = options;
-    this.size = new ReadSize(options.size);
-    this.backoff = new Backoff(options.backoff);
+    this.#options = options;
+    this.#size = new ReadSize(options.size);
+    this.#backoff = new Backoff(options.backoff);
   }
 
   /** Whether it is known what rows take in the sinks. */
   get isWidthKnown(): boolean {
-    return this.size.isHeldWidthKnown;
+    return this.#size.isHeldWidthKnown;
   }
 
   /**
@@ -91,10 +91,10 @@ export class WindowedRead {
     ask: (request: ReadRequest) => Promise<Answer>,
     signal: AbortSignal,
   ): Promise<{ readonly answer: Answer; readonly settled: Promise<SettledWindow | null> }> {
-    const { layout, reads, pauseMs } = this.options;
+    const { layout, reads, pauseMs } = this.#options;
     for (;;) {
       if (pauseMs > 0) await sleep(pauseMs, signal);
-      const { rows: limit, bytes: maxBytes } = this.size;
+      const { rows: limit, bytes: maxBytes } = this.#size;
       const window = await reads.open(layout, maxBytes, signal);
       const { dispatchedSet } = window;
       const answer = await reading(ask({ limit, maxBytes, dispatchedSet }), limit).catch((error: unknown) => {
@@ -103,7 +103,7 @@ export class WindowedRead {
         throw error;
       });
       const { answered, bytes, isCut } = answer;
-      this.size.noteRead({ rows: answered, bytes, isCut });
+      this.#size.noteRead({ rows: answered, bytes, isCut });
       if (!isCut || answered > 0) {
         const settled = reads.close(window, answer);
         settled.catch(() => undefined);
@@ -120,13 +120,13 @@ export class WindowedRead {
   async confirm(settled: Promise<SettledWindow | null>, signal: AbortSignal): Promise<boolean> {
     const window = await abortable(settled, signal);
     if (window === null) {
-      this.size.noteDiscarded();
-      await sleep(this.backoff.nextMs(), signal);
+      this.#size.noteDiscarded();
+      await sleep(this.#backoff.nextMs(), signal);
       return false;
     }
     await abortable(window.confirmed, signal);
-    this.backoff.reset();
-    this.size.noteHeld(window.emittedRows, window.heldBytes);
+    this.#backoff.reset();
+    this.#size.noteHeld(window.emittedRows, window.heldBytes);
     return true;
   }
 }

@@ -49,23 +49,23 @@ class TablesReader extends RowReader {
   failures = 0;
   readNow: (table: string) => Promise<ChunkRead> = () =>
     Promise.resolve({ rows: [], lastKey: null, complete: true, bytes: 0, high: '' });
-  private readonly tables: readonly TableLayout[];
+  readonly #tables: readonly TableLayout[];
 
   constructor(...names: readonly string[]) {
     super();
-    this.tables = names.map((table) => ({ ...layout, table }));
+    this.#tables = names.map((table) => ({ ...layout, table }));
   }
 
   listTables(_signal: AbortSignal, dispatchedSet = ''): Promise<readonly TableLayout[]> {
     this.executed.push(dispatchedSet);
-    return this.failures-- > 0 ? Promise.reject(down) : Promise.resolve(this.tables);
+    return this.failures-- > 0 ? Promise.reject(down) : Promise.resolve(this.#tables);
   }
 
   readLayout({ table }: TableName, _signal: AbortSignal, dispatchedSet = ''): Promise<TableLayout | null> {
     this.executed.push(dispatchedSet);
     return this.failures-- > 0
       ? Promise.reject(down)
-      : Promise.resolve(this.tables.find((layout) => layout.table === table) ?? null);
+      : Promise.resolve(this.#tables.find((layout) => layout.table === table) ?? null);
   }
 
   gone = false;

@@ -47,47 +47,47 @@ export type SnapshotCounts = Readonly<Record<TableSnapshotState | 'total' | 'fai
 const LONGEST_WAIT_MS = 60_000;
 
 /**
- * Copies the included tables, and those that are asked for, by windowed reads while the stream goes on (design, section
- * 6). A chunk is recorded as done only when every sink has confirmed it, under the fencing token; after a restart the
- * table goes on behind it.
+ * Copies the included tables, and those that are asked for, by windowed reads while the stream goes on. A chunk
+ * is recorded as done only when every sink has confirmed it, under the fencing token; after a restart the table goes on
+ * after it.
  */
 export class WindowedSnapshot {
-  private readonly options: WindowedSnapshotOptions;
-  private readonly settings: TableReadSettings;
-  private readonly progress: SnapshotProgress;
-  private readonly startedAtMs = new Map<string, { atMs: number; rows: number }>();
+  readonly #options: WindowedSnapshotOptions;
+  readonly #settings: TableReadSettings;
+  readonly #progress: SnapshotProgress;
+  readonly #startedAtMs = new Map<string, { atMs: number; rows: number }>();
   /** Tables whose re-read for gone rows began in this process, and those of which one was completed. */
-  private readonly begun = new Set<string>();
-  private readonly settled = new Set<string>();
+  readonly #begun = new Set<string>();
+  readonly #settled = new Set<string>();
   /** The readings that are under way, by table. */
-  private readonly busy = new Map<string, Promise<void>>();
-  private readonly failures: TableFailures;
-  private readonly keyChecks: KeyChecks;
+  readonly #busy = new Map<string, Promise<void>>();
+  readonly #failures: TableFailures;
+  readonly #keyChecks: KeyChecks;
   /** Reads that failed since one succeeded: when it is all of them, no table is to blame. */
-  private failuresInRow = 0;
-  private readonly pace: Backoff;
-  private isPaced = false;
-  private wake: (() => void) | null = null;
+  #failuresInRow = 0;
+  readonly #pace: Backoff;
+  #isPaced = false;
+  #wake: (() => void) | null = null;
 
   constructor(options: WindowedSnapshotOptions) {
-    this.options = options;
-    this.settings = { ...options, reads: options.pipeline.reads };
-    this.progress = new SnapshotProgress(options);
-    this.failures = new TableFailures({ ...options, onRested: () => this.wake?.() });
-    this.pace = new Backoff(options.backoff);
+    this.#options = options;
+    this.#settings = { ...options, reads: options.pipeline.reads };
+    this.#progress = new SnapshotProgress(options);
+    this.#failures = new TableFailures({ ...options, onRested: () => this.#wake?.() });
+    this.#pace = new Backoff(options.backoff);
     const { pipeline, reader } = options;
-    this.keyChecks = new KeyChecks({
+    this.#keyChecks = new KeyChecks({
       readLayout: (table, signal) =>
-        this.persist(() => reader.readLayout(table, signal, pipeline.dispatchedSet()), signal),
+        this.#persist(() => reader.readLayout(table, signal, pipeline.dispatchedSet()), signal),
       keyOf: (table) => pipeline.keyOf(table),
-      stateOf: (table) => this.progress.get(table)?.state,
-      request: (table, signal) => this.persist(() => this.request(table), signal),
+      stateOf: (table) => this.#progress.get(table)?.state,
+      request: (table, signal) => this.#persist(() => this.request(table), signal),
     });
   }
 
   counts(): SnapshotCounts {
-    const counts = { total: 0, pending: 0, running: 0, done: 0, unavailable: 0, failing: this.failures.count };
-    for (const { state } of this.progress.list()) {
+    const counts = { total: 0, pending: 0, running: 0, done: 0, unavailable: 0, failing: this.#failures.count };
+    for (const { state } of this.#progress.list()) {
       counts.total++;
       counts[state]++;
     }
@@ -97,19 +97,19 @@ export class WindowedSnapshot {
   /** Those that are worth a look come first: what can't be read, what is being read, what can't be copied at all. */
   status(most = Infinity): TableSnapshotStatus[] {
     const ranks: TableSnapshotProgress[][] = [[], [], [], [], []];
-    for (const entry of this.progress.list()) ranks[this.rank(entry)]?.push(entry);
+    for (const entry of this.#progress.list()) ranks[this.#rank(entry)]?.push(entry);
     return ranks
       .flat()
       .slice(0, most)
-      .map((entry) => this.describe(entry));
+      .map((entry) => this.#describe(entry));
   }
 
   /** Tables in a fixed order, from the one with this index on. */
   list(from: number, most: number): TableSnapshotStatus[] {
-    return this.progress
+    return this.#progress
       .list()
       .slice(from, from + most)
-      .map((entry) => this.describe(entry));
+      .map((entry) => this.#describe(entry));
   }
 
   /**
@@ -117,18 +117,18 @@ export class WindowedSnapshot {
    * if there is a mirror. Resolves when that is recorded.
    */
   async request(table: TableName, losesRows = false): Promise<void> {
-    await this.progress.request(table, losesRows);
-    this.wake?.();
+    await this.#progress.request(table, losesRows);
+    this.#wake?.();
   }
 
   /** The key of the table may be another now: it is read if so. */
   checkKey(table: TableName): void {
-    this.keyChecks.add(table);
+    this.#keyChecks.add(table);
   }
 
   /** Whether `ask` would change nothing. */
   isAsked(tables: readonly TableName[]): boolean {
-    return this.progress.isAsked(tables);
+    return this.#progress.isAsked(tables);
   }
 
   /**
@@ -136,8 +136,8 @@ export class WindowedSnapshot {
    * first. Rows that are gone end, if there is a mirror. Resolves when that is recorded.
    */
   async ask(tables: readonly TableName[]): Promise<void> {
-    await this.progress.ask(tables);
-    this.wake?.();
+    await this.#progress.ask(tables);
+    this.#wake?.();
   }
 
   /**
@@ -150,151 +150,153 @@ export class WindowedSnapshot {
     const stop = AbortSignal.any([signal, failed.signal]);
     let checks: Promise<unknown> = Promise.resolve();
     try {
-      await this.persist(() => this.progress.load(), stop);
-      const layouts = await this.listTables(stop);
-      if (this.options.copiesAll) await this.plan(layouts, stop);
-      await this.keyChecks.compare(layouts, stop);
-      checks = this.keyChecks.run(stop).catch((cause: unknown) => failed.abort(cause));
+      await this.#persist(() => this.#progress.load(), stop);
+      const layouts = await this.#listTables(stop);
+      if (this.#options.copiesAll) await this.#plan(layouts, stop);
+      await this.#keyChecks.compare(layouts, stop);
+      checks = this.#keyChecks.run(stop).catch((cause: unknown) => failed.abort(cause));
       for (;;) {
-        const next = this.next();
-        if (next === undefined) await this.waitForWork(stop);
-        else this.start(next, stop, (cause) => failed.abort(cause));
+        const next = this.#next();
+        if (next === undefined) await this.#waitForWork(stop);
+        else this.#start(next, stop, (cause) => failed.abort(cause));
       }
     } finally {
-      await Promise.allSettled([...this.busy.values(), checks]);
+      await Promise.allSettled([...this.#busy.values(), checks]);
     }
   }
 
-  private next(): TableSnapshotProgress | undefined {
-    const { busy, failures } = this;
-    if (this.isPaced || busy.size >= this.options.tablesInFlight) return undefined;
+  #next(): TableSnapshotProgress | undefined {
+    const busy = this.#busy;
+    const failures = this.#failures;
+    if (this.#isPaced || busy.size >= this.#options.tablesInFlight) return undefined;
     // an attempt may take its time, and must leave room for tables that can be read
-    const mayRetry = this.retriesInFlight() < Math.max(1, this.options.tablesInFlight >> 1);
-    return this.progress.next((entry) => {
+    const mayRetry = this.#retriesInFlight() < Math.max(1, this.#options.tablesInFlight >> 1);
+    return this.#progress.next((entry) => {
       if (busy.has(tableKey(entry)) || failures.isResting(entry)) return false;
       return mayRetry || failures.find(entry) === undefined;
     });
   }
 
-  private retriesInFlight(): number {
+  #retriesInFlight(): number {
     let count = 0;
-    for (const key of this.busy.keys()) if (this.failures.has(key)) count++;
+    for (const key of this.#busy.keys()) if (this.#failures.has(key)) count++;
     return count;
   }
 
-  private start(entry: TableSnapshotProgress, stop: AbortSignal, onFatal: (cause: unknown) => void): void {
+  #start(entry: TableSnapshotProgress, stop: AbortSignal, onFatal: (cause: unknown) => void): void {
     const key = tableKey(entry);
-    if (this.failuresInRow >= this.options.tablesInFlight) this.slowDown(stop);
-    const work = this.attempt(entry, stop)
+    if (this.#failuresInRow >= this.#options.tablesInFlight) this.#slowDown(stop);
+    const work = this.#attempt(entry, stop)
       .catch(onFatal)
       .finally(() => {
-        this.busy.delete(key);
-        this.wake?.();
+        this.#busy.delete(key);
+        this.#wake?.();
       });
-    this.busy.set(key, work);
+    this.#busy.set(key, work);
   }
 
-  private async attempt(entry: TableSnapshotProgress, signal: AbortSignal): Promise<void> {
+  async #attempt(entry: TableSnapshotProgress, signal: AbortSignal): Promise<void> {
     try {
-      await this.copy(entry, signal);
+      await this.#copy(entry, signal);
     } catch (cause) {
       signal.throwIfAborted();
       if (!(cause instanceof TableReadError)) throw cause;
-      this.failures.note(entry, cause, signal);
-      this.failuresInRow++;
+      this.#failures.note(entry, cause, signal);
+      this.#failuresInRow++;
     } finally {
-      this.progress.release(entry);
+      this.#progress.release(entry);
     }
   }
 
   /** When every table fails, the tables are not the problem: it is enough to ask for one of them now and then. */
-  private slowDown(signal: AbortSignal): void {
-    this.isPaced = true;
+  #slowDown(signal: AbortSignal): void {
+    this.#isPaced = true;
     const goOn = (): void => {
-      this.isPaced = false;
-      this.wake?.();
+      this.#isPaced = false;
+      this.#wake?.();
     };
-    void sleep(this.pace.nextMs(), signal).then(goOn, goOn);
+    void sleep(this.#pace.nextMs(), signal).then(goOn, goOn);
   }
 
-  private succeeded(entry: TableSnapshotProgress): void {
-    this.failures.clear(entry);
-    this.failuresInRow = 0;
-    this.pace.reset();
+  #succeeded(entry: TableSnapshotProgress): void {
+    this.#failures.clear(entry);
+    this.#failuresInRow = 0;
+    this.#pace.reset();
   }
 
   /** As the catalogue shows them once it is not behind the stream. */
-  private listTables(signal: AbortSignal): Promise<readonly TableLayout[]> {
-    const { pipeline, reader } = this.options;
-    return this.persist(() => reader.listTables(signal, pipeline.dispatchedSet()), signal);
+  #listTables(signal: AbortSignal): Promise<readonly TableLayout[]> {
+    const { pipeline, reader } = this.#options;
+    return this.#persist(() => reader.listTables(signal, pipeline.dispatchedSet()), signal);
   }
 
-  private async plan(layouts: readonly TableLayout[], signal: AbortSignal): Promise<void> {
-    const { reader } = this.options;
-    const added = layouts.filter((layout) => this.progress.get(layout) === undefined);
-    const rows = await this.persist(() => abortable(reader.estimateRows(added, signal), signal), signal);
+  async #plan(layouts: readonly TableLayout[], signal: AbortSignal): Promise<void> {
+    const { reader } = this.#options;
+    const added = layouts.filter((layout) => this.#progress.get(layout) === undefined);
+    const rows = await this.#persist(() => abortable(reader.estimateRows(added, signal), signal), signal);
     const entries = added.map((layout, index) => ({
       ...newEntry(layout, rows[index]),
       ...(layout.key.length === 0 ? KEYLESS : {}),
     }));
-    await this.persist(() => this.progress.add(entries), signal);
+    await this.#persist(() => this.#progress.add(entries), signal);
   }
 
-  private async waitForWork(signal: AbortSignal): Promise<void> {
+  async #waitForWork(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    const restMs = this.progress.restMs();
+    const restMs = this.#progress.restMs();
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve, reject) => {
       const abort = (): void => reject(signal.reason as Error);
       signal.addEventListener('abort', abort, { once: true });
-      this.wake = () => {
+      this.#wake = () => {
         signal.removeEventListener('abort', abort);
         resolve();
       };
-      if (restMs !== null) timer = setTimeout(this.wake, Math.min(restMs, LONGEST_WAIT_MS));
+      if (restMs !== null) timer = setTimeout(this.#wake, Math.min(restMs, LONGEST_WAIT_MS));
     }).finally(() => clearTimeout(timer));
-    this.wake = null;
+    this.#wake = null;
   }
 
   /** Copies one table; comes back when it is done or gone, or was asked for again. */
-  private async copy(entry: TableSnapshotProgress, signal: AbortSignal): Promise<void> {
-    const { logger, nowMs, pipeline, reader, chunksInFlight } = this.options;
-    const { progress, failures } = this;
+  async #copy(entry: TableSnapshotProgress, signal: AbortSignal): Promise<void> {
+    const { logger, nowMs, pipeline, reader, chunksInFlight } = this.#options;
+    const progress = this.#progress;
+    const failures = this.#failures;
     const key = tableKey(entry);
     progress.take(entry);
     // as the catalogue shows it once it is not behind the stream
     const layout = await reading(reader.readLayout(entry, signal, pipeline.dispatchedSet()));
     if (layout === null || layout.key.length === 0) {
       const reason = layout === null ? 'the table is no longer there' : KEYLESS.reason;
-      if (layout === null) await this.endGoneTable(entry, signal);
+      if (layout === null) await this.#endGoneTable(entry, signal);
       progress.fail(entry, reason);
-      await this.persist(() => progress.save(entry), signal);
+      await this.#persist(() => progress.save(entry), signal);
       failures.forget(entry);
       return;
     }
     const isWanted = (): boolean => progress.isWanted(entry);
-    await this.begin(entry, signal);
+    await this.#begin(entry, signal);
     if (!isWanted()) return;
     logger.info('copying a table', { database: layout.database, table: layout.table, rowsRead: entry.rowsRead });
-    this.startedAtMs.set(key, { atMs: nowMs(), rows: this.current(entry).rowsRead });
+    this.#startedAtMs.set(key, { atMs: nowMs(), rows: this.#current(entry).rowsRead });
     const isCopied = await new TableCopy({
       layout,
-      settings: this.settings,
-      progress: () => this.current(entry),
+      settings: this.#settings,
+      progress: () => this.#current(entry),
       isWanted,
       limit: failures.limitOf(entry),
-      mostChunks: () => Math.max(1, Math.floor(chunksInFlight / this.busy.size)),
+      mostChunks: () => Math.max(1, Math.floor(chunksInFlight / this.#busy.size)),
       record: async (...chunk) => {
         progress.record(entry, ...chunk);
-        await this.persist(() => progress.save(entry), signal);
-        this.succeeded(entry);
+        await this.#persist(() => progress.save(entry), signal);
+        this.#succeeded(entry);
       },
     }).run(signal);
-    if (!isCopied || !(await this.endGone(layout, isWanted, signal))) return;
+    if (!isCopied || !(await this.#endGone(layout, isWanted, signal))) return;
     progress.finish(entry);
-    await this.persist(() => progress.save(entry), signal);
+    await this.#persist(() => progress.save(entry), signal);
     failures.forget(entry);
-    this.startedAtMs.delete(key);
+    this.#startedAtMs.delete(key);
   }
 
   /**
@@ -302,66 +304,66 @@ export class WindowedSnapshot {
    * come behind any more: neither a read that began before the row went, nor what a former owner of the source had given
    * to the mirror.
    */
-  private async begin(entry: TableSnapshotProgress, signal: AbortSignal): Promise<void> {
-    const { mirror, pipeline } = this.options;
-    const { progress } = this;
+  async #begin(entry: TableSnapshotProgress, signal: AbortSignal): Promise<void> {
+    const { mirror, pipeline } = this.#options;
+    const progress = this.#progress;
     let endsBelow: string | null = null;
-    if (mirror !== null && this.endsRows(entry)) {
+    if (mirror !== null && this.#endsRows(entry)) {
       const key = tableKey(entry);
-      const newest = this.begun.has(key)
+      const newest = this.#begun.has(key)
         ? ''
         : await reading(abortable(mirror.newestVersion(entry, pipeline.lineage), signal));
       await abortable(pipeline.reads.waitUntilBehind(newest, entry), signal);
-      this.begun.add(key);
+      this.#begun.add(key);
       // the begin follows in the same turn of the loop: it covers every cascade that the version is above
-      if (this.endsRows(entry)) endsBelow = pipeline.reads.nextVersion();
+      if (this.#endsRows(entry)) endsBelow = pipeline.reads.nextVersion();
     }
     progress.begin(entry, endsBelow);
-    await this.persist(() => progress.save(entry), signal);
+    await this.#persist(() => progress.save(entry), signal);
   }
 
   /** Of a table that is gone all rows are. */
-  private async endGoneTable(entry: TableSnapshotProgress, signal: AbortSignal): Promise<void> {
-    const { pipeline, reader } = this.options;
-    if (!this.endsRows(entry)) return;
+  async #endGoneTable(entry: TableSnapshotProgress, signal: AbortSignal): Promise<void> {
+    const { pipeline, reader } = this.#options;
+    if (!this.#endsRows(entry)) return;
     if (await reading(reader.isGone(entry, signal))) await abortable(pipeline.endTable(entry), signal);
   }
 
-  private endsRows(of: TableSnapshotProgress): boolean {
-    const { state, endsBelow } = this.current(of);
+  #endsRows(of: TableSnapshotProgress): boolean {
+    const { state, endsBelow } = this.#current(of);
     return state === 'pending' && endsBelow !== null;
   }
 
   /** Ends rows that are gone, if that is asked. Resolves with false when it must be tried again. */
-  private async endGone(layout: TableLayout, isWanted: () => boolean, signal: AbortSignal): Promise<boolean> {
-    const { mirror, pipeline } = this.options;
-    const below = this.progress.get(layout)?.endsBelow ?? null;
+  async #endGone(layout: TableLayout, isWanted: () => boolean, signal: AbortSignal): Promise<boolean> {
+    const { mirror, pipeline } = this.#options;
+    const below = this.#progress.get(layout)?.endsBelow ?? null;
     if (mirror === null || below === null) return true;
     const key = tableKey(layout);
     // what the last owner had ended may have come again in the log that was repeated, to a sink that knows no versions
-    const tombstonesAbove = this.settled.has(key) ? null : pipeline.startVersion;
-    const limit = this.failures.limitOf(layout);
+    const tombstonesAbove = this.#settled.has(key) ? null : pipeline.startVersion;
+    const limit = this.#failures.limitOf(layout);
     const rows = new GoneRows({
       layout,
       mirror,
       below,
       tombstonesAbove,
       limit,
-      settings: this.settings,
+      settings: this.#settings,
       waitUntilConfirmed: () => pipeline.waitUntilConfirmed(),
       isWanted,
     });
     const isDone = await rows.end(signal);
-    if (isDone && this.begun.has(key)) this.settled.add(key);
+    if (isDone && this.#begun.has(key)) this.#settled.add(key);
     return isDone;
   }
 
-  private current(of: TableSnapshotProgress): TableSnapshotProgress {
-    return this.progress.get(of) ?? of;
+  #current(of: TableSnapshotProgress): TableSnapshotProgress {
+    return this.#progress.get(of) ?? of;
   }
 
-  private async persist<T>(action: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    const { backoff, logger, waits } = this.options;
+  async #persist<T>(action: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const { backoff, logger, waits } = this.#options;
     let last: DittoError | null = null;
     const onRetry = (cause: unknown): void => {
       const error = toDittoError(cause);
@@ -374,18 +376,18 @@ export class WindowedSnapshot {
     return waits.during(what, retry(action, { backoff: new Backoff(backoff), signal, onRetry }));
   }
 
-  private rank(entry: TableSnapshotProgress): number {
-    if (this.failures.find(entry) !== undefined) return 0;
+  #rank(entry: TableSnapshotProgress): number {
+    if (this.#failures.find(entry) !== undefined) return 0;
     return STATE_RANKS[entry.state];
   }
 
-  private describe(progress: TableSnapshotProgress): TableSnapshotStatus {
-    const started = this.startedAtMs.get(tableKey(progress));
-    const seconds = started === undefined ? 0 : (this.options.nowMs() - started.atMs) / 1000;
+  #describe(progress: TableSnapshotProgress): TableSnapshotStatus {
+    const started = this.#startedAtMs.get(tableKey(progress));
+    const seconds = started === undefined ? 0 : (this.#options.nowMs() - started.atMs) / 1000;
     const rowsPerSecond = started === undefined || seconds <= 0 ? 0 : (progress.rowsRead - started.rows) / seconds;
     const left = Math.max(0, progress.estimatedRows - progress.rowsRead);
     const remainingMs = progress.state === 'done' ? 0 : rowsPerSecond > 0 ? (left / rowsPerSecond) * 1000 : null;
-    const failure = this.failures.find(progress);
+    const failure = this.#failures.find(progress);
     const { code, message, remedy } = failure?.error ?? {};
     return {
       ...progress,

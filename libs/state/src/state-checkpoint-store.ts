@@ -4,7 +4,7 @@ import { CheckpointEntity } from './entities/checkpoint.entity.ts';
 import { type StateDatabase } from './state-database.ts';
 import { assertNewest, type WriteResult } from './state-fencing.ts';
 
-const columns = [
+const COLUMNS = [
   'source',
   'token',
   'lineage',
@@ -22,21 +22,21 @@ const columns = [
 ] as const;
 
 /** The rank is assigned last, since MySQL assigns from left to right and the condition reads it. */
-const assigned = columns.filter((column) => column !== 'source');
+const assigned = COLUMNS.filter((column) => column !== 'source');
 /** A row from before there were ranks has ''. */
-const isNewer = 'given.checkpoint_rank >= checkpoints.checkpoint_rank';
+const IS_NEWER = 'given.checkpoint_rank >= checkpoints.checkpoint_rank';
 
 /**
  * One statement: the checkpoint is taken only while the row of the source, locked, has the same token. A save that
  * comes late, after a newer one of the same owner, changes nothing.
  */
 const saveStatement = `
-  INSERT INTO checkpoints (${columns.join(', ')})
-  SELECT ${columns.map((column) => `given.${column}`).join(', ')}
-  FROM (SELECT ${columns.map((column) => `? AS ${column}`).join(', ')}) AS given
+  INSERT INTO checkpoints (${COLUMNS.join(', ')})
+  SELECT ${COLUMNS.map((column) => `given.${column}`).join(', ')}
+  FROM (SELECT ${COLUMNS.map((column) => `? AS ${column}`).join(', ')}) AS given
   JOIN sources ON sources.name = given.source AND sources.token = given.token
   LOCK IN SHARE MODE
-  ON DUPLICATE KEY UPDATE ${assigned.map((column) => `${column} = IF(${isNewer}, given.${column}, checkpoints.${column})`).join(', ')}`;
+  ON DUPLICATE KEY UPDATE ${assigned.map((column) => `${column} = IF(${IS_NEWER}, given.${column}, checkpoints.${column})`).join(', ')}`;
 
 export class StateCheckpointStore extends CheckpointStore {
   readonly #database: StateDatabase;

@@ -2,7 +2,7 @@ import { DittoError, findReason } from '#kernel';
 import { tlsErrors } from './state-connection.ts';
 
 /** The connection is lost, or leads to a server that is not, or no longer, the one to ask: it must be made anew. */
-const lost = new Set([
+const LOST = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
   'EHOSTUNREACH',
@@ -40,7 +40,7 @@ const lost = new Set([
 const MARIADB_CONNECTION_KILLED = 1927;
 
 /** The server is there and says that it can't just now. */
-const busy = new Set([
+const BUSY = new Set([
   'ER_LOCK_DEADLOCK',
   'ER_LOCK_WAIT_TIMEOUT',
   'ER_LOCK_TABLE_FULL',
@@ -52,7 +52,7 @@ const busy = new Set([
   'ER_RECORD_FILE_FULL',
 ]);
 
-const denied = new Set([
+const DENIED = new Set([
   'ER_ACCESS_DENIED_ERROR',
   'ER_DBACCESS_DENIED_ERROR',
   'ER_TABLEACCESS_DENIED_ERROR',
@@ -71,7 +71,7 @@ const PLUGIN_REMEDY =
   "Use a plugin that sends no password as it is: ALTER USER … IDENTIFIED WITH caching_sha2_password BY '…'.";
 
 /** By the codes of mysql2: the server asks for what the driver does not know, or for the password as it is. */
-const refusedPlugin = new Set(['AUTH_SWITCH_PLUGIN_ERROR', 'MYSQL_CLEAR_PASSWORD_NOT_ENABLED']);
+const REFUSED_PLUGIN = new Set(['AUTH_SWITCH_PLUGIN_ERROR', 'MYSQL_CLEAR_PASSWORD_NOT_ENABLED']);
 
 export const UNAVAILABLE_REMEDY =
   'Check that the state database runs, accepts writes, and is reachable under the configured address.';
@@ -89,15 +89,15 @@ export function toStateError(error: unknown): DittoError {
     );
   const tlsError = tlsErrors.classify(error);
   if (tlsError !== null) return tlsError;
-  if (denied.has(code) || refusedPlugin.has(code))
+  if (DENIED.has(code) || REFUSED_PLUGIN.has(code))
     return new DittoError('DITTO_STATE_ACCESS_DENIED', `The state database refuses Ditto's account: ${message}`, {
       // no connection: the next one may be let in
       retriable: isFatal(error),
-      remedy: refusedPlugin.has(code) ? PLUGIN_REMEDY : DENIED_REMEDY,
+      remedy: REFUSED_PLUGIN.has(code) ? PLUGIN_REMEDY : DENIED_REMEDY,
       context: { vendorCode: code },
       cause: error,
     });
-  if (isLost(error) || busy.has(code))
+  if (isLost(error) || BUSY.has(code))
     return new DittoError('DITTO_STATE_UNAVAILABLE', `The state database does not answer: ${message}`, {
       retriable: true,
       remedy: UNAVAILABLE_REMEDY,
@@ -120,7 +120,7 @@ function isLost(error: unknown): boolean {
   const { errno } = (error ?? {}) as { readonly errno?: unknown };
   return (
     isFatal(error) ||
-    lost.has(readCode(error)) ||
+    LOST.has(readCode(error)) ||
     errno === MARIADB_CONNECTION_KILLED ||
     isLostConnection(error instanceof Error ? error.message : '')
   );

@@ -9,7 +9,7 @@ import { FaultProxy, uniqueName } from '#testing';
 import { createStateOptions, queryState } from './state-server.ts';
 
 const unavailable = { code: 'DITTO_STATE_UNAVAILABLE', retriable: true };
-const workTimeoutMs = 500;
+const WORK_TIMEOUT_MS = 500;
 
 async function open(options: StateDatabaseOptions): Promise<StateDatabase> {
   const database = new StateDatabase(options);
@@ -25,7 +25,13 @@ describe('a server that is silent', () => {
   beforeAll(async () => {
     const options = await createStateOptions();
     proxy = await FaultProxy.open(options);
-    database = await open({ ...options, host: proxy.host, port: proxy.port, workTimeoutMs, connectTimeoutMs: 500 });
+    database = await open({
+      ...options,
+      host: proxy.host,
+      port: proxy.port,
+      workTimeoutMs: WORK_TIMEOUT_MS,
+      connectTimeoutMs: 500,
+    });
     fencing = new StateFencing(database);
   });
   beforeEach(() => proxy.restore());
@@ -40,7 +46,7 @@ describe('a server that is silent', () => {
       proxy.silence({ direction, from: 'INSERT INTO sources', bytes: 'swallowed', newConnections: false });
       const startedAt = Date.now();
       await expect(fencing.grant(uniqueName('shop'), 'a')).rejects.toMatchObject(unavailable);
-      expect(Date.now() - startedAt).toBeLessThan(workTimeoutMs + 400);
+      expect(Date.now() - startedAt).toBeLessThan(WORK_TIMEOUT_MS + 400);
       // the others would fall silent too
       for (let call = 0; call < 20; call++) await fencing.grant(uniqueName('shop'), 'a');
     }
@@ -53,7 +59,7 @@ describe('a server that is silent', () => {
     const outcomes = await Promise.allSettled(calls);
     const granted = outcomes.filter(({ status }) => status === 'fulfilled').length;
     proxy.restore();
-    await wait(workTimeoutMs);
+    await wait(WORK_TIMEOUT_MS);
     expect(await fencing.currentToken(source)).toBe(granted);
   });
 
@@ -62,7 +68,7 @@ describe('a server that is silent', () => {
     for (let call = 0; call < 3; call++) {
       const startedAt = Date.now();
       await expect(database.ping()).rejects.toMatchObject(unavailable);
-      expect(Date.now() - startedAt).toBeLessThan(workTimeoutMs + 400);
+      expect(Date.now() - startedAt).toBeLessThan(WORK_TIMEOUT_MS + 400);
     }
     proxy.restore();
     await database.ping();
@@ -70,14 +76,14 @@ describe('a server that is silent', () => {
 
   test('does not keep a service from its end', async () => {
     const options = await createStateOptions();
-    const other = await open({ ...options, host: proxy.host, port: proxy.port, workTimeoutMs });
+    const other = await open({ ...options, host: proxy.host, port: proxy.port, workTimeoutMs: WORK_TIMEOUT_MS });
     await other.ping();
     proxy.silence();
     const call = other.ping().catch((error: unknown) => error);
     const startedAt = Date.now();
     await other.close();
     expect(await call).toMatchObject(unavailable);
-    expect(Date.now() - startedAt).toBeLessThan(2 * workTimeoutMs);
+    expect(Date.now() - startedAt).toBeLessThan(2 * WORK_TIMEOUT_MS);
   });
 });
 
@@ -91,7 +97,14 @@ describe('a server of the test alone', () => {
     next = await createStateOptions();
     stack = await startStack({ folder: await mkdtemp(join(tmpdir(), 'ditto-state-')), servers: ['mysql-state'] });
     const { host, port, user, password } = stack.endpoint('mysql-state');
-    former = { host, port, user: user ?? '', password: password ?? '', database: next.database, workTimeoutMs };
+    former = {
+      host,
+      port,
+      user: user ?? '',
+      password: password ?? '',
+      database: next.database,
+      workTimeoutMs: WORK_TIMEOUT_MS,
+    };
     proxy = await FaultProxy.open(former);
   }, 60_000);
   afterAll(async () => {

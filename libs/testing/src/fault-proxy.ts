@@ -21,7 +21,7 @@ export interface Silence {
 /** Bytes by direction. */
 export type ByteCounts = Readonly<Record<Direction, number>>;
 
-const directions: readonly Direction[] = ['toServer', 'toClient'];
+const DIRECTIONS: readonly Direction[] = ['toServer', 'toClient'];
 /** So much waits in the proxy before it stops reading; what is held by a silence is not bounded. */
 const MAX_QUEUED_BYTES = 1024 * 1024;
 
@@ -95,12 +95,12 @@ export class FaultProxy {
 
   /** All bytes arrive so much later, until `restore`. */
   delay(delayMs: number, direction?: Direction): void {
-    for (const one of directions) if (direction === undefined || one === direction) this.#pace[one].delayMs = delayMs;
+    for (const one of DIRECTIONS) if (direction === undefined || one === direction) this.#pace[one].delayMs = delayMs;
   }
 
   /** Each connection carries so many bytes a second at most, until `restore`. */
   throttle(bytesPerSecond: number, direction?: Direction): void {
-    for (const one of directions)
+    for (const one of DIRECTIONS)
       if (direction === undefined || one === direction) this.#pace[one].bytesPerSecond = bytesPerSecond;
   }
 
@@ -113,7 +113,7 @@ export class FaultProxy {
   restore(): void {
     this.#isCut = false;
     this.#silence = null;
-    for (const direction of directions) Object.assign(this.#pace[direction], unhindered);
+    for (const direction of DIRECTIONS) Object.assign(this.#pace[direction], unhindered);
     for (const connection of this.#connections) connection.restore();
   }
 
@@ -128,7 +128,7 @@ export class FaultProxy {
     const server = connect({ ...this.target, allowHalfOpen: true });
     const connection = new ProxiedConnection(client, server, this.#pace, () => {
       this.#connections.delete(connection);
-      for (const direction of directions) {
+      for (const direction of DIRECTIONS) {
         this.#past.received[direction] += connection.flows[direction].receivedBytes;
         this.#past.delivered[direction] += connection.flows[direction].deliveredBytes;
       }
@@ -140,7 +140,7 @@ export class FaultProxy {
   #count(what: 'received' | 'delivered'): ByteCounts {
     const sum = { ...this.#past[what] };
     for (const { flows } of this.#connections)
-      for (const direction of directions) sum[direction] += flows[direction][`${what}Bytes`];
+      for (const direction of DIRECTIONS) sum[direction] += flows[direction][`${what}Bytes`];
     return sum;
   }
 }
@@ -183,7 +183,7 @@ class ProxiedConnection {
 
   restore(): void {
     this.#silence = null;
-    for (const direction of directions) this.flows[direction].release();
+    for (const direction of DIRECTIONS) this.flows[direction].release();
   }
 
   end(direction: Direction): void {
@@ -200,7 +200,7 @@ class ProxiedConnection {
 
   #fallSilent({ direction, bytes = 'held' }: Silence): void {
     this.#silence = null;
-    for (const one of directions) if (direction === undefined || one === direction) this.flows[one].stop(bytes);
+    for (const one of DIRECTIONS) if (direction === undefined || one === direction) this.flows[one].stop(bytes);
   }
 }
 

@@ -1,4 +1,4 @@
-export { testStack, testStackVariable, uniqueName } from './servers.ts';
+export { testStack, TEST_STACK_VARIABLE, uniqueName } from './servers.ts';
 export { acceptChanges } from './accept-changes.ts';
 export { type ByteCounts, type Direction, FaultProxy, type Silence } from './fault-proxy.ts';
 export {

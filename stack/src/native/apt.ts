@@ -10,7 +10,7 @@ export interface IndexTarget {
   readonly suite: string;
 }
 
-const targetFormat = '$(REPO_URI)\t$(ORIGIN)\t$(SUITE)';
+const TARGET_FORMAT = '$(REPO_URI)\t$(ORIGIN)\t$(SUITE)';
 
 export function parseIndexTargets(text: string): IndexTarget[] {
   return text
@@ -62,7 +62,7 @@ export class SuiteApt {
     platform: NativePlatform,
     signal?: AbortSignal,
   ): Promise<SuiteApt> {
-    const targets = await runCommand('apt-get', ['indextargets', '--format', targetFormat, 'Created-By: Packages'], {
+    const targets = await runCommand('apt-get', ['indextargets', '--format', TARGET_FORMAT, 'Created-By: Packages'], {
       signal,
     });
     const mirror = chooseDebianMirror(parseIndexTargets(targets));

@@ -22,7 +22,7 @@ import type { NativePlatform } from './platform.ts';
 import { formatMegabytes, Progress } from './progress.ts';
 
 const pinnedPackages = join(import.meta.dirname, '../../native/debian-packages.json');
-const layoutVersion = 1;
+const LAYOUT_VERSION = 1;
 
 export interface PreparationContext {
   /** The cache folder; runtimes hold its absolute path, so it must stay where it is. */
@@ -71,7 +71,7 @@ function readPinned(set: PackageSet): Record<string, string> {
 
 /** Name of the cache folder for a package set: other pins make another folder. */
 function folderFor(set: PackageSet, { cache, platform }: PreparationContext): string {
-  const key = JSON.stringify([layoutVersion, platform.debian, readPinned(set)]);
+  const key = JSON.stringify([LAYOUT_VERSION, platform.debian, readPinned(set)]);
   return join(cache, `debian-${set}-${createHash('sha256').update(key).digest('hex').slice(0, 12)}`);
 }
 

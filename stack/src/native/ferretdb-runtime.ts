@@ -8,7 +8,7 @@ import { formatMegabytes, Progress } from './progress.ts';
 import { hasRecentGo } from './tools.ts';
 
 const moduleFolder = join(import.meta.dirname, '../../native/ferretdb');
-const mainPackage = 'github.com/FerretDB/FerretDB/v2/cmd/ferretdb';
+const MAIN_PACKAGE = 'github.com/FerretDB/FerretDB/v2/cmd/ferretdb';
 
 function folderFor(context: PreparationContext): string {
   const pins = createHash('sha256')
@@ -61,5 +61,5 @@ async function buildProgram(
   progress.line('downloading modules');
   await progress.watch(() => 'downloading modules', run(['mod', 'download']));
   progress.line('compiling (one to three minutes, once)');
-  await progress.watch(() => 'compiling', run(['build', '-ldflags=-s -w', '-o', program, mainPackage]));
+  await progress.watch(() => 'compiling', run(['build', '-ldflags=-s -w', '-o', program, MAIN_PACKAGE]));
 }

@@ -15,7 +15,7 @@ export interface MariaDbServerOptions extends ServerOptions {
   readonly password: string;
 }
 
-const administrator = 'ditto';
+const ADMINISTRATOR = 'ditto';
 
 /** MariaDB with GTIDs in strict mode and a full row log. */
 export class MariaDbServer extends NativeServer {
@@ -25,7 +25,7 @@ export class MariaDbServer extends NativeServer {
   constructor(options: MariaDbServerOptions) {
     super(options);
     this.#options = options;
-    this.endpoint = { host: '127.0.0.1', port: options.port, user: administrator, password: options.password };
+    this.endpoint = { host: '127.0.0.1', port: options.port, user: ADMINISTRATOR, password: options.password };
   }
 
   protected override async launch(): Promise<void> {
@@ -59,7 +59,7 @@ export class MariaDbServer extends NativeServer {
     const { host, port } = this.endpoint;
     const { password } = this.#options;
     try {
-      const connection = await createConnection({ host, port, user: administrator, password, connectTimeout: 5_000 });
+      const connection = await createConnection({ host, port, user: ADMINISTRATOR, password, connectTimeout: 5_000 });
       await connection.query('SELECT 1');
       connection.destroy();
       return true;
@@ -117,8 +117,8 @@ function formatMariaDbSettings(options: MariaDbServerOptions, runtime: string, f
 function formatFirstStart(password: string): string {
   return [
     'SET sql_log_bin = 0;',
-    `CREATE USER IF NOT EXISTS '${administrator}'@'%' IDENTIFIED BY '${password}';`,
-    `GRANT ALL ON *.* TO '${administrator}'@'%' WITH GRANT OPTION;`,
+    `CREATE USER IF NOT EXISTS '${ADMINISTRATOR}'@'%' IDENTIFIED BY '${password}';`,
+    `GRANT ALL ON *.* TO '${ADMINISTRATOR}'@'%' WITH GRANT OPTION;`,
     '',
   ].join('\n');
 }

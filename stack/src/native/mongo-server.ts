@@ -9,7 +9,7 @@ import type { DebianRuntime } from './debian-runtime.ts';
 import {
   giveToPostgresUser,
   isPostgresReady,
-  postgresAdministrator,
+  POSTGRES_ADMINISTRATOR,
   postgresCommand,
   runSql,
 } from './postgres-program.ts';
@@ -32,7 +32,7 @@ export class MongoServer extends NativeServer {
   constructor(options: MongoServerOptions) {
     super(options);
     this.#options = options;
-    this.endpoint = { host: '127.0.0.1', port: options.port, user: postgresAdministrator, password: options.password };
+    this.endpoint = { host: '127.0.0.1', port: options.port, user: POSTGRES_ADMINISTRATOR, password: options.password };
   }
 
   protected override async launch(): Promise<void> {
@@ -61,7 +61,7 @@ export class MongoServer extends NativeServer {
       environment: {
         ...process.env,
         DO_NOT_TRACK: '1',
-        FERRETDB_POSTGRESQL_URL: `postgres://${postgresAdministrator}:${this.#options.password}@127.0.0.1:${this.#options.postgresPort}/postgres?pool_max_conns=20`,
+        FERRETDB_POSTGRESQL_URL: `postgres://${POSTGRES_ADMINISTRATOR}:${this.#options.password}@127.0.0.1:${this.#options.postgresPort}/postgres?pool_max_conns=20`,
       },
     });
     await this.waitUntil('ferretdb', ferretDb, () => acceptsConnections(this.#options.port));
@@ -116,7 +116,7 @@ export class MongoServer extends NativeServer {
       runtime,
       sockets,
       this.#options.postgresPort,
-      `ALTER ROLE ${postgresAdministrator} PASSWORD '${this.#options.password}'`,
+      `ALTER ROLE ${POSTGRES_ADMINISTRATOR} PASSWORD '${this.#options.password}'`,
     );
     writeFileSync(marker, '');
   }

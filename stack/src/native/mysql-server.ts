@@ -22,7 +22,7 @@ export interface MySqlServerOptions extends ServerOptions, MySqlSettings {
   readonly password: string;
 }
 
-const administrator = 'ditto';
+const ADMINISTRATOR = 'ditto';
 
 /**
  * MySQL with GTIDs and a full row log. `root` has no password but is reachable through the socket in the data folder
@@ -35,7 +35,7 @@ export class MySqlServer extends NativeServer {
   constructor(options: MySqlServerOptions) {
     super(options);
     this.#options = options;
-    this.endpoint = { host: '127.0.0.1', port: options.port, user: administrator, password: options.password };
+    this.endpoint = { host: '127.0.0.1', port: options.port, user: ADMINISTRATOR, password: options.password };
   }
 
   connect(): Promise<Connection> {
@@ -43,7 +43,7 @@ export class MySqlServer extends NativeServer {
     return createConnection({
       host,
       port,
-      user: administrator,
+      user: ADMINISTRATOR,
       password: this.#options.password,
       connectTimeout: 5_000,
     });
@@ -189,8 +189,8 @@ const binaryLogSettings = {
 function formatFirstStart(password: string): string {
   return [
     'SET sql_log_bin = 0;',
-    `CREATE USER IF NOT EXISTS '${administrator}'@'%' IDENTIFIED BY '${password}';`,
-    `GRANT ALL ON *.* TO '${administrator}'@'%' WITH GRANT OPTION;`,
+    `CREATE USER IF NOT EXISTS '${ADMINISTRATOR}'@'%' IDENTIFIED BY '${password}';`,
+    `GRANT ALL ON *.* TO '${ADMINISTRATOR}'@'%' WITH GRANT OPTION;`,
     `CREATE USER IF NOT EXISTS 'replicator'@'%' IDENTIFIED BY '${password}';`,
     `GRANT REPLICATION SLAVE ON *.* TO 'replicator'@'%';`,
     '',

@@ -4,10 +4,10 @@ import { runCommand } from '../command.ts';
 import type { DebianRuntime } from './debian-runtime.ts';
 
 /** Superuser of the cluster, and so the first user of MongoDB's protocol. */
-export const postgresAdministrator = 'ditto';
+export const POSTGRES_ADMINISTRATOR = 'ditto';
 
 /** The account ("nobody") that owns the cluster where this process is root, which PostgreSQL refuses. */
-const postgresUserId = 65_534;
+const POSTGRES_USER_ID = 65_534;
 
 function isRoot(): boolean {
   return process.getuid?.() === 0;
@@ -15,7 +15,7 @@ function isRoot(): boolean {
 
 export function giveToPostgresUser(folder: string): void {
   chmodSync(folder, 0o700);
-  if (isRoot()) chownSync(folder, postgresUserId, postgresUserId);
+  if (isRoot()) chownSync(folder, POSTGRES_USER_ID, POSTGRES_USER_ID);
 }
 
 /**
@@ -30,7 +30,7 @@ export function postgresCommand(
   const path = join(runtime.postgres, 'bin', program);
   const environment = { ...process.env, LC_ALL: 'C', TZ: 'GMT' };
   if (!isRoot()) return { command: path, args: [...args], environment };
-  const identity = ['--reuid', `${postgresUserId}`, '--regid', `${postgresUserId}`, '--clear-groups'];
+  const identity = ['--reuid', `${POSTGRES_USER_ID}`, '--regid', `${POSTGRES_USER_ID}`, '--clear-groups'];
   const rights = mayPassRights()
     ? ['--securebits', '+no_setuid_fixup', '--inh-caps', '+dac_override', '--ambient-caps', '+dac_override']
     : [];
@@ -62,7 +62,7 @@ export async function runSql(
     '-p',
     `${port}`,
     '-U',
-    postgresAdministrator,
+    POSTGRES_ADMINISTRATOR,
     '-d',
     'postgres',
     '-v',

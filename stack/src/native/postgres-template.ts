@@ -10,13 +10,13 @@ import { startProcess, waitUntilReady } from './managed-process.ts';
 import {
   giveToPostgresUser,
   isPostgresReady,
-  postgresAdministrator,
+  POSTGRES_ADMINISTRATOR,
   postgresCommand,
   runSql,
 } from './postgres-program.ts';
 import { Progress } from './progress.ts';
 
-const clusterSettings = `
+const CLUSTER_SETTINGS = `
 listen_addresses = '127.0.0.1'
 shared_preload_libraries = 'pg_cron,pg_documentdb_core,pg_documentdb'
 cron.database_name = 'postgres'
@@ -69,14 +69,14 @@ async function createTemplate(
     '-D',
     data,
     '-U',
-    postgresAdministrator,
+    POSTGRES_ADMINISTRATOR,
     '--auth-local=trust',
     '--auth-host=scram-sha-256',
     ...locale,
   ]);
   await runCommand(initialise.command, initialise.args, { environment: initialise.environment, folder: '/', signal });
   const [port = 0] = await findFreePorts(1);
-  appendFileSync(join(data, 'postgresql.conf'), clusterSettings);
+  appendFileSync(join(data, 'postgresql.conf'), CLUSTER_SETTINGS);
   writeFileSync(
     join(data, 'stack.conf'),
     `port = ${port}\nunix_socket_directories = '${sockets}'\ndocumentdb.localhost_connection_string = 'host=${sockets}'\nfsync = off\n`,

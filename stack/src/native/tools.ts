@@ -6,7 +6,7 @@ import { Progress } from './progress.ts';
 /** What a preparation needs from the machine. */
 export type ToolName = 'java' | 'mvn' | 'flock' | 'setpriv' | 'debian-archive-keyring';
 
-const minimumJava = 17;
+const MINIMUM_JAVA = 17;
 const minimumGo = [1, 25] as const;
 
 interface Tool {
@@ -19,8 +19,8 @@ interface Tool {
 const tools: Readonly<Record<ToolName, Tool>> = {
   java: {
     package: 'default-jre-headless',
-    label: `Java ${minimumJava} or newer`,
-    isPresent: async () => ((await readJavaVersion())?.major ?? 0) >= minimumJava,
+    label: `Java ${MINIMUM_JAVA} or newer`,
+    isPresent: async () => ((await readJavaVersion())?.major ?? 0) >= MINIMUM_JAVA,
   },
   mvn: { package: 'maven', label: 'Maven', isPresent: () => canRun('mvn', ['--version'], 60_000) },
   flock: { package: 'util-linux', label: 'flock', isPresent: () => canRun('flock', ['--version']) },

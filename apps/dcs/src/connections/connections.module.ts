@@ -4,9 +4,9 @@ import { RedisConnection, RedisLeases, RedisOffsets, RedisRecentEvents, RedisSta
 import { StateAuditLog, StateCheckpointStore, StateDatabase, StateFencing } from '#state';
 import { RedisReadiness, StateReadiness } from './readiness.ts';
 
-const redisPatienceMs = 3_000;
+const REDIS_PATIENCE_MS = 3_000;
 /** A server that hangs is given up before the caller gives up this instance, who so hears which server it was. */
-const shareOfCallTimeout = 0.75;
+const SHARE_OF_CALL_TIMEOUT = 0.75;
 
 const overRedis = [RedisLeases, RedisOffsets, RedisStatusBoard].map((Store) => ({
   provide: Store,
@@ -28,7 +28,7 @@ const overState = [StateAuditLog, StateCheckpointStore, StateFencing].map((Store
       provide: RedisConnection,
       inject: [CONFIG],
       useFactory: ({ redis, dcs }: DittoConfig) => {
-        const commandTimeoutMs = dcs.timeoutMs * shareOfCallTimeout;
+        const commandTimeoutMs = dcs.timeoutMs * SHARE_OF_CALL_TIMEOUT;
         return new RedisConnection({ ...toRedisOptions(redis), commandTimeoutMs, logger: createLogger('redis') });
       },
     },
@@ -36,7 +36,7 @@ const overState = [StateAuditLog, StateCheckpointStore, StateFencing].map((Store
       provide: StateDatabase,
       inject: [CONFIG],
       useFactory: ({ state, dcs }: DittoConfig) => {
-        const workTimeoutMs = dcs.timeoutMs * shareOfCallTimeout;
+        const workTimeoutMs = dcs.timeoutMs * SHARE_OF_CALL_TIMEOUT;
         return new StateDatabase({ ...toStateOptions(state), workTimeoutMs, logger: createLogger('state') });
       },
     },
@@ -82,7 +82,7 @@ export class ConnectionsModule implements OnModuleInit, OnApplicationShutdown {
   async onModuleInit(): Promise<void> {
     // it is tried until the shutdown
     this.#opening = this.#state.open(this.#shutdown.signal).catch(() => undefined);
-    const patience = AbortSignal.any([this.#shutdown.signal, AbortSignal.timeout(redisPatienceMs)]);
+    const patience = AbortSignal.any([this.#shutdown.signal, AbortSignal.timeout(REDIS_PATIENCE_MS)]);
     await this.#redis
       .waitUntilReady(patience)
       .catch(() => this.#logger.warn('going on without Redis; not ready until it answers'));

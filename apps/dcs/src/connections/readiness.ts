@@ -4,7 +4,7 @@ import { ReadinessIndicator } from '#platform';
 import { RedisConnection } from '#redis';
 import { StateDatabase } from '#state';
 
-const pingTimeoutMs = 1_000;
+const PING_TIMEOUT_MS = 1_000;
 
 /** Nothing can be answered without Redis. */
 @Injectable()
@@ -36,7 +36,7 @@ export class StateReadiness extends ReadinessIndicator {
 
   async check(): Promise<Readonly<Record<string, unknown>>> {
     try {
-      await withTimeout(this.#state.ping(), pingTimeoutMs, createTimeoutError);
+      await withTimeout(this.#state.ping(), PING_TIMEOUT_MS, createTimeoutError);
       return { grantsLeases: true };
     } catch (error) {
       const { code, message } = toDittoError(error);
@@ -46,7 +46,7 @@ export class StateReadiness extends ReadinessIndicator {
 }
 
 function createTimeoutError(): DittoError {
-  return new DittoError('DITTO_STATE_UNAVAILABLE', `The state database did not answer within ${pingTimeoutMs} ms`, {
+  return new DittoError('DITTO_STATE_UNAVAILABLE', `The state database did not answer within ${PING_TIMEOUT_MS} ms`, {
     retriable: true,
   });
 }

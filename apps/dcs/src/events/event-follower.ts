@@ -6,10 +6,10 @@ import { RedisRecentEvents } from '#redis';
 import { EventIntake } from './event-intake.ts';
 import { compileTopicPattern } from './topic-table.ts';
 
-const tellGapsEveryMs = 1_000;
+const TELL_GAPS_EVERY_MS = 1_000;
 /** After an error that waiting was not expected to heal: a person may have healed it. */
-const restartAfterMs = 30_000;
-const topicRefreshMs = 2_000;
+const RESTART_AFTER_MS = 30_000;
+const TOPIC_REFRESH_MS = 2_000;
 
 /** Follows the topics of all sources with a consumer group of its own, so that the pipelines don't pay for the window. */
 @Injectable()
@@ -71,7 +71,7 @@ export class EventFollower implements OnApplicationBootstrap, OnModuleDestroy {
       groupId: `${redis.keyPrefix}-dcs-recent-events`,
       topics: compileTopicPattern(this.#sources),
       maxEventsPerSecond: dcs.recentEvents.maxEventsPerSecond,
-      topicRefreshMs,
+      topicRefreshMs: TOPIC_REFRESH_MS,
       onEvents: (events: Parameters<EventIntake['accept']>[0]) => this.#intake.accept(events, signal),
       onJump: ({ topic, count }: { readonly topic: string; readonly count: number }) =>
         this.#intake.noteJump(topic, count),
@@ -82,9 +82,9 @@ export class EventFollower implements OnApplicationBootstrap, OnModuleDestroy {
       } catch (error) {
         if (isAbort(error)) return;
         const { code, message, remedy } = toDittoError(error);
-        const retryInMs = restartAfterMs;
+        const retryInMs = RESTART_AFTER_MS;
         this.#logger.error('recent events can not be read', { code, error: message, remedy, retryInMs });
-        await sleep(restartAfterMs, signal);
+        await sleep(RESTART_AFTER_MS, signal);
       }
     }
   }
@@ -92,7 +92,7 @@ export class EventFollower implements OnApplicationBootstrap, OnModuleDestroy {
   async #tellGaps(): Promise<void> {
     const { signal } = this.#stopping;
     for (;;) {
-      await sleep(tellGapsEveryMs, signal);
+      await sleep(TELL_GAPS_EVERY_MS, signal);
       await this.#intake.tellGaps(signal);
     }
   }

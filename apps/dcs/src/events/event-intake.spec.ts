@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { DittoError, silentLogger } from '#kernel';
 import { type PublishedEvent } from '#kafka';
 import { type RecentEvent, type RecentEventGap } from '#redis';
-import { EventIntake, maxValueBytes } from './event-intake.ts';
+import { EventIntake, MAX_VALUE_BYTES } from './event-intake.ts';
 
 const { signal } = new AbortController();
 
@@ -104,9 +104,9 @@ describe('EventIntake', () => {
 
   test('leaves out a value that is too large for the window, and says how large it was', async () => {
     const { intake, keeper } = createIntake();
-    const value = 'ä'.repeat(maxValueBytes);
+    const value = 'ä'.repeat(MAX_VALUE_BYTES);
     await intake.accept([createEvent(1, { value })], signal);
-    expect(keeper.kept[0]).toMatchObject({ value: null, omittedBytes: 2 * maxValueBytes });
+    expect(keeper.kept[0]).toMatchObject({ value: null, omittedBytes: 2 * MAX_VALUE_BYTES });
   });
 
   test('waits for Redis rather than losing events', async () => {

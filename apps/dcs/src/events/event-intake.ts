@@ -5,7 +5,7 @@ import { type RecentEvent, type RecentEventGap } from '#redis';
 import { guessTable, sourceOf } from './topic-table.ts';
 
 /** Larger values are left out of the window: it is for looking, and Redis holds it in memory. */
-export const maxValueBytes = 16_384;
+export const MAX_VALUE_BYTES = 16_384;
 
 /** Where the window is kept. */
 export interface EventKeeper {
@@ -79,6 +79,6 @@ export class EventIntake {
 function toRecentEvent(event: PublishedEvent): RecentEvent {
   const { key, op, id, version, gtid, commitMs, publishedMs, topic, partition, offset, value } = event;
   const bytes = Buffer.byteLength(value);
-  const kept = bytes <= maxValueBytes ? { value, omittedBytes: 0 } : { value: null, omittedBytes: bytes };
+  const kept = bytes <= MAX_VALUE_BYTES ? { value, omittedBytes: 0 } : { value: null, omittedBytes: bytes };
   return { key, op, id, version, gtid, commitMs, publishedMs, topic, partition, offset, ...kept };
 }

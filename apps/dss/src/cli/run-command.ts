@@ -14,7 +14,7 @@ export interface CommandContext {
   readonly complain: (text: string) => void;
 }
 
-const usage = `usage: npm run ditto -- COMMAND
+const USAGE = `usage: npm run ditto -- COMMAND
 
   check [--config FILE] [--json]   try configuration, connections, server settings and grants; changes nothing.
                                    Lists every problem with its remedy; ends with 1 when there is an error.
@@ -40,7 +40,7 @@ Where the owner's REST API has TLS (https): --ca FILE trusts the authorities in 
 export async function runCommand(args: readonly string[], context: CommandContext): Promise<number> {
   const call = parseCall(args, context.environment);
   if (typeof call === 'string') {
-    context.complain(`${call}\n\n${usage}`);
+    context.complain(`${call}\n\n${USAGE}`);
     return 2;
   }
   switch (call.command) {
@@ -62,7 +62,7 @@ export async function runCommand(args: readonly string[], context: CommandContex
       context.print(JSON.stringify(configJsonSchema(), null, 2));
       return 0;
     case 'help':
-      context.print(usage);
+      context.print(USAGE);
       return 0;
   }
 }
@@ -71,7 +71,7 @@ type Call =
   | { readonly command: 'check' | 'schema' | 'help'; readonly config: string | undefined; readonly json: boolean }
   | { readonly command: OwnerRequest['action']; readonly config: string | undefined; readonly request: OwnerRequest };
 
-const options = {
+const OPTIONS = {
   config: { type: 'string' },
   json: { type: 'boolean' },
   source: { type: 'string' },
@@ -86,7 +86,7 @@ const options = {
 /** A text says what is wrong with the call. */
 function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Call | string {
   try {
-    const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
+    const { values, positionals } = parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
     const { config, json = false, source, token, url, help = false, ...tlsFiles } = values;
     const [command = 'help', ...rest] = positionals;
     if (help) return { command: 'help', config, json };

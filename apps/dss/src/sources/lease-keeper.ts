@@ -23,31 +23,31 @@ export interface LeaseKeeperOptions {
 
 /** Asks for the lease of one source until it is granted, then renews it until it is lost or let go. */
 export class LeaseKeeper {
-  private readonly options: LeaseKeeperOptions;
+  readonly #options: LeaseKeeperOptions;
   /** The lease does not last longer than its time from when it was asked for. */
-  private validUntilMs = 0;
+  #validUntilMs = 0;
   /** Why the lease could not even be asked for, the last time. */
-  private trouble: DittoError | null = null;
+  #trouble: DittoError | null = null;
 
   constructor(options: LeaseKeeperOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
   async acquire(signal: AbortSignal): Promise<Grant> {
-    const { office, source, owner, ttlMs, renewMs, logger, monotonicMs } = this.options;
+    const { office, source, owner, ttlMs, renewMs, logger, monotonicMs } = this.#options;
     for (;;) {
       signal.throwIfAborted();
-      this.validUntilMs = monotonicMs() + ttlMs;
+      this.#validUntilMs = monotonicMs() + ttlMs;
       try {
         const grant = await office.acquireLease({ source, owner, ttlMs });
-        this.trouble = null;
+        this.#trouble = null;
         if (grant !== null) return grant;
       } catch (cause) {
         const error = toDittoError(cause);
         if (!error.retriable) throw error;
-        if (this.trouble?.code !== error.code)
+        if (this.#trouble?.code !== error.code)
           logger.warn('no lease can be had', { source, code: error.code, error: error.message });
-        this.trouble = error;
+        this.#trouble = error;
       }
       await sleep(renewMs, signal);
     }
@@ -55,13 +55,13 @@ export class LeaseKeeper {
 
   /** What `acquire` waits for, as the end of a sentence. */
   describeWait(): string {
-    const { trouble } = this;
+    const trouble = this.#trouble;
     return `the lease of the source${trouble === null ? '' : ` (${trouble.code}: ${trouble.message})`}`;
   }
 
   /** Whether the lease that was granted last still stands, by this process's own clock. */
   isValid(): boolean {
-    return this.options.monotonicMs() < this.validUntilMs;
+    return this.#options.monotonicMs() < this.#validUntilMs;
   }
 
   /**
@@ -69,19 +69,20 @@ export class LeaseKeeper {
    * (rejects, at that moment, whether a renewal is under way or not).
    */
   async renewUntil(grant: Grant, signal: AbortSignal): Promise<void> {
-    const { ttlMs, renewMs, monotonicMs } = this.options;
+    const { ttlMs, renewMs, monotonicMs } = this.#options;
     for (;;) {
-      await sleep(Math.min(renewMs, Math.max(0, this.validUntilMs - monotonicMs())), signal).catch(() => undefined);
+      await sleep(Math.min(renewMs, Math.max(0, this.#validUntilMs - monotonicMs())), signal).catch(() => undefined);
       if (signal.aborted) return;
       const askedAt = monotonicMs();
-      if (this.isValid() && (await this.renew(grant, this.validUntilMs - askedAt))) this.validUntilMs = askedAt + ttlMs;
+      if (this.isValid() && (await this.#renew(grant, this.#validUntilMs - askedAt)))
+        this.#validUntilMs = askedAt + ttlMs;
       if (!this.isValid()) throw lost(grant, 'it ran out before it could be renewed');
     }
   }
 
   /** False when no answer could be had within `waitMs`; rejects when the lease is another's. */
-  private async renew(grant: Grant, waitMs: number): Promise<boolean> {
-    const { office, ttlMs, logger } = this.options;
+  async #renew(grant: Grant, waitMs: number): Promise<boolean> {
+    const { office, ttlMs, logger } = this.#options;
     const late = (): DittoError => lost(grant, 'it ran out while it was being renewed');
     try {
       if (await withTimeout(office.renewLease(grant, ttlMs), waitMs, late)) return true;
@@ -100,10 +101,10 @@ export class LeaseKeeper {
 
   async release(grant: Grant): Promise<void> {
     try {
-      await this.options.office.releaseLease(grant);
+      await this.#options.office.releaseLease(grant);
     } catch (cause) {
       const { code, message } = toDittoError(cause);
-      this.options.logger.warn('the lease could not be released; it ends by itself', {
+      this.#options.logger.warn('the lease could not be released; it ends by itself', {
         source: grant.source,
         code,
         error: message,

@@ -40,10 +40,10 @@ class Memory {
   };
   again: string[] = [];
   killAt = 0;
-  private writes = 0;
+  #writes = 0;
 
   write(apply: () => void): Promise<void> {
-    if (++this.writes === this.killAt)
+    if (++this.#writes === this.killAt)
       return Promise.reject(new DittoError('DITTO_STATE_UNAVAILABLE', 'killed', { retriable: true }));
     apply();
     return Promise.resolve();

@@ -94,11 +94,11 @@ const BACKOFF = { initialMs: 100, maxMs: 5000 };
 export class SourceRun {
   readonly pipeline: Pipeline;
   readonly snapshot: WindowedSnapshot;
-  private readonly options: SourceRunOptions;
-  private readonly savers: readonly CheckpointSaver[];
+  readonly #options: SourceRunOptions;
+  readonly #savers: readonly CheckpointSaver[];
 
   constructor(options: SourceRunOptions) {
-    this.options = options;
+    this.#options = options;
     const { grant, parts, start, stores, logger } = options;
     const { waits } = options.hooks;
     this.pipeline = new Pipeline({
@@ -155,7 +155,7 @@ export class SourceRun {
       nowMs: Date.now,
     });
     const checkpoint = (): Checkpoint => this.pipeline.checkpoint();
-    this.savers = [
+    this.#savers = [
       new CheckpointSaver({ grant, store: stores.dcs, intervalMs: options.dcsIntervalMs, checkpoint, logger }),
       new CheckpointSaver({ grant, store: stores.state, intervalMs: options.stateIntervalMs, checkpoint, logger }),
     ];
@@ -166,7 +166,7 @@ export class SourceRun {
    * stopped it otherwise. `ownership` ends it at once, without a last checkpoint: somebody else may own the source.
    */
   async run(signal: AbortSignal, ownership: AbortSignal): Promise<void> {
-    const { logger, drainDeadlineMs, parts } = this.options;
+    const { logger, drainDeadlineMs, parts } = this.#options;
     const failed = new AbortController();
     const stop = AbortSignal.any([signal, ownership, failed.signal]);
     const drain = new AbortController();
@@ -185,9 +185,9 @@ export class SourceRun {
       await Promise.all([
         guard(this.pipeline.run(stop, AbortSignal.any([drain.signal, ownership]))),
         guard(this.snapshot.run(stop)),
-        ...this.savers.map((saver) => guard(saver.run(stop))),
+        ...this.#savers.map((saver) => guard(saver.run(stop))),
       ]);
-      if (!ownership.aborted) await this.saveLast();
+      if (!ownership.aborted) await this.#saveLast();
     } finally {
       clearTimeout(deadline);
       await parts.close();
@@ -198,21 +198,21 @@ export class SourceRun {
   }
 
   get errantGtids(): string {
-    return this.options.parts.reader.findErrant();
+    return this.#options.parts.reader.findErrant();
   }
 
   sinkStatus(): Partial<Record<SinkName, SinkStatus>> {
-    return Object.fromEntries(this.options.parts.sinks.map((sink) => [sink.name, sink.status()]));
+    return Object.fromEntries(this.#options.parts.sinks.map((sink) => [sink.name, sink.status()]));
   }
 
   /** The checkpoint as it stands at the end; a store that can't take it keeps its older one, which stays true. */
-  private async saveLast(): Promise<void> {
-    for (const saver of this.savers)
+  async #saveLast(): Promise<void> {
+    for (const saver of this.#savers)
       try {
         await saver.save();
       } catch (cause) {
         const { code, message } = toDittoError(cause);
-        this.options.logger.warn('the last checkpoint could not be written', { code, error: message });
+        this.#options.logger.warn('the last checkpoint could not be written', { code, error: message });
       }
   }
 }

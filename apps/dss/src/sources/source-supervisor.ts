@@ -35,29 +35,29 @@ const NO_TABLES = { total: 0, pending: 0, running: 0, done: 0, unavailable: 0, f
  * a failure tries again (retriable) or holds with the error until an operator says `restart` or `resync`.
  */
 export class SourceSupervisor {
-  private readonly options: SourceSupervisorOptions;
-  private readonly latency = new Map<SinkName, LatencyWindow>();
-  private readonly rate = new RateMeter(Date.now);
-  private readonly waits: Waits;
-  private state: SourceState = 'waiting-for-lease';
-  private grant: Grant | null = null;
-  private run: SourceRun | null = null;
-  private checkpoint: Checkpoint | null = null;
-  private error: DittoError | null = null;
-  private lagMs: number | null = null;
-  private resume: (() => void) | null = null;
+  readonly #options: SourceSupervisorOptions;
+  readonly #latency = new Map<SinkName, LatencyWindow>();
+  readonly #rate = new RateMeter(Date.now);
+  readonly #waits: Waits;
+  #state: SourceState = 'waiting-for-lease';
+  #grant: Grant | null = null;
+  #run: SourceRun | null = null;
+  #checkpoint: Checkpoint | null = null;
+  #error: DittoError | null = null;
+  #lagMs: number | null = null;
+  #resume: (() => void) | null = null;
   /** Ends this ownership in order; the source is opened anew then. */
-  private interrupt: (() => void) | null = null;
+  #interrupt: (() => void) | null = null;
 
   constructor(options: SourceSupervisorOptions) {
-    this.options = options;
+    this.#options = options;
     const { logger } = options;
-    this.waits = new Waits({ limitMs: WAIT_LIMIT_MS, logger, nowMs: Date.now });
+    this.#waits = new Waits({ limitMs: WAIT_LIMIT_MS, logger, nowMs: Date.now });
   }
 
   /** Tables in a fixed order, from the one with this index on. */
   listTables(from: number, most: number): readonly TableSnapshotStatus[] {
-    return this.run?.snapshot.list(from, most) ?? [];
+    return this.#run?.snapshot.list(from, most) ?? [];
   }
 
   /** Resolves when `signal` is aborted and the source is at rest. */
@@ -66,22 +66,22 @@ export class SourceSupervisor {
     while (!signal.aborted) {
       const startedAtMs = Date.now();
       try {
-        this.state = 'waiting-for-lease';
-        const { leases } = this.options;
-        const grant = await this.waits.during(() => leases.describeWait(), leases.acquire(signal));
-        await this.own(grant, signal);
+        this.#state = 'waiting-for-lease';
+        const { leases } = this.#options;
+        const grant = await this.#waits.during(() => leases.describeWait(), leases.acquire(signal));
+        await this.#own(grant, signal);
       } catch (cause) {
         if (Date.now() - startedAtMs > 60_000) backoff.reset();
-        await this.pause(toDittoError(cause), backoff.nextMs(), signal);
+        await this.#pause(toDittoError(cause), backoff.nextMs(), signal);
       }
     }
-    this.state = 'stopped';
+    this.#state = 'stopped';
   }
 
   /** Tries again after a coded stop; false when the source is not held by one. */
   restart(): boolean {
-    if (this.resume === null) return false;
-    this.resume();
+    if (this.#resume === null) return false;
+    this.#resume();
     return true;
   }
 
@@ -90,53 +90,54 @@ export class SourceSupervisor {
    * that the next ownership does, here or elsewhere. False when the source is not this process's.
    */
   resync(askedBy: string): Promise<boolean> {
-    return this.reopenWith(this.options.requestResync, askedBy);
+    return this.#reopenWith(this.#options.requestResync, askedBy);
   }
 
   /** Has the source stream again from before what a sink has lost; the rest as `resync`. */
   rewind(askedBy: string): Promise<boolean> {
-    return this.reopenWith(this.options.requestRewind, askedBy);
+    return this.#reopenWith(this.#options.requestRewind, askedBy);
   }
 
   /** Has the source opened again, by whoever owns it, with an operator's word for its log. False as above. */
   acceptLog(askedBy: string): Promise<boolean> {
-    return this.reopenWith(this.options.requestAcceptance, askedBy);
+    return this.#reopenWith(this.#options.requestAcceptance, askedBy);
   }
 
-  private async reopenWith(
-    leaveMark: (grant: Grant, askedBy: string) => Promise<void>,
-    askedBy: string,
-  ): Promise<boolean> {
-    if (this.grant === null) return false;
+  async #reopenWith(leaveMark: (grant: Grant, askedBy: string) => Promise<void>, askedBy: string): Promise<boolean> {
+    if (this.#grant === null) return false;
     try {
-      await leaveMark(this.grant, askedBy);
+      await leaveMark(this.#grant, askedBy);
     } catch (cause) {
       if (toDittoError(cause).code === 'DITTO_LEASE_FENCED') return false;
       throw cause;
     }
-    this.interrupt?.();
+    this.#interrupt?.();
     return true;
   }
 
   status(): SourceStatus {
-    const { state, grant, run, error, lagMs } = this;
-    if (run !== null) this.checkpoint = run.pipeline.checkpoint();
+    const state = this.#state;
+    const grant = this.#grant;
+    const run = this.#run;
+    const error = this.#error;
+    const lagMs = this.#lagMs;
+    if (run !== null) this.#checkpoint = run.pipeline.checkpoint();
     const pipeline = run?.pipeline.status() ?? null;
     return {
-      name: this.options.source,
+      name: this.#options.source,
       state,
       owner: grant?.owner ?? null,
       token: grant?.token ?? null,
-      lineage: this.checkpoint?.lineage ?? null,
-      checkpoint: this.checkpoint,
+      lineage: this.#checkpoint?.lineage ?? null,
+      checkpoint: this.#checkpoint,
       pipeline,
       sinks: run?.sinkStatus() ?? {},
       snapshot: run?.snapshot.status(MOST_TABLES) ?? [],
       snapshotTables: run?.snapshot.counts() ?? NO_TABLES,
       errantGtids: run?.errantGtids ?? '',
-      waits: this.waits.overdue,
-      rowsPerSecond: this.rate.perSecond(pipeline?.changes ?? 0),
-      latencyMs: Object.fromEntries([...this.latency].map(([sink, window]) => [sink, window.summary()])),
+      waits: this.#waits.overdue,
+      rowsPerSecond: this.#rate.perSecond(pipeline?.changes ?? 0),
+      latencyMs: Object.fromEntries([...this.#latency].map(([sink, window]) => [sink, window.summary()])),
       lagMs:
         pipeline?.phase === 'reconnecting' && pipeline.lastCommitMicros > 0
           ? Date.now() - pipeline.lastCommitMicros / 1000
@@ -145,36 +146,36 @@ export class SourceSupervisor {
     };
   }
 
-  private async own(grant: Grant, signal: AbortSignal): Promise<void> {
-    const { leases, logger, source, open } = this.options;
+  async #own(grant: Grant, signal: AbortSignal): Promise<void> {
+    const { leases, logger, source, open } = this.#options;
     const ownership = new AbortController();
     const done = new AbortController();
     const interrupted = new AbortController();
     const rest = AbortSignal.any([signal, interrupted.signal]);
     const drains = (): void => {
-      this.state = 'draining';
+      this.#state = 'draining';
     };
     const renewal = leases
       .renewUntil(grant, done.signal)
       .catch((cause: unknown) => ownership.abort(toDittoError(cause)));
-    this.grant = grant;
-    this.interrupt = () => interrupted.abort();
+    this.#grant = grant;
+    this.#interrupt = () => interrupted.abort();
     logger.info('owning the source', { source, token: grant.token });
     try {
-      this.state = 'starting';
+      this.#state = 'starting';
       const stop = AbortSignal.any([rest, ownership.signal]);
       try {
         const hooks: OwnershipHooks = {
-          onConfirmed: (sink, commitMicros, count) => this.confirmed(sink, commitMicros, count),
+          onConfirmed: (sink, commitMicros, count) => this.#confirmed(sink, commitMicros, count),
           mayDeliver: () => leases.isValid(),
-          waits: this.waits,
+          waits: this.#waits,
         };
-        this.run = await this.waits.during('the source to be opened', open(grant, hooks, stop));
+        this.#run = await this.#waits.during('the source to be opened', open(grant, hooks, stop));
         // not before: a source that is tried again and again says why all the time
-        this.error = null;
-        this.state = 'streaming';
+        this.#error = null;
+        this.#state = 'streaming';
         rest.addEventListener('abort', drains, { once: true });
-        await this.run.run(rest, ownership.signal);
+        await this.#run.run(rest, ownership.signal);
       } catch (cause) {
         const error = toDittoError(ownership.signal.aborted ? ownership.signal.reason : cause);
         if (interrupted.signal.aborted) {
@@ -183,15 +184,15 @@ export class SourceSupervisor {
         }
         if (error.retriable || stop.aborted || error.code === 'DITTO_LEASE_FENCED') throw error;
         rest.removeEventListener('abort', drains);
-        await this.holdFailed(error, stop);
+        await this.#holdFailed(error, stop);
       }
     } finally {
       rest.removeEventListener('abort', drains);
-      if (this.run !== null) this.checkpoint = this.run.pipeline.checkpoint();
-      this.run = null;
-      this.grant = null;
-      this.interrupt = null;
-      this.state = 'waiting-for-lease';
+      if (this.#run !== null) this.#checkpoint = this.#run.pipeline.checkpoint();
+      this.#run = null;
+      this.#grant = null;
+      this.#interrupt = null;
+      this.#state = 'waiting-for-lease';
       done.abort();
       await renewal;
       if (!ownership.signal.aborted) await leases.release(grant);
@@ -199,8 +200,8 @@ export class SourceSupervisor {
   }
 
   /** Keeps the lease, so that no other instance runs into the same stop, until an operator acts. */
-  private async holdFailed(error: DittoError, stop: AbortSignal): Promise<void> {
-    const { logger, source } = this.options;
+  async #holdFailed(error: DittoError, stop: AbortSignal): Promise<void> {
+    const { logger, source } = this.#options;
     logger.error('the source has stopped and waits for an operator', {
       source,
       code: error.code,
@@ -208,35 +209,35 @@ export class SourceSupervisor {
       remedy: error.remedy,
       context: error.context,
     });
-    this.state = 'failed';
-    this.error = error;
+    this.#state = 'failed';
+    this.#error = error;
     await new Promise<void>((resolve) => {
-      this.resume = resolve;
+      this.#resume = resolve;
       stop.addEventListener('abort', () => resolve(), { once: true });
     });
-    this.resume = null;
+    this.#resume = null;
   }
 
-  private async pause(error: DittoError, delayMs: number, signal: AbortSignal): Promise<void> {
+  async #pause(error: DittoError, delayMs: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
-    this.options.logger.warn('the source is not running, trying again', {
-      source: this.options.source,
+    this.#options.logger.warn('the source is not running, trying again', {
+      source: this.#options.source,
       code: error.code,
       error: error.message,
       remedy: error.remedy,
       delayMs,
     });
-    this.error = error;
+    this.#error = error;
     await sleep(delayMs, signal).catch(() => undefined);
   }
 
-  private confirmed(sink: SinkName, commitMicros: number, count: number): void {
+  #confirmed(sink: SinkName, commitMicros: number, count: number): void {
     const latencyMs = Date.now() - commitMicros / 1000;
-    let window = this.latency.get(sink);
+    let window = this.#latency.get(sink);
     if (window === undefined)
-      this.latency.set(sink, (window = new LatencyWindow({ periodMs: LATENCY_PERIOD_MS, nowMs: Date.now })));
+      this.#latency.set(sink, (window = new LatencyWindow({ periodMs: LATENCY_PERIOD_MS, nowMs: Date.now })));
     window.record(latencyMs, count);
-    this.lagMs = latencyMs;
-    this.options.onConfirmed(sink, latencyMs, count);
+    this.#lagMs = latencyMs;
+    this.#options.onConfirmed(sink, latencyMs, count);
   }
 }

@@ -5,15 +5,15 @@ import { findStartingKeys } from './starting-keys.ts';
 
 class Keys extends KeyStore {
   readonly saved: TableKey[] = [];
-  private readonly stored: readonly TableKey[];
+  readonly #stored: readonly TableKey[];
 
   constructor(...stored: readonly TableKey[]) {
     super();
-    this.stored = stored;
+    this.#stored = stored;
   }
 
   load(): Promise<readonly TableKey[]> {
-    return Promise.resolve(this.stored);
+    return Promise.resolve(this.#stored);
   }
 
   save(_: unknown, keys: readonly TableKey[]): Promise<void> {

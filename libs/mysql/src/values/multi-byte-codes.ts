@@ -15,7 +15,7 @@ export interface CodeShape {
   readonly hasFourBytes?: boolean;
 }
 
-const shiftJis: CodeShape = {
+const SHIFT_JIS: CodeShape = {
   leads: [
     [0x81, 0x9f],
     [0xe0, 0xfc],
@@ -26,14 +26,14 @@ const shiftJis: CodeShape = {
   ],
   singles: [[0xa1, 0xdf]],
 };
-const gbk: CodeShape = {
+const GBK: CodeShape = {
   leads: [[0x81, 0xfe]],
   trails: [
     [0x40, 0x7e],
     [0x80, 0xfe],
   ],
 };
-const euc: CodeShape = { leads: [[0xa1, 0xfe]], trails: [[0xa1, 0xfe]], isEuc: true };
+const EUC: CodeShape = { leads: [[0xa1, 0xfe]], trails: [[0xa1, 0xfe]], isEuc: true };
 
 /** MySQL source, `strings/ctype-*.cc`, the macros and functions that `well_formed_len` of each set uses. */
 export const CODE_SHAPES: Readonly<Record<string, CodeShape>> = {
@@ -44,13 +44,13 @@ export const CODE_SHAPES: Readonly<Record<string, CodeShape>> = {
       [0xa1, 0xfe],
     ],
   },
-  gbk,
+  gbk: GBK,
   gb2312: { leads: [[0xa1, 0xf7]], trails: [[0xa1, 0xfe]] },
-  gb18030: { ...gbk, hasFourBytes: true },
-  sjis: shiftJis,
-  cp932: shiftJis,
-  ujis: euc,
-  eucjpms: euc,
+  gb18030: { ...GBK, hasFourBytes: true },
+  sjis: SHIFT_JIS,
+  cp932: SHIFT_JIS,
+  ujis: EUC,
+  eucjpms: EUC,
   euckr: {
     leads: [[0x81, 0xfe]],
     trails: [

@@ -7,7 +7,7 @@ import { RequestError } from '../http/request-error.ts';
 import { LimitedLog } from '../logging/limited-log.ts';
 import { createLogger } from '../logging/root-logger.ts';
 import { RpcSocket } from '../rpc/rpc-socket.ts';
-import { type Access, accessKey } from './access.ts';
+import { type Access, ACCESS_KEY } from './access.ts';
 import { carrierOf, rememberActor, type RequestActor } from './actor.ts';
 import { TokenRegistry } from './token-registry.ts';
 
@@ -22,7 +22,7 @@ export abstract class ListenAddress {
   abstract readonly host: string;
 }
 
-const local: RequestActor = { name: 'local', roles: ['read', 'operate'] };
+const LOCAL: RequestActor = { name: 'local', roles: ['read', 'operate'] };
 
 /**
  * Lets a request pass whose bearer token (HTTP) or envelope's token (RPC) has the role that the handler asks for. Without
@@ -44,7 +44,7 @@ export class AuthGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const access = this.#accessOf(context);
     const carrier = carrierOf(context);
-    const actor = this.#tokens.isEmpty ? local : this.#tokens.find(tokenOf(context, carrier) ?? '');
+    const actor = this.#tokens.isEmpty ? LOCAL : this.#tokens.find(tokenOf(context, carrier) ?? '');
     if (actor && typeof carrier === 'object' && carrier !== null) rememberActor(carrier, actor);
     if (actor) rpcSocketOf(context)?.trust();
     if (access === 'public' || (access === 'public-on-loopback' && this.#isLocal(context, carrier))) return true;
@@ -79,7 +79,7 @@ export class AuthGuard implements CanActivate {
   }
 
   #accessOf(context: ExecutionContext): Access {
-    const access = this.#reflector.getAllAndOverride<Access | undefined>(accessKey, [
+    const access = this.#reflector.getAllAndOverride<Access | undefined>(ACCESS_KEY, [
       context.getHandler(),
       context.getClass(),
     ]);

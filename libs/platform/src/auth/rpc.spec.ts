@@ -25,7 +25,7 @@ auth: { tokens: [{ name: viewer, token: look-look-look-look }, { name: dss, toke
 `);
 
 /** Self-signed, for this spec alone. */
-const certificate = `-----BEGIN CERTIFICATE-----
+const CERTIFICATE = `-----BEGIN CERTIFICATE-----
 MIIBnDCCAUGgAwIBAgIUN4dPfh1kSWPeUj4cbYK46v+WdDgwCgYIKoZIzj0EAwIw
 FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMjE1MTkyMVoYDzIxMjYxMDI5
 MTUxOTIxWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
@@ -36,7 +36,7 @@ VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
 zj0EAwIDSQAwRgIhANL631EwcU1FVQpkklPpKmuNGcyPzKCOPBmcF3vaURX9AiEA
 tVU+4fEPbvm2FaDn3YD2wb93uGu86Cj9lOEoNazn0p0=
 -----END CERTIFICATE-----`;
-const privateKey = `-----BEGIN PRIVATE KEY-----
+const PRIVATE_KEY = `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgb2OSg6+4EDZDX6V2
 SL4Vxs9tS3fRixwcv6jpGu09s/ihRANCAARu4U3n89nfbr6oXz4idtlokRHbviYQ
 A68NodZtexLeWj+lDxARkfUWIrBIRIXioi6rvccAEMklTMh6eCNBlH7o
@@ -138,7 +138,7 @@ describe('RPC', () => {
 describe('RPC with TLS', () => {
   it('answers those who speak TLS, and trust its certificate', async () => {
     configureLogging({ service: 'dcs', level: 'silent' });
-    const tls = { cert: certificate, key: new Secret(privateKey) };
+    const tls = { cert: CERTIFICATE, key: new Secret(PRIVATE_KEY) };
     const rpc = { ...config.dcs.rpc, port: await findFreePort(), tls };
     const app = await createService({ name: 'dcs', description: '', createModule: () => AppModule, rpc }, config);
     await app.startAllMicroservices();

@@ -11,10 +11,10 @@ interface OptionRow {
 /** The text of `docs/configuration.md`: every option with type, default, unit and meaning, from the schema. */
 export function renderConfigurationPage(): string {
   const sections = Object.entries(configSchema.shape).map(([name, schema]) => renderSection(name, schema));
-  return [introduction, ...sections, renderEnvironment()].join('\n\n').concat('\n');
+  return [INTRODUCTION, ...sections, renderEnvironment()].join('\n\n').concat('\n');
 }
 
-const introduction = `# Configuration
+const INTRODUCTION = `# Configuration
 
 <!-- Generated from the schema: node --conditions=source tools/docs.ts -->
 

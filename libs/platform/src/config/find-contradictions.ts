@@ -1,6 +1,6 @@
 import { findTlsMaterialProblem } from '#kernel';
 import { valueAt } from './find-violations.ts';
-import { listeners } from './listeners.ts';
+import { LISTENERS } from './listeners.ts';
 import { type ConfigProblem, type Path } from './problem.ts';
 import { isSourceName } from './server-sections.ts';
 import { deriveServerId } from './server-id.ts';
@@ -117,7 +117,7 @@ function checkTokens(auth: Group): ConfigProblem[] {
 
 function checkListeners(root: Group): ConfigProblem[] {
   if (asList(asGroup(root['auth'])['tokens']).length > 0) return [];
-  return listeners.flatMap(([service, kind]) => {
+  return LISTENERS.flatMap(([service, kind]) => {
     const host = asGroup(asGroup(root[service])[kind])['host'];
     if (typeof host !== 'string' || host === '' || isLoopback(host)) return [];
     return [
@@ -135,7 +135,7 @@ function checkTls(root: Group): ConfigProblem[] {
     asList(asGroup(source)['endpoints']).map((_, index) => ['sources', name, 'endpoints', index, 'tls']),
   );
   const places: Path[] = [...endpoints, ...['kafka', 'mongo', 'redis', 'state', 'dcs'].map((name) => [name, 'tls'])];
-  for (const [service, kind] of listeners) {
+  for (const [service, kind] of LISTENERS) {
     const place = [service, kind, 'tls'];
     // a half that is missing is reported by the schema
     const { cert, key } = asGroup(valueAt(root, place));

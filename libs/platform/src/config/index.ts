@@ -38,5 +38,5 @@ export {
   type TlsConfig,
 } from './schema.ts';
 export { Secret } from './secret.ts';
-export { roles, type Role } from './service-sections.ts';
+export { ROLES, type Role } from './service-sections.ts';
 export { toServerTlsOptions, toTlsOptions } from './tls-options.ts';

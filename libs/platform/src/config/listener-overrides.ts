@@ -1,4 +1,4 @@
-import { listeners } from './listeners.ts';
+import { LISTENERS } from './listeners.ts';
 import { type ConfigProblem } from './problem.ts';
 
 export interface ListenerOverride {
@@ -7,7 +7,7 @@ export interface ListenerOverride {
 }
 
 /** The options that the environment overrides, because they differ between the processes that share one file. */
-export const listenerOverrides: readonly ListenerOverride[] = listeners.flatMap(([service, kind]) =>
+export const listenerOverrides: readonly ListenerOverride[] = LISTENERS.flatMap(([service, kind]) =>
   (['host', 'port'] as const).map((key) => ({
     variable: `DITTO_${service}_${kind}_${key}`.toUpperCase(),
     path: [service, kind, key] as const,

@@ -6,13 +6,13 @@ import { parseConfig, type ReportedProblem } from './load-config.ts';
 import { Secret } from './secret.ts';
 import { toServerTlsOptions } from './tls-options.ts';
 
-const token = 'act-act-act-act-act';
+const TOKEN = 'act-act-act-act-act';
 const basic = {
   sources: { shop: { endpoints: [{ host: 'db', user: 'ditto', password: 's' }], include: ['shop.*'] } },
   mongo: { url: 'mongodb://localhost' },
   redis: { url: 'redis://localhost' },
   state: { host: 'db', user: 'ditto', password: 's' },
-  auth: { tokens: [{ name: 'a', token, roles: ['operate'] }] },
+  auth: { tokens: [{ name: 'a', token: TOKEN, roles: ['operate'] }] },
 };
 
 let certificates: TestCertificates;

@@ -1,7 +1,7 @@
 import { type HttpListenerConfig } from './schema.ts';
 
 /** The sections that say where a service listens. */
-export const listeners = [
+export const LISTENERS = [
   ['dss', 'http'],
   ['dcs', 'http'],
   ['dcs', 'rpc'],

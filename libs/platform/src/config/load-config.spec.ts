@@ -13,7 +13,7 @@ import { Secret } from './secret.ts';
 const folder = mkdtempSync(join(tmpdir(), 'ditto-config-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const minimal = `
+const MINIMAL = `
 sources:
   shop:
     endpoints: [{ host: db, user: ditto, password: { env: DB_PASSWORD } }]
@@ -46,7 +46,7 @@ function problemsOf(error: DittoError): readonly ReportedProblem[] {
 
 describe('a good configuration', () => {
   it('is completed with defaults', () => {
-    const config = parse(minimal);
+    const config = parse(MINIMAL);
     expect(config).toMatchObject({
       kafka: null,
       mongo: { lanes: 4, maxBatchOperations: 1000, maxBatchBytes: 8 * 1024 * 1024, writeConcern: 'majority' },
@@ -63,19 +63,19 @@ describe('a good configuration', () => {
       endpoints: [{ port: 3306 }],
     });
     expect(config.sources['shop']?.serverId).toBeGreaterThanOrEqual(1_000_000_000);
-    expect(parse(minimal).sources['shop']?.serverId).toBe(config.sources['shop']?.serverId);
+    expect(parse(MINIMAL).sources['shop']?.serverId).toBe(config.sources['shop']?.serverId);
   });
 
   it('has no source under the name of a member of JavaScript objects, unless one is called so', () => {
-    const { sources } = parse(minimal);
+    const { sources } = parse(MINIMAL);
     expect(['constructor', 'toString', '__proto__', 'hasOwnProperty'].map((name) => sources[name])).toEqual(
       Array(4).fill(undefined),
     );
-    expect(parse(minimal.replace('  shop:', '  constructor:')).sources.constructor.name).toBe('constructor');
+    expect(parse(MINIMAL.replace('  shop:', '  constructor:')).sources.constructor.name).toBe('constructor');
   });
 
   it('takes secrets from the environment and from files relative to its own', () => {
-    const config = parse(minimal);
+    const config = parse(MINIMAL);
     expect(config.sources['shop']?.endpoints[0]?.password.reveal()).toBe('open-sesame');
     expect(config.state.password.reveal()).toBe('very-secret');
   });
@@ -83,7 +83,7 @@ describe('a good configuration', () => {
   it('reads a secret again from its file for whoever connects anew, and keeps the last text when the file is no help', () => {
     const file = join(folder, 'db-password');
     writeFileSync(file, 'first');
-    const config = parse(minimal.replace('{ env: DB_PASSWORD }', '{ file: db-password }'));
+    const config = parse(MINIMAL.replace('{ env: DB_PASSWORD }', '{ file: db-password }'));
     const endpoint = config.sources['shop']?.endpoints[0];
     if (endpoint === undefined) throw new Error('no endpoint');
     const passwords = ['second\n', '', null].map((text) => {
@@ -101,7 +101,7 @@ describe('a good configuration', () => {
       Object.entries(texts).forEach(([name, text]) => writeFileSync(join(folder, name), `${text}\n`));
     save({ ca, ...client });
     const tls = 'tls: { ca: { file: ca }, cert: { file: cert }, key: { file: key }, servername: db.test }';
-    const config = parse(`${minimal.replace('host: db,', `host: db, ${tls},`)}\nkafka: { brokers: [a:1], ${tls} }\n`);
+    const config = parse(`${MINIMAL.replace('host: db,', `host: db, ${tls},`)}\nkafka: { brokers: [a:1], ${tls} }\n`);
     save({ ca: foreignCa, ...foreignClient });
     const expected = { ca: foreignCa, ...foreignClient, servername: 'db.test', rejectUnauthorized: true };
     const [endpoint] = config.sources['shop']?.endpoints ?? [];
@@ -116,24 +116,24 @@ describe('a good configuration', () => {
   ])('with the login %s%s to Kafka has these warnings: %j', (mechanism, tls, expected) => {
     const warnings: string[] = [];
     const sasl = `sasl: { mechanism: ${mechanism}, username: u, password: { env: DB_PASSWORD } }`;
-    parse(`${minimal}\nkafka: { brokers: [a:1], ${sasl}${tls} }\n`, { onWarning: (warning) => warnings.push(warning) });
+    parse(`${MINIMAL}\nkafka: { brokers: [a:1], ${sasl}${tls} }\n`, { onWarning: (warning) => warnings.push(warning) });
     expect(warnings).toEqual(expected);
   });
 
   it('is held against the defaults of what it does not say', () => {
-    const parsed = parse(`${minimal}\ndss: { lease: { ttlMs: 4500 } }\n`);
+    const parsed = parse(`${MINIMAL}\ndss: { lease: { ttlMs: 4500 } }\n`);
     expect(parsed.dss.lease).toEqual({ ttlMs: 4_500, renewMs: 1_500 });
-    expect(() => parse(`${minimal}\ndss: { lease: { ttlMs: 4499 } }\n`)).toThrow('renewMs');
+    expect(() => parse(`${MINIMAL}\ndss: { lease: { ttlMs: 4499 } }\n`)).toThrow('renewMs');
   });
 
   it('is frozen to the bottom', () => {
     const thaw = (value: unknown): boolean =>
       typeof value === 'object' && value !== null && (!Object.isFrozen(value) || Object.values(value).some(thaw));
-    expect(thaw(parse(minimal))).toBe(false);
+    expect(thaw(parse(MINIMAL))).toBe(false);
   });
 
   it('never shows a secret, however it is printed', () => {
-    const config = parse(minimal);
+    const config = parse(MINIMAL);
     const lines: string[] = [];
     const logger = pino({ base: null }, { write: (line: string) => void lines.push(line) });
     logger.info({ config, error: Object.assign(new Error('x'), { config }) }, String(config.state.password));
@@ -144,7 +144,7 @@ describe('a good configuration', () => {
   });
 
   it('takes hosts and ports of listeners from the environment', () => {
-    const config = parse(minimal, {
+    const config = parse(MINIMAL, {
       environment: {
         ...environment,
         DITTO_DSS_HTTP_PORT: '9001',
@@ -158,14 +158,13 @@ describe('a good configuration', () => {
 
   it('is found by DITTO_CONFIG', () => {
     const path = join(folder, 'other.yaml');
-    writeFileSync(path, minimal);
+    writeFileSync(path, MINIMAL);
     expect(loadConfig({ ...environment, DITTO_CONFIG: path }).redis.keyPrefix).toBe('ditto');
   });
 
   it('is warned about secrets in plain text and settings that weaken promises', () => {
     const warnings: string[] = [];
-    const text = minimal
-      .replace('{ env: DB_PASSWORD }', 'plain')
+    const text = MINIMAL.replace('{ env: DB_PASSWORD }', 'plain')
       .replace('mongodb://a:1,b:2/', 'mongodb://me:pass@a:1/')
       .concat('kafka: { brokers: ["k:9092"], topics: { replicationFactor: 1 } }');
     parse(text, { onWarning: (warning) => warnings.push(warning) });
@@ -304,8 +303,8 @@ auht: {}
     ['a file that is no YAML', 'a: [1', /line 1, column/],
     ['a name given twice', 'log: {}\nlog: {}', /line 2.*already/s],
     ['a list', '- a', /group of options/],
-    ['a port that is no number in the environment', minimal, /DITTO_DSS_HTTP_PORT is not a number/],
-    ['a secret that is a number', minimal.replace('{ env: DB_PASSWORD }', '1234567'), /text \(put quotes around it\)/],
+    ['a port that is no number in the environment', MINIMAL, /DITTO_DSS_HTTP_PORT is not a number/],
+    ['a secret that is a number', MINIMAL.replace('{ env: DB_PASSWORD }', '1234567'), /text \(put quotes around it\)/],
   ])('is refused when it is %s', (_name, text, message) => {
     const refused = refusal(text, { environment: { ...environment, DITTO_DSS_HTTP_PORT: 'http' } });
     expect(refused.message).toMatch(message);
@@ -319,7 +318,7 @@ auht: {}
   it.each(['aaaaaaaa aaaaaaaa', 'aaaaaaaaaaaaaaaä', 'aaaaaaaa=aaaaaaaa', 'aaaaaaaaaaaaaaa,'])(
     'is refused for a token that no request can carry: %s',
     (token) => {
-      const found = problemsOf(refusal(`${minimal}auth: { tokens: [{ name: a, token: '${token}' }] }`));
+      const found = problemsOf(refusal(`${MINIMAL}auth: { tokens: [{ name: a, token: '${token}' }] }`));
       const refused = found.find(({ path }) => path === 'auth.tokens[0].token');
       expect(refused?.problem).toMatch('bearer token');
       expect(JSON.stringify(found)).not.toContain(token);
@@ -329,7 +328,7 @@ auht: {}
   it('is refused when tokens contradict each other', () => {
     const token = 'aaaaaaaaaaaaaaaaaaaaaaaa';
     const auth = `auth: { rpcToken: c, tokens: [{ name: a, token: ${token} }, { name: a, token: ${token} }, { name: b, token: short }] }`;
-    const found = problemsOf(refusal(minimal + auth));
+    const found = problemsOf(refusal(MINIMAL + auth));
     expect(found.map(({ path }) => path).sort()).toEqual([
       'auth.rpcToken',
       'auth.tokens',

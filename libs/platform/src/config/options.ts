@@ -11,7 +11,7 @@ declare module 'zod' {
 }
 
 /** How a person calls what an option takes; shown in problems and on the configuration page. */
-export const optionFormats = {
+export const OPTION_FORMATS = {
   bytes: "a size: a number of bytes, or text such as '32 MiB'",
   hostPort: "an address 'host:port'",
   tablePattern: "a pattern 'database.table', in which * stands for any characters",
@@ -89,11 +89,11 @@ export function count(value: number, unit: string, description: string, limits: 
 /** A size; its name ends in `Bytes`. In the file a number or text with a unit, in the result a number. */
 export function bytes(value: string, min: number, description: string) {
   return z
-    .union([z.number(), z.string()], { error: `must be ${optionFormats.bytes}` })
+    .union([z.number(), z.string()], { error: `must be ${OPTION_FORMATS.bytes}` })
     .transform((size, context) => {
       const parsed = tryParseBytes(String(size));
       if (parsed !== null && parsed >= min) return parsed;
-      context.addIssue(parsed === null ? `must be ${optionFormats.bytes}` : `must be at least ${min} bytes`);
+      context.addIssue(parsed === null ? `must be ${OPTION_FORMATS.bytes}` : `must be at least ${min} bytes`);
       return z.NEVER;
     })
     .prefault(value)
@@ -111,7 +111,7 @@ export function hostPort(description: string) {
     .transform((value, context) => {
       const parsed = parseHostPort(value);
       if (parsed) return parsed;
-      context.addIssue(`must be ${optionFormats.hostPort}`);
+      context.addIssue(`must be ${OPTION_FORMATS.hostPort}`);
       return z.NEVER;
     })
     .meta({ description });
@@ -132,21 +132,21 @@ function parseHostPort(value: string): HostPort | null {
 export function brokerAddress(description: string) {
   return z
     .string()
-    .refine((value) => parseHostPort(value) !== null, `must be ${optionFormats.hostPort}`)
+    .refine((value) => parseHostPort(value) !== null, `must be ${OPTION_FORMATS.hostPort}`)
     .meta({ description });
 }
 
 export function tablePattern(description: string) {
   return z
     .string()
-    .regex(/^[^.]+\..+$/s, `must be ${optionFormats.tablePattern}`)
+    .regex(/^[^.]+\..+$/s, `must be ${OPTION_FORMATS.tablePattern}`)
     .meta({ description });
 }
 
 export function columnPattern(description: string) {
   return z
     .string()
-    .regex(/^[^.]+\..+\..+$/s, `must be ${optionFormats.columnPattern}`)
+    .regex(/^[^.]+\..+\..+$/s, `must be ${OPTION_FORMATS.columnPattern}`)
     .meta({ description });
 }
 

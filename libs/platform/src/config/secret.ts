@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 
-const mask = '[secret]';
+const MASK = '[secret]';
 
 /** Text that may be from a file, which may change while this process runs. */
 export class ConfiguredText {
@@ -62,14 +62,14 @@ export class Secret extends ConfiguredText {
   }
 
   override toString(): string {
-    return mask;
+    return MASK;
   }
 
   override toJSON(): string {
-    return mask;
+    return MASK;
   }
 
   [inspect.custom](): string {
-    return mask;
+    return MASK;
   }
 }

@@ -55,13 +55,13 @@ const snapshotSchema = z
   .meta({ description: 'How rows that exist already are copied.' });
 
 /** Also the prefix of topics and the name of the mirror's database. */
-const sourceNamePattern = '^[a-z0-9][a-z0-9_-]{0,47}$';
+const SOURCE_NAME_PATTERN = '^[a-z0-9][a-z0-9_-]{0,47}$';
 
 /** The name itself is held against its pattern with the contradictions, so that the options of a misnamed source are checked too. */
-const sourceName = z.string().meta({ pattern: sourceNamePattern });
+const sourceName = z.string().meta({ pattern: SOURCE_NAME_PATTERN });
 
 export function isSourceName(name: string): boolean {
-  return new RegExp(sourceNamePattern).test(name);
+  return new RegExp(SOURCE_NAME_PATTERN).test(name);
 }
 
 export const sourceSchema = z

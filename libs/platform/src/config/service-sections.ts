@@ -111,8 +111,8 @@ export const dwsSchema = z
   })
   .meta({ description: 'DWS, the worker service.' });
 
-export const roles = ['read', 'operate'] as const;
-export type Role = (typeof roles)[number];
+export const ROLES = ['read', 'operate'] as const;
+export type Role = (typeof ROLES)[number];
 
 const tokenSchema = z
   .strictObject({
@@ -130,7 +130,7 @@ const tokenSchema = z
         secret: true,
       }),
     roles: z
-      .array(z.enum(roles))
+      .array(z.enum(ROLES))
       .min(1, 'must name at least one role')
       .default(['read'])
       .meta({ description: '`read` looks, `operate` acts (and looks).' }),

@@ -20,9 +20,9 @@ import { Shutdown } from '../service/shutdown.ts';
 import { ReadinessIndicator } from './readiness-indicator.ts';
 import { SharedCheck } from './shared-check.ts';
 
-const checkTimeoutMs = 2000;
+const CHECK_TIMEOUT_MS = 2000;
 /** Probes need no token, so whoever asks must not decide how often the servers are asked. */
-const keepMs = 1000;
+const KEEP_MS = 1000;
 
 @ApiTags('health')
 @Public()
@@ -32,7 +32,7 @@ export class HealthController implements OnApplicationBootstrap {
   readonly #results: HealthIndicatorService;
   readonly #discovery: DiscoveryService;
   readonly #shutdown: Shutdown;
-  readonly #checked = new SharedCheck(() => this.#check(), keepMs);
+  readonly #checked = new SharedCheck(() => this.#check(), KEEP_MS);
   #indicators: readonly ReadinessIndicator[] = [];
 
   constructor(
@@ -87,12 +87,12 @@ export class HealthController implements OnApplicationBootstrap {
   async #ask(indicator: ReadinessIndicator): Promise<HealthIndicatorResult> {
     const session = this.#results.check(indicator.name);
     const late = () =>
-      new DittoError('DITTO_HEALTH_TIMEOUT', `no answer within ${checkTimeoutMs} ms`, {
+      new DittoError('DITTO_HEALTH_TIMEOUT', `no answer within ${CHECK_TIMEOUT_MS} ms`, {
         retriable: true,
         remedy: 'Look at the server that this indicator is about.',
       });
     try {
-      return session.up(await withTimeout(indicator.check(), checkTimeoutMs, late));
+      return session.up(await withTimeout(indicator.check(), CHECK_TIMEOUT_MS, late));
     } catch (error) {
       const { code, message, remedy } = toDittoError(error);
       return session.down({ code, message, remedy });

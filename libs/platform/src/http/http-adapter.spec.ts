@@ -13,14 +13,14 @@ import { createService, createServiceModule } from '../service/create-service.ts
 import { createShutdownSequence } from '../service/shutdown-sequence.ts';
 import { createHttpAdapter } from './http-adapter.ts';
 
-const file = `
+const FILE = `
 sources: { shop: { endpoints: [{ host: db, user: ditto, password: secret }], include: ['shop.*'] } }
 mongo: { url: 'mongodb://localhost' }
 redis: { url: 'redis://localhost' }
 state: { host: db, user: ditto, password: secret }
 `;
-const token = 'act-act-act-act-act';
-const withToken = `${file}\nauth: { tokens: [{ name: alice, token: ${token}, roles: [operate] }] }`;
+const TOKEN = 'act-act-act-act-act';
+const withToken = `${FILE}\nauth: { tokens: [{ name: alice, token: ${TOKEN}, roles: [operate] }] }`;
 
 const acted = jest.fn();
 const slow = { entered: new Deferred<void>(), finish: new Deferred<void>() };
@@ -93,7 +93,7 @@ async function ask(method: string, path: string, headers: Record<string, string>
 }
 
 describe('HTTP without tokens', () => {
-  beforeAll(() => start(file));
+  beforeAll(() => start(FILE));
   afterAll(() => app.close());
   afterEach(() => void acted.mockClear());
 
@@ -129,7 +129,7 @@ describe('HTTP without tokens', () => {
   });
 
   it('answers to the names of the configuration', async () => {
-    const named = await createService(options, parseConfig(`${file}\nauth: { hosts: [Ditto.example] }`));
+    const named = await createService(options, parseConfig(`${FILE}\nauth: { hosts: [Ditto.example] }`));
     await named.init();
     await named.getHttpAdapter().getInstance().ready();
     const headers = { host: 'ditto.example' };
@@ -143,7 +143,7 @@ describe('HTTP with tokens', () => {
   afterAll(() => app.close());
 
   it('logs each request with method, route, status and actor, never its URL', async () => {
-    const authorization = `Bearer ${token}`;
+    const authorization = `Bearer ${TOKEN}`;
     lines.length = 0;
     await app.inject({ url: '/sources/secret-name?key=secret-key', headers: { authorization } });
     await app.inject({ method: 'POST', url: '/sources/secret-name/pause', headers: { authorization } });
@@ -165,7 +165,7 @@ describe('HTTP with tokens', () => {
   });
 
   it('answers under any name, since a foreign page has no token', async () => {
-    const headers = { host: 'ditto.example', origin: 'https://ditto.example', authorization: `Bearer ${token}` };
+    const headers = { host: 'ditto.example', origin: 'https://ditto.example', authorization: `Bearer ${TOKEN}` };
     expect(await ask('POST', '/sources/shop/pause', headers)).toBe(201);
   });
 
@@ -175,7 +175,7 @@ describe('HTTP with tokens', () => {
   });
 
   it('refuses a body of more than 64 KiB', async () => {
-    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' };
     const payload = JSON.stringify({ text: 'x'.repeat(65_536) });
     const answer = await app.inject({ method: 'POST', url: '/sources/shop/pause', headers, payload });
     expect([answer.statusCode, answer.json<{ code: string }>().code]).toEqual([413, 'DITTO_REQUEST_TOO_LARGE']);
@@ -195,7 +195,7 @@ describe('HTTP at a name', () => {
       else Reflect.apply(lookup, dns, given);
     });
     watchLog();
-    app = await createService(options, parseConfig(file));
+    app = await createService(options, parseConfig(FILE));
     await app.listen(0, 'localhost');
     expect(spy).toHaveBeenCalled();
     spy.mockRestore();
@@ -212,7 +212,7 @@ describe('HTTP at a name', () => {
 describe('the limits of HTTP', () => {
   it('ends requests that do not arrive in time, and makes room for new connections', async () => {
     watchLog();
-    const config = parseConfig(file);
+    const config = parseConfig(FILE);
     const limits = {
       connections: 3,
       bodyBytes: 1000,
@@ -256,7 +256,7 @@ describe('the shutdown of HTTP', () => {
   }
 
   it('waits for no request that has arrived in part', async () => {
-    await start(file);
+    await start(FILE);
     const headers = 'Host: localhost\r\nContent-Type: application/json\r\n';
     const sockets = [
       await open(''),
@@ -268,7 +268,7 @@ describe('the shutdown of HTTP', () => {
   });
 
   it('waits for an answer that is under way', async () => {
-    await start(file);
+    await start(FILE);
     const url = await app.getUrl();
     const answer = fetch(`${url}/sources/shop/slow`);
     await slow.entered.promise;

@@ -10,7 +10,7 @@ import { HttpConnections } from './http-connections.ts';
 import { createHttpServer, type HttpLimits } from './http-server.ts';
 import { RequestLog } from './request-log.ts';
 
-const defaultLimits: HttpLimits = {
+const DEFAULT_LIMITS: HttpLimits = {
   connections: 512,
   bodyBytes: 65_536,
   requestMs: 10_000,
@@ -23,7 +23,7 @@ const defaultLimits: HttpLimits = {
 export function createHttpAdapter(
   config: DittoConfig,
   service: ServiceName,
-  limits: HttpLimits = defaultLimits,
+  limits: HttpLimits = DEFAULT_LIMITS,
 ): FastifyAdapter {
   const logger = createLogger('requests');
   const connections = new HttpConnections({ most: limits.connections, graceMs: limits.shutdownGraceMs });

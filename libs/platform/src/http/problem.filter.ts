@@ -19,7 +19,7 @@ interface Reply {
   send(body: unknown): unknown;
 }
 
-const codesByStatus: Readonly<Record<number, string>> = {
+const CODES_BY_STATUS: Readonly<Record<number, string>> = {
   400: 'DITTO_REQUEST_INVALID',
   401: 'DITTO_AUTH_REQUIRED',
   403: 'DITTO_AUTH_FORBIDDEN',
@@ -58,7 +58,7 @@ function findStatus(exception: unknown): number {
 function presentError(exception: unknown, status: number): DittoError {
   if (exception instanceof DittoError) return exception;
   if (exception instanceof HttpException) {
-    const code = codesByStatus[status] ?? (status < 500 ? 'DITTO_REQUEST_REFUSED' : 'DITTO_INTERNAL');
+    const code = CODES_BY_STATUS[status] ?? (status < 500 ? 'DITTO_REQUEST_REFUSED' : 'DITTO_INTERNAL');
     return new DittoError(code, exception.message, {
       ...(status < 500 && { remedy: 'See /docs for what can be asked.' }),
     });

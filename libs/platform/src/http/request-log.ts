@@ -12,8 +12,8 @@ export interface AnsweredRequest {
   readonly address: string | undefined;
 }
 
-const probes = ['/health/', '/metrics'];
-const looking = ['GET', 'HEAD', 'OPTIONS'];
+const PROBES = ['/health/', '/metrics'];
+const LOOKING = ['GET', 'HEAD', 'OPTIONS'];
 
 /**
  * One line for each request: `info` for what changes something and for what failed, `debug` for the rest and for
@@ -35,10 +35,10 @@ export class RequestLog {
     const { method, route, status, actor } = answered;
     const failed = status >= 400;
     if (status === 401 || status === 403) this.#denied.warn('a caller was refused', { ...answered, address });
-    else if (probes.some((probe) => route?.startsWith(probe))) this.#logger.debug('answered a request', answered);
+    else if (PROBES.some((probe) => route?.startsWith(probe))) this.#logger.debug('answered a request', answered);
     else if (failed && status < 500 && actor === null)
       this.#unanswerable.warn('a request that nobody can answer was refused', { ...answered, address });
-    else if (failed || !looking.includes(method)) this.#logger.info('answered a request', answered);
+    else if (failed || !LOOKING.includes(method)) this.#logger.info('answered a request', answered);
     else this.#logger.debug('answered a request', answered);
   }
 }

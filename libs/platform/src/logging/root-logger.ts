@@ -10,8 +10,8 @@ export interface LoggingOptions {
   readonly destination?: DestinationStream;
 }
 
-const secretNames = ['password', 'secret', 'token', 'authorization', 'cookie', 'passwd', 'sasl.password'];
-const redactedPaths = secretNames.flatMap((name) => [name, `*.${name}`, `*.*.${name}`, `req.headers.${name}`]);
+const SECRET_NAMES = ['password', 'secret', 'token', 'authorization', 'cookie', 'passwd', 'sasl.password'];
+const redactedPaths = SECRET_NAMES.flatMap((name) => [name, `*.${name}`, `*.*.${name}`, `req.headers.${name}`]);
 
 let root = createRoot({ service: 'ditto', level: 'info' });
 let generation = 0;

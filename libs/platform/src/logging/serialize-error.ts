@@ -1,7 +1,7 @@
 import { DittoError } from '#kernel';
 
 /** Depth to which causes are followed. */
-const causeLimit = 5;
+const CAUSE_LIMIT = 5;
 
 /** An error as log fields: code, message, context and stack, causes inside. Anything else is given as it is. */
 export function serializeError(error: unknown, depth = 0): unknown {
@@ -14,7 +14,7 @@ export function serializeError(error: unknown, depth = 0): unknown {
       ? { code: error.code, retriable: error.retriable, remedy: error.remedy, context: error.context }
       : 'code' in error && { code: error.code }),
     stack,
-    ...(cause !== undefined && depth < causeLimit && { cause: serializeError(cause, depth + 1) }),
+    ...(cause !== undefined && depth < CAUSE_LIMIT && { cause: serializeError(cause, depth + 1) }),
   };
 }
 

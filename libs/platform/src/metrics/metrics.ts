@@ -1,7 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** Seconds, from half a millisecond to a minute: latencies of changes and of calls. */
-export const latencyBuckets: readonly number[] = [
+export const LATENCY_BUCKETS: readonly number[] = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 ];
 
@@ -50,7 +50,7 @@ export class Metrics {
     name: string,
     help: string,
     labels: readonly Label[] = [],
-    buckets: readonly number[] = latencyBuckets,
+    buckets: readonly number[] = LATENCY_BUCKETS,
   ): Histogram<Label> {
     const names = { name: this.#prefix + name, help, labelNames: [...labels] };
     return new Histogram({ ...names, buckets: [...buckets], registers: [this.registry] });

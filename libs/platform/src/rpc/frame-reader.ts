@@ -15,7 +15,7 @@ export class RpcRefusal extends Error {
 }
 
 /** Parts of a frame are joined this many at a time, so that a frame that comes byte by byte costs no more than another. */
-const joinedParts = 1024;
+const JOINED_PARTS = 1024;
 
 /**
  * Takes the frames of Nest's TCP transport out of what arrives: `<length>#<JSON text>`, the length in UTF-16 code units.
@@ -84,7 +84,7 @@ export class FrameReader {
     this.#heldBytes += Buffer.byteLength(part);
     if (this.#heldBytes > this.#maxBytes) throw new RpcRefusal('too-large');
     this.#newParts.push(part);
-    if (this.#newParts.length < joinedParts) return;
+    if (this.#newParts.length < JOINED_PARTS) return;
     this.#parts.push(this.#newParts.join(''));
     this.#newParts = [];
   }

@@ -33,7 +33,7 @@ export interface RpcConnection {
 }
 
 /** All incomplete frames of strangers together may hold this many times the largest message. */
-const strangersShare = 4;
+const STRANGERS_SHARE = 4;
 
 /**
  * The connections of the RPC server, from when they are accepted. A connection is a stranger until it has shown a token.
@@ -99,7 +99,7 @@ export class RpcConnections {
     if (before === undefined) return;
     this.#strangers.set(connection, bytes);
     this.#heldBytes += bytes - before;
-    if (this.#heldBytes <= strangersShare * this.limits.maxMessageBytes) return;
+    if (this.#heldBytes <= STRANGERS_SHARE * this.limits.maxMessageBytes) return;
     const [[greediest] = [connection]] = [...this.#strangers].sort(([, one], [, other]) => other - one);
     this.refuse(greediest, 'memory');
   }
@@ -134,7 +134,7 @@ export class RpcConnections {
   }
 }
 
-const remedies: Readonly<Record<RpcRefusalReason, string>> = {
+const REMEDIES: Readonly<Record<RpcRefusalReason, string>> = {
   'not-a-frame': 'Find out who sends something else than Ditto to this port.',
   'too-large': 'Raise dcs.rpc.maxMessageBytes if it is a service of Ditto.',
   'not-a-request': 'Find out who sends something else than Ditto to this port.',
@@ -147,7 +147,7 @@ const remedies: Readonly<Record<RpcRefusalReason, string>> = {
 
 function createRefusedError(reason: RpcRefusalReason): DittoError {
   return new DittoError('DITTO_RPC_REFUSED', 'A connection to the RPC server was closed', {
-    remedy: remedies[reason],
+    remedy: REMEDIES[reason],
     context: { reason },
   });
 }

@@ -12,13 +12,13 @@ import { Metrics } from '../metrics/metrics.ts';
 import { createService } from '../service/create-service.ts';
 import { createShutdownSequence } from '../service/shutdown-sequence.ts';
 
-const token = 'act-act-act-act-act';
+const TOKEN = 'act-act-act-act-act';
 const config = parseConfig(`
 sources: { shop: { endpoints: [{ host: db, user: ditto, password: secret }], include: ['shop.*'] } }
 mongo: { url: 'mongodb://localhost' }
 redis: { url: 'redis://localhost' }
 state: { host: db, user: ditto, password: secret }
-auth: { tokens: [{ name: dss, token: ${token}, roles: [operate] }] }
+auth: { tokens: [{ name: dss, token: ${TOKEN}, roles: [operate] }] }
 dcs: { rpc: { maxMessageBytes: 100 KiB, maxConnections: 4 } }
 `);
 
@@ -81,7 +81,7 @@ async function open(): Promise<Socket> {
 const closeOf = (socket: Socket) => new Promise<void>((resolve) => socket.resume().once('close', () => resolve()));
 
 const frameOf = (text: string) => `${text.length}#${text}`;
-const requestOf = (data: unknown, shown: string | null = token, pattern = 'echo') =>
+const requestOf = (data: unknown, shown: string | null = TOKEN, pattern = 'echo') =>
   frameOf(JSON.stringify({ pattern, id: '1', data: { token: shown, data } }));
 
 /** What the server sends next. */
@@ -120,7 +120,7 @@ describe('the RPC listener', () => {
     ['a list', 'whole', frameOf('[]'), 'not-a-request'],
     ['a long pattern', 'whole', frameOf(JSON.stringify({ pattern: 'x'.repeat(2_000), id: '1' })), 'not-a-request'],
     ['a pattern that is an object', 'whole', frameOf(JSON.stringify({ pattern: { a: 1 }, id: '1' })), 'not-a-request'],
-    ['an event', 'whole', frameOf(JSON.stringify({ pattern: 'event', data: { token } })), 'not-a-request'],
+    ['an event', 'whole', frameOf(JSON.stringify({ pattern: 'event', data: { token: TOKEN } })), 'not-a-request'],
   ])('closes a connection that sends %s (%s)', async (_what, _how, text, reason) => {
     const socket = await open();
     const closed = closeOf(socket);
@@ -153,8 +153,8 @@ describe('the RPC listener', () => {
       for (const text of [
         requestOf(large, 'wrong'),
         requestOf(large, null),
-        frameOf(JSON.stringify({ large, token })),
-        frameOf(JSON.stringify({ token: 'wrong', data: { token }, large })),
+        frameOf(JSON.stringify({ large, token: TOKEN })),
+        frameOf(JSON.stringify({ token: 'wrong', data: { token: TOKEN }, large })),
       ]) {
         const socket = await open();
         const closed = closeOf(socket);
@@ -191,7 +191,7 @@ describe('the RPC listener', () => {
       socket.on('data', (bytes: Buffer) => (read += bytes.length) > length && resolve());
     });
     const closed = closeOf(socket);
-    socket.write(requestOf(length, token, 'repeat'));
+    socket.write(requestOf(length, TOKEN, 'repeat'));
     await Promise.race([answered, closed]);
     expect(read).toBeGreaterThan(length);
     expect(await refusals()).toEqual({});
@@ -207,7 +207,7 @@ describe('the RPC listener', () => {
         if (bytes.includes('"response":"xxxxxxxxxx"')) resolve();
       });
     });
-    socket.write(requestOf(length, token, 'repeat') + requestOf(10, token, 'repeat'));
+    socket.write(requestOf(length, TOKEN, 'repeat') + requestOf(10, TOKEN, 'repeat'));
     await Promise.race([answered, once(socket, 'close')]);
     expect(await refusals()).toEqual({});
     expect(read).toBeGreaterThan(length);
@@ -217,7 +217,7 @@ describe('the RPC listener', () => {
     const socket = await open();
     await ask(socket, requestOf('a'));
     socket.pause();
-    socket.write(requestOf(20_000_000, token, 'repeat').repeat(3));
+    socket.write(requestOf(20_000_000, TOKEN, 'repeat').repeat(3));
     while ((await refusals())['answers-unread'] === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
     expect(await refusals()).toEqual({ 'answers-unread': 1 });
   });

@@ -3,14 +3,14 @@ import { TcpSocket } from '@nestjs/microservices';
 import { FrameReader, RpcRefusal, type RpcRefusalReason } from './frame-reader.ts';
 import { type RpcConnection, type RpcConnections } from './rpc-connections.ts';
 
-const mostNameCharacters = 128;
+const MOST_NAME_CHARACTERS = 128;
 /** A larger message of a stranger is only parsed if it shows a token that is known: parsing is what costs. */
-const strangersCharacters = 4096;
+const STRANGERS_CHARACTERS = 4096;
 /** Within which a message shows its token. */
-const headCharacters = 1024;
+const HEAD_CHARACTERS = 1024;
 /** Wrong tokens, or none, on one connection. */
-const mostDenials = 10;
-const keepAliveMs = 60_000;
+const MOST_DENIALS = 10;
+const KEEP_ALIVE_MS = 60_000;
 
 /**
  * One connection to the RPC server, in place of Nest's `JsonSocket`, which keeps what a stranger sends for as long as it
@@ -45,12 +45,12 @@ export class RpcSocket extends TcpSocket {
     if (this.#connection === null || !this.#connections.isStranger(this.#connection)) return;
     this.#connections.trust(this.#connection);
     // a peer that is gone without a word
-    this.socket.setKeepAlive(true, keepAliveMs);
+    this.socket.setKeepAlive(true, KEEP_ALIVE_MS);
   }
 
   /** Its caller has shown a token that is not known, or none. */
   deny(): void {
-    if (++this.#denials >= mostDenials) this.refuse('denied');
+    if (++this.#denials >= MOST_DENIALS) this.refuse('denied');
   }
 
   refuse(reason: RpcRefusalReason): void {
@@ -96,7 +96,7 @@ export class RpcSocket extends TcpSocket {
   }
 
   #assertWorthParsing(connection: RpcConnection, frame: string): void {
-    if (frame.length <= strangersCharacters || !this.#connections.isStranger(connection)) return;
+    if (frame.length <= STRANGERS_CHARACTERS || !this.#connections.isStranger(connection)) return;
     if (!this.#connections.isKnown(findToken(frame))) throw new RpcRefusal('denied');
   }
 
@@ -115,7 +115,7 @@ export class RpcSocket extends TcpSocket {
 
 /** Of a message as `sealRpc` and Nest's client make it, `{"pattern":…,"data":{"token":"…",…`, without parsing it. */
 function findToken(frame: string): string {
-  const [, rest = ''] = frame.slice(0, headCharacters).split('"token":"', 2);
+  const [, rest = ''] = frame.slice(0, HEAD_CHARACTERS).split('"token":"', 2);
   return rest.slice(0, Math.max(rest.indexOf('"'), 0));
 }
 
@@ -135,5 +135,5 @@ function parseJson(frame: string): unknown {
 }
 
 function isName(value: unknown): boolean {
-  return typeof value === 'string' && value !== '' && value.length <= mostNameCharacters;
+  return typeof value === 'string' && value !== '' && value.length <= MOST_NAME_CHARACTERS;
 }

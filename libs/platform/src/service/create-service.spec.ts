@@ -16,7 +16,7 @@ import { createService } from './create-service.ts';
 import { InjectConfig } from './platform.module.ts';
 import { Shutdown } from './shutdown.ts';
 
-const file = `
+const FILE = `
 sources: { shop: { endpoints: [{ host: db, user: ditto, password: secret }], include: ['shop.*'] } }
 mongo: { url: 'mongodb://localhost' }
 redis: { url: 'redis://localhost' }
@@ -24,7 +24,7 @@ state: { host: db, user: ditto, password: secret }
 log: { level: info }
 `;
 const tokens = { look: 'look-look-look-look', act: 'act-act-act-act-act' };
-const withTokens = `${file}
+const withTokens = `${FILE}
 auth: { tokens: [{ name: viewer, token: ${tokens.look} }, { name: alice, token: ${tokens.act}, roles: [operate] }] }
 dss: { http: { host: 0.0.0.0 } }
 `;
@@ -203,7 +203,7 @@ describe('a service with tokens', () => {
 describe('a service without tokens', () => {
   let app: NestFastifyApplication;
   beforeAll(async () => {
-    app = await start(file);
+    app = await start(FILE);
   });
   afterAll(() => app.close());
 
@@ -262,7 +262,7 @@ describe('a service without tokens', () => {
   });
 
   it('is not created where others can reach it', async () => {
-    const config = parseConfig(file);
+    const config = parseConfig(FILE);
     const open = { ...config, dss: { ...config.dss, http: { host: '0.0.0.0', port: 1 } } };
     const options = { name: 'dss', description: '', createModule: () => AppModule } as const;
     await expect(createService(options, open)).rejects.toMatchObject({ code: 'DITTO_AUTH_UNGUARDED' });

@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { collectGarbageBy } from '#kernel';
 
 /** Garbage that may gather in the old generation, in per cent of what lives there, before it is collected. */
-const growthPercent = 60;
+const GROWTH_PERCENT = 60;
 
 /**
  * V8 sizes its heap by the memory of the machine: on a large one a service that streams lets hundreds of megabytes of
@@ -13,7 +13,7 @@ const growthPercent = 60;
  * the young generation again, makes both take effect.
  */
 export function limitHeapGrowth(): void {
-  setFlagsFromString(`--heap-growing-percent=${growthPercent}`);
+  setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as (options: object) => void;
   setFlagsFromString('--no-expose-gc');

@@ -10,7 +10,7 @@ export interface ShutdownSequenceOptions {
 }
 
 /** A signal to a terminal's whole group reaches a process twice when its parent passes it on: that is one request. */
-const repeatedSignalMs = 500;
+const REPEATED_SIGNAL_MS = 500;
 
 /**
  * What a process does with SIGTERM and SIGINT: the first begins the orderly end (exit code 0; 1 when it fails or takes
@@ -22,7 +22,7 @@ export function createShutdownSequence(options: ShutdownSequenceOptions): (signa
 
   return async (signal) => {
     if (beganAtMs !== null) {
-      if (performance.now() - beganAtMs < repeatedSignalMs) return;
+      if (performance.now() - beganAtMs < REPEATED_SIGNAL_MS) return;
       logger.error('a second signal forces the exit', { signal });
       exit(1);
       return;

@@ -26,7 +26,7 @@ export interface KeysRead {
 }
 
 /**
- * Reads rows of a source's tables, without locks and without writing (design, section 6, steps 2 and 3).
+ * Reads rows of a source's tables, without locks and without writing.
  *
  * Each read of rows has a bound, `maxBytes` (`mostRowBytes` by default), that holds while rows are being received (I9): it ends with the last row that
  * is complete by then, and what the server would still have sent is not received. Where the first row alone goes beyond

@@ -1,8 +1,8 @@
 import { type MigrationInterface, type QueryRunner } from 'typeorm';
 
-const tableOptions = 'ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin';
+const TABLE_OPTIONS = 'ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin';
 
-const tables = [
+const TABLES = [
   `sources (
     name VARCHAR(128) NOT NULL,
     token BIGINT UNSIGNED NOT NULL DEFAULT 0,
@@ -69,10 +69,10 @@ export class CreateState1795300000000 implements MigrationInterface {
   readonly name = 'CreateState1795300000000';
 
   async up(runner: QueryRunner): Promise<void> {
-    for (const table of tables) await runner.query(`CREATE TABLE IF NOT EXISTS ${table} ${tableOptions}`);
+    for (const table of TABLES) await runner.query(`CREATE TABLE IF NOT EXISTS ${table} ${TABLE_OPTIONS}`);
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    for (const table of tables) await runner.query(`DROP TABLE IF EXISTS ${table.slice(0, table.indexOf(' '))}`);
+    for (const table of TABLES) await runner.query(`DROP TABLE IF EXISTS ${table.slice(0, table.indexOf(' '))}`);
   }
 }
