@@ -1,3 +1,4 @@
+export { abortable } from './abortable.ts';
 export { findError, findWarning, toCheckFinding, type CheckFinding } from './check-finding.ts';
 export { Deferred } from './deferred.ts';
 export { DittoError, type DittoErrorOptions } from './ditto-error.ts';

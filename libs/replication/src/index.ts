@@ -1,10 +1,14 @@
-export { abortable } from './abortable.ts';
-export { AcknowledgementTracker, PendingChanges, Slice, type ConfirmedPosition } from './acknowledgement-tracker.ts';
-export { type CascadeOptions } from './cascade-handling.ts';
-export { CheckpointSaver, type CheckpointSaverOptions } from './checkpoint-saver.ts';
-export { LaneSet, type LaneEntry, type LaneSetOptions } from './lane-set.ts';
-export { LatencyWindow, type LatencySummary } from './latency-window.ts';
-export { Pipeline, type PipelineOptions, type PipelineStatus } from './pipeline.ts';
+export {
+  AcknowledgementTracker,
+  PendingChanges,
+  Slice,
+  type ConfirmedPosition,
+} from './stream/acknowledgement-tracker.ts';
+export { type CascadeOptions } from './statements/cascade-handling.ts';
+export { CheckpointSaver, type CheckpointSaverOptions } from './stream/checkpoint-saver.ts';
+export { LaneSet, type LaneEntry, type LaneSetOptions } from './stream/lane-set.ts';
+export { LatencyWindow, type LatencySummary } from './stream/latency-window.ts';
+export { Pipeline, type PipelineOptions, type PipelineStatus } from './stream/pipeline.ts';
 export { ChangeSource, type SourceBatch, type SourceItem, type SourceTransaction } from './ports/change-source.ts';
 export { ChangeSink, type Acknowledgement, type SinkName, type SinkStatus } from './ports/change-sink.ts';
 export { CascadeFacts, type CascadingKey, type ReferentialAction } from './ports/cascade-facts.ts';
@@ -26,12 +30,12 @@ export {
   type TableSnapshotProgress,
   type TableSnapshotState,
 } from './ports/stores.ts';
-export { areReadsUsedUp } from './read-sequences.ts';
-export { assumeLayout } from './statement-effects.ts';
+export { areReadsUsedUp } from './windows/read-sequences.ts';
+export { assumeLayout } from './statements/statement-effects.ts';
 export {
   WindowedSnapshot,
   type SnapshotCounts,
   type TableSnapshotStatus,
   type WindowedSnapshotOptions,
-} from './windowed-snapshot.ts';
-export { type Window } from './window.ts';
+} from './snapshot/windowed-snapshot.ts';
+export { type Window } from './windows/window.ts';

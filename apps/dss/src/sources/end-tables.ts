@@ -1,6 +1,6 @@
 import { type TableChange } from '#change-events';
-import { Backoff, type Logger, retry, toDittoError } from '#kernel';
-import { abortable, type ChangeSink } from '#replication';
+import { abortable, Backoff, type Logger, retry, toDittoError } from '#kernel';
+import { type ChangeSink } from '#replication';
 
 /**
  * Ends all rows of tables in sinks that nothing else uses; closes the sinks. A sink that is down is waited for. Rejects

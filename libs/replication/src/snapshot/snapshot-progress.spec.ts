@@ -1,0 +1,358 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { Deferred } from '#kernel';
+import { SnapshotStore, type Grant, type TableSnapshotProgress } from '../ports/stores.ts';
+import { newEntry, SnapshotProgress } from './snapshot-progress.ts';
+
+const grant: Grant = { source: 's', token: 1, owner: 'o' };
+const table = { database: 'd', table: 'a' };
+
+/** Of one table. Keeps with it when the reading of that progress had begun. */
+class Store extends SnapshotStore {
+  stored: TableSnapshotProgress | null = null;
+  storedReading: ReadingTimes = { began: 0, completed: 0, ended: 0 };
+  saves = 0;
+  /** Saves that wait, when they are held back. */
+  held: (() => void)[] | null = null;
+  isDown = false;
+  /** Of the progress that is given to `save`. */
+  reading: ReadingTimes = this.storedReading;
+
+  load = (): Promise<readonly TableSnapshotProgress[]> => Promise.resolve(this.stored === null ? [] : [this.stored]);
+  reserveReads = (): Promise<void> => Promise.resolve();
+  reservedReads = (): Promise<number> => Promise.resolve(0);
+
+  async save(_: Grant, [progress]: readonly TableSnapshotProgress[]): Promise<void> {
+    const { reading, held } = this;
+    if (held !== null) await new Promise<void>((resolve) => held.push(resolve));
+    if (this.isDown) throw new Error('down');
+    this.saves++;
+    this.stored = progress as TableSnapshotProgress;
+    this.storedReading = reading;
+  }
+
+  letThrough(): void {
+    for (const save of this.held?.splice(0) ?? []) save();
+  }
+}
+
+/** In steps since the beginning. */
+interface ReadingTimes {
+  /** When the reading that is under way began. */
+  readonly began: number;
+  /** When the last one that came to its end had begun, and the last one besides that ended rows which were gone. */
+  readonly completed: number;
+  readonly ended: number;
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+const steps = [
+  'request',
+  'losing request',
+  'cascade',
+  'read',
+  'read to the end',
+  'fail',
+  'hold saves',
+  'let saves through',
+  'go on saving',
+  'down',
+  'up',
+  'crash',
+] as const;
+type Step = (typeof steps)[number];
+const often: readonly Step[] = [
+  'read',
+  'read',
+  'read',
+  'read to the end',
+  'read to the end',
+  'request',
+  'cascade',
+  'cascade',
+];
+
+/** One service after another that owns the source; each reads the table as `WindowedSnapshot` does. */
+class Run {
+  readonly store = new Store();
+  #progress = this.#open();
+  #now = 0;
+  /** What each reading does next; null: none is under way. */
+  #next: 'begin' | 'record' | 'finish' | null = null;
+  #crashes = 0;
+  /** When the last request, and the last one that may have taken rows away, was made that has been confirmed. */
+  #asked = 0;
+  #lost = 0;
+
+  async step(step: Step): Promise<void> {
+    this.#now++;
+    const { store } = this;
+    const now = this.#now;
+    switch (step) {
+      case 'request':
+      case 'losing request':
+        this.#note(this.#progress.request(table, step !== 'request'), step !== 'request');
+        break;
+      case 'cascade':
+        if (this.#progress.isAsked([table])) this.#confirm(now, true);
+        else this.#note(this.#progress.ask([table]), true);
+        break;
+      case 'read':
+        this.#read();
+        break;
+      case 'read to the end':
+        do this.#read();
+        while (this.#next !== null);
+        break;
+      case 'fail':
+        this.#fail();
+        break;
+      case 'hold saves':
+        store.held ??= [];
+        break;
+      case 'let saves through':
+        store.letThrough();
+        break;
+      case 'go on saving':
+        store.letThrough();
+        store.held = null;
+        break;
+      case 'down':
+      case 'up':
+        store.isDown = step === 'down';
+        break;
+      case 'crash':
+        await this.#crash();
+    }
+    await turn();
+    this.#check();
+  }
+
+  #open(): SnapshotProgress {
+    return new SnapshotProgress({ grant, store: this.store, cascadePauseMs: 0, nowMs: () => 0 });
+  }
+
+  #note(saved: Promise<void>, losesRows: boolean): void {
+    const now = this.#now;
+    const crashes = this.#crashes;
+    saved.then(
+      () => crashes === this.#crashes && this.#confirm(now, losesRows),
+      () => undefined,
+    );
+  }
+
+  #confirm(at: number, losesRows: boolean): void {
+    this.#asked = Math.max(this.#asked, at);
+    if (losesRows) this.#lost = Math.max(this.#lost, at);
+  }
+
+  #read(): void {
+    const { store } = this;
+    const progress = this.#progress;
+    const entry = progress.get(table);
+    if (entry === undefined) return;
+    if (this.#next === null) {
+      if (progress.next(() => true) === undefined) return;
+      progress.take(table);
+      this.#next = 'begin';
+      return;
+    }
+    const isWanted = progress.isWanted(table);
+    if (this.#next === 'begin' && !isWanted) {
+      this.#release();
+      return;
+    }
+    switch (this.#next) {
+      case 'begin':
+        if (entry.state === 'pending') store.reading = { ...store.reading, began: this.#now };
+        progress.begin(table, entry.endsBelow === null ? null : 'version');
+        this.#next = 'record';
+        break;
+      case 'record':
+        progress.record(table, '[1]', entry.rowsRead + 1);
+        this.#next = 'finish';
+        break;
+      case 'finish': {
+        const { began, ended } = store.reading;
+        if (isWanted) store.reading = { began, completed: began, ended: entry.endsBelow === null ? ended : began };
+        progress.finish(table);
+        this.#release();
+      }
+    }
+    progress.save(table).catch(() => undefined);
+  }
+
+  #fail(): void {
+    if (this.#next !== 'begin') return;
+    this.#progress.fail(table, 'the table is gone');
+    this.#progress.save(table).catch(() => undefined);
+    // it has no row: whatever was asked before this reading was taken up is done
+    if (this.#progress.get(table)?.state === 'unavailable')
+      this.store.reading = { began: this.#now, completed: this.#now, ended: this.#now };
+    this.#release();
+  }
+
+  #release(): void {
+    this.#progress.release(table);
+    this.#next = null;
+  }
+
+  /** Saves that are on their way land, or fail, before another owner loads. */
+  async #crash(): Promise<void> {
+    this.#crashes++;
+    this.store.isDown = true;
+    this.store.letThrough();
+    await turn();
+    Object.assign(this.store, { isDown: false, held: null, reading: this.store.storedReading });
+    this.#next = null;
+    this.#progress = this.#open();
+    await this.#progress.load();
+  }
+
+  /** What is done covers all that was confirmed. */
+  #check(): void {
+    const { stored, storedReading: reading } = this.store;
+    for (const [progress, times] of [
+      [stored, reading],
+      [this.#progress.get(table), this.store.reading],
+    ] as const) {
+      if (progress === undefined || progress === null) continue;
+      if (progress.state !== 'done' && progress.state !== 'unavailable') continue;
+      expect(times.completed).toBeGreaterThanOrEqual(this.#asked);
+      expect(times.ended).toBeGreaterThanOrEqual(this.#lost);
+    }
+  }
+}
+
+describe('SnapshotProgress', () => {
+  it('I1, I4: after any requests, readings, failed saves and crashes, what is done covers each request that was confirmed', async () => {
+    let [done, readTwice] = [0, 0];
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.constantFrom(...steps, ...often), { maxLength: 60 }), async (taken) => {
+        const run = new Run();
+        for (const step of ['cascade', ...taken] as const) await run.step(step);
+        if (run.store.stored?.state === 'done') done++;
+        if (run.store.storedReading.completed > 6) readTwice++;
+      }),
+      { numRuns: 700 },
+    );
+    expect([done > 5, readTwice > 5]).toEqual([true, true]);
+  }, 60_000);
+
+  it('I1: takes nothing for asked that a crash could still forget', async () => {
+    const store = new Store();
+    store.stored = { ...newEntry(table), state: 'running', lastKey: '[5]', rowsRead: 5, endsBelow: 'X' };
+    const progress = new SnapshotProgress({ grant, store, cascadePauseMs: 0, nowMs: () => 0 });
+    await progress.load();
+    store.held = [];
+    const requested = progress.request(table);
+    await turn();
+    expect(progress.isAsked([table])).toBe(false);
+    store.letThrough();
+    await requested;
+    expect(progress.isAsked([table])).toBe(true);
+  });
+
+  it('takes a table for not asked while a reading of it is about to begin, and saves nothing anew', async () => {
+    const store = new Store();
+    const progress = new SnapshotProgress({ grant, store, cascadePauseMs: 0, nowMs: () => 0 });
+    await progress.ask([table]);
+    progress.take(table);
+    expect(progress.isAsked([table])).toBe(false);
+    await progress.ask([table]);
+    expect(store.saves).toBe(1);
+    progress.fail(table, 'it was not there when its reading was taken up');
+    expect(progress.get(table)?.state).toBe('pending');
+  });
+
+  it('I4: ends rows for a cascade although a statement, which takes none away, has the table read from its first row', async () => {
+    const progress = new SnapshotProgress({ grant, store: new Store(), cascadePauseMs: 0, nowMs: () => 0 });
+    await progress.request(table);
+    progress.take(table);
+    progress.begin(table, null);
+    await progress.ask([table]);
+    await progress.request(table);
+    expect(progress.get(table)).toMatchObject({ state: 'pending', endsBelow: '' });
+  });
+
+  it('takes a table for asked while a read of it is recorded, and after a reading that did not begin', async () => {
+    const store = new Store();
+    store.stored = { ...newEntry(table), state: 'running', endsBelow: 'X', again: true };
+    const progress = new SnapshotProgress({ grant, store, cascadePauseMs: 0, nowMs: () => 0 });
+    await progress.load();
+    progress.take(table);
+    expect(progress.isAsked([table])).toBe(false);
+    progress.release(table);
+    expect(progress.isAsked([table])).toBe(true);
+    progress.take(table);
+    progress.begin(table, null);
+    store.held = [];
+    progress.record(table, '[1]', 1);
+    const saved = progress.save(table);
+    await turn();
+    expect(progress.isAsked([table])).toBe(true);
+    store.letThrough();
+    await saved;
+  });
+
+  it('takes nothing for asked whose save has failed: it may have been saved or not', async () => {
+    const store = new Store();
+    const progress = new SnapshotProgress({ grant, store, cascadePauseMs: 0, nowMs: () => 0 });
+    await progress.ask([table]);
+    store.isDown = true;
+    await expect(progress.request(table)).rejects.toThrow('down');
+    expect(progress.isAsked([table])).toBe(false);
+    store.isDown = false;
+    await progress.ask([table]);
+    expect(progress.isAsked([table])).toBe(true);
+  });
+
+  it('rests after a reading that ended rows, and after no other', async () => {
+    const progress = new SnapshotProgress({ grant, store: new Store(), cascadePauseMs: 60, nowMs: () => 1000 });
+    const readOnce = (endsBelow: string | null): void => {
+      progress.take(table);
+      progress.begin(table, endsBelow);
+      progress.finish(table);
+      progress.release(table);
+    };
+    await progress.request(table);
+    readOnce(null);
+    expect(progress.restMs()).toBe(null);
+    await progress.ask([table]);
+    readOnce('X');
+    expect(progress.restMs()).toBe(60);
+  });
+
+  it('ends no rows of a table that could not be read once it is asked for without need', async () => {
+    const progress = new SnapshotProgress({ grant, store: new Store(), cascadePauseMs: 0, nowMs: () => 0 });
+    await progress.ask([table]);
+    progress.take(table);
+    progress.fail(table, 'it has no key');
+    expect(progress.get(table)).toMatchObject({ state: 'unavailable', endsBelow: null, reason: 'it has no key' });
+  });
+
+  it('knows no table that was only looked up', () => {
+    const progress = new SnapshotProgress({ grant, store: new Store(), cascadePauseMs: 0, nowMs: () => 0 });
+    expect([progress.isWanted(table), progress.isAsked([table])]).toEqual([true, false]);
+    progress.release(table);
+    expect(progress.list()).toEqual([]);
+  });
+
+  it('saves what many ask for together', async () => {
+    const store = new Store();
+    const progress = new SnapshotProgress({ grant, store, cascadePauseMs: 0, nowMs: () => 0 });
+    const gate = new Deferred<undefined>();
+    const sizes: number[] = [];
+    store.save = async (_, entries) => {
+      sizes.push(entries.length);
+      await gate.promise;
+    };
+    const asked = Array.from({ length: 1200 }, (_, i) => progress.request({ database: 'd', table: `t${i}` }));
+    gate.resolve(undefined);
+    await Promise.all(asked);
+    expect(sizes).toEqual([500, 500, 200]);
+  });
+});

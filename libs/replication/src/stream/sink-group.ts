@@ -1,0 +1,81 @@
+import { type RowChanges, type TableLayout } from '#change-events';
+import { toDittoError, type Logger } from '#kernel';
+import { type PendingChanges } from './acknowledgement-tracker.ts';
+import { type KnownTables } from '../tables/known-tables.ts';
+import { type Acknowledgement, type ChangeSink } from '../ports/change-sink.ts';
+import { type TableKeys } from '../tables/table-keys.ts';
+
+export interface SinkGroupOptions {
+  readonly sinks: readonly ChangeSink[];
+  readonly tables: KnownTables;
+  readonly keys: TableKeys;
+  readonly logger: Logger;
+  /** Runs the action until it works; what is down is waited for. */
+  readonly hold: (action: () => Promise<void>) => Promise<void>;
+}
+
+/** The sinks of one pipeline: each change goes to all of them. */
+export class SinkGroup {
+  readonly #options: SinkGroupOptions;
+  readonly #sinks: readonly ChangeSink[];
+  #preparing: Promise<unknown> = Promise.resolve();
+
+  constructor(options: SinkGroupOptions) {
+    this.#options = options;
+    this.#sinks = options.sinks;
+  }
+
+  get bytesInFlight(): number {
+    let bytes = 0;
+    for (const sink of this.#sinks) bytes += sink.bytesInFlight;
+    return bytes;
+  }
+
+  /** `bySink`: what each sink acknowledges to, by its index; `pending` itself where there is none. */
+  accept(changes: RowChanges, pending: PendingChanges, bySink: readonly Acknowledgement[]): void {
+    for (let index = 0; index < this.#sinks.length; index++) {
+      pending.expect(changes.count);
+      this.#sinks[index]?.accept(changes, bySink[index] ?? pending);
+    }
+  }
+
+  flush(): void {
+    for (const sink of this.#sinks) sink.flush();
+  }
+
+  /**
+   * One at a time: the stream and a read may both be the first to see a table. Nothing is prepared for a layout with
+   * another key than the rows that the sinks have.
+   */
+  async prepare(layout: TableLayout): Promise<void> {
+    const { tables } = this.#options;
+    const turn = this.#preparing.then(() => (tables.isPrepared(layout) ? undefined : this.#prepareNow(layout)));
+    this.#preparing = turn.catch(() => undefined);
+    await turn;
+  }
+
+  async drain(signal: AbortSignal): Promise<void> {
+    for (const sink of this.#sinks) await sink.drain(signal);
+  }
+
+  async close(): Promise<void> {
+    for (const sink of this.#sinks)
+      try {
+        await sink.close();
+      } catch (cause) {
+        const { code, message } = toDittoError(cause);
+        this.#options.logger.warn('a sink did not close in order', { sink: sink.name, code, error: message });
+      }
+  }
+
+  async #prepareNow(layout: TableLayout): Promise<void> {
+    const { tables, keys, hold } = this.#options;
+    const judged = keys.judge(layout);
+    if (judged === 'changed') return;
+    // before the first row is delivered: whoever goes on after a crash must know what key it has
+    if (judged === 'new') await hold(() => keys.keep(layout, true));
+    tables.learn(layout);
+    for (const sink of this.#sinks) await hold(() => sink.prepareTable(layout));
+    tables.markPrepared(layout);
+  }
+}
