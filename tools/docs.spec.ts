@@ -3,11 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { parse } from 'yaml';
-import { configJsonSchema } from '../libs/platform/src/config/json-schema.ts';
-import { renderConfigurationPage } from '../libs/platform/src/config/configuration-page.ts';
-import { readOptionFacts } from '../libs/platform/src/config/option-facts.ts';
+import { configJsonSchema, renderConfigurationPage, readOptionFacts, configSchema } from '#configuration';
 import { renderTypesPage } from '../test/types/types-page.ts';
-import { configSchema } from '../libs/platform/src/config/schema.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -15,7 +12,7 @@ function read(path: string): string {
   return readFileSync(join(root, path), 'utf8');
 }
 
-const REGENERATE = 'stale: run node --conditions=source tools/docs.ts';
+const REGENERATE = 'stale: run npm run docs';
 
 describe('docs/configuration.md', () => {
   it('is what the schema says', () => {

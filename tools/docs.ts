@@ -1,8 +1,8 @@
-// Writes what is generated in docs/: the pages of the configuration's schema, the table of types. usage: node --conditions=source tools/docs.ts
+// Writes what is generated in docs/: the pages of the configuration's schema, the table of types. usage: npm run docs
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { renderTypesPage } from '../test/types/types-page.ts';
-import { configJsonSchema, renderConfigurationPage } from '../libs/platform/src/config/index.ts';
+import { configJsonSchema, renderConfigurationPage } from '#configuration';
 
 const docs = join(import.meta.dirname, '..', 'docs');
 mkdirSync(docs, { recursive: true });

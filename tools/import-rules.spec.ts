@@ -35,6 +35,8 @@ const offences: readonly (readonly [rule: string, file: string, imported: string
   ['state-uses-packages', 'libs/state/src/b.ts', 'node_modules/ioredis/index.js'],
   ['dcs-client-uses-libs', 'libs/dcs-client/src/a.ts', 'libs/platform/src/index.ts'],
   ['dcs-client-uses-packages', 'libs/dcs-client/src/b.ts', 'node_modules/ioredis/index.js'],
+  ['configuration-uses-libs', 'libs/configuration/src/a.ts', 'libs/change-events/src/index.ts'],
+  ['configuration-uses-packages', 'libs/configuration/src/b.ts', 'node_modules/@nestjs/common/index.js'],
   ['platform-uses-libs', 'libs/platform/src/a.ts', 'libs/change-events/src/index.ts'],
   ['platform-uses-packages', 'libs/platform/src/b.ts', 'node_modules/mysql2/index.js'],
   ['apps-are-islands', 'apps/dss/src/a.ts', 'apps/dcs/src/main.ts'],

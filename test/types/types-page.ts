@@ -1,7 +1,7 @@
 import { FAMILIES, TABLES } from './matrix.ts';
 import { CHARACTER_SETS } from './texts.ts';
 
-const BEGIN = '<!-- generated: node --conditions=source tools/docs.ts -->';
+const BEGIN = '<!-- generated: npm run docs -->';
 const END = '<!-- end of what is generated -->';
 
 /** Values rather than types: they stand in columns of several families. */

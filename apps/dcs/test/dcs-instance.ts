@@ -1,6 +1,7 @@
 import { type AddressInfo, createServer } from 'node:net';
 import { type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { configureLogging, createService, parseConfig } from '#platform';
+import { parseConfig } from '#configuration';
+import { configureLogging, createService } from '#platform';
 import { testStack, uniqueName } from '#testing';
 import { dcsService } from '../src/service.ts';
 

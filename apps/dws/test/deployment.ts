@@ -1,7 +1,8 @@
 import { type AddressInfo, createServer } from 'node:net';
 import { type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DcsClient } from '#dcs-client';
-import { configureLogging, createService, parseConfig } from '#platform';
+import { parseConfig } from '#configuration';
+import { configureLogging, createService } from '#platform';
 import { type Stack } from '#stack';
 import { testStack, uniqueName } from '#testing';
 import { dcsService } from '../../dcs/src/service.ts';

@@ -1,5 +1,6 @@
 import { Global, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { CONFIG, createLogger, type DittoConfig, Shutdown, toRedisOptions, toStateOptions } from '#platform';
+import { type DittoConfig, toRedisOptions, toStateOptions } from '#configuration';
+import { CONFIG, createLogger, Shutdown } from '#platform';
 import { RedisConnection, RedisLeases, RedisOffsets, RedisRecentEvents, RedisStatusBoard } from '#redis';
 import { StateAuditLog, StateCheckpointStore, StateDatabase, StateFencing } from '#state';
 import { RedisReadiness, StateReadiness } from './readiness.ts';

@@ -1,7 +1,8 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { isAbort, sleep, toDittoError } from '#kernel';
 import { KafkaEventReader } from '#kafka';
-import { createLogger, type DittoConfig, InjectConfig, type KafkaConfig, Metrics, toKafkaOptions } from '#platform';
+import { type DittoConfig, type KafkaConfig, toKafkaOptions } from '#configuration';
+import { createLogger, InjectConfig, Metrics } from '#platform';
 import { RedisRecentEvents } from '#redis';
 import { EventIntake } from './event-intake.ts';
 import { compileTopicPattern } from './topic-table.ts';

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { type DittoConfig, InjectConfig } from '#platform';
+import { type DittoConfig } from '#configuration';
+import { InjectConfig } from '#platform';
 import { type RecentEvent, RedisRecentEvents, type TableGap } from '#redis';
 
 export type TableEvent = RecentEvent & { readonly table: string };

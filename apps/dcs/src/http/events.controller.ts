@@ -1,6 +1,7 @@
 import { Controller, Get, Query } from '@nestjs/common';
 import { ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
-import { assertKnownSource, type DittoConfig, InjectConfig, SchemaPipe } from '#platform';
+import { type DittoConfig } from '#configuration';
+import { assertKnownSource, InjectConfig, SchemaPipe } from '#platform';
 import { EventFollower } from '../events/event-follower.ts';
 import { EventWindow } from '../events/event-window.ts';
 import { EventsDto } from './event.dto.ts';

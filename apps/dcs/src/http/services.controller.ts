@@ -1,6 +1,7 @@
 import { Controller, Get } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
-import { type DittoConfig, InjectConfig } from '#platform';
+import { type DittoConfig } from '#configuration';
+import { InjectConfig } from '#platform';
 import { StatusBoard } from '../services/status-board.ts';
 import { ServersDto, ServicesDto } from './status.dto.ts';
 

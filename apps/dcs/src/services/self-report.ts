@@ -1,6 +1,7 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { createInstanceName, ServiceReporter } from '#dcs-client';
-import { createLogger, type DittoConfig, InjectConfig, Shutdown, toListenerUrl } from '#platform';
+import { type DittoConfig, toListenerUrl } from '#configuration';
+import { createLogger, InjectConfig, Shutdown } from '#platform';
 import { StatusBoard } from './status-board.ts';
 
 /** Puts this instance on the board, again and again until the shutdown. */

@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { parseConfig } from '#platform';
+import { parseConfig } from '#configuration';
 import { makeTestCertificates } from '#testing';
 import { checkKafkaSink } from './check-servers.ts';
 

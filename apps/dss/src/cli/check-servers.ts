@@ -5,7 +5,6 @@ import { type CheckFinding, findError, silentLogger, toCheckFinding, toDittoErro
 import { checkMongo, mirrorDatabase } from '#mongo';
 import {
   type DittoConfig,
-  findRpcToken,
   type HostPort,
   type KafkaConfig,
   toDcsOptions,
@@ -13,7 +12,8 @@ import {
   toMongoOptions,
   toRedisOptions,
   toStateOptions,
-} from '#platform';
+} from '#configuration';
+import { findRpcToken } from '#platform';
 import { checkRedis } from '#redis';
 import { checkStateDatabase } from '#state';
 import { type Checked } from './check.ts';

@@ -9,7 +9,7 @@ import {
 } from '#change-events';
 import { type CheckFinding, findWarning, silentLogger, toCheckFinding } from '#kernel';
 import { checkEndpoint, ErrantTransactions, MySqlEndpoint, type TableInspection } from '#mysql';
-import { type SourceConfig, type SourceEndpointConfig, toMySqlOptions } from '#platform';
+import { type SourceConfig, type SourceEndpointConfig, toMySqlOptions } from '#configuration';
 import { cascadeChoice } from '../sources/cascade-choice.ts';
 import { type Checked } from './check.ts';
 

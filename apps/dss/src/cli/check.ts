@@ -1,5 +1,5 @@
 import { type CheckFinding, DittoError, findError, findWarning, toCheckFinding } from '#kernel';
-import { type DittoConfig, loadConfig, type ReportedProblem } from '#platform';
+import { type DittoConfig, loadConfig, type ReportedProblem } from '#configuration';
 import { checkDcs, checkKafkaSink, checkMirror, checkRedisServer, checkState } from './check-servers.ts';
 import { checkSource, type SourceCheck } from './check-source.ts';
 

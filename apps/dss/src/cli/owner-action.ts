@@ -1,6 +1,7 @@
 import { DcsClient, type LeaseHolder, type ServiceStatus } from '#dcs-client';
 import { DittoError, findReason, type TlsMaterial, toDittoError, trimEndOf } from '#kernel';
-import { findRpcToken, loadConfig, type Problem, toDcsOptions } from '#platform';
+import { loadConfig, toDcsOptions } from '#configuration';
+import { findRpcToken, type Problem } from '#platform';
 import { type OwnerAnswer, postToOwner } from './owner-call.ts';
 
 /** What DCS says about who runs what. */

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { findTlsMaterialProblem, type TlsMaterial } from '#kernel';
-import { configJsonSchema, configureLogging } from '#platform';
+import { configJsonSchema } from '#configuration';
+import { configureLogging } from '#platform';
 import { runCheck } from './check.ts';
 import { renderReport } from './render-report.ts';
 import { type OwnerRequest, runOwnerAction } from './owner-action.ts';

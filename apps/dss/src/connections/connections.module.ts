@@ -1,15 +1,7 @@
 import { Global, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { DcsCheckpointStore, DcsClient } from '#dcs-client';
-import {
-  AuditLog,
-  CONFIG,
-  createLogger,
-  type DittoConfig,
-  findRpcToken,
-  Shutdown,
-  toDcsOptions,
-  toStateOptions,
-} from '#platform';
+import { type DittoConfig, toDcsOptions, toStateOptions } from '#configuration';
+import { AuditLog, CONFIG, createLogger, findRpcToken, Shutdown } from '#platform';
 import {
   StateAuditLog,
   StateCheckpointStore,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { AuditLog, type AuditEntry, type DittoConfig } from '#platform';
+import { type DittoConfig } from '#configuration';
+import { AuditLog, type AuditEntry } from '#platform';
 import { type SourceRegistry } from '../sources/source-registry.ts';
 import { type SourceState } from '../sources/source-status.ts';
 import { SourcesController } from './sources.controller.ts';

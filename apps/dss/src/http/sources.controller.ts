@@ -1,14 +1,7 @@
 import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiConflictResponse, ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
-import {
-  Actor,
-  assertKnownSource,
-  AuditLog,
-  type DittoConfig,
-  InjectConfig,
-  RequestError,
-  SchemaPipe,
-} from '#platform';
+import { type DittoConfig } from '#configuration';
+import { Actor, assertKnownSource, AuditLog, InjectConfig, RequestError, SchemaPipe } from '#platform';
 import { z } from 'zod';
 import { snapshotsOff } from '../sources/resync.ts';
 import { type SourceSupervisor } from '../sources/source-supervisor.ts';

@@ -12,14 +12,8 @@ import {
 } from '#kafka';
 import { type Logger } from '#kernel';
 import { MirrorMemory, MirrorWriter, type MongoConnection } from '#mongo';
-import {
-  type DittoConfig,
-  InjectConfig,
-  readPackageVersion,
-  requireSection,
-  type SourceConfig,
-  toKafkaOptions,
-} from '#platform';
+import { type DittoConfig, requireSection, type SourceConfig, toKafkaOptions } from '#configuration';
+import { InjectConfig, readPackageVersion } from '#platform';
 import { type ChangeSink, type Grant, type SinkMemory } from '#replication';
 import { TopicEndStore, TopicPartitionStore } from '#state';
 import { type LostMessages } from './rewind.ts';

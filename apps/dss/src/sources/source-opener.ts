@@ -39,15 +39,8 @@ import {
   reportProblems,
   type TableInspection,
 } from '#mysql';
-import {
-  createLogger,
-  type DittoConfig,
-  InjectConfig,
-  requireSection,
-  type SourceConfig,
-  toMongoOptions,
-  toMySqlOptions,
-} from '#platform';
+import { type DittoConfig, requireSection, type SourceConfig, toMongoOptions, toMySqlOptions } from '#configuration';
+import { createLogger, InjectConfig } from '#platform';
 import { areReadsUsedUp, type Grant } from '#replication';
 import {
   StateCheckpointStore,

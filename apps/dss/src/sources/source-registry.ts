@@ -1,6 +1,7 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { createInstanceName, DcsClient, ServiceReporter } from '#dcs-client';
-import { createLogger, type DittoConfig, InjectConfig, Shutdown, toListenerUrl } from '#platform';
+import { type DittoConfig, toListenerUrl } from '#configuration';
+import { createLogger, InjectConfig, Shutdown } from '#platform';
 import { StateLogAcceptanceStore, StateResyncStore, StateRewindStore } from '#state';
 import { SourceMetrics } from '../metrics/source-metrics.ts';
 import { LeaseKeeper } from './lease-keeper.ts';

@@ -1,6 +1,7 @@
 import { Global, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { DcsClient } from '#dcs-client';
-import { CONFIG, createLogger, type DittoConfig, findRpcToken, toDcsOptions, toRedisOptions } from '#platform';
+import { type DittoConfig, toDcsOptions, toRedisOptions } from '#configuration';
+import { CONFIG, createLogger, findRpcToken } from '#platform';
 import { RedisConnection } from '#redis';
 import { DcsReadiness, RedisReadiness } from './readiness.ts';
 

@@ -1,6 +1,7 @@
 import { Controller, Get, Query } from '@nestjs/common';
 import { ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
-import { type DittoConfig, InjectConfig, SchemaPipe } from '#platform';
+import { type DittoConfig } from '#configuration';
+import { InjectConfig, SchemaPipe } from '#platform';
 import { formatEndpoint } from '../probes/endpoint-prober.ts';
 import { HeartbeatBoard } from '../probes/heartbeat-board.ts';
 import { HeartbeatsDto, type SourceHeartbeatsDto, type UnreachableEndpointDto } from './heartbeat.dto.ts';

@@ -1,4 +1,5 @@
-import { assertKnownSource, type DittoConfig } from '#platform';
+import { type DittoConfig } from '#configuration';
+import { assertKnownSource } from '#platform';
 import { z } from 'zod';
 
 export const sourceQuerySchema = z.strictObject({ source: z.string().min(1).optional() });

@@ -1,6 +1,7 @@
 import { Controller, Get, Query } from '@nestjs/common';
 import { ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
-import { type DittoConfig, InjectConfig, SchemaPipe } from '#platform';
+import { type DittoConfig } from '#configuration';
+import { InjectConfig, SchemaPipe } from '#platform';
 import { type EndedSweep, SweepJobs } from '../sweeps/sweep-jobs.ts';
 import { chooseSources, type SourceQuery, sourceQuerySchema } from './source-query.ts';
 import { type SweepDto, SweepsDto } from './sweep.dto.ts';

@@ -2,7 +2,8 @@ import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { type ServerHeartbeat } from '#dcs-client';
 import { isAbort, toDittoError } from '#kernel';
 import { type EndpointVitals, MySqlProbe } from '#mysql';
-import { createLogger, type DittoConfig, InjectConfig, type SourceEndpointConfig, toMySqlOptions } from '#platform';
+import { type DittoConfig, type SourceEndpointConfig, toMySqlOptions } from '#configuration';
+import { createLogger, InjectConfig } from '#platform';
 import { ProbeMetrics } from '../metrics/probe-metrics.ts';
 import { HeartbeatBoard } from './heartbeat-board.ts';
 

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { DcsClient, type ServerHeartbeat } from '#dcs-client';
 import { toDittoError } from '#kernel';
-import { type DittoConfig, InjectConfig } from '#platform';
+import { type DittoConfig } from '#configuration';
+import { InjectConfig } from '#platform';
 import { ProbeMetrics } from '../metrics/probe-metrics.ts';
 
 export interface SourceHeartbeats {

@@ -1,7 +1,8 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { DcsClient } from '#dcs-client';
 import { type MongoConnection, openMongo, TombstoneSweeper } from '#mongo';
-import { createLogger, type DittoConfig, InjectConfig, requireSection, toMongoOptions } from '#platform';
+import { type DittoConfig, requireSection, toMongoOptions } from '#configuration';
+import { createLogger, InjectConfig } from '#platform';
 import { JobMetrics } from '../metrics/job-metrics.ts';
 
 export interface SweepOutcome {

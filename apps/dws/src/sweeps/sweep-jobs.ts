@@ -1,5 +1,6 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import { createLogger, type DittoConfig, InjectConfig, Shutdown, toRedisOptions } from '#platform';
+import { type DittoConfig, toRedisOptions } from '#configuration';
+import { createLogger, InjectConfig, Shutdown } from '#platform';
 import { RedisConnection } from '#redis';
 import { type EndedJob, RecurringJobs } from '../jobs/recurring-jobs.ts';
 import { JobMetrics } from '../metrics/job-metrics.ts';

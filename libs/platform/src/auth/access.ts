@@ -1,5 +1,5 @@
 import { SetMetadata } from '@nestjs/common';
-import { type Role } from '../config/index.ts';
+import { type Role } from '#configuration';
 
 export type Access = 'public' | 'public-on-loopback' | Role;
 

@@ -1,6 +1,6 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { RequestError } from '../http/request-error.ts';
-import { type Role } from '../config/index.ts';
+import { type Role } from '#configuration';
 
 /** Who makes a request. */
 export interface RequestActor {

@@ -1,7 +1,7 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { type TcpContext } from '@nestjs/microservices';
-import { isLoopback, type Role } from '../config/index.ts';
+import { isLoopback, type Role } from '#configuration';
 import { findForeign } from '../http/foreign-request.ts';
 import { RequestError } from '../http/request-error.ts';
 import { LimitedLog } from '../logging/limited-log.ts';

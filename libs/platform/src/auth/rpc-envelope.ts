@@ -1,6 +1,6 @@
 import { Payload } from '@nestjs/microservices';
 import { type PipeTransform } from '@nestjs/common';
-import { type Secret } from '../config/index.ts';
+import { type Secret } from '#configuration';
 
 /** How every RPC message is wrapped; the guard of the service reads the token. */
 export interface RpcEnvelope<Data> {

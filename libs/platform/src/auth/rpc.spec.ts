@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DittoError, restoreError } from '#kernel';
 import { firstValueFrom } from 'rxjs';
 import { z } from 'zod';
-import { parseConfig, Secret } from '../config/index.ts';
+import { parseConfig, Secret } from '#configuration';
 import { SchemaPipe } from '../http/schema.pipe.ts';
 import { configureLogging } from '../logging/root-logger.ts';
 import { createService } from '../service/create-service.ts';

@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { type AuthConfig, type Role, type Secret } from '../config/index.ts';
+import { type AuthConfig, type Role, type Secret } from '#configuration';
 import { type RequestActor } from './actor.ts';
 
 /** The configured tokens. Comparing takes as long for a wrong token as for a right one. */

@@ -1,4 +1,4 @@
-import { isLoopback } from '../config/index.ts';
+import { isLoopback } from '#configuration';
 import { RequestError } from './request-error.ts';
 
 export interface RequestOrigin {

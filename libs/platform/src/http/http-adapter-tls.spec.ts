@@ -8,7 +8,7 @@ import { type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Deferred, silentLogger } from '#kernel';
 import { makeTestCertificates, type TestCertificates } from '#testing';
-import { parseConfig, Secret } from '../config/index.ts';
+import { parseConfig, Secret } from '#configuration';
 import { configureLogging } from '../logging/root-logger.ts';
 import { createServiceModule } from '../service/create-service.ts';
 import { createShutdownSequence } from '../service/shutdown-sequence.ts';

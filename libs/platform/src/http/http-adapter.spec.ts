@@ -7,7 +7,7 @@ import { NestFactory } from '@nestjs/core';
 import { type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Deferred, silentLogger } from '#kernel';
-import { parseConfig } from '../config/index.ts';
+import { parseConfig } from '#configuration';
 import { configureLogging } from '../logging/root-logger.ts';
 import { createService, createServiceModule } from '../service/create-service.ts';
 import { createShutdownSequence } from '../service/shutdown-sequence.ts';

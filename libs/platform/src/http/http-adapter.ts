@@ -2,7 +2,7 @@ import { type RequestListener } from 'node:http';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { type Logger } from '#kernel';
 import { findActor } from '../auth/actor.ts';
-import { type DittoConfig, toServerTlsOptions } from '../config/index.ts';
+import { type DittoConfig, toServerTlsOptions } from '#configuration';
 import { createLogger } from '../logging/root-logger.ts';
 import { type ServiceName } from '../service/platform.module.ts';
 import { createForeignError, findForeign } from './foreign-request.ts';

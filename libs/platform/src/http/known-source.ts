@@ -1,4 +1,4 @@
-import { type DittoConfig } from '../config/index.ts';
+import { type DittoConfig } from '#configuration';
 import { RequestError } from './request-error.ts';
 
 /** Refuses, with 404, a source that the configuration does not have. */

@@ -1,7 +1,6 @@
+import { findViolations, formatPath } from '#configuration';
 import { type PipeTransform } from '@nestjs/common';
 import { type z } from 'zod';
-import { findViolations } from '../config/find-violations.ts';
-import { formatPath } from '../config/problem.ts';
 import { RequestError } from './request-error.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { type Server, type Socket } from 'node:net';
 import { type Logger } from '#kernel';
-import { isLoopback } from '../config/index.ts';
+import { isLoopback } from '#configuration';
 import { LimitedLog } from './limited-log.ts';
 
 /** As the health check of the image. */

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { DittoError } from '#kernel';
-import { Secret } from '../config/index.ts';
+import { Secret } from '#configuration';
 import { configureLogging, createLogger } from './root-logger.ts';
 
 const early = createLogger('early');

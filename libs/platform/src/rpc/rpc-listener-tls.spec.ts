@@ -6,7 +6,7 @@ import { MessagePattern } from '@nestjs/microservices';
 import { type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { afterEach, beforeAll, expect, it } from '@jest/globals';
 import { makeTestCertificates, type TestCertificates } from '#testing';
-import { parseConfig, Secret } from '../config/index.ts';
+import { parseConfig, Secret } from '#configuration';
 import { configureLogging } from '../logging/root-logger.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { createService } from '../service/create-service.ts';

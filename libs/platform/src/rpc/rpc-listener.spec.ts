@@ -6,7 +6,7 @@ import { type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { silentLogger } from '#kernel';
 import { RpcData } from '../auth/rpc-envelope.ts';
-import { parseConfig } from '../config/index.ts';
+import { parseConfig } from '#configuration';
 import { configureLogging } from '../logging/root-logger.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { createService } from '../service/create-service.ts';

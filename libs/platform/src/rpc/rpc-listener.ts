@@ -2,7 +2,7 @@ import { type Server } from 'node:net';
 import { type MicroserviceOptions, Transport } from '@nestjs/microservices';
 import { type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { TokenRegistry } from '../auth/token-registry.ts';
-import { type DittoConfig, toServerTlsOptions } from '../config/index.ts';
+import { type DittoConfig, toServerTlsOptions } from '#configuration';
 import { logFailedHandshakes } from '../logging/failed-handshakes.ts';
 import { createLogger } from '../logging/root-logger.ts';
 import { Metrics } from '../metrics/metrics.ts';

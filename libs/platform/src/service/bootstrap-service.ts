@@ -1,6 +1,6 @@
 import { type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DittoError, type Logger } from '#kernel';
-import { type DittoConfig, loadConfig, toListenerUrl } from '../config/index.ts';
+import { type DittoConfig, loadConfig, toListenerUrl } from '#configuration';
 import { configureLogging, createLogger } from '../logging/root-logger.ts';
 import { createService, type ServiceOptions } from './create-service.ts';
 import { limitHeapGrowth } from './heap-growth.ts';

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { Actor } from '../auth/actor.ts';
 import { Roles } from '../auth/access.ts';
 import { AuditLog, type AuditEntry } from '../auth/audit-log.ts';
-import { type DittoConfig, parseConfig } from '../config/index.ts';
+import { type DittoConfig, parseConfig } from '#configuration';
 import { ReadinessIndicator } from '../health/readiness-indicator.ts';
 import { RequestError } from '../http/request-error.ts';
 import { SchemaPipe } from '../http/schema.pipe.ts';

@@ -3,7 +3,7 @@ import { NestFactory } from '@nestjs/core';
 import { type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { DittoError } from '#kernel';
-import { type DittoConfig, isLoopback } from '../config/index.ts';
+import { type DittoConfig, isLoopback } from '#configuration';
 import { createHttpAdapter } from '../http/http-adapter.ts';
 import { NestLogger } from '../logging/nest-logger.ts';
 import { connectRpc, type RpcListener } from '../rpc/rpc-listener.ts';

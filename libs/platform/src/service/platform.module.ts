@@ -3,7 +3,7 @@ import { APP_FILTER, APP_GUARD, DiscoveryModule } from '@nestjs/core';
 import { TerminusModule } from '@nestjs/terminus';
 import { AuthGuard, ListenAddress } from '../auth/auth.guard.ts';
 import { TokenRegistry } from '../auth/token-registry.ts';
-import { type DittoConfig } from '../config/index.ts';
+import { type DittoConfig } from '#configuration';
 import { HealthController } from '../health/health.controller.ts';
 import { ProblemFilter } from '../http/problem.filter.ts';
 import { LoggingModule } from '../logging/logging.module.ts';

@@ -9,7 +9,7 @@ import {
 import { type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { describe, expect, it, jest } from '@jest/globals';
 import { Deferred, silentLogger, sleep } from '#kernel';
-import { parseConfig } from '../config/index.ts';
+import { parseConfig } from '#configuration';
 import { configureLogging } from '../logging/root-logger.ts';
 import { createService } from './create-service.ts';
 import { createShutdownSequence } from './shutdown-sequence.ts';

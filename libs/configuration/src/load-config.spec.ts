@@ -177,7 +177,7 @@ describe('a good configuration', () => {
 
   it('is what the example shows', async () => {
     await writeIdentity(folder, 'server', await (await TestAuthority.create()).issueServer(['localhost']));
-    const path = join(import.meta.dirname, '../../../../ditto.example.yaml');
+    const path = join(import.meta.dirname, '../../../ditto.example.yaml');
     const text = readFileSync(path, 'utf8')
       .replaceAll(/\/run\/secrets\/\w+\.crt/g, 'server.pem')
       .replaceAll(/\/run\/secrets\/\w+\.key/g, 'server-key.pem')

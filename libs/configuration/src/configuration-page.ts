@@ -16,7 +16,7 @@ export function renderConfigurationPage(): string {
 
 const INTRODUCTION = `# Configuration
 
-<!-- Generated from the schema: node --conditions=source tools/docs.ts -->
+<!-- Generated from the schema: npm run docs -->
 
 One file, \`ditto.yaml\`, configures all three services. Each reads it at its start from the working folder, or from the path in \`DITTO_CONFIG\`. A file that is not right is refused with every problem at once, before anything is touched; the result does not change while a service runs, except for secrets from files (below).
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { parseConfig, toMongoOptions } from '#platform';
+import { parseConfig, toMongoOptions } from '#configuration';
 import { TestAuthority } from '#testing';
 
 let folder: string;

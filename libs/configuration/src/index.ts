@@ -9,6 +9,7 @@ export {
 } from './adapter-options.ts';
 export { renderConfigurationPage } from './configuration-page.ts';
 export { isLoopback } from './find-contradictions.ts';
+export { findViolations } from './find-violations.ts';
 export { configJsonSchema } from './json-schema.ts';
 export { listenerOverrides } from './listener-overrides.ts';
 export { toListenerUrl } from './listeners.ts';
@@ -19,8 +20,11 @@ export {
   type ParseConfigOptions,
   type ReportedProblem,
 } from './load-config.ts';
+export { readOptionFacts } from './option-facts.ts';
 export { type HostPort } from './options.ts';
+export { formatPath } from './problem.ts';
 export {
+  configSchema,
   type AuthConfig,
   type DcsConfig,
   type DittoConfig,
