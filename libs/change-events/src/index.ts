@@ -59,6 +59,7 @@ export { changeId, keyChanged, splitKeyChange } from './change-identity.ts';
 export {
   collectionName,
   CollectionNames,
+  distinctTables,
   formatTableName,
   mirrorDatabaseName,
   tableKey,

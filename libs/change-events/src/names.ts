@@ -17,6 +17,11 @@ export function tableKey({ database, table }: TableName): string {
   return `${database}\0${table}`;
 }
 
+/** Each table once. */
+export function distinctTables(tables: readonly TableName[]): TableName[] {
+  return [...new Map(tables.map((table) => [tableKey(table), table])).values()];
+}
+
 /** What has a meaning of its own in a pattern, or is trimmed from one. */
 const QUOTED = /[.*`\s]/;
 

@@ -1,4 +1,5 @@
 import {
+  distinctTables,
   hasSameValues,
   type RowImages,
   type Statement,
@@ -6,7 +7,7 @@ import {
   type TableLayout,
   type TableName,
 } from '#change-events';
-import { CascadePlan, distinctTables } from './cascade-plan.ts';
+import { CascadePlan } from './cascade-plan.ts';
 import { type KnownTables } from '../tables/known-tables.ts';
 import { type CascadeFacts, type CascadingKey } from '../ports/cascade-facts.ts';
 

@@ -1,4 +1,4 @@
-import { tableKey, type TableName } from '#change-events';
+import { distinctTables, tableKey, type TableName } from '#change-events';
 import { type CascadingKey } from '../ports/cascade-facts.ts';
 
 /** What a change of a parent's rows may change without row events: tables at any depth, also the parent itself. */
@@ -80,8 +80,4 @@ function handOn({ columns, parentColumns, onDelete, onUpdate }: CascadingKey, im
 /** Names of columns are equal whatever their case. */
 function lowered(columns: readonly string[]): readonly string[] {
   return columns.map((column) => column.toLowerCase());
-}
-
-export function distinctTables(tables: readonly TableName[]): TableName[] {
-  return [...new Map(tables.map((table) => [tableKey(table), table])).values()];
 }

@@ -1,5 +1,6 @@
 import {
   type ColumnSelection,
+  distinctTables,
   type Statement,
   type StatementScope,
   type StatementTable,
@@ -7,7 +8,6 @@ import {
   type TableName,
 } from '#change-events';
 import { DittoError } from '#kernel';
-import { distinctTables } from './cascade-plan.ts';
 import { type KnownTables } from '../tables/known-tables.ts';
 
 /** What a statement in the log means for the sinks and for reads. */

@@ -1,8 +1,8 @@
 import {
   classifyStatement,
   type ColumnSelection,
+  distinctTables,
   type Statement,
-  tableKey,
   type TableName,
   type TransactionInfo,
 } from '#change-events';
@@ -70,7 +70,7 @@ export class StatementHandling {
     for (const table of effects.discarded) windows.discard(table.database, table.table, 'a statement on the table');
     await endings.end(effects.ended.map((ended) => ({ ...ended, transaction, rowIndex: 0 })));
     for (const table of effects.created) tables.add(table);
-    for (const table of distinct(effects.unread)) await hold(() => onTableUnread(table, effects.losesRows));
+    for (const table of distinctTables(effects.unread)) await hold(() => onTableUnread(table, effects.losesRows));
     for (const table of effects.doubted) this.#options.onKeyDoubted(table);
     await cascades?.learnFrom(statement, sql, defined);
   }
@@ -95,8 +95,4 @@ function inLowerCase(statement: Statement): Statement {
     return { ...lower(scope), ...(scope.to === undefined ? {} : { to: lower(scope.to) }) };
   });
   return { ...statement, tables };
-}
-
-function distinct(tables: readonly TableName[]): TableName[] {
-  return [...new Map(tables.map((table) => [tableKey(table), table])).values()];
 }
