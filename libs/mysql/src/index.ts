@@ -15,6 +15,6 @@ export { type Grants } from './endpoint/grants.ts';
 export { type CascadeHandlingChoice, logsCascades } from './endpoint/cascade-checks.ts';
 export { MySqlCascadeFacts, type MySqlCascadeFactsOptions } from './endpoint/mysql-cascade-facts.ts';
 export { MySqlTableChecks, type MySqlTableChecksOptions } from './endpoint/mysql-table-checks.ts';
-export { assertNoErrors, type Problem, reportProblems } from './endpoint/problem.ts';
+export { reportProblems } from './endpoint/report-problems.ts';
 export { type TableInspection } from './endpoint/table-inspection.ts';
 export { type EndpointVitals, MySqlProbe, type MySqlProbeOptions } from './endpoint/endpoint-probe.ts';

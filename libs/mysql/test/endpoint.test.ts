@@ -6,10 +6,10 @@ import {
   MySqlEndpoint,
   type EndpointInspection,
   type Grants,
-  type Problem,
   type TableInspection,
 } from '#mysql';
 import { type TableName } from '#change-events';
+import { type CheckFinding } from '#kernel';
 import { type CascadingKey } from '#replication';
 import { position, TestSource } from './test-source.ts';
 
@@ -34,7 +34,7 @@ afterAll(async () => {
 
 const allGrants: Grants = { account: "'a'@'%'", hasGlobal: () => true, canSelect: () => true };
 
-function codes(problems: readonly Problem[], severity: Problem['severity']): string[] {
+function codes(problems: readonly CheckFinding[], severity: CheckFinding['severity']): string[] {
   return problems.filter((problem) => problem.severity === severity).map(({ code }) => code);
 }
 

@@ -7,9 +7,9 @@ import {
   MySqlEndpoint,
   MySqlProbe,
   MySqlRowReader,
-  type Problem,
 } from '#mysql';
 import { type CanonicalValue, GtidSet, type TableLayout } from '#change-events';
+import { type CheckFinding } from '#kernel';
 import { OwnServer } from '#testing';
 import { position, TestSource } from './test-source.ts';
 
@@ -30,11 +30,11 @@ afterAll(async () => {
   await server.end();
 });
 
-function codes(problems: readonly Problem[], severity: Problem['severity']): string[] {
+function codes(problems: readonly CheckFinding[], severity: CheckFinding['severity']): string[] {
   return problems.filter((problem) => problem.severity === severity).map(({ code }) => code);
 }
 
-async function problemsOf(...statements: readonly string[]): Promise<readonly Problem[]> {
+async function problemsOf(...statements: readonly string[]): Promise<readonly CheckFinding[]> {
   await source.run(...statements);
   const endpoint = new MySqlEndpoint(source.connection);
   const tables = await endpoint.inspectTables(source.includes, {}, signal);

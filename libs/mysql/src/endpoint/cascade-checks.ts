@@ -1,6 +1,6 @@
+import { type CheckFinding, findError } from '#kernel';
 import { quoteTable } from '../reader/quoting.ts';
 import { type ServerSettings } from './mysql-endpoint.ts';
-import { type Problem } from './problem.ts';
 import { type CascadedTable, type InspectedKey } from './table-inspection.ts';
 
 /** What the configuration wants of rows that the server changes by foreign keys and does not log. */
@@ -23,14 +23,14 @@ export function checkCascades(
   tables: readonly CascadedTable[],
   settings: ServerSettings,
   { cascades, hasMirror }: CascadeHandlingChoice = REFUSED,
-): readonly Problem[] {
+): readonly CheckFinding[] {
   const cascading = tables.filter((table) => table.cascades.length > 0);
   if (cascading.length === 0 || logsCascades(settings)) return [];
   if (cascades === 'refuse') return cascading.map(refuse);
   return [...checkParents(cascading), ...cascading.flatMap((table) => checkReread(table, hasMirror))];
 }
 
-function refuse(table: CascadedTable): Problem {
+function refuse(table: CascadedTable): CheckFinding {
   return unlogged(
     `foreign keys of ${nameOf(table)} change its rows without row events: ${namesOf(table.cascades)}`,
     `Set sources.<name>.cascades to reread; or exclude the table; or ${dropKeys(table)}; ${LOG_THEM}.`,
@@ -38,7 +38,7 @@ function refuse(table: CascadedTable): Problem {
 }
 
 /** One problem for all of them: whoever includes one parent wants to know of the others. */
-function checkParents(tables: readonly CascadedTable[]): Problem[] {
+function checkParents(tables: readonly CascadedTable[]): CheckFinding[] {
   const keys = tables.flatMap((table) => table.cascades.filter(({ isParentIncluded }) => !isParentIncluded));
   if (keys.length === 0) return [];
   const parents = [...new Set(keys.map(({ parent }) => nameOf(parent)))];
@@ -51,7 +51,7 @@ function checkParents(tables: readonly CascadedTable[]): Problem[] {
   ];
 }
 
-function checkReread(table: CascadedTable, hasMirror: boolean): Problem[] {
+function checkReread(table: CascadedTable, hasMirror: boolean): CheckFinding[] {
   if (!table.hasKey)
     return [
       unlogged(
@@ -73,8 +73,8 @@ function dropKeys({ database, table }: CascadedTable): string {
   return `ALTER TABLE ${quoteTable(database, table)} DROP FOREIGN KEY … and add it again with RESTRICT`;
 }
 
-function unlogged(message: string, remedy: string): Problem {
-  return { code: 'DITTO_SOURCE_CASCADES_UNLOGGED', severity: 'error', message, remedy };
+function unlogged(message: string, remedy: string): CheckFinding {
+  return findError('DITTO_SOURCE_CASCADES_UNLOGGED', message, remedy);
 }
 
 function namesOf(keys: readonly InspectedKey[]): string {

@@ -1,4 +1,5 @@
 import { type Position } from '#change-events';
+import { type CheckFinding, findError, findWarning } from '#kernel';
 import { RAISE_GTID_MODE } from '../gtid-mode.ts';
 import { neededColumnsProblem } from '../layout/column-choice.ts';
 import { unsupportedProblem } from '../layout/table-judgement.ts';
@@ -8,7 +9,6 @@ import { checkCascades, type CascadeHandlingChoice } from './cascade-checks.ts';
 import { type Grants } from './grants.ts';
 import { assertServerHolds } from './gtid-proof.ts';
 import { type EndpointInspection } from './mysql-endpoint.ts';
-import { type Problem } from './problem.ts';
 import { type TableInspection } from './table-inspection.ts';
 
 const DAY_SECONDS = 86_400;
@@ -19,7 +19,7 @@ export function checkEndpoint(
   tables: readonly TableInspection[],
   grants: Grants,
   handling?: CascadeHandlingChoice,
-): readonly Problem[] {
+): readonly CheckFinding[] {
   const problems = [
     ...checkSettings(inspection),
     ...checkRisks(inspection),
@@ -34,17 +34,9 @@ export function checkEndpoint(
 export type CheckedTable = Pick<TableInspection, 'database' | 'table' | 'engine' | 'hasKey' | 'unsupported' | 'needed'>;
 
 /** Everything that is wrong with these tables: at the start, and when a statement made or altered them. */
-export function checkTables(tables: readonly CheckedTable[], kind: ServerKind): readonly Problem[] {
+export function checkTables(tables: readonly CheckedTable[], kind: ServerKind): readonly CheckFinding[] {
   const problems = [...checkExclusions(tables), ...tables.flatMap(checkTable)];
   return problems.map((problem) => ({ ...problem, remedy: remedyFor(kind, problem.remedy) }));
-}
-
-function error(code: string, message: string, remedy: string): Problem {
-  return { code, severity: 'error', message, remedy };
-}
-
-function warning(code: string, message: string, remedy: string): Problem {
-  return { code, severity: 'warning', message, remedy };
 }
 
 interface RequiredSetting {
@@ -106,17 +98,17 @@ const ORDER_OF_GTIDS: Readonly<Record<ServerKind, RequiredSetting>> = {
   },
 };
 
-function checkSettings(inspection: EndpointInspection): Problem[] {
+function checkSettings(inspection: EndpointInspection): CheckFinding[] {
   const wrong = [LOG_BIN, ORDER_OF_GTIDS[inspection.kind], ...FORMAT_OF_ROWS].flatMap(
     ({ code, variable, value, wanted, remedy }) => {
       const actual = value(inspection);
-      return actual === wanted ? [] : [error(code, `${variable} is '${actual}', not '${wanted}'`, remedy)];
+      return actual === wanted ? [] : [findError(code, `${variable} is '${actual}', not '${wanted}'`, remedy)];
     },
   );
   const { settings, replica } = inspection;
   if (replica !== null && settings.logReplicaUpdates !== 'ON') {
     wrong.push(
-      error(
+      findError(
         'DITTO_SOURCE_REPLICA_LOG',
         'a replica that does not write what it applies to its own log',
         'Set log_replica_updates = ON in its configuration and restart it.',
@@ -126,12 +118,12 @@ function checkSettings(inspection: EndpointInspection): Problem[] {
   return wrong;
 }
 
-function checkRisks({ settings, replica }: EndpointInspection): Problem[] {
-  const risks: Problem[] = [];
+function checkRisks({ settings, replica }: EndpointInspection): CheckFinding[] {
+  const risks: CheckFinding[] = [];
   const { binlogExpireLogsSeconds: expiry } = settings;
   if (expiry > 0 && expiry < DAY_SECONDS) {
     risks.push(
-      warning(
+      findWarning(
         'DITTO_SOURCE_LOG_EXPIRES',
         `the log is purged after ${expiry} s: a longer stop needs a new snapshot`,
         `SET PERSIST binlog_expire_logs_seconds = ${7 * DAY_SECONDS};`,
@@ -140,7 +132,7 @@ function checkRisks({ settings, replica }: EndpointInspection): Problem[] {
   }
   if (settings.binlogDoDb !== '' || settings.binlogIgnoreDb !== '') {
     risks.push(
-      warning(
+      findWarning(
         'DITTO_SOURCE_LOG_FILTERED',
         `binlog_do_db is '${settings.binlogDoDb}' and binlog_ignore_db '${settings.binlogIgnoreDb}': changes are missing from the log`,
         'Remove binlog-do-db and binlog-ignore-db from the server’s configuration and restart it.',
@@ -149,7 +141,7 @@ function checkRisks({ settings, replica }: EndpointInspection): Problem[] {
   }
   if (replica?.hasFilters === true) {
     risks.push(
-      warning(
+      findWarning(
         'DITTO_SOURCE_REPLICA_FILTERED',
         'the replica filters what it applies: it is not a copy of its source',
         'CHANGE REPLICATION FILTER … = (); on the replica.',
@@ -165,10 +157,14 @@ const PRIVILEGES: Readonly<Record<ServerKind, readonly string[]>> = {
   mariadb: ['REPLICATION SLAVE', 'BINLOG MONITOR'],
 };
 
-function checkGrants(tables: readonly TableInspection[], grants: Grants, kind: ServerKind): Problem[] {
+function checkGrants(tables: readonly TableInspection[], grants: Grants, kind: ServerKind): CheckFinding[] {
   const missing = PRIVILEGES[kind].filter((privilege) => !grants.hasGlobal(privilege));
   const problems = missing.map((privilege) =>
-    error('DITTO_SOURCE_GRANT_MISSING', `${privilege} is missing`, `GRANT ${privilege} ON *.* TO ${grants.account};`),
+    findError(
+      'DITTO_SOURCE_GRANT_MISSING',
+      `${privilege} is missing`,
+      `GRANT ${privilege} ON *.* TO ${grants.account};`,
+    ),
   );
   const unreadable = tables.filter(({ database, table, selected }) => !grants.canSelect(database, table, selected));
   for (const [database, group] of Map.groupBy(unreadable, (table) => table.database)) {
@@ -177,7 +173,7 @@ function checkGrants(tables: readonly TableInspection[], grants: Grants, kind: S
       .map(({ table }) => `GRANT SELECT ON ${quoteTable(database, table)} TO ${grants.account};`)
       .join(' ');
     problems.push(
-      error(
+      findError(
         'DITTO_SOURCE_GRANT_MISSING',
         `SELECT is missing on ${names}`,
         group.length > 5 ? `GRANT SELECT ON ${quoteIdentifier(database)}.* TO ${grants.account};` : remedy,
@@ -187,20 +183,20 @@ function checkGrants(tables: readonly TableInspection[], grants: Grants, kind: S
   return problems;
 }
 
-function checkExclusions(tables: readonly CheckedTable[]): Problem[] {
+function checkExclusions(tables: readonly CheckedTable[]): CheckFinding[] {
   const needed = tables.flatMap(({ database, table, needed: names }) =>
     names.map((name) => `${database}.${table}.${name}`),
   );
   return needed.length === 0 ? [] : [neededColumnsProblem(needed)];
 }
 
-function checkTable(table: CheckedTable): Problem[] {
+function checkTable(table: CheckedTable): CheckFinding[] {
   const name = `${table.database}.${table.table}`;
   const quoted = quoteTable(table.database, table.table);
-  const problems: Problem[] = table.unsupported.map((column) => unsupportedProblem(table, column));
+  const problems: CheckFinding[] = table.unsupported.map((column) => unsupportedProblem(table, column));
   if (!table.hasKey) {
     problems.push(
-      warning(
+      findWarning(
         'DITTO_SOURCE_NO_KEY',
         `${name} has no primary key: it is published, not mirrored, and has no windowed snapshot`,
         `ALTER TABLE ${quoted} ADD PRIMARY KEY (…); or name its unique columns under "keys".`,
@@ -209,7 +205,7 @@ function checkTable(table: CheckedTable): Problem[] {
   }
   if (table.engine !== 'InnoDB') {
     problems.push(
-      warning(
+      findWarning(
         'DITTO_SOURCE_NOT_TRANSACTIONAL',
         `${name} is stored by ${table.engine}: reads of it are not consistent`,
         `ALTER TABLE ${quoted} ENGINE = InnoDB;`,

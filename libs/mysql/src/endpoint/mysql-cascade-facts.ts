@@ -6,7 +6,7 @@ import { MySqlSession } from '../mysql-session.ts';
 import { waitUntilVisible } from '../reader/read-window.ts';
 import { checkCascades, type CascadeHandlingChoice } from './cascade-checks.ts';
 import { type ServerSettings } from './mysql-endpoint.ts';
-import { assertNoErrors } from './problem.ts';
+import { assertNoErrors } from './report-problems.ts';
 import { inspectCascades } from './table-inspection.ts';
 
 export interface MySqlCascadeFactsOptions {

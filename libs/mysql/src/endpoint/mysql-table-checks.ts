@@ -10,7 +10,7 @@ import { waitUntilVisible } from '../reader/read-window.ts';
 import { readCharacterSets } from '../values/character-set-facts.ts';
 import { type CharacterSetFacts } from '../values/charset.ts';
 import { checkTables } from './endpoint-checks.ts';
-import { reportProblems } from './problem.ts';
+import { reportProblems } from './report-problems.ts';
 
 export interface MySqlTableChecksOptions extends ColumnRuleOptions {
   /** Of the server whose log is streamed. */

@@ -1,6 +1,5 @@
 import { everyColumn, parseTableName, tableKey, type ColumnSelection } from '#change-events';
-import { DittoError } from '#kernel';
-import { type Problem } from '../endpoint/problem.ts';
+import { type CheckFinding, DittoError, findError } from '#kernel';
 
 /**
  * Key columns that the configuration names: `database.table`, names with a point in backquotes, → column names. They
@@ -73,14 +72,12 @@ function resolveKey(
 }
 
 /** What is wrong with a selection that leaves out these columns, each as `database.table.column`. */
-export function neededColumnsProblem(columns: readonly string[]): Problem {
-  return {
-    code: 'DITTO_SOURCE_COLUMN_NEEDED',
-    severity: 'error',
-    message: `excluded columns are part of a key, or all that a table has: ${columns.join(', ')}`,
-    remedy:
-      'Narrow the patterns under `excludeColumns` in ditto.yaml so that none of them matches these columns, name other unique not-null columns under `keys`, or exclude the table.',
-  };
+export function neededColumnsProblem(columns: readonly string[]): CheckFinding {
+  return findError(
+    'DITTO_SOURCE_COLUMN_NEEDED',
+    `excluded columns are part of a key, or all that a table has: ${columns.join(', ')}`,
+    'Narrow the patterns under `excludeColumns` in ditto.yaml so that none of them matches these columns, name other unique not-null columns under `keys`, or exclude the table.',
+  );
 }
 
 export function neededColumnsError(columns: readonly string[]): DittoError {

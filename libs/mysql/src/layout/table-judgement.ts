@@ -1,6 +1,5 @@
 import { type Column, formatTableName, type TableLayout, type TableName } from '#change-events';
-import { DittoError } from '#kernel';
-import { type Problem } from '../endpoint/problem.ts';
+import { type CheckFinding, DittoError, findError } from '#kernel';
 import { quoteTable } from '../reader/quoting.ts';
 import { textDecoder, type CharacterSetFacts } from '../values/charset.ts';
 import { chooseColumns, keyPlaces, neededColumnsError, type ColumnRules } from './column-choice.ts';
@@ -77,13 +76,12 @@ function canDecode(charset: string | null, facts: CharacterSetFacts): boolean {
 }
 
 /** What is wrong with a table for an entry of `unsupported`. */
-export function unsupportedProblem(table: TableName, column: string): Problem {
-  return {
-    code: 'DITTO_SOURCE_COLUMN_UNSUPPORTED',
-    severity: 'error',
-    message: `${formatTableName(table)}.${column} can't be decoded exactly`,
-    remedy: unsupportedRemedy(column, quoteTable(table.database, table.table)),
-  };
+export function unsupportedProblem(table: TableName, column: string): CheckFinding {
+  return findError(
+    'DITTO_SOURCE_COLUMN_UNSUPPORTED',
+    `${formatTableName(table)}.${column} can't be decoded exactly`,
+    unsupportedRemedy(column, quoteTable(table.database, table.table)),
+  );
 }
 
 /** Rows that the log holds already stay as they are: a source that was read before can only go on behind them. */

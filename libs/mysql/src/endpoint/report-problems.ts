@@ -1,24 +1,14 @@
-import { DittoError, type Logger } from '#kernel';
-
-/** One thing that is wrong or risky about a server for Ditto's purpose. */
-export interface Problem {
-  readonly code: string;
-  /** An error keeps the source from starting; a warning weakens a promise. */
-  readonly severity: 'error' | 'warning';
-  readonly message: string;
-  /** What mends it, as SQL where SQL can. */
-  readonly remedy: string;
-}
+import { type CheckFinding, DittoError, type Logger } from '#kernel';
 
 /** Warnings go to the log; errors, all of them, into one error. */
-export function reportProblems(problems: readonly Problem[], logger: Logger): void {
+export function reportProblems(problems: readonly CheckFinding[], logger: Logger): void {
   for (const { severity, code, message, remedy } of problems)
     if (severity === 'warning') logger.warn(message, { code, remedy });
   assertNoErrors(problems);
 }
 
 /** Throws one error for all problems that are errors; warnings pass. */
-export function assertNoErrors(problems: readonly Problem[]): void {
+export function assertNoErrors(problems: readonly CheckFinding[]): void {
   const errors = problems.filter(({ severity }) => severity === 'error');
   const [first] = errors;
   if (first === undefined) return;
