@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Consumer } from '@platformatic/kafka';
 import { isAbort } from '#kernel';
-import { type Arrivals, clockMs, parseClock } from './arrivals.ts';
+import { Arrivals, clockMs, parseClock } from './arrivals.ts';
 import { type Percentiles, percentilesOf } from './statistics.ts';
 
 const MAX_WAIT_MS = 500;
@@ -11,10 +11,46 @@ interface Message {
   readonly after: { readonly id: number; readonly placed_at: string } | null;
 }
 
-/** When rows reached this consumer, and when the broker had them by its own clock, in whole milliseconds. */
-export interface KafkaArrivals {
+/** A row that a consumer of Kafka got; times are milliseconds since 1970. */
+export interface ReadRow {
+  readonly id: number;
+  /** Just before its commit. */
+  readonly placedMs: number;
+  /** When the broker had it, by its own clock, in whole milliseconds. */
+  readonly appendedMs: number;
+  readonly arrivedMs: number;
+}
+
+/** Gets the rows of a topic until it has all that it waits for. */
+export interface RowObserver {
+  readonly complete: boolean;
+  note(row: ReadRow): void;
+}
+
+/** The delays of a topic's rows, to this consumer and to the broker. */
+export class KafkaArrivals implements RowObserver {
   readonly arrivals: Arrivals;
-  readonly appends: Arrivals;
+  readonly #appends: Arrivals;
+
+  constructor(bounds: { readonly last: number; readonly skipped: number }) {
+    this.arrivals = new Arrivals(bounds);
+    this.#appends = new Arrivals(bounds);
+  }
+
+  get complete(): boolean {
+    return this.arrivals.complete;
+  }
+
+  note({ id, placedMs, appendedMs, arrivedMs }: ReadRow): void {
+    this.arrivals.arrive(id, placedMs, arrivedMs);
+    this.#appends.arrive(id, placedMs, appendedMs);
+  }
+
+  /** Those of the consumer mean something only when it was there while rows came. */
+  delays(read: 'live' | 'after'): { readonly kafkaMs?: Percentiles; readonly kafkaAppendMs: Percentiles } {
+    const kafkaAppendMs = percentilesOf(this.#appends.delaysMs);
+    return read === 'live' ? { kafkaMs: percentilesOf(this.arrivals.delaysMs), kafkaAppendMs } : { kafkaAppendMs };
+  }
 }
 
 /**
@@ -24,7 +60,7 @@ export interface KafkaArrivals {
 export async function watchKafka(
   brokers: readonly string[],
   topic: string,
-  rows: KafkaArrivals,
+  rows: RowObserver,
   signal: AbortSignal,
 ): Promise<void> {
   const options = { clientId: 'bench', bootstrapBrokers: [...brokers], groupId: `bench-${randomUUID()}` };
@@ -54,19 +90,10 @@ interface Share {
   readonly partitions: readonly number[];
 }
 
-/** The delays of a topic's rows; those of a consumer mean something only when it was there while rows came. */
-export function kafkaDelays(
-  { arrivals, appends }: KafkaArrivals,
-  read: 'live' | 'after',
-): { readonly kafkaMs?: Percentiles; readonly kafkaAppendMs: Percentiles } {
-  const kafkaAppendMs = percentilesOf(appends.delaysMs);
-  return read === 'live' ? { kafkaMs: percentilesOf(arrivals.delaysMs), kafkaAppendMs } : { kafkaAppendMs };
-}
-
-async function fetchUntilComplete(share: Share, rows: KafkaArrivals, signal: AbortSignal): Promise<void> {
+async function fetchUntilComplete(share: Share, rows: RowObserver, signal: AbortSignal): Promise<void> {
   const { consumer, node, topicId } = share;
   const next = new Map(share.partitions.map((partition) => [partition, 0n]));
-  while (!rows.arrivals.complete && !signal.aborted) {
+  while (!rows.complete && !signal.aborted) {
     const partitions = [...next].map(([partition, fetchOffset]) => ({
       partition,
       currentLeaderEpoch: -1,
@@ -90,10 +117,7 @@ async function fetchUntilComplete(share: Share, rows: KafkaArrivals, signal: Abo
   }
 }
 
-function note({ arrivals, appends }: KafkaArrivals, value: Buffer, arrivedMs: number, appendedMs: number): void {
+function note(rows: RowObserver, value: Buffer, arrivedMs: number, appendedMs: number): void {
   const { after } = JSON.parse(value.toString()) as Message;
-  if (after === null) return;
-  const placedMs = parseClock(after.placed_at);
-  arrivals.arrive(after.id, placedMs, arrivedMs);
-  appends.arrive(after.id, placedMs, appendedMs);
+  if (after !== null) rows.note({ id: after.id, placedMs: parseClock(after.placed_at), appendedMs, arrivedMs });
 }

@@ -1,15 +1,14 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { Arrivals } from './arrivals.ts';
 import { type BenchEnvironment } from './environment.ts';
-import { kafkaDelays, watchKafka } from './kafka-arrivals.ts';
+import { KafkaArrivals, watchKafka } from './kafka-arrivals.ts';
 import { KafkaTopic } from './kafka-topic.ts';
 import { type LatencyOptions } from './options.ts';
 import { type Committed, writeSteadily } from './steady-writer.ts';
 import { createTable, dropDatabase } from './workload.ts';
 
-export type LatencyFloor = ReturnType<typeof kafkaDelays>;
+export type LatencyFloor = ReturnType<KafkaArrivals['delays']>;
 
 /**
  * The same load on the same servers, but each row given to Kafka by a process that the writer tells of its commits:
@@ -35,10 +34,8 @@ export async function measureFloor(
   try {
     await once(publisher, 'message', { signal });
     const rows = rate * (seconds + warmUpSeconds);
-    const [arrivals, appends] = [0, 1].map(() => new Arrivals({ last: rows, skipped: rate * warmUpSeconds }));
-    if (arrivals === undefined || appends === undefined) throw new TypeError('two were made');
-    const watch = (): Promise<void> =>
-      watchKafka(brokers, topic, { arrivals, appends }, AbortSignal.any([signal, ended.signal]));
+    const arrivals = new KafkaArrivals({ last: rows, skipped: rate * warmUpSeconds });
+    const watch = (): Promise<void> => watchKafka(brokers, topic, arrivals, AbortSignal.any([signal, ended.signal]));
     const live = read === 'live' ? watch() : null;
     const onCommitted = (committed: Committed): void => {
       publisher.send(committed);
@@ -46,7 +43,7 @@ export async function measureFloor(
     const load = { database, ratePerSecond: rate, rowsPerTransaction, rows, onCommitted };
     await Promise.race([writeSteadily(mysql, load, signal), ...(live === null ? [] : [live])]);
     await (live ?? watch());
-    return kafkaDelays({ arrivals, appends }, read);
+    return arrivals.delays(read);
   } finally {
     ended.abort();
     publisher.kill();

@@ -1,7 +1,7 @@
 import { DittoError, sleep } from '#kernel';
 import { Arrivals } from './arrivals.ts';
 import { type BenchEnvironment } from './environment.ts';
-import { kafkaDelays, watchKafka } from './kafka-arrivals.ts';
+import { KafkaArrivals, watchKafka } from './kafka-arrivals.ts';
 import { createTopic } from './kafka-topic.ts';
 import { type LatencyFloor, measureFloor } from './latency-floor.ts';
 import { watchMongo } from './mongo-arrivals.ts';
@@ -100,9 +100,9 @@ function startWatchers(
   { rows, skipped, read }: Pick<LatencyOptions, 'read'> & { readonly rows: number; readonly skipped: number },
   signal: AbortSignal,
 ): Watchers {
-  const make = (): Arrivals => new Arrivals({ last: rows, skipped });
-  const kafka = sinks.includes('kafka') ? { arrivals: make(), appends: make() } : null;
-  const mongo = sinks.includes('mongo') ? make() : null;
+  const bounds = { last: rows, skipped };
+  const kafka = sinks.includes('kafka') ? new KafkaArrivals(bounds) : null;
+  const mongo = sinks.includes('mongo') ? new Arrivals(bounds) : null;
   let written: () => void = () => undefined;
   const start = read === 'live' ? Promise.resolve() : new Promise<void>((resolve) => (written = resolve));
   const watchingKafka = kafka === null ? null : start.then(() => watchKafka(brokers, topic, kafka, signal));
@@ -119,7 +119,7 @@ function startWatchers(
     failure,
     settled: Promise.allSettled(watching),
     results: async () => ({
-      ...(kafka !== null && kafkaDelays(kafka, read)),
+      ...kafka?.delays(read),
       ...(mongo !== null && { mongoMs: percentilesOf(mongo.delaysMs) }),
       ...(watchingMongo !== null && { mongoLookMs: percentilesOf(await watchingMongo) }),
     }),

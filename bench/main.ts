@@ -7,6 +7,7 @@ import { BenchEnvironment } from './environment.ts';
 import { runPublish } from './kafka-publisher.ts';
 import { runLatency } from './latency.ts';
 import { type BenchOptions, parseBenchOptions, USAGE } from './options.ts';
+import { runRestart } from './restart.ts';
 import { runSnapshot } from './snapshot.ts';
 
 const LOG_LINES = 15;
@@ -27,6 +28,8 @@ function measure(environment: BenchEnvironment, options: BenchOptions): Promise<
       return runLatency(environment, options);
     case 'snapshot':
       return runSnapshot(environment, options);
+    case 'restart':
+      return runRestart(environment, options);
   }
 }
 

@@ -12,6 +12,7 @@ describe('parseBenchOptions', () => {
       profile: null,
     });
     expect(parseBenchOptions(['latency'])).toMatchObject({ sinks: ['kafka', 'mongo'], rate: 1000, seconds: 30 });
+    expect(parseBenchOptions(['restart'])).toMatchObject({ sinks: ['kafka', 'mongo'], kills: 5, rate: 1000 });
   });
 
   it('takes sinks in any order', () => {
@@ -27,6 +28,8 @@ describe('parseBenchOptions', () => {
     [['drain', '--rows', '1e3'], '--rows'],
     [['drain', '--sinks', 'redis'], '--sinks'],
     [['latency', '--compression', 'rar'], '--compression'],
+    [['restart', '--kills', '0'], '--kills'],
+    [['restart', '--sinks', 'mongo'], '--sinks'],
     [['fly'], 'fly'],
     [['drain', 'now'], 'now'],
     [['drain', '--speed', '9'], '--speed'],

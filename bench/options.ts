@@ -40,7 +40,14 @@ export interface SnapshotOptions extends CommonOptions {
   readonly rows: number;
 }
 
-export type BenchOptions = DrainOptions | LatencyOptions | SnapshotOptions;
+export interface RestartOptions extends CommonOptions {
+  readonly command: 'restart';
+  readonly kills: number;
+  readonly rate: number;
+  readonly rowsPerTransaction: number;
+}
+
+export type BenchOptions = DrainOptions | LatencyOptions | SnapshotOptions | RestartOptions;
 
 export const USAGE = `usage: npm run --silent bench -- COMMAND [options]
   Measures DSS against servers of its own, or those of DITTO_STACK_*_URL. One JSON line per result on standard output.
@@ -50,10 +57,11 @@ export const USAGE = `usage: npm run --silent bench -- COMMAND [options]
              --read live|after (live): Kafka is read while rows come, or when all are written
              --floor: the same also without Ditto, published by the writer
   snapshot   the rows are there before the source is seen for the first time   --rows N (1000000)
+  restart    DSS is killed and started again under load   --kills K (5) --rate R (1000) --rows-per-transaction T (10)
   decode     the reader alone, on a recorded log, beside zongji, see: npm run --silent bench -- decode --help
   publish    the Kafka publisher alone, see: npm run --silent bench -- publish --help
 
-  --sinks kafka|mongo|kafka,mongo   default: kafka; for latency: kafka,mongo
+  --sinks kafka|mongo|kafka,mongo   default: kafka; for latency and restart: kafka,mongo
   --repeat K                        as often, each time with fresh servers (1)
   --profile FOLDER                  a CPU profile of DSS; read it with: node bench/profile-summary.ts FILE
   --partitions N (4)  --compression none|gzip|snappy|lz4|zstd (none)  --client platformatic|kafkajs (platformatic)
@@ -71,6 +79,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
       'rows-per-transaction': { type: 'string' },
       rate: { type: 'string', default: '1000' },
       seconds: { type: 'string', default: '30' },
+      kills: { type: 'string', default: '5' },
       repeat: { type: 'string', default: '1' },
       read: { type: 'string', default: 'live' },
       floor: { type: 'boolean', default: false },
@@ -88,7 +97,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
   if (values.help || command === undefined) return 'help';
   if (others.length > 0) throw new TypeError(`"${others.join(' ')}" is not an option.`);
   const common = {
-    sinks: readSinks(values.sinks ?? (command === 'latency' ? 'kafka,mongo' : 'kafka')),
+    sinks: readSinks(values.sinks ?? (['latency', 'restart'].includes(command) ? 'kafka,mongo' : 'kafka')),
     repeat: readCount('--repeat', values.repeat),
     profile: values.profile ?? null,
     partitions: readCount('--partitions', values.partitions),
@@ -120,8 +129,14 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
     }
     case 'snapshot':
       return { command, ...common, rows: readCount('--rows', values.rows ?? '1000000') };
+    case 'restart': {
+      if (!common.sinks.includes('kafka'))
+        throw new TypeError('restart needs --sinks with kafka: its rows are seen there.');
+      const [kills, rate] = [readCount('--kills', values.kills), readCount('--rate', values.rate)];
+      return { command, ...common, kills, rate, rowsPerTransaction: rowsPerTransaction('10') };
+    }
     default:
-      throw new TypeError(`"${command}" is none of drain, latency, snapshot, decode and publish.`);
+      throw new TypeError(`"${command}" is none of drain, latency, snapshot, restart, decode and publish.`);
   }
 }
 

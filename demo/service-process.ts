@@ -10,6 +10,7 @@ export type ServiceName = 'dcs' | 'dss' | 'dws';
 
 const root = join(import.meta.dirname, '..');
 const STOP_WITHIN_MS = 20_000;
+const ASK_EVERY_MS = 20;
 
 /** One of the three services as a process of its own, in a process group of its own: Ctrl-C reaches it through `stop` only. */
 export class ServiceProcess {
@@ -69,7 +70,7 @@ export class ServiceProcess {
             context: { log: this.log },
           },
         );
-      await sleep(100, undefined, { signal });
+      await sleep(ASK_EVERY_MS, undefined, { signal });
     }
   }
 
@@ -81,6 +82,13 @@ export class ServiceProcess {
     const force = setTimeout(() => this.#child.kill('SIGKILL'), STOP_WITHIN_MS);
     await this.#exited;
     clearTimeout(force);
+  }
+
+  /** SIGKILL; resolves when the process is gone. */
+  async kill(): Promise<void> {
+    this.#child.ref();
+    this.#child.kill('SIGKILL');
+    await this.#exited;
   }
 
   async #isReady(signal: AbortSignal): Promise<boolean> {
