@@ -67,7 +67,7 @@ function isNeutralConstraint(cursor: TokenCursor): boolean {
   return isIndexDefinition(cursor);
 }
 
-/** Unquoted, these begin something else than a column behind ADD and DROP. */
+/** Unquoted, these begin something else than a column after ADD and DROP. */
 const NO_COLUMN = [
   'CHECK',
   'CONSTRAINT',
@@ -101,7 +101,7 @@ function readAdd(cursor: TokenCursor): AlterTableEffect {
 }
 
 /**
- * A column definition behind `names` names that exist already (ADD: none, MODIFY: one, CHANGE: the old name, then the
+ * A column definition after `names` names that exist already (ADD: none, MODIFY: one, CHANGE: the old name, then the
  * new); also ADD's list of them in parentheses.
  */
 function readColumn(cursor: TokenCursor, names: 0 | 1 | 2): AlterTableEffect {
@@ -156,11 +156,11 @@ function isNeutralAlter(cursor: TokenCursor): boolean {
   cursor.take('COLUMN');
   if (cursor.takeIdentifier() === null) return false;
   if (cursor.takeAll('DROP', 'DEFAULT')) return true;
-  // what is invisible stands in the log and in the catalogue all the same
+  // what is invisible is in the log and in the catalogue as well
   return cursor.take('SET') && cursor.take('DEFAULT', 'VISIBLE', 'INVISIBLE');
 }
 
-/** What may stand before `PARTITION` at the start of a specification and moves rows at most between partitions. */
+/** What may come before `PARTITION` at the start of a specification and moves rows at most between partitions. */
 const NEUTRAL_PARTITION_VERBS = new Set([
   'ANALYZE',
   'CHECK',
@@ -229,7 +229,7 @@ function isOrderItem(cursor: TokenCursor): boolean {
   return takeNeutralOptions(cursor);
 }
 
-/** A further column behind the comma of ORDER BY a, b: no other specification is this short and changes rows. */
+/** A further column after the comma of ORDER BY a, b: no other specification is this short and changes rows. */
 function isFurtherOrderItem(segment: TokenCursor): boolean {
   return segment.remaining === 1 || (segment.remaining === 2 && ['ASC', 'DESC'].includes(segment.keyword(1)));
 }
@@ -240,9 +240,9 @@ function strongerOf(one: RowsEffect, other: RowsEffect): RowsEffect {
   return STRENGTHS.indexOf(one) < STRENGTHS.indexOf(other) ? other : one;
 }
 
-/** Reads the specifications behind ALTER TABLE and its table's name, to the end. */
+/** Reads the specifications after ALTER TABLE and its table's name, to the end. */
 export function readAlterTable(cursor: TokenCursor): AlterTableEffect {
-  // stands alone, and its list of partitions holds commas of its own
+  // is the only specification, and its list of partitions holds commas of its own
   if (NEUTRAL_PARTITION_VERBS.has(cursor.keyword()) && cursor.keyword(1) === 'PARTITION') return KEPT;
   let effect = KEPT;
   let isOrdering = false;

@@ -86,7 +86,7 @@ describe('canonicalEquals', () => {
   );
 });
 
-/** An object becomes a list of its members by name, marked so that it is not taken for an array. */
+/** An object becomes a list of its members by name, marked so that it is not read as an array. */
 function sortMembers(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sortMembers);
   if (typeof value !== 'object' || value === null) return value === 0 ? 0 : value;

@@ -81,7 +81,7 @@ class JsonNormalizer {
     return token === ',';
   }
 
-  /** The same string written one way: 'A' may stand as a Unicode escape as well. */
+  /** The same string written one way: 'A' may be written as a Unicode escape too. */
   #string(token: string): string {
     try {
       const value: unknown = JSON.parse(token);

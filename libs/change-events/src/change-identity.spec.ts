@@ -14,7 +14,7 @@ describe('changeId', () => {
     expect(changeId(truncate)).toBe(`${SERVER_UUID}:42/0`);
   });
 
-  test('the end of a table that stands in no log has an identity of its own', () => {
+  test('the end of a table that is in no log has an identity of its own', () => {
     const transaction = makeTransaction({ gtid: null, file: '', offset: 0 });
     expect(changeId({ op: 'truncate', layout, transaction, rowIndex: 0, id: 'shop/7/resync' })).toBe('shop/7/resync');
   });

@@ -101,6 +101,6 @@ export interface TableChange {
   readonly rowIndex: number;
   /** With what reads have for a row index, where it is no statement of the log: above all that was read until then. */
   readonly readSequence?: number;
-  /** Its identity when it stands in no log; else left out. */
+  /** Its identity when it is in no log; left out otherwise. */
   readonly id?: string;
 }

@@ -58,7 +58,7 @@ test.each<[string[], string[], string[]]>([
   [['shop.orders.note'], [], ['orders']],
   [['shop.orders.note'], ['shop.customers.email'], ['orders', 'customers']],
   [['shop.orders.note'], ['shop.orders.note', 'other.*.note'], []],
-  // the column may have gone since, and still stand in the sinks
+  // the column may be gone by now, and still be in the sinks
   [[], ['shop.customers.gone'], ['customers']],
   [[], ['*.*.note'], ['orders', 'customers']],
 ])('from %j to %j: %j', (before, after, expected) => {

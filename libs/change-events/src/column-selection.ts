@@ -44,7 +44,7 @@ function namesTable({ database, table }: ColumnPattern, name: TableName): boolea
 /**
  * Compiles which columns a source replicates: all that no pattern matches. Letter case matters in databases and tables,
  * as in `compileTableSelection`, not in columns. Throws one `DITTO_CONFIG_COLUMN_PATTERN_INVALID` naming all patterns
- * that are none.
+ * that are not valid.
  */
 export function compileColumnSelection(exclude: readonly string[]): ColumnSelection {
   const patterns = compilePatterns(exclude);
@@ -70,7 +70,7 @@ export function findIdleColumnPatterns(
 
 /**
  * The tables whose columns another selection may see otherwise: those that a pattern of only one of the two names. Which
- * columns they have does not count: one that has gone since may still stand in the sinks.
+ * columns they have does not count: one that is gone by now may still be in the sinks.
  */
 export function findReselectedTables<Table extends TableName>(
   before: readonly string[],

@@ -72,7 +72,7 @@ function isOpening({ type, text }: SqlToken): boolean {
   return type === 'symbol' && text === '(';
 }
 
-/** How many parentheses are open behind each token. */
+/** How many parentheses are open after each token. */
 function depths(tokens: readonly SqlToken[]): number[] {
   let depth = 0;
   return tokens.map((token) => {

@@ -66,7 +66,7 @@ describe('envelope', () => {
     expect(encode(change, NOW)).toBe(JSON.stringify(expected));
   });
 
-  test('what is kept between calls never stands in another transaction, kind of change or time', () => {
+  test('what is kept between calls never gets into another transaction, kind of change or time', () => {
     const other = makeTransaction({
       gtid: null,
       file: 'binlog.000008',

@@ -126,7 +126,7 @@ describe('GTIDs of MariaDB', () => {
     expect(GtidSet.parse('0-2-5').contains(GtidSet.parse('0-1-5'))).toBe(true);
   });
 
-  test('a change of the server in a domain goes on with its sequence numbers', () => {
+  test('a change of the server in a domain continues its sequence numbers', () => {
     const accumulator = new GtidAccumulator(GtidSet.parse('0-1-100'));
     accumulator.add('0-1-101');
     accumulator.add('0-2-102');

@@ -10,7 +10,7 @@ export type Domains = ReadonlyMap<number, DomainEnd>;
 const GTID = /^(\d{1,10})-(\d{1,10})-(\d{1,20})$/;
 const HIGHEST_ID = 0xffffffff;
 
-/** `domain-server-sequence` taken apart; null when the text is none, or a number in it is out of range. */
+/** The parts of `domain-server-sequence`; null when the text is not one, or a number in it is out of range. */
 export function parseDomainGtid(text: string): { readonly domain: number; readonly end: DomainEnd } | null {
   const match = GTID.exec(text);
   if (match === null) return null;

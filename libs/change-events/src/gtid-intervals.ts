@@ -4,7 +4,7 @@
  */
 export type Intervals = readonly number[];
 
-/** Index in `intervals` (always even) of the first interval whose end is at or behind `value`; its length when none is. */
+/** Index in `intervals` (always even) of the first interval whose end is at or after `value`; its length when none is. */
 function firstEndingAtOrBehind(intervals: Intervals, value: number): number {
   let low = 0;
   let high = intervals.length >>> 1;
@@ -16,7 +16,7 @@ function firstEndingAtOrBehind(intervals: Intervals, value: number): number {
   return low * 2;
 }
 
-/** Adds one number in place. Appending behind the last interval costs no search. */
+/** Adds one number in place. Appending after the last interval costs no search. */
 export function addNumber(intervals: number[], value: number): void {
   const length = intervals.length;
   if (length === 0) {
@@ -29,7 +29,7 @@ export function addNumber(intervals: number[], value: number): void {
   else insertNumber(intervals, value);
 }
 
-/** Adds `more` in place when all of it lies behind the rest, as it mostly does; says whether it did. */
+/** Adds `more` in place when all of it comes after the rest, as it mostly does; says whether it did. */
 export function appendIntervals(intervals: number[], more: Intervals): boolean {
   const [start, end] = more;
   if (start === undefined || end === undefined) return true;

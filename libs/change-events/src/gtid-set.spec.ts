@@ -20,7 +20,7 @@ function isSubset(part: ReadonlySet<string>, whole: ReadonlySet<string>): boolea
   return [...part].every((one) => whole.has(one));
 }
 
-/** Every single GTID that the set's text stands for, by a reading of its own. */
+/** Every single GTID that the set's text means, read by code of its own. */
 function expand(set: GtidSet): Set<string> {
   const result = new Set<string>();
   for (const item of set.toString().split(',').filter(Boolean)) {
@@ -68,7 +68,7 @@ describe('GtidSet against a set of single GTIDs', () => {
     );
   });
 
-  test('union, subtract, intersect, contains and equals are those of sets', () => {
+  test('union, subtract, intersect, contains and equals are what they are for sets', () => {
     fc.assert(
       fc.property(model, model, (a, b) => {
         const [left, right] = [toGtidSet(a), toGtidSet(b)];

@@ -276,5 +276,5 @@ export function formatGtidSet(bySid: ReadonlyMap<string, Intervals>): string {
   return text;
 }
 
-/** Outside the class: a static initialiser that makes its own class comes out of the compiler in the wrong order. */
+/** Outside the class: the compiler puts a static initialiser that makes its own class into the wrong order. */
 const emptySet = GtidSet.fromIntervals(NO_INTERVALS);

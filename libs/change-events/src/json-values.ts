@@ -39,7 +39,7 @@ export function encodeBase64(value: Buffer): string {
 const SRID_BYTES = 4;
 
 /**
- * `{"wkb":"base64","srid":4326}`; SRID 0 (none given) is null, as Debezium writes it. So is that of an empty value, which
+ * `{"wkb":"base64","srid":4326}`; SRID 0 (none given) is null, as Debezium writes it. So is the SRID of an empty value, which
  * DDL leaves in a NOT NULL column.
  */
 export function encodeGeometry(value: Buffer): string {

@@ -16,7 +16,7 @@ describe('describeKey', () => {
     ['another form of values', layout([0], { kind: 'bigint' })],
     ['other digits', layout([0], { scale: 3 })],
     ['no column', layout([])],
-  ])('I4: tells a key from one with %s', (_, other) => {
+  ])('I4: a key differs from one with %s', (_, other) => {
     expect(describeKey(other)).not.toBe(describeKey(layout([0])));
   });
 

@@ -77,7 +77,7 @@ describe('key values', () => {
     expect(rowOfKey(keys, ['third', 'first'])).toEqual(['first', null, 'third']);
   });
 
-  test('a table without a key says so', () => {
+  test('a table without a key is recognized', () => {
     expect(hasKey(layout)).toBe(true);
     expect(hasKey(makeLayout([makeColumn('a', 'integer')], []))).toBe(false);
   });

@@ -2,7 +2,7 @@ import { DittoError } from '#kernel';
 import { encodeBase64, encodeDouble, quoteJson } from './json-values.ts';
 import { type CanonicalValue, type Column, type Row, type TableLayout } from './table-layout.ts';
 
-/** Whether rows of this layout can be told apart: a table without a key is published, not mirrored. */
+/** Whether rows of this layout can be identified: a table without a key is published, not mirrored. */
 export function hasKey(layout: TableLayout): boolean {
   return layout.key.length > 0;
 }

@@ -4,7 +4,7 @@ import { DittoError } from '#kernel';
 const MAX_TOPIC_LENGTH = 249;
 /** MongoDB's limit for the name of a database, in bytes. */
 const MAX_DATABASE_BYTES = 63;
-/** What MongoDB's limit for `database.collection`, 255 bytes, leaves behind the longest database name. */
+/** What MongoDB's limit for `database.collection`, 255 bytes, leaves after the longest database name. */
 const MAX_COLLECTION_BYTES = 255 - MAX_DATABASE_BYTES - 1;
 
 export interface TableName {

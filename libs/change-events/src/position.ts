@@ -4,14 +4,14 @@ export interface Position {
   readonly gtidSet: string;
   /** Name of the log file of `serverUuid`; '' when not known (a position that was never streamed from). */
   readonly file: string;
-  /** Offset in `file` just behind the last event covered; 0 when not known. */
+  /** Offset in `file` just after the last event covered; 0 when not known. */
   readonly offset: number;
   readonly serverUuid: string;
 }
 
 /**
- * A position that no GTID set tells, because there are transactions without a GTID: what lies before `offset` in `file` is
- * covered, what begins there or behind is not. It means nothing on any other server than `serverUuid`.
+ * A position that no GTID set gives, because there are transactions without a GTID: what lies before `offset` in `file` is
+ * covered, what begins there or later is not. It means nothing on any other server than `serverUuid`.
  */
 export interface FilePosition {
   readonly gtidSet: null;

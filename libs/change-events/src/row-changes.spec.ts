@@ -93,7 +93,7 @@ describe('an event of several rows', () => {
     );
   });
 
-  test('I9: the bound of a row is that of its own images, whatever is beside it', () => {
+  test('I9: the bound of a row is the bound of its own images, whatever other rows there are', () => {
     const envelope = new EnvelopeWriter(layout, { source: 's', version: '1', bigint: 'number' });
     const rows = [5, 900, 7].map((length, id) => [id, 'x'.repeat(length), 'y'.repeat(3 * length)] as const);
     const changes = changesOf({ op: 'update', offset: 4, first: 0, rows });
@@ -102,7 +102,7 @@ describe('an event of several rows', () => {
     expect(bounds[2]).toBeLessThan(bounds[0] + 100);
   });
 
-  test('the JSON of an image is that of the form that is asked for', () => {
+  test('the JSON of an image has the form that is asked for', () => {
     const images = new ValueImages(layout, [[7, 'a']]);
     const json = (bigint: 'number' | 'string'): string => {
       const target = Buffer.alloc(images.jsonBound(0, bigint));

@@ -71,7 +71,7 @@ describe('JSON of canonical values', () => {
     );
   });
 
-  test('columns stand in order under their names, whatever these are', () => {
+  test('columns are in order under their names, whatever these are', () => {
     const names = ['id', 'a"b', 'c\\d', "e'f", '`', '__proto__', 'line\nbreak', '\u2028', '${1}', '日本'];
     const encode = compileJsonRowEncoder(makeLayout(names.map((name) => makeColumn(name, 'integer'))));
     const text = encode(names.map((_, i) => i));

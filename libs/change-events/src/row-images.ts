@@ -5,7 +5,7 @@ import { findWideColumns, isWideRow, rowPieces } from './wide-json.ts';
 
 /** Longest UTF-8 form of one UTF-16 unit, in bytes. */
 const MOST_BYTES_OF_UNIT = 3;
-/** By so much the text of a key may be longer than that of its row: doubles are written in another form. */
+/** How much longer the text of a key may be than the text of its row: doubles are written in another form. */
 const KEY_SLACK_BYTES = 1024;
 
 /**

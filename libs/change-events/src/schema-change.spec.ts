@@ -63,7 +63,7 @@ describe('the message of a statement', () => {
     expect(schemaChangeVersion(change)).toBe('0'.repeat(44));
   });
 
-  it.each(['x', 'ü', '\u0001', '🐬'])('is cut to what the topic takes, and says so: %s', (character) => {
+  it.each(['x', 'ü', '\u0001', '🐬'])('is cut to what the topic takes, and marked as truncated: %s', (character) => {
     const long = { ...change, ddl: character.repeat(20_000) };
     const text = encodeSchemaChange(long, { ...options, mostBytes: 10_000 });
     expect(Buffer.byteLength(text)).toBeLessThanOrEqual(10_000);

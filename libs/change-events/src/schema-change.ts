@@ -42,7 +42,7 @@ export function encodeSchemaChangeKey({ database }: SchemaChange): string {
 /**
  * The message of a statement: Debezium's schema change event, reduced to what is known here (docs/ddl.md).
  *
- * A text that would make the message longer than `mostBytes` is cut, and `truncated` says so.
+ * A text that would make the message longer than `mostBytes` is cut, and `truncated` is set.
  */
 export function encodeSchemaChange(
   change: SchemaChange,

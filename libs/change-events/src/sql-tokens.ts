@@ -2,7 +2,7 @@
 export interface SqlMode {
   /** ANSI_QUOTES: text in double quotes is a name. */
   readonly hasAnsiQuotes: boolean;
-  /** Without NO_BACKSLASH_ESCAPES: a backslash in a string takes the character behind it along. */
+  /** Without NO_BACKSLASH_ESCAPES: a backslash in a string escapes the character after it. */
   readonly hasEscapes: boolean;
 }
 
@@ -21,7 +21,7 @@ const WORD = /[0-9A-Za-z$_\u0080-\uffff]+/y;
 /** `/*!`, `/*!80013`, MariaDB's `/*M!100100`: what follows up to the end mark is executed, by some servers at least. */
 const VERSIONED_COMMENT = /\/\*M?!\d{0,6}/y;
 
-/** The place just behind a quoted text that opens at `start`, or -1 when it does not end. Doubled quotes stay inside. */
+/** The place just after a quoted text that opens at `start`, or -1 when it does not end. Doubled quotes stay inside. */
 function endOfQuoted(sql: string, start: number, hasEscapes: boolean): number {
   const quote = sql[start];
   for (let i = start + 1; i < sql.length; i++) {
@@ -34,7 +34,7 @@ function endOfQuoted(sql: string, start: number, hasEscapes: boolean): number {
   return -1;
 }
 
-/** The place just behind the white space or comment that begins at `start`; `start` when there is none, -1 when it does not end. */
+/** The place just after the white space or comment that begins at `start`; `start` when there is none, -1 when it does not end. */
 function endOfBlank(sql: string, start: number): number {
   const character = sql[start] as string;
   if (character <= ' ') return start + 1;
@@ -53,7 +53,7 @@ export interface SqlTokens {
   readonly tokens: SqlToken[];
   /**
    * False when a quote or comment does not end, or when there is something that no statement has. Such marks are passed
-   * over then: the tokens after them hold the names that the text may have, and words that are none.
+   * over then: the tokens after them hold the names that the text may have, and words that are not names.
    */
   readonly isComplete: boolean;
 }

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { classifyStatement, type StatementKind, type StatementTable } from './statement.ts';
 
-/** `d.t` stands for a table, `d.t>e.u` for one with a new name, `d.*` for a whole database. */
+/** `d.t` means a table, `d.t>e.u` for one with a new name, `d.*` for a whole database. */
 function show({ database, table, to }: StatementTable): string {
   return `${database}.${table ?? '*'}${to === undefined ? '' : `>${to.database}.${to.table}`}`;
 }
@@ -285,7 +285,7 @@ describe('classifyStatement', () => {
     );
   });
 
-  test('I6: one row-changing part makes the whole ALTER TABLE so, wherever it stands', () => {
+  test('I6: one row-changing part makes the whole ALTER TABLE row-changing, wherever it is', () => {
     const neutral = fc.constantFrom(
       'ADD INDEX i (a, b)',
       "COMMENT 'x, y'",

@@ -55,7 +55,7 @@ const NEUTRAL_VERBS = new Set(
   ).split(' '),
 );
 const DATA_VERBS = new Set(['CALL', 'DELETE', 'DO', 'INSERT', 'LOAD', 'REPLACE', 'SELECT', 'UPDATE', 'WITH']);
-/** What CREATE, ALTER and DROP name besides tables, indexes and databases; none of it holds rows. */
+/** What CREATE, ALTER and DROP name other than tables, indexes and databases; none of it holds rows. */
 const ROWLESS_OBJECTS = new Set(
   (
     'EVENT FUNCTION INSTANCE LIBRARY LOGFILE PACKAGE PROCEDURE RESOURCE ROLE SEQUENCE SERVER SPATIAL TABLESPACE ' +
@@ -82,7 +82,7 @@ function skipSettings(cursor: TokenCursor): boolean {
   return !cursor.isAtEnd;
 }
 
-/** Null when it can't be told. */
+/** Null when it is not known. */
 function readStatement(cursor: TokenCursor): Statement | null {
   if (cursor.isAtEnd) return NEUTRAL;
   const verb = cursor.keyword();
@@ -188,7 +188,7 @@ function readRename(cursor: TokenCursor): Statement | null {
   return cursor.isAtEnd ? { kind: 'rename', tables, definition: 'alter' } : null;
 }
 
-/** CREATE INDEX and DROP INDEX, behind the word INDEX. */
+/** CREATE INDEX and DROP INDEX, after the word INDEX. */
 function readIndex(cursor: TokenCursor): Statement | null {
   cursor.takeAll('IF', 'NOT', 'EXISTS');
   cursor.takeAll('IF', 'EXISTS');
@@ -204,7 +204,7 @@ function readRowless(cursor: TokenCursor): Statement | null {
   return ROWLESS_OBJECTS.has(cursor.keyword()) ? NEUTRAL : null;
 }
 
-/** Steps over what may stand between the verb and the kind of object; says whether OR REPLACE and IGNORE were there. */
+/** Steps over what may be between the verb and the kind of object; says whether OR REPLACE and IGNORE were there. */
 function skipModifiers(cursor: TokenCursor): { readonly replaces: boolean; readonly ignores: boolean } {
   let replaces = false;
   let ignores = false;

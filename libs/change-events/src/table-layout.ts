@@ -1,7 +1,7 @@
 /**
  * What the log says a table looked like when a row was written: names, types and key, in column order.
  * Made by an adapter from the log's own metadata or from the catalogue; two layouts with the same `fingerprint`
- * decode and encode alike, and one object stands for all rows of a run, so caches may hang on its identity.
+ * decode and encode alike, and one object serves all rows of a run, so caches may depend on its identity.
  */
 export interface TableLayout {
   readonly database: string;

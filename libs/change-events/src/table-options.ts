@@ -31,7 +31,7 @@ const NEUTRAL_OPTIONS = new Set([
   'TRANSACTIONAL',
 ]);
 
-/** Reads `[=] value` and says the value, in upper case; null when none stands here. */
+/** Reads `[=] value` and gives the value, in upper case; null when there is none here. */
 function takeValue(cursor: TokenCursor): string | null {
   cursor.takeSymbol('=');
   return cursor.takeIdentifier()?.toUpperCase() ?? null;

@@ -3,7 +3,7 @@ import { compileName } from './name-pattern.ts';
 import { splitTableName } from './names.ts';
 
 export interface TableSelectionOptions {
-  /** Patterns `database.table`; `*` stands for any characters within a name. */
+  /** Patterns `database.table`; `*` means any characters within a name. */
   readonly include: readonly string[];
   readonly exclude?: readonly string[];
 }
@@ -58,7 +58,7 @@ function compilePatterns({ include, exclude = [] }: TableSelectionOptions): {
  * Compiles which tables a source replicates: those that an `include` pattern matches and no `exclude` pattern does.
  * Letter case matters. A name with `.` or `*` in it is written in backquotes: `` `a.b`.orders ``. A `*` in the place of
  * the database does not reach MySQL's own databases. Throws one `DITTO_CONFIG_TABLE_PATTERN_INVALID` naming all
- * patterns that are none.
+ * patterns that are not valid.
  */
 export function compileTableSelection(options: TableSelectionOptions): TableSelection {
   const { include, exclude } = compilePatterns(options);

@@ -31,12 +31,12 @@ export class TokenCursor {
     return this.#tokens.slice(this.#at);
   }
 
-  /** The keyword `ahead` tokens from here; '' when no word stands there. */
+  /** The keyword `ahead` tokens from here; '' when there is no word. */
   keyword(ahead = 0): string {
     return this.#tokens[this.#at + ahead]?.keyword ?? '';
   }
 
-  /** The text of a symbol `ahead` tokens from here; '' when none stands there. */
+  /** The text of a symbol `ahead` tokens from here; '' when there is none. */
   symbol(ahead = 0): string {
     const token = this.#tokens[this.#at + ahead];
     return token?.type === 'symbol' ? token.text : '';
@@ -46,14 +46,14 @@ export class TokenCursor {
     this.#at += count;
   }
 
-  /** Steps over the keyword when it stands here. */
+  /** Steps over the keyword when it is here. */
   take(...keywords: readonly string[]): boolean {
     const found = keywords.includes(this.keyword());
     if (found) this.#at++;
     return found;
   }
 
-  /** Steps over these keywords when all stand here in this order. */
+  /** Steps over these keywords when all are here in this order. */
   takeAll(...keywords: readonly string[]): boolean {
     const found = keywords.every((keyword, i) => this.keyword(i) === keyword);
     if (found) this.#at += keywords.length;
@@ -66,7 +66,7 @@ export class TokenCursor {
     return found;
   }
 
-  /** One identifier, or what may stand for one as a value of an option: a string. */
+  /** One identifier, or what may be written instead as a value of an option: a string. */
   takeIdentifier(): string | null {
     const token = this.#tokens[this.#at];
     if (token === undefined || token.type === 'symbol') return null;
@@ -83,7 +83,7 @@ export class TokenCursor {
     return table === null ? null : { database: first, table };
   }
 
-  /** Steps behind the closing mark of the parenthesis that opens here; false when none opens or it does not close. */
+  /** Steps past the closing mark of the parenthesis that opens here; false when none opens or it does not close. */
   takeParentheses(): boolean {
     if (this.symbol() !== '(') return false;
     let depth = 0;

@@ -78,7 +78,7 @@ describe('version', () => {
     );
   });
 
-  test('a read lies behind all changes of its transaction and before its end; the next transaction behind that', () => {
+  test('a read comes after all changes of its transaction and before its end; the next transaction after that', () => {
     const prefix = versionPrefix(1, 'binlog.000009', 2 ** 33);
     const transaction = makeTransaction({ versionPrefix: prefix });
     const last = changeVersion(makeChange(layout, null, [1], { transaction, rowIndex: 0xfffffffe }));

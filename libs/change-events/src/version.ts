@@ -1,7 +1,7 @@
 import { DittoError } from '#kernel';
 import { type RowChange, type TableChange } from './change.ts';
 
-/** The row index of every read: behind all log changes of the transaction that it stands after. */
+/** The row index of every read: after all log changes of the transaction that it follows. */
 export const READ_ROW_INDEX = 0xffffffff;
 
 /** The coordinates whose order is the order of a row's changes (design: version). */
@@ -101,7 +101,7 @@ export function lineageOf(version: string): number {
   return parseInt(version.slice(0, 8), 16);
 }
 
-/** The version behind everything of the transaction with this prefix: log changes and reads. */
+/** The version after everything of the transaction with this prefix: log changes and reads. */
 export function transactionEndVersion(prefix: string): string {
   return `${prefix}ffffffffffffffff`;
 }

@@ -30,7 +30,7 @@ function textOf({ piece: part, length }: Recipe): string {
 }
 
 describe('the JSON of a row, piece by piece', () => {
-  test('I9: is that of the whole, and no piece is a long one', () => {
+  test('I9: is the text of the whole, and no piece is long', () => {
     let wide = 0;
     fc.assert(
       fc.property(recipe, recipe, recipe, fc.constantFrom('number', 'string'), (text, json, bytes, bigint) => {

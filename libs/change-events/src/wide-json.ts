@@ -4,7 +4,7 @@ import { type CanonicalValue, type ColumnKind, type Row, type TableLayout } from
 
 /** Longer values are written piece by piece: their JSON as one text is memory that others lack (I9). */
 const WIDE_LENGTH = 64 * 1024;
-/** A multiple of three: base64 of the pieces is that of the whole. */
+/** A multiple of three: base64 of the pieces is base64 of the whole. */
 const PIECE_LENGTH = 48 * 1024;
 
 /** Of those whose values can be written in pieces. */

@@ -1,6 +1,6 @@
 /**
  * Settles as `promise` does, or rejects with the signal's reason as soon as that is aborted. The work behind the promise
- * is not stopped; whatever becomes of it then is not told. Leaves no listener behind.
+ * is not stopped; its outcome is then not reported. Leaves no listener behind.
  */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   let abort: () => void = () => undefined;

@@ -1,6 +1,6 @@
 import { toDittoError } from './to-ditto-error.ts';
 
-/** One thing that is wrong or risky about a server for Ditto's purpose, as a check of it tells. */
+/** One thing that is wrong or risky about a server for Ditto's purpose, as a check of it reports. */
 export interface CheckFinding {
   readonly code: string;
   /** An error keeps Ditto from working; a warning weakens a promise. */

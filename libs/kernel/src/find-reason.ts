@@ -7,8 +7,8 @@ interface ErrorLike {
 }
 
 /**
- * What to tell people of an error. Where a name has several addresses, Node's error for the failed attempts at all of
- * them has no text of its own: then it is that of the last attempt, or else the code.
+ * The text of an error for people. Where a name has several addresses, Node's error for the failed attempts at all of
+ * them has no text of its own: then it is the text of the last attempt, or else the code.
  */
 export function findReason(error: unknown): string {
   if (!isErrorLike(error)) return String(error);

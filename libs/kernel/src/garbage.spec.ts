@@ -5,7 +5,7 @@ const MEBIBYTE = 1024 * 1024;
 
 afterEach(() => collectGarbageBy(() => undefined));
 
-it('I9: garbage of wide rows is collected each time that there are 16 MiB of it, in the next turn; that of others is not', async () => {
+it('I9: garbage of wide rows is collected each time that there are 16 MiB of it, in the next turn; garbage of other rows is not', async () => {
   let collected = 0;
   collectGarbageBy(() => collected++);
   for (let row = 0; row < 1_000; row++) await dropWide(MEBIBYTE);

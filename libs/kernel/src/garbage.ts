@@ -13,8 +13,8 @@ export function collectGarbageBy(action: () => void): void {
 
 /**
  * Call when buffers or texts of wide rows, `bytes` in all, are of no more use: V8 collects late what lies outside of its
- * heap, and a few such rows are more than all else that lives (I9). Resolves when they are collected, or may wait; whoever
- * called must hold them no longer by the next turn of the event loop.
+ * heap, and a few such rows are more than all else that lives (I9). Resolves when they are collected, or may wait; the
+ * caller must no longer hold them in the next turn of the event loop.
  */
 export async function dropWide(bytes: number): Promise<void> {
   if (bytes <= LEAST_BYTES) return;

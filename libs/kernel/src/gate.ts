@@ -1,7 +1,7 @@
 import { Deferred } from './deferred.ts';
 import { reasonOf } from './sleep.ts';
 
-/** Open or shut; who waits goes on when it opens. Waiters that were let through stay through when it is shut again. */
+/** Open or shut; who waits continues when it opens. Waiters that were let through stay through when it is shut again. */
 export class Gate {
   #opening: Deferred<undefined> | null = null;
 

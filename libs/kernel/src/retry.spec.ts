@@ -7,7 +7,7 @@ const retriable = () => new DittoError('DITTO_TEST_BUSY', 'busy', { retriable: t
 const quick = () => new Backoff({ initialMs: 1, maxMs: 2 });
 
 describe('Backoff', () => {
-  it('grows by its factor up to the limit and starts anew after a reset', () => {
+  it('grows by its factor up to the limit and starts again after a reset', () => {
     const backoff = new Backoff({ initialMs: 100, maxMs: 1000, factor: 3, jitter: 0 });
     expect([backoff.nextMs(), backoff.nextMs(), backoff.nextMs(), backoff.nextMs()]).toEqual([100, 300, 900, 1000]);
     backoff.reset();

@@ -10,7 +10,7 @@ describe('sleep', () => {
     expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 
-  it('rejects with the reason of its signal, aborted before or meanwhile', async () => {
+  it('rejects with the reason of its signal, aborted before or during the wait', async () => {
     const reason = new Error('shutdown');
     await expect(sleep(60_000, AbortSignal.abort(reason))).rejects.toBe(reason);
     const controller = new AbortController();

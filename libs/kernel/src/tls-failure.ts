@@ -3,7 +3,7 @@ export type TlsFailure =
   'certificate-expired' | 'other-host' | 'unknown-authority' | 'client-certificate' | 'not-offered' | 'lost' | 'other';
 
 /**
- * Drivers put codes of their own over those of Node and OpenSSL, so the text counts too. An alert is what the server
+ * Drivers put codes of their own over the codes of Node and OpenSSL, so the text counts too. An alert is what the server
  * says, of the client's certificate above all; the client's own reasons follow.
  */
 const FAILURES: readonly (readonly [TlsFailure, RegExp])[] = [

@@ -11,12 +11,12 @@ export interface TlsQuestion {
 }
 
 const ANSWER_MS = 1_000;
-/** A server that does not like the client's certificate says so after the handshake (TLS 1.3). */
+/** A server that refuses the client's certificate reports it after the handshake (TLS 1.3). */
 const VERDICT_MS = 300;
 
 /**
  * Why a server takes no encrypted connection, asked by one that says nothing more: a driver that writes at once is often
- * cut off before it hears the reason. Null when there is none to be heard.
+ * cut off before it gets the reason. Null when there is none to get.
  */
 export async function askTlsRefusal({ host, port, tls, plainPing }: TlsQuestion): Promise<Error | null> {
   const encrypted = await hear(connect({ ...tls, host, port }), 'secureConnect');

@@ -14,7 +14,7 @@ function build(): { waits: Waits; lines: string[] } {
 }
 
 describe('Waits', () => {
-  it('shows and logs a wait beyond the limit, once, with what it waits for by then', async () => {
+  it('shows and logs a wait beyond the limit, once, with what it waits for at that time', async () => {
     jest.useFakeTimers({ now: 5000 });
     try {
       const { waits, lines } = build();
