@@ -39,8 +39,8 @@ export function encodeBase64(value: Buffer): string {
 const SRID_BYTES = 4;
 
 /**
- * `{"wkb":"base64","srid":4326}`; SRID 0 (none given) is null, as Debezium writes it. So is the SRID of an empty value, which
- * DDL leaves in a NOT NULL column.
+ * `{"wkb":"base64","srid":4326}`; SRID 0 (none given) is null, as Debezium writes it. So is the SRID of an empty value,
+ * which DDL leaves in a NOT NULL column.
  */
 export function encodeGeometry(value: Buffer): string {
   const srid = value.length === 0 ? 0 : value.readUInt32LE(0);

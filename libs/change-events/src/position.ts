@@ -10,8 +10,8 @@ export interface Position {
 }
 
 /**
- * A position that no GTID set gives, because there are transactions without a GTID: what lies before `offset` in `file` is
- * covered, what begins there or later is not. It means nothing on any other server than `serverUuid`.
+ * A position that no GTID set gives, because there are transactions without a GTID: what lies before `offset` in `file`
+ * is covered, what begins there or later is not. It means nothing on any other server than `serverUuid`.
  */
 export interface FilePosition {
   readonly gtidSet: null;

@@ -34,7 +34,10 @@ function endOfQuoted(sql: string, start: number, hasEscapes: boolean): number {
   return -1;
 }
 
-/** The place just after the white space or comment that begins at `start`; `start` when there is none, -1 when it does not end. */
+/**
+ * The place just after the white space or comment that begins at `start`; `start` when there is none, -1 when it does
+ * not end.
+ */
 function endOfBlank(sql: string, start: number): number {
   const character = sql[start] as string;
   if (character <= ' ') return start + 1;

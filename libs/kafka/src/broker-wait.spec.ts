@@ -30,7 +30,7 @@ describe('brokers are waited for', () => {
     expect(await retryBriefly(never, failTwice(unavailable))).toBe('ok');
   });
 
-  it('when TLS is refused in the middle of a run, and the reason is known meanwhile', async () => {
+  it('when TLS is refused in the middle of a run, and the reason is known by then', async () => {
     const wait = new BrokerWait(backoff, silentLogger);
     const reasons: (string | null)[] = [];
     const work = failTwice(KAFKA_ERROR_CODES.untrusted);

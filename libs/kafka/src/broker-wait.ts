@@ -2,7 +2,7 @@ import { Backoff, type BackoffOptions, type Logger, retry, type RetryOptions, to
 
 import { isWorthWaiting } from './kafka-errors.ts';
 
-/** Runs what needs brokers, besides deliveries, until it works, and says what that waits for. */
+/** Runs what needs brokers, except deliveries, until it works, and reports what it waits for. */
 export class BrokerWait {
   /** The error that is being backed off from; null while all works. */
   because: string | null = null;

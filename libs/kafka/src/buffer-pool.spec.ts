@@ -89,7 +89,7 @@ describe('BufferPool', () => {
     expect(pool.takenBytes).toBe(0);
   });
 
-  it('I9: has only buffers of wide rows collected, not those of full batches', async () => {
+  it('I9: has only buffers of wide rows collected, not buffers of full batches', async () => {
     let collected = 0;
     collectGarbageBy(() => collected++);
     const pool = new BufferPool(0);

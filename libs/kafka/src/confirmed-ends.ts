@@ -23,7 +23,7 @@ const BACKOFF = { initialMs: 200, maxMs: 5_000 };
  * was confirmed, or takes a new message there, has lost some (docs/decisions/0002-kafka-client.md has the table of
  * causes). Looked at with each confirmation, at the opening of the source, and from time to time.
  *
- * A loss is recorded before anybody hears of it, and kept until the source is rewound or resynced: a restart does not
+ * A loss is recorded before it is reported, and kept until the source is rewound or resynced: a restart does not
  * pass over it.
  */
 export class ConfirmedEnds {
@@ -182,10 +182,10 @@ function nameOf({ topic, partition }: PartitionLoss): string {
 
 function confirmedLost(losses: readonly PartitionLoss[]): DittoError {
   const [first] = losses as readonly [PartitionLoss];
-  const others = losses.length > 1 ? ` (and those of ${losses.length - 1} other partitions)` : '';
+  const others = losses.length > 1 ? ` (and of ${losses.length - 1} other partitions)` : '';
   return new DittoError(
     KAFKA_ERROR_CODES.confirmedLost,
-    `confirmed messages of ${nameOf(first)} are gone${others}: it was confirmed up to offset ${first.confirmedEnd}, and lost what was at ${first.survivingEnd} and behind`,
+    `confirmed messages of ${nameOf(first)} are gone${others}: it was confirmed up to offset ${first.confirmedEnd}, and lost what was at offset ${first.survivingEnd} and after it`,
     {
       remedy:
         'See that the brokers lose nothing more, then rewind the source (npm run ditto -- rewind --source <name>): it streams again from before the loss.',

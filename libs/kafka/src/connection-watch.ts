@@ -9,8 +9,8 @@ import { assertUsableTls } from './kafka-tls.ts';
 type Answer = (error: unknown, response: unknown) => void;
 
 /**
- * The options of @platformatic/kafka, and what its pools need beyond: whom to expect behind each address, and why a
- * broker ended a connection, which the library does not tell those who wait for an answer.
+ * The options of @platformatic/kafka, and what its pools need beyond: which broker to expect at each address, and why a
+ * broker ended a connection, which the library does not report to those who wait for an answer.
  */
 export class ConnectionWatch {
   readonly base: BaseOptions;

@@ -35,7 +35,7 @@ export interface TopicDescription {
  * records. It gives the offset of the first, null when the leader only says that it has them already. It rejects with a
  * `DittoError`:
  * - retriable: the outcome is unknown or nothing was written. The caller calls again with **the same batch** before it
- *   sends anything else to that partition; the records then stand in the topic once, in order. (The producer id and the
+ *   sends anything else to that partition; the records are then in the topic once, in order. (The producer id and the
  *   sequence numbers are kept, so that the broker drops what it already has.)
  * - `DITTO_KAFKA_MESSAGE_TOO_LARGE`: nothing was written; the caller may split the batch.
  * - anything else: nothing of use will happen by trying again.
@@ -46,8 +46,8 @@ export interface TopicDescription {
  * - `DITTO_KAFKA_PRODUCER_LOST`, retriable: nothing was written. The brokers have forgotten the producer, as idle
  *   partitions do, or have lost records that were confirmed: the caller compares offsets before it calls again.
  *
- * Not promised: that records stand only once when the brokers forget the producer (`DITTO_KAFKA_PRODUCER_LOST`):
- * the batch is then sent again by a new producer id; order stays, a batch may stand twice.
+ * Not promised: that records are there only once when the brokers forget the producer (`DITTO_KAFKA_PRODUCER_LOST`):
+ * the batch is then sent again by a new producer id; order stays, a batch may be there twice.
  */
 export abstract class KafkaClient {
   /** Rejects when no broker can be reached or the credentials are refused. */

@@ -22,7 +22,7 @@ export interface KafkaConnectionOptions {
   readonly sasl?: KafkaSaslOptions | null;
   /** Of whole record batches; default `none` (docs/decisions/0002-kafka-client.md). */
   readonly compression?: KafkaCompression;
-  /** Until a connection stands, TLS and SASL included; default 5,000. */
+  /** Until a connection is ready, TLS and SASL included; default 5,000. */
   readonly connectTimeoutMs?: number;
   /** Until a broker has answered one request; default 10,000. */
   readonly requestTimeoutMs?: number;

@@ -7,14 +7,15 @@ import { CUT_IN_HANDSHAKE, findRefusal, isClosedConnection, isCutInHandshake } f
 export { KAFKA_ERROR_CODES } from './kafka-error-codes.ts';
 
 /**
- * Kafka's answers and the clients' own errors, told apart once (https://kafka.apache.org/protocol#protocol_error_codes).
- * Both clients name a broker's answer by the same upper-case words, one as `apiId`, the other as `type`.
+ * Kafka's answers and the clients' own errors, classified in one place
+ * (https://kafka.apache.org/protocol#protocol_error_codes). Both clients name a broker's answer by the same upper-case
+ * words, one as `apiId`, the other as `type`.
  */
 const TOO_LARGE = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE']);
 
 /**
  * The broker does not know this producer id (any more), or lacks its last batch: nothing of the request was written.
- * Whether confirmed messages are gone with it, offsets tell (`ConfirmedEnds`), not these words.
+ * Whether confirmed messages are gone with it is seen by offsets (`ConfirmedEnds`), not by these words.
  */
 const PRODUCER_LOST = new Set([
   'OUT_OF_ORDER_SEQUENCE_NUMBER',

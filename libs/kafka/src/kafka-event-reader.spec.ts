@@ -20,7 +20,7 @@ it('throws an error that waiting does not heal, and does not say that it is trie
   expect(warnings).toEqual([]);
 });
 
-it('tells once of an error that is tried again', async () => {
+it('reports once an error that is tried again', async () => {
   const { reader, warnings } = createReader(null);
   await reader.run(run, AbortSignal.timeout(1_500));
   expect(reader.status().holdingBecause).toMatch(/^DITTO_KAFKA_UNAVAILABLE: /);

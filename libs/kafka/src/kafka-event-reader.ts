@@ -36,7 +36,7 @@ export interface KafkaEventReaderStatus {
 const DELIVER_AT_MOST = 500;
 
 /**
- * Reads what was published, for showing: at a bounded rate, jumping forward when it falls behind, and saying so. Not a
+ * Reads what was published, for showing: at a bounded rate, jumping forward when it falls behind, and reporting it. Not a
  * way to copy data: messages are left out on purpose, and some come twice after a restart.
  *
  * On kafkajs, whose batches know the partition's end and whose consumer can seek; its speed is not needed here.

@@ -154,7 +154,7 @@ function shown({ key, value, headers }: KafkaRecord): Message {
   };
 }
 
-/** Acknowledges one event; says at once when it is told of more changes than the brokers hold. */
+/** Acknowledges one event; fails at once when more changes are acknowledged than the brokers hold. */
 class Confirmed {
   count = 0;
   readonly #brokers: FakeBrokers;

@@ -43,7 +43,7 @@ export interface KafkaPublisherOptions {
   readonly tombstones?: boolean;
   /** Whether statements on definitions are published, to the topic with the source's own name; default false. */
   readonly schemaChanges?: boolean;
-  /** How BIGINT stands in JSON; default `number`, all digits. */
+  /** How BIGINT is written in JSON; default `number`, all digits. */
   readonly bigint?: EnvelopeOptions['bigint'];
   /** Upper bound for one record batch before compression; default 900,000 (Kafka's own default limit is 1 MiB). */
   readonly maxBatchBytes?: number;
@@ -62,7 +62,7 @@ const STATEMENT_OVERHEAD_BYTES = 2_048;
 
 /**
  * The key of a truncated or dropped table's message: JSON's null as text. Kafka's own null key is refused by compacted
- * topics (INVALID_RECORD); with one key for all, compaction keeps the newest, behind every row that it ended.
+ * topics (INVALID_RECORD); with one key for all, compaction keeps the newest, after every row that it ended.
  */
 export const TABLE_CHANGE_KEY = 'null';
 
@@ -208,7 +208,7 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     await this.#options.client.close();
   }
 
-  /** A record that may fill a batch by itself begins one: behind others it would be written here and moved to the next. */
+  /** A record that may fill a batch by itself begins one: after others it would be written here and moved to the next. */
   openBatch(lane: number, bound: number): RecordBatch {
     const batch = this.#newest[lane];
     const most = this.#options.maxBatchMessages ?? DEFAULT_MAX_BATCH_MESSAGES;

@@ -101,8 +101,8 @@ interface PendingSend {
 
 /**
  * `KafkaClient` on kafkajs, which keeps a batch's sequence numbers across its own retries and ours as long as one
- * partition stands in one call (with several it loses acknowledged messages when a leader dies). A call that outlives
- * `deliveryTimeoutMs` goes on inside; the same batch given again waits for that very call, so that two sends of one
+ * partition is in one call (with several it loses acknowledged messages when a leader dies). A call that outlives
+ * `deliveryTimeoutMs` continues inside; the same batch given again waits for that very call, so that two sends of one
  * partition never overlap. kafkajs groups a call's messages in quadratic time: about 1,000 in one call is best.
  */
 export class KafkaJsClient extends KafkaClient {

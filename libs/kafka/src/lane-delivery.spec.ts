@@ -9,7 +9,7 @@ import { KafkaClient, type TopicDescription } from './kafka-client.ts';
 import { LaneDelivery } from './lane-delivery.ts';
 import { batchOf, type RecordBatch } from './record-batch.ts';
 
-/** Takes batches up to a size, fails as told, and holds its caller to the contract of `produce`. */
+/** Takes batches up to a size, fails as the test says, and holds its caller to the contract of `produce`. */
 class FakeKafkaClient extends KafkaClient {
   readonly written: string[] = [];
   calls = 0;
@@ -111,7 +111,7 @@ describe('LaneDelivery', () => {
     const lost = new DittoError('DITTO_KAFKA_PRODUCER_LOST', 'lost', { retriable: true });
     const down = new DittoError('DITTO_KAFKA_UNAVAILABLE', 'down', { retriable: true });
 
-    /** A client and ends that fail as told and note what they are asked, in order. */
+    /** A client and ends that fail as the test says and note what they are asked, in order. */
     function start(failures: Readonly<Record<string, (Error | null)[]>>): { calls: string[]; delivery: LaneDelivery } {
       const calls: string[] = [];
       const answer = <T>(name: string, value: T): Promise<T> => {
@@ -127,7 +127,7 @@ describe('LaneDelivery', () => {
       return { calls, delivery: new LaneDelivery(client, target, ends) };
     }
 
-    it('I1: they are looked for before anything is put behind them, until it is known that they are there', async () => {
+    it('I1: they are looked for before anything is put after them, until it is known that they are there', async () => {
       const { calls, delivery } = start({ produce: [lost], verify: [down] });
       const [batch] = createBatches(3, 3) as [RecordBatch];
       await expect(delivery.deliver(batch)).rejects.toBe(lost);

@@ -28,7 +28,7 @@ export class LaneDelivery {
   readonly #client: KafkaClient;
   readonly #ends: ConfirmedEnds | null;
   #progress: Progress | null = null;
-  /** Confirmed messages may be gone: nothing is put behind them until it is known that they are not. */
+  /** Confirmed messages may be gone: nothing is put after them until it is known that they are not. */
   #isDoubtful = false;
 
   constructor(client: KafkaClient, target: LaneTarget, ends: ConfirmedEnds | null = null) {

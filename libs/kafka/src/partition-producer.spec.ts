@@ -133,7 +133,7 @@ describe('PartitionProducer', () => {
   it('I2: keeps each batch once and in order, whatever is lost, also where sequence numbers begin again', async () => {
     const plan = fc.array(
       fc.record({
-        // a batch holds up to 2^31 - 1 records; numbers begin again behind that
+        // a batch holds up to 2^31 - 1 records; numbers begin again after that
         count: fc.oneof(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 2 ** 30, max: 2 ** 31 - 1 })),
         outcomes: fc.array(fc.constantFrom<SentOutcome>('lost', 'down', 'forgotten', 'large'), { maxLength: 4 }),
       }),
@@ -199,7 +199,7 @@ async function produceUntilSettled(producer: PartitionProducer, batch: RecordBat
     }
 }
 
-/** A leader's check of sequence numbers, which count from 0 again behind 2^31 - 1. */
+/** A leader's check of sequence numbers, which count from 0 again after 2^31 - 1. */
 class SequencedPartition {
   readonly written: string[] = [];
   readonly complaints: string[] = [];

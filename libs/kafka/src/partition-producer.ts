@@ -32,10 +32,10 @@ const SEQUENCE_MODULUS = 2 ** 31;
  * not known yet.
  *
  * After a failure the very same bytes are sent again, with the same producer id and sequence: a broker that has them
- * already says so instead of writing them twice, and a first attempt that is still stuck somewhere cannot be written
- * behind a later batch. A batch that was surely not written (too large) gives its sequence numbers back. Only when the
- * brokers have forgotten the producer is a new id taken and the batch encoded anew; order holds, since one batch at a
- * time is under way, but it may then stand twice.
+ * already reports that instead of writing them twice, and a first attempt that is still stuck somewhere cannot be written
+ * after a later batch. A batch that was surely not written (too large) gives its sequence numbers back. Only when the
+ * brokers have forgotten the producer is a new id taken and the batch encoded again; order holds, since one batch at a
+ * time is under way, but it may then be there twice.
  */
 export class PartitionProducer {
   readonly #options: PartitionProducerOptions;

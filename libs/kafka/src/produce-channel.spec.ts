@@ -218,7 +218,7 @@ describe('ProduceChannel', () => {
     expect(await sent).toMatchObject([written, notLeader, unavailable, written]);
   });
 
-  it('tells requests by their answers, however these are cut, and gives those of others to the library', async () => {
+  it('recognizes answers to its requests, however they are cut, and gives other answers to the library', async () => {
     const channel = openChannel();
     const sent = [send(channel, 0)];
     await new Promise((resolve) => setImmediate(resolve));
@@ -273,7 +273,7 @@ describe('ProduceChannel', () => {
     });
   });
 
-  it('goes on after the last correlation id, with ids that are not those of the library', async () => {
+  it('continues after the last correlation id, with ids that the library does not use', async () => {
     const channel = openChannel({ correlationId: 0x7fffffff });
     const ids: number[] = [];
     serve(({ id }) => {
@@ -285,7 +285,7 @@ describe('ProduceChannel', () => {
     expect(ids[1]).toBeGreaterThanOrEqual(0x40000000);
   });
 
-  it('tries again behind an error that the library does not know', async () => {
+  it('tries again after an error that the library does not know', async () => {
     const channel = openChannel();
     const sent = send(channel, 0);
     const [id] = await readIds(1);

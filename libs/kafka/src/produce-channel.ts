@@ -52,7 +52,7 @@ type PartitionResponse = ProduceResponse['responses'][number]['partitionResponse
  * Sends record batches over an established connection of the client library, as they lie in memory: the library joins
  * every request into one new buffer and watches each with a timer of its own. The batches of one turn go out as one
  * request: a broker works through the requests of a connection one after the other, each at a price of its own. Answers
- * to the library's own requests are handed to it, so that it can go on using the connection.
+ * to the library's own requests are handed to it, so that it can continue to use the connection.
  */
 export class ProduceChannel {
   readonly #socket: Connection['socket'];

@@ -5,7 +5,7 @@ export interface PublishedEvent {
   readonly offset: number;
   /** When the message was published, milliseconds since 1970. */
   readonly publishedMs: number;
-  /** The key as it stands in Kafka, `{"id":1}`; null for a table without a key. */
+  /** The key as it is in Kafka, `{"id":1}`; null for a table without a key. */
   readonly key: string | null;
   /** The headers `ditto.id` and `ditto.version`; '' where another program published. */
   readonly id: string;
@@ -17,7 +17,7 @@ export interface PublishedEvent {
   readonly gtid: string | null;
   /** Commit time at the source, milliseconds since 1970. */
   readonly commitMs: number;
-  /** The whole envelope as it stands in Kafka: JSON.parse would lose digits of large numbers. */
+  /** The whole envelope as it is in Kafka: JSON.parse would lose digits of large numbers. */
   readonly value: string;
 }
 

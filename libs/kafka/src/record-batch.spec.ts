@@ -94,7 +94,7 @@ describe('RecordBatch', () => {
   const plain = (list: readonly KafkaRecord[]): unknown[] =>
     list.map(({ key, value, headers }) => ({ key: bytesOf(key), value: bytesOf(value), headers }));
 
-  it('tells its records, and its halves hold them in order, each at least one', () => {
+  it('gives its records, and its halves hold them in order, each at least one', () => {
     fc.assert(
       fc.property(records, (given) => {
         const batch = batchOf(given);

@@ -23,7 +23,10 @@ export interface BatchIdentity {
   readonly timestampMs: number;
 }
 
-/** What a batch that is being delivered holds besides its buffers: mostly the promises of those who wait for its answer. */
+/**
+ * What a batch that is being delivered holds in addition to its buffers: mostly the promises of those who wait for its
+ * answer.
+ */
 const BATCH_OBJECT_BYTES = 6 * 1024;
 
 /** Several messages of one change; the last one to be confirmed confirms the change. */
@@ -58,9 +61,9 @@ interface Run {
 export class RecordBatch {
   /** Where records are written; another buffer after the batch has grown. */
   target: Buffer;
-  /** What it holds in memory besides its buffers, which the pool counts. */
+  /** What it holds in memory in addition to its buffers, which the pool counts. */
   readonly bytes = BATCH_OBJECT_BYTES;
-  /** Bytes that are written so far, those of the head included. */
+  /** Bytes that are written so far, including the head. */
   length = HEAD_BYTES;
   count = 0;
   /** Nothing is added to a batch that was given to be delivered. */
@@ -165,7 +168,7 @@ export class RecordBatch {
     return records;
   }
 
-  /** The bytes to be sent. They stay valid until `release`; with another identity they are made anew in place. */
+  /** The bytes to be sent. They stay valid until `release`; with another identity they are made again in place. */
   encode(identity: BatchIdentity): Buffer {
     const plain = this.target.subarray(0, this.length);
     const compression = plain.length < MIN_COMPRESSED_BYTES ? 'none' : identity.compression;

@@ -15,7 +15,7 @@ const MEBIBYTE = 1024 * 1024;
 const TEST_MS = 60_000;
 const program = join(import.meta.dirname, '..', 'test', 'stuck-publisher.ts');
 
-/** In a process of its own, so that its resident memory is that of the publisher. */
+/** In a process of its own, so that its resident memory is the publisher's. */
 async function publishToStuckBroker(mostBytes: number): Promise<Measured> {
   const args = ['--expose-gc', '--conditions=source', program, String(mostBytes)];
   const { stdout } = await promisify(execFile)(process.execPath, args, { env: { ...process.env, NODE_OPTIONS: '' } });

@@ -94,7 +94,7 @@ describe('TopicMemory', () => {
     expect(await memory.gtidsAbove('', never)).toEqual([`${ORIGINS[0]}7`]);
   });
 
-  it('I7: knows the newest lineage of all partitions, behind messages of others', async () => {
+  it('I7: knows the newest lineage of all partitions, before messages of others', async () => {
     const topics = new FakeTopics();
     topics.append('s.a.t', 2, ['', versionAt(1, { lineage: 7 })], ['', versionAt(1, { lineage: 2 })]);
     topics.append('s.a.t', 2, ['', 'not a version']);
@@ -119,7 +119,7 @@ describe('findOldestSurvivor', () => {
     const topics = new FakeTopics();
     for (const offset of [10, 20, 30]) topics.append('s.a.t', 0, ['', versionAt(offset)], ['', versionAt(offset + 5)]);
     for (const offset of [12, 22]) topics.append('s.a.t', 1, ['', versionAt(offset)], ['', 'not a version']);
-    // partition 0 has lost what was at offset 3 and behind: written there since is 25
+    // partition 0 has lost what was at offset 3 and after it: 25 was written there since
     expect(await findOldestSurvivor(topics.reader, [loss(0, 3)], never)).toBe(versionAt(20));
     expect(await findOldestSurvivor(topics.reader, [loss(0, 6), loss(1, 2)], never)).toBe(versionAt(12));
     expect(await findOldestSurvivor(topics.reader, [loss(1, 4), loss(0, 6)], never)).toBe(versionAt(22));

@@ -17,7 +17,7 @@ interface Partition {
 }
 
 /**
- * A process that lost the source may have had one batch of a partition under way, which lands behind newer ones. So a
+ * A process that lost the source may have had one batch of a partition under way, which is written after newer ones. So a
  * partition is read back until several batches in a row have nothing of use.
  */
 const OLD_BATCHES = 4;

@@ -16,7 +16,7 @@ export interface MessageIdentity {
 /** The messages that were sent at once; compaction may have removed some, or all. */
 export interface StoredBatch {
   readonly firstOffset: number;
-  /** Offset behind the batch. */
+  /** Offset just after the batch. */
   readonly endOffset: number;
   readonly messages: readonly MessageIdentity[];
 }
@@ -140,7 +140,7 @@ export class TopicReader {
     await Promise.all([this.#connections.close(), this.#admin.close()]);
   }
 
-  /** The batch of this offset, or the next one that is left, and those behind it. */
+  /** The batch of this offset, or the next one that is left, and those after it. */
   #fetch(topic: string, partition: number, offset: number): Promise<StoredBatch[]> {
     return this.#ask(`reading ${topic}/${partition}`, async () => {
       const connection = await this.#connectToLeader(topic, partition);

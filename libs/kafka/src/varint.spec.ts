@@ -18,7 +18,7 @@ const number = fc.oneof(
 );
 
 describe('varints', () => {
-  it('are those of the protocol, up to 2^31 - 1', () => {
+  it('are encoded as the protocol says, up to 2^31 - 1', () => {
     fc.assert(
       fc.property(number, fc.nat(9), (value, at) => {
         const target = Buffer.alloc(at + 6, 0xee);

@@ -19,7 +19,7 @@ export function writeVarint(target: Buffer, at: number, value: number): number {
   return at;
 }
 
-/** Reads one; its end is `at` plus `varintLength`. Negative numbers stand for null lengths. */
+/** Reads one; its end is `at` plus `varintLength`. Negative numbers are lengths of null. */
 export function readVarint(source: Buffer, at: number): number {
   let value = 0;
   let factor = 1;

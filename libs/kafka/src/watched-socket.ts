@@ -37,7 +37,10 @@ export function createWatchedSockets(silenceMs: number): (options: WatchedSocket
   };
 }
 
-/** Without TLS a broker's answer begins with its length, which is never that of a TLS record (RFC 8446, section 5.1). */
+/**
+ * Without TLS a broker's answer begins with its length, which is never the beginning of a TLS record (RFC 8446, section
+ * 5.1).
+ */
 function refuseTls(socket: Socket, bytes: Buffer): void {
   const [type = 0, major] = bytes;
   if (type < TLS_RECORD_TYPES.first || type > TLS_RECORD_TYPES.last || major !== TLS_MAJOR_VERSION) return;

@@ -31,7 +31,7 @@ export class Attempts {
     return Object.keys(this.#ways).length;
   }
 
-  /** What comes of each way; null where it works. */
+  /** The result of each way; null where it works. */
   async attempt({ to, tls = null, sasl = null }: Attempt): Promise<Outcomes> {
     const address = typeof to === 'string' ? this.#broker.address(to) : to.address;
     const options = complete({ brokers: [address], tls, sasl });

@@ -190,7 +190,7 @@ export function describeKafkaClient(
       },
     );
 
-    it('refuses what is too large with a code of its own, writes nothing of it, and goes on', async () => {
+    it('refuses what is too large with a code of its own, writes nothing of it, and continues', async () => {
       const client = await connect();
       const topic = await createTopic(client, 1, { 'max.message.bytes': '20000' });
       await sendUntilConfirmed(client, topic, 0, [record('a', '1')]);

@@ -95,7 +95,7 @@ describe('KafkaEventReader', () => {
     expect(reader.status()).toMatchObject({ deliveredEvents: 31, jumpedMessages: 0, topics: 1, holdingBecause: null });
   }, 40_000);
 
-  it('jumps forward when it is too far behind and says how much it left out', async () => {
+  it('jumps forward when it is too far behind and reports how much it left out', async () => {
     const source = uniqueName('src');
     const publisher = await openPublisher(source);
     const layout = createLayout('orders');

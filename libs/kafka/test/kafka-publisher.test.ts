@@ -267,7 +267,7 @@ describe('KafkaPublisher', () => {
     expect(fatal).toEqual([]);
   });
 
-  it('stops with a code at one message that is too large, and acknowledges only what stands before it', async () => {
+  it('stops with a code at one message that is too large, and acknowledges only what came before it', async () => {
     const topics = { partitions: 1, replicationFactor: 1, config: { 'max.message.bytes': '3000' } };
     const { publisher, fatal } = await openPublisher({ topics });
     const layout = createLayout('orders');
@@ -325,7 +325,7 @@ describe('KafkaPublisher', () => {
     ]);
   });
 
-  it('publishes statements in order, confirmed when it says so, to a topic of one partition that keeps them', async () => {
+  it('publishes statements in order, confirmed when it resolves, to a topic of one partition that keeps them', async () => {
     const { publisher, source } = await openPublisher({ schemaChanges: true });
     const changes = ['CREATE TABLE a (id INT)', 'DROP TABLE a'].map((ddl, index) => ({
       database: 'shop',
@@ -361,7 +361,7 @@ describe('KafkaPublisher', () => {
     expect(fatal).toEqual([]);
   });
 
-  it('publishes no statements, and makes no topic for them, when it is told so', async () => {
+  it('publishes no statements, and makes no topic for them, when it is configured so', async () => {
     const { publisher, source } = await openPublisher();
     const change = { database: 'shop', ddl: 'DROP TABLE a', tables: [], transaction: createTransaction(1) };
     await publisher.publishStatement(change);

@@ -21,7 +21,7 @@ function toStored(partition: number, { offset, key, value, headers }: KafkaMessa
   };
 }
 
-/** Everything that stands in a topic now, by partition and offset. */
+/** Everything that is in a topic now, by partition and offset. */
 export async function readTopic(brokers: readonly string[], topic: string): Promise<StoredMessage[]> {
   registerKafkaJsCodecs();
   const kafka = new kafkajs.Kafka({

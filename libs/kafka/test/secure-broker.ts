@@ -84,7 +84,9 @@ function describeListeners(made: TestCertificates, byName: Identity, byAddress: 
   } satisfies Record<string, { readonly protocol: string; readonly settings: Settings }>;
 }
 
-/** A broker of a test's own with many listeners, each behind a proxy. Whoever has not logged in may do everything. */
+/**
+ * A broker of a test's own with many listeners, each behind a proxy. A client that has not logged in may do everything.
+ */
 export class SecureBroker {
   readonly certificates: TestCertificates;
   /** May do everything. One named `nobody`, with the same password, may do nothing; it logs in with PLAIN only. */

@@ -117,7 +117,7 @@ describe('a broker connection that goes silent in mid-call is dropped in seconds
     await expectPassed(() => reader.findEnds([topic]));
   }, 40_000);
 
-  it('KafkaEventReader: goes on with new events', async () => {
+  it('KafkaEventReader: continues with new events', async () => {
     await openProxy();
     const direct = new PlatformaticKafkaClient({ ...options(), brokers: [`${broker.host}:${broker.port}`] });
     endings.push(() => direct.close());

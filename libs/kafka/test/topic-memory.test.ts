@@ -27,7 +27,7 @@ interface Place {
   readonly read?: number;
 }
 
-/** Transaction n stands at offset 1000 n. */
+/** Transaction n is at offset 1000 n. */
 function versionOf({ lineage = 1, number, row = 0, read = 0 }: Place): string {
   return formatVersion({ lineage, fileNumber: 1, offset: number * 1000, rowIndex: row, readSequence: read });
 }
@@ -140,7 +140,7 @@ describe('TopicMemory', () => {
     expect(await memory.newestLineage(never)).toBe(2);
   });
 
-  it('reads on behind a batch of a former owner that landed late, and behind repeats', async () => {
+  it('continues to read after a batch of a former owner that arrived late, and after repeats', async () => {
     const { memory, send } = await openWorld();
     const run = [1, 2, 3, 4, 5, 6].map((number) => message({ number }));
     await send('orders', 0, run.slice(0, 3), run.slice(3), [message({ number: 4 })], [message({ number: 1 })]);

@@ -17,7 +17,7 @@ export const BsonType = {
   decimal128: 0x13,
 } as const;
 
-/** What an element begins with: its type and its name, with the NUL behind it. */
+/** What an element begins with: its type and its name, with the NUL after it. */
 export type ElementLabel = Uint8Array;
 
 export function makeLabel(type: number, name: string): ElementLabel {
@@ -39,7 +39,7 @@ const MEASURED_CHARACTERS = 64 * 1024;
 /** An index as text with its type and its end, and a double. */
 const MOST_BYTES_OF_NUMBER = 24;
 
-/** Writes BSON documents one behind the other into a buffer that grows. */
+/** Writes BSON documents one after the other into a buffer that grows. */
 export class BsonWriter {
   bytes: Buffer;
   /** Where the next byte goes. */
@@ -156,7 +156,7 @@ export class BsonWriter {
     this.end(start);
   }
 
-  /** A JSON document as an embedded value; throws a SyntaxError for text that is none. The value decides the type. */
+  /** A JSON document as an embedded value; throws a SyntaxError for text that is not JSON. The value decides the type. */
   json(label: ElementLabel, text: string): void {
     // a document of one element whose name has one letter
     const wrapped = mongo.BSON.serialize({ v: jsonToBson(text) });
@@ -180,7 +180,7 @@ export class BsonWriter {
     this.at += 8;
   }
 
-  /** Writes the label with room for `more` bytes behind it; returns where it begins. */
+  /** Writes the label with room for `more` bytes after it; returns where it begins. */
   #label(label: ElementLabel, more: number): number {
     this.#reserve(label.length + more);
     const { bytes, at } = this;

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 
-/** A section of kind 1 of an OP_MSG: a field of the command as documents one behind the other. */
+/** A section of kind 1 of an OP_MSG: a field of the command as documents one after the other. */
 export interface DocumentSequence {
   /** `bytes` are one document or several. The other argument is for the driver's monitoring, which nobody listens to. */
   push(document: object, bytes: Uint8Array): number;

@@ -19,7 +19,7 @@ export interface EncodedBatch {
 
 /** The driver joins the documents of a command into one buffer, and that with the rest of the message into another. */
 const COPIES_SENT = 2;
-/** What a command holds besides its documents: mostly the promises of those who wait for its answer. */
+/** What a command holds in addition to its documents: mostly the promises of those who wait for its answer. */
 const COMMAND_BYTES = 8 * 1024;
 
 /** All documents of a batch are in one buffer: a batch may have a row of each of a thousand tables. */

@@ -80,7 +80,7 @@ describe('writeGuarded', () => {
     expect(sent).toEqual([[1, 2, 3], [2]]);
   });
 
-  it('rejects retriably when deadlocks go on, and when the write concern is not reached', async () => {
+  it('rejects retriably when deadlocks continue, and when the write concern is not reached', async () => {
     const deadlocked = dbThat(() => ({ ok: 1, writeErrors: [{ index: 0, code: 16908292 }] }));
     await expect(writeGuarded(deadlocked, 'c', [write(1, 'a')], options)).rejects.toMatchObject({ retriable: true });
     const unconfirmed = dbThat(() => ({

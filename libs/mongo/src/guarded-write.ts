@@ -44,7 +44,7 @@ const MAX_COMMAND_BYTES = 12 * 1024 * 1024;
 export const MAX_COMMAND_WRITES = 1000;
 const MAX_TRANSIENT_ATTEMPTS = 5;
 const LENGTH_BYTES = 4;
-/** About what an update statement has besides the document and its key. */
+/** About what an update statement has in addition to the document and its key. */
 const UPDATE_BYTES = 128;
 
 interface Failure {

@@ -32,7 +32,7 @@ async function waitFor(isReached: () => boolean): Promise<void> {
 const lost = () => new mongo.MongoNetworkError('connection closed');
 
 describe('the building of indexes', () => {
-  it('goes on until it works, and says once why it does not', async () => {
+  it('continues until it works, and reports once why it does not', async () => {
     const { building, lines, built } = createBuilding([lost(), lost(), lost()]);
     building.start('shop.orders');
     building.start('shop.lines');
@@ -48,7 +48,7 @@ describe('the building of indexes', () => {
     expect(lines[1]?.[2]).toMatchObject({ code: 'DITTO_MONGO_UNAVAILABLE', error: expect.stringMatching(/closed/) });
   });
 
-  it('says why it was given up, and builds those of the next collection', async () => {
+  it('reports why it was given up, and builds the indexes of the next collection', async () => {
     const refusal = new mongo.MongoServerError({ message: 'not allowed', code: 13 });
     const { building, lines, built } = createBuilding([refusal]);
     building.start('shop.orders');

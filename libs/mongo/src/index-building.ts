@@ -10,8 +10,8 @@ export interface IndexBuildingOptions {
 }
 
 /**
- * Builds the indexes of collections that are written meanwhile, one collection after the other. Nobody waits for it: the
- * server may take hours, and a command that is given up does not end its work.
+ * Builds the indexes of collections that are written at the same time, one collection after the other. Nobody waits for
+ * it: the server may take hours, and a command that is given up does not end its work.
  */
 export class IndexBuilding {
   readonly #options: IndexBuildingOptions;

@@ -113,7 +113,7 @@ describe('IndexPages', () => {
     expect([collection.timeouts, collection.calls < 600]).toEqual([2, true]);
   });
 
-  it('comes to its end on a server that sorts the range, wherever the documents are', async () => {
+  it('ends on a server that sorts the range, wherever the documents are', async () => {
     const far = Array.from({ length: 500 }, (_, id) => ({ _id: `f${id}`, v: `f${versionAt(id * 77).slice(1)}` }));
     const collection = new SlowCollection([...spread(5000, 1234), ...far]);
     collection.capacity = 400;

@@ -17,7 +17,7 @@ export const FROM_MAJORITY = { readConcern: { level: 'majority' }, readPreferenc
 export interface IndexPagesOptions {
   readonly documents: mongo.Collection;
   readonly index: MirrorIndex;
-  /** The first key, and the one behind the last, as numbers. */
+  /** The first key, and the one after the last, as numbers. */
   readonly from: bigint;
   readonly below: bigint;
   readonly limit: number;
@@ -28,9 +28,9 @@ export interface IndexPagesOptions {
 
 /**
  * The documents of an index in its order, in pages that each take a short time, however many there are. A call that
- * rejects may be made again and goes on where it was; after a time-out the page is smaller, in documents and in the range
- * of keys: a server that sorts what the index gives (FerretDB) needs the second. Documents that change meanwhile may be
- * given or not.
+ * rejects may be made again and continues where it was; after a time-out the page is smaller, in documents and in the
+ * range of keys: a server that sorts what the index gives (FerretDB) needs the second. Documents that change during
+ * that may be given or not.
  */
 export class IndexPages {
   readonly #options: IndexPagesOptions;

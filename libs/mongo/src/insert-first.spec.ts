@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { InsertFirst } from './insert-first.ts';
 
 describe('InsertFirst', () => {
-  it('goes on while documents are new', () => {
+  it('continues while documents are new', () => {
     const inserts = new InsertFirst();
     inserts.report(100, 25);
     expect(inserts.next()).toBe(true);

@@ -22,7 +22,7 @@ type SourceReviver = (key: string, value: unknown, context: { readonly source?: 
  * something else, is `{"$json": "<text>"}` as a whole: keys that begin with `$` or contain NUL, the key `_bsontype`,
  * arrays under a name that every JavaScript object has (`constructor`; Node's driver gives their documents back as bytes),
  * numbers of more than 34 digits, more than 98 levels, more than two million characters; and the document `null`, since
- * null stands for SQL's NULL.
+ * null means SQL's NULL.
  * Throws a SyntaxError for text that is not JSON.
  */
 export function jsonToBson(text: string): unknown {

@@ -85,7 +85,9 @@ function encode(layout: TableLayout, row: Row, of: RowChange = change): EncodedD
   return new DocumentEncoder(layout).upsert(new BsonWriter(1), row, of, changeVersion(of));
 }
 
-/** Names of an embedded document's fields of text, in stored order, read from the bytes behind the name of the document. */
+/**
+ * Names of an embedded document's fields of text, in stored order, read from the bytes after the name of the document.
+ */
 function storedNames(bytes: Uint8Array, name: string): string[] {
   const document = Buffer.from(bytes);
   const names: string[] = [];

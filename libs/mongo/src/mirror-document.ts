@@ -21,7 +21,7 @@ export type KeyIdentity = string | number | bigint;
 /** A document of the mirror as it goes to the server. */
 export interface EncodedDocument {
   readonly bytes: Uint8Array;
-  /** Its `_id` stands between the length and here. */
+  /** Its `_id` is between the length and here. */
   readonly idEnd: number;
   readonly version: string;
 }
@@ -85,7 +85,7 @@ function writeGtid(writer: BsonWriter, gtid: string | null): void {
   else writer.string(GTID, gtid);
 }
 
-/** The parts of a tombstone besides its `_id`. */
+/** The parts of a tombstone except its `_id`. */
 export function tombstoneFields(
   change: RowChange | TableChange,
   version: string,
@@ -138,9 +138,9 @@ function partText(value: unknown): string {
   return Buffer.isBuffer(value) ? value.toString('latin1') : String(value);
 }
 
-/** What a buffer takes besides its content. */
+/** What a buffer takes in addition to its content. */
 const BUFFER_BYTES = 256;
-/** Longer texts are measured: with other letters than those of ASCII they take more, as text and as BSON. */
+/** Longer texts are measured: with letters that are not ASCII they take more, as text and as BSON. */
 const MEASURED_LENGTH = 1024;
 
 function compileRowBytes({ columns }: TableLayout): (row: Row) => number {

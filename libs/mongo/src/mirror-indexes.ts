@@ -19,7 +19,7 @@ const LIVE = { row: { $exists: true } };
 const DELETED = { deletedAt: { $exists: true } };
 const VERSION_DIGITS = 44;
 
-/** The first digits of a version stand for the lowest version that begins with them; '' is below all. */
+/** The first digits of a version mean the lowest version that begins with them; '' is below all. */
 export function versionNumber(version: string): bigint {
   return version === '' ? 0n : BigInt(`0x${version.padEnd(VERSION_DIGITS, '0')}`);
 }

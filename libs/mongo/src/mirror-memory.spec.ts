@@ -73,7 +73,7 @@ describe('MirrorMemory', () => {
     expect(await memory().gtidsAbove('', never)).toEqual([gtid(9)]);
   });
 
-  it('I7: the newest lineage is that of the highest version or of the record, whichever is higher', async () => {
+  it('I7: the newest lineage is the lineage of the highest version or of the record, whichever is higher', async () => {
     await write(row(1, 9), row(2, 3, {}, 4), row(3, 1, {}, 6), row(4, 2, {}, 5));
     expect(await memory().newestLineage(never)).toBe(6);
     await new MirrorLineage({ connection, source: 's' }).raise(8);
@@ -125,7 +125,7 @@ describe('the end of a table', () => {
     ]);
   });
 
-  it('I1: holds and goes on with the page whose statement failed', async () => {
+  it('I1: holds and continues with the page whose statement failed', async () => {
     await write(row(1, 7), row(2, 8));
     let failures = 0;
     set.handle = ({ command }, run) =>

@@ -33,7 +33,7 @@ const MAX_LINEAGE = 0xffffffff;
 
 /**
  * What the mirror still knows: versions and GTIDs of its documents and tombstones, by the indexes on `v`. A server that
- * does not answer is waited for; what was read by then is kept.
+ * does not answer is waited for; what was already read is kept.
  */
 export class MirrorMemory extends SinkMemory {
   readonly #options: MirrorMemoryOptions;

@@ -280,7 +280,7 @@ describe('MirrorWriter', () => {
     expect(writer.status()).toMatchObject({ rejectedInReplay: 1, rejectedOutsideReplay: 1, confirmedChanges: 4 });
   });
 
-  it('holds while the server is away and goes on by itself', async () => {
+  it('holds while the server is away and continues by itself', async () => {
     const fake = new FakeMongo();
     fake.failureRate = 1;
     const writer = await openWriter(fake, { backoff: { initialMs: 1, maxMs: 1 } });

@@ -4,7 +4,7 @@ import { classifyMongoError } from './mongo-errors.ts';
 
 export interface MongoCheckOptions {
   readonly connection: Omit<MongoConnectionOptions, 'logger'>;
-  /** Where the mirrors stand or will stand. */
+  /** Where the mirrors are or will be. */
   readonly databases: readonly string[];
 }
 
@@ -62,7 +62,7 @@ async function checkTopology(mongo: MongoConnection): Promise<readonly CheckFind
   ];
 }
 
-/** What a server tells of the user's rights; one that checks none, or tells nothing, passes. */
+/** What a server reports of the user's rights; one that checks none, or reports nothing, passes. */
 async function checkPrivileges(mongo: MongoConnection, databases: readonly string[]): Promise<readonly CheckFinding[]> {
   const status = (await mongo.db('admin').command({ connectionStatus: 1, showPrivileges: true })) as ConnectionStatus;
   const { authenticatedUsers: users = [], authenticatedUserPrivileges: privileges = [] } = status.authInfo ?? {};

@@ -61,10 +61,10 @@ export class MongoConnection {
 
 /**
  * Connects through mongoose. A server that can't be reached is waited for; what TLS or the server refuses and a malformed
- * URL are thrown at once, coded. Later losses of the connection heal by themselves: operations meanwhile fail with retriable
- * errors. The driver's own retries of writes are off: a standalone server and FerretDB refuse them, and every write
- * here is repeatable as a whole. Reads are from the primary, of what a majority has confirmed, and a write is confirmed by
- * a majority unless the call says otherwise, whatever the URL says.
+ * URL are thrown at once, coded. Later losses of the connection heal by themselves: until then operations fail with
+ * retriable errors. The driver's own retries of writes are off: a standalone server and FerretDB refuse them, and every
+ * write here is repeatable as a whole. Reads are from the primary, of what a majority has confirmed, and a write is
+ * confirmed by a majority unless the call says otherwise, whatever the URL says.
  */
 export async function openMongo(options: MongoConnectionOptions): Promise<MongoConnection> {
   const { signal, logger } = options;
@@ -80,7 +80,7 @@ function isAway({ retriable, code }: DittoError): boolean {
   return retriable && code !== 'DITTO_MONGO_TLS_FAILED';
 }
 
-/** Between two questions of the driver's monitor; an answer may take `connectTimeoutMS` besides. */
+/** Between two questions of the driver's monitor; an answer may take `connectTimeoutMS` in addition. */
 const HEARTBEAT_MS = 2000;
 
 async function connect(options: MongoConnectionOptions): Promise<MongoConnection> {

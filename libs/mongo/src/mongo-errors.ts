@@ -188,7 +188,7 @@ export function classifyMongoError(error: unknown): DittoError {
   if (error instanceof mongo.MongoServerError)
     return new DittoError('DITTO_MONGO_REFUSED', `MongoDB refused a command: ${message} (code ${code ?? 'none'})`, {
       remedy:
-        "Look the code up in MongoDB's list of error codes; the pipeline goes on where it stopped when it is started again.",
+        "Look the code up in MongoDB's list of error codes; the pipeline continues where it stopped when it is started again.",
       context: { serverCode: code },
       cause: error,
     });

@@ -36,7 +36,7 @@ export function findTlsError(error: unknown): DittoError | null {
 
 /**
  * The reason of members that cut the driver off, which writes at once: one that wants another client certificate, or has
- * no TLS, says so to a connection that says nothing.
+ * no TLS, reports it to a connection that sends nothing.
  */
 export async function askMembers(error: unknown, tls: ClientTls): Promise<DittoError | null> {
   const refusals = listMembers(error).map(async ({ host, port }) => {

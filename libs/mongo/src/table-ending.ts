@@ -45,7 +45,7 @@ export class TableEnding {
     this.#update = encodeUpdate(tombstoneFields(change, version, deletedAtMs));
   }
 
-  /** Rejects with a coded error; called again it goes on where it was. */
+  /** Rejects with a coded error; called again it continues where it was. */
   async run(): Promise<void> {
     for (;;) {
       const pass = (this.#pass ??= await this.#begin());

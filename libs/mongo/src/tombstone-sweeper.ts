@@ -45,7 +45,7 @@ export class TombstoneSweeper {
     this.#options = options;
   }
 
-  /** Rejects with a coded error; what was removed by then stays removed, and another sweep goes on. */
+  /** Rejects with a coded error; what was already removed stays removed, and another sweep continues. */
   async sweep(request: SweepRequest): Promise<SweepResult> {
     const { connection, databasePrefix = '', nowMs = Date.now, logger } = this.#options;
     const { source, olderThanMs, belowVersion } = request;

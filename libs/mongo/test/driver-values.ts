@@ -54,7 +54,7 @@ function encodeBigint(value: number | bigint): mongo.Long | mongo.Decimal128 {
   return value <= MAX_INT64 ? Long.fromBigInt(value) : Decimal128.fromString(value.toString());
 }
 
-/** The driver writes a whole number as Int32 unless it is told. */
+/** The driver writes a whole number as Int32 unless the type is given. */
 function encodeDouble(value: number): number | mongo.Double {
   return Number.isInteger(value) ? new Double(value) : value;
 }

@@ -29,7 +29,7 @@ function isDeleted(id: number, round: number): boolean {
   return round > 1 && id % 50 === round % 50;
 }
 
-/** Writes rounds of updates of all keys until told to stop; resolves with the number of the last. */
+/** Writes rounds of updates of all keys until it is stopped; resolves with the number of the last. */
 async function keepWriting(writer: MirrorWriter, isEnough: () => boolean): Promise<number> {
   for (let round = 1; ; round++) {
     const transaction = makeTransaction(round);
@@ -57,7 +57,7 @@ async function expectRound(round: number): Promise<void> {
 }
 
 describe('the mirror when its server breaks', () => {
-  it('I1: nothing that was acknowledged is lost, and writing goes on by itself after a crash', async () => {
+  it('I1: nothing that was acknowledged is lost, and writing continues by itself after a crash', async () => {
     const writer = await mirror.openWriter({ lanes: 3, maxBatchChanges: 200, backoff: { initialMs: 20, maxMs: 200 } });
     await writer.prepareTable(ordersLayout);
     let isEnough = false;

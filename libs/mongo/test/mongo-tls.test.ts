@@ -165,7 +165,7 @@ describe('MongoDB over TLS', () => {
     expect(findings).toMatchObject([{ code: 'DITTO_MONGO_ACCESS_DENIED' }]);
   }, 20_000);
 
-  it('says what is wrong with a certificate that came later, and goes on by itself with the next', async () => {
+  it('reports what is wrong with a certificate that came later, and continues by itself with the next', async () => {
     const connection = await connect(await serveTls(made.server), { ca: made.ca });
     const front = servers.at(-1);
     const eventually = async (code: string | null): Promise<void> => {
