@@ -1,6 +1,6 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { createInstanceName, DcsClient, ServiceReporter } from '#dcs-client';
-import { type DittoConfig, toListenerUrl } from '#configuration';
+import { type DittoConfig, toAdvertisedUrl } from '#configuration';
 import { createLogger, InjectConfig, Shutdown } from '#platform';
 
 /** Puts this worker on the board of DCS, again and again until the shutdown. */
@@ -16,7 +16,7 @@ export class SelfReport implements OnApplicationBootstrap, OnModuleDestroy {
     this.#reporter = new ServiceReporter({
       service: 'dws',
       instance: createInstanceName(),
-      url: toListenerUrl(http),
+      url: toAdvertisedUrl(http),
       details: () => ({ probeIntervalMs, sweepIntervalMs, concurrency }),
       report: dcs.reportService.bind(dcs),
       logger: createLogger('self-report'),

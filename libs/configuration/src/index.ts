@@ -12,7 +12,7 @@ export { isLoopback } from './find-contradictions.ts';
 export { findViolations } from './find-violations.ts';
 export { configJsonSchema } from './json-schema.ts';
 export { listenerOverrides } from './listener-overrides.ts';
-export { toListenerUrl } from './listeners.ts';
+export { toAdvertisedAddress, toAdvertisedUrl, toListenerUrl } from './listeners.ts';
 export {
   loadConfig,
   parseConfig,

@@ -3,12 +3,12 @@ import { type ConfigProblem } from './problem.ts';
 
 export interface ListenerOverride {
   readonly variable: string;
-  readonly path: readonly [string, string, 'host' | 'port'];
+  readonly path: readonly [string, string, 'host' | 'port' | 'advertise'];
 }
 
 /** The options that the environment overrides, because they differ between the processes that share one file. */
 export const listenerOverrides: readonly ListenerOverride[] = LISTENERS.flatMap(([service, kind]) =>
-  (['host', 'port'] as const).map((key) => ({
+  (['host', 'port', ...(kind === 'http' ? (['advertise'] as const) : [])] as const).map((key) => ({
     variable: `DITTO_${service}_${kind}_${key}`.toUpperCase(),
     path: [service, kind, key] as const,
   })),

@@ -1,7 +1,8 @@
+import { hostname } from 'node:os';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { DittoError } from '#kernel';
 import { type Identity, makeTestCertificates, type TestCertificates } from '#testing';
-import { toListenerUrl } from './listeners.ts';
+import { toAdvertisedAddress, toAdvertisedUrl, toListenerUrl } from './listeners.ts';
 import { parseConfig, type ReportedProblem } from './load-config.ts';
 import { Secret } from './secret.ts';
 import { toServerTlsOptions } from './tls-options.ts';
@@ -96,4 +97,30 @@ it('has an address that says whether there is TLS', () => {
   const tls = { cert: '', key: new Secret('') };
   expect(toListenerUrl({ host: '10.0.0.1', port: 7401 })).toBe('http://10.0.0.1:7401');
   expect(toListenerUrl({ host: '::1', port: 7401, tls })).toBe('https://[::1]:7401');
+});
+
+describe('the address that a service reports', () => {
+  const reported = (http: object, environment = {}): string =>
+    toAdvertisedUrl(parseConfig(JSON.stringify(place('dss', 'http', http)), { environment }).dss.http);
+
+  it('is where it listens, with the name of the machine for all addresses', () => {
+    expect(reported({})).toBe('http://127.0.0.1:7401');
+    expect(reported({ host: '10.0.0.1', port: 80, tls: certificates.server })).toBe('https://10.0.0.1:80');
+    for (const host of ['0.0.0.0', '::']) expect(reported({ host })).toBe(`http://${hostname()}:7401`);
+    expect(toAdvertisedAddress({ host: '0.0.0.0', port: 7502 })).toBe(`${hostname()}:7502`);
+    expect(toAdvertisedAddress({ host: '::1', port: 7502 })).toBe('[::1]:7502');
+  });
+
+  it('is `advertise` where that is given, in the file or in the environment', () => {
+    expect(reported({ host: '0.0.0.0', advertise: 'https://ditto.example/dss/' })).toBe('https://ditto.example/dss');
+    const environment = { DITTO_DSS_HTTP_ADVERTISE: 'http://10.1.2.3:7401' };
+    expect(reported({ advertise: 'https://ditto.example' }, environment)).toBe('http://10.1.2.3:7401');
+  });
+
+  it('is refused where it is no URL', () => {
+    for (const advertise of ['ditto.example', 'ftp://ditto.example', 'http://'])
+      expect(problemsOf(place('dws', 'http', { advertise }))).toEqual([
+        expect.objectContaining({ path: 'dws.http.advertise', problem: expect.stringContaining('http://') }),
+      ]);
+  });
 });

@@ -55,6 +55,18 @@ export function secretUrl(protocols: readonly string[], description: string) {
     .meta({ description, secret: true });
 }
 
+/** Without the `/` at its end. */
+export function httpUrl(description: string) {
+  return z
+    .string()
+    .refine(
+      (value) => /^https?:\/\//.test(value) && URL.canParse(value),
+      'must be a URL that begins with http:// or https://',
+    )
+    .transform((value) => value.replace(/\/+$/, ''))
+    .meta({ description });
+}
+
 export function flag(value: boolean, description: string) {
   return z.boolean().default(value).meta({ description });
 }

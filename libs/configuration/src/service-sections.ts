@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { tlsSchema } from './server-sections.ts';
-import { bytes, choice, count, flag, hostPort, milliseconds, port, secret, text, textOr } from './options.ts';
+import { bytes, choice, count, flag, hostPort, httpUrl, milliseconds, port, secret, text, textOr } from './options.ts';
 
 function listenAddress(defaultPort: number) {
   return {
@@ -22,7 +22,13 @@ const serverTlsSchema = z
 
 function httpListener(defaultPort: number) {
   return z
-    .strictObject({ ...listenAddress(defaultPort), tls: serverTlsSchema.optional() })
+    .strictObject({
+      ...listenAddress(defaultPort),
+      advertise: httpUrl(
+        'URL at which others reach it, as reported to DCS; for example of a proxy. Default: made of `host` and `port`, with the name of the machine where `host` is all addresses.',
+      ).optional(),
+      tls: serverTlsSchema.optional(),
+    })
     .meta({ description: 'Where the REST API listens.' })
     .prefault({});
 }

@@ -1,6 +1,6 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { createInstanceName, ServiceReporter } from '#dcs-client';
-import { type DittoConfig, toListenerUrl } from '#configuration';
+import { type DittoConfig, toAdvertisedAddress, toAdvertisedUrl } from '#configuration';
 import { createLogger, InjectConfig, Shutdown } from '#platform';
 import { StatusBoard } from './status-board.ts';
 
@@ -17,8 +17,8 @@ export class SelfReport implements OnApplicationBootstrap, OnModuleDestroy {
     this.#reporter = new ServiceReporter({
       service: 'dcs',
       instance: createInstanceName(),
-      url: toListenerUrl(http),
-      details: () => ({ rpc: `${rpc.host}:${rpc.port}`, recentEvents: recentEvents.enabled }),
+      url: toAdvertisedUrl(http),
+      details: () => ({ rpc: toAdvertisedAddress(rpc), recentEvents: recentEvents.enabled }),
       report: board.reportService.bind(board),
       logger: createLogger('self-report'),
     });

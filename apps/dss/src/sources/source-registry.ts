@@ -1,6 +1,6 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { createInstanceName, DcsClient, ServiceReporter } from '#dcs-client';
-import { type DittoConfig, toListenerUrl } from '#configuration';
+import { type DittoConfig, toAdvertisedUrl } from '#configuration';
 import { createLogger, InjectConfig, Shutdown } from '#platform';
 import { StateLogAcceptanceStore, StateResyncStore, StateRewindStore } from '#state';
 import { SourceMetrics } from '../metrics/source-metrics.ts';
@@ -34,7 +34,7 @@ export class SourceRegistry implements OnApplicationBootstrap, OnModuleDestroy {
     this.#reporter = new ServiceReporter({
       service: 'dss',
       instance: this.#instance,
-      url: toListenerUrl(http),
+      url: toAdvertisedUrl(http),
       details: () => ({
         sources: this.status().map(({ name, state, rowsPerSecond, lagMs }) => ({ name, state, rowsPerSecond, lagMs })),
       }),
