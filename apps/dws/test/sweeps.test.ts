@@ -109,3 +109,18 @@ describe('the sweep of tombstones', () => {
     expect(await listIds()).toHaveLength(4);
   }, 60_000);
 });
+
+test('a sweep that failed because DCS was not up yet is tried again soon, not in an hour', async () => {
+  const deployment = await createDeployment({ stack: await testStack(), probeIntervalMs: 5000 });
+  const worker = await Instance.start('dws', deployment);
+  const listSweeps = async (): Promise<SweepsDto['sweeps']> => ((await worker.get('/sweeps')).body as SweepsDto).sweeps;
+
+  const failed = await eventually(listSweeps, (sweeps) => sweeps.length > 0);
+  expect(failed).toMatchObject([{ state: 'failed', error: expect.stringMatching(/^DITTO_DCS_UNAVAILABLE/) }]);
+
+  const dcs = await Instance.start('dcs', deployment);
+  const ended = await eventually(listSweeps, ([sweep]) => sweep?.state === 'done');
+  expect(ended).toMatchObject([{ state: 'done', error: null }]);
+  await worker.close();
+  await dcs.close();
+}, 60_000);

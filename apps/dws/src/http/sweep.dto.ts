@@ -1,4 +1,4 @@
-/** A sweep that ended. Times are milliseconds since 1970. */
+/** A sweep that ended, or failed and will be tried again. Times are milliseconds since 1970. */
 export class SweepDto {
   readonly source!: string;
   readonly state!: 'done' | 'failed';

@@ -1,4 +1,4 @@
-import { type Job, Queue, Worker } from 'bullmq';
+import { type Job, Queue, UnrecoverableError, Worker } from 'bullmq';
 import { type DittoError, findReason, isAbort, type Logger, sleep, toDittoError, withTimeout } from '#kernel';
 import {
   delayReconnect,
@@ -17,6 +17,8 @@ import { type JobMetrics } from '../metrics/job-metrics.ts';
 const KEEP_SCHEDULES_MS = 10_000;
 const ANSWER_TIMEOUT_MS = 2000;
 const STOP_TIMEOUT_MS = 5000;
+/** A job that failed for a reason that passes is run again so soon, for as long as its schedule does not bring the next. */
+const RETRY_JOB_MS = 5000;
 /** How long is rested after Redis has refused something. */
 const RETRY_MS = 1000;
 /** A connection that says nothing for so long while a command is under way is made anew. */
@@ -44,7 +46,7 @@ export interface RecurringJobsOptions<Data extends object, Result extends object
   readonly logger: Logger;
 }
 
-/** A job that ended, on whichever worker. Times are milliseconds since 1970. */
+/** A job that ended, or failed and will be tried again, on whichever worker. Times are milliseconds since 1970. */
 export interface EndedJob<Data, Result> {
   readonly data: Data;
   readonly startedAtMs: number;
@@ -55,9 +57,9 @@ export interface EndedJob<Data, Result> {
 }
 
 /**
- * Jobs that come again and again, shared by all workers: each turn of a schedule is run once, by one of them. A job that
- * fails is logged and counted, and comes again with its schedule; while Redis is away nothing runs, and it goes on when
- * Redis is back. A schedule that the configuration of this process no longer has is removed when its job comes up.
+ * Jobs that come again and again, shared by all workers: each turn of a schedule is run by one of them. A job that fails
+ * is logged and counted, and is run again in a few seconds when its error is retriable, else with its schedule; while
+ * Redis is away nothing runs, and it goes on when Redis is back. A schedule that the configuration of this process no longer has is removed when its job comes up.
  */
 export class RecurringJobs<Data extends object, Result extends object> {
   readonly #options: RecurringJobsOptions<Data, Result>;
@@ -106,20 +108,18 @@ export class RecurringJobs<Data extends object, Result extends object> {
 
   /** The newest first; an error of Redis when it does not answer. */
   async listEnded(): Promise<readonly EndedJob<Data, Result>[]> {
-    const jobs = await this.#ask(() => this.#queue.getJobs(['completed', 'failed'], 0, -1));
-    return jobs
-      .map((job): EndedJob<Data, Result> => {
-        // typed as always there, which it is only after a failure
-        const error = (job.failedReason as string | undefined) ?? null;
-        return {
-          data: job.data as Data,
-          startedAtMs: job.processedOn ?? job.timestamp,
-          endedAtMs: job.finishedOn ?? job.timestamp,
-          result: error === null ? (job.returnvalue as Result | null) : null,
-          error,
-        };
-      })
-      .sort((a, b) => b.endedAtMs - a.endedAtMs);
+    const completed = await this.#ask(() => this.#queue.getJobs(['completed'], 0, -1));
+    // a job that waits to be tried again is among those that wait for their turn
+    const others = await this.#ask(() => this.#queue.getJobs(['failed', 'delayed'], 0, -1));
+    const failed = others.filter((job) => (job.failedReason as string | undefined) !== undefined);
+    const describe = (job: Job, outcome: Pick<EndedJob<Data, Result>, 'result' | 'error'>) => {
+      const startedAtMs = job.processedOn ?? job.timestamp;
+      return { data: job.data as Data, startedAtMs, endedAtMs: job.finishedOn ?? startedAtMs, ...outcome };
+    };
+    return [
+      ...completed.map((job) => describe(job, { result: job.returnvalue as Result | null, error: null })),
+      ...failed.map((job) => describe(job, { result: null, error: job.failedReason })),
+    ].sort((a, b) => b.endedAtMs - a.endedAtMs);
   }
 
   /** Resolves when the jobs that run here have ended. Redis is not waited for longer than five seconds. */
@@ -155,7 +155,13 @@ export class RecurringJobs<Data extends object, Result extends object> {
   async #schedule(id: string, data: Data): Promise<void> {
     const { name, everyMs: every, keptResults, signal } = this.#options;
     const kept = keptResults === 0 ? true : { count: keptResults };
-    const opts = { attempts: 1, removeOnComplete: kept, removeOnFail: kept };
+    const opts = {
+      attempts: Math.max(1, Math.floor(every / RETRY_JOB_MS)),
+      backoff: { type: 'fixed', delay: RETRY_JOB_MS },
+      stackTraceLimit: 1,
+      removeOnComplete: kept,
+      removeOnFail: kept,
+    };
     if (!signal.aborted) await this.#ask(() => this.#queue.upsertJobScheduler(id, { every }, { name, data, opts }));
   }
 
@@ -181,8 +187,10 @@ export class RecurringJobs<Data extends object, Result extends object> {
     } catch (error) {
       metrics.ended(name, 'failed', performance.now() - startedAt);
       this.#reportFailure(id, error);
-      const { code, message } = toDittoError(error);
-      throw new Error(isAbort(error) ? 'the worker was stopped' : `${code}: ${message}`, { cause: error });
+      if (isAbort(error)) throw new Error('the worker was stopped', { cause: error });
+      const { code, message, retriable } = toDittoError(error);
+      const reason = `${code}: ${message}`;
+      throw retriable ? new Error(reason, { cause: error }) : new UnrecoverableError(reason);
     }
   }
 
@@ -192,7 +200,7 @@ export class RecurringJobs<Data extends object, Result extends object> {
     if (isAbort(error) || this.#failing.has(id)) return;
     this.#failing.add(id);
     const { code, message, remedy } = toDittoError(error);
-    logger.warn('a job failed; it comes again with its schedule', {
+    logger.warn('a job failed; it is tried again', {
       queue: name,
       schedule: id,
       code,
