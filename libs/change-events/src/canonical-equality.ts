@@ -132,7 +132,17 @@ export function canonicalEquals(column: Column, a: CanonicalValue, b: CanonicalV
     case 'geometry':
     case 'vector':
       return a instanceof Uint8Array && b instanceof Uint8Array && Buffer.compare(a, b) === 0;
-    default:
-      return false;
+    case 'integer':
+    case 'float':
+    case 'double':
+    case 'boolean':
+    case 'text':
+    case 'enum':
+    case 'set':
+    case 'date':
+    case 'time':
+    case 'datetime':
+    case 'timestamp':
+      return false; // not `a === b`
   }
 }

@@ -1,4 +1,12 @@
-export { type CanonicalValue, type Column, type ColumnKind, type Row, type TableLayout } from './table-layout.ts';
+export {
+  type CanonicalValue,
+  type Column,
+  type ColumnKind,
+  type Row,
+  type TableLayout,
+  VALUE_TYPE,
+  type ValueType,
+} from './table-layout.ts';
 export {
   asRowChanges,
   changeAt,

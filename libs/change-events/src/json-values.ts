@@ -62,7 +62,7 @@ function encodeKeyDouble(value: number): string {
   return encodeDouble(value + 0);
 }
 
-/** What generated code may call, by the names that `valueExpression` uses. */
+/** What generated code may call, by the names that `JSON_ENCODING` uses. */
 export const encoderFunctions = {
   quoteJson,
   encodeDouble,
@@ -72,35 +72,43 @@ export const encoderFunctions = {
   encodeVector,
 } as const;
 
-/** A JavaScript expression for the JSON text of the not-null canonical value in the variable `v`. */
+interface JsonEncoding {
+  /** A JavaScript expression for the JSON text of the canonical value in the variable `v`, which is not null. */
+  readonly expression: string;
+  /** The same for a value of the message's key, where it differs. */
+  readonly inKey?: string;
+  /** The same for the mode `string` of BIGINT columns, where it differs. */
+  readonly asString?: string;
+  /** Values of any length, whose JSON string may be written in pieces. */
+  readonly isWide: boolean;
+}
+
+const QUOTED: JsonEncoding = { expression: `'"' + v + '"'`, isWide: false };
+const DOUBLE: JsonEncoding = { expression: 'encodeDouble(v)', inKey: 'encodeKeyDouble(v)', isWide: false };
+
+export const JSON_ENCODING: Readonly<Record<ColumnKind, JsonEncoding>> = {
+  integer: { expression: 'v', isWide: false },
+  bigint: { expression: 'v', asString: QUOTED.expression, isWide: false },
+  decimal: QUOTED,
+  float: DOUBLE,
+  double: DOUBLE,
+  text: { expression: 'quoteJson(v)', isWide: true },
+  bytes: { expression: 'encodeBase64(v)', isWide: true },
+  boolean: { expression: 'v', isWide: false },
+  bits: { expression: 'encodeBase64(v)', isWide: false },
+  date: QUOTED,
+  time: QUOTED,
+  datetime: QUOTED,
+  timestamp: QUOTED,
+  enum: { expression: 'quoteJson(v)', isWide: false },
+  set: { expression: 'quoteJson(v)', isWide: false },
+  json: { expression: 'JSON.stringify(v)', isWide: true },
+  geometry: { expression: 'encodeGeometry(v)', isWide: false },
+  vector: { expression: 'encodeVector(v)', isWide: false },
+};
+
+/** The expression of `JsonEncoding` for these options. */
 export function valueExpression(kind: ColumnKind, bigint: BigintMode, isKey: boolean): string {
-  switch (kind) {
-    case 'integer':
-    case 'boolean':
-      return 'v';
-    case 'bigint':
-      return bigint === 'string' ? `'"' + v + '"'` : 'v';
-    case 'float':
-    case 'double':
-      return isKey ? 'encodeKeyDouble(v)' : 'encodeDouble(v)';
-    case 'decimal':
-    case 'date':
-    case 'time':
-    case 'datetime':
-    case 'timestamp':
-      return `'"' + v + '"'`;
-    case 'text':
-    case 'enum':
-    case 'set':
-      return 'quoteJson(v)';
-    case 'json':
-      return 'JSON.stringify(v)';
-    case 'bytes':
-    case 'bits':
-      return 'encodeBase64(v)';
-    case 'geometry':
-      return 'encodeGeometry(v)';
-    case 'vector':
-      return 'encodeVector(v)';
-  }
+  const { expression, inKey, asString } = JSON_ENCODING[kind];
+  return (bigint === 'string' ? asString : undefined) ?? (isKey ? inKey : undefined) ?? expression;
 }

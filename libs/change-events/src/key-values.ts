@@ -1,6 +1,6 @@
 import { DittoError } from '#kernel';
 import { encodeBase64, encodeDouble, quoteJson } from './json-values.ts';
-import { type CanonicalValue, type Column, type Row, type TableLayout } from './table-layout.ts';
+import { type CanonicalValue, type Column, type Row, type TableLayout, VALUE_TYPE } from './table-layout.ts';
 
 /** Whether rows of this layout can be identified: a table without a key is published, not mirrored. */
 export function hasKey(layout: TableLayout): boolean {
@@ -44,18 +44,12 @@ function keyColumns(layout: TableLayout): Column[] {
 }
 
 function encodeKeyValue(value: CanonicalValue): string {
-  switch (typeof value) {
-    case 'string':
-      return quoteJson(value);
-    case 'number':
-      return encodeDouble(value + 0);
-    case 'bigint':
-      return `"${value}"`;
-    case 'boolean':
-      return value ? 'true' : 'false';
-    default:
-      return value === null ? 'null' : encodeBase64(value);
-  }
+  if (value === null) return 'null';
+  if (typeof value === 'string') return quoteJson(value);
+  if (typeof value === 'number') return encodeDouble(value + 0);
+  if (typeof value === 'bigint') return `"${value}"`;
+  if (typeof value === 'boolean') return String(value);
+  return encodeBase64(value);
 }
 
 /**
@@ -83,22 +77,17 @@ function invalidKeyText(layout: TableLayout, text: string, cause?: unknown): Dit
 
 function decodeKeyValue(column: Column, value: unknown): CanonicalValue | undefined {
   if (value === null) return null;
-  switch (column.kind) {
+  switch (VALUE_TYPE[column.kind]) {
     case 'bytes':
-    case 'bits':
-    case 'geometry':
-    case 'vector':
       return typeof value === 'string' ? Buffer.from(value, 'base64') : undefined;
-    case 'bigint':
+    case 'integer':
       if (typeof value === 'string') return /^-?\d+$/.test(value) ? BigInt(value) : undefined;
       return Number.isSafeInteger(value) ? (value as number) : undefined;
-    case 'integer':
-    case 'float':
-    case 'double':
+    case 'number':
       return typeof value === 'number' ? value : undefined;
     case 'boolean':
       return typeof value === 'boolean' ? value : undefined;
-    default:
+    case 'string':
       return typeof value === 'string' ? value : undefined;
   }
 }

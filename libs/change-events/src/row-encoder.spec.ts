@@ -14,42 +14,59 @@ function floats(...values: number[]): Buffer {
   return Buffer.from(Float32Array.from(values).buffer);
 }
 
+const CASES: Readonly<Record<ColumnKind, readonly (readonly [CanonicalValue, string])[]>> = {
+  integer: [
+    [-128, '-128'],
+    [4294967295, '4294967295'],
+  ],
+  bigint: [
+    [42, '42'],
+    [18446744073709551615n, '18446744073709551615'],
+    [-9223372036854775808n, '-9223372036854775808'],
+  ],
+  decimal: [['-1234567890123456789.1200', '"-1234567890123456789.1200"']],
+  float: [[0.1, '0.1']],
+  double: [
+    [1e300, '1e+300'],
+    [-0, '-0'],
+    [5e-324, '5e-324'],
+  ],
+  text: [
+    ['plain', '"plain"'],
+    ['a "quoted" \\ line\n\u0001', '"a \\"quoted\\" \\\\ line\\n\\u0001"'],
+    ['ärger, 漢字, 😀', '"ärger, 漢字, 😀"'],
+    ['\ud800', '"\\ud800"'],
+    ['', '""'],
+  ],
+  bytes: [
+    [Buffer.from([0, 255, 16]), '"AP8Q"'],
+    [Buffer.alloc(0), '""'],
+  ],
+  boolean: [[true, 'true']],
+  bits: [[Buffer.from([1, 255]), '"Af8="']],
+  date: [['0000-00-00', '"0000-00-00"']],
+  time: [['-838:59:59.000001', '"-838:59:59.000001"']],
+  datetime: [['2026-02-03T04:05:06.000007', '"2026-02-03T04:05:06.000007"']],
+  timestamp: [['2026-02-03T04:05:06.700Z', '"2026-02-03T04:05:06.700Z"']],
+  enum: [['it\'s "x"', '"it\'s \\"x\\""']],
+  set: [['a,b', '"a,b"']],
+  json: [['{"a": 1.50}', '"{\\"a\\": 1.50}"']],
+  geometry: [
+    [Buffer.from([0xe6, 0x10, 0, 0, 1, 2]), '{"wkb":"AQI=","srid":4326}'],
+    [Buffer.from([0, 0, 0, 0, 1, 2]), '{"wkb":"AQI=","srid":null}'],
+  ],
+  vector: [
+    [floats(0.1, -2, 3.5), '[0.1,-2,3.5]'],
+    [Buffer.alloc(0), '[]'],
+  ],
+};
+
 describe('JSON of canonical values', () => {
-  test.each<[ColumnKind, CanonicalValue, string]>([
-    ['integer', -128, '-128'],
-    ['integer', 4294967295, '4294967295'],
-    ['bigint', 42, '42'],
-    ['bigint', 18446744073709551615n, '18446744073709551615'],
-    ['bigint', -9223372036854775808n, '-9223372036854775808'],
-    ['decimal', '-1234567890123456789.1200', '"-1234567890123456789.1200"'],
-    ['float', 0.1, '0.1'],
-    ['double', 1e300, '1e+300'],
-    ['double', -0, '-0'],
-    ['double', 5e-324, '5e-324'],
-    ['text', 'plain', '"plain"'],
-    ['text', 'a "quoted" \\ line\n\u0001', '"a \\"quoted\\" \\\\ line\\n\\u0001"'],
-    ['text', 'ärger, 漢字, 😀', '"ärger, 漢字, 😀"'],
-    ['text', '\ud800', '"\\ud800"'],
-    ['text', '', '""'],
-    ['bytes', Buffer.from([0, 255, 16]), '"AP8Q"'],
-    ['bytes', Buffer.alloc(0), '""'],
-    ['boolean', true, 'true'],
-    ['bits', Buffer.from([1, 255]), '"Af8="'],
-    ['date', '0000-00-00', '"0000-00-00"'],
-    ['time', '-838:59:59.000001', '"-838:59:59.000001"'],
-    ['datetime', '2026-02-03T04:05:06.000007', '"2026-02-03T04:05:06.000007"'],
-    ['timestamp', '2026-02-03T04:05:06.700Z', '"2026-02-03T04:05:06.700Z"'],
-    ['enum', 'it\'s "x"', '"it\'s \\"x\\""'],
-    ['set', 'a,b', '"a,b"'],
-    ['json', '{"a": 1.50}', '"{\\"a\\": 1.50}"'],
-    ['geometry', Buffer.from([0xe6, 0x10, 0, 0, 1, 2]), '{"wkb":"AQI=","srid":4326}'],
-    ['geometry', Buffer.from([0, 0, 0, 0, 1, 2]), '{"wkb":"AQI=","srid":null}'],
-    ['vector', floats(0.1, -2, 3.5), '[0.1,-2,3.5]'],
-    ['vector', Buffer.alloc(0), '[]'],
-    ['text', null, 'null'],
-    ['vector', null, 'null'],
-  ])('%s %p is %s', (kind, value, text) => {
+  test.each(
+    Object.entries(CASES).flatMap(([kind, cases]) => cases.map((one) => [kind as ColumnKind, ...one] as const)),
+  )('%s %p is %s', (kind, value, text) => {
     expect(encodeValue(kind, value)).toBe(text);
+    expect(encodeValue(kind, null)).toBe('null');
   });
 
   test('a number that JSON does not have is refused with a code', () => {

@@ -13,26 +13,36 @@ export interface TableLayout {
   readonly fingerprint: string;
 }
 
+/**
+ * The kinds of columns, each with the type of its values in a `Row`. All else that depends on the kind is in records
+ * and switches that must name every kind.
+ */
+export const VALUE_TYPE = {
+  integer: 'number', // TINYINT…INT, YEAR
+  bigint: 'integer', // BIGINT
+  decimal: 'string', // exact text with the column's scale, as MySQL prints it
+  float: 'number', // the double whose shortest text is the shortest text of the 32-bit value
+  double: 'number',
+  text: 'string',
+  bytes: 'bytes',
+  boolean: 'boolean', // BIT(1)
+  bits: 'bytes', // BIT(n>1): big-endian, ceil(n/8) bytes
+  date: 'string', // 'YYYY-MM-DD', zero dates as they are
+  time: 'string', // '[-]HH:MM:SS[.f…]', hours of two or three digits
+  datetime: 'string', // 'YYYY-MM-DDTHH:MM:SS[.f…]', zero dates as they are
+  timestamp: 'string', // 'YYYY-MM-DDTHH:MM:SS[.f…]Z', in UTC; the zero timestamp is '0000-00-00T00:00:00[.0…]Z'
+  enum: 'string', // label; '' for the error value
+  set: 'string', // labels joined by commas
+  json: 'string', // JSON text
+  geometry: 'bytes', // SRID (4 bytes, little-endian) + WKB, MySQL's own storage
+  vector: 'bytes', // little-endian 32-bit floats
+} as const satisfies Readonly<Record<string, ValueType>>;
+
 /** How a column's values are held in a `Row`, and so which encoders serve it. */
-export type ColumnKind =
-  | 'integer' // TINYINT…INT, YEAR: number
-  | 'bigint' // BIGINT: number within ±2^53, else bigint
-  | 'decimal' // exact text with the column's scale, as MySQL prints it
-  | 'float' // number: the double whose shortest text is the shortest text of the 32-bit value
-  | 'double' // number
-  | 'text' // string
-  | 'bytes' // Buffer
-  | 'boolean' // BIT(1): boolean
-  | 'bits' // BIT(n>1): Buffer, big-endian, ceil(n/8) bytes
-  | 'date' // 'YYYY-MM-DD', zero dates as they are
-  | 'time' // '[-]HH:MM:SS[.f…]', hours of two or three digits
-  | 'datetime' // 'YYYY-MM-DDTHH:MM:SS[.f…]', zero dates as they are
-  | 'timestamp' // 'YYYY-MM-DDTHH:MM:SS[.f…]Z', in UTC; the zero timestamp is '0000-00-00T00:00:00[.0…]Z'
-  | 'enum' // label; '' for the error value
-  | 'set' // labels joined by commas
-  | 'json' // JSON text
-  | 'geometry' // Buffer: SRID (4 bytes, little-endian) + WKB, MySQL's own storage
-  | 'vector'; // Buffer of little-endian 32-bit floats
+export type ColumnKind = keyof typeof VALUE_TYPE;
+
+/** Types of canonical values that are not NULL. `integer`: number within ±2^53, else bigint. `bytes`: Buffer. */
+export type ValueType = 'number' | 'integer' | 'string' | 'boolean' | 'bytes';
 
 export interface Column {
   readonly name: string;

@@ -1,14 +1,11 @@
-import { type BigintMode, quoteJson } from './json-values.ts';
+import { type BigintMode, JSON_ENCODING, quoteJson } from './json-values.ts';
 import { compileValueEncoder } from './row-encoder.ts';
-import { type CanonicalValue, type ColumnKind, type Row, type TableLayout } from './table-layout.ts';
+import { type CanonicalValue, type Row, type TableLayout } from './table-layout.ts';
 
 /** Longer values are written piece by piece: their JSON as one text is memory that others lack (I9). */
 const WIDE_LENGTH = 64 * 1024;
 /** A multiple of three: base64 of the pieces is base64 of the whole. */
 const PIECE_LENGTH = 48 * 1024;
-
-/** Of those whose values can be written in pieces. */
-const WIDE_KINDS: ReadonlySet<ColumnKind> = new Set(['text', 'json', 'bytes']);
 
 function isWide(value: CanonicalValue | undefined): value is string | Buffer {
   return (typeof value === 'string' || Buffer.isBuffer(value)) && value.length > WIDE_LENGTH;
@@ -16,7 +13,7 @@ function isWide(value: CanonicalValue | undefined): value is string | Buffer {
 
 /** Indexes of the columns that may be wide. */
 export function findWideColumns({ columns }: TableLayout): readonly number[] {
-  return columns.flatMap(({ kind }, index) => (WIDE_KINDS.has(kind) ? [index] : []));
+  return columns.flatMap(({ kind }, index) => (JSON_ENCODING[kind].isWide ? [index] : []));
 }
 
 export function isWideRow(row: Row, wideColumns: readonly number[]): boolean {
@@ -29,7 +26,7 @@ export function* rowPieces({ columns }: TableLayout, row: Row, bigint: BigintMod
     yield `${index === 0 ? '{' : ','}${JSON.stringify(name)}:`;
     const value = row[index] ?? null;
     if (value === null) yield 'null';
-    else if (WIDE_KINDS.has(kind) && isWide(value)) yield* wideValuePieces(value);
+    else if (JSON_ENCODING[kind].isWide && isWide(value)) yield* wideValuePieces(value);
     else yield compileValueEncoder(kind, bigint)(value);
   }
   yield '}';
