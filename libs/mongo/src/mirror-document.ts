@@ -1,4 +1,4 @@
-import { type Row, type RowChange, type TableChange, type TableLayout } from '#change-events';
+import { type Row, type RowChange, type TableChange, type TableLayout, VALUE_TYPE } from '#change-events';
 import { BsonType, type BsonWriter, makeLabel } from './bson-writer.ts';
 import { compileRowWriter, type RowWriter } from './row-writer.ts';
 
@@ -145,9 +145,10 @@ const MEASURED_LENGTH = 1024;
 
 function compileRowBytes({ columns }: TableLayout): (row: Row) => number {
   const fixed = 64 + 16 * columns.length;
-  const variable = columns.flatMap(({ kind }, index) =>
-    ['integer', 'float', 'double', 'boolean'].includes(kind) ? [] : [index],
-  );
+  const variable = columns.flatMap(({ kind }, index) => {
+    const type = VALUE_TYPE[kind];
+    return type === 'string' || type === 'bytes' ? [index] : [];
+  });
   return (row) => {
     let bytes = fixed;
     for (const index of variable) {

@@ -30,7 +30,17 @@ function findBsonEncoder(column: Column): BsonEncoder | null {
       return jsonToBson;
     case 'vector':
       return encodeVector;
-    default:
+    case 'boolean':
+    case 'text':
+    case 'bytes':
+    case 'bits':
+    case 'date':
+    case 'time':
+    case 'datetime':
+    case 'timestamp':
+    case 'enum':
+    case 'set':
+    case 'geometry':
       return null;
   }
 }

@@ -1,4 +1,11 @@
-import { type CanonicalValue, changeVersion, type Column, type Row, type TableChange } from '#change-events';
+import {
+  type CanonicalValue,
+  changeVersion,
+  type Column,
+  type Row,
+  type TableChange,
+  VALUE_TYPE,
+} from '#change-events';
 import { silentLogger } from '#kernel';
 import { type MirrorWriter } from '#mongo';
 import { acceptChanges, testStack } from '#testing';
@@ -88,6 +95,7 @@ describe('the mirror on a real server', () => {
       [makeColumn('vector', 'vector', 'vector'), floats, [new Double(0.5), new Double(-3)]],
       [makeColumn('null.dot', 'text', 'text'), null, null],
     ];
+    expect(new Set(values.map(([{ kind }]) => kind))).toEqual(new Set(Object.keys(VALUE_TYPE)));
     const layout = makeLayout(
       values.map(([column]) => column),
       [0, 8, 9],
