@@ -116,7 +116,7 @@ export class MySqlSession {
 
   /**
    * Rows as arrays in the order of the select list, as many as the bound leaves room for. Where that is not all of them
-   * the session is closed: the server would go on sending.
+   * the session is closed: the server would continue to send.
    */
   async queryRows(sql: string, bound: RowsBound): Promise<BoundedRows> {
     const read = await this.#run(() => receiveRows(this.#driver, socketOf(this.#driver), sql, bound));
@@ -126,7 +126,7 @@ export class MySqlSession {
     return read;
   }
 
-  /** The server's own number of the session: that of the handshake may be a proxy's. */
+  /** The server's own number of the session: the number in the handshake may be a proxy's. */
   async #prepare(): Promise<void> {
     await this.query(sessionStatement());
     const [row] = await this.query<SessionRow>(
@@ -184,7 +184,7 @@ export class MySqlSession {
   }
 }
 
-/** Resolves when the connection is made and authenticated; rejects also when the signal is aborted meanwhile. */
+/** Resolves when the connection is made and authenticated; rejects also when the signal is aborted before. */
 async function connected(driver: DriverConnection, signal: AbortSignal): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<undefined>();
   const abort = (): void => {

@@ -4,7 +4,7 @@ import { type Connection } from 'mysql2';
 export interface RowsBound {
   /** What the rows may take in memory. A packet of the network more may come. */
   readonly bytes: number;
-  /** What a row takes besides the bytes that the server sends for it. */
+  /** What a row takes in addition to the bytes that the server sends for it. */
   readonly overheadBytes: number;
 }
 

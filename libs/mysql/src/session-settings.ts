@@ -5,7 +5,7 @@ type SettingSince = readonly [version: number, assignment: string];
 const EVERYWHERE: readonly string[] = [
   // also against skip-character-set-client-handshake; the collation is named because its default can be set too
   'NAMES utf8mb4 COLLATE utf8mb4_general_ci',
-  // errors of the log are told apart by their text
+  // errors of the log are distinguished by their text
   "lc_messages = 'en_US'",
   "sql_mode = ''",
   "time_zone = '+00:00'",
@@ -18,7 +18,7 @@ const EVERYWHERE: readonly string[] = [
   'sql_safe_updates = 0',
   'group_concat_max_len = 1048576',
   'div_precision_increment = 4',
-  // keys that differ only behind it are equal to ORDER BY, and chunks would lose rows: the longest key has 3,072 bytes,
+  // keys that differ only after it are equal to ORDER BY, and chunks would lose rows: the longest key has 3,072 bytes,
   // in general two bytes of sort key for each
   'max_sort_length = 8192',
   // room for the sort keys of a chunk of 2,000 rows, which a server without it writes to disk, or refuses (1038)
@@ -70,7 +70,7 @@ export function sessionStatement(more: readonly string[] = []): string {
   return [
     `SET ${EVERYWHERE.join(', ')}`,
     ...MYSQL.map(([version, assignment]) => `/*!${version} , ${assignment} */`),
-    // MySQL takes it for a comment, as MariaDB does the one above
+    // MySQL reads it as a comment, as MariaDB does the one above
     ...MARIADB.map(([version, assignment]) => `/*M!${version} , ${assignment} */`),
     ...more.map((assignment) => `, ${assignment}`),
   ].join(' ');

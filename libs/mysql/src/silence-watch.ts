@@ -23,7 +23,7 @@ const DOUBTS = 2;
 const UNKNOWN_PERIODS = 30;
 
 /**
- * Watches one query for a silence that has no reason, as that of a proxy whose other side has vanished. A query may be
+ * Watches one query for a silence that has no reason, as when the other side of a proxy has vanished. A query may be
  * silent for as long as it likes while the server works on it. Returns what ends the watch.
  */
 export function watchForSilence({ silenceMs, bytesRead, ask, onDead }: SilenceWatchOptions): () => void {

@@ -44,7 +44,7 @@ function unsigned(value: number, size: number): Buffer {
   return bytes;
 }
 
-/** Count, size, key entries, value entries, keys, values; small values stand in their entries. */
+/** Count, size, key entries, value entries, keys, values; small values are in their entries. */
 function container(value: object, size: 2 | 4): Buffer {
   const isArray = Array.isArray(value);
   const keys = isArray ? [] : Object.keys(value).map((key) => Buffer.from(key));

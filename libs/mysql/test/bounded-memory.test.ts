@@ -85,7 +85,7 @@ describe('I9: flat memory', () => {
       await read();
       const before = liveBytes();
       for (let i = 0; i < 40; i++) expect(await read()).toBe(1);
-      // what the last promises hold is let go of in turns of their own
+      // what the last promises hold is released in turns of their own
       await sleep(200);
       expect(liveBytes() - before).toBeLessThan(10 * MEBIBYTE);
     } finally {

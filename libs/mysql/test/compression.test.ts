@@ -69,7 +69,7 @@ test.each<[string, string[]]>([
   expect(comparable(compressed)).toEqual(comparable(await source.readItems(from)));
 });
 
-test('transactions stand where their events stand, and end where the payload ends', async () => {
+test('transactions are placed where their events are, and end where the payload ends', async () => {
   const logEnd = await source.logEnd();
   for (let i = 0; i < 3; i++) await source.run(`INSERT INTO t VALUES (${i}, REPEAT('x', 500), 7)`);
   await source.run(

@@ -151,7 +151,7 @@ describe('the log and the catalogue agree on layout and values', () => {
       expect([specification, again.layout.fingerprint]).toEqual([specification, next.layout.fingerprint]);
       for (const row of next.rows) expect(again.rows).toContainEqual(row);
     }
-    // the images of rows from before the statements are those of the layout as it is now
+    // the images of rows from before the statements have the layout as it is now
     const last = await readTable(table);
     const deleted = await streamOf(`DELETE FROM ${table}`);
     expect(deleted.layout.fingerprint).toBe(last.layout.fingerprint);

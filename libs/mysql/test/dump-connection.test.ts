@@ -148,7 +148,7 @@ describe('registration', () => {
     await until('one dump at most', async () => (await countDumps(reader.user)) <= 1, 1000);
   });
 
-  test('a user without the privilege is told so', async () => {
+  test('a user without the privilege gets that as the reason', async () => {
     const connection = await source.createUser('', 'SELECT');
     const dump = new Dump({ gtidSet: '' }, { connection });
     await until('an error', () => dump.error !== null);
@@ -162,7 +162,7 @@ describe('start', () => {
     return { file: String(row?.['File']), offset: Number(row?.['Position']) };
   }
 
-  test('at an offset of a file delivers what stands there', async () => {
+  test('at an offset of a file delivers what is there', async () => {
     const start = await place();
     await source.run("INSERT INTO t (v) VALUES ('by offset')");
     const dump = new Dump(start, {});
@@ -239,10 +239,10 @@ describe.each([
     // more than the buffers of both sides of a connection hold
     for (let row = 0; row < rows; row++) await source.run("INSERT INTO t (v) VALUES (REPEAT('x', 1000000))");
     expect(dump.events).toHaveLength(count);
-    // it stays so: nothing is read meanwhile
+    // it stays so: nothing is read in this time
     await new Promise((resolve) => setTimeout(resolve, HEARTBEAT_MS));
     expect(await stateOf(connection.user)).toMatch(/^Sending/);
-    // one event for each time that it goes on
+    // one event for each time that it continues
     for (let time = 1; time <= 3; time++) {
       dump.connection.resume();
       await until('one event', () => dump.events.length >= count + time);
@@ -290,7 +290,7 @@ describe('a source', () => {
     let seen = await first;
     for (let row = 0; row < rows; row++) await source.run("INSERT INTO t (v) VALUES (REPEAT('x', 1000000))");
     await until('a server that can send no more', async () => (await stateOf(user))?.startsWith('Sending') === true);
-    // it stays so: nothing is read behind the consumer's back
+    // it stays so: nothing is read without the consumer
     await new Promise((resolve) => setTimeout(resolve, HEARTBEAT_MS));
     expect(await stateOf(user)).toMatch(/^Sending/);
     while (seen <= rows) seen += await countNext(batches);
@@ -316,7 +316,7 @@ describe('a source', () => {
 });
 
 describe('TLS', () => {
-  test('carries the dump of a user who may not come without it, authenticated anew', async () => {
+  test('carries the dump of a user who may not come without it, authenticated again', async () => {
     const user = await source.createUser('REPLICATION SLAVE', 'SELECT');
     // no session has authenticated since the change: the password itself has to be sent (caching_sha2_password)
     await source.run(`ALTER USER ${user.user} IDENTIFIED WITH caching_sha2_password BY 'other' REQUIRE SSL`);

@@ -39,7 +39,7 @@ function codes(problems: readonly CheckFinding[], severity: CheckFinding['severi
 }
 
 describe('inspection', () => {
-  test('tells identity, position, role, clock and settings', async () => {
+  test('reads identity, position, role, clock and settings', async () => {
     expect(inspection.serverUuid).toBe(await source.value('SELECT @@server_uuid'));
     expect(inspection.version).toBe(await source.value('SELECT VERSION()'));
     expect(inspection.gtidMode).toBe('ON');
@@ -62,7 +62,7 @@ describe('inspection', () => {
 });
 
 describe('check', () => {
-  test('names every wrong setting at once, each with the statement that mends it', () => {
+  test('names every wrong setting at once, each with the statement that fixes it', () => {
     const wrong: EndpointInspection = {
       ...inspection,
       gtidMode: 'OFF_PERMISSIVE',
@@ -164,7 +164,7 @@ describe('check', () => {
     await source.run('DROP TABLE nokey, moved, nulled, far');
   });
 
-  test('names missing grants, and each named statement mends its problem', async () => {
+  test('names missing grants, and each named statement fixes its problem', async () => {
     const user = await source.createUser('', 'INSERT');
     const endpoint = new MySqlEndpoint(user);
     const tables = await new MySqlEndpoint(source.connection).inspectTables(source.includes, {}, signal);
@@ -183,7 +183,7 @@ describe('check', () => {
   });
 });
 
-describe('I7: a position is only accepted where it can be gone on from', () => {
+describe('I7: a position is only accepted where a source can continue from it', () => {
   test('accepts what the server executed', () => {
     expect(() => {
       assertPosition(position(inspection.gtidExecuted), { ...inspection, gtidPurged: '' });

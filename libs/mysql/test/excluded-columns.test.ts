@@ -94,7 +94,7 @@ describe('an excluded column', () => {
     expect((await snapshot('broken', columns)).rows).toEqual([[1, 'kept']]);
   });
 
-  test('of JSON may be updated in part, before and behind documents that are read', async () => {
+  test('of JSON may be updated in part, before and after documents that are read', async () => {
     const document = `CAST(CONCAT('{"a": {"b": [1, 2]}, "pad": "', REPEAT('p', 400), '"}') AS JSON)`;
     await source.run(
       'CREATE TABLE documents (id INT PRIMARY KEY, x JSON, v INT, y JSON, z JSON)',
@@ -131,7 +131,7 @@ describe('an excluded column', () => {
     }
   });
 
-  test('must stand in the row images all the same: what is absent is told', async () => {
+  test('must be in the row images as well: what is absent is reported', async () => {
     await source.run(
       'CREATE TABLE minimal (id INT PRIMARY KEY, v INT, secret BLOB)',
       "INSERT INTO minimal VALUES (1, 1, 's')",
@@ -163,7 +163,7 @@ describe('an excluded column', () => {
     const items = await stream(columns);
     const rows = items.flatMap(({ after }) => after ?? []);
     expect(rows).toEqual([...forms.keys(), forms.length].map((i) => [i, i]));
-    // one object: nothing is prepared or compiled anew for the sinks
+    // one object: nothing is prepared or compiled again for the sinks
     expect(new Set(items.map(({ layout }) => layout)).size).toBe(1);
     expect([...layouts]).toEqual([items[0]?.layout.fingerprint]);
     await source.run('ALTER TABLE altered RENAME COLUMN secret_4 TO open');

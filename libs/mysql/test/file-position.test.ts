@@ -90,14 +90,14 @@ async function failure(work: Promise<unknown>): Promise<DittoError> {
   throw new Error(`no coded error: ${String(error)}`, { cause: error });
 }
 
-/** Every restart behind a transaction gives what follows it: no more, no less, the same. */
+/** Every restart after a transaction gives what follows it: no more, no less, the same. */
 async function expectExactRests(from: FilePosition, all: readonly ReadItem[]): Promise<void> {
   expect(await source.readItems(from)).toEqual(all);
   for (const [index, item] of all.entries())
     if (item.type === 'end') expect(await source.readItems(behind(item))).toEqual(all.slice(index + 1));
 }
 
-/** A stream that goes on until it has given as many transactions. */
+/** A stream that continues until it has given as many transactions. */
 function follow(
   from: Position | FilePosition,
   transactions: number,
@@ -228,7 +228,7 @@ describe('a server with gtid_mode=OFF', () => {
       });
     }
 
-    test('behind the end of the log, also where the server can not be asked for it', async () => {
+    test('after the end of the log, also where the server can not be asked for it', async () => {
       const end = await here();
       await expectRefusal({ ...end, offset: end.offset + 1 });
       await expectRefusal({ ...end, offset: 2 ** 32 + end.offset });
@@ -259,7 +259,7 @@ describe('on the way from OFF to ON', () => {
   let from: FilePosition;
   let all: readonly ReadItem[];
 
-  test('I2: transactions with and without a GTID come in the order of the log, also to a stream that goes on meanwhile', async () => {
+  test('I2: transactions with and without a GTID come in the order of the log, also to a stream that runs at that time', async () => {
     await setMode('OFF');
     from = await here();
     const live = follow(from, 6);
@@ -329,7 +329,7 @@ describe('I6: a stream by GTID never passes a transaction without one', () => {
     await setMode('ON');
   });
 
-  test('that was written while it did not, even if nothing tells of it any more', async () => {
+  test('that was written while it did not, even if nothing shows it any more', async () => {
     await source.run('FLUSH BINARY LOGS');
     await insert(203);
     const from = await checkpoint();
@@ -344,7 +344,7 @@ describe('I6: a stream by GTID never passes a transaction without one', () => {
     clearTimeout(timer);
   });
 
-  test('and goes on where there is none, over files, from one that is gone, and on another server', async () => {
+  test('and continues where there is none, over files, from one that is gone, and on another server', async () => {
     await source.run('FLUSH BINARY LOGS');
     const from = await checkpoint();
     await source.run('FLUSH BINARY LOGS', 'FLUSH BINARY LOGS');

@@ -140,7 +140,7 @@ describe.each(['mysql-primary', 'mariadb'] as const)('I9: large rows on %s:', (n
       expect(second.rows[0]?.[0]).toBe(length + 1);
       expect(second.high).toBe(await source.executedSet());
       expect(proxy.receivedBytes.toClient).toBeLessThan(2 * UNDER_WAY_BYTES);
-      // the server does not go on working for the connections that were left
+      // the server does not continue to work for the connections that were left
       const running = 'SELECT COUNT(*) FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND info LIKE ?';
       const deadlineMs = performance.now() + MOST_WAIT_MS;
       const isRunning = async (): Promise<boolean> =>

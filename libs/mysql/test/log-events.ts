@@ -91,7 +91,7 @@ export function formatDescription(algorithm: number, version = 4, server = '9.7.
   return event(EventType.formatDescription, body, 127);
 }
 
-/** An event as it stands inside another: without a checksum. */
+/** An event as it is inside another: without a checksum. */
 export function nested(bytes: Buffer): Buffer {
   const inner = Buffer.from(bytes.subarray(0, -4));
   inner.writeUInt32LE(inner.length, 9);

@@ -156,7 +156,7 @@ describe.each(kinds)('the log of a server (%s)', (kind) => {
     await expect(stream[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'DITTO_SOURCE_LOG_REPLACED' });
   });
 
-  test('the last transaction is known at the start, also behind files without any', async () => {
+  test('the last transaction is known at the start, also after files without any', async () => {
     await reset();
     expect(await proof().findLast(await inspect(), never)).toBeNull();
     await run("INSERT INTO t VALUES (1, 'a')", "INSERT INTO t VALUES (2, 'b')");

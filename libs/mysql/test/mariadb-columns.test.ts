@@ -148,7 +148,7 @@ describe('what the start refuses', () => {
     ['ALTER TABLE t ADD SYSTEM VERSIONING', 'ALTER TABLE t DROP SYSTEM VERSIONING'],
     ['CREATE OR REPLACE TABLE t (id INT PRIMARY KEY, u UUID)', 'CREATE OR REPLACE TABLE t (id INT PRIMARY KEY)'],
   ])(
-    'I6: is refused where the statement is read, also when another has taken it back by then: %s',
+    'I6: is refused where the statement is read, also when another has already taken it back: %s',
     async (statement, back) => {
       await source.run('CREATE OR REPLACE TABLE t (id INT PRIMARY KEY, b BINARY(16))', statement, back);
       await expect(check(statement)).rejects.toEqual(refused);
@@ -164,7 +164,7 @@ describe('what the start refuses', () => {
     await expect(check()).rejects.toThrow(what);
   });
 
-  test('I6: is refused with the same code and words at the start, and by whoever reads rows', async () => {
+  test('I6: is refused with the same code and words at the start, and by a read of rows', async () => {
     const messages: string[] = [];
     for (const [i, [statement]] of CASES.entries()) {
       await source.run(

@@ -42,7 +42,7 @@ async function problemsOf(...statements: readonly string[]): Promise<readonly Ch
 }
 
 describe('inspection', () => {
-  test('tells identity, position, role, clock and settings; all is well', async () => {
+  test('reads identity, position, role, clock and settings; all is well', async () => {
     expect(inspection).toMatchObject({ kind: 'mariadb', readOnly: false, replica: null, gtidPurged: '' });
     expect(inspection.serverUuid).toMatch(/^mariadb-4-.+$/);
     expect(inspection.serverUuid.length).toBeLessThanOrEqual(64);
@@ -93,7 +93,7 @@ describe('check', () => {
     expect(problems[0]?.remedy).toContain(remedy);
   });
 
-  test('refuses times of the old format, and says how to mend them', async () => {
+  test('refuses times of the old format, and says how to fix them', async () => {
     const problems = await problemsOf(
       'SET GLOBAL mysql56_temporal_format = OFF',
       'CREATE TABLE old (id INT PRIMARY KEY, t TIMESTAMP(3) NULL, d DATETIME)',
@@ -139,7 +139,7 @@ describe('check', () => {
   });
 });
 
-describe('I7: a position is only gone on with when the server has it', () => {
+describe('I7: a source continues from a position only when the server has it', () => {
   test('executed, never executed, of another server, purged', () => {
     const from = (gtidSet: string, log: Partial<EndpointInspection> = {}): (() => void) => {
       return () => assertPosition(position(gtidSet), { ...inspection, ...log });
@@ -174,13 +174,13 @@ describe('reading rows', () => {
       code: 'DITTO_SOURCE_BEHIND',
       retriable: true,
     });
-    // the log goes on without a transaction
+    // the log continues without a transaction
     await source.run('FLUSH BINARY LOGS');
     expect((await read(reader, layout, await source.executedSet())).rows).toEqual([[1, 'a']]);
     reader.close();
   });
 
-  test('I3: does not take for visible what stands in the log and is not yet committed', async () => {
+  test('I3: does not treat as visible what is in the log and not yet committed', async () => {
     await source.run('CREATE TABLE late (id INT PRIMARY KEY)');
     const from = await source.executedSet();
     const reader = new MySqlRowReader({ connection: source.connection, includes: source.includes });
@@ -214,7 +214,7 @@ describe('reading rows', () => {
     reader.close();
   });
 
-  test('sees every row of the dispatched set the moment that the log tells of it, while others write', async () => {
+  test('sees every row of the dispatched set the moment that the log shows it, while others write', async () => {
     await source.run('CREATE TABLE busy (id INT PRIMARY KEY AUTO_INCREMENT, n INT)');
     const from = await source.executedSet();
     const reader = new MySqlRowReader({ connection: source.connection, includes: source.includes });

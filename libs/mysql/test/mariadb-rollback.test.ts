@@ -67,7 +67,7 @@ const WIDE = 100_000;
 describe('I4: rows that were rolled back and are in the log nevertheless are never given', () => {
   test.each<[string, readonly string[]]>([
     [
-      'to a savepoint behind a table without transactions',
+      'to a savepoint after a table without transactions',
       [
         "INSERT INTO i VALUES (1, 'stays')",
         'SAVEPOINT a',
@@ -127,7 +127,7 @@ describe('I4: rows that were rolled back and are in the log nevertheless are nev
       ],
     ],
     [
-      'whole, behind a table without transactions',
+      'whole, after a table without transactions',
       ["INSERT INTO i VALUES (1, 'rolled back')", "INSERT INTO m VALUES (1, 'stays')", 'ROLLBACK'],
     ],
     [

@@ -88,7 +88,7 @@ describe('transactions', () => {
     expect([update.before, update.after]).toEqual([[[1, 'a']], [[1, 'c']]]);
   });
 
-  test('I1: going on behind any transaction gives exactly what follows, in several domains', async () => {
+  test('I1: continuing after any transaction gives exactly what follows, in several domains', async () => {
     await source.run('CREATE TABLE d (id INT PRIMARY KEY)');
     const from = await source.executedSet();
     for (let i = 0; i < 6; i++)
@@ -300,7 +300,7 @@ describe('stops', () => {
     expect(error.remedy).not.toContain('SET PERSIST');
   });
 
-  test('XA: what was prepared before the start of the stream, with others behind it', async () => {
+  test('XA: what was prepared before the start of the stream, with others after it', async () => {
     const other = await source.connect();
     const xid = `'${source.database}old'`;
     for (const statement of [
@@ -456,7 +456,7 @@ describe('connection', () => {
     await stream.return();
   });
 
-  test('I1: a killed server ends the stream with a retriable error; going on loses and repeats nothing', async () => {
+  test('I1: a killed server ends the stream with a retriable error; continuing loses and repeats nothing', async () => {
     await source.run('CREATE TABLE k (id INT PRIMARY KEY)');
     const from = await source.executedSet();
     await source.run('INSERT INTO k VALUES (1)');

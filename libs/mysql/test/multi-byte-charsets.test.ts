@@ -93,7 +93,7 @@ describe('every character of a multi-byte character set', () => {
   });
 });
 
-test('a code without a character is told, not replaced', async () => {
+test('a code without a character is reported, not replaced', async () => {
   for (const [charset, code] of Object.entries({ gbk: 'FEFE', sjis: '8540', gb18030: '8F308130', eucjpms: '8FA1A1' })) {
     await source.run(`CREATE TABLE none_${charset} (id INT PRIMARY KEY, v VARCHAR(9) CHARACTER SET ${charset})`);
     const from = await source.executedSet();

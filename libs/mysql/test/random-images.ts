@@ -322,7 +322,7 @@ function fit(text: Buffer, charset: string): number {
   return end;
 }
 
-/** A full row image; null where the value is NULL. The bits behind the last column are set, as the server sets them. */
+/** A full row image; null where the value is NULL. The bits after the last column are set, as the server sets them. */
 export function encodeImage(columns: readonly RandomColumn[], values: readonly (Buffer | null)[]): Buffer {
   const nulls = Buffer.alloc((columns.length + 7) >> 3, 0xff);
   const parts: Buffer[] = [nulls];

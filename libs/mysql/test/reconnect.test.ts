@@ -111,7 +111,7 @@ async function findDumps(): Promise<number[]> {
   return rows.map((row) => Number(row['id']));
 }
 
-test('I1, I2: a dump that is killed inside a long transaction goes on behind the last complete one', async () => {
+test('I1, I2: a dump that is killed inside a long transaction continues after the last complete one', async () => {
   const start: Checkpoint = {
     source: 's',
     lineage: 1,

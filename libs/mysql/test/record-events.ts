@@ -1,4 +1,5 @@
-// Writes recorded-events.txt anew, from a server that it starts: node --conditions=source libs/mysql/test/record-events.ts
+// Writes recorded-events.txt again, from a server that it starts: node --conditions=source
+// libs/mysql/test/record-events.ts
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

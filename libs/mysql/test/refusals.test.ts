@@ -11,7 +11,7 @@ interface Refusal {
   readonly what: string;
   /** `<user>` is Ditto's. */
   readonly cause: readonly string[];
-  /** With the password `wrong`, once more at the end with the right one. */
+  /** With the password `wrong`, again at the end with the right one. */
   readonly wrongLogins?: number;
   readonly undo: readonly string[];
   readonly code: string;

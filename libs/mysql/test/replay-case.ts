@@ -57,7 +57,7 @@ export function parseReplayCase(path: string, text: string): ReplayCase {
   };
 }
 
-/** Writes the events section anew; everything above it stays. */
+/** Writes the events section again; everything above it stays. */
 export function writeEvents({ path }: ReplayCase, events: readonly string[]): void {
   const text = readFileSync(path, 'utf8');
   const marker = '\n-- events\n';

@@ -59,7 +59,7 @@ function describeError(error: unknown): { readonly name: string; readonly messag
   return { name: code ?? `ER_${errno ?? 'UNKNOWN'}`, message };
 }
 
-/** What happened in `database` behind `from`; transactions that did not touch it are left out. */
+/** What happened in `database` after `from`; transactions that did not touch it are left out. */
 async function readLines(source: TestSource, replay: ReplayCase, database: string, from: string): Promise<string[]> {
   const mark = uniqueName('end_of_replay');
   await source.run(`CREATE TABLE ${mark} (id INT)`);

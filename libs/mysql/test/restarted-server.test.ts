@@ -89,7 +89,7 @@ describe.each(['mysql-primary', 'mariadb'] as const)('%s, started again in the m
     }
   }
 
-  /** A server that has just come up can't be told from one that comes up during a read: that is tried again. */
+  /** A server that has just come up looks like one that comes up during a read: that is tried again. */
   async function readUndisturbed(): Promise<number> {
     for (;;) {
       const rows = await readAround(() => Promise.resolve());
@@ -98,7 +98,7 @@ describe.each(['mysql-primary', 'mariadb'] as const)('%s, started again in the m
     }
   }
 
-  test('I4: what a read saw is not asked of a server that may have lost it meanwhile', async () => {
+  test('I4: what a read saw is not asked of a server that may have lost it since', async () => {
     expect(await readUndisturbed()).toBeGreaterThan(5);
     const error = await readAround(async () => {
       await server.stack.kill(name);

@@ -219,7 +219,7 @@ describe('chunks', () => {
     const { rows, absent, high } = await reader.readKeys({ layout, keys, dispatchedSet: '', signal });
     expect(rows).toEqual([['b', 2]]);
     expect(absent).toEqual([['a', null]]);
-    // others write to the same server meanwhile
+    // others write to the same server during that
     expect(GtidSet.parse(high).contains(before)).toBe(true);
     expect(GtidSet.parse(await source.executedSet()).contains(GtidSet.parse(high))).toBe(true);
     expect((await reader.readKeys({ layout, keys: [], dispatchedSet: '', signal })).rows).toEqual([]);
@@ -264,7 +264,7 @@ describe('chunks', () => {
     expect(chunk.high).not.toMatch(/\s/);
   });
 
-  test('wait for the dispatched set, and say so when it does not come', async () => {
+  test('wait for the dispatched set, and report it when it does not come', async () => {
     await source.run('CREATE TABLE waiting (id INT PRIMARY KEY)');
     const dispatchedSet = `${(await source.value('SELECT @@server_uuid')) ?? ''}:1-99999999`;
     const read = reader.readChunk({ layout: await layoutOf('waiting'), after: null, limit: 5, dispatchedSet, signal });

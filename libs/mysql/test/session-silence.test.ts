@@ -103,7 +103,10 @@ describe.each(['mysql-primary', 'mariadb'] as const)('a session whose peer is si
   });
 });
 
-/** Its buffers and those of its sockets fill up: the server waits in the middle of an answer. New connections work. */
+/**
+ * Its buffers and the buffers of its sockets fill up: the server waits in the middle of an answer. New connections
+ * work.
+ */
 class StuckProxy {
   readonly #server: Server;
   readonly #upstreams: Socket[] = [];

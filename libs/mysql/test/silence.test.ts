@@ -90,7 +90,7 @@ describe('MariaDB passing over the log before the place of the start', () => {
     await server.end();
   });
 
-  /** The dump sends nothing behind its beginning, as while the server seeks; other connections work. */
+  /** The dump sends nothing after its beginning, as while the server seeks; other connections work. */
   function startSilently(from: string): Promise<SourceItem[]> {
     const reader = new MySqlChangeSource({
       connection: { ...source.connection, host: proxy.host, port: proxy.port },

@@ -183,7 +183,7 @@ describe('transactions', () => {
     expect(kinds(await source.readItems(from))).toEqual(['begin', 'statement', 'create copied #0', 'end']);
   });
 
-  test('rows deleted by a cascade stand in the log of this version', async () => {
+  test('rows deleted by a cascade are in the log of this version', async () => {
     await source.run(
       'CREATE TABLE parent (id INT PRIMARY KEY)',
       'CREATE TABLE child (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES parent (id) ON DELETE CASCADE)',
@@ -212,7 +212,7 @@ describe('transactions', () => {
     for (const value of values) expect(value.every((byte) => byte === 0xab)).toBe(true);
   }, 30_000);
 
-  test('files with and without checksums are read, whichever the server writes now', async () => {
+  test('files with and without checksums are read, whatever the server writes now', async () => {
     const from = await source.executedSet();
     try {
       await source.run(
@@ -264,7 +264,7 @@ async function readWith(from: string, includes: (database: string, table: string
 }
 
 describe('I1: resuming', () => {
-  test('behind any transaction delivers exactly what follows it', async () => {
+  test('after any transaction delivers exactly what follows it', async () => {
     const from = await source.executedSet();
     const sets: string[] = [];
     for (let id = 100; id < 106; id++) {

@@ -12,7 +12,7 @@ afterAll(async () => {
 
 const NOT_NULL = 'a INT NOT NULL, b INT NOT NULL, c INT, s VARCHAR(20) NOT NULL';
 
-/** MySQL itself takes a unique key of NOT NULL columns for the primary key where there is none; so says its log. */
+/** MySQL itself uses a unique key of NOT NULL columns as the primary key where there is none, also in its log. */
 const CASES: readonly (readonly [definition: string, key: readonly string[]])[] = [
   [`${NOT_NULL}, PRIMARY KEY (b), UNIQUE KEY (a)`, ['b']],
   [`${NOT_NULL}, UNIQUE KEY (a)`, ['a']],

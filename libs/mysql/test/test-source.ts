@@ -99,7 +99,7 @@ export class TestSource {
     return new TestSource(database, connection, admin, isMariaDb);
   }
 
-  /** Another connection like `admin`; whoever asks for it ends it. */
+  /** Another connection like `admin`; the caller that asks for it ends it. */
   async connect(): Promise<Connection> {
     const connection = await connect(this.connection);
     await connection.query(`USE ${this.database}`);
@@ -146,12 +146,12 @@ export class TestSource {
     return { file: String(rows[0]?.['File']), offset: Number(rows[0]?.['Position']) };
   }
 
-  /** Types of the events behind that place, as the server calls them; events inside of payloads too. */
+  /** Types of the events after that place, as the server calls them; events inside of payloads too. */
   async eventTypes(place: { readonly file: string; readonly offset: number }): Promise<string[]> {
     return (await this.events(place)).map(({ type }) => type);
   }
 
-  /** The events behind that place; those inside of payloads have the place of the payload. */
+  /** The events after that place; those inside of payloads have the place of the payload. */
   async events({
     file,
     offset,
@@ -183,7 +183,7 @@ export class TestSource {
     });
   }
 
-  /** All items behind `from` up to everything that is executed now, without the marks that earlier readings left. */
+  /** All items after `from` up to everything that is executed now, without the marks that earlier readings left. */
   async readItems(
     from: string | Position | FilePosition,
     source = this.source(),

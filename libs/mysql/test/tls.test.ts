@@ -72,7 +72,7 @@ describe.each(['mysql-primary', 'mariadb'] as const)('TLS to %s', (name) => {
     tls,
   });
 
-  /** What comes of a session and of a dump; null where they work. */
+  /** The result of a session and of a dump; null where they work. */
   async function attempt(connection: MySqlConnectionOptions): Promise<{ session: unknown; dump: unknown }> {
     const set = await server.source.executedSet();
     return {
@@ -143,7 +143,7 @@ describe.each(['mysql-primary', 'mariadb'] as const)('TLS to %s', (name) => {
     expect([9, 10]).toContain(cut.rows.length);
     expect(cut.isCut).toBe(true);
     expect(cut.bytes).toBeLessThan(1_100_000);
-    // the rest is not read by whoever asks next
+    // the rest is not read by the next request
     expect(session.isUsable).toBe(false);
     await expect(session.query('SELECT 1')).rejects.toMatchObject({ code: 'DITTO_SOURCE_CONNECTION_LOST' });
     while (proxy.openConnections > 0) await new Promise((resolve) => setImmediate(resolve));
@@ -189,7 +189,7 @@ describe.each(['mysql-primary', 'mariadb'] as const)('TLS to %s', (name) => {
     },
   );
 
-  test('without a configured authority those of the system count', async () => {
+  test('without a configured authority the system's authorities count', async () => {
     await expectRefusal(withTls({}), 'DITTO_SOURCE_TLS_FAILED', /tls\.ca/);
   });
 
@@ -218,7 +218,7 @@ describe.each(['mysql-primary', 'mariadb'] as const)('TLS to %s', (name) => {
     expect(relay.receivedBytes).toHaveLength(0);
   });
 
-  test('a server that takes encrypted connections only refuses those without, and says so', async () => {
+  test('a server that takes encrypted connections only refuses those without, and gives the reason', async () => {
     await server.source.run('SET GLOBAL require_secure_transport = ON');
     const code = name === 'mariadb' ? 'DITTO_SOURCE_ACCESS_DENIED' : 'DITTO_SOURCE_TLS_FAILED';
     await expectRefusal(plain, code, /tls/);

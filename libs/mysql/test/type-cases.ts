@@ -198,7 +198,7 @@ export const TYPE_CASES: readonly TypeCase[] = [
   { type: 'VECTOR(3)', values: ["STRING_TO_VECTOR('[1,-2.5,3e10]')"] },
 ];
 
-/** Bytes that stand for other characters than in ASCII, and for some at all, in each of these character sets. */
+/** Bytes that mean other characters than in ASCII, and for some at all, in each of these character sets. */
 function allBytes(charset: string): string {
   if (charset === 'swe7') return '405b5c5d5e607b7c7d7e';
   const isFull = ['latin1', 'koi8r', 'cp850', 'macroman', 'cp1251'].includes(charset);

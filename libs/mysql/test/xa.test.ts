@@ -33,7 +33,7 @@ beforeEach(async () => {
   from = await source.executedSet();
 });
 
-/** An undecided transaction holds its tables, and with them whoever wants to drop those. */
+/** An undecided transaction holds its tables, and with them everybody who wants to drop those. */
 afterEach(async () => {
   for (const xid of started) await source.run(`XA ROLLBACK ${xid}`).catch(() => undefined);
   started.clear();
@@ -41,7 +41,7 @@ afterEach(async () => {
 
 const started = new Set<string>();
 
-/** Unlike those of other tests on the server. */
+/** Different from the xids of other tests on the server. */
 function fullXid(xid: string): string {
   return `'${source.database}','${xid}'`;
 }
@@ -188,7 +188,7 @@ describe('an XA transaction', () => {
     ]);
   });
 
-  test('xids of any bytes are told apart', async () => {
+  test('xids of any bytes are distinguished', async () => {
     const name = source.database;
     const xids = [`'${name}''','b',7`, `'${name}''','B',7`, `'${name}',X'00ff'`, `'${name}',X'00fe',2`];
     for (const [i, xid] of xids.entries()) {
@@ -201,7 +201,7 @@ describe('an XA transaction', () => {
   });
 });
 
-describe('the set to go on from', () => {
+describe('the set to continue from', () => {
   /** What a pipeline has streamed: both GTIDs of each transaction that ended. */
   function streamedSet(items: readonly ReadItem[]): string {
     const set = new GtidAccumulator(GtidSet.parse(from));

@@ -21,7 +21,7 @@ describe('BatchQueue', () => {
     expect(await next).toEqual({ items: [item(1), item(2)], bytes: 30 });
   });
 
-  test('tells the writer once when it is full, and once when there is room', async () => {
+  test('signals the writer once when it is full, and once when there is room', async () => {
     const { queue, calls } = makeQueue();
     for (let i = 0; i < 3; i++) {
       queue.push(item(i));

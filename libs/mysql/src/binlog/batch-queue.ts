@@ -10,7 +10,7 @@ export interface BatchQueueOptions {
   readonly onRoom: () => void;
 }
 
-/** What has been read and not yet taken: one writer, one reader, bounded by telling the writer to pause. */
+/** What has been read and not yet taken: one writer, one reader, bounded by asking the writer to pause. */
 export class BatchQueue {
   readonly #options: BatchQueueOptions;
   #batches: SourceBatch[] = [];

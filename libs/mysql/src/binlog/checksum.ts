@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 
-/** Below this many bytes the tables win: the native call has a fixed price, and needs a view on the bytes besides. */
+/** Below this many bytes the tables win: the native call has a fixed price, and also needs a view on the bytes. */
 const NATIVE_FROM_BYTES = 256;
 
 /** CRC-32 of ISO 3309, reflected; what MySQL's `my_checksum` and zlib compute. */

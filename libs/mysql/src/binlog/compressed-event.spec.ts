@@ -50,7 +50,7 @@ describe('inflateEvent', () => {
     );
   });
 
-  test('other events are none of its business', () => {
+  test('other events are left as they are', () => {
     expect(inflateEvent(EventType.writeRows, event(rowsHead(false)))).toBeNull();
     expect(inflateEvent(EventType.mariaDbGtid, event(rowsHead(false)))).toBeNull();
   });

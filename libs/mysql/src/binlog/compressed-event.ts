@@ -24,9 +24,10 @@ const LENGTH_BYTES = 0x07;
 const MOST_BYTES = 0x40000000;
 
 /**
- * The plain event, in bytes of its own, that a compressed one stands for; null for all others. Its head is as it was but for the type; its
- * text or row images are: one byte (compressed, algorithm: 0 is zlib, number of length bytes), their length in up to four
- * bytes, big-endian, then the compressed bytes (MariaDB source, `binlog_buf_uncompress` in `sql/log_event.cc`).
+ * The plain event, in bytes of its own, that a compressed one contains; null for all others. Its head is as it was but
+ * for the type; its text or row images are: one byte (compressed, algorithm: 0 is zlib, number of length bytes), their
+ * length in up to four bytes, big-endian, then the compressed bytes (MariaDB source, `binlog_buf_uncompress` in
+ * `sql/log_event.cc`).
  */
 export function inflateEvent(type: number, event: EventBytes): { type: number; event: EventBytes } | null {
   const plain = PLAIN.get(type);

@@ -29,7 +29,7 @@ describe('ContentDigest', () => {
     );
   });
 
-  test('I9: looks at the beginning only, and at no statement behind it', () => {
+  test('I9: looks at the beginning only, and at no statement after it', () => {
     const long = new Uint8Array(MOST);
     const digest = new ContentDigest();
     digest.addRows(Buffer.from(long), 0, MOST);

@@ -5,7 +5,7 @@ const MOST_BYTES = 1024 * 1024;
 const SEPARATOR = '+';
 
 /**
- * A short text of what a transaction of MariaDB's log holds, whose GTID events tell no commit time but the second: CRC-32
+ * A short text of what a transaction of MariaDB's log holds, whose GTID events give no commit time but the second: CRC-32
  * of its first row images, and of its statements. How rows are cut into events does not matter, nor do table ids and
  * compression: a replica that writes the same transaction to its own log gets the same rows. Statements it may write in
  * another way (`DROP TABLE IF EXISTS`, `CREATE OR REPLACE`, no COMMIT), so they count on one server only.
@@ -40,7 +40,7 @@ export class ContentDigest {
   }
 }
 
-/** Whether two digests can be of one transaction, in the log of one server or in those of two. */
+/** Whether two digests can be of one transaction, in the log of one server or in the logs of two. */
 export function isSameContent(a: string, b: string, isSameServer: boolean): boolean {
   return isSameServer ? a === b : rowsPart(a) === rowsPart(b);
 }

@@ -43,7 +43,7 @@ describe('encodeGtidSet', () => {
     );
   });
 
-  test('has tags behind the UUIDs when there is one', () => {
+  test('has tags after the UUIDs when there is one', () => {
     const set = GtidSet.parse('3e11fa47-71ca-11e1-9e33-c80aa9429562:1:ab:7');
     expect(encodeGtidSet(set).toString('hex')).toBe(
       '0102000000000001' +

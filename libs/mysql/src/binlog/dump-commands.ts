@@ -37,8 +37,8 @@ export function encodeRegistration(serverId: number, host: string): Buffer {
 }
 
 /**
- * A place behind the offsets of COM_BINLOG_DUMP is asked for with COM_BINLOG_DUMP_GTID, whose file name, when there is one,
- * says where the dump begins, and its GTID set then only what is left out (`check_start_file` in
+ * A place beyond the offsets of COM_BINLOG_DUMP is asked for with COM_BINLOG_DUMP_GTID, whose file name, when there is
+ * one, says where the dump begins, and its GTID set then only what is left out (`check_start_file` in
  * `sql/rpl_binlog_sender.cc`); only servers with `gtid_mode=ON` answer it.
  */
 export function encodeDump(start: DumpStart, serverId: number): Buffer {

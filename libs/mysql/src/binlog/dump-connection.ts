@@ -18,7 +18,7 @@ interface DriverConnection extends Connection {
 }
 
 export interface DumpListener {
-  /** Called before the first event: whether events have checksums before a format description says so itself. */
+  /** Called before the first event: whether events have checksums before a format description says it. */
   readonly onStart: (hasChecksums: boolean) => void;
   /** Something came from the server, a part of an event at least. */
   readonly onBytes?: () => void;
@@ -169,7 +169,7 @@ export class DumpConnection {
     });
   }
 
-  /** From here on mysql2 only tells of the end of the connection. */
+  /** From here on mysql2 only reports the end of the connection. */
   #register(): void {
     const driver = this.#driver;
     if (driver === null || this.#phase === 'ended') return;

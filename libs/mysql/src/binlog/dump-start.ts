@@ -13,7 +13,7 @@ interface ModeRow extends RowDataPacket {
   readonly mode: string | number;
 }
 
-/** Proves that the server can go on from there, and says how its dump has to begin. */
+/** Proves that the server can continue from there, and gives how its dump has to begin. */
 export function findDumpStart(
   session: MySqlSession,
   identity: ServerIdentity,
@@ -44,11 +44,11 @@ async function startBehind(session: MySqlSession, identity: ServerIdentity, from
 }
 
 /**
- * Left alone, a server begins with the newest file that has no GTID of the set behind it, and passes over whole files
+ * Left alone, a server begins with the newest file that has no GTID of the set after it, and passes over whole files
  * that hold nothing but transactions without a GTID, unseen (`find_first_log_not_in_gtid_set` in `sql/binlog.cc`). Told
  * to begin with the file of the position, it comes upon them and refuses. Null where that file may be too new, because
- * the set leaves out what stands before it, an undecided XA PREPARE say (the server begins earlier by itself), or where
- * the file is none of this server's.
+ * the set leaves out what is before it, an undecided XA PREPARE say (the server begins earlier by itself), or where
+ * the file is not one of this server.
  */
 async function findFileToBeginWith(
   session: MySqlSession,
@@ -65,7 +65,7 @@ async function findFileToBeginWith(
 
 /**
  * The old command takes 32 bits of an offset, and the new one only a server with `gtid_mode=ON` answers: elsewhere a
- * place behind 4 GiB is found by reading its file from the head.
+ * place beyond 4 GiB is found by reading its file from the head.
  */
 async function startAt(session: MySqlSession, identity: ServerIdentity, from: FilePosition): Promise<DumpStart> {
   const { file, offset, serverUuid } = from;
@@ -82,7 +82,7 @@ function otherServer({ file, offset, serverUuid: expected }: FilePosition, serve
     'DITTO_SOURCE_OTHER_SERVER',
     `${file}:${offset} is a place in the log of server ${expected === '' ? '(not known)' : expected}, but server ${serverUuid} answers`,
     {
-      remedy: `Connect to server ${expected}. On any other the place means nothing: copy all rows of that server again and start behind the end of its own log.`,
+      remedy: `Connect to server ${expected}. On any other the place means nothing: copy all rows of that server again and start after the end of its own log.`,
       context: { serverUuid, expected, file, offset },
     },
   );

@@ -101,7 +101,7 @@ const large = [
 ];
 
 describe('a payload', () => {
-  test('that is small is read at once, the dump goes on', async () => {
+  test('that is small is read at once, the dump continues', async () => {
     take(gtid(5, 300), payload(small), gtid(6, 5_300));
     expect(calls).toEqual([]);
     expect(await takeRows(2)).toBe(2);
@@ -129,8 +129,8 @@ describe('a payload', () => {
     ['that is damaged and small', payload(small, (compressed) => Buffer.from(compressed).fill(0x5a, 20, 40))],
     ['with a payload inside', payload([payload(small)])],
     ['with a file change inside', payload([...small.slice(0, 2), rotate('binlog.000001', 4)])],
-    ['with another transaction behind', payload([...small, gtid(7, 0)])],
-    ['with rows behind its commit', payload([...small, insert('t', 3, 0)])],
+    ['with another transaction after', payload([...small, gtid(7, 0)])],
+    ['with rows after its commit', payload([...small, insert('t', 3, 0)])],
   ])('%s stops the stream with its place', async (_name, bytes) => {
     const attempt = (async (): Promise<never> => {
       take(gtid(5, 300), bytes);

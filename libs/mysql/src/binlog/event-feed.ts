@@ -13,12 +13,12 @@ export interface EventFeedOptions {
 }
 
 /**
- * Gives the reader its events in their order: those of the dump, and behind an event that stands for others those,
+ * Gives the reader its events in their order: those of the dump, and after an event that contains others those,
  * while the dump waits. What can be read at once is, without a turn of the event loop; the rest as the queue has room.
  */
 export class EventFeed {
   readonly #options: EventFeedOptions;
-  /** Nested events being read, those inside others last. Not empty behind an error either. */
+  /** Nested events being read, those inside others last. Not empty after an error either. */
   readonly #open: EventPieces[] = [];
   #wake: (() => void) | null = null;
   #isClosed = false;
@@ -32,7 +32,7 @@ export class EventFeed {
     return this.#open.length > 0;
   }
 
-  /** Called before the first event: whether events have checksums before a format description says so itself. */
+  /** Called before the first event: whether events have checksums before a format description says it. */
   start(hasChecksums: boolean): void {
     this.#options.reader.expectChecksums(hasChecksums);
   }
@@ -106,7 +106,7 @@ export class EventFeed {
     this.#open.pop();
   }
 
-  /** Reads events until one stands for others or the queue is full; returns where to go on. */
+  /** Reads events until one contains others or the queue is full; returns where to continue. */
   #readUntilStopped(events: Buffer, from: number): number {
     const { reader, queue } = this.#options;
     let at = from;

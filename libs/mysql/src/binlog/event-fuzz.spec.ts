@@ -208,7 +208,7 @@ const extremes: fc.Arbitrary<Damage> = fc
 
 const someEvent = fc.integer({ min: 0, max: EVENTS.length - 1 });
 
-/** Index of the event that the transaction of each event begins with; what stands outside any counts as one. */
+/** Index of the event that the transaction of each event begins with; what is outside any counts as one. */
 const BEGINS = EVENTS.map((_, index) => {
   for (let i = index; i > 0; i--)
     if (EVENTS[i]?.[4] === EventType.gtid || EVENTS[i]?.[4] === EventType.gtidTagged) return i;
@@ -293,7 +293,7 @@ describe('damage that no checksum shows ends in a value or in an error with a co
   );
 
   test(
-    'in table maps, which decide about everything behind them',
+    'in table maps, which decide about everything after them',
     async () => {
       const maps = [...EVENTS.keys()].filter((index) => EVENTS[index]?.[4] === EventType.tableMap);
       await fc.assert(

@@ -1,4 +1,4 @@
-/** Event type codes that this reader tells apart (MySQL source, `libs/mysql/binlog/event/binlog_event.h`). */
+/** Event type codes that this reader distinguishes (MySQL source, `libs/mysql/binlog/event/binlog_event.h`). */
 export const EventType = {
   query: 2,
   stop: 3,
@@ -89,15 +89,15 @@ export const ROWS_EVENTS: ReadonlySet<number> = new Set([
 /** Bytes of the common header of every event. */
 export const HEADER_BYTES = 19;
 
-/** Header flag of events that the server makes up for the dump and that stand in no file. */
+/** Header flag of events that the server makes up for the dump and that are in no file. */
 export const FLAG_ARTIFICIAL = 0x20;
 
 /** Header flag of events that a reader may pass over without knowing them (LOG_EVENT_IGNORABLE_F). */
 export const FLAG_IGNORABLE = 0x80;
 
 /**
- * One event in the bytes of its packet. `start` is the first byte of the header, `body` the first behind it,
- * `end` just behind the body, the checksum left out.
+ * One event in the bytes of its packet. `start` is the first byte of the header, `body` the first after it,
+ * `end` just after the body, the checksum left out.
  */
 export interface EventBytes {
   readonly bytes: Buffer;
@@ -106,7 +106,7 @@ export interface EventBytes {
   readonly end: number;
 }
 
-/** Length-encoded integer at `at`; its own size is told by `lengthEncodedSize`. */
+/** Length-encoded integer at `at`; `lengthEncodedSize` gives its own size. */
 export function readLengthEncoded(bytes: Buffer, at: number): number {
   const first = bytes.readUInt8(at);
   if (first < 251) return first;

@@ -63,7 +63,7 @@ beforeEach(() => {
 });
 
 describe('offsets', () => {
-  test('begin at the GTID event and end behind the commit', () => {
+  test('begin at the GTID event and end after the commit', () => {
     read(gtid(5, 300), query('BEGIN', 380), tableMap('t', 420), insert('t', 9, 460));
     read(event(EventType.xid, Buffer.alloc(8), 500));
     expect(items[0]).toEqual({
@@ -83,7 +83,7 @@ describe('offsets', () => {
     expect(items[2]).toEqual({ type: 'end', file: 'binlog.000009', endOffset: 500 });
   });
 
-  test('go on beyond 32 bits within one file', () => {
+  test('continue beyond 32 bits within one file', () => {
     read(rotate('binlog.000009', 2 ** 32 - 500));
     read(gtid(5, 2 ** 32 - 100), query('BEGIN', 2 ** 32 + 50), event(EventType.xid, Buffer.alloc(8), 2 ** 32 + 90));
     read(gtid(6, 2 ** 32 + 190), query('COMMIT', 2 ** 32 + 290));
@@ -92,13 +92,13 @@ describe('offsets', () => {
     ).toEqual([2 ** 32 - 100 - gtid(5, 0).length, 2 ** 32 + 90, 2 ** 32 + 190 - gtid(6, 0).length, 2 ** 32 + 290]);
   });
 
-  test('are not moved by the format description, which stands at the beginning of its file', () => {
+  test('are not moved by the format description, which is at the beginning of its file', () => {
     read(rotate('binlog.000009', 2 ** 32 + 500), formatDescription(1));
     read(gtid(5, 2 ** 32 + 700), query('COMMIT', 2 ** 32 + 800));
     expect(items.at(-1)).toMatchObject({ endOffset: 2 ** 32 + 800 });
   });
 
-  test('are not moved by a heartbeat of version 1, which stands in no file', () => {
+  test('are not moved by a heartbeat of version 1, which is in no file', () => {
     read(gtid(5, 300), event(EventType.heartbeat, Buffer.from('binlog.000009'), 900), query('COMMIT', 380));
     expect(items.at(-1)).toMatchObject({ endOffset: 380 });
   });
@@ -136,7 +136,7 @@ describe('rows', () => {
         after: Array.from({ length: after?.count ?? 0 }, (_, i) => after?.row(i)),
       }));
 
-  test('I3: are counted through the transaction, each image in its place, those of tables that are not included too', () => {
+  test('I3: are counted through the transaction, each image in its place, also of tables that are not included', () => {
     const swap = [
       [1, 2],
       [2, 1],
@@ -152,7 +152,7 @@ describe('rows', () => {
     ]);
   });
 
-  test('I3: those behind a savepoint are counted on from those before it, without those that were rolled back', async () => {
+  test('I3: those after a savepoint are counted on from those before it, without those that were rolled back', async () => {
     startReader(new PlaceProof({ file: 'binlog.000009', offset: 4 }, 4));
     read(event(EventType.anonymousGtid, gtid(5, 300).subarray(19, -4), 300), query('BEGIN', 380), tableMap('t', 420));
     read(insertRows('t', [1, 2], 460), query('SAVEPOINT a', 480), insertRows('t', [3, 4], 500));
@@ -167,12 +167,12 @@ describe('rows', () => {
     expect(items.map(({ type }) => type)).toEqual(['begin', 'rows', 'rows', 'rows', 'end']);
   });
 
-  test('behind a savepoint of a transaction with a GTID are given at once: MySQL logs none that it rolled back', () => {
+  test('after a savepoint of a transaction with a GTID are given at once: MySQL logs none that it rolled back', () => {
     read(gtid(5, 300), query('BEGIN', 380), tableMap('t', 420), query('SAVEPOINT a', 440), insertRows('t', [1], 460));
     expect(shown()).toEqual([{ op: 'create', firstRowIndex: 0, before: [], after: [[1]] }]);
   });
 
-  test('I3: in a payload are counted as those of any transaction, whatever the headers inside say', async () => {
+  test('I3: in a payload are counted as in any transaction, whatever the headers inside say', async () => {
     const inside = [
       ...[query('BEGIN', 380), tableMap('t', 420), tableMap('excluded', 440), insertRows('t', [1, 2], 460)],
       ...[updateRows('excluded', [[1, 2]], 480), deleteRows('t', [2], 500), event(EventType.xid, Buffer.alloc(8), 520)],
@@ -205,7 +205,7 @@ describe('rows', () => {
     expect(items.at(-1)).toMatchObject({ type: 'end', endOffset: 700 });
   });
 
-  test('I3: of an XA transaction are those of its tables, although a table id means another one at the commit', async () => {
+  test('I3: of an XA transaction belong to its tables, although a table id means another one at the commit', async () => {
     read(gtid(5, 300), query("XA START X'61',X'',1", 380), tableMap('t', 420), insertRows('t', [1], 460));
     read(query("XA END X'61',X'',1", 500), event(EventType.xaPrepare, Buffer.from([0]), 520));
     read(gtid(6, 600), query('BEGIN', 620), tableMap('u', 640), event(EventType.xid, Buffer.alloc(8), 660));
@@ -235,7 +235,7 @@ describe('rows', () => {
   });
 });
 
-/** Reads what the last event stands for. */
+/** Reads what the last event contains. */
 async function readNested(): Promise<void> {
   const found = reader.takeNested();
   if (found === null) return;
@@ -259,7 +259,7 @@ describe('GTIDs', () => {
     expect(items[0]).toMatchObject({ transaction: { gtid: expected, commitMicros: commitMicros || seconds } });
   });
 
-  test('of two servers by turns are those of their servers', () => {
+  test('of two servers by turns belong to their servers', () => {
     const other = gtid(9, 500).subarray(19, -4);
     other.fill(0xab, 1, 17);
     read(gtid(5, 300), query('COMMIT', 400), event(EventType.gtid, other, 500), query('COMMIT', 600), gtid(6, 700));
@@ -320,7 +320,7 @@ describe('statements', () => {
     ['ANSI_QUOTES', 0x4, { hasAnsiQuotes: true, hasEscapes: true }],
     ['NO_BACKSLASH_ESCAPES', 0x100000, { hasAnsiQuotes: false, hasEscapes: false }],
     ['others', ~0x100004 & 0xffffff, { hasAnsiQuotes: false, hasEscapes: true }],
-  ])('tell the sql_mode of their session: %s', (_, bits, expected) => {
+  ])('give the sql_mode of their session: %s', (_, bits, expected) => {
     expect(statement(Buffer.from('TRUNCATE t'), ...flags, ...sqlMode(bits)).sqlMode).toEqual(expected);
   });
 
@@ -347,7 +347,7 @@ describe('I6: stops', () => {
     expect(items).toEqual([]);
   });
 
-  test('at a rollback to a savepoint behind rows of an included table', () => {
+  test('at a rollback to a savepoint after rows of an included table', () => {
     const stop = stopOf(
       gtid(5, 300),
       query('BEGIN', 380),
@@ -389,7 +389,7 @@ describe('I6: stops', () => {
       expect(items.map(({ type }) => type)).toEqual(['begin', 'end']);
     });
 
-    test('not at a statement behind a savepoint, which is given', () => {
+    test('not at a statement after a savepoint, which is given', () => {
       expect(stopOf(...begun, query('SAVEPOINT s', 400), query('TRUNCATE u', 420), query('COMMIT', 500))).toBeNull();
       expect(items.map(({ type }) => type)).toEqual(['begin', 'statement', 'end']);
     });
@@ -402,7 +402,7 @@ describe('I6: stops', () => {
       expect(items).toEqual([]);
     });
 
-    test('I9: at its rollback behind more rows than may wait, which count as held when they are given', () => {
+    test('I9: at its rollback after more rows than may wait, which count as held when they are given', () => {
       const most = 4 * 1024 * 1024;
       const rows = insertRows('t', Array<number>(50_000).fill(1), 460);
       read(...begun, tableMap('t', 420));
@@ -436,11 +436,11 @@ describe('I6: stops', () => {
     });
   });
 
-  test('not at a whole rollback behind a statement only', () => {
+  test('not at a whole rollback after a statement only', () => {
     expect(stopOf(gtid(5, 300), query('BEGIN', 380), query('TRUNCATE u', 420), query('ROLLBACK', 500))).toBeNull();
   });
 
-  test('not at a rollback behind rows of a table that is not included', () => {
+  test('not at a rollback after rows of a table that is not included', () => {
     const events = [gtid(5, 300), query('BEGIN', 380), tableMap('excluded', 420), insert('excluded', 9, 460)];
     expect(stopOf(...events, query('ROLLBACK TO `s`', 500), query('ROLLBACK', 540))).toBeNull();
     expect(items.map(({ type }) => type)).toEqual(['begin', 'end']);
@@ -489,7 +489,7 @@ describe('I6: stops', () => {
     expect(items).toEqual([]);
   });
 
-  test('at an event with a checksum behind a format description that says there are none: that one was damaged', () => {
+  test('at an event with a checksum after a format description that says there are none: that one was damaged', () => {
     const broken = gtid(6, 500);
     broken.writeUInt8(broken.readUInt8(30) ^ 1, 30);
     expect(stopOf(formatDescription(0), gtid(5, 300))).toMatchObject({ code: 'DITTO_SOURCE_CHECKSUM_MISMATCH' });
@@ -503,7 +503,7 @@ describe('I6: stops', () => {
     ['an algorithm that is not known', formatDescription(2)],
     ['no algorithm', formatDescription(255)],
     ['another version of the format', formatDescription(0, 3)],
-    ['a server that is none', formatDescription(0, 4, 'x.7.4')],
+    ['a version that is not a version of a server', formatDescription(0, 4, 'x.7.4')],
     ['a header of another size', formatDescription(0, 4, '9.7.4', 20)],
   ])('at a format description with %s: no damaged event switches checksums off', (_, bytes) => {
     expect(stopOf(bytes)).toMatchObject({ code: 'DITTO_SOURCE_EVENT_MALFORMED' });
@@ -585,7 +585,7 @@ describe('I6: stops', () => {
 });
 
 describe('layouts', () => {
-  test('one object stands for all rows with the same layout, whatever their table id', () => {
+  test('one object serves all rows with the same layout, whatever their table id', () => {
     read(
       gtid(5, 300),
       query('BEGIN', 380),

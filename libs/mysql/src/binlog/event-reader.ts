@@ -26,7 +26,7 @@ export interface EventReaderOptions extends Omit<TransactionReaderOptions, 'log'
   readonly characterSets: CharacterSetFacts;
 }
 
-/** These are never part of a transaction, so that they can't be among the events that one event stands for. */
+/** These are never part of a transaction, so that they can't be among the events that one event contains. */
 const NEVER_NESTED = new Set<number>([
   EventType.rotate,
   EventType.formatDescription,
@@ -39,7 +39,7 @@ const NEVER_NESTED = new Set<number>([
 
 /**
  * Turns the events of a dump, in their order, into source items. `read` throws a coded error on anything that it can't
- * deliver exactly; nothing may be read after that. An event can stand for others: while `hasNested`, those that
+ * deliver exactly; nothing may be read after that. An event can contain others: while `hasNested`, those that
  * `takeNested` gives are read by `readNested`, each of them before anything else.
  */
 export class EventReader {
@@ -59,7 +59,7 @@ export class EventReader {
     this.#statements = new StatementDecoder(options.characterSets);
   }
 
-  /** Whether events carry checksums before the first format description says so itself. */
+  /** Whether events carry checksums before the first format description says it. */
   expectChecksums(hasChecksums: boolean): void {
     this.#checksumBytes = hasChecksums ? CHECKSUM_BYTES : 0;
   }
@@ -91,7 +91,7 @@ export class EventReader {
     const size = packetEnd - start;
     const isInFile =
       (bytes.readUInt16LE(start + 17) & FLAG_ARTIFICIAL) === 0 &&
-      // stands at the file's beginning, also where a dump begins in the middle of a file
+      // is at the file's beginning, also where a dump begins in the middle of a file
       type !== EventType.formatDescription &&
       type !== EventType.heartbeat &&
       type !== EventType.heartbeatV2;
@@ -147,16 +147,19 @@ export class EventReader {
     this.#transactions.close();
   }
 
-  /** Says how the events behind it are checked, so that nothing else may be taken for one. */
+  /** Says how the events after it are checked, so that nothing else may be read as one. */
   #readFormat(bytes: Buffer, start: number, packetEnd: number): void {
     const hasChecksums = readsChecksums(bytes, start, packetEnd);
     if (hasChecksums === null || this.#transactions.isOpen)
-      throw this.#transactions.stop('DITTO_SOURCE_EVENT_MALFORMED', 'no format description, although its type says so');
+      throw this.#transactions.stop(
+        'DITTO_SOURCE_EVENT_MALFORMED',
+        'no format description, although its type says that it is one',
+      );
     this.#checksumBytes = hasChecksums ? CHECKSUM_BYTES : 0;
     this.#areChecksumsDenied = !hasChecksums;
   }
 
-  /** The event behind a format description without checksums has none: else it was the description that was damaged. */
+  /** The event after a format description without checksums has none: else it was the description that was damaged. */
   #assertUnchecked(bytes: Buffer, start: number, packetEnd: number): void {
     this.#areChecksumsDenied = false;
     const end = packetEnd - CHECKSUM_BYTES;
@@ -228,7 +231,7 @@ export class EventReader {
     throw this.#transactions.stop('DITTO_SOURCE_EVENT_UNKNOWN', `type ${type}`);
   }
 
-  /** One that stands in the file says what follows it; the server makes up another, before each file that it sends. */
+  /** One that is in the file says what follows it; the server makes up another, before each file that it sends. */
   #readRotate({ bytes, body, end }: EventBytes): void {
     const file = bytes.toString('utf8', body + 8, end);
     this.#unproven?.enter(file, this.#log);

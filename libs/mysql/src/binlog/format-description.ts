@@ -4,15 +4,15 @@ const FORMAT_VERSION = 4;
 const VERSION_TEXT_BYTES = 50;
 /** Format version 2, server version as text, time 4, then the size of the common header. */
 const HEADER_SIZE_AT = 2 + VERSION_TEXT_BYTES + 4;
-/** Behind the sizes of all events' own headers: algorithm 1, checksum 4. */
+/** After the sizes of all events' own headers: algorithm 1, checksum 4. */
 const FOOTER_BYTES = 5;
 const ALGORITHM_CRC32 = 1;
 const ALGORITHM_NONE = 0;
 
 /**
- * Whether events behind this FORMAT_DESCRIPTION_EVENT carry checksums; null when it is none. A server that writes no
- * checksums sends it without a valid one (`send_format_description_event` in `sql/rpl_binlog_sender.cc`), so it is told
- * by its form: another event whose type was damaged must not switch the checks off.
+ * Whether events after this FORMAT_DESCRIPTION_EVENT carry checksums; null when it is not one. A server that writes no
+ * checksums sends it without a valid one (`send_format_description_event` in `sql/rpl_binlog_sender.cc`), so it is
+ * recognized by its form: another event whose type was damaged must not switch the checks off.
  */
 export function readsChecksums(bytes: Buffer, start: number, packetEnd: number): boolean | null {
   const body = start + HEADER_BYTES;

@@ -73,7 +73,7 @@ class FieldReader {
     return this.#at >= this.#end;
   }
 
-  /** The trailing one-bits of the first byte tell how many bytes follow. */
+  /** The trailing one-bits of the first byte say how many bytes follow. */
   unsigned(): bigint {
     const first = this.#bytes.readUInt8(this.#at);
     let extra = 0;

@@ -6,9 +6,9 @@ const TAGGED_FORMAT = 1n;
 
 /**
  * A GTID set as COM_BINLOG_DUMP_GTID takes it (MySQL source, `Gtid_set::encode` in `sql/rpl_gtid_set.cc`): the number of
- * entries, then for each UUID and tag the number of its intervals, each as its first number and the one behind its last.
+ * entries, then for each UUID and tag the number of its intervals, each as its first number and the one after its last.
  *
- * A set with tags is in the format of MySQL 8.3: the format stands in the highest and the lowest byte of the count, and
+ * A set with tags is in the format of MySQL 8.3: the format is in the highest and the lowest byte of the count, and
  * each entry has a tag, its length doubled before it. Older servers know no tags, and refuse such a set as malformed.
  */
 export function encodeGtidSet(set: GtidSet): Buffer {

@@ -6,7 +6,7 @@ import { UndecodableTextError } from '../values/charset.ts';
 import { JsonDiffError } from '../values/json-diff.ts';
 import { type LogPlace, withPlace } from './stream-stops.ts';
 
-/** The row images of one rows event where they lie: those of an update come in pairs, before and after. */
+/** The row images of one rows event where they lie: images of an update come in pairs, before and after. */
 export interface EventImages {
   /** Must stay as they are: values are read when they are asked for. */
   readonly bytes: Buffer;

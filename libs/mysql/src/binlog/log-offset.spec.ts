@@ -16,7 +16,7 @@ describe('LogOffset', () => {
     }
   });
 
-  test('an event that ends at a multiple of 4 GiB stands in the file although its header says 0', () => {
+  test('an event that ends at a multiple of 4 GiB is in the file although its header says 0', () => {
     log.reset(2 * GIB_4 - 100);
     log.advance(0, 100);
     expect(log.end).toBe(2 * GIB_4);
@@ -24,7 +24,7 @@ describe('LogOffset', () => {
     expect(log.end).toBe(2 * GIB_4 + 70);
   });
 
-  test('an event that stands in no file moves nothing', () => {
+  test('an event that is in no file moves nothing', () => {
     log.reset(2 * GIB_4 - 100);
     log.advance(0, 99);
     expect(log.end).toBe(2 * GIB_4 - 100);

@@ -9,7 +9,7 @@ export class LogOffset {
   file = '';
   #end = 4;
 
-  /** Offset just behind the last event. */
+  /** Offset just after the last event. */
   get end(): number {
     return this.#end;
   }
@@ -20,8 +20,8 @@ export class LogOffset {
   }
 
   /**
-   * Takes the end offset of the header of an event of `size` bytes. 0 changes nothing, it is that of an event that stands
-   * in no file, but where the event ends at a multiple of 4 GiB.
+   * Takes the end offset of the header of an event of `size` bytes. 0 changes nothing, it is the offset of an event
+   * that is in no file, but where the event ends at a multiple of 4 GiB.
    */
   advance(header: number, size: number): void {
     if (header === 0 && (this.#end + size) % WRAP !== 0) return;

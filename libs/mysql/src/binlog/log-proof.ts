@@ -13,7 +13,7 @@ import { SIGNS_OF_NO_EVENT } from './place-proof.ts';
 /** The server as it was just asked. */
 export type ServerLog = Pick<ServerIdentity, 'kind' | 'serverUuid' | 'gtidExecuted' | 'gtidPurged'>;
 
-/** A transaction as the log of this server holds it; whoever keeps it adds the lineage. */
+/** A transaction as the log of this server holds it; the caller that keeps it adds the lineage. */
 export type TransactionInLog = Omit<LoggedTransaction, 'lineage'>;
 
 interface PositionRow extends RowDataPacket {
@@ -21,7 +21,7 @@ interface PositionRow extends RowDataPacket {
 }
 
 /**
- * Tells one log from another with the same GTIDs: one that was reset and has passed the old numbers, or that of a server
+ * Distinguishes logs with the same GTIDs: one that was reset and has passed the old numbers, or the log of a server
  * that was restored from a backup. Over short-lived connections of its own; a few round trips where the transaction is
  * looked for at its place.
  */

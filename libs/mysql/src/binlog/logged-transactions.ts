@@ -36,7 +36,7 @@ export interface ScanOptions {
 }
 
 const HEARTBEAT_MS = 500;
-/** Without an event. A server that passes over transactions sends only heartbeats meanwhile. */
+/** Without an event. A server that passes over transactions sends only heartbeats during that. */
 const MOST_WAIT_MS = 60_000;
 const CHECKSUM_BYTES = 4;
 

@@ -31,7 +31,7 @@ describe('parseMariaDbGtidEvent', () => {
     expect(parseMariaDbGtidEvent(bytes)).toMatchObject(expected);
   });
 
-  test('what is cut off is refused, whatever lies behind it', () => {
+  test('what is cut off is refused, whatever lies after it', () => {
     const plain = event(0x04);
     for (let end = plain.body; end < plain.body + 13; end++)
       expect(() => parseMariaDbGtidEvent({ ...plain, end })).toThrow();

@@ -1,10 +1,10 @@
 import { type EventBytes } from './event-header.ts';
 import { type GtidEvent } from './gtid-event.ts';
 
-/** MariaDB's GTID_EVENT: `domain-server-sequence`. It tells no commit time besides the header's, in seconds. */
+/** MariaDB's GTID_EVENT: `domain-server-sequence`. It gives no commit time except the header's, in seconds. */
 export interface MariaDbGtidEvent extends GtidEvent {
   readonly gtid: string;
-  /** The event stands for a BEGIN too; else the next statement is the whole transaction. */
+  /** The event is a BEGIN too; else the next statement is the whole transaction. */
   readonly begins: boolean;
   /** XA transaction that this one prepares: `x'gtrid',x'bqual',format`. There is no XA START in the log. */
   readonly preparedXa: string | null;
@@ -20,7 +20,7 @@ const XID_HEAD_BYTES = 6;
 
 /**
  * Sequence number 8, domain 4, flags 1; the id of a group commit 8 and an XA transaction when the flags announce them.
- * The server id stands in the header (MariaDB source, `sql/log_event.h`, Gtid_log_event).
+ * The server id is in the header (MariaDB source, `sql/log_event.h`, Gtid_log_event).
  */
 export function parseMariaDbGtidEvent({ bytes, start, body, end }: EventBytes): MariaDbGtidEvent {
   if (body + FIXED_BYTES > end) throw new RangeError('a GTID event is cut off');

@@ -101,7 +101,7 @@ export class MySqlChangeSource extends ChangeSource {
     const fail = (error: unknown): void => {
       const coded = toSourceError(error, 'reading the log');
       queue.finish(withRemedyFor(facts.kind, place?.explain(coded) ?? coded));
-      // what is queued may wait for long; the server must not go on sending meanwhile
+      // what is queued may wait for long; the server must not continue to send during that
       dump.stop();
     };
     const feed = this.#makeFeed({

@@ -1,8 +1,8 @@
 import { HEADER_BYTES } from './event-header.ts';
 
 /**
- * Bytes of whole events that stand for something in the log and are read before what follows it, cut anywhere. Events
- * among them carry no checksum.
+ * Bytes of whole events that another event of the log contains and that are read before what follows it, cut anywhere.
+ * Events among them carry no checksum.
  */
 export interface EventPieces {
   /** The next piece, not used by anyone else afterwards; null at the end. */
@@ -11,7 +11,7 @@ export interface EventPieces {
   close(): void;
 }
 
-/** What an event stands for; `onEnd` is called when all of it was read. */
+/** What an event contains; `onEnd` is called when all of it was read. */
 export interface NestedEvents {
   readonly pieces: EventPieces;
   readonly onEnd: () => void;

@@ -1,7 +1,7 @@
 const HEADER_BYTES = 4;
-/** A packet of this length goes on in the next one (MySQL manual, "MySQL Packets"). */
+/** A packet of this length continues in the next one (MySQL manual, "MySQL Packets"). */
 const MAX_PACKET_BYTES = 0xffffff;
-/** Where a packet with an event holds the size of the event: behind the OK marker, timestamp, type and server id. */
+/** Where a packet with an event holds the size of the event: after the OK marker, timestamp, type and server id. */
 const EVENT_SIZE_AT = 10;
 /** Before each event. */
 const OK_MARKER_BYTES = 1;
@@ -44,7 +44,7 @@ export class PacketFramer {
   #joinedBytes = 0;
   /** Bytes that are still to come of the current packet of `#joined`. */
   #missing = 0;
-  /** Whether `#joined` goes on in another packet. */
+  /** Whether `#joined` continues in another packet. */
   #continues = false;
   #isPaused = false;
   #isClosed = false;
@@ -75,7 +75,7 @@ export class PacketFramer {
     this.#isPaused = true;
   }
 
-  /** Delivers what is held; `isPaused` tells whether `onPacket` paused again meanwhile. */
+  /** Delivers what is held; `isPaused` says whether `onPacket` has paused again. */
   resume(): void {
     this.#isPaused = false;
     this.#deliver();
@@ -109,7 +109,7 @@ export class PacketFramer {
     }
   }
 
-  /** Delivers the packets that lie whole in the chunk; begins to join what is left behind them. */
+  /** Delivers the packets that lie whole in the chunk; begins to join what is left after them. */
   #frame(): void {
     const chunk = this.#chunk;
     const end = chunk.length;
@@ -165,7 +165,7 @@ export class PacketFramer {
     if (this.#joined === null) {
       this.#joined = Buffer.allocUnsafe(needed);
     } else if (this.#joined.length < needed) {
-      // at the second packet of an event: its header tells the whole size, so this happens once
+      // at the second packet of an event: its header gives the whole size, so this happens once
       const size = this.#joined.readUInt32LE(EVENT_SIZE_AT) + OK_MARKER_BYTES;
       this.#onLarge?.(this.#joined, OK_MARKER_BYTES, size - OK_MARKER_BYTES);
       if (this.#isClosed) return;

@@ -60,7 +60,7 @@ interface PartialImage {
   readonly before: number;
   /** Bits of the JSON columns: which of them are diffs. */
   readonly bits: number;
-  /** Start of the after image, behind its options. */
+  /** Start of the after image, after its options. */
   readonly nulls: number;
 }
 

@@ -96,7 +96,7 @@ describe('a stream by file and offset', () => {
     expect(places()).toEqual([300, 'rows', 540, 540, 700]);
   });
 
-  test('starts behind 4 GiB where the server takes 64 bits', () => {
+  test('starts beyond 4 GiB where the server takes 64 bits', () => {
     const place = 2 ** 32 + 1000;
     const { reader, proof } = startAt(place);
     read(reader, anonymous(place + GTID_BYTES), query('COMMIT', place + 200));
@@ -104,7 +104,7 @@ describe('a stream by file and offset', () => {
     expect(places()).toEqual([place, place + 200]);
   });
 
-  test('starts behind 4 GiB where the dump has to begin at the head of the file', () => {
+  test('starts beyond 4 GiB where the dump has to begin at the head of the file', () => {
     const place = 3 * 2 ** 32 + 90;
     const { reader, proof } = startAt(place, 4);
     const next = event(EventType.rotate, rotate('binlog.000010', 4).subarray(19, -4), place + 400);
@@ -126,7 +126,7 @@ describe('a stream by file and offset', () => {
     expect(items[0]).toMatchObject({ transaction: { file: 'binlog.000010', offset: 300 } });
   });
 
-  test('starts at the head of a file, whatever stands there first', () => {
+  test('starts at the head of a file, whatever is there first', () => {
     const { reader } = startAt(4);
     read(reader, event(EventType.previousGtids, Buffer.alloc(8), 150), anonymous(300), query('COMMIT', 500));
     expect(places()).toEqual([300 - GTID_BYTES, 500]);
@@ -170,7 +170,7 @@ describe('a place is refused', () => {
     expect(items).toEqual([]);
   });
 
-  test('behind the end of the log', () => {
+  test('after the end of the log', () => {
     const ending = (...events: readonly Buffer[]): unknown =>
       stopOf(startAt(5000, 4).reader, anonymous(300), ...events);
     expect(ending(made('binlog.000010', 4))).toEqual(refused(5000));

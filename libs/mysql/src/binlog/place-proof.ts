@@ -8,7 +8,7 @@ export interface FilePlace {
   readonly offset: number;
 }
 
-/** What a server or a reader says of bytes that are taken for an event where none begins. */
+/** What a server or a reader says of bytes that are read as an event where none begins. */
 export const SIGNS_OF_NO_EVENT: ReadonlySet<string> = new Set([
   'DITTO_SOURCE_LOG_UNREADABLE',
   'DITTO_SOURCE_EVENT_TOO_LARGE',
@@ -39,7 +39,10 @@ export class PlaceProof {
     return this.#isProven;
   }
 
-  /** Whether the event of `size` bytes that ends where the log stands is at the place, which is proven then, or before it. */
+  /**
+   * Whether the event of `size` bytes that ends where the log is now is at the place, which is proven then, or before
+   * it.
+   */
   reaches(log: LogOffset, size: number): boolean {
     const { offset } = this.#place;
     const begin = log.end - size;
@@ -51,7 +54,7 @@ export class PlaceProof {
     throw this.refuse(`the event there says that it lies from ${begin} to ${log.end}`);
   }
 
-  /** The dump goes on in `file`, before `log` does. */
+  /** The dump continues in `file`, before `log` does. */
   enter(file: string, log: LogOffset): void {
     if (file === this.#place.file) return;
     if (log.file !== this.#place.file || log.end !== this.#place.offset) throw this.refuse('the file ends before');
@@ -67,7 +70,7 @@ export class PlaceProof {
     return makeStop('DITTO_SOURCE_PLACE_INVALID', { ...this.#place, gtid: null }, detail, cause);
   }
 
-  /** An error of the time before the place is proven, which may be all there is to tell that it is none. */
+  /** An error of the time before the place is proven, which may be the only sign that nothing begins there. */
   explain(error: Error): Error {
     if (this.#isProven) return error;
     if (!(error instanceof DittoError)) return this.refuse(error.message, error);

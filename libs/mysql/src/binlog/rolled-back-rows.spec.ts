@@ -51,7 +51,7 @@ type Image = readonly ['t' | 'excluded', number];
 interface Model {
   readonly images: Image[];
   hasRolledBack: boolean;
-  /** A rollback to a savepoint that the log does not show, behind rows that may be among those. */
+  /** A rollback to a savepoint that the log does not show, after rows that may be among those. */
   isRefused: boolean;
 }
 
@@ -156,7 +156,7 @@ function digestOf(images: readonly Image[], statements: string): string {
 }
 
 describe('rows that the log shows as rolled back', () => {
-  test('I3, I6, I7: are not given, those before and behind them are, with the indexes that the source counts', async () => {
+  test('I3, I6, I7: are not given, those before and after them are, with the indexes that the source counts', async () => {
     const seen = { kept: 0, cut: 0, refused: 0, digests: 0 };
     await fc.assert(
       fc.asyncProperty(transaction, transaction, async (...both) => {
@@ -193,7 +193,7 @@ describe('rows that the log shows as rolled back', () => {
           seen.kept += Number(kept.length > 0);
           seen.cut += Number(model.hasRolledBack);
         }
-        // one behind the other they are what they are alone
+        // one after the other they are what they are alone
         const { items, code } = await readAll(all);
         expect([code, rowsOf(items), digestsOf(items)]).toEqual([null, rowsOf(single), digestsOf(single)]);
       }),
@@ -202,7 +202,7 @@ describe('rows that the log shows as rolled back', () => {
     for (const count of Object.values(seen)) expect(count).toBeGreaterThan(20);
   });
 
-  test('a statement of MariaDB that is the whole transaction ends it, one behind a BEGIN does not', async () => {
+  test('a statement of MariaDB that is the whole transaction ends it, one after a BEGIN does not', async () => {
     const statements = [query('TRUNCATE t', 400), query('TRUNCATE excluded', 500)];
     const types = async (flags: number, ...events: readonly Buffer[]): Promise<unknown[]> =>
       (await readAll([mariaDbGtid(5, flags), ...events])).items.map(({ type }) => type);

@@ -6,7 +6,10 @@ import { type PhysicalColumn } from './table-map.ts';
 /** Option of a partial update: some JSON values are diffs. */
 const PARTIAL_JSON = 1;
 
-/** Finds its way through row images without decoding them: row indexes count those of tables that are not included too. */
+/**
+ * Finds its way through row images without decoding them: row indexes also count images of tables that are not
+ * included.
+ */
 export class RowSkipper {
   /** By column. */
   readonly isJson: readonly boolean[];
@@ -22,7 +25,7 @@ export class RowSkipper {
 
   /**
    * Images between `at` and `end`; `presents` are the bitmaps of the columns in each image in turn. Before the after
-   * images of a partial update stand its options. 1 if images can't be told apart.
+   * images of a partial update are its options. 1 if images can't be separated.
    */
   countImages(bytes: Buffer, at: number, end: number, presents: readonly Buffer[], isPartial: boolean): number {
     const sizes = this.#sizes;
@@ -42,8 +45,8 @@ export class RowSkipper {
   }
 
   /**
-   * What a partial update puts before an after image: options, and if those say so a bit for each JSON column of the
-   * table, present or not (MySQL source, `sql/log_event.cc`, Rows_log_event::print_verbose_one_row). The value of a
+   * What a partial update puts before an after image: options, and where they ask for it a bit for each JSON column of
+   * the table, present or not (MySQL source, `sql/log_event.cc`, Rows_log_event::print_verbose_one_row). The value of a
    * JSON column whose bit is set is a list of diffs, with a length as any JSON value has it.
    */
   skipOptions(bytes: Buffer, at: number): { hasPartial: boolean; bits: number; nulls: number } {
@@ -55,7 +58,7 @@ export class RowSkipper {
     return { hasPartial, bits, nulls: hasPartial ? bits + ((jsonColumns + 7) >> 3) : bits };
   }
 
-  /** Just behind the value of column `i` at `at`. */
+  /** Just after the value of column `i` at `at`. */
   valueEnd(bytes: Buffer, at: number, i: number): number {
     const size = this.#sizes?.[i] ?? 0;
     if (size !== PREFIXED) return at + size;

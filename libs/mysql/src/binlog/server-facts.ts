@@ -20,9 +20,10 @@ export interface ServerFacts {
 }
 
 /**
- * Reads them on a connection of its own, and proves that the server can go on from there: `DITTO_SOURCE_GTIDS_MISSING` when
- * it never executed part of the set, `DITTO_SOURCE_PURGED` when what follows is gone, `DITTO_SOURCE_OTHER_SERVER` when a
- * file and an offset are another's; and what `LogProof` says of the transactions of `proof`.
+ * Reads them on a connection of its own, and proves that the server can continue from there:
+ * `DITTO_SOURCE_GTIDS_MISSING` when it never executed part of the set, `DITTO_SOURCE_PURGED` when what follows is gone,
+ * `DITTO_SOURCE_OTHER_SERVER` when a file and an offset are another's; and what `LogProof` says of the transactions of
+ * `proof`.
  */
 export async function readServerFacts(
   options: MySqlConnectionOptions,

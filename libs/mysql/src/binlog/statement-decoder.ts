@@ -1,6 +1,6 @@
 import { textDecoder, UndecodableTextError, type CharacterSetFacts, type TextDecode } from '../values/charset.ts';
 
-/** Decodes the text of statements, which stands in the log as its client sent it. */
+/** Decodes the text of statements, which is in the log as its client sent it. */
 export class StatementDecoder {
   readonly #facts: CharacterSetFacts;
   /** By collation; null for what is read as UTF-8. */
@@ -12,7 +12,7 @@ export class StatementDecoder {
 
   /**
    * The text by the character set of a collation. Of a collation that is not known (`binary` too), and where a literal
-   * holds bytes that are no text, UTF-8, whatever is none of it as U+FFFD: names are always text.
+   * holds bytes that are no text, UTF-8, whatever is not UTF-8 as U+FFFD: names are always text.
    */
   decode(collation: number, bytes: Buffer, start: number, end: number): string {
     const decode = this.#decoderOf(collation);

@@ -1,6 +1,6 @@
 import { DEFAULT_SQL_MODE, type SqlMode } from '#change-events';
 
-/** What of its session's settings a statement event tells. */
+/** What a statement event says of its session's settings. */
 export interface StatementSettings {
   readonly sqlMode: SqlMode;
   /** Id of the default collation of `character_set_client`; 0 when the event doesn't say. */
@@ -14,7 +14,7 @@ const Variable = { flags: 0, sqlMode: 1, autoIncrement: 3, charset: 4, timeZone:
 const ANSI_QUOTES = 0x4;
 const NO_BACKSLASH_ESCAPES = 0x100000;
 
-/** Reads the status variables between `start` and `end`, up to one behind which none of these can come. */
+/** Reads the status variables between `start` and `end`, up to one after which none of these can come. */
 export function readStatementSettings(bytes: Buffer, start: number, end: number): StatementSettings {
   let sqlMode = DEFAULT_SQL_MODE;
   let clientCollation = 0;

@@ -35,7 +35,7 @@ export class StreamSilence {
   constructor(options: StreamSilenceOptions) {
     this.#options = options;
     this.#isSeeking = options.askWhileSeeking !== null;
-    // the first look may come just behind life: only one more makes it all of that time
+    // the first look may come just after a sign of life: only one more makes it all of that time
     this.#timer = setInterval(() => {
       if (++this.#looks > LOOKS) void this.#notice();
     }, options.silenceMs / LOOKS);

@@ -4,7 +4,7 @@ import { RAISE_GTID_MODE } from '../gtid-mode.ts';
 /** Where in the log a stop happened. */
 export interface LogPlace {
   readonly file: string;
-  /** Just behind the event that was being read. */
+  /** Just after the event that was being read. */
   readonly offset: number;
   readonly gtid: string | null;
 }

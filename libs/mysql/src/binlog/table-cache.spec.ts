@@ -20,7 +20,7 @@ function makeCache(): (table: string) => TableLayout {
   };
 }
 
-test('a table has one layout object, also when its map comes anew under another id', () => {
+test('a table has one layout object, also when its map comes again under another id', () => {
   const learn = makeCache();
   const layout = learn('orders');
   learn('others');

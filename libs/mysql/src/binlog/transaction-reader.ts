@@ -28,7 +28,7 @@ const ONE_PHASE = 1;
 const MAX_SAVEPOINTS = 10_000;
 /** What may be rolled back waits for the outcome up to this size; rows of larger transactions are given before it. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
-/** About what an item holds besides bytes of the log. */
+/** About what an item holds in addition to bytes of the log. */
 const ITEM_BYTES = 256;
 /** Of an event whose bytes no item keeps. */
 const NOTHING_KEPT = { start: 0, end: 0 };
@@ -44,7 +44,7 @@ export interface TransactionReaderOptions {
   readonly maxRowBytes?: number;
   /** Where a stream starts that goes by file and offset; only there transactions may have no GTID. */
   readonly place?: PlaceProof | null;
-  /** Made where GTID events tell no exact commit time. */
+  /** Made where GTID events give no exact commit time. */
   readonly digest?: ContentDigest | null;
   /** Where the event ends that is being read. */
   readonly log: LogOffset;
@@ -87,7 +87,7 @@ export class TransactionReader {
     return this.#nested !== null;
   }
 
-  /** What the last event stands for; to be read before anything else. */
+  /** What the last event contains; to be read before anything else. */
   takeNested(): NestedEvents | null {
     const nested = this.#nested;
     this.#nested = null;
@@ -220,7 +220,7 @@ export class TransactionReader {
     if (transaction.waitingBytes > MAX_WAITING_BYTES) this.#giveWaiting(transaction);
   }
 
-  /** Nothing of the transaction waits any more, except what is held behind a savepoint. */
+  /** Nothing of the transaction waits any more, except what is held after a savepoint. */
   #giveWaiting(transaction: TransactionState): void {
     const { waiting } = transaction;
     if (waiting === null) return;
@@ -299,7 +299,7 @@ export class TransactionReader {
     }
   }
 
-  /** A decision stands in a transaction of its own, unless nothing was ever prepared. */
+  /** A decision is in a transaction of its own, unless nothing was ever prepared. */
   #decideXa({ verb, xid }: XaStatement, transaction: TransactionState): void {
     const prepared = transaction.held === null ? this.#xa.take(xid) : null;
     const events = transaction.held ?? prepared?.events ?? null;

@@ -1,7 +1,7 @@
 import { type SourceItem, type SourceTransaction } from '#replication';
 import { type HeldEvents, type HeldMark } from './xa-store.ts';
 
-/** Where a transaction stood when the savepoint was set. */
+/** Where a transaction was when the savepoint was set. */
 export interface Savepoint {
   readonly held: HeldMark;
   readonly images: number;
@@ -11,7 +11,7 @@ export interface Savepoint {
 export interface TransactionState {
   source: SourceTransaction;
   readonly gtid: string | null;
-  /** Its begin was told. */
+  /** Its begin was reported. */
   isAnnounced: boolean;
   /** BEGIN was seen: it ends with its own COMMIT, XID or XA PREPARE. Else the next statement is all of it. */
   hasBegun: boolean;
@@ -19,12 +19,12 @@ export interface TransactionState {
   images: number;
   /** Rows of included tables were emitted. */
   hasEmittedRows: boolean;
-  /** `X'gtrid',X'bqual',format` behind XA START, or behind the GTID with which MariaDB prepares. */
+  /** `X'gtrid',X'bqual',format` after XA START, or after the GTID with which MariaDB prepares. */
   xid: string | null;
   /**
    * The log may hold rows of it that were rolled back. With row format, MySQL with GTIDs takes such rows out of the log.
    * MariaDB, and MySQL without GTIDs, write SAVEPOINT and ROLLBACK TO around them when the transaction also wrote to a table
-   * without transactions; MariaDB writes ROLLBACK behind all of them when that was to a savepoint before the first row, or
+   * without transactions; MariaDB writes ROLLBACK after all of them when that was to a savepoint before the first row, or
    * when the transaction made a temporary table (MariaDB source, `binlog_savepoint_rollback` and `binlog_rollback` in
    * `sql/log.cc`). Rows of the table without transactions itself are never among them: in row format they are a
    * transaction of their own (`use_trans_cache`, the same file).
@@ -40,7 +40,7 @@ export interface TransactionState {
   imagesBeforeHeld: number;
   /** Savepoints since rows are held, by name; null before the first. */
   savepoints: Map<string, Savepoint> | null;
-  /** Rows that were rolled back are in this log; they need not be in that of another server. */
+  /** Rows that were rolled back are in this log; they need not be in the log of another server. */
   hasRolledBack: boolean;
   /** Its rows come from held events. */
   isReplayed: boolean;
@@ -77,7 +77,7 @@ export function statementRole(sql: string): StatementRole {
   return 'other';
 }
 
-/** The name in `SAVEPOINT name` or `ROLLBACK TO name` as the server writes it; names don't tell case apart. */
+/** The name in `SAVEPOINT name` or `ROLLBACK TO name` as the server writes it; names are not case-sensitive. */
 export function savepointName(sql: string): string {
   return sql
     .replace(/^(?:savepoint|rollback\s+to(?:\s+savepoint\b)?)/i, '')

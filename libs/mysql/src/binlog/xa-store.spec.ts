@@ -21,7 +21,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** An event whose body is `size` bytes of `fill`, with a checksum behind it. */
+/** An event whose body is `size` bytes of `fill`, with a checksum after it. */
 function event(size: number, fill: number): EventBytes {
   const bytes = Buffer.alloc(7 + 19 + size + 4, 0xee);
   bytes.fill(0, 7, 26);
@@ -104,7 +104,7 @@ describe('XaStore', () => {
     broken.close();
   });
 
-  test('what was added behind a mark is forgotten, in memory and on disk', async () => {
+  test('what was added after a mark is forgotten, in memory and on disk', async () => {
     const size = fc.constantFrom(0, 10, 5_000, 40_000, BLOCK_BYTES - 19, 150_000);
     const step = fc.oneof(
       { weight: 3, arbitrary: fc.record({ add: size }) },

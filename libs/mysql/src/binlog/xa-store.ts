@@ -22,7 +22,7 @@ export interface PreparedXa {
 
 /**
  * XA transactions that the log holds as prepared: their outcome comes later, or never. Keeps the events of included
- * tables as they stand in the log, and just the xid of transactions that have none.
+ * tables as they are in the log, and just the xid of transactions that have none.
  */
 export class XaStore {
   readonly #memoryBytes: number;
@@ -70,12 +70,12 @@ export class XaStore {
   }
 }
 
-/** What `HeldEvents.add` was told with the event at `start`. */
+/** What `HeldEvents.add` was given with the event at `start`. */
 export function imagesBefore(bytes: Buffer, start: number): number {
   return bytes.readUInt32LE(start + END_OFFSET_AT);
 }
 
-/** A place behind an event that is held. */
+/** A place after an event that is held. */
 export interface HeldMark {
   readonly blocks: number;
   readonly filled: number;
@@ -106,7 +106,7 @@ export class HeldEvents implements EventPieces {
 
   /**
    * Keeps a copy of the event, without its checksum. `imagesBefore`: row images of tables that are not included, since
-   * the event that was kept before; they stand where the header has the event's end offset, which means nothing here.
+   * the event that was kept before; they are where the header has the event's end offset, which means nothing here.
    */
   add({ bytes, start, body, end }: EventBytes, imagesBefore: number): void {
     bytes.copy(this.#header, 0, start, body);
@@ -120,12 +120,12 @@ export class HeldEvents implements EventPieces {
     return this.#blocks.length === 0 && this.#filled === 0;
   }
 
-  /** Behind what was added until now. */
+  /** After what was added until now. */
   mark(): HeldMark {
     return { blocks: this.#blocks.length, filled: this.#filled };
   }
 
-  /** Forgets what was added since; not behind `settle`. */
+  /** Forgets what was added since; not after `settle`. */
   cutBack({ blocks, filled }: HeldMark): void {
     const [first, ...later] = this.#blocks.splice(blocks);
     if (first !== undefined) this.#replaceOpen(NOTHING);

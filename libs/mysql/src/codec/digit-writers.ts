@@ -1,6 +1,6 @@
 /**
  * Digits straight into bytes, two at a time. Each writer takes the view of the target and the place, and returns the
- * end. A writer may put up to three bytes of rubbish behind its end, which what follows overwrites: `JsonBound` leaves
+ * end. A writer may put up to three bytes of rubbish after its end, which what follows overwrites: `JsonBound` leaves
  * room for them.
  */
 

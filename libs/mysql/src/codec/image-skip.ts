@@ -2,8 +2,8 @@ import { type PhysicalColumn } from '../binlog/table-map.ts';
 import { nullBytes, PREFIXED, valueBytes } from './value-layout.ts';
 
 /**
- * Where the full image at `at` ends. Throws `RangeError` when that is behind `end`: whoever has the end may trust every
- * length in the image.
+ * Where the full image at `at` ends. Throws `RangeError` when that is after `end`: a caller that has the end may trust
+ * every length in the image.
  */
 export type ImageSkip = (bytes: Buffer, at: number, end: number) => number;
 

@@ -26,7 +26,7 @@ import {
 
 /**
  * Writes columns of the image at `at` as a JSON object into the target from `p` on; returns the end. The views are
- * those of the whole buffers. The image's lengths must have been proven by `ImageSkip`.
+ * views of the whole buffers. The image's lengths must have been proven by `ImageSkip`.
  */
 export type ImageWriter = (
   bytes: Buffer,

@@ -2,7 +2,7 @@ import { quoteJson } from '#change-events';
 import { type DecodableColumn, type ImageColumn, isDecodable } from '../layout/stream-layout.ts';
 import { labelOf } from './image-writer.ts';
 
-/** Closing brace, and what writers may put behind their end. */
+/** Closing brace, and what writers may put after their end. */
 const SLACK = 8;
 const NULL_BYTES = 4;
 const QUOTES = 2;
@@ -15,9 +15,9 @@ const DOCUMENT_FACTOR = 7;
 const BYTES_FACTOR = 4;
 
 interface ValueBound {
-  /** Most bytes of a value, those left out that stand behind a length prefix. */
+  /** Most bytes of a value, without those after a length prefix. */
   readonly constant: number;
-  /** Most bytes for each byte behind a length prefix. */
+  /** Most bytes for each byte after a length prefix. */
   readonly factor: number;
 }
 

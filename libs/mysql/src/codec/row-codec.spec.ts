@@ -62,7 +62,7 @@ describe('images of any layout', () => {
           for (const image of one.images) {
             expect(codec.skip(bytes, at, bytes.length)).toBe(at + image.length);
             const values = codec.decode(bytes, at);
-            // nothing is written behind the bound: what is there stays
+            // nothing is written after the bound: what is there stays
             const bound = codec.bound.bytes(image.length);
             const target = Buffer.alloc(shift + bound, 0xee);
             const end = row(bytes, viewOf(bytes), at, target, viewOf(target), shift);
@@ -101,7 +101,7 @@ describe('images of any layout', () => {
         const image = one.images[0] ?? Buffer.alloc(0);
         const end = seed % image.length;
         expect(() => codec.skip(image, 0, end)).toThrow(RangeError);
-        // more bytes behind it are no excuse
+        // more bytes after it are no excuse
         expect(() => codec.skip(Buffer.concat([image, Buffer.alloc(300)]), 0, end)).toThrow(RangeError);
       }),
       { numRuns: 100 },

@@ -39,7 +39,7 @@ export class RowCodec {
     this.places = columns.map(({ column }) => (column === null ? -1 : count++));
   }
 
-  /** Whether these columns lie in their images as those of this codec do; their layouts must be equal. */
+  /** Whether these columns lie in their images as the columns of this codec do; their layouts must be equal. */
   reads(columns: readonly ImageColumn[]): boolean {
     return (
       columns.length === this.#columns.length &&

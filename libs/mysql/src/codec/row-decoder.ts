@@ -147,7 +147,7 @@ function columnCode({ physical, column }: DecodableColumn, i: number): string {
   }
 }
 
-/** Code that moves `p` behind a value that nobody wants. */
+/** Code that moves `p` past a value that nobody wants. */
 function passCode({ physical }: ImageColumn): string {
   const bytes = valueBytes(physical);
   if (bytes !== PREFIXED) return `p += ${bytes ?? 0};`;

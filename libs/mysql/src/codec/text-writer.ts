@@ -6,7 +6,7 @@ const SPACE = 0x20;
 const SMALL_U = 0x75;
 const HIGH_BITS = 0x80808080;
 
-/** The character behind the backslash for bytes that have a short escape; else 0. */
+/** The character after the backslash for bytes that have a short escape; else 0. */
 const SHORT_ESCAPES: Uint8Array = new Uint8Array(128);
 for (const [byte, letter] of [
   [8, 'b'],
@@ -36,7 +36,7 @@ function writeEscape(w: DataView, p: number, byte: number): number {
   return p + 6;
 }
 
-/** Bits of the bytes that the newest `copyEscaped` saw: those of `HIGH_BITS` tell whether one was 0x80 or above. */
+/** Bits of the bytes that the newest `copyEscaped` saw: the bits of `HIGH_BITS` say whether one was 0x80 or above. */
 let seenBits = 0;
 
 /**
@@ -79,7 +79,7 @@ export function writeUtf8Text(b: Buffer, v: DataView, s: number, e: number, w: D
   return end;
 }
 
-/** The content of a JSON string of bytes below 0x80; -1 when there are others, with rubbish behind `p`. */
+/** The content of a JSON string of bytes below 0x80; -1 when there are others, with rubbish after `p`. */
 export function writeAsciiText(v: DataView, s: number, e: number, w: DataView, p: number): number {
   const end = copyEscaped(v, s, e, w, p);
   return (seenBits & HIGH_BITS) === 0 ? end : -1;

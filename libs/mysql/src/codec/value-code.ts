@@ -4,7 +4,7 @@ import { type DecodableColumn, type ImageColumn } from '../layout/stream-layout.
 import { textForm } from './text-form.ts';
 import { PREFIXED, valueBytes } from './value-layout.ts';
 
-/** What the JSON of a column depends on besides the column. */
+/** What the JSON of a column depends on other than the column. */
 export interface WriteOptions {
   readonly bigint: BigintMode;
   readonly isKey: boolean;
@@ -14,7 +14,7 @@ export interface WriteOptions {
 export interface ValueCode {
   /** The JSON is always a string: its opening quote is written with the name before it. */
   readonly isQuoted: boolean;
-  /** Code that writes the value at `s` of `b` and `v` to `p` of `o` and `w`, and moves `s` and `p` behind it. */
+  /** Code that writes the value at `s` of `b` and `v` to `p` of `o` and `w`, and moves `s` and `p` past it. */
   readonly code: string;
 }
 
@@ -33,7 +33,7 @@ function lengthCode(size: number): string {
   }
 }
 
-/** Code that moves `s` behind the value. */
+/** Code that moves `s` past the value. */
 export function skipCode({ physical }: ImageColumn): string {
   const bytes = valueBytes(physical);
   return bytes === PREFIXED ? `s += ${physical.size} + ${lengthCode(physical.size)};` : `s += ${bytes ?? 0};`;

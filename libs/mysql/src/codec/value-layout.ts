@@ -19,7 +19,7 @@ const FIXED_BYTES: Readonly<Record<number, number>> = {
   [ColumnType.datetime]: 8,
 };
 
-/** What `valueBytes` gives for a value behind a length prefix of `PhysicalColumn.size` bytes. */
+/** What `valueBytes` gives for a value after a length prefix of `PhysicalColumn.size` bytes. */
 export const PREFIXED = -1;
 
 /** Bytes of a value in a row image, or `PREFIXED`; null for a type that isn't known. */

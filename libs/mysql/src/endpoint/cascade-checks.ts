@@ -6,14 +6,14 @@ import { type CascadedTable, type InspectedKey } from './table-inspection.ts';
 /** What the configuration wants of rows that the server changes by foreign keys and does not log. */
 export interface CascadeHandlingChoice {
   readonly cascades: 'refuse' | 'reread';
-  /** Whether the source has a mirror: it alone tells which rows there were. */
+  /** Whether the source has a mirror: only the mirror shows which rows there were. */
   readonly hasMirror: boolean;
 }
 
 const REFUSED: CascadeHandlingChoice = { cascades: 'refuse', hasMirror: false };
 const LOG_THEM = 'on MySQL 9.6 and later start the server with innodb_native_foreign_keys = OFF';
 
-/** With native foreign keys off (MySQL 9.6 and later) cascades are executed above the engine and stand in the log. */
+/** With native foreign keys off (MySQL 9.6 and later) cascades are executed above the engine and are in the log. */
 export function logsCascades(settings: ServerSettings): boolean {
   return settings.innodbNativeForeignKeys === 'OFF';
 }
@@ -37,7 +37,7 @@ function refuse(table: CascadedTable): CheckFinding {
   );
 }
 
-/** One problem for all of them: whoever includes one parent wants to know of the others. */
+/** One problem for all of them: who includes one parent wants to know of the others. */
 function checkParents(tables: readonly CascadedTable[]): CheckFinding[] {
   const keys = tables.flatMap((table) => table.cascades.filter(({ isParentIncluded }) => !isParentIncluded));
   if (keys.length === 0) return [];
@@ -63,7 +63,7 @@ function checkReread(table: CascadedTable, hasMirror: boolean): CheckFinding[] {
   if (hasMirror || taking.length === 0) return [];
   return [
     unlogged(
-      `foreign keys delete rows of ${nameOf(table)}, or change their keys, without row events, and without a mirror nothing tells which: ${namesOf(taking)}`,
+      `foreign keys delete rows of ${nameOf(table)}, or change their keys, without row events, and without a mirror nothing shows which: ${namesOf(taking)}`,
       `Add mongo to the sinks of the source; or exclude the table; or ${dropKeys(table)}; or ${LOG_THEM}.`,
     ),
   ];

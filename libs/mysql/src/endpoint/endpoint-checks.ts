@@ -80,7 +80,7 @@ const FORMAT_OF_ROWS: readonly RequiredSetting[] = [
   },
 ];
 
-/** What makes GTIDs tell, on either kind of server, everything that was executed. */
+/** What makes GTIDs cover, on either kind of server, everything that was executed. */
 const ORDER_OF_GTIDS: Readonly<Record<ServerKind, RequiredSetting>> = {
   mysql: {
     code: 'DITTO_SOURCE_GTID_MODE',

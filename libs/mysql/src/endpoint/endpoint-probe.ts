@@ -68,7 +68,7 @@ export class MySqlProbe {
     };
   }
 
-  /** One that is still being opened when the probe is given up is closed as soon as it stands. */
+  /** One that is still being opened when the probe is given up is closed as soon as it is open. */
   async #openSession(giveUp: AbortSignal): Promise<MySqlSession> {
     if (this.#session?.isUsable === true) return this.#session;
     const { connection, timeoutMs } = this.#options;

@@ -14,7 +14,7 @@ describe('parseGrant', () => {
     expect(grant?.database?.test('shopx1')).toBe(false);
   });
 
-  test('one table; a privilege on columns is none on the table', () => {
+  test('one table; a privilege on columns is not one on the table', () => {
     const grant = parseGrant('GRANT SELECT (`a`, `b`), INSERT ON `shop`.`o``r` TO `ditto`@`%`');
     expect(grant?.table).toBe('o`r');
     expect(grant?.privileges.has('SELECT')).toBe(false);

@@ -50,7 +50,7 @@ export async function readGrants(session: MySqlSession): Promise<Grants> {
 
 /** With the privileges of the active roles spelled out, where there are any. */
 async function readGrantRows(session: MySqlSession): Promise<RowDataPacket[]> {
-  // MariaDB shows those of the active role by itself
+  // MariaDB shows the grants of the active role by itself
   if (session.kind === 'mariadb') return session.query('SHOW GRANTS');
   const [roles] = await session.query<RowDataPacket & { readonly value: string }>('SELECT CURRENT_ROLE() AS value');
   const active = roles?.value ?? 'NONE';
@@ -69,7 +69,7 @@ export function parseGrant(text: string): ScopedGrant | null {
   const [, privileges = '', database = '', table = ''] = match;
   const listed = splitPrivileges(privileges);
   return {
-    // a privilege on some columns only, as in SELECT (`a`), is none on the table
+    // a privilege on some columns only, as in SELECT (`a`), is not one on the table
     privileges: new Set(listed.map((privilege) => privilege.toUpperCase())),
     columns: listed.flatMap(selectedColumns),
     database: database === '*' ? null : likePattern(unquote(database)),
@@ -77,7 +77,7 @@ export function parseGrant(text: string): ScopedGrant | null {
   };
 }
 
-/** At the commas outside of parentheses and of backquotes, in which column names stand. */
+/** At the commas outside of parentheses and of backquotes, in which column names are. */
 function splitPrivileges(text: string): string[] {
   const parts: string[] = [];
   let from = 0;

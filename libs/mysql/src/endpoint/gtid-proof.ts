@@ -5,8 +5,8 @@ import { type ServerIdentity } from './server-identity.ts';
 type ServerLog = Pick<ServerIdentity, 'serverUuid' | 'gtidExecuted' | 'gtidPurged' | 'gtidState'>;
 
 /**
- * Proves that the server can go on behind `gtidSet`: it executed all of it (else `DITTO_SOURCE_GTIDS_MISSING`), and its log
- * still holds everything behind it (else `DITTO_SOURCE_PURGED`). Both errors name the GTIDs.
+ * Proves that the server can continue after `gtidSet`: it executed all of it (else `DITTO_SOURCE_GTIDS_MISSING`), and
+ * its log still holds everything after it (else `DITTO_SOURCE_PURGED`). Both errors name the GTIDs.
  */
 export function assertServerHolds(gtidSet: string, log: ServerLog): void {
   const set = GtidSet.parse(gtidSet);

@@ -19,7 +19,7 @@ export interface EndpointInspection extends ServerIdentity {
   readonly clockOffsetMs: number;
   readonly roundTripMs: number;
   readonly settings: ServerSettings;
-  /** Where its log ends, which may be behind `gtidExecuted`; file '' for a user who may not ask for it. */
+  /** Where its log ends, which may be after `gtidExecuted`; file '' for a user who may not ask for it. */
   readonly logEnd: { readonly file: string; readonly offset: number };
   /** When this was taken, milliseconds since 1970. */
   readonly inspectedAtMs: number;

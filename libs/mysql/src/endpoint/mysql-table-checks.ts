@@ -20,12 +20,12 @@ export interface MySqlTableChecksOptions extends ColumnRuleOptions {
   readonly waitMs?: number;
 }
 
-/** MariaDB's types that its log does not tell from BINARY and VARBINARY. */
+/** MariaDB's types that look in its log like BINARY and VARBINARY. */
 const HIDDEN_TYPES = new Set(['UUID', 'INET4', 'INET6', 'VECTOR']);
 
 /**
  * Over a short-lived connection: it is asked only when definitions change. The log alone does not do: MariaDB's calls a
- * UUID a BINARY(16), and does not say which rows are those of a history.
+ * UUID a BINARY(16), and does not say which rows belong to a history.
  */
 export class MySqlTableChecks extends TableChecks {
   readonly #options: MySqlTableChecksOptions;

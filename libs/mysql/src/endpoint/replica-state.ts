@@ -7,7 +7,7 @@ import { withoutSpace } from './server-identity.ts';
 export interface ReplicaState {
   readonly isReceiving: boolean;
   readonly isApplying: boolean;
-  /** `Seconds_Behind_Source`; null when the server can't tell. */
+  /** `Seconds_Behind_Source`; null when the server does not know. */
   readonly lagSeconds: number | null;
   readonly lastError: string;
   /** GTIDs received from its source and not yet executed. */

@@ -8,12 +8,12 @@ export interface ServerIdentity {
   readonly kind: ServerKind;
   /**
    * `server_uuid`. MariaDB has none: `mariadb-<server_id>-<server_uid>`, the second a hash of the host's network address
-   * and the port (before MariaDB 10.10 the host's name and the port). It stays the same over restarts, and tells servers of
-   * unlike clusters apart although their server ids may be equal.
+   * and the port (before MariaDB 10.10 the host's name and the port). It stays the same over restarts, and
+   * distinguishes servers of unlike clusters apart although their server ids may be equal.
    */
   readonly serverUuid: string;
   readonly version: string;
-  /** GTID sets without white space. On MariaDB what stands in its log (`gtid_binlog_pos`), its part that is purged. */
+  /** GTID sets without white space. On MariaDB what is in its log (`gtid_binlog_pos`), its part that is purged. */
   readonly gtidExecuted: string;
   readonly gtidPurged: string;
   /** MariaDB: `gtid_binlog_state`, the newest GTID of each server in each domain; '' on MySQL. */
@@ -96,7 +96,7 @@ const FIRST_OFFSET = 4;
 
 /**
  * The place where the oldest log file begins; the server reads no further than the head of that file for it. Nothing for
- * a user without BINLOG MONITOR, whom the check tells of it: the server itself refuses a dump from a purged place.
+ * a user without BINLOG MONITOR, to whom the check reports it: the server itself refuses a dump from a purged place.
  */
 async function readPurged(session: MySqlSession): Promise<string> {
   const [oldest] = ((await tryQuery(session, ['SHOW BINARY LOGS'])) ?? []) as LogRow[];

@@ -88,7 +88,7 @@ const LOG_UNREADABLE: ErrorClass = {
   remedy: 'See the error log of the server.',
 };
 
-/** What a server says about a dump that it can't begin or go on with. */
+/** What a server says about a dump that it can't begin or continue. */
 export function classifyDumpError(message: string): ErrorClass {
   return DUMP_ERRORS.find(([text]) => text.test(message))?.[1] ?? LOG_UNREADABLE;
 }

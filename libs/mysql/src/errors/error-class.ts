@@ -13,7 +13,7 @@ export function withRemedy(errorClass: ErrorClass, remedy: string): ErrorClass {
 export const UNREACHABLE: ErrorClass = {
   code: 'DITTO_SOURCE_UNREACHABLE',
   retriable: true,
-  remedy: 'Check that the server runs and that host and port are right; Ditto goes on by itself.',
+  remedy: 'Check that the server runs and that host and port are right; Ditto continues by itself.',
 };
 export const UNKNOWN_HOST: ErrorClass = {
   code: 'DITTO_SOURCE_UNKNOWN_HOST',
@@ -47,7 +47,7 @@ export const LAYOUT_CHANGED: ErrorClass = { code: 'DITTO_SOURCE_LAYOUT_CHANGED',
 export const REFUSED: ErrorClass = {
   code: 'DITTO_SOURCE_REFUSED',
   retriable: true,
-  remedy: 'Look the number up in the manual of the server and remove the reason; Ditto goes on by itself.',
+  remedy: 'Look the number up in the manual of the server and remove the reason; Ditto continues by itself.',
 };
 /** The class of what is not known about a statement: it would be refused again. */
 export const QUERY_FAILED: ErrorClass = {

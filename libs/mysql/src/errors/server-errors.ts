@@ -9,17 +9,17 @@ import {
   withRemedy,
 } from './error-class.ts';
 
-const OFFLINE = withRemedy(UNREACHABLE, 'SET GLOBAL offline_mode = OFF; Ditto goes on by itself then.');
-const STARTING = withRemedy(UNREACHABLE, 'None needed: Ditto goes on when the server is ready.');
+const OFFLINE = withRemedy(UNREACHABLE, 'SET GLOBAL offline_mode = OFF; Ditto continues by itself then.');
+const STARTING = withRemedy(UNREACHABLE, 'None needed: Ditto continues when the server is ready.');
 const CONNECTIONS = withRemedy(
   BUSY,
-  'Raise max_connections, or the limits of the user (ALTER USER … WITH MAX_USER_CONNECTIONS 0 MAX_QUERIES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0); Ditto goes on by itself then.',
+  'Raise max_connections, or the limits of the user (ALTER USER … WITH MAX_USER_CONNECTIONS 0 MAX_QUERIES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0); Ditto continues by itself then.',
 );
 const TIME_LIMIT = withRemedy(
   BUSY,
   'Find out what ends the statements of this user after a time (Ditto sets no limit for them): a proxy, or a tool that kills long statements.',
 );
-const RESOURCES = withRemedy(BUSY, 'The server lacks memory, threads or room on its disks; Ditto goes on by itself.');
+const RESOURCES = withRemedy(BUSY, 'The server lacks memory, threads or room on its disks; Ditto continues by itself.');
 const EXPIRED = withRemedy(
   DENIED,
   "ALTER USER … IDENTIFIED BY '…'; (with PASSWORD EXPIRE NEVER, or it expires again), give the password to Ditto, then restart the source.",

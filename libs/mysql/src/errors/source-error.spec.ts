@@ -12,7 +12,7 @@ describe('toSourceError', () => {
     ['ENOTFOUND', 0, 'getaddrinfo ENOTFOUND', 'DITTO_SOURCE_UNKNOWN_HOST', true],
     ['PROTOCOL_CONNECTION_LOST', 0, 'Connection lost', 'DITTO_SOURCE_CONNECTION_LOST', true],
     ['ER_ACCESS_DENIED_ERROR', 1045, 'Access denied', 'DITTO_SOURCE_ACCESS_DENIED', false],
-    // names of the driver are MySQL's, whoever gave the number
+    // names of the driver are MySQL's, whichever server gave the number
     ['UNKNOWN', 1969, 'Query execution was interrupted (max_statement_time exceeded)', 'DITTO_SOURCE_BUSY', true],
     ['UNKNOWN', 1927, 'Connection was killed', 'DITTO_SOURCE_CONNECTION_LOST', true],
     ['ER_OUT_OF_RESOURCES', 1041, 'Out of memory', 'DITTO_SOURCE_BUSY', true],

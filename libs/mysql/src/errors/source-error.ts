@@ -7,7 +7,7 @@ import { classifyServerError } from './server-errors.ts';
 const ER_SOURCE_FATAL_ERROR_READING_BINLOG = 1236;
 /** MariaDB's; the number means something else on MySQL. */
 const ER_SLAVE_SAME_ID = 4052;
-/** Smaller ones are those of the operating system. */
+/** Smaller ones belong to the operating system. */
 const FIRST_SERVER_ERROR = 1000;
 
 interface DriverError {
@@ -45,7 +45,7 @@ export function toSourceError(error: unknown, doing: string, connecting = false)
   const unknown = connecting ? REFUSED : QUERY_FAILED;
   if (!isDriverError(error)) return sourceError(unknown, `${doing}: ${String(error)}`);
   const { message, code = null, errno = null, fatal } = error;
-  // behind a lost connection the same statement may succeed
+  // after a lost connection the same statement may succeed
   const known = classify(error) ?? { ...unknown, retriable: unknown.retriable || fatal === true };
   return sourceError(known, `${doing}: ${message}`, { vendorCode: code, vendorNumber: errno }, error);
 }

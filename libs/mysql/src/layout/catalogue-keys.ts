@@ -21,8 +21,8 @@ interface ShownKeyRow extends RowDataPacket {
 }
 
 /**
- * Names of the key columns by table, in key order: the primary key's, or those of the key that the server takes for it
- * and writes as such into the log: the first unique key of whole columns that are NOT NULL (MySQL manual, "InnoDB
+ * Names of the key columns by table, in key order: the primary key's, or those of the key that the server uses in its
+ * place and writes as such into the log: the first unique key of whole columns that are NOT NULL (MySQL manual, "InnoDB
  * Clustered and Secondary Indexes"; MySQL source, `sql/dd_table_share.cc`, prepare_share).
  *
  * @param tables some of the database; all of them when null

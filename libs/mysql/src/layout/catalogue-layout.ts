@@ -196,9 +196,9 @@ function catalogueColumn(row: ColumnRow): Column | null {
 }
 
 /**
- * Of no form is also what the log holds in another form than it tells: INET4, INET6, UUID and VECTOR come as BINARY and
+ * Of no form is also what the log holds in another form than it says: INET4, INET6, UUID and VECTOR come as BINARY and
  * VARBINARY there, in an order of bytes of their own, compressed columns compressed, and times of the format before
- * MySQL 5.6 (`mysql56_temporal_format=OFF`) without their digits; and a column that the log does not tell from one that
+ * MySQL 5.6 (`mysql56_temporal_format=OFF`) without their digits; and a column that looks in the log like one that
  * the server hides.
  */
 function describeOnMariaDb(row: ColumnRow): DescribedColumn {

@@ -2,8 +2,8 @@ import { type QueryValue } from '../mysql-session.ts';
 
 /**
  * A condition on schema and table by which a server looks at these tables only: a schema may have ten thousand others,
- * and MariaDB opens each table that it can't leave out by name. It compares names without case there, so whoever asks
- * for some tables has to look at the names that come.
+ * and MariaDB opens each table that it can't leave out by name. It compares names without case there, so the caller
+ * that asks for some tables has to look at the names that come.
  *
  * @param tables all of the database when null
  */

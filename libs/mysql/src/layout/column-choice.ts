@@ -59,7 +59,7 @@ export function keyPlaces({ places, key }: ColumnChoice): readonly number[] {
 
 /**
  * Indexes of the configured key columns, or the primary key's. Names that the table lacks make it keyless. The
- * configuration comes first because the log does not tell a primary key from a unique key that serves as one.
+ * configuration comes first because in the log a primary key looks like a unique key that serves as one.
  */
 function resolveKey(
   names: readonly string[] | undefined,

@@ -11,7 +11,7 @@ export function isHiddenName(name: string): boolean {
   return /^DB_ROW_HASH_\d+$/i.test(name);
 }
 
-/** How many of a table's columns in the log are its own; those behind them are hidden. */
+/** How many of a table's columns in the log are its own; those after them are hidden. */
 export function countVisible(
   {
     columns,

@@ -97,7 +97,7 @@ function typeName(map: TableMap, index: number, physical: PhysicalColumn): strin
 }
 
 /**
- * The layout that a table map's own metadata tells. Columns that the server hides are passed over as excluded ones are.
+ * The layout that a table map's own metadata gives. Columns that the server hides are passed over as excluded ones are.
  * Throws `DITTO_SOURCE_METADATA_MINIMAL` without FULL metadata, `DITTO_SOURCE_COLUMN_UNSUPPORTED` for columns that can't be
  * decoded exactly, `DITTO_SOURCE_COLUMN_NEEDED` for excluded columns of the key; all name the table.
  */

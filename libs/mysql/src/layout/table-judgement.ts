@@ -9,7 +9,7 @@ export interface DescribedColumn {
   readonly name: string;
   /** Null when Ditto has no canonical form for it. */
   readonly column: Column | null;
-  /** What it is, for whoever reads an error. */
+  /** What it is, for the reader of an error. */
   readonly what: string;
 }
 
@@ -19,7 +19,7 @@ export interface DescribedTable extends TableName {
   readonly columns: readonly DescribedColumn[];
   /** Of the key that the server says, as indexes of `columns` in key order. */
   readonly key: readonly number[];
-  /** Whether the rows of the history stand among the others. */
+  /** Whether the rows of the history are among the others. */
   readonly isVersioned: boolean;
 }
 
@@ -84,7 +84,7 @@ export function unsupportedProblem(table: TableName, column: string): CheckFindi
   );
 }
 
-/** Rows that the log holds already stay as they are: a source that was read before can only go on behind them. */
+/** Rows that the log holds already stay as they are: a source that was read before can only continue after them. */
 const THEN_RESYNC = 'then, if the source was read before, resync it (npm run ditto -- resync --source <name>)';
 
 function unsupportedRemedy(column: string, table: string): string {

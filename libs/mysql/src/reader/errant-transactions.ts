@@ -104,7 +104,7 @@ export class ErrantTransactions {
     const after = await readServerIdentity(streamedSession);
     const onlyRead = difference(there, after);
     const onlyStreamed = difference(before, there);
-    // what replication may still bring is not errant, unless an operator says so
+    // what replication may still bring is not errant, unless an operator says that it is
     const ofRead = (await mayReceive(streamedSession)) ? onlyRead.intersect(accepted) : onlyRead;
     const ofStreamed = (await mayReceive(readSession)) ? onlyStreamed.intersect(accepted) : onlyStreamed;
     await this.#assertHarmless(read, there, ofRead, signal);

@@ -17,7 +17,7 @@ function doubleLiteral(value: number): string {
   return text.includes('e') ? text : `${text}e0`;
 }
 
-/** Indexes order ENUM by its number; a list of the labels behind the bound can use the index, `column + 0` can't. */
+/** Indexes order ENUM by its number; a list of the labels after the bound can use the index, `column + 0` can't. */
 function compareEnum(name: string, column: Column, label: string): Comparison {
   const number = column.labels.indexOf(label) + 1;
   const behind = column.labels.slice(number).map(quoteText);
@@ -64,7 +64,7 @@ function compareColumn(column: Column, value: CanonicalValue): Comparison {
   }
 }
 
-/** Rows behind `after` in key order: (k1 > a) OR (k1 = a AND k2 > b) OR …, which the optimizer can range over. */
+/** Rows after `after` in key order: (k1 > a) OR (k1 = a AND k2 > b) OR …, which the optimizer can range over. */
 export function keyIsBehind(layout: TableLayout, after: readonly CanonicalValue[]): string {
   const comparisons = layout.key.map((index, i) => {
     const column = layout.columns[index];
@@ -76,7 +76,7 @@ export function keyIsBehind(layout: TableLayout, after: readonly CanonicalValue[
   );
   const [first] = comparisons;
   const behind = alternatives.map((alternative) => `(${alternative})`).join(' OR ');
-  // the leading bound once more on its own, so that the range starts at it
+  // the leading bound again on its own, so that the range starts at it
   if (first === undefined || comparisons.length === 1) return behind;
   return `(${first.greater} OR ${first.equal}) AND (${behind})`;
 }

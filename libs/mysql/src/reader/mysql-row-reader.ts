@@ -68,7 +68,7 @@ interface CreateTableRow extends RowDataPacket {
 }
 
 const DEFAULT_WAIT_MS = 30_000;
-/** What an array of values takes in memory, and each of its values besides its bytes. */
+/** What an array of values takes in memory, and each of its values in addition to its bytes. */
 const ROW_BYTES = 48;
 const VALUE_BYTES = 24;
 const MISSING: ReadonlySet<unknown> = new Set(['ER_NO_SUCH_TABLE', 'ER_BAD_DB_ERROR']);
@@ -219,7 +219,7 @@ export class MySqlRowReader extends RowReader {
     return { ...read, high };
   }
 
-  /** On another session than that of the read, which must be one of the same server, and of the same run of it. */
+  /** On another session than the read, which must be one of the same server, and of the same run of it. */
   async #readSetsOf(server: string, startedAtMs: number, signal: AbortSignal): Promise<Sets> {
     return this.#sessions.use(signal, async (session) => {
       const sets = await readSets(session);

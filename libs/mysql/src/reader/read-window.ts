@@ -54,7 +54,7 @@ async function waitOnMySql(session: MySqlSession, gtidSet: string, waitMs: numbe
   if (Number(row?.value) !== 0) throw isBehind(waitMs, gtidSet, await readHigh(session));
 }
 
-/** A set that holds everything that the transaction can have seen: taken behind its reads, before it ends. */
+/** A set that holds everything that the transaction can have seen: taken after its reads, before it ends. */
 export async function readHigh(session: MySqlSession): Promise<string> {
   return (await readSets(session)).executed;
 }
@@ -81,11 +81,11 @@ const RETRY_MS = 5;
 const CHEAP_TRIES = 10;
 
 /**
- * On MariaDB a transaction stands in the log, and in `gtid_binlog_pos`, before it is visible; MASTER_GTID_WAIT does not
+ * On MariaDB a transaction is in the log, and in `gtid_binlog_pos`, before it is visible; MASTER_GTID_WAIT does not
  * wait for what a server writes itself. But a consistent snapshot knows the place in the log that it shows
  * (`binlog_snapshot_*`, taken under the lock that commits are ordered by): it must have reached the end that the log had
- * when it held all of the set. What the server writes besides transactions (a binlog checkpoint) moves the end alone; the
- * GTIDs at the place, for which the server reads the file from its start, decide then.
+ * when it held all of the set. What the server writes other than transactions (a binlog checkpoint) moves the end
+ * alone; the GTIDs at the place, for which the server reads the file from its start, decide then.
  */
 async function beginOnMariaDb(
   session: MySqlSession,

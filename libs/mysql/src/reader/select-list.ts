@@ -37,7 +37,10 @@ function checkedText(value: unknown): string {
   return text;
 }
 
-/** U+FFFD may be the stored character or the driver's stand-in for bytes that are not UTF-8; only the bytes tell. */
+/**
+ * U+FFFD may be the stored character or the driver's replacement for bytes that are not UTF-8; only the bytes show
+ * which.
+ */
 export class ReplacementCharacterFound extends Error {}
 
 function decodeWith(decode: TextDecode): (value: unknown) => string {
@@ -51,7 +54,7 @@ function decodeWith(decode: TextDecode): (value: unknown) => string {
 interface Reading {
   readonly kind: ServerKind;
   readonly facts: CharacterSetFacts;
-  /** UTF-8 columns too come as bytes and are decoded here, which tells a stored U+FFFD from a broken text. */
+  /** UTF-8 columns too come as bytes and are decoded here, which separates a stored U+FFFD from a broken text. */
   readonly asBytes: boolean;
 }
 

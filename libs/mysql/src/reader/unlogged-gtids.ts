@@ -8,7 +8,7 @@ export class UnloggedGtids {
   /** What was purged when all of that had been dispatched. */
   #purged = '';
 
-  /** `accepted`: those of which an operator says that they changed nothing that is included. */
+  /** `accepted`: those of which the configuration says that they changed nothing that is included. */
   constructor(accepted: GtidSet) {
     this.#accepted = accepted;
   }

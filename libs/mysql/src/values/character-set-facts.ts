@@ -48,7 +48,7 @@ export async function readCharacterSets(session: MySqlSession): Promise<Characte
   };
 }
 
-/** MariaDB 10.10 and later have collations of several character sets, whose ids stand in another table. */
+/** MariaDB 10.10 and later have collations of several character sets, whose ids are in another table. */
 async function readCollations(session: MySqlSession): Promise<readonly CollationRow[]> {
   const collations = await session.query<CollationRow>(
     'SELECT ID AS id, CHARACTER_SET_NAME AS charset FROM information_schema.COLLATIONS WHERE ID IS NOT NULL',
@@ -77,7 +77,9 @@ async function readSingleByteTables(
   return tables;
 }
 
-/** The server turns a byte that means nothing into '?', told apart from the real one by its own byte, or into U+FFFD. */
+/**
+ * The server turns a byte that means nothing into '?', distinguished from the real one by its own byte, or into U+FFFD.
+ */
 function singleByteUnits(codes: readonly number[], text: string): Uint16Array {
   const units = new Uint16Array(256).fill(NO_CHARACTER);
   const characters = Array.from(text);
@@ -116,7 +118,7 @@ async function readMultiByteTable(session: MySqlSession, charset: string, shape:
   };
 }
 
-/** MariaDB refuses a literal that is not well-formed; converted bytes come out with '?' for what means nothing. */
+/** MariaDB refuses a literal that is not well-formed; converted bytes have '?' for what means nothing. */
 function bytesAs(session: MySqlSession, charset: string, hex: string): string {
   return session.kind === 'mariadb' ? `CONVERT(X'${hex}' USING ${charset})` : `_${charset} X'${hex}'`;
 }

@@ -3,7 +3,7 @@ export type TextDecode = (bytes: Buffer, start: number, end: number) => string;
 
 export class UndecodableTextError extends Error {}
 
-/** In a table: no character. A lone surrogate is none in any character set. */
+/** In a table: no character. A lone surrogate is not a character in any character set. */
 export const NO_CHARACTER = 0xd800;
 
 /** The byte that codes of three bytes begin with (ujis, eucjpms). */
@@ -18,7 +18,7 @@ export interface CharacterTable {
   readonly one: Uint16Array;
   /** By the two bytes, the first one high. */
   readonly two: Uint16Array | null;
-  /** By the two bytes behind `THREE_BYTE_LEAD`. */
+  /** By the two bytes after `THREE_BYTE_LEAD`. */
   readonly three: Uint16Array | null;
   /** gb18030: by `fourByteIndex`, for the codes of the Basic Multilingual Plane. */
   readonly four: Uint16Array | null;
@@ -46,7 +46,7 @@ const keptUnits = Buffer.allocUnsafeSlow(2 * KEPT_UNITS);
 /** A decoder that reads by the table alone. */
 export function tableDecoder(table: CharacterTable): TextDecode {
   const { one } = table;
-  // when bytes below 0x80 stand for themselves, pure ASCII needs no table
+  // when bytes below 0x80 mean themselves, pure ASCII needs no table
   const keepsAscii = one.subarray(0, 0x80).every((unit, byte) => unit === byte);
   return (bytes, start, end) => {
     let ascii = keepsAscii;

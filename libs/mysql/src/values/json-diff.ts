@@ -13,7 +13,7 @@ export class JsonDiffError extends Error {
 const Operation = { replace: 0, insert: 1, remove: 2 } as const;
 
 /**
- * The canonical text of a document behind the diffs in `bytes` from `start` to `end`: operation 1, length-encoded path,
+ * The canonical text of a document after the diffs in `bytes` from `start` to `end`: operation 1, length-encoded path,
  * and unless it removes a length-encoded binary value (MySQL source, `sql-common/json_diff.cc`, read_json_diff and
  * apply_json_diff). A place that a diff needs and the document lacks is an error, as it is on a replica.
  */

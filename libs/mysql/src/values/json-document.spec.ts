@@ -82,7 +82,7 @@ describe('a partial update', () => {
       { a: { list: [1, 0, [2, 'x'], { deep: true }], 'b c': 'old' }, bb: null },
     ],
     [
-      'inserts behind the last cell',
+      'inserts after the last cell',
       [{ operation: 1, path: '$.a.list[99]', value: 0 }],
       { a: { list: [1, [2, 'x'], { deep: true }, 0], 'b c': 'old' }, bb: null },
     ],
@@ -95,7 +95,7 @@ describe('a partial update', () => {
       { a: { list: [[2, 'x'], { deep: true }] }, bb: null },
     ],
     [
-      'goes on in what it put there',
+      'continues in what it put there',
       [
         { operation: 0, path: '$.bb', value: { n: {} } },
         { operation: 1, path: '$.bb.n.o', value: 3 },
@@ -180,7 +180,7 @@ describe('paths', () => {
   });
 
   test.each(['', 'a', '$a', '$.', '$[', '$[a]', '$[-1]', '$.*', '$[*]', '$**.a', '$[1 to 2]', '$."a', '$.a b'])(
-    '%s is none',
+    '%s is not one',
     (path) => {
       expect(() => parseJsonPath(path)).toThrow(SyntaxError);
     },

@@ -91,7 +91,7 @@ export class JsonDocument {
     return true;
   }
 
-  /** Adds a member that is not there, or a cell before the one that is there; behind the last for a larger index. */
+  /** Adds a member that is not there, or a cell before the one that is there; after the last for a larger index. */
   insert(path: readonly JsonPathLeg[], value: Buffer): boolean {
     const leg = path.at(-1);
     return leg !== undefined && (this.#parent(path)?.insert(leg, this.#take(value)) ?? false);

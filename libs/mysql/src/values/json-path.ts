@@ -28,7 +28,7 @@ function cellLeg([, last, back, index]: RegExpExecArray): JsonPathLeg {
   return last === undefined ? { cell: Number(index), fromEnd: false } : { cell: Number(back ?? 0), fromEnd: true };
 }
 
-/** Names stand with JSON's escapes, quoted or not. */
+/** Names are written with JSON's escapes, quoted or not. */
 function memberName(quoted: string): string {
   return JSON.parse(quoted) as string;
 }

@@ -32,7 +32,7 @@ describe('canonicalNumber', () => {
 });
 
 describe('canonicalJsonText', () => {
-  test('changes numbers only, never what stands in strings', () => {
+  test('changes numbers only, never the content of strings', () => {
     expect(canonicalJsonText('{"1.50": [1.50, "1.0", -0.0, "a\\"1.0\\\\", 2]}')).toBe(
       '{"1.50": [1.5, "1.0", 0, "a\\"1.0\\\\", 2]}',
     );

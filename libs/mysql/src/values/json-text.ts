@@ -60,7 +60,7 @@ function isNumberCode(code: number): boolean {
   );
 }
 
-/** Index behind the closing quote of the string that opens at `start`. */
+/** Index after the closing quote of the string that opens at `start`. */
 function endOfString(text: string, start: number): number {
   let at = start + 1;
   for (;;) {

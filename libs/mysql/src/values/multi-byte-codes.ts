@@ -7,7 +7,7 @@ type ByteRange = readonly [first: number, last: number];
 export interface CodeShape {
   readonly leads: readonly ByteRange[];
   readonly trails: readonly ByteRange[];
-  /** Bytes besides ASCII that are codes alone. */
+  /** Bytes other than ASCII that are codes alone. */
   readonly singles?: readonly ByteRange[];
   /** 0x8e and one of 0xa0…0xdf; 0x8f and two trail bytes (JIS X 0201 and 0212 in EUC). */
   readonly isEuc?: boolean;
@@ -76,7 +76,7 @@ export function twoByteCodes({ leads, trails, isEuc = false }: CodeShape): numbe
   return isEuc ? [...codes, ...bytesOf([[0xa0, 0xdf]]).map((trail) => 0x8e00 | trail)] : codes;
 }
 
-/** The two bytes behind `THREE_BYTE_LEAD`. */
+/** The two bytes after `THREE_BYTE_LEAD`. */
 export function threeByteCodes({ trails, isEuc = false }: CodeShape): number[] {
   if (!isEuc) return [];
   const bytes = bytesOf(trails);

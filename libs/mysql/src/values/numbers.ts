@@ -26,10 +26,10 @@ export function decimalBytes(precision: number, scale: number): number {
 export interface DecimalGroups {
   /** Digits before the first whole group. */
   readonly leading: number;
-  /** Groups of nine before the point, and behind it. */
+  /** Groups of nine before the point, and after it. */
   readonly whole: number;
   readonly fraction: number;
-  /** Digits behind the last group. */
+  /** Digits after the last group. */
   readonly trailing: number;
 }
 

@@ -42,7 +42,7 @@ function fractionText(stored: number, digits: number): string {
 
 const MOST_FRACTION = [0, 99, 99, 9999, 9999, 999_999, 999_999] as const;
 
-/** The stored fraction of a value with `digits` digits behind the point. */
+/** The stored fraction of a value with `digits` digits after the point. */
 export function checkFraction(fraction: number, digits: number): number {
   if (fraction > (MOST_FRACTION[digits] ?? 0)) throw new RangeError(`a fraction of ${fraction} in ${digits} digits`);
   return fraction;

@@ -28,7 +28,7 @@ const POINT = 1;
 const LINE_STRING = 2;
 const SRID_BYTES = 4;
 
-/** Points and lines, little-endian WKB behind the SRID. */
+/** Points and lines, little-endian WKB after the SRID. */
 function coordinates(value: Buffer): unknown {
   const wkb = value.subarray(SRID_BYTES);
   const pointAt = (at: number): unknown => ({ x: wkb.readDoubleLE(at), y: wkb.readDoubleLE(at + 8) });

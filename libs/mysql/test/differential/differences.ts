@@ -14,7 +14,7 @@ export interface Difference {
   readonly mysql: string;
   /** MySQL's words for Ditto's value. */
   readonly inWords: (value: CanonicalValue) => string;
-  /** Whether zongji errs about this value, told by Ditto's; missing where random values never come upon the difference. */
+  /** Whether zongji errs about this value, seen by Ditto's; missing where random values never meet the difference. */
   readonly concerns?: (column: Column, value: CanonicalValue) => boolean;
 }
 
@@ -185,7 +185,7 @@ export const DIFFERENCES: readonly Difference[] = [
   },
 ];
 
-/** Whether the keys come in another order once they have been those of a JavaScript object. */
+/** Whether the keys come in another order once they have been keys of a JavaScript object. */
 function hasMovingKeys(text: string): boolean {
   const written = [...text.matchAll(/"((?:[^"\\]|\\.)*)"(: )?/g)].flatMap(([, name, colon]) =>
     colon === undefined ? [] : [JSON.parse(`"${name ?? ''}"`) as string],

@@ -5,7 +5,7 @@ import { type TestSource } from '../test-source.ts';
 
 export type ZongjiRow = Readonly<Record<string, unknown>>;
 
-/** One row change as zongji tells it, by column name. */
+/** One row change as zongji gives it, by column name. */
 export interface ZongjiChange {
   readonly op: 'create' | 'update' | 'delete';
   readonly table: string;
@@ -20,13 +20,13 @@ export interface ZongjiReading {
 }
 
 /**
- * Other sessions on the server may write these; zongji says so and skips them. It does not know the form that
+ * Other sessions on the server may write these; zongji reports that and skips them. It does not know the form that
  * PREVIOUS_GTIDS has once there are GTIDs with a tag.
  */
 const EVENTS_OF_OTHERS =
   /^(?:Server sent a (?:TRANSACTION_PAYLOAD|PARTIAL_UPDATE_ROWS)_EVENT|Truncated PreviousGtids event)/;
 
-/** What zongji says of the source's database behind `from`, up to now; with `tables`, of these alone. */
+/** What zongji says of the source's database after `from`, up to now; with `tables`, of these alone. */
 export async function readWithZongji(
   source: TestSource,
   from: string,
