@@ -189,7 +189,7 @@ describe.each(['mysql-primary', 'mariadb'] as const)('TLS to %s', (name) => {
     },
   );
 
-  test('without a configured authority the system's authorities count', async () => {
+  test('without a configured authority the authorities of the system count', async () => {
     await expectRefusal(withTls({}), 'DITTO_SOURCE_TLS_FAILED', /tls\.ca/);
   });
 
