@@ -19,10 +19,10 @@ WORKDIR /ditto
 COPY --from=build /ditto/package.json ./
 COPY --from=build /ditto/node_modules node_modules
 COPY --from=build /ditto/dist dist
-COPY deploy/health.mjs deploy/source-maps.mjs deploy/
+COPY deploy/health.sh deploy/source-maps.mjs deploy/
 ARG SERVICE
-ENV DITTO_SERVICE=$SERVICE DITTO_CONFIG=/etc/ditto/ditto.yaml
+ENV DITTO_SERVICE=$SERVICE DITTO_CONFIG=/etc/ditto/ditto.yaml DITTO_LIVENESS_FILE=/dev/shm/ditto-$SERVICE
 USER node
-HEALTHCHECK --interval=5s --timeout=4s --start-period=20s --retries=6 CMD ["node", "deploy/health.mjs"]
+HEALTHCHECK --interval=5s --timeout=5s --start-period=2m --retries=3 CMD ["deploy/health.sh"]
 # exec: the service itself gets the signals
 CMD ["sh", "-c", "exec node --import ./deploy/source-maps.mjs dist/apps/$DITTO_SERVICE/src/main.js"]

