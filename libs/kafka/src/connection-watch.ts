@@ -3,8 +3,7 @@ import { type BaseOptions, type Connection, type ConnectionPool, type SASLOption
 import { type ClientTls, expectTlsPeer } from '#kernel';
 
 import { type KafkaConnectionOptions, resolveTimeouts } from './kafka-connection-options.ts';
-import { isClosedConnection, isTlsRefusal } from './kafka-refusals.ts';
-import { assertUsableTls } from './kafka-tls.ts';
+import { isClosedConnection, isTlsRefusal, tlsErrors } from './kafka-refusals.ts';
 
 type Answer = (error: unknown, response: unknown) => void;
 
@@ -20,7 +19,7 @@ export class ConnectionWatch {
   constructor(options: KafkaConnectionOptions) {
     const { tls = null, sasl, clientId, brokers } = options;
     const { connectTimeoutMs, requestTimeoutMs } = resolveTimeouts(options);
-    assertUsableTls(tls);
+    if (tls) tlsErrors.assertUsable(tls);
     this.#tls = tls;
     this.base = {
       clientId,

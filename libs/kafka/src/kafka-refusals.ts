@@ -1,4 +1,4 @@
-import { classifyTlsFailure, isTlsCode, tlsRemedy } from '#kernel';
+import { TlsErrors } from '#kernel';
 
 import { type ErrorLink, linksOf } from './error-chain.ts';
 import { KAFKA_ERROR_CODES } from './kafka-error-codes.ts';
@@ -14,6 +14,9 @@ export interface Refusal {
 export const TLS_REQUIRED = 'BROKER_REQUIRES_TLS';
 
 const OPTION = 'kafka.tls';
+
+export const tlsErrors = new TlsErrors({ code: KAFKA_ERROR_CODES.untrusted, server: 'Kafka', option: OPTION });
+
 const NO_TLS_CONFIGURED = `The brokers take encrypted connections only there: set ${OPTION}, to {} or with a ca. Only where the network is trusted, give the addresses of a listener without TLS in kafka.brokers.`;
 
 export const CUT_IN_HANDSHAKE = `Check the brokers. A listener without TLS ends a connection like this, too: give the addresses of one with TLS in kafka.brokers, or switch TLS on there. Only where the network is trusted, remove ${OPTION}.`;
@@ -60,10 +63,11 @@ export function isCutInHandshake(error: unknown): boolean {
 }
 
 function findTlsRemedy(links: readonly ErrorLink[]): string | null {
-  for (const { code, message } of links) {
+  for (const link of links) {
+    const { code, message } = link;
     if (code === TLS_REQUIRED || message === 'Broker requires TLS.') return NO_TLS_CONFIGURED;
-    if (typeof code !== 'string') continue;
-    if (isTlsCode(code)) return tlsRemedy(classifyTlsFailure(code, String(message)), OPTION);
+    const remedy = tlsErrors.findRemedy(link);
+    if (remedy !== null) return remedy;
   }
   return null;
 }

@@ -27,8 +27,8 @@ import {
   timedOut,
   toKafkaError,
 } from './kafka-errors.ts';
+import { tlsErrors } from './kafka-refusals.ts';
 import { lookOnlyForWaitingRequests } from './kafkajs-request-queue.ts';
-import { assertUsableTls } from './kafka-tls.ts';
 import { type RecordBatch } from './record-batch.ts';
 import { describeUntilKnown, readTopicDescription } from './topic-description.ts';
 import { createWatchedSockets } from './watched-socket.ts';
@@ -70,7 +70,7 @@ function createLogForwarder(logger: Logger): logCreator {
 /** Throws `DITTO_KAFKA_TLS` for texts that are no certificates or keys. */
 function toKafkaJsConfig(options: KafkaConnectionOptions): KafkaConfig {
   const timeouts = resolveTimeouts(options);
-  assertUsableTls(options.tls ?? null);
+  if (options.tls) tlsErrors.assertUsable(options.tls);
   return {
     clientId: options.clientId,
     brokers: [...options.brokers],

@@ -14,7 +14,7 @@ export { trimEndOf } from './trim-end.ts';
 export { isAbort, toDittoError } from './to-ditto-error.ts';
 export { type Wait, Waits, type WaitsOptions } from './waits.ts';
 export { TlsErrors } from './tls-errors.ts';
-export { classifyTlsFailure, isTlsCode, type TlsFailure, tlsRemedy } from './tls-failure.ts';
+export { isTlsCode } from './tls-failure.ts';
 export { type ClientTls, findTlsMaterialProblem, type TlsMaterial, type TlsMaterialProblem } from './tls-material.ts';
 export { expectTlsPeer, type ExpectedTlsPeer } from './tls-peer.ts';
 export { askTlsRefusal, type TlsQuestion } from './tls-refusal.ts';

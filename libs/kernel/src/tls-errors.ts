@@ -20,12 +20,17 @@ export class TlsErrors {
 
   /** Null for what is no error of TLS, and for a connection that was lost while TLS was being set up. */
   classify(error: unknown): DittoError | null {
-    const { code = '', message = '' } = (error ?? {}) as { readonly code?: unknown; readonly message?: string };
+    const remedy = this.findRemedy(error);
+    if (remedy === null) return null;
+    return this.refuse(`can not be reached by TLS: ${(error as Error).message}`, remedy, error);
+  }
+
+  /** Null where `classify` gives null. */
+  findRemedy(error: unknown): string | null {
+    const { code = '', message = '' } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown };
     if (typeof code !== 'string' || !isTlsCode(code)) return null;
-    const failure = classifyTlsFailure(code, message);
-    return failure === 'lost'
-      ? null
-      : this.refuse(`can not be reached by TLS: ${message}`, tlsRemedy(failure, this.#options.option), error);
+    const failure = classifyTlsFailure(code, String(message));
+    return failure === 'lost' ? null : tlsRemedy(failure, this.#options.option);
   }
 
   /** Throws, not to be tried again, for texts that are no certificates or keys, or do not belong together. */

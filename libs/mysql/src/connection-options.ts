@@ -1,6 +1,6 @@
 import { type ConnectionOptions } from 'mysql2';
 import { type ClientTls, connectForTls } from '#kernel';
-import { assertUsable } from './errors/tls-errors.ts';
+import { tlsErrors } from './errors/driver-errors.ts';
 
 /** TLS to a server. `false`: none. */
 export type TlsOptions = false | ClientTls;
@@ -27,7 +27,7 @@ export const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
 
 /** What the driver calls the host is, with TLS, the name for SNI; where to connect to is the stream's. */
 function encryptedBy(tls: Exclude<TlsOptions, false>, { host, port }: MySqlConnectionOptions): ConnectionOptions {
-  assertUsable(tls);
+  tlsErrors.assertUsable(tls);
   const { servername, rejectUnauthorized = true, ...material } = tls;
   return {
     host: servername ?? host,

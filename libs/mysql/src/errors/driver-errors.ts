@@ -1,6 +1,7 @@
-import { isTlsCode } from '#kernel';
-import { DENIED, type ErrorClass, LOST, UNKNOWN_HOST, UNREACHABLE, withRemedy } from './error-class.ts';
-import { classifyTlsError } from './tls-errors.ts';
+import { isTlsCode, TlsErrors } from '#kernel';
+import { DENIED, type ErrorClass, LOST, TLS_FAILED, UNKNOWN_HOST, UNREACHABLE, withRemedy } from './error-class.ts';
+
+export const tlsErrors = new TlsErrors({ code: TLS_FAILED.code, server: 'The endpoint', option: 'tls' });
 
 /** By the codes of mysql2, of Node, and of the operating system. */
 const BY_CODE: Readonly<Record<string, ErrorClass>> = {
@@ -29,7 +30,9 @@ const OF_THE_SYSTEM = /^E[A-Z]+$/;
 export function classifyDriverError(code: string, message: string): ErrorClass | undefined {
   const known = BY_CODE[code];
   if (known !== undefined) return known;
-  if (isTlsCode(code)) return classifyTlsError(code, message);
+  const tlsRemedy = tlsErrors.findRemedy({ code, message });
+  if (tlsRemedy !== null) return withRemedy(TLS_FAILED, `${tlsRemedy} Then restart the source.`);
+  if (isTlsCode(code)) return LOST;
   if (OF_THE_SYSTEM.test(code)) return UNREACHABLE;
   return /closed state|connection is closed|Connection lost/i.test(message) ? LOST : undefined;
 }
