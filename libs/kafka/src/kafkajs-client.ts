@@ -10,8 +10,9 @@ import kafkajs, {
   type SASLOptions,
 } from 'kafkajs';
 
-import { DittoError, type Logger, sleep, withTimeout } from '#kernel';
+import { DittoError, type Logger, withTimeout } from '#kernel';
 
+import { ClientTopics, type TopicRequests } from './client-topics.ts';
 import { KafkaClient, type KafkaCompression, type TopicDescription, type TopicSpec } from './kafka-client.ts';
 import {
   DEFAULT_COMPRESSION,
@@ -19,18 +20,10 @@ import {
   type KafkaTimeouts,
   resolveTimeouts,
 } from './kafka-connection-options.ts';
-import {
-  isAlreadyWritten,
-  isExistingTopic,
-  isMissingTopic,
-  KAFKA_ERROR_CODES,
-  timedOut,
-  toKafkaError,
-} from './kafka-errors.ts';
+import { isAlreadyWritten, KAFKA_ERROR_CODES, timedOut, toKafkaError } from './kafka-errors.ts';
 import { tlsErrors } from './kafka-refusals.ts';
 import { lookOnlyForWaitingRequests } from './kafkajs-request-queue.ts';
 import { type RecordBatch } from './record-batch.ts';
-import { describeUntilKnown, readTopicDescription } from './topic-description.ts';
 import { createWatchedSockets } from './watched-socket.ts';
 
 const { CompressionCodecs, CompressionTypes: types, ConfigResourceTypes, logLevel } = kafkajs;
@@ -110,6 +103,7 @@ export class KafkaJsClient extends KafkaClient {
   readonly #compression: CompressionTypes;
   readonly #kafka: Kafka;
   readonly #admin: Admin;
+  readonly #topics: ClientTopics;
   #shared: Promise<Producer> | null = null;
   /** Producers of partitions whose producer id the brokers had forgotten. */
   readonly #own = new Map<string, Promise<Producer>>();
@@ -121,6 +115,7 @@ export class KafkaJsClient extends KafkaClient {
     this.#compression = compressionTypes[options.compression ?? DEFAULT_COMPRESSION];
     this.#kafka = createKafkaJs(options);
     this.#admin = this.#kafka.admin();
+    this.#topics = new ClientTopics(topicRequests(this.#admin), this.#timeouts.deliveryTimeoutMs);
   }
 
   async connect(): Promise<void> {
@@ -145,30 +140,12 @@ export class KafkaJsClient extends KafkaClient {
     return this.#bounded(pending.settled, `sending to ${name}`);
   }
 
-  async ensureTopic(spec: TopicSpec): Promise<TopicDescription> {
-    const what = `creating topic ${spec.topic}`;
-    try {
-      if ((await this.partitionCount(spec.topic)) === null) await this.#bounded(this.#createTopic(spec), what);
-      return await this.#bounded(
-        describeUntilKnown(() => this.#describeTopic(spec.topic)),
-        what,
-      );
-    } catch (cause) {
-      throw toKafkaError(cause, what, { topic: spec.topic });
-    }
+  ensureTopic(spec: TopicSpec): Promise<TopicDescription> {
+    return this.#topics.ensure(spec);
   }
 
-  async partitionCount(topic: string): Promise<number | null> {
-    try {
-      const { topics } = await this.#bounded(
-        this.#admin.fetchTopicMetadata({ topics: [topic] }),
-        `reading topic ${topic}`,
-      );
-      return topics[0]?.partitions.length ?? null;
-    } catch (cause) {
-      if (isMissingTopic(cause)) return null;
-      throw toKafkaError(cause, `reading topic ${topic}`, { topic });
-    }
+  partitionCount(topic: string): Promise<number | null> {
+    return this.#topics.count(topic);
   }
 
   async close(): Promise<void> {
@@ -230,48 +207,30 @@ export class KafkaJsClient extends KafkaClient {
     return producer;
   }
 
-  async #createTopic(spec: TopicSpec): Promise<void> {
-    const configEntries = Object.entries(spec.config).map(([name, value]) => ({ name, value }));
-    const topic = {
-      topic: spec.topic,
-      numPartitions: spec.partitions,
-      replicationFactor: spec.replicationFactor,
-      configEntries,
-    };
-    await this.#admin.createTopics({ topics: [topic], waitForLeaders: false }).catch((cause: unknown) => {
-      if (!isExistingTopic(cause)) throw cause;
-    });
-    while (!(await this.#hasLeaders(spec.topic))) await sleep(20);
-  }
-
-  async #hasLeaders(topic: string): Promise<boolean> {
-    const { topics } = await this.#admin.fetchTopicMetadata({ topics: [topic] }).catch((cause: unknown) => {
-      const error = toKafkaError(cause, `reading topic ${topic}`);
-      if (error.retriable) return { topics: [] };
-      throw error;
-    });
-    const partitions = topics[0]?.partitions ?? [];
-    return partitions.length > 0 && partitions.every(({ leader }) => leader >= 0);
-  }
-
-  async #describeTopic(topic: string): Promise<TopicDescription> {
-    const { topics } = await this.#admin.fetchTopicMetadata({ topics: [topic] });
-    const partitions = topics[0]?.partitions ?? [];
-    const resources = [{ type: ConfigResourceTypes.TOPIC, name: topic }];
-    const settings = await this.#admin.describeConfigs({ resources, includeSynonyms: false }).then(
-      (response) =>
-        new Map(response.resources[0]?.configEntries.map(({ configName, configValue }) => [configName, configValue])),
-      (cause: unknown) => {
-        const error = toKafkaError(cause, `reading topic ${topic}`);
-        if (error.code === KAFKA_ERROR_CODES.unauthorized) return new Map<string, string>();
-        throw error;
-      },
-    );
-    return readTopicDescription(partitions.length, partitions[0]?.replicas.length ?? 0, settings);
-  }
-
   #bounded<T>(promise: Promise<T>, what: string): Promise<T> {
     const ms = this.#timeouts.deliveryTimeoutMs;
     return withTimeout(promise, ms, () => timedOut(what, ms));
   }
+}
+
+function topicRequests(admin: Admin): TopicRequests {
+  return {
+    create: ({ topic, partitions, replicationFactor, config }) => {
+      const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
+      const created = { topic, numPartitions: partitions, replicationFactor, configEntries };
+      return admin.createTopics({ topics: [created], waitForLeaders: false });
+    },
+    listPartitions: async (topic) => {
+      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+      return (topics[0]?.partitions ?? []).map(({ leader, replicas }) => ({
+        hasLeader: leader >= 0,
+        replicas: replicas.length,
+      }));
+    },
+    readSettings: async (topic) => {
+      const wanted = [{ type: ConfigResourceTypes.TOPIC, name: topic }];
+      const { resources } = await admin.describeConfigs({ resources: wanted, includeSynonyms: false });
+      return new Map(resources[0]?.configEntries.map(({ configName, configValue }) => [configName, configValue]));
+    },
+  };
 }

@@ -7,8 +7,9 @@ import {
   initProducerIdV4,
 } from '@platformatic/kafka';
 
-import { DittoError, sleep, withTimeout } from '#kernel';
+import { DittoError, withTimeout } from '#kernel';
 
+import { ClientTopics, type TopicRequests } from './client-topics.ts';
 import { ConnectionWatch, destroySockets } from './connection-watch.ts';
 import { KafkaClient, type KafkaCompression, type TopicDescription, type TopicSpec } from './kafka-client.ts';
 import {
@@ -17,12 +18,11 @@ import {
   type KafkaTimeouts,
   resolveTimeouts,
 } from './kafka-connection-options.ts';
-import { isExistingTopic, isMissingTopic, KAFKA_ERROR_CODES, timedOut, toKafkaError } from './kafka-errors.ts';
+import { isMissingTopic, KAFKA_ERROR_CODES, timedOut, toKafkaError } from './kafka-errors.ts';
 import { PartitionProducer, type ProducerIdentity } from './partition-producer.ts';
 import { ProduceChannel } from './produce-channel.ts';
 import { waitForProducerId } from './producer-id.ts';
 import { type RecordBatch } from './record-batch.ts';
-import { describeUntilKnown, readTopicDescription } from './topic-description.ts';
 
 /** Where one topic's partitions are led. */
 type Leaders = readonly (Broker | undefined)[];
@@ -38,6 +38,7 @@ export class PlatformaticKafkaClient extends KafkaClient {
   readonly #timeouts: KafkaTimeouts;
   readonly #compression: KafkaCompression;
   readonly #admin: Admin;
+  readonly #topics: ClientTopics;
   readonly #connections: ConnectionPool;
   readonly #producers = new Map<string, PartitionProducer[]>();
   readonly #channels = new WeakMap<Connection, ProduceChannel>();
@@ -54,6 +55,7 @@ export class PlatformaticKafkaClient extends KafkaClient {
     const watch = new ConnectionWatch(options);
     const { base } = watch;
     this.#admin = new Admin({ ...base, retries: 2, retryDelay: 200 });
+    this.#topics = new ClientTopics(topicRequests(this.#admin), this.#timeouts.deliveryTimeoutMs);
     // A broker works through one connection in order, so a limit here would only add waiting.
     this.#connections = new ConnectionPool(options.clientId, { ...base, maxInflights: 1024 });
     for (const pool of [this.#admin.connections, this.#connections]) watch.over(pool);
@@ -71,30 +73,12 @@ export class PlatformaticKafkaClient extends KafkaClient {
     return this.#producerOf(topic, partition).produce(batch);
   }
 
-  async ensureTopic(spec: TopicSpec): Promise<TopicDescription> {
-    const what = `creating topic ${spec.topic}`;
-    try {
-      if ((await this.partitionCount(spec.topic)) === null) await this.#bounded(this.#createTopic(spec), what);
-      return await this.#bounded(
-        describeUntilKnown(() => this.#describeTopic(spec.topic)),
-        what,
-      );
-    } catch (cause) {
-      throw toKafkaError(cause, what, { topic: spec.topic });
-    }
+  ensureTopic(spec: TopicSpec): Promise<TopicDescription> {
+    return this.#topics.ensure(spec);
   }
 
-  async partitionCount(topic: string): Promise<number | null> {
-    try {
-      const metadata = await this.#bounded(
-        this.#admin.metadata({ topics: [topic], forceUpdate: true }),
-        `reading topic ${topic}`,
-      );
-      return metadata.topics.get(topic)?.partitionsCount ?? null;
-    } catch (cause) {
-      if (isMissingTopic(cause)) return null;
-      throw toKafkaError(cause, `reading topic ${topic}`, { topic });
-    }
+  partitionCount(topic: string): Promise<number | null> {
+    return this.#topics.count(topic);
   }
 
   async close(): Promise<void> {
@@ -214,40 +198,6 @@ export class PlatformaticKafkaClient extends KafkaClient {
     return this.#identity;
   }
 
-  async #createTopic(spec: TopicSpec): Promise<void> {
-    const configs = Object.entries(spec.config).map(([name, value]) => ({ name, value }));
-    await this.#admin
-      .createTopics({ topics: [spec.topic], partitions: spec.partitions, replicas: spec.replicationFactor, configs })
-      .catch((cause: unknown) => {
-        if (!isExistingTopic(cause)) throw cause;
-      });
-    while (!(await this.#hasLeaders(spec.topic))) await sleep(20);
-  }
-
-  async #hasLeaders(topic: string): Promise<boolean> {
-    const leaders = await this.#fetchLeaders(topic).catch((error: unknown) => {
-      if (error instanceof DittoError && error.retriable) return [];
-      throw error;
-    });
-    return leaders.length > 0 && leaders.every((leader) => leader !== undefined);
-  }
-
-  async #describeTopic(topic: string): Promise<TopicDescription> {
-    const what = `reading topic ${topic}`;
-    const metadata = await this.#bounded(this.#admin.metadata({ topics: [topic], forceUpdate: true }), what);
-    const partitions = metadata.topics.get(topic)?.partitions ?? [];
-    const resources = [{ resourceType: ConfigResourceTypes.TOPIC, resourceName: topic, configurationKeys: null }];
-    const settings = await this.#bounded(this.#admin.describeConfigs({ resources }), what).then(
-      ([description]) => new Map(description?.configs.map(({ name, value }) => [name, value])),
-      (cause: unknown) => {
-        const error = toKafkaError(cause, what);
-        if (error.code === KAFKA_ERROR_CODES.unauthorized) return new Map<string, string | null>();
-        throw error;
-      },
-    );
-    return readTopicDescription(partitions.length, partitions[0]?.replicas.length ?? 0, settings);
-  }
-
   #bounded<T>(promise: Promise<T>, what: string): Promise<T> {
     const ms = this.#timeouts.deliveryTimeoutMs;
     return withTimeout(promise, ms, () => timedOut(what, ms));
@@ -257,4 +207,25 @@ export class PlatformaticKafkaClient extends KafkaClient {
 /** Leaves the broker time to say that its replicas were too slow before the request is given up. */
 function serverTimeoutMs({ requestTimeoutMs }: KafkaTimeouts): number {
   return Math.max(requestTimeoutMs - 2_000, Math.ceil(requestTimeoutMs / 2));
+}
+
+function topicRequests(admin: Admin): TopicRequests {
+  return {
+    create: ({ topic, partitions, replicationFactor, config }) => {
+      const configs = Object.entries(config).map(([name, value]) => ({ name, value }));
+      return admin.createTopics({ topics: [topic], partitions, replicas: replicationFactor, configs });
+    },
+    listPartitions: async (topic) => {
+      const { brokers, topics } = await admin.metadata({ topics: [topic], forceUpdate: true });
+      return (topics.get(topic)?.partitions ?? []).map(({ leader, replicas }) => ({
+        hasLeader: brokers.has(leader),
+        replicas: replicas.length,
+      }));
+    },
+    readSettings: async (topic) => {
+      const resources = [{ resourceType: ConfigResourceTypes.TOPIC, resourceName: topic, configurationKeys: null }];
+      const [description] = await admin.describeConfigs({ resources });
+      return new Map(description?.configs.map(({ name, value }) => [name, value]));
+    },
+  };
 }
