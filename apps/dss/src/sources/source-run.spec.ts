@@ -3,6 +3,7 @@ import { type Checkpoint, DEFAULT_SQL_MODE, type StoredCheckpoint } from '#chang
 import { DittoError, silentLogger, Waits } from '#kernel';
 import {
   ChangeSink,
+  type SinkOpenOptions,
   ChangeSource,
   CheckpointStore,
   KeyStore,
@@ -197,7 +198,7 @@ class StuckSink extends ChangeSink {
   mayDeliver: () => boolean = () => true;
   drains = 0;
 
-  open({ mayDeliver }: Parameters<ChangeSink['open']>[0]): Promise<void> {
+  open({ mayDeliver }: SinkOpenOptions): Promise<void> {
     this.mayDeliver = mayDeliver;
     return Promise.resolve();
   }
