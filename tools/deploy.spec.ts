@@ -13,6 +13,9 @@ interface ComposeService {
   readonly build?: { readonly context: string; readonly args: { readonly SERVICE: string } };
   readonly environment?: Readonly<Record<string, string>>;
   readonly ports?: readonly string[];
+  readonly restart?: string;
+  readonly init?: boolean;
+  readonly stop_grace_period?: string;
   readonly volumes?: readonly string[];
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
 }
@@ -29,7 +32,7 @@ const packageJson = JSON.parse(read('package.json')) as { optionalDependencies: 
 function environmentOf(service: string): Record<string, string> {
   const given: Record<string, string> = { DITTO_TOKEN: '0123456789abcdef0123456789abcdef' };
   const substitute = (text: string): string =>
-    text.replaceAll(/\$\{([A-Z0-9_]+):-([^}]*)\}/g, (_, name: string, fallback: string) => given[name] ?? fallback);
+    text.replaceAll(/\$\{([A-Z0-9_]+):[-?]([^}]*)\}/g, (_, name: string, fallback: string) => given[name] ?? fallback);
   return Object.fromEntries(
     Object.entries(compose.services[service]?.environment ?? {}).map(([name, value]) => [name, substitute(value)]),
   );
@@ -60,12 +63,12 @@ describe('docker-compose.yml', () => {
   });
 
   it.each(services)(
-    'builds %s from the Dockerfile and publishes its REST API at the port of the configuration',
+    'builds %s from the Dockerfile and publishes the port of its configuration, of each instance at one of its own',
     (service) => {
       const { build, ports } = compose.services[service] ?? {};
       expect(build).toEqual({ context: '.', args: { SERVICE: service } });
       const { port } = config[service].http;
-      expect(ports).toEqual([`127.0.0.1:\${DITTO_${service.toUpperCase()}_PORT:-${port}}:${port}`]);
+      expect(ports).toEqual([`127.0.0.1:\${DITTO_${service.toUpperCase()}_PORT:-0}:${port}`]);
     },
   );
 
@@ -74,9 +77,11 @@ describe('docker-compose.yml', () => {
     expect(() => parseConfig(read('deploy/compose/ditto.yaml'), { environment: environmentOf(service) })).not.toThrow();
   });
 
-  it('refuses to run services without a token', () => {
-    const environment = { ...environmentOf('dss'), DITTO_TOKEN: '' };
-    expect(() => parseConfig(read('deploy/compose/ditto.yaml'), { environment })).toThrow(/auth\.tokens/);
+  it.each(services)('does not start %s without a token, and gives it time to end', (service) => {
+    const { environment, restart, init, stop_grace_period } = compose.services[service] ?? {};
+    expect(environment?.['DITTO_TOKEN']).toMatch(/^\$\{DITTO_TOKEN:\?.+\}$/);
+    expect({ restart, init }).toEqual({ restart: 'unless-stopped', init: true });
+    expect(parseInt(stop_grace_period ?? '') * 1000).toBeGreaterThan(config[service].shutdownDeadlineMs);
   });
 
   it('names only hosts that are its services', () => {

@@ -65,7 +65,9 @@ describe('docker-compose.yml', () => {
 
   it('has no variable of the servers that a stack leaves unset', () => {
     const used = new Set(
-      [...text.matchAll(/\$\{(DITTO_(?:KAFKA|MYSQL|MONGO|REDIS|MARIADB|SERVER)_[A-Z0-9_]+)/g)].map(([, name]) => name),
+      [...text.matchAll(/\$\{(DITTO_(?:TOKEN|(?:KAFKA|MYSQL|MONGO|REDIS|MARIADB|SERVER)_[A-Z0-9_]+))/g)].map(
+        ([, name]) => name,
+      ),
     );
     used.delete('DITTO_MYSQL_SOURCE_VERSION'); // the caller's own choice
     expect([...used].sort()).toEqual(Object.keys(composeEnvironment(state)).sort());

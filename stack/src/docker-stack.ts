@@ -35,6 +35,8 @@ export function composeEnvironment(state: DockerStackState): Record<string, stri
   const voters = ['1@kafka:9093', '2@kafka-2:9093', '3@kafka-3:9093'].slice(0, state.kafkaBrokers);
   return {
     DITTO_SERVER_PASSWORD: state.password,
+    // of the services, which are not started here; the file asks for it all the same
+    DITTO_TOKEN: state.password,
     DITTO_KAFKA_CLUSTER_ID: state.clusterId,
     DITTO_KAFKA_VOTERS: voters.join(','),
     DITTO_KAFKA_REPLICAS: `${state.kafkaBrokers}`,
