@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 import { type Column, type ColumnKind } from '#change-events';
-import { type PhysicalColumn } from '../src/binlog/table-map.ts';
-import { ColumnType } from '../src/layout/column-types.ts';
 import { type DecodableColumn } from '../src/layout/stream-layout.ts';
+import { ColumnType, type PhysicalColumn } from '../src/layout/wire-types.ts';
 import { type CharacterTable, NO_CHARACTER } from '../src/values/character-table.ts';
 import { type CharacterSetFacts, type CharacterTables, textDecoder, type TextDecode } from '../src/values/charset.ts';
 import { BYTES_OF_DIGITS, decimalGroups } from '../src/values/numbers.ts';

@@ -1,5 +1,5 @@
 import { ValueImages, type Row } from '#change-events';
-import { nullBytes } from '../codec/value-layout.ts';
+import { nullBytes } from '../codec/image-skip.ts';
 import { JsonDiffError, patchedJsonText } from '../values/json-diff.ts';
 import { type EventBytes } from './event-header.ts';
 import { undecodable } from './log-images.ts';

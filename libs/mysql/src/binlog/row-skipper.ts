@@ -1,7 +1,6 @@
-import { nullBytes, PREFIXED, valueBytes } from '../codec/value-layout.ts';
-import { ColumnType } from '../layout/column-types.ts';
+import { nullBytes } from '../codec/image-skip.ts';
+import { ColumnType, type PhysicalColumn, PREFIXED, valueBytes } from '../layout/wire-types.ts';
 import { lengthEncodedSize } from './event-header.ts';
-import { type PhysicalColumn } from './table-map.ts';
 
 /** Option of a partial update: some JSON values are diffs. */
 const PARTIAL_JSON = 1;

@@ -1,5 +1,4 @@
-import { type PhysicalColumn } from '../binlog/table-map.ts';
-import { nullBytes, PREFIXED, valueBytes } from './value-layout.ts';
+import { type PhysicalColumn, PREFIXED, valueBytes } from '../layout/wire-types.ts';
 
 /**
  * Where the full image at `at` ends. Throws `RangeError` when that is after `end`: a caller that has the end may trust
@@ -50,6 +49,11 @@ function eachValue(columns: readonly PhysicalColumn[]): string {
       return `if ((bytes[at + ${i >> 3}] & ${1 << (i & 7)}) === 0) { ${step} }`;
     })
     .join('\n');
+}
+
+/** Bytes of the NULL bits at the start of an image of `columns` columns. */
+export function nullBytes(columns: number): number {
+  return (columns + 7) >> 3;
 }
 
 /** True for an image without NULL. Bits beyond the last column may be set. */

@@ -3,10 +3,10 @@ import { type TextDecode } from '../values/charset.ts';
 import { decimalGroups, type DecimalGroups } from '../values/numbers.ts';
 import { writeBase64 } from './base64-writer.ts';
 import { writeDecimal } from './decimal-writer.ts';
+import { nullBytes } from './image-skip.ts';
 import { writeBigInteger, writeSigned, writeUnsigned } from './digit-writers.ts';
 import { writeDateAt, writeDatetimeAt, writeTimeAt, writeTimestampAt } from './temporal-writers.ts';
 import { skipCode, valueCode, type WriteOptions } from './value-code.ts';
-import { nullBytes } from './value-layout.ts';
 import {
   encodeEnumLabels,
   writeAsciiKeeping,

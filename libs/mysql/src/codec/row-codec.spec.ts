@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { compileJsonRowEncoder, compileKeyEncoder, type TableLayout } from '#change-events';
 import { binaryJson } from '../../test/binary-json.ts';
 import { encodeImage, randomColumn, type RandomColumn } from '../../test/random-images.ts';
-import { ColumnType } from '../layout/column-types.ts';
+import { ColumnType } from '../layout/wire-types.ts';
 import { type DecodableColumn } from '../layout/stream-layout.ts';
 import { RowCodec } from './row-codec.ts';
 

@@ -1,6 +1,6 @@
 import { type BigintMode } from '#change-events';
 import { type ImageColumn } from '../layout/stream-layout.ts';
-import { type PhysicalColumn } from '../binlog/table-map.ts';
+import { type PhysicalColumn } from '../layout/wire-types.ts';
 import { compileImageSkip, type ImageSkip } from './image-skip.ts';
 import { compileKeyWriter, compileRowWriter, type ImageWriter } from './image-writer.ts';
 import { JsonBound } from './json-bound.ts';

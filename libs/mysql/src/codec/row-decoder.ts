@@ -1,11 +1,11 @@
 import { shortestFloat, type Row } from '#change-events';
-import { ColumnType } from '../layout/column-types.ts';
 import { type DecodableColumn, type ImageColumn, isDecodable } from '../layout/stream-layout.ts';
+import { ColumnType, PREFIXED, valueBytes } from '../layout/wire-types.ts';
 import { type TextDecode } from '../values/charset.ts';
 import { jsonTextFromBinary } from '../values/json-binary.ts';
-import { decimalBytes, decimalText, joinInteger } from '../values/numbers.ts';
-import { nullBytes, PREFIXED, valueBytes } from './value-layout.ts';
-import { dateText, datetimeText, fractionBytes, timestampText, timeText } from '../values/temporal.ts';
+import { decimalText, joinInteger } from '../values/numbers.ts';
+import { nullBytes } from './image-skip.ts';
+import { dateText, datetimeText, timestampText, timeText } from '../values/temporal.ts';
 
 /** The canonical values of the full image at `at`, whose lengths must have been proven by `ImageSkip`. */
 export type RowDecoder = (bytes: Buffer, at: number) => Row;
@@ -90,61 +90,57 @@ function integerCode(count: number, unsigned: boolean): string {
   return shift === 0 ? raw : `(${raw}) << ${shift} >> ${shift}`;
 }
 
-/** Code that sets `v<i>` from the bytes at `p` and moves `p`. */
-function columnCode({ physical, column }: DecodableColumn, i: number): string {
-  const { type, size, scale } = physical;
-  const fixed = (value: string, bytes: number): string => `v${i} = ${value}; p += ${bytes};`;
-  const prefixed = (prefix: number, value: string): string =>
-    `{ const s = p + ${prefix}; p = s + ((${littleEndian(prefix)}) >>> 0); v${i} = ${value}; }`;
-  switch (type) {
-    case ColumnType.tiny:
-      return fixed(integerCode(1, column.unsigned), 1);
-    case ColumnType.short:
-      return fixed(integerCode(2, column.unsigned), 2);
-    case ColumnType.int24:
-      return fixed(integerCode(3, column.unsigned), 3);
-    case ColumnType.long:
-      return fixed(integerCode(4, column.unsigned), 4);
-    case ColumnType.longlong:
-      return fixed(`h.bigIntegerAt(b, p, ${column.unsigned})`, 8);
-    case ColumnType.float:
-      return fixed('h.shortestFloat(b.readFloatLE(p))', 4);
-    case ColumnType.double:
-      return fixed('b.readDoubleLE(p)', 8);
-    case ColumnType.newDecimal:
-      return fixed(`h.decimalText(b, p, ${physical.precision}, ${scale})`, decimalBytes(physical.precision, scale));
-    case ColumnType.year:
-      return fixed('b[p] === 0 ? 0 : b[p] + 1900', 1);
-    case ColumnType.date:
-      return fixed(`h.dateText(${littleEndian(3)})`, 3);
-    case ColumnType.time2:
-      return fixed(`h.timeText(b, p, ${scale})`, 3 + fractionBytes(scale));
-    case ColumnType.datetime2:
-      return fixed(`h.datetimeText(b, p, ${scale})`, 5 + fractionBytes(scale));
-    case ColumnType.timestamp2:
-      return fixed(`h.timestampText(b, p, ${scale})`, 4 + fractionBytes(scale));
-    case ColumnType.bit:
-      return fixed(column.kind === 'boolean' ? 'b[p] !== 0' : `h.ownBytes(b, p, p + ${size})`, size);
-    case ColumnType.enum:
-      return fixed(`h.enumLabel(l${i}, ${littleEndian(size)})`, size);
-    case ColumnType.set:
-      return fixed(`h.setLabels(b, p, ${size}, l${i})`, size);
-    case ColumnType.json:
-      return prefixed(size, 'h.jsonTextFromBinary(b.subarray(s, p))');
-    case ColumnType.string:
-      if (column.kind === 'bytes') return prefixed(size, `h.paddedBytes(b, s, p, ${physical.maxLength})`);
-      return prefixed(size, `t${i}(b, s, p)`);
-    case ColumnType.varchar:
-    case ColumnType.varString:
-    case ColumnType.blob:
-      return prefixed(size, column.kind === 'bytes' ? 'h.ownBytes(b, s, p)' : `t${i}(b, s, p)`);
-    case ColumnType.geometry:
-      return prefixed(size, 'h.ownBytes(b, s, h.checkGeometry(s, p))');
-    case ColumnType.vector:
-      return prefixed(size, 'h.ownBytes(b, s, h.checkVector(s, p))');
-    default:
-      throw new TypeError(`no decoder for column type ${type}`);
+/** An expression for the value at `p`, or between `s` and `p` after a length prefix. */
+function valueExpression({ physical, column }: DecodableColumn, i: number): string {
+  const { type, size, scale, precision, maxLength } = physical;
+  switch (column.kind) {
+    case 'integer':
+      if (type === ColumnType.year) return 'b[p] === 0 ? 0 : b[p] + 1900';
+      return integerCode(valueBytes(physical) ?? 0, column.unsigned);
+    case 'bigint':
+      return `h.bigIntegerAt(b, p, ${column.unsigned})`;
+    case 'float':
+      return 'h.shortestFloat(b.readFloatLE(p))';
+    case 'double':
+      return 'b.readDoubleLE(p)';
+    case 'decimal':
+      return `h.decimalText(b, p, ${precision}, ${scale})`;
+    case 'date':
+      return `h.dateText(${littleEndian(3)})`;
+    case 'time':
+      return `h.timeText(b, p, ${scale})`;
+    case 'datetime':
+      return `h.datetimeText(b, p, ${scale})`;
+    case 'timestamp':
+      return `h.timestampText(b, p, ${scale})`;
+    case 'boolean':
+      return 'b[p] !== 0';
+    case 'bits':
+      return `h.ownBytes(b, p, p + ${size})`;
+    case 'enum':
+      return `h.enumLabel(l${i}, ${littleEndian(size)})`;
+    case 'set':
+      return `h.setLabels(b, p, ${size}, l${i})`;
+    case 'json':
+      return 'h.jsonTextFromBinary(b.subarray(s, p))';
+    case 'text':
+      return `t${i}(b, s, p)`;
+    case 'bytes':
+      return type === ColumnType.string ? `h.paddedBytes(b, s, p, ${maxLength})` : 'h.ownBytes(b, s, p)';
+    case 'geometry':
+      return 'h.ownBytes(b, s, h.checkGeometry(s, p))';
+    case 'vector':
+      return 'h.ownBytes(b, s, h.checkVector(s, p))';
   }
+}
+
+/** Code that sets `v<i>` from the bytes at `p` and moves `p`. */
+function columnCode(column: DecodableColumn, i: number): string {
+  const bytes = valueBytes(column.physical);
+  const value = valueExpression(column, i);
+  if (bytes !== PREFIXED) return `v${i} = ${value}; p += ${bytes ?? 0};`;
+  const { size } = column.physical;
+  return `{ const s = p + ${size}; p = s + ((${littleEndian(size)}) >>> 0); v${i} = ${value}; }`;
 }
 
 /** Code that moves `p` past a value that nobody wants. */

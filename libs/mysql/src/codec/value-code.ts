@@ -1,8 +1,7 @@
 import { type BigintMode } from '#change-events';
-import { ColumnType } from '../layout/column-types.ts';
 import { type DecodableColumn, type ImageColumn } from '../layout/stream-layout.ts';
+import { ColumnType, PREFIXED, valueBytes } from '../layout/wire-types.ts';
 import { textForm } from './text-form.ts';
-import { PREFIXED, valueBytes } from './value-layout.ts';
 
 /** What the JSON of a column depends on other than the column. */
 export interface WriteOptions {
@@ -51,6 +50,8 @@ function integerCode(type: number, unsigned: boolean): string {
       return unsigned
         ? 'p = h.writeUnsigned(w, p, v.getUint16(s, true) | v.getUint8(s + 2) << 16);'
         : 'p = h.writeSigned(w, p, v.getUint16(s, true) | v.getInt8(s + 2) << 16);';
+    case ColumnType.year:
+      return 'p = h.writeYear(w, p, v.getUint8(s));';
     default:
       return unsigned
         ? 'p = h.writeUnsigned(w, p, v.getUint32(s, true));'
@@ -58,86 +59,81 @@ function integerCode(type: number, unsigned: boolean): string {
   }
 }
 
-/** Code for a value of fixed size; `c` are the constants of the column. */
-function fixedCode({ physical, column }: DecodableColumn, { bigint, isKey }: WriteOptions): ValueCode {
-  const { type, size, scale } = physical;
-  const plain = (code: string): ValueCode => ({ isQuoted: false, code });
-  const quoted = (code: string): ValueCode => ({ isQuoted: true, code: code + CLOSE });
-  switch (type) {
-    case ColumnType.tiny:
-    case ColumnType.short:
-    case ColumnType.int24:
-    case ColumnType.long:
+function plain(code: string): ValueCode {
+  return { isQuoted: false, code };
+}
+
+function quoted(code: string): ValueCode {
+  return { isQuoted: true, code: code + CLOSE };
+}
+
+/** Code for the value at `s`, or between `s` and `e` after a length prefix; `c` are the constants of the column. */
+function writeCode(of: DecodableColumn, { bigint, isKey }: WriteOptions): ValueCode {
+  const { physical, column } = of;
+  const { type, size, scale, maxLength } = physical;
+  switch (column.kind) {
+    case 'integer':
       return plain(integerCode(type, column.unsigned));
-    case ColumnType.longlong: {
+    case 'bigint': {
       const code = `p = h.writeBigInteger(v, s, w, p, ${column.unsigned});`;
       return bigint === 'string' ? quoted(code) : plain(code);
     }
     // as a key, -0 is 0
-    case ColumnType.float:
+    case 'float':
       return plain(`p = h.writeFloat(w, p, v.getFloat32(s, true)${isKey ? ' + 0' : ''});`);
-    case ColumnType.double:
+    case 'double':
       return plain(`p = h.writeDouble(w, p, v.getFloat64(s, true)${isKey ? ' + 0' : ''});`);
-    case ColumnType.newDecimal:
+    case 'decimal':
       return quoted('p = h.writeDecimal(v, s, w, p, c.groups);');
-    case ColumnType.year:
-      return plain('p = h.writeYear(w, p, v.getUint8(s));');
-    case ColumnType.date:
+    case 'date':
       return quoted('p = h.writeDateAt(v, s, w, p);');
-    case ColumnType.time2:
+    case 'time':
       return quoted(`p = h.writeTimeAt(v, s, w, p, ${scale});`);
-    case ColumnType.datetime2:
+    case 'datetime':
       return quoted(`p = h.writeDatetimeAt(v, s, w, p, ${scale});`);
-    case ColumnType.timestamp2:
+    case 'timestamp':
       return quoted(`p = h.writeTimestampAt(v, s, w, p, ${scale});`);
-    case ColumnType.bit:
-      if (column.kind === 'boolean') return plain('p = h.writeBoolean(w, p, v.getUint8(s) !== 0);');
+    case 'boolean':
+      return plain('p = h.writeBoolean(w, p, v.getUint8(s) !== 0);');
+    case 'bits':
       return quoted(`p = h.writeBase64(v, s, s + ${size}, w, p);`);
-    case ColumnType.enum:
+    case 'enum':
       return plain(`p = h.writeEnum(c.enumLabels, ${lengthCode(size)}, w, p);`);
-    case ColumnType.set:
+    case 'set':
       return plain(`p = h.writeSet(b, s, ${size}, c.labels, o, p);`);
-    default:
-      throw new TypeError(`no JSON writer for column type ${type}`);
+    case 'json':
+      return plain('p = h.writeJsonDocument(b, s, e, o, p);');
+    case 'geometry':
+      return plain('p = h.writeGeometry(b, s, e, o, p);');
+    case 'vector':
+      return plain('p = h.writeVector(b, s, e, o, p);');
+    case 'bytes':
+      return quoted(
+        type === ColumnType.string
+          ? `p = h.writePaddedBase64(b, v, s, e, ${maxLength}, w, p);`
+          : 'p = h.writeBase64(v, s, e, w, p);',
+      );
+    case 'text':
+      return textCode(of);
   }
 }
 
-/** Code for the value between `s` and `e`. */
-function prefixedCode({ physical, column, decodeText }: DecodableColumn): ValueCode {
-  switch (column.kind) {
-    case 'json':
-      return { isQuoted: false, code: 'p = h.writeJsonDocument(b, s, e, o, p);' };
-    case 'geometry':
-      return { isQuoted: false, code: 'p = h.writeGeometry(b, s, e, o, p);' };
-    case 'vector':
-      return { isQuoted: false, code: 'p = h.writeVector(b, s, e, o, p);' };
-    case 'bytes': {
-      const isPadded = physical.type === ColumnType.string;
-      const write = isPadded
-        ? `p = h.writePaddedBase64(b, v, s, e, ${physical.maxLength}, w, p);`
-        : 'p = h.writeBase64(v, s, e, w, p);';
-      return { isQuoted: true, code: write + CLOSE };
-    }
-    default:
-      if (decodeText === null) throw new TypeError(`no JSON writer for column type ${physical.type}`);
-      switch (textForm(column.charset, decodeText)) {
-        case 'utf8':
-          return { isQuoted: true, code: 'p = h.writeUtf8(b, v, s, e, w, p);' };
-        case 'ascii-keeping':
-          return { isQuoted: true, code: 'p = h.writeAsciiKeeping(b, v, s, e, o, w, p, c.decode);' };
-        case 'decoded':
-          return { isQuoted: false, code: 'p = h.writeDecoded(b, s, e, o, p, c.decode);' };
-      }
+function textCode({ physical, column, decodeText }: DecodableColumn): ValueCode {
+  if (decodeText === null) throw new TypeError(`no JSON writer for text of column type ${physical.type}`);
+  switch (textForm(column.charset, decodeText)) {
+    case 'utf8':
+      return { isQuoted: true, code: 'p = h.writeUtf8(b, v, s, e, w, p);' };
+    case 'ascii-keeping':
+      return { isQuoted: true, code: 'p = h.writeAsciiKeeping(b, v, s, e, o, w, p, c.decode);' };
+    case 'decoded':
+      return plain('p = h.writeDecoded(b, s, e, o, p, c.decode);');
   }
 }
 
 export function valueCode(column: DecodableColumn, options: WriteOptions): ValueCode {
   const bytes = valueBytes(column.physical);
-  if (bytes !== PREFIXED) {
-    const { isQuoted, code } = fixedCode(column, options);
-    return { isQuoted, code: `${code} s += ${bytes ?? 0};` };
-  }
+  const { isQuoted, code } = writeCode(column, options);
+  if (bytes !== PREFIXED) return { isQuoted, code: `${code} s += ${bytes ?? 0};` };
   const { size } = column.physical;
-  const { isQuoted, code } = prefixedCode(column);
   return { isQuoted, code: `{ const e = s + ${size} + ${lengthCode(size)}; s += ${size}; ${code} s = e; }` };
 }

@@ -1,6 +1,5 @@
-import { type PhysicalColumn } from '../binlog/table-map.ts';
 import { type ServerKind } from '../server-kind.ts';
-import { ColumnType } from './column-types.ts';
+import { ColumnType, type PhysicalColumn } from './wire-types.ts';
 
 /**
  * MariaDB keeps the hash of a unique key that is too long for a tree, or made USING HASH, in a column of its own: not

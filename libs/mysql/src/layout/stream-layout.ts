@@ -1,13 +1,13 @@
 import { type Column, type TableLayout } from '#change-events';
 import { DittoError } from '#kernel';
-import { type PhysicalColumn, type TableMap } from '../binlog/table-map.ts';
-import { valueBytes } from '../codec/value-layout.ts';
+import { type TableMap } from '../binlog/table-map.ts';
 import { textDecoder, UndecodableTextError, type CharacterSetFacts, type TextDecode } from '../values/charset.ts';
 import { type ServerKind } from '../server-kind.ts';
 import { type ColumnRules } from './column-choice.ts';
-import { ColumnType, makeColumn, type ColumnDescription } from './column-types.ts';
+import { makeColumn, type ColumnDescription } from './column-types.ts';
 import { countVisible } from './hidden-columns.ts';
 import { type DescribedColumn, judgeTable, refusal } from './table-judgement.ts';
+import { ColumnType, type PhysicalColumn, typeName, valueBytes } from './wire-types.ts';
 
 const BINARY_COLLATION = 63;
 
@@ -39,61 +39,6 @@ export interface StreamLayout {
 
 export function isDecodable(column: ImageColumn): column is DecodableColumn {
   return column.column !== null;
-}
-
-const INTEGER_TYPES: Readonly<Record<number, string>> = {
-  [ColumnType.tiny]: 'tinyint',
-  [ColumnType.short]: 'smallint',
-  [ColumnType.int24]: 'mediumint',
-  [ColumnType.long]: 'int',
-  [ColumnType.longlong]: 'bigint',
-  [ColumnType.float]: 'float',
-  [ColumnType.double]: 'double',
-  [ColumnType.newDecimal]: 'decimal',
-  [ColumnType.year]: 'year',
-  [ColumnType.date]: 'date',
-  [ColumnType.time2]: 'time',
-  [ColumnType.datetime2]: 'datetime',
-  [ColumnType.timestamp2]: 'timestamp',
-  [ColumnType.bit]: 'bit',
-  [ColumnType.enum]: 'enum',
-  [ColumnType.set]: 'set',
-  [ColumnType.json]: 'json',
-  [ColumnType.vector]: 'vector',
-};
-const BLOB_TYPES: Readonly<Record<number, readonly [binary: string, text: string]>> = {
-  1: ['tinyblob', 'tinytext'],
-  2: ['blob', 'text'],
-  3: ['mediumblob', 'mediumtext'],
-  4: ['longblob', 'longtext'],
-};
-/** Field_geom::geometry_type. */
-const GEOMETRY_TYPES = [
-  'geometry',
-  'point',
-  'linestring',
-  'polygon',
-  'multipoint',
-  'multilinestring',
-  'multipolygon',
-  'geomcollection',
-];
-
-function typeName(map: TableMap, index: number, physical: PhysicalColumn): string | null {
-  const binary = map.collations[index] === BINARY_COLLATION;
-  switch (physical.type) {
-    case ColumnType.string:
-      return binary ? 'binary' : 'char';
-    case ColumnType.varchar:
-    case ColumnType.varString:
-      return binary ? 'varbinary' : 'varchar';
-    case ColumnType.blob:
-      return BLOB_TYPES[physical.size]?.[binary ? 0 : 1] ?? null;
-    case ColumnType.geometry:
-      return GEOMETRY_TYPES[map.geometryTypes[index] ?? 0] ?? null;
-    default:
-      return INTEGER_TYPES[physical.type] ?? null;
-  }
 }
 
 /**
@@ -159,10 +104,10 @@ function describeColumn(
   name: string,
   facts: CharacterSetFacts,
 ): DescribedColumn {
-  const type = typeName(map, index, physical);
-  if (type === null) return { name, column: null, what: `type code ${physical.type}` };
   const collation = map.collations[index] ?? 0;
   const isBinary = collation === BINARY_COLLATION;
+  const type = typeName({ physical, isBinary, geometryType: map.geometryTypes[index] ?? 0 });
+  if (type === null) return { name, column: null, what: `type code ${physical.type}` };
   const charset = collation === 0 || isBinary ? null : (facts.charsetOfCollation.get(collation) ?? null);
   if (charset === null && collation !== 0 && !isBinary)
     return { name, column: null, what: `CHARACTER SET of collation ${collation}` };

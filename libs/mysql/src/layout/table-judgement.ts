@@ -66,9 +66,8 @@ export function judgeTable(table: DescribedTable, rules: ColumnRules, facts: Cha
 
 function whyNot({ name, column, what }: DescribedColumn, facts: CharacterSetFacts | null): string | null {
   if (column === null) return `${name} (${what})`;
-  const { kind, charset } = column;
-  const isText = kind === 'text' || kind === 'enum' || kind === 'set';
-  return isText && facts !== null && !canDecode(charset, facts) ? `${name} (CHARACTER SET ${charset ?? '?'})` : null;
+  const { charset } = column;
+  return facts !== null && !canDecode(charset, facts) ? `${name} (CHARACTER SET ${charset ?? '?'})` : null;
 }
 
 function canDecode(charset: string | null, facts: CharacterSetFacts): boolean {

@@ -58,9 +58,15 @@ function compareColumn(column: Column, value: CanonicalValue): Comparison {
       return compare(name, quoteText(String(value).replace('T', ' ')));
     case 'timestamp':
       return compare(name, quoteText(String(value).replace('T', ' ').replace('Z', '')));
-    default:
+    case 'text':
+    case 'date':
+    case 'time':
       // text takes the column's character set and collation, date and time their type
       return compare(name, quoteText(String(value)));
+    case 'json':
+    case 'geometry':
+    case 'vector':
+      throw new TypeError(`${column.name}: a column of type ${column.type} in a key`);
   }
 }
 

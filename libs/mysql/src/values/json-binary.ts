@@ -1,4 +1,4 @@
-import { ColumnType } from '../layout/column-types.ts';
+import { ColumnType } from '../layout/wire-types.ts';
 import { canonicalNumber } from './json-text.ts';
 import { decimalBytes, decimalText } from './numbers.ts';
 
