@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { DittoError, silentLogger } from '#kernel';
-import { openSink } from '#testing';
 
 import { FakeBrokers } from '../test/fake-brokers.ts';
 import { MemoryPartitionCounts } from '../test/memory-partition-counts.ts';
@@ -61,7 +60,7 @@ describe('brokers are waited for', () => {
       topics: { partitions: 1, replicationFactor: 1 },
       backoff,
     });
-    const opening = openSink(publisher);
+    const opening = publisher.open({ onFatal: () => undefined, mayDeliver: () => true, signal: never });
     await expect(opening).rejects.toMatchObject(refused);
   });
 });

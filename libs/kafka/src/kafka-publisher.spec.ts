@@ -10,7 +10,6 @@ import {
   ValueImages,
 } from '#change-events';
 import { DittoError, silentLogger } from '#kernel';
-import { openSink } from '#testing';
 
 import { createLayout, createTransaction } from '../test/changes.ts';
 import { FakeBrokers } from '../test/fake-brokers.ts';
@@ -49,7 +48,7 @@ async function open(
     ...options,
   });
   opened.push(publisher);
-  await openSink(publisher, { onFatal: (error) => fatal.push(error), mayDeliver });
+  await publisher.open({ onFatal: (error) => fatal.push(error), mayDeliver, signal: never });
   for (const layout of layouts) await publisher.prepareTable(layout);
   return { publisher, fatal };
 }

@@ -16,16 +16,15 @@ import {
   topicName,
 } from '#change-events';
 import { DittoError, type Logger } from '#kernel';
-import { type Acknowledgement, ChangeSink, LaneSet, type SinkOpenOptions, type SinkStatus } from '#replication';
+import { type Acknowledgement, ChangeSink, LaneSet, type SinkStatus } from '#replication';
 
 import { BrokerWait } from './broker-wait.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { type ConfirmedEnds } from './confirmed-ends.ts';
 import { type KafkaClient, type KafkaRecord } from './kafka-client.ts';
-import { LaneDelivery, type LaneDeliveryOptions } from './lane-delivery.ts';
+import { LaneDelivery } from './lane-delivery.ts';
 import { type PartitionCountStore } from './partition-count-store.ts';
 import { RecordBatch, SplitChange } from './record-batch.ts';
-import { describeRefused } from './refused-record.ts';
 import { type BatchSource, TableRoute, type TopicLanes } from './table-route.ts';
 import { type PreparedTopic, type TopicDefaults, TopicPreparation } from './topic-preparation.ts';
 
@@ -86,15 +85,12 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
   readonly #preparation: TopicPreparation;
   readonly #deliveries: LaneDelivery[] = [];
   readonly #topics = new Map<string, TopicLanes>();
-  /** The newest layout of each topic of a table. */
-  readonly #layouts = new Map<string, TableLayout>();
   readonly #routes = new WeakMap<TableLayout, TableRoute>();
   readonly #routesByFingerprint = new Map<string, TableRoute>();
   readonly #closing = new AbortController();
   #newestLayout: TableLayout | null = null;
   #newestRoute: TableRoute | null = null;
   #onFatal: ((error: Error) => void) | null = null;
-  #refuse: SinkOpenOptions['refuse'] = (_refused, error) => Promise.reject(error);
   /** Null until it is open, and when statements are not published. */
   #schemaLanes: TopicLanes | null = null;
   #stopped = false;
@@ -119,9 +115,8 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     });
   }
 
-  override async open({ onFatal, refuse, mayDeliver, signal }: SinkOpenOptions): Promise<void> {
+  override async open({ onFatal, mayDeliver, signal }: Parameters<ChangeSink['open']>[0]): Promise<void> {
     this.#onFatal = onFatal;
-    this.#refuse = refuse;
     this.#lanes.guardWith(mayDeliver);
     await this.#brokers.atStart('connecting to Kafka', signal, () => this.#options.client.connect());
     await this.#brokers.atStart('looking for lost messages', signal, async () =>
@@ -141,7 +136,6 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     if (known === undefined || !this.#routesByFingerprint.has(fingerprintOf(layout))) {
       const lanes = await this.#prepareTopic(layout, known);
       this.#topics.set(key, lanes);
-      this.#layouts.set(lanes.topic, layout);
       this.#routesByFingerprint.set(fingerprintOf(layout), new TableRoute(layout, lanes, this.#envelope, this));
     }
   }
@@ -284,11 +278,8 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
       maxMessageBytes ?? Number.MAX_SAFE_INTEGER,
     );
     const lanes: TopicLanes = { topic, partitions, firstLane: this.#deliveries.length, maxBatchBytes };
-    const refuse: LaneDeliveryOptions['refuse'] = (record, error) => this.#refuseRecord(topic, record, error);
-    for (let partition = 0; partition < partitions; partition++) {
-      const target = { topic, partition, maxBatchBytes };
-      this.#deliveries.push(new LaneDelivery({ client, target, ends: confirmedEnds ?? null, refuse }));
-    }
+    for (let partition = 0; partition < partitions; partition++)
+      this.#deliveries.push(new LaneDelivery(client, { topic, partition, maxBatchBytes }, confirmedEnds));
     return lanes;
   }
 
@@ -296,14 +287,6 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     batch.isSealed = true;
     await (this.#deliveries[lane] as LaneDelivery).deliver(batch);
     if (!this.#stopped) this.#confirm(batch);
-  }
-
-  /** What has not the key of a row can't be repaired by reading one. */
-  #refuseRecord(topic: string, record: KafkaRecord, error: DittoError): Promise<void> {
-    const layout = this.#layouts.get(topic);
-    const key = record.key?.toString() ?? TABLE_CHANGE_KEY;
-    if (layout === undefined || key === TABLE_CHANGE_KEY) return Promise.reject(error);
-    return this.#refuse(describeRefused(layout, key, record), error);
   }
 
   #confirm({ runs }: RecordBatch): void {

@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { silentLogger, sleep } from '#kernel';
-import { acceptChanges, openSink, testStack, uniqueName } from '#testing';
+import { acceptChanges, testStack, uniqueName } from '#testing';
 
 import {
   KafkaEventReader,
@@ -35,7 +35,7 @@ async function openPublisher(source: string): Promise<KafkaPublisher> {
     counts: new MemoryPartitionCounts(),
     topics,
   });
-  await openSink(publisher);
+  await publisher.open({ mayDeliver: () => true, onFatal: () => undefined, signal: new AbortController().signal });
   endings.push(() => publisher.close());
   return publisher;
 }

@@ -1,5 +1,5 @@
 import { silentLogger } from '#kernel';
-import { openSink, uniqueName } from '#testing';
+import { uniqueName } from '#testing';
 import { type mongo } from 'mongoose';
 import {
   mirrorDatabase,
@@ -43,7 +43,11 @@ export class MirrorFixture {
   async openWriter(options: Partial<MirrorWriterOptions> = {}): Promise<MirrorWriter> {
     const { connection, source } = this;
     const writer = new MirrorWriter({ connection, source, isReplaying: () => false, logger: silentLogger, ...options });
-    await openSink(writer, { onFatal: (error) => this.fatal.push(error) });
+    await writer.open({
+      mayDeliver: () => true,
+      onFatal: (error) => this.fatal.push(error),
+      signal: new AbortController().signal,
+    });
     return writer;
   }
 

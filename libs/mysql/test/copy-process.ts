@@ -11,8 +11,9 @@ import {
   ChangeSink,
   Pipeline,
   type SinkStatus,
-  SnapshotStore,
-  type TableSnapshotProgress,
+  type TableRecord,
+  TableRecords,
+  TableStore,
   WindowedSnapshot,
 } from '#replication';
 
@@ -65,8 +66,8 @@ class DigestSink extends ChangeSink {
   }
 }
 
-class NoStore extends SnapshotStore {
-  load = (): Promise<readonly TableSnapshotProgress[]> => Promise.resolve([]);
+class NoStore extends TableStore {
+  load = (): Promise<readonly TableRecord[]> => Promise.resolve([]);
   save = (): Promise<void> => Promise.resolve();
   reserveReads = (): Promise<void> => Promise.resolve();
   reservedReads = (): Promise<number> => Promise.resolve(0);
@@ -114,10 +115,9 @@ const pipeline = new Pipeline({
 });
 const snapshot = new WindowedSnapshot({
   ...shared,
-  grant: { source: 's', owner: 'o', token: 1 },
+  records: new TableRecords({ grant: { source: 's', owner: 'o', token: 1 }, store: new NoStore(), known: [] }),
   pipeline,
   reader,
-  store: new NoStore(),
   mirror: null,
   cascadePauseMs: 0,
   tablesInFlight: 4,

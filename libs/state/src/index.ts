@@ -9,7 +9,7 @@ export { type LineageChange, StateLineageStore } from './state-lineage-store.ts'
 export { StateLogAcceptanceStore } from './state-log-acceptance-store.ts';
 export { StateResyncStore } from './state-resync-store.ts';
 export { StateRewindStore } from './state-rewind-store.ts';
-export { StateSnapshotStore } from './state-snapshot-store.ts';
+export { StateTableStore } from './state-table-store.ts';
 export { type TopicEnd, TopicEndStore, type TopicLoss } from './topic-end-store.ts';
 export { TopicPartitionStore } from './topic-partition-store.ts';
 export { checkStateDatabase, type StateCheck } from './state-check.ts';

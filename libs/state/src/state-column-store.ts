@@ -1,7 +1,8 @@
-import { ColumnStore, type Grant } from '#replication';
+import { ColumnStore, type Grant, newRecord, restartCopy } from '#replication';
 import { SourceEntity } from './entities/source.entity.ts';
 import { type StateDatabase } from './state-database.ts';
 import { assertNewest, type WriteResult } from './state-fencing.ts';
+import { changeRecords } from './state-table-store.ts';
 
 export class StateColumnStore extends ColumnStore {
   readonly #database: StateDatabase;
@@ -28,12 +29,7 @@ export class StateColumnStore extends ColumnStore {
         [JSON.stringify(patterns), source, token],
       );
       if (guard.affectedRows === 0) await assertNewest(manager, grant);
-      if (tables.length === 0) return;
-      await manager.query(
-        `INSERT INTO table_snapshots (source, database_name, table_name, state, rows_read, estimated_rows) VALUES ?
-         ON DUPLICATE KEY UPDATE state = 'pending', last_key = NULL, rows_read = 0, reason = NULL`,
-        [tables.map(({ database, table }) => [source, database, table, 'pending', 0, 0])],
-      );
+      await changeRecords(manager, source, tables, (record) => restartCopy(record), newRecord);
     });
   }
 }

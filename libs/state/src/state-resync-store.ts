@@ -4,6 +4,7 @@ import { SourceEntity } from './entities/source.entity.ts';
 import { TableKeyEntity } from './entities/table-key.entity.ts';
 import { type StateDatabase } from './state-database.ts';
 import { assertNewest, guardGrant, type WriteResult } from './state-fencing.ts';
+import { changeRecords } from './state-table-store.ts';
 
 export class StateResyncStore extends ResyncStore {
   readonly #database: StateDatabase;
@@ -30,7 +31,9 @@ export class StateResyncStore extends ResyncStore {
       await guardGrant(manager, grant);
       // what topics have lost, or where they end if they are made anew, is of no interest any more
       await manager.query('DELETE FROM topic_ends WHERE source = ?', [grant.source]);
-      await readFromFirstRow(manager, grant.source, tables);
+      // all rows end: none can be left that is gone
+      const pending = { state: 'pending', endsGone: false } as const;
+      await changeRecords(manager, grant.source, tables, (record) => ({ ...record, copy: pending }));
     });
   }
 
@@ -48,19 +51,4 @@ async function mark(manager: EntityManager, grant: Grant, askedBy: string | null
     [askedBy, grant.source, grant.token],
   );
   if (marked.affectedRows === 0) await assertNewest(manager, grant);
-}
-
-/** Progress of the tables that have some is `pending` again. */
-export async function readFromFirstRow(
-  manager: EntityManager,
-  source: string,
-  tables: readonly { readonly database: string; readonly table: string }[],
-): Promise<void> {
-  if (tables.length === 0) return;
-  await manager.query(
-    `UPDATE table_snapshots SET state = 'pending', last_key = NULL, rows_read = 0, reason = NULL,
-       ends_below = NULL, asked_again = FALSE
-     WHERE source = ? AND (database_name, table_name) IN (?)`,
-    [source, tables.map(({ database, table }) => [database, table])],
-  );
 }

@@ -1,9 +1,9 @@
 import { type EntityManager } from 'typeorm';
-import { type Grant, RewindStore } from '#replication';
+import { type Grant, restartCopy, RewindStore } from '#replication';
 import { SourceEntity } from './entities/source.entity.ts';
 import { type StateDatabase } from './state-database.ts';
 import { guardGrant } from './state-fencing.ts';
-import { readFromFirstRow } from './state-resync-store.ts';
+import { changeRecords } from './state-table-store.ts';
 
 export class StateRewindStore extends RewindStore {
   readonly #database: StateDatabase;
@@ -36,7 +36,7 @@ export class StateRewindStore extends RewindStore {
     const { source } = grant;
     await this.#database.transaction(async (manager) => {
       await guardGrant(manager, grant);
-      await readFromFirstRow(manager, source, tables);
+      await changeRecords(manager, source, tables, (record) => restartCopy(record));
       await manager.query(
         `UPDATE topic_ends SET confirmed_end = surviving_end, surviving_end = NULL
          WHERE source = ? AND surviving_end IS NOT NULL`,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { SelectQueryBuilder } from 'typeorm';
 import { type Checkpoint, type LoggedTransaction } from '#change-events';
-import { type Grant, type TableSnapshotProgress } from '#replication';
+import { type CopyState, type Grant, type TableRecord } from '#replication';
 import {
   StateAuditLog,
   StateCheckpointStore,
@@ -13,7 +13,7 @@ import {
   StateLogAcceptanceStore,
   StateResyncStore,
   StateRewindStore,
-  StateSnapshotStore,
+  StateTableStore,
   TopicEndStore,
   TopicPartitionStore,
 } from '#state';
@@ -52,33 +52,26 @@ const logged: LoggedTransaction = {
   digest: '',
 };
 
-function createProgress(change: Partial<TableSnapshotProgress> = {}): TableSnapshotProgress {
-  return {
-    database: 'shop',
-    table: 'orders',
-    state: 'running',
-    lastKey: '[2000]',
-    rowsRead: 2000,
-    estimatedRows: 9000,
-    reason: null,
-    endsBelow: null,
-    again: false,
-    ...change,
-  };
+const COPYING = { state: 'copying', after: '[2000]', rowsRead: 2000, goneBelow: null, again: false } as const;
+const DONE = { state: 'done', rowsRead: 2000 } as const;
+const PENDING = { state: 'pending', endsGone: false } as const;
+
+function createRecord(copy: CopyState = COPYING, table = 'orders'): TableRecord {
+  return { database: 'shop', table, estimatedRows: 9000, copy };
 }
 
 describe('stores under fencing tokens', () => {
   let database: StateDatabase;
   let fencing: StateFencing;
   let checkpoints: StateCheckpointStore;
-  let snapshots: StateSnapshotStore;
+  let tables: StateTableStore;
   let lineages: StateLineageStore;
 
   beforeAll(async () => {
     database = await openStateDatabase();
     fencing = new StateFencing(database);
     checkpoints = new StateCheckpointStore(database);
-    snapshots = new StateSnapshotStore(database);
+    tables = new StateTableStore(database);
     lineages = new StateLineageStore(database);
   });
   afterAll(async () => {
@@ -165,28 +158,31 @@ describe('stores under fencing tokens', () => {
   test('I5: an older token completes no chunk and reserves no reads', async () => {
     const source = uniqueName('shop');
     const paused = await grant(source, 'paused');
-    await snapshots.save(paused, [createProgress()]);
-    await snapshots.reserveReads(paused, 4);
+    await tables.save(paused, [createRecord()]);
+    await tables.reserveReads(paused, 4);
     const newest = await grant(source, 'newest');
-    await expect(snapshots.save(paused, [createProgress({ lastKey: '[4000]' })])).rejects.toMatchObject(fenced);
-    await expect(snapshots.save(paused, [createProgress({ table: 'other' })])).rejects.toMatchObject(fenced);
-    await expect(snapshots.reserveReads(paused, 5)).rejects.toMatchObject(fenced);
-    expect(await snapshots.load(source)).toEqual([createProgress()]);
-    expect(await snapshots.reservedReads(source)).toBe(4);
-    const done = createProgress({
-      state: 'done',
-      lastKey: '["ü\\"x",12345678901234567890]',
-      endsBelow: '0123456789a'.repeat(4),
-      again: true,
-    });
-    await snapshots.save(newest, [done]);
-    expect(await snapshots.load(source)).toEqual([done]);
-    await snapshots.reserveReads(newest, 3);
-    expect(await snapshots.reservedReads(source)).toBe(4);
-    await snapshots.reserveReads(newest, 0xffff_ffff);
-    expect(await snapshots.reservedReads(source)).toBe(0xffff_ffff);
+    await expect(tables.save(paused, [createRecord({ ...COPYING, after: '[4000]' })])).rejects.toMatchObject(fenced);
+    await expect(tables.save(paused, [createRecord(COPYING, 'other')])).rejects.toMatchObject(fenced);
+    await expect(tables.reserveReads(paused, 5)).rejects.toMatchObject(fenced);
+    expect(await tables.load(source)).toEqual([createRecord()]);
+    expect(await tables.reservedReads(source)).toBe(4);
+    const goneBelow = '0123456789a'.repeat(4);
+    for (const copy of [
+      { ...COPYING, after: '["ü\\"x",12345678901234567890]', goneBelow, again: true },
+      { state: 'ending', rowsRead: 2 ** 40, goneBelow, again: false },
+      { state: 'pending', endsGone: true },
+      { state: 'unavailable', reason: 'no "key"' },
+      DONE,
+    ] as const) {
+      await tables.save(newest, [createRecord(copy)]);
+      expect(await tables.load(source)).toEqual([createRecord(copy)]);
+    }
+    await tables.reserveReads(newest, 3);
+    expect(await tables.reservedReads(source)).toBe(4);
+    await tables.reserveReads(newest, 0xffff_ffff);
+    expect(await tables.reservedReads(source)).toBe(0xffff_ffff);
     await new StateLineageStore(database).raise(newest, 1, 'numbers of reads begin again');
-    expect(await snapshots.reservedReads(source)).toBe(0);
+    expect(await tables.reservedReads(source)).toBe(0);
   });
 
   test('I5: excluded columns are kept together with the tables that must be read again, by the newest token', async () => {
@@ -195,8 +191,8 @@ describe('stores under fencing tokens', () => {
     expect(await columns.excludedBy(source)).toBeNull();
     const paused = await grant(source, 'paused');
     expect(await columns.excludedBy(source)).toBeNull();
-    await snapshots.save(paused, [createProgress({ state: 'done' })]);
-    await snapshots.save(paused, [createProgress({ table: 'other', state: 'done' })]);
+    await tables.save(paused, [createRecord({ ...COPYING, goneBelow: 'x' })]);
+    await tables.save(paused, [createRecord(DONE, 'other')]);
     const next = await grant(source, 'next');
     const again = [
       { database: 'shop', table: 'orders' },
@@ -204,13 +200,13 @@ describe('stores under fencing tokens', () => {
     ];
     await expect(columns.adopt(paused, ['shop.orders.a'], again)).rejects.toMatchObject(fenced);
     expect(await columns.excludedBy(source)).toBeNull();
-    expect((await snapshots.load(source)).map(({ state }) => state)).toEqual(['done', 'done']);
+    expect((await tables.load(source)).map(({ copy }) => copy.state)).toEqual(['copying', 'done']);
     await columns.adopt(next, ['shop.orders.a', 'ü.`"`.*'], again);
     expect(await columns.excludedBy(source)).toEqual(['shop.orders.a', 'ü.`"`.*']);
-    expect(await snapshots.load(source)).toEqual([
-      createProgress({ state: 'pending', lastKey: null, rowsRead: 0 }),
-      createProgress({ table: 'other', state: 'done' }),
-      createProgress({ table: 'unseen', state: 'pending', lastKey: null, rowsRead: 0, estimatedRows: 0 }),
+    expect(await tables.load(source)).toEqual([
+      createRecord({ state: 'pending', endsGone: true }),
+      createRecord(DONE, 'other'),
+      { ...createRecord(PENDING, 'unseen'), estimatedRows: 0 },
     ]);
     await columns.adopt(next, [], []);
     expect(await columns.excludedBy(source)).toEqual([]);
@@ -247,22 +243,11 @@ describe('stores under fencing tokens', () => {
     await resyncs.request(await grant(source, 'a'), 'alice');
     const next = await grant(source, 'b');
     expect(await resyncs.pendingFor(source)).toBe('alice');
-    await snapshots.save(next, [createProgress({ state: 'running', endsBelow: '', again: true })]);
-    await snapshots.save(next, [createProgress({ table: 'keyless', state: 'unavailable', lastKey: null })]);
+    const keyless = createRecord({ state: 'unavailable', reason: 'it has no key' }, 'keyless');
+    await tables.save(next, [createRecord({ ...COPYING, goneBelow: 'x', again: true }), keyless]);
     await resyncs.startOver(next, []);
     await resyncs.startOver(next, [{ database: 'shop', table: 'orders' }]);
-    expect(await snapshots.load(source)).toMatchObject([
-      { table: 'keyless', state: 'unavailable' },
-      {
-        table: 'orders',
-        state: 'pending',
-        lastKey: null,
-        rowsRead: 0,
-        estimatedRows: 9000,
-        endsBelow: null,
-        again: false,
-      },
-    ]);
+    expect(await tables.load(source)).toEqual([keyless, createRecord(PENDING)]);
     await resyncs.finish(next);
     expect(await resyncs.pendingFor(source)).toBeNull();
   });
@@ -286,24 +271,20 @@ describe('stores under fencing tokens', () => {
     const source = uniqueName('shop');
     const paused = await grant(source, 'paused');
     const newest = await grant(source, 'newest');
-    await snapshots.save(newest, [createProgress()]);
+    await tables.save(newest, [createRecord()]);
     await expect(resyncs.request(paused, 'alice')).rejects.toMatchObject(fenced);
-    await expect(resyncs.startOver(paused, [createProgress()])).rejects.toMatchObject(fenced);
+    await expect(resyncs.startOver(paused, [createRecord()])).rejects.toMatchObject(fenced);
     await resyncs.request(newest, 'bob');
     await expect(resyncs.finish(paused)).rejects.toMatchObject(fenced);
     expect(await resyncs.pendingFor(source)).toBe('bob');
-    expect(await snapshots.load(source)).toEqual([createProgress()]);
+    expect(await tables.load(source)).toEqual([createRecord()]);
   });
 
   test('table names that differ only in case or accent are different tables', async () => {
     const owner = await grant(uniqueName('shop'), 'a');
     for (const table of ['orders', 'Orders', 'örders'])
-      await snapshots.save(owner, [createProgress({ table, reason: table })]);
-    expect((await snapshots.load(owner.source)).map(({ table }) => table).sort()).toEqual([
-      'Orders',
-      'orders',
-      'örders',
-    ]);
+      await tables.save(owner, [createRecord({ state: 'unavailable', reason: table }, table)]);
+    expect((await tables.load(owner.source)).map(({ table }) => table).sort()).toEqual(['Orders', 'orders', 'örders']);
   });
 
   test('I5: an older token raises no lineage', async () => {
@@ -450,7 +431,7 @@ describe('stores under fencing tokens', () => {
     expect(await ends.load(source)).toEqual({ ends: [{ topic, partition: 0, end: 8 }, second], losses });
     expect(await ends.load(uniqueName('other'))).toEqual({ ends: [], losses: [] });
 
-    await snapshots.save(owner, [{ ...createProgress(), state: 'done' }]);
+    await tables.save(owner, [createRecord({ state: 'pending', endsGone: true })]);
     await rewinds.request(owner, 'ann');
     await expect(rewinds.finish(old, [])).rejects.toMatchObject(fenced);
     expect(await rewinds.pendingFor(source)).toBe('ann');
@@ -461,7 +442,7 @@ describe('stores under fencing tokens', () => {
     await rewinds.finish(owner, [{ database: 'shop', table: 'orders' }]);
     expect(await rewinds.pendingFor(source)).toBeNull();
     expect(await ends.load(source)).toEqual({ ends: [{ topic, partition: 0, end: 4 }, second], losses: [] });
-    expect(await snapshots.load(source)).toMatchObject([{ table: 'orders', state: 'pending', rowsRead: 0 }]);
+    expect(await tables.load(source)).toEqual([createRecord({ state: 'pending', endsGone: true })]);
     await resyncs.startOver(owner, []);
     expect(await ends.load(source)).toEqual({ ends: [], losses: [] });
   });

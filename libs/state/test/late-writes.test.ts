@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Checkpoint } from '#change-events';
-import { type Grant, type TableSnapshotProgress } from '#replication';
+import { type Grant, type TableRecord } from '#replication';
 import {
   StateAuditLog,
   StateCheckpointStore,
@@ -10,7 +10,7 @@ import {
   StateFencing,
   StateLineageStore,
   StateResyncStore,
-  StateSnapshotStore,
+  StateTableStore,
   TopicPartitionStore,
 } from '#state';
 import { FaultProxy, uniqueName } from '#testing';
@@ -18,17 +18,8 @@ import { createStateOptions } from './state-server.ts';
 
 const unavailable = { code: 'DITTO_STATE_UNAVAILABLE', retriable: true };
 const orders = { database: 'shop', table: 'orders' };
-const done: TableSnapshotProgress = {
-  ...orders,
-  state: 'done',
-  lastKey: '[7]',
-  rowsRead: 7,
-  estimatedRows: 7,
-  reason: null,
-  endsBelow: null,
-  again: false,
-};
-const pending: TableSnapshotProgress = { ...done, state: 'pending', lastKey: null, rowsRead: 0 };
+const done: TableRecord = { ...orders, estimatedRows: 7, copy: { state: 'done', rowsRead: 7 } };
+const pending: TableRecord = { ...done, copy: { state: 'pending', endsGone: false } };
 
 let proxy: FaultProxy;
 /** Through the proxy. */
@@ -84,29 +75,32 @@ const writes: readonly {
   readonly expected: unknown;
 }[] = [
   {
-    name: 'snapshot progress, done before pending',
+    name: 'records of tables, done before pending',
     held: 'UPDATE',
-    late: (through) => new StateSnapshotStore(through).save(grant, [done]),
-    next: (through) => new StateSnapshotStore(through).save(grant, [pending]),
-    read: (through) => new StateSnapshotStore(through).load(grant.source),
+    late: (through) => new StateTableStore(through).save(grant, [done]),
+    next: (through) => new StateTableStore(through).save(grant, [pending]),
+    read: (through) => new StateTableStore(through).load(grant.source),
     expected: [pending],
   },
   {
-    name: 'snapshot progress, started over before done',
-    held: 'UPDATE table_snapshots',
-    late: (through) => new StateResyncStore(through).startOver(grant, [orders]),
-    next: (through) => new StateSnapshotStore(through).save(grant, [done]),
-    read: (through) => new StateSnapshotStore(through).load(grant.source),
+    name: 'records of tables, started over before done',
+    held: 'INSERT INTO `table_records`',
+    late: async (through) => {
+      await new StateTableStore(direct).save(grant, [pending]);
+      await new StateResyncStore(through).startOver(grant, [orders]);
+    },
+    next: (through) => new StateTableStore(through).save(grant, [done]),
+    read: (through) => new StateTableStore(through).load(grant.source),
     expected: [done],
   },
   {
     name: 'columns',
-    held: 'INSERT INTO table_snapshots',
+    held: 'INSERT INTO `table_records`',
     late: (through) => new StateColumnStore(through).adopt(grant, ['shop.orders.a'], [orders]),
     next: (through) => new StateColumnStore(through).adopt(grant, ['shop.orders.b'], []),
     read: async (through) => [
       await new StateColumnStore(through).excludedBy(grant.source),
-      await new StateSnapshotStore(through).load(grant.source),
+      await new StateTableStore(through).load(grant.source),
     ],
     expected: [['shop.orders.b'], []],
   },
@@ -205,7 +199,7 @@ describe('I5: a write that timed out and arrives after the next one changes noth
 
 describe('I5: while a COMMIT may still arrive, the next write waits for it', () => {
   test('it comes through', async () => {
-    const store = new StateSnapshotStore(database);
+    const store = new StateTableStore(database);
     await persist(() => database.ping());
     proxy.silence({ direction: 'toServer', from: 'COMMIT' });
     await expect(store.save(grant, [done])).rejects.toMatchObject(unavailable);
@@ -218,7 +212,7 @@ describe('I5: while a COMMIT may still arrive, the next write waits for it', () 
   });
 
   test('it never comes: the server ends the session within seconds', async () => {
-    const store = new StateSnapshotStore(database);
+    const store = new StateTableStore(database);
     await persist(() => database.ping());
     proxy.silence({ direction: 'toServer', from: 'COMMIT' });
     await expect(store.save(grant, [done])).rejects.toMatchObject(unavailable);

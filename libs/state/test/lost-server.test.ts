@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Stack, startStack } from '#stack';
-import { StateDatabase, type StateDatabaseOptions, StateFencing, StateSnapshotStore } from '#state';
+import { StateDatabase, type StateDatabaseOptions, StateFencing, StateTableStore } from '#state';
 import { FaultProxy, uniqueName } from '#testing';
 import { createStateOptions, queryState } from './state-server.ts';
 
@@ -126,15 +126,17 @@ describe('a server of the test alone', () => {
     const options = { ...former, database: uniqueName('state') };
     const database = await open(options);
     const grant = { source: 'shop', owner: 'a', token: await new StateFencing(database).grant('shop', 'a') };
-    const snapshots = new StateSnapshotStore(database);
-    const nothing = { estimatedRows: 0, reason: 'é😀\\\'"', endsBelow: null, again: false } as const;
-    const tables = ['a', 'b', '日本'].map(
-      (table) => ({ database: 'shop', table, state: 'done', lastKey: '["\\"é"]', rowsRead: 1, ...nothing }) as const,
-    );
+    const snapshots = new StateTableStore(database);
+    const tables = ['a', 'b', '日本'].map((table) => ({
+      database: 'shop',
+      table,
+      estimatedRows: 0,
+      copy: { state: 'unavailable', reason: '["\\"é😀\\\'"]' } as const,
+    }));
     await snapshots.save(grant, tables);
     await database.close();
     const again = await open(options);
-    expect(await new StateSnapshotStore(again).load('shop')).toEqual(tables);
+    expect(await new StateTableStore(again).load('shop')).toEqual(tables);
     await again.close();
     await queryState(former, 'SET GLOBAL transaction_read_only = 0');
   });

@@ -1,6 +1,14 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { StateAuditLog, StateCheckpointStore, StateDatabase, type StateDatabaseOptions, StateFencing } from '#state';
+import { type TableRecord } from '#replication';
+import {
+  StateAuditLog,
+  StateCheckpointStore,
+  StateDatabase,
+  type StateDatabaseOptions,
+  StateFencing,
+  StateTableStore,
+} from '#state';
 import { createStateOptions, queryState } from './state-server.ts';
 
 async function eventually(check: () => Promise<void>): Promise<void> {
@@ -44,6 +52,7 @@ describe('StateDatabase', () => {
       { name: 'AddTopicEnds1795910000000' },
       { name: 'AddAuditRepeats1795950000000' },
       { name: 'IndexAuditLog1795960000000' },
+      { name: 'AddTableRecords1796000000000' },
     ]);
   });
 
@@ -86,6 +95,54 @@ describe('StateDatabase', () => {
       ['old', 7],
       ['older', 5],
     ]);
+  });
+
+  test('takes over how far the copies of tables were, also when that is interrupted', async () => {
+    const options = await createStateOptions();
+    const first = await open(options);
+    await first.close();
+    const former = (name: string): Promise<unknown> =>
+      queryState(
+        options,
+        `CREATE TABLE ${options.database}.${name} (
+           source VARCHAR(128) NOT NULL, database_name VARCHAR(64) NOT NULL, table_name VARCHAR(64) NOT NULL,
+           state VARCHAR(16) NOT NULL, last_key MEDIUMTEXT NULL, rows_read BIGINT UNSIGNED NOT NULL,
+           estimated_rows BIGINT UNSIGNED NOT NULL, reason TEXT NULL, ends_below VARCHAR(44) NULL,
+           asked_again BOOLEAN NOT NULL DEFAULT FALSE, PRIMARY KEY (source, database_name, table_name)
+         ) COLLATE utf8mb4_bin`,
+      );
+    const upgrade = async (): Promise<readonly TableRecord[]> => {
+      await queryState(options, `DELETE FROM ${options.database}.migrations WHERE name LIKE 'AddTableRecords%'`);
+      return new StateTableStore(await open(options)).load('shop');
+    };
+    await queryState(options, `DROP TABLE ${options.database}.table_records`);
+    await former('table_snapshots');
+    await queryState(
+      options,
+      `INSERT INTO ${options.database}.table_snapshots VALUES
+         ('shop', 'd', 'a', 'pending', NULL, 0, 7, NULL, NULL, FALSE),
+         ('shop', 'd', 'b', 'pending', NULL, 0, 7, NULL, '', FALSE),
+         ('shop', 'd', 'c', 'running', '["ü\\\\"x",1]', 5, 7, NULL, NULL, FALSE),
+         ('shop', 'd', 'd', 'running', NULL, 0, 7, NULL, 'f00', TRUE),
+         ('shop', 'd', 'e', 'done', '[9]', 9, 7, NULL, NULL, FALSE),
+         ('shop', 'd', 'f', 'unavailable', NULL, 0, 7, 'no "key"', NULL, FALSE)`,
+    );
+    const copying = { state: 'copying', goneBelow: null, again: false } as const;
+    const expected = [
+      { state: 'pending', endsGone: false },
+      { state: 'pending', endsGone: true },
+      { ...copying, after: '["ü\\"x",1]', rowsRead: 5 },
+      { ...copying, after: null, rowsRead: 0, goneBelow: 'f00', again: true },
+      { state: 'done', rowsRead: 9 },
+      { state: 'unavailable', reason: 'no "key"' },
+    ];
+    expect((await upgrade()).map(({ copy }) => copy)).toEqual(expected);
+    await former('former_table_snapshots');
+    await queryState(
+      options,
+      `INSERT INTO ${options.database}.former_table_snapshots VALUES ('shop', 'd', 'e', 'pending', NULL, 0, 7, NULL, NULL, FALSE)`,
+    );
+    expect((await upgrade())[4]?.copy).toEqual({ state: 'pending', endsGone: false });
   });
 
   test('says that it is unavailable, to be tried again, before it was reached and when nobody listens', async () => {

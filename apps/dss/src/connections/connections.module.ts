@@ -12,7 +12,7 @@ import {
   StateLogAcceptanceStore,
   StateResyncStore,
   StateRewindStore,
-  StateSnapshotStore,
+  StateTableStore,
   TopicEndStore,
   TopicPartitionStore,
 } from '#state';
@@ -26,7 +26,7 @@ const overState = [
   StateLogAcceptanceStore,
   StateResyncStore,
   StateRewindStore,
-  StateSnapshotStore,
+  StateTableStore,
   TopicEndStore,
   TopicPartitionStore,
 ].map((Store) => ({
@@ -74,7 +74,7 @@ const overState = [
     StateLogAcceptanceStore,
     StateResyncStore,
     StateRewindStore,
-    StateSnapshotStore,
+    StateTableStore,
     TopicEndStore,
     TopicPartitionStore,
   ],

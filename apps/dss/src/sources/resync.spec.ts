@@ -13,8 +13,10 @@ import {
   CheckpointStore,
   LineageStore,
   ResyncStore,
-  SnapshotStore,
-  type TableSnapshotProgress,
+  type CopyState,
+  newRecord,
+  type TableRecord,
+  TableStore,
 } from '#replication';
 import { findStart } from './resync.ts';
 
@@ -34,6 +36,8 @@ interface Doc {
 /** What outlives the process: stores, a mirror, a topic. Each write is a step at which the process can be killed. */
 const ignore = (): Promise<void> => Promise.resolve();
 
+const DONE = { state: 'done', rowsRead: 0 } as const;
+
 class World {
   lineage = 3;
   mirrorLineage = 3;
@@ -42,7 +46,7 @@ class World {
   pending: string | null = 'alice';
   /** Transactions that the server has executed. */
   executed = 20;
-  readonly progress = new Map<string, TableSnapshotProgress>();
+  readonly records = new Map<string, TableRecord>();
   /** `orders/2` was deleted on the source while the stream stood still. */
   readonly rows = new Set(['orders/1', 'orders/3', 'lines/1']);
   readonly mirror = new Map<string, Doc>();
@@ -54,7 +58,7 @@ class World {
   readonly acceptances = { acceptedBy: () => Promise.resolve(null), accept: ignore, finish: ignore };
 
   constructor() {
-    for (const table of ['orders', 'lines', 'dropped']) this.progress.set(table, progressOf(table, 'done'));
+    for (const table of ['orders', 'lines', 'dropped']) this.records.set(table, recordOf(table, DONE));
     for (const key of ['orders/1', 'orders/2', 'lines/1', 'dropped/1', 'unnoticed/1'])
       this.mirror.set(key, { version: oldVersion(5), live: true });
     this.mirror.set('orders/1', { version: oldVersion(7), live: true });
@@ -82,15 +86,15 @@ class World {
 
   /** What a process does once it knows where to start: reads what is not done, and moves on. */
   run(start: Checkpoint): void {
-    for (const [table, progress] of this.progress) {
-      if (progress.state !== 'pending') continue;
+    for (const [table, record] of this.records) {
+      if (record.copy.state !== 'pending') continue;
       for (const key of this.rows) {
         if (!key.startsWith(`${table}/`)) continue;
         const version = `${versionPrefix(start.lineage, '', 0)}ffffffff00000001`;
         this.topic.push({ key, op: 'r', id: key, version });
         if ((this.mirror.get(key)?.version ?? '') < version) this.mirror.set(key, { version, live: true });
       }
-      this.progress.set(table, { ...progress, state: 'done' });
+      this.records.set(table, { ...record, copy: DONE });
     }
   }
 
@@ -110,7 +114,7 @@ class World {
         raise: (to) => this.write(() => (this.mirrorLineage = to)),
       },
       resyncs: new Resyncs(this),
-      snapshots: new Snapshots(this),
+      tableStore: new Records(this),
       tables,
       memories: [],
       signal: new AbortController().signal,
@@ -172,7 +176,7 @@ class Lineages extends LineageStore {
   }
 }
 
-class Snapshots extends SnapshotStore {
+class Records extends TableStore {
   readonly world: World;
 
   constructor(world: World) {
@@ -180,8 +184,8 @@ class Snapshots extends SnapshotStore {
     this.world = world;
   }
 
-  load(): Promise<readonly TableSnapshotProgress[]> {
-    return Promise.resolve([...this.world.progress.values()]);
+  load(): Promise<readonly TableRecord[]> {
+    return Promise.resolve([...this.world.records.values()]);
   }
 
   save(): Promise<void> {
@@ -215,7 +219,7 @@ class Resyncs extends ResyncStore {
 
   startOver(_grant: unknown, over: readonly { readonly table: string }[]): Promise<void> {
     return this.world.write(() => {
-      for (const { table } of over) this.world.progress.set(table, progressOf(table, 'pending'));
+      for (const { table } of over) this.world.records.set(table, newRecord({ database: 'shop', table }));
     });
   }
 
@@ -224,9 +228,8 @@ class Resyncs extends ResyncStore {
   }
 }
 
-function progressOf(table: string, state: TableSnapshotProgress['state']): TableSnapshotProgress {
-  const nothing = { lastKey: null, rowsRead: 0, estimatedRows: 0, reason: null, endsBelow: null, again: false };
-  return { database: 'shop', table, state, ...nothing };
+function recordOf(table: string, copy: CopyState): TableRecord {
+  return { ...newRecord({ database: 'shop', table }), copy };
 }
 
 function oldVersion(transaction: number): string {
@@ -335,12 +338,13 @@ describe('resync', () => {
   it('reads a table that has got a key, leaves one without as it is, and ends one that lost its key as it was', async () => {
     const keyless = (table: string): TableLayout => ({ ...assumeLayout('shop', table), key: [], fingerprint: 'none' });
     const world = new World();
-    for (const [table, state] of [
-      ['got', 'unavailable'],
-      ['never', 'unavailable'],
-      ['lost', 'done'],
+    const unavailable = { state: 'unavailable', reason: 'it has no key' } as const;
+    for (const [table, copy] of [
+      ['got', unavailable],
+      ['never', unavailable],
+      ['lost', DONE],
     ] as const)
-      world.progress.set(table, progressOf(table, state));
+      world.records.set(table, recordOf(table, copy));
     const ended: TableChange[] = [];
     await world.start({
       tables: [...tables, assumeLayout('shop', 'got'), keyless('never'), keyless('lost')],
@@ -349,7 +353,7 @@ describe('resync', () => {
         return Promise.resolve();
       },
     });
-    const states = Object.fromEntries([...world.progress].map(([table, { state }]) => [table, state]));
+    const states = Object.fromEntries([...world.records].map(([table, { copy }]) => [table, copy.state]));
     expect(states).toMatchObject({ got: 'pending', never: 'unavailable', lost: 'pending' });
     const keys = Object.fromEntries(ended.map(({ layout }) => [layout.table, layout.key.length]));
     expect(keys).toEqual({ orders: 1, lines: 1, dropped: 1, unnoticed: 1, got: 1, never: 0, lost: 1 });

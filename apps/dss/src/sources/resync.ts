@@ -12,8 +12,8 @@ import {
   assumeLayout,
   type LogAcceptanceStore,
   type ResyncStore,
-  type SnapshotStore,
-  type TableSnapshotProgress,
+  type TableRecord,
+  type TableStore,
 } from '#replication';
 import { type RewindOptions, rewindWhenAsked } from './rewind.ts';
 import { correctNames } from './starting-tables.ts';
@@ -32,7 +32,7 @@ export interface ResyncOptions extends StartingPointStores, Pick<StartingLog, 'c
   readonly askedBy: string;
   readonly acceptances: LogAcceptanceStore;
   readonly resyncs: ResyncStore;
-  readonly snapshots: SnapshotStore;
+  readonly tableStore: TableStore;
   /** Layouts of the included tables that exist now. */
   readonly tables: readonly TableLayout[];
   /** Tables that the mirror has documents of, or had; a table may have come and gone without ever being copied. */
@@ -64,7 +64,7 @@ export async function findStart(
  * before all steps are done, so nothing can have been built on half of them.
  */
 export async function resync(options: ResyncOptions): Promise<Checkpoint> {
-  const { grant, current, askedBy, resyncs, snapshots, tables, includes, endTables, logger } = options;
+  const { grant, current, askedBy, resyncs, tableStore, tables, includes, endTables, logger } = options;
   const { source } = grant;
   if (!options.copiesRows) throw snapshotsOff(source);
   logger.info('resyncing', { source, askedBy, position: current });
@@ -76,7 +76,7 @@ export async function resync(options: ResyncOptions): Promise<Checkpoint> {
   );
   await options.mirror?.raise(lineage);
   const isIncluded = ({ database, table }: TableName): boolean => includes(database, table);
-  const known = (await snapshots.load(source)).filter(isIncluded);
+  const known = (await tableStore.load(source)).filter(isIncluded);
   const mirrored = (await options.listMirrored()).filter(isIncluded);
   await resyncs.startOver(grant, listTablesToRead(tables, known));
   const changes = listEndings({ source, lineage, current, layouts: listTablesToEnd(tables, known, mirrored) });
@@ -101,13 +101,10 @@ async function findHighestLineage(options: ResyncOptions): Promise<number> {
   return Math.max(...known, ...remembered);
 }
 
-/** Those with progress that is worth nothing now; tables that have none yet are planned by the snapshot itself. */
-function listTablesToRead(
-  tables: readonly TableLayout[],
-  known: readonly TableSnapshotProgress[],
-): readonly TableSnapshotProgress[] {
+/** Those whose copy is worth nothing now; tables without a record are planned by the snapshot itself. */
+function listTablesToRead(tables: readonly TableLayout[], known: readonly TableRecord[]): readonly TableRecord[] {
   const keyed = new Set(tables.filter(({ key }) => key.length > 0).map(tableKey));
-  return known.filter((progress) => progress.state !== 'unavailable' || keyed.has(tableKey(progress)));
+  return known.filter((record) => record.copy.state !== 'unavailable' || keyed.has(tableKey(record)));
 }
 
 /**
@@ -116,11 +113,11 @@ function listTablesToRead(
  */
 function listTablesToEnd(
   tables: readonly TableLayout[],
-  known: readonly TableSnapshotProgress[],
+  known: readonly TableRecord[],
   mirrored: readonly TableName[],
 ): readonly TableLayout[] {
   const layouts = new Map(tables.map((layout) => [tableKey(layout), layout]));
-  const copied = known.filter(({ state }) => state !== 'unavailable');
+  const copied = known.filter(({ copy }) => copy.state !== 'unavailable');
   for (const table of [...copied, ...correctNames(mirrored, [...tables, ...known])])
     if ((layouts.get(tableKey(table))?.key.length ?? 0) === 0)
       layouts.set(tableKey(table), assumeLayout(table.database, table.table));

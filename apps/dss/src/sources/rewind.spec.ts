@@ -79,9 +79,9 @@ class Memory {
             this.again = tables.map(({ table }) => table);
           }),
       },
-      snapshots: {
+      tableStore: {
         load: () => Promise.resolve(['orders', 'lines', 'keyless'].map((table) => progressOf(table))),
-      } as unknown as RewindOptions['snapshots'],
+      } as unknown as RewindOptions['tableStore'],
       findLost: () => Promise.resolve(this.lost),
       findPlace: (fileNumber, offset) =>
         Promise.resolve({ file: `binlog.00000${fileNumber}`, offset, gtidSet: `${A}:1-30:40,${B}:1-4` }),
@@ -91,7 +91,7 @@ class Memory {
 }
 
 function progressOf(table: string): object {
-  return { database: 'shop', table, state: table === 'keyless' ? 'unavailable' : 'done' };
+  return { database: 'shop', table, copy: { state: table === 'keyless' ? 'unavailable' : 'done' } };
 }
 
 beforeEach(() => {

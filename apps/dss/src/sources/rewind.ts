@@ -1,6 +1,6 @@
 import { type Checkpoint, GtidSet, parseVersion, type Position, type TableName, topicName } from '#change-events';
 import { DittoError, toDittoError } from '#kernel';
-import { type RewindStore, type SnapshotStore } from '#replication';
+import { type RewindStore, type TableStore } from '#replication';
 import { newestCheckpoint, saveCheckpoint, type StartingPointStores } from './starting-point.ts';
 
 /** What a sink has lost of that it had confirmed. */
@@ -23,7 +23,7 @@ export interface RewindOptions extends StartingPointStores {
   /** What is not in its log any more. */
   readonly purged: string;
   readonly rewinds: RewindStore;
-  readonly snapshots: SnapshotStore;
+  readonly tableStore: TableStore;
   readonly findLost: () => Promise<LostMessages | null>;
   /** Null when that file is purged. */
   readonly findPlace: (fileNumber: number, offset: number) => Promise<PlaceInLog | null>;
@@ -93,14 +93,14 @@ function rewound(checkpoint: Checkpoint, position: Position): Checkpoint {
 }
 
 async function listCopies(
-  { grant, snapshots }: RewindOptions,
+  { grant, tableStore }: RewindOptions,
   lost: LostMessages | null,
 ): Promise<readonly TableName[]> {
   if (lost === null) return [];
-  const known = await snapshots.load(grant.source);
+  const known = await tableStore.load(grant.source);
   return known.filter(
-    ({ database, table, state }) =>
-      state !== 'unavailable' && lost.topics.has(topicName(grant.source, database, table)),
+    ({ database, table, copy }) =>
+      copy.state !== 'unavailable' && lost.topics.has(topicName(grant.source, database, table)),
   );
 }
 

@@ -41,7 +41,7 @@ import {
 } from '#mysql';
 import { type DittoConfig, requireSection, type SourceConfig, toMongoOptions, toMySqlOptions } from '#configuration';
 import { createLogger, InjectConfig } from '#platform';
-import { areReadsUsedUp, type Grant } from '#replication';
+import { areReadsUsedUp, type Grant, type TableRecord } from '#replication';
 import {
   StateCheckpointStore,
   StateColumnStore,
@@ -50,7 +50,7 @@ import {
   StateLogAcceptanceStore,
   StateResyncStore,
   StateRewindStore,
-  StateSnapshotStore,
+  StateTableStore,
 } from '#state';
 import { cascadeChoice } from './cascade-choice.ts';
 import { adoptColumns } from './column-adoption.ts';
@@ -100,7 +100,7 @@ export class SourceOpener {
   readonly #columns: StateColumnStore;
   readonly #keys: StateKeyStore;
   readonly #lineages: StateLineageStore;
-  readonly #snapshots: StateSnapshotStore;
+  readonly #tables: StateTableStore;
   readonly #resyncs: StateResyncStore;
   readonly #rewinds: StateRewindStore;
   readonly #acceptances: StateLogAcceptanceStore;
@@ -113,7 +113,7 @@ export class SourceOpener {
     columns: StateColumnStore,
     keys: StateKeyStore,
     lineages: StateLineageStore,
-    snapshots: StateSnapshotStore,
+    tables: StateTableStore,
     resyncs: StateResyncStore,
     rewinds: StateRewindStore,
     acceptances: StateLogAcceptanceStore,
@@ -125,7 +125,7 @@ export class SourceOpener {
     this.#columns = columns;
     this.#keys = keys;
     this.#lineages = lineages;
-    this.#snapshots = snapshots;
+    this.#tables = tables;
     this.#resyncs = resyncs;
     this.#rewinds = rewinds;
     this.#acceptances = acceptances;
@@ -162,7 +162,7 @@ export class SourceOpener {
       logger,
     });
     const mongo = source.sinks.includes('mongo') ? await this.#openMongo(logger, signal, closers) : null;
-    if (areReadsUsedUp(await this.#snapshots.reservedReads(source.name))) await this.#beginReadsAgain(grant);
+    if (areReadsUsedUp(await this.#tables.reservedReads(source.name))) await this.#beginReadsAgain(grant);
     const opening = { ...inspected, source, grant, mongo, hooks, signal, closers, close, logger };
     return this.#assemble(opening, await this.#findStart(opening));
   }
@@ -208,6 +208,7 @@ export class SourceOpener {
     const { selection, includes, columns, mongo, hooks, closers, close, logger } = opening;
     const { name, keys, snapshot, serverId, heartbeatMs } = source;
     const { settings } = inspection;
+    const records = await this.#tables.load(name);
     const run: SourceRun = new SourceRun({
       grant,
       parts: {
@@ -230,11 +231,12 @@ export class SourceOpener {
           logger,
           closers,
         }),
-        tables: await this.#findTables(name, tables, includes, mongo),
+        tables: await this.#findTables(name, tables, records, includes, mongo),
+        records,
         keys: await findStartingKeys({
           grant,
           store: this.#keys,
-          copied: await this.#snapshots.load(name),
+          copied: records,
           catalogue: tables,
         }),
         names,
@@ -259,8 +261,8 @@ export class SourceOpener {
         ...inspection.logEnd,
         serverUuid: inspection.serverUuid,
       },
-      reservedReads: await this.#snapshots.reservedReads(name),
-      stores: { dcs: this.#dcs, state: this.#state, snapshots: this.#snapshots, keys: this.#keys },
+      reservedReads: await this.#tables.reservedReads(name),
+      stores: { dcs: this.#dcs, state: this.#state, tables: this.#tables, keys: this.#keys },
       snapshot: { ...snapshot, copiesAll: snapshot.mode === 'windowed' },
       ...this.#config.dss.checkpoint,
       inFlightBytes: this.#config.dss.inFlightBytes,
@@ -301,7 +303,7 @@ export class SourceOpener {
         purged: inspection.gtidPurged,
         findLost: () => this.#sinks.findLost({ ...opening, closers }),
         findPlace: (fileNumber, offset) => new MySqlEndpoint(first).findGtidsBefore(fileNumber, offset, signal),
-        snapshots: this.#snapshots,
+        tableStore: this.#tables,
         tables,
         listMirrored: async () => (mirror === null ? [] : listMirroredTables(mirror)),
         includes,
@@ -329,13 +331,14 @@ export class SourceOpener {
   async #findTables(
     source: string,
     catalogue: readonly TableLayout[],
+    copied: readonly TableRecord[],
     includes: (database: string, table: string) => boolean,
     mongo: MongoConnection | null,
   ): Promise<readonly TableLayout[]> {
     const mirror = mongo && this.#mirrorOf(source, mongo);
     return findStartingTables({
       catalogue,
-      copied: await this.#snapshots.load(source),
+      copied,
       mirrored: mirror === null ? [] : await listMirroredTables(mirror),
       includes,
     });

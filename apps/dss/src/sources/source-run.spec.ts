@@ -3,12 +3,11 @@ import { type Checkpoint, DEFAULT_SQL_MODE, type StoredCheckpoint } from '#chang
 import { DittoError, silentLogger, Waits } from '#kernel';
 import {
   ChangeSink,
-  type SinkOpenOptions,
   ChangeSource,
   CheckpointStore,
   KeyStore,
   RowReader,
-  SnapshotStore,
+  TableStore,
   type ChunkRead,
   type KeysRead,
   type SinkStatus,
@@ -66,7 +65,7 @@ class OneCheckpoint extends CheckpointStore {
   }
 }
 
-class NoProgress extends SnapshotStore {
+class NoRecords extends TableStore {
   load(): Promise<readonly never[]> {
     return Promise.resolve([]);
   }
@@ -144,8 +143,8 @@ function build(
   options: Partial<Omit<SourceRunOptions, 'parts' | 'hooks'>> &
     Partial<Pick<OwnershipHooks, 'mayDeliver'>> &
     Partial<Pick<SourceParts, 'sinks'>> & { dcs?: OneCheckpoint } = {},
-): { run: SourceRun; dcs: OneCheckpoint; snapshots: NoProgress; closed: () => number } {
-  const snapshots = new NoProgress();
+): { run: SourceRun; dcs: OneCheckpoint; records: NoRecords; closed: () => number } {
+  const records = new NoRecords();
   const { dcs = new OneCheckpoint(), mayDeliver = () => true, sinks = [], ...timing } = options;
   let closed = 0;
   const close = (): Promise<void> => {
@@ -161,6 +160,7 @@ function build(
       sinks,
       tables: [],
       keys: [],
+      records: [],
       names: [],
       checks: { check: () => Promise.resolve() },
       includes: () => true,
@@ -174,7 +174,7 @@ function build(
     start,
     endOfLog: start.position,
     reservedReads: 0,
-    stores: { dcs, state: new OneCheckpoint(), snapshots, keys: new NoKeys() },
+    stores: { dcs, state: new OneCheckpoint(), tables: records, keys: new NoKeys() },
     snapshot: { copiesAll: true, chunkRows: 10, pauseMs: 0, cascadePauseMs: 0 },
     dcsIntervalMs: 1000,
     stateIntervalMs: 1000,
@@ -188,7 +188,7 @@ function build(
       waits: new Waits({ limitMs: 60_000, logger: silentLogger, nowMs: Date.now }),
     },
   });
-  return { run, dcs, snapshots, closed: () => closed };
+  return { run, dcs, records, closed: () => closed };
 }
 
 /** Never comes to the end of what it has in flight. */
@@ -198,7 +198,7 @@ class StuckSink extends ChangeSink {
   mayDeliver: () => boolean = () => true;
   drains = 0;
 
-  open({ mayDeliver }: SinkOpenOptions): Promise<void> {
+  open({ mayDeliver }: Parameters<ChangeSink['open']>[0]): Promise<void> {
     this.mayDeliver = mayDeliver;
     return Promise.resolve();
   }
@@ -328,11 +328,11 @@ describe('SourceRun', () => {
   );
 
   it('I2: the numbers of its reads are reserved above those of all owners before', async () => {
-    const { run, snapshots } = build(new QuietSource(), new NoTables(), { reservedReads: 41 });
+    const { run, records } = build(new QuietSource(), new NoTables(), { reservedReads: 41 });
     const stop = new AbortController();
     const ended = run.run(stop.signal, never);
     await run.pipeline.reads.waitUntilBehind('', { database: 'd', table: 't' });
-    expect(snapshots.reserved[0]).toBeGreaterThan(41);
+    expect(records.reserved[0]).toBeGreaterThan(41);
     stop.abort();
     await ended;
   });

@@ -20,9 +20,11 @@ import {
   type RowReader,
   type SinkName,
   type SinkStatus,
-  type SnapshotStore,
   type TableChecks,
   type TableKey,
+  type TableRecord,
+  TableRecords,
+  type TableStore,
 } from '#replication';
 
 /** Everything that one ownership of a source works with; built anew for each grant. */
@@ -35,6 +37,8 @@ export interface SourceParts {
   readonly tables: readonly TableLayout[];
   /** The keys that the rows in the sinks have. */
   readonly keys: readonly TableKey[];
+  /** As the last owner of the source left them. */
+  readonly records: readonly TableRecord[];
   /** What the included tables are called in each sink. */
   readonly names: readonly TableNames[];
   readonly checks: TableChecks;
@@ -55,12 +59,12 @@ export interface SourceRunOptions {
   readonly start: Checkpoint;
   /** Where the log ended when this ownership began. */
   readonly endOfLog: Position;
-  /** See `SnapshotStore`. */
+  /** See `TableStore`. */
   readonly reservedReads: number;
   readonly stores: {
     readonly dcs: CheckpointStore;
     readonly state: CheckpointStore;
-    readonly snapshots: SnapshotStore;
+    readonly tables: TableStore;
     readonly keys: KeyStore;
   };
   readonly snapshot: {
@@ -107,7 +111,7 @@ export class SourceRun {
       endOfLog: options.endOfLog,
       readSequences: {
         reserved: options.reservedReads,
-        reserve: (upTo) => stores.snapshots.reserveReads(grant, upTo),
+        reserve: (upTo) => stores.tables.reserveReads(grant, upTo),
       },
       changeSource: parts.changeSource,
       sinks: parts.sinks,
@@ -140,10 +144,9 @@ export class SourceRun {
       },
     });
     this.snapshot = new WindowedSnapshot({
-      grant,
+      records: new TableRecords({ grant, store: stores.tables, known: parts.records }),
       pipeline: this.pipeline,
       reader: parts.reader,
-      store: stores.snapshots,
       mirror: parts.mirror,
       ...options.snapshot,
       chunkBytes: Math.min(MOST_CHUNK_BYTES, Math.floor(options.inFlightBytes / 2)),

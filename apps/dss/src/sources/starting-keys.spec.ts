@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { describeKey, KEYLESS, type TableLayout } from '#change-events';
-import { assumeLayout, KeyStore, type TableKey, type TableSnapshotProgress } from '#replication';
+import { assumeLayout, type CopyState, KeyStore, type TableKey, newRecord, type TableRecord } from '#replication';
 import { findStartingKeys } from './starting-keys.ts';
 
 class Keys extends KeyStore {
@@ -26,17 +26,26 @@ class Keys extends KeyStore {
   }
 }
 
-const progress = (table: string, state: string, rowsRead = 1) =>
-  ({ database: 'shop', table, state, rowsRead }) as unknown as TableSnapshotProgress;
+const record = (table: string, copy: CopyState = { state: 'done', rowsRead: 1 }): TableRecord => ({
+  ...newRecord({ database: 'shop', table }),
+  copy,
+});
+const copying = { state: 'copying', after: null, rowsRead: 1, goneBelow: null, again: false } as const;
+const unavailable = { state: 'unavailable', reason: '' } as const;
 const keyless = (table: string): TableLayout => ({ ...assumeLayout('shop', table), key: [] });
 
 it('I4: a table that was copied before keys were kept has that of the catalogue, one that was not has none', async () => {
   const store = new Keys({ database: 'shop', table: 'kept', key: 'as it is', since: 'f' });
-  const copied = ['kept', 'copied', 'lost'].map((table) => progress(table, 'done'));
+  const copied = ['kept', 'copied', 'lost'].map((table) => record(table));
   const keys = await findStartingKeys({
     grant: { source: 's', owner: 'o', token: 1 },
     store,
-    copied: [...copied, progress('asked', 'pending'), progress('begun', 'running'), progress('no', 'unavailable')],
+    copied: [
+      ...copied,
+      newRecord({ database: 'shop', table: 'asked' }),
+      record('begun', copying),
+      record('no', unavailable),
+    ],
     catalogue: [
       ...['kept', 'copied', 'asked', 'begun', 'no', 'new'].map((table) => assumeLayout('shop', table)),
       keyless('lost'),
@@ -52,7 +61,7 @@ it('I6: a key that was lost before any was kept is one of its own, where rows we
   await findStartingKeys({
     grant: { source: 's', owner: 'o', token: 1 },
     store,
-    copied: [progress('lost', 'done'), progress('empty', 'done', 0), progress('never', 'unavailable')],
+    copied: [record('lost'), record('empty', { state: 'done', rowsRead: 0 }), record('never', unavailable)],
     catalogue: ['lost', 'empty', 'never'].map(keyless),
   });
   expect(store.saved).toMatchObject([{ table: 'lost', since: '' }]);

@@ -1,10 +1,10 @@
 import { describeKey, tableKey, type TableLayout } from '#change-events';
-import { assumeLayout, type Grant, type KeyStore, type TableKey, type TableSnapshotProgress } from '#replication';
+import { assumeLayout, type Grant, type KeyStore, type TableKey, type TableRecord } from '#replication';
 
 export interface StartingKeysOptions {
   readonly grant: Grant;
   readonly store: KeyStore;
-  readonly copied: readonly TableSnapshotProgress[];
+  readonly copied: readonly TableRecord[];
   /** Layouts of the included tables that are there now. */
   readonly catalogue: readonly TableLayout[];
 }
@@ -17,18 +17,18 @@ export async function findStartingKeys(options: StartingKeysOptions): Promise<re
   const { grant, store, copied, catalogue } = options;
   const stored = await store.load(grant.source);
   const known = new Set(stored.map(tableKey));
-  const begun = new Map(
-    copied.filter(({ state }) => state === 'done' || state === 'running').map((table) => [tableKey(table), table]),
+  const rowsCopied = new Map(
+    copied.flatMap(({ copy, ...table }) => ('rowsRead' in copy ? [[tableKey(table), copy.rowsRead]] : [])),
   );
   // later on, a table without a key and without a record has come in place of one that was dropped
   const isFirstRecord = stored.length === 0;
   const missing: TableKey[] = [];
   for (const layout of catalogue) {
     const { database, table, key } = layout;
-    const progress = begun.get(tableKey(layout));
-    if (progress === undefined || known.has(tableKey(layout))) continue;
+    const rows = rowsCopied.get(tableKey(layout));
+    if (rows === undefined || known.has(tableKey(layout))) continue;
     if (key.length > 0) missing.push({ database, table, key: describeKey(layout), since: '' });
-    else if (isFirstRecord && progress.rowsRead > 0)
+    else if (isFirstRecord && rows > 0)
       missing.push({ database, table, key: describeKey(assumeLayout(database, table)), since: '' });
   }
   if (missing.length > 0) await store.save(grant, missing);

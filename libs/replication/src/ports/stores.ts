@@ -18,32 +18,43 @@ export abstract class CheckpointStore {
   abstract save(grant: Grant, checkpoint: Checkpoint): Promise<void>;
 }
 
-export type TableSnapshotState = 'pending' | 'running' | 'done' | 'unavailable';
+/**
+ * How far the copy of a table has come. Rows that are gone: rows that the sinks know and the table does not have, although
+ * the log has not said so. They end after a reading of the table, among the documents whose version is below `goneBelow`,
+ * which outranks all that was given to the sinks before the reading began.
+ */
+export type CopyState =
+  /** To be read from its first row. `endsGone`: rows that are gone end as well. */
+  | { readonly state: 'pending'; readonly endsGone: boolean }
+  | {
+      readonly state: 'copying';
+      /** JSON text of the canonical key of the last confirmed chunk's last row (`encodeKeyValues`); null before the first. */
+      readonly after: string | null;
+      readonly rowsRead: number;
+      /** Null: this reading ends no rows. */
+      readonly goneBelow: string | null;
+      /** The table was asked for once more: it is read again, and rows that are gone end, when this reading is complete. */
+      readonly again: boolean;
+    }
+  /** All rows are read and confirmed; rows that are gone are looked for. */
+  | { readonly state: 'ending'; readonly rowsRead: number; readonly goneBelow: string; readonly again: boolean }
+  | { readonly state: 'done'; readonly rowsRead: number }
+  /** It can't be read: it has no key, or is not there. */
+  | { readonly state: 'unavailable'; readonly reason: string };
 
-export interface TableSnapshotProgress {
+/** What is durable of one table. */
+export interface TableRecord {
   readonly database: string;
   readonly table: string;
-  readonly state: TableSnapshotState;
-  /** JSON text of the canonical key of the last confirmed chunk's last row (`encodeKeyValues`); null before the first. */
-  readonly lastKey: string | null;
-  readonly rowsRead: number;
   readonly estimatedRows: number;
-  /** Why a table is `unavailable`; else null. */
-  readonly reason: string | null;
-  /**
-   * Set when the read also ends rows that are gone: '' until it begins, then a version that outranks all that was given
-   * to the sinks before. Documents below it that the read does not meet are looked up by key. Null: the read ends none.
-   */
-  readonly endsBelow: string | null;
-  /** While it is `running`: the table was asked for once more, and is read again when this read is complete. */
-  readonly again: boolean;
+  readonly copy: CopyState;
 }
 
-/** Durable progress of a source's snapshot, under the same fencing rule as `CheckpointStore`. */
-export abstract class SnapshotStore {
-  abstract load(source: string): Promise<readonly TableSnapshotProgress[]>;
+/** What is durable of a source's tables, and of their reads, under the same fencing rule as `CheckpointStore`. */
+export abstract class TableStore {
+  abstract load(source: string): Promise<readonly TableRecord[]>;
   /** Saves all of it or nothing; a table is in it once at most. */
-  abstract save(grant: Grant, progress: readonly TableSnapshotProgress[]): Promise<void>;
+  abstract save(grant: Grant, records: readonly TableRecord[]): Promise<void>;
   /** Keeps that numbers of reads up to this one may be in use. */
   abstract reserveReads(grant: Grant, upTo: number): Promise<void>;
   /** The highest number that was reserved in the current lineage; 0 at first. */
@@ -58,7 +69,7 @@ export abstract class ResyncStore {
   /** Who asked for it; null when none is pending. */
   abstract pendingFor(source: string): Promise<string | null>;
   abstract request(grant: Grant, askedBy: string): Promise<void>;
-  /** Snapshot progress of these tables is `pending` again, before the first row: of all of them, or of none. */
+  /** The copies of these tables are `pending` again: of all of them, or of none. */
   abstract startOver(
     grant: Grant,
     tables: readonly { readonly database: string; readonly table: string }[],

@@ -1,15 +1,17 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { Deferred } from '#kernel';
-import { SnapshotStore, type Grant, type TableSnapshotProgress } from '../ports/stores.ts';
-import { newEntry, SnapshotProgress } from './snapshot-progress.ts';
+import { type Grant, type TableRecord, TableStore } from '../ports/stores.ts';
+import { newRecord } from '../tables/table-record.ts';
+import { TableRecords } from '../tables/table-records.ts';
+import { SnapshotProgress } from './snapshot-progress.ts';
 
 const grant: Grant = { source: 's', token: 1, owner: 'o' };
 const table = { database: 'd', table: 'a' };
 
 /** Of one table. Keeps with it when the reading of that progress had begun. */
-class Store extends SnapshotStore {
-  stored: TableSnapshotProgress | null = null;
+class Store extends TableStore {
+  stored: TableRecord | null = null;
   storedReading: ReadingTimes = { began: 0, completed: 0, ended: 0 };
   saves = 0;
   /** Saves that wait, when they are held back. */
@@ -18,17 +20,21 @@ class Store extends SnapshotStore {
   /** Of the progress that is given to `save`. */
   reading: ReadingTimes = this.storedReading;
 
-  load = (): Promise<readonly TableSnapshotProgress[]> => Promise.resolve(this.stored === null ? [] : [this.stored]);
+  load = (): Promise<readonly TableRecord[]> => Promise.resolve(this.known());
   reserveReads = (): Promise<void> => Promise.resolve();
   reservedReads = (): Promise<number> => Promise.resolve(0);
 
-  async save(_: Grant, [progress]: readonly TableSnapshotProgress[]): Promise<void> {
+  async save(_: Grant, [record]: readonly TableRecord[]): Promise<void> {
     const { reading, held } = this;
     if (held !== null) await new Promise<void>((resolve) => held.push(resolve));
     if (this.isDown) throw new Error('down');
     this.saves++;
-    this.stored = progress as TableSnapshotProgress;
+    this.stored = record as TableRecord;
     this.storedReading = reading;
+  }
+
+  known(): readonly TableRecord[] {
+    return this.stored === null ? [] : [this.stored];
   }
 
   letThrough(): void {
@@ -43,6 +49,11 @@ interface ReadingTimes {
   /** When the last one that came to its end had begun, and the last one besides that ended rows which were gone. */
   readonly completed: number;
   readonly ended: number;
+}
+
+function openProgress(store: Store, options: { cascadePauseMs?: number; nowMs?: () => number } = {}): SnapshotProgress {
+  const records = new TableRecords({ grant, store, known: store.known() });
+  return new SnapshotProgress({ records, cascadePauseMs: 0, nowMs: () => 0, ...options });
 }
 
 function turn(): Promise<void> {
@@ -78,10 +89,10 @@ const often: readonly Step[] = [
 /** One service after another that owns the source; each reads the table as `WindowedSnapshot` does. */
 class Run {
   readonly store = new Store();
-  #progress = this.#open();
+  #progress = openProgress(this.store);
   #now = 0;
   /** What each reading does next; null: none is under way. */
-  #next: 'begin' | 'record' | 'finish' | null = null;
+  #next: 'begin' | 'record' | 'complete rows' | 'complete ending' | null = null;
   #crashes = 0;
   /** When the last request, and the last one that may have taken rows away, was made that has been confirmed. */
   #asked = 0;
@@ -131,10 +142,6 @@ class Run {
     this.#check();
   }
 
-  #open(): SnapshotProgress {
-    return new SnapshotProgress({ grant, store: this.store, cascadePauseMs: 0, nowMs: () => 0 });
-  }
-
   #note(saved: Promise<void>, losesRows: boolean): void {
     const now = this.#now;
     const crashes = this.#crashes;
@@ -152,8 +159,8 @@ class Run {
   #read(): void {
     const { store } = this;
     const progress = this.#progress;
-    const entry = progress.get(table);
-    if (entry === undefined) return;
+    const copy = progress.get(table)?.copy;
+    if (copy === undefined) return;
     if (this.#next === null) {
       if (progress.next(() => true) === undefined) return;
       progress.take(table);
@@ -167,18 +174,25 @@ class Run {
     }
     switch (this.#next) {
       case 'begin':
-        if (entry.state === 'pending') store.reading = { ...store.reading, began: this.#now };
-        progress.begin(table, entry.endsBelow === null ? null : 'version');
-        this.#next = 'record';
+        if (copy.state === 'pending') store.reading = { ...store.reading, began: this.#now };
+        progress.begin(table, copy.state === 'pending' && copy.endsGone ? 'version' : null);
+        this.#next = copy.state === 'ending' ? 'complete ending' : 'record';
         break;
       case 'record':
-        progress.record(table, '[1]', entry.rowsRead + 1);
-        this.#next = 'finish';
+        progress.record(table, '[1]', 1);
+        this.#next = 'complete rows';
         break;
-      case 'finish': {
-        const { began, ended } = store.reading;
-        if (isWanted) store.reading = { began, completed: began, ended: entry.endsBelow === null ? ended : began };
-        progress.finish(table);
+      case 'complete rows':
+        if (isWanted && copy.state === 'copying' && copy.goneBelow === null)
+          store.reading = { ...store.reading, completed: store.reading.began };
+        progress.completeRows(table);
+        if (progress.get(table)?.copy.state === 'ending') this.#next = 'complete ending';
+        else this.#release();
+        break;
+      case 'complete ending': {
+        const { began } = store.reading;
+        if (isWanted) store.reading = { began, completed: began, ended: began };
+        progress.completeEnding(table);
         this.#release();
       }
     }
@@ -190,7 +204,7 @@ class Run {
     this.#progress.fail(table, 'the table is gone');
     this.#progress.save(table).catch(() => undefined);
     // it has no row: whatever was asked before this reading was taken up is done
-    if (this.#progress.get(table)?.state === 'unavailable')
+    if (this.#progress.get(table)?.copy.state === 'unavailable')
       this.store.reading = { began: this.#now, completed: this.#now, ended: this.#now };
     this.#release();
   }
@@ -208,19 +222,17 @@ class Run {
     await turn();
     Object.assign(this.store, { isDown: false, held: null, reading: this.store.storedReading });
     this.#next = null;
-    this.#progress = this.#open();
-    await this.#progress.load();
+    this.#progress = openProgress(this.store);
   }
 
   /** What is done covers all that was confirmed. */
   #check(): void {
     const { stored, storedReading: reading } = this.store;
-    for (const [progress, times] of [
+    for (const [record, times] of [
       [stored, reading],
       [this.#progress.get(table), this.store.reading],
     ] as const) {
-      if (progress === undefined || progress === null) continue;
-      if (progress.state !== 'done' && progress.state !== 'unavailable') continue;
+      if (record?.copy.state !== 'done' && record?.copy.state !== 'unavailable') continue;
       expect(times.completed).toBeGreaterThanOrEqual(this.#asked);
       expect(times.ended).toBeGreaterThanOrEqual(this.#lost);
     }
@@ -234,7 +246,7 @@ describe('SnapshotProgress', () => {
       fc.asyncProperty(fc.array(fc.constantFrom(...steps, ...often), { maxLength: 60 }), async (taken) => {
         const run = new Run();
         for (const step of ['cascade', ...taken] as const) await run.step(step);
-        if (run.store.stored?.state === 'done') done++;
+        if (run.store.stored?.copy.state === 'done') done++;
         if (run.store.storedReading.completed > 6) readTwice++;
       }),
       { numRuns: 700 },
@@ -244,9 +256,9 @@ describe('SnapshotProgress', () => {
 
   it('I1: takes nothing for asked that a crash could still forget', async () => {
     const store = new Store();
-    store.stored = { ...newEntry(table), state: 'running', lastKey: '[5]', rowsRead: 5, endsBelow: 'X' };
-    const progress = new SnapshotProgress({ grant, store, cascadePauseMs: 0, nowMs: () => 0 });
-    await progress.load();
+    const copy = { state: 'copying', after: '[5]', rowsRead: 5, goneBelow: 'X', again: false } as const;
+    store.stored = { ...newRecord(table), copy };
+    const progress = openProgress(store);
     store.held = [];
     const requested = progress.request(table);
     await turn();
@@ -258,31 +270,31 @@ describe('SnapshotProgress', () => {
 
   it('takes a table for not asked while a reading of it is about to begin, and saves nothing anew', async () => {
     const store = new Store();
-    const progress = new SnapshotProgress({ grant, store, cascadePauseMs: 0, nowMs: () => 0 });
+    const progress = openProgress(store);
     await progress.ask([table]);
     progress.take(table);
     expect(progress.isAsked([table])).toBe(false);
     await progress.ask([table]);
     expect(store.saves).toBe(1);
     progress.fail(table, 'it was not there when its reading was taken up');
-    expect(progress.get(table)?.state).toBe('pending');
+    expect(progress.get(table)?.copy.state).toBe('pending');
   });
 
   it('I4: ends rows for a cascade although a statement, which takes none away, has the table read from its first row', async () => {
-    const progress = new SnapshotProgress({ grant, store: new Store(), cascadePauseMs: 0, nowMs: () => 0 });
+    const progress = openProgress(new Store());
     await progress.request(table);
     progress.take(table);
     progress.begin(table, null);
     await progress.ask([table]);
     await progress.request(table);
-    expect(progress.get(table)).toMatchObject({ state: 'pending', endsBelow: '' });
+    expect(progress.get(table)?.copy).toEqual({ state: 'pending', endsGone: true });
   });
 
   it('takes a table for asked while a read of it is recorded, and after a reading that did not begin', async () => {
     const store = new Store();
-    store.stored = { ...newEntry(table), state: 'running', endsBelow: 'X', again: true };
-    const progress = new SnapshotProgress({ grant, store, cascadePauseMs: 0, nowMs: () => 0 });
-    await progress.load();
+    const copy = { state: 'copying', after: null, rowsRead: 0, goneBelow: 'X', again: true } as const;
+    store.stored = { ...newRecord(table), copy };
+    const progress = openProgress(store);
     progress.take(table);
     expect(progress.isAsked([table])).toBe(false);
     progress.release(table);
@@ -300,7 +312,7 @@ describe('SnapshotProgress', () => {
 
   it('takes nothing for asked whose save has failed: it may have been saved or not', async () => {
     const store = new Store();
-    const progress = new SnapshotProgress({ grant, store, cascadePauseMs: 0, nowMs: () => 0 });
+    const progress = openProgress(store);
     await progress.ask([table]);
     store.isDown = true;
     await expect(progress.request(table)).rejects.toThrow('down');
@@ -311,11 +323,12 @@ describe('SnapshotProgress', () => {
   });
 
   it('rests after a reading that ended rows, and after no other', async () => {
-    const progress = new SnapshotProgress({ grant, store: new Store(), cascadePauseMs: 60, nowMs: () => 1000 });
-    const readOnce = (endsBelow: string | null): void => {
+    const progress = openProgress(new Store(), { cascadePauseMs: 60, nowMs: () => 1000 });
+    const readOnce = (goneBelow: string | null): void => {
       progress.take(table);
-      progress.begin(table, endsBelow);
-      progress.finish(table);
+      progress.begin(table, goneBelow);
+      progress.completeRows(table);
+      progress.completeEnding(table);
       progress.release(table);
     };
     await progress.request(table);
@@ -327,15 +340,15 @@ describe('SnapshotProgress', () => {
   });
 
   it('ends no rows of a table that could not be read once it is asked for without need', async () => {
-    const progress = new SnapshotProgress({ grant, store: new Store(), cascadePauseMs: 0, nowMs: () => 0 });
+    const progress = openProgress(new Store());
     await progress.ask([table]);
     progress.take(table);
     progress.fail(table, 'it has no key');
-    expect(progress.get(table)).toMatchObject({ state: 'unavailable', endsBelow: null, reason: 'it has no key' });
+    expect(progress.get(table)?.copy).toEqual({ state: 'unavailable', reason: 'it has no key' });
   });
 
   it('knows no table that was only looked up', () => {
-    const progress = new SnapshotProgress({ grant, store: new Store(), cascadePauseMs: 0, nowMs: () => 0 });
+    const progress = openProgress(new Store());
     expect([progress.isWanted(table), progress.isAsked([table])]).toEqual([true, false]);
     progress.release(table);
     expect(progress.list()).toEqual([]);
@@ -343,7 +356,7 @@ describe('SnapshotProgress', () => {
 
   it('saves what many ask for together', async () => {
     const store = new Store();
-    const progress = new SnapshotProgress({ grant, store, cascadePauseMs: 0, nowMs: () => 0 });
+    const progress = openProgress(store);
     const gate = new Deferred<undefined>();
     const sizes: number[] = [];
     store.save = async (_, entries) => {

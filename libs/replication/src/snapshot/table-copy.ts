@@ -1,6 +1,5 @@
 import { abortable } from '#kernel';
 import { decodeKeyValues, encodeKeyValues, type Row, type TableLayout } from '#change-events';
-import { type TableSnapshotProgress } from '../ports/stores.ts';
 import { TableReadError } from '../tables/table-failures.ts';
 import { type SettledWindow } from '../windows/window-registry.ts';
 import { type TableReadSettings, WindowedRead } from '../windows/windowed-read.ts';
@@ -17,14 +16,16 @@ interface ChunkInFlight {
 export interface TableCopyOptions {
   readonly layout: TableLayout;
   readonly settings: TableReadSettings;
-  readonly progress: () => TableSnapshotProgress;
+  /** Where to go on: the key of the last row that was recorded, as progress keeps it; null: the beginning. */
+  readonly after: string | null;
   /** False once the table was asked for again: what is still unread will be read by the next pass. */
   readonly isWanted: () => boolean;
   /** Rows of the first chunk where a read of the table has failed before; else null. */
   readonly limit: number | null;
   /** Chunks of this table that may be in flight now. */
   readonly mostChunks: () => number;
-  readonly record: (lastKey: string | null, rowsRead: number) => Promise<void>;
+  /** A chunk is confirmed: the key of its last row, null when it had none, and how many rows it had. */
+  readonly record: (lastKey: string | null, rows: number) => Promise<void>;
 }
 
 /** Rows of the first chunk: nobody knows how wide they are. */
@@ -50,9 +51,9 @@ export class TableCopy {
   #failure: TableReadError | null = null;
 
   constructor(copy: TableCopyOptions) {
-    const { layout, settings, progress, limit } = copy;
+    const { layout, settings, after, limit } = copy;
     this.#options = copy;
-    this.#after = keyToGoOnFrom(layout, progress().lastKey);
+    this.#after = keyToGoOnFrom(layout, after);
     this.#chunks = new WindowedRead({
       ...settings,
       layout,
@@ -122,9 +123,7 @@ export class TableCopy {
     const [chunk, ...rest] = this.#inFlight as [ChunkInFlight, ...ChunkInFlight[]];
     if (!(await this.#chunks.confirm(chunk.settled, signal))) return this.#startOver(chunk, signal);
     this.#inFlight = rest;
-    const { progress, record } = this.#options;
-    const { lastKey, rowsRead } = progress();
-    await record(chunk.lastKey ?? lastKey, rowsRead + chunk.rows);
+    await this.#options.record(chunk.lastKey, chunk.rows);
     return true;
   }
 

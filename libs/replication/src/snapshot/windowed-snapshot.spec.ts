@@ -4,7 +4,9 @@ import { Deferred, DittoError, silentLogger, Waits } from '#kernel';
 import { type Pipeline } from '../stream/pipeline.ts';
 import { type MirroredKeys } from '../ports/mirrored-keys.ts';
 import { RowReader, type ChunkRead, type KeysRead } from '../ports/row-reader.ts';
-import { SnapshotStore, type Grant, type TableSnapshotProgress } from '../ports/stores.ts';
+import { type Grant, type TableRecord, TableStore } from '../ports/stores.ts';
+import { newRecord } from '../tables/table-record.ts';
+import { TableRecords } from '../tables/table-records.ts';
 import { layout } from '../../test/windowed-read-model.ts';
 import { WindowedSnapshot, type WindowedSnapshotOptions } from './windowed-snapshot.ts';
 
@@ -12,23 +14,27 @@ const down = new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true });
 const changed = new DittoError('DITTO_SOURCE_LAYOUT_CHANGED', 'changed', { retriable: true });
 const grant: Grant = { source: 's', owner: 'o', token: 1 };
 
-class MemoryStore extends SnapshotStore {
-  readonly tables = new Map<string, TableSnapshotProgress>();
+class MemoryStore extends TableStore {
+  readonly tables = new Map<string, TableRecord>();
   failures = 0;
   saves = 0;
   /** What writes of pending tables wait for. */
   slow: Promise<unknown> = Promise.resolve();
 
-  load(): Promise<readonly TableSnapshotProgress[]> {
-    return this.failures-- > 0 ? Promise.reject(down) : Promise.resolve([...this.tables.values()]);
+  load(): Promise<readonly TableRecord[]> {
+    return Promise.resolve([...this.tables.values()]);
   }
 
-  async save(_: Grant, progress: readonly TableSnapshotProgress[]): Promise<void> {
+  stateOf(table: string): string | undefined {
+    return this.tables.get(table)?.copy.state;
+  }
+
+  async save(_: Grant, records: readonly TableRecord[]): Promise<void> {
     if (this.failures-- > 0) throw down;
     this.saves++;
-    if (progress.some(({ state }) => state === 'pending')) await this.slow;
+    if (records.some(({ copy }) => copy.state === 'pending')) await this.slow;
     await new Promise((resolve) => setImmediate(resolve));
-    for (const table of progress) this.tables.set(table.table, table);
+    for (const record of records) this.tables.set(record.table, record);
   }
 
   reserveReads(): Promise<void> {
@@ -116,14 +122,13 @@ function fakePipeline(
 
 function build(
   reader: RowReader,
-  store: SnapshotStore,
+  store: MemoryStore,
   options: Partial<WindowedSnapshotOptions> = {},
 ): WindowedSnapshot {
   return new WindowedSnapshot({
-    grant,
+    records: new TableRecords({ grant, store, known: [...store.tables.values()] }),
     pipeline: fakePipeline(),
     reader,
-    store,
     mirror: null,
     cascadePauseMs: 0,
     tablesInFlight: 1,
@@ -138,6 +143,11 @@ function build(
     nowMs: () => 0,
     ...options,
   });
+}
+
+function copyingFrom(after: string, again = false): TableRecord {
+  const copy = { state: 'copying', after, rowsRead: 5, goneBelow: null, again } as const;
+  return { ...newRecord({ database: 'd', table: 'a' }, 5), copy };
 }
 
 async function until(condition: () => boolean): Promise<void> {
@@ -165,7 +175,7 @@ describe('WindowedSnapshot', () => {
     store.failures = 4;
     const reader = new TablesReader('a');
     reader.failures = 2;
-    await during(build(reader, store), () => until(() => store.tables.get('a')?.state === 'done'));
+    await during(build(reader, store), () => until(() => store.stateOf('a') === 'done'));
   });
 
   it('I1: a request is recorded when it resolves, also while that very table is being copied', async () => {
@@ -183,23 +193,21 @@ describe('WindowedSnapshot', () => {
         snapshot.request({ database: 'd', table: 'a' }),
         snapshot.request({ database: 'd', table: 'c' }),
       ]);
-      expect(store.tables.get('a')).toMatchObject({ state: 'pending', lastKey: null });
-      expect(store.tables.get('c')).toMatchObject({ state: 'pending' });
+      expect(store.tables.get('a')?.copy).toEqual({ state: 'pending', endsGone: false });
+      expect(store.tables.get('c')?.copy).toMatchObject({ state: 'pending' });
       first.resolve({ rows: [[7, 1]], lastKey: [7], complete: true, bytes: 0, high: '' });
-      await until(() => store.tables.get('a')?.state === 'done' && store.tables.get('b')?.state === 'done');
+      await until(() => store.stateOf('a') === 'done' && store.stateOf('b') === 'done');
       expect(reader.reads.filter((table) => table === 'a')).toHaveLength(2);
-      await until(() => store.tables.get('c')?.state === 'unavailable');
+      await until(() => store.stateOf('c') === 'unavailable');
     });
   });
 
   it('I1: copies a requested table again after a restart that came before it was read', async () => {
     const store = new MemoryStore();
     const reader = new TablesReader('a');
-    await during(build(reader, store), () => until(() => store.tables.get('a')?.state === 'done'));
+    await during(build(reader, store), () => until(() => store.stateOf('a') === 'done'));
     await build(reader, store).request({ database: 'd', table: 'a' });
-    await during(build(reader, store), () =>
-      until(() => reader.reads.length === 2 && store.tables.get('a')?.state === 'done'),
-    );
+    await during(build(reader, store), () => until(() => reader.reads.length === 2 && store.stateOf('a') === 'done'));
   });
 
   it('takes a request at any moment', async () => {
@@ -211,7 +219,7 @@ describe('WindowedSnapshot', () => {
         const [{ length }, table] = [reader.reads, round % 2 === 0 ? 'a' : 'b'];
         for (let turn = 0; turn < round % 7; turn++) await Promise.resolve();
         await snapshot.request({ database: 'd', table });
-        await until(() => reader.reads.length > length && store.tables.get(table)?.state === 'done');
+        await until(() => reader.reads.length > length && store.stateOf(table) === 'done');
       }
     });
   });
@@ -230,7 +238,7 @@ describe('WindowedSnapshot', () => {
     await during(snapshot, async () => {
       await new Promise((resolve) => setTimeout(resolve, 20));
       await snapshot.request({ database: 'd', table: 'b' });
-      await until(() => store.tables.get('b')?.state === 'done');
+      await until(() => store.stateOf('b') === 'done');
       expect(reader.reads).toEqual(['b']);
     });
   });
@@ -238,9 +246,8 @@ describe('WindowedSnapshot', () => {
   it('begins again when the key that it had come to is none of the table as it is now', async () => {
     const store = new MemoryStore();
     const reader = new TablesReader('a');
-    const estimates = { rowsRead: 5, estimatedRows: 5, reason: null, endsBelow: null, again: false };
-    store.tables.set('a', { database: 'd', table: 'a', state: 'running', lastKey: '["x","y"]', ...estimates });
-    await during(build(reader, store), () => until(() => store.tables.get('a')?.state === 'done'));
+    store.tables.set('a', copyingFrom('["x","y"]'));
+    await during(build(reader, store), () => until(() => store.stateOf('a') === 'done'));
     expect(reader.afters).toEqual([null]);
   });
 
@@ -253,15 +260,14 @@ describe('WindowedSnapshot', () => {
       if (++keys === 3) await snapshot.request({ database: 'd', table: 'a' });
       return { rows: [[keys, 1]], lastKey: [keys], complete: keys > 10, bytes: 0, high: '' };
     };
-    await during(snapshot, () => until(() => store.tables.get('a')?.state === 'done'));
+    await during(snapshot, () => until(() => store.stateOf('a') === 'done'));
     expect(reader.afters.slice(0, 5)).toEqual([null, [1], [2], null, [4]]);
   });
 
   it('I4: begins at the first row although the store takes its time to record the request', async () => {
     const store = new MemoryStore();
     const reader = new TablesReader('a');
-    const estimates = { rowsRead: 5, estimatedRows: 9, reason: null, endsBelow: null, again: false };
-    store.tables.set('a', { database: 'd', table: 'a', state: 'running', lastKey: '[5]', ...estimates });
+    store.tables.set('a', copyingFrom('[5]'));
     const snapshot = build(reader, store, { chunksInFlight: 4 });
     const recorded = new Deferred<undefined>();
     const requests: Promise<void>[] = [];
@@ -273,7 +279,7 @@ describe('WindowedSnapshot', () => {
       }
       return Promise.resolve({ rows: [[9, 1]], lastKey: [9], complete: reader.reads.length > 1, bytes: 0, high: '' });
     };
-    await during(snapshot, () => until(() => store.tables.get('a')?.state === 'done'));
+    await during(snapshot, () => until(() => store.stateOf('a') === 'done'));
     await Promise.all(requests);
     expect(reader.afters).toEqual([[5], null]);
   });
@@ -334,7 +340,7 @@ describe('WindowedSnapshot', () => {
     const reader = new TablesReader();
     const snapshot = build(reader, store, { pipeline: fakePipeline({}, { dispatchedSet: () => 'u:1-7' }) });
     await snapshot.request({ database: 'd', table: 'a' });
-    await during(snapshot, () => until(() => store.tables.get('a')?.state === 'unavailable'));
+    await during(snapshot, () => until(() => store.stateOf('a') === 'unavailable'));
     expect(reader.executed.at(-1)).toBe('u:1-7');
   });
 
@@ -351,11 +357,11 @@ describe('WindowedSnapshot', () => {
       await until(() => reader.reads.length === 1);
       expect(snapshot.isAsked(t)).toBe(false);
       await snapshot.ask(t);
-      expect(store.tables.get('a')).toMatchObject({ state: 'running', again: true });
+      expect(store.tables.get('a')?.copy).toMatchObject({ state: 'copying', again: true });
       expect(snapshot.isAsked(t)).toBe(true);
       await snapshot.ask(t);
       first.resolve({ rows: [[7, 1]], lastKey: [7], complete: true, bytes: 0, high: '' });
-      await until(() => store.tables.get('a')?.state === 'done');
+      await until(() => store.stateOf('a') === 'done');
       expect(reader.reads).toHaveLength(2);
       expect(reader.afters).toEqual([null, null]);
       expect(snapshot.isAsked(t)).toBe(false);
@@ -364,12 +370,10 @@ describe('WindowedSnapshot', () => {
 
   it('I1: begins with what was asked again when a restart came in between', async () => {
     const store = new MemoryStore();
-    const estimates = { rowsRead: 5, estimatedRows: 5, reason: null, endsBelow: null };
-    store.tables.set('a', { database: 'd', table: 'a', state: 'running', lastKey: '[5]', ...estimates, again: true });
+    store.tables.set('a', copyingFrom('[5]', true));
     const reader = new TablesReader('a');
-    await during(build(reader, store), () => until(() => store.tables.get('a')?.state === 'done'));
+    await during(build(reader, store), () => until(() => store.stateOf('a') === 'done'));
     expect(reader.afters).toEqual([[5], null]);
-    expect(store.tables.get('a')).toMatchObject({ again: false, endsBelow: null });
   });
 
   it('I4: looks for what is gone only when all that was on its way to the mirror is confirmed', async () => {
@@ -392,9 +396,9 @@ describe('WindowedSnapshot', () => {
     await during(snapshot, async () => {
       await snapshot.ask(t);
       await new Promise((resolve) => setTimeout(resolve, 20));
-      expect([lists, store.tables.get('a')?.state]).toEqual([0, 'running']);
+      expect([lists, store.stateOf('a')]).toEqual([0, 'ending']);
       confirmed.resolve(undefined);
-      await until(() => store.tables.get('a')?.state === 'done');
+      await until(() => store.stateOf('a') === 'done');
     });
     expect(lists).toBe(1);
   });
@@ -404,7 +408,7 @@ describe('WindowedSnapshot', () => {
     const store = new MemoryStore();
     const reader = new TablesReader('a');
     const snapshot = build(reader, store, { copiesAll: false, cascadePauseMs: 50, nowMs: () => nowMs });
-    const isDone = (reads: number) => () => reader.reads.length === reads && store.tables.get('a')?.state === 'done';
+    const isDone = (reads: number) => () => reader.reads.length === reads && store.stateOf('a') === 'done';
     await during(snapshot, async () => {
       await snapshot.ask(t);
       await until(isDone(1));
@@ -450,9 +454,9 @@ describe('WindowedSnapshot', () => {
     const snapshot = build(reader, store, { copiesAll: false, mirror, pipeline });
     await during(snapshot, async () => {
       await snapshot.ask(t);
-      await until(() => store.tables.get('a')?.state === 'done');
+      await until(() => store.stateOf('a') === 'done');
       await snapshot.ask(t);
-      await until(() => looked.length === 5 && store.tables.get('a')?.state === 'done');
+      await until(() => looked.length === 5 && store.stateOf('a') === 'done');
     });
     expect(behind).toEqual(['newest', '']);
     expect(listed).toEqual([
@@ -461,7 +465,6 @@ describe('WindowedSnapshot', () => {
       ['v2', null],
     ]);
     expect(looked.map(([key]) => key?.[0])).toEqual([1, 1, 2, 1, 2]);
-    expect(store.tables.get('a')).toMatchObject({ endsBelow: null });
   });
 
   const refused = new DittoError('DITTO_TEST_REFUSED', 'no such result', { remedy: 'Exclude the table.' });
@@ -479,7 +482,7 @@ describe('WindowedSnapshot', () => {
     const snapshot = build(reader, store, { logger });
     const attempts = (): number => snapshot.status()[0]?.attempts ?? 0;
     await during(snapshot, async () => {
-      await until(() => store.tables.get('b')?.state === 'done' && store.tables.get('c')?.state === 'done');
+      await until(() => store.stateOf('b') === 'done' && store.stateOf('c') === 'done');
       await until(() => attempts() > 2);
       expect(snapshot.status(1)).toMatchObject([
         { table: 'a', error: { code: 'DITTO_TEST_REFUSED', remedy: 'Exclude the table.' }, failingSinceMs: 0 },
@@ -491,7 +494,7 @@ describe('WindowedSnapshot', () => {
       await until(() => lines.length === 2 && reader.reads.length > length);
       expect(lines[1]).toMatchObject({ table: 'a', code: 'DITTO_TEST_DOWN' });
       reader.readNow = () => Promise.resolve({ rows: [], lastKey: null, complete: true, bytes: 0, high: '' });
-      await until(() => store.tables.get('a')?.state === 'done');
+      await until(() => store.stateOf('a') === 'done');
       expect(snapshot.counts().failing).toBe(0);
       expect(snapshot.status().every((table) => table.error === null && table.attempts === 0)).toBe(true);
     });
@@ -511,7 +514,7 @@ describe('WindowedSnapshot', () => {
     };
     const snapshot = build(reader, store, { tablesInFlight: 2 });
     await during(snapshot, async () => {
-      await until(() => store.tables.get('d')?.state === 'done' && store.tables.get('e')?.state === 'done');
+      await until(() => store.stateOf('d') === 'done' && store.stateOf('e') === 'done');
       await until(() => Math.max(...tries.values()) === 2);
       await snapshot.request({ database: 'd', table: 'e' });
       await until(() => tries.get('e') === 2);
@@ -539,7 +542,7 @@ describe('WindowedSnapshot', () => {
       close: () => Promise.resolve({ emittedRows: 1, heldBytes: 0, confirmed: Promise.resolve() }),
     });
     const snapshot = build(reader, store, { chunkRows: 500, chunkBytes: 1e9, pipeline });
-    await during(snapshot, () => until(() => store.tables.get('a')?.state === 'done'));
+    await during(snapshot, () => until(() => store.stateOf('a') === 'done'));
     expect(reader.limits.slice(0, 4)).toEqual([64, 32, 16, 17]);
     expect(Math.max(...reader.limits.slice(2))).toBe(21);
     expect(reader.afters.slice(0, 3)).toEqual([null, null, null]);
@@ -565,7 +568,7 @@ describe('WindowedSnapshot', () => {
     const snapshot = build(reader, store, { copiesAll: false, mirror, pipeline });
     await during(snapshot, async () => {
       await snapshot.ask(t);
-      await until(() => store.tables.get('a')?.state === 'done');
+      await until(() => store.stateOf('a') === 'done');
     });
     expect(limits).toEqual([200, 100, 50]);
   });

@@ -4,21 +4,18 @@ import { GoneRows } from './gone-rows.ts';
 import { KeyChecks } from '../tables/key-checks.ts';
 import { type Pipeline } from '../stream/pipeline.ts';
 import { type MirroredKeys } from '../ports/mirrored-keys.ts';
-import {
-  type Grant,
-  type SnapshotStore,
-  type TableSnapshotProgress,
-  type TableSnapshotState,
-} from '../ports/stores.ts';
-import { newEntry, SnapshotProgress } from './snapshot-progress.ts';
+import { type CopyState, type TableRecord } from '../ports/stores.ts';
+import { SnapshotProgress } from './snapshot-progress.ts';
+import { isReading, rowsReadOf } from '../tables/copy-state.ts';
+import { newRecord } from '../tables/table-record.ts';
 import { TableCopy } from './table-copy.ts';
 import { reading, TableFailures, TableReadError } from '../tables/table-failures.ts';
+import { type TableRecords } from '../tables/table-records.ts';
 import { type TableReadSettings } from '../windows/windowed-read.ts';
 
 export interface WindowedSnapshotOptions extends Omit<TableReadSettings, 'reads'> {
   readonly pipeline: Pipeline;
-  readonly grant: Grant;
-  readonly store: SnapshotStore;
+  readonly records: TableRecords;
   /** Null: nothing tells which rows there were. */
   readonly mirror: MirroredKeys | null;
   /** Whether tables are copied that nobody asked for: every included one, once. */
@@ -33,7 +30,17 @@ export interface WindowedSnapshotOptions extends Omit<TableReadSettings, 'reads'
   readonly nowMs: () => number;
 }
 
-export interface TableSnapshotStatus extends TableSnapshotProgress {
+/** `running`: a reading has begun and is not complete. */
+export type TableSnapshotState = 'pending' | 'running' | 'done' | 'unavailable';
+
+export interface TableSnapshotStatus extends TableName {
+  readonly state: TableSnapshotState;
+  readonly rowsRead: number;
+  readonly estimatedRows: number;
+  /** Why a table is `unavailable`; else null. */
+  readonly reason: string | null;
+  /** Whether it is read once more when the reading under way is complete. */
+  readonly again: boolean;
   readonly rowsPerSecond: number;
   /** Estimate from the catalogue's row count; null when nothing can be said. */
   readonly remainingMs: number | null;
@@ -59,10 +66,6 @@ export class WindowedSnapshot {
   readonly #options: WindowedSnapshotOptions;
   readonly #settings: TableReadSettings;
   readonly #progress: SnapshotProgress;
-  readonly #startedAtMs = new Map<string, { atMs: number; rows: number }>();
-  /** Tables whose re-read for gone rows began in this process, and those of which one was completed. */
-  readonly #begun = new Set<string>();
-  readonly #settled = new Set<string>();
   /** The readings that are under way, by table. */
   readonly #busy = new Map<string, Promise<void>>();
   readonly #failures: TableFailures;
@@ -84,23 +87,23 @@ export class WindowedSnapshot {
       readLayout: (table, signal) =>
         this.#persist(() => reader.readLayout(table, signal, pipeline.dispatchedSet()), signal),
       keyOf: (table) => pipeline.keyOf(table),
-      stateOf: (table) => this.#progress.get(table)?.state,
+      isUnavailable: (table) => this.#progress.get(table)?.copy.state === 'unavailable',
       request: (table, signal) => this.#persist(() => this.request(table), signal),
     });
   }
 
   counts(): SnapshotCounts {
     const counts = { total: 0, pending: 0, running: 0, done: 0, unavailable: 0, failing: this.#failures.count };
-    for (const { state } of this.#progress.list()) {
+    for (const { copy } of this.#progress.list()) {
       counts.total++;
-      counts[state]++;
+      counts[STATES[copy.state]]++;
     }
     return counts;
   }
 
   /** Those that are worth a look come first: what can't be read, what is being read, what can't be copied at all. */
   status(most = Infinity): TableSnapshotStatus[] {
-    const ranks: TableSnapshotProgress[][] = [[], [], [], [], []];
+    const ranks: TableRecord[][] = [[], [], [], [], []];
     for (const entry of this.#progress.list()) ranks[this.#rank(entry)]?.push(entry);
     return ranks
       .flat()
@@ -154,7 +157,6 @@ export class WindowedSnapshot {
     const stop = AbortSignal.any([signal, failed.signal]);
     let checks: Promise<unknown> = Promise.resolve();
     try {
-      await this.#persist(() => this.#progress.load(), stop);
       const layouts = await this.#listTables(stop);
       if (this.#options.copiesAll) await this.#plan(layouts, stop);
       await this.#keyChecks.compare(layouts, stop);
@@ -169,7 +171,7 @@ export class WindowedSnapshot {
     }
   }
 
-  #next(): TableSnapshotProgress | undefined {
+  #next(): TableRecord | undefined {
     const busy = this.#busy;
     const failures = this.#failures;
     if (this.#isPaced || busy.size >= this.#options.tablesInFlight) return undefined;
@@ -187,7 +189,7 @@ export class WindowedSnapshot {
     return count;
   }
 
-  #start(entry: TableSnapshotProgress, stop: AbortSignal, onFatal: (cause: unknown) => void): void {
+  #start(entry: TableRecord, stop: AbortSignal, onFatal: (cause: unknown) => void): void {
     const key = tableKey(entry);
     if (this.#failuresInRow >= this.#options.tablesInFlight) this.#slowDown(stop);
     const work = this.#attempt(entry, stop)
@@ -199,7 +201,7 @@ export class WindowedSnapshot {
     this.#busy.set(key, work);
   }
 
-  async #attempt(entry: TableSnapshotProgress, signal: AbortSignal): Promise<void> {
+  async #attempt(entry: TableRecord, signal: AbortSignal): Promise<void> {
     try {
       await this.#copy(entry, signal);
     } catch (cause) {
@@ -222,8 +224,8 @@ export class WindowedSnapshot {
     void sleep(this.#pace.nextMs(), signal).then(goOn, goOn);
   }
 
-  #succeeded(entry: TableSnapshotProgress): void {
-    this.#failures.clear(entry);
+  #succeeded(table: TableName): void {
+    this.#failures.clear(table);
     this.#failuresInRow = 0;
     this.#pace.reset();
   }
@@ -238,11 +240,11 @@ export class WindowedSnapshot {
     const { reader } = this.#options;
     const added = layouts.filter((layout) => this.#progress.get(layout) === undefined);
     const rows = await this.#persist(() => abortable(reader.estimateRows(added, signal), signal), signal);
-    const entries = added.map((layout, index) => ({
-      ...newEntry(layout, rows[index]),
-      ...(layout.key.length === 0 ? KEYLESS : {}),
-    }));
-    await this.#persist(() => this.#progress.add(entries), signal);
+    const records = added.map((layout, index) => {
+      const record = newRecord(layout, rows[index]);
+      return layout.key.length === 0 ? { ...record, copy: KEYLESS } : record;
+    });
+    await this.#persist(() => this.#progress.add(records), signal);
   }
 
   async #waitForWork(signal: AbortSignal): Promise<void> {
@@ -262,45 +264,38 @@ export class WindowedSnapshot {
   }
 
   /** Copies one table; comes back when it is done or gone, or was asked for again. */
-  async #copy(entry: TableSnapshotProgress, signal: AbortSignal): Promise<void> {
-    const { logger, nowMs, pipeline, reader, chunksInFlight } = this.#options;
+  async #copy(table: TableName, signal: AbortSignal): Promise<void> {
+    const { pipeline, reader } = this.#options;
     const progress = this.#progress;
-    const failures = this.#failures;
-    const key = tableKey(entry);
-    progress.take(entry);
+    progress.take(table);
     // as the catalogue shows it once it is not behind the stream
-    const layout = await reading(reader.readLayout(entry, signal, pipeline.dispatchedSet()));
-    if (layout === null || layout.key.length === 0) {
-      const reason = layout === null ? 'the table is no longer there' : KEYLESS.reason;
-      if (layout === null) await this.#endGoneTable(entry, signal);
-      progress.fail(entry, reason);
-      await this.#persist(() => progress.save(entry), signal);
-      failures.forget(entry);
-      return;
-    }
-    const isWanted = (): boolean => progress.isWanted(entry);
-    await this.#begin(entry, signal);
+    const layout = await reading(reader.readLayout(table, signal, pipeline.dispatchedSet()));
+    if (layout === null || layout.key.length === 0) return this.#giveUp(table, layout, signal);
+    await this.#begin(table, signal);
+    const isWanted = (): boolean => progress.isWanted(table);
     if (!isWanted()) return;
-    logger.info('copying a table', { database: layout.database, table: layout.table, rowsRead: entry.rowsRead });
-    this.#startedAtMs.set(key, { atMs: nowMs(), rows: this.#current(entry).rowsRead });
-    const isCopied = await new TableCopy({
-      layout,
-      settings: this.#settings,
-      progress: () => this.#current(entry),
-      isWanted,
-      limit: failures.limitOf(entry),
-      mostChunks: () => Math.max(1, Math.floor(chunksInFlight / this.#busy.size)),
-      record: async (...chunk) => {
-        progress.record(entry, ...chunk);
-        await this.#persist(() => progress.save(entry), signal);
-        this.#succeeded(entry);
-      },
-    }).run(signal);
-    if (!isCopied || !(await this.#endGone(layout, isWanted, signal))) return;
-    progress.finish(entry);
-    await this.#persist(() => progress.save(entry), signal);
-    failures.forget(entry);
-    this.#startedAtMs.delete(key);
+    const copying = this.#copyOf(table);
+    if (copying?.state === 'copying') {
+      if (!(await this.#copyRows(layout, copying, isWanted, signal))) return;
+      progress.completeRows(table);
+      await this.#persist(() => progress.save(table), signal);
+    }
+    const ending = this.#copyOf(table);
+    if (ending?.state === 'ending') {
+      if (!(await this.#endGone(layout, ending.goneBelow, isWanted, signal))) return;
+      progress.completeEnding(table);
+      await this.#persist(() => progress.save(table), signal);
+    }
+    this.#failures.forget(table);
+  }
+
+  /** The table is gone, or can't be read by key. */
+  async #giveUp(table: TableName, layout: TableLayout | null, signal: AbortSignal): Promise<void> {
+    const progress = this.#progress;
+    if (layout === null) await this.#endGoneTable(table, signal);
+    progress.fail(table, layout === null ? 'the table is no longer there' : KEYLESS.reason);
+    await this.#persist(() => progress.save(table), signal);
+    this.#failures.forget(table);
   }
 
   /**
@@ -308,62 +303,80 @@ export class WindowedSnapshot {
    * come behind any more: neither a read that began before the row went, nor what a former owner of the source had given
    * to the mirror.
    */
-  async #begin(entry: TableSnapshotProgress, signal: AbortSignal): Promise<void> {
+  async #begin(table: TableName, signal: AbortSignal): Promise<void> {
     const { mirror, pipeline } = this.#options;
     const progress = this.#progress;
-    let endsBelow: string | null = null;
-    if (mirror !== null && this.#endsRows(entry)) {
-      const key = tableKey(entry);
-      const newest = this.#begun.has(key)
-        ? ''
-        : await reading(abortable(mirror.newestVersion(entry, pipeline.lineage), signal));
-      await abortable(pipeline.reads.waitUntilBehind(newest, entry), signal);
-      this.#begun.add(key);
+    let goneBelow: string | null = null;
+    if (mirror !== null && this.#endsRows(table)) {
+      const isKnown = progress.earlierOf(table) !== 'unknown';
+      const newest = isKnown ? '' : await reading(abortable(mirror.newestVersion(table, pipeline.lineage), signal));
+      await abortable(pipeline.reads.waitUntilBehind(newest, table), signal);
+      progress.passEarlier(table);
       // the begin follows in the same turn of the loop: it covers every cascade that the version is above
-      if (this.#endsRows(entry)) endsBelow = pipeline.reads.nextVersion();
+      if (this.#endsRows(table)) goneBelow = pipeline.reads.nextVersion();
     }
-    progress.begin(entry, endsBelow);
-    await this.#persist(() => progress.save(entry), signal);
+    progress.begin(table, goneBelow);
+    await this.#persist(() => progress.save(table), signal);
+  }
+
+  /** Resolves with false when the table was asked for again. */
+  #copyRows(
+    layout: TableLayout,
+    copy: Extract<CopyState, { state: 'copying' }>,
+    isWanted: () => boolean,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { chunksInFlight, logger } = this.#options;
+    const { database, table } = layout;
+    const progress = this.#progress;
+    logger.info('copying a table', { database, table, rowsRead: copy.rowsRead });
+    return new TableCopy({
+      layout,
+      settings: this.#settings,
+      after: copy.after,
+      isWanted,
+      limit: this.#failures.limitOf(layout),
+      mostChunks: () => Math.max(1, Math.floor(chunksInFlight / this.#busy.size)),
+      record: async (...chunk) => {
+        progress.record(layout, ...chunk);
+        await this.#persist(() => progress.save(layout), signal);
+        this.#succeeded(layout);
+      },
+    }).run(signal);
   }
 
   /** Of a table that is gone all rows are. */
-  async #endGoneTable(entry: TableSnapshotProgress, signal: AbortSignal): Promise<void> {
+  async #endGoneTable(table: TableName, signal: AbortSignal): Promise<void> {
     const { pipeline, reader } = this.#options;
-    if (!this.#endsRows(entry)) return;
-    if (await reading(reader.isGone(entry, signal))) await abortable(pipeline.endTable(entry), signal);
+    if (!this.#endsRows(table)) return;
+    if (await reading(reader.isGone(table, signal))) await abortable(pipeline.endTable(table), signal);
   }
 
-  #endsRows(of: TableSnapshotProgress): boolean {
-    const { state, endsBelow } = this.#current(of);
-    return state === 'pending' && endsBelow !== null;
+  #endsRows(table: TableName): boolean {
+    const copy = this.#copyOf(table);
+    return copy?.state === 'pending' && copy.endsGone;
   }
 
-  /** Ends rows that are gone, if that is asked. Resolves with false when it must be tried again. */
-  async #endGone(layout: TableLayout, isWanted: () => boolean, signal: AbortSignal): Promise<boolean> {
+  /** Resolves with false when the table was asked for again. */
+  async #endGone(layout: TableLayout, below: string, isWanted: () => boolean, signal: AbortSignal): Promise<boolean> {
     const { mirror, pipeline } = this.#options;
-    const below = this.#progress.get(layout)?.endsBelow ?? null;
-    if (mirror === null || below === null) return true;
-    const key = tableKey(layout);
-    // what the last owner had ended may have come again in the log that was repeated, to a sink that knows no versions
-    const tombstonesAbove = this.#settled.has(key) ? null : pipeline.startVersion;
-    const limit = this.#failures.limitOf(layout);
-    const rows = new GoneRows({
+    if (mirror === null) return true;
+    const isSettled = this.#progress.earlierOf(layout) === 'settled';
+    return new GoneRows({
       layout,
       mirror,
       below,
-      tombstonesAbove,
-      limit,
+      // what the last owner had ended may have come again in the log that was repeated, to a sink that knows no versions
+      tombstonesAbove: isSettled ? null : pipeline.startVersion,
+      limit: this.#failures.limitOf(layout),
       settings: this.#settings,
       waitUntilConfirmed: () => pipeline.waitUntilConfirmed(),
       isWanted,
-    });
-    const isDone = await rows.end(signal);
-    if (isDone && this.#begun.has(key)) this.#settled.add(key);
-    return isDone;
+    }).end(signal);
   }
 
-  #current(of: TableSnapshotProgress): TableSnapshotProgress {
-    return this.#progress.get(of) ?? of;
+  #copyOf(table: TableName): CopyState | undefined {
+    return this.#progress.get(table)?.copy;
   }
 
   async #persist<T>(action: () => Promise<T>, signal: AbortSignal): Promise<T> {
@@ -380,29 +393,41 @@ export class WindowedSnapshot {
     return waits.during(what, retry(action, { backoff: new Backoff(backoff), signal, onRetry }));
   }
 
-  #rank(entry: TableSnapshotProgress): number {
+  #rank(entry: TableRecord): number {
     if (this.#failures.find(entry) !== undefined) return 0;
-    return STATE_RANKS[entry.state];
+    return STATE_RANKS[STATES[entry.copy.state]];
   }
 
-  #describe(progress: TableSnapshotProgress): TableSnapshotStatus {
-    const started = this.#startedAtMs.get(tableKey(progress));
-    const seconds = started === undefined ? 0 : (this.#options.nowMs() - started.atMs) / 1000;
-    const rowsPerSecond = started === undefined || seconds <= 0 ? 0 : (progress.rowsRead - started.rows) / seconds;
-    const left = Math.max(0, progress.estimatedRows - progress.rowsRead);
-    const remainingMs = progress.state === 'done' ? 0 : rowsPerSecond > 0 ? (left / rowsPerSecond) * 1000 : null;
-    const failure = this.#failures.find(progress);
+  #describe({ database, table, estimatedRows, copy }: TableRecord): TableSnapshotStatus {
+    const rate = this.#progress.rateOf({ database, table });
+    const rowsRead = rowsReadOf(copy);
+    const left = Math.max(0, estimatedRows - rowsRead);
+    const failure = this.#failures.find({ database, table });
     const { code, message, remedy } = failure?.error ?? {};
     return {
-      ...progress,
-      rowsPerSecond: progress.state === 'running' ? rowsPerSecond : 0,
-      remainingMs,
+      database,
+      table,
+      state: STATES[copy.state],
+      rowsRead,
+      estimatedRows,
+      reason: copy.state === 'unavailable' ? copy.reason : null,
+      again: isReading(copy) && copy.again,
+      rowsPerSecond: rate,
+      remainingMs: copy.state === 'done' ? 0 : rate > 0 ? (left / rate) * 1000 : null,
       error: code === undefined || message === undefined ? null : { code, message, remedy: remedy ?? null },
       attempts: failure?.attempts ?? 0,
       failingSinceMs: failure?.sinceMs ?? null,
     };
   }
 }
+
+const STATES: Readonly<Record<CopyState['state'], TableSnapshotState>> = {
+  pending: 'pending',
+  copying: 'running',
+  ending: 'running',
+  done: 'done',
+  unavailable: 'unavailable',
+};
 
 const STATE_RANKS: Readonly<Record<TableSnapshotState, number>> = { running: 1, unavailable: 2, pending: 3, done: 4 };
 

@@ -21,7 +21,8 @@ import { ChangeSink, type Acknowledgement, type SinkStatus } from '../ports/chan
 import { ChangeSource, type SourceBatch, type SourceItem } from '../ports/change-source.ts';
 import { type MirroredKeys } from '../ports/mirrored-keys.ts';
 import { RowReader, type ChunkRead, type KeysRead } from '../ports/row-reader.ts';
-import { SnapshotStore, type TableKey, type TableSnapshotProgress } from '../ports/stores.ts';
+import { type TableKey, type TableRecord, TableStore } from '../ports/stores.ts';
+import { TableRecords } from '../tables/table-records.ts';
 import { StreamPauses } from './stream-pauses.ts';
 import { layout as model, SERVER } from '../../test/windowed-read-model.ts';
 import { WindowedSnapshot } from '../snapshot/windowed-snapshot.ts';
@@ -42,7 +43,7 @@ class World extends ChangeSource {
   readonly log: SourceItem[][] = [];
   readonly documents = new Map<string, { v: string; w: unknown }>();
   readonly keys = new Map<string, TableKey>();
-  readonly progress = new Map<string, TableSnapshotProgress>();
+  readonly records = new Map<string, TableRecord>();
   readonly endings: TableChange[] = [];
   #wake: (() => void)[] = [];
   #w = 0;
@@ -215,7 +216,7 @@ class WorldReader extends RowReader {
   }
 }
 
-class WorldStore extends SnapshotStore {
+class WorldStore extends TableStore {
   readonly #world: World;
 
   constructor(world: World) {
@@ -223,13 +224,13 @@ class WorldStore extends SnapshotStore {
     this.#world = world;
   }
 
-  load = (): Promise<readonly TableSnapshotProgress[]> => Promise.resolve([...this.#world.progress.values()]);
+  load = (): Promise<readonly TableRecord[]> => Promise.resolve([...this.#world.records.values()]);
   reservedReads = (): Promise<number> => Promise.resolve(0);
   reserveReads = (): Promise<void> => Promise.resolve();
 
-  async save(_: unknown, progress: readonly TableSnapshotProgress[]): Promise<void> {
+  async save(_: unknown, records: readonly TableRecord[]): Promise<void> {
     await Promise.resolve();
-    for (const one of progress) this.#world.progress.set(one.table, one);
+    for (const record of records) this.#world.records.set(record.table, record);
   }
 }
 
@@ -283,10 +284,9 @@ class Process {
     });
     this.snapshot = new WindowedSnapshot({
       ...common,
-      grant,
+      records: new TableRecords({ grant, store: new WorldStore(world), known: [...world.records.values()] }),
       pipeline: this.pipeline,
       reader,
-      store: new WorldStore(world),
       mirror: null as MirroredKeys | null,
       copiesAll: true,
       cascadePauseMs: 0,

@@ -1,13 +1,12 @@
 import { describeKey, tableKey, type TableLayout, type TableName } from '#change-events';
-import { type TableSnapshotState } from '../ports/stores.ts';
 
 export interface KeyChecksOptions {
   /** As the catalogue shows it once that is not behind the stream; null when it is not there. */
   readonly readLayout: (table: TableName, signal: AbortSignal) => Promise<TableLayout | null>;
   /** As `describeKey` says it: the key that the table's rows have in the sinks; undefined when they were given none. */
   readonly keyOf: (table: TableName) => string | undefined;
-  /** How far the copy of the table has come; undefined when nobody asked for one. */
-  readonly stateOf: (table: TableName) => TableSnapshotState | undefined;
+  /** Whether its last reading found that it can't be read. */
+  readonly isUnavailable: (table: TableName) => boolean;
   /** Has the table read. Resolves when that can't be forgotten any more. */
   readonly request: (table: TableName, signal: AbortSignal) => Promise<void>;
 }
@@ -34,13 +33,13 @@ export class KeyChecks {
 
   /** Looks at these tables as the catalogue shows them. */
   async compare(layouts: readonly TableLayout[], signal: AbortSignal): Promise<void> {
-    const { keyOf, stateOf, request } = this.#options;
+    const { keyOf, isUnavailable, request } = this.#options;
     for (const layout of layouts) {
       // a key that is lost shows in the next row that changes: until then the rows in the sinks are right
       if (layout.key.length === 0) continue;
       const known = keyOf(layout);
       const isOther = known !== undefined && known !== describeKey(layout);
-      if (isOther || stateOf(layout) === 'unavailable') await request(layout, signal);
+      if (isOther || isUnavailable(layout)) await request(layout, signal);
     }
   }
 

@@ -126,28 +126,14 @@ class Stream {
 }
 
 async function copy(reader: RowReader, stream: Stream): Promise<void> {
-  let progress = {
-    database: 'd',
-    table: 't',
-    state: 'running' as const,
-    lastKey: null as string | null,
-    rowsRead: 0,
-    estimatedRows: 0,
-    reason: null,
-    endsBelow: null,
-    again: false,
-  };
   const table = new TableCopy({
     layout,
     settings: stream.settings(reader),
-    progress: () => progress,
+    after: null,
     isWanted: () => true,
     limit: null,
     mostChunks: () => 4,
-    record: (lastKey, rowsRead) => {
-      progress = { ...progress, lastKey, rowsRead };
-      return Promise.resolve();
-    },
+    record: () => Promise.resolve(),
   });
   expect(await table.run(signal)).toBe(true);
 }

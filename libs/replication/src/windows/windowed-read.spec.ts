@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { changeVersion, type Checkpoint } from '#change-events';
 import { silentLogger, Waits } from '#kernel';
 import { Pipeline } from '../stream/pipeline.ts';
-import { SnapshotStore, type Grant, type TableSnapshotProgress } from '../ports/stores.ts';
+import { type Grant, type TableRecord, TableStore } from '../ports/stores.ts';
+import { TableRecords } from '../tables/table-records.ts';
 import { WindowedSnapshot } from '../snapshot/windowed-snapshot.ts';
 import {
   CASCADING_KEY,
@@ -26,12 +27,12 @@ const grant: Grant = { source: 's', owner: 'o', token: 1 };
 
 /** What the state database holds: it outlives a crash. */
 interface ModelProgress {
-  progress: TableSnapshotProgress | null;
+  record: TableRecord | null;
   reserved: number;
 }
 
 /** One process's way to it; a crash may forestall what is being written. */
-class ModelSnapshotStore extends SnapshotStore {
+class ModelTableStore extends TableStore {
   readonly #kept: ModelProgress;
   readonly #turns: Turns;
   readonly #signal: AbortSignal;
@@ -43,14 +44,14 @@ class ModelSnapshotStore extends SnapshotStore {
     this.#signal = signal;
   }
 
-  load(): Promise<readonly TableSnapshotProgress[]> {
-    return Promise.resolve(this.#kept.progress === null ? [] : [this.#kept.progress]);
+  load(): Promise<readonly TableRecord[]> {
+    return Promise.resolve(this.#kept.record === null ? [] : [this.#kept.record]);
   }
 
-  async save(_grant: Grant, [progress]: readonly [TableSnapshotProgress]): Promise<void> {
+  async save(_grant: Grant, [record]: readonly [TableRecord]): Promise<void> {
     await this.#turns.take();
     this.#signal.throwIfAborted();
-    this.#kept.progress = progress;
+    this.#kept.record = record;
   }
 
   async reserveReads(_grant: Grant, upTo: number): Promise<void> {
@@ -76,7 +77,7 @@ class ModelProcess {
 
   constructor(server: ModelServer, state: ModelSinkState, kept: ModelProgress, start: Checkpoint) {
     this.sink = new ModelSink(state, changeVersion);
-    const store = new ModelSnapshotStore(kept, this.turns, this.#stop.signal);
+    const store = new ModelTableStore(kept, this.turns, this.#stop.signal);
     this.pipeline = new Pipeline({
       source: 's',
       start,
@@ -106,10 +107,9 @@ class ModelProcess {
     });
     this.reader = new ModelReader(server, this.turns);
     this.snapshot = new WindowedSnapshot({
-      grant,
+      records: new TableRecords({ grant, store, known: kept.record === null ? [] : [kept.record] }),
       pipeline: this.pipeline,
       reader: this.reader,
-      store,
       mirror: new ModelMirror(state, this.turns),
       tablesInFlight: 2,
       cascadePauseMs: 0,
@@ -174,7 +174,7 @@ async function runModel(
   const choices = new Choices(numbers);
   const server = new ModelServer();
   const state = new ModelSinkState();
-  const store: ModelProgress = { progress: null, reserved: 0 };
+  const store: ModelProgress = { record: null, reserved: 0 };
   for (let i = 0; i < 4; i++) server.commit(choices, KEYS);
   for (let i = 0; i < 4; i++) server.show();
   for (let i = 0; i < 4; i++) server.execute();
@@ -250,7 +250,7 @@ async function finish(server: ModelServer, process: ModelProcess, store: ModelPr
     }
     for (let i = process.turns.size; i > 0; i--) process.turns.run(0);
     const covered = process.pipeline.checkpoint().position.gtidSet === server.executedSet();
-    if (covered && server.executedCount === server.log.length && store.progress?.state === 'done') return;
+    if (covered && server.executedCount === server.log.length && store.record?.copy.state === 'done') return;
   }
   throw new Error('the model did not come to rest');
 }

@@ -3,7 +3,7 @@ import { CheckpointEntity } from './checkpoint.entity.ts';
 import { LineageChangeEntity } from './lineage-change.entity.ts';
 import { SourceEntity } from './source.entity.ts';
 import { TableKeyEntity } from './table-key.entity.ts';
-import { TableSnapshotEntity } from './table-snapshot.entity.ts';
+import { TableRecordEntity } from './table-record.entity.ts';
 import { TopicEndEntity } from './topic-end.entity.ts';
 import { TopicPartitionsEntity } from './topic-partitions.entity.ts';
 
@@ -13,7 +13,7 @@ export const entities = [
   CheckpointEntity,
   LineageChangeEntity,
   TableKeyEntity,
-  TableSnapshotEntity,
+  TableRecordEntity,
   TopicEndEntity,
   TopicPartitionsEntity,
   AuditEntryEntity,
