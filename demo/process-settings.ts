@@ -4,6 +4,3 @@
  * this size are the buffers of the network, which would cost too much.
  */
 export const allocatorSettings = { MALLOC_MMAP_THRESHOLD_: '131072' } as const;
-
-/** Arguments of Node, whose working folder is the project's: traces show the sources. */
-export const sourceMaps = ['--import', './deploy/source-maps.mjs'] as const;

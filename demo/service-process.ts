@@ -4,7 +4,7 @@ import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DittoError } from '#kernel';
-import { allocatorSettings, sourceMaps } from './process-settings.ts';
+import { allocatorSettings } from './process-settings.ts';
 
 export type ServiceName = 'dcs' | 'dss' | 'dws';
 
@@ -32,8 +32,8 @@ export class ServiceProcess {
     this.url = `http://127.0.0.1:${options.port}`;
     this.log = join(options.folder, `${options.name}.log`);
     const log = openSync(this.log, 'a');
-    const entry = join(root, 'dist', 'apps', options.name, 'src', 'main.js');
-    this.#child = spawn(process.execPath, [...sourceMaps, ...(options.nodeArguments ?? []), entry], {
+    const entry = join(root, 'dist', `${options.name}.mjs`);
+    this.#child = spawn(process.execPath, [...(options.nodeArguments ?? []), entry], {
       cwd: root,
       env: { ...process.env, ...allocatorSettings, DITTO_CONFIG: options.configuration },
       stdio: ['ignore', log, log],

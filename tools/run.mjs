@@ -1,6 +1,6 @@
 // Runs a TypeScript entry of this project on a machine where nothing is installed yet: needs Node 20 or newer and npm.
 // It installs the dependencies when the lock has changed, then runs the entry on Node 24 (its own copy from the lock).
-// usage: node tools/run.mjs [--built] ENTRY [ARG ...]   --built: ENTRY is compiled; build first when sources are newer
+// usage: node tools/run.mjs [--built] ENTRY [ARG ...]   --built: ENTRY is built; build first when sources are newer
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -65,7 +65,4 @@ if (built) {
   const status = await run(node, [...sourceFlags, join(root, 'tools', 'build.ts'), '--if-changed']);
   if (status !== 0) process.exit(status);
 }
-process.exitCode = await run(
-  node,
-  built ? ['--enable-source-maps', join(root, entry), ...args] : [...sourceFlags, join(root, entry), ...args],
-);
+process.exitCode = await run(node, [...(built ? [] : sourceFlags), join(root, entry), ...args]);

@@ -103,7 +103,7 @@ async function readAll(): Promise<Message[]> {
 
 function runCommand(command: string): string {
   const file = readdirSync(world.folder).find((name) => name.startsWith('dss-') && name.endsWith('.yaml')) ?? '';
-  const cli = join(import.meta.dirname, '../../dist/apps/dss/src/cli.js');
+  const cli = join(import.meta.dirname, '../../dist/ditto.mjs');
   const args = [cli, command, '--source', world.name, '--config', join(world.folder, file)];
   const { stdout, stderr } = spawnSync(process.execPath, args, {
     encoding: 'utf8',

@@ -8,7 +8,7 @@ import { createConnection, type Connection } from 'mysql2/promise';
 import { stringify } from 'yaml';
 import { findCacheFolder, type Stack, startStack } from '#stack';
 import { testStack, uniqueName } from '#testing';
-import { allocatorSettings, sourceMaps } from '../../demo/process-settings.ts';
+import { allocatorSettings } from '../../demo/process-settings.ts';
 import { compareAll, type Comparison } from '../oracle/compare-all.ts';
 import { type SourceStatus } from '../../apps/dss/src/sources/source-status.ts';
 
@@ -121,7 +121,7 @@ export class World {
   spawn(service: ServiceName, configuration: string, port = 0): ServiceInstance {
     const logFile = join(this.folder, `${service}-${this.#instances.length}.log`);
     const log = openSync(logFile, 'w');
-    const child = spawn(process.execPath, [...sourceMaps, join(root, 'dist', 'apps', service, 'src', 'main.js')], {
+    const child = spawn(process.execPath, [join(root, 'dist', `${service}.mjs`)], {
       cwd: root,
       env: { ...process.env, ...allocatorSettings, NODE_OPTIONS: '', DITTO_CONFIG: configuration },
       stdio: ['ignore', log, log],

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { bootstrapService } from '#platform';
-import { dcsService } from './service.ts';
+import { prepareProcess } from '#kernel';
 
-await bootstrapService({ ...dcsService, rpc: true });
+prepareProcess();
+await import('./boot.ts');

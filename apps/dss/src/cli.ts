@@ -1,10 +1,5 @@
 import 'reflect-metadata';
-import { runCommand } from './cli/run-command.ts';
+import { prepareProcess } from '#kernel';
 
-process.exitCode = await runCommand(process.argv.slice(2), {
-  environment: process.env,
-  print: (text) => void process.stdout.write(`${text}\n`),
-  complain: (text) => void process.stderr.write(`${text}\n`),
-});
-// connections that nobody answers must not keep the command alive
-process.stdout.write('', () => process.exit());
+prepareProcess();
+await import('./cli/boot.ts');

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { bootstrapService } from '#platform';
-import { dssService } from './service.ts';
+import { prepareProcess } from '#kernel';
 
-await bootstrapService(dssService);
+prepareProcess();
+await import('./boot.ts');

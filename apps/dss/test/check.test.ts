@@ -10,7 +10,7 @@ import { makeTestCertificates, testStack, uniqueName, writeIdentity } from '#tes
 import { type CheckReport } from '../src/cli/check.ts';
 import { runCommand } from '../src/cli/run-command.ts';
 
-const cli = join(import.meta.dirname, '../../../dist/apps/dss/src/cli.js');
+const cli = join(import.meta.dirname, '../../../dist/ditto.mjs');
 const PASSWORD = 'right-password';
 
 interface Server {

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { bootstrapService } from '#platform';
-import { dwsService } from './service.ts';
+import { prepareProcess } from '#kernel';
 
-await bootstrapService(dwsService);
+prepareProcess();
+await import('./boot.ts');

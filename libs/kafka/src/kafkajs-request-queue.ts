@@ -1,4 +1,5 @@
-import { createRequire } from 'node:module';
+// @ts-expect-error -- kafkajs has no types of what it does not export
+import RequestQueueClass from 'kafkajs/src/network/requestQueue/index.js';
 
 /** What is used here of kafkajs's queue for the requests of one connection. */
 interface RequestQueue {
@@ -11,9 +12,7 @@ interface RequestQueue {
 }
 
 const CHECK_MS = 10;
-const { prototype } = createRequire(import.meta.url)('kafkajs/src/network/requestQueue') as {
-  readonly prototype: RequestQueue;
-};
+const { prototype } = RequestQueueClass as { readonly prototype: RequestQueue };
 
 /**
  * kafkajs 2.2.4, its last release, looks after each answer for requests that wait, and again and again until the

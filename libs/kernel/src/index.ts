@@ -8,6 +8,7 @@ export { collectGarbageBy, dropWide } from './garbage.ts';
 export { Gate } from './gate.ts';
 export { silentLogger, type LogFields, type Logger } from './logger.ts';
 export { parseBytes } from './parse-bytes.ts';
+export { prepareProcess, takeSignals } from './prepare-process.ts';
 export { Backoff, retry, type BackoffOptions, type RetryOptions } from './retry.ts';
 export { sleep, withTimeout } from './sleep.ts';
 export { trimEndOf } from './trim-end.ts';

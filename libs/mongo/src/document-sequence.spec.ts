@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module';
 import { describe, expect, it } from '@jest/globals';
 import { makeDocumentSequence } from './document-sequence.ts';
 
@@ -9,6 +10,11 @@ function sequenceOf(documents: readonly Buffer[]): { readonly bytes: Uint8Array;
   expected.writeInt32LE(expected.length - 1, 1);
   return { bytes, expected };
 }
+
+it('is made by the copy of the driver that mongoose has', () => {
+  const ours = createRequire(import.meta.url);
+  expect(createRequire(ours.resolve('mongoose')).resolve('mongodb')).toBe(ours.resolve('mongodb'));
+});
 
 describe('a sequence of documents', () => {
   it('I9: gives bytes that the driver has copied back when they are many', async () => {

@@ -1,4 +1,5 @@
-import { createRequire } from 'node:module';
+// @ts-expect-error -- the driver has no types of what it does not export
+import { DocumentSequence as DriverSequence } from 'mongodb/lib/cmap/commands.js';
 
 /** A section of kind 1 of an OP_MSG: a field of the command as documents one after the other. */
 export interface DocumentSequence {
@@ -8,13 +9,11 @@ export interface DocumentSequence {
 }
 
 /**
- * The driver's own class, by which its bulk writes hand over bytes that they have made (`lib/cmap/commands.js`; the same
- * object that the driver knows by `instanceof`, so it is found from mongoose's place). It is no part of the driver's
- * public interface: mongoose and its driver are pinned, and tests fail when it changes.
+ * The driver's own class, by which its bulk writes hand over bytes that they have made; the driver knows its objects by
+ * `instanceof`. It is no part of the driver's public interface: mongoose and its driver are pinned, and tests fail when
+ * it changes or when mongoose has another copy of the driver.
  */
-const { DocumentSequence: Sequence } = createRequire(createRequire(import.meta.url).resolve('mongoose'))(
-  'mongodb/lib/cmap/commands.js',
-) as { readonly DocumentSequence: new (field: string) => DocumentSequence };
+const Sequence = DriverSequence as new (field: string) => DocumentSequence;
 
 /** Smaller ones may share their memory with others. */
 const LEAST_RELEASED_BYTES = 1024 * 1024;

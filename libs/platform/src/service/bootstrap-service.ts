@@ -1,5 +1,5 @@
 import { type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { DittoError, type Logger } from '#kernel';
+import { DittoError, type Logger, takeSignals } from '#kernel';
 import { type DittoConfig, loadConfig, toListenerUrl } from '#configuration';
 import { LivenessFile } from '../health/liveness-file.ts';
 import { configureLogging, createLogger } from '../logging/root-logger.ts';
@@ -82,7 +82,7 @@ function watchSignals(app: NestFastifyApplication, deadlineMs: number, logger: L
     exit: (code) => process.exit(code),
     logger,
   });
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void onSignal(signal));
+  takeSignals((signal) => void onSignal(signal));
 }
 
 function watchUncaught(logger: Logger): void {

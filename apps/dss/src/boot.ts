@@ -1,0 +1,4 @@
+import { bootstrapService } from '#platform';
+import { dssService } from './service.ts';
+
+await bootstrapService(dssService);

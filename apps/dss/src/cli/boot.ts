@@ -1,0 +1,9 @@
+import { runCommand } from './run-command.ts';
+
+process.exitCode = await runCommand(process.argv.slice(2), {
+  environment: process.env,
+  print: (text) => void process.stdout.write(`${text}\n`),
+  complain: (text) => void process.stderr.write(`${text}\n`),
+});
+// connections that nobody answers must not keep the command alive
+process.stdout.write('', () => process.exit());

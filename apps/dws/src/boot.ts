@@ -1,0 +1,4 @@
+import { bootstrapService } from '#platform';
+import { dwsService } from './service.ts';
+
+await bootstrapService(dwsService);

@@ -1,0 +1,93 @@
+import { cpSync, existsSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { build as runEsbuild, type Plugin } from 'esbuild';
+
+/** Packages with files beside their code: machine code, pages. They stay packages. */
+const WITH_FILES = ['@node-rs/crc32', 'swagger-ui-dist'];
+
+/** What packages import only for a feature that Ditto does not use; not installed. */
+const NOT_INSTALLED = [
+  '@fastify/multipart',
+  '@fastify/view',
+  '@nats-io/*',
+  '@nestjs/platform-express',
+  '@nestjs/websockets',
+  'amqp-connection-manager',
+  'class-transformer',
+  'class-validator',
+  'mqtt',
+];
+
+interface Manifest {
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+}
+
+/** Packages that are CommonJS expect these names. */
+const COMMON_JS_NAMES = `import { createRequire as createRequireOfBundle } from 'node:module';
+const [require, __filename, __dirname] = [createRequireOfBundle(import.meta.url), import.meta.filename, import.meta.dirname];`;
+
+/**
+ * Bundles programs for Node: each entry becomes `NAME.mjs` in `folder`, what several need is in files that they share.
+ * What can't be bundled is copied to `folder/node_modules`, so that the folder needs no other packages.
+ */
+export async function bundle(options: {
+  readonly root: string;
+  readonly folder: string;
+  /** Compiled files by name of the program. */
+  readonly entries: Readonly<Record<string, string>>;
+}): Promise<void> {
+  const { root, folder, entries } = options;
+  await runEsbuild({
+    absWorkingDir: root,
+    entryPoints: { ...entries },
+    outdir: folder,
+    outExtension: { '.js': '.mjs' },
+    chunkNames: 'chunks/[name]-[hash]',
+    bundle: true,
+    splitting: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node24',
+    keepNames: true,
+    sourcemap: 'linked',
+    sourcesContent: false,
+    // the same, with its WebAssembly in the code
+    alias: { '@platformatic/wasm-utils': '@platformatic/wasm-utils/bundled' },
+    external: [...WITH_FILES, ...NOT_INSTALLED],
+    banner: { js: COMMON_JS_NAMES },
+    plugins: [leavePackagesUnmapped],
+    logLevel: 'warning',
+  });
+  for (const name of listWithDependencies(root, WITH_FILES))
+    cpSync(join(root, 'node_modules', name), join(folder, 'node_modules', name), {
+      recursive: true,
+      filter: (path) => !/\.(map|ts|md)$/.test(path),
+    });
+}
+
+/** Each file of a package counts as one line: maps are a tenth as large, and traces show Ditto's own sources only. */
+const leavePackagesUnmapped: Plugin = {
+  name: 'leave-packages-unmapped',
+  setup: (build) => {
+    build.onLoad({ filter: /\/node_modules\/.*\.[cm]?js$/ }, ({ path }) => {
+      const map = JSON.stringify({ version: 3, sources: [basename(path)], mappings: 'AAAA' });
+      const comment = `//# sourceMappingURL=data:application/json;base64,${Buffer.from(map).toString('base64')}`;
+      return { contents: `${readFileSync(path, 'utf8')}\n${comment}`, loader: 'js' };
+    });
+  },
+};
+
+/** The packages, and what is installed of that which they depend on. */
+function listWithDependencies(root: string, names: readonly string[]): ReadonlySet<string> {
+  const found = new Set<string>();
+  const visit = (name: string): void => {
+    const file = join(root, 'node_modules', name, 'package.json');
+    if (found.has(name) || !existsSync(file)) return;
+    found.add(name);
+    const { dependencies, optionalDependencies } = JSON.parse(readFileSync(file, 'utf8')) as Manifest;
+    for (const dependency of Object.keys({ ...dependencies, ...optionalDependencies })) visit(dependency);
+  };
+  names.forEach(visit);
+  return found;
+}
