@@ -9,7 +9,7 @@ const page = [
   '| part | files | sample | score |',
   '| --- | ----- | --- | ----- |',
   '| kernel | libs/kernel/src/retry*.ts, libs/kernel/src/gate.ts | 1 in 4 | 81.5 % |',
-  '| other | `apps/dss/src/sources/rewind.ts` | all | not measured |',
+  '| other | `apps/dss/src/opening/rewind.ts` | all | not measured |',
 ].join('\n');
 
 describe('rateMutants', () => {
@@ -51,7 +51,7 @@ describe('chooseMutated', () => {
 
 describe('specsBeside', () => {
   it('are those of the same libs and apps', () => {
-    const files = ['libs/kernel/src/gate.ts', 'libs/kernel/src/sleep.ts', 'apps/dss/src/sources/rewind.ts'];
+    const files = ['libs/kernel/src/gate.ts', 'libs/kernel/src/sleep.ts', 'apps/dss/src/opening/rewind.ts'];
     expect(specsBeside(files)).toEqual(['<rootDir>/libs/kernel/**/*.spec.ts', '<rootDir>/apps/dss/**/*.spec.ts']);
   });
 });

@@ -2,14 +2,13 @@ import { Module } from '@nestjs/common';
 import { ConnectionsModule } from './connections/connections.module.ts';
 import { SourcesController } from './http/sources.controller.ts';
 import { SourceMetrics } from './metrics/source-metrics.ts';
-import { SinkBuilder } from './sources/sink-builder.ts';
-import { SourceOpener } from './sources/source-opener.ts';
+import { SourceOpener } from './opening/source-opener.ts';
 import { SourceRegistry } from './sources/source-registry.ts';
 
 /** The composition root of DSS. */
 @Module({
   imports: [ConnectionsModule],
-  providers: [SourceMetrics, SinkBuilder, SourceOpener, SourceRegistry],
+  providers: [SourceMetrics, SourceOpener, SourceRegistry],
   controllers: [SourcesController],
 })
 export class AppModule {}

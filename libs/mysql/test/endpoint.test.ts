@@ -4,6 +4,7 @@ import {
   checkEndpoint,
   MySqlCascadeFacts,
   MySqlEndpoint,
+  MySqlRowReader,
   type EndpointInspection,
   type Grants,
   type TableInspection,
@@ -100,6 +101,17 @@ describe('check', () => {
     expect(codes(checkEndpoint(logged, tables, allGrants), 'error')).toEqual([]);
     const foreign = tables.map((table) => ({ ...table, unsupported: table.table === 'good' ? ['v (inet6)'] : [] }));
     expect(codes(checkEndpoint(logged, foreign, allGrants), 'error')).toEqual(['DITTO_SOURCE_COLUMN_UNSUPPORTED']);
+  });
+
+  test('the inspected tables have the layouts that rows are read by', async () => {
+    const server = new MySqlEndpoint(source.connection);
+    const inspected = await server.inspectTables(source.includes, {}, signal);
+    const reader = new MySqlRowReader({ connection: source.connection, includes: source.includes });
+    try {
+      expect(inspected.map(({ layout }) => layout)).toEqual(await reader.listTables(signal));
+    } finally {
+      reader.close();
+    }
   });
 
   test('cascades that are to be read again: names what can not be, and its way out', async () => {

@@ -1,16 +1,11 @@
-import {
-  CollectionNames,
-  compileColumnSelection,
-  compileDatabaseSelection,
-  compileTableSelection,
-  findIdleColumnPatterns,
-  GtidSet,
-  TopicNames,
-} from '#change-events';
+import { findIdleColumnPatterns } from '#change-events';
 import { type CheckFinding, findWarning, silentLogger, toCheckFinding } from '#kernel';
-import { checkEndpoint, ErrantTransactions, MySqlEndpoint, type TableInspection } from '#mysql';
+import { ErrantTransactions, type TableInspection } from '#mysql';
 import { type SourceConfig, type SourceEndpointConfig, toMySqlOptions } from '#configuration';
-import { cascadeChoice } from '../sources/cascade-choice.ts';
+import { chooseEndpoint } from '../opening/choose-endpoint.ts';
+import { inspectSource } from '../opening/inspect-source.ts';
+import { createTableNames } from '../opening/open-sinks.ts';
+import { compileTableRules } from '../opening/table-rules.ts';
 import { type Checked } from './check.ts';
 
 const TIMEOUT_MS = 15_000;
@@ -45,16 +40,12 @@ export async function checkSource(source: SourceConfig): Promise<SourceCheck> {
 
 async function checkOne(source: SourceConfig, endpoint: SourceEndpointConfig): Promise<EndpointCheck> {
   const subject = `source ${source.name}, ${endpoint.host}:${endpoint.port}`;
-  const { include, exclude, excludeColumns, keys } = source;
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   try {
-    const includes = compileTableSelection({ include: [...include], exclude: [...exclude] });
-    const columns = compileColumnSelection(excludeColumns);
-    const server = new MySqlEndpoint(toMySqlOptions(endpoint));
-    const inspection = await server.inspect(signal);
-    const tables = await server.inspectTables(includes, { keys, columns }, signal);
-    const findings = checkEndpoint(inspection, tables, await server.readGrants(signal), cascadeChoice(source));
-    return { subject, findings, tables, serverUuid: inspection.serverUuid };
+    const connection = toMySqlOptions(endpoint);
+    const inspected = await inspectSource({ source, connection, rules: compileTableRules(source), signal });
+    const { tables, problems } = inspected;
+    return { subject, findings: problems, tables, serverUuid: inspected.endpoint.serverUuid };
   } catch (error) {
     return { subject, findings: [toCheckFinding(error)], tables: null, serverUuid: null };
   }
@@ -62,16 +53,16 @@ async function checkOne(source: SourceConfig, endpoint: SourceEndpointConfig): P
 
 /** Where rows are read from another server than the log: transactions that only one of them has. */
 async function checkErrant(source: SourceConfig): Promise<readonly CheckFinding[]> {
-  const [streamed, read] = [source.endpoints[0], source.endpoints[source.snapshot.endpoint]];
-  if (streamed === undefined || read === undefined || read === streamed) return [];
-  const selection = { include: [...source.include], exclude: [...source.exclude] };
+  const { streamed, replica } = chooseEndpoint(source);
+  if (replica === null) return [];
+  const { includes, reaches, acceptGtids: accepted } = compileTableRules(source);
   try {
     const errant = new ErrantTransactions({
-      read: toMySqlOptions(read),
-      streamed: toMySqlOptions(streamed),
-      accepted: GtidSet.parse(source.acceptGtids),
-      includes: compileTableSelection(selection),
-      reaches: compileDatabaseSelection(selection),
+      read: replica,
+      streamed,
+      accepted,
+      includes,
+      reaches,
       logger: silentLogger,
     });
     await errant.examine(AbortSignal.timeout(TIMEOUT_MS));
@@ -79,7 +70,7 @@ async function checkErrant(source: SourceConfig): Promise<readonly CheckFinding[
     return [
       findWarning(
         'DITTO_SOURCE_ERRANT_CHANGES',
-        `only one of ${streamed.host}:${streamed.port} and ${read.host}:${read.port} has ${errant.gtids.toString()}; these transactions changed no included table`,
+        `only one of ${streamed.host}:${streamed.port} and ${replica.host}:${replica.port} has ${errant.gtids.toString()}; these transactions changed no included table`,
         'Commit empty transactions with these GTIDs on the other server, or build the server again.',
       ),
     ];
@@ -100,15 +91,12 @@ function checkTables(source: SourceConfig, tables: readonly TableInspection[]): 
       ),
     ];
   const findings: CheckFinding[] = [...checkExclusions(source, tables)];
-  const attempt = (assertNames: () => void): void => {
+  for (const names of createTableNames(source))
     try {
-      assertNames();
+      names.claimAll(tables);
     } catch (error) {
       findings.push(toCheckFinding(error));
     }
-  };
-  if (source.sinks.includes('kafka')) attempt(() => new TopicNames(source.name).claimAll(tables));
-  if (source.sinks.includes('mongo')) attempt(() => new CollectionNames().claimAll(tables));
   return findings;
 }
 

@@ -1,39 +1,10 @@
 import { Global, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { DcsCheckpointStore, DcsClient } from '#dcs-client';
+import { DcsClient } from '#dcs-client';
 import { type DittoConfig, toDcsOptions, toStateOptions } from '#configuration';
 import { AuditLog, CONFIG, createLogger, findRpcToken, Shutdown } from '#platform';
-import {
-  StateAuditLog,
-  StateCheckpointStore,
-  StateColumnStore,
-  StateDatabase,
-  StateKeyStore,
-  StateLineageStore,
-  StateLogAcceptanceStore,
-  StateResyncStore,
-  StateRewindStore,
-  StateTableStore,
-  TopicEndStore,
-  TopicPartitionStore,
-} from '#state';
+import { StateAuditLog, StateDatabase } from '#state';
 import { DcsReadiness } from './dcs-readiness.ts';
-
-const overState = [
-  StateCheckpointStore,
-  StateColumnStore,
-  StateKeyStore,
-  StateLineageStore,
-  StateLogAcceptanceStore,
-  StateResyncStore,
-  StateRewindStore,
-  StateTableStore,
-  TopicEndStore,
-  TopicPartitionStore,
-].map((Store) => ({
-  provide: Store,
-  inject: [StateDatabase],
-  useFactory: (state: StateDatabase) => new Store(state),
-}));
+import { SourceStores } from './source-stores.ts';
 
 /** DCS and the state database, and what stands on them. */
 @Global()
@@ -54,30 +25,14 @@ const overState = [
       },
     },
     {
-      provide: DcsCheckpointStore,
-      inject: [DcsClient],
-      useFactory: (client: DcsClient) => new DcsCheckpointStore(client),
+      provide: SourceStores,
+      inject: [DcsClient, StateDatabase],
+      useFactory: (dcs: DcsClient, state: StateDatabase) => new SourceStores(dcs, state),
     },
     { provide: AuditLog, inject: [StateDatabase], useFactory: (state: StateDatabase) => new StateAuditLog(state) },
-    ...overState,
     DcsReadiness,
   ],
-  exports: [
-    StateDatabase,
-    DcsClient,
-    DcsCheckpointStore,
-    AuditLog,
-    StateCheckpointStore,
-    StateColumnStore,
-    StateKeyStore,
-    StateLineageStore,
-    StateLogAcceptanceStore,
-    StateResyncStore,
-    StateRewindStore,
-    StateTableStore,
-    TopicEndStore,
-    TopicPartitionStore,
-  ],
+  exports: [StateDatabase, DcsClient, SourceStores, AuditLog],
 })
 export class ConnectionsModule implements OnModuleInit, OnApplicationShutdown {
   readonly #state: StateDatabase;

@@ -3,7 +3,7 @@ import { ApiConflictResponse, ApiOperation, ApiQuery, ApiTags } from '@nestjs/sw
 import { type DittoConfig } from '#configuration';
 import { Actor, assertKnownSource, AuditLog, InjectConfig, RequestError, SchemaPipe } from '#platform';
 import { z } from 'zod';
-import { snapshotsOff } from '../sources/resync.ts';
+import { snapshotsOff } from '../opening/resync.ts';
 import { type SourceSupervisor } from '../sources/source-supervisor.ts';
 import { SourceRegistry } from '../sources/source-registry.ts';
 import {

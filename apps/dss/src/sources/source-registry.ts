@@ -2,10 +2,10 @@ import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@
 import { createInstanceName, DcsClient, ServiceReporter } from '#dcs-client';
 import { type DittoConfig, toAdvertisedUrl } from '#configuration';
 import { createLogger, InjectConfig, Shutdown } from '#platform';
-import { StateLogAcceptanceStore, StateResyncStore, StateRewindStore } from '#state';
+import { SourceStores } from '../connections/source-stores.ts';
 import { SourceMetrics } from '../metrics/source-metrics.ts';
+import { SourceOpener } from '../opening/source-opener.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
-import { SourceOpener } from './source-opener.ts';
 import { type SourceStatus } from './source-status.ts';
 import { SourceSupervisor } from './source-supervisor.ts';
 
@@ -22,9 +22,7 @@ export class SourceRegistry implements OnApplicationBootstrap, OnModuleDestroy {
     @InjectConfig() config: DittoConfig,
     dcs: DcsClient,
     opener: SourceOpener,
-    resyncs: StateResyncStore,
-    rewinds: StateRewindStore,
-    acceptances: StateLogAcceptanceStore,
+    { resyncs, rewinds, acceptances }: SourceStores,
     metrics: SourceMetrics,
     shutdown: Shutdown,
   ) {

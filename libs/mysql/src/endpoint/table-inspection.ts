@@ -11,6 +11,8 @@ export interface TableInspection {
   readonly table: string;
   readonly engine: string;
   readonly hasKey: boolean;
+  /** Null when `unsupported` or `needed` is not empty. */
+  readonly layout: TableLayout | null;
   /** All columns that the user may see, the excluded ones too. */
   readonly columns: readonly string[];
   /** Those of them that are replicated. */
@@ -56,6 +58,7 @@ export async function inspectTables(
   const describe = describeCascades(await readCascadingKeys(session, tables), includes);
   return tables.map(({ database, table, engine, columns, selected, layout, unsupported, needed }) => ({
     ...describe({ database, table, layout }),
+    layout,
     columns,
     selected,
     needed,

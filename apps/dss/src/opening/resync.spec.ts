@@ -18,7 +18,7 @@ import {
   type TableRecord,
   TableStore,
 } from '#replication';
-import { findStart } from './resync.ts';
+import { startFrom } from './find-start.ts';
 
 const A = '11111111-1111-1111-1111-111111111111';
 const grant = { source: 's', owner: 'o', token: 1 };
@@ -102,8 +102,8 @@ class World {
     return [...this.mirror].flatMap(([key, { live }]) => (live ? [key] : [])).sort();
   }
 
-  start(changed: Partial<Parameters<typeof findStart>[0]> = {}): Promise<Checkpoint> {
-    return findStart({
+  start(changed: Partial<Parameters<typeof startFrom>[0]> = {}): Promise<Checkpoint> {
+    return startFrom({
       grant,
       current: { gtidSet: `${A}:1-${this.executed}`, file: '', offset: 0, serverUuid: A },
       dcs: new Checkpoints(this, 'dcs'),

@@ -15,16 +15,13 @@ import {
   type TableRecord,
   type TableStore,
 } from '#replication';
-import { type RewindOptions, rewindWhenAsked } from './rewind.ts';
 import { correctNames } from './starting-tables.ts';
 import {
   checkpointBehind,
-  findStartingPoint,
   knownLineages,
   raiseLineage,
   saveCheckpoint,
   type StartingLog,
-  type StartingPointOptions,
   type StartingPointStores,
 } from './starting-point.ts';
 
@@ -42,16 +39,6 @@ export interface ResyncOptions extends StartingPointStores, Pick<StartingLog, 'c
   readonly copiesRows: boolean;
   /** Ends all rows of each table in every sink; resolves when all of it is confirmed. Repeatable. */
   readonly endTables: (changes: readonly TableChange[]) => Promise<void>;
-}
-
-/** Where a source goes on; a resync or rewind that was asked for comes first, also one that its first owner did not finish. */
-export async function findStart(
-  options: StartingPointOptions & Omit<ResyncOptions, 'askedBy'> & RewindOptions,
-): Promise<Checkpoint> {
-  const askedBy = await options.resyncs.pendingFor(options.grant.source);
-  if (askedBy !== null) return resync({ ...options, askedBy });
-  await rewindWhenAsked(options);
-  return findStartingPoint(options);
 }
 
 /**

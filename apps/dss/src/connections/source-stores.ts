@@ -1,0 +1,54 @@
+import { type DcsClient, DcsCheckpointStore } from '#dcs-client';
+import {
+  type CheckpointStore,
+  type ColumnStore,
+  type KeyStore,
+  type LineageStore,
+  type LogAcceptanceStore,
+  type ResyncStore,
+  type RewindStore,
+  type TableStore,
+} from '#replication';
+import {
+  StateCheckpointStore,
+  StateColumnStore,
+  type StateDatabase,
+  StateKeyStore,
+  StateLineageStore,
+  StateLogAcceptanceStore,
+  StateResyncStore,
+  StateRewindStore,
+  StateTableStore,
+  TopicEndStore,
+  TopicPartitionStore,
+} from '#state';
+
+/** Everything that outlives the processes that run a source: in the state database, and the checkpoint in DCS too. */
+export class SourceStores {
+  /** Checkpoints in DCS; `state` has those in the state database. */
+  readonly dcs: CheckpointStore;
+  readonly state: CheckpointStore;
+  readonly columns: ColumnStore;
+  readonly keys: KeyStore;
+  readonly lineages: LineageStore;
+  readonly tables: TableStore;
+  readonly resyncs: ResyncStore;
+  readonly rewinds: RewindStore;
+  readonly acceptances: LogAcceptanceStore;
+  readonly partitions: TopicPartitionStore;
+  readonly topicEnds: TopicEndStore;
+
+  constructor(dcs: DcsClient, database: StateDatabase) {
+    this.dcs = new DcsCheckpointStore(dcs);
+    this.state = new StateCheckpointStore(database);
+    this.columns = new StateColumnStore(database);
+    this.keys = new StateKeyStore(database);
+    this.lineages = new StateLineageStore(database);
+    this.tables = new StateTableStore(database);
+    this.resyncs = new StateResyncStore(database);
+    this.rewinds = new StateRewindStore(database);
+    this.acceptances = new StateLogAcceptanceStore(database);
+    this.partitions = new TopicPartitionStore(database);
+    this.topicEnds = new TopicEndStore(database);
+  }
+}

@@ -1,0 +1,93 @@
+import { type Checkpoint } from '#change-events';
+import { logsCascades, MySqlCascadeFacts, MySqlChangeSource, MySqlRowReader, MySqlTableChecks } from '#mysql';
+import { type SourceParts, SourceRun } from '../sources/source-run.ts';
+import { cascadeChoice } from './cascade-choice.ts';
+import { type Opening } from './opening.ts';
+import { findStartingKeys } from './starting-keys.ts';
+import { findStartingTables } from './starting-tables.ts';
+
+/** Puts together what runs the source from `start` on; nothing of it runs yet. */
+export async function assembleRun(opening: Opening, start: Checkpoint): Promise<SourceRun> {
+  const { source, grant, config, stores, rules, sinks, closers, hooks, logger } = opening;
+  const { includes, reaches, columns, keys } = rules;
+  const { gtidExecuted, logEnd, serverUuid, settings } = opening.inspection.endpoint;
+  const { inFlightBytes, shutdownDeadlineMs, checkpoint } = config.dss;
+  const connection = opening.endpoints.streamed;
+  const run: SourceRun = new SourceRun({
+    grant,
+    parts: {
+      changeSource: createChangeSource(opening),
+      ...createReaders(opening),
+      sinks: sinks.create((transaction) => run.pipeline.inReplayZone(transaction), closers),
+      ...(await findKnown(opening)),
+      names: opening.names,
+      checks: new MySqlTableChecks({ connection, keys, columns, logger }),
+      includes,
+      columns,
+      reaches,
+      lowerCaseNames: settings.lowerCaseTableNames === '1',
+      cascades: describeCascades(opening),
+      mirror: sinks.mirror?.keys ?? null,
+      close: () => closers.close(),
+    },
+    start,
+    endOfLog: { gtidSet: gtidExecuted, ...logEnd, serverUuid },
+    reservedReads: await stores.tables.reservedReads(source.name),
+    stores,
+    snapshot: { ...source.snapshot, copiesAll: source.snapshot.mode === 'windowed' },
+    ...checkpoint,
+    inFlightBytes,
+    drainDeadlineMs: Math.max(500, shutdownDeadlineMs - 2000),
+    logger,
+    hooks,
+  });
+  return run;
+}
+
+function createChangeSource({ source, endpoints, rules, logger }: Opening): MySqlChangeSource {
+  const { serverId, heartbeatMs } = source;
+  return new MySqlChangeSource({
+    connection: endpoints.streamed,
+    logger,
+    keys: rules.keys,
+    columns: rules.columns,
+    replicaId: serverId,
+    heartbeatMs,
+    silenceMs: 4 * heartbeatMs,
+  });
+}
+
+function createReaders({ endpoints, rules, closers, logger }: Opening): Pick<SourceParts, 'catalogue' | 'reader'> {
+  const { streamed, replica } = endpoints;
+  const catalogue = new MySqlRowReader({ connection: streamed, ...rules, logger });
+  closers.add(() => catalogue.close());
+  if (replica === null) return { catalogue, reader: catalogue };
+  const reader = new MySqlRowReader({ connection: replica, streamed, ...rules, logger });
+  closers.add(() => reader.close());
+  return { catalogue, reader };
+}
+
+/** The tables that a stream begins with, how far their copies are, and the keys that their rows have in the sinks. */
+async function findKnown(opening: Opening): Promise<Pick<SourceParts, 'tables' | 'records' | 'keys'>> {
+  const { source, grant, stores, tables: catalogue, sinks, rules } = opening;
+  const records = await stores.tables.load(source.name);
+  const mirrored = (await sinks.mirror?.listTables()) ?? [];
+  return {
+    tables: findStartingTables({ catalogue, copied: records, mirrored, includes: rules.includes }),
+    records,
+    keys: await findStartingKeys({ grant, store: stores.keys, copied: records, catalogue }),
+  };
+}
+
+/** Null where the log shows what foreign keys change. */
+function describeCascades({ source, endpoints, rules, inspection }: Opening): SourceParts['cascades'] {
+  const { includes, keys, columns } = rules;
+  const { settings } = inspection.endpoint;
+  if (logsCascades(settings)) return null;
+  const handling = cascadeChoice(source);
+  return {
+    facts: new MySqlCascadeFacts({ connection: endpoints.streamed, settings, includes, keys, columns, handling }),
+    keys: inspection.tables.flatMap(({ cascades }) => cascades),
+    rereads: handling.cascades === 'reread',
+  };
+}

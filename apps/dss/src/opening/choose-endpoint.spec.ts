@@ -1,0 +1,35 @@
+import { describe, expect, it } from '@jest/globals';
+import { parseConfig, requireSection, type SourceConfig } from '#configuration';
+import { chooseEndpoint } from './choose-endpoint.ts';
+
+function parseSource(snapshot: string): SourceConfig {
+  const { sources } = parseConfig(`
+sources:
+  shop:
+    endpoints:
+      - { host: primary, user: ditto, password: secret }
+      - { host: replica, port: 3307, user: reader, password: other }
+    include: ['shop.*']
+    snapshot: ${snapshot}
+kafka: { brokers: ['a:1'] }
+redis: { url: 'redis://localhost' }
+state: { host: db2, user: ditto, password: secret }
+`);
+  return requireSection(sources['shop'], 'sources.shop');
+}
+
+describe('the servers of a source', () => {
+  it('streams the log of the first and reads its rows', () => {
+    expect(chooseEndpoint(parseSource('{}'))).toEqual({
+      streamed: { host: 'primary', port: 3306, user: 'ditto', password: 'secret', tls: false },
+      replica: null,
+    });
+  });
+
+  it('reads rows from another one where the configuration says so', () => {
+    expect(chooseEndpoint(parseSource('{ endpoint: 1 }'))).toMatchObject({
+      streamed: { host: 'primary' },
+      replica: { host: 'replica', port: 3307, user: 'reader', password: 'other' },
+    });
+  });
+});

@@ -1,0 +1,99 @@
+import { type Checkpoint, GtidSet, type TableChange } from '#change-events';
+import { assertPosition, type EndpointInspection, LogProof, MySqlEndpoint } from '#mysql';
+import { areReadsUsedUp, type Grant } from '#replication';
+import { type SourceStores } from '../connections/source-stores.ts';
+import { Closers } from './closers.ts';
+import { endTables } from './end-tables.ts';
+import { type Opening } from './opening.ts';
+import { resync, type ResyncOptions } from './resync.ts';
+import { type RewindOptions, rewindWhenAsked } from './rewind.ts';
+import { findStartingPoint, type StartingPointOptions } from './starting-point.ts';
+
+export type StartOptions = StartingPointOptions & Omit<ResyncOptions, 'askedBy'> & RewindOptions;
+
+/** Where a source that is being opened goes on. */
+export async function findStart(opening: Opening): Promise<Checkpoint> {
+  const { grant, stores, logger } = opening;
+  if (areReadsUsedUp(await stores.tables.reservedReads(grant.source))) await beginReadsAgain(grant, stores);
+  const closers = new Closers(logger);
+  try {
+    return withAccepted(await startFrom(describeStart(opening, closers)), opening);
+  } finally {
+    await closers.close();
+  }
+}
+
+/** A resync or rewind that was asked for comes first, also one that its first owner did not finish. */
+export async function startFrom(options: StartOptions): Promise<Checkpoint> {
+  const askedBy = await options.resyncs.pendingFor(options.grant.source);
+  if (askedBy !== null) return resync({ ...options, askedBy });
+  await rewindWhenAsked(options);
+  return findStartingPoint(options);
+}
+
+function describeStart(opening: Opening, closers: Closers): StartOptions {
+  const { source, grant, tables, sinks, signal, logger } = opening;
+  const { dcs, state, lineages, tables: tableStore, resyncs, rewinds, acceptances } = opening.stores;
+  const { streamed } = opening.endpoints;
+  const { endpoint } = opening.inspection;
+  const log = new LogProof(streamed);
+  return {
+    grant,
+    dcs,
+    state,
+    lineages,
+    tableStore,
+    resyncs,
+    rewinds,
+    acceptances,
+    current: { gtidSet: endpoint.gtidExecuted, file: '', offset: 0, serverUuid: endpoint.serverUuid },
+    mirror: sinks.mirror?.lineage ?? null,
+    memories: sinks.recall(closers),
+    findLast: () => log.findLast(endpoint, signal),
+    assertReachable: (checkpoint) => assertReachable(withAccepted(checkpoint, opening), endpoint),
+    prove: (known) => log.prove(endpoint, known, signal),
+    purged: endpoint.gtidPurged,
+    findLost: () => sinks.findLost(closers),
+    findPlace: (fileNumber, offset) => new MySqlEndpoint(streamed).findGtidsBefore(fileNumber, offset, signal),
+    tables,
+    listMirrored: async () => sinks.mirror?.listTables() ?? [],
+    includes: opening.rules.includes,
+    copiesRows: source.snapshot.mode !== 'none',
+    endTables: (changes) => endInSinks(opening, changes),
+    signal,
+    logger,
+  };
+}
+
+/** A new lineage, whose reads are numbered from 1; the starting point finds that it has outgrown the checkpoint's. */
+async function beginReadsAgain(grant: Grant, { lineages }: Pick<SourceStores, 'lineages'>): Promise<void> {
+  await lineages.raise(grant, (await lineages.current(grant.source)) + 1, 'the numbers of reads are used up');
+}
+
+async function endInSinks({ sinks, hooks, signal, logger }: Opening, changes: readonly TableChange[]): Promise<void> {
+  const closers = new Closers(logger);
+  try {
+    const { mayDeliver } = hooks;
+    await endTables({ sinks: sinks.create(() => false, closers), changes, mayDeliver, signal, logger });
+  } finally {
+    await closers.close();
+  }
+}
+
+/** GTIDs that the log never gives, and that an operator has accepted, count as read. */
+function withAccepted(
+  checkpoint: Checkpoint,
+  { rules, inspection }: Pick<Opening, 'rules' | 'inspection'>,
+): Checkpoint {
+  const unlogged = rules.acceptGtids.intersect(GtidSet.parse(inspection.endpoint.gtidPurged));
+  if (unlogged.isEmpty) return checkpoint;
+  const unite = (gtidSet: string): string => GtidSet.parse(gtidSet).union(unlogged).toString();
+  const position = { ...checkpoint.position, gtidSet: unite(checkpoint.position.gtidSet) };
+  return { ...checkpoint, position, dispatchedSet: unite(checkpoint.dispatchedSet) };
+}
+
+/** The log behind the checkpoint must be there (no gap), and all that was ever given to a sink must be in it (I7). */
+function assertReachable({ position, dispatchedSet }: Checkpoint, endpoint: EndpointInspection): void {
+  assertPosition({ ...position, gtidSet: dispatchedSet }, endpoint);
+  assertPosition(position, endpoint);
+}

@@ -1,0 +1,33 @@
+import { type TableLayout, type TableNames } from '#change-events';
+import { type DittoConfig, type SourceConfig } from '#configuration';
+import { type Logger } from '#kernel';
+import { type Grant } from '#replication';
+import { type SourceStores } from '../connections/source-stores.ts';
+import { type OwnershipHooks } from '../sources/source-run.ts';
+import { type ChosenEndpoints } from './choose-endpoint.ts';
+import { type Closers } from './closers.ts';
+import { type SourceInspection } from './inspect-source.ts';
+import { type SourceSinks } from './open-sinks.ts';
+import { type TableRules } from './table-rules.ts';
+
+/** One ownership of a source, being opened: its server and its mirror have answered. */
+export interface Opening {
+  readonly source: SourceConfig;
+  readonly grant: Grant;
+  readonly config: DittoConfig;
+  readonly stores: SourceStores;
+  readonly endpoints: ChosenEndpoints;
+  readonly rules: TableRules;
+  /** Of the server whose log is streamed. */
+  readonly inspection: SourceInspection;
+  /** Of the included tables that are there. */
+  readonly tables: readonly TableLayout[];
+  /** What the included tables are called in each sink. */
+  readonly names: readonly TableNames[];
+  readonly sinks: SourceSinks;
+  /** What this ownership has opened. */
+  readonly closers: Closers;
+  readonly hooks: OwnershipHooks;
+  readonly signal: AbortSignal;
+  readonly logger: Logger;
+}
