@@ -22,7 +22,7 @@ state: { host: db2, user: ditto, password: secret }
       {
         code: 'DITTO_KAFKA_TLS',
         severity: 'error',
-        message: expect.stringMatching(/^kafka\.tls\.cert has expired/),
+        message: expect.stringMatching(/^Kafka is not connected to: kafka\.tls\.cert has expired/),
         remedy: 'Renew it.',
       },
     ]);
