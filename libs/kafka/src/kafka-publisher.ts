@@ -15,13 +15,13 @@ import {
   type TableLayout,
   topicName,
 } from '#change-events';
-import { DittoError, type Logger } from '#kernel';
+import { DittoError, type Logger, type RetryOptions, ServerWait } from '#kernel';
 import { type Acknowledgement, ChangeSink, LaneSet, type SinkStatus } from '#replication';
 
-import { BrokerWait } from './broker-wait.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { type ConfirmedEnds } from './confirmed-ends.ts';
 import { type KafkaClient, type KafkaRecord } from './kafka-client.ts';
+import { isWorthWaiting } from './kafka-errors.ts';
 import { LaneDelivery } from './lane-delivery.ts';
 import { type PartitionCountStore } from './partition-count-store.ts';
 import { RecordBatch, SplitChange } from './record-batch.ts';
@@ -78,7 +78,7 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
   readonly #options: KafkaPublisherOptions;
   readonly #envelope: EnvelopeOptions & { readonly tombstones: boolean };
   readonly #lanes: LaneSet<RecordBatch>;
-  readonly #brokers: BrokerWait;
+  readonly #brokers: ServerWait;
   readonly #pool = new BufferPool(POOLED_BYTES);
   /** The newest batch of each lane; sealed once it is being delivered. */
   readonly #newest: RecordBatch[] = [];
@@ -104,7 +104,7 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     this.#envelope = { source, version, bigint, tombstones };
     this.#preparation = new TopicPreparation({ ...options, prefix: options.source });
     const { backoff = DEFAULT_BACKOFF, logger } = options;
-    this.#brokers = new BrokerWait(backoff, logger);
+    this.#brokers = new ServerWait({ backoff, logger });
     this.#lanes = new LaneSet<RecordBatch>({
       deliver: (lane, [batch]) => this.#deliver(lane, batch as RecordBatch),
       maxBatchBytes: Infinity,
@@ -118,16 +118,16 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
   override async open({ onFatal, mayDeliver, signal }: Parameters<ChangeSink['open']>[0]): Promise<void> {
     this.#onFatal = onFatal;
     this.#lanes.guardWith(mayDeliver);
-    await this.#brokers.atStart('connecting to Kafka', signal, () => this.#options.client.connect());
-    await this.#brokers.atStart('looking for lost messages', signal, async () =>
-      this.#options.confirmedEnds?.open((error) => this.#fail(error)),
-    );
-    if (this.#options.schemaChanges !== true) return;
-    const prepared = await this.#brokers.atStart('preparing the topic of statements', signal, async () => {
-      await this.#options.confirmedEnds?.use(this.#options.source);
+    const { client, confirmedEnds, schemaChanges, source } = this.#options;
+    const atStart = { signal, isRetriable: isWorthWaiting };
+    await this.#insist('connecting to Kafka', () => client.connect(), atStart);
+    await this.#insist('looking for lost messages', async () => confirmedEnds?.open((e) => this.#fail(e)), atStart);
+    if (schemaChanges !== true) return;
+    const prepare = async (): Promise<PreparedTopic> => {
+      await confirmedEnds?.use(source);
       return this.#preparation.prepareSchemaTopic();
-    });
-    this.#schemaLanes = this.#openLanes(prepared);
+    };
+    this.#schemaLanes = this.#openLanes(await this.#insist('preparing the topic of statements', prepare, atStart));
   }
 
   override async prepareTable(layout: TableLayout): Promise<void> {
@@ -254,21 +254,26 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
   }
 
   #hasTopic(layout: TableLayout): Promise<boolean> {
-    return this.#brokers.until(`looking for the topic of ${formatTableName(layout)}`, this.#closing.signal, () =>
+    return this.#insist(`looking for the topic of ${formatTableName(layout)}`, () =>
       this.#preparation.hasTopic(layout),
     );
   }
 
   async #prepareTopic(layout: TableLayout, known: TopicLanes | undefined): Promise<TopicLanes> {
-    const prepared = await this.#brokers.until(
-      `preparing ${formatTableName(layout)}`,
-      this.#closing.signal,
-      async () => {
-        await this.#options.confirmedEnds?.use(topicName(this.#options.source, layout.database, layout.table));
-        return this.#preparation.prepare(layout);
-      },
-    );
+    const prepared = await this.#insist(`preparing ${formatTableName(layout)}`, async () => {
+      await this.#options.confirmedEnds?.use(topicName(this.#options.source, layout.database, layout.table));
+      return this.#preparation.prepare(layout);
+    });
     return known?.partitions === prepared.partitions ? known : this.#openLanes(prepared);
+  }
+
+  /** Until the publisher is closed, unless `options` say otherwise. */
+  #insist<T>(
+    what: string,
+    work: () => Promise<T>,
+    options: Pick<RetryOptions, 'signal' | 'isRetriable'> = { signal: this.#closing.signal },
+  ): Promise<T> {
+    return this.#brokers.until(`${what} failed, trying again`, work, options);
   }
 
   #openLanes({ topic, partitions, maxMessageBytes }: PreparedTopic): TopicLanes {

@@ -15,6 +15,22 @@ export function describeError(error: unknown): ErrorDescription {
   return { code, message, retriable, remedy, context };
 }
 
+/** What a log line says of an error. */
+export function errorFields(error: unknown): {
+  readonly code: string;
+  readonly error: string;
+  readonly remedy: string | null;
+} {
+  const { code, message, remedy } = toDittoError(error);
+  return { code, error: message, remedy };
+}
+
+/** One line for a status or a page. */
+export function formatError(error: unknown): string {
+  const { code, message } = toDittoError(error);
+  return `${code}: ${message}`;
+}
+
 /** The error that `describeError` described on the other side; null when `value` is no description. */
 export function restoreError(value: unknown): DittoError | null {
   if (typeof value !== 'object' || value === null) return null;

@@ -1,6 +1,7 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
 import { DittoError } from './ditto-error.ts';
+import { type Logger, silentLogger } from './logger.ts';
 import { Backoff, retry } from './retry.ts';
 
 const retriable = () => new DittoError('DITTO_TEST_BUSY', 'busy', { retriable: true });
@@ -67,5 +68,48 @@ describe('retry', () => {
       onRetry: () => controller.abort(reason),
     });
     await expect(running).rejects.toBe(reason);
+  });
+
+  it('logs each reason once in a row, and the success after it', async () => {
+    const lines: unknown[] = [];
+    const logger: Logger = {
+      ...silentLogger,
+      warn: (message, fields) => lines.push([message, fields]),
+      info: (message, fields) => lines.push([message, fields]),
+    };
+    const messages = ['connection 1 is down', 'connection 2 is down', 'it starts', 'it starts', 'connection 3 is down'];
+    const work = (attempt: number): Promise<string> => {
+      const message = messages[attempt - 1];
+      return message === undefined
+        ? Promise.resolve('ok')
+        : Promise.reject(new DittoError('DITTO_TEST_BUSY', message, { retriable: true, remedy: 'Wait.' }));
+    };
+    const log = { logger, message: 'the server can not be asked', fields: { source: 'shop' } };
+    expect(await retry(work, { backoff: quick(), log })).toBe('ok');
+    const failure = (error: string) => [
+      'the server can not be asked',
+      { source: 'shop', code: 'DITTO_TEST_BUSY', error, remedy: 'Wait.' },
+    ];
+    expect(lines).toEqual([
+      failure('connection 1 is down'),
+      failure('it starts'),
+      failure('connection 3 is down'),
+      ['it works again', { source: 'shop', after: 'the server can not be asked', attempts: 6 }],
+    ]);
+    lines.length = 0;
+    await retry(() => Promise.resolve(), { backoff: quick(), log });
+    expect(lines).toEqual([]);
+  });
+
+  it('logs nothing when its signal was aborted meanwhile', async () => {
+    const warn = jest.fn();
+    const controller = new AbortController();
+    const work = (): Promise<never> => {
+      controller.abort();
+      return Promise.reject(retriable());
+    };
+    const log = { logger: { ...silentLogger, warn }, message: 'no' };
+    await expect(retry(work, { backoff: quick(), signal: controller.signal, log })).rejects.toThrow();
+    expect(warn).not.toHaveBeenCalled();
   });
 });

@@ -1,4 +1,6 @@
 import { DittoError } from './ditto-error.ts';
+import { errorFields, formatError } from './error-description.ts';
+import { type LogFields, type Logger } from './logger.ts';
 import { reasonOf, sleep } from './sleep.ts';
 import { isAbort } from './to-ditto-error.ts';
 
@@ -34,9 +36,18 @@ export class Backoff {
   }
 }
 
+/** A failure is a warning, unless the one before had the same reason; so is the success after failures logged. */
+export interface RetryLog {
+  readonly logger: Logger;
+  /** What is not possible yet. */
+  readonly message: string;
+  readonly fields?: LogFields;
+}
+
 export interface RetryOptions {
   readonly backoff: Backoff;
   readonly signal?: AbortSignal;
+  readonly log?: RetryLog;
   readonly onRetry?: (error: unknown, delayMs: number) => void;
   /** By default: what a `DittoError` says of itself; anything else is not tried again. */
   readonly isRetriable?: (error: unknown) => boolean;
@@ -47,17 +58,43 @@ export interface RetryOptions {
  * Rejects with the error that is not retriable, or with the signal's reason.
  */
 export async function retry<T>(fn: (attempt: number) => Promise<T>, options: RetryOptions): Promise<T> {
-  const { backoff, signal, onRetry, isRetriable = isRetriableDittoError } = options;
+  const { backoff, signal, log, onRetry, isRetriable = isRetriableDittoError } = options;
+  const attempts = log && new LoggedAttempts(log);
   for (let attempt = 1; ; attempt++) {
     if (signal?.aborted) throw reasonOf(signal);
     try {
-      return await fn(attempt);
+      const result = await fn(attempt);
+      attempts?.succeed(attempt);
+      return result;
     } catch (error) {
       if (isAbort(error) || !isRetriable(error)) throw error;
+      if (!signal?.aborted) attempts?.fail(error);
       const delayMs = backoff.nextMs();
       onRetry?.(error, delayMs);
       await sleep(delayMs, signal);
     }
+  }
+}
+
+class LoggedAttempts {
+  readonly #log: RetryLog;
+  #lastReason: string | null = null;
+
+  constructor(log: RetryLog) {
+    this.#log = log;
+  }
+
+  fail(error: unknown): void {
+    const { logger, message, fields } = this.#log;
+    // drivers number their connections and say how long they waited: that is no other reason
+    const reason = formatError(error).replace(/\d+/g, '#');
+    if (reason !== this.#lastReason) logger.warn(message, { ...fields, ...errorFields(error) });
+    this.#lastReason = reason;
+  }
+
+  succeed(attempts: number): void {
+    const { logger, message, fields } = this.#log;
+    if (this.#lastReason !== null) logger.info('it works again', { ...fields, after: message, attempts });
   }
 }
 

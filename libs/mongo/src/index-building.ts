@@ -1,4 +1,4 @@
-import { Backoff, type BackoffOptions, type DittoError, type Logger, retry, toDittoError } from '#kernel';
+import { Backoff, type BackoffOptions, errorFields, type Logger, retry } from '#kernel';
 import { type mongo } from 'mongoose';
 import { createMirrorIndexes } from './mirror-indexes.ts';
 
@@ -26,29 +26,16 @@ export class IndexBuilding {
     this.#last = this.#last
       .then(() => this.#build(collection))
       .catch((error: unknown) => {
-        if (!signal.aborted)
-          logger.warn('indexes of the mirror were not built', { collection, ...reasonOf(toDittoError(error)) });
+        if (!signal.aborted) logger.warn('indexes of the mirror were not built', { collection, ...errorFields(error) });
       });
   }
 
   async #build(collection: string): Promise<void> {
     const { db, backoff, logger, signal } = this.#options;
     logger.info('building indexes of the mirror', { collection });
-    let lastCode = '';
-    await retry(() => createMirrorIndexes(db, collection), {
-      backoff: new Backoff(backoff),
-      signal,
-      onRetry: (cause) => {
-        const error = toDittoError(cause);
-        if (error.code === lastCode) return;
-        lastCode = error.code;
-        logger.warn('indexes of the mirror are not built yet, trying again', { collection, ...reasonOf(error) });
-      },
-    });
+    const message = 'indexes of the mirror are not built yet, trying again';
+    const log = { logger, message, fields: { collection } };
+    await retry(() => createMirrorIndexes(db, collection), { backoff: new Backoff(backoff), signal, log });
     logger.info('built indexes of the mirror', { collection });
   }
-}
-
-function reasonOf({ code, message, remedy }: DittoError): Readonly<Record<string, unknown>> {
-  return { code, error: message, remedy };
 }

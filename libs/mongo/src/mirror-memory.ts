@@ -1,5 +1,5 @@
 import { READ_ROW_INDEX, transactionEndVersion, versionPrefix } from '#change-events';
-import { Backoff, type Logger, retry, toDittoError } from '#kernel';
+import { Backoff, type Logger, retry } from '#kernel';
 import { SinkMemory } from '#replication';
 import { type mongo } from 'mongoose';
 import { FROM_MAJORITY, IndexPages, PAGE_TIMEOUT_MS } from './index-pages.ts';
@@ -89,11 +89,8 @@ export class MirrorMemory extends SinkMemory {
 
   #keepTrying<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const { backoff = { initialMs: 100, maxMs: 2000 }, logger } = this.#options;
-    const onRetry = (error: unknown): void => {
-      const { code, message } = toDittoError(error);
-      logger.warn('the mirror can not be asked what it holds, trying again', { code, error: message });
-    };
-    return retry(work, { backoff: new Backoff(backoff), signal, onRetry });
+    const log = { logger, message: 'the mirror can not be asked what it holds, trying again' };
+    return retry(work, { backoff: new Backoff(backoff), signal, log });
   }
 }
 

@@ -9,7 +9,7 @@ import {
   type TableLayout,
   type TransactionInfo,
 } from '#change-events';
-import { Backoff, DittoError, dropWide, type Logger, retry, toDittoError } from '#kernel';
+import { DittoError, dropWide, type Logger, ServerWait } from '#kernel';
 import { type Acknowledgement, ChangeSink, LaneSet, type SinkStatus } from '#replication';
 import { type mongo } from 'mongoose';
 import { encodeBatch, type EncodedPart } from './encoded-batch.ts';
@@ -64,6 +64,7 @@ export class MirrorWriter extends ChangeSink {
   readonly #options: Required<Omit<MirrorWriterOptions, 'databasePrefix'>>;
   readonly #db: mongo.Db;
   readonly #lanes: LaneSet<MirrorEntry>;
+  readonly #server: ServerWait;
   readonly #writeConcern: mongo.WriteConcernSettings;
   readonly #tables = new MirrorTables();
   #maxCommandWrites = MAX_COMMAND_WRITES;
@@ -75,8 +76,6 @@ export class MirrorWriter extends ChangeSink {
   #confirmed = 0;
   #rejectedOutsideReplay = 0;
   #rejectedInReplay = 0;
-  #tableRetries = 0;
-  #tableHolding: string | null = null;
 
   constructor(options: MirrorWriterOptions) {
     super();
@@ -102,6 +101,7 @@ export class MirrorWriter extends ChangeSink {
       logger,
       onFatal: (error) => this.#fail(error),
     });
+    this.#server = new ServerWait({ backoff, logger });
     this.#building = new IndexBuilding({ db: this.#db, backoff, logger, signal: this.#closing.signal });
   }
 
@@ -180,10 +180,10 @@ export class MirrorWriter extends ChangeSink {
       bytesInFlight: this.#lanes.bytesInFlight,
       changesInFlight: this.#accepted - this.#confirmed,
       confirmedChanges: this.#confirmed,
-      retries: this.#lanes.retries + this.#tableRetries,
+      retries: this.#lanes.retries + this.#server.retries,
       rejectedOutsideReplay: this.#rejectedOutsideReplay,
       rejectedInReplay: this.#rejectedInReplay,
-      holdingBecause: this.#lanes.holdingBecause ?? this.#tableHolding,
+      holdingBecause: this.#lanes.holdingBecause ?? this.#server.because,
     };
   }
 
@@ -298,20 +298,8 @@ export class MirrorWriter extends ChangeSink {
     this.#confirmed += count;
   }
 
-  async #keepTrying<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    const result = await retry(work, {
-      backoff: new Backoff(this.#options.backoff),
-      signal,
-      onRetry: (error) => {
-        const { code, message } = toDittoError(error);
-        if (this.#tableHolding === null)
-          this.#options.logger.warn('holding: MongoDB does not take a command, trying again', { code, error: message });
-        this.#tableHolding = `${code}: ${message}`;
-        this.#tableRetries++;
-      },
-    });
-    this.#tableHolding = null;
-    return result;
+  #keepTrying<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    return this.#server.until('holding: MongoDB does not take a command, trying again', work, { signal });
   }
 
   #fail(error: DittoError): void {

@@ -1,4 +1,4 @@
-import { Backoff, type ClientTls, type DittoError, findReason, type Logger, retry, toDittoError } from '#kernel';
+import { Backoff, type ClientTls, type DittoError, type Logger, retry, toDittoError } from '#kernel';
 import mongoose, { type Connection, type mongo } from 'mongoose';
 import { FROM_MAJORITY } from './index-pages.ts';
 import { classifyMongoError } from './mongo-errors.ts';
@@ -72,7 +72,7 @@ export async function openMongo(options: MongoConnectionOptions): Promise<MongoC
     backoff: new Backoff({ initialMs: 200, maxMs: 5000 }),
     ...(signal && { signal }),
     isRetriable: (error) => options.waitForServer !== false && isAway(toDittoError(error)),
-    onRetry: (error) => logger.warn('waiting for MongoDB', { error: findReason(error) }),
+    log: { logger, message: 'waiting for MongoDB' },
   });
 }
 

@@ -65,22 +65,19 @@ export class StateDatabase {
    * server refuses today, as a password that is being changed, it may take tomorrow.
    */
   async open(signal?: AbortSignal): Promise<void> {
-    let lastMessage = '';
-    await retry(() => this.#openOnce(), {
+    const { logger } = this.#options;
+    const attempt = async (): Promise<void> => {
+      try {
+        await this.#openOnce();
+      } catch (error) {
+        throw (this.#trouble = toStateError(error));
+      }
+    };
+    await retry(attempt, {
       backoff: new Backoff({ initialMs: 200, maxMs: 5_000 }),
       ...(signal && { signal }),
       isRetriable: () => true,
-      onRetry: (error) => {
-        this.#trouble = toStateError(error);
-        const { code, message, remedy } = this.#trouble;
-        if (message !== lastMessage)
-          this.#options.logger.warn('The state database can not be opened yet, trying again', {
-            code,
-            error: message,
-            remedy,
-          });
-        lastMessage = message;
-      },
+      log: { logger, message: 'The state database can not be opened yet, trying again' },
     });
     if (signal?.aborted) await this.close();
   }

@@ -1,5 +1,5 @@
 import { formatTableName } from '#change-events';
-import { Backoff, type Logger, retry, toDittoError } from '#kernel';
+import { Backoff, type Logger, retry } from '#kernel';
 import { type PublishedEvent } from '#kafka';
 import { type RecentEvent, type RecentEventGap } from '#redis';
 import { guessTable, sourceOf } from './topic-table.ts';
@@ -61,18 +61,9 @@ export class EventIntake {
     }
   }
 
-  async #store(write: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    let complained = false;
-    await retry(write, {
-      backoff: new Backoff({ initialMs: 100, maxMs: 2_000 }),
-      signal,
-      onRetry: (error) => {
-        const { code, message } = toDittoError(error);
-        if (!complained)
-          this.#options.logger.warn('recent events can not be kept, trying again', { code, error: message });
-        complained = true;
-      },
-    });
+  #store(write: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    const log = { logger: this.#options.logger, message: 'recent events can not be kept, trying again' };
+    return retry(write, { backoff: new Backoff({ initialMs: 100, maxMs: 2_000 }), signal, log });
   }
 }
 

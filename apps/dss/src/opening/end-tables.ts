@@ -22,12 +22,9 @@ export async function endTables({
   const fatal = new AbortController();
   const stop = AbortSignal.any([signal, fatal.signal]);
   const onFatal = (error: Error): void => fatal.abort(error);
-  const onRetry = (cause: unknown, delayMs: number): void => {
-    const { code, message } = toDittoError(cause);
-    logger.warn('holding: a sink is not ready for the resync', { code, error: message, delayMs });
-  };
+  const log = { logger, message: 'holding: a sink is not ready for the resync' };
   const hold = (action: () => Promise<void>): Promise<void> =>
-    abortable(retry(action, { backoff: new Backoff({ initialMs: 100, maxMs: 5000 }), signal: stop, onRetry }), stop);
+    abortable(retry(action, { backoff: new Backoff({ initialMs: 100, maxMs: 5000 }), signal: stop, log }), stop);
   try {
     for (const sink of sinks) {
       await hold(() => sink.open({ onFatal, mayDeliver, signal: stop }));

@@ -1,5 +1,5 @@
 import { tableKey, type TableLayout, type TableName } from '#change-events';
-import { abortable, Backoff, type DittoError, retry, sleep, toDittoError, type Waits } from '#kernel';
+import { abortable, Backoff, retry, sleep, toDittoError, type Waits } from '#kernel';
 import { GoneRows } from './gone-rows.ts';
 import { KeyChecks } from '../tables/key-checks.ts';
 import { type Pipeline } from '../stream/pipeline.ts';
@@ -381,16 +381,13 @@ export class WindowedSnapshot {
 
   async #persist<T>(action: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const { backoff, logger, waits } = this.#options;
-    let last: DittoError | null = null;
-    const onRetry = (cause: unknown): void => {
-      const error = toDittoError(cause);
-      const isNew = last?.code !== error.code || last.message !== error.message;
-      last = error;
-      const { code, message } = error;
-      if (!signal.aborted && isNew) logger.warn('the snapshot waits for what it needs', { code, error: message });
+    const log = { logger, message: 'the snapshot waits for what it needs' };
+    let because = 'no answer yet';
+    const onRetry = (error: unknown): void => {
+      because = toDittoError(error).message;
     };
-    const what = (): string => `a server or store that the snapshot needs: ${last?.message ?? 'no answer yet'}`;
-    return waits.during(what, retry(action, { backoff: new Backoff(backoff), signal, onRetry }));
+    const work = retry(action, { backoff: new Backoff(backoff), signal, log, onRetry });
+    return waits.during(() => `a server or store that the snapshot needs: ${because}`, work);
   }
 
   #rank(entry: TableRecord): number {

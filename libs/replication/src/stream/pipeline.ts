@@ -8,7 +8,17 @@ import {
   type TableNames,
   type TransactionInfo,
 } from '#change-events';
-import { abortable, Backoff, DittoError, retry, sleep, toDittoError, type Logger, type Waits } from '#kernel';
+import {
+  abortable,
+  Backoff,
+  DittoError,
+  formatError,
+  retry,
+  sleep,
+  toDittoError,
+  type Logger,
+  type Waits,
+} from '#kernel';
 import { AcknowledgementTracker, type Slice } from './acknowledgement-tracker.ts';
 import { CascadeHandling, type CascadeOptions } from '../statements/cascade-handling.ts';
 import { KeyChanges } from './key-changes.ts';
@@ -229,7 +239,7 @@ export class Pipeline {
     } catch (cause) {
       if (signal.aborted && !this.#fatal.signal.aborted && !drainSignal.aborted) return;
       const error = toDittoError(this.#fatal.signal.aborted ? this.#fatal.signal.reason : cause);
-      this.#lastError = describe(error);
+      this.#lastError = formatError(error);
       throw error;
     } finally {
       this.#phase = 'stopped';
@@ -368,8 +378,8 @@ export class Pipeline {
     const delayMs = backoff.nextMs();
     this.#phase = 'reconnecting';
     this.#reconnects++;
-    const isNew = this.#endOfBreak === null || this.#lastError !== describe(error);
-    this.#lastError = describe(error);
+    const isNew = this.#endOfBreak === null || this.#lastError !== formatError(error);
+    this.#lastError = formatError(error);
     this.#endOfBreak ??= this.#options.waits.begin(() => `the server of the source: ${this.#lastError ?? ''}`);
     this.#progress.interrupt();
     if (isNew)
@@ -469,25 +479,17 @@ export class Pipeline {
   /** What is down is waited for; its error is logged when it is another than before. */
   async #hold(action: () => Promise<void>, signal: AbortSignal): Promise<void> {
     const { backoff, logger, waits } = this.#options;
-    let last = '';
-    const onRetry = (cause: unknown): void => {
-      const error = toDittoError(cause);
-      this.#lastError = describe(error);
-      if (this.#lastError === last) return;
-      last = this.#lastError;
-      const { code, message, remedy } = error;
-      logger.warn('holding: what the stream needs is not ready', { code, error: message, remedy });
+    const log = { logger, message: 'holding: what the stream needs is not ready' };
+    let because = 'no answer yet';
+    const onRetry = (error: unknown): void => {
+      because = this.#lastError = formatError(error);
     };
-    const what = (): string => `a server that the stream needs: ${last === '' ? 'no answer yet' : last}`;
-    await waits.during(what, abortable(retry(action, { backoff: new Backoff(backoff), signal, onRetry }), signal));
+    const work = retry(action, { backoff: new Backoff(backoff), signal, log, onRetry });
+    await waits.during(() => `a server that the stream needs: ${because}`, abortable(work, signal));
   }
 
   /** Bytes in flight, and what is kept of stretches that wait behind an unconfirmed one (I9). */
   #heldBytes(): number {
     return this.#sinks.bytesInFlight + this.#tracker.openSlices * BOOKKEEPING_BYTES;
   }
-}
-
-function describe(error: DittoError): string {
-  return `${error.code}: ${error.message}`;
 }
