@@ -1,19 +1,16 @@
 import { readFileSync } from 'node:fs';
+import { DittoError, readProcessStat } from '#kernel';
 import { interpolate, type Sample } from './timeline.ts';
 
 /** Clock ticks per second of what /proc shows; the same on every Linux (USER_HZ, proc(5)). */
 const TICKS_PER_SECOND = 100;
 const SAMPLE_EVERY_MS = 25;
 
-/** CPU time, user and system, of all threads of a process so far, in microseconds, in steps of 10 ms (proc(5), stat). */
+/** CPU time, user and system, of all threads of a process so far, in microseconds, in steps of 10 ms. Throws when it is gone. */
 export function readCpuMicros(pid: number): number {
-  return parseCpuMicros(readFileSync(`/proc/${pid}/stat`, 'latin1'));
-}
-
-export function parseCpuMicros(stat: string): number {
-  // the name of the program stands in brackets and may hold blanks and brackets
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return ((Number(fields[11]) + Number(fields[12])) * 1_000_000) / TICKS_PER_SECOND;
+  const stat = readProcessStat(pid);
+  if (stat === null) throw new DittoError('DITTO_BENCH_PROCESS_GONE', `There is no process ${pid}.`);
+  return (stat.cpuTicks * 1_000_000) / TICKS_PER_SECOND;
 }
 
 /** The most memory that the process ever held at once (VmHWM). */

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DittoError } from '#kernel';
+import { DittoError, readProcessStat } from '#kernel';
 
 /** A process that can't be mistaken for a later one with the same pid: the kernel's start time and the boot are in it. */
 export interface ProcessIdentity {
@@ -10,32 +10,15 @@ export interface ProcessIdentity {
   readonly bootId: string;
 }
 
-interface ProcessStat {
-  readonly state: string;
-  readonly parent: number;
-  readonly startedTicks: string;
-}
-
-function readStat(pid: number): ProcessStat | null {
-  let text: string;
-  try {
-    text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  } catch {
-    return null;
-  }
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return { state: fields[0] ?? 'X', parent: Number(fields[1]), startedTicks: fields[19] ?? '' };
-}
-
 function readBootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 }
 
 /** Null when no such process lives (a zombie doesn't). */
 export function identifyProcess(pid: number): ProcessIdentity | null {
-  const stat = readStat(pid);
+  const stat = readProcessStat(pid);
   if (stat === null || stat.state === 'Z' || stat.state === 'X') return null;
-  return { pid, startedTicks: stat.startedTicks, bootId: readBootId() };
+  return { pid, startedTicks: String(stat.startedTicks), bootId: readBootId() };
 }
 
 export function isAlive(identity: ProcessIdentity): boolean {
@@ -50,7 +33,7 @@ export function listTree(root: ProcessIdentity): ProcessIdentity[] {
   for (const entry of readdirSync('/proc')) {
     const pid = Number(entry);
     if (!Number.isInteger(pid)) continue;
-    const parent = readStat(pid)?.parent;
+    const parent = readProcessStat(pid)?.parent;
     if (parent !== undefined) children.set(parent, [...(children.get(parent) ?? []), pid]);
   }
   const tree = [root];

@@ -109,6 +109,21 @@ describe('two instances of DCS', () => {
     expect(await acquire(alone[1], 'b')).toEqual({ source, owner: 'b', token: 2 });
   });
 
+  test('I5: a lease of a process that has ended is taken over with a new token, once', async () => {
+    const process = { host: 'h', pid: 7, startedTicks: 9 };
+    await both.acquireLease({ source, owner: 'a', ttlMs: TTL_MS, process });
+    const { holder } = await alone[1].acquireLease({ source, owner: 'b', ttlMs: TTL_MS });
+    expect(holder).toMatchObject({ owner: 'a', token: 1, process });
+    const request = (owner: string) => ({ source, owner, ttlMs: TTL_MS, ended: { owner: 'a', token: 1 } });
+    const answers = await Promise.all(['b', 'c', 'd'].map((owner) => both.acquireLease(request(owner))));
+    const grants = answers.map(({ grant }) => grant).filter((grant) => grant !== null);
+    expect(grants).toMatchObject([{ token: 2 }]);
+    expect(await both.renewLease({ source, owner: 'a', token: 1 }, TTL_MS)).toBe(false);
+    await expect(both.putOffset({ source, owner: 'a', token: 1 }, createCheckpoint(source, 5))).rejects.toMatchObject({
+      code: 'DITTO_LEASE_FENCED',
+    });
+  });
+
   test('the grants of a process that asks again and again are one audit entry, with a count', async () => {
     for (let n = 0; n < 6; n++) await both.releaseLease(await acquire(both, 'a'));
     await acquire(both, 'b');

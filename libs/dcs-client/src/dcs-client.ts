@@ -1,5 +1,5 @@
 import { type Checkpoint, type StoredCheckpoint } from '#change-events';
-import { type ClientTls, DittoError, type Logger, restoreError, silentLogger } from '#kernel';
+import { type ClientTls, DittoError, type Logger, type ProcessIdentity, restoreError, silentLogger } from '#kernel';
 import { type Grant } from '#replication';
 import {
   type DcsAnswer,
@@ -29,6 +29,10 @@ export interface LeaseRequest {
   /** Unique among all processes, also over restarts: an owner that asks again gives up what it held. */
   readonly owner: string;
   readonly ttlMs: number;
+  /** Of the owner; null where the system does not say it. */
+  readonly process?: ProcessIdentity | null;
+  /** The holder whose process is proven to have ended. Its lease is taken over, unless it has another token by now. */
+  readonly ended?: Pick<Grant, 'owner' | 'token'> | null;
 }
 
 export interface LeaseAnswer {
@@ -57,8 +61,8 @@ export class DcsClient {
     this.#options = { markDownMs: 5_000, logger: silentLogger, ...rest };
   }
 
-  async acquireLease(request: LeaseRequest): Promise<LeaseAnswer> {
-    return this.#call('acquireLease', () => ({ ...request, attempt: this.#nextAttempt() }));
+  async acquireLease({ process = null, ended = null, ...request }: LeaseRequest): Promise<LeaseAnswer> {
+    return this.#call('acquireLease', () => ({ ...request, process, ended, attempt: this.#nextAttempt() }));
   }
 
   /** False: the lease has ended or gone to another; stop. */

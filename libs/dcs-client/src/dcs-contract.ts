@@ -30,12 +30,16 @@ export const checkpointSchema = z.object({
   savedAtMs: count,
 });
 
+export const processSchema = z.object({ host: z.string().max(1000), pid: z.int(), startedTicks: count });
+
 /** `token` is null while the lease is only reserved. */
 export const leaseHolderSchema = z.object({
   source: name,
   owner: z.string(),
   token: z.int().nullable(),
   expiresInMs: count,
+  /** Null where its system does not say it, and from instances of earlier versions. */
+  process: processSchema.nullable().default(null),
 });
 
 /** What a service instance says about itself; `details` is its own affair. */
@@ -91,6 +95,13 @@ export const dcsContract = {
       ttlMs,
       /** Grows with each message of an owner: one that arrives after a later one is refused. 0: not counted. */
       attempt: count.default(0),
+      /** Of the owner, as others on its machine can find it. */
+      process: processSchema.nullable().default(null),
+      /** A holder whose process is proven to have ended: its lease is taken over if it still has this token. */
+      ended: z
+        .object({ owner: z.string().min(1).max(255), token: z.int().min(1) })
+        .nullable()
+        .default(null),
     }),
     answer: z.object({ grant: grantSchema.nullable(), holder: leaseHolderSchema.nullable() }),
   },

@@ -9,6 +9,8 @@ export { Gate } from './gate.ts';
 export { silentLogger, type LogFields, type Logger } from './logger.ts';
 export { parseBytes } from './parse-bytes.ts';
 export { prepareProcess, takeSignals } from './prepare-process.ts';
+export { hasEnded, identifyThisProcess, type ProcessIdentity } from './process-identity.ts';
+export { type ProcessStat, readProcessStat } from './process-stat.ts';
 export { Backoff, retry, type BackoffOptions, type RetryLog, type RetryOptions } from './retry.ts';
 export { ServerWait, type ServerWaitOptions } from './server-wait.ts';
 export { sleep, withTimeout } from './sleep.ts';

@@ -56,18 +56,21 @@ return 1`,
   },
 
   /**
-   * Keeps others from asking for a token while one is being granted. KEYS: lease. ARGV: owner, nonce, TTL, attempt.
+   * Keeps others from asking for a token while one is being granted. KEYS: lease. ARGV: owner, nonce, TTL, attempt,
+   * process, owner and token of a lease that is taken over (empty: none is).
    * The holder of a lease may reserve it again; its old grant ends with that. Returns 1, or 0 when another holds it, or
    * the same owner under a later attempt: then this one is late. Attempt 0: from a client that does not count them.
    */
   dittoReserveLease: {
     numberOfKeys: 1,
     lua: `
-local held = redis.call('HMGET', KEYS[1], 'owner', 'attempt')
+local held = redis.call('HMGET', KEYS[1], 'owner', 'attempt', 'token')
 local attempt = tonumber(ARGV[4])
-if held[1] and held[1] ~= ARGV[1] then return 0 end
-if held[1] and attempt > 0 and attempt <= tonumber(held[2] or '0') then return 0 end
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'nonce', ARGV[2], 'token', 0, 'attempt', ARGV[4])
+local isOwn = held[1] == ARGV[1]
+local isTakenOver = held[1] == ARGV[6] and held[3] == ARGV[7]
+if held[1] and not isOwn and not isTakenOver then return 0 end
+if isOwn and attempt > 0 and attempt <= tonumber(held[2] or '0') then return 0 end
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'nonce', ARGV[2], 'token', 0, 'attempt', ARGV[4], 'process', ARGV[5])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1`,
   },

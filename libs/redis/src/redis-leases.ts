@@ -1,3 +1,4 @@
+import { type ProcessIdentity } from '#kernel';
 import { type Grant } from '#replication';
 import { type RedisConnection } from './redis-connection.ts';
 
@@ -7,6 +8,20 @@ export interface LeaseHolder {
   /** Null while the lease is only reserved: its token is being granted. */
   readonly token: number | null;
   readonly expiresInMs: number;
+  /** Null when it did not say it. */
+  readonly process: ProcessIdentity | null;
+}
+
+export interface Reservation {
+  readonly source: string;
+  readonly owner: string;
+  readonly nonce: string;
+  readonly ttlMs: number;
+  /** Grows with the owner's requests; 0: not counted. */
+  readonly attempt?: number;
+  readonly process?: ProcessIdentity | null;
+  /** A holder that has ended; what it holds is taken over if it has this token. */
+  readonly ended?: Pick<Grant, 'owner' | 'token'> | null;
 }
 
 /**
@@ -21,12 +36,14 @@ export class RedisLeases {
   }
 
   /**
-   * False when another owner holds or has reserved the lease. An owner that holds it gives up its grant by this, unless
+   * False when another owner than `ended` holds the lease, or has reserved it. An owner that holds it gives up its grant by this, unless
    * it got it by a later attempt: the attempts of an owner grow, so that one that comes late takes nothing away.
    */
-  async reserve(source: string, owner: string, nonce: string, ttlMs: number, attempt = 0): Promise<boolean> {
+  async reserve(reservation: Reservation): Promise<boolean> {
+    const { source, owner, nonce, ttlMs, attempt = 0, process = null, ended = null } = reservation;
     const { keys } = this.#redis;
-    const values = [owner, nonce, ttlMs, attempt];
+    const takenOver = [ended?.owner ?? '', ended?.token ?? ''];
+    const values = [owner, nonce, ttlMs, attempt, process === null ? '' : JSON.stringify(process), ...takenOver];
     const reserved = await this.#redis.runScript('dittoReserveLease', [keys.lease(source)], values);
     return reserved === 1;
   }
@@ -66,9 +83,9 @@ export class RedisLeases {
     const [fields, expiresInMs] = await this.#redis.run((client) =>
       Promise.all([client.hgetall(key), client.pttl(key)]),
     );
-    const { owner, token } = fields;
+    const { owner, token, process } = fields;
     if (owner === undefined || expiresInMs < 0) return null;
-    return { source, owner, token: Number(token) || null, expiresInMs };
+    return { source, owner, token: Number(token) || null, expiresInMs, process: parseProcess(process) };
   }
 
   async list(): Promise<readonly LeaseHolder[]> {
@@ -81,4 +98,8 @@ export class RedisLeases {
   async highestToken(source: string): Promise<number> {
     return Number((await this.#redis.run((client) => client.get(this.#redis.keys.token(source)))) ?? 0);
   }
+}
+
+function parseProcess(text: string | undefined): ProcessIdentity | null {
+  return text === undefined || text === '' ? null : (JSON.parse(text) as ProcessIdentity);
 }

@@ -63,7 +63,9 @@ test.each(['toServer', 'toClient'] as const)(
     const before = proxy.acceptedConnections;
     proxy.silence({ direction, from: source, newConnections: false });
     const startedAt = Date.now();
-    await expect(leases.reserve(source, 'a', 'nonce', 60_000)).rejects.toMatchObject(unavailable);
+    await expect(leases.reserve({ source, owner: 'a', nonce: 'nonce', ttlMs: 60_000 })).rejects.toMatchObject(
+      unavailable,
+    );
     expect(Date.now() - startedAt).toBeLessThan(COMMAND_TIMEOUT_MS + 300);
     expect(redis.isReady).toBe(false);
     await persist(() => redis.ping());
@@ -98,12 +100,14 @@ test('I5: a command that timed out and arrives after newer ones changes nothing'
   });
   const owner = (token: number) => ({ source, owner: 'a', token });
   const take = async (through: RedisConnection, token: number): Promise<void> => {
-    expect(await new RedisLeases(through).reserve(source, 'a', `n${token}`, 60_000, token)).toBe(true);
+    expect(
+      await new RedisLeases(through).reserve({ source, owner: 'a', nonce: `n${token}`, ttlMs: 60_000, attempt: token }),
+    ).toBe(true);
     expect(await new RedisLeases(through).grant(owner(token), `n${token}`, 60_000)).toBe(true);
   };
   await take(direct, 1);
   const late: (() => Promise<unknown>)[] = [
-    () => leases.reserve(source, 'a', 'late', 60_000, 2),
+    () => leases.reserve({ source, owner: 'a', nonce: 'late', ttlMs: 60_000, attempt: 2 }),
     () => leases.grant(owner(1), 'n1', 60_000),
     () => leases.renew(owner(1), 1),
     () => leases.release(owner(1)),
@@ -137,8 +141,8 @@ test('demoted to a replica: no call succeeds that would write, and a name that l
   await persist(() => redis.ping());
   await direct.run((client) => client.replicaof(shared.host, shared.port));
   const readOnly = { ...unavailable, message: expect.stringContaining('READONLY') };
-  await expect(leases.reserve(source, 'a', 'nonce', 60_000)).rejects.toMatchObject(readOnly);
+  await expect(leases.reserve({ source, owner: 'a', nonce: 'nonce', ttlMs: 60_000 })).rejects.toMatchObject(readOnly);
   proxy.target = shared;
-  expect(await persist(() => leases.reserve(source, 'a', 'nonce', 60_000))).toBe(true);
+  expect(await persist(() => leases.reserve({ source, owner: 'a', nonce: 'nonce', ttlMs: 60_000 }))).toBe(true);
   await direct.run((client) => client.replicaof('NO', 'ONE'));
 });

@@ -40,7 +40,7 @@ describe('offsets and leases in Redis', () => {
 
   async function lease(source: string, owner: string, token: number, ttlMs = 60_000) {
     const nonce = uniqueName('nonce');
-    expect(await leases.reserve(source, owner, nonce, ttlMs)).toBe(true);
+    expect(await leases.reserve({ source, owner, nonce, ttlMs })).toBe(true);
     expect(await leases.grant({ source, owner, token }, nonce, ttlMs)).toBe(true);
     return { source, owner, token };
   }
@@ -106,7 +106,7 @@ describe('offsets and leases in Redis', () => {
   test('one owner holds a lease until it releases it', async () => {
     const source = uniqueName('shop');
     const held = await lease(source, 'a', 1);
-    expect(await leases.reserve(source, 'b', 'n', 60_000)).toBe(false);
+    expect(await leases.reserve({ source, owner: 'b', nonce: 'n', ttlMs: 60_000 })).toBe(false);
     expect(await leases.grant({ source, owner: 'b', token: 2 }, 'n', 60_000)).toBe(false);
     expect(await leases.read(source)).toMatchObject({ source, owner: 'a', token: 1 });
     expect(await leases.renew(held, 60_000)).toBe(true);
@@ -117,6 +117,26 @@ describe('offsets and leases in Redis', () => {
     expect(await leases.renew(held, 60_000)).toBe(false);
     expect(await leases.read(source)).toBeNull();
     await lease(source, 'b', 2);
+  });
+
+  test('I5: a lease is taken over from an owner that has ended, but only the one with that token, and with a higher one', async () => {
+    const source = uniqueName('shop');
+    const process = { host: 'h', pid: 7, startedTicks: 9 };
+    expect(await leases.reserve({ source, owner: 'a', nonce: 'na', ttlMs: 60_000, process })).toBe(true);
+    const takeOver = { source, owner: 'b', nonce: 'nb', ttlMs: 60_000 };
+    // reserved only: its grant is under way
+    expect(await leases.reserve({ ...takeOver, ended: { owner: 'a', token: 1 } })).toBe(false);
+    expect(await leases.grant({ source, owner: 'a', token: 1 }, 'na', 60_000)).toBe(true);
+    expect(await leases.read(source)).toMatchObject({ owner: 'a', process });
+    for (const ended of [null, { owner: 'a', token: 2 }, { owner: 'c', token: 1 }])
+      expect(await leases.reserve({ ...takeOver, ended })).toBe(false);
+    expect(await leases.reserve({ ...takeOver, ended: { owner: 'a', token: 1 } })).toBe(true);
+    expect(await leases.renew({ source, owner: 'a', token: 1 }, 60_000)).toBe(false);
+    expect(await leases.grant({ source, owner: 'b', token: 1 }, 'nb', 60_000)).toBe(false);
+    expect(await leases.grant({ source, owner: 'b', token: 2 }, 'nb', 60_000)).toBe(true);
+    expect(await leases.read(source)).toMatchObject({ owner: 'b', token: 2, process: null });
+    // the same proof once more comes late
+    expect(await leases.reserve({ ...takeOver, owner: 'c', nonce: 'nc', ended: { owner: 'a', token: 1 } })).toBe(false);
   });
 
   test('a lease that is not renewed ends', async () => {
@@ -132,7 +152,7 @@ describe('offsets and leases in Redis', () => {
     const source = uniqueName('shop');
     await leases.release(await lease(source, 'a', 5));
     for (const token of [4, 5]) {
-      expect(await leases.reserve(source, 'b', `n${token}`, 60_000)).toBe(true);
+      expect(await leases.reserve({ source, owner: 'b', nonce: `n${token}`, ttlMs: 60_000 })).toBe(true);
       expect(await leases.grant({ source, owner: 'b', token }, `n${token}`, 60_000)).toBe(false);
       await leases.abandon(source, `n${token}`);
     }
@@ -141,7 +161,7 @@ describe('offsets and leases in Redis', () => {
 
   test('a grant whose answer was lost may be repeated', async () => {
     const source = uniqueName('shop');
-    await leases.reserve(source, 'a', 'n', 60_000);
+    await leases.reserve({ source, owner: 'a', nonce: 'n', ttlMs: 60_000 });
     expect(await leases.grant({ source, owner: 'a', token: 1 }, 'n', 60_000)).toBe(true);
     expect(await leases.grant({ source, owner: 'a', token: 1 }, 'n', 60_000)).toBe(true);
   });
@@ -149,7 +169,9 @@ describe('offsets and leases in Redis', () => {
   test('of many that want a lease at once one gets as far as asking for a token', async () => {
     const source = uniqueName('shop');
     const reserved = await Promise.all(
-      Array.from({ length: 20 }, (_, i) => leases.reserve(source, `owner-${i}`, `n-${i}`, 60_000)),
+      Array.from({ length: 20 }, (_, i) =>
+        leases.reserve({ source, owner: `owner-${i}`, nonce: `n-${i}`, ttlMs: 60_000 }),
+      ),
     );
     expect(reserved.filter(Boolean)).toHaveLength(1);
     expect(await leases.read(source)).toMatchObject({ token: null });

@@ -15,6 +15,7 @@ export class LeasesController {
   @Get()
   @ApiOperation({ summary: 'Who runs which source' })
   async list(): Promise<LeasesDto> {
-    return { leases: [...(await this.#office.list())] };
+    const leases = await this.#office.list();
+    return { leases: leases.map(({ source, owner, token, expiresInMs }) => ({ source, owner, token, expiresInMs })) };
   }
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { toDittoError } from '#kernel';
+import { type ProcessIdentity, toDittoError } from '#kernel';
 import { createLogger, Metrics } from '#platform';
 import { type LeaseHolder, RedisLeases } from '#redis';
 import { type Grant } from '#replication';
@@ -11,6 +11,9 @@ export interface LeaseRequest {
   readonly owner: string;
   readonly ttlMs: number;
   readonly attempt?: number;
+  readonly process?: ProcessIdentity | null;
+  /** A holder that is proven to have ended. */
+  readonly ended?: Pick<Grant, 'owner' | 'token'> | null;
 }
 
 export interface LeaseDecision {
@@ -49,13 +52,14 @@ export class LeaseOffice {
   }
 
   /** A request that arrives after a later one of its owner (`attempt`) takes nothing away and gets nothing. */
-  async acquire({ source, owner, ttlMs, attempt = 0 }: LeaseRequest): Promise<LeaseDecision> {
+  async acquire(request: LeaseRequest): Promise<LeaseDecision> {
+    const { source, owner, ttlMs, ended } = request;
     const nonce = randomUUID();
-    if (!(await this.#leases.reserve(source, owner, nonce, ttlMs, attempt))) return this.#refuse(source);
+    if (!(await this.#leases.reserve({ ...request, nonce }))) return this.#refuse(source);
     const grant = await this.#grantReserved(source, owner, nonce, ttlMs);
     if (!grant) return this.#refuse(source);
     this.#requests.inc({ source, outcome: 'granted' });
-    this.#logger.info('a lease was granted', { source, owner, token: grant.token });
+    this.#logger.info('a lease was granted', { source, owner, token: grant.token, ...(ended && { ended }) });
     return { grant, holder: null };
   }
 

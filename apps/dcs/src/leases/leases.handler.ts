@@ -16,9 +16,9 @@ export class LeasesHandler {
 
   @MessagePattern(acquireLease.pattern)
   async acquire(
-    @RpcData(new SchemaPipe(acquireLease.request)) { source, owner, ttlMs, attempt }: DcsRequest<'acquireLease'>,
+    @RpcData(new SchemaPipe(acquireLease.request)) request: DcsRequest<'acquireLease'>,
   ): Promise<DcsAnswer<'acquireLease'>> {
-    return this.#office.acquire({ source, owner, ttlMs, attempt });
+    return this.#office.acquire(request);
   }
 
   @MessagePattern(renewLease.pattern)

@@ -37,7 +37,7 @@ async function listen(
 function directory(url: string | null): OwnerDirectory {
   const service = { service: 'dss' as const, startedAtMs: 0, reportedAtMs: 0, details: {} };
   return {
-    listLeases: () => Promise.resolve([{ source: 'shop', owner: 'two', token: 3, expiresInMs: 9 }]),
+    listLeases: () => Promise.resolve([{ source: 'shop', owner: 'two', token: 3, expiresInMs: 9, process: null }]),
     listServices: () =>
       Promise.resolve([
         { ...service, instance: 'one', url: 'http://127.0.0.1:1' },

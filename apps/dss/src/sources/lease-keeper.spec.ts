@@ -1,23 +1,27 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { DittoError, silentLogger } from '#kernel';
+import { type LeaseAnswer, type LeaseRequest } from '#dcs-client';
+import { DittoError, identifyThisProcess, type ProcessIdentity, silentLogger } from '#kernel';
 import { type Grant } from '#replication';
 import { LeaseKeeper, type LeaseOffice } from './lease-keeper.ts';
 
 const grant: Grant = { source: 's', owner: 'o', token: 1 };
 const down = new DittoError('DITTO_DCS_UNAVAILABLE', 'down', { retriable: true });
+const granted: LeaseAnswer = { grant, holder: null };
+const refused: LeaseAnswer = { grant: null, holder: null };
 const never = new AbortController().signal;
 
 function build(office: Partial<LeaseOffice>, ttlMs = 60): LeaseKeeper {
   return new LeaseKeeper({
     office: {
-      acquireLease: () => Promise.resolve(grant),
+      acquireLease: () => Promise.resolve(granted),
       renewLease: () => Promise.resolve(true),
       releaseLease: () => Promise.resolve(),
       ...office,
     },
     source: 's',
     owner: 'o',
+    process: null,
     ttlMs,
     renewMs: 15,
     logger: silentLogger,
@@ -38,7 +42,7 @@ describe('LeaseKeeper', () => {
     const keeper = build({
       acquireLease: async () => {
         await new Promise((resolve) => setTimeout(resolve, 80));
-        return grant;
+        return granted;
       },
     });
     await keeper.acquire(never);
@@ -46,16 +50,16 @@ describe('LeaseKeeper', () => {
   });
 
   it('I6: says why no lease can be had for as long as it can not be asked for', async () => {
-    const answers: (() => Promise<Grant | null>)[] = [
+    const answers: (() => Promise<LeaseAnswer>)[] = [
       () => Promise.reject(down),
-      () => Promise.resolve(null),
-      () => Promise.resolve(grant),
+      () => Promise.resolve(refused),
+      () => Promise.resolve(granted),
     ];
     const said: string[] = [];
     const keeper = build({
       acquireLease: () => {
         said.push(keeper.describeWait());
-        return answers.shift()?.() ?? Promise.resolve(null);
+        return answers.shift()?.() ?? Promise.resolve(refused);
       },
     });
     await keeper.acquire(never);
@@ -83,6 +87,54 @@ describe('LeaseKeeper', () => {
     expect(answers).toEqual([]);
     // five renewals, 15 ms before each
     expect(performance.now() - beganAt).toBeGreaterThan(60);
+  });
+
+  describe('while another holds the lease', () => {
+    const self = identifyThisProcess();
+
+    /** What is asked for until the lease is granted: to one that takes over, or at the third request. */
+    async function askAgainst(process: ProcessIdentity | null, token: number | null): Promise<readonly LeaseRequest[]> {
+      const requests: LeaseRequest[] = [];
+      const holder = { source: 's', owner: 'other', token, expiresInMs: 5000, process };
+      const keeper = build({
+        acquireLease: (request) => {
+          requests.push(request);
+          const isGranted = request.ended != null || requests.length === 3;
+          return Promise.resolve(isGranted ? granted : { grant: null, holder });
+        },
+      });
+      await keeper.acquire(never);
+      return requests;
+    }
+
+    it('takes it over at once when the process of the holder has ended', async () => {
+      const ended = self && { ...self, startedTicks: self.startedTicks - 1 };
+      const requests = await askAgainst(ended, 7);
+      expect(requests.map((request) => request.ended)).toEqual([null, { owner: 'other', token: 7 }]);
+    });
+
+    it.each<[string, ProcessIdentity | null, number | null]>([
+      ['runs', self, 7],
+      ['is on another machine', self && { ...self, host: 'other', startedTicks: 1 }, 7],
+      ['is not known', null, 7],
+      ['has ended while the lease was being granted', self && { ...self, startedTicks: self.startedTicks - 1 }, null],
+    ])('I5: waits for its end when its process %s', async (_what, process, token) => {
+      const requests = await askAgainst(process, token);
+      expect(requests.map((request) => request.ended)).toEqual([null, null, null]);
+    });
+
+    it('asks again when the lease ends, however rarely it is renewed', async () => {
+      const holder = { source: 's', owner: 'other', token: 7, expiresInMs: 30, process: null };
+      const answers: LeaseAnswer[] = [{ grant: null, holder }, granted];
+      const office = {
+        acquireLease: () => Promise.resolve(answers.shift() ?? granted),
+        renewLease: () => Promise.resolve(true),
+        releaseLease: () => Promise.resolve(),
+      };
+      const timing = { ttlMs: 60, renewMs: 600_000, monotonicMs: () => performance.now() };
+      const options = { office, source: 's', owner: 'o', process: null, logger: silentLogger, ...timing };
+      expect(await new LeaseKeeper(options).acquire(never)).toEqual(grant);
+    });
   });
 
   it('resolves when it is told to end', async () => {
@@ -119,7 +171,7 @@ describe('LeaseKeeper', () => {
               if (grants) validUntilMs = nowMs + ttlMs;
               nowMs += tookMs;
               if (isDown) return Promise.reject(down);
-              return Promise.resolve(grants ? grant : null);
+              return Promise.resolve(grants ? granted : refused);
             },
             renewLease: () => {
               // one that has run out may be another's already
@@ -134,7 +186,15 @@ describe('LeaseKeeper', () => {
             },
             releaseLease: () => Promise.resolve(),
           },
-          ...{ source: 's', owner: 'o', ttlMs, renewMs: 0, logger: silentLogger, monotonicMs: () => nowMs },
+          ...{
+            source: 's',
+            owner: 'o',
+            process: null,
+            ttlMs,
+            renewMs: 0,
+            logger: silentLogger,
+            monotonicMs: () => nowMs,
+          },
         });
         await keeper.acquire(never);
         const restMs = validUntilMs - nowMs;
@@ -153,12 +213,12 @@ describe('LeaseKeeper', () => {
 
   it('I5: the end of a lease is noticed when it comes, however rarely it is renewed', async () => {
     const office = {
-      acquireLease: () => Promise.resolve(grant),
+      acquireLease: () => Promise.resolve(granted),
       renewLease: () => Promise.reject(down),
       releaseLease: () => Promise.resolve(),
     };
     const timing = { ttlMs: 30, renewMs: 600_000, monotonicMs: () => performance.now() };
-    const keeper = new LeaseKeeper({ office, source: 's', owner: 'o', logger: silentLogger, ...timing });
+    const keeper = new LeaseKeeper({ office, source: 's', owner: 'o', process: null, logger: silentLogger, ...timing });
     await keeper.acquire(never);
     await expect(keeper.renewUntil(grant, never)).rejects.toMatchObject({ code: 'DITTO_LEASE_LOST' });
   });

@@ -1,10 +1,11 @@
-import { DittoError, sleep, toDittoError, withTimeout, type Logger } from '#kernel';
+import { type LeaseAnswer, type LeaseRequest } from '#dcs-client';
+import { DittoError, hasEnded, type ProcessIdentity, sleep, toDittoError, withTimeout, type Logger } from '#kernel';
 import { type Grant } from '#replication';
 
 /** Where leases come from. Unreachable: a retriable error. */
 export interface LeaseOffice {
-  /** A grant with a new token; null while somebody else holds the lease. */
-  acquireLease(request: { source: string; owner: string; ttlMs: number }): Promise<Grant | null>;
+  /** A grant with a new token; null and who holds the lease while somebody else does. */
+  acquireLease(request: LeaseRequest): Promise<LeaseAnswer>;
   /** False when the lease is no longer this grant's. */
   renewLease(grant: Grant, ttlMs: number): Promise<boolean>;
   releaseLease(grant: Grant): Promise<void>;
@@ -14,12 +15,16 @@ export interface LeaseKeeperOptions {
   readonly office: LeaseOffice;
   readonly source: string;
   readonly owner: string;
+  /** This process; null where the system does not say it. */
+  readonly process: ProcessIdentity | null;
   readonly ttlMs: number;
   readonly renewMs: number;
   readonly logger: Logger;
   /** Milliseconds of a clock that never jumps. */
   readonly monotonicMs: () => number;
 }
+
+const LEAST_WAIT_MS = 20;
 
 /** Asks for the lease of one source until it is granted, then renews it until it is lost or let go. */
 export class LeaseKeeper {
@@ -34,14 +39,17 @@ export class LeaseKeeper {
   }
 
   async acquire(signal: AbortSignal): Promise<Grant> {
-    const { office, source, owner, ttlMs, renewMs, logger, monotonicMs } = this.#options;
+    const { source, renewMs, logger } = this.#options;
     for (;;) {
       signal.throwIfAborted();
-      this.#validUntilMs = monotonicMs() + ttlMs;
+      let waitMs = renewMs;
       try {
-        const grant = await office.acquireLease({ source, owner, ttlMs });
-        this.#trouble = null;
+        const { grant, holder } = await this.#request(null);
         if (grant !== null) return grant;
+        const ended = findEnded(holder);
+        const takenOver = ended && (await this.#request(ended)).grant;
+        if (takenOver) return takenOver;
+        waitMs = Math.min(renewMs, (holder?.expiresInMs ?? 0) + LEAST_WAIT_MS);
       } catch (cause) {
         const error = toDittoError(cause);
         if (!error.retriable) throw error;
@@ -49,8 +57,16 @@ export class LeaseKeeper {
           logger.warn('no lease can be had', { source, code: error.code, error: error.message });
         this.#trouble = error;
       }
-      await sleep(renewMs, signal);
+      await sleep(waitMs, signal);
     }
+  }
+
+  async #request(ended: Pick<Grant, 'owner' | 'token'> | null): Promise<LeaseAnswer> {
+    const { office, source, owner, process, ttlMs, monotonicMs } = this.#options;
+    this.#validUntilMs = monotonicMs() + ttlMs;
+    const answer = await office.acquireLease({ source, owner, process, ttlMs, ended });
+    this.#trouble = null;
+    return answer;
   }
 
   /** What `acquire` waits for, as the end of a sentence. */
@@ -111,6 +127,12 @@ export class LeaseKeeper {
       });
     }
   }
+}
+
+/** The holder, if its process ran on this machine and has ended; a lease that is only reserved will end soon. */
+function findEnded(holder: LeaseAnswer['holder']): Pick<Grant, 'owner' | 'token'> | null {
+  if (holder?.process == null || holder.token === null || !hasEnded(holder.process)) return null;
+  return { owner: holder.owner, token: holder.token };
 }
 
 function lost(grant: Grant, why: string): DittoError {

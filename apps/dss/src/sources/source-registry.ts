@@ -1,6 +1,7 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { createInstanceName, DcsClient, ServiceReporter } from '#dcs-client';
 import { type DittoConfig, toAdvertisedUrl } from '#configuration';
+import { identifyThisProcess } from '#kernel';
 import { createLogger, InjectConfig, Shutdown } from '#platform';
 import { SourceStores } from '../connections/source-stores.ts';
 import { SourceMetrics } from '../metrics/source-metrics.ts';
@@ -39,20 +40,16 @@ export class SourceRegistry implements OnApplicationBootstrap, OnModuleDestroy {
       report: dcs.reportService.bind(dcs),
       logger: createLogger('self-report'),
     });
-    const office = {
-      acquireLease: async (request: { source: string; owner: string; ttlMs: number }) =>
-        (await dcs.acquireLease(request)).grant,
-      renewLease: dcs.renewLease.bind(dcs),
-      releaseLease: dcs.releaseLease.bind(dcs),
-    };
+    const process = identifyThisProcess();
     this.#supervisors = new Map(
       Object.values(config.sources).map((source) => {
         const owner = this.#instance;
         const logger = createLogger(`source:${source.name}`);
         const leases = new LeaseKeeper({
-          office,
+          office: dcs,
           source: source.name,
           owner,
+          process,
           ttlMs,
           renewMs,
           logger,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
+import { type LeaseAnswer, type LeaseRequest } from '#dcs-client';
 import { DittoError, silentLogger } from '#kernel';
-import { type Grant } from '#replication';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { type SourceRun } from './source-run.ts';
 import { SourceSupervisor, type OpenSource, type SourceSupervisorOptions } from './source-supervisor.ts';
@@ -13,9 +13,9 @@ class FreeOffice {
   /** How long this process has been frozen. */
   frozenMs = 0;
 
-  acquireLease({ source, owner }: { source: string; owner: string }): Promise<Grant> {
+  acquireLease({ source, owner }: LeaseRequest): Promise<LeaseAnswer> {
     this.valid = true;
-    return Promise.resolve({ source, owner, token: ++this.token });
+    return Promise.resolve({ grant: { source, owner, token: ++this.token }, holder: null });
   }
 
   renewLease(): Promise<boolean> {
@@ -39,7 +39,7 @@ function supervise(
 } {
   const office = new FreeOffice();
   const timing = { ttlMs: 5000, renewMs: 5, monotonicMs: () => performance.now() + office.frozenMs };
-  const leases = new LeaseKeeper({ office, source: 's', owner: 'o', logger: silentLogger, ...timing });
+  const leases = new LeaseKeeper({ office, source: 's', owner: 'o', process: null, logger: silentLogger, ...timing });
   const supervisor = new SourceSupervisor({
     source: 's',
     leases,
