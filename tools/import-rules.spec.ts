@@ -23,6 +23,8 @@ const offences: readonly (readonly [rule: string, file: string, imported: string
   ['replication-windows-folder', 'libs/replication/src/windows/a.ts', 'libs/replication/src/statements/b.ts'],
   ['replication-statements-folder', 'libs/replication/src/statements/a.ts', 'libs/replication/src/stream/b.ts'],
   ['replication-stream-folder', 'libs/replication/src/stream/a.ts', 'libs/replication/src/snapshot/b.ts'],
+  ['verification-uses-libs', 'libs/verification/src/a.ts', 'libs/mongo/src/index.ts'],
+  ['verification-uses-packages', 'libs/verification/src/b.ts', 'node_modules/zod/index.js'],
   ['mysql-uses-libs', 'libs/mysql/src/a.ts', 'libs/mongo/src/index.ts'],
   ['mysql-uses-packages', 'libs/mysql/src/b.ts', 'node_modules/kafkajs/index.js'],
   ['kafka-uses-libs', 'libs/kafka/src/a.ts', 'libs/mysql/src/index.ts'],

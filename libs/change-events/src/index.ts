@@ -36,6 +36,7 @@ export {
   changeVersion,
   compareBinlogFiles,
   formatVersion,
+  lineageOf,
   parseVersion,
   READ_ROW_INDEX,
   transactionEndVersion,

@@ -1,0 +1,11 @@
+export { judge, type Bounds, type Fault, type Judgement, type MismatchKind } from './judgement.ts';
+export { RecordedStream, type RecordedCheckpoint, type RecordedTable } from './ports/recorded-stream.ts';
+export { VerifiedSink, type Difference, type StoredRow } from './ports/verified-sink.ts';
+export {
+  RowVerifier,
+  type ChunkVerdict,
+  type Mismatch,
+  type NotJudged,
+  type RowVerifierOptions,
+  type Verdict,
+} from './row-verifier.ts';

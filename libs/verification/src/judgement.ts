@@ -1,0 +1,67 @@
+import { type GtidSet, lineageOf, type Row } from '#change-events';
+import { type Difference, type StoredRow } from './ports/verified-sink.ts';
+
+/**
+ * `missing`: the source has the row, the sink does not. `extra`: the other way round. `different`: other values.
+ * `damaged`: what is stored is not what Ditto writes, or has a version that no change can have. `undecodable`: the stored
+ * values can't be read.
+ */
+export type MismatchKind = 'missing' | 'extra' | 'different' | 'damaged' | 'undecodable';
+
+export interface Fault {
+  readonly kind: MismatchKind;
+  /** Of a `different` row. */
+  readonly differences: readonly Difference[];
+  /** Of a `damaged` one: what is wrong with it. */
+  readonly damage: string | null;
+}
+
+/** `moving`: the sink may have a change that was not there when the source was read; nothing can be said. */
+export type Judgement = 'equal' | 'moving' | Fault;
+
+/** Versions that bound what is judged. */
+export interface Bounds {
+  /** Of the checkpoint that was read before the source. */
+  readonly checkpoint: string;
+  /** What that checkpoint covers. */
+  readonly covered: GtidSet;
+  /** No change can have a higher one; read after what is stored. */
+  readonly highest: string;
+}
+
+/**
+ * Judges one key. The source was read when it had executed all that the checkpoint covers, and what is stored was read
+ * when the checkpoint covered all that the source's read can have seen. What is stored with a version up to the
+ * checkpoint's has not changed in between, so the two must be equal; nothing stored counts as the lowest version.
+ */
+export function judge(row: Row | null, stored: StoredRow | null, bounds: Bounds): Judgement {
+  if (stored === null) return row === null ? 'equal' : fault('missing');
+  const damage = stored.damage ?? findImpossibleVersion(stored.version, bounds.highest);
+  if (damage !== null) return { ...fault('damaged'), damage };
+  if (row === null && stored.isDeleted) return 'equal';
+  return isCovered(stored, bounds) ? compare(row, stored) : 'moving';
+}
+
+/** A version of an older lineage is lower than the checkpoint's even when its change is given to the sink once more. */
+function isCovered({ version, gtid }: StoredRow, { checkpoint, covered }: Bounds): boolean {
+  if (version === null || version > checkpoint) return false;
+  return gtid === null || lineageOf(version) === lineageOf(checkpoint) || covered.containsGtid(gtid);
+}
+
+/** The same without bounds: `row` is what the change that is stored has left. */
+export function compare(row: Row | null, stored: StoredRow): 'equal' | Fault {
+  if (row === null) return stored.isDeleted ? 'equal' : fault('extra');
+  if (stored.isDeleted) return fault('missing');
+  const differences = stored.compare(row);
+  if (differences === null) return fault('undecodable');
+  return differences.length === 0 ? 'equal' : { ...fault('different'), differences };
+}
+
+function findImpossibleVersion(version: string | null, highest: string): string | null {
+  if (version === null) return 'its version is missing or malformed';
+  return version > highest ? `its version ${version} is above all that the log can have given (${highest})` : null;
+}
+
+function fault(kind: MismatchKind): Fault {
+  return { kind, differences: [], damage: null };
+}
