@@ -11,9 +11,7 @@ import {
   ChangeSink,
   Pipeline,
   type SinkStatus,
-  type TableRecord,
   TableRecords,
-  TableStore,
   WindowedSnapshot,
 } from '#replication';
 
@@ -66,13 +64,6 @@ class DigestSink extends ChangeSink {
   }
 }
 
-class NoStore extends TableStore {
-  load = (): Promise<readonly TableRecord[]> => Promise.resolve([]);
-  save = (): Promise<void> => Promise.resolve();
-  reserveReads = (): Promise<void> => Promise.resolve();
-  reservedReads = (): Promise<number> => Promise.resolve(0);
-}
-
 const [url = '', database = '', table = '', gtidSet = '', statement = ''] = process.argv.slice(2);
 const connection = connectionOptionsFromUrl(url);
 const includes = (ofDatabase: string, name: string): boolean => ofDatabase === database && name === table;
@@ -82,6 +73,8 @@ const sink = new DigestSink();
 const backoff = { initialMs: 10, maxMs: 100 };
 const waits = new Waits({ limitMs: 60_000, logger: silentLogger, nowMs: Date.now });
 const shared = { logger: silentLogger, waits, backoff, nowMs: Date.now };
+const grant = { source: 's', owner: 'o', token: 1 };
+const records = new TableRecords({ grant, store: { save: () => Promise.resolve() }, known: [] });
 const pipeline = new Pipeline({
   ...shared,
   source: 's',
@@ -102,7 +95,7 @@ const pipeline = new Pipeline({
   includes,
   reaches: (name) => name === database,
   tables: [],
-  keys: { known: [], save: () => Promise.resolve(), forget: () => Promise.resolve() },
+  records,
   inFlightBytes: IN_FLIGHT_BYTES,
   maxNotedBytes: 1024 * 1024,
   mayDeliver: () => true,
@@ -115,7 +108,7 @@ const pipeline = new Pipeline({
 });
 const snapshot = new WindowedSnapshot({
   ...shared,
-  records: new TableRecords({ grant: { source: 's', owner: 'o', token: 1 }, store: new NoStore(), known: [] }),
+  records,
   pipeline,
   reader,
   mirror: null,

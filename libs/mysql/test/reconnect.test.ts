@@ -3,7 +3,7 @@ import { type RowDataPacket } from 'mysql2/promise';
 import { MySqlChangeSource, type MySqlConnectionOptions } from '#mysql';
 import { changeAt, type Checkpoint, GtidSet, type RowChanges } from '#change-events';
 import { silentLogger, Waits } from '#kernel';
-import { type Acknowledgement, ChangeSink, Pipeline, type SinkStatus } from '#replication';
+import { type Acknowledgement, ChangeSink, Pipeline, type SinkStatus, TableRecords } from '#replication';
 import { position, TestSource } from './test-source.ts';
 
 const LONG_ROWS = 300;
@@ -145,7 +145,11 @@ test('I1, I2: a dump that is killed inside a long transaction continues after th
     onConfirmed: () => undefined,
     mayDeliver: () => true,
     onTableUnread: () => Promise.resolve(),
-    keys: { known: [], save: () => Promise.resolve(), forget: () => Promise.resolve() },
+    records: new TableRecords({
+      grant: { source: 's', owner: 'o', token: 1 },
+      store: { save: () => Promise.resolve() },
+      known: [],
+    }),
     onKeyDoubted: () => undefined,
     listTables: () => Promise.resolve([]),
     canLookUpRows: false,

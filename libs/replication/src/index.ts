@@ -19,18 +19,17 @@ export { type DefiningStatement, TableChecks } from './ports/table-checks.ts';
 export {
   CheckpointStore,
   ColumnStore,
-  KeyStore,
   LineageStore,
   LogAcceptanceStore,
   ResyncStore,
   RewindStore,
   TableStore,
+  type AdoptedLayout,
   type CopyState,
   type Grant,
-  type TableKey,
   type TableRecord,
 } from './ports/stores.ts';
-export { newRecord, restartCopy } from './tables/table-record.ts';
+export { adopt, isCopied, leaveOut, newRecord, planCopy, restartCopy } from './tables/table-record.ts';
 export { TableRecords } from './tables/table-records.ts';
 export { areReadsUsedUp } from './windows/read-sequences.ts';
 export { assumeLayout } from './statements/statement-effects.ts';

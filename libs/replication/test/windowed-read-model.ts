@@ -13,6 +13,8 @@ import { ChangeSource, type SourceBatch, type SourceItem } from '../src/ports/ch
 import { type CascadingKey } from '../src/ports/cascade-facts.ts';
 import { MirroredKeys } from '../src/ports/mirrored-keys.ts';
 import { RowReader, type ChunkRead, type KeysRead } from '../src/ports/row-reader.ts';
+import { type TableRecord } from '../src/ports/stores.ts';
+import { TableRecords } from '../src/tables/table-records.ts';
 
 /**
  * A model of what the windowed read relies on: a log that a transaction enters before it becomes visible, visibility
@@ -57,11 +59,16 @@ const PARENTS = 3;
 
 /** What a pipeline needs for tables whose keys stay as they are. */
 export const STEADY_KEYS = {
-  keys: { known: [], save: () => Promise.resolve(), forget: () => Promise.resolve() },
   onKeyDoubted: () => undefined,
   listTables: () => Promise.resolve([]),
   canLookUpRows: true,
 };
+
+/** Records that are kept in memory only. */
+export function createRecords(known: readonly TableRecord[] = []): TableRecords {
+  const grant = { source: 's', owner: 'o', token: 1 };
+  return new TableRecords({ grant, store: { save: () => Promise.resolve() }, known });
+}
 
 /** Answers every open question of the run with the next number of a list, then with 0. */
 export class Choices {

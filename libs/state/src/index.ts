@@ -4,7 +4,6 @@ export { StateColumnStore } from './state-column-store.ts';
 export { StateDatabase, type StateDatabaseOptions } from './state-database.ts';
 export { createFencedError } from './state-error.ts';
 export { StateFencing } from './state-fencing.ts';
-export { StateKeyStore } from './state-key-store.ts';
 export { type LineageChange, StateLineageStore } from './state-lineage-store.ts';
 export { StateLogAcceptanceStore } from './state-log-acceptance-store.ts';
 export { StateResyncStore } from './state-resync-store.ts';

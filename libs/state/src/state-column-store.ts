@@ -1,4 +1,4 @@
-import { ColumnStore, type Grant, newRecord, restartCopy } from '#replication';
+import { ColumnStore, type Grant, restartCopy } from '#replication';
 import { SourceEntity } from './entities/source.entity.ts';
 import { type StateDatabase } from './state-database.ts';
 import { assertNewest, type WriteResult } from './state-fencing.ts';
@@ -29,7 +29,7 @@ export class StateColumnStore extends ColumnStore {
         [JSON.stringify(patterns), source, token],
       );
       if (guard.affectedRows === 0) await assertNewest(manager, grant);
-      await changeRecords(manager, source, tables, (record) => restartCopy(record), newRecord);
+      await changeRecords(manager, source, tables, (record) => restartCopy(record), true);
     });
   }
 }

@@ -1,7 +1,6 @@
 import { type EntityManager } from 'typeorm';
-import { type Grant, ResyncStore } from '#replication';
+import { type Grant, planCopy, ResyncStore } from '#replication';
 import { SourceEntity } from './entities/source.entity.ts';
-import { TableKeyEntity } from './entities/table-key.entity.ts';
 import { type StateDatabase } from './state-database.ts';
 import { assertNewest, guardGrant, type WriteResult } from './state-fencing.ts';
 import { changeRecords } from './state-table-store.ts';
@@ -32,18 +31,23 @@ export class StateResyncStore extends ResyncStore {
       // what topics have lost, or where they end if they are made anew, is of no interest any more
       await manager.query('DELETE FROM topic_ends WHERE source = ?', [grant.source]);
       // all rows end: none can be left that is gone
-      const pending = { state: 'pending', endsGone: false } as const;
-      await changeRecords(manager, grant.source, tables, (record) => ({ ...record, copy: pending }));
+      await changeRecords(manager, grant.source, tables, (record) => planCopy(record, record.estimatedRows, PENDING));
     });
   }
 
   async finish(grant: Grant): Promise<void> {
     await this.#database.transaction(async (manager) => {
       await mark(manager, grant, null);
-      await manager.delete(TableKeyEntity, { source: grant.source });
+      await manager.query(
+        `UPDATE table_records SET adopted = NULL, generation = generation + 1
+         WHERE source = ? AND adopted IS NOT NULL`,
+        [grant.source],
+      );
     });
   }
 }
+
+const PENDING = { state: 'pending', endsGone: false } as const;
 
 async function mark(manager: EntityManager, grant: Grant, askedBy: string | null): Promise<void> {
   const marked = await manager.query<WriteResult>(

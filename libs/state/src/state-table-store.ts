@@ -1,6 +1,6 @@
 import { type EntityManager } from 'typeorm';
 import { tableKey, type TableName } from '#change-events';
-import { type Grant, type TableRecord, TableStore } from '#replication';
+import { type Grant, newRecord, type TableRecord, TableStore } from '#replication';
 import { SourceEntity } from './entities/source.entity.ts';
 import { TableRecordEntity } from './entities/table-record.entity.ts';
 import { type StateDatabase } from './state-database.ts';
@@ -42,12 +42,19 @@ export class StateTableStore extends TableStore {
   }
 }
 
-/** Rows of one statement: keys of tables may have many columns. */
-const MOST_AT_ONCE = 500;
+/** Rows of one statement: tables may have many columns. */
+const MOST_AT_ONCE = 100;
 
 async function loadRecords(manager: EntityManager, source: string): Promise<TableRecord[]> {
   const rows = await manager.find(TableRecordEntity, { where: { source }, order: { database: 'ASC', table: 'ASC' } });
-  return rows.map(({ database, table, estimatedRows, copy }) => ({ database, table, estimatedRows, copy }));
+  return rows.map(({ database, table, estimatedRows, copy, generation, adopted }) => ({
+    database,
+    table,
+    estimatedRows,
+    copy,
+    generation,
+    adopted,
+  }));
 }
 
 async function saveRecords(manager: EntityManager, source: string, records: readonly TableRecord[]): Promise<void> {
@@ -59,20 +66,21 @@ async function saveRecords(manager: EntityManager, source: string, records: read
 
 /**
  * For a transaction that holds the row of the source: changes the records of those of these tables that have one, and
- * gives those that have none what `createMissing` makes.
+ * begins with a new one for those that have none, where `mayCreate`.
  */
 export async function changeRecords(
   manager: EntityManager,
   source: string,
   tables: readonly TableName[],
   change: (record: TableRecord) => TableRecord,
-  createMissing: (table: TableName) => TableRecord | null = () => null,
+  mayCreate = false,
 ): Promise<void> {
   if (tables.length === 0) return;
   const known = new Map((await loadRecords(manager, source)).map((record) => [tableKey(record), record]));
   const records = tables.flatMap((table) => {
-    const record = known.get(tableKey(table)) ?? createMissing(table);
-    return record === null ? [] : [change(record)];
+    const record = known.get(tableKey(table));
+    if (record !== undefined) return [change(record)];
+    return mayCreate ? [change(newRecord(table))] : [];
   });
   await saveRecords(manager, source, records);
 }

@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { SelectQueryBuilder } from 'typeorm';
-import { type Checkpoint, type LoggedTransaction } from '#change-events';
-import { type CopyState, type Grant, type TableRecord } from '#replication';
+import { type Checkpoint, type LoggedTransaction, type TableLayout } from '#change-events';
+import { adopt, type CopyState, type Grant, newRecord, type TableRecord } from '#replication';
 import {
   StateAuditLog,
   StateCheckpointStore,
   StateColumnStore,
-  StateKeyStore,
   type StateDatabase,
   StateFencing,
   StateLineageStore,
@@ -57,7 +56,7 @@ const DONE = { state: 'done', rowsRead: 2000 } as const;
 const PENDING = { state: 'pending', endsGone: false } as const;
 
 function createRecord(copy: CopyState = COPYING, table = 'orders'): TableRecord {
-  return { database: 'shop', table, estimatedRows: 9000, copy };
+  return { ...newRecord({ database: 'shop', table }), estimatedRows: 9000, copy };
 }
 
 describe('stores under fencing tokens', () => {
@@ -204,36 +203,53 @@ describe('stores under fencing tokens', () => {
     await columns.adopt(next, ['shop.orders.a', 'ü.`"`.*'], again);
     expect(await columns.excludedBy(source)).toEqual(['shop.orders.a', 'ü.`"`.*']);
     expect(await tables.load(source)).toEqual([
-      createRecord({ state: 'pending', endsGone: true }),
+      { ...createRecord({ state: 'pending', endsGone: true }), generation: 1 },
       createRecord(DONE, 'other'),
-      { ...createRecord(PENDING, 'unseen'), estimatedRows: 0 },
+      { ...createRecord(PENDING, 'unseen'), estimatedRows: 0, generation: 1 },
     ]);
     await columns.adopt(next, [], []);
     expect(await columns.excludedBy(source)).toEqual([]);
   });
 
-  test('I5: keys of tables are kept by the newest token, and forgotten with the table and by a finished resync', async () => {
-    const keys = new StateKeyStore(database);
+  test('I5: what is adopted of tables is kept by the newest token, and forgotten by a finished resync', async () => {
     const source = uniqueName('shop');
     const paused = await grant(source, 'paused');
-    const byId = { database: 'shop', table: 'a', key: '[["id","integer",0]]', since: '' };
-    const without = { database: 'shop', table: 'A', key: '[]', since: '0123456789a'.repeat(4) };
-    await keys.save(paused, [byId, without]);
+    const layout: TableLayout = {
+      database: 'shop',
+      table: 'orders',
+      key: [0],
+      fingerprint: '["ü\\""]',
+      columns: [
+        {
+          name: 'ü"',
+          kind: 'enum',
+          type: 'enum',
+          unsigned: false,
+          precision: 0,
+          scale: 0,
+          length: 0,
+          charset: null,
+          labels: ['a', '😀'],
+        },
+      ],
+    };
+    const adopted = { key: '[["ü\\"","enum",0]]', since: '0123456789a'.repeat(4), layout };
+    const former = adopt(createRecord(DONE), { key: '[]', since: '', layout: null });
+    const without = createRecord(DONE, 'other');
+    await tables.save(paused, [former, without]);
     const next = await grant(source, 'next');
-    const byName = { ...byId, key: '[["ü\\"","text",0]]', since: 'f'.repeat(44) };
-    await expect(keys.save(paused, [byName])).rejects.toMatchObject(fenced);
-    await expect(keys.forget(paused, byId)).rejects.toMatchObject(fenced);
-    await keys.save(next, [byName]);
-    const kept = async (): Promise<unknown> => new Set(await keys.load(source));
-    expect(await kept()).toEqual(new Set([byName, without]));
-    await keys.forget(next, without);
-    await keys.forget(next, without);
-    expect(await kept()).toEqual(new Set([byName]));
+    const record = adopt(former, adopted);
+    await expect(tables.save(paused, [record])).rejects.toMatchObject(fenced);
+    expect(await tables.load(source)).toEqual([former, without].sort((a, b) => (a.table < b.table ? -1 : 1)));
+    await tables.save(next, [record]);
+    expect((await tables.load(source)).find(({ table }) => table === 'orders')).toEqual(record);
     const resyncs = new StateResyncStore(database);
     await expect(resyncs.finish(paused)).rejects.toMatchObject(fenced);
-    expect(await kept()).toEqual(new Set([byName]));
     await resyncs.finish(next);
-    expect(await kept()).toEqual(new Set());
+    expect(await tables.load(source)).toEqual([
+      { ...record, adopted: null, generation: record.generation + 1 },
+      without,
+    ]);
   });
 
   test('a resync that was asked for is pending, whoever owns the source, until it is finished', async () => {
@@ -247,7 +263,7 @@ describe('stores under fencing tokens', () => {
     await tables.save(next, [createRecord({ ...COPYING, goneBelow: 'x', again: true }), keyless]);
     await resyncs.startOver(next, []);
     await resyncs.startOver(next, [{ database: 'shop', table: 'orders' }]);
-    expect(await tables.load(source)).toEqual([keyless, createRecord(PENDING)]);
+    expect(await tables.load(source)).toEqual([keyless, { ...createRecord(PENDING), generation: 1 }]);
     await resyncs.finish(next);
     expect(await resyncs.pendingFor(source)).toBeNull();
   });
@@ -442,7 +458,9 @@ describe('stores under fencing tokens', () => {
     await rewinds.finish(owner, [{ database: 'shop', table: 'orders' }]);
     expect(await rewinds.pendingFor(source)).toBeNull();
     expect(await ends.load(source)).toEqual({ ends: [{ topic, partition: 0, end: 4 }, second], losses: [] });
-    expect(await tables.load(source)).toEqual([createRecord({ state: 'pending', endsGone: true })]);
+    expect(await tables.load(source)).toEqual([
+      { ...createRecord({ state: 'pending', endsGone: true }), generation: 1 },
+    ]);
     await resyncs.startOver(owner, []);
     expect(await ends.load(source)).toEqual({ ends: [], losses: [] });
   });

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Checkpoint } from '#change-events';
-import { type Grant, type TableRecord } from '#replication';
+import { type Grant, newRecord, type TableRecord } from '#replication';
 import {
   StateAuditLog,
   StateCheckpointStore,
@@ -18,7 +18,7 @@ import { createStateOptions } from './state-server.ts';
 
 const unavailable = { code: 'DITTO_STATE_UNAVAILABLE', retriable: true };
 const orders = { database: 'shop', table: 'orders' };
-const done: TableRecord = { ...orders, estimatedRows: 7, copy: { state: 'done', rowsRead: 7 } };
+const done: TableRecord = { ...newRecord(orders), copy: { state: 'done', rowsRead: 7 } };
 const pending: TableRecord = { ...done, copy: { state: 'pending', endsGone: false } };
 
 let proxy: FaultProxy;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Stack, startStack } from '#stack';
+import { newRecord } from '#replication';
 import { StateDatabase, type StateDatabaseOptions, StateFencing, StateTableStore } from '#state';
 import { FaultProxy, uniqueName } from '#testing';
 import { createStateOptions, queryState } from './state-server.ts';
@@ -128,9 +129,7 @@ describe('a server of the test alone', () => {
     const grant = { source: 'shop', owner: 'a', token: await new StateFencing(database).grant('shop', 'a') };
     const snapshots = new StateTableStore(database);
     const tables = ['a', 'b', '日本'].map((table) => ({
-      database: 'shop',
-      table,
-      estimatedRows: 0,
+      ...newRecord({ database: 'shop', table }),
       copy: { state: 'unavailable', reason: '["\\"é😀\\\'"]' } as const,
     }));
     await snapshots.save(grant, tables);

@@ -136,13 +136,34 @@ describe('StateDatabase', () => {
       { state: 'done', rowsRead: 9 },
       { state: 'unavailable', reason: 'no "key"' },
     ];
-    expect((await upgrade()).map(({ copy }) => copy)).toEqual(expected);
+    await queryState(
+      options,
+      `CREATE TABLE ${options.database}.table_keys (
+         source VARCHAR(128) NOT NULL, database_name VARCHAR(64) NOT NULL, table_name VARCHAR(64) NOT NULL,
+         key_columns TEXT NOT NULL, since VARCHAR(44) NOT NULL, PRIMARY KEY (source, database_name, table_name)
+       ) COLLATE utf8mb4_bin`,
+    );
+    await queryState(
+      options,
+      `INSERT INTO ${options.database}.table_keys VALUES
+         ('shop', 'd', 'e', '[["i\\\\"d","integer",0]]', 'f01'), ('shop', 'd', 'g', '[]', '')`,
+    );
+    const records = await upgrade();
+    expect(records.map(({ copy }) => copy)).toEqual([...expected, { state: 'none' }]);
+    expect(records.slice(4).map(({ adopted }) => adopted)).toEqual([
+      { key: '[["i\\"d","integer",0]]', since: 'f01', layout: null },
+      null,
+      { key: '[]', since: '', layout: null },
+    ]);
     await former('former_table_snapshots');
     await queryState(
       options,
       `INSERT INTO ${options.database}.former_table_snapshots VALUES ('shop', 'd', 'e', 'pending', NULL, 0, 7, NULL, NULL, FALSE)`,
     );
-    expect((await upgrade())[4]?.copy).toEqual({ state: 'pending', endsGone: false });
+    expect((await upgrade())[4]).toMatchObject({
+      copy: { state: 'pending', endsGone: false },
+      adopted: { since: 'f01' },
+    });
   });
 
   test('says that it is unavailable, to be tried again, before it was reached and when nobody listens', async () => {

@@ -2,7 +2,6 @@ import { type DcsClient, DcsCheckpointStore } from '#dcs-client';
 import {
   type CheckpointStore,
   type ColumnStore,
-  type KeyStore,
   type LineageStore,
   type LogAcceptanceStore,
   type ResyncStore,
@@ -13,7 +12,6 @@ import {
   StateCheckpointStore,
   StateColumnStore,
   type StateDatabase,
-  StateKeyStore,
   StateLineageStore,
   StateLogAcceptanceStore,
   StateResyncStore,
@@ -29,7 +27,6 @@ export class SourceStores {
   readonly dcs: CheckpointStore;
   readonly state: CheckpointStore;
   readonly columns: ColumnStore;
-  readonly keys: KeyStore;
   readonly lineages: LineageStore;
   readonly tables: TableStore;
   readonly resyncs: ResyncStore;
@@ -42,7 +39,6 @@ export class SourceStores {
     this.dcs = new DcsCheckpointStore(dcs);
     this.state = new StateCheckpointStore(database);
     this.columns = new StateColumnStore(database);
-    this.keys = new StateKeyStore(database);
     this.lineages = new StateLineageStore(database);
     this.tables = new StateTableStore(database);
     this.resyncs = new StateResyncStore(database);

@@ -3,7 +3,7 @@ import { logsCascades, MySqlCascadeFacts, MySqlChangeSource, MySqlRowReader, MyS
 import { type SourceParts, SourceRun } from '../sources/source-run.ts';
 import { cascadeChoice } from './cascade-choice.ts';
 import { type Opening } from './opening.ts';
-import { findStartingKeys } from './starting-keys.ts';
+import { findStartingRecords } from './starting-records.ts';
 import { findStartingTables } from './starting-tables.ts';
 
 /** Puts together what runs the source from `start` on; nothing of it runs yet. */
@@ -67,16 +67,13 @@ function createReaders({ endpoints, rules, closers, logger }: Opening): Pick<Sou
   return { catalogue, reader };
 }
 
-/** The tables that a stream begins with, how far their copies are, and the keys that their rows have in the sinks. */
-async function findKnown(opening: Opening): Promise<Pick<SourceParts, 'tables' | 'records' | 'keys'>> {
-  const { source, grant, stores, tables: catalogue, sinks, rules } = opening;
-  const records = await stores.tables.load(source.name);
+/** The tables that a stream begins with, and what is durable of them. */
+async function findKnown(opening: Opening): Promise<Pick<SourceParts, 'tables' | 'records'>> {
+  const { grant, stores, tables: catalogue, sinks, rules } = opening;
+  const { includes } = rules;
+  const records = await findStartingRecords({ grant, store: stores.tables, catalogue, includes });
   const mirrored = (await sinks.mirror?.listTables()) ?? [];
-  return {
-    tables: findStartingTables({ catalogue, copied: records, mirrored, includes: rules.includes }),
-    records,
-    keys: await findStartingKeys({ grant, store: stores.keys, copied: records, catalogue }),
-  };
+  return { tables: findStartingTables({ catalogue, copied: records, mirrored, includes }), records };
 }
 
 /** Null where the log shows what foreign keys change. */

@@ -15,6 +15,7 @@ import {
   ResyncStore,
   type CopyState,
   newRecord,
+  restartCopy,
   type TableRecord,
   TableStore,
 } from '#replication';
@@ -219,7 +220,7 @@ class Resyncs extends ResyncStore {
 
   startOver(_grant: unknown, over: readonly { readonly table: string }[]): Promise<void> {
     return this.world.write(() => {
-      for (const { table } of over) this.world.records.set(table, newRecord({ database: 'shop', table }));
+      for (const { table } of over) this.world.records.set(table, restartCopy(newRecord({ database: 'shop', table })));
     });
   }
 

@@ -63,7 +63,7 @@ export async function resync(options: ResyncOptions): Promise<Checkpoint> {
   );
   await options.mirror?.raise(lineage);
   const isIncluded = ({ database, table }: TableName): boolean => includes(database, table);
-  const known = (await tableStore.load(source)).filter(isIncluded);
+  const known = (await tableStore.load(source)).filter((record) => isIncluded(record) && record.copy.state !== 'none');
   const mirrored = (await options.listMirrored()).filter(isIncluded);
   await resyncs.startOver(grant, listTablesToRead(tables, known));
   const changes = listEndings({ source, lineage, current, layouts: listTablesToEnd(tables, known, mirrored) });

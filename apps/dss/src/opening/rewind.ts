@@ -1,6 +1,6 @@
 import { type Checkpoint, GtidSet, parseVersion, type Position, type TableName, topicName } from '#change-events';
 import { DittoError, toDittoError } from '#kernel';
-import { type RewindStore, type TableStore } from '#replication';
+import { isCopied, type RewindStore, type TableStore } from '#replication';
 import { newestCheckpoint, saveCheckpoint, type StartingPointStores } from './starting-point.ts';
 
 /** What a sink has lost of that it had confirmed. */
@@ -98,10 +98,10 @@ async function listCopies(
 ): Promise<readonly TableName[]> {
   if (lost === null) return [];
   const known = await tableStore.load(grant.source);
-  return known.filter(
-    ({ database, table, copy }) =>
-      copy.state !== 'unavailable' && lost.topics.has(topicName(grant.source, database, table)),
-  );
+  return known.filter((record) => {
+    const topic = topicName(grant.source, record.database, record.table);
+    return isCopied(record) !== 'never' && lost.topics.has(topic);
+  });
 }
 
 function impossible(source: string, why: string): DittoError {

@@ -1,17 +1,28 @@
 import { describe, expect, it } from '@jest/globals';
-import { type Checkpoint, DEFAULT_SQL_MODE, type StoredCheckpoint } from '#change-events';
-import { DittoError, silentLogger, Waits } from '#kernel';
 import {
+  type Checkpoint,
+  DEFAULT_SQL_MODE,
+  describeKey,
+  type StoredCheckpoint,
+  type TableLayout,
+  ValueImages,
+} from '#change-events';
+import { Deferred, DittoError, silentLogger, Waits } from '#kernel';
+import {
+  adopt,
+  assumeLayout,
   ChangeSink,
   ChangeSource,
   CheckpointStore,
-  KeyStore,
+  newRecord,
   RowReader,
   TableStore,
   type ChunkRead,
   type KeysRead,
   type SinkStatus,
   type SourceBatch,
+  type SourceItem,
+  type TableRecord,
 } from '#replication';
 import { type OwnershipHooks, type SourceParts, SourceRun, type SourceRunOptions } from './source-run.ts';
 
@@ -65,13 +76,20 @@ class OneCheckpoint extends CheckpointStore {
   }
 }
 
-class NoRecords extends TableStore {
+class Records extends TableStore {
   load(): Promise<readonly never[]> {
     return Promise.resolve([]);
   }
 
-  save(): Promise<void> {
-    return Promise.resolve();
+  readonly saved = new Map<string, TableRecord>();
+  /** What saves wait for. */
+  gate: Promise<unknown> = Promise.resolve();
+  asked = 0;
+
+  async save(_: unknown, records: readonly TableRecord[]): Promise<void> {
+    this.asked++;
+    await this.gate;
+    for (const record of records) this.saved.set(record.table, record);
   }
 
   readonly reserved: number[] = [];
@@ -83,20 +101,6 @@ class NoRecords extends TableStore {
 
   reservedReads(): Promise<number> {
     return Promise.resolve(0);
-  }
-}
-
-class NoKeys extends KeyStore {
-  load(): Promise<readonly never[]> {
-    return Promise.resolve([]);
-  }
-
-  save(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  forget(): Promise<void> {
-    return Promise.resolve();
   }
 }
 
@@ -113,14 +117,21 @@ const start: Checkpoint = {
   savedAtMs: 0,
 };
 
-/** Gives a statement that can't be read, then nothing more. */
-class SuspectSource extends QuietSource {
+/** Gives one transaction, then nothing more. */
+class OneTransaction extends QuietSource {
+  readonly #item: SourceItem;
+
+  constructor(item: SourceItem) {
+    super();
+    this.#item = item;
+  }
+
   override async *stream({ signal }: { signal: AbortSignal }): AsyncIterable<SourceBatch> {
     const place = { gtid: `${UUID}:1`, preparedGtid: null, serverId: 1, serverUuid: 'u', file: 'binlog.000001' };
     yield {
       items: [
         { type: 'begin', transaction: { ...place, offset: 4, commitMicros: 1 } },
-        { type: 'statement', database: 'd', sql: 'FROBNICATE t', sqlMode: DEFAULT_SQL_MODE },
+        this.#item,
         { type: 'end', file: 'binlog.000001', endOffset: 99 },
       ],
       bytes: 1,
@@ -129,10 +140,26 @@ class SuspectSource extends QuietSource {
   }
 }
 
+function statement(sql: string): SourceItem {
+  return { type: 'statement', database: 'd', sql, sqlMode: DEFAULT_SQL_MODE };
+}
+
+/** Can't be read. */
+const SUSPECT = statement('FROBNICATE t');
+
 class Away extends NoTables {
   override listTables(): Promise<never> {
     return Promise.reject(new DittoError('DITTO_TEST_AWAY', 'away', { retriable: true }));
   }
+}
+
+function rowsItem(
+  op: 'create' | 'delete',
+  layout: TableLayout,
+  before: ValueImages | null,
+  after: ValueImages | null,
+): SourceItem {
+  return { type: 'rows', op, layout, before, after, firstRowIndex: 0 };
 }
 
 const UUID = '11111111-1111-1111-1111-111111111111';
@@ -142,10 +169,17 @@ function build(
   reader: RowReader = new NoTables(),
   options: Partial<Omit<SourceRunOptions, 'parts' | 'hooks'>> &
     Partial<Pick<OwnershipHooks, 'mayDeliver'>> &
-    Partial<Pick<SourceParts, 'sinks'>> & { dcs?: OneCheckpoint } = {},
-): { run: SourceRun; dcs: OneCheckpoint; records: NoRecords; closed: () => number } {
-  const records = new NoRecords();
-  const { dcs = new OneCheckpoint(), mayDeliver = () => true, sinks = [], ...timing } = options;
+    Partial<Pick<SourceParts, 'sinks' | 'records' | 'cascades'>> & { dcs?: OneCheckpoint } = {},
+): { run: SourceRun; dcs: OneCheckpoint; records: Records; closed: () => number } {
+  const records = new Records();
+  const {
+    dcs = new OneCheckpoint(),
+    mayDeliver = () => true,
+    sinks = [],
+    records: known = [],
+    cascades = null,
+    ...timing
+  } = options;
   let closed = 0;
   const close = (): Promise<void> => {
     closed++;
@@ -159,22 +193,21 @@ function build(
       reader,
       sinks,
       tables: [],
-      keys: [],
-      records: [],
+      records: known,
       names: [],
       checks: { check: () => Promise.resolve() },
       includes: () => true,
       columns: () => true,
       reaches: () => true,
       lowerCaseNames: false,
-      cascades: null,
+      cascades,
       mirror: null,
       close,
     },
     start,
     endOfLog: start.position,
     reservedReads: 0,
-    stores: { dcs, state: new OneCheckpoint(), tables: records, keys: new NoKeys() },
+    stores: { dcs, state: new OneCheckpoint(), tables: records },
     snapshot: { copiesAll: true, chunkRows: 10, pauseMs: 0, cascadePauseMs: 0 },
     dcsIntervalMs: 1000,
     stateIntervalMs: 1000,
@@ -265,7 +298,7 @@ describe('SourceRun', () => {
   });
 
   it('I6: the stream does not wait for a server that only rows are read from', async () => {
-    const { run } = build(new SuspectSource(), new Away());
+    const { run } = build(new OneTransaction(SUSPECT), new Away());
     const stop = new AbortController();
     const ended = run.run(stop.signal, never);
     for (let turn = 0; turn < 200 && run.pipeline.status().transactions === 0; turn++)
@@ -296,7 +329,7 @@ describe('SourceRun', () => {
   it('I5: takes no batch, and delivers nothing, once the lease is over by its own clock', async () => {
     let isLeased = true;
     const sink = new StuckSink();
-    const { run } = build(new SuspectSource(), new NoTables(), { mayDeliver: () => isLeased, sinks: [sink] });
+    const { run } = build(new OneTransaction(SUSPECT), new NoTables(), { mayDeliver: () => isLeased, sinks: [sink] });
     isLeased = false;
     await expect(run.run(never, never)).rejects.toMatchObject({ code: 'DITTO_LEASE_LOST', retriable: true });
     expect(run.pipeline.status().transactions).toBe(0);
@@ -326,6 +359,40 @@ describe('SourceRun', () => {
       expect(closed()).toBe(1);
     },
   );
+
+  const [before, after] = ['before', 'after'].map((fingerprint) => ({ ...assumeLayout('d', 't'), fingerprint }));
+  const parent = assumeLayout('d', 'p');
+  const adoptedAs = (layout: TableLayout): TableRecord => {
+    const record = adopt(newRecord(layout), { key: describeKey(layout), since: '', layout });
+    return { ...record, copy: { state: 'done', rowsRead: 1 }, generation: 7 };
+  };
+  const child = { database: 'd', table: 't', name: 'fk', columns: ['a'], parent, parentColumns: ['unknown'] };
+  const keys = [{ ...child, onDelete: 'cascade', onUpdate: 'none' }] as const;
+  const row = (layout: TableLayout): ValueImages => new ValueImages(layout, [[1]]);
+
+  it.each<[string, SourceItem]>([
+    ['a statement that has the table read again', statement('ALTER TABLE t ADD COLUMN a INT')],
+    ['a statement that ends the table', statement('DROP TABLE t')],
+    ['a row with other columns', rowsItem('create', after as TableLayout, null, row(after as TableLayout))],
+    ['a row whose foreign keys change others', rowsItem('delete', parent, row(parent), null)],
+  ])('I1: no checkpoint passes %s before the table has another generation, durably', async (_, item) => {
+    const { run, records } = build(new OneTransaction(item), new NoTables(), {
+      records: [adoptedAs(before as TableLayout), adoptedAs(parent)],
+      cascades: { facts: { read: () => Promise.resolve(keys) }, keys, rereads: true },
+    });
+    const gate = new Deferred<undefined>();
+    records.gate = gate.promise;
+    const stop = new AbortController();
+    const ended = run.run(stop.signal, never);
+    await until(() => records.asked > 0);
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(run.pipeline.checkpoint().position.gtidSet).toBe('');
+    gate.resolve(undefined);
+    await until(() => run.pipeline.checkpoint().position.gtidSet !== '');
+    expect(records.saved.get('t')?.generation).toBeGreaterThan(7);
+    stop.abort();
+    await ended;
+  });
 
   it('I2: the numbers of its reads are reserved above those of all owners before', async () => {
     const { run, records } = build(new QuietSource(), new NoTables(), { reservedReads: 41 });

@@ -15,13 +15,11 @@ import {
   type ChangeSource,
   type CheckpointStore,
   type Grant,
-  type KeyStore,
   type MirroredKeys,
   type RowReader,
   type SinkName,
   type SinkStatus,
   type TableChecks,
-  type TableKey,
   type TableRecord,
   TableRecords,
   type TableStore,
@@ -35,8 +33,6 @@ export interface SourceParts {
   readonly reader: RowReader;
   readonly sinks: readonly ChangeSink[];
   readonly tables: readonly TableLayout[];
-  /** The keys that the rows in the sinks have. */
-  readonly keys: readonly TableKey[];
   /** As the last owner of the source left them. */
   readonly records: readonly TableRecord[];
   /** What the included tables are called in each sink. */
@@ -65,7 +61,6 @@ export interface SourceRunOptions {
     readonly dcs: CheckpointStore;
     readonly state: CheckpointStore;
     readonly tables: TableStore;
-    readonly keys: KeyStore;
   };
   readonly snapshot: {
     readonly copiesAll: boolean;
@@ -105,6 +100,7 @@ export class SourceRun {
     this.#options = options;
     const { grant, parts, start, stores, logger } = options;
     const { waits } = options.hooks;
+    const records = new TableRecords({ grant, store: stores.tables, known: parts.records });
     this.pipeline = new Pipeline({
       source: grant.source,
       start,
@@ -120,11 +116,7 @@ export class SourceRun {
       reaches: parts.reaches,
       lowerCaseNames: parts.lowerCaseNames,
       tables: parts.tables,
-      keys: {
-        known: parts.keys,
-        save: (key) => stores.keys.save(grant, [key]),
-        forget: (table) => stores.keys.forget(grant, table),
-      },
+      records,
       names: parts.names,
       checks: parts.checks,
       inFlightBytes: options.inFlightBytes,
@@ -144,7 +136,7 @@ export class SourceRun {
       },
     });
     this.snapshot = new WindowedSnapshot({
-      records: new TableRecords({ grant, store: stores.tables, known: parts.records }),
+      records,
       pipeline: this.pipeline,
       reader: parts.reader,
       mirror: parts.mirror,

@@ -1,4 +1,4 @@
-import { type Checkpoint, type StoredCheckpoint } from '#change-events';
+import { type Checkpoint, type StoredCheckpoint, type TableLayout } from '#change-events';
 
 /** The right to move a source's state: whoever holds the newest token (I5). */
 export interface Grant {
@@ -24,6 +24,8 @@ export abstract class CheckpointStore {
  * which outranks all that was given to the sinks before the reading began.
  */
 export type CopyState =
+  /** Nobody asked for a copy: snapshots are off, the table is not included, or it was created since the start. */
+  | { readonly state: 'none' }
   /** To be read from its first row. `endsGone`: rows that are gone end as well. */
   | { readonly state: 'pending'; readonly endsGone: boolean }
   | {
@@ -42,12 +44,30 @@ export type CopyState =
   /** It can't be read: it has no key, or is not there. */
   | { readonly state: 'unavailable'; readonly reason: string };
 
+/** By what the rows of a table in the sinks are made. */
+export interface AdoptedLayout {
+  /** As `describeKey` says it: the key that they have. */
+  readonly key: string;
+  /** The version that the stream was at when rows were first delivered under this key. */
+  readonly since: string;
+  /** Columns without the excluded ones, and key; null when that is from before layouts were kept. */
+  readonly layout: TableLayout | null;
+}
+
 /** What is durable of one table. */
 export interface TableRecord {
   readonly database: string;
   readonly table: string;
   readonly estimatedRows: number;
   readonly copy: CopyState;
+  /**
+   * Never falls. Raised by whatever makes the sinks differ from the table for a while: a copy, a re-read, a resync, other
+   * columns, another key, the end of the table. It is stored before a checkpoint passes the cause. So who sees the table
+   * copied, compares it with the sinks, and then sees it copied under the same number knows that none of these came between.
+   */
+  readonly generation: number;
+  /** Null: the sinks were given no row. */
+  readonly adopted: AdoptedLayout | null;
 }
 
 /** What is durable of a source's tables, and of their reads, under the same fencing rule as `CheckpointStore`. */
@@ -74,7 +94,7 @@ export abstract class ResyncStore {
     grant: Grant,
     tables: readonly { readonly database: string; readonly table: string }[],
   ): Promise<void>;
-  /** The sinks have no row: none has a key any more (`KeyStore`). */
+  /** The sinks have no row: no table has an adopted layout any more. */
   abstract finish(grant: Grant): Promise<void>;
 }
 
@@ -109,24 +129,10 @@ export abstract class RewindStore {
   ): Promise<void>;
 }
 
-/** The key that the rows of a table have in the sinks. */
-export interface TableKey {
-  readonly database: string;
-  readonly table: string;
-  /** As `describeKey` says it. */
-  readonly key: string;
-  /** The version that the stream was at when rows were first delivered under it. */
-  readonly since: string;
-}
-
-/** Keys of tables, durable, under the same fencing rule as `CheckpointStore`. A resync that is finished forgets all. */
-export abstract class KeyStore {
-  abstract load(source: string): Promise<readonly TableKey[]>;
-  abstract save(grant: Grant, keys: readonly TableKey[]): Promise<void>;
-  abstract forget(grant: Grant, table: { readonly database: string; readonly table: string }): Promise<void>;
-}
-
-/** Which columns the rows in the sinks are made without, as the patterns of the configuration. */
+/**
+ * Which columns the rows in the sinks are made without, as the patterns of the configuration: adopted layouts do not tell
+ * a column that is excluded from one that a statement took away.
+ */
 export abstract class ColumnStore {
   /** Sorted; null for a source of which none were ever kept. */
   abstract excludedBy(source: string): Promise<readonly string[] | null>;

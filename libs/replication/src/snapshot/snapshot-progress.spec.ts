@@ -1,8 +1,11 @@
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { Deferred } from '#kernel';
 import { type Grant, type TableRecord, TableStore } from '../ports/stores.ts';
-import { newRecord } from '../tables/table-record.ts';
+import { layout } from '../../test/windowed-read-model.ts';
+import { TableKeys } from '../tables/table-keys.ts';
+import { isCopied, newRecord } from '../tables/table-record.ts';
 import { TableRecords } from '../tables/table-records.ts';
 import { SnapshotProgress } from './snapshot-progress.ts';
 
@@ -24,12 +27,13 @@ class Store extends TableStore {
   reserveReads = (): Promise<void> => Promise.resolve();
   reservedReads = (): Promise<number> => Promise.resolve(0);
 
-  async save(_: Grant, [record]: readonly TableRecord[]): Promise<void> {
+  async save(_: Grant, [record]: readonly [TableRecord]): Promise<void> {
     const { reading, held } = this;
     if (held !== null) await new Promise<void>((resolve) => held.push(resolve));
     if (this.isDown) throw new Error('down');
     this.saves++;
-    this.stored = record as TableRecord;
+    if (this.stored !== null) expectRaised(this.stored, record);
+    this.stored = record;
     this.storedReading = reading;
   }
 
@@ -42,6 +46,14 @@ class Store extends TableStore {
   }
 }
 
+/** Who sees both can tell by their generations that the sinks may have differed from the table between. */
+function expectRaised(before: TableRecord, after: TableRecord): void {
+  expect(after.generation).toBeGreaterThanOrEqual(before.generation);
+  const hasEnded = isCopied(before) === 'yes' && isCopied(after) !== 'yes';
+  if (hasEnded || !isDeepStrictEqual(after.adopted, before.adopted))
+    expect(after.generation).toBeGreaterThan(before.generation);
+}
+
 /** In steps since the beginning. */
 interface ReadingTimes {
   /** When the reading that is under way began. */
@@ -51,9 +63,12 @@ interface ReadingTimes {
   readonly ended: number;
 }
 
+function openRecords(store: Store): TableRecords {
+  return new TableRecords({ grant, store, known: store.known() });
+}
+
 function openProgress(store: Store, options: { cascadePauseMs?: number; nowMs?: () => number } = {}): SnapshotProgress {
-  const records = new TableRecords({ grant, store, known: store.known() });
-  return new SnapshotProgress({ records, cascadePauseMs: 0, nowMs: () => 0, ...options });
+  return new SnapshotProgress({ records: openRecords(store), cascadePauseMs: 0, nowMs: () => 0, ...options });
 }
 
 function turn(): Promise<void> {
@@ -67,6 +82,9 @@ const steps = [
   'read',
   'read to the end',
   'fail',
+  'other columns',
+  'other key',
+  'drop',
   'hold saves',
   'let saves through',
   'go on saving',
@@ -84,12 +102,20 @@ const often: readonly Step[] = [
   'request',
   'cascade',
   'cascade',
+  'other columns',
 ];
 
 /** One service after another that owns the source; each reads the table as `WindowedSnapshot` does. */
 class Run {
   readonly store = new Store();
-  #progress = openProgress(this.store);
+  #records = openRecords(this.store);
+  #progress = this.#openProgress();
+  #keys = new TableKeys(this.#records, () => '');
+  /** What counted in memory after the last step. */
+  #former: TableRecord | undefined;
+  /** For each generation under which the table was stored as copied: the last request that it covered. */
+  readonly #copied = new Map<number, number>();
+  #layouts = 0;
   #now = 0;
   /** What each reading does next; null: none is under way. */
   #next: 'begin' | 'record' | 'complete rows' | 'complete ending' | null = null;
@@ -121,6 +147,15 @@ class Run {
       case 'fail':
         this.#fail();
         break;
+      case 'other columns':
+        this.#adopt(this.#keys.learn({ ...layout, ...table, fingerprint: `${++this.#layouts}` }));
+        break;
+      case 'other key':
+        this.#adopt(this.#keys.keep({ ...layout, ...table, key: [this.#layouts++ % 2] }, true));
+        break;
+      case 'drop':
+        this.#adopt(this.#keys.forget(table));
+        break;
       case 'hold saves':
         store.held ??= [];
         break;
@@ -140,6 +175,15 @@ class Run {
     }
     await turn();
     this.#check();
+  }
+
+  #openProgress(): SnapshotProgress {
+    return new SnapshotProgress({ records: this.#records, cascadePauseMs: 0, nowMs: () => 0 });
+  }
+
+  /** What can't be saved is tried again by whoever adopts it. */
+  #adopt(saved: Promise<void>): void {
+    saved.catch(() => undefined);
   }
 
   #note(saved: Promise<void>, losesRows: boolean): void {
@@ -222,12 +266,23 @@ class Run {
     await turn();
     Object.assign(this.store, { isDown: false, held: null, reading: this.store.storedReading });
     this.#next = null;
-    this.#progress = openProgress(this.store);
+    this.#records = openRecords(this.store);
+    this.#progress = this.#openProgress();
+    this.#keys = new TableKeys(this.#records, () => '');
+    this.#former = undefined;
   }
 
-  /** What is done covers all that was confirmed. */
+  /** What is done covers all that was confirmed, and what is copied again since a request has another generation. */
   #check(): void {
     const { stored, storedReading: reading } = this.store;
+    const current = this.#progress.get(table);
+    if (this.#former !== undefined && current !== undefined) expectRaised(this.#former, current);
+    this.#former = current;
+    if (stored !== null && isCopied(stored) === 'yes') {
+      const covered = this.#copied.get(stored.generation) ?? this.#asked;
+      expect(covered).toBe(this.#asked);
+      this.#copied.set(stored.generation, covered);
+    }
     for (const [record, times] of [
       [stored, reading],
       [this.#progress.get(table), this.store.reading],
@@ -240,7 +295,7 @@ class Run {
 }
 
 describe('SnapshotProgress', () => {
-  it('I1, I4: after any requests, readings, failed saves and crashes, what is done covers each request that was confirmed', async () => {
+  it('I1, I4: after any requests, readings, failed saves and crashes, what is done covers each request that was confirmed, and a generation stands for one copy of one layout', async () => {
     let [done, readTwice] = [0, 0];
     await fc.assert(
       fc.asyncProperty(fc.array(fc.constantFrom(...steps, ...often), { maxLength: 60 }), async (taken) => {

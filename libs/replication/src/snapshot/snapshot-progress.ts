@@ -1,17 +1,8 @@
-import { tableKey, type TableName } from '#change-events';
+import { tableKey, type TableLayout, type TableName } from '#change-events';
 import { type CopyState, type TableRecord } from '../ports/stores.ts';
-import { newRecord, restartCopy } from '../tables/table-record.ts';
+import { newRecord, planCopy, repeatCopy, restartCopy } from '../tables/table-record.ts';
 import { type TableRecords } from '../tables/table-records.ts';
-import {
-  advance,
-  askAgain,
-  begin,
-  complete,
-  completeRows,
-  isAsked,
-  isReading,
-  rowsReadOf,
-} from '../tables/copy-state.ts';
+import { advance, begin, complete, completeRows, isAsked, isReading, rowsReadOf } from '../tables/copy-state.ts';
 
 export interface SnapshotProgressOptions {
   readonly records: TableRecords;
@@ -19,6 +10,11 @@ export interface SnapshotProgressOptions {
   readonly cascadePauseMs: number;
   readonly nowMs: () => number;
 }
+
+export const KEYLESS = {
+  state: 'unavailable',
+  reason: 'the table has no primary key; its changes are published, its existing rows are not read',
+} as const;
 
 /** One attempt at reading a table, from `take` to `release`. */
 interface Attempt {
@@ -62,8 +58,9 @@ export class SnapshotProgress {
     return this.#options.records.get(table);
   }
 
+  /** Those that are copied, are to be, or can't be. */
   list(): TableRecord[] {
-    return [...this.#options.records.all()];
+    return [...this.#options.records.all()].filter(({ copy }) => copy.state !== 'none');
   }
 
   /** The next table to read, among those that are free: one that was begun comes first. */
@@ -109,20 +106,27 @@ export class SnapshotProgress {
 
   /** A cascade: rows of the tables changed or went without row events. */
   async ask(tables: readonly TableName[]): Promise<void> {
+    const { records } = this.#options;
     for (const table of tables) {
       const record = this.#recordOf(table);
       const { attempt } = this.#workOf(table);
       if (attempt !== null) attempt.isAskedSince = true;
-      if (!isAsked(record.copy)) this.#set(record, askAgain(record.copy));
+      if (!isAsked(record.copy)) records.set(repeatCopy(record));
     }
-    await this.#options.records.save(tables);
+    await records.save(tables);
   }
 
-  /** Makes tables known that nobody asked for. */
-  async add(added: readonly TableRecord[]): Promise<void> {
+  /** Copies tables that nobody asked for; those without a key are not copied. */
+  async plan(tables: readonly { readonly layout: TableLayout; readonly estimatedRows: number }[]): Promise<void> {
     const { records } = this.#options;
-    for (const record of added) if (records.get(record) === undefined) records.set(record);
-    await records.save(added);
+    for (const { layout, estimatedRows } of tables) {
+      const record = this.#recordOf(layout);
+      // what the sinks have from before may have gone while the table was not included
+      const pending = { state: 'pending', endsGone: record.adopted !== null } as const;
+      if (record.copy.state === 'none')
+        records.set(planCopy(record, estimatedRows, layout.key.length === 0 ? KEYLESS : pending));
+    }
+    await records.save(tables.map(({ layout }) => layout));
   }
 
   /** An attempt at the table is taken up: what is asked from here on is not covered by it, unless it begins later still. */

@@ -5,7 +5,7 @@ import { type Pipeline } from '../stream/pipeline.ts';
 import { type MirroredKeys } from '../ports/mirrored-keys.ts';
 import { RowReader, type ChunkRead, type KeysRead } from '../ports/row-reader.ts';
 import { type Grant, type TableRecord, TableStore } from '../ports/stores.ts';
-import { newRecord } from '../tables/table-record.ts';
+import { adopt, newRecord } from '../tables/table-record.ts';
 import { TableRecords } from '../tables/table-records.ts';
 import { layout } from '../../test/windowed-read-model.ts';
 import { WindowedSnapshot, type WindowedSnapshotOptions } from './windowed-snapshot.ts';
@@ -147,7 +147,7 @@ function build(
 
 function copyingFrom(after: string, again = false): TableRecord {
   const copy = { state: 'copying', after, rowsRead: 5, goneBelow: null, again } as const;
-  return { ...newRecord({ database: 'd', table: 'a' }, 5), copy };
+  return { ...newRecord({ database: 'd', table: 'a' }), estimatedRows: 5, copy };
 }
 
 async function until(condition: () => boolean): Promise<void> {
@@ -333,6 +333,27 @@ describe('WindowedSnapshot', () => {
       return new Promise(() => undefined);
     };
     await during(build(reader, new MemoryStore()), () => until(() => asked));
+  });
+
+  it('I4: reads a table that is included again, and ends rows that went meanwhile', async () => {
+    const store = new MemoryStore();
+    const [again, late] = ['a', 'b'].map((table) => newRecord({ database: 'd', table })) as [TableRecord, TableRecord];
+    store.tables.set('a', adopt(again, { key: 'k', since: '', layout: null }));
+    store.tables.set('b', late);
+    const listed: string[] = [];
+    const mirror: MirroredKeys = {
+      newestVersion: () => Promise.resolve(''),
+      list: async function* (request) {
+        listed.push(request.layout.table);
+        await Promise.resolve();
+        yield* [] as (readonly Row[])[];
+      },
+    };
+    const pipeline = fakePipeline({ waitUntilBehind: () => Promise.resolve(), nextVersion: () => 'v' });
+    const snapshot = build(new TablesReader('a', 'b'), store, { mirror, pipeline });
+    await during(snapshot, () => until(() => store.stateOf('a') === 'done' && store.stateOf('b') === 'done'));
+    expect(listed).toEqual(['a']);
+    expect(store.tables.get('a')?.generation).toBe(2);
   });
 
   it('takes a table for gone only by a catalogue that has executed what was dispatched', async () => {

@@ -5,9 +5,8 @@ import { KeyChecks } from '../tables/key-checks.ts';
 import { type Pipeline } from '../stream/pipeline.ts';
 import { type MirroredKeys } from '../ports/mirrored-keys.ts';
 import { type CopyState, type TableRecord } from '../ports/stores.ts';
-import { SnapshotProgress } from './snapshot-progress.ts';
+import { KEYLESS, SnapshotProgress } from './snapshot-progress.ts';
 import { isReading, rowsReadOf } from '../tables/copy-state.ts';
-import { newRecord } from '../tables/table-record.ts';
 import { TableCopy } from './table-copy.ts';
 import { reading, TableFailures, TableReadError } from '../tables/table-failures.ts';
 import { type TableRecords } from '../tables/table-records.ts';
@@ -238,13 +237,10 @@ export class WindowedSnapshot {
 
   async #plan(layouts: readonly TableLayout[], signal: AbortSignal): Promise<void> {
     const { reader } = this.#options;
-    const added = layouts.filter((layout) => this.#progress.get(layout) === undefined);
+    const added = layouts.filter((layout) => (this.#copyOf(layout)?.state ?? 'none') === 'none');
     const rows = await this.#persist(() => abortable(reader.estimateRows(added, signal), signal), signal);
-    const records = added.map((layout, index) => {
-      const record = newRecord(layout, rows[index]);
-      return layout.key.length === 0 ? { ...record, copy: KEYLESS } : record;
-    });
-    await this.#persist(() => this.#progress.add(records), signal);
+    const tables = added.map((layout, index) => ({ layout, estimatedRows: rows[index] ?? 0 }));
+    await this.#persist(() => this.#progress.plan(tables), signal);
   }
 
   async #waitForWork(signal: AbortSignal): Promise<void> {
@@ -418,7 +414,9 @@ export class WindowedSnapshot {
   }
 }
 
+/** A table that nobody asked for is in no list. */
 const STATES: Readonly<Record<CopyState['state'], TableSnapshotState>> = {
+  none: 'pending',
   pending: 'pending',
   copying: 'running',
   ending: 'running',
@@ -427,8 +425,3 @@ const STATES: Readonly<Record<CopyState['state'], TableSnapshotState>> = {
 };
 
 const STATE_RANKS: Readonly<Record<TableSnapshotState, number>> = { running: 1, unavailable: 2, pending: 3, done: 4 };
-
-const KEYLESS = {
-  state: 'unavailable',
-  reason: 'the table has no primary key; its changes are published, its existing rows are not read',
-} as const;

@@ -14,7 +14,10 @@ import { type DefiningStatement } from '../ports/table-checks.ts';
 import { type ChangeSink } from '../ports/change-sink.ts';
 import { type StatementItem } from '../ports/change-source.ts';
 import { TableEndings } from '../tables/table-endings.ts';
+import { type TableRecord } from '../ports/stores.ts';
 import { TableKeys } from '../tables/table-keys.ts';
+import { adopt, newRecord } from '../tables/table-record.ts';
+import { TableRecords } from '../tables/table-records.ts';
 import { StatementHandling, type StatementHandlingOptions } from './statement-handling.ts';
 import { Window } from '../windows/window.ts';
 import { WindowRegistry } from '../windows/window-registry.ts';
@@ -68,13 +71,17 @@ beforeEach(() => {
   tables = new KnownTables(catalogue);
   windows = new WindowRegistry();
   forgotten = [];
-  const known = ['t', 'named', '*'].map((table) => ({ database: 'd', table, key: 'k', since: '' }));
-  const save = (): Promise<void> => Promise.reject(new Error('a statement gives no key'));
-  const forget = ({ table }: { table: string }): Promise<void> => {
-    forgotten.push(table);
+  const adopted = { key: 'k', since: '', layout: null };
+  const known = ['t', 'named', '*'].map((table) => adopt(newRecord({ database: 'd', table }), adopted));
+  const save = (_: unknown, records: readonly TableRecord[]): Promise<void> => {
+    for (const record of records) {
+      if (record.adopted !== null) throw new Error('a statement gives no key');
+      forgotten.push(record.table);
+    }
     return Promise.resolve();
   };
-  keys = new TableKeys({ known, save, forget }, () => '');
+  const grant = { source: 's', owner: 'o', token: 1 };
+  keys = new TableKeys(new TableRecords({ grant, store: { save }, known }), () => '');
   const sink = {
     applyTableChange: ({ op, layout }: TableChange) => {
       steps.push(`${op} ${layout.table}`);

@@ -21,7 +21,7 @@ import { ChangeSink, type Acknowledgement, type SinkStatus } from '../ports/chan
 import { ChangeSource, type SourceBatch, type SourceItem } from '../ports/change-source.ts';
 import { type MirroredKeys } from '../ports/mirrored-keys.ts';
 import { RowReader, type ChunkRead, type KeysRead } from '../ports/row-reader.ts';
-import { type TableKey, type TableRecord, TableStore } from '../ports/stores.ts';
+import { type TableRecord, TableStore } from '../ports/stores.ts';
 import { TableRecords } from '../tables/table-records.ts';
 import { StreamPauses } from './stream-pauses.ts';
 import { layout as model, SERVER } from '../../test/windowed-read-model.ts';
@@ -42,7 +42,6 @@ class World extends ChangeSource {
   rows: Row[] = [];
   readonly log: SourceItem[][] = [];
   readonly documents = new Map<string, { v: string; w: unknown }>();
-  readonly keys = new Map<string, TableKey>();
   readonly records = new Map<string, TableRecord>();
   readonly endings: TableChange[] = [];
   #wake: (() => void)[] = [];
@@ -248,6 +247,8 @@ class Process {
     const backoff = { initialMs: 1, maxMs: 1 };
     const common = { backoff, logger: silentLogger, nowMs: () => 0, waits };
     const reader = new WorldReader(world);
+    const known = [...world.records.values()];
+    const records = new TableRecords({ grant, store: new WorldStore(world), known });
     this.pipeline = new Pipeline({
       ...common,
       source: 's',
@@ -268,14 +269,7 @@ class Process {
       maxNotedBytes: 1000,
       onConfirmed: () => undefined,
       mayDeliver: () => true,
-      keys: {
-        known: [...world.keys.values()],
-        save: async (key) => {
-          await Promise.resolve();
-          world.keys.set(key.table, key);
-        },
-        forget: () => Promise.reject(new Error('nothing is dropped')),
-      },
+      records,
       onTableUnread: (table, losesRows) => this.snapshot.request(table, losesRows),
       onKeyDoubted: (table) => this.snapshot.checkKey(table),
       listTables: () => reader.listTables(),
@@ -284,7 +278,7 @@ class Process {
     });
     this.snapshot = new WindowedSnapshot({
       ...common,
-      records: new TableRecords({ grant, store: new WorldStore(world), known: [...world.records.values()] }),
+      records,
       pipeline: this.pipeline,
       reader,
       mirror: null as MirroredKeys | null,
@@ -305,7 +299,7 @@ class Process {
   async quiet(): Promise<void> {
     for (let turn = 0; turn < 3000; turn++) {
       const covered = this.pipeline.checkpoint().position.gtidSet === this.#world.executed;
-      const key = this.#world.keys.get('t')?.key;
+      const key = this.#world.records.get('t')?.adopted?.key;
       const hasKey = key === undefined || key === describeKey(this.#world.layout);
       const read = this.snapshot.status().every(({ state }) => state === 'done' || state === 'unavailable');
       if (covered && hasKey && read) return;

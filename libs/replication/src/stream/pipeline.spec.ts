@@ -14,7 +14,7 @@ import { Deferred, DittoError, silentLogger, Waits } from '#kernel';
 import { Pipeline, type PipelineOptions } from './pipeline.ts';
 import { ChangeSink, type Acknowledgement, type SinkStatus } from '../ports/change-sink.ts';
 import { ChangeSource, type SourceBatch, type SourceItem } from '../ports/change-source.ts';
-import { layout, SERVER, STEADY_KEYS } from '../../test/windowed-read-model.ts';
+import { createRecords, layout, SERVER, STEADY_KEYS } from '../../test/windowed-read-model.ts';
 import { type Window } from '../windows/window.ts';
 
 const OTHER_SERVER = '22222222-2222-2222-2222-222222222222';
@@ -172,6 +172,7 @@ function build(changeSource: ChangeSource, sink: ChangeSink, options: Partial<Pi
     onConfirmed: () => undefined,
     mayDeliver: () => true,
     ...STEADY_KEYS,
+    records: createRecords(),
     onTableUnread: () => Promise.resolve(),
     cascades: null,
     ...options,

@@ -34,7 +34,8 @@ import { StreamPauses } from './stream-pauses.ts';
 import { StreamProgress } from './stream-progress.ts';
 import { StreamWindows } from './stream-windows.ts';
 import { TableEndings } from '../tables/table-endings.ts';
-import { type TableKeyRecords, TableKeys } from '../tables/table-keys.ts';
+import { TableKeys } from '../tables/table-keys.ts';
+import { type TableRecords } from '../tables/table-records.ts';
 import { WindowRegistry } from '../windows/window-registry.ts';
 import { type ReadStream } from '../windows/windowed-read.ts';
 
@@ -63,8 +64,8 @@ export interface PipelineOptions {
   readonly lowerCaseNames?: boolean;
   /** Layouts of the included tables as of now; the log's own replace them as they appear. */
   readonly tables: readonly TableLayout[];
-  /** By which keys the sinks have rows. */
-  readonly keys: TableKeyRecords;
+  /** They say by which keys and layouts the sinks have rows. */
+  readonly records: TableRecords;
   /** What the included tables are called in each sink; those that are there at the start are taken in already. */
   readonly names?: readonly TableNames[];
   /** The checks that the tables that are there at the start have passed already. */
@@ -162,7 +163,7 @@ export class Pipeline {
     });
     this.#tracker = new AcknowledgementTracker(start, () => this.#room.changed());
     const tables = (this.#tables = new KnownTables(options.tables, options.names));
-    const keys = (this.#keys = new TableKeys(options.keys, () => this.#progress.endVersion));
+    const keys = (this.#keys = new TableKeys(options.records, () => this.#progress.endVersion));
     this.#sinks = new SinkGroup({ ...options, tables, keys, hold });
     this.#streamWindows = new StreamWindows({
       ...options,

@@ -73,7 +73,7 @@ export class SinkGroup {
     const judged = keys.judge(layout);
     if (judged === 'changed') return;
     // before the first row is delivered: whoever goes on after a crash must know what key it has
-    if (judged === 'new') await hold(() => keys.keep(layout, true));
+    await hold(() => (judged === 'new' ? keys.keep(layout, true) : keys.learn(layout)));
     tables.learn(layout);
     for (const sink of this.#sinks) await hold(() => sink.prepareTable(layout));
     tables.markPrepared(layout);

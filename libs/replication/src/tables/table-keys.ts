@@ -1,34 +1,28 @@
 import { describeKey, KEYLESS, tableKey, type TableLayout, type TableName } from '#change-events';
 import { DittoError } from '#kernel';
-import { type TableKey } from '../ports/stores.ts';
-
-export interface TableKeyRecords {
-  /** As the last owner of the source left them. */
-  readonly known: readonly TableKey[];
-  /** Resolves when it can't be forgotten any more. */
-  readonly save: (key: TableKey) => Promise<void>;
-  readonly forget: (table: TableName) => Promise<void>;
-}
+import { type AdoptedLayout } from '../ports/stores.ts';
+import { adopt, newRecord } from './table-record.ts';
+import { type TableRecords } from './table-records.ts';
 
 /**
- * By which columns the rows of each table have their keys in the sinks. It is durable, so a key that changed while nobody
- * read the log, by whatever statement or configuration, is found by comparing.
+ * By which columns the rows of each table have their keys in the sinks, and by which layout they are made. It is durable, so a
+ * key that changed while nobody read the log, by whatever statement or configuration, is found by comparing.
  */
 export class TableKeys {
-  readonly #records: Omit<TableKeyRecords, 'known'>;
+  readonly #records: TableRecords;
   readonly #place: () => string;
-  readonly #keys = new Map<string, TableKey>();
+  /** Keys of which it is not settled yet that the sinks have no row under another: a crash forgets them. */
+  readonly #unsettled = new Map<string, AdoptedLayout>();
 
   /** `place`: a version that grows with the stream. */
-  constructor({ known, ...records }: TableKeyRecords, place: () => string) {
+  constructor(records: TableRecords, place: () => string) {
     this.#records = records;
     this.#place = place;
-    for (const key of known) this.#keys.set(tableKey(key), key);
   }
 
   /** As `describeKey` says it; undefined for a table that the sinks were never given a row of. */
   keyOf(table: TableName): string | undefined {
-    return this.#keys.get(tableKey(table))?.key;
+    return this.#adoptedOf(table)?.key;
   }
 
   /**
@@ -37,27 +31,43 @@ export class TableKeys {
    * had a key at this place already; before it, in the log that is repeated after a crash, there may have been none yet.
    */
   judge(layout: TableLayout): 'known' | 'new' | 'changed' {
-    const stored = this.#keys.get(tableKey(layout));
-    if (stored === undefined) return 'new';
+    const adopted = this.#adoptedOf(layout);
+    if (adopted === null) return 'new';
     const key = describeKey(layout);
-    if (stored.key === key) return 'known';
-    if (key === KEYLESS && this.#place() >= stored.since) throw keyLost(layout);
+    if (adopted.key === key) return 'known';
+    if (key === KEYLESS && this.#place() >= adopted.since) throw keyLost(layout);
     return 'changed';
   }
 
-  /** From here on rows are delivered under this key. `isSettled`: the sinks have no row under another any more. */
+  /** From here on rows are delivered under the key of this layout. `isSettled`: the sinks have no row under another. */
   async keep(layout: TableLayout, isSettled: boolean): Promise<void> {
-    const { database, table } = layout;
-    const key = { database, table, key: describeKey(layout), since: this.#place() };
-    if (isSettled) await this.#records.save(key);
-    this.#keys.set(tableKey(layout), key);
+    const adopted = { key: describeKey(layout), since: this.#place(), layout: { ...layout } };
+    if (isSettled) await this.#adopt(layout, adopted);
+    else this.#unsettled.set(tableKey(layout), adopted);
+  }
+
+  /** From here on rows are made by this layout, under the key that they have. */
+  async learn(layout: TableLayout): Promise<void> {
+    const adopted = this.#records.get(layout)?.adopted ?? null;
+    if (this.#unsettled.has(tableKey(layout)) || adopted === null) return;
+    if (adopted.layout?.fingerprint === layout.fingerprint) await this.#records.save([layout]);
+    else await this.#adopt(layout, { ...adopted, layout: { ...layout } });
   }
 
   /** The table has ended: one that comes under its name is another. */
   async forget(table: TableName): Promise<void> {
-    if (!this.#keys.has(tableKey(table))) return;
-    await this.#records.forget(table);
-    this.#keys.delete(tableKey(table));
+    if (this.#adoptedOf(table) === null) await this.#records.save([table]);
+    else await this.#adopt(table, null);
+  }
+
+  async #adopt(table: TableName, adopted: AdoptedLayout | null): Promise<void> {
+    this.#unsettled.delete(tableKey(table));
+    this.#records.set(adopt(this.#records.get(table) ?? newRecord(table), adopted));
+    await this.#records.save([table]);
+  }
+
+  #adoptedOf(table: TableName): AdoptedLayout | null {
+    return this.#unsettled.get(tableKey(table)) ?? this.#records.get(table)?.adopted ?? null;
   }
 }
 

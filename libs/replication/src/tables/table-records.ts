@@ -3,7 +3,7 @@ import { type Grant, type TableRecord, type TableStore } from '../ports/stores.t
 
 export interface TableRecordsOptions {
   readonly grant: Grant;
-  readonly store: TableStore;
+  readonly store: Pick<TableStore, 'save'>;
   /** As the last owner of the source left them. */
   readonly known: readonly TableRecord[];
 }

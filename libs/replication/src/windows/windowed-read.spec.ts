@@ -27,7 +27,7 @@ const grant: Grant = { source: 's', owner: 'o', token: 1 };
 
 /** What the state database holds: it outlives a crash. */
 interface ModelProgress {
-  record: TableRecord | null;
+  readonly records: Map<string, TableRecord>;
   reserved: number;
 }
 
@@ -45,13 +45,13 @@ class ModelTableStore extends TableStore {
   }
 
   load(): Promise<readonly TableRecord[]> {
-    return Promise.resolve(this.#kept.record === null ? [] : [this.#kept.record]);
+    return Promise.resolve([...this.#kept.records.values()]);
   }
 
-  async save(_grant: Grant, [record]: readonly [TableRecord]): Promise<void> {
+  async save(_grant: Grant, records: readonly TableRecord[]): Promise<void> {
     await this.#turns.take();
     this.#signal.throwIfAborted();
-    this.#kept.record = record;
+    for (const record of records) this.#kept.records.set(record.table, record);
   }
 
   async reserveReads(_grant: Grant, upTo: number): Promise<void> {
@@ -78,8 +78,10 @@ class ModelProcess {
   constructor(server: ModelServer, state: ModelSinkState, kept: ModelProgress, start: Checkpoint) {
     this.sink = new ModelSink(state, changeVersion);
     const store = new ModelTableStore(kept, this.turns, this.#stop.signal);
+    const records = new TableRecords({ grant, store, known: [...kept.records.values()] });
     this.pipeline = new Pipeline({
       source: 's',
+      records,
       start,
       readSequences: { reserved: kept.reserved, reserve: (upTo) => store.reserveReads(grant, upTo) },
       changeSource: new ModelSource(server, this.turns),
@@ -107,7 +109,7 @@ class ModelProcess {
     });
     this.reader = new ModelReader(server, this.turns);
     this.snapshot = new WindowedSnapshot({
-      records: new TableRecords({ grant, store, known: kept.record === null ? [] : [kept.record] }),
+      records,
       pipeline: this.pipeline,
       reader: this.reader,
       mirror: new ModelMirror(state, this.turns),
@@ -174,7 +176,7 @@ async function runModel(
   const choices = new Choices(numbers);
   const server = new ModelServer();
   const state = new ModelSinkState();
-  const store: ModelProgress = { record: null, reserved: 0 };
+  const store: ModelProgress = { records: new Map(), reserved: 0 };
   for (let i = 0; i < 4; i++) server.commit(choices, KEYS);
   for (let i = 0; i < 4; i++) server.show();
   for (let i = 0; i < 4; i++) server.execute();
@@ -250,7 +252,7 @@ async function finish(server: ModelServer, process: ModelProcess, store: ModelPr
     }
     for (let i = process.turns.size; i > 0; i--) process.turns.run(0);
     const covered = process.pipeline.checkpoint().position.gtidSet === server.executedSet();
-    if (covered && server.executedCount === server.log.length && store.record?.copy.state === 'done') return;
+    if (covered && server.executedCount === server.log.length && store.records.get('t')?.copy.state === 'done') return;
   }
   throw new Error('the model did not come to rest');
 }

@@ -2,7 +2,6 @@ import { AuditEntryEntity } from './audit-entry.entity.ts';
 import { CheckpointEntity } from './checkpoint.entity.ts';
 import { LineageChangeEntity } from './lineage-change.entity.ts';
 import { SourceEntity } from './source.entity.ts';
-import { TableKeyEntity } from './table-key.entity.ts';
 import { TableRecordEntity } from './table-record.entity.ts';
 import { TopicEndEntity } from './topic-end.entity.ts';
 import { TopicPartitionsEntity } from './topic-partitions.entity.ts';
@@ -12,7 +11,6 @@ export const entities = [
   SourceEntity,
   CheckpointEntity,
   LineageChangeEntity,
-  TableKeyEntity,
   TableRecordEntity,
   TopicEndEntity,
   TopicPartitionsEntity,

@@ -1,5 +1,5 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
-import { type CopyState } from '#replication';
+import { type AdoptedLayout, type CopyState } from '#replication';
 import { asNumber } from './number-column.ts';
 
 /** What is durable of one table of a source. */
@@ -19,4 +19,10 @@ export class TableRecordEntity {
 
   @Column({ type: 'json' })
   copy!: CopyState;
+
+  @Column({ type: 'bigint', unsigned: true, transformer: asNumber })
+  generation!: number;
+
+  @Column({ type: 'json', nullable: true })
+  adopted!: AdoptedLayout | null;
 }

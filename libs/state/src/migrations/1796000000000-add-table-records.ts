@@ -15,9 +15,18 @@ interface FormerRow {
   readonly asked_again: number;
 }
 
+/** As those releases kept the key that the rows of a table have in the sinks. */
+interface FormerKey {
+  readonly source: string;
+  readonly database_name: string;
+  readonly table_name: string;
+  readonly key_columns: string;
+  readonly since: string;
+}
+
 const MOST_AT_ONCE = 500;
 
-/** The copy of a table is one tagged value: `CopyState`. */
+/** One record per table: how far its copy is, its generation, and what its rows in the sinks are made by. */
 export class AddTableRecords1796000000000 implements MigrationInterface {
   readonly name = 'AddTableRecords1796000000000';
 
@@ -29,21 +38,16 @@ export class AddTableRecords1796000000000 implements MigrationInterface {
          table_name VARCHAR(64) NOT NULL,
          estimated_rows BIGINT UNSIGNED NOT NULL,
          copy JSON NOT NULL,
+         generation BIGINT UNSIGNED NOT NULL,
+         adopted JSON NULL,
          PRIMARY KEY (source, database_name, table_name)
        ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin`,
     );
-    // from here on an owner of the release before can record nothing that would not be taken over
-    if (await runner.hasTable('table_snapshots'))
-      await runner.query('RENAME TABLE table_snapshots TO former_table_snapshots');
-    if (!(await runner.hasTable('former_table_snapshots'))) return;
-    const rows = (await runner.query('SELECT * FROM former_table_snapshots')) as FormerRow[];
-    for (let at = 0; at < rows.length; at += MOST_AT_ONCE)
-      await runner.query(
-        `INSERT INTO table_records (source, database_name, table_name, estimated_rows, copy) VALUES ?
-         ON DUPLICATE KEY UPDATE copy = VALUES(copy)`,
-        [rows.slice(at, at + MOST_AT_ONCE).map(toRecord)],
-      );
-    await runner.query('DROP TABLE former_table_snapshots');
+    // renamed first: an owner of the release before can record nothing from here on that would not be taken over
+    for (const table of ['table_snapshots', 'table_keys'])
+      if (await runner.hasTable(table)) await runner.query(`RENAME TABLE ${table} TO former_${table}`);
+    await takeOver(runner, 'table_snapshots', 'copy', toRecord);
+    await takeOver(runner, 'table_keys', 'adopted', toKeyRecord);
   }
 
   down(): Promise<void> {
@@ -51,9 +55,33 @@ export class AddTableRecords1796000000000 implements MigrationInterface {
   }
 }
 
+/** `column`: what is taken from the former table for a record that is there already. */
+async function takeOver(
+  runner: QueryRunner,
+  table: string,
+  column: 'copy' | 'adopted',
+  toValues: (row: FormerRow & FormerKey) => unknown[],
+): Promise<void> {
+  if (!(await runner.hasTable(`former_${table}`))) return;
+  const rows = (await runner.query(`SELECT * FROM former_${table}`)) as (FormerRow & FormerKey)[];
+  for (let at = 0; at < rows.length; at += MOST_AT_ONCE)
+    await runner.query(
+      `INSERT INTO table_records
+         (source, database_name, table_name, estimated_rows, copy, generation, adopted) VALUES ?
+       ON DUPLICATE KEY UPDATE ${column} = VALUES(${column})`,
+      [rows.slice(at, at + MOST_AT_ONCE).map(toValues)],
+    );
+  await runner.query(`DROP TABLE former_${table}`);
+}
+
 function toRecord(row: FormerRow): unknown[] {
   const { source, database_name, table_name, estimated_rows } = row;
-  return [source, database_name, table_name, estimated_rows, JSON.stringify(copyOf(row))];
+  return [source, database_name, table_name, estimated_rows, JSON.stringify(copyOf(row)), 0, null];
+}
+
+function toKeyRecord({ source, database_name, table_name, key_columns: key, since }: FormerKey): unknown[] {
+  const adopted = JSON.stringify({ key, since, layout: null });
+  return [source, database_name, table_name, 0, JSON.stringify({ state: 'none' }), 0, adopted];
 }
 
 function copyOf({ state, last_key, rows_read, reason, ends_below, asked_again }: FormerRow): object {
