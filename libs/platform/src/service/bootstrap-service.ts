@@ -5,6 +5,7 @@ import { LivenessFile } from '../health/liveness-file.ts';
 import { configureLogging, createLogger } from '../logging/root-logger.ts';
 import { createService, type ServiceOptions } from './create-service.ts';
 import { limitHeapGrowth } from './heap-growth.ts';
+import { assertEnoughMemory } from './memory.ts';
 import { type ServiceName } from './platform.module.ts';
 import { Shutdown } from './shutdown.ts';
 import { createShutdownSequence } from './shutdown-sequence.ts';
@@ -26,6 +27,7 @@ export async function bootstrapService(options: BootstrapOptions): Promise<void>
   watchUncaught(logger);
   limitHeapGrowth();
   try {
+    assertEnoughMemory(options.name);
     const { rpc, ...rest } = options;
     const app = await createService({ ...rest, ...(rpc && { rpc: config.dcs.rpc }) }, config);
     watchSignals(app, config[options.name].shutdownDeadlineMs, logger);
