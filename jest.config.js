@@ -18,7 +18,7 @@ const common = {
   setupFiles: ['reflect-metadata'],
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.cache/'],
 };
-// unit: specs beside the source, no server; integration: test/ folders, the shared stack; system: processes and faults
+// unit: specs beside the source, no server; integration: test/ folders, the shared stack; system: processes and faults; images: containers
 export default {
   projects: [
     {
@@ -37,6 +37,7 @@ export default {
       ],
     },
     { ...common, displayName: 'system', testMatch: ['<rootDir>/test/system/**/*.test.ts'] },
+    { ...common, displayName: 'images', testMatch: ['<rootDir>/test/images/**/*.test.ts'] },
   ],
   // a test that hangs is seen all the same, and none fails because the machine is busy
   testTimeout: 20_000,

@@ -1,7 +1,8 @@
 // npm test: sets up what the tests need, runs all of them, and takes everything down again.
 // usage: npm test [-- [unit] [integration] [system] [--pattern REGEXP] [--long]]   default: all three
+// npm run test:images: the images, where a Docker engine answers
 // --long (npm run test:long): only the tests that have a long form, in that form
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -10,7 +11,8 @@ import { TEST_STACK_VARIABLE } from '#testing';
 import { findLongTests, LONG_TEST_VARIABLE } from './long-tests.ts';
 
 const root = join(import.meta.dirname, '..');
-const groups = ['unit', 'integration', 'system'] as const;
+const defaultGroups = ['unit', 'integration', 'system'] as const;
+const groups = [...defaultGroups, 'images'] as const;
 type Group = (typeof groups)[number];
 
 interface Counts {
@@ -35,7 +37,7 @@ function spawnNode(args: readonly string[], environment: NodeJS.ProcessEnv, sign
   return new Promise((resolve) => child.on('close', (code) => resolve(code ?? 1)));
 }
 
-/** System tests kill and freeze what others use, so they run alone, one file after the other. */
+/** Tests of the system and of the images kill and freeze what others use, so they run alone, one file after the other. */
 async function runGroup(
   group: Group,
   patterns: readonly string[],
@@ -48,7 +50,7 @@ async function runGroup(
   const args = [
     jest,
     `--selectProjects=${group}`,
-    ...(group === 'system' ? ['--runInBand'] : ['--maxWorkers=2']),
+    ...(group === 'system' || group === 'images' ? ['--runInBand'] : ['--maxWorkers=2']),
     '--json',
     `--outputFile=${report}`,
     ...(patterns.length === 0 ? [] : ['--passWithNoTests', '--testPathPatterns', ...patterns]),
@@ -86,11 +88,17 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { pattern: { type: 'string' }, long: { type: 'boolean', default: false } },
 });
-const chosen = groups.filter((group) => positionals.length === 0 || positionals.includes(group));
+const chosen: readonly Group[] =
+  positionals.length === 0 ? defaultGroups : groups.filter((group) => positionals.includes(group));
 const unknown = positionals.filter((name) => !(groups as readonly string[]).includes(name));
 if (unknown.length > 0) {
   say(`There are no tests called ${unknown.join(', ')}: choose from ${groups.join(', ')}.`);
   process.exit(2);
+}
+
+if (chosen.includes('images') && spawnSync('docker', ['info'], { stdio: 'ignore', timeout: 10_000 }).status !== 0) {
+  say('The images can not be tested: no Docker engine answers `docker info`. Start one, or name it in DOCKER_HOST.');
+  process.exit(1);
 }
 
 const patterns = choosePatterns(values.pattern, values.long);
