@@ -123,6 +123,8 @@ try {
   if (chosen.some((group) => group !== 'unit')) {
     stack = await startServers(run, stop.signal);
     environment[TEST_STACK_VARIABLE] = stack.folder;
+  }
+  if (chosen.some((group) => group === 'integration' || group === 'system')) {
     const built = await spawnNode(
       ['--conditions=source', join(root, 'tools', 'build.ts'), '--if-changed'],
       process.env,
