@@ -21,7 +21,6 @@ describe('assertEnoughMemory', () => {
 
   it('lets a process without a limit start', () => {
     // without a control group, and in one of version 1 that has no limit
-    for (const limitBytes of [0, 2 ** 64, undefined])
-      expect(() => assertEnoughMemory('dss', limitBytes)).not.toThrow();
+    for (const limitBytes of [0, 2 ** 64, undefined]) expect(() => assertEnoughMemory('dss', limitBytes)).not.toThrow();
   });
 });
