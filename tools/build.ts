@@ -48,5 +48,8 @@ if (!(process.argv.includes('--if-changed') && existsSync(stamp) && readFileSync
       ditto: join(compiled, 'apps/dss/src/cli.js'),
     },
   });
+  // fills the compile cache: without a configuration a service ends as soon as it is loaded
+  for (const service of ['dss', 'dcs', 'dws'])
+    spawnSync(process.execPath, [join(folder, `${service}.mjs`)], { env: { DITTO_CONFIG: folder }, stdio: 'ignore' });
   writeFileSync(stamp, sources);
 }
