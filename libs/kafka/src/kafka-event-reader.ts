@@ -104,7 +104,7 @@ export class KafkaEventReader {
         topics.length > 0
           ? kafka.consumer({
               groupId: run.groupId,
-              maxWaitTimeInMs: 100,
+              maxWaitTimeInMs: 500,
               maxBytesPerPartition: 262_144,
               maxBytes: 1_048_576,
             })
