@@ -58,7 +58,7 @@ export const BSON_ENCODING: Readonly<Record<ColumnKind, BsonEncoding>> = {
   enum: TEXT,
   set: TEXT,
   json: { writing: () => ['json', BsonType.document], readKey: inNoKey },
-  geometry: { ...BINARY, readKey: inNoKey },
+  geometry: BINARY,
   vector: { writing: () => ['vector', BsonType.array], readKey: inNoKey },
 };
 

@@ -46,6 +46,7 @@ describe('decodeId', () => {
     [column('a', 'bytes', { type: 'varbinary' }), Buffer.alloc(0)],
     [column('a', 'bits', { type: 'bit' }), Buffer.from([1, 1])],
     [column('a', 'boolean', { type: 'bit' }), true],
+    [column('a', 'geometry', { type: 'point' }), Buffer.alloc(25, 1)],
     [column('a', 'datetime', { type: 'datetime' }), '0000-00-00T00:00:00'],
     [column('a', 'enum', { type: 'enum' }), ''],
   ])('gives back the key of a document: %j %s', (of, value) => {

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { checkEndpoint, MySqlEndpoint, MySqlRowReader, MySqlTableChecks, type KeyOverrides } from '#mysql';
-import { DEFAULT_SQL_MODE, type TableLayout } from '#change-events';
+import { DEFAULT_SQL_MODE, type Row, type TableLayout } from '#change-events';
 import { silentLogger } from '#kernel';
+import { type ChunkRead } from '#replication';
 import { testStack } from '#testing';
 import { position, type RowsItem, TestSource } from './test-source.ts';
 
@@ -114,6 +115,37 @@ describe('the hidden hash columns of unique keys', () => {
     ]);
     expect(rows[0]?.layout.fingerprint).toBe(rows[1]?.layout.fingerprint);
   });
+});
+
+test('I4: a geometry may be in a primary key: rows are read in chunks by it, and found again', async () => {
+  await source.run(
+    'DROP TABLE IF EXISTS t',
+    'CREATE TABLE t (p POINT, n INT, PRIMARY KEY (p, n))',
+    ...['POINT(1 2)', 'POINT(2 1)', 'POINT(-1 5)'].map(
+      (point) => `INSERT INTO t VALUES (ST_GeomFromText('${point}'), 1)`,
+    ),
+    "INSERT INTO t VALUES (ST_GeomFromText('POINT(2 1)'), 2)",
+  );
+  const reader = new MySqlRowReader({ connection: source.connection, includes: source.includes });
+  try {
+    const layout = (await reader.listTables(signal)).find(({ table }) => table === 't');
+    if (layout === undefined) throw new Error('the table was not listed');
+    const read = (after: Row | null, limit: number): Promise<ChunkRead> =>
+      reader.readChunk({ layout, after, limit, dispatchedSet: '', signal });
+    const { rows: whole } = await read(null, 10);
+    expect(whole).toHaveLength(4);
+    const chunks: Row[] = [];
+    for (let after: Row | null = null, complete = false; !complete;) {
+      const chunk = await read(after, 1);
+      chunks.push(...chunk.rows);
+      ({ lastKey: after, complete } = chunk);
+    }
+    expect(chunks).toEqual(whole);
+    const { rows: found, absent } = await reader.readKeys({ layout, keys: whole, dispatchedSet: '', signal });
+    expect([found.length, absent]).toEqual([4, []]);
+  } finally {
+    reader.close();
+  }
 });
 
 describe('what the start refuses', () => {
