@@ -38,6 +38,8 @@ export default defineConfig(
       '@typescript-eslint/non-nullable-type-assertion-style': 'off',
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      // A `default` does not count: a new member of a union is named wherever something depends on which member it is.
+      '@typescript-eslint/switch-exhaustiveness-check': 'error',
       'no-restricted-syntax': ['error', ...dialect],
       'no-restricted-imports': [
         'error',

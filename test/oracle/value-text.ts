@@ -31,8 +31,14 @@ export function readMySqlValue(column: OracleColumn, value: unknown): ValueText 
       return vectorText(Buffer.from(value, 'hex'));
     case 'json':
       return jsonText(value);
-    default:
+    case 'integer':
+    case 'text':
+    case 'boolean':
+    case 'temporal':
       return value;
+    case 'float':
+    case 'double':
+      return wrong('rendered as text', value);
   }
 }
 
@@ -57,10 +63,15 @@ export function readMessageValue(column: OracleColumn, value: unknown): ValueTex
       return readMessageGeometry(value);
     case 'vector':
       return Array.isArray(value) ? joinTexts(value.map(readMessageDouble)) : wrong('no array', value);
-    default:
-      return typeof value === 'string' && numberSource(value) === null
-        ? readMessageText(column, value)
-        : wrong('no string', value);
+    case 'decimal':
+      return readMessageString(value, decimalText);
+    case 'bytes':
+      return readMessageString(value, readBase64);
+    case 'json':
+      return readMessageString(value, readJsonText);
+    case 'text':
+    case 'temporal':
+      return readMessageString(value, (text) => text);
   }
 }
 
@@ -84,19 +95,13 @@ function readMessageGeometry(value: unknown): string {
   return `${srid === null ? '0' : (numberSource(srid) ?? wrong('no number', srid))} ${bytes.toString('hex')}`;
 }
 
-function readMessageText(column: OracleColumn, value: string): string {
-  switch (column.kind) {
-    case 'decimal':
-      return decimalText(value);
-    case 'bytes': {
-      const bytes = Buffer.from(value, 'base64');
-      return bytes.toString('base64') === value ? bytes.toString('hex') : wrong('no base64', value);
-    }
-    case 'json':
-      return readJsonText(value);
-    default:
-      return value;
-  }
+function readMessageString(value: unknown, read: (text: string) => string): string {
+  return typeof value === 'string' && numberSource(value) === null ? read(value) : wrong('no string', value);
+}
+
+function readBase64(value: string): string {
+  const bytes = Buffer.from(value, 'base64');
+  return bytes.toString('base64') === value ? bytes.toString('hex') : wrong('no base64', value);
 }
 
 function readJsonText(value: string): string {
@@ -140,7 +145,8 @@ export function readBsonValue(column: OracleColumn, value: unknown): ValueText {
       return value instanceof Binary ? readStoredGeometry(Buffer.from(value.value())) : wrong('no Binary', value);
     case 'vector':
       return Array.isArray(value) ? joinTexts(value.map(readBsonFloat)) : wrong('no array', value);
-    default:
+    case 'text':
+    case 'temporal':
       return typeof value === 'string' ? value : wrong('no String', value);
   }
 }

@@ -36,7 +36,7 @@ function numbered(count: number): string[] {
   return Array.from({ length: count }, (_, i) => `s${i}`);
 }
 
-export const LABELS: readonly TypeFamily[] = [
+export const ENUMS: readonly TypeFamily[] = [
   {
     mysql: '`ENUM`',
     json: 'label; the error value is `""`',
@@ -53,6 +53,9 @@ export const LABELS: readonly TypeFamily[] = [
       enumeration(['😀', 'é'], 'utf16'),
     ],
   },
+];
+
+export const SETS: readonly TypeFamily[] = [
   {
     mysql: '`SET`',
     json: 'labels joined by commas, in the column’s order',

@@ -1,7 +1,8 @@
+import { type ColumnKind } from '#change-events';
 import { type ColumnType, type TypeFamily } from './column-type.ts';
 import { DOCUMENTS, GEOMETRIES, VECTORS } from './documents.ts';
-import { LABELS } from './labels.ts';
-import { BITS, DECIMALS, FLOATS, INTEGERS } from './numbers.ts';
+import { ENUMS, SETS } from './labels.ts';
+import { BIGINTS, BITS, BOOLEANS, DECIMALS, DOUBLES, FLOATS, INTEGERS } from './numbers.ts';
 import { ASIAN_TEXTS, BYTES, SINGLE_BYTE_TEXTS, UNICODE_TEXTS, UTF8_TEXTS } from './texts.ts';
 import { DATES, DATETIMES, TIMES, TIMESTAMPS } from './times.ts';
 
@@ -32,7 +33,7 @@ const whole = (declaration: string): KeyColumn => keyed(declaration, (number) =>
 
 export const TABLES: readonly TypeTable[] = [
   {
-    ...table('integers', [keyed('INT', (number) => `(${number}) - 60000`)], INTEGERS),
+    ...table('integers', [keyed('INT', (number) => `(${number}) - 60000`)], [...INTEGERS, ...BIGINTS]),
     generated: [
       'g0 BIGINT GENERATED ALWAYS AS (c0 * 2) VIRTUAL',
       'g1 VARCHAR(20) GENERATED ALWAYS AS (CONCAT(c1, _utf8mb4 0xc3a9)) STORED',
@@ -40,11 +41,11 @@ export const TABLES: readonly TypeTable[] = [
     ],
   },
   table('decimals', [keyed('DECIMAL(20,5)', (number) => `(${number}) * 1.00003 - 100`)], DECIMALS),
-  table('floats', [keyed('DOUBLE', (number) => `(${number}) / 3e0 - 1e3`)], FLOATS),
+  table('floats', [keyed('DOUBLE', (number) => `(${number}) / 3e0 - 1e3`)], [...FLOATS, ...DOUBLES]),
   table(
     'bits',
     [keyed('BIGINT UNSIGNED', (number) => `18446744073709551615 - CAST(${number} AS UNSIGNED) * 140000000000000`)],
-    BITS,
+    [...BOOLEANS, ...BITS],
   ),
   table('dates', [keyed('DATE', (number) => `DATE_ADD('1000-01-01', INTERVAL ${number} DAY)`)], [...DATES, ...TIMES]),
   table(
@@ -100,7 +101,7 @@ export const TABLES: readonly TypeTable[] = [
       keyed('SMALLINT UNSIGNED', (number) => `(${number}) % 65536`),
       whole('INT'),
     ],
-    LABELS,
+    [...ENUMS, ...SETS],
   ),
   table('documents', [keyed('VARCHAR(30) COLLATE utf8mb4_bin', (number) => `CONCAT('k.$', ${number})`)], [DOCUMENTS]),
   table(
@@ -111,20 +112,26 @@ export const TABLES: readonly TypeTable[] = [
   table('vectors', [whole('BIT(33)'), keyed('YEAR', (number) => `2000 + (${number}) % 100`)], [VECTORS]),
 ];
 
-/** Every family with the order of docs/types.md; text stands there once. */
-export const FAMILIES: readonly TypeFamily[] = [
-  ...INTEGERS,
-  ...DECIMALS,
-  ...FLOATS,
-  ...BITS,
-  UTF8_TEXTS,
-  BYTES,
-  ...LABELS,
-  ...DATES,
-  ...TIMES,
-  ...DATETIMES,
-  ...TIMESTAMPS,
-  DOCUMENTS,
-  GEOMETRIES,
-  VECTORS,
-];
+/** Every family in the order of docs/types.md; text is there once. */
+const FAMILIES_OF: Readonly<Record<ColumnKind, readonly TypeFamily[]>> = {
+  integer: INTEGERS,
+  bigint: BIGINTS,
+  decimal: DECIMALS,
+  float: FLOATS,
+  double: DOUBLES,
+  boolean: BOOLEANS,
+  bits: BITS,
+  text: [UTF8_TEXTS],
+  bytes: [BYTES],
+  enum: ENUMS,
+  set: SETS,
+  date: DATES,
+  time: TIMES,
+  datetime: DATETIMES,
+  timestamp: TIMESTAMPS,
+  json: [DOCUMENTS],
+  geometry: [GEOMETRIES],
+  vector: [VECTORS],
+};
+
+export const FAMILIES: readonly TypeFamily[] = Object.values(FAMILIES_OF).flat();

@@ -124,6 +124,22 @@ export const INTEGERS: readonly TypeFamily[] = [
   smallIntegers,
   { mysql: '`BOOL` (= `TINYINT(1)`)', json: 'number', bson: 'Int32', debezium: 'same', columns: [integer('BOOL', 8)] },
   {
+    mysql: '`YEAR`',
+    json: 'number; year 0 is `0`',
+    bson: 'Int32',
+    debezium: 'same',
+    columns: [
+      {
+        declaration: 'YEAR',
+        bounds: ['0', '1901', '1970', '2000', '2155'],
+        random: (random) => String(random.between(1901, 2155)),
+      },
+    ],
+  },
+];
+
+export const BIGINTS: readonly TypeFamily[] = [
+  {
     mysql: '`BIGINT`',
     json: 'number, all digits; a string with the option `bigint: string`',
     bson: 'Long',
@@ -136,19 +152,6 @@ export const INTEGERS: readonly TypeFamily[] = [
     bson: 'Long up to 2⁶³−1, Decimal128 above',
     debezium: 'wrong above 2⁶³−1, unless `bigint.unsigned.handling.mode=precise`',
     columns: [integer('BIGINT UNSIGNED', 64), integer('BIGINT ZEROFILL', 64)],
-  },
-  {
-    mysql: '`YEAR`',
-    json: 'number; year 0 is `0`',
-    bson: 'Int32',
-    debezium: 'same',
-    columns: [
-      {
-        declaration: 'YEAR',
-        bounds: ['0', '1901', '1970', '2000', '2155'],
-        random: (random) => String(random.between(1901, 2155)),
-      },
-    ],
   },
 ];
 
@@ -189,6 +192,9 @@ export const FLOATS: readonly TypeFamily[] = [
       fixedPoint('FLOAT(7,4)', ['0', '123.4567', '-0.0001', '999.9999', '-999.9999'], 3, 4),
     ],
   },
+];
+
+export const DOUBLES: readonly TypeFamily[] = [
   {
     mysql: '`DOUBLE`, `REAL`',
     json: 'number, shortest text: a whole one is `100`; −0 is `-0`',
@@ -204,8 +210,11 @@ export const FLOATS: readonly TypeFamily[] = [
   },
 ];
 
-export const BITS: readonly TypeFamily[] = [
+export const BOOLEANS: readonly TypeFamily[] = [
   { mysql: '`BIT(1)`', json: 'boolean', bson: 'boolean', debezium: 'same', columns: [bit(1)] },
+];
+
+export const BITS: readonly TypeFamily[] = [
   {
     mysql: '`BIT(n)`, n > 1',
     json: 'base64 of ⌈n/8⌉ bytes, big-endian',

@@ -45,6 +45,7 @@ function describeUnknown(parent: z.core.$ZodType | null, path: Path, key: string
 
 function describeValue(issue: z.core.$ZodIssue, value: unknown, isPrivate: boolean): string {
   const seen = `, but is ${describeSeen(value, isPrivate)}`;
+  // eslint-disable-next-line @typescript-eslint/switch-exhaustiveness-check -- zod's own message is enough for the others
   switch (issue.code) {
     case 'invalid_type':
       return `must be ${article(issue.expected)}, but is ${describeSeen(value, true)}`;

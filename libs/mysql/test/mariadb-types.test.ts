@@ -54,8 +54,14 @@ function oracle(column: Column): { readonly sql: string; readonly of: (value: Ca
     case 'datetime':
     case 'timestamp':
       return { sql: 'CAST(v AS CHAR)', of: (value) => String(value).replace('T', ' ').replace('Z', '') };
-    default:
+    case 'date':
+    case 'time':
+    case 'enum':
+    case 'set':
       return { sql: 'CAST(v AS CHAR)', of: asText };
+    case 'json':
+    case 'vector':
+      throw new Error(`MariaDB has no columns of the kind ${column.kind}`);
   }
 }
 

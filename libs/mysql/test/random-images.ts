@@ -219,97 +219,97 @@ const DOUBLES = fc
   });
 const VECTORS = fc.array(FLOATS, { maxLength: 6 }).map((parts) => Buffer.concat(parts));
 
+type Described = fc.Arbitrary<readonly [Description, fc.Arbitrary<Buffer>]>;
+
+function one(description: Description, stored: fc.Arbitrary<Buffer>): Described {
+  return fc.constant([description, stored]);
+}
+
+function temporal(kind: ColumnKind, type: number, bytesOf: (digits: number) => fc.Arbitrary<Buffer>): Described {
+  return fc.integer({ min: 0, max: 6 }).map((scale) => [{ kind, type, scale }, bytesOf(scale)]);
+}
+
+const decimals: Described = fc
+  .integer({ min: 1, max: 65 })
+  .chain((precision) =>
+    fc
+      .integer({ min: 0, max: Math.min(30, precision) })
+      .map((scale) => [
+        { kind: 'decimal', type: ColumnType.newDecimal, precision, scale },
+        decimalBytes(precision, scale),
+      ]),
+  );
+const wideBits: Described = fc.integer({ min: 2, max: 64 }).map((width) => {
+  const size = (width + 7) >> 3;
+  return [{ kind: 'bits', type: ColumnType.bit, size, maxLength: width }, bytes(size)];
+});
+const texts: Described = fc
+  .tuple(fc.constantFrom('utf8mb4', 'utf16', 'latin1', 'swe7'), fc.constantFrom(1, 2))
+  .map(([charset, size]) => [
+    { kind: 'text', type: ColumnType.varchar, size, maxLength: 300, charset },
+    textBytes(charset).map((text) => text.subarray(0, size === 1 ? fit(text, charset) : text.length)),
+  ]);
+
+const COLUMNS: Readonly<Record<ColumnKind, readonly Described[]>> = {
+  integer: [
+    fc
+      .tuple(fc.constantFrom(...INTEGERS), fc.boolean())
+      .map(([[type, size], unsigned]) => [{ kind: 'integer', type, unsigned }, integerBytes(size)]),
+    one({ kind: 'integer', type: ColumnType.year }, bytes(1)),
+  ],
+  bigint: [fc.boolean().map((unsigned) => [{ kind: 'bigint', type: ColumnType.longlong, unsigned }, integerBytes(8)])],
+  decimal: [decimals],
+  float: [one({ kind: 'float', type: ColumnType.float }, FLOATS)],
+  double: [one({ kind: 'double', type: ColumnType.double }, DOUBLES)],
+  text: [texts],
+  bytes: [
+    fc.constantFrom(1, 2, 3, 4).map((size) => [{ kind: 'bytes', type: ColumnType.blob, size }, someBytes(100)]),
+    one({ kind: 'bytes', type: ColumnType.string, size: 1, maxLength: 20 }, someBytes(20)),
+  ],
+  boolean: [
+    one({ kind: 'boolean', type: ColumnType.bit, size: 1, maxLength: 1 }, littleEndian(fc.constantFrom(0, 1), 1)),
+  ],
+  bits: [wideBits],
+  date: [one({ kind: 'date', type: ColumnType.date }, dateBytes)],
+  time: [temporal('time', ColumnType.time2, timeBytes)],
+  datetime: [temporal('datetime', ColumnType.datetime2, datetimeBytes)],
+  timestamp: [temporal('timestamp', ColumnType.timestamp2, timestampBytes)],
+  enum: [
+    one(
+      { kind: 'enum', type: ColumnType.enum, size: 1, labels: LABELS[0] },
+      littleEndian(fc.integer({ min: 0, max: 4 }), 1),
+    ),
+    one(
+      { kind: 'enum', type: ColumnType.enum, size: 2, labels: LABELS[1] },
+      littleEndian(fc.integer({ min: 0, max: 300 }), 2),
+    ),
+  ],
+  set: [
+    one(
+      { kind: 'set', type: ColumnType.set, size: 1, labels: LABELS[0] },
+      littleEndian(fc.integer({ min: 0, max: 15 }), 1),
+    ),
+  ],
+  json: [
+    one(
+      { kind: 'json', type: ColumnType.json, size: 4 },
+      fc.jsonValue({ maxDepth: 4, depthSize: 'small' }).map(binaryJson),
+    ),
+  ],
+  geometry: [
+    one(
+      { kind: 'geometry', type: ColumnType.geometry, size: 4 },
+      someBytes(40).map((wkb) => Buffer.concat([Buffer.from([wkb.length, 0, 0, 0]), wkb])),
+    ),
+  ],
+  vector: [one({ kind: 'vector', type: ColumnType.vector, size: 4 }, VECTORS)],
+};
+
 /** Any column that a stream can hold, its name with everything that JSON escapes. */
 export function randomColumn(): fc.Arbitrary<RandomColumn> {
-  const digits = fc.integer({ min: 0, max: 6 });
-  const make = (of: fc.Arbitrary<readonly [Description, fc.Arbitrary<Buffer>]>): fc.Arbitrary<RandomColumn> =>
-    fc
-      .tuple(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 }), of)
-      .map(([name, [description, stored]]) => column(name, description, stored));
-  const one = (
-    description: Description,
-    stored: fc.Arbitrary<Buffer>,
-  ): fc.Arbitrary<readonly [Description, fc.Arbitrary<Buffer>]> => fc.constant([description, stored] as const);
-  return make(
-    fc.oneof(
-      fc
-        .tuple(fc.constantFrom(...INTEGERS), fc.boolean())
-        .map(([[type, size], unsigned]) => [{ kind: 'integer', type, unsigned }, integerBytes(size)] as const),
-      fc
-        .boolean()
-        .map((unsigned) => [{ kind: 'bigint', type: ColumnType.longlong, unsigned }, integerBytes(8)] as const),
-      one({ kind: 'integer', type: ColumnType.year }, bytes(1)),
-      fc
-        .integer({ min: 1, max: 65 })
-        .chain((precision) =>
-          fc
-            .integer({ min: 0, max: Math.min(30, precision) })
-            .map(
-              (scale) =>
-                [
-                  { kind: 'decimal', type: ColumnType.newDecimal, precision, scale },
-                  decimalBytes(precision, scale),
-                ] as const,
-            ),
-        ),
-      one({ kind: 'float', type: ColumnType.float }, FLOATS),
-      one({ kind: 'double', type: ColumnType.double }, DOUBLES),
-      one({ kind: 'date', type: ColumnType.date }, dateBytes),
-      digits.map((scale) => [{ kind: 'time', type: ColumnType.time2, scale }, timeBytes(scale)] as const),
-      digits.map((scale) => [{ kind: 'datetime', type: ColumnType.datetime2, scale }, datetimeBytes(scale)] as const),
-      digits.map(
-        (scale) => [{ kind: 'timestamp', type: ColumnType.timestamp2, scale }, timestampBytes(scale)] as const,
-      ),
-      one({ kind: 'boolean', type: ColumnType.bit, size: 1, maxLength: 1 }, littleEndian(fc.constantFrom(0, 1), 1)),
-      fc
-        .integer({ min: 2, max: 64 })
-        .map(
-          (width) =>
-            [
-              { kind: 'bits', type: ColumnType.bit, size: (width + 7) >> 3, maxLength: width },
-              bytes((width + 7) >> 3),
-            ] as const,
-        ),
-      one(
-        { kind: 'enum', type: ColumnType.enum, size: 1, labels: LABELS[0] },
-        littleEndian(fc.integer({ min: 0, max: 4 }), 1),
-      ),
-      one(
-        { kind: 'enum', type: ColumnType.enum, size: 2, labels: LABELS[1] },
-        littleEndian(fc.integer({ min: 0, max: 300 }), 2),
-      ),
-      one(
-        { kind: 'set', type: ColumnType.set, size: 1, labels: LABELS[0] },
-        littleEndian(fc.integer({ min: 0, max: 15 }), 1),
-      ),
-      fc
-        .constantFrom('utf8mb4', 'utf16', 'latin1', 'swe7')
-        .chain((charset) =>
-          fc
-            .constantFrom(1, 2)
-            .map(
-              (size) =>
-                [
-                  { kind: 'text', type: ColumnType.varchar, size: size + 0, maxLength: 300, charset },
-                  textBytes(charset).map((text) => text.subarray(0, size === 1 ? fit(text, charset) : text.length)),
-                ] as const,
-            ),
-        ),
-      fc
-        .constantFrom(1, 2, 3, 4)
-        .map((size) => [{ kind: 'bytes', type: ColumnType.blob, size }, someBytes(100)] as const),
-      one({ kind: 'bytes', type: ColumnType.string, size: 1, maxLength: 20 }, someBytes(20)),
-      one(
-        { kind: 'json', type: ColumnType.json, size: 4 },
-        fc.jsonValue({ maxDepth: 4, depthSize: 'small' }).map(binaryJson),
-      ),
-      one(
-        { kind: 'geometry', type: ColumnType.geometry, size: 4 },
-        someBytes(40).map((wkb) => Buffer.concat([Buffer.from([wkb.length, 0, 0, 0]), wkb])),
-      ),
-      one({ kind: 'vector', type: ColumnType.vector, size: 4 }, VECTORS),
-    ),
-  );
+  return fc
+    .tuple(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 }), fc.oneof(...Object.values(COLUMNS).flat()))
+    .map(([name, [description, stored]]) => column(name, description, stored));
 }
 
 /** At most 255 bytes, cut between characters. */

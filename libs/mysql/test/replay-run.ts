@@ -96,7 +96,9 @@ function itemLines(item: SourceItem, replay: ReplayCase, database: string): stri
       return statementLines(item.sql, item.database, database);
     case 'rows':
       return rowLines(item, replay);
-    default:
+    case 'begin':
+    case 'end':
+    case 'prepared':
       return [];
   }
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { MySqlRowReader } from '#mysql';
-import { type CanonicalValue, type Column, type Row, type TableLayout } from '#change-events';
+import { type CanonicalValue, type Column, type Row, type TableLayout, VALUE_TYPE } from '#change-events';
 import { TestSource } from './test-source.ts';
 import { TYPE_CASES } from './type-cases.ts';
 
@@ -31,9 +31,11 @@ function oracle(column: Column): { readonly sql: string; readonly of: (value: Ca
       return { sql: 'CAST(v AS CHAR)', of: (value) => String(value).replace('T', ' ') };
     case 'timestamp':
       return { sql: 'CAST(v AS CHAR)', of: (value) => String(value).replace('T', ' ').replace('Z', '') };
+    case 'date':
+    case 'time':
+    case 'enum':
+    case 'set':
     case 'json':
-      return { sql: 'CAST(v AS CHAR)', of: asText };
-    default:
       return { sql: 'CAST(v AS CHAR)', of: asText };
   }
 }
@@ -79,6 +81,11 @@ describe('every type: snapshot value = stream value = MySQL’s own', () => {
   afterAll(async () => {
     reader.close();
     await source.close();
+  });
+
+  test('of every kind of column', () => {
+    const kinds = layouts.map(({ columns }) => columns[1]?.kind);
+    expect(kinds).toEqual(expect.arrayContaining(Object.keys(VALUE_TYPE)));
   });
 
   test.each(TYPE_CASES.map(({ type, values }, i) => [type.slice(0, 60), `t${i}`, values.length] as const))(

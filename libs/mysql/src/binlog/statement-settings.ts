@@ -19,7 +19,7 @@ export function readStatementSettings(bytes: Buffer, start: number, end: number)
   let sqlMode = DEFAULT_SQL_MODE;
   let clientCollation = 0;
   for (let at = start; at < end;) {
-    const code = bytes[at];
+    const code = bytes.readUInt8(at);
     const value = at + 1;
     const next = value + sizeOf(code, bytes[value] ?? 0);
     if (next === value) break;
@@ -32,7 +32,7 @@ export function readStatementSettings(bytes: Buffer, start: number, end: number)
 }
 
 /** Bytes of a variable's value, its length prefix included; 0 for those that come last. */
-function sizeOf(code: number | undefined, first: number): number {
+function sizeOf(code: number, first: number): number {
   switch (code) {
     case Variable.flags:
     case Variable.autoIncrement:

@@ -19,7 +19,19 @@ function zongjiForm({ kind }: Column, value: CanonicalValue): unknown {
       return String(value).replace('T', ' ').replace('Z', '');
     case 'geometry':
       return coordinates(value as Buffer);
-    default:
+    case 'integer':
+    case 'decimal':
+    case 'float':
+    case 'double':
+    case 'text':
+    case 'bytes':
+    case 'bits':
+    case 'date':
+    case 'time':
+    case 'enum':
+    case 'set':
+    case 'json':
+    case 'vector':
       return value;
   }
 }

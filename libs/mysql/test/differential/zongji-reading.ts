@@ -80,7 +80,7 @@ function changesOf(event: AnyBinlogEvent): ZongjiChange[] {
       return event.rows.map((row) => ({ op: 'create', table, before: null, after: row as ZongjiRow }));
     case 'deleterows':
       return event.rows.map((row) => ({ op: 'delete', table, before: row as ZongjiRow, after: null }));
-    default:
+    case 'updaterows':
       return event.rows.map((row) => {
         const { before, after } = row as { before: ZongjiRow; after: ZongjiRow };
         return { op: 'update', table, before, after };
