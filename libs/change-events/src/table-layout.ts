@@ -15,7 +15,7 @@ export interface TableLayout {
 
 /**
  * The kinds of columns, each with the type of its values in a `Row`. All else that depends on the kind is in records
- * and switches that must name every kind.
+ * and switches that must name every kind: CONTRIBUTING.md, "A column type".
  */
 export const VALUE_TYPE = {
   integer: 'number', // TINYINT…INT, YEAR
