@@ -1,4 +1,4 @@
-import { DittoError } from '#kernel';
+import { DittoError, RESYNC } from '#kernel';
 import {
   containsDomains,
   type DomainEnd,
@@ -41,8 +41,7 @@ export function mixedGtids(text: string, other: string): DittoError {
     'DITTO_POSITION_GTID_MIXED',
     `GTIDs of MySQL and of MariaDB can't be compared: "${shown[0]}" and "${shown[1]}".`,
     {
-      remedy:
-        'Use a server of the kind that the source had; for a source that moved to the other kind: resync (npm run ditto -- resync --source <name>).',
+      remedy: `Use a server of the kind that the source had; for a source that moved to the other kind: ${RESYNC}.`,
       context: { gtids: shown },
     },
   );

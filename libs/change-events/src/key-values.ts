@@ -1,4 +1,4 @@
-import { DittoError } from '#kernel';
+import { DittoError, RESYNC } from '#kernel';
 import { encodeBase64, encodeDouble, quoteJson } from './json-values.ts';
 import { type CanonicalValue, type Column, type Row, type TableLayout, VALUE_TYPE } from './table-layout.ts';
 
@@ -69,7 +69,7 @@ export function encodeKeyValues(layout: TableLayout, row: Row): string {
 function invalidKeyText(layout: TableLayout, text: string, cause?: unknown): DittoError {
   const table = `${layout.database}.${layout.table}`;
   return new DittoError('DITTO_KEY_TEXT_INVALID', `"${text}" holds no key of ${table} as its layout is now.`, {
-    remedy: 'If the key of the table was changed, resync the source (npm run ditto -- resync --source <name>).',
+    remedy: `If the key of the table was changed, ${RESYNC}.`,
     context: { table, text },
     cause,
   });

@@ -1,4 +1,4 @@
-import { DittoError } from '#kernel';
+import { DittoError, RESYNC } from '#kernel';
 
 /** Kafka's limit for the name of a topic. */
 const MAX_TOPIC_LENGTH = 249;
@@ -112,8 +112,7 @@ export abstract class TableNames {
 }
 
 /** The way out that works also for a table that came while its source was read: its CREATE TABLE stays in the log. */
-const OTHER_NAMES =
-  'Exclude one of the tables (`exclude` in ditto.yaml) and restart the source; or rename it, and resync the source (npm run ditto -- resync --source <name>).';
+const OTHER_NAMES = `Exclude one of the tables (\`exclude\` in ditto.yaml) and restart the source; or rename it, and ${RESYNC}.`;
 
 /**
  * Topics. A collision is also one of names that differ only in `.` and `_`: Kafka refuses them side by side. Throws

@@ -1,4 +1,4 @@
-import { DittoError } from '#kernel';
+import { DittoError, RESYNC_FIRST } from '#kernel';
 import { type RowChange, type TableChange } from './change.ts';
 
 /** The row index of every read: after all log changes of the transaction that it follows. */
@@ -25,7 +25,7 @@ const HEX_BYTES = Array.from({ length: 256 }, (_, byte) => byte.toString(16).pad
 
 function outOfRange(what: string, value: number): DittoError {
   return new DittoError('DITTO_VERSION_RANGE', `A version can't hold the ${what} ${value}.`, {
-    remedy: `Resync the source (npm run ditto -- resync --source <name>): a new lineage starts again at low numbers.`,
+    remedy: `${RESYNC_FIRST}: a new lineage starts again at low numbers.`,
     context: { what, value },
   });
 }

@@ -1,5 +1,5 @@
 import { hasKey, type TableLayout, topicName } from '#change-events';
-import { DittoError, type Logger } from '#kernel';
+import { DittoError, type Logger, RESYNC } from '#kernel';
 
 import { type KafkaClient, type TopicDescription } from './kafka-client.ts';
 import { KAFKA_ERROR_CODES } from './kafka-errors.ts';
@@ -133,7 +133,7 @@ function assertPartitionCount(topic: string, stored: number, partitions: number)
     KAFKA_ERROR_CODES.partitionsChanged,
     `topic ${topic} had ${stored} partitions and now has ${partitions}`,
     {
-      remedy: `Keys would move between partitions: delete the topic, create it with ${stored} partitions, then resync the source (npm run ditto -- resync --source <name>).`,
+      remedy: `Keys would move between partitions: delete the topic, create it with ${stored} partitions, then ${RESYNC}.`,
       context: { topic, stored, partitions },
     },
   );

@@ -11,6 +11,7 @@ export { parseBytes } from './parse-bytes.ts';
 export { prepareProcess, takeSignals } from './prepare-process.ts';
 export { hasEnded, identifyThisProcess, type ProcessIdentity } from './process-identity.ts';
 export { type ProcessStat, readProcessStat } from './process-stat.ts';
+export { adviseResync, RESYNC, RESYNC_FIRST } from './remedies.ts';
 export { Backoff, retry, type BackoffOptions, type RetryLog, type RetryOptions } from './retry.ts';
 export { ServerWait, type ServerWaitOptions } from './server-wait.ts';
 export { sleep, withTimeout } from './sleep.ts';

@@ -1,4 +1,4 @@
-import { DittoError, findReason } from '#kernel';
+import { DittoError, findReason, RESYNC } from '#kernel';
 import { mongo } from 'mongoose';
 import { findTlsError } from './mongo-tls.ts';
 
@@ -155,8 +155,7 @@ export function isTransient(code: number): boolean {
 export function documentRefused(collection: string, key: unknown, reason: string, cause?: unknown): DittoError {
   const shown = describeKey(key);
   return new DittoError('DITTO_MONGO_DOCUMENT_REFUSED', `${collection} ${shown}: ${reason}`, {
-    remedy:
-      'Make the row smaller or change the value that MongoDB refuses, then resync the source (npm run ditto -- resync --source <name>): a restart alone comes upon the refused version in the log again. Or exclude the table.',
+    remedy: `Make the row smaller or change the value that MongoDB refuses, then ${RESYNC}: a restart alone comes upon the refused version in the log again. Or exclude the table.`,
     context: { collection, key: shown },
     cause,
   });

@@ -1,5 +1,5 @@
 import { type Checkpoint, GtidSet, parseVersion, type Position, type TableName, topicName } from '#change-events';
-import { DittoError, toDittoError } from '#kernel';
+import { adviseResync, DittoError, toDittoError } from '#kernel';
 import { isCopied, type RewindStore, type TableStore } from '#replication';
 import { newestCheckpoint, saveCheckpoint, type StartingPointStores } from './starting-point.ts';
 
@@ -106,7 +106,7 @@ async function listCopies(
 
 function impossible(source: string, why: string): DittoError {
   return new DittoError('DITTO_SOURCE_REWIND_IMPOSSIBLE', `${source} can't be rewound: ${why}`, {
-    remedy: `Resync the source (npm run ditto -- resync --source ${source}).`,
+    remedy: `${adviseResync(source, 'Resync')}.`,
     context: { source },
   });
 }

@@ -1,5 +1,5 @@
 import { type Checkpoint, type LoggedTransaction, mergeCheckpoints, type Position } from '#change-events';
-import { DittoError, toDittoError, type Logger } from '#kernel';
+import { DittoError, toDittoError, type Logger, adviseResync } from '#kernel';
 import {
   type CheckpointStore,
   type Grant,
@@ -170,7 +170,7 @@ async function assertNothingLost(options: StartingPointOptions, checkpoint: Chec
 
 function lost(source: string, what: string): DittoError {
   return new DittoError('DITTO_SOURCE_CHECKPOINT_LOST', `what was stored of ${source} is lost: ${what}`, {
-    remedy: `Bring the state database back as it was, or resync the source (npm run ditto -- resync --source ${source}).`,
+    remedy: `Bring the state database back as it was, or ${adviseResync(source)}.`,
     context: { source },
   });
 }

@@ -1,5 +1,5 @@
 import { type BigintMode, type Row, RowImages, type TableLayout, ValueImages } from '#change-events';
-import { DittoError } from '#kernel';
+import { DittoError, RESYNC } from '#kernel';
 import { sourceView, targetView } from '../codec/buffer-views.ts';
 import { type RowCodec } from '../codec/row-codec.ts';
 import { UndecodableTextError } from '../values/charset.ts';
@@ -105,7 +105,7 @@ export function undecodable({ database, table }: TableLayout, cause: unknown): D
   const detail = cause instanceof Error ? cause.message : String(cause);
   const { code, remedy } = undecodableCode(cause);
   return new DittoError(code, `a row of ${database}.${table} can't be decoded: ${detail}`, {
-    remedy: `${remedy}; then resync the source (npm run ditto -- resync --source <name>).`,
+    remedy: `${remedy}; then ${RESYNC}.`,
     context: { database, table },
     cause,
   });

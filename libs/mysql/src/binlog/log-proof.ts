@@ -1,6 +1,6 @@
 import { type RowDataPacket } from 'mysql2';
 import { GtidSet, type LoggedTransaction } from '#change-events';
-import { DittoError, toDittoError } from '#kernel';
+import { DittoError, toDittoError, RESYNC } from '#kernel';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
 import { type ServerIdentity, withoutSpace } from '../endpoint/server-identity.ts';
 import { MySqlSession } from '../mysql-session.ts';
@@ -217,8 +217,7 @@ function replaced(logged: LoggedTransaction, { serverUuid }: ServerLog, detail: 
     'DITTO_SOURCE_LOG_REPLACED',
     `the log of server ${serverUuid} does not hold the transaction ${gtid} that was read at ${file}:${offset} of server ${logged.serverUuid}: ${detail}`,
     {
-      remedy:
-        'The log was reset, or the server restored from a backup, and its GTIDs are given to other transactions: resync the source (npm run ditto -- resync --source <name>).',
+      remedy: `The log was reset, or the server restored from a backup, and its GTIDs are given to other transactions: ${RESYNC}.`,
       context: { ...logged, answeringServer: serverUuid },
       cause,
     },
@@ -231,8 +230,7 @@ function unproven(logged: LoggedTransaction, { serverUuid }: ServerLog): DittoEr
     'DITTO_SOURCE_LOG_UNPROVEN',
     `server ${serverUuid} has purged the log that held ${gtid} (${file} of server ${logged.serverUuid}): it can't be proven that its GTIDs still mean the same transactions`,
     {
-      remedy:
-        'Where you are sure that its log was not reset and the server not restored from a backup since: npm run ditto -- accept-log --source <name>. Otherwise resync the source (npm run ditto -- resync --source <name>).',
+      remedy: `Where you are sure that its log was not reset and the server not restored from a backup since: npm run ditto -- accept-log --source <name>. Otherwise ${RESYNC}.`,
       context: { ...logged, answeringServer: serverUuid },
     },
   );

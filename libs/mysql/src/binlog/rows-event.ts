@@ -1,5 +1,5 @@
 import { type RowImages, type TableLayout } from '#change-events';
-import { DittoError } from '#kernel';
+import { DittoError, RESYNC } from '#kernel';
 import { type RowCodec } from '../codec/row-codec.ts';
 import { EventType, lengthEncodedSize, readLengthEncoded, type EventBytes } from './event-header.ts';
 import { LogImages } from './log-images.ts';
@@ -109,8 +109,7 @@ function findImages({ bytes, end }: EventBytes, first: number, codec: RowCodec, 
 
 function minimalImage({ database, table }: TableLayout): DittoError {
   return new DittoError('DITTO_SOURCE_ROW_IMAGE', `the log holds incomplete row images of ${database}.${table}`, {
-    remedy:
-      'SET PERSIST binlog_row_image = FULL; end the sessions that set it otherwise, then resync the source (npm run ditto -- resync --source <name>).',
+    remedy: `SET PERSIST binlog_row_image = FULL; end the sessions that set it otherwise, then ${RESYNC}.`,
     context: { database, table },
   });
 }

@@ -1,4 +1,4 @@
-import { DittoError } from '#kernel';
+import { DittoError, RESYNC, RESYNC_FIRST } from '#kernel';
 import { RAISE_GTID_MODE } from '../gtid-mode.ts';
 
 /** Where in the log a stop happened. */
@@ -18,11 +18,11 @@ interface Stop {
 const STOPS = {
   DITTO_SOURCE_INCIDENT: {
     message: 'the server recorded an incident: changes are missing from its log',
-    remedy: 'Resync the source (npm run ditto -- resync --source <name>).',
+    remedy: `${RESYNC_FIRST}.`,
   },
   DITTO_SOURCE_ANONYMOUS_TRANSACTION: {
     message: 'the log holds a transaction without a GTID',
-    remedy: `${RAISE_GTID_MODE} then resync the source (npm run ditto -- resync --source <name>).`,
+    remedy: `${RAISE_GTID_MODE} then ${RESYNC}.`,
   },
   DITTO_SOURCE_PLACE_INVALID: {
     message: 'no transaction begins at the place where the stream was to start',
@@ -31,22 +31,19 @@ const STOPS = {
   },
   DITTO_SOURCE_XA_UNKNOWN: {
     message: 'an XA transaction was committed whose changes lie before the start of the stream',
-    remedy: 'Resync the source (npm run ditto -- resync --source <name>).',
+    remedy: `${RESYNC_FIRST}.`,
   },
   DITTO_SOURCE_ROW_TOO_LARGE: {
     message: 'a row is larger than any sink could take',
-    remedy:
-      'Exclude its large column (excludeColumns) or the table and restart DSS; or make the row smaller, then resync the source (npm run ditto -- resync --source <name>).',
+    remedy: `Exclude its large column (excludeColumns) or the table and restart DSS; or make the row smaller, then ${RESYNC}.`,
   },
   DITTO_SOURCE_ROLLED_BACK_ROWS: {
     message: 'rows of included tables were rolled back after they had been read from the log',
-    remedy:
-      'Resync the source (npm run ditto -- resync --source <name>). So that it does not happen again: no temporary tables, and no tables without transactions, in large transactions that are rolled back.',
+    remedy: `${RESYNC_FIRST}. So that it does not happen again: no temporary tables, and no tables without transactions, in large transactions that are rolled back.`,
   },
   DITTO_SOURCE_STATEMENT_EVENT: {
     message: 'rows were changed by a statement, not by row events',
-    remedy:
-      'SET PERSIST binlog_format = ROW; end the sessions that set it otherwise, then resync the source (npm run ditto -- resync --source <name>).',
+    remedy: `SET PERSIST binlog_format = ROW; end the sessions that set it otherwise, then ${RESYNC}.`,
   },
   DITTO_SOURCE_CHECKSUM_MISMATCH: {
     message: 'an event does not match its checksum',
@@ -54,8 +51,7 @@ const STOPS = {
   },
   DITTO_SOURCE_EVENT_UNKNOWN: {
     message: 'the log holds an event that may change rows and that this version does not know',
-    remedy:
-      'Upgrade Ditto to a version that knows the server, or end what writes such events; then resync the source (npm run ditto -- resync --source <name>).',
+    remedy: `Upgrade Ditto to a version that knows the server, or end what writes such events; then ${RESYNC}.`,
   },
   DITTO_SOURCE_EVENT_MALFORMED: {
     message: 'an event can not be read',

@@ -1,5 +1,5 @@
 import { GtidSet } from '#change-events';
-import { DittoError } from '#kernel';
+import { DittoError, RESYNC, RESYNC_FIRST } from '#kernel';
 import { type ServerIdentity } from './server-identity.ts';
 
 type ServerLog = Pick<ServerIdentity, 'serverUuid' | 'gtidExecuted' | 'gtidPurged' | 'gtidState'>;
@@ -14,8 +14,7 @@ export function assertServerHolds(gtidSet: string, log: ServerLog): void {
   const missing = findMissing(set, log);
   if (missing !== '') {
     throw new DittoError('DITTO_SOURCE_GTIDS_MISSING', `server ${serverUuid} never executed ${missing}`, {
-      remedy:
-        'Connect to a server of the cluster that has these transactions, or resync the source (npm run ditto -- resync --source <name>).',
+      remedy: `Connect to a server of the cluster that has these transactions, or ${RESYNC}.`,
       context: { serverUuid, missing },
     });
   }
@@ -25,8 +24,7 @@ export function assertServerHolds(gtidSet: string, log: ServerLog): void {
       'DITTO_SOURCE_PURGED',
       `server ${serverUuid} purged ${purged} from its log, which was not read yet`,
       {
-        remedy:
-          'Resync the source (npm run ditto -- resync --source <name>), or connect to a server that still has these transactions.',
+        remedy: `${RESYNC_FIRST}, or connect to a server that still has these transactions.`,
         context: { serverUuid, missing: purged },
       },
     );

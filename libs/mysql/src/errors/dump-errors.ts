@@ -1,7 +1,6 @@
+import { RESYNC, RESYNC_FIRST } from '#kernel';
 import { RAISE_GTID_MODE } from '../gtid-mode.ts';
 import { type ErrorClass } from './error-class.ts';
-
-const RESYNC = 'resync the source (npm run ditto -- resync --source <name>).';
 
 /**
  * Error 1236 carries its reason in the text only (MySQL source, `sql/rpl_binlog_sender.cc`; MariaDB's, `sql/sql_repl.cc`).
@@ -13,7 +12,7 @@ const DUMP_ERRORS: readonly (readonly [text: RegExp, errorClass: ErrorClass])[] 
     {
       code: 'DITTO_SOURCE_PURGED',
       retriable: false,
-      remedy: 'Resync the source (npm run ditto -- resync --source <name>).',
+      remedy: `${RESYNC_FIRST}.`,
     },
   ],
   [
@@ -21,7 +20,7 @@ const DUMP_ERRORS: readonly (readonly [text: RegExp, errorClass: ErrorClass])[] 
     {
       code: 'DITTO_SOURCE_GTIDS_MISSING',
       retriable: false,
-      remedy: `Connect to a server of the cluster that has these transactions, or ${RESYNC}`,
+      remedy: `Connect to a server of the cluster that has these transactions, or ${RESYNC}.`,
     },
   ],
   [
@@ -47,7 +46,7 @@ const DUMP_ERRORS: readonly (readonly [text: RegExp, errorClass: ErrorClass])[] 
     {
       code: 'DITTO_SOURCE_ANONYMOUS_TRANSACTION',
       retriable: false,
-      remedy: `${RAISE_GTID_MODE} then ${RESYNC}`,
+      remedy: `${RAISE_GTID_MODE} then ${RESYNC}.`,
     },
   ],
   [

@@ -1,5 +1,5 @@
 import { type Column, type TableLayout } from '#change-events';
-import { DittoError } from '#kernel';
+import { DittoError, RESYNC } from '#kernel';
 import { type TableMap } from '../binlog/table-map.ts';
 import { textDecoder, UndecodableTextError, type CharacterSetFacts, type TextDecode } from '../values/charset.ts';
 import { type ServerKind } from '../server-kind.ts';
@@ -81,7 +81,7 @@ export function streamLayout(
 
 function metadataMinimal({ database, table }: TableMap): DittoError {
   return new DittoError('DITTO_SOURCE_METADATA_MINIMAL', `the log has no column names for ${database}.${table}`, {
-    remedy: 'SET PERSIST binlog_row_metadata = FULL; then resync the source (npm run ditto -- resync --source <name>).',
+    remedy: `SET PERSIST binlog_row_metadata = FULL; then ${RESYNC}.`,
     context: { database, table },
   });
 }

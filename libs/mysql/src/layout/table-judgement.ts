@@ -1,5 +1,5 @@
 import { type Column, formatTableName, type TableLayout, type TableName } from '#change-events';
-import { type CheckFinding, DittoError, findError } from '#kernel';
+import { type CheckFinding, DittoError, findError, RESYNC } from '#kernel';
 import { quoteTable } from '../reader/quoting.ts';
 import { textDecoder, type CharacterSetFacts } from '../values/charset.ts';
 import { chooseColumns, keyPlaces, neededColumnsError, type ColumnRules } from './column-choice.ts';
@@ -84,7 +84,7 @@ export function unsupportedProblem(table: TableName, column: string): CheckFindi
 }
 
 /** Rows that the log holds already stay as they are: a source that was read before can only continue after them. */
-const THEN_RESYNC = 'then, if the source was read before, resync it (npm run ditto -- resync --source <name>)';
+const THEN_RESYNC = `then, if it was read before, ${RESYNC}`;
 
 function unsupportedRemedy(column: string, table: string): string {
   if (column.includes('SYSTEM VERSIONING'))

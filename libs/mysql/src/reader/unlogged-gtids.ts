@@ -1,5 +1,5 @@
 import { GtidSet } from '#change-events';
-import { DittoError } from '#kernel';
+import { DittoError, RESYNC } from '#kernel';
 import { type Sets } from './read-window.ts';
 
 /** GTIDs that a server has executed and its log never gives. */
@@ -29,8 +29,7 @@ export class UnloggedGtids {
 function gtidsUnlogged(gtids: string): DittoError {
   return new DittoError('DITTO_SOURCE_GTIDS_UNLOGGED', `the server has executed ${gtids}, which its log never gives`, {
     retriable: true,
-    remedy:
-      "They were added by SET GLOBAL gtid_purged = '+…'. If no row of an included table came with them, name them under `acceptGtids` of the source in ditto.yaml and restart DSS; else resync the source (npm run ditto -- resync --source <name>).",
+    remedy: `They were added by SET GLOBAL gtid_purged = '+…'. If no row of an included table came with them, name them under \`acceptGtids\` of the source in ditto.yaml and restart DSS; else ${RESYNC}.`,
     context: { gtids },
   });
 }

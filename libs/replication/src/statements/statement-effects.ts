@@ -7,7 +7,7 @@ import {
   type TableLayout,
   type TableName,
 } from '#change-events';
-import { DittoError } from '#kernel';
+import { DittoError, RESYNC } from '#kernel';
 import { type KnownTables } from '../tables/known-tables.ts';
 
 /** What a statement in the log means for the sinks and for reads. */
@@ -193,8 +193,7 @@ function refuseData(statement: Statement, context: StatementContext): StatementE
     'DITTO_SOURCE_STATEMENT_FORMAT',
     `the log holds a change as a statement, not as rows: ${excerpt(sql)}`,
     {
-      remedy:
-        "SET GLOBAL binlog_format = 'ROW'; have every session that set it otherwise reconnect; then resync the source (npm run ditto -- resync --source <name>).",
+      remedy: `SET GLOBAL binlog_format = 'ROW'; have every session that set it otherwise reconnect; then ${RESYNC}.`,
       context: { statement: excerpt(sql) },
     },
   );

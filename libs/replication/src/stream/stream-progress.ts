@@ -11,7 +11,7 @@ import {
   type TransactionInfo,
   versionPrefix,
 } from '#change-events';
-import { DittoError } from '#kernel';
+import { DittoError, RESYNC } from '#kernel';
 import { type SourceTransaction } from '../ports/change-source.ts';
 
 /** What `end` gives: the transaction that is complete, with the GTID of the XA PREPARE that it decided. */
@@ -214,8 +214,7 @@ export class StreamProgress {
         'DITTO_PIPELINE_LOG_WENT_BACK',
         `the log gives a transaction at ${file}:${offset}, before ${lastEnded.file}:${lastEnded.offset}, which was read already`,
         {
-          remedy:
-            'The log was reset, or the server restored from a backup: resync the source (npm run ditto -- resync --source <name>).',
+          remedy: `The log was reset, or the server restored from a backup: ${RESYNC}.`,
           context: { gtid, file, offset, lastFile: lastEnded.file, lastOffset: lastEnded.offset },
         },
       );

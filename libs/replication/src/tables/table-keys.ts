@@ -1,5 +1,5 @@
 import { describeKey, KEYLESS, tableKey, type TableLayout, type TableName } from '#change-events';
-import { DittoError } from '#kernel';
+import { DittoError, RESYNC } from '#kernel';
 import { type AdoptedLayout } from '../ports/stores.ts';
 import { adopt, newRecord } from './table-record.ts';
 import { type TableRecords } from './table-records.ts';
@@ -73,8 +73,7 @@ export class TableKeys {
 
 function keyLost({ database, table }: TableLayout): DittoError {
   return new DittoError('DITTO_PIPELINE_KEY_LOST', `${database}.${table} has lost its key`, {
-    remedy:
-      'Name unique not-null columns for it under `keys` in ditto.yaml, or exclude it, and restart DSS. Or give it a primary key again, or decide that it goes on without one, and resync the source (npm run ditto -- resync --source <name>).',
+    remedy: `Name unique not-null columns for it under \`keys\` in ditto.yaml, or exclude it, and restart DSS. Or give it a primary key again, or decide that it goes on without one, and ${RESYNC}.`,
     context: { database, table },
   });
 }
