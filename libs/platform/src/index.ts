@@ -3,6 +3,7 @@ export { Actor, actorOf, type RequestActor } from './auth/actor.ts';
 export { AuditLog, type AuditEntry } from './auth/audit-log.ts';
 export { RpcData, sealRpc, type RpcEnvelope } from './auth/rpc-envelope.ts';
 export { findRpcToken, TokenRegistry } from './auth/token-registry.ts';
+export { provideReadiness } from './health/provide-readiness.ts';
 export { ReadinessIndicator } from './health/readiness-indicator.ts';
 export { assertKnownSource } from './http/known-source.ts';
 export { type Problem } from './http/problem.filter.ts';
@@ -12,6 +13,7 @@ export { configureLogging, createLogger, type LoggingOptions } from './logging/r
 export { createMetrics, LATENCY_BUCKETS, Metrics } from './metrics/metrics.ts';
 export { bootstrapService, type BootstrapOptions } from './service/bootstrap-service.ts';
 export { configureService, createService, createServiceModule, type ServiceOptions } from './service/create-service.ts';
+export { LongWork } from './service/long-work.ts';
 export { CONFIG, InjectConfig, type ServiceName } from './service/platform.module.ts';
 export { readPackageVersion } from './service/package-version.ts';
 export { Shutdown } from './service/shutdown.ts';

@@ -1,9 +1,9 @@
 import { Global, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { type DittoConfig, toRedisOptions, toStateOptions } from '#configuration';
-import { CONFIG, createLogger, Shutdown } from '#platform';
+import { CONFIG, createLogger, provideReadiness, Shutdown } from '#platform';
 import { RedisConnection, RedisLeases, RedisOffsets, RedisRecentEvents, RedisStatusBoard } from '#redis';
 import { StateAuditLog, StateCheckpointStore, StateDatabase, StateFencing } from '#state';
-import { RedisReadiness, StateReadiness } from './readiness.ts';
+import { checkState } from './check-state.ts';
 
 const REDIS_PATIENCE_MS = 3_000;
 /** A server that hangs is given up before the caller gives up this instance, who so hears which server it was. */
@@ -48,8 +48,9 @@ const overState = [StateAuditLog, StateCheckpointStore, StateFencing].map((Store
     },
     ...overRedis,
     ...overState,
-    RedisReadiness,
-    StateReadiness,
+    // nothing can be answered without Redis
+    provideReadiness('redis', RedisConnection, (redis) => redis.ping().then(() => ({}))),
+    provideReadiness('state', StateDatabase, checkState),
   ],
   exports: [
     RedisConnection,
@@ -91,7 +92,7 @@ export class ConnectionsModule implements OnModuleInit, OnApplicationShutdown {
 
   async onApplicationShutdown(): Promise<void> {
     this.#redis.close();
-    if (!this.#shutdown.signal.aborted) this.#shutdown.begin('the application closes');
+    this.#shutdown.begin();
     await this.#opening;
     await this.#state.close();
   }

@@ -1,9 +1,8 @@
 import { Global, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { DcsClient } from '#dcs-client';
 import { type DittoConfig, toDcsOptions, toStateOptions } from '#configuration';
-import { AuditLog, CONFIG, createLogger, findRpcToken, Shutdown } from '#platform';
+import { AuditLog, CONFIG, createLogger, findRpcToken, provideReadiness, Shutdown } from '#platform';
 import { StateAuditLog, StateDatabase } from '#state';
-import { DcsReadiness } from './dcs-readiness.ts';
 import { SourceStores } from './source-stores.ts';
 
 /** DCS and the state database, and what stands on them. */
@@ -30,7 +29,8 @@ import { SourceStores } from './source-stores.ts';
       useFactory: (dcs: DcsClient, state: StateDatabase) => new SourceStores(dcs, state),
     },
     { provide: AuditLog, inject: [StateDatabase], useFactory: (state: StateDatabase) => new StateAuditLog(state) },
-    DcsReadiness,
+    // without DCS no lease can be had, so nothing can run here
+    provideReadiness('dcs', DcsClient, async (dcs) => ({ leases: (await dcs.listLeases()).length })),
   ],
   exports: [StateDatabase, DcsClient, SourceStores, AuditLog],
 })
@@ -54,7 +54,7 @@ export class ConnectionsModule implements OnModuleInit, OnApplicationShutdown {
 
   async onApplicationShutdown(): Promise<void> {
     this.#dcs.close();
-    if (!this.#shutdown.signal.aborted) this.#shutdown.begin('the application closes');
+    this.#shutdown.begin();
     await this.#opening;
     await this.#state.close();
   }

@@ -1,8 +1,8 @@
-import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { createInstanceName, DcsClient, ServiceReporter } from '#dcs-client';
 import { type DittoConfig, toAdvertisedUrl } from '#configuration';
 import { identifyThisProcess } from '#kernel';
-import { createLogger, InjectConfig, Shutdown } from '#platform';
+import { createLogger, InjectConfig, LongWork, Shutdown } from '#platform';
 import { SourceStores } from '../connections/source-stores.ts';
 import { SourceMetrics } from '../metrics/source-metrics.ts';
 import { SourceOpener } from '../opening/source-opener.ts';
@@ -12,12 +12,10 @@ import { SourceSupervisor } from './source-supervisor.ts';
 
 /** The sources of the configuration, each under supervision for as long as this process lives. */
 @Injectable()
-export class SourceRegistry implements OnApplicationBootstrap, OnModuleDestroy {
+export class SourceRegistry extends LongWork {
   readonly #instance = createInstanceName();
   readonly #supervisors: ReadonlyMap<string, SourceSupervisor>;
   readonly #reporter: ServiceReporter;
-  readonly #shutdown: Shutdown;
-  #work: Promise<unknown> = Promise.resolve();
 
   constructor(
     @InjectConfig() config: DittoConfig,
@@ -27,7 +25,7 @@ export class SourceRegistry implements OnApplicationBootstrap, OnModuleDestroy {
     metrics: SourceMetrics,
     shutdown: Shutdown,
   ) {
-    this.#shutdown = shutdown;
+    super(shutdown);
     const { http, lease } = config.dss;
     const { ttlMs, renewMs } = lease;
     this.#reporter = new ServiceReporter({
@@ -79,16 +77,10 @@ export class SourceRegistry implements OnApplicationBootstrap, OnModuleDestroy {
     return [...this.#supervisors.values()].map((supervisor) => supervisor.status());
   }
 
-  onApplicationBootstrap(): void {
-    const { signal } = this.#shutdown;
-    this.#work = Promise.all([
+  protected override run(signal: AbortSignal): Promise<unknown> {
+    return Promise.all([
       ...[...this.#supervisors.values()].map((supervisor) => supervisor.supervise(signal)),
       this.#reporter.run(signal),
     ]);
-  }
-
-  async onModuleDestroy(): Promise<void> {
-    if (!this.#shutdown.signal.aborted) this.#shutdown.begin('the application closes');
-    await this.#work;
   }
 }

@@ -1,9 +1,8 @@
 import { Global, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { DcsClient } from '#dcs-client';
 import { type DittoConfig, toDcsOptions, toRedisOptions } from '#configuration';
-import { CONFIG, createLogger, findRpcToken } from '#platform';
+import { CONFIG, createLogger, findRpcToken, provideReadiness } from '#platform';
 import { RedisConnection } from '#redis';
-import { DcsReadiness, RedisReadiness } from './readiness.ts';
 
 /** DCS and Redis. Both are waited for by whoever needs them: the service is up before they are. */
 @Global()
@@ -23,8 +22,10 @@ import { DcsReadiness, RedisReadiness } from './readiness.ts';
       useFactory: ({ redis }: DittoConfig) =>
         new RedisConnection({ ...toRedisOptions(redis), logger: createLogger('redis') }),
     },
-    DcsReadiness,
-    RedisReadiness,
+    // heartbeats are published there, and no tombstone is swept without the checkpoint that it keeps
+    provideReadiness('dcs', DcsClient, async (dcs) => ({ services: (await dcs.listServices()).length })),
+    // the jobs are in Redis
+    provideReadiness('redis', RedisConnection, (redis) => redis.ping().then(() => ({}))),
   ],
   exports: [DcsClient, RedisConnection],
 })

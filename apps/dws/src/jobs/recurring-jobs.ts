@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { type Job, Queue, UnrecoverableError, Worker } from 'bullmq';
 import { type DittoError, findReason, isAbort, type Logger, sleep, toDittoError, withTimeout } from '#kernel';
 import {
@@ -98,6 +99,14 @@ export class RecurringJobs<Data extends object, Result extends object> {
     });
     this.#queue.on('error', (error) => void this.#explain(error));
     this.#worker.on('error', (error) => void this.#explain(error));
+  }
+
+  /** Until the signal. */
+  async run(): Promise<void> {
+    const { signal } = this.#options;
+    this.start();
+    if (!signal.aborted) await once(signal, 'abort');
+    await this.stop();
   }
 
   start(): void {

@@ -1,6 +1,6 @@
-import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { type DittoConfig, toRedisOptions } from '#configuration';
-import { createLogger, InjectConfig, Shutdown } from '#platform';
+import { createLogger, InjectConfig, LongWork, Shutdown } from '#platform';
 import { RedisConnection } from '#redis';
 import { RecurringJobs } from '../jobs/recurring-jobs.ts';
 import { JobMetrics } from '../metrics/job-metrics.ts';
@@ -8,9 +8,8 @@ import { type EndpointAddress, EndpointProber, formatEndpoint } from './endpoint
 
 /** A probe of each endpoint of each source, every `dws.probeIntervalMs`. */
 @Injectable()
-export class ProbeJobs implements OnApplicationBootstrap, OnModuleDestroy {
+export class ProbeJobs extends LongWork {
   readonly #jobs: RecurringJobs<EndpointAddress, object>;
-  readonly #shutdown: Shutdown;
 
   constructor(
     @InjectConfig() config: DittoConfig,
@@ -19,7 +18,7 @@ export class ProbeJobs implements OnApplicationBootstrap, OnModuleDestroy {
     metrics: JobMetrics,
     shutdown: Shutdown,
   ) {
-    this.#shutdown = shutdown;
+    super(shutdown);
     this.#jobs = new RecurringJobs({
       name: 'probes',
       redis: toRedisOptions(config.redis),
@@ -35,13 +34,8 @@ export class ProbeJobs implements OnApplicationBootstrap, OnModuleDestroy {
     });
   }
 
-  onApplicationBootstrap(): void {
-    this.#jobs.start();
-  }
-
-  async onModuleDestroy(): Promise<void> {
-    if (!this.#shutdown.signal.aborted) this.#shutdown.begin('the application closes');
-    await this.#jobs.stop();
+  protected override run(): Promise<void> {
+    return this.#jobs.run();
   }
 }
 

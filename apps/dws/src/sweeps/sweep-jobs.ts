@@ -1,6 +1,6 @@
-import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { type DittoConfig, toRedisOptions } from '#configuration';
-import { createLogger, InjectConfig, Shutdown } from '#platform';
+import { createLogger, InjectConfig, LongWork, Shutdown } from '#platform';
 import { RedisConnection } from '#redis';
 import { type EndedJob, RecurringJobs } from '../jobs/recurring-jobs.ts';
 import { JobMetrics } from '../metrics/job-metrics.ts';
@@ -16,9 +16,8 @@ const KEPT_SWEEPS_PER_SOURCE = 24;
 
 /** A sweep of each source with a mirror, every `dws.sweepIntervalMs`. */
 @Injectable()
-export class SweepJobs implements OnApplicationBootstrap, OnModuleDestroy {
+export class SweepJobs extends LongWork {
   readonly #jobs: RecurringJobs<SweepData, SweepOutcome>;
-  readonly #shutdown: Shutdown;
 
   constructor(
     @InjectConfig() config: DittoConfig,
@@ -27,7 +26,7 @@ export class SweepJobs implements OnApplicationBootstrap, OnModuleDestroy {
     metrics: JobMetrics,
     shutdown: Shutdown,
   ) {
-    this.#shutdown = shutdown;
+    super(shutdown);
     const mirrored = Object.values(config.sources).filter(({ sinks }) => sinks.includes('mongo'));
     this.#jobs = new RecurringJobs({
       name: 'sweeps',
@@ -49,12 +48,7 @@ export class SweepJobs implements OnApplicationBootstrap, OnModuleDestroy {
     return this.#jobs.listEnded();
   }
 
-  onApplicationBootstrap(): void {
-    this.#jobs.start();
-  }
-
-  async onModuleDestroy(): Promise<void> {
-    if (!this.#shutdown.signal.aborted) this.#shutdown.begin('the application closes');
-    await this.#jobs.stop();
+  protected override run(): Promise<void> {
+    return this.#jobs.run();
   }
 }

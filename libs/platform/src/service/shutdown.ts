@@ -15,7 +15,8 @@ export class Shutdown {
     return this.#controller.signal;
   }
 
-  begin(reason: string): void {
+  /** The first reason counts; by default there was no signal. */
+  begin(reason = 'the application closes'): void {
     this.#controller.abort(new DOMException(reason, 'AbortError'));
   }
 }
