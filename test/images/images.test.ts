@@ -124,7 +124,7 @@ describe('a container', () => {
     'of %s ends when it gets SIGTERM during its start',
     async (service) => {
       // slow, so that the signal comes while it loads its program
-      const id = await run(service, '--cpus', '0.1');
+      const id = await run(service, '--cpus', '0.2');
       const takesSignals = async (): Promise<boolean> => {
         const status = await docker('exec', id, 'cat', '/proc/1/status');
         const caught = BigInt(`0x${/^SigCgt:\s*(\w+)$/m.exec(status)?.[1] ?? '0'}`);
@@ -132,10 +132,10 @@ describe('a container', () => {
       };
       await eventually(takesSignals, (takes) => takes);
       expect(await docker('logs', id)).toBe('');
-      await docker('stop', '--time', '30', id);
+      await docker('stop', '--time', '60', id);
       expect([0, 128 + 15]).toContain((await inspectState(id)).ExitCode);
     },
-    90_000,
+    150_000,
   );
 
   test.each([
