@@ -94,6 +94,7 @@ async function measure(settings: Settings): Promise<Record<string, unknown>> {
   });
   await publisher.open({
     mayDeliver: () => true,
+    refuse: (_refused, error) => Promise.reject(error),
     signal: new AbortController().signal,
     onFatal: (error) => {
       throw error;

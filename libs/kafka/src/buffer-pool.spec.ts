@@ -72,7 +72,7 @@ describe('BufferPool', () => {
     expect(pool.takenBytes).toBe(64 * KIBIBYTE);
     const client = new CompressingClient(pool, 2);
     const target = { topic: 't', partition: 0, maxBatchBytes: 1_000_000 };
-    await new LaneDelivery(client, target, null).deliver(batch);
+    await new LaneDelivery({ client, target, refuse: (_record, error) => Promise.reject(error) }).deliver(batch);
     expect(client.taken.reduce((sum, count) => sum + count, 0)).toBe(13);
     expect(Math.max(...client.taken)).toBe(2);
     expect(client.heldWhileSent).toBeGreaterThan(64 * KIBIBYTE);

@@ -37,7 +37,7 @@ export interface TopicDescription {
  * - retriable: the outcome is unknown or nothing was written. The caller calls again with **the same batch** before it
  *   sends anything else to that partition; the records are then in the topic once, in order. (The producer id and the
  *   sequence numbers are kept, so that the broker drops what it already has.)
- * - `DITTO_KAFKA_MESSAGE_TOO_LARGE`: nothing was written; the caller may split the batch.
+ * - `DITTO_KAFKA_MESSAGE_TOO_LARGE`, `DITTO_KAFKA_RECORD_REFUSED`: nothing was written; the caller may split the batch.
  * - anything else: nothing of use will happen by trying again.
  *
  * Legal use: at most one `produce` per partition at a time; any number of partitions side by side. Each call settles in

@@ -1,6 +1,7 @@
 export const KAFKA_ERROR_CODES = {
   unavailable: 'DITTO_KAFKA_UNAVAILABLE',
   tooLarge: 'DITTO_KAFKA_MESSAGE_TOO_LARGE',
+  recordRefused: 'DITTO_KAFKA_RECORD_REFUSED',
   producerLost: 'DITTO_KAFKA_PRODUCER_LOST',
   confirmedLost: 'DITTO_KAFKA_CONFIRMED_LOST',
   unauthenticated: 'DITTO_KAFKA_AUTHENTICATION',

@@ -49,7 +49,7 @@ describe('toKafkaError', () => {
     [
       'INVALID_RECORD beside an unknown error',
       new ResponseError(0, 9, { '/a': [-1, 'no key'], '/b': [87, null] }, {}),
-      'DITTO_KAFKA_REFUSED',
+      'DITTO_KAFKA_RECORD_REFUSED',
     ],
     ['TOPIC_AUTHORIZATION_FAILED', fromResponse(29), 'DITTO_KAFKA_AUTHORIZATION'],
     [

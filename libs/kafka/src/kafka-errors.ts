@@ -13,6 +13,9 @@ export { KAFKA_ERROR_CODES } from './kafka-error-codes.ts';
  */
 const TOO_LARGE = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE']);
 
+/** One record of a batch is refused for its content, and nothing of the batch was written. */
+const RECORD_REFUSED = new Set(['INVALID_RECORD']);
+
 /**
  * The broker does not know this producer id (any more), or lacks its last batch: nothing of the request was written.
  * Whether confirmed messages are gone with it is seen by offsets (`ConfirmedEnds`), not by these words.
@@ -31,8 +34,8 @@ const UNAUTHORIZED = new Set([
   'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
 ]);
 
+/** What the brokers refuse of any request. */
 const REFUSED = new Set([
-  'INVALID_RECORD',
   'INVALID_TIMESTAMP',
   'INVALID_TOPIC_EXCEPTION',
   'INVALID_REQUIRED_ACKS',
@@ -79,6 +82,12 @@ function comesFromKafka(names: ReadonlySet<string>): boolean {
   return false;
 }
 
+/** Whether nothing of a batch was written because of one of its records; by itself, it would be refused again. */
+export function isRecordsOwn(error: unknown): error is DittoError {
+  const { tooLarge, recordRefused } = KAFKA_ERROR_CODES;
+  return error instanceof DittoError && (error.code === tooLarge || error.code === recordRefused);
+}
+
 /** The broker already has this very batch: as good as an acknowledgement. */
 export function isAlreadyWritten(error: unknown): boolean {
   return collectNames(error).has('DUPLICATE_SEQUENCE_NUMBER');
@@ -111,6 +120,8 @@ function classify(error: unknown, names: ReadonlySet<string>): Classified {
       false,
       'Raise max.message.bytes of the topic (and message.max.bytes, replica.fetch.max.bytes of the brokers) above the size of the message.',
     ];
+  if (includesAny(names, RECORD_REFUSED))
+    return [codes.recordRefused, false, 'See the cause: the brokers refuse the message whenever it comes.'];
   const refusal = findRefusal(error);
   if (refusal !== null) return [refusal.code, refusal.retriable, refusal.remedy];
   if (includesAny(names, UNAUTHORIZED))

@@ -10,6 +10,7 @@ import {
   ValueImages,
 } from '#change-events';
 import { DittoError, silentLogger } from '#kernel';
+import { openSink } from '#testing';
 
 import { createLayout, createTransaction } from '../test/changes.ts';
 import { FakeBrokers } from '../test/fake-brokers.ts';
@@ -48,7 +49,7 @@ async function open(
     ...options,
   });
   opened.push(publisher);
-  await publisher.open({ onFatal: (error) => fatal.push(error), mayDeliver, signal: never });
+  await openSink(publisher, { onFatal: (error) => fatal.push(error), mayDeliver });
   for (const layout of layouts) await publisher.prepareTable(layout);
   return { publisher, fatal };
 }

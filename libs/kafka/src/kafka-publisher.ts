@@ -16,15 +16,16 @@ import {
   topicName,
 } from '#change-events';
 import { DittoError, type Logger, type RetryOptions, ServerWait } from '#kernel';
-import { type Acknowledgement, ChangeSink, LaneSet, type SinkStatus } from '#replication';
+import { type Acknowledgement, ChangeSink, LaneSet, type SinkOpenOptions, type SinkStatus } from '#replication';
 
 import { BufferPool } from './buffer-pool.ts';
 import { type ConfirmedEnds } from './confirmed-ends.ts';
 import { type KafkaClient, type KafkaRecord } from './kafka-client.ts';
 import { isWorthWaiting } from './kafka-errors.ts';
-import { LaneDelivery } from './lane-delivery.ts';
+import { LaneDelivery, type LaneDeliveryOptions } from './lane-delivery.ts';
 import { type PartitionCountStore } from './partition-count-store.ts';
 import { RecordBatch, SplitChange } from './record-batch.ts';
+import { describeRefused } from './refused-record.ts';
 import { type BatchSource, TableRoute, type TopicLanes } from './table-route.ts';
 import { type PreparedTopic, type TopicDefaults, TopicPreparation } from './topic-preparation.ts';
 
@@ -85,12 +86,15 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
   readonly #preparation: TopicPreparation;
   readonly #deliveries: LaneDelivery[] = [];
   readonly #topics = new Map<string, TopicLanes>();
+  /** The newest layout of each topic of a table. */
+  readonly #layouts = new Map<string, TableLayout>();
   readonly #routes = new WeakMap<TableLayout, TableRoute>();
   readonly #routesByFingerprint = new Map<string, TableRoute>();
   readonly #closing = new AbortController();
   #newestLayout: TableLayout | null = null;
   #newestRoute: TableRoute | null = null;
   #onFatal: ((error: Error) => void) | null = null;
+  #refuse: SinkOpenOptions['refuse'] = (_refused, error) => Promise.reject(error);
   /** Null until it is open, and when statements are not published. */
   #schemaLanes: TopicLanes | null = null;
   #stopped = false;
@@ -115,8 +119,9 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     });
   }
 
-  override async open({ onFatal, mayDeliver, signal }: Parameters<ChangeSink['open']>[0]): Promise<void> {
+  override async open({ onFatal, refuse, mayDeliver, signal }: SinkOpenOptions): Promise<void> {
     this.#onFatal = onFatal;
+    this.#refuse = refuse;
     this.#lanes.guardWith(mayDeliver);
     const { client, confirmedEnds, schemaChanges, source } = this.#options;
     const atStart = { signal, isRetriable: isWorthWaiting };
@@ -136,6 +141,7 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     if (known === undefined || !this.#routesByFingerprint.has(fingerprintOf(layout))) {
       const lanes = await this.#prepareTopic(layout, known);
       this.#topics.set(key, lanes);
+      this.#layouts.set(lanes.topic, layout);
       this.#routesByFingerprint.set(fingerprintOf(layout), new TableRoute(layout, lanes, this.#envelope, this));
     }
   }
@@ -283,8 +289,11 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
       maxMessageBytes ?? Number.MAX_SAFE_INTEGER,
     );
     const lanes: TopicLanes = { topic, partitions, firstLane: this.#deliveries.length, maxBatchBytes };
-    for (let partition = 0; partition < partitions; partition++)
-      this.#deliveries.push(new LaneDelivery(client, { topic, partition, maxBatchBytes }, confirmedEnds));
+    const refuse: LaneDeliveryOptions['refuse'] = (record, error) => this.#refuseRecord(topic, record, error);
+    for (let partition = 0; partition < partitions; partition++) {
+      const target = { topic, partition, maxBatchBytes };
+      this.#deliveries.push(new LaneDelivery({ client, target, ends: confirmedEnds ?? null, refuse }));
+    }
     return lanes;
   }
 
@@ -292,6 +301,14 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     batch.isSealed = true;
     await (this.#deliveries[lane] as LaneDelivery).deliver(batch);
     if (!this.#stopped) this.#confirm(batch);
+  }
+
+  /** What has not the key of a row can't be repaired by reading one. */
+  #refuseRecord(topic: string, record: KafkaRecord, error: DittoError): Promise<void> {
+    const layout = this.#layouts.get(topic);
+    const key = record.key?.toString() ?? TABLE_CHANGE_KEY;
+    if (layout === undefined || key === TABLE_CHANGE_KEY) return Promise.reject(error);
+    return this.#refuse(describeRefused(layout, key, record), error);
   }
 
   #confirm({ runs }: RecordBatch): void {

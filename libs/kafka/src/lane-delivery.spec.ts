@@ -5,7 +5,7 @@ import { DittoError, silentLogger } from '#kernel';
 import { LaneSet } from '#replication';
 
 import { type ConfirmedEnds } from './confirmed-ends.ts';
-import { KafkaClient, type TopicDescription } from './kafka-client.ts';
+import { KafkaClient, type KafkaRecord, type TopicDescription } from './kafka-client.ts';
 import { LaneDelivery } from './lane-delivery.ts';
 import { batchOf, type RecordBatch } from './record-batch.ts';
 
@@ -13,6 +13,7 @@ import { batchOf, type RecordBatch } from './record-batch.ts';
 class FakeKafkaClient extends KafkaClient {
   readonly written: string[] = [];
   calls = 0;
+  refuses: (value: string) => boolean = () => false;
   readonly #failures: boolean[];
   readonly #maxValues: number;
   #pending: RecordBatch | null = null;
@@ -34,6 +35,8 @@ class FakeKafkaClient extends KafkaClient {
     this.#pending = null;
     if (batch.count > this.#maxValues)
       return Promise.reject(new DittoError('DITTO_KAFKA_MESSAGE_TOO_LARGE', 'too large'));
+    if (batch.records().some(({ value }) => this.refuses(String(value))))
+      return Promise.reject(new DittoError('DITTO_KAFKA_RECORD_REFUSED', 'no'));
     const offset = this.written.length;
     this.written.push(...batch.records().map(({ value }) => String(value)));
     return Promise.resolve(offset);
@@ -61,6 +64,7 @@ function createBatches(count: number, most: number): RecordBatch[] {
 }
 
 const target = { topic: 't', partition: 0, maxBatchBytes: 900_000 };
+const stop = (_record: unknown, error: DittoError): Promise<void> => Promise.reject(error);
 
 describe('LaneDelivery', () => {
   it('I1, I2: writes every entry once and in order, whatever fails and however small the batches must be', async () => {
@@ -71,7 +75,7 @@ describe('LaneDelivery', () => {
         fc.array(fc.boolean(), { maxLength: 20 }),
         async (count, maxValues, failures) => {
           const client = new FakeKafkaClient(maxValues, failures);
-          const delivery = new LaneDelivery(client, target);
+          const delivery = new LaneDelivery({ client, target, refuse: stop });
           const lanes = new LaneSet<RecordBatch>({
             deliver: (_lane, [batch]) => delivery.deliver(batch as RecordBatch),
             maxBatchBytes: Infinity,
@@ -93,18 +97,49 @@ describe('LaneDelivery', () => {
 
   it('sends what fits in one call', async () => {
     const client = new FakeKafkaClient(1_000);
-    for (const batch of createBatches(1_000, 1_000)) await new LaneDelivery(client, target).deliver(batch);
+    for (const batch of createBatches(1_000, 1_000))
+      await new LaneDelivery({ client, target, refuse: stop }).deliver(batch);
     expect(client.calls).toBe(1);
   });
 
   it('names the message that is too large alone', async () => {
     const client = new FakeKafkaClient(0);
     const batch = batchOf([{ key: '{"id":5}', value: 'x', headers: { 'ditto.id': 'uuid:1/0' } }]);
-    await expect(new LaneDelivery(client, target).deliver(batch)).rejects.toMatchObject({
+    await expect(new LaneDelivery({ client, target, refuse: stop }).deliver(batch)).rejects.toMatchObject({
       code: 'DITTO_KAFKA_MESSAGE_TOO_LARGE',
       retriable: false,
       context: { topic: 't', partition: 0, key: '{"id":5}', id: 'uuid:1/0' },
     });
+  });
+
+  it('I6: hands over what is refused by itself, and delivers the others in order once that is recorded', async () => {
+    const client = new FakeKafkaClient(100);
+    client.refuses = (value) => Number(value) % 7 === 3;
+    const refused: string[] = [];
+    const refuse = async ({ value }: KafkaRecord, { code }: DittoError): Promise<void> => {
+      await new Promise((resolve) => setImmediate(resolve));
+      refused.push(`${String(value)} ${code} ${client.written.length}`);
+    };
+    const [batch] = createBatches(12, 12) as [RecordBatch];
+    await new LaneDelivery({ client, target, refuse }).deliver(batch);
+    expect(refused).toEqual(['3 DITTO_KAFKA_RECORD_REFUSED 3', '10 DITTO_KAFKA_RECORD_REFUSED 9']);
+    expect(client.written).toEqual(['0', '1', '2', '4', '5', '6', '7', '8', '9', '11']);
+  });
+
+  it('I6: asks again when the refusal could not be recorded', async () => {
+    const client = new FakeKafkaClient(100);
+    client.refuses = (value) => value === '1';
+    let asked = 0;
+    const refuse = (): Promise<void> =>
+      asked++ > 0
+        ? Promise.resolve()
+        : Promise.reject(new DittoError('DITTO_STATE_UNREACHABLE', 'down', { retriable: true }));
+    const delivery = new LaneDelivery({ client, target, refuse });
+    const [batch] = createBatches(3, 3) as [RecordBatch];
+    await expect(delivery.deliver(batch)).rejects.toMatchObject({ code: 'DITTO_STATE_UNREACHABLE' });
+    expect(client.written).toEqual(['0']);
+    await delivery.deliver(batch);
+    expect(client.written).toEqual(['0', '2']);
   });
 
   describe('where confirmed messages may be gone', () => {
@@ -124,7 +159,7 @@ describe('LaneDelivery', () => {
         verify: (topic: string, partition: number) => answer(`verify ${topic}/${partition}`, undefined),
         confirm: (...confirmed: unknown[]) => answer(`confirm ${confirmed.join(' ')}`, undefined),
       } as unknown as ConfirmedEnds;
-      return { calls, delivery: new LaneDelivery(client, target, ends) };
+      return { calls, delivery: new LaneDelivery({ client, target, ends, refuse: stop }) };
     }
 
     it('I1: they are looked for before anything is put after them, until it is known that they are there', async () => {
@@ -147,7 +182,7 @@ describe('LaneDelivery', () => {
 
   it('I2: parts of a batch that is too large keep their order, and those that were confirmed are not sent again', async () => {
     const client = new FakeKafkaClient(2, [false, false, false, true, false, true]);
-    const delivery = new LaneDelivery(client, target);
+    const delivery = new LaneDelivery({ client, target, refuse: stop });
     const [batch] = createBatches(8, 8) as [RecordBatch];
     for (;;)
       try {

@@ -1,9 +1,10 @@
 import { DittoError } from '#kernel';
 
 import { type ConfirmedEnds } from './confirmed-ends.ts';
-import { type KafkaClient } from './kafka-client.ts';
-import { KAFKA_ERROR_CODES } from './kafka-errors.ts';
+import { type KafkaClient, type KafkaRecord } from './kafka-client.ts';
+import { isRecordsOwn, KAFKA_ERROR_CODES } from './kafka-errors.ts';
 import { type RecordBatch } from './record-batch.ts';
+import { nameRecord } from './refused-record.ts';
 
 /** One lane's place in Kafka. */
 export interface LaneTarget {
@@ -19,21 +20,31 @@ interface Progress {
   readonly parts: RecordBatch[];
 }
 
+export interface LaneDeliveryOptions {
+  readonly client: KafkaClient;
+  readonly target: LaneTarget;
+  readonly ends?: ConfirmedEnds | null;
+  /** Takes a record that the brokers refuse for good. Resolves when it need not be sent any more. */
+  readonly refuse: (record: KafkaRecord, error: DittoError) => Promise<void>;
+}
+
 /**
- * Sends the batches of a lane. One that is refused as too large is halved; parts that are confirmed are not sent again
- * when a later one fails. One message that is too large alone is an error.
+ * Sends the batches of a lane. One that is refused for one of its records is halved until that record is alone; parts
+ * that are confirmed are not sent again when a later one fails.
  */
 export class LaneDelivery {
   readonly target: LaneTarget;
   readonly #client: KafkaClient;
   readonly #ends: ConfirmedEnds | null;
+  readonly #refuse: LaneDeliveryOptions['refuse'];
   #progress: Progress | null = null;
   /** Confirmed messages may be gone: nothing is put after them until it is known that they are not. */
   #isDoubtful = false;
 
-  constructor(client: KafkaClient, target: LaneTarget, ends: ConfirmedEnds | null = null) {
+  constructor({ client, target, ends = null, refuse }: LaneDeliveryOptions) {
     this.#client = client;
     this.#ends = ends;
+    this.#refuse = refuse;
     this.target = target;
   }
 
@@ -45,14 +56,17 @@ export class LaneDelivery {
       if (part === undefined) break;
       try {
         await this.#send(part);
-        part.release();
         parts.shift();
       } catch (error) {
-        if (!(error instanceof DittoError) || error.code !== KAFKA_ERROR_CODES.tooLarge) throw error;
-        if (part.count === 1) throw tooLarge(error, part, this.target);
-        parts.splice(0, 1, ...part.split());
-        part.release();
+        if (!isRecordsOwn(error)) throw error;
+        if (part.count > 1) parts.splice(0, 1, ...part.split());
+        else {
+          const [record] = part.records() as [KafkaRecord];
+          await this.#refuse(record, nameRecord(error, this.target, record, part.length));
+          parts.shift();
+        }
       }
+      part.release();
     }
     this.#progress = null;
   }
@@ -69,19 +83,4 @@ export class LaneDelivery {
       throw error;
     }
   }
-}
-
-function tooLarge(cause: DittoError, part: RecordBatch, { topic, partition }: LaneTarget): DittoError {
-  const bytes = part.length;
-  const [record] = part.records();
-  const key = record?.key?.toString().slice(0, 200) ?? null;
-  return new DittoError(
-    KAFKA_ERROR_CODES.tooLarge,
-    `the message of ${record?.headers['ditto.id'] ?? 'a change'} with key ${key ?? 'null'}, about ${bytes} bytes, is larger than topic ${topic} takes`,
-    {
-      remedy: `Raise max.message.bytes of topic ${topic} above ${bytes} (and message.max.bytes, replica.fetch.max.bytes of the brokers), then restart the source. Where that can't be: make the row smaller, then resync; a restart alone comes upon the large version in the log again.`,
-      context: { topic, partition, key, bytes, id: record?.headers['ditto.id'] },
-      cause,
-    },
-  );
 }

@@ -1,7 +1,7 @@
 import { type DittoError } from '#kernel';
 
 import { type KafkaCompression } from './kafka-client.ts';
-import { isAlreadyWritten, KAFKA_ERROR_CODES, toKafkaError } from './kafka-errors.ts';
+import { isAlreadyWritten, isRecordsOwn, KAFKA_ERROR_CODES, toKafkaError } from './kafka-errors.ts';
 import { type RecordBatch } from './record-batch.ts';
 
 /** What InitProducerId gave. */
@@ -33,9 +33,9 @@ const SEQUENCE_MODULUS = 2 ** 31;
  *
  * After a failure the very same bytes are sent again, with the same producer id and sequence: a broker that has them
  * already reports that instead of writing them twice, and a first attempt that is still stuck somewhere cannot be written
- * after a later batch. A batch that was surely not written (too large) gives its sequence numbers back. Only when the
- * brokers have forgotten the producer is a new id taken and the batch encoded again; order holds, since one batch at a
- * time is under way, but it may then be there twice.
+ * after a later batch. A batch that was surely not written (one of its records is refused) gives its
+ * sequence numbers back. Only when the brokers have forgotten the producer is a new id taken and the batch encoded again;
+ * order holds, since one batch at a time is under way, but it may then be there twice.
  */
 export class PartitionProducer {
   readonly #options: PartitionProducerOptions;
@@ -81,7 +81,7 @@ export class PartitionProducer {
   }
 
   async #settleFailure(error: DittoError): Promise<DittoError> {
-    if (error.code === KAFKA_ERROR_CODES.tooLarge) this.#pending = null;
+    if (isRecordsOwn(error)) this.#pending = null;
     if (error.code !== KAFKA_ERROR_CODES.producerLost) return error;
     try {
       this.#identity = await this.#options.identity(this.#identity);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { DittoError, silentLogger } from '#kernel';
+import { openSink } from '#testing';
 
 import { createLayout } from '../test/changes.ts';
 import { FakeBrokers } from '../test/fake-brokers.ts';
@@ -31,7 +32,7 @@ function open(client: FakeBrokers): { readonly publisher: KafkaPublisher; readon
     topics: { partitions: 1, replicationFactor: 1 },
     backoff: { initialMs: 0, maxMs: 0 },
   });
-  return { publisher, opening: publisher.open({ onFatal: () => undefined, mayDeliver: () => true, signal: never }) };
+  return { publisher, opening: openSink(publisher) };
 }
 
 describe('brokers are waited for', () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 
 import { type Row, ValueImages } from '#change-events';
 import { silentLogger } from '#kernel';
+import { openSink } from '#testing';
 
 import { createLayout, createTransaction } from '../test/changes.ts';
 import { MemoryPartitionCounts } from '../test/memory-partition-counts.ts';
@@ -55,7 +56,7 @@ describe('a record that is larger than a batch', () => {
     const onFatal = (error: Error): never => {
       throw error;
     };
-    await publisher.open({ mayDeliver: () => true, onFatal, signal });
+    await openSink(publisher, { onFatal });
     const layout = createLayout('notes');
     await publisher.prepareTable(layout);
     const rows: Row[] = [1, 2, 3, 4, 5].map((id) => [id, id === 3 ? 'x'.repeat(3 * MEBIBYTE) : 'narrow']);

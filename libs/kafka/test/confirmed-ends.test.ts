@@ -3,7 +3,7 @@ import kafkajs, { type Admin } from 'kafkajs';
 
 import { topicName } from '#change-events';
 import { silentLogger } from '#kernel';
-import { acceptChanges, testStack, uniqueName } from '#testing';
+import { acceptChanges, openSink, testStack, uniqueName } from '#testing';
 
 import { ConfirmedEnds, KafkaPublisher, PlatformaticKafkaClient, TopicReader } from '../src/index.ts';
 import { createLayout, createRows } from './changes.ts';
@@ -46,11 +46,7 @@ async function openPublisher(source: string, store: MemoryConfirmedEnds): Promis
     () => reader.close(),
     () => publisher.close(),
   );
-  await publisher.open({
-    mayDeliver: () => true,
-    onFatal: (error) => void fatal.push(error),
-    signal: new AbortController().signal,
-  });
+  await openSink(publisher, { onFatal: (error) => void fatal.push(error) });
   await publisher.prepareTable(layout);
   const publish = async (count: number): Promise<void> => {
     acceptChanges(publisher, createRows(layout, count), { acknowledge: () => undefined });

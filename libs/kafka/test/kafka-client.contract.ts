@@ -215,9 +215,15 @@ export function describeKafkaClient(
       await expect(
         client.produce(topic, 0, batchOf([record(null, 'a compacted topic wants keys')])),
       ).rejects.toMatchObject({
-        code: 'DITTO_KAFKA_REFUSED',
+        code: 'DITTO_KAFKA_RECORD_REFUSED',
         retriable: false,
       });
+      await client.produce(topic, 0, batchOf([record('a', '1')]));
+      await expect(
+        client.produce(topic, 0, batchOf([record('b', '2'), record(null, 'beside others'), record('c', '3')])),
+      ).rejects.toMatchObject({ code: 'DITTO_KAFKA_RECORD_REFUSED' });
+      await client.produce(topic, 0, batchOf([record('d', '4')]));
+      expect((await readTopic(cluster().brokers, topic)).map(({ key }) => key)).toEqual(['a', 'd']);
     });
 
     describe('with brokers that do not answer', () => {

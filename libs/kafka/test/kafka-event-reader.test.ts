@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { silentLogger, sleep } from '#kernel';
-import { acceptChanges, testStack, uniqueName } from '#testing';
+import { acceptChanges, openSink, testStack, uniqueName } from '#testing';
 
 import {
   KafkaEventReader,
@@ -35,7 +35,7 @@ async function openPublisher(source: string): Promise<KafkaPublisher> {
     counts: new MemoryPartitionCounts(),
     topics,
   });
-  await publisher.open({ mayDeliver: () => true, onFatal: () => undefined, signal: new AbortController().signal });
+  await openSink(publisher);
   endings.push(() => publisher.close());
   return publisher;
 }

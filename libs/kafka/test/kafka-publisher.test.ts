@@ -2,7 +2,7 @@ import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { partitionForKey, type RowChange, topicName } from '#change-events';
 import { type LogFields, type Logger, silentLogger, sleep } from '#kernel';
-import { acceptChanges, testStack, uniqueName } from '#testing';
+import { acceptChanges, openSink, testStack, uniqueName } from '#testing';
 
 import { KafkaPublisher, type KafkaPublisherOptions, PlatformaticKafkaClient } from '../src/index.ts';
 import { createChange, createLayout, createRows, createTransaction } from './changes.ts';
@@ -46,11 +46,7 @@ async function openPublisher(options: Partial<KafkaPublisherOptions> = {}): Prom
     ...options,
   });
   open.push(publisher);
-  await publisher.open({
-    mayDeliver: () => true,
-    onFatal: (error) => void fatal.push(error),
-    signal: new AbortController().signal,
-  });
+  await openSink(publisher, { onFatal: (error) => void fatal.push(error) });
   const publish = async (changes: readonly RowChange[]): Promise<number> => {
     let acknowledged = 0;
     acceptChanges(publisher, changes, { acknowledge: (count) => (acknowledged += count) });
@@ -247,7 +243,7 @@ describe('KafkaPublisher', () => {
       backoff: { initialMs: 10, maxMs: 10 },
     });
     const stop = new AbortController();
-    const opened = publisher.open({ mayDeliver: () => true, onFatal: () => undefined, signal: stop.signal });
+    const opened = openSink(publisher, { signal: stop.signal });
     const seen = opened.catch(() => publisher.status().holdingBecause);
     while (publisher.status().holdingBecause === null) await sleep(10);
     stop.abort();

@@ -102,7 +102,12 @@ const publisher = new KafkaPublisher({
   topics: { partitions: PARTITIONS, replicationFactor: 3 },
 });
 const { signal } = new AbortController();
-await publisher.open({ mayDeliver: () => true, onFatal: () => process.exit(1), signal });
+await publisher.open({
+  mayDeliver: () => true,
+  refuse: (_refused, error) => Promise.reject(error),
+  onFatal: () => process.exit(1),
+  signal,
+});
 const layouts = Array.from({ length: TABLES }, (_, index) => createLayout(`table_${index}`));
 for (const layout of layouts) await publisher.prepareTable(layout);
 

@@ -1,8 +1,15 @@
+import { type DittoError } from '#kernel';
 import { BsonWriter } from './bson-writer.ts';
 import { type GuardedWrite } from './guarded-write.ts';
 import { collapseEntries, type CollapsedEntry, encodeWrite, type MirrorEntry } from './mirror-batch.ts';
 import { type MirrorCollection } from './mirror-tables.ts';
 import { documentRefused } from './mongo-errors.ts';
+
+/** A change whose document MongoDB will never take. */
+export interface RefusedEntry {
+  readonly entry: MirrorEntry;
+  readonly error: DittoError;
+}
 
 /** The documents of one collection in one batch. */
 export interface EncodedPart {
@@ -13,6 +20,8 @@ export interface EncodedPart {
 
 export interface EncodedBatch {
   readonly parts: readonly EncodedPart[];
+  /** What can't be written as BSON; in no part. */
+  readonly refused: readonly RefusedEntry[];
   /** What is held until the parts are written. */
   readonly bytes: number;
 }
@@ -25,17 +34,25 @@ const COMMAND_BYTES = 8 * 1024;
 /** All documents of a batch are in one buffer: a batch may have a row of each of a thousand tables. */
 export function encodeBatch(entries: readonly MirrorEntry[], nowMs: number): EncodedBatch {
   const writer = new BsonWriter(entries.reduce((sum, { bytes }) => sum + bytes, 0));
+  const refused: RefusedEntry[] = [];
   const parts = [...collapseEntries(entries)].map(([collection, collapsed]) => {
     const insertFirst = collection.inserts.next();
-    const writes = collapsed.map((one) => {
+    const writes: GuardedWrite[] = [];
+    const written = collapsed.filter((one) => {
+      const start = writer.at;
       try {
-        return encodeWrite(writer, one, insertFirst, nowMs);
+        writes.push(encodeWrite(writer, one, insertFirst, nowMs));
+        return true;
       } catch (error) {
-        const { identity } = one.entry;
-        throw documentRefused(collection.name, identity, `can't be written as BSON: ${String(error)}`, error);
+        const { entry } = one;
+        writer.at = start;
+        const reason = `can't be written as BSON: ${String(error)}`;
+        refused.push({ entry, error: documentRefused(collection.name, entry.identity, reason, error) });
+        return false;
       }
     });
-    return { collection, collapsed, writes };
+    return { collection, collapsed: written, writes };
   });
-  return { parts, bytes: writer.bytes.length + COPIES_SENT * writer.at + COMMAND_BYTES * parts.length };
+  const bytes = writer.bytes.length + COPIES_SENT * writer.at + COMMAND_BYTES * parts.length;
+  return { parts, refused, bytes };
 }

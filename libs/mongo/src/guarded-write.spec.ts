@@ -22,7 +22,7 @@ describe('writeGuarded', () => {
     const fake = new FakeMongo();
     await writeGuarded(dbOf(fake), 'c', [write(1, 'b'), write(2, 'b')], options);
     const result = await writeGuarded(dbOf(fake), 'c', [write(1, 'a'), write(2, 'c'), write(3, 'a', true)], options);
-    expect(result).toEqual({ rejected: [0], notNew: 0 });
+    expect(result).toEqual({ rejected: [0], notNew: 0, refused: [] });
     expect([1, 2, 3].map((id) => fake.find('c', id)?.v)).toEqual(['b', 'c', 'a']);
   });
 
@@ -32,13 +32,18 @@ describe('writeGuarded', () => {
     expect(await writeGuarded(dbOf(fake), 'c', [write(1, 'b'), write(1, 'b', true)], options)).toEqual({
       rejected: [],
       notNew: 1,
+      refused: [],
     });
   });
 
   it('writes over an older document that was believed absent', async () => {
     const fake = new FakeMongo();
     await writeGuarded(dbOf(fake), 'c', [write(1, 'a')], options);
-    expect(await writeGuarded(dbOf(fake), 'c', [write(1, 'b', true)], options)).toEqual({ rejected: [], notNew: 1 });
+    expect(await writeGuarded(dbOf(fake), 'c', [write(1, 'b', true)], options)).toEqual({
+      rejected: [],
+      notNew: 1,
+      refused: [],
+    });
     expect(fake.find('c', 1)?.v).toBe('b');
   });
 
@@ -90,12 +95,21 @@ describe('writeGuarded', () => {
     await expect(writeGuarded(unconfirmed, 'c', [write(1, 'a')], options)).rejects.toMatchObject({ retriable: true });
   });
 
-  it('names the document that the server refuses', async () => {
-    const db = dbThat(() => ({ ok: 1, writeErrors: [{ index: 1, code: 17280, errmsg: 'key too long' }] }));
-    await expect(writeGuarded(db, 'c', [write(1, 'a'), write(2, 'a')], options)).rejects.toMatchObject({
+  const refusal = (index: number, key = index) => ({
+    index,
+    error: expect.objectContaining({
       code: 'DITTO_MONGO_DOCUMENT_REFUSED',
       retriable: false,
-      context: { collection: 'c', key: '{"_id":2}' },
+      context: { collection: 'c', key: `{"_id":${key}}` },
+    }),
+  });
+
+  it('names the document that the server refuses, and writes the others', async () => {
+    const db = dbThat(() => ({ ok: 1, writeErrors: [{ index: 1, code: 17280, errmsg: 'key too long' }] }));
+    expect(await writeGuarded(db, 'c', [write(1, 'a'), write(2, 'a')], options)).toEqual({
+      rejected: [],
+      notNew: 0,
+      refused: [refusal(1, 2)],
     });
   });
 
@@ -104,33 +118,39 @@ describe('writeGuarded', () => {
     ['FerretDB', { code: 11000, errmsg: "Duplicate key violation on the requested collection: Index 'email_1'" }],
   ])('I6: does not take a duplicate in another unique index of %s for a newer document', async (_name, error) => {
     const db = dbThat(() => ({ ok: 1, writeErrors: [{ index: 0, ...error }] }));
-    await expect(writeGuarded(db, 'c', [write(1, 'a')], options)).rejects.toMatchObject({
-      code: 'DITTO_MONGO_DOCUMENT_REFUSED',
-    });
+    expect((await writeGuarded(db, 'c', [write(0, 'a')], options)).refused).toEqual([refusal(0)]);
   });
 
-  it('names a document when the whole command is refused for its content, and only if there is no other', async () => {
+  it('finds the documents for whose content a whole command is refused', async () => {
     for (const code of [2, 22, 52, 57, 121, 146, 261, 10334, 15974, 17280, 17419, 17420]) {
-      const db = dbThat(() => {
-        throw new mongo.MongoServerError({ message: 'no', code });
+      const written: number[] = [];
+      const db = dbThat((command) => {
+        const ids = readSequence<{ u: { _id: number } }>(command, 'updates').map(({ u }) => u._id);
+        if (ids.includes(3) || ids.includes(4)) throw new mongo.MongoServerError({ message: 'no', code });
+        written.push(...ids);
+        return { ok: 1 };
       });
-      await expect(writeGuarded(db, 'c', [write(7, 'a')], options)).rejects.toMatchObject({
-        code: 'DITTO_MONGO_DOCUMENT_REFUSED',
-        context: { key: '{"_id":7}' },
-      });
-      await expect(writeGuarded(db, 'c', [write(7, 'a'), write(8, 'a')], options)).rejects.toMatchObject({
-        code: 'DITTO_MONGO_REFUSED',
-        context: { serverCode: code },
-      });
+      const writes = Array.from({ length: 7 }, (_, id) => write(id, 'a'));
+      expect((await writeGuarded(db, 'c', writes, options)).refused).toEqual([refusal(3), refusal(4)]);
+      expect(written).toEqual([0, 1, 2, 5, 6]);
     }
   });
 
-  it('refuses a document above 16 MB before it is sent', async () => {
-    const tooLarge = write(1, 'a', true, { a: 'x'.repeat(16_777_216 - 40) });
-    expect(tooLarge.document.bytes.length).toBeGreaterThan(16_777_216);
-    await expect(writeGuarded(dbOf(new FakeMongo()), 'c', [tooLarge], options)).rejects.toMatchObject({
-      code: 'DITTO_MONGO_DOCUMENT_REFUSED',
+  it('stops at an error that is not known to be about one document', async () => {
+    const db = dbThat(() => ({ ok: 1, writeErrors: [{ index: 0, code: 59, errmsg: 'no such command' }] }));
+    await expect(writeGuarded(db, 'c', [write(1, 'a')], options)).rejects.toMatchObject({
+      code: 'DITTO_MONGO_REFUSED',
+      context: { serverCode: 59 },
     });
+  });
+
+  it('refuses a document above 16 MB before it is sent', async () => {
+    const fake = new FakeMongo();
+    const tooLarge = write(0, 'a', true, { a: 'x'.repeat(16_777_216 - 40) });
+    expect(tooLarge.document.bytes.length).toBeGreaterThan(16_777_216);
+    const { refused } = await writeGuarded(dbOf(fake), 'c', [tooLarge, write(1, 'a', true)], options);
+    expect(refused).toEqual([refusal(0)]);
+    expect([fake.find('c', 0), fake.find('c', 1)?.v]).toEqual([undefined, 'a']);
   });
 
   it('cuts commands by count and by bytes', async () => {

@@ -1,3 +1,4 @@
+import { type DittoError, findReason } from '#kernel';
 import { mongo } from 'mongoose';
 import { BsonType, BsonWriter, makeLabel } from './bson-writer.ts';
 import { type DocumentSequence, makeDocumentSequence } from './document-sequence.ts';
@@ -6,8 +7,9 @@ import {
   classifyMongoError,
   classifyWriteError,
   documentRefused,
+  isDocumentRefused,
+  isDocumentsOwn,
   isDuplicateId,
-  isRowsOwn,
   isTransient,
   type ServerWriteError,
 } from './mongo-errors.ts';
@@ -28,6 +30,14 @@ export interface GuardedResult {
   readonly rejected: readonly number[];
   /** Writes with `isNew` whose document was there after all. */
   readonly notNew: number;
+  /** Documents that MongoDB will never take; the others are written. */
+  readonly refused: readonly RefusedDocument[];
+}
+
+export interface RefusedDocument {
+  /** Of its write. */
+  readonly index: number;
+  readonly error: DittoError;
 }
 
 export interface GuardedWriteOptions {
@@ -63,7 +73,7 @@ interface Failure {
  * over with the same content and is no rejection.
  *
  * Rejects with a retriable error when the whole may be given again (lost connection, deadlock, write concern not
- * reached), or `DITTO_MONGO_DOCUMENT_REFUSED` for a document that the server can't take.
+ * reached), or with another one when MongoDB will take none of them.
  */
 export async function writeGuarded(
   db: mongo.Db,
@@ -78,10 +88,11 @@ export async function writeGuarded(
     ((writes[index] as GuardedWrite).isNew ? inserts : upserts).push(index);
   const [notNew, contested] = await bothSettled(write.insert(inserts), write.upsert(upserts));
   const again = [...notNew, ...contested].sort((a, b) => a - b);
-  return { rejected: await write.upsert(again), notNew: notNew.length };
+  return { rejected: await write.upsert(again), notNew: notNew.length, refused: write.refused };
 }
 
 class GuardedBatch {
+  readonly refused: RefusedDocument[] = [];
   readonly #db: mongo.Db;
   readonly #collection: string;
   readonly #writes: readonly GuardedWrite[];
@@ -126,7 +137,7 @@ class GuardedBatch {
         for (const { index, error } of failures) {
           if (isDuplicateId(error)) duplicates.push(index);
           else if (isTransient(error.code) && attempt < MAX_TRANSIENT_ATTEMPTS) pending.push(index);
-          else throw classifyWriteError(this.#collection, readId(this.#document(index)), error);
+          else this.#refuse(index, classifyWriteError(this.#collection, this.#readId(index), error));
         }
       }
     }
@@ -138,21 +149,32 @@ class GuardedBatch {
     command: (documents: readonly EncodedDocument[]) => mongo.Document,
   ): Promise<Failure[]> {
     const documents = indexes.map((index) => this.#document(index));
-    const [first] = documents;
     const { writeConcern } = this.#options;
     try {
       const { writeErrors = [] } = await runWrite(this.#db, { ...command(documents), ordered: false, writeConcern });
       return writeErrors.map((error) => ({ index: indexes[error.index] as number, error }));
     } catch (error) {
-      if (isRowsOwn(error) && first !== undefined && documents.length === 1)
-        throw documentRefused(
-          this.#collection,
-          readId(first),
-          error instanceof Error ? error.message : String(error),
-          error,
-        );
-      throw classifyMongoError(error);
+      if (!isDocumentsOwn(error)) throw classifyMongoError(error);
+      const [index] = indexes as [number];
+      if (indexes.length === 1) {
+        this.#refuse(index, documentRefused(this.#collection, this.#readId(index), findReason(error), error));
+        return [];
+      }
+      // the answer does not say which document it is about
+      const middle = Math.ceil(indexes.length / 2);
+      const first = await this.#run(indexes.slice(0, middle), command);
+      return [...first, ...(await this.#run(indexes.slice(middle), command))];
     }
+  }
+
+  #refuse(index: number, error: DittoError): void {
+    if (!isDocumentRefused(error)) throw error;
+    this.refused.push({ index, error });
+  }
+
+  /** For those who read an error. */
+  #readId(index: number): unknown {
+    return readId(this.#document(index));
   }
 
   #document(index: number): EncodedDocument {
@@ -166,7 +188,12 @@ class GuardedBatch {
     let part: number[] = [];
     let partBytes = 0;
     for (const index of indexes) {
-      const bytes = this.#measure(index);
+      const bytes = this.#document(index).bytes.length;
+      if (bytes > MAX_DOCUMENT_BYTES) {
+        const reason = `the document has ${bytes} bytes, MongoDB takes ${MAX_DOCUMENT_BYTES}`;
+        this.#refuse(index, documentRefused(this.#collection, this.#readId(index), reason));
+        continue;
+      }
       if (part.length > 0 && (part.length >= maxCommandWrites || partBytes + bytes > MAX_COMMAND_BYTES)) {
         parts.push(part);
         part = [];
@@ -177,18 +204,6 @@ class GuardedBatch {
     }
     if (part.length > 0) parts.push(part);
     return parts;
-  }
-
-  #measure(index: number): number {
-    const document = this.#document(index);
-    const { length } = document.bytes;
-    if (length > MAX_DOCUMENT_BYTES)
-      throw documentRefused(
-        this.#collection,
-        readId(document),
-        `the document has ${length} bytes, MongoDB takes ${MAX_DOCUMENT_BYTES}`,
-      );
-    return length;
   }
 }
 
@@ -217,7 +232,6 @@ function writeUpdates(documents: readonly EncodedDocument[]): DocumentSequence {
   return makeDocumentSequence('updates', [writer.bytes.subarray(0, writer.at)]);
 }
 
-/** For those who read an error. */
 function readId({ bytes, idEnd }: EncodedDocument): unknown {
   const writer = new BsonWriter(idEnd + 1);
   const start = writer.begin();

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type TableChange } from '#change-events';
 import { silentLogger } from '#kernel';
-import { acceptChanges } from '#testing';
+import { acceptChanges, openSink } from '#testing';
 import { type mongo } from 'mongoose';
 import { FakeReplicaSet, type Handler } from '../test/fake-replica-set.ts';
 import { makeChange, makeTransaction, ordersLayout } from '../test/make-changes.ts';
@@ -58,7 +58,7 @@ async function openWriter(of = connection): Promise<MirrorWriter> {
     logger: silentLogger,
     backoff,
   });
-  await writer.open({ mayDeliver: () => true, onFatal: (error) => fatal.push(error), signal: never });
+  await openSink(writer, { onFatal: (error) => fatal.push(error) });
   return writer;
 }
 
@@ -109,7 +109,7 @@ describe('a truncate whose outcome is unknown', () => {
       ...{ connection, source: 's', isReplaying: () => false, logger: silentLogger, backoff },
       writeConcern: 1,
     });
-    await writer.open({ mayDeliver: () => true, onFatal: (error) => fatal.push(error), signal: never });
+    await openSink(writer, { onFatal: (error) => fatal.push(error) });
     await writeRows(writer, [1, 2]);
     expect(set.list(COLLECTION)).toEqual([]);
     await writer.applyTableChange(truncate);

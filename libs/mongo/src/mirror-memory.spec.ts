@@ -1,6 +1,6 @@
 import { changeVersion, READ_ROW_INDEX, type RowChange, type TableChange } from '#change-events';
 import { silentLogger } from '#kernel';
-import { acceptChanges } from '#testing';
+import { acceptChanges, openSink } from '#testing';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type mongo } from 'mongoose';
 import { FakeReplicaSet } from '../test/fake-replica-set.ts';
@@ -21,7 +21,7 @@ beforeEach(async () => {
     ...{ serverSelectionTimeoutMs: 5_000, socketTimeoutMs: 5_000 },
   });
   writer = new MirrorWriter({ connection, source: 's', isReplaying: () => false, logger: silentLogger });
-  await writer.open({ mayDeliver: () => true, onFatal: () => undefined, signal: never });
+  await openSink(writer);
 });
 afterEach(async () => {
   await writer.close();

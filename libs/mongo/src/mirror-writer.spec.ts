@@ -1,6 +1,6 @@
 import { changeVersion, formatVersion, type Row, type RowChange, type RowChanges, ValueImages } from '#change-events';
 import { silentLogger } from '#kernel';
-import { acceptChanges } from '#testing';
+import { acceptChanges, openSink } from '#testing';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { mongo } from 'mongoose';
@@ -28,12 +28,10 @@ async function openWriter(fake: FakeMongo, options: Partial<MirrorWriterOptions>
     logger: silentLogger,
     ...options,
   });
-  await writer.open({
-    mayDeliver: () => true,
+  await openSink(writer, {
     onFatal: (error) => {
       throw error;
     },
-    signal: never,
   });
   return writer;
 }
@@ -213,7 +211,7 @@ describe('MirrorWriter', () => {
     };
     const connection = { db: () => ({ command }), ping: () => Promise.resolve() } as unknown as MongoConnection;
     const writer = await openWriter(fake, { lanes: 64, connection });
-    await writer.open({ mayDeliver: () => true, onFatal: () => undefined, signal: never });
+    await openSink(writer);
     const acknowledgement = new CountingAcknowledgement();
     const other = makeLayout([makeColumn('id', 'integer', 'int')], [0], 'lines');
     acceptChanges(writer, [makeChange(null, [1, 'a']), makeChange(null, [2], { layout: other })], acknowledgement);
@@ -230,7 +228,7 @@ describe('MirrorWriter', () => {
     const fake = new FakeMongo();
     const writer = await openWriter(fake);
     const fatal: Error[] = [];
-    await writer.open({ mayDeliver: () => false, onFatal: (error) => fatal.push(error), signal: never });
+    await openSink(writer, { mayDeliver: () => false, onFatal: (error) => fatal.push(error) });
     acceptChanges(writer, [makeChange(null, [1, 'a'])], new CountingAcknowledgement());
     await expect(writer.drain(never)).rejects.toMatchObject({ code: 'DITTO_LEASE_LOST' });
     expect([fake.commands, fatal.length]).toEqual([[], 1]);
@@ -296,7 +294,7 @@ describe('MirrorWriter', () => {
     const fake = new FakeMongo();
     const writer = await openWriter(fake);
     const fatal: Error[] = [];
-    await writer.open({ mayDeliver: () => true, onFatal: (error) => fatal.push(error), signal: never });
+    await openSink(writer, { onFatal: (error) => fatal.push(error) });
     const acknowledgement = new CountingAcknowledgement();
     const layout = makeLayout([makeColumn('id', 'integer', 'int'), makeColumn('doc', 'json', 'json')]);
     acceptChanges(writer, [makeChange(null, [1, '{broken'], { layout })], acknowledgement);

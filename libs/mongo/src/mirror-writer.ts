@@ -1,6 +1,8 @@
 import {
   changeAt,
+  changeId,
   changeVersion,
+  encodeKeyValues,
   keyChanged,
   type Row,
   type RowChange,
@@ -10,9 +12,9 @@ import {
   type TransactionInfo,
 } from '#change-events';
 import { DittoError, dropWide, type Logger, ServerWait } from '#kernel';
-import { type Acknowledgement, ChangeSink, LaneSet, type SinkStatus } from '#replication';
+import { type Acknowledgement, ChangeSink, LaneSet, type SinkOpenOptions, type SinkStatus } from '#replication';
 import { type mongo } from 'mongoose';
-import { encodeBatch, type EncodedPart } from './encoded-batch.ts';
+import { encodeBatch, type EncodedPart, type RefusedEntry } from './encoded-batch.ts';
 import { type GuardedResult, type GuardedWrite, MAX_COMMAND_WRITES, writeGuarded } from './guarded-write.ts';
 import { type CollapsedEntry, type KeyChange, type MirrorEntry } from './mirror-batch.ts';
 import { chooseLane } from './mirror-lanes.ts';
@@ -49,6 +51,12 @@ export interface MirrorWriterOptions {
   readonly nowMs?: () => number;
 }
 
+interface WrittenPart {
+  /** What a newer document refused. */
+  readonly rejected: readonly MirrorEntry[];
+  readonly refused: readonly RefusedEntry[];
+}
+
 /**
  * Keeps the mirror of one source: one document for each row, overwritten only by a newer
  * version (I3), deleted rows as tombstones.
@@ -71,6 +79,7 @@ export class MirrorWriter extends ChangeSink {
   readonly #closing = new AbortController();
   readonly #building: IndexBuilding;
   #onFatal: (error: Error) => void = () => undefined;
+  #refuse: SinkOpenOptions['refuse'] = (_refused, error) => Promise.reject(error);
   #fatal: DittoError | null = null;
   #accepted = 0;
   #confirmed = 0;
@@ -106,8 +115,9 @@ export class MirrorWriter extends ChangeSink {
   }
 
   /** Waits until the server answers. */
-  async open({ onFatal, mayDeliver, signal }: Parameters<ChangeSink['open']>[0]): Promise<void> {
+  async open({ onFatal, refuse, mayDeliver, signal }: SinkOpenOptions): Promise<void> {
     this.#onFatal = onFatal;
+    this.#refuse = refuse;
     this.#lanes.guardWith(mayDeliver);
     await this.#keepTrying(() => this.#options.connection.ping(), signal);
   }
@@ -227,14 +237,15 @@ export class MirrorWriter extends ChangeSink {
   }
 
   async #deliver(entries: readonly MirrorEntry[]): Promise<void> {
-    const { parts, bytes } = encodeBatch(entries, this.#options.nowMs());
+    const { parts, refused, bytes } = encodeBatch(entries, this.#options.nowMs());
     this.#lanes.grow(bytes);
     try {
       const writes = parts.map((part) => this.#write(part));
       await Promise.allSettled(writes);
-      const rejected = await Promise.all(writes);
+      const written = await Promise.all(writes);
+      for (const entry of [...refused, ...written.flatMap((of) => of.refused)]) await this.#refuseEntry(entry);
       if (this.#fatal !== null) return;
-      for (const entry of rejected.flat()) this.#countRejection(entry);
+      for (const { rejected } of written) for (const entry of rejected) this.#countRejection(entry);
     } finally {
       this.#lanes.grow(-bytes);
       if (bytes > WIDE_BYTES * entries.length) void dropWide(bytes);
@@ -242,15 +253,27 @@ export class MirrorWriter extends ChangeSink {
     this.#acknowledge(entries);
   }
 
-  /** Resolves with the entries that a newer document refused. */
-  async #write({ collection, collapsed, writes }: EncodedPart): Promise<MirrorEntry[]> {
-    const { rejected, notNew } = await this.#writeParts(collection.name, writes);
+  async #write({ collection, collapsed, writes }: EncodedPart): Promise<WrittenPart> {
+    const { rejected, notNew, refused } = await this.#writeParts(collection.name, writes);
     if (notNew > 0)
       collection.inserts.report(
         writes.reduce((count, { isNew }) => count + Number(isNew), 0),
         notNew,
       );
-    return rejected.map((index) => (collapsed[index] as CollapsedEntry).entry);
+    const entryOf = (index: number): MirrorEntry => (collapsed[index] as CollapsedEntry).entry;
+    return {
+      rejected: rejected.map(entryOf),
+      refused: refused.map(({ index, error }) => ({ entry: entryOf(index), error })),
+    };
+  }
+
+  /** What came of the row before it in the batch counts as confirmed with it: the record is about the row. */
+  #refuseEntry({ entry: { change, row }, error }: RefusedEntry): Promise<void> {
+    const { layout } = change;
+    const { database, table } = layout;
+    const key = encodeKeyValues(layout, row);
+    const refused = { table: { database, table }, key, id: changeId(change), version: changeVersion(change) };
+    return this.#refuse(refused, error);
   }
 
   /** A server that is too slow for a command gets smaller ones, until one is confirmed before the connection is given up. */

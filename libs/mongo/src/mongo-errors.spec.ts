@@ -89,7 +89,7 @@ describe('classifyMongoError', () => {
   it.each([
     ['bad auth : Authentication failed.', 'DITTO_MONGO_ACCESS_DENIED', 'DITTO_MONGO_ACCESS_DENIED'],
     ['user is not allowed to do action [insert]', 'DITTO_MONGO_ACCESS_DENIED', 'DITTO_MONGO_ACCESS_DENIED'],
-    ['you are over your space quota', 'DITTO_MONGO_REFUSED', 'DITTO_MONGO_DOCUMENT_REFUSED'],
+    ['you are over your space quota', 'DITTO_MONGO_REFUSED', 'DITTO_MONGO_REFUSED'],
   ])('takes code 8000 of Atlas for what its text says: %s', (message, code, ofWrite) => {
     const error = new mongo.MongoServerError({ message, code: 8000 });
     expect(classifyMongoError(error).code).toBe(code);

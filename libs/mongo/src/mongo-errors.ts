@@ -14,7 +14,8 @@ const AUTHENTICATION = new Set([
 /** AtlasError: for what Atlas itself refuses, logins among much else, such as writes beyond the quota. */
 const ATLAS = 8000;
 const ATLAS_DENIES = /auth|not allowed/i;
-const ROWS_OWN = new Set([
+/** Reasons of one document: the others of its command may be taken. Any other code is about the sink as a whole. */
+const DOCUMENTS_OWN = new Set([
   2, // BadValue
   22, // InvalidBSON
   52, // DollarPrefixedFieldName
@@ -151,16 +152,23 @@ export function isTransient(code: number): boolean {
   return HEALS_BY_WAITING.has(code);
 }
 
-/** The error of one operation of a bulk write that is neither a duplicate key nor transient. */
+const DOCUMENT_REFUSED = 'DITTO_MONGO_DOCUMENT_REFUSED';
+
+/** MongoDB will never take the document, and takes others: the error of one change. */
 export function documentRefused(collection: string, key: unknown, reason: string, cause?: unknown): DittoError {
   const shown = describeKey(key);
-  return new DittoError('DITTO_MONGO_DOCUMENT_REFUSED', `${collection} ${shown}: ${reason}`, {
+  return new DittoError(DOCUMENT_REFUSED, `${collection} ${shown}: ${reason}`, {
     remedy: `Make the row smaller or change the value that MongoDB refuses, then ${RESYNC}: a restart alone comes upon the refused version in the log again. Or exclude the table.`,
     context: { collection, key: shown },
     cause,
   });
 }
 
+export function isDocumentRefused(error: DittoError): boolean {
+  return error.code === DOCUMENT_REFUSED;
+}
+
+/** The error of one operation of a bulk write that is not a duplicate `_id`: as `documentRefused` where it is the document's own. */
 export function classifyWriteError(
   collection: string,
   key: unknown,
@@ -168,6 +176,8 @@ export function classifyWriteError(
 ): DittoError {
   if (isTransient(code)) return unavailable(`a write failed for now: ${errmsg} (code ${code})`, undefined);
   if (isDenial(code, errmsg)) return accessDenied(errmsg, undefined);
+  // a duplicate here is one of another row, in a unique index that somebody added
+  if (code !== DUPLICATE_KEY && !DOCUMENTS_OWN.has(code)) return refused(errmsg, code, undefined);
   return documentRefused(collection, key, `${errmsg || 'the server refused the document'} (code ${code})`);
 }
 
@@ -184,20 +194,14 @@ export function classifyMongoError(error: unknown): DittoError {
   if (tlsError !== null) return tlsError;
   if (isConnectionError(error) || hasHealingLabel(error) || (code !== null && isTransient(code)))
     return unavailable(message, error);
-  if (error instanceof mongo.MongoServerError)
-    return new DittoError('DITTO_MONGO_REFUSED', `MongoDB refused a command: ${message} (code ${code ?? 'none'})`, {
-      remedy:
-        "Look the code up in MongoDB's list of error codes; the pipeline continues where it stopped when it is started again.",
-      context: { serverCode: code },
-      cause: error,
-    });
+  if (error instanceof mongo.MongoServerError) return refused(message, code, error);
   return new DittoError('DITTO_MONGO_DRIVER', `the MongoDB driver failed: ${message}`, { cause: error });
 }
 
-/** A failed operation of a bulk write, if it is the fault of what was written and not of server or connection. */
-export function isRowsOwn(error: unknown): boolean {
+/** Whether a command failed because of a document in it, and not because of the server or the connection. */
+export function isDocumentsOwn(error: unknown): boolean {
   const code = errorCode(error);
-  return code !== null && ROWS_OWN.has(code);
+  return code !== null && DOCUMENTS_OWN.has(code);
 }
 
 function hasHealingLabel(error: unknown): boolean {
@@ -239,6 +243,15 @@ function errorCode(error: unknown): number | null {
 
 function unavailable(message: string, cause: unknown): DittoError {
   return new DittoError('DITTO_MONGO_UNAVAILABLE', message, { retriable: true, cause });
+}
+
+function refused(message: string, code: number | null, cause: unknown): DittoError {
+  return new DittoError('DITTO_MONGO_REFUSED', `MongoDB refused a command: ${message} (code ${code ?? 'none'})`, {
+    remedy:
+      "Look the code up in MongoDB's list of error codes; the pipeline continues where it stopped when it is started again.",
+    context: { serverCode: code },
+    cause,
+  });
 }
 
 function accessDenied(message: string, cause: unknown): DittoError {

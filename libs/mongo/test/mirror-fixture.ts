@@ -1,5 +1,5 @@
 import { silentLogger } from '#kernel';
-import { uniqueName } from '#testing';
+import { openSink, uniqueName } from '#testing';
 import { type mongo } from 'mongoose';
 import {
   mirrorDatabase,
@@ -43,11 +43,7 @@ export class MirrorFixture {
   async openWriter(options: Partial<MirrorWriterOptions> = {}): Promise<MirrorWriter> {
     const { connection, source } = this;
     const writer = new MirrorWriter({ connection, source, isReplaying: () => false, logger: silentLogger, ...options });
-    await writer.open({
-      mayDeliver: () => true,
-      onFatal: (error) => this.fatal.push(error),
-      signal: new AbortController().signal,
-    });
+    await openSink(writer, { onFatal: (error) => this.fatal.push(error) });
     return writer;
   }
 

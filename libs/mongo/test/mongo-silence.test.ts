@@ -1,5 +1,5 @@
 import { silentLogger } from '#kernel';
-import { acceptChanges, FaultProxy, testStack } from '#testing';
+import { acceptChanges, FaultProxy, openSink, testStack } from '#testing';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type MongoConnection, MirrorWriter, openMongo } from '../src/index.ts';
 import { makeChange, makeTransaction, ordersLayout } from './make-changes.ts';
@@ -20,7 +20,7 @@ beforeAll(async () => {
   connection = await openMongo({ url: url.href, logger: silentLogger });
   const { source } = mirror;
   writer = new MirrorWriter({ connection, source, isReplaying: () => false, logger: silentLogger });
-  await writer.open({ mayDeliver: () => true, onFatal: (error) => mirror.fatal.push(error), signal: never });
+  await openSink(writer, { onFatal: (error) => mirror.fatal.push(error) });
   await writer.prepareTable(ordersLayout);
 });
 afterAll(async () => {

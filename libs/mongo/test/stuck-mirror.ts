@@ -65,7 +65,12 @@ const db = { command: send, ...ready };
 const connection = { db: () => db, ping: () => Promise.resolve() } as unknown as MongoConnection;
 const writer = new MirrorWriter({ connection, source: 'stuck', isReplaying: () => false, logger: silentLogger });
 const { signal } = new AbortController();
-await writer.open({ mayDeliver: () => true, onFatal: () => process.exit(1), signal });
+await writer.open({
+  mayDeliver: () => true,
+  refuse: (_refused, error) => Promise.reject(error),
+  onFatal: () => process.exit(1),
+  signal,
+});
 const layouts = Array.from({ length: tables }, (_, index) => makeLayout(columns, [0], `table_${index}`));
 // compiles what is kept for each table
 for (const layout of layouts) writer.accept(changesOf(layout, 0), { acknowledge: () => undefined });

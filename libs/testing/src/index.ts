@@ -1,5 +1,6 @@
 export { testStack, TEST_STACK_VARIABLE, uniqueName } from './servers.ts';
 export { acceptChanges } from './accept-changes.ts';
+export { openSink } from './open-sink.ts';
 export { type ByteCounts, type Direction, FaultProxy, type Silence } from './fault-proxy.ts';
 export {
   type Identity,

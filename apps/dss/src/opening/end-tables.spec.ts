@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { type TableChange } from '#change-events';
 import { DittoError, silentLogger } from '#kernel';
-import { assumeLayout, ChangeSink, type SinkName, type SinkStatus } from '#replication';
+import { assumeLayout, ChangeSink, type SinkName, type SinkOpenOptions, type SinkStatus } from '#replication';
 import { endTables } from './end-tables.ts';
 
 const down = new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true });
@@ -15,7 +15,7 @@ class Sink extends ChangeSink {
   mayDeliver: () => boolean = () => true;
   #onFatal: (error: Error) => void = () => undefined;
 
-  open({ onFatal, mayDeliver }: Parameters<ChangeSink['open']>[0]): Promise<void> {
+  open({ onFatal, mayDeliver }: SinkOpenOptions): Promise<void> {
     this.mayDeliver = mayDeliver;
     this.#onFatal = onFatal;
     return this.#note('open');

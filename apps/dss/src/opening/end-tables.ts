@@ -1,6 +1,6 @@
 import { type TableChange } from '#change-events';
 import { abortable, Backoff, type Logger, retry, toDittoError } from '#kernel';
-import { type ChangeSink } from '#replication';
+import { type ChangeSink, type SinkOpenOptions } from '#replication';
 
 /**
  * Ends all rows of tables in sinks that nothing else uses; closes the sinks. A sink that is down is waited for. Rejects
@@ -22,12 +22,14 @@ export async function endTables({
   const fatal = new AbortController();
   const stop = AbortSignal.any([signal, fatal.signal]);
   const onFatal = (error: Error): void => fatal.abort(error);
+  // no row is given
+  const refuse: SinkOpenOptions['refuse'] = (_refused, error) => Promise.reject(error);
   const log = { logger, message: 'holding: a sink is not ready for the resync' };
   const hold = (action: () => Promise<void>): Promise<void> =>
     abortable(retry(action, { backoff: new Backoff({ initialMs: 100, maxMs: 5000 }), signal: stop, log }), stop);
   try {
     for (const sink of sinks) {
-      await hold(() => sink.open({ onFatal, mayDeliver, signal: stop }));
+      await hold(() => sink.open({ onFatal, refuse, mayDeliver, signal: stop }));
       for (const change of changes) await hold(() => sink.applyTableChange(change));
     }
   } finally {

@@ -12,6 +12,7 @@ import {
   adopt,
   assumeLayout,
   ChangeSink,
+  type SinkOpenOptions,
   ChangeSource,
   CheckpointStore,
   newRecord,
@@ -231,7 +232,7 @@ class StuckSink extends ChangeSink {
   mayDeliver: () => boolean = () => true;
   drains = 0;
 
-  open({ mayDeliver }: Parameters<ChangeSink['open']>[0]): Promise<void> {
+  open({ mayDeliver }: SinkOpenOptions): Promise<void> {
     this.mayDeliver = mayDeliver;
     return Promise.resolve();
   }

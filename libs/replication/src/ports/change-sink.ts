@@ -1,4 +1,6 @@
 import { type RowChanges, type SchemaChange, type TableChange, type TableLayout } from '#change-events';
+import { type DittoError } from '#kernel';
+import { type RefusedChange } from './refused-changes.ts';
 
 export type SinkName = 'kafka' | 'mongo';
 
@@ -21,6 +23,20 @@ export interface SinkStatus {
   readonly holdingBecause: string | null;
 }
 
+export interface SinkOpenOptions {
+  /** Takes the error that ends the sink as a whole; called once. */
+  readonly onFatal: (error: Error) => void;
+  /**
+   * Takes a change of a row that this sink will never take, for a reason that other changes do not share: the row is too
+   * large, or the server refuses one of its values. Resolves when that is recorded durably; the change then counts as
+   * confirmed. What it rejects with is what the delivery fails with: a retriable error brings the change again, any
+   * other is fatal. One change may come more than once.
+   */
+  readonly refuse: (refused: RefusedChange, error: DittoError) => Promise<void>;
+  readonly mayDeliver: () => boolean;
+  readonly signal: AbortSignal;
+}
+
 /**
  * A place that changes are delivered to.
  *
@@ -38,15 +54,14 @@ export interface SinkStatus {
  * - A server that is down, slow or failing over is not an error: the sink holds, backs off, goes on.
  * - Before each delivery `mayDeliver` is asked; once it says no, nothing is delivered any more: a process that was frozen
  *   past its lease must not go on with what it had queued (I5). `onFatal` is told `DITTO_LEASE_LOST` then.
- * - What can't be healed by waiting is given to `onFatal` once; nothing is acknowledged after that.
+ * - What the server refuses of one row only is given to `refuse`, alone: the changes that were to be delivered with it
+ *   are delivered. What follows it, of the same row too, is delivered only after `refuse` has resolved. A change of a table without a key, a
+ *   statement and the end of a table are no row that could be repaired: refused, they end the sink.
+ * - Any other error that can't be healed by waiting is given to `onFatal` once; nothing is acknowledged after that.
  */
 export abstract class ChangeSink {
   abstract readonly name: SinkName;
-  abstract open(options: {
-    readonly onFatal: (error: Error) => void;
-    readonly mayDeliver: () => boolean;
-    readonly signal: AbortSignal;
-  }): Promise<void>;
+  abstract open(options: SinkOpenOptions): Promise<void>;
   /** Creates or checks what the table needs (topic, collection). */
   abstract prepareTable(layout: TableLayout): Promise<void>;
   /** Takes the changes; delivery begins with the next `flush` at the latest. */

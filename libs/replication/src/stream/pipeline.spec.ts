@@ -12,7 +12,7 @@ import {
 } from '#change-events';
 import { Deferred, DittoError, silentLogger, Waits } from '#kernel';
 import { Pipeline, type PipelineOptions } from './pipeline.ts';
-import { ChangeSink, type Acknowledgement, type SinkStatus } from '../ports/change-sink.ts';
+import { ChangeSink, type Acknowledgement, type SinkOpenOptions, type SinkStatus } from '../ports/change-sink.ts';
 import { ChangeSource, type SourceBatch, type SourceItem } from '../ports/change-source.ts';
 import { createRecords, layout, SERVER, STEADY_KEYS } from '../../test/windowed-read-model.ts';
 import { type Window } from '../windows/window.ts';
@@ -58,7 +58,7 @@ class RecordingSink extends ChangeSink {
   drains = 0;
   mayDeliver: () => boolean = () => false;
 
-  open({ mayDeliver }: Parameters<ChangeSink['open']>[0]): Promise<void> {
+  open({ mayDeliver }: SinkOpenOptions): Promise<void> {
     this.mayDeliver = mayDeliver;
     return Promise.resolve();
   }

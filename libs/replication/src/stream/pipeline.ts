@@ -23,8 +23,9 @@ import { AcknowledgementTracker, type Slice } from './acknowledgement-tracker.ts
 import { CascadeHandling, type CascadeOptions } from '../statements/cascade-handling.ts';
 import { KeyChanges } from './key-changes.ts';
 import { KnownTables } from '../tables/known-tables.ts';
-import { type ChangeSink, type SinkName } from '../ports/change-sink.ts';
+import { type ChangeSink, type SinkName, type SinkOpenOptions } from '../ports/change-sink.ts';
 import { type ChangeSource, type SourceBatch, type SourceItem } from '../ports/change-source.ts';
+import { type RefusedChanges, StopAtRefusal } from '../ports/refused-changes.ts';
 import { type TableChecks } from '../ports/table-checks.ts';
 import { ReadSequences, type ReadSequencesOptions } from '../windows/read-sequences.ts';
 import { RoomGate } from './room-gate.ts';
@@ -55,6 +56,8 @@ export interface PipelineOptions {
   readonly readSequences: ReadSequencesOptions;
   readonly changeSource: ChangeSource;
   readonly sinks: readonly ChangeSink[];
+  /** What becomes of changes that a sink will never take; by default the pipeline stops at them. */
+  readonly refusedChanges?: RefusedChanges;
   readonly includes: (database: string, table: string) => boolean;
   /** Which columns are replicated; all by default. What reads rows must go by the same. */
   readonly columns?: ColumnSelection;
@@ -230,9 +233,7 @@ export class Pipeline {
     const stop = AbortSignal.any([signal, this.#fatal.signal]);
     this.#giveUp = AbortSignal.any([drainSignal, this.#fatal.signal]);
     try {
-      const onFatal = (error: Error): void => this.#fatal.abort(error);
-      for (const sink of this.#options.sinks)
-        await this.#hold(() => sink.open({ onFatal, mayDeliver: this.#options.mayDeliver, signal: stop }), stop);
+      await this.#openSinks(stop);
       await this.#streamUntil(stop);
       this.#fatal.signal.throwIfAborted();
       this.#phase = 'draining';
@@ -323,6 +324,15 @@ export class Pipeline {
   /** Resolves when all that was given to the sinks until now, by the log and by reads, is confirmed. */
   async waitUntilConfirmed(): Promise<void> {
     await Promise.all([this.#tracker.waitUntilConfirmed(), this.#streamWindows.waitUntilConfirmed()]);
+  }
+
+  async #openSinks(signal: AbortSignal): Promise<void> {
+    const { sinks, mayDeliver, refusedChanges = new StopAtRefusal() } = this.#options;
+    const onFatal = (error: Error): void => this.#fatal.abort(error);
+    for (const sink of sinks) {
+      const refuse: SinkOpenOptions['refuse'] = (...of) => refusedChanges.record(sink.name, ...of);
+      await this.#hold(() => sink.open({ onFatal, refuse, mayDeliver, signal }), signal);
+    }
   }
 
   async #streamUntil(stop: AbortSignal): Promise<void> {

@@ -1,0 +1,49 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+
+import { type Column, encodeKeyValues, type Row, type TableLayout, ValueImages } from '#change-events';
+
+import { describeRefused } from './refused-record.ts';
+
+const column = (name: string, kind: Column['kind'], type: string): Column => ({
+  ...{ name, kind, type, unsigned: false, precision: 0, scale: 0, length: 0, charset: null, labels: [] },
+});
+
+const layout: TableLayout = {
+  database: 'shop',
+  table: 'orders',
+  columns: [
+    column('note', 'text', 'varchar'),
+    column('a "quoted": name', 'bigint', 'bigint'),
+    column('name', 'text', 'varchar'),
+    column('count', 'integer', 'int'),
+    column('hash', 'bytes', 'binary'),
+  ],
+  key: [2, 1, 3, 4],
+  fingerprint: 'f',
+};
+
+const bigint = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
+const canonical = fc
+  .oneof(fc.maxSafeInteger(), bigint)
+  .map((value) => (Number.isSafeInteger(Number(value)) ? Number(value) : BigInt(value)));
+
+describe('describeRefused', () => {
+  it.each(['number', 'string'] as const)('reads the key of any row with bigint: %s', (mode) => {
+    fc.assert(
+      fc.property(canonical, fc.string(), fc.integer(), fc.uint8Array(), (id, name, count, hash) => {
+        const row: Row = ['', id, name, count, Buffer.from(hash)];
+        const images = new ValueImages(layout, [row]);
+        const key = Buffer.alloc(10_000);
+        const end = images.writeKey(0, key, 0, mode);
+        const record = { key: null, value: null, headers: { 'ditto.id': 'u:1/0', 'ditto.version': 'v' } };
+        expect(describeRefused(layout, key.toString('utf8', 0, end), record)).toEqual({
+          table: { database: 'shop', table: 'orders' },
+          key: encodeKeyValues(layout, row),
+          id: 'u:1/0',
+          version: 'v',
+        });
+      }),
+    );
+  });
+});
