@@ -1,5 +1,5 @@
 import { DittoError } from '#kernel';
-import { type SinkName } from '#replication';
+import { type SinkName } from '#configuration';
 import { type DssStatus } from '../demo/dss-status.ts';
 import { type ServiceProcess } from '../demo/service-process.ts';
 import { type BenchEnvironment } from './environment.ts';

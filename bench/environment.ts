@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { collectionName, mirrorDatabaseName, topicName } from '#change-events';
 import { DittoError, sleep } from '#kernel';
-import { type SinkName } from '#replication';
+import { type SinkName } from '#configuration';
 import { findCacheFolder, type ServerName, type Stack, startStack } from '#stack';
 import { createReader, createState, withMySql } from '../demo/access.ts';
 import { findPorts, type Ports } from '../demo/configuration.ts';

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { type SinkName } from '#replication';
+import { type SinkName } from '#configuration';
 
 /** What of Ditto's configuration a run may change; all of it stands in the result. */
 export interface DittoSettings {

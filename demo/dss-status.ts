@@ -1,5 +1,6 @@
+import type { SinkName } from '#configuration';
 import type { Checkpoint } from '#change-events';
-import type { LatencySummary, PipelineStatus, SinkName, SinkStatus, TableSnapshotStatus } from '#replication';
+import type { LatencySummary, PipelineStatus, SinkStatus, TableSnapshotStatus } from '#replication';
 
 /** What `GET /sources/:name` of DSS says. */
 export interface DssStatus {

@@ -39,7 +39,7 @@ describe('DSS', () => {
     expect(comparison.samples).toEqual([]);
     expect(comparison.differences).toBe(0);
     expect(comparison.tables.every(({ rows }) => rows > 10_000)).toBe(true);
-    expect(status.sinks.mongo?.rejectedOutsideReplay).toBe(0);
+    expect(status.sinks['mongo']?.counters['rejectedOutsideReplay']).toBe(0);
   }, 180_000);
 
   it('ends on SIGTERM drained and with its checkpoint written: the next start repeats nothing', async () => {

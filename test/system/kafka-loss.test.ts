@@ -157,7 +157,7 @@ it('I1: confirmed messages that an unclean leader election took are a stop that 
   await world.waitForStatus(dss, 'the rewind', ({ state }) => state === 'streaming');
   const status = await world.waitUntilCaughtUp(dss);
   expect(status.lineage).toBe(1);
-  expect(status.sinks.mongo?.rejectedOutsideReplay).toBe(0);
+  expect(status.sinks['mongo']?.counters['rejectedOutsideReplay']).toBe(0);
   const messages = await readAll();
   const keysOf = (wanted: string): Set<string> =>
     new Set(messages.filter(({ op }) => op === wanted).map(({ key }) => key));

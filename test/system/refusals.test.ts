@@ -66,7 +66,7 @@ async function restart(): Promise<void> {
 
 async function expectNoDifference(): Promise<void> {
   expect((await world.compare()).samples).toEqual([]);
-  expect((await world.status(dss))?.sinks.mongo?.rejectedOutsideReplay).toBe(0);
+  expect((await world.status(dss))?.sinks['mongo']?.counters['rejectedOutsideReplay']).toBe(0);
 }
 
 it('I1, I4: kills, limits and an offline server during the copy, with an empty authentication cache, heal by themselves', async () => {

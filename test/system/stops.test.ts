@@ -99,7 +99,7 @@ describe('resync', () => {
     const comparison = await world.compare([...workloadTables, 'passing']);
     expect(comparison.samples).toEqual([]);
     expect(comparison.tables.map(({ rows }) => rows)).toEqual([499, 902, 0]);
-    expect((await world.status(dss))?.sinks.mongo?.rejectedOutsideReplay).toBe(0);
+    expect((await world.status(dss))?.sinks['mongo']?.counters['rejectedOutsideReplay']).toBe(0);
   }, 120_000);
 
   it('I1, I4: a process that is killed in it leaves it to the next owner', async () => {

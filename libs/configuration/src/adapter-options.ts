@@ -1,12 +1,5 @@
 import { type ClientTls, DittoError } from '#kernel';
-import {
-  type DittoConfig,
-  type KafkaConfig,
-  type MongoConfig,
-  type RedisConfig,
-  type SourceEndpointConfig,
-  type StateConfig,
-} from './schema.ts';
+import { type DittoConfig, type RedisConfig, type SourceEndpointConfig, type StateConfig } from './schema.ts';
 import { toTlsOptions } from './tls-options.ts';
 
 /**
@@ -17,21 +10,6 @@ import { toTlsOptions } from './tls-options.ts';
 
 export function toMySqlOptions({ host, port, user, password, tls }: SourceEndpointConfig) {
   return { host, port, user, password: password.revealNewest(), tls: toTlsOptions(tls) ?? (false as const) };
-}
-
-export function toKafkaOptions({ brokers, clientId, tls, sasl, compression, requestTimeoutMs }: KafkaConfig) {
-  return {
-    brokers,
-    clientId,
-    tls: toTlsOptions(tls) ?? null,
-    sasl: sasl === undefined ? null : { ...sasl, password: sasl.password.revealNewest() },
-    compression,
-    requestTimeoutMs,
-  };
-}
-
-export function toMongoOptions({ url, tls }: MongoConfig) {
-  return { url: url.revealNewest(), tls: toTlsOptions(tls) };
 }
 
 export function toRedisOptions({ url, keyPrefix, tls }: RedisConfig) {

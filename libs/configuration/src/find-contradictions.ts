@@ -5,6 +5,7 @@ import { type ConfigProblem, type Path } from './problem.ts';
 import { isSourceName } from './server-sections.ts';
 import { deriveServerId } from './server-id.ts';
 import { LEASE_DEFAULTS } from './service-sections.ts';
+import { SINK_NAMES } from './sinks/registry.ts';
 
 type Group = Readonly<Record<string, unknown>>;
 
@@ -26,16 +27,16 @@ export function findContradictions(tree: unknown): ConfigProblem[] {
 }
 
 function checkSinks(root: Group): ConfigProblem[] {
-  if (root['kafka'] === undefined && root['mongo'] === undefined)
-    return [problem(['kafka'], 'neither kafka nor mongo is configured', 'Add at least one of the two sections.')];
+  if (SINK_NAMES.every((name) => root[name] === undefined))
+    return [problem([SINK_NAMES[0]], 'no sink is configured', `Add at least one of ${SINK_NAMES.join(', ')}.`)];
   return Object.entries(asGroup(root['sources'])).flatMap(([name, source]) =>
     asList(asGroup(source)['sinks']).flatMap((sink, index) =>
-      (sink === 'kafka' || sink === 'mongo') && root[sink] === undefined
+      SINK_NAMES.some((name) => name === sink) && root[String(sink)] === undefined
         ? [
             problem(
               ['sources', name, 'sinks', index],
-              `names ${sink}, which is not configured`,
-              `Add the section ${sink}, or remove it here.`,
+              `names ${String(sink)}, which is not configured`,
+              `Add the section ${String(sink)}, or remove it here.`,
             ),
           ]
         : [],
@@ -134,7 +135,7 @@ function checkTls(root: Group): ConfigProblem[] {
   const endpoints = Object.entries(asGroup(root['sources'])).flatMap(([name, source]) =>
     asList(asGroup(source)['endpoints']).map((_, index) => ['sources', name, 'endpoints', index, 'tls']),
   );
-  const places: Path[] = [...endpoints, ...['kafka', 'mongo', 'redis', 'state', 'dcs'].map((name) => [name, 'tls'])];
+  const places: Path[] = [...endpoints, ...[...SINK_NAMES, 'redis', 'state', 'dcs'].map((name) => [name, 'tls'])];
   for (const [service, kind] of LISTENERS) {
     const place = [service, kind, 'tls'];
     // a half that is missing is reported by the schema

@@ -3,10 +3,11 @@ import { isLoopback } from './find-contradictions.ts';
 import { formatPath, type Path } from './problem.ts';
 import { type DittoConfig, type HttpListenerConfig } from './schema.ts';
 import { Secret } from './secret.ts';
+import { findWeakSinks } from './sinks/registry.ts';
 
 /** What is allowed and yet weakens a promise or a secret. `referenced` holds the paths whose text is not in the file. */
 export function findWarnings(config: DittoConfig, referenced: ReadonlySet<string>): string[] {
-  return [...findLiteralSecrets(config, [], referenced), ...findWeakSettings(config), ...findWeakListeners(config)];
+  return [...findLiteralSecrets(config, [], referenced), ...findWeakSinks(config), ...findWeakListeners(config)];
 }
 
 function findLiteralSecrets(node: unknown, path: Path, referenced: ReadonlySet<string>): string[] {
@@ -27,22 +28,6 @@ function holdsPassword(text: string): boolean {
   return authority === undefined
     ? text !== ''
     : authority.includes(':') && authority.slice(authority.indexOf(':') + 1).lastIndexOf('@') > 0;
-}
-
-function findWeakSettings({ kafka, mongo }: DittoConfig): string[] {
-  const warnings: string[] = [];
-  if (kafka?.sasl?.mechanism === 'plain' && !kafka.tls)
-    warnings.push('kafka.sasl sends its password unencrypted; add kafka.tls or use SCRAM');
-  const replication = kafka?.topics.replicationFactor ?? -1;
-  if (replication > 0 && replication < 3)
-    warnings.push(
-      `kafka.topics.replicationFactor is ${replication}; below 3 the loss of a broker can lose confirmed changes`,
-    );
-  if (mongo && mongo.writeConcern !== 'majority')
-    warnings.push(
-      `mongo.writeConcern is ${mongo.writeConcern}; below the majority a failover can lose confirmed changes`,
-    );
-  return warnings;
 }
 
 function findWeakListeners({ dss, dcs, dws }: DittoConfig): string[] {

@@ -1,12 +1,4 @@
-export {
-  requireSection,
-  toDcsOptions,
-  toKafkaOptions,
-  toMongoOptions,
-  toMySqlOptions,
-  toRedisOptions,
-  toStateOptions,
-} from './adapter-options.ts';
+export { requireSection, toDcsOptions, toMySqlOptions, toRedisOptions, toStateOptions } from './adapter-options.ts';
 export { renderConfigurationPage } from './configuration-page.ts';
 export { isLoopback } from './find-contradictions.ts';
 export { findViolations } from './find-violations.ts';
@@ -31,16 +23,17 @@ export {
   type DssConfig,
   type DwsConfig,
   type HttpListenerConfig,
-  type KafkaConfig,
   type LogConfig,
-  type MongoConfig,
   type RedisConfig,
   type ServerTlsConfig,
   type SourceConfig,
   type SourceEndpointConfig,
   type StateConfig,
-  type TlsConfig,
 } from './schema.ts';
 export { Secret } from './secret.ts';
+export { type KafkaConfig, toKafkaOptions } from './sinks/kafka-section.ts';
+export { type MongoConfig, toMongoOptions } from './sinks/mongo-section.ts';
+export { SINK_NAMES, type SinkName } from './sinks/registry.ts';
 export { ROLES, type Role } from './service-sections.ts';
+export { type TlsConfig } from './tls-section.ts';
 export { toServerTlsOptions, toTlsOptions } from './tls-options.ts';

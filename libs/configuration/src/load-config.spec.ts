@@ -6,9 +6,10 @@ import { afterAll, describe, expect, it } from '@jest/globals';
 import { DittoError } from '#kernel';
 import { makeTestCertificates, TestAuthority, writeIdentity } from '#testing';
 import { pino } from 'pino';
-import { toKafkaOptions, toMySqlOptions, toStateOptions } from './adapter-options.ts';
+import { toMySqlOptions, toStateOptions } from './adapter-options.ts';
 import { loadConfig, parseConfig, type ParseConfigOptions, type ReportedProblem } from './load-config.ts';
 import { Secret } from './secret.ts';
+import { toKafkaOptions } from './sinks/kafka-section.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ditto-config-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -11,6 +11,7 @@ import { resolveReferences, unresolved } from './references.ts';
 import { configSchema, type DittoConfig, type ParsedConfig } from './schema.ts';
 import { ConfiguredText } from './secret.ts';
 import { deriveServerId } from './server-id.ts';
+import { SINK_NAMES, type SinkConfigs } from './sinks/registry.ts';
 import { readYaml, type YamlFile } from './yaml-file.ts';
 
 export interface LoadConfigOptions {
@@ -78,13 +79,13 @@ function bindFiles(node: object, files: ReadonlyMap<string, () => string>, path:
 }
 
 function completeConfig(parsed: ParsedConfig): DittoConfig {
-  const { kafka = null, mongo = null, sources, dcs } = parsed;
-  const configured = (['kafka', 'mongo'] as const).filter((sink) => parsed[sink] !== undefined);
+  const { sources, dcs } = parsed;
+  const sinks = Object.fromEntries(SINK_NAMES.map((name) => [name, parsed[name] ?? null])) as unknown as SinkConfigs;
+  const configured = SINK_NAMES.filter((name) => sinks[name] !== null);
   const rpcHost = ['0.0.0.0', '::'].includes(dcs.rpc.host) ? '127.0.0.1' : dcs.rpc.host;
   return {
     ...parsed,
-    kafka,
-    mongo,
+    ...sinks,
     dcs: {
       ...dcs,
       endpoints: dcs.endpoints ?? [{ host: rpcHost, port: dcs.rpc.port }],

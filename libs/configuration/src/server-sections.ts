@@ -1,30 +1,18 @@
 import { z } from 'zod';
 import {
-  brokerAddress,
-  bytes,
   choice,
   columnPattern,
   count,
-  flag,
   milliseconds,
   port,
-  renewableText,
   secret,
   secretUrl,
   tablePattern,
   text,
   textOr,
 } from './options.ts';
-
-export const tlsSchema = z
-  .strictObject({
-    ca: renewableText("Certificates (PEM) to trust instead of the system's; usually `{ file: … }`.").optional(),
-    cert: renewableText('Client certificate (PEM).').optional(),
-    key: secret('Private key (PEM) of the client certificate.').optional(),
-    rejectUnauthorized: flag(true, 'Refuse servers whose certificate can not be verified.'),
-    servername: text('Name to expect in the certificate when it is not the host.').optional(),
-  })
-  .meta({ description: 'Encrypt the connection; `tls: {}` trusts the authorities of the system.' });
+import { SINK_NAMES } from './sinks/registry.ts';
+import { tlsSchema } from './tls-section.ts';
 
 const endpointSchema = z
   .strictObject({
@@ -93,7 +81,7 @@ export const sourceSchema = z
           'The columns of a unique key without NULL, by `database.table`; a name with a point in backquotes. For tables without a primary key; without this, the first such key serves.',
       }),
     sinks: z
-      .array(z.enum(['kafka', 'mongo']))
+      .array(z.enum(SINK_NAMES))
       .min(1, 'must name at least one sink')
       .optional()
       .meta({ description: 'Where the changes go. Default: every sink that is configured.' }),
@@ -119,92 +107,6 @@ export const sourcesSchema = z.record(sourceName, sourceSchema).meta({
   description:
     'The MySQL clusters to replicate, by name. The name begins the topics (`<name>.<database>.<table>`) and ends the name of the database of the mirror (`ditto_<name>`).',
 });
-
-const saslSchema = z
-  .strictObject({
-    mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).meta({
-      description:
-        'How to log in. Without `kafka.tls`, `plain` sends the password as it is, and to `scram` whoever listens can try passwords.',
-    }),
-    username: text('User name.'),
-    password: secret('Password.'),
-  })
-  .meta({ description: 'Log in to the brokers.' });
-
-const topicsSchema = z
-  .strictObject({
-    create: flag(true, 'Create topics that are missing.'),
-    partitions: count(4, 'partitions', 'Partitions of a topic that is created.', { max: 10_000 }),
-    replicationFactor: z
-      .int()
-      .min(-1)
-      .max(100)
-      .refine((value) => value !== 0, 'must be -1 or at least 1')
-      .default(-1)
-      .meta({ description: 'Copies of each partition; -1 leaves it to the broker.' }),
-    cleanupPolicy: choice(
-      ['compact', 'delete', 'compact,delete'],
-      'compact',
-      '`cleanup.policy` of a topic that is created.',
-    ),
-  })
-  .meta({ description: 'How topics are created.' });
-
-export const kafkaSchema = z
-  .strictObject({
-    brokers: z
-      .array(brokerAddress('`host:port`.'))
-      .min(1, 'must name at least one broker')
-      .meta({ description: 'Brokers to ask first, as `host:port`.' }),
-    clientId: textOr('ditto', 'Name that the brokers see.'),
-    client: choice(['platformatic', 'kafkajs'], 'platformatic', 'Which client library publishes.'),
-    tls: tlsSchema.optional(),
-    sasl: saslSchema.optional(),
-    topics: topicsSchema.prefault({}),
-    compression: choice(['none', 'gzip', 'snappy', 'lz4', 'zstd'], 'none', 'How batches are compressed.'),
-    maxBatchBytes: bytes(
-      '768 KiB',
-      16_384,
-      "Largest batch before compression; keep it below the broker's `message.max.bytes`.",
-    ),
-    requestTimeoutMs: milliseconds(30_000, 'How long to wait for the answer of a broker.', { min: 1000 }),
-    tombstones: flag(true, 'Follow each delete with an empty message, so that compaction forgets the key.'),
-    schemaChanges: flag(
-      true,
-      'Publish the statements that create, alter and drop tables, to a topic with the name of the source.',
-    ),
-    bigint: choice(
-      ['number', 'string'],
-      'number',
-      'How BIGINT is written: a number with all its digits, or text for readers that only know doubles.',
-    ),
-  })
-  .meta({ description: 'Where changes are published. Leave the section out to replicate to MongoDB only.' });
-
-export const mongoSchema = z
-  .strictObject({
-    url: secretUrl(
-      ['mongodb', 'mongodb+srv'],
-      'Connection string. Options of it that choose what is read, what confirms a write, or how long a call may take are not used (a warning names them): Ditto reads what a majority has confirmed, from the primary, and sets the others itself. Where `mongo.tls` is given, options about TLS are not used either.',
-    ),
-    databasePrefix: z
-      .string()
-      .regex(/^[A-Za-z0-9_-]{0,14}$/, 'must be at most 14 letters, digits, - and _')
-      .default('')
-      .meta({ description: 'Stands between `ditto_` and the name of the source in the name of its database.' }),
-    tls: tlsSchema.optional(),
-    lanes: count(4, 'lanes', 'Bulk writes of one source that may be under way at the same time.', { max: 64 }),
-    maxBatchOperations: count(1000, 'operations', 'Most documents in one bulk write.', { max: 25_000 }),
-    maxBatchBytes: bytes('8 MiB', 65_536, 'Largest bulk write.'),
-    writeConcern: z
-      .union([z.literal('majority'), z.int().min(1).max(50)], { error: "must be 'majority' or a number of members" })
-      .default('majority')
-      .meta({ description: 'Members that must confirm a write; fewer than the majority can lose confirmed changes.' }),
-    tombstoneRetentionMs: milliseconds(86_400_000, 'How long the trace of a deleted row is kept at least.', {
-      min: 1000,
-    }),
-  })
-  .meta({ description: 'Where the mirror is kept. Leave the section out to publish to Kafka only.' });
 
 export const redisSchema = z
   .strictObject({

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { tlsSchema } from './server-sections.ts';
+import { tlsSchema } from './tls-section.ts';
 import { bytes, choice, count, flag, hostPort, httpUrl, milliseconds, port, secret, text, textOr } from './options.ts';
 
 function listenAddress(defaultPort: number) {

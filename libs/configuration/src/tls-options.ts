@@ -1,7 +1,8 @@
 import { type TlsOptions } from 'node:tls';
 import { type ClientTls, findTlsMaterialProblem, type TlsMaterial } from '#kernel';
-import { type ServerTlsConfig, type TlsConfig } from './schema.ts';
+import { type ServerTlsConfig } from './schema.ts';
 import { type ConfiguredText } from './secret.ts';
+import { type TlsConfig } from './tls-section.ts';
 
 /** Undefined when the connection is not encrypted. */
 export function toTlsOptions(tls: TlsConfig | undefined): ClientTls | undefined {

@@ -200,8 +200,7 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
       changesInFlight: this.#accepted - this.#confirmed,
       confirmedChanges: this.#confirmed,
       retries: this.#lanes.retries,
-      rejectedOutsideReplay: 0,
-      rejectedInReplay: 0,
+      counters: {},
       holdingBecause: this.#lanes.holdingBecause ?? this.#brokers.because,
     };
   }

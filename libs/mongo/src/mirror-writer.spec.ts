@@ -275,7 +275,10 @@ describe('MirrorWriter', () => {
       acceptChanges(writer, [change], new CountingAcknowledgement());
       await writer.drain(never);
     }
-    expect(writer.status()).toMatchObject({ rejectedInReplay: 1, rejectedOutsideReplay: 1, confirmedChanges: 4 });
+    expect(writer.status()).toMatchObject({
+      counters: { rejectedInReplay: 1, rejectedOutsideReplay: 1 },
+      confirmedChanges: 4,
+    });
   });
 
   it('holds while the server is away and continues by itself', async () => {

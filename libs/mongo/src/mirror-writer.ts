@@ -191,8 +191,7 @@ export class MirrorWriter extends ChangeSink {
       changesInFlight: this.#accepted - this.#confirmed,
       confirmedChanges: this.#confirmed,
       retries: this.#lanes.retries + this.#server.retries,
-      rejectedOutsideReplay: this.#rejectedOutsideReplay,
-      rejectedInReplay: this.#rejectedInReplay,
+      counters: { rejectedOutsideReplay: this.#rejectedOutsideReplay, rejectedInReplay: this.#rejectedInReplay },
       holdingBecause: this.#lanes.holdingBecause ?? this.#server.because,
     };
   }

@@ -57,8 +57,7 @@ class DigestSink extends ChangeSink {
       changesInFlight: 0,
       confirmedChanges: 0,
       retries: 0,
-      rejectedOutsideReplay: 0,
-      rejectedInReplay: 0,
+      counters: {},
     };
     return { ...nothing, bytesInFlight: this.bytesInFlight, holdingBecause: null };
   }

@@ -88,7 +88,7 @@ class HoldingSink extends ChangeSink {
   status(): SinkStatus {
     const { bytesInFlight } = this;
     const nothing = { changesInFlight: 0, confirmedChanges: 0, retries: 0, holdingBecause: null };
-    return { bytesInFlight, ...nothing, rejectedOutsideReplay: 0, rejectedInReplay: 0 };
+    return { bytesInFlight, ...nothing, counters: {} };
   }
   close(): Promise<void> {
     return Promise.resolve();

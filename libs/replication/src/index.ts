@@ -10,13 +10,7 @@ export { LaneSet, type LaneEntry, type LaneSetOptions } from './stream/lane-set.
 export { LatencyWindow, type LatencySummary } from './stream/latency-window.ts';
 export { Pipeline, type PipelineOptions, type PipelineStatus } from './stream/pipeline.ts';
 export { ChangeSource, type SourceBatch, type SourceItem, type SourceTransaction } from './ports/change-source.ts';
-export {
-  ChangeSink,
-  type Acknowledgement,
-  type SinkName,
-  type SinkOpenOptions,
-  type SinkStatus,
-} from './ports/change-sink.ts';
+export { ChangeSink, type Acknowledgement, type SinkOpenOptions, type SinkStatus } from './ports/change-sink.ts';
 export { CascadeFacts, type CascadingKey, type ReferentialAction } from './ports/cascade-facts.ts';
 export { MirroredKeys } from './ports/mirrored-keys.ts';
 export { type RefusedChange, RefusedChanges, StopAtRefusal } from './ports/refused-changes.ts';

@@ -515,8 +515,7 @@ export class ModelSink extends ChangeSink {
       changesInFlight: this.#queue.length,
       confirmedChanges: 0,
       retries: 0,
-      rejectedOutsideReplay: 0,
-      rejectedInReplay: 0,
+      counters: {},
       holdingBecause: null,
     };
   }

@@ -1,5 +1,7 @@
 export { testStack, TEST_STACK_VARIABLE, uniqueName } from './servers.ts';
 export { acceptChanges } from './accept-changes.ts';
+export { CHANGE_SINK_CONTRACT, type SinkUnderContract } from './change-sink-contract.ts';
+export { MEMORY_REFUSED, MemorySink } from './memory-sink.ts';
 export { openSink } from './open-sink.ts';
 export { type ByteCounts, type Direction, FaultProxy, type Silence } from './fault-proxy.ts';
 export {

@@ -1,3 +1,6 @@
+import { type Type } from '@nestjs/common';
+import { ApiExtraModels, ApiProperty, getSchemaPath } from '@nestjs/swagger';
+
 /** A place in a source's log, at the end of a transaction. */
 export class PositionDto {
   /** Everything at or before this place, as a GTID set. */
@@ -64,15 +67,10 @@ export class SinkDto {
   readonly changesInFlight!: number;
   readonly confirmedChanges!: number;
   readonly retries!: number;
-  readonly rejectedOutsideReplay!: number;
-  readonly rejectedInReplay!: number;
+  /** What only this sink counts, by name. */
+  readonly counters!: Record<string, number>;
   /** The error that the sink is backing off from, and since when. */
   readonly holdingBecause!: string | null;
-}
-
-export class SinksDto {
-  readonly kafka?: SinkDto;
-  readonly mongo?: SinkDto;
 }
 
 export class SourceErrorDto {
@@ -129,11 +127,12 @@ export class LatencyDto {
   readonly count!: number;
 }
 
-export class LatenciesDto {
-  readonly kafka?: LatencyDto;
-  readonly mongo?: LatencyDto;
+/** A property that holds one of these for each sink of the source. */
+function BySink(dto: Type): PropertyDecorator {
+  return ApiProperty({ type: 'object', additionalProperties: { $ref: getSchemaPath(dto) } });
 }
 
+@ApiExtraModels(SinkDto, LatencyDto)
 export class SourceDto {
   readonly name!: string;
   /** waiting-for-lease, starting, streaming, draining, stopped, failed */
@@ -143,7 +142,9 @@ export class SourceDto {
   readonly lineage!: number | null;
   readonly checkpoint!: CheckpointDto | null;
   readonly pipeline!: PipelineDto | null;
-  readonly sinks!: SinksDto;
+  /** By the name of the sink. */
+  @BySink(SinkDto)
+  readonly sinks!: Record<string, SinkDto>;
   /** At most a hundred tables: those that can't be read first, then those that are being read. */
   readonly snapshot!: TableSnapshotDto[];
   readonly snapshotTables!: SnapshotCountsDto;
@@ -152,7 +153,9 @@ export class SourceDto {
   /** What has been waited for longer than usual. No error, but the reason why something stands still. */
   readonly waits!: WaitDto[];
   readonly rowsPerSecond!: number;
-  readonly latencyMs!: LatenciesDto;
+  /** By the name of the sink. */
+  @BySink(LatencyDto)
+  readonly latencyMs!: Record<string, LatencyDto>;
   readonly lagMs!: number | null;
   readonly error!: SourceErrorDto | null;
 }

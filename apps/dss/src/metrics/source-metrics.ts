@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Metrics } from '#platform';
-import { type SinkName } from '#replication';
+import { type SinkStatus } from '#replication';
+import { SINK_KITS } from '../sinks/registry.ts';
 import { type SourceStatus } from '../sources/source-status.ts';
 
 /** What operators watch of the sources of this process; values are taken when somebody reads them. */
@@ -29,7 +30,7 @@ export class SourceMetrics {
     this.#read = read;
   }
 
-  confirmed(source: string, sink: SinkName, latencyMs: number, count: number): void {
+  confirmed(source: string, sink: string, latencyMs: number, count: number): void {
     this.#latency.observe({ source, sink }, latencyMs / 1000);
     this.#confirmed.inc({ source, sink }, count);
   }
@@ -85,15 +86,14 @@ export class SourceMetrics {
   }
 
   #defineSinkGauges(metrics: Metrics): void {
-    const gauge = (
-      name: string,
-      help: string,
-      value: (sink: NonNullable<SourceStatus['sinks'][SinkName]>) => number,
-    ): void => {
+    const gauge = (name: string, help: string, value: (status: SinkStatus, sink: string) => number | null): void => {
       metrics.gauge(name, help, ['source', 'sink'], (of) => {
         of.reset();
         for (const { name: source, sinks } of this.#read())
-          for (const [sink, status] of Object.entries(sinks)) of.set({ source, sink }, value(status));
+          for (const [sink, status] of Object.entries(sinks)) {
+            const current = value(status, sink);
+            if (current !== null) of.set({ source, sink }, current);
+          }
       });
     };
     gauge(
@@ -105,10 +105,10 @@ export class SourceMetrics {
     gauge('sink_holding', '1 while the sink backs off from an error.', ({ holdingBecause }) =>
       holdingBecause === null ? 0 : 1,
     );
-    gauge(
-      'sink_rejected_outside_replay',
-      'Writes that a newer document refused although no repeat was expected: look into it.',
-      ({ rejectedOutsideReplay }) => rejectedOutsideReplay,
-    );
+    for (const [name, { metrics }] of Object.entries(SINK_KITS))
+      for (const metric of metrics)
+        gauge(`sink_${metric.name}`, metric.help, ({ counters }, sink) =>
+          sink === name ? (counters[metric.counter] ?? 0) : null,
+        );
   }
 }

@@ -1,14 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import { type TableChange } from '#change-events';
 import { DittoError, silentLogger } from '#kernel';
-import { assumeLayout, ChangeSink, type SinkName, type SinkOpenOptions, type SinkStatus } from '#replication';
+import { assumeLayout, ChangeSink, type SinkOpenOptions, type SinkStatus } from '#replication';
 import { endTables } from './end-tables.ts';
 
 const down = new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true });
 const never = new AbortController().signal;
 
 class Sink extends ChangeSink {
-  readonly name: SinkName = 'mongo';
+  readonly name = 'a sink';
   readonly log: string[] = [];
   fails: (what: string) => DittoError | null = () => null;
   hangs = false;

@@ -17,7 +17,6 @@ import {
   type Grant,
   type MirroredKeys,
   type RowReader,
-  type SinkName,
   type SinkStatus,
   type TableChecks,
   type TableRecord,
@@ -78,7 +77,7 @@ export interface SourceRunOptions {
 
 /** What an ownership asks of, and tells, whoever holds the lease for it. */
 export interface OwnershipHooks {
-  readonly onConfirmed: (sink: SinkName, commitMicros: number, count: number) => void;
+  readonly onConfirmed: (sink: string, commitMicros: number, count: number) => void;
   /** Whether the lease still stands, by this process's own clock. */
   readonly mayDeliver: () => boolean;
   /** What the source waits for is reported here. */
@@ -196,7 +195,7 @@ export class SourceRun {
     return this.#options.parts.reader.findErrant();
   }
 
-  sinkStatus(): Partial<Record<SinkName, SinkStatus>> {
+  sinkStatus(): Record<string, SinkStatus> {
     return Object.fromEntries(this.#options.parts.sinks.map((sink) => [sink.name, sink.status()]));
   }
 

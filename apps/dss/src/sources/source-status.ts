@@ -3,7 +3,6 @@ import { type Wait } from '#kernel';
 import {
   type LatencySummary,
   type PipelineStatus,
-  type SinkName,
   type SnapshotCounts,
   type SinkStatus,
   type TableSnapshotStatus,
@@ -20,7 +19,7 @@ export interface SourceStatus {
   readonly lineage: number | null;
   readonly checkpoint: Checkpoint | null;
   readonly pipeline: PipelineStatus | null;
-  readonly sinks: Partial<Record<SinkName, SinkStatus>>;
+  readonly sinks: Readonly<Record<string, SinkStatus>>;
   /** Tables that are worth a look first, not more than a hundred; `GET /sources/:name/tables` lists all of them. */
   readonly snapshot: readonly TableSnapshotStatus[];
   readonly snapshotTables: SnapshotCounts;
@@ -31,7 +30,7 @@ export interface SourceStatus {
   /** Changes dispatched per second, over about the last five seconds. */
   readonly rowsPerSecond: number;
   /** From commit to confirmation, over the last 10 to 20 seconds. */
-  readonly latencyMs: Partial<Record<SinkName, LatencySummary>>;
+  readonly latencyMs: Readonly<Record<string, LatencySummary>>;
   /** Age of the newest confirmed change when it was confirmed; while disconnected, age of the newest one read. */
   readonly lagMs: number | null;
   readonly error: { readonly code: string; readonly message: string; readonly remedy: string | null } | null;

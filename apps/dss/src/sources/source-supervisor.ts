@@ -1,6 +1,6 @@
 import { type Checkpoint } from '#change-events';
 import { Backoff, sleep, toDittoError, type DittoError, type Logger, Waits } from '#kernel';
-import { LatencyWindow, type Grant, type SinkName, type TableSnapshotStatus } from '#replication';
+import { LatencyWindow, type Grant, type TableSnapshotStatus } from '#replication';
 import { type LeaseKeeper } from './lease-keeper.ts';
 import { RateMeter } from './rate-meter.ts';
 import { type OwnershipHooks, type SourceRun } from './source-run.ts';
@@ -19,7 +19,7 @@ export interface SourceSupervisorOptions {
   readonly requestRewind: (grant: Grant, askedBy: string) => Promise<void>;
   /** Leaves a durable mark: whoever opens the source next goes on in a log that proves nothing. */
   readonly requestAcceptance: (grant: Grant, askedBy: string) => Promise<void>;
-  readonly onConfirmed: (sink: SinkName, latencyMs: number, count: number) => void;
+  readonly onConfirmed: (sink: string, latencyMs: number, count: number) => void;
   readonly logger: Logger;
 }
 
@@ -36,7 +36,7 @@ const NO_TABLES = { total: 0, pending: 0, running: 0, done: 0, unavailable: 0, f
  */
 export class SourceSupervisor {
   readonly #options: SourceSupervisorOptions;
-  readonly #latency = new Map<SinkName, LatencyWindow>();
+  readonly #latency = new Map<string, LatencyWindow>();
   readonly #rate = new RateMeter(Date.now);
   readonly #waits: Waits;
   #state: SourceState = 'waiting-for-lease';
@@ -231,7 +231,7 @@ export class SourceSupervisor {
     await sleep(delayMs, signal).catch(() => undefined);
   }
 
-  #confirmed(sink: SinkName, commitMicros: number, count: number): void {
+  #confirmed(sink: string, commitMicros: number, count: number): void {
     const latencyMs = Date.now() - commitMicros / 1000;
     let window = this.#latency.get(sink);
     if (window === undefined)

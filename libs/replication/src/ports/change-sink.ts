@@ -2,8 +2,6 @@ import { type RowChanges, type SchemaChange, type TableChange, type TableLayout 
 import { type DittoError } from '#kernel';
 import { type RefusedChange } from './refused-changes.ts';
 
-export type SinkName = 'kafka' | 'mongo';
-
 /** What a sink acknowledges to. One object for many changes; cheap to hold and to call. */
 export interface Acknowledgement {
   /** `count` of the changes that were accepted with this object are confirmed durably. */
@@ -16,9 +14,8 @@ export interface SinkStatus {
   readonly changesInFlight: number;
   readonly confirmedChanges: number;
   readonly retries: number;
-  /** Mirror only: writes that a newer document refused outside a known replay zone (an alarm), and inside it. */
-  readonly rejectedOutsideReplay: number;
-  readonly rejectedInReplay: number;
+  /** What only this sink counts, by name. */
+  readonly counters: Readonly<Record<string, number>>;
   /** The error that the sink is backing off from; null while it works. */
   readonly holdingBecause: string | null;
 }
@@ -60,7 +57,8 @@ export interface SinkOpenOptions {
  * - Any other error that can't be healed by waiting is given to `onFatal` once; nothing is acknowledged after that.
  */
 export abstract class ChangeSink {
-  abstract readonly name: SinkName;
+  /** Of its kind: one in each source. */
+  abstract readonly name: string;
   abstract open(options: SinkOpenOptions): Promise<void>;
   /** Creates or checks what the table needs (topic, collection). */
   abstract prepareTable(layout: TableLayout): Promise<void>;

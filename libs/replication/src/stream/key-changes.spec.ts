@@ -189,7 +189,7 @@ class MirrorSink extends ChangeSink {
 
   status(): SinkStatus {
     const nothing = { bytesInFlight: 0, changesInFlight: 0, confirmedChanges: 0, retries: 0 };
-    return { ...nothing, rejectedOutsideReplay: 0, rejectedInReplay: 0, holdingBecause: null };
+    return { ...nothing, counters: {}, holdingBecause: null };
   }
 }
 

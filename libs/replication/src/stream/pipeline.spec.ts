@@ -1,19 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import {
-  changeAt,
-  changeVersion,
-  type Checkpoint,
-  DEFAULT_SQL_MODE,
-  type RowChange,
-  type RowChanges,
-  type TableChange,
-  type TableLayout,
-  ValueImages,
-} from '#change-events';
+import { changeVersion, type Checkpoint, DEFAULT_SQL_MODE, type TableLayout, ValueImages } from '#change-events';
 import { Deferred, DittoError, silentLogger, Waits } from '#kernel';
+import { MEMORY_REFUSED, MemorySink } from '#testing';
 import { Pipeline, type PipelineOptions } from './pipeline.ts';
-import { ChangeSink, type Acknowledgement, type SinkOpenOptions, type SinkStatus } from '../ports/change-sink.ts';
+import { type ChangeSink } from '../ports/change-sink.ts';
 import { ChangeSource, type SourceBatch, type SourceItem } from '../ports/change-source.ts';
+import { RefusedChanges } from '../ports/refused-changes.ts';
 import { createRecords, layout, SERVER, STEADY_KEYS } from '../../test/windowed-read-model.ts';
 import { type Window } from '../windows/window.ts';
 
@@ -41,64 +33,6 @@ class ScriptedSource extends ChangeSource {
     }
     if (signal.aborted) return;
     await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-  }
-}
-
-class RecordingSink extends ChangeSink {
-  readonly name = 'kafka';
-  readonly accepted: RowChange[] = [];
-  readonly applied: TableChange[] = [];
-  readonly prepared: TableLayout[] = [];
-  prepareNow: (layout: TableLayout) => Promise<void> = () => Promise.resolve();
-  acceptNow: (change: RowChange, acknowledgement: Acknowledgement) => void = (_, acknowledgement) =>
-    acknowledgement.acknowledge(1);
-  readonly bytesInFlight = 0;
-  closed = false;
-  flushes = 0;
-  drains = 0;
-  mayDeliver: () => boolean = () => false;
-
-  open({ mayDeliver }: SinkOpenOptions): Promise<void> {
-    this.mayDeliver = mayDeliver;
-    return Promise.resolve();
-  }
-
-  async prepareTable(table: TableLayout): Promise<void> {
-    this.prepared.push(table);
-    await this.prepareNow(table);
-  }
-
-  accept(changes: RowChanges, acknowledgement: Acknowledgement): void {
-    for (let i = 0; i < changes.count; i++) {
-      const change = changeAt(changes, i);
-      this.accepted.push(change);
-      this.acceptNow(change, acknowledgement);
-    }
-  }
-
-  flush(): void {
-    this.flushes++;
-  }
-
-  async drain(signal: AbortSignal): Promise<void> {
-    this.drains++;
-    signal.throwIfAborted();
-    return Promise.resolve();
-  }
-
-  applyTableChange(change: TableChange): Promise<void> {
-    this.applied.push(change);
-    return Promise.resolve();
-  }
-
-  status(): SinkStatus {
-    const nothing = { bytesInFlight: 0, changesInFlight: 0, confirmedChanges: 0, retries: 0 };
-    return { ...nothing, rejectedOutsideReplay: 0, rejectedInReplay: 0, holdingBecause: null };
-  }
-
-  close(): Promise<void> {
-    this.closed = true;
-    return Promise.resolve();
   }
 }
 
@@ -195,7 +129,7 @@ function openWindow(pipeline: Pipeline, of: TableLayout): Promise<Window> {
 
 describe('Pipeline', () => {
   it('I2: no sink sees a read whose number a later owner could give again', async () => {
-    const sink = new RecordingSink();
+    const sink = new MemorySink();
     const reserving = new Deferred<undefined>();
     const asked: number[] = [];
     const reserve = async (upTo: number): Promise<void> => {
@@ -221,7 +155,7 @@ describe('Pipeline', () => {
   });
 
   it('a read of a quiet source has the time of the read and the end of the log as its place', async () => {
-    const sink = new RecordingSink();
+    const sink = new MemorySink();
     const stop = new AbortController();
     const endOfLog = { gtidSet: '', file: 'binlog.000002', offset: 299, serverUuid: SERVER };
     const pipeline = build(new ScriptedSource([]), sink, { endOfLog, nowMs: () => 1_770_000_000_000 });
@@ -234,11 +168,11 @@ describe('Pipeline', () => {
   });
 
   it('I2: a sink is never asked to prepare tables side by side, although a read and the stream see one first at once', async () => {
-    const sink = new RecordingSink();
+    const sink = new MemorySink();
     const [gate, goOn] = [new Deferred<undefined>(), new Deferred<undefined>()];
     let busy = 0;
     const most: number[] = [];
-    sink.prepareNow = async () => {
+    sink.answerTable = async () => {
       most.push(++busy);
       await gate.promise;
       busy--;
@@ -266,7 +200,7 @@ describe('Pipeline', () => {
   });
 
   it('I3: rows of one event have versions of their own, in the order of the log', async () => {
-    const sink = new RecordingSink();
+    const sink = new MemorySink();
     const rows = (firstRowIndex: number, ...keys: number[]): SourceItem => ({
       ...{ type: 'rows', op: 'create', layout, before: null, firstRowIndex },
       after: new ValueImages(
@@ -290,7 +224,7 @@ describe('Pipeline', () => {
   });
 
   it("I5: a batch that comes when the lease is over is nobody's to deliver here, and the run ends", async () => {
-    const sink = new RecordingSink();
+    const sink = new MemorySink();
     let isLeased = true;
     const goOn = new Deferred<undefined>();
     const source = new ScriptedSource([transaction(1, [row(1)]), transaction(2, [row(2)])], [transaction(2, [row(2)])]);
@@ -305,16 +239,18 @@ describe('Pipeline', () => {
     await expect(run).rejects.toMatchObject({ code: 'DITTO_LEASE_LOST', retriable: true });
     expect(sink.accepted.map(({ after }) => after?.[0])).toEqual([1]);
     expect(source.froms).toHaveLength(1);
-    expect([sink.drains, sink.closed]).toEqual([0, true]);
+    expect([sink.drains, sink.isClosed]).toEqual([0, true]);
   });
 
   it('I1: a read is confirmed when every sink has confirmed each of its rows, not before', async () => {
-    const sinks = [new RecordingSink(), new RecordingSink()];
-    const held: Acknowledgement[] = [];
+    const sinks = [new MemorySink(), new MemorySink()];
+    const held: Deferred<undefined>[] = [];
     for (const sink of sinks)
-      sink.acceptNow = ({ op }, acknowledgement) => {
-        if (op === 'read' || op === 'delete') held.push(acknowledgement);
-        else acknowledgement.acknowledge(1);
+      sink.answer = async ({ op }) => {
+        if (op === 'create') return;
+        const answer = new Deferred<undefined>();
+        held.push(answer);
+        await answer.promise;
       };
     const stop = new AbortController();
     const pipeline = build(new ScriptedSource([transaction(1, [row(1)])]), sinks[0] as ChangeSink, { sinks });
@@ -327,21 +263,20 @@ describe('Pipeline', () => {
     void settled?.confirmed.then(() => seen.push('read'));
     void pipeline.waitUntilConfirmed().then(() => seen.push('all'));
     expect(held).toHaveLength(6);
-    for (const acknowledgement of held) {
+    for (const answer of held) {
       await new Promise((resolve) => setImmediate(resolve));
       expect(seen).toEqual([]);
-      acknowledgement.acknowledge(1);
+      answer.resolve(undefined);
     }
     await new Promise((resolve) => setImmediate(resolve));
     expect(seen.sort()).toEqual(['all', 'read']);
-    for (const sink of sinks) expect(sink.flushes).toBeGreaterThan(0);
     stop.abort();
     await run;
     expect(sinks.map(({ drains }) => drains)).toEqual([1, 1]);
   });
 
   it('I2, I3: a read that comes while a transaction is open joins the stream behind it, and below nothing of it', async () => {
-    const sink = new RecordingSink();
+    const sink = new MemorySink();
     const [begin, goOn] = [new Deferred<undefined>(), new Deferred<undefined>()];
     const whole = transaction(2, [row(1), row(2)]);
     const source = new ScriptedSource([transaction(1, []), whole.slice(0, 2), whole.slice(2)]);
@@ -378,7 +313,7 @@ describe('Pipeline', () => {
 
   it('I4: behind a version, with no read under way that began before, and numbers in hand for those that follow', async () => {
     const reserved: number[] = [];
-    const pipeline = build(new ScriptedSource([transaction(1, [])], []), new RecordingSink(), {
+    const pipeline = build(new ScriptedSource([transaction(1, [])], []), new MemorySink(), {
       readSequences: { reserved: 0, reserve: (upTo) => Promise.resolve(void reserved.push(upTo)) },
     });
     const stop = new AbortController();
@@ -409,7 +344,7 @@ describe('Pipeline', () => {
   });
 
   it('I6: whoever waits for the stream learns that it has stopped', async () => {
-    const pipeline = build(new ScriptedSource([transaction(1, []).slice(0, 1)]), new RecordingSink());
+    const pipeline = build(new ScriptedSource([transaction(1, []).slice(0, 1)]), new MemorySink());
     const stop = new AbortController();
     const run = pipeline.run(stop.signal, never);
     await until(() => pipeline.status().logBytes > 0);
@@ -424,8 +359,8 @@ describe('Pipeline', () => {
   });
 
   it('I5: ends when it may wait no longer, although a sink that is down holds the stream', async () => {
-    const sink = new RecordingSink();
-    sink.prepareNow = () => new Promise(() => undefined);
+    const sink = new MemorySink();
+    sink.answerTable = () => new Promise(() => undefined);
     const stop = new AbortController();
     const giveUp = new AbortController();
     const run = build(new ScriptedSource([transaction(1, [row(1)])]), sink).run(stop.signal, giveUp.signal);
@@ -434,7 +369,7 @@ describe('Pipeline', () => {
     giveUp.abort(new Error('given up'));
     await expect(run).rejects.toThrow('given up');
     expect(sink.accepted).toEqual([]);
-    expect(sink.closed).toBe(true);
+    expect(sink.isClosed).toBe(true);
   });
 
   it('I1: no checkpoint passes a RENAME before the table to be read is recorded', async () => {
@@ -446,7 +381,7 @@ describe('Pipeline', () => {
     };
     const stop = new AbortController();
     const source = new ScriptedSource([transaction(1, [statement('RENAME TABLE x.a TO d.b')])]);
-    const pipeline = build(source, new RecordingSink(), { includes: (database) => database === 'd', onTableUnread });
+    const pipeline = build(source, new MemorySink(), { includes: (database) => database === 'd', onTableUnread });
     const run = pipeline.run(stop.signal, never);
     await until(() => asked === 2);
     expect(pipeline.checkpoint().position.gtidSet).toBe('');
@@ -457,7 +392,7 @@ describe('Pipeline', () => {
   });
 
   it('I3: stops, to be opened anew, when another server answers under the same address', async () => {
-    const sink = new RecordingSink();
+    const sink = new MemorySink();
     const source = new ScriptedSource(
       [transaction(1, [row(1)]), down],
       [transaction(2, [row(2)], { serverUuid: OTHER_SERVER })],
@@ -470,7 +405,7 @@ describe('Pipeline', () => {
   });
 
   it('I6: stops when the places in the log go back, which the mirror would refuse as old', async () => {
-    const sink = new RecordingSink();
+    const sink = new MemorySink();
     const source = new ScriptedSource([transaction(5, [row(1)]), transaction(6, [row(2)], { offset: 4 })]);
     await expect(build(source, sink).run(never, never)).rejects.toMatchObject({
       code: 'DITTO_PIPELINE_LOG_WENT_BACK',
@@ -480,7 +415,7 @@ describe('Pipeline', () => {
   });
 
   it('goes on from the last complete transaction, and expects repeats of the one that the stream broke off in', async () => {
-    const sink = new RecordingSink();
+    const sink = new MemorySink();
     const expected: boolean[] = [];
     const whole = transaction(2, [row(1), row(2)]);
     const source = new ScriptedSource(
@@ -489,10 +424,7 @@ describe('Pipeline', () => {
       [whole, transaction(3, [row(3)])],
     );
     const pipeline = build(source, sink);
-    sink.acceptNow = ({ transaction: of }, acknowledgement) => {
-      expected.push(pipeline.inReplayZone(of));
-      acknowledgement.acknowledge(1);
-    };
+    sink.onAccept = ({ transaction: of }) => void expected.push(pipeline.inReplayZone(of));
     const stop = new AbortController();
     const run = pipeline.run(stop.signal, never);
     await until(() => pipeline.checkpoint().position.gtidSet === `${SERVER}:1-3`);
@@ -514,7 +446,7 @@ describe('Pipeline', () => {
       if (source.froms.length === 1) await goOn.promise;
       yield* stream(options);
     };
-    const pipeline = build(source, new RecordingSink());
+    const pipeline = build(source, new MemorySink());
     const stop = new AbortController();
     const run = pipeline.run(stop.signal, never);
     const read = { rows: [[7, 7]], lastKey: [7], complete: true, high: `${SERVER}:1-2` };
@@ -530,11 +462,10 @@ describe('Pipeline', () => {
   });
 
   it('I9: does not read on for ever behind one change that nobody confirms', async () => {
-    const sink = new RecordingSink();
-    const stuck: Acknowledgement[] = [];
-    sink.acceptNow = (change, acknowledgement) => {
-      if (change.transaction.gtid === `${SERVER}:1`) stuck.push(acknowledgement);
-      else acknowledgement.acknowledge(1);
+    const sink = new MemorySink();
+    const stuck = new Deferred<undefined>();
+    sink.answer = async ({ transaction: { gtid } }) => {
+      if (gtid === `${SERVER}:1`) await stuck.promise;
     };
     const script = Array.from({ length: 1000 }, (_, index) => transaction(index + 1, [row(index)]));
     const pipeline = build(new ScriptedSource(script), sink, { inFlightBytes: 50_000 });
@@ -543,14 +474,14 @@ describe('Pipeline', () => {
     await until(() => sink.accepted.length > 20);
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(pipeline.status().transactions).toBeLessThan(200);
-    stuck[0]?.acknowledge(1);
+    stuck.resolve(undefined);
     await until(() => pipeline.checkpoint().position.gtidSet === `${SERVER}:1-1000`);
     stop.abort();
     await run;
   });
 
   it('I9: begins a read when those before it, and the sinks, leave room for it; the stream goes on meanwhile', async () => {
-    const sink = new RecordingSink();
+    const sink = new MemorySink();
     const script = Array.from({ length: 5 }, (_, index) => transaction(index + 1, [row(index)]));
     const source = new ScriptedSource(script);
     const pipeline = build(source, sink, { inFlightBytes: 10_000 });
@@ -578,7 +509,7 @@ describe('Pipeline', () => {
   });
 
   it('I9: begins a read once one before it has read less than it might have, wherever the stream is', async () => {
-    const pipeline = build(new ScriptedSource([]), new RecordingSink(), { inFlightBytes: 10_000 });
+    const pipeline = build(new ScriptedSource([]), new MemorySink(), { inFlightBytes: 10_000 });
     const stop = new AbortController();
     const run = pipeline.run(stop.signal, never);
     const large = await pipeline.reads.open(layout, 50_000, never);
@@ -593,8 +524,8 @@ describe('Pipeline', () => {
   });
 
   it('stops with the error of a sink that can not take a read', async () => {
-    const sink = new RecordingSink();
-    sink.acceptNow = () => {
+    const sink = new MemorySink();
+    sink.onAccept = () => {
       throw new TypeError('no such value');
     };
     const pipeline = build(new ScriptedSource([]), sink);
@@ -603,19 +534,59 @@ describe('Pipeline', () => {
     await expect(run).rejects.toMatchObject({ code: 'DITTO_INTERNAL', message: 'no such value' });
   });
 
+  describe('a change that a sink refuses', () => {
+    const refused = new DittoError(MEMORY_REFUSED, 'too large');
+    const refusing = (): MemorySink => {
+      const sink = new MemorySink('narrow');
+      sink.answer = ({ after }) => (after?.[0] === 2 ? Promise.reject(refused) : Promise.resolve());
+      return sink;
+    };
+    const script = [transaction(1, [row(1)]), transaction(2, [row(2)]), transaction(3, [row(3)])];
+
+    it('I6: stops the pipeline before it', async () => {
+      const pipeline = build(new ScriptedSource(script), refusing());
+      await expect(pipeline.run(never, never)).rejects.toBe(refused);
+      expect(pipeline.checkpoint().position.gtidSet).toBe(`${SERVER}:1`);
+    });
+
+    it('I1, I6: counts as confirmed when it is recorded, not before', async () => {
+      const recording = new Deferred<undefined>();
+      const records: unknown[] = [];
+      class Recorded extends RefusedChanges {
+        override async record(...of: Parameters<RefusedChanges['record']>): Promise<void> {
+          records.push(of);
+          await recording.promise;
+        }
+      }
+      const stop = new AbortController();
+      const pipeline = build(new ScriptedSource(script), refusing(), { refusedChanges: new Recorded() });
+      const run = pipeline.run(stop.signal, never);
+      await until(() => records.length > 0);
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(pipeline.checkpoint().position.gtidSet).toBe(`${SERVER}:1`);
+      recording.resolve(undefined);
+      await until(() => pipeline.checkpoint().position.gtidSet === `${SERVER}:1-3`);
+      expect(records).toEqual([
+        ['narrow', expect.objectContaining({ table: { database: 'd', table: 't' }, key: '[2]' }), refused],
+      ]);
+      stop.abort();
+      await run;
+    });
+  });
+
   it('I4: ends the rows of a dropped table in every sink although its layout is not known any more', async () => {
-    const sink = new RecordingSink();
+    const sink = new MemorySink();
     const stop = new AbortController();
     const pipeline = build(new ScriptedSource([transaction(1, [statement('DROP TABLE `gone`')])]), sink);
     const run = pipeline.run(stop.signal, never);
-    await until(() => sink.applied.length > 0);
-    expect(sink.applied).toMatchObject([{ op: 'drop', layout: { database: 'd', table: 'gone', key: [0] } }]);
+    await until(() => sink.ended.length > 0);
+    expect(sink.ended).toMatchObject([{ op: 'drop', layout: { database: 'd', table: 'gone', key: [0] } }]);
     stop.abort();
     await run;
   });
 
   it('I4: sinks do not learn the layout of a read before the stream has come to it', async () => {
-    const sink = new RecordingSink();
+    const sink = new MemorySink();
     const stop = new AbortController();
     const gate = new Deferred<undefined>();
     const later = { ...layout, columns: layout.columns.slice(0, 1), fingerprint: 'later' };
@@ -639,7 +610,7 @@ describe('Pipeline', () => {
   });
 
   it('stops when a table loses its key in the log, not when the catalogue has one that the log is not at yet', async () => {
-    const sink = new RecordingSink();
+    const sink = new MemorySink();
     const keyless = { ...layout, key: [], fingerprint: 'keyless' };
     const source = new ScriptedSource([
       transaction(1, [row(1, keyless)]),
@@ -654,7 +625,7 @@ describe('Pipeline', () => {
   it('counts as repeated what is known to have been dispatched, not what was written while nobody read', async () => {
     const stop = new AbortController();
     const source = new ScriptedSource([1, 2, 3].map((number) => transaction(number, [row(number)])));
-    const pipeline = build(source, new RecordingSink(), {
+    const pipeline = build(source, new MemorySink(), {
       start: { ...start(), dispatchedSet: `${SERVER}:1` },
       endOfLog: { gtidSet: `${SERVER}:1-2`, file: 'binlog.000002', offset: 299, serverUuid: SERVER },
     });
@@ -668,7 +639,7 @@ describe('Pipeline', () => {
   describe('I6: whatever the stream waits for is named once it takes longer than the limit', () => {
     /** Runs a pipeline until something is overdue; gives what that is, and what was logged. */
     async function overdueOf(
-      sink: RecordingSink,
+      sink: MemorySink,
       options: Partial<PipelineOptions> = {},
       work: (pipeline: Pipeline) => unknown = () => undefined,
     ): Promise<{ what: string; warnings: unknown[] }> {
@@ -694,7 +665,7 @@ describe('Pipeline', () => {
     }
 
     it('a transaction that a read saw and the log does not give', async () => {
-      const { what } = await overdueOf(new RecordingSink(), {}, async (pipeline) =>
+      const { what } = await overdueOf(new MemorySink(), {}, async (pipeline) =>
         pipeline.reads.close(await openWindow(pipeline, layout), {
           rows: [[7, 7]],
           high: `${SERVER}:1-2,${OTHER_SERVER}:9`,
@@ -705,23 +676,23 @@ describe('Pipeline', () => {
     });
 
     it('a sink that is not ready for a table, with its error, which is logged once', async () => {
-      const sink = new RecordingSink();
-      sink.prepareNow = () => Promise.reject(down);
+      const sink = new MemorySink();
+      sink.answerTable = () => Promise.reject(down);
       const { what, warnings } = await overdueOf(sink);
       expect(what).toContain('DITTO_TEST_DOWN');
       expect(warnings.filter((fields) => (fields as { code?: string }).code === 'DITTO_TEST_DOWN')).toHaveLength(1);
     });
 
     it('room in a sink that does not confirm', async () => {
-      const sink = new RecordingSink();
+      const sink = new MemorySink();
       Object.defineProperty(sink, 'bytesInFlight', { get: () => 2_000_000 });
       const { what } = await overdueOf(sink);
       expect(what).toContain('2000000 bytes are in flight');
     });
 
     it('a sink that does not confirm rows that were read; not any more when the pipeline has stopped', async () => {
-      const sink = new RecordingSink();
-      sink.acceptNow = ({ op }, acknowledgement) => op !== 'read' && acknowledgement.acknowledge(1);
+      const sink = new MemorySink();
+      sink.answer = ({ op }) => (op === 'read' ? new Promise(() => undefined) : Promise.resolve());
       const { what } = await overdueOf(sink, {}, async (pipeline) =>
         pipeline.reads.close(await openWindow(pipeline, layout), { rows: [[7, 7]], high: '' }),
       );
@@ -730,7 +701,7 @@ describe('Pipeline', () => {
 
     it('a server of the source that does not come back', async () => {
       const source = new ScriptedSource(...Array.from({ length: 1000 }, () => [down]));
-      const { what, warnings } = await overdueOf(new RecordingSink(), { changeSource: source });
+      const { what, warnings } = await overdueOf(new MemorySink(), { changeSource: source });
       expect(what).toBe('the server of the source: DITTO_TEST_DOWN: down');
       expect(warnings.filter((fields) => (fields as { code?: string }).code === 'DITTO_TEST_DOWN')).toHaveLength(1);
     });

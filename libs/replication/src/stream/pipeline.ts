@@ -23,7 +23,7 @@ import { AcknowledgementTracker, type Slice } from './acknowledgement-tracker.ts
 import { CascadeHandling, type CascadeOptions } from '../statements/cascade-handling.ts';
 import { KeyChanges } from './key-changes.ts';
 import { KnownTables } from '../tables/known-tables.ts';
-import { type ChangeSink, type SinkName, type SinkOpenOptions } from '../ports/change-sink.ts';
+import { type ChangeSink, type SinkOpenOptions } from '../ports/change-sink.ts';
 import { type ChangeSource, type SourceBatch, type SourceItem } from '../ports/change-source.ts';
 import { type RefusedChanges, StopAtRefusal } from '../ports/refused-changes.ts';
 import { type TableChecks } from '../ports/table-checks.ts';
@@ -82,7 +82,7 @@ export interface PipelineOptions {
   /** Whether the source is still this process's, by its own clock; asked before each batch and each delivery. */
   readonly mayDeliver: () => boolean;
   /** `count` changes of the log, committed about `commitMicros`, are confirmed by a sink. Called per batch, not per row. */
-  readonly onConfirmed: (sink: SinkName, commitMicros: number, count: number) => void;
+  readonly onConfirmed: (sink: string, commitMicros: number, count: number) => void;
   /**
    * The log does not show the rows of an included table as they now are: all of it must be read. `losesRows`: rows that
    * are gone must be looked for.

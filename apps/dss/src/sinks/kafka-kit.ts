@@ -1,0 +1,3 @@
+import { type SinkKit } from './sink-kit.ts';
+
+export const kafkaKit: SinkKit = { metrics: [] };
