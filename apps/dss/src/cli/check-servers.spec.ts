@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
 import { parseConfig } from '#configuration';
 import { makeTestCertificates } from '#testing';
-import { checkKafkaSink } from './check-servers.ts';
+import { checkSinks } from './check-servers.ts';
 
 it.each(['platformatic', 'kafkajs'])(
   'a certificate for Kafka that can not be used any more is a finding (%s)',
@@ -17,8 +17,8 @@ redis: { url: 'redis://localhost' }
 state: { host: db2, user: ditto, password: secret }
 `);
     const [source] = Object.values(config.sources);
-    const checked = await checkKafkaSink(config, [{ source, tables: [], serverUuids: [], checked: [] } as never]);
-    expect(checked?.findings).toMatchObject([
+    const [checked] = checkSinks(config, [{ source, tables: [], serverUuids: [], checked: [] } as never]);
+    expect((await checked)?.findings).toMatchObject([
       {
         code: 'DITTO_KAFKA_TLS',
         severity: 'error',

@@ -1,15 +1,10 @@
-import { topicName } from '#change-events';
 import { DcsClient } from '#dcs-client';
-import { checkKafka, type KafkaClient, KafkaJsClient, PlatformaticKafkaClient } from '#kafka';
-import { type CheckFinding, findError, silentLogger, toCheckFinding, toDittoError } from '#kernel';
-import { checkMongo, mirrorDatabase } from '#mongo';
+import { findError, toCheckFinding, toDittoError } from '#kernel';
 import {
   type DittoConfig,
   type HostPort,
-  type KafkaConfig,
+  SINK_NAMES,
   toDcsOptions,
-  toKafkaOptions,
-  toMongoOptions,
   toRedisOptions,
   toStateOptions,
 } from '#configuration';
@@ -17,6 +12,7 @@ import { findRpcToken } from '#platform';
 import { checkRedis } from '#redis';
 import { checkStateDatabase } from '#state';
 import { type Checked } from './check.ts';
+import { findSink } from '../sinks/registry.ts';
 import { type SourceCheck } from './check-source.ts';
 
 export async function checkState({ state }: DittoConfig, sources: readonly SourceCheck[]): Promise<Checked> {
@@ -32,54 +28,14 @@ export async function checkState({ state }: DittoConfig, sources: readonly Sourc
   return { subject: `state database, ${state.host}:${state.port}`, findings: [...findings, ...shared] };
 }
 
-/** Null when no source goes there. */
-export async function checkKafkaSink({ kafka }: DittoConfig, sources: readonly SourceCheck[]): Promise<Checked | null> {
-  const publishing = sources.filter(({ source }) => source.sinks.includes('kafka'));
-  if (kafka === null || publishing.length === 0) return null;
-  const subject = `Kafka, ${kafka.brokers.join(',')}`;
-  const schemaTopics = kafka.schemaChanges
-    ? publishing.map(({ source }) => ({ topic: source.name, keyed: false }))
-    : [];
-  const tableTopics = publishing.flatMap(({ source, tables }) =>
-    (tables ?? []).flatMap(({ database, table, hasKey }) => {
-      try {
-        return [{ topic: topicName(source.name, database, table), keyed: hasKey }];
-      } catch (error) {
-        // the check of the source has told of it
-        if (toDittoError(error).code === 'DITTO_INTERNAL') throw error;
-        return [];
-      }
-    }),
-  );
-  const wanted = [...schemaTopics, ...tableTopics];
-  const failure = await tryClient(kafka);
-  if (failure !== null) return { subject, findings: [failure] };
-  const { topics, maxBatchBytes } = kafka;
-  return { subject, findings: await checkKafka({ connection: toKafkaOptions(kafka), topics, maxBatchBytes, wanted }) };
-}
-
-/** The client that publishes, which need not be the one that checks. */
-async function tryClient(kafka: KafkaConfig): Promise<CheckFinding | null> {
-  const options = { ...toKafkaOptions(kafka), requestTimeoutMs: 5000, deliveryTimeoutMs: 10_000, logger: silentLogger };
-  let client: KafkaClient | null = null;
-  try {
-    client = kafka.client === 'kafkajs' ? new KafkaJsClient(options) : new PlatformaticKafkaClient(options);
-    await client.connect();
-    return null;
-  } catch (error) {
-    return toCheckFinding(error);
-  } finally {
-    await client?.close();
-  }
-}
-
-/** Null when no source goes there. */
-export async function checkMirror({ mongo, sources }: DittoConfig): Promise<Checked | null> {
-  const mirrored = Object.values(sources).filter(({ sinks }) => sinks.includes('mongo'));
-  if (mongo === null || mirrored.length === 0) return null;
-  const { databasePrefix } = mongo;
-  const databases = mirrored.map(({ name }) => mirrorDatabase({ source: name, databasePrefix }));
-  return { subject: 'MongoDB', findings: await checkMongo({ connection: toMongoOptions(mongo), databases }) };
+/** Those that a source goes to. */
+export function checkSinks(config: DittoConfig, sources: readonly SourceCheck[]): Promise<Checked>[] {
+  return SINK_NAMES.flatMap((name) => {
+    const those = sources.filter(({ source }) => source.sinks.includes(name));
+    if (config[name] === null || those.length === 0) return [];
+    const { kit, section } = findSink(config, name);
+    return [kit.check(section, those)];
+  });
 }
 
 export async function checkRedisServer({ redis }: DittoConfig): Promise<Checked> {

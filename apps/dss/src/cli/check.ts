@@ -1,7 +1,7 @@
 import { type CheckFinding, DittoError, findError, findWarning, toCheckFinding } from '#kernel';
 import { type DittoConfig, loadConfig, type ReportedProblem } from '#configuration';
-import { checkDcs, checkKafkaSink, checkMirror, checkRedisServer, checkState } from './check-servers.ts';
-import { checkSource, type SourceCheck } from './check-source.ts';
+import { checkDcs, checkRedisServer, checkSinks, checkState } from './check-servers.ts';
+import { checkSource } from './check-source.ts';
 
 export interface ReportedFinding extends CheckFinding {
   /** What it is about, as `source shop, 10.0.0.1:3306`. */
@@ -58,16 +58,11 @@ async function checkServers(config: DittoConfig): Promise<readonly Checked[]> {
   const sources = await Promise.all(Object.values(config.sources).map((source) => checkSource(source)));
   const state = await checkState(config, sources);
   const others = await Promise.all([
-    checkKafkaSink(config, sources),
-    checkMirror(config),
+    ...checkSinks(config, sources),
     checkRedisServer(config),
     ...config.dcs.endpoints.map((endpoint) => checkDcs(config, endpoint)),
   ]);
-  return [
-    ...sources.flatMap((source: SourceCheck) => source.checked),
-    state,
-    ...others.filter((part) => part !== null),
-  ];
+  return [...sources.flatMap(({ checked }) => checked), state, ...others];
 }
 
 function summarize(parts: readonly Checked[]): CheckReport {

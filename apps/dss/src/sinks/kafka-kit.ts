@@ -1,3 +1,115 @@
-import { type SinkKit } from './sink-kit.ts';
+import { topicName, TopicNames } from '#change-events';
+import { type KafkaConfig, toKafkaOptions } from '#configuration';
+import {
+  checkKafka,
+  ConfirmedEnds,
+  findOldestSurvivor,
+  type KafkaClient,
+  KafkaJsClient,
+  KafkaPublisher,
+  PlatformaticKafkaClient,
+  TopicMemory,
+  TopicReader,
+} from '#kafka';
+import { type CheckFinding, type Logger, silentLogger, toCheckFinding, toDittoError } from '#kernel';
+import { readPackageVersion } from '#platform';
+import { type ChangeSink } from '#replication';
+import { type Checked } from '../cli/check.ts';
+import { type SourceCheck } from '../cli/check-source.ts';
+import { type Closers } from '../opening/closers.ts';
+import { type LostMessages } from '../opening/rewind.ts';
+import { type OpenSinkOptions, type SinkKit } from './sink-kit.ts';
 
-export const kafkaKit: SinkKit = { metrics: [] };
+/** Kafka is connected when a part of it is first used. */
+export const kafkaKit: SinkKit<KafkaConfig> = {
+  isMirror: false,
+  metrics: [],
+  createNames: (source) => new TopicNames(source),
+  check: checkTopics,
+  open: (section, options) =>
+    Promise.resolve({
+      create: (_isReplaying, closers) => createPublisher(section, options, closers),
+      recall: (closers) =>
+        new TopicMemory({ reader: createReader(section, options, closers), source: options.source.name }),
+      findLost: (closers) => findLost(section, options, closers),
+      mirror: null,
+    }),
+};
+
+async function checkTopics(kafka: KafkaConfig, sources: readonly SourceCheck[]): Promise<Checked> {
+  const subject = `Kafka, ${kafka.brokers.join(',')}`;
+  const schemaTopics = kafka.schemaChanges ? sources.map(({ source }) => ({ topic: source.name, keyed: false })) : [];
+  const tableTopics = sources.flatMap(({ source, tables }) =>
+    (tables ?? []).flatMap(({ database, table, hasKey }) => {
+      try {
+        return [{ topic: topicName(source.name, database, table), keyed: hasKey }];
+      } catch (error) {
+        // the check of the source has told of it
+        if (toDittoError(error).code === 'DITTO_INTERNAL') throw error;
+        return [];
+      }
+    }),
+  );
+  const wanted = [...schemaTopics, ...tableTopics];
+  const failure = await tryClient(kafka);
+  if (failure !== null) return { subject, findings: [failure] };
+  const { topics, maxBatchBytes } = kafka;
+  return { subject, findings: await checkKafka({ connection: toKafkaOptions(kafka), topics, maxBatchBytes, wanted }) };
+}
+
+/** The client that publishes, which need not be the one that checks. */
+async function tryClient(kafka: KafkaConfig): Promise<CheckFinding | null> {
+  const options = { ...toKafkaOptions(kafka), requestTimeoutMs: 5000, deliveryTimeoutMs: 10_000, logger: silentLogger };
+  let client: KafkaClient | null = null;
+  try {
+    client = createClient(kafka, options);
+    await client.connect();
+    return null;
+  } catch (error) {
+    return toCheckFinding(error);
+  } finally {
+    await client?.close();
+  }
+}
+
+function createClient(
+  { client }: KafkaConfig,
+  options: ReturnType<typeof toKafkaOptions> & { readonly logger: Logger },
+): KafkaClient {
+  return client === 'kafkajs' ? new KafkaJsClient(options) : new PlatformaticKafkaClient(options);
+}
+
+function createReader(kafka: KafkaConfig, { logger }: OpenSinkOptions, closers: Closers): TopicReader {
+  const reader = new TopicReader({ ...toKafkaOptions(kafka), logger });
+  closers.add(() => reader.close());
+  return reader;
+}
+
+async function findLost(kafka: KafkaConfig, options: OpenSinkOptions, closers: Closers): Promise<LostMessages | null> {
+  const { source, stores, signal } = options;
+  const { losses } = await stores.topicEnds.load(source.name);
+  if (losses.length === 0) return null;
+  const topics = new Set(losses.map(({ topic }) => topic));
+  return { topics, survivor: await findOldestSurvivor(createReader(kafka, options, closers), losses, signal) };
+}
+
+function createPublisher(kafka: KafkaConfig, options: OpenSinkOptions, closers: Closers): ChangeSink {
+  const { source, grant, stores, logger } = options;
+  const client = createClient(kafka, { ...toKafkaOptions(kafka), logger });
+  closers.add(() => client.close());
+  const reader = createReader(kafka, options, closers);
+  const { topics, tombstones, schemaChanges, bigint, maxBatchBytes } = kafka;
+  return new KafkaPublisher({
+    client,
+    source: source.name,
+    version: readPackageVersion(),
+    logger,
+    counts: stores.partitions,
+    confirmedEnds: new ConfirmedEnds({ grant, store: stores.topicEnds, reader, logger }),
+    topics,
+    tombstones,
+    schemaChanges,
+    bigint,
+    maxBatchBytes,
+  });
+}

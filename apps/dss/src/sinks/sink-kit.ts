@@ -1,7 +1,26 @@
-/** What DSS knows of a kind of sink. */
-export interface SinkKit {
+import { type TableName, type TableNames, type TransactionInfo } from '#change-events';
+import { type SourceConfig } from '#configuration';
+import { type Logger } from '#kernel';
+import { type ChangeSink, type Grant, type MirroredKeys, type SinkMemory } from '#replication';
+import { type Checked } from '../cli/check.ts';
+import { type SourceCheck } from '../cli/check-source.ts';
+import { type SourceStores } from '../connections/source-stores.ts';
+import { type Closers } from '../opening/closers.ts';
+import { type LostMessages } from '../opening/rewind.ts';
+import { type RememberedLineage } from '../opening/starting-point.ts';
+
+/** What DSS knows of a kind of sink; `Section` is its section of the configuration. */
+export interface SinkKit<Section> {
+  /** Whether it keeps rows under their keys and can list them (`OpenedSink.mirror`). */
+  readonly isMirror: boolean;
   /** Those of the sink's own counters (`SinkStatus.counters`) that are exported as metrics, and what they say. */
   readonly metrics: readonly SinkMetric[];
+  /** What the tables of a source are called there. */
+  createNames(source: string): TableNames;
+  /** Looks for what is wrong with the servers, and with what these sources need of them; changes nothing. */
+  check(section: Section, sources: readonly SourceCheck[]): Promise<Checked>;
+  /** For one ownership of a source. */
+  open(section: Section, options: OpenSinkOptions): Promise<OpenedSink>;
 }
 
 export interface SinkMetric {
@@ -9,4 +28,33 @@ export interface SinkMetric {
   /** Without the prefix `ditto_dss_sink_`. */
   readonly name: string;
   readonly help: string;
+}
+
+export interface OpenSinkOptions {
+  readonly source: SourceConfig;
+  readonly grant: Grant;
+  readonly stores: Pick<SourceStores, 'partitions' | 'topicEnds'>;
+  /** Closes what is connected now. */
+  readonly closers: Closers;
+  readonly signal: AbortSignal;
+  readonly logger: Logger;
+}
+
+export interface OpenedSink {
+  /** A sink that is not opened; `closers` closes what it uses besides. */
+  create(isReplaying: (transaction: TransactionInfo) => boolean, closers: Closers): ChangeSink;
+  /** What the sink holds of the source. */
+  recall(closers: Closers): SinkMemory;
+  /** What the sink has lost of what was confirmed; null: nothing. */
+  findLost(closers: Closers): Promise<LostMessages | null>;
+  /** Null where the sink is no mirror. */
+  readonly mirror: SourceMirror | null;
+}
+
+/** What a mirror can tell of its rows. */
+export interface SourceMirror {
+  readonly lineage: RememberedLineage;
+  readonly keys: MirroredKeys;
+  /** Tables that it has documents of, or had. */
+  listTables(): Promise<readonly TableName[]>;
 }
