@@ -75,13 +75,19 @@ function invalidKeyText(layout: TableLayout, text: string, cause?: unknown): Dit
   });
 }
 
+/** A small one is a number in rows, however it was written. */
+function toInteger(text: string): CanonicalValue {
+  const number = Number(text);
+  return Number.isSafeInteger(number) ? number : BigInt(text);
+}
+
 function decodeKeyValue(column: Column, value: unknown): CanonicalValue | undefined {
   if (value === null) return null;
   switch (VALUE_TYPE[column.kind]) {
     case 'bytes':
       return typeof value === 'string' ? Buffer.from(value, 'base64') : undefined;
     case 'integer':
-      if (typeof value === 'string') return /^-?\d+$/.test(value) ? BigInt(value) : undefined;
+      if (typeof value === 'string') return /^-?\d+$/.test(value) ? toInteger(value) : undefined;
       return Number.isSafeInteger(value) ? (value as number) : undefined;
     case 'number':
       return typeof value === 'number' ? value : undefined;

@@ -15,6 +15,14 @@ export { CascadeFacts, type CascadingKey, type ReferentialAction } from './ports
 export { MirroredKeys } from './ports/mirrored-keys.ts';
 export { type RefusedChange, RefusedChanges, StopAtRefusal } from './ports/refused-changes.ts';
 export { RowReader, type ChunkRead, type KeysRead } from './ports/row-reader.ts';
+export {
+  type NewRead,
+  type ReadCounts,
+  type ReadProgress,
+  type ReadScope,
+  type RequestedRead,
+  RequestedReadStore,
+} from './ports/requested-read-store.ts';
 export { SinkMemory } from './ports/sink-memory.ts';
 export { type DefiningStatement, TableChecks } from './ports/table-checks.ts';
 export {
@@ -34,6 +42,8 @@ export { adopt, isCopied, leaveOut, newRecord, planCopy, restartCopy } from './t
 export { TableRecords } from './tables/table-records.ts';
 export { areReadsUsedUp } from './windows/read-sequences.ts';
 export { assumeLayout } from './statements/statement-effects.ts';
+export { assertAcceptable } from './snapshot/accept-read.ts';
+export { RequestedReads, type RequestedReadsOptions } from './snapshot/requested-reads.ts';
 export {
   WindowedSnapshot,
   type SnapshotCounts,

@@ -6,6 +6,7 @@ export { createFencedError } from './state-error.ts';
 export { StateFencing } from './state-fencing.ts';
 export { type LineageChange, StateLineageStore } from './state-lineage-store.ts';
 export { StateLogAcceptanceStore } from './state-log-acceptance-store.ts';
+export { StateRequestedReadStore } from './state-requested-read-store.ts';
 export { StateResyncStore } from './state-resync-store.ts';
 export { StateRewindStore } from './state-rewind-store.ts';
 export { StateTableStore } from './state-table-store.ts';

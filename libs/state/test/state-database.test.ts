@@ -53,6 +53,7 @@ describe('StateDatabase', () => {
       { name: 'AddAuditRepeats1795950000000' },
       { name: 'IndexAuditLog1795960000000' },
       { name: 'AddTableRecords1796000000000' },
+      { name: 'AddRequestedReads1796050000000' },
     ]);
   });
 

@@ -4,6 +4,7 @@ import {
   type ColumnStore,
   type LineageStore,
   type LogAcceptanceStore,
+  type RequestedReadStore,
   type ResyncStore,
   type RewindStore,
   type TableStore,
@@ -14,6 +15,7 @@ import {
   type StateDatabase,
   StateLineageStore,
   StateLogAcceptanceStore,
+  StateRequestedReadStore,
   StateResyncStore,
   StateRewindStore,
   StateTableStore,
@@ -29,6 +31,7 @@ export class SourceStores {
   readonly columns: ColumnStore;
   readonly lineages: LineageStore;
   readonly tables: TableStore;
+  readonly reads: RequestedReadStore;
   readonly resyncs: ResyncStore;
   readonly rewinds: RewindStore;
   readonly acceptances: LogAcceptanceStore;
@@ -41,6 +44,7 @@ export class SourceStores {
     this.columns = new StateColumnStore(database);
     this.lineages = new StateLineageStore(database);
     this.tables = new StateTableStore(database);
+    this.reads = new StateRequestedReadStore(database);
     this.resyncs = new StateResyncStore(database);
     this.rewinds = new StateRewindStore(database);
     this.acceptances = new StateLogAcceptanceStore(database);

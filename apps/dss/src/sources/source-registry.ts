@@ -6,6 +6,7 @@ import { createLogger, InjectConfig, LongWork, Shutdown } from '#platform';
 import { SourceStores } from '../connections/source-stores.ts';
 import { SourceMetrics } from '../metrics/source-metrics.ts';
 import { SourceOpener } from '../opening/source-opener.ts';
+import { acceptRead } from './accept-read.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { type SourceStatus } from './source-status.ts';
 import { SourceSupervisor } from './source-supervisor.ts';
@@ -21,7 +22,7 @@ export class SourceRegistry extends LongWork {
     @InjectConfig() config: DittoConfig,
     dcs: DcsClient,
     opener: SourceOpener,
-    { resyncs, rewinds, acceptances }: SourceStores,
+    { resyncs, rewinds, acceptances, reads }: SourceStores,
     metrics: SourceMetrics,
     shutdown: Shutdown,
   ) {
@@ -60,6 +61,7 @@ export class SourceRegistry extends LongWork {
           requestResync: resyncs.request.bind(resyncs),
           requestRewind: rewinds.request.bind(rewinds),
           requestAcceptance: acceptances.accept.bind(acceptances),
+          acceptRead: (request) => acceptRead(reads, source, request),
           onConfirmed: (sink, latencyMs, count) => metrics.confirmed(source.name, sink, latencyMs, count),
           logger,
         });

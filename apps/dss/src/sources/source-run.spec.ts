@@ -16,6 +16,7 @@ import {
   ChangeSource,
   CheckpointStore,
   newRecord,
+  RequestedReadStore,
   RowReader,
   TableStore,
   type ChunkRead,
@@ -102,6 +103,28 @@ class Records extends TableStore {
 
   reservedReads(): Promise<number> {
     return Promise.resolve(0);
+  }
+}
+
+class NoReads extends RequestedReadStore {
+  accept(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  find(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
+  listOpen(): Promise<readonly never[]> {
+    return Promise.resolve([]);
+  }
+
+  save(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+
+  cancel(): Promise<boolean> {
+    return Promise.resolve(false);
   }
 }
 
@@ -208,7 +231,7 @@ function build(
     start,
     endOfLog: start.position,
     reservedReads: 0,
-    stores: { dcs, state: new OneCheckpoint(), tables: records },
+    stores: { dcs, state: new OneCheckpoint(), tables: records, reads: new NoReads() },
     snapshot: { copiesAll: true, chunkRows: 10, pauseMs: 0, cascadePauseMs: 0 },
     dcsIntervalMs: 1000,
     stateIntervalMs: 1000,

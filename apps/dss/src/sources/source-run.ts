@@ -16,6 +16,8 @@ import {
   type CheckpointStore,
   type Grant,
   type MirroredKeys,
+  RequestedReads,
+  type RequestedReadStore,
   type RowReader,
   type SinkStatus,
   type TableChecks,
@@ -60,6 +62,7 @@ export interface SourceRunOptions {
     readonly dcs: CheckpointStore;
     readonly state: CheckpointStore;
     readonly tables: TableStore;
+    readonly reads: RequestedReadStore;
   };
   readonly snapshot: {
     readonly copiesAll: boolean;
@@ -92,6 +95,7 @@ const BACKOFF = { initialMs: 100, maxMs: 5000 };
 export class SourceRun {
   readonly pipeline: Pipeline;
   readonly snapshot: WindowedSnapshot;
+  readonly reads: RequestedReads;
   readonly #options: SourceRunOptions;
   readonly #savers: readonly CheckpointSaver[];
 
@@ -134,19 +138,29 @@ export class SourceRun {
         onCascade: (tables) => this.snapshot.ask(tables),
       },
     });
-    this.snapshot = new WindowedSnapshot({
-      records,
-      pipeline: this.pipeline,
+    const settings = {
       reader: parts.reader,
-      mirror: parts.mirror,
       ...options.snapshot,
       chunkBytes: Math.min(MOST_CHUNK_BYTES, Math.floor(options.inFlightBytes / 2)),
+      backoff: BACKOFF,
+      logger,
+    };
+    this.snapshot = new WindowedSnapshot({
+      ...settings,
+      records,
+      pipeline: this.pipeline,
+      mirror: parts.mirror,
       chunksInFlight: 4,
       tablesInFlight: 4,
       waits,
-      backoff: BACKOFF,
-      logger,
       nowMs: Date.now,
+    });
+    this.reads = new RequestedReads({
+      grant,
+      store: stores.reads,
+      snapshot: this.snapshot,
+      settings: { ...settings, reads: this.pipeline.reads },
+      dispatchedSet: () => this.pipeline.dispatchedSet(),
     });
     const checkpoint = (): Checkpoint => this.pipeline.checkpoint();
     this.#savers = [
@@ -179,6 +193,7 @@ export class SourceRun {
       await Promise.all([
         guard(this.pipeline.run(stop, AbortSignal.any([drain.signal, ownership]))),
         guard(this.snapshot.run(stop)),
+        guard(this.reads.run(stop)),
         ...this.#savers.map((saver) => guard(saver.run(stop))),
       ]);
       if (!ownership.aborted) await this.#saveLast();

@@ -47,6 +47,7 @@ function supervise(
     requestResync,
     requestRewind: () => Promise.resolve(),
     requestAcceptance: () => Promise.resolve(),
+    acceptRead: () => Promise.resolve('id'),
     onConfirmed: () => undefined,
     logger: silentLogger,
   });

@@ -1,6 +1,6 @@
 import { type Checkpoint } from '#change-events';
 import { Backoff, sleep, toDittoError, type DittoError, type Logger, Waits } from '#kernel';
-import { LatencyWindow, type Grant, type TableSnapshotStatus } from '#replication';
+import { LatencyWindow, type Grant, type NewRead, type TableSnapshotStatus } from '#replication';
 import { type LeaseKeeper } from './lease-keeper.ts';
 import { RateMeter } from './rate-meter.ts';
 import { type OwnershipHooks, type SourceRun } from './source-run.ts';
@@ -8,6 +8,9 @@ import { type SourceState, type SourceStatus } from './source-status.ts';
 
 /** Builds one ownership of the source: probes the server, checks settings, finds the starting point. */
 export type OpenSource = (grant: Grant, hooks: OwnershipHooks, signal: AbortSignal) => Promise<SourceRun>;
+
+/** A read that is asked for. */
+export type ReadOrder = Pick<NewRead, 'database' | 'table' | 'scope' | 'reason' | 'actor'>;
 
 export interface SourceSupervisorOptions {
   readonly source: string;
@@ -19,6 +22,8 @@ export interface SourceSupervisorOptions {
   readonly requestRewind: (grant: Grant, askedBy: string) => Promise<void>;
   /** Leaves a durable mark: whoever opens the source next goes on in a log that proves nothing. */
   readonly requestAcceptance: (grant: Grant, askedBy: string) => Promise<void>;
+  /** Makes a request durable, for whoever owns the source; throws `DITTO_READ_REFUSED`. Gives its id. */
+  readonly acceptRead: (request: ReadOrder) => Promise<string>;
   readonly onConfirmed: (sink: string, latencyMs: number, count: number) => void;
   readonly logger: Logger;
 }
@@ -101,6 +106,13 @@ export class SourceSupervisor {
   /** Has the source opened again, by whoever owns it, with an operator's word for its log. False as above. */
   acceptLog(askedBy: string): Promise<boolean> {
     return this.#reopenWith(this.#options.requestAcceptance, askedBy);
+  }
+
+  /** Has rows read again, by whoever owns the source. Resolves with the id of the request when it is durable. */
+  async requestRead(request: ReadOrder): Promise<string> {
+    const id = await this.#options.acceptRead(request);
+    this.#run?.reads.wake();
+    return id;
   }
 
   async #reopenWith(leaveMark: (grant: Grant, askedBy: string) => Promise<void>, askedBy: string): Promise<boolean> {

@@ -74,6 +74,8 @@ export class WindowedSnapshot {
   readonly #pace: Backoff;
   #isPaced = false;
   #wake: (() => void) | null = null;
+  /** Called, and forgotten, when an attempt to read a table has ended. */
+  #onEnded: (() => void)[] = [];
 
   constructor(options: WindowedSnapshotOptions) {
     this.#options = options;
@@ -146,6 +148,16 @@ export class WindowedSnapshot {
     this.#wake?.();
   }
 
+  /** How far the copy of a table is; undefined for one that nothing was read of. */
+  copyOf(table: TableName): CopyState | undefined {
+    return this.#progress.get(table)?.copy;
+  }
+
+  /** Resolves when the next attempt to read a table, whichever, has ended. */
+  waitUntilEnded(): Promise<void> {
+    return new Promise((ended) => this.#onEnded.push(ended));
+  }
+
   /**
    * Reads what is not done yet, several tables side by side, then waits for requests; resolves only when `signal` is
    * aborted, with a rejection. A server or a store that is down is waited for: the stream does not depend on the snapshot.
@@ -196,6 +208,7 @@ export class WindowedSnapshot {
       .finally(() => {
         this.#busy.delete(key);
         this.#wake?.();
+        for (const ended of this.#onEnded.splice(0)) ended();
       });
     this.#busy.set(key, work);
   }
@@ -237,7 +250,7 @@ export class WindowedSnapshot {
 
   async #plan(layouts: readonly TableLayout[], signal: AbortSignal): Promise<void> {
     const { reader } = this.#options;
-    const added = layouts.filter((layout) => (this.#copyOf(layout)?.state ?? 'none') === 'none');
+    const added = layouts.filter((layout) => (this.copyOf(layout)?.state ?? 'none') === 'none');
     const rows = await this.#persist(() => abortable(reader.estimateRows(added, signal), signal), signal);
     const tables = added.map((layout, index) => ({ layout, estimatedRows: rows[index] ?? 0 }));
     await this.#persist(() => this.#progress.plan(tables), signal);
@@ -270,13 +283,13 @@ export class WindowedSnapshot {
     await this.#begin(table, signal);
     const isWanted = (): boolean => progress.isWanted(table);
     if (!isWanted()) return;
-    const copying = this.#copyOf(table);
+    const copying = this.copyOf(table);
     if (copying?.state === 'copying') {
       if (!(await this.#copyRows(layout, copying, isWanted, signal))) return;
       progress.completeRows(table);
       await this.#persist(() => progress.save(table), signal);
     }
-    const ending = this.#copyOf(table);
+    const ending = this.copyOf(table);
     if (ending?.state === 'ending') {
       if (!(await this.#endGone(layout, ending.goneBelow, isWanted, signal))) return;
       progress.completeEnding(table);
@@ -349,7 +362,7 @@ export class WindowedSnapshot {
   }
 
   #endsRows(table: TableName): boolean {
-    const copy = this.#copyOf(table);
+    const copy = this.copyOf(table);
     return copy?.state === 'pending' && copy.endsGone;
   }
 
@@ -369,10 +382,6 @@ export class WindowedSnapshot {
       waitUntilConfirmed: () => pipeline.waitUntilConfirmed(),
       isWanted,
     }).end(signal);
-  }
-
-  #copyOf(table: TableName): CopyState | undefined {
-    return this.#progress.get(table)?.copy;
   }
 
   async #persist<T>(action: () => Promise<T>, signal: AbortSignal): Promise<T> {

@@ -1,6 +1,7 @@
 import { AuditEntryEntity } from './audit-entry.entity.ts';
 import { CheckpointEntity } from './checkpoint.entity.ts';
 import { LineageChangeEntity } from './lineage-change.entity.ts';
+import { RequestedReadEntity } from './requested-read.entity.ts';
 import { SourceEntity } from './source.entity.ts';
 import { TableRecordEntity } from './table-record.entity.ts';
 import { TopicEndEntity } from './topic-end.entity.ts';
@@ -11,6 +12,7 @@ export const entities = [
   SourceEntity,
   CheckpointEntity,
   LineageChangeEntity,
+  RequestedReadEntity,
   TableRecordEntity,
   TopicEndEntity,
   TopicPartitionsEntity,

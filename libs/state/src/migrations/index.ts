@@ -9,6 +9,7 @@ import { AddTopicEnds1795910000000 } from './1795910000000-add-topic-ends.ts';
 import { AddAuditRepeats1795950000000 } from './1795950000000-add-audit-repeats.ts';
 import { IndexAuditLog1795960000000 } from './1795960000000-index-audit-log.ts';
 import { AddTableRecords1796000000000 } from './1796000000000-add-table-records.ts';
+import { AddRequestedReads1796050000000 } from './1796050000000-add-requested-reads.ts';
 
 /** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
 export const migrations = [
@@ -23,4 +24,5 @@ export const migrations = [
   AddAuditRepeats1795950000000,
   IndexAuditLog1795960000000,
   AddTableRecords1796000000000,
+  AddRequestedReads1796050000000,
 ];
