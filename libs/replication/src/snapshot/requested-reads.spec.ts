@@ -17,7 +17,9 @@ const layout = keyed(assumeLayout('shop', 'orders'));
 
 function keyed(table: TableLayout): TableLayout {
   const [column] = table.columns;
-  return column === undefined ? table : { ...table, columns: [{ ...column, kind: 'bigint', type: 'bigint' }], key: [0] };
+  return column === undefined
+    ? table
+    : { ...table, columns: [{ ...column, kind: 'bigint', type: 'bigint' }], key: [0] };
 }
 
 class Store extends RequestedReadStore {
