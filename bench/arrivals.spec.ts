@@ -18,7 +18,7 @@ describe('the clock in a row', () => {
 });
 
 describe('Arrivals', () => {
-  it('counts each row once, at its first arrival, and not those of the warm-up', () => {
+  it('counts each row once, at its first arrival, and not the rows of the warm-up', () => {
     const arrivals = new Arrivals({ last: 4, skipped: 2 });
     arrivals.arrive(1, 0, 50);
     arrivals.arrive(4, 100, 107);

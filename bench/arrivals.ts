@@ -1,4 +1,4 @@
-/** The clock of a row's `placed_at`, which stands for the moment just before its commit. */
+/** The clock of a row's `placed_at`, which is the moment just before its commit. */
 export function clockMs(): number {
   return performance.timeOrigin + performance.now();
 }
@@ -39,7 +39,7 @@ export class Arrivals {
     return this.#missing;
   }
 
-  /** The first id that has not arrived; behind it others may have. */
+  /** The first id that has not arrived; after it others may have. */
   get lowestMissing(): number {
     return this.#lowestMissing;
   }

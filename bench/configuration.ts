@@ -3,7 +3,7 @@ import { type Login } from '../demo/access.ts';
 import { type Ports } from '../demo/configuration.ts';
 import { type BenchOptions } from './options.ts';
 
-/** One bulk write at most; the same in the bare loop that DSS is held against. Ditto's default. */
+/** One bulk write at most; the same in the bare loop that DSS is compared with. Ditto's default. */
 export const MONGO_BATCH_OPERATIONS = 1000;
 
 export interface ConfigurationFacts {

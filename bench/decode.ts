@@ -73,7 +73,7 @@ function measureOnce({ run }: Measured, expected: number): Round {
   const rows = run();
   const milliseconds = performance.now() - began;
   const { user, system } = process.cpuUsage(cpu);
-  if (rows !== expected) throw new Error(`${rows} rows came out of a log of ${expected}`);
+  if (rows !== expected) throw new Error(`${rows} rows were read from a log of ${expected}`);
   return { milliseconds, cpuMicros: user + system };
 }
 

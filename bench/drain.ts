@@ -10,7 +10,7 @@ export interface DrainResult extends DeliveryResult, CeilingResult {
   readonly rowsPerTransaction: number;
 }
 
-/** A backlog of transactions is in the log before DSS goes on from its checkpoint. */
+/** A backlog of transactions is in the log before DSS continues from its checkpoint. */
 export async function runDrain(environment: BenchEnvironment, options: DrainOptions): Promise<DrainResult> {
   const { stack, database, say, signal, sinks } = environment;
   const { rows, rowsPerTransaction } = options;
@@ -25,7 +25,7 @@ export async function runDrain(environment: BenchEnvironment, options: DrainOpti
   return { rows, rowsPerTransaction, ...delivered, ...(await compareWithCeiling(environment, rows, delivered)) };
 }
 
-/** Lets DSS see the source once: its checkpoint then stands before the backlog. */
+/** Lets DSS see the source once: its checkpoint is then before the backlog. */
 async function setCheckpoint(environment: BenchEnvironment): Promise<void> {
   environment.say('DSS sees the source for the first time …');
   const dss = environment.startDss();

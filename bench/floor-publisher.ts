@@ -1,9 +1,9 @@
-// A process that publishes rows as it is told of their commits: fork(…, [brokers, topic, partitions]).
+// A process that publishes rows when their commits are reported to it: fork(…, [brokers, topic, partitions]).
 import { type KafkaCompression, batchOf, PlatformaticKafkaClient } from '#kafka';
 import { silentLogger } from '#kernel';
 import { type Committed } from './steady-writer.ts';
 
-/** About what a row's message holds besides its id and time. */
+/** About what a row's message holds in addition to its id and time. */
 const filler = 'x'.repeat(480);
 
 const [brokers = '', topic = '', partitions = '', compression = 'none'] = process.argv.slice(2);

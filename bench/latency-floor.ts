@@ -11,7 +11,7 @@ import { createTable, dropDatabase } from './workload.ts';
 export type LatencyFloor = ReturnType<KafkaArrivals['delays']>;
 
 /**
- * The same load on the same servers, but each row given to Kafka by a process that the writer tells of its commits:
+ * The same load on the same servers, but each row given to Kafka by a process to which the writer reports its commits:
  * what writing, Kafka and the measuring take by themselves on this machine.
  */
 export async function measureFloor(

@@ -112,7 +112,7 @@ function startWatchers(
   const failure = new Promise<never>((_resolve, reject) => {
     for (const one of watching) one.catch(reject);
   });
-  failure.catch(() => undefined); // whoever waits at the time gets it
+  failure.catch(() => undefined); // the one who waits at the time gets it
   return {
     written,
     arrivals: [kafka?.arrivals, mongo].filter((one) => one !== undefined && one !== null),

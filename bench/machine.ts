@@ -52,7 +52,7 @@ async function readMySqlVersion(url: string): Promise<string> {
   }
 }
 
-/** Brokers don't tell their version; it is the one that the stack is pinned to. */
+/** Brokers don't report their version; it is the one that the stack is pinned to. */
 function readKafkaVersion(kind: Stack['kind']): string | null {
   if (kind === 'given') return null;
   const native = kind === 'native';
@@ -61,7 +61,7 @@ function readKafkaVersion(kind: Stack['kind']): string | null {
   return found?.[1] ?? null;
 }
 
-/** FerretDB says both which MongoDB it stands in for and its own version. */
+/** FerretDB says both which MongoDB it replaces and its own version. */
 async function readMongoVersions(url: string): Promise<Readonly<Record<string, string | null>>> {
   const client = await new mongoose.mongo.MongoClient(url).connect();
   try {

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { type SinkName } from '#configuration';
 
-/** What of Ditto's configuration a run may change; all of it stands in the result. */
+/** What of Ditto's configuration a run may change; all of it is in the result. */
 export interface DittoSettings {
   readonly partitions: number;
   readonly compression: string;
@@ -31,7 +31,7 @@ export interface LatencyOptions extends CommonOptions {
   readonly rowsPerTransaction: number;
   /** When Kafka is read: as a consumer while rows come, or once all are written, so that reading takes nothing from what is measured. */
   readonly read: 'live' | 'after';
-  /** Whether the same load is measured without Ditto besides. */
+  /** Whether the same load is also measured without Ditto. */
   readonly floor: boolean;
 }
 
@@ -136,7 +136,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
       return { command, ...common, kills, rate, rowsPerTransaction: rowsPerTransaction('10') };
     }
     default:
-      throw new TypeError(`"${command}" is none of drain, latency, snapshot, restart, decode and publish.`);
+      throw new TypeError(`"${command}" is not one of drain, latency, snapshot, restart, decode and publish.`);
   }
 }
 

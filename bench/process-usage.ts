@@ -44,7 +44,7 @@ export class ProcessUsage {
     try {
       this.#samples.push({ atMs: Date.now(), value: readCpuMicros(this.#pid) });
     } catch {
-      this.stop(); // the process is gone; whoever waits for it says so
+      this.stop(); // the process is gone; the one who waits for it reports that
     }
   }
 }

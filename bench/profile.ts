@@ -54,7 +54,7 @@ export function summarizeProfile({ nodes, samples, timeDeltas }: CpuProfile): Pr
   let [totalMicros, idleMicros] = [0, 0];
   for (let index = first; index <= last; index++) {
     const node = byId.get(samples[index] as number);
-    // the delta stands before the sample that it belongs to
+    // the delta is before the sample that it belongs to
     const micros = timeDeltas[index + 1] ?? 0;
     if (node === undefined) continue;
     const { functionName, url, lineNumber } = node.callFrame;

@@ -4,7 +4,7 @@ import { RestartRows } from './restart-rows.ts';
 const row = (id: number, placedMs: number, appendedMs: number) => ({ id, placedMs, appendedMs, arrivedMs: appendedMs });
 
 describe('RestartRows', () => {
-  it('says whether what was committed by then has arrived, in any order', () => {
+  it('says whether what was committed until then has arrived, in any order', () => {
     const rows = new RestartRows();
     rows.commit({ first: 3, count: 2 });
     rows.commit({ first: 1, count: 1 });

@@ -25,7 +25,7 @@ interface Restart {
   readonly streamingMs: number;
   /** Until Kafka had the first row that was committed after the kill, by the broker's own clock. */
   readonly firstRowMs: number;
-  /** Rows that Kafka has once more because of the kill. */
+  /** Rows that Kafka has twice because of the kill. */
   readonly duplicates: number;
   /** CPU time of the new process until it streams, user and system. */
   readonly cpuMs: number;
@@ -57,7 +57,7 @@ export async function runRestart(environment: BenchEnvironment, options: Restart
   const failure = Promise.race([reading, writing]).then(() => {
     throw new DittoError('DITTO_BENCH_LOAD_ENDED', 'The load ended before the last restart.');
   });
-  failure.catch(() => undefined); // whoever waits at the time gets it
+  failure.catch(() => undefined); // the one who waits at the time gets it
   try {
     const each: Restart[] = [];
     while (each.length < kills) {

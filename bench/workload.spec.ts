@@ -22,7 +22,7 @@ describe('the workload', () => {
     }
   });
 
-  it('writes no Z behind a TIMESTAMP, and the given instant into placed_at', () => {
+  it('writes no Z after a TIMESTAMP, and the given instant into placed_at', () => {
     const sql = insertStatement('shop', 7, 1, '2026-02-03T04:05:06.000007');
     expect(sql).toContain("'2026-02-03T04:05:06.000007','2026-02-03T04:05:06.000'");
   });

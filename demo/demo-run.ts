@@ -250,7 +250,7 @@ export class DemoRun {
         this.#peakRowsPerSecond = Math.max(this.#peakRowsPerSecond, status.rowsPerSecond);
         if (isEnough(status)) return status;
       }
-      if (this.#writer?.failure) throw new Error('The writer could not go on.', { cause: this.#writer.failure });
+      if (this.#writer?.failure) throw new Error('The writer could not continue.', { cause: this.#writer.failure });
       const now = JSON.stringify([
         status?.checkpoint?.position,
         status?.snapshot.map(({ rowsRead, state }) => [rowsRead, state]),

@@ -3,7 +3,7 @@ import { readLastLines } from './service-process.ts';
 
 const LOG_LINES = 20;
 
-/** What failed and what to look at, as lines: message, causes, code, remedy, and the end of the log that tells more. */
+/** What failed and what to look at, as lines: message, causes, code, remedy, and the end of the log that says more. */
 export function describeFailure(error: unknown, folder: string): string[] {
   const lines = [`The demo failed: ${error instanceof Error ? error.message : String(error)}`];
   for (let cause = error instanceof Error ? error.cause : undefined; cause instanceof Error; cause = cause.cause)

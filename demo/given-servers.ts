@@ -14,7 +14,7 @@ export interface RunNames {
   readonly state: string;
 }
 
-/** Removes what a run made on servers that go on running when it ends; a stack need not have both sinks. */
+/** Removes what a run made on servers that continue to run when it ends; a stack need not have both sinks. */
 export async function removeTraces(stack: Stack, names: RunNames): Promise<void> {
   await withMySql(stack.url('mysql-primary'), async (connection) => {
     for (const database of names.databases) await connection.query(`DROP DATABASE IF EXISTS \`${database}\``);

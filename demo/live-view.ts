@@ -29,7 +29,7 @@ export function renderFigures({ phase, elapsedMs, status, writer }: LiveFigures,
   return lines.map((line) => line.slice(0, width));
 }
 
-/** The same in one line, for output that is no terminal. */
+/** The same in one line, for output that is not a terminal. */
 export function renderSummary({ phase, elapsedMs, status, writer }: LiveFigures): string {
   const parts = [`${formatDuration(elapsedMs)} ${phase}`];
   if (status !== null) {

@@ -8,7 +8,7 @@ const LINE_EVERY_MS = 5_000;
 
 /**
  * Compiles the services unless `dist/` was made from these sources. Throws `DITTO_DEMO_BUILD_FAILED` with the end of the
- * compiler's output; an aborted build is killed, and its leavings are compiled anew next time.
+ * compiler's output; an aborted build is killed, and what it left is compiled again next time.
  */
 export async function buildServices(onLine: (line: string) => void, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();

@@ -30,7 +30,7 @@ describe('time-zone files', () => {
     expect(readTransitions(file)?.map(({ at }) => at)).toEqual([-9_000_000_000n, 1n]);
   });
 
-  test('another file is none', () => {
+  test('another file is not a time zone', () => {
     expect(readTransitions(Buffer.from('# tzdb data'))).toBeNull();
   });
 });

@@ -6,7 +6,10 @@ export interface Transition {
 
 const HEADER_BYTES = 44;
 
-/** The transitions of a compiled time-zone file (TZif, RFC 9636); null when the file is none. Times of version 2 are used. */
+/**
+ * The transitions of a compiled time-zone file (TZif, RFC 9636); null when the file is not one. Times of version 2 are
+ * used.
+ */
 export function readTransitions(file: Buffer): Transition[] | null {
   if (file.length < HEADER_BYTES || file.toString('latin1', 0, 4) !== 'TZif') return null;
   const version = file.toString('latin1', 4, 5);

@@ -66,7 +66,7 @@ export class ShopWriter {
   async stop(): Promise<WriterCounts> {
     this.#stop.abort();
     await this.#running;
-    if (this.#failure !== null) throw new Error('The writer could not go on.', { cause: this.#failure });
+    if (this.#failure !== null) throw new Error('The writer could not continue.', { cause: this.#failure });
     return this.counts;
   }
 

@@ -75,7 +75,7 @@ async function startServers(folder: string, signal: AbortSignal): Promise<Stack>
   return stack;
 }
 
-/** Empty: all tests. Jest joins patterns by "or"; a long form is chosen by its path, and by --pattern besides. */
+/** Empty: all tests. Jest joins patterns by "or"; a long form is chosen by its path, and also by --pattern. */
 function choosePatterns(pattern: string | undefined, isLong: boolean): string[] {
   if (!isLong) return pattern === undefined ? [] : [pattern];
   const wanted = new RegExp(pattern ?? '');

@@ -16,7 +16,7 @@ function listSources(): string[] {
   );
 }
 
-/** A code has an area and a name; what stands in brackets is the name of an environment variable. */
+/** A code has an area and a name; what is in brackets is the name of an environment variable. */
 function findCodes(source: string): string[] {
   const quoted = source.matchAll(/(?<!\[)'(DITTO_(?:INTERNAL|[A-Z]+_[A-Z0-9_]+))'/g);
   const keyed = source.matchAll(/^\s*(DITTO_[A-Z]+_[A-Z0-9_]+):/gm);

@@ -1,6 +1,7 @@
 // npm run test:mutants: how many small faults in the code the specs notice (mutation testing by Stryker).
 // usage: npm run test:mutants [-- PART|FILE ...]   default: every part of the table in docs/mutants.md
-// A part whose score is below that of the table fails the run. An hour or two for all of them on two cores: not in npm test.
+// A part whose score is below its score in the table fails the run. An hour or two for all of them on two cores: not in
+// npm test.
 import { globSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';

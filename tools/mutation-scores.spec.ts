@@ -50,7 +50,7 @@ describe('chooseMutated', () => {
 });
 
 describe('specsBeside', () => {
-  it('are those of the same libs and apps', () => {
+  it('are of the same libs and apps', () => {
     const files = ['libs/kernel/src/gate.ts', 'libs/kernel/src/sleep.ts', 'apps/dss/src/opening/rewind.ts'];
     expect(specsBeside(files)).toEqual(['<rootDir>/libs/kernel/**/*.spec.ts', '<rootDir>/apps/dss/**/*.spec.ts']);
   });

@@ -30,7 +30,7 @@ export async function runCommand(
     env: options.environment ?? process.env,
     stdio: ['pipe', 'pipe', 'pipe'],
   });
-  child.stdin.on('error', () => undefined); // a program that ends before reading its input says so by its exit code
+  child.stdin.on('error', () => undefined); // a program that ends before reading its input reports it by its exit code
   child.stdin.end(options.input ?? '');
   const output: string[] = [];
   const tail: string[] = [];

@@ -123,7 +123,7 @@ const schemes: Readonly<Record<Exclude<GivenName, 'kafka'>, { protocols: readonl
 
 function parseEndpoints(name: GivenName, url: string): [MemberName, Endpoint][] {
   if (name === 'kafka') return parseBrokers(url);
-  // a list of MongoDB hosts isn't a URL to the parser; its first host stands for the set
+  // a list of MongoDB hosts isn't a URL to the parser; its first host represents the set
   const single = name === 'mongo' ? url.replace(/,[^/?]*/, '') : url;
   const parsed = URL.canParse(single) ? new URL(single) : null;
   const { protocols, port } = schemes[name];

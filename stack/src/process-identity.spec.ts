@@ -4,7 +4,7 @@ import { describe, expect, it } from '@jest/globals';
 import { identifyProcess, isAlive, killTree, listTree, signalProcess } from './process-identity.ts';
 
 describe('process identity', () => {
-  it('tells a process from a later one with the same pid, which is never signalled', async () => {
+  it('distinguishes a process from a later one with the same pid, which is never signalled', async () => {
     const child = spawn('sleep', ['30']);
     const identity = identifyProcess(child.pid ?? 0);
     if (identity === null) throw new Error('sleep did not start');
@@ -34,7 +34,7 @@ describe('process identity', () => {
     expect(tree.filter(isAlive)).toEqual([]);
   });
 
-  it('knows no process behind a pid that was never given', () => {
+  it('knows no process for a pid that was never given', () => {
     expect(identifyProcess(2 ** 30)).toBeNull();
   });
 });

@@ -34,7 +34,7 @@ export function isMemberName(name: string): name is MemberName {
 }
 
 /**
- * The members behind the asked servers, in start order. A replica brings its primary; one broker of a cluster brings
+ * The members of the asked servers, in start order. A replica brings its primary; one broker of a cluster brings
  * the others, since they form one quorum.
  */
 export function expandServers(servers: readonly ServerName[], kafkaBrokers: KafkaBrokerCount): MemberName[] {
@@ -56,7 +56,7 @@ export function expandServers(servers: readonly ServerName[], kafkaBrokers: Kafk
   return wanted;
 }
 
-/** The members of a running stack that `name` stands for. */
+/** The members of a running stack that `name` means. */
 export function membersOf(name: ServerName, members: readonly MemberName[]): MemberName[] {
   const found = members.filter((member) => member === name || (name === 'kafka' && member.startsWith('kafka-')));
   if (found.length === 0)

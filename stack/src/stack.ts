@@ -24,14 +24,14 @@ export interface StackOptions {
   /** Default: `fast`. */
   readonly durability?: Durability;
   readonly onProgress?: (line: string) => void;
-  /** Ends the start; what was started by then is stopped again. */
+  /** Ends the start; what was started until then is stopped again. */
   readonly signal?: AbortSignal;
   /** Default: `process.env`. */
   readonly environment?: NodeJS.ProcessEnv;
 }
 
 export interface DownOptions {
-  /** Stops the servers but leaves the data folder, so that a later start goes on with it. */
+  /** Stops the servers but leaves the data folder, so that a later start continues with it. */
   readonly keepData?: boolean;
 }
 
@@ -77,7 +77,7 @@ export abstract class Stack {
     return members.map((member) => formatUrl(member, this.endpoint(member))).join(',');
   }
 
-  /** The URL of every server; all Kafka brokers stand under `kafka`. */
+  /** The URL of every server; all Kafka brokers are under `kafka`. */
   urls(): Partial<Record<ServerName, string>> {
     const names = new Set(this.members.map((member): ServerName => (member.startsWith('kafka-') ? 'kafka' : member)));
     return Object.fromEntries([...names].map((name) => [name, this.url(name)]));

@@ -12,7 +12,7 @@ export const KIND_VARIABLE = 'DITTO_STACK_KIND';
 
 /**
  * Servers had in this order: URLs in the environment (see `urlVariables`), Docker when an engine answers, natively from
- * package registries. A stack that the folder holds already is gone on with, whichever of its servers run.
+ * package registries. A stack that the folder holds already is used again, whichever of its servers run.
  *
  * Errors: `DITTO_STACK_URL_MISSING`, `DITTO_STACK_UNSUPPORTED_SYSTEM`, `DITTO_STACK_TOOLS_MISSING`,
  * `DITTO_STACK_COMMAND_FAILED`, `DITTO_STACK_START_FAILED`. Servers that this call started are ended again; their

@@ -99,7 +99,7 @@ describe('a stack of its own', () => {
   });
 
   it.each(single)(
-    '%s answers nothing while it is frozen and goes on when it is thawed',
+    '%s answers nothing while it is frozen and continues when it is thawed',
     async (member) => {
       const client = clientFor(member);
       const before = await client.read(stack.url(member));
@@ -127,7 +127,7 @@ describe('a stack of its own', () => {
     expect(await clientFor('redis').read(output)).toHaveLength(2);
   }, 60_000);
 
-  it('goes on with its data when it is started again in its folder', async () => {
+  it('continues with its data when it is started again in its folder', async () => {
     await stack.kill('mongo');
     const again = await startStack({ folder, environment });
     expect(again.urls()).toEqual(stack.urls());

@@ -28,7 +28,7 @@ describe('decimals', () => {
     expect(decimalText(number)).toBe(text);
   });
 
-  test.each(['', '-', '.', 'NaN', '1.2.3', '0x10'])('"%s" is no number', (number) => {
+  test.each(['', '-', '.', 'NaN', '1.2.3', '0x10'])('"%s" is not a number', (number) => {
     expect(decimalText(number)).toContain('no number');
   });
 });
@@ -55,12 +55,12 @@ describe('JSON', () => {
     expect(jsonText('{"b": 1.50, "a": [1e2, null]}')).toBe(jsonText('{"a":[100,null],"b":1.5}'));
   });
 
-  test('numbers beyond 2^53 are told apart', () => {
+  test('numbers beyond 2^53 are distinguished', () => {
     expect(jsonText('[9007199254740993]')).not.toBe(jsonText('[9007199254740992]'));
     expect(jsonText('0.1234567890123456')).not.toBe(jsonText('0.1234567890123457'));
   });
 
-  test('a string is no number, null is no string, the order of an array matters', () => {
+  test('a string is not a number, null is not a string, the order of an array matters', () => {
     expect(jsonText('"1"')).not.toBe(jsonText('1'));
     expect(jsonText('null')).not.toBe(jsonText('"null"'));
     expect(jsonText('[1,2]')).not.toBe(jsonText('[2,1]'));

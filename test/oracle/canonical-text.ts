@@ -24,7 +24,7 @@ export function decimalText(number: string): string {
   return match[1] === '-' && text !== '0' ? `-${text}` : text;
 }
 
-/** Doubles are told apart by their bits, so that -0 is not 0. */
+/** Doubles are compared by their bits, so that -0 is not 0. */
 export function doubleText(value: number): string {
   return Object.is(value, -0) ? '-0' : String(value);
 }
@@ -41,7 +41,7 @@ export function floatText(value: number): string {
 
 /** A JSON document: keys sorted, numbers by exact decimal value. */
 export function jsonText(document: string): string {
-  // a double holds every number of up to 15 digits exactly enough to tell it from all others
+  // a double holds every number of up to 15 digits exactly enough to distinguish it from all others
   return describeJson(/[\d.]{16}|\d[eE]/.test(document) ? parseExactly(document) : (JSON.parse(document) as unknown));
 }
 
@@ -61,7 +61,7 @@ function parseExactly(text: string): unknown {
   return JSON.parse(marked) as unknown;
 }
 
-/** The text of a parsed number; null when the value is no number. */
+/** The text of a parsed number; null when the value is not a number. */
 export function numberSource(value: unknown): string | null {
   if (typeof value === 'number') return doubleText(value);
   return typeof value === 'string' && value.startsWith(numberMark) ? value.slice(numberMark.length) : null;

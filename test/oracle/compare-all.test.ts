@@ -153,7 +153,7 @@ describe('the mirror: each fault is found', () => {
       { different: 1 },
       /word: .*absent/,
     ],
-    'a field that is no column': [(sinks) => (rowOf(sinks, 1)['wort'] = null), { different: 1 }, /no columns/],
+    'a field that is not a column': [(sinks) => (rowOf(sinks, 1)['wort'] = null), { different: 1 }, /no columns/],
     'a key in another order': [
       ({ documents }) => (documents[0] = { ...documents[0], _id: { id: Long.fromNumber(1), part: 'a' } }),
       { missing: 1, extra: 1 },

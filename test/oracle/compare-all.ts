@@ -21,7 +21,7 @@ export type TableComparison = TableName & TableDifferences;
 
 export interface Comparison {
   readonly tables: readonly TableComparison[];
-  /** All that is missing, extra, different or out of order, in both sinks. Repeats are none. */
+  /** All that is missing, extra, different or out of order, in both sinks. Repeats are not findings. */
   readonly differences: number;
   /** Some differences in words: table, key, column and both values. */
   readonly samples: readonly string[];
@@ -31,7 +31,7 @@ const SAMPLES_PER_TABLE = 8;
 
 /**
  * Compares every row of the tables with the mirror's documents and with the last message per key, value for value, and
- * the order of the messages of each key. Nothing may write to the tables meanwhile. It shares no code with Ditto.
+ * the order of the messages of each key. Nothing may write to the tables during that. It shares no code with Ditto.
  */
 export async function compareAll(options: CompareAllOptions): Promise<Comparison> {
   const { mysql, mongo, kafka } = options;

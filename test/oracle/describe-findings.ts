@@ -5,7 +5,7 @@ import type { ComparedServers, Finding } from './table-comparison.ts';
 
 type Texts = readonly ValueText[] | null;
 
-/** Reads the rows behind some findings once more, to say which column differs and what both sides hold. */
+/** Reads the rows of some findings again, to say which column differs and what both sides hold. */
 export async function describeFindings(
   table: OracleTable,
   topic: string | null,

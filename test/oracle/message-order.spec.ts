@@ -55,7 +55,7 @@ describe('the order of one key', () => {
     expect(steps(version(1), version(2), version(1), version(3))).toEqual(['new', 'new', 'repeat', 'out-of-order']);
   });
 
-  test('a read need not come again: its row is read anew', () => {
+  test('a read need not come again: its row is read again', () => {
     expect(steps(version(1), version(1, 7), version(2), version(1), version(2))).toEqual([
       'new',
       'new',

@@ -6,14 +6,14 @@ const ROW_INDEX_AT = 28;
 
 /**
  * The versions of one key's messages in the order they arrived. A version may grow, or go back to one that was seen:
- * then a suffix is being repeated, and everything behind that place must come again in the same order. Only reads may be
- * left out of a repeat: a row is read anew, with a new version.
+ * then a suffix is being repeated, and everything after that place must come again in the same order. Only reads may be
+ * left out of a repeat: a row is read again, with a new version.
  */
 export class MessageOrder {
   readonly #seen: string[] = [];
   #at = -1;
 
-  /** `marker` tells a delete from the tombstone behind it; they have the same version. */
+  /** `marker` distinguishes a delete from the tombstone after it; they have the same version. */
   step(version: string, marker: '' | '~'): Step {
     const entry = version + marker;
     const last = this.#seen.at(-1);

@@ -63,7 +63,7 @@ export function isInPart(key: string, { index, of }: Part): boolean {
   return (sum >>> 0) % of === index;
 }
 
-/** Compares one part of a table, adds to `result`, and tells each finding; `topic` is null when it doesn't exist. */
+/** Compares one part of a table, adds to `result`, and reports each finding; `topic` is null when it doesn't exist. */
 export async function comparePart(
   table: OracleTable,
   topic: string | null,

@@ -1,7 +1,7 @@
 import { Admin, Consumer, type KafkaRecord } from '@platformatic/kafka';
 import { randomUUID } from 'node:crypto';
 
-/** A message as it stands in the log of its partition. */
+/** A message as it is in the log of its partition. */
 export interface TopicMessage {
   readonly partition: number;
   readonly offset: bigint;

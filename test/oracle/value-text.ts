@@ -122,7 +122,7 @@ export function readBsonKey(column: OracleColumn, value: unknown): ValueText {
   return readBsonValue(column, value);
 }
 
-/** A BSON value read without promotion, so that Int32, Long and Double are told apart. */
+/** A BSON value read without promotion, so that Int32, Long and Double are distinguished. */
 export function readBsonValue(column: OracleColumn, value: unknown): ValueText {
   if (value === undefined) return wrong('absent', column.name);
   if (column.kind === 'json') return value === null ? null : describeBson(value);
@@ -173,7 +173,7 @@ function readBsonInteger(column: OracleColumn, value: unknown): string {
   return /^\d+$/.test(text) && BigInt(text) > LARGEST_LONG ? text : wrong('a Decimal128 that a Long would hold', text);
 }
 
-/** An embedded JSON document; what BSON can't hold stands as `{"$json": "<text>"}`. */
+/** An embedded JSON document; what BSON can't hold is written as `{"$json": "<text>"}`. */
 function describeBson(value: unknown): string {
   return describeJson(value, (object) => {
     if (object instanceof Int32 || object instanceof Double) return decimalText(String(object.value));

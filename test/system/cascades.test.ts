@@ -36,13 +36,13 @@ async function expectNoDifference(): Promise<void> {
   expect(comparison.differences).toBe(0);
 }
 
-/** A cascade that stands in no log, as long as nobody reads anything again. */
+/** A cascade that is in no log, as long as nobody reads anything again. */
 function addresses(from: number): string {
   return `INSERT INTO customers VALUES (${from}, 'late-${from}', 99, ${from}), (${from + 1}, 'late-${from + 1}', 99, ${from + 1});
     INSERT INTO addresses VALUES (${from}, ${from}), (${from + 1}, ${from}), (${from + 2}, ${from + 1})`;
 }
 
-describe('cascades that stand in no log (MariaDB)', () => {
+describe('cascades that are in no log (MariaDB)', () => {
   it('I1, I2, I3, I4: children converge while parents and children change, and through kills of DSS', async () => {
     const stop = new AbortController();
     const workload = new CascadeWorkload(7);
@@ -77,7 +77,7 @@ describe('cascades that stand in no log (MariaDB)', () => {
     await expectNoDifference();
   }, 60_000);
 
-  it('I6: stops with a code at a foreign key to a table that is not included, and goes on without it', async () => {
+  it('I6: stops with a code at a foreign key to a table that is not included, and continues without it', async () => {
     const key = 'ADD CONSTRAINT abroad FOREIGN KEY (customer) REFERENCES outside (id) ON DELETE CASCADE';
     await run('INSERT INTO outside SELECT customer FROM addresses GROUP BY customer', `ALTER TABLE addresses ${key}`);
     const status = await world.waitForStatus(dss, 'the stop', ({ error }) => error !== null);

@@ -40,7 +40,7 @@ it(
     await world.waitUntilCaughtUp(dss);
     const stop = new AbortController();
     const work = [workload.runDdl(ddl, stop.signal, isLong ? 150 : 60), workload.runChanges(rows, stop.signal)];
-    for (const part of work) part.catch(() => undefined); // told when it is waited for
+    for (const part of work) part.catch(() => undefined); // reported when it is waited for
     const deadline = performance.now() + writeMs;
     let restarts = 0;
     while (performance.now() < deadline || restarts < 2) {

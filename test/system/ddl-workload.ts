@@ -126,7 +126,7 @@ export class DdlWorkload {
     }
   }
 
-  /** Endings come seldom: they hide what the statements before them left behind. */
+  /** Endings come seldom: they hide what the statements before them left. */
   #ddl(): string[] {
     const table = this.#random.pick(this.#tables);
     return this.#random.below(8) === 0 ? this.#ending(table) : [`ALTER TABLE ${table} ${this.#alteration()}`];

@@ -35,7 +35,7 @@ const TABLES: readonly string[] = [
   'INSERT INTO again VALUES (1, 1), (2, 2)',
 ];
 
-/** Each statement that changes rows without row events stands before, between and behind changes of rows. */
+/** Each statement that changes rows without row events comes before, between and after changes of rows. */
 const STORY: readonly string[] = [
   // columns
   'UPDATE wide SET a = a + 1 WHERE id % 3 = 0',
@@ -96,7 +96,7 @@ async function tablesOfSource(): Promise<string[]> {
   return rows.map(({ name }) => name as string);
 }
 
-/** What stands in the topic of statements. */
+/** What is in the topic of statements. */
 async function readStatements(): Promise<string[]> {
   const topics = new TopicMessages(world.stack.url('kafka').split(','));
   const statements: string[] = [];
@@ -122,7 +122,7 @@ async function expectEqual(): Promise<void> {
 }
 
 describe('DDL in the log', () => {
-  it('I4: rows that change without row events are read again while the log goes on', async () => {
+  it('I4: rows that change without row events are read again while the log continues', async () => {
     dss = await world.start('dss');
     await world.waitUntilCaughtUp(dss);
     for (const statement of STORY) await mysql.query(statement);

@@ -189,12 +189,12 @@ describe('a key that is lost', () => {
     dss = await world.start('dss', { source: { keys: { [`${world.database}.w`]: ['b', 'a'] } } });
     await expectKeys({ w: ['b', 'a'], t: ['a'] });
     await stopDss();
-    // other columns are named: no statement says so
+    // other columns are named: no statement shows it
     dss = await world.start('dss', { source: { keys: { [`${world.database}.w`]: ['b'] } } });
     await expectKeys({ w: ['b'], t: ['a'] });
   }, 120_000);
 
-  it('I6: a resync without a key lets the table go on, published and not mirrored, once its topic is not compacted', async () => {
+  it('I6: a resync without a key lets the table continue, published and not mirrored, once its topic is not compacted', async () => {
     await prepare(false);
     await run('ALTER TABLE w DROP INDEX k1', "UPDATE w SET v = 'changed' WHERE a = 2");
     const ask = async (action: string): Promise<number> =>

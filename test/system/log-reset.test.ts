@@ -68,7 +68,7 @@ async function resync(lineage: number): Promise<void> {
 }
 
 describe('a log that is another one', () => {
-  it('I7: purged while DSS is stopped: it goes on, with nothing lost, once an operator accepts it', async () => {
+  it('I7: purged while DSS is stopped: it continues, with nothing lost, once an operator accepts it', async () => {
     await stop(dss);
     await mysql.query('FLUSH BINARY LOGS');
     await mysql.query('PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 DAY');

@@ -37,7 +37,7 @@ async function findSessions(): Promise<number[]> {
   return rows.flatMap((row) => (row['User'] === USER ? [Number(row['Id'])] : []));
 }
 
-/** A session may end by itself meanwhile. */
+/** A session may end by itself before that. */
 async function kill(sessions: readonly number[], what: 'CONNECTION' | 'QUERY' = 'CONNECTION'): Promise<void> {
   for (const id of sessions) await mysql.query(`KILL ${what} ${id}`).catch(() => undefined);
 }

@@ -27,7 +27,7 @@ beforeEach(async () => {
 
 afterEach(() => world.close());
 
-/** The source goes on without having been restarted, and the sinks say what MySQL says. */
+/** The source continues without having been restarted, and the sinks have what MySQL has. */
 async function expectWhole(): Promise<void> {
   await writer.stop();
   const status = await world.waitUntilCaughtUp(dss);
@@ -39,21 +39,21 @@ async function expectWhole(): Promise<void> {
 }
 
 describe('during load', () => {
-  it('I1, I2: Kafka is killed and comes back: the pipeline holds, then goes on by itself', async () => {
+  it('I1, I2: Kafka is killed and comes back: the pipeline holds, then continues by itself', async () => {
     await world.stack.kill('kafka');
     await world.waitForStatus(dss, 'Kafka to be missed', ({ sinks }) => sinks['kafka']?.holdingBecause != null);
     await world.stack.start('kafka');
     await expectWhole();
   }, 120_000);
 
-  it('I1, I3: MongoDB is killed and comes back: the pipeline holds, then goes on by itself', async () => {
+  it('I1, I3: MongoDB is killed and comes back: the pipeline holds, then continues by itself', async () => {
     await world.stack.kill('mongo');
     await world.waitForStatus(dss, 'MongoDB to be missed', ({ sinks }) => sinks['mongo']?.holdingBecause != null);
     await world.stack.start('mongo');
     await expectWhole();
   }, 120_000);
 
-  it('I1: Redis loses everything: leases are taken anew with higher tokens, checkpoints come from the state database', async () => {
+  it('I1: Redis loses everything: leases are taken again with higher tokens, checkpoints come from the state database', async () => {
     const redis = new Redis(world.stack.url('redis'));
     await redis.flushall();
     redis.disconnect();
@@ -69,7 +69,7 @@ describe('during load', () => {
     expect(comparison.samples).toEqual([]);
   }, 90_000);
 
-  it('the source server is killed and comes back: the stream goes on from the last complete transaction', async () => {
+  it('the source server is killed and comes back: the stream continues from the last complete transaction', async () => {
     await world.stack.kill('mysql-primary');
     await writer.stop().catch(() => undefined); // its connection is gone
     await world.waitForStatus(dss, 'the break to be noticed', ({ pipeline }) => pipeline?.phase === 'reconnecting');
@@ -79,7 +79,7 @@ describe('during load', () => {
     await expectWhole();
   }, 120_000);
 
-  it('the state database is killed: streaming goes on, and its copy of the checkpoint follows when it is back', async () => {
+  it('the state database is killed: streaming continues, and its copy of the checkpoint follows when it is back', async () => {
     const before = await world.status(dss);
     await world.stack.kill('mysql-state');
     await world.waitForStatus(

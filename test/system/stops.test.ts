@@ -77,7 +77,7 @@ describe('resync', () => {
     snapshot.length > 0 &&
     snapshot.every((table) => table.state === 'done' || table.state === 'unavailable');
 
-  it('I4: goes on behind a stop, and rows that vanished meanwhile leave mirror and topics', async () => {
+  it('I4: continues after a stop, and rows that vanished in between leave mirror and topics', async () => {
     await runDss();
     await mysql.query('CREATE TABLE passing (id INT PRIMARY KEY); INSERT INTO passing VALUES (1), (2)');
     await world.waitUntilCaughtUp(dss);
@@ -123,7 +123,7 @@ describe('resync', () => {
 });
 
 describe('positions', () => {
-  it('I7: a server that lacks transactions that a sink holds, saved or not, is refused with their names; once it has them it goes on', async () => {
+  it('I7: a server that lacks transactions that a sink holds, saved or not, is refused with their names; once it has them it continues', async () => {
     const replica = await world.connect('mysql-replica');
     await runDss();
     await world.signal(dss, 'SIGTERM');

@@ -74,7 +74,7 @@ async function settledCount(): Promise<number> {
   return counted;
 }
 
-/** Attempts fail one after the other meanwhile. */
+/** Attempts fail one after the other during that. */
 async function restartKafka(before: number, counted: number): Promise<void> {
   await stack.kill('kafka');
   await sleep(20_000);

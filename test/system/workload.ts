@@ -44,7 +44,7 @@ export class Writer {
     this.#keys = options.keys;
     this.#pauseMs = options.pauseMs ?? 0;
     this.#work = this.#run();
-    this.#work.catch(() => undefined); // told by stop()
+    this.#work.catch(() => undefined); // reported by stop()
   }
 
   async stop(): Promise<number> {

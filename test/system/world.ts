@@ -227,7 +227,7 @@ export class World {
     const variable = this.mariaDb === null ? 'gtid_executed' : 'gtid_binlog_pos';
     const [rows] = await mysql.query(`SELECT @@GLOBAL.${variable} AS executed`);
     const executed = (rows as { executed: string }[])[0]?.executed.replaceAll(/\s/g, '') ?? '';
-    // a source of one domain: nothing is committed behind the position that equals it
+    // a source of one domain: nothing is committed after the position that equals it
     if (this.mariaDb !== null) return (checkpoint) => Promise.resolve(checkpoint === executed);
     return async (checkpoint) => {
       const [answer] = await mysql.query('SELECT GTID_SUBSET(?, ?) AS covered', [executed, checkpoint]);

@@ -3,7 +3,7 @@ import { textLiteral, type ColumnType, type TypeFamily } from './column-type.ts'
 const few = ['a', "it's", 'back\\slash', 'new\nline', '"double"', 'é', ' both '];
 const many = Array.from({ length: 300 }, (_, i) => `label ${i}`);
 
-/** Labels stand in CREATE TABLE as plain literals, so that its own character set applies. */
+/** Labels are in CREATE TABLE as plain literals, so that its own character set applies. */
 function labelLiteral(label: string): string {
   return `'${label.replaceAll('\\', '\\\\').replaceAll("'", "''").replaceAll('\n', '\\n')}'`;
 }
@@ -12,7 +12,7 @@ function declare(type: string, labels: readonly string[], charset: string): stri
   return `${type}(${labels.map(labelLiteral).join(',')})${charset === '' ? '' : ` CHARACTER SET ${charset}`}`;
 }
 
-/** Besides its labels: 0, the value of a text that is none of them. */
+/** In addition to its labels: 0, the value of a text that is not one of them. */
 function enumeration(labels: readonly string[], charset = ''): ColumnType {
   const numbers = [0, 1, Math.ceil(labels.length / 2), Math.min(255, labels.length), Math.min(256, labels.length)];
   return {

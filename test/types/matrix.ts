@@ -6,13 +6,13 @@ import { BIGINTS, BITS, BOOLEANS, DECIMALS, DOUBLES, FLOATS, INTEGERS } from './
 import { ASIAN_TEXTS, BYTES, SINGLE_BYTE_TEXTS, UNICODE_TEXTS, UTF8_TEXTS } from './texts.ts';
 import { DATES, DATETIMES, TIMES, TIMESTAMPS } from './times.ts';
 
-/** Columns that make a primary key; their values are SQL expressions of a number below 2^17 that tells rows apart. */
+/** Columns that make a primary key; their values are SQL expressions of a number below 2^17 that identifies a row. */
 export interface KeyColumn {
   readonly declaration: string;
   readonly value: (number: string) => string;
 }
 
-/** A table of the matrix: columns of some families, behind a key of one kind. */
+/** A table of the matrix: columns of some families, after a key of one kind. */
 export interface TypeTable {
   readonly name: string;
   readonly key: readonly KeyColumn[];

@@ -78,14 +78,17 @@ function randomText(random: Random, scripts: readonly Script[], most: number): s
   return text;
 }
 
-/** One of each script besides what every text may hold: control characters, quotes, spaces at both ends, a BOM, U+FFFD. */
+/**
+ * One of each script in addition to what every text may hold: control characters, quotes, spaces at both ends, a BOM,
+ * U+FFFD.
+ */
 function boundTexts(scripts: readonly Script[], most: number): string[] {
   const first = scripts.map(([from]) => String.fromCodePoint(from)).join('');
   const last = scripts.map(([, to]) => String.fromCodePoint(to)).join('');
   const [wide = ascii] = scripts.slice(-1);
   const longest = String.fromCodePoint(wide[1]).repeat(most);
   const texts = ['', 'a', ' ', '  both  ', 'it\'s "\\', '\0\x01\x07\b\t\n\v\f\r\x1f\x7f', '\u2028\u2029</script>'];
-  // tis620 stores U+FFFD as a byte that stands for nothing
+  // tis620 stores U+FFFD as a byte that means nothing
   const replacement = scripts === everything ? ['a\ufffdb', '\ufffd'] : [];
   return [...texts, ...replacement, first, last, longest, '\ufeff', '\u0085\u00a0\u00ad'];
 }

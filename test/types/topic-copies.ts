@@ -18,7 +18,9 @@ interface Envelope {
   readonly after: string;
 }
 
-/** The texts of both images as they stand in the message: names in quotes can't stand inside a value, its quotes are escaped. */
+/**
+ * The texts of both images as they are in the message: names in quotes can't be inside a value, its quotes are escaped.
+ */
 function splitEnvelope(value: Buffer): Envelope {
   const text = value.toString('utf8');
   const match = /^\{"before":(.*),"after":(.*),"source":\{.*\},"op":"(.)"/s.exec(text);

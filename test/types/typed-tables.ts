@@ -4,12 +4,12 @@ import { type TypeTable } from './matrix.ts';
 import { Random } from './random.ts';
 
 const ROWS_PER_STATEMENT = 250;
-/** Rows of one copy; the second one's numbers lie behind the first one's. */
+/** Rows of one copy; the second one's numbers come after the first one's. */
 const MOST_ROWS = 2 ** 16;
 /** One value in so many is NULL; prime, so that it falls on every column. */
 const NULL_EVERY = 13;
 
-/** Columns `copy` and `n` tell which value a row holds: both copies of a number hold the same. */
+/** Columns `copy` and `n` say which value a row holds: both copies of a number hold the same. */
 const IDENTITY = ['copy', 'n'];
 
 /** The tables of the matrix on a server, and what is done to their rows. */
@@ -61,7 +61,7 @@ export class TypedTables {
     }
   }
 
-  /** The same values once more under other keys, in as many statements. */
+  /** The same values again under other keys, in as many statements. */
   async insertSecondCopy(): Promise<void> {
     for (const table of this.#tables) {
       const keys = table.key.map(({ value }) => value(`${MOST_ROWS} + n`));

@@ -4,7 +4,7 @@ import { CHARACTER_SETS } from './texts.ts';
 const BEGIN = '<!-- generated: npm run docs -->';
 const END = '<!-- end of what is generated -->';
 
-/** Values rather than types: they stand in columns of several families. */
+/** Values rather than types: they occur in columns of several families. */
 const OF_MANY_TYPES = [
   {
     mysql: 'zero dates: `0000-00-00`, `2026-00-01`',
@@ -31,7 +31,7 @@ function renderTested(): string {
   const columns = TABLES.flatMap(({ columns: declared }) => declared);
   const sets = CHARACTER_SETS.map((charset) => `\`${charset}\``).join(', ');
   return [
-    `The table is written from the declarations by which it is tested (\`test/types\`): ${columns.length} columns in ${TABLES.length} tables with as many kinds of keys. The copy of each value that the snapshot reads, the copy that the log carries, the document, and what MySQL itself says are held against each other.`,
+    `The table is written from the declarations by which it is tested (\`test/types\`): ${columns.length} columns in ${TABLES.length} tables with as many kinds of keys. The copy of each value that the snapshot reads, the copy that the log carries, the document, and what MySQL itself says are compared with each other.`,
     '',
     `Text is read from each of MySQL’s character sets: ${sets}. A code for which the server has no character is an error, and so is, in a key, a second code for a character that the server itself writes otherwise (\`cp932\` has 396 of them): two rows would have one key.`,
   ].join('\n');

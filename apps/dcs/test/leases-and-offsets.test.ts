@@ -179,7 +179,7 @@ describe('two instances of DCS', () => {
     proxy.close();
   });
 
-  test('DCS falls silent in mid-call: the call goes on with the other instance, and the next one over a new connection', async () => {
+  test('DCS falls silent in mid-call: the call continues with the other instance, and the next one over a new connection', async () => {
     const proxy = await FaultProxy.open(instances[0].rpc);
     const endpoints = [{ host: proxy.host, port: proxy.port }];
     const client = new DcsClient({ endpoints, token: OPERATE_TOKEN, timeoutMs: 400, markDownMs: 0 });
@@ -382,7 +382,7 @@ describe('two instances of DCS', () => {
 });
 
 describe('an instance of DCS goes away', () => {
-  test('clients go on with the other, and say so when there is none', async () => {
+  test('clients continue with the other, and fail with a code when there is none', async () => {
     const deployment = await createDeployment();
     const instances = [await DcsInstance.start(deployment), await DcsInstance.start(deployment)];
     const client = new DcsClient({
@@ -413,7 +413,7 @@ describe('an instance of DCS goes away', () => {
     }
   }, 60_000);
 
-  test('without Redis an instance is not ready and says what is wrong; with it, it goes on', async () => {
+  test('without Redis an instance is not ready and reports what is wrong; with it, it continues', async () => {
     const proxy = await FaultProxy.open((await testStack()).endpoint('redis'));
     const deployment = await createDeployment({ redisUrl: `redis://${proxy.host}:${proxy.port}` });
     const instance = await DcsInstance.start(deployment);

@@ -68,7 +68,7 @@ describe('recent events', () => {
     expect((await find('table=store.orders&key=77')).events).toEqual([]);
   }, 60_000);
 
-  test('beyond the rate are left out, and the window says so', async () => {
+  test('beyond the rate are left out, and the window reports it', async () => {
     await publish(
       'busy',
       Array.from({ length: 1_000 }, (_, i) => i),

@@ -264,7 +264,7 @@ describe('the command line', () => {
     return { code, printed: printed.join('\n'), complaint: complaints.join('\n') };
   }
 
-  test('without arguments tells how it is used', async () => {
+  test('without arguments prints how it is used', async () => {
     expect(await run()).toMatchObject({ code: 0, printed: expect.stringMatching(/^usage: npm run ditto/) });
   });
 

@@ -82,7 +82,7 @@ export class Instance {
     return { status: response.status, body: await response.json() };
   }
 
-  /** The sum of a metric's values over those of its label sets that hold `labels`. */
+  /** The sum of a metric's values over its label sets that hold `labels`. */
   async metric(name: string, labels = ''): Promise<number> {
     const text = await (await fetch(`${this.#url}/metrics`)).text();
     const lines = text.split('\n').filter((line) => line.startsWith(`${name}{`) && line.includes(labels));

@@ -66,7 +66,7 @@ describe('servers go away', () => {
     90_000,
   );
 
-  test('Redis: the workers hold, are not ready, and go on by themselves, also when it lost all data', async () => {
+  test('Redis: the workers hold, are not ready, and continue by themselves, also when it lost all data', async () => {
     await stack.kill('redis');
     const [worker] = workers as [Instance];
     await eventually(
@@ -93,11 +93,11 @@ describe('servers go away', () => {
     return counts.reduce((sum, count) => sum + count, 0);
   };
 
-  test('Redis falls silent in mid-call, to jobs that wait too: the workers go on by themselves within seconds', async () => {
+  test('Redis falls silent in mid-call, to jobs that wait too: the workers continue by themselves within seconds', async () => {
     redis.silence({ newConnections: false });
     const [worker] = workers as [Instance];
     const startedAt = Date.now();
-    // a command that was on its way is given up with the code, or sent once more on the next connection
+    // a command that was on its way is given up with the code, or sent again on the next connection
     const { status, body } = await worker.get('/sweeps');
     if (status !== 200)
       expect({ status, body }).toMatchObject({ status: 503, body: { code: 'DITTO_REDIS_UNAVAILABLE' } });
@@ -110,7 +110,7 @@ describe('servers go away', () => {
     redis.restore();
   }, 90_000);
 
-  test('Redis is demoted: workers and DCS go on where its name leads then', async () => {
+  test('Redis is demoted: workers and DCS continue where its name leads then', async () => {
     const shared = (await testStack()).endpoint('redis');
     const former = new Redis(stack.url('redis'));
     await former.replicaof(shared.host, shared.port);

@@ -98,7 +98,7 @@ describe('the sweep of tombstones', () => {
     expect(await worker.metric('ditto_dws_removed_tombstones_total')).toBe(1);
   }, 60_000);
 
-  test('fails without DCS, says so, and comes again', async () => {
+  test('fails without DCS, reports it, and comes again', async () => {
     await dcs.close();
     const [newest] = await eventually(listSweeps, ([sweep]) => sweep?.state === 'failed');
     expect(newest).toMatchObject({ removed: null, belowVersion: null });

@@ -135,7 +135,7 @@ describe('normalizeNumber', () => {
     );
   });
 
-  test.each(['', '-', '.', 'x', '1e', '1.2.3', '0x10', 'Infinity'])('%j is no number', (text) => {
+  test.each(['', '-', '.', 'x', '1e', '1.2.3', '0x10', 'Infinity'])('%j is not a number', (text) => {
     expect(() => normalizeNumber(text)).toThrow(expect.objectContaining({ code: 'DITTO_VALUE_NUMBER_INVALID' }));
   });
 });

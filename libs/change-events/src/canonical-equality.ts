@@ -8,7 +8,7 @@ export function normalizeNumber(text: string): string {
   const match = NUMBER.exec(text);
   const digits = match === null ? '' : (match[2] ?? '') + (match[3] ?? '');
   if (match === null || digits === '') {
-    throw new DittoError('DITTO_VALUE_NUMBER_INVALID', `"${text}" is no number.`, { context: { text } });
+    throw new DittoError('DITTO_VALUE_NUMBER_INVALID', `"${text}" is not a number.`, { context: { text } });
   }
   const significant = digits.replace(/^0+/, '');
   if (significant === '') return '0';

@@ -26,7 +26,7 @@ function hashKey(change: RowChange): string {
  * The header `ditto.id`: the same text whenever the same change is delivered again, and no other change's.
  *
  * From the log `gtid/rowIndex`, without GTIDs `serverUuid/file/offset/rowIndex`; the halves of a key change end in
- * `/d` and `/c`. What a read found: `windowId/hash of the key`. The end of a table's rows that is no statement
+ * `/d` and `/c`. What a read found: `windowId/hash of the key`. The end of a table's rows that is not a statement
  * of the log: the id that it was given.
  */
 export function changeId(change: RowChange | TableChange): string {

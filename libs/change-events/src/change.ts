@@ -99,7 +99,7 @@ export interface TableChange {
   readonly layout: TableLayout;
   readonly transaction: TransactionInfo;
   readonly rowIndex: number;
-  /** With what reads have for a row index, where it is no statement of the log: above all that was read until then. */
+  /** With what reads have for a row index, where it is not a statement of the log: above all that was read until then. */
   readonly readSequence?: number;
   /** Its identity when it is in no log; left out otherwise. */
   readonly id?: string;

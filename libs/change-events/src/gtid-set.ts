@@ -109,7 +109,7 @@ const NO_DOMAINS: Domains = new Map();
  *
  * MySQL: `uuid:number`, or `uuid:tag:number` since MySQL 8.3, kept as intervals. MariaDB: `domain-server-sequence`; the
  * set holds one for each domain and means everything of that domain up to it, in the order of its sequence numbers
- * (which takes `gtid_strict_mode=ON`). What is not such a prefix is no set there: `subtract` gives the ends of the
+ * (which takes `gtid_strict_mode=ON`). What is not such a prefix is not a set there: `subtract` gives the ends of the
  * domains that reach further.
  *
  * Numbers up to 2^53-1 are served; a higher one (both servers allow more) is refused with

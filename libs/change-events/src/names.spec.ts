@@ -72,7 +72,7 @@ describe('topics', () => {
     ]);
   });
 
-  test('I2: a table that comes later is held against those that are there, until they go', () => {
+  test('I2: a table that comes later is compared with those that are there, until they go', () => {
     const topics = new TopicNames('p');
     const [first, second] = [
       { database: 'd', table: 'a b' },

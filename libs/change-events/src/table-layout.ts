@@ -62,7 +62,7 @@ export interface Column {
   readonly labels: readonly string[];
 }
 
-/** One canonical value (design: canonical values). */
+/** One canonical value: `VALUE_TYPE` has the form of each kind. */
 export type CanonicalValue = null | number | bigint | string | boolean | Buffer;
 
 /** One row image: canonical values in column order. Never changed after it was made. */

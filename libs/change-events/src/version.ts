@@ -4,7 +4,7 @@ import { type RowChange, type TableChange } from './change.ts';
 /** The row index of every read: after all log changes of the transaction that it follows. */
 export const READ_ROW_INDEX = 0xffffffff;
 
-/** The coordinates whose order is the order of a row's changes (design: version). */
+/** The coordinates whose order is the order of a row's changes (docs/architecture.md, "Versions"). */
 export interface VersionParts {
   /** 0…2^32-1 */
   readonly lineage: number;
@@ -57,7 +57,7 @@ export function binlogFileNumber(file: string): number {
   if (digits === undefined) {
     throw new DittoError(
       'DITTO_POSITION_FILE_INVALID',
-      `"${file}" is no name of a binary log file: it ends in no number.`,
+      `"${file}" is not a name of a binary log file: it ends in no number.`,
       {
         remedy: 'Give the file as SHOW BINARY LOGS lists it, for example binlog.000007.',
         context: { file },
@@ -119,9 +119,13 @@ export function formatVersion(parts: VersionParts): string {
 /** Throws `DITTO_VERSION_INVALID` for anything but 44 lower-case hexadecimal digits. */
 export function parseVersion(text: string): VersionParts {
   if (!VERSION.test(text)) {
-    throw new DittoError('DITTO_VERSION_INVALID', `"${text}" is no version: 44 lower-case hexadecimal digits are.`, {
-      context: { text },
-    });
+    throw new DittoError(
+      'DITTO_VERSION_INVALID',
+      `"${text}" is not a version, which has 44 lower-case hexadecimal digits.`,
+      {
+        context: { text },
+      },
+    );
   }
   return {
     lineage: lineageOf(text),

@@ -4,8 +4,8 @@ import { toTlsOptions } from './tls-options.ts';
 
 /**
  * Sections of the configuration in the shapes that the adapters take; plain data, so that this lib knows no adapter. The
- * results hold secrets as text: hand them to an adapter only. Secrets and certificates from files are read again: make the options anew for
- * connections that are opened later.
+ * results hold secrets as text: hand them to an adapter only. Secrets and certificates from files are read again: make
+ * new options for connections that are opened later.
  */
 
 export function toMySqlOptions({ host, port, user, password, tls }: SourceEndpointConfig) {

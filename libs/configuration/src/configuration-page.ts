@@ -23,7 +23,7 @@ One file, \`ditto.yaml\`, configures all three services. Each reads it at its st
 \`ditto.example.yaml\` is an example to begin with. Editors check the file with \`docs/ditto.schema.json\`.
 
 - Durations end in \`Ms\` and are milliseconds. Sizes end in \`Bytes\`: a number, or text such as \`32 MiB\`.
-- **Any text may be kept elsewhere:** \`{ env: NAME }\` takes it from the environment, \`{ file: PATH }\` from a file (relative to the configuration file; one line end at its end is left out). A secret from a file is read again when connections are made anew: those to a source, its Kafka and its MongoDB whenever the source is opened, also by \`POST /sources/<name>/restart\`. So are \`ca\`, \`cert\` and \`key\` of their \`tls\`, together: while they do not belong together, in the middle of a renewal, those that did are used. All else is read once, at the start, also what the connections to DCS, Redis and the state database use. \`\${NAME}\` within text has no meaning.
+- **Any text may be kept elsewhere:** \`{ env: NAME }\` takes it from the environment, \`{ file: PATH }\` from a file (relative to the configuration file; one line end at its end is left out). A secret from a file is read again when connections are made again: those to a source, its Kafka and its MongoDB whenever the source is opened, also by \`POST /sources/<name>/restart\`. So are \`ca\`, \`cert\` and \`key\` of their \`tls\`, together: while they do not belong together, in the middle of a renewal, those that did are used. All else is read once, at the start, also what the connections to DCS, Redis and the state database use. \`\${NAME}\` within text has no meaning.
 - Secrets are never shown, in logs or in errors. One that is in the file itself is allowed, and warned about.`;
 
 const PROCESS_VARIABLES = `| variable | meaning |
@@ -39,7 +39,7 @@ function renderSection(name: string, schema: z.core.$ZodType): string {
   return [`## ${name}`, `${facts.description}${optional}`, table].join('\n\n');
 }
 
-/** `sources.<name>.endpoints[].port` for what stands in names and lists. */
+/** `sources.<name>.endpoints[].port` for what is in names and lists. */
 function listOptions(core: z.core.$ZodType, path: string): OptionRow[] {
   if (core instanceof z.ZodObject)
     return Object.entries(core.shape as Record<string, z.core.$ZodType>).flatMap(([name, inner]) =>

@@ -81,7 +81,7 @@ function checkServerIds(sources: Group): ConfigProblem[] {
     return [
       problem(
         ['sources', name, 'serverId'],
-        `is the same as that of the source ${owner}`,
+        `is also the serverId of the source ${owner}`,
         'Give each source a number of its own.',
       ),
     ];
@@ -145,7 +145,9 @@ function checkTls(root: Group): ConfigProblem[] {
   return places.flatMap((place) => checkTlsMaterial(asGroup(valueAt(root, place)), place));
 }
 
-/** That a certificate has expired is no contradiction: it can be renewed while the service runs, for its next start. */
+/**
+ * That a certificate has expired is not a contradiction: it can be renewed while the service runs, for its next start.
+ */
 function checkTlsMaterial({ ca, cert, key }: Group, place: Path): ConfigProblem[] {
   if (!isTextOrNone(ca) || !isTextOrNone(cert) || !isTextOrNone(key)) return [];
   const found = findTlsMaterialProblem({ ca, cert, key }, 0);

@@ -76,8 +76,8 @@ describe.each([
     };
     expect(refused({ key: client.key })).toEqual([expect.stringMatching(`^${path}\\.tls\\.key: can not be used`)]);
     expect(refused({ key: 'no key' })).toEqual([expect.stringMatching(`^${path}\\.tls\\.key: can not be used`)]);
-    expect(refused({ cert: server.key })).toEqual([`${path}.tls.cert: is no certificate`]);
-    expect(refused({ ca: 'no certificate' })).toEqual([`${path}.tls.ca: is no certificate`]);
+    expect(refused({ cert: server.key })).toEqual([`${path}.tls.cert: is not a certificate`]);
+    expect(refused({ ca: 'no certificate' })).toEqual([`${path}.tls.ca: is not a certificate`]);
     expect(refused(expired)).toEqual([]);
   });
 });

@@ -81,7 +81,7 @@ describe('a good configuration', () => {
     expect(config.state.password.reveal()).toBe('very-secret');
   });
 
-  it('reads a secret again from its file for whoever connects anew, and keeps the last text when the file is no help', () => {
+  it('reads a secret again from its file for each new connection, and keeps the last text when the file is empty or gone', () => {
     const file = join(folder, 'db-password');
     writeFileSync(file, 'first');
     const config = parse(MINIMAL.replace('{ env: DB_PASSWORD }', '{ file: db-password }'));
@@ -121,7 +121,7 @@ describe('a good configuration', () => {
     expect(warnings).toEqual(expected);
   });
 
-  it('is held against the defaults of what it does not say', () => {
+  it('is compared with the defaults of what it does not say', () => {
     const parsed = parse(`${MINIMAL}\ndss: { lease: { ttlMs: 4500 } }\n`);
     expect(parsed.dss.lease).toEqual({ ttlMs: 4_500, renewMs: 1_500 });
     expect(() => parse(`${MINIMAL}\ndss: { lease: { ttlMs: 4499 } }\n`)).toThrow('renewMs');
@@ -304,7 +304,7 @@ auht: {}
     ['a file that is no YAML', 'a: [1', /line 1, column/],
     ['a name given twice', 'log: {}\nlog: {}', /line 2.*already/s],
     ['a list', '- a', /group of options/],
-    ['a port that is no number in the environment', MINIMAL, /DITTO_DSS_HTTP_PORT is not a number/],
+    ['a port that is not a number in the environment', MINIMAL, /DITTO_DSS_HTTP_PORT is not a number/],
     ['a secret that is a number', MINIMAL.replace('{ env: DB_PASSWORD }', '1234567'), /text \(put quotes around it\)/],
   ])('is refused when it is %s', (_name, text, message) => {
     const refused = refusal(text, { environment: { ...environment, DITTO_DSS_HTTP_PORT: 'http' } });

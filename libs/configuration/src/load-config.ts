@@ -45,7 +45,7 @@ export interface ParseConfigOptions {
   readonly onWarning?: (warning: string) => void;
 }
 
-/** `loadConfig` for text that is at hand. */
+/** `loadConfig` for text that was already read. */
 export function parseConfig(text: string, options: ParseConfigOptions = {}): DittoConfig {
   const { environment = {}, path = resolve('ditto.yaml'), onWarning } = options;
   const file = readYaml(text);

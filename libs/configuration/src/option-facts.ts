@@ -37,7 +37,7 @@ export function readOptionFacts(schema: z.core.$ZodType): OptionFacts {
   }
 }
 
-/** The schema of what stands at `path`; null when there is none. */
+/** The schema of what is at `path`; null when there is none. */
 export function findSchema(schema: z.core.$ZodType, path: Path): z.core.$ZodType | null {
   let found: z.core.$ZodType | undefined = schema;
   for (const part of path) {

@@ -4,7 +4,7 @@ import { ConfiguredText, Secret } from './secret.ts';
 
 declare module 'zod' {
   interface GlobalMeta {
-    /** What a number counts; shown behind the description. */
+    /** What a number counts; shown after the description. */
     unit?: string;
     secret?: boolean;
   }
@@ -14,8 +14,8 @@ declare module 'zod' {
 export const OPTION_FORMATS = {
   bytes: "a size: a number of bytes, or text such as '32 MiB'",
   hostPort: "an address 'host:port'",
-  tablePattern: "a pattern 'database.table', in which * stands for any characters",
-  columnPattern: "a pattern 'database.table.column', in which * stands for any characters",
+  tablePattern: "a pattern 'database.table', in which * means any characters",
+  columnPattern: "a pattern 'database.table.column', in which * means any characters",
 } as const;
 
 /** Text that is not empty; without a default it must be given. */
@@ -23,7 +23,7 @@ export function text(description: string) {
   return z.string().min(1, 'must not be empty').meta({ description });
 }
 
-/** Text that is no secret, and read again when connections are made anew. */
+/** Text that is not a secret, and read again when connections are made again. */
 export function renewableText(description: string) {
   return z
     .string()
@@ -116,7 +116,7 @@ export function port(value: number, description: string) {
   return z.int().min(1).max(65_535).default(value).meta({ description });
 }
 
-/** `host:port`, given as an object; an IPv6 address stands in brackets. */
+/** `host:port`, given as an object; an IPv6 address is in brackets. */
 export function hostPort(description: string) {
   return z
     .string()

@@ -17,7 +17,7 @@ interface Reference {
 }
 
 /**
- * Replaces each `{ env: NAME }` and `{ file: PATH }` by the text it stands for. A path is relative to `folder`; one line
+ * Replaces each `{ env: NAME }` and `{ file: PATH }` by the text it refers to. A path is relative to `folder`; one line
  * end at the end of a file is not part of its text. What can't be resolved becomes a problem and empty text.
  */
 export function resolveReferences(tree: unknown, environment: NodeJS.ProcessEnv, folder: string): ResolvedReferences {

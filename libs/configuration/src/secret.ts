@@ -17,7 +17,10 @@ export class ConfiguredText {
     return this.#text;
   }
 
-  /** What its file holds now, for whoever connects anew. The text as it was when it is from no file, or that is empty or gone. */
+  /**
+   * What its file holds now, for a new connection. The text as it was when it is from no file, or the file is empty or
+   * gone.
+   */
   revealNewest(): string {
     this.keep(this.readNewest());
     return this.#text;

@@ -29,7 +29,7 @@ const snapshotSchema = z
     mode: choice(
       ['windowed', 'none'],
       'windowed',
-      '`windowed` copies existing rows in chunks while the log goes on; `none` follows the log from now on and reads a table only when a statement changed its rows without row events.',
+      '`windowed` copies existing rows in chunks while the log continues; `none` follows the log from now on and reads a table only when a statement changed its rows without row events.',
     ),
     chunkRows: count(2000, 'rows', 'Rows read at once.', { max: 100_000 }),
     pauseMs: milliseconds(0, 'Rest between two chunks, to spare the server.', { min: 0 }),
@@ -45,7 +45,10 @@ const snapshotSchema = z
 /** Also the prefix of topics and the name of the mirror's database. */
 const SOURCE_NAME_PATTERN = '^[a-z0-9][a-z0-9_-]{0,47}$';
 
-/** The name itself is held against its pattern with the contradictions, so that the options of a misnamed source are checked too. */
+/**
+ * The name itself is checked against its pattern with the contradictions, so that the options of a misnamed source are
+ * checked too.
+ */
 const sourceName = z.string().meta({ pattern: SOURCE_NAME_PATTERN });
 
 export function isSourceName(name: string): boolean {

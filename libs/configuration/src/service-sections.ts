@@ -151,7 +151,7 @@ export const authSchema = z
       .meta({ description: 'Bearer tokens for REST and RPC. Without one the services listen on loopback only.' }),
     hosts: z.array(z.string().min(1, 'must not be empty').toLowerCase()).default([]).meta({
       description:
-        'Names, without port, by which the services may be asked for while there is no token, beside those of loopback.',
+        'Names, without port, by which the services may be asked for while there is no token, in addition to the names of loopback.',
     }),
     rpcToken: text(
       'Name of the token that DSS and DWS show to DCS; it needs the role `operate`. Default: the first that has it.',

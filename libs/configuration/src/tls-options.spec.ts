@@ -49,7 +49,7 @@ describe('the options of TLS', () => {
     const { client, foreignClient, expiredClient } = certificates;
     const places = ['sources.shop.endpoints[1].tls', 'kafka.tls', 'mongo.tls', 'redis.tls', 'state.tls', 'dcs.tls'];
     for (const [tls, option, problem] of [
-      [{ ca: 'none' }, 'ca', /^is no certificate/],
+      [{ ca: 'none' }, 'ca', /^is not a certificate/],
       [{ cert: client.cert, key: foreignClient.key }, 'key', /^can not be used with the certificate/],
       [{ cert: client.cert }, 'key', /^is missing/],
     ] as const) {

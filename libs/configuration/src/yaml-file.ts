@@ -5,7 +5,7 @@ export interface YamlFile {
   /** Null when the text is no YAML; then there are problems. */
   readonly tree: unknown;
   readonly problems: readonly ConfigProblem[];
-  /** The line of what stands at a path, or of the nearest group around it; counted from 1. */
+  /** The line of what is at a path, or of the nearest group around it; counted from 1. */
   lineOf(path: Path): number | null;
 }
 

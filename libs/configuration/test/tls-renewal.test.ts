@@ -17,7 +17,7 @@ async function issue(authority: TestAuthority): Promise<Record<'ca' | 'cert' | '
   return { ca: authority.certificate.trimEnd(), cert: cert.trimEnd(), key: key.trimEnd() };
 }
 
-test('certificate, key and authority are those of one renewal', async () => {
+test('certificate, key and authority are of one renewal', async () => {
   const [first, second] = [await TestAuthority.create(), await TestAuthority.create()];
   const [before, after] = [await issue(first), await issue(second)];
   const write = (names: readonly (keyof typeof after)[], from: typeof after) =>

@@ -104,7 +104,7 @@ describe('DcsClient', () => {
     expect([one.instance.received.length, two.instance.received.length]).toEqual([3, 3]);
   });
 
-  test('goes on to the next instance when one is gone or silent, and then leaves that one alone', async () => {
+  test('asks the next instance when one is gone or silent, and then leaves that one alone', async () => {
     const gone = await startInstance(() => null);
     gone.instance.close();
     const silent = await startInstance(() => null);
@@ -130,7 +130,7 @@ describe('DcsClient', () => {
     const countSockets = () => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
     const accepted: Socket[] = [];
     server.on('connection', (socket) => void accepted.push(socket.on('error', () => undefined)));
-    // until those of the tests before are gone
+    // until the connections of the tests before are gone
     await new Promise((resolve) => setTimeout(resolve, 50));
     const before = countSockets();
     const client = createClient([{ host: '127.0.0.1', port }], 50);

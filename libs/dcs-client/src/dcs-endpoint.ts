@@ -40,7 +40,7 @@ export class DcsEndpoint {
   #client: DroppingClient | null = null;
   #downUntilMs = 0;
 
-  /** Throws `DITTO_DCS_TLS_FAILED` for texts that are no certificates or keys. */
+  /** Throws `DITTO_DCS_TLS_FAILED` for texts that are not certificates or keys. */
   constructor(options: DcsEndpointOptions) {
     this.name = `${options.host}:${options.port}`;
     this.#options = options;
@@ -51,7 +51,7 @@ export class DcsEndpoint {
     return nowMs < this.#downUntilMs;
   }
 
-  /** The connection is let go of too: a call that is lost in it must not hold up the next one. */
+  /** The connection is closed too: a call that is lost in it must not hold up the next one. */
   markDown(untilMs: number): void {
     this.#downUntilMs = untilMs;
     this.close();

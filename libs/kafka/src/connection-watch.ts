@@ -15,7 +15,7 @@ export class ConnectionWatch {
   readonly base: BaseOptions;
   readonly #tls: ClientTls | null;
 
-  /** Throws `DITTO_KAFKA_TLS` for texts that are no certificates or keys. */
+  /** Throws `DITTO_KAFKA_TLS` for texts that are not certificates or keys. */
   constructor(options: KafkaConnectionOptions) {
     const { tls = null, sasl, clientId, brokers } = options;
     const { connectTimeoutMs, requestTimeoutMs } = resolveTimeouts(options);

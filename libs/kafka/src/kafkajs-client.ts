@@ -60,7 +60,7 @@ function createLogForwarder(logger: Logger): logCreator {
     };
 }
 
-/** Throws `DITTO_KAFKA_TLS` for texts that are no certificates or keys. */
+/** Throws `DITTO_KAFKA_TLS` for texts that are not certificates or keys. */
 function toKafkaJsConfig(options: KafkaConnectionOptions): KafkaConfig {
   const timeouts = resolveTimeouts(options);
   if (options.tls) tlsErrors.assertUsable(options.tls);

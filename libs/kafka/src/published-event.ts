@@ -55,7 +55,7 @@ function parseEnvelope(value: string): Envelope | null {
   }
 }
 
-/** Null for a tombstone, and for what is no envelope. */
+/** Null for a tombstone, and for what is not an envelope. */
 export function parsePublishedEvent(topic: string, partition: number, message: ReceivedMessage): PublishedEvent | null {
   if (message.value === null) return null;
   const value = message.value.toString();

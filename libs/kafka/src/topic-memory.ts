@@ -104,7 +104,7 @@ function versioned({ messages }: StoredBatch): readonly MessageIdentity[] {
   return messages.filter(({ version }) => isVersion(version));
 }
 
-/** What a read or the end of a table by a resync found is no transaction of the log. */
+/** What a read or the end of a table by a resync found is not a transaction of the log. */
 function noteGtid({ id, version }: MessageIdentity, greatest: Map<string, number>): void {
   const { readSequence, fileNumber } = parseVersion(version);
   const match = readSequence === 0 && fileNumber > 0 ? GTID.exec(id) : null;

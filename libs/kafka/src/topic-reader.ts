@@ -231,7 +231,7 @@ function readBatch({ firstOffset, lastOffsetDelta, attributes, records }: Fetche
   return {
     firstOffset: first,
     endOffset: first + lastOffsetDelta + 1,
-    // markers of transactions are no messages
+    // markers of transactions are not messages
     messages: (attributes & IS_CONTROL) !== 0 ? [] : records.map((record) => readIdentity(first, record)),
   };
 }

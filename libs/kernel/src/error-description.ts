@@ -31,7 +31,7 @@ export function formatError(error: unknown): string {
   return `${code}: ${message}`;
 }
 
-/** The error that `describeError` described on the other side; null when `value` is no description. */
+/** The error that `describeError` described on the other side; null when `value` is not a description. */
 export function restoreError(value: unknown): DittoError | null {
   if (typeof value !== 'object' || value === null) return null;
   const { code, message, retriable, remedy, context } = value as Readonly<Record<string, unknown>>;

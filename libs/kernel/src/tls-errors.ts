@@ -18,7 +18,7 @@ export class TlsErrors {
     this.#options = options;
   }
 
-  /** Null for what is no error of TLS, and for a connection that was lost while TLS was being set up. */
+  /** Null for what is not an error of TLS, and for a connection that was lost while TLS was being set up. */
   classify(error: unknown): DittoError | null {
     const remedy = this.findRemedy(error);
     if (remedy === null) return null;
@@ -33,7 +33,7 @@ export class TlsErrors {
     return failure === 'lost' ? null : tlsRemedy(failure, this.#options.option);
   }
 
-  /** Throws, not to be tried again, for texts that are no certificates or keys, or do not belong together. */
+  /** Throws, not to be tried again, for texts that are not certificates or keys, or do not belong together. */
   assertUsable(material: TlsMaterial): void {
     const found = findTlsMaterialProblem(material);
     if (found === null) return;

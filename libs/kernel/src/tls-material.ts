@@ -63,7 +63,7 @@ function findCertificateProblem(
   const parsed = (text.match(CERTIFICATE) ?? []).map(parse);
   if (parsed.length === 0 || parsed.includes(null))
     return {
-      problem: 'is no certificate',
+      problem: 'is not a certificate',
       remedy: 'Give one or more certificates as PEM: -----BEGIN CERTIFICATE----- … -----END CERTIFICATE-----.',
     };
   // a bundle of authorities may hold old ones beside those that count

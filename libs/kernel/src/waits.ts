@@ -22,7 +22,7 @@ interface OpenWait {
 }
 
 /**
- * What is waited for, and since when. A wait is no error and lasts as long as it must; but nothing is waited for in
+ * What is waited for, and since when. A wait is not an error and lasts as long as it must; but nothing is waited for in
  * silence: one that passes the limit is logged once, and shown until it is over.
  */
 export class Waits {

@@ -30,7 +30,7 @@ const BINARY: BsonEncoding = {
 
 const MAX_DECIMAL128_DIGITS = 34;
 
-/** Canonical values in BSON, and back from keys (design: canonical values). */
+/** Canonical values in BSON, and back from keys (docs/types.md). */
 export const BSON_ENCODING: Readonly<Record<ColumnKind, BsonEncoding>> = {
   integer: {
     writing: ({ type, unsigned }) => (type.startsWith('int') && unsigned ? LONG : INT32),

@@ -9,7 +9,7 @@ const AS_STORED = { promoteValues: false, promoteLongs: false, promoteBuffers: f
 
 /**
  * The row, of which only the key is known, that a document is the mirror of: the inverse of `DocumentEncoder.id`. Null
- * when its `_id` is no key of the layout: the fields of an embedded document are the fields of the key, in its order.
+ * when its `_id` is not a key of the layout: the fields of an embedded document are the fields of the key, in its order.
  */
 export function decodeId(layout: TableLayout, document: Uint8Array): Row | null {
   const columns = layout.key.map((index) => layout.columns[index] as Column);

@@ -70,7 +70,7 @@ interface Failure {
  * document is there nothing matches, the upsert becomes an insert, and that fails with a duplicate key. It may also fail
  * because another process inserted an *older* document at the same moment; so an operation counts as rejected only when
  * it finds a duplicate for the second time, when the document was there before it began. An equal version is written
- * over with the same content and is no rejection.
+ * over with the same content and is not a rejection.
  *
  * Rejects with a retriable error when the whole may be given again (lost connection, deadlock, write concern not
  * reached), or with another one when MongoDB will take none of them.

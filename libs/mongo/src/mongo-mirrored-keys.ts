@@ -66,7 +66,7 @@ export class MongoMirroredKeys extends MirroredKeys {
     const row = decodeId(layout, bytes);
     if (row === null)
       this.#options.logger.warn(
-        'a document of the mirror has an _id that is no key of its table, and is left as it is',
+        'a document of the mirror has an _id that is not a key of its table, and is left as it is',
         {
           database: layout.database,
           table: layout.table,

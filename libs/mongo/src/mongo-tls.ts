@@ -13,7 +13,7 @@ interface Member {
   readonly error: unknown;
 }
 
-/** Throws `DITTO_MONGO_TLS_FAILED` for texts that are no certificates or keys. */
+/** Throws `DITTO_MONGO_TLS_FAILED` for texts that are not certificates or keys. */
 export function toDriverTls(tls: ClientTls): mongo.MongoClientOptions {
   const { ca, cert, key, servername, rejectUnauthorized = true } = tls;
   tlsErrors.assertUsable(tls);

@@ -12,7 +12,7 @@ const MAX_DECIMAL128_DIGITS = 34;
 const MAX_INT64 = (1n << 63n) - 1n;
 
 /**
- * The encoder of a column's values (design: canonical values); null where the canonical value itself is what the
+ * The encoder of a column's values (docs/types.md); null where the canonical value itself is what the
  * driver needs: text as string, bytes as Binary of subtype 0, booleans, and integers whose type fits 32 bits.
  */
 function findBsonEncoder(column: Column): BsonEncoder | null {
@@ -45,7 +45,7 @@ function findBsonEncoder(column: Column): BsonEncoder | null {
   }
 }
 
-/** What the driver has to be given for one of the column's canonical values: what bytes of ours are held against. */
+/** What the driver has to be given for one of the column's canonical values: what bytes of ours are compared with. */
 export function encodeBsonValue(column: Column, value: CanonicalValue): unknown {
   const encode = findBsonEncoder(column);
   return value === null || encode === null ? value : encode(value as never);

@@ -52,7 +52,7 @@ async function list(below: string, tombstonesAbove: string | null = null, limit 
 }
 
 describe('keys of the mirror', () => {
-  it('are listed as keys of the table: of older documents that are no tombstones', async () => {
+  it('are listed as keys of the table: of older documents that are not tombstones', async () => {
     expect(await list(versionAt(8))).toEqual([
       [
         ['k1', null, 1],
@@ -83,7 +83,7 @@ describe('keys of the mirror', () => {
     expect(await keys.newestVersion({ database: 'shop', table: 'unknown' }, 1)).toBe('');
   });
 
-  it('leave out what is no key of the table, with a warning', async () => {
+  it('leave out what is not a key of the table, with a warning', async () => {
     await mirror.db.collection('shop.listed').insertOne({ _id: 'odd' as never, row: {}, v: versionAt(1) });
     expect(await list(versionAt(5))).toEqual([[['k1', null, 1]]]);
     expect(warnings).toEqual([{ database: 'shop', table: 'listed', id: '"odd"' }]);

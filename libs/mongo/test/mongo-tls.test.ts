@@ -136,7 +136,7 @@ describe('MongoDB over TLS', () => {
       await expectRefusal(url, { ca: made.ca, ...client }, TLS_FAILED, /mongo\.tls\.cert/);
   }, 20_000);
 
-  it('is not connected to with texts that are no certificates, or do not belong together', async () => {
+  it('is not connected to with texts that are not certificates, or do not belong together', async () => {
     const { ca, client, foreignClient } = made;
     for (const tls of [{ ca: 'none' }, { ca, cert: client.cert, key: foreignClient.key }, { ca, cert: client.cert }])
       await expect(open(shared.href, tls)).rejects.toMatchObject({ code: TLS_FAILED, retriable: false });

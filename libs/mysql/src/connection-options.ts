@@ -38,7 +38,7 @@ function encryptedBy(tls: Exclude<TlsOptions, false>, { host, port }: MySqlConne
 
 /**
  * mysql2's options: exact values as text, no dates, numbers in one form. Throws `DITTO_SOURCE_TLS_FAILED` for texts that
- * are no certificates or keys.
+ * are not certificates or keys.
  */
 export function driverOptions(options: MySqlConnectionOptions): ConnectionOptions {
   return {

@@ -56,7 +56,7 @@ describe('the same log, read by zongji and by Ditto', () => {
       zongji.changes.forEach((change, i) => {
         compareChange(change, ditto[i] as DittoChange, met);
       });
-      // a difference that random values can come upon and never do would prove nothing
+      // a difference that random values can meet and never do would prove nothing
       expect([...met].sort()).toEqual(
         DIFFERENCES.flatMap(({ what, concerns }) => (concerns === undefined ? [] : [what])).sort(),
       );

@@ -202,7 +202,7 @@ describe.each(['mysql-primary', 'mariadb'] as const)('TLS to %s', (name) => {
     await expectRefusal(withTls({ ca, ...expiredClient }), 'DITTO_SOURCE_TLS_FAILED', /Renew/);
   });
 
-  test('texts that are no certificates or do not belong together are refused before anything is sent', async () => {
+  test('texts that are not certificates or do not belong together are refused before anything is sent', async () => {
     relay = await MySqlImpostor.relay({ host: '127.0.0.1', port: server.port }, false);
     const { ca, client, foreignClient } = made;
     const broken = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';

@@ -1,6 +1,9 @@
 /** Every Lua script that Ditto runs in Redis. Each is one atomic step. */
 
-/** Whether a rank (`checkpointRank`) is below that of the offset that is held; one from before there were ranks is below all. */
+/**
+ * Whether a rank (`checkpointRank`) is below the rank of the offset that is held; one from before there were ranks is
+ * below all.
+ */
 const IS_OLDER = `
 local function isOlder(key, rank)
   local held = redis.call('HGET', key, 'rank')

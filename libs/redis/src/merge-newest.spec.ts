@@ -42,7 +42,7 @@ describe('mergeNewest', () => {
     expect(countRead()).toBeLessThanOrEqual(11 * 20);
   });
 
-  it('gives up a search that finds too little, and says so', async () => {
+  it('gives up a search that finds too little, and reports it', async () => {
     const { tables, readEvents, countRead } = createWindow(100, 400);
     const matches = (key: string) => key === '960001';
     const { events, isCutShort } = await mergeNewest({ tables, readEvents, limit: 1, mostRead: 5_000, matches });

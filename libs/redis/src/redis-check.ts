@@ -33,7 +33,7 @@ async function checkTarget(target: RedisTarget, keys: RedisKeys): Promise<readon
       unavailable(`nothing came within ${TIMEOUT_MS} ms`),
     );
   } catch (error) {
-    // the driver rejects with "Connection is closed." and tells the reason apart from it
+    // the driver rejects with "Connection is closed." and reports the reason separately
     const trouble = troubles.at(-1);
     throw trouble === undefined ? error : await explainTrouble(target, trouble);
   } finally {

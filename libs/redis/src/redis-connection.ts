@@ -24,8 +24,8 @@ const COMMAND_TIMEOUT_MS = 2_000;
 
 /**
  * The one connection to Redis. It connects in the background and again after each loss; one that does not answer a
- * command in time, or leads to a replica, counts as lost, so that the next one goes wherever the URL leads by then.
- * Nothing is queued meanwhile: a call whose answer was lost is rejected with `DITTO_REDIS_UNAVAILABLE` (retriable) and
+ * command in time, or leads to a replica, counts as lost, so that the next one goes wherever the URL leads at that time.
+ * Nothing is queued until then: a call whose answer was lost is rejected with `DITTO_REDIS_UNAVAILABLE` (retriable) and
  * may or may not have been carried out, also later; one while there is no connection with the reason for that, which is
  * retriable too. All that is sent here can be sent twice. No command may block.
  */
@@ -61,7 +61,7 @@ export class RedisConnection {
       this.#trouble = null;
       logger.info('Connected to Redis');
     });
-    // The reconnect goes on whatever becomes of the first attempt; the 'error' event has reported it.
+    // The reconnect continues whatever the result of the first attempt is; the 'error' event has reported it.
     this.#client.connect().catch(() => undefined);
   }
 

@@ -1,7 +1,9 @@
 import { DittoError, findReason, TlsErrors } from '#kernel';
 
 const DENIED = /^(NOAUTH|WRONGPASS|NOPERM)\b/;
-/** A replica, perhaps one that was the primary until now. Redis 6 has its own text before that of a script's error. */
+/**
+ * A replica, perhaps one that was the primary until now. Redis 6 puts its own text before the text of a script's error.
+ */
 const FROM_REPLICA = /\bREADONLY\b|^(MASTERDOWN|UNBLOCKED)\b/;
 /** Refusals that pass by themselves: loading, out of memory, replicas missing, disk trouble, busy script. */
 const PASSING = /^(LOADING|OOM|NOREPLICAS|MISCONF|BUSY|TRYAGAIN|CLUSTERDOWN)\b/;
@@ -12,7 +14,7 @@ export const tlsErrors = new TlsErrors({
   option: 'redis.tls',
 });
 
-/** Whether the connection leads to a server that takes no writes, so that it must be made anew. */
+/** Whether the connection leads to a server that takes no writes, so that it must be made again. */
 export function isFromReplica({ message }: Error): boolean {
   return FROM_REPLICA.test(message);
 }

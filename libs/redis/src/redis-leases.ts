@@ -48,7 +48,7 @@ export class RedisLeases {
     return reserved === 1;
   }
 
-  /** False when the lease has gone to another meanwhile, or a token at or above this one was seen. */
+  /** False when the lease has gone to another since, or a token at or above this one was seen. */
   async grant(grant: Grant, nonce: string, ttlMs: number): Promise<boolean> {
     const { source, owner, token } = grant;
     const { keys } = this.#redis;
@@ -61,7 +61,7 @@ export class RedisLeases {
     return granted === 1;
   }
 
-  /** Gives up a reservation, or a lease that nobody has been told of. */
+  /** Gives up a reservation, or a lease that nobody knows of. */
   async abandon(source: string, nonce: string): Promise<void> {
     await this.#redis.runScript('dittoAbandonLease', [this.#redis.keys.lease(source)], [nonce]);
   }

@@ -2,7 +2,7 @@ import { type Redis } from 'ioredis';
 import { mergeNewest, type StreamEntry } from './merge-newest.ts';
 import { type RedisConnection } from './redis-connection.ts';
 
-/** One change as it stands in Kafka. Times are milliseconds since 1970. */
+/** One change as it is in Kafka. Times are milliseconds since 1970. */
 export interface RecentEvent {
   /** The message key, JSON text; null for a table without a key. */
   readonly key: string | null;

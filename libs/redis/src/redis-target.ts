@@ -21,7 +21,7 @@ export interface RedisTarget {
 /**
  * What is given to the driver, which lets any option in the URL prevail over what its caller sets: `?tls=` would switch
  * TLS off, and others the time limits that Ditto's promises rest on. Host, user, password, database number and address family stay.
- * Throws `DITTO_REDIS_TLS_FAILED` for texts that are no certificates or keys.
+ * Throws `DITTO_REDIS_TLS_FAILED` for texts that are not certificates or keys.
  */
 export function toRedisTarget(url: string, tls: ClientTls | undefined): RedisTarget {
   const parsed = new URL(url);

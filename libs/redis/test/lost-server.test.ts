@@ -56,7 +56,7 @@ async function persist<T>(work: () => Promise<T>): Promise<T> {
 }
 
 test.each(['toServer', 'toClient'] as const)(
-  'silent in mid-call (%s): the call fails in time, and the connection is made anew at once',
+  'silent in mid-call (%s): the call fails in time, and the connection is made again at once',
   async (direction) => {
     const source = uniqueName('shop');
     await persist(() => redis.ping());

@@ -22,7 +22,7 @@ async function start(url: string, tls?: ClientTls): Promise<Refusal | null> {
   try {
     const refusal = await Promise.race([redis.waitUntilReady().then(() => null), refused]);
     if (refusal === null) await redis.ping();
-    // whoever asks for something meanwhile hears the same, and that it is tried again
+    // calls in this time fail with the same, and that it is tried again
     else
       await expect(redis.ping()).rejects.toMatchObject({ code: refusal.code, remedy: refusal.remedy, retriable: true });
     return refusal;
@@ -83,7 +83,7 @@ describe('Redis over TLS', () => {
     await expectAccess(server.url(), { rejectUnauthorized: false });
   });
 
-  test('without a configured authority those of the system count, also where only the URL says TLS', async () => {
+  test('without a configured authority the authorities of the system count, also where only the URL says TLS', async () => {
     await expectRefusal(server.url(), {}, TLS_FAILED, /redis\.tls\.ca/);
     await expectRefusal(server.url().replace('redis:', 'rediss:'), undefined, TLS_FAILED, /redis\.tls\.ca/);
   });
@@ -101,14 +101,14 @@ describe('Redis over TLS', () => {
     await expectRefusal(server.plainUrl, { ca }, TLS_FAILED, /offers no TLS/);
   });
 
-  test('that takes TLS only is unavailable without, and the remedy says so', async () => {
+  test('that takes TLS only is unavailable without, and the remedy names TLS', async () => {
     await expectRefusal(server.url(), undefined, 'DITTO_REDIS_UNAVAILABLE', /TLS/);
   });
 
   test.each([
     ['no authority', (): ClientTls => ({ ca: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n' })],
     ['the key of another', (): ClientTls => ({ ...server.certificates.client, key: server.certificates.server.key })],
-    ['a text that is no key', (): ClientTls => ({ ...server.certificates.client, key: 'no key' })],
+    ['a text that is not a key', (): ClientTls => ({ ...server.certificates.client, key: 'no key' })],
   ])('is not connected to with %s', async (_, tls) => {
     await expect(start(server.url(), { ca, ...tls() })).rejects.toMatchObject({
       code: TLS_FAILED,

@@ -71,7 +71,7 @@ describe('status and recent events in Redis', () => {
     expect(numbers(await events.query('shop', 'd.t', 100))).toEqual([7, 6, 5, 4, 3]);
     expect(numbers(await events.query('shop', 'd.t', 2))).toEqual([7, 6]);
     expect((await events.query('shop', 'd.t', 1))[0]).toEqual(createEvent(7));
-    // those of one millisecond have no order between tables; merge-newest.spec.ts has the order
+    // events of one millisecond have no order between tables; merge-newest.spec.ts has the order
     expect((await events.search('shop', 3)).events).toHaveLength(3);
     const all = (await events.search('shop', 100)).events;
     expect(numbers(all.filter(({ table }) => table === 'd.t'))).toEqual([7, 6, 5, 4, 3]);

@@ -88,7 +88,7 @@ export class Choices {
   }
 }
 
-/** Continuations that wait for their turn; the driver picks which goes on. */
+/** Continuations that wait for their turn; the driver picks which continues. */
 export class Turns {
   #waiting: (() => void)[] = [];
 

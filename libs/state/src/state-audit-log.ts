@@ -12,7 +12,7 @@ export interface AuditEntry {
 
 export interface RecordedAuditEntry extends Required<AuditEntry> {
   readonly atMs: number;
-  /** How often it was done, and when last; `details` are those of the last time. */
+  /** How often it was done, and when last; `details` are of the last time. */
   readonly repeats: number;
   readonly lastAtMs: number;
 }

@@ -22,7 +22,10 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** After so long without a byte a dead host is looked for. */
 const KEEP_ALIVE_DELAY_MS = 5_000;
 
-/** For every connection to the state database. Throws `DITTO_STATE_TLS_FAILED` for texts that are no certificates or keys. */
+/**
+ * For every connection to the state database. Throws `DITTO_STATE_TLS_FAILED` for texts that are not certificates or
+ * keys.
+ */
 export function toDriverOptions(options: StateServerOptions): ConnectionOptions {
   const { host, port, user, password = '', tls, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
   const server = { host, port, user, password, connectTimeout: connectTimeoutMs };

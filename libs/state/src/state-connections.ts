@@ -31,7 +31,7 @@ interface Trust {
 /**
  * Lends the connections of the pool, and trusts none for long. One that was lost, did not answer in time, or leads to a
  * server that takes no writes, is closed, and with it all that were made before: the next one goes wherever the name of
- * the server leads by then. One that rested is closed too; the server would end it soon.
+ * the server leads at that time. One that rested is closed too; the server would end it soon.
  */
 export class StateConnections {
   readonly #options: StateConnectionsOptions;
@@ -43,7 +43,7 @@ export class StateConnections {
     this.#options = options;
   }
 
-  /** Each statement stands alone, and may only read: the server refuses others. */
+  /** Each statement is separate, and may only read: the server refuses others. */
   async read<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
     return this.#use(({ runner }) => work(runner.manager));
   }

@@ -93,7 +93,7 @@ export class StateDatabase {
     await this.run((manager) => manager.query('SELECT 1'));
   }
 
-  /** Reads, outside a transaction: each statement stands alone. The server refuses one that would change something. */
+  /** Reads, outside a transaction: each statement is separate. The server refuses one that would change something. */
   async run<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
     return this.#opened().read(work);
   }

@@ -1,7 +1,7 @@
 import { DittoError, findReason } from '#kernel';
 import { tlsErrors } from './state-connection.ts';
 
-/** The connection is lost, or leads to a server that is not, or no longer, the one to ask: it must be made anew. */
+/** The connection is lost, or leads to a server that is not, or no longer, the one to ask: it must be made again. */
 const LOST = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -105,13 +105,16 @@ export function toStateError(error: unknown): DittoError {
       cause: error,
     });
   return new DittoError('DITTO_STATE_QUERY_FAILED', `The state database refused a statement: ${message}`, {
-    remedy: 'Check that the state database is used by Ditto alone and that its tables are those of this version.',
+    remedy: 'Check that the state database is used by Ditto alone and that its tables are of this version.',
     context: { vendorCode: code },
     cause: error,
   });
 }
 
-/** Whether the connection that this error came by can be used again: it is no error of the connection or of the server. */
+/**
+ * Whether the connection that this error came by can be used again: it is not an error of the connection or of the
+ * server.
+ */
 export function isFromSoundServer(error: unknown): boolean {
   return error instanceof DittoError ? error.code !== 'DITTO_STATE_UNAVAILABLE' : !isLost(error);
 }
@@ -151,7 +154,7 @@ export function createFencedError(source: string, token: number, newest: number)
     'DITTO_LEASE_FENCED',
     `Token ${token} of source ${source} is not the newest one (${newest}): another owner has taken over.`,
     {
-      remedy: 'Nothing to do: the newer owner goes on from the last accepted checkpoint.',
+      remedy: 'Nothing to do: the newer owner continues from the last accepted checkpoint.',
       context: { source, token, newest },
     },
   );

@@ -28,7 +28,7 @@ export class StateResyncStore extends ResyncStore {
   ): Promise<void> {
     await this.#database.transaction(async (manager) => {
       await guardGrant(manager, grant);
-      // what topics have lost, or where they end if they are made anew, is of no interest any more
+      // what topics have lost, or where they end if they are made again, is of no interest any more
       await manager.query('DELETE FROM topic_ends WHERE source = ?', [grant.source]);
       // all rows end: none can be left that is gone
       await changeRecords(manager, grant.source, tables, (record) => planCopy(record, record.estimatedRows, PENDING));

@@ -81,7 +81,7 @@ describe('stores under fencing tokens', () => {
     return { source, owner, token: await fencing.grant(source, owner) };
   }
 
-  test('tokens grow with each grant, also when many are granted at once, and start where they are told', async () => {
+  test('tokens grow with each grant, also when many are granted at once, and start where the caller asks', async () => {
     const source = uniqueName('shop');
     expect(await fencing.currentToken(source)).toBe(0);
     const tokens = await Promise.all(Array.from({ length: 10 }, (_, i) => fencing.grant(source, `owner-${i}`)));
@@ -252,7 +252,7 @@ describe('stores under fencing tokens', () => {
     ]);
   });
 
-  test('a resync that was asked for is pending, whoever owns the source, until it is finished', async () => {
+  test('a resync that was asked for is pending, whichever process owns the source, until it is finished', async () => {
     const resyncs = new StateResyncStore(database);
     const source = uniqueName('shop');
     expect(await resyncs.pendingFor(source)).toBeNull();

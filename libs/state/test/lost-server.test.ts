@@ -41,7 +41,7 @@ describe('a server that is silent', () => {
     proxy.close();
   });
 
-  test('in mid-call: the call fails in time, and all connections of that moment are made anew', async () => {
+  test('in mid-call: the call fails in time, and all connections of that moment are made again', async () => {
     await Promise.all(Array.from({ length: 5 }, () => database.ping()));
     for (const direction of ['toServer', 'toClient'] as const) {
       proxy.silence({ direction, from: 'INSERT INTO sources', bytes: 'swallowed', newConnections: false });

@@ -72,7 +72,7 @@ describe('StateDatabase', () => {
     expect(await new StateFencing(await open(options)).grant('shop', 'b')).toBe(2);
   });
 
-  test('goes on with an upgrade that was cut short', async () => {
+  test('continues an upgrade that was cut short', async () => {
     const options = await createStateOptions();
     await (await open(options)).close();
     await queryState(options, `DELETE FROM ${options.database}.migrations`);
@@ -196,7 +196,7 @@ describe('StateDatabase', () => {
     await queryState(options, `DROP USER '${user}'`);
   });
 
-  test('goes on by itself after its connections were killed', async () => {
+  test('continues by itself after its connections were killed', async () => {
     const options = await createStateOptions();
     const database = await open(options);
     const ids = await queryState(

@@ -35,7 +35,7 @@ async function start(options: StateDatabaseOptions): Promise<Refusal | null> {
     return null;
   } catch (error) {
     const [refusal = null] = refusals;
-    // whoever asks for something meanwhile hears the same, and that it is tried again
+    // calls in this time fail with the same, and that it is tried again
     expect(error).toMatchObject({ name: 'AbortError' });
     const { code, remedy } = refusal ?? {};
     await expect(database.ping()).rejects.toMatchObject({ code, remedy, retriable: true });
@@ -45,7 +45,7 @@ async function start(options: StateDatabaseOptions): Promise<Refusal | null> {
   }
 }
 
-/** What comes of calls, once it has this code; null: they succeed. */
+/** The result of calls, once it has this code; null: they succeed. */
 async function eventually(database: StateDatabase, code: string | null): Promise<DittoError | null> {
   for (let attempt = 0; attempt < 20; attempt++) {
     const error = await database.ping().then(
@@ -195,7 +195,7 @@ describe('TLS to the state database', () => {
     },
   );
 
-  test('without a configured authority those of the system count', async () => {
+  test('without a configured authority the authorities of the system count', async () => {
     await expectRefusal(withTls({}), CODE, /tls\.ca/);
   });
 
@@ -208,7 +208,7 @@ describe('TLS to the state database', () => {
     await expectRefusal(withTls({ ca, ...expiredClient }), CODE, /Renew/);
   });
 
-  test('texts that are no certificates or do not belong together are refused before anything is sent', async () => {
+  test('texts that are not certificates or do not belong together are refused before anything is sent', async () => {
     relay = await relayTo();
     const { ca, client, foreignClient } = made;
     const broken = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
@@ -224,7 +224,7 @@ describe('TLS to the state database', () => {
     expect(relay.receivedBytes).toHaveLength(0);
   });
 
-  test('a server that takes encrypted connections only refuses those without, and says so', async () => {
+  test('a server that takes encrypted connections only refuses those without, and gives the reason', async () => {
     await run('SET GLOBAL require_secure_transport = ON');
     await expectRefusal(plain, CODE, /state\.tls/);
     await run('SET GLOBAL require_secure_transport = OFF', `ALTER USER ${plain.user} REQUIRE SSL`);

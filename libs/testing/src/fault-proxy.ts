@@ -27,7 +27,7 @@ const MAX_QUEUED_BYTES = 1024 * 1024;
 
 /**
  * A TCP proxy before one server, so that a test can take that server away, slow it down, or make it silent, without
- * touching it. What a client sends before it closes its connection still arrives, also when it was held meanwhile.
+ * touching it. What a client sends before it closes its connection still arrives, also when it was held until then.
  */
 export class FaultProxy {
   readonly host = '127.0.0.1';

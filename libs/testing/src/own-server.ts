@@ -13,7 +13,7 @@ export class OwnServer {
     this.url = url;
   }
 
-  /** @param settings an option file on top of that of the stack, for a process of this machine */
+  /** @param settings an option file on top of the stack's option file, for a process of this machine */
   static async start(name: ServerName, settings?: string): Promise<OwnServer> {
     const folder = await mkdtemp(join(tmpdir(), `ditto-${name}-`));
     if (settings !== undefined) {

@@ -42,7 +42,7 @@ export function judge(row: Row | null, stored: StoredRow | null, bounds: Bounds)
   return isCovered(stored, bounds) ? compare(row, stored) : 'moving';
 }
 
-/** A version of an older lineage is lower than the checkpoint's even when its change is given to the sink once more. */
+/** A version of an older lineage is lower than the checkpoint's even when its change is given to the sink again. */
 function isCovered({ version, gtid }: StoredRow, { checkpoint, covered }: Bounds): boolean {
   if (version === null || version > checkpoint) return false;
   return gtid === null || lineageOf(version) === lineageOf(checkpoint) || covered.containsGtid(gtid);

@@ -268,7 +268,7 @@ export class RowVerifier {
     return unsettled;
   }
 
-  /** Looked at last: what came into the quarantine meanwhile is no mismatch. */
+  /** Looked at last: what came into the quarantine meanwhile is not a mismatch. */
   async #exceptQuarantined(
     layout: TableLayout,
     { equal, mismatches }: Settled,

@@ -333,7 +333,7 @@ export class Model {
     this.#isReadDue = !this.#isCopied;
   }
 
-  /** The stream begins anew at the checkpoint, whose version is then the one of this beginning. */
+  /** The stream begins again at the checkpoint, whose version is then the one of this beginning. */
   #raiseLineage(): void {
     this.#lineage++;
     this.#checkpointVersion = transactionEndVersion(this.#prefixOf(this.#checkpoint, this.#lineage));

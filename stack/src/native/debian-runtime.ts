@@ -96,7 +96,10 @@ export async function prepareMariaDbRuntime(context: PreparationContext): Promis
   return runtime;
 }
 
-/** Bookworm's packages still ship `/lib` besides `/usr/lib`; an installed system has the one as a link to the other. */
+/**
+ * Bookworm's packages still ship `/lib` in addition to `/usr/lib`; an installed system has the one as a link to the
+ * other.
+ */
 function mergeIntoUsr(root: string): void {
   for (const name of ['lib', 'lib64']) {
     const folder = join(root, name);

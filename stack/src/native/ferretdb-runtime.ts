@@ -19,7 +19,7 @@ function folderFor(context: PreparationContext): string {
 }
 
 /**
- * Builds FerretDB from the Go module proxy that Go is configured to use; every module is held against the hashes in
+ * Builds FerretDB from the Go module proxy that Go is configured to use; every module is checked against the hashes in
  * `stack/native/ferretdb/go.sum`. Gives the path of the program.
  */
 export async function prepareFerretDb(context: PreparationContext): Promise<string> {

@@ -49,7 +49,7 @@ export class KafkaBroker extends NativeServer {
     await this.endProcess(processes['kafka'], 'SIGTERM');
   }
 
-  /** `more.properties` in the folder of the broker: that of a test with a broker of its own. */
+  /** `more.properties` in the folder of the broker, from a test with a broker of its own. */
   #readMore(): string {
     const more = join(this.folder, 'more.properties');
     return existsSync(more) ? readFileSync(more, 'utf8') : '';

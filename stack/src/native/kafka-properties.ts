@@ -14,7 +14,7 @@ const LISTENERS: ReadonlySet<string> = new Set(['listeners', 'advertised.listene
  * `server.properties` of a combined broker and controller on the loopback address. A dead broker is noticed after 3 s
  * (Kafka's default: 9 s), so that fault tests don't wait long.
  *
- * @param more properties on top, one a line; listeners are added to those of the stack
+ * @param more properties on top, one a line; listeners are added to the stack's listeners
  */
 export function formatKafkaProperties({ nodeId, port, controllerPorts, folder }: KafkaNode, more = ''): string {
   const replicas = controllerPorts.length;

@@ -167,7 +167,7 @@ export function formatMySqlSettings(options: MySqlSettings, runtime: string, fol
   return formatSettings('mysqld', settings, folder);
 }
 
-/** An option file. What `more.cnf` in the folder of the server says comes on top: that of a test with a server of its own. */
+/** An option file. `more.cnf` in the folder of the server, from a test with a server of its own, overrides it. */
 export function formatSettings(group: string, settings: Readonly<Record<string, unknown>>, folder: string): string {
   const lines = Object.entries(settings).map(([name, value]) => `${name} = ${String(value)}\n`);
   const more = join(folder, 'more.cnf');

@@ -37,7 +37,9 @@ export class NativeStack extends Stack {
     );
   }
 
-  /** Gets what is missing, then starts all servers; on a folder with an earlier stack it goes on with that one's data. */
+  /**
+   * Gets what is missing, then starts all servers; on a folder with an earlier stack it continues with that one's data.
+   */
   static async start(options: StackOptions): Promise<NativeStack> {
     const write = options.onProgress ?? (() => undefined);
     const state = readNativeState(options.folder) ?? (await planStack(options));
@@ -131,7 +133,7 @@ export class NativeStack extends Stack {
   }
 }
 
-/** Waits for all before it throws the first failure, so that nothing goes on in the background. */
+/** Waits for all before it throws the first failure, so that nothing continues in the background. */
 async function settleAll(work: readonly Promise<void>[]): Promise<void> {
   const results = await Promise.allSettled(work);
   const failures = results.filter((result) => result.status === 'rejected').map(({ reason }) => reason as Error);

@@ -17,7 +17,7 @@ export class Progress {
     return `${((performance.now() - this.#began) / 1000).toFixed(1)} s`;
   }
 
-  /** Writes what `describe` says every few seconds while `work` goes on. */
+  /** Writes what `describe` says every few seconds while `work` runs. */
   async watch<T>(describe: () => string, work: Promise<T>): Promise<T> {
     const timer = setInterval(() => {
       this.line(`${describe()} (${this.seconds()})`);

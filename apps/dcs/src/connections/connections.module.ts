@@ -21,7 +21,7 @@ const overState = [StateAuditLog, StateCheckpointStore, StateFencing].map((Store
   useFactory: (state: StateDatabase) => new Store(state),
 }));
 
-/** Redis and the state database, and what stands on them. */
+/** Redis and the state database, and what depends on them. */
 @Global()
 @Module({
   providers: [
@@ -87,7 +87,7 @@ export class ConnectionsModule implements OnModuleInit, OnApplicationShutdown {
     const patience = AbortSignal.any([this.#shutdown.signal, AbortSignal.timeout(REDIS_PATIENCE_MS)]);
     await this.#redis
       .waitUntilReady(patience)
-      .catch(() => this.#logger.warn('going on without Redis; not ready until it answers'));
+      .catch(() => this.#logger.warn('continuing without Redis; not ready until it answers'));
   }
 
   async onApplicationShutdown(): Promise<void> {

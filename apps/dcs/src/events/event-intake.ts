@@ -26,14 +26,14 @@ export class EventIntake {
   readonly #options: Required<EventIntakeOptions>;
   /** Tables by topic, as their messages named them. */
   readonly #tables = new Map<string, string>();
-  /** What was left out since it was last told, by topic. */
+  /** What was left out since it was last reported, by topic. */
   #gaps = new Map<string, RecentEventGap>();
 
   constructor(options: EventIntakeOptions) {
     this.#options = { nowMs: () => Date.now(), ...options };
   }
 
-  /** Events of one topic. Resolves when they stand in the window. */
+  /** Events of one topic. Resolves when they are in the window. */
   async accept(events: readonly PublishedEvent[], signal: AbortSignal): Promise<void> {
     const [first] = events;
     if (!first) return;

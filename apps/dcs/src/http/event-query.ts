@@ -18,7 +18,7 @@ export const eventQuerySchema = z.strictObject({
 export type EventQuery = z.output<typeof eventQuerySchema>;
 
 /**
- * Whether a message key is the one asked for: its JSON text, spaces aside, or for a key of one column just the value
+ * Whether a message key is the one asked for: its JSON text, except spaces, or for a key of one column just the value
  * (`42`, `abc`).
  */
 export function compileKeyMatch(asked: string): (key: string) => boolean {

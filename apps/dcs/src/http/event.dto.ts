@@ -1,4 +1,4 @@
-/** One recent change, as it stands in Kafka. */
+/** One recent change, as it is in Kafka. */
 export class EventDto {
   /** `database.table` */
   readonly table!: string;

@@ -4,7 +4,7 @@ export class PositionDto {
   readonly gtidSet!: string;
   /** Log file; empty when not known. */
   readonly file!: string;
-  /** Offset in the file, just behind the last event covered. */
+  /** Offset in the file, just after the last event covered. */
   readonly offset!: number;
   /** UUID of the server whose file this is. */
   readonly serverUuid!: string;

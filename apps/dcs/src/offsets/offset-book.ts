@@ -51,7 +51,10 @@ export class OffsetBook {
     throw createFencedError(source, token, newestToken);
   }
 
-  /** Null only when both say so. While the state database is down, what Redis has is given, and its absence is an error. */
+  /**
+   * Null only when neither has one. While the state database is down, what Redis has is given, and its absence is an
+   * error.
+   */
   async get(source: string): Promise<StoredCheckpoint | null> {
     const hot = await this.#hot.get(source);
     try {

@@ -2,7 +2,10 @@ import { Injectable } from '@nestjs/common';
 import { type ServerHeartbeat, type ServiceStatus } from '#dcs-client';
 import { RedisStatusBoard } from '#redis';
 
-/** What services say about themselves, and probes about servers. Reports are checked at the door and kept as they came. */
+/**
+ * What services say about themselves, and probes about servers. Reports are checked when they arrive and kept as they
+ * came.
+ */
 @Injectable()
 export class StatusBoard {
   readonly #redis: RedisStatusBoard;

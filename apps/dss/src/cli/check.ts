@@ -23,7 +23,7 @@ export interface Checked {
   readonly findings: readonly CheckFinding[];
 }
 
-/** Tries everything that the configuration names, changes nothing, and goes on past what fails. */
+/** Tries everything that the configuration names, changes nothing, and continues after what fails. */
 export async function runCheck(environment: NodeJS.ProcessEnv, path: string | undefined): Promise<CheckReport> {
   const findings: CheckFinding[] = [];
   const onWarning = (warning: string): number =>

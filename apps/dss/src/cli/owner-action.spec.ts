@@ -68,10 +68,10 @@ describe('ditto resync, rewind, accept-log', () => {
     const { url, asked } = await listen(202, { accepted: 'shop' });
     const { done, text } = await askOwner(directory(url), { ...request, action: 'accept-log' });
     expect([done, asked]).toEqual([true, ['POST /sources/shop/accept-log Bearer secret']]);
-    expect(text).toContain('goes on in the log of its server as it is');
+    expect(text).toContain('continues in the log of its server as it is');
   });
 
-  it('goes where it is told when the address that the owner reports does not hold from here', async () => {
+  it('goes to the given address when the one that the owner reports can not be reached from here', async () => {
     const { url, asked } = await listen(202, { resyncing: 'shop' });
     expect((await askOwner(directory('http://127.0.0.1:1'), { ...request, url: `${url}/` })).done).toBe(true);
     expect(asked).toHaveLength(1);
@@ -147,7 +147,7 @@ describe('ditto resync, rewind, accept-log', () => {
       return complaints.join('');
     };
     expect(await complain('--ca', join(folder, 'none.pem'))).toMatch(/^--ca: .*ENOENT/);
-    expect(await complain('--ca', import.meta.filename)).toMatch(/^--ca is no certificate/);
+    expect(await complain('--ca', import.meta.filename)).toMatch(/^--ca is not a certificate/);
     expect(await complain('--cert', join(folder, 'cert.pem'))).toMatch(/^--key is missing/);
     await rm(folder, { recursive: true });
   });

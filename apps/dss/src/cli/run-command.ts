@@ -21,14 +21,14 @@ const USAGE = `usage: npm run ditto -- COMMAND
                                    Lists every problem with its remedy; ends with 1 when there is an error.
   resync --source NAME [--token TOKEN] [--url URL] [--config FILE]
                                    start a source again: its owner, found through DCS, ends all its rows in the sinks,
-                                   goes on from where the server is now, and reads every row again.
+                                   continues from where the server is now, and reads every row again.
                                    TOKEN has the role operate; $DITTO_TOKEN when left out.
                                    URL is the owner's REST API; as it reports itself when left out.
   rewind --source NAME [--token TOKEN] [--url URL] [--config FILE]
                                    have a source that stopped with DITTO_KAFKA_CONFIRMED_LOST stream again from before
                                    what Kafka has lost.
   accept-log --source NAME [--token TOKEN] [--url URL] [--config FILE]
-                                   have a source that stopped with DITTO_SOURCE_LOG_UNPROVEN go on: you are sure that the
+                                   have a source that stopped with DITTO_SOURCE_LOG_UNPROVEN continue: you are sure that the
                                    log of its server was not reset and the server not restored from a backup.
   schema                           print the JSON Schema of ditto.yaml, for editors
 
@@ -37,7 +37,7 @@ FILE is $DITTO_CONFIG or ./ditto.yaml when left out.
 Where the owner's REST API has TLS (https): --ca FILE trusts the authorities in FILE instead of the system's, --cert FILE and
 --key FILE are the certificate that it asks clients for. All are PEM.`;
 
-/** Gives the exit code: 0 well, 1 errors were found, 2 not called rightly. */
+/** Gives the exit code: 0 well, 1 errors were found, 2 the call is wrong. */
 export async function runCommand(args: readonly string[], context: CommandContext): Promise<number> {
   const call = parseCall(args, context.environment);
   if (typeof call === 'string') {

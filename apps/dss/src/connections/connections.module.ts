@@ -5,7 +5,7 @@ import { AuditLog, CONFIG, createLogger, findRpcToken, provideReadiness, Shutdow
 import { StateAuditLog, StateDatabase } from '#state';
 import { SourceStores } from './source-stores.ts';
 
-/** DCS and the state database, and what stands on them. */
+/** DCS and the state database, and what depends on them. */
 @Global()
 @Module({
   providers: [

@@ -7,7 +7,7 @@ export class PositionDto {
   readonly gtidSet!: string;
   /** Log file; empty when not known. */
   readonly file!: string;
-  /** Offset in the file, just behind the last event covered. */
+  /** Offset in the file, just after the last event covered. */
   readonly offset!: number;
   /** UUID of the server whose file this is. */
   readonly serverUuid!: string;
@@ -88,11 +88,11 @@ export class TableSnapshotDto {
   readonly estimatedRows!: number;
   /** Why a table can't be copied. */
   readonly reason!: string | null;
-  /** Whether it is read once more when the read under way is complete: foreign keys changed rows meanwhile. */
+  /** Whether it is read again when the read under way is complete: foreign keys changed rows during it. */
   readonly again!: boolean;
   readonly rowsPerSecond!: number;
   readonly remainingMs!: number | null;
-  /** Why the last attempt to read the table failed; it is tried again while the others go on. */
+  /** Why the last attempt to read the table failed; it is tried again while the others continue. */
   readonly error!: SourceErrorDto | null;
   /** Attempts that failed since rows of it were last read. */
   readonly attempts!: number;
@@ -150,7 +150,7 @@ export class SourceDto {
   readonly snapshotTables!: SnapshotCountsDto;
   /** GTIDs that only one of the server that is read and the server that is streamed has; they changed nothing included. */
   readonly errantGtids!: string;
-  /** What has been waited for longer than usual. No error, but the reason why something stands still. */
+  /** What has been waited for longer than usual. Not an error, but the reason why something does not move. */
   readonly waits!: WaitDto[];
   readonly rowsPerSecond!: number;
   /** By the name of the sink. */
@@ -170,12 +170,12 @@ export class SourcesDto {
 }
 
 export class LogAcceptedDto {
-  /** Name of the source that goes on at its next opening, which has begun. */
+  /** Name of the source that continues at its next opening, which has begun. */
   readonly accepted!: string;
 }
 
 export class ResyncDto {
-  /** The source that starts anew; its status says how far it is. */
+  /** The source that starts again from the beginning; its status says how far it is. */
   readonly resyncing!: string;
 }
 

@@ -64,7 +64,7 @@ describe('POST /sources/:source/resync', () => {
     expect([audit.entries, asked]).toEqual([[], []]);
   });
 
-  it('I5: is refused when the lease went to another meanwhile', async () => {
+  it('I5: is refused when the lease has gone to another', async () => {
     const { controller } = build('failed', { granted: false });
     await expect(controller.resync('shop', 'alice')).rejects.toMatchObject({ code: 'DITTO_SOURCE_NOT_OWNED' });
   });

@@ -83,7 +83,7 @@ export class SourcesController {
   @HttpCode(202)
   @ApiOperation({
     summary:
-      'Start a source again: end all its rows in the sinks, go on from where the server is now, read every row again',
+      'Start a source again: end all its rows in the sinks, continue from where the server is now, read every row again',
   })
   @ApiConflictResponse({
     description: 'This instance does not own the source, or it neither runs nor waits for an operator',
@@ -127,7 +127,7 @@ export class SourcesController {
   @Post(':source/accept-log')
   @HttpCode(202)
   @ApiOperation({
-    summary: 'Go on in a log that can not be proven to be the one that was read (DITTO_SOURCE_LOG_UNPROVEN)',
+    summary: 'Continue in a log that can not be proven to be the one that was read (DITTO_SOURCE_LOG_UNPROVEN)',
   })
   @ApiConflictResponse({ description: 'This instance does not own the source, or it does not wait for that' })
   async acceptLog(@Param('source') source: string, @Actor() actor: string): Promise<LogAcceptedDto> {

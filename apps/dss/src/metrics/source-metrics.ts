@@ -25,7 +25,7 @@ export class SourceMetrics {
     this.#defineSinkGauges(metrics);
   }
 
-  /** Where the gauges look; called once by whoever knows the sources. */
+  /** Where the gauges look; called once by the class that knows the sources. */
   observe(read: () => readonly SourceStatus[]): void {
     this.#read = read;
   }
@@ -67,7 +67,7 @@ export class SourceMetrics {
     );
     gauge('changes', 'Changes that were dispatched since the source was opened.', ({ pipeline }) => pipeline?.changes);
     gauge('repeated_changes', 'Changes sent again after a crash.', ({ pipeline }) => pipeline?.repeatedChanges);
-    gauge('reconnects', 'Times that the stream broke and went on.', ({ pipeline }) => pipeline?.reconnects);
+    gauge('reconnects', 'Times that the stream broke and continued.', ({ pipeline }) => pipeline?.reconnects);
     gauge(
       'snapshot_remaining_tables',
       'Tables whose rows are not copied yet.',

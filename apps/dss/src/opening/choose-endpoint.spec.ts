@@ -26,7 +26,7 @@ describe('the servers of a source', () => {
     });
   });
 
-  it('reads rows from another one where the configuration says so', () => {
+  it('reads rows from another one where the configuration names it', () => {
     expect(chooseEndpoint(parseSource('{ endpoint: 1 }'))).toMatchObject({
       streamed: { host: 'primary' },
       replica: { host: 'replica', port: 3307, user: 'reader', password: 'other' },

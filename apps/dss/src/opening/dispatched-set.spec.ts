@@ -54,7 +54,7 @@ describe('completeDispatchedSet', () => {
     expect(await complete(`${A}:1-5`, [])).toBe(`${A}:1-5`);
   });
 
-  it('I7: what a sink holds in whatever order and number, the same set comes out', async () => {
+  it('I7: what a sink holds in whatever order and number, the result is the same set', async () => {
     const whole = `${A}:1-9`;
     expect(await complete(`${A}:1-5`, [`${A}:9`, `${A}:7`])).toBe(whole);
     expect(await complete(`${A}:1-5`, [`${A}:7`, `${A}:9`])).toBe(whole);

@@ -23,7 +23,8 @@ export async function completeDispatchedSet(
 
 /**
  * The GTID with all numbers between it and the next lower one that is known, of the same UUID and tag: a sink need not hold
- * a row of each transaction. Gaps further down are no transactions: Group Replication gives each member a block of numbers.
+ * a row of each transaction. Gaps further down are not transactions: Group Replication gives each member a block of
+ * numbers.
  */
 function fillUpTo(gtid: string, known: GtidSet): GtidSet {
   const single = GtidSet.parse(gtid);

@@ -11,7 +11,7 @@ import { findStartingPoint, type StartingPointOptions } from './starting-point.t
 
 export type StartOptions = StartingPointOptions & Omit<ResyncOptions, 'askedBy'> & RewindOptions;
 
-/** Where a source that is being opened goes on. */
+/** Where a source that is being opened continues. */
 export async function findStart(opening: Opening): Promise<Checkpoint> {
   const { grant, stores, logger } = opening;
   if (areReadsUsedUp(await stores.tables.reservedReads(grant.source))) await beginReadsAgain(grant, stores);
@@ -92,7 +92,7 @@ function withAccepted(
   return { ...checkpoint, position, dispatchedSet: unite(checkpoint.dispatchedSet) };
 }
 
-/** The log behind the checkpoint must be there (no gap), and all that was ever given to a sink must be in it (I7). */
+/** The log after the checkpoint must be there (no gap), and all that was ever given to a sink must be in it (I7). */
 function assertReachable({ position, dispatchedSet }: Checkpoint, endpoint: EndpointInspection): void {
   assertPosition({ ...position, gtidSet: dispatchedSet }, endpoint);
   assertPosition(position, endpoint);

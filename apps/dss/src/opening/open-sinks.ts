@@ -12,7 +12,7 @@ export interface OpenSinksOptions extends OpenSinkOptions {
 
 /** The sinks of one ownership of a source. */
 export interface SourceSinks {
-  /** Sinks that are not opened; `closers` closes what they use besides. */
+  /** Sinks that are not opened; `closers` closes what else they use. */
   create(isReplaying: (transaction: TransactionInfo) => boolean, closers: Closers): readonly ChangeSink[];
   /** What the sinks hold of the source. */
   recall(closers: Closers): readonly SinkMemory[];

@@ -48,7 +48,7 @@ class World {
   /** Transactions that the server has executed. */
   executed = 20;
   readonly records = new Map<string, TableRecord>();
-  /** `orders/2` was deleted on the source while the stream stood still. */
+  /** `orders/2` was deleted on the source while the stream did not run. */
   readonly rows = new Set(['orders/1', 'orders/3', 'lines/1']);
   readonly mirror = new Map<string, Doc>();
   readonly topic: { readonly key: string; readonly op: 't' | 'r'; readonly id: string; readonly version: string }[] =
@@ -280,7 +280,7 @@ function expectWhole(world: World, start: Checkpoint): void {
 }
 
 describe('resync', () => {
-  it('starts anew behind what the server has, though its log can not be gone on with; ended rows stay ended', async () => {
+  it('starts again after what the server has, though it can not continue in its log; ended rows stay ended', async () => {
     const world = new World();
     const start = await world.start();
     expect(start.lineage).toBe(4);
@@ -300,7 +300,7 @@ describe('resync', () => {
     expect([world.steps, world.lineage]).toEqual([0, 3]);
   });
 
-  it('I1, I4: killed at any step, before or after it was written, the next start resyncs anew and nothing is lost', async () => {
+  it('I1, I4: killed at any step, before or after it was written, the next start resyncs again and nothing is lost', async () => {
     const steps = await countSteps();
     expect(steps).toBeGreaterThan(10);
     for (let killAt = 1; killAt <= steps; killAt++)
@@ -329,7 +329,7 @@ describe('resync', () => {
     expect(new Set(ids).size).toBe(ids.length);
   });
 
-  it('I4: a mark that is gone means that all of it was done: the source goes on as ever', async () => {
+  it('I4: a mark that is gone means that all of it was done: the source continues as before', async () => {
     const world = new World();
     const start = await world.start();
     expect(await world.start({ assertReachable: () => undefined, prove: () => Promise.resolve([]) })).toEqual(start);
@@ -385,7 +385,7 @@ describe('resync', () => {
     }
   });
 
-  it('I3: the lineage is above those of both copies of the checkpoint', async () => {
+  it('I3: the lineage is above the lineages of both copies of the checkpoint', async () => {
     for (const newer of ['dcs', 'state'] as const) {
       const world = new World();
       const checkpoint = { ...checkpointAt(7), lineage: 6 };

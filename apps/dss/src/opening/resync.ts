@@ -42,11 +42,11 @@ export interface ResyncOptions extends StartingPointStores, Pick<StartingLog, 'c
 }
 
 /**
- * Starts a source anew, whatever lies between what its sinks hold and what its server has: new lineage, every row of
- * every included table ended in the sinks, every table to be read again, position behind what the server has executed
- * now.
+ * Starts a source again from the beginning, whatever lies between what its sinks hold and what its server has: new
+ * lineage, every row of every included table ended in the sinks, every table to be read again, position after what the
+ * server has executed now.
  *
- * The mark of the pending resync is taken away last. A process that ends anywhere before that leaves it behind, and the
+ * The mark of the pending resync is removed last. A process that ends anywhere before that leaves it, and the
  * next owner begins again from the first step, under a lineage of its own: nothing is streamed and no row is read
  * before all steps are done, so nothing can have been built on half of them.
  */
@@ -71,7 +71,7 @@ export async function resync(options: ResyncOptions): Promise<Checkpoint> {
   const start = await saveCheckpoint(options, checkpointBehind(source, lineage, current, last));
   await options.acceptances.finish(grant);
   await resyncs.finish(grant);
-  logger.info('resynced: the stream goes on from here, and existing rows are read again', {
+  logger.info('resynced: the stream continues from here, and existing rows are read again', {
     source,
     lineage,
     tables: changes.length,
@@ -96,7 +96,7 @@ function listTablesToRead(tables: readonly TableLayout[], known: readonly TableR
 
 /**
  * All tables that are there, all that ever were copied, and all that are mirrored. One that has lost its key since is
- * ended as what it was: its rows stand in the mirror and under keys in its topic.
+ * ended as what it was: its rows are in the mirror and under keys in its topic.
  */
 function listTablesToEnd(
   tables: readonly TableLayout[],
@@ -145,7 +145,7 @@ export function snapshotsOff(source: string): RequestError {
     'DITTO_SOURCE_SNAPSHOTS_OFF',
     `${source} can't be resynced: its snapshots are off, so its rows would not be read again`,
     {
-      remedy: `Set sources.${source}.snapshot.mode to windowed and restart DSS; a resync that was asked for goes on then.`,
+      remedy: `Set sources.${source}.snapshot.mode to windowed and restart DSS; a resync that was asked for continues then.`,
     },
   );
 }

@@ -114,7 +114,7 @@ describe('rewindWhenAsked', () => {
     expect(world.stored.state).toBe(checkpoint);
   });
 
-  it('I1: goes on from before the oldest message that is left, and copies the tables again that have lost some', async () => {
+  it('I1: continues from before the oldest message that is left, and copies the tables again that have lost some', async () => {
     await world.rewind();
     for (const stored of Object.values(world.stored)) expect(stored).toMatchObject(rewound);
     expect([world.askedBy, world.lost, world.again]).toEqual([null, null, ['orders']]);

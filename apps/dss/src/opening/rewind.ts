@@ -18,7 +18,7 @@ export interface PlaceInLog {
 }
 
 export interface RewindOptions extends StartingPointStores {
-  /** Where the server's log stands now. */
+  /** Where the server's log is now. */
   readonly current: Position;
   /** What is not in its log any more. */
   readonly purged: string;
@@ -30,11 +30,11 @@ export interface RewindOptions extends StartingPointStores {
 }
 
 /**
- * When an operator has asked for it: has the source go on from before the place where a sink has lost confirmed messages.
- * What follows is repeated in order, to all sinks and partitions, under the same versions, so that the mirror passes over
- * what it has. Copies of the tables that are concerned begin again, since what they read is in no log.
+ * When an operator has asked for it: has the source continue from before the place where a sink has lost confirmed
+ * messages. What follows is repeated in order, to all sinks and partitions, under the same versions, so that the mirror
+ * passes over what it has. Copies of the tables that are concerned begin again, since what they read is in no log.
  *
- * The mark is taken away last, with what was lost. A process that ends before leaves both behind, and the next begins again.
+ * The mark is removed last, with what was lost. A process that ends before leaves both, and the next begins again.
  * Where the log does not reach back, the mark is taken away and the loss is kept.
  */
 export async function rewindWhenAsked(options: RewindOptions): Promise<void> {
@@ -49,7 +49,7 @@ export async function rewindWhenAsked(options: RewindOptions): Promise<void> {
     if (lost !== null && checkpoint !== null) {
       const position = await findPosition(options, checkpoint, lost);
       await saveCheckpoint(options, rewound(checkpoint, position));
-      logger.info('rewound: the stream goes on from here', { source, position, topics: lost.topics.size });
+      logger.info('rewound: the stream continues from here', { source, position, topics: lost.topics.size });
     }
     await rewinds.finish(grant, await listCopies(options, lost));
   } catch (cause) {

@@ -153,19 +153,19 @@ function setUp(known: {
 }
 
 describe('findStartingPoint', () => {
-  it('I3: goes on in a new lineage when the numbers of reads were used up and the state database has another', async () => {
+  it('I3: continues in a new lineage when the numbers of reads were used up and the state database has another', async () => {
     const { find } = setUp({ hot: checkpointAt(7), durable: checkpointAt(7), lineage: 4, mirror: 3 });
     expect(await find()).toMatchObject({ lineage: 5, position: checkpointAt(7).position, version: '' });
   });
 
-  it('begins behind what the server has executed, with a first lineage, when nothing is known', async () => {
+  it('begins after what the server has executed, with a first lineage, when nothing is known', async () => {
     const { find, dcs, state, remembered } = setUp({});
     const start = await find();
     expect(start).toMatchObject({ lineage: 1, position: current, dispatchedSet: current.gtidSet, version: '' });
     expect([dcs.checkpoint, state.checkpoint, remembered()]).toEqual([start, start, 1]);
   });
 
-  it('goes on from the copy of the checkpoint that covers more', async () => {
+  it('continues from the copy of the checkpoint that covers more', async () => {
     const older = checkpointAt(5);
     const newer = checkpointAt(7);
     expect(await setUp({ hot: newer, durable: older, lineage: 3, mirror: 3 }).find()).toEqual(newer);
@@ -197,7 +197,7 @@ describe('findStartingPoint', () => {
     ['the mirror', { lineage: 3, mirror: 9 }, 10],
     ['the checkpoint', { lineage: 3, mirror: 0 }, 4],
   ])(
-    'I3: the lineage for another server is above that of %s alone, and raised before it is used',
+    'I3: the lineage for another server is above the lineage of %s alone, and raised before it is used',
     async (_, known, next) => {
       const world = setUp({ hot: checkpointAt(7), durable: checkpointAt(7), ...known });
       const steps: unknown[] = [];
@@ -221,7 +221,7 @@ describe('findStartingPoint', () => {
     expect(await setUp({ durable: checkpointAt(7), lineage: 4, mirror: 3 }).find()).toMatchObject({ lineage: 5 });
   });
 
-  it('I7: changes nothing when the server can not go on from the checkpoint', async () => {
+  it('I7: changes nothing when the server can not continue from the checkpoint', async () => {
     const gap = new DittoError('DITTO_SOURCE_PURGED', 'purged');
     const { find, lineages, dcs } = setUp({ hot: checkpointAt(7), durable: checkpointAt(7), lineage: 3, mirror: 3 });
     const assertReachable = (): never => {
@@ -260,7 +260,7 @@ describe('findStartingPoint', () => {
     expect((await setUp({}).find({ findLast: () => Promise.resolve(null) })).lastCovered).toBeNull();
   });
 
-  it('I7: an older record names no transactions, and is gone on with as before', async () => {
+  it('I7: an older record names no transactions, and the source continues from it as before', async () => {
     const durable = { ...checkpointAt(7), lastCovered: null, lastDispatched: null };
     const { find } = setUp({ durable, lineage: 3, mirror: 3 });
     expect(await find({ prove: (known) => Promise.resolve(known.map(() => null)) })).toEqual(durable);
@@ -307,7 +307,7 @@ describe('findStartingPoint', () => {
     }
   });
 
-  it('I7: a log that proves nothing is gone on with once an operator accepts it, and only once', async () => {
+  it('I7: the source continues in a log that proves nothing once an operator accepts it, and only once', async () => {
     const world = setUp({ hot: checkpointAt(7), durable: checkpointAt(7), lineage: 3, mirror: 3 });
     const prove = (known: readonly unknown[]): Promise<readonly null[]> =>
       known.length === 0 ? Promise.resolve([]) : Promise.reject(unproven);

@@ -29,17 +29,17 @@ export interface StartingPointStores {
   readonly logger: Logger;
 }
 
-/** The log of the server that the source is to go on with. */
+/** The log of the server that the source is to continue with. */
 export interface StartingLog {
-  /** Where the log stands now. */
+  /** Where the log is now. */
   readonly current: Position;
   /** The last transaction that it holds; null when there is none. */
   readonly findLast: () => Promise<Omit<LoggedTransaction, 'lineage'> | null>;
-  /** Throws unless the server can go on from this checkpoint without a gap (I7). */
+  /** Throws unless the server can continue from this checkpoint without a gap (I7). */
   readonly assertReachable: (checkpoint: Checkpoint) => void;
   /**
    * Finds transactions that were read before, oldest first, as they lie in this log. Throws `DITTO_SOURCE_LOG_REPLACED` when
-   * it holds others in their stead, `DITTO_SOURCE_LOG_UNPROVEN` when what held the newest of them is purged.
+   * it holds others in their place, `DITTO_SOURCE_LOG_UNPROVEN` when what held the newest of them is purged.
    */
   readonly prove: (
     known: readonly LoggedTransaction[],
@@ -51,7 +51,7 @@ export interface StartingPointOptions extends StartingPointStores, StartingLog {
 }
 
 /**
- * Where a source goes on: behind its checkpoint, or, seen for the first time, behind what its server has executed now.
+ * Where a source continues: after its checkpoint, or, seen for the first time, after what its server has executed now.
  * Coordinates that can't be compared with those in use (another server, stores that disagree) get a new lineage, raised
  * before anything is dispatched.
  */
@@ -108,7 +108,7 @@ export async function knownLineages(
   ];
 }
 
-/** The checkpoint of a source that begins behind `current`: nothing was dispatched beyond it. */
+/** The checkpoint of a source that begins after `current`: nothing was dispatched beyond it. */
 export function checkpointBehind(
   source: string,
   lineage: number,

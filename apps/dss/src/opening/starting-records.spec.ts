@@ -28,7 +28,7 @@ async function start(
   return { records: await findStartingRecords({ grant, store, catalogue, includes }), saved };
 }
 
-it('I4: a table that was copied before keys were kept has that of the catalogue, one that was not has none', async () => {
+it('I4: a table that was copied before keys were kept has the key of the catalogue, one that was not has none', async () => {
   const kept = adopt(record('kept'), { key: 'as it is', since: 'f', layout: null });
   const asked = record('asked', { state: 'pending', endsGone: true });
   const stored = [kept, record('copied'), record('lost'), asked, record('begun', copying), record('no', unavailable)];

@@ -12,8 +12,8 @@ export interface StartingTablesOptions {
 }
 
 /**
- * The included tables as a stream that begins knows them: what the catalogue shows, and what the sinks hold besides. Of a
- * table that is gone the log may still have the statement that ended it.
+ * The included tables as a stream that begins knows them: what the catalogue shows, and what the sinks hold in
+ * addition. Of a table that is gone the log may still have the statement that ended it.
  */
 export function findStartingTables(options: StartingTablesOptions): readonly TableLayout[] {
   const { catalogue, copied, includes } = options;
@@ -25,8 +25,8 @@ export function findStartingTables(options: StartingTablesOptions): readonly Tab
 }
 
 /**
- * Mirrored tables under their own names, where they are among `known`: a collection `d.a_x002Eb` is that of `a.b`, or of a
- * table that is called so.
+ * Mirrored tables under their own names, where they are among `known`: a collection `d.a_x002Eb` belongs to `a.b`, or
+ * to a table that is called so.
  */
 export function correctNames(mirrored: readonly TableName[], known: readonly TableName[]): readonly TableName[] {
   if (mirrored.length === 0) return [];

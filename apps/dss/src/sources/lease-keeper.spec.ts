@@ -49,7 +49,7 @@ describe('LeaseKeeper', () => {
     await expect(keeper.renewUntil(grant, never)).rejects.toMatchObject({ code: 'DITTO_LEASE_LOST' });
   });
 
-  it('I6: says why no lease can be had for as long as it can not be asked for', async () => {
+  it('I6: says why no lease can be obtained for as long as it can not be asked for', async () => {
     const answers: (() => Promise<LeaseAnswer>)[] = [
       () => Promise.reject(down),
       () => Promise.resolve(refused),
@@ -137,7 +137,7 @@ describe('LeaseKeeper', () => {
     });
   });
 
-  it('resolves when it is told to end', async () => {
+  it('resolves when it is asked to end', async () => {
     const keeper = build({});
     await keeper.acquire(never);
     const done = new AbortController();

@@ -26,7 +26,7 @@ export interface LeaseKeeperOptions {
 
 const LEAST_WAIT_MS = 20;
 
-/** Asks for the lease of one source until it is granted, then renews it until it is lost or let go. */
+/** Asks for the lease of one source until it is granted, then renews it until it is lost or released. */
 export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions;
   /** The lease does not last longer than its time from when it was asked for. */
@@ -54,7 +54,7 @@ export class LeaseKeeper {
         const error = toDittoError(cause);
         if (!error.retriable) throw error;
         if (this.#trouble?.code !== error.code)
-          logger.warn('no lease can be had', { source, code: error.code, error: error.message });
+          logger.warn('no lease can be obtained', { source, code: error.code, error: error.message });
         this.#trouble = error;
       }
       await sleep(waitMs, signal);
@@ -75,7 +75,7 @@ export class LeaseKeeper {
     return `the lease of the source${trouble === null ? '' : ` (${trouble.code}: ${trouble.message})`}`;
   }
 
-  /** Whether the lease that was granted last still stands, by this process's own clock. */
+  /** Whether the lease that was granted last is still valid, by this process's own clock. */
   isValid(): boolean {
     return this.#options.monotonicMs() < this.#validUntilMs;
   }

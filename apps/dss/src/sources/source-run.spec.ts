@@ -302,7 +302,7 @@ async function until(condition: () => boolean): Promise<void> {
 const never = new AbortController().signal;
 
 describe('SourceRun', () => {
-  it('comes to rest when it is told to: the last checkpoint is written, what was opened is closed', async () => {
+  it('stops in order when it is asked to: the last checkpoint is written, what was opened is closed', async () => {
     const { run, dcs, closed } = build();
     const stop = new AbortController();
     const ended = run.run(stop.signal, never);
@@ -418,7 +418,7 @@ describe('SourceRun', () => {
     await ended;
   });
 
-  it('I2: the numbers of its reads are reserved above those of all owners before', async () => {
+  it('I2: the numbers of its reads are reserved above the numbers of all owners before', async () => {
     const { run, records } = build(new QuietSource(), new NoTables(), { reservedReads: 41 });
     const stop = new AbortController();
     const ended = run.run(stop.signal, never);

@@ -26,7 +26,7 @@ import {
   type TableStore,
 } from '#replication';
 
-/** Everything that one ownership of a source works with; built anew for each grant. */
+/** Everything that one ownership of a source works with; built again for each grant. */
 export interface SourceParts {
   readonly changeSource: ChangeSource;
   /** Of the server whose log is streamed: the stream waits for no other. */
@@ -78,7 +78,7 @@ export interface SourceRunOptions {
   readonly hooks: OwnershipHooks;
 }
 
-/** What an ownership asks of, and tells, whoever holds the lease for it. */
+/** What an ownership asks of, and reports to, the holder of its lease. */
 export interface OwnershipHooks {
   readonly onConfirmed: (sink: string, commitMicros: number, count: number) => void;
   /** Whether the lease still stands, by this process's own clock. */
@@ -185,7 +185,7 @@ export class SourceRun {
       try {
         await part;
       } catch (cause) {
-        // the pipeline itself says why it stopped; whoever waited for it only learns that it did
+        // the pipeline itself says why it stopped; those who waited for it only learn that it did
         if (!stop.aborted && toDittoError(cause).code !== 'DITTO_PIPELINE_STOPPED') failed.abort(cause);
       }
     };
@@ -214,7 +214,7 @@ export class SourceRun {
     return Object.fromEntries(this.#options.parts.sinks.map((sink) => [sink.name, sink.status()]));
   }
 
-  /** The checkpoint as it stands at the end; a store that can't take it keeps its older one, which stays true. */
+  /** The checkpoint as it is at the end; a store that can't take it keeps its older one, which stays true. */
   async #saveLast(): Promise<void> {
     for (const saver of this.#savers)
       try {

@@ -25,7 +25,7 @@ export interface SourceStatus {
   readonly snapshotTables: SnapshotCounts;
   /** GTIDs that only one of the servers has, as a set; '' when there are none, or rows are read where the log is. */
   readonly errantGtids: string;
-  /** What has been waited for longer than usual; no error, but the reason why something stands still. */
+  /** What has been waited for longer than usual; not an error, but the reason why something does not move. */
   readonly waits: readonly Wait[];
   /** Changes dispatched per second, over about the last five seconds. */
   readonly rowsPerSecond: number;

@@ -87,7 +87,7 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 describe('SourceSupervisor', () => {
-  it('runs until it is told to end, then gives the lease back', async () => {
+  it('runs until it is asked to end, then gives the lease back', async () => {
     const { supervisor, office, end } = supervise(() => Promise.resolve(fakeRun(untilAborted)));
     await until(() => supervisor.status().state === 'streaming');
     await end();
@@ -187,7 +187,7 @@ describe('SourceSupervisor', () => {
   });
 
   it.each(['streaming', 'failed'] as const)(
-    'a %s source is opened anew for a resync, after that was marked under its grant',
+    'a %s source is opened again for a resync, after that was marked under its grant',
     async (from) => {
       const log: string[] = [];
       const broken = new DittoError('DITTO_TEST_BROKEN', 'broken');

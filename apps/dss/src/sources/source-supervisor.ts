@@ -16,11 +16,11 @@ export interface SourceSupervisorOptions {
   readonly source: string;
   readonly leases: LeaseKeeper;
   readonly open: OpenSource;
-  /** Leaves a durable mark: whoever opens the source next resyncs it. */
+  /** Leaves a durable mark: the next owner resyncs the source. */
   readonly requestResync: (grant: Grant, askedBy: string) => Promise<void>;
-  /** Leaves a durable mark: whoever opens the source next rewinds it. */
+  /** Leaves a durable mark: the next owner rewinds the source. */
   readonly requestRewind: (grant: Grant, askedBy: string) => Promise<void>;
-  /** Leaves a durable mark: whoever opens the source next goes on in a log that proves nothing. */
+  /** Leaves a durable mark: the next owner continues in a log that proves nothing. */
   readonly requestAcceptance: (grant: Grant, askedBy: string) => Promise<void>;
   /** Makes a request durable, for whoever owns the source; throws `DITTO_READ_REFUSED`. Gives its id. */
   readonly acceptRead: (request: ReadOrder) => Promise<string>;
@@ -51,7 +51,7 @@ export class SourceSupervisor {
   #error: DittoError | null = null;
   #lagMs: number | null = null;
   #resume: (() => void) | null = null;
-  /** Ends this ownership in order; the source is opened anew then. */
+  /** Ends this ownership in order; the source is opened again then. */
   #interrupt: (() => void) | null = null;
 
   constructor(options: SourceSupervisorOptions) {
@@ -91,8 +91,8 @@ export class SourceSupervisor {
   }
 
   /**
-   * Has the source start anew: what runs is drained and closed, then the resync that was asked for is the first thing
-   * that the next ownership does, here or elsewhere. False when the source is not this process's.
+   * Has the source start again from the beginning: what runs is drained and closed, then the resync that was asked for
+   * is the first thing that the next ownership does, here or elsewhere. False when the source is not this process's.
    */
   resync(askedBy: string): Promise<boolean> {
     return this.#reopenWith(this.#options.requestResync, askedBy);
@@ -103,7 +103,7 @@ export class SourceSupervisor {
     return this.#reopenWith(this.#options.requestRewind, askedBy);
   }
 
-  /** Has the source opened again, by whoever owns it, with an operator's word for its log. False as above. */
+  /** Has the source opened again, by its owner, with an operator's word for its log. False as above. */
   acceptLog(askedBy: string): Promise<boolean> {
     return this.#reopenWith(this.#options.requestAcceptance, askedBy);
   }

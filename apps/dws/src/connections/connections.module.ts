@@ -4,7 +4,7 @@ import { type DittoConfig, toDcsOptions, toRedisOptions } from '#configuration';
 import { CONFIG, createLogger, findRpcToken, provideReadiness } from '#platform';
 import { RedisConnection } from '#redis';
 
-/** DCS and Redis. Both are waited for by whoever needs them: the service is up before they are. */
+/** DCS and Redis. Those who need them wait for them: the service is up before they are. */
 @Global()
 @Module({
   providers: [

@@ -14,7 +14,7 @@ export class HeartbeatDto {
   readonly purgedGtidSet!: string | null;
   readonly readOnly!: boolean | null;
   readonly superReadOnly!: boolean | null;
-  /** Null on a server that is not a replica, and on one that can't tell. */
+  /** Null on a server that is not a replica, and on one that does not know. */
   readonly replicaLagMs!: number | null;
   readonly roundTripMs!: number | null;
   /** The server's clock minus the prober's. */

@@ -22,7 +22,7 @@ const STOP_TIMEOUT_MS = 5000;
 const RETRY_JOB_MS = 5000;
 /** How long is rested after Redis has refused something. */
 const RETRY_MS = 1000;
-/** A connection that says nothing for so long while a command is under way is made anew. */
+/** A connection that says nothing for so long while a command is under way is made again. */
 const SILENCE_MS = 4000;
 /** The worker waits for a job up to ten seconds at a time (BullMQ's `maximumBlockTimeout`), and silence means nothing then. */
 const WORKER_SILENCE_MS = 14_000;
@@ -38,7 +38,7 @@ export interface RecurringJobsOptions<Data extends object, Result extends object
   readonly concurrency: number;
   /** What each schedule works on; a schedule's id has no colon in it. */
   readonly schedules: ReadonlyMap<string, Data>;
-  /** Must bear being repeated: a job whose worker died runs again on another. */
+  /** Must be repeatable: a job whose worker died runs again on another. */
   readonly run: (data: Data, signal: AbortSignal) => Promise<Result>;
   /** How many ended jobs Redis keeps, with their results. */
   readonly keptResults: number;
@@ -60,7 +60,8 @@ export interface EndedJob<Data, Result> {
 /**
  * Jobs that come again and again, shared by all workers: each turn of a schedule is run by one of them. A job that fails
  * is logged and counted, and is run again in a few seconds when its error is retriable, else with its schedule; while
- * Redis is away nothing runs, and it goes on when Redis is back. A schedule that the configuration of this process no longer has is removed when its job comes up.
+ * Redis is away nothing runs, and it continues when Redis is back. A schedule that the configuration of this process no
+ * longer has is removed when its job comes up.
  */
 export class RecurringJobs<Data extends object, Result extends object> {
   readonly #options: RecurringJobsOptions<Data, Result>;
@@ -111,7 +112,7 @@ export class RecurringJobs<Data extends object, Result extends object> {
 
   start(): void {
     this.#keeping = this.#keepSchedules();
-    // what ends it is told by the event 'error'; without Redis it holds
+    // what ends it is reported by the event 'error'; without Redis it holds
     this.#worker.run().catch((error: unknown) => this.#complain(error));
   }
 
@@ -203,7 +204,7 @@ export class RecurringJobs<Data extends object, Result extends object> {
     }
   }
 
-  /** A schedule that fails at each turn is told of once. */
+  /** A schedule that fails at each turn is reported once. */
   #reportFailure(id: string, error: unknown): void {
     const { name, logger } = this.#options;
     if (isAbort(error) || this.#failing.has(id)) return;

@@ -29,7 +29,7 @@ export class ProbeMetrics {
     );
     gauge('replica_lag_seconds', 'How far a replica is behind.', ({ replicaLagMs }) => toSeconds(replicaLagMs));
     gauge('endpoint_round_trip_seconds', 'Of a small query.', ({ roundTripMs }) => toSeconds(roundTripMs));
-    gauge('endpoint_clock_offset_seconds', "The server's clock minus that of this worker.", ({ clockOffsetMs }) =>
+    gauge('endpoint_clock_offset_seconds', "The server's clock minus this worker's clock.", ({ clockOffsetMs }) =>
       toSeconds(clockOffsetMs),
     );
   }

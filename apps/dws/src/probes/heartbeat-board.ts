@@ -8,7 +8,7 @@ import { ProbeMetrics } from '../metrics/probe-metrics.ts';
 export interface SourceHeartbeats {
   readonly source: string;
   readonly heartbeats: readonly ServerHeartbeat[];
-  /** Why those of other workers are missing; null when all are there. */
+  /** Why the results of other workers are missing; null when all are there. */
   readonly incompleteBecause: string | null;
 }
 

@@ -28,7 +28,7 @@ export class MirrorSweeper implements OnApplicationShutdown {
     this.#metrics = metrics;
   }
 
-  /** Rejects with a coded error when DCS or MongoDB does not answer; what was removed by then stays removed. */
+  /** Rejects with a coded error when DCS or MongoDB does not answer; what was already removed stays removed. */
   async sweep(source: string, signal: AbortSignal): Promise<SweepOutcome> {
     const { databasePrefix, writeConcern, tombstoneRetentionMs } = requireSection(this.#config.mongo, 'mongo');
     const belowVersion = (await this.#dcs.getOffset(source))?.checkpoint.version ?? '';

@@ -233,7 +233,7 @@ function connectionLost(message: string): Error {
 
 /** Between one connection and the next another server has taken over the address. */
 function serverChanged(expected: string, serverUuid: string): DittoError {
-  return new DittoError('DITTO_SOURCE_OTHER_SERVER', `server ${serverUuid} answers where ${expected} did`, {
+  return new DittoError('DITTO_SOURCE_OTHER_SERVER', `server ${serverUuid} answers instead of ${expected}`, {
     retriable: true,
     context: { serverUuid, expected },
   });

@@ -46,7 +46,7 @@ async function startBehind(session: MySqlSession, identity: ServerIdentity, from
 /**
  * Left alone, a server begins with the newest file that has no GTID of the set after it, and passes over whole files
  * that hold nothing but transactions without a GTID, unseen (`find_first_log_not_in_gtid_set` in `sql/binlog.cc`). Told
- * to begin with the file of the position, it comes upon them and refuses. Null where that file may be too new, because
+ * to begin with the file of the position, it meets them and refuses. Null where that file may be too new, because
  * the set leaves out what is before it, an undecided XA PREPARE say (the server begins earlier by itself), or where
  * the file is not one of this server.
  */

@@ -13,7 +13,7 @@ export interface EventFeedOptions {
 }
 
 /**
- * Gives the reader its events in their order: those of the dump, and after an event that contains others those,
+ * Gives the reader its events in their order: those of the dump, and after an event that represents others those,
  * while the dump waits. What can be read at once is, without a turn of the event loop; the rest as the queue has room.
  */
 export class EventFeed {
@@ -106,7 +106,7 @@ export class EventFeed {
     this.#open.pop();
   }
 
-  /** Reads events until one contains others or the queue is full; returns where to continue. */
+  /** Reads events until one represents others or the queue is full; returns where to continue. */
   #readUntilStopped(events: Buffer, from: number): number {
     const { reader, queue } = this.#options;
     let at = from;

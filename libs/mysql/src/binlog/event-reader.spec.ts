@@ -235,7 +235,7 @@ describe('rows', () => {
   });
 });
 
-/** Reads what the last event contains. */
+/** Reads what the last event represents. */
 async function readNested(): Promise<void> {
   const found = reader.takeNested();
   if (found === null) return;

@@ -26,7 +26,7 @@ export interface EventReaderOptions extends Omit<TransactionReaderOptions, 'log'
   readonly characterSets: CharacterSetFacts;
 }
 
-/** These are never part of a transaction, so that they can't be among the events that one event contains. */
+/** These are never part of a transaction, so that they can't be among the events that one event represents. */
 const NEVER_NESTED = new Set<number>([
   EventType.rotate,
   EventType.formatDescription,
@@ -39,7 +39,7 @@ const NEVER_NESTED = new Set<number>([
 
 /**
  * Turns the events of a dump, in their order, into source items. `read` throws a coded error on anything that it can't
- * deliver exactly; nothing may be read after that. An event can contain others: while `hasNested`, those that
+ * deliver exactly; nothing may be read after that. An event can represent others: while `hasNested`, those that
  * `takeNested` gives are read by `readNested`, each of them before anything else.
  */
 export class EventReader {

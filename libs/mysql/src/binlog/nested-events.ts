@@ -1,7 +1,7 @@
 import { HEADER_BYTES } from './event-header.ts';
 
 /**
- * Bytes of whole events that another event of the log contains and that are read before what follows it, cut anywhere.
+ * Bytes of whole events that another event of the log represents and that are read before what follows it, cut anywhere.
  * Events among them carry no checksum.
  */
 export interface EventPieces {
@@ -11,7 +11,7 @@ export interface EventPieces {
   close(): void;
 }
 
-/** What an event contains; `onEnd` is called when all of it was read. */
+/** What an event represents; `onEnd` is called when all of it was read. */
 export interface NestedEvents {
   readonly pieces: EventPieces;
   readonly onEnd: () => void;

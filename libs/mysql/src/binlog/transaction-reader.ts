@@ -87,7 +87,7 @@ export class TransactionReader {
     return this.#nested !== null;
   }
 
-  /** What the last event contains; to be read before anything else. */
+  /** What the last event represents; to be read before anything else. */
   takeNested(): NestedEvents | null {
     const nested = this.#nested;
     this.#nested = null;

@@ -28,7 +28,7 @@ describe('parseGrant', () => {
     expect([...(grant?.privileges ?? [])]).toEqual(['INSERT (`X`)', 'SELECT (`A``, )`, `B`)', 'REFERENCES']);
   });
 
-  test('a role is no privilege', () => {
+  test('a role is not a privilege', () => {
     expect(parseGrant('GRANT `reader`@`%` TO `ditto`@`%`')).toBeNull();
   });
 });

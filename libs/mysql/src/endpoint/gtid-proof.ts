@@ -32,8 +32,8 @@ export function assertServerHolds(gtidSet: string, log: ServerLog): void {
 }
 
 /**
- * On MariaDB a higher sequence number of a domain is no proof: a server that has diverged has it too. What proves it is
- * that the server knows as much of the very server that wrote the GTID (`gtid_binlog_state`).
+ * On MariaDB a higher sequence number of a domain is not a proof: a server that has diverged has it too. What proves it
+ * is that the server knows as much of the very server that wrote the GTID (`gtid_binlog_state`).
  */
 function findMissing(set: GtidSet, { gtidExecuted, gtidState }: ServerLog): string {
   const missing = set.subtract(GtidSet.parse(gtidExecuted));

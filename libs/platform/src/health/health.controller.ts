@@ -21,7 +21,7 @@ import { ReadinessIndicator } from './readiness-indicator.ts';
 import { SharedCheck } from './shared-check.ts';
 
 const CHECK_TIMEOUT_MS = 2000;
-/** Probes need no token, so whoever asks must not decide how often the servers are asked. */
+/** Probes need no token, so those who ask must not decide how often the servers are asked. */
 const KEEP_MS = 1000;
 
 @ApiTags('health')

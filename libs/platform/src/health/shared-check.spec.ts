@@ -3,7 +3,7 @@ import { Deferred } from '#kernel';
 import { SharedCheck } from './shared-check.ts';
 
 describe('SharedCheck', () => {
-  it('asks once for all who ask meanwhile, and until the result is too old', async () => {
+  it('asks once for all who ask during the check, and until the result is too old', async () => {
     let nowMs = 0;
     const checks: Deferred<number>[] = [];
     const shared = new SharedCheck(

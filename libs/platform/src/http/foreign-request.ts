@@ -11,7 +11,7 @@ export interface RequestOrigin {
  * not. Such a page can send requests to loopback, and by a name of its own that resolves to loopback (DNS rebinding) also
  * read the answers. A browser names the page in `Origin` and `Sec-Fetch-Site`, and the name that it asked for in `Host`.
  *
- * @param names by which the service may be asked for, beside those of loopback
+ * @param names by which the service may be asked for, in addition to those of loopback
  */
 export function findForeign({ method, headers }: RequestOrigin, names: readonly string[]): string | null {
   const { host, origin } = headers;

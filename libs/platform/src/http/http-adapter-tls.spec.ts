@@ -148,7 +148,7 @@ describe('HTTP with TLS', () => {
     expect(await ask('/sources/shop', { maxVersion: 'TLSv1.2' })).toMatchObject({ status: 200 });
   });
 
-  it('closes a connection that sends plain HTTP, and says so in the log', async () => {
+  it('closes a connection that sends plain HTTP, and logs it', async () => {
     await start();
     const socket = await open('GET /sources/shop HTTP/1.1\r\nHost: localhost\r\n\r\n');
     let answer = '';

@@ -30,7 +30,7 @@ const CODES_BY_STATUS: Readonly<Record<number, string>> = {
 const logger = createLogger('requests');
 
 /**
- * Answers with a `Problem` over HTTP and with an `ErrorDescription` over RPC. What a caller can mend is a 4xx; a retriable
+ * Answers with a `Problem` over HTTP and with an `ErrorDescription` over RPC. What a caller can fix is a 4xx; a retriable
  * error is 503; the rest is 500, logged. The text of an error that nobody foresaw stays in the log.
  */
 @Catch()

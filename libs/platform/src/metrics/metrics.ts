@@ -9,8 +9,8 @@ export const LATENCY_BUCKETS: readonly number[] = [
 const EVENT_LOOP_SAMPLE_MS = 250;
 
 /**
- * The metrics of one service, named `ditto_<service>_<what>_<unit>`, beside those of the process (CPU, memory, event
- * loop). Names are given without the prefix, as `published_rows_total`; a counter ends in `_total`.
+ * The metrics of one service, named `ditto_<service>_<what>_<unit>`, in addition to those of the process (CPU, memory,
+ * event loop). Names are given without the prefix, as `published_rows_total`; a counter ends in `_total`.
  */
 export class Metrics {
   readonly registry = new Registry();

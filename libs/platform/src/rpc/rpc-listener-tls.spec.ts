@@ -120,7 +120,7 @@ it('gives room back when connections end', async () => {
   expect(await refusals()).toEqual({});
 });
 
-it('closes a connection that speaks without TLS, and says so in the log', async () => {
+it('closes a connection that speaks without TLS, and logs it', async () => {
   await start(10_000);
   const socket = await openSilent();
   const closed = closeOf(socket);

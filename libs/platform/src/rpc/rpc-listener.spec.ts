@@ -133,7 +133,7 @@ describe('the RPC listener', () => {
     expect(acted).not.toHaveBeenCalled();
   });
 
-  it('logs refused callers and closed connections in a few lines, and closes those that go on', async () => {
+  it('logs refused callers and closed connections in a few lines, and closes those that continue', async () => {
     for (let n = 0; n < 5; n++) {
       const socket = await open();
       const closed = closeOf(socket);

@@ -35,7 +35,7 @@ export class RpcSocket extends TcpSocket {
     socket.once('close', () => this.#endFrameTimer());
   }
 
-  /** A lost connection is no error of the service; Nest would log each as one. */
+  /** A lost connection is not an error of the service; Nest would log each as one. */
   override on(event: string, callback: (error?: unknown) => void): this {
     return event === 'error' ? this : super.on(event, callback);
   }

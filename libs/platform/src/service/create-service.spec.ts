@@ -224,7 +224,7 @@ describe('a service without tokens', () => {
     expect(answer.body).toContain('process_cpu_seconds_total');
   });
 
-  it('is ready while its indicators say so, and says why when not', async () => {
+  it('is ready while its indicators are, and reports why when not', async () => {
     const indicator = app.get(SinkIndicator);
     expect((await app.inject('/health/ready')).json()).toMatchObject({ status: 'ok', info: { sink: { lagMs: 3 } } });
     indicator.failure = new DittoError('DITTO_TEST_BUSY', 'the sink is down', { remedy: 'Start it.' });

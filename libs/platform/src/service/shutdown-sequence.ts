@@ -47,7 +47,7 @@ function createDeadlineError(deadlineMs: number): DittoError {
     `The shutdown took longer than ${deadlineMs} ms and was cut off`,
     {
       remedy:
-        'Nothing confirmed is lost; the next start goes on from the last checkpoint. Raise shutdownDeadlineMs if it comes back.',
+        'Nothing confirmed is lost; the next start continues from the last checkpoint. Raise shutdownDeadlineMs if it comes back.',
     },
   );
 }

@@ -62,7 +62,7 @@ class Worker implements OnModuleInit, OnModuleDestroy, BeforeApplicationShutdown
 class AppModule {}
 
 describe('a shutdown', () => {
-  it('starts bottom-up, stops top-down, and is not ready meanwhile', async () => {
+  it('starts bottom-up, stops top-down, and is not ready during that', async () => {
     configureLogging({ service: 'dss', level: 'silent' });
     app = await createService({ name: 'dss', description: '', createModule: () => AppModule }, config);
     await app.listen(0, '127.0.0.1');

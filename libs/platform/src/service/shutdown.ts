@@ -5,7 +5,7 @@ import { Injectable } from '@nestjs/common';
  *
  * Order of an orderly end: `signal` is aborted and readiness turns negative; `onModuleDestroy` of what works (pipelines,
  * workers), dependants first; `beforeApplicationShutdown`; the HTTP and RPC servers close; `onApplicationShutdown` of
- * what the work stood on (connections), dependants first.
+ * what the work depends on (connections), dependants first.
  */
 @Injectable()
 export class Shutdown {

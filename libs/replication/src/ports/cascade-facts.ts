@@ -3,7 +3,7 @@ import { type TableName } from '#change-events';
 /** What a foreign key does to the rows that refer to a row which goes or changes; `none`: it refuses. */
 export type ReferentialAction = 'cascade' | 'set-null' | 'none';
 
-/** A foreign key of an included table by which the server changes rows that do not stand in its log. */
+/** A foreign key of an included table by which the server changes rows that are not in its log. */
 export interface CascadingKey extends TableName {
   readonly name: string;
   readonly columns: readonly string[];

@@ -48,7 +48,7 @@ export interface SinkOpenOptions {
  * - Each accepted change is acknowledged exactly once: Kafka by all in-sync replicas, MongoDB by a majority. A change
  *   that a newer document makes needless counts as confirmed. A change that this sink does not carry (a table without a
  *   key in the mirror) is acknowledged at once.
- * - A server that is down, slow or failing over is not an error: the sink holds, backs off, goes on.
+ * - A server that is down, slow or failing over is not an error: the sink holds, backs off, continues.
  * - Before each delivery `mayDeliver` is asked; once it says no, nothing is delivered any more: a process that was frozen
  *   past its lease must not go on with what it had queued (I5). `onFatal` is told `DITTO_LEASE_LOST` then.
  * - What the server refuses of one row only is given to `refuse`, alone: the changes that were to be delivered with it
@@ -64,18 +64,18 @@ export abstract class ChangeSink {
   abstract prepareTable(layout: TableLayout): Promise<void>;
   /** Takes the changes; delivery begins with the next `flush` at the latest. */
   abstract accept(changes: RowChanges, acknowledgement: Acknowledgement): void;
-  /** Starts delivering what was accepted. Called when the stream has nothing more at hand, not for each change. */
+  /** Starts delivering what was accepted. Called when the stream has nothing more ready, not for each change. */
   abstract flush(): void;
   /** Resolves when nothing is in flight; rejects with the signal's reason or the fatal error. */
   abstract drain(signal: AbortSignal): Promise<void>;
   /**
-   * Ends every row of a table. Only with nothing in flight. Resolves when confirmed; repeatable. The layout may be none
-   * that the rows ever had, and the table one that was never prepared: where the sink has nothing of it, nothing is made.
+   * Ends every row of a table. Only with nothing in flight. Resolves when confirmed; repeatable. The layout may be one
+   * that the rows never had, and the table one that was never prepared: where the sink has nothing of it, nothing is made.
    */
   abstract applyTableChange(change: TableChange): Promise<void>;
   /**
-   * Tells of a statement on definitions. Resolves when that is confirmed, and with it everything that was accepted before;
-   * nothing is accepted meanwhile. Repeatable. A sink that carries no statements does nothing.
+   * Publishes a statement on definitions. Resolves when that is confirmed, and with it everything that was accepted before;
+   * nothing is accepted until then. Repeatable. A sink that carries no statements does nothing.
    */
   // eslint-disable-next-line @typescript-eslint/no-unused-vars -- what a sink that carries them is given
   publishStatement(change: SchemaChange): Promise<void> {
@@ -87,6 +87,6 @@ export abstract class ChangeSink {
    */
   abstract get bytesInFlight(): number;
   abstract status(): SinkStatus;
-  /** Stops sending and lets go of connections; what is in flight stays unacknowledged. */
+  /** Stops sending and closes its connections; what is in flight stays unacknowledged. */
   abstract close(): Promise<void>;
 }

@@ -7,8 +7,8 @@ export abstract class MirroredKeys {
   /**
    * Rows as `rowOfKey` makes them, in pages of at most `limit`: those whose document has a version below `below` and is
    * no tombstone, and with `tombstonesAbove` also those whose tombstone has a version between the two. What a majority
-   * has confirmed is seen; what changes meanwhile may be listed or not. A document whose `_id` is no key of the layout is
-   * left out, with a warning.
+   * has confirmed is seen; what changes during that may be listed or not. A document whose `_id` is not a key of the
+   * layout is left out, with a warning.
    */
   abstract list(request: {
     readonly layout: TableLayout;

@@ -4,7 +4,7 @@ export interface ChunkRead {
   readonly rows: readonly Row[];
   /** Canonical values of the key of the last row, in key order; null when there was none. */
   readonly lastKey: Row | null;
-  /** True when no row of the table lies behind these. */
+  /** True when no row of the table comes after these. */
   readonly complete: boolean;
   /** What the rows take in memory, about. */
   readonly bytes: number;
@@ -54,8 +54,8 @@ export abstract class RowReader {
   abstract estimateRows(tables: readonly TableName[], signal: AbortSignal): Promise<readonly number[]>;
   /**
    * Waits until the server has executed `dispatchedSet`, reads up to `limit` rows, within `maxBytes`, whose key lies
-   * behind `after` in key order, then takes `high`. The layout that the rows follow is the table's own at that moment: when its fingerprint
-   * is not `layout.fingerprint` a `DITTO_SOURCE_LAYOUT_CHANGED` error (retriable) is thrown.
+   * after `after` in key order, then takes `high`. The layout that the rows follow is the table's own at that moment:
+   * when its fingerprint is not `layout.fingerprint` a `DITTO_SOURCE_LAYOUT_CHANGED` error (retriable) is thrown.
    */
   abstract readChunk(request: {
     readonly layout: TableLayout;

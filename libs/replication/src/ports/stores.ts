@@ -1,6 +1,6 @@
 import { type Checkpoint, type StoredCheckpoint, type TableLayout } from '#change-events';
 
-/** The right to move a source's state: whoever holds the newest token (I5). */
+/** The right to move a source's state: held by the owner of the newest token (I5). */
 export interface Grant {
   readonly source: string;
   readonly owner: string;
@@ -35,7 +35,7 @@ export type CopyState =
       readonly rowsRead: number;
       /** Null: this reading ends no rows. */
       readonly goneBelow: string | null;
-      /** The table was asked for once more: it is read again, and rows that are gone end, when this reading is complete. */
+      /** The table was asked for again: it is read again, and rows that are gone end, when this reading is complete. */
       readonly again: boolean;
     }
   /** All rows are read and confirmed; rows that are gone are looked for. */
@@ -82,7 +82,7 @@ export abstract class TableStore {
 }
 
 /**
- * A resync that was asked for and is not finished. It outlives every process: whoever owns the source next finishes it.
+ * A resync that was asked for and is not finished. It outlives every process: the next owner of the source finishes it.
  * Writes are under the same fencing rule as `CheckpointStore`.
  */
 export abstract class ResyncStore {
@@ -99,7 +99,7 @@ export abstract class ResyncStore {
 }
 
 /**
- * An operator's word that a source may go on in a log that can't be proven to be the one that was read. It outlives every
+ * An operator's word that a source may continue in a log that can't be proven to be the one that was read. It outlives every
  * process and is used up by the next start. Writes are under the same fencing rule as `CheckpointStore`.
  */
 export abstract class LogAcceptanceStore {
@@ -130,7 +130,7 @@ export abstract class RewindStore {
 }
 
 /**
- * Which columns the rows in the sinks are made without, as the patterns of the configuration: adopted layouts do not tell
+ * Which columns the rows in the sinks are made without, as the patterns of the configuration: adopted layouts do not show
  * a column that is excluded from one that a statement took away.
  */
 export abstract class ColumnStore {

@@ -46,7 +46,7 @@ class Store extends TableStore {
   }
 }
 
-/** Who sees both can tell by their generations that the sinks may have differed from the table between. */
+/** Who sees both knows by their generations that the sinks may have differed from the table between. */
 function expectRaised(before: TableRecord, after: TableRecord): void {
   expect(after.generation).toBeGreaterThanOrEqual(before.generation);
   const hasEnded = isCopied(before) === 'yes' && isCopied(after) !== 'yes';
@@ -58,7 +58,7 @@ function expectRaised(before: TableRecord, after: TableRecord): void {
 interface ReadingTimes {
   /** When the reading that is under way began. */
   readonly began: number;
-  /** When the last one that came to its end had begun, and the last one besides that ended rows which were gone. */
+  /** When the last one that was completed had begun, and the last one that also ended rows which were gone. */
   readonly completed: number;
   readonly ended: number;
 }
@@ -87,7 +87,7 @@ const steps = [
   'drop',
   'hold saves',
   'let saves through',
-  'go on saving',
+  'continue saving',
   'down',
   'up',
   'crash',
@@ -162,7 +162,7 @@ class Run {
       case 'let saves through':
         store.letThrough();
         break;
-      case 'go on saving':
+      case 'continue saving':
         store.letThrough();
         store.held = null;
         break;
@@ -181,7 +181,7 @@ class Run {
     return new SnapshotProgress({ records: this.#records, cascadePauseMs: 0, nowMs: () => 0 });
   }
 
-  /** What can't be saved is tried again by whoever adopts it. */
+  /** What can't be saved is tried again by the next adoption. */
   #adopt(saved: Promise<void>): void {
     saved.catch(() => undefined);
   }
@@ -323,7 +323,7 @@ describe('SnapshotProgress', () => {
     expect(progress.isAsked([table])).toBe(true);
   });
 
-  it('takes a table for not asked while a reading of it is about to begin, and saves nothing anew', async () => {
+  it('treats a table as not asked while a reading of it is about to begin, and saves nothing again', async () => {
     const store = new Store();
     const progress = openProgress(store);
     await progress.ask([table]);

@@ -23,7 +23,7 @@ interface Attempt {
   hasBegun: boolean;
   /** Whether a cascade asked for the table since the attempt was taken up. */
   isAskedSince: boolean;
-  /** When it began to copy rows, and how many had been read by then. */
+  /** When it began to copy rows, and how many had been read at that time. */
   copyingSince: { readonly atMs: number; readonly rowsRead: number } | null;
 }
 
@@ -42,9 +42,9 @@ interface TableWork {
 
 /**
  * How far the copy of each table has come, and which tables were asked for. One reading of a table is under way at a
- * time; a request of a statement abandons it, a request of a cascade lets it end and has the table read once more.
+ * time; a request of a statement abandons it, a request of a cascade lets it end and has the table read again.
  *
- * What happens counts in memory at once. It is durable when the promise of a request, or that of a later `save`, has resolved.
+ * What happens counts in memory at once. It is durable when the promise of a request, or of a later `save`, has resolved.
  */
 export class SnapshotProgress {
   readonly #options: SnapshotProgressOptions;
@@ -157,8 +157,8 @@ export class SnapshotProgress {
   }
 
   /**
-   * The reading goes on, or begins: then with the version that rows which it does not meet are older than, null when it
-   * ends none. It covers every cascade until this very call, so what it reads must be read behind all of them.
+   * The reading continues, or begins: then with the version that rows which it does not meet are older than, null when it
+   * ends none. It covers every cascade until this very call, so what it reads must be read after all of them.
    */
   begin(table: TableName, goneBelow: string | null): void {
     this.#change(table, (copy, work) => {

@@ -16,7 +16,7 @@ interface ChunkInFlight {
 export interface TableCopyOptions {
   readonly layout: TableLayout;
   readonly settings: TableReadSettings;
-  /** Where to go on: the key of the last row that was recorded, as progress keeps it; null: the beginning. */
+  /** Where to continue: the key of the last row that was recorded, as progress keeps it; null: the beginning. */
   readonly after: string | null;
   /** False once the table was asked for again: what is still unread will be read by the next pass. */
   readonly isWanted: () => boolean;
@@ -31,7 +31,7 @@ export interface TableCopyOptions {
 /** Rows of the first chunk: nobody knows how wide they are. */
 const FIRST_ROWS = 64;
 
-/** The key that progress keeps; null, the beginning, when it is none of this layout: the table has another key now. */
+/** The key that progress keeps; null, the beginning, when it is not one of this layout: the table has another key now. */
 function keyToGoOnFrom(layout: TableLayout, lastKey: string | null): Row | null {
   if (lastKey === null) return null;
   try {
@@ -86,7 +86,7 @@ export class TableCopy {
       }
       if (!(await this.#recordOldest(signal))) isReadOut = false;
     }
-    // what is read already is emitted in its time: nothing of this pass comes behind the next one's beginning
+    // what is read already is emitted in its time: nothing of this pass comes after the next one's beginning
     for (const { settled } of this.#inFlight) await abortable(settled, signal);
     return false;
   }

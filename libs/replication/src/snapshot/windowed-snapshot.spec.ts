@@ -231,7 +231,7 @@ describe('WindowedSnapshot', () => {
     expect(reader.reads.length).toBeLessThan(12);
   });
 
-  it('copies nothing but what was asked for, when it is told so', async () => {
+  it('copies nothing but what was asked for, when it is configured so', async () => {
     const store = new MemoryStore();
     const reader = new TablesReader('a', 'b');
     const snapshot = build(reader, store, { copiesAll: false });
@@ -243,7 +243,7 @@ describe('WindowedSnapshot', () => {
     });
   });
 
-  it('begins again when the key that it had come to is none of the table as it is now', async () => {
+  it('begins again when the key that it had come to is not a key of the table as it is now', async () => {
     const store = new MemoryStore();
     const reader = new TablesReader('a');
     store.tables.set('a', copyingFrom('["x","y"]'));
@@ -325,7 +325,7 @@ describe('WindowedSnapshot', () => {
     expect(reader.reads.length).toBeLessThan(12);
   });
 
-  it('ends when it is told to, although the server does not say how many rows there are', async () => {
+  it('ends when it is asked to, although the server does not say how many rows there are', async () => {
     const reader = new TablesReader('a');
     let asked = false;
     reader.estimateRows = () => {
@@ -367,7 +367,7 @@ describe('WindowedSnapshot', () => {
 
   const t = [{ database: 'd', table: 'a' }];
 
-  it('lets a copy that is under way end, and reads the table once more, however often a cascade asks', async () => {
+  it('lets a copy that is under way end, and reads the table again once, however often a cascade asks', async () => {
     const store = new MemoryStore();
     const reader = new TablesReader('a');
     const first = new Deferred<ChunkRead>();
@@ -444,7 +444,7 @@ describe('WindowedSnapshot', () => {
     });
   });
 
-  it('I4: ends what the mirror holds and the read did not meet, by key, and not before the stream is behind it', async () => {
+  it('I4: ends what the mirror holds and the read did not meet, by key, and not before the stream is past it', async () => {
     const store = new MemoryStore();
     const reader = new TablesReader('a');
     const listed: unknown[] = [];

@@ -15,7 +15,7 @@ import { type TableReadSettings } from '../windows/windowed-read.ts';
 export interface WindowedSnapshotOptions extends Omit<TableReadSettings, 'reads'> {
   readonly pipeline: Pipeline;
   readonly records: TableRecords;
-  /** Null: nothing tells which rows there were. */
+  /** Null: nothing shows which rows there were. */
   readonly mirror: MirroredKeys | null;
   /** Whether tables are copied that nobody asked for: every included one, once. */
   readonly copiesAll: boolean;
@@ -38,7 +38,7 @@ export interface TableSnapshotStatus extends TableName {
   readonly estimatedRows: number;
   /** Why a table is `unavailable`; else null. */
   readonly reason: string | null;
-  /** Whether it is read once more when the reading under way is complete. */
+  /** Whether it is read again when the reading under way is complete. */
   readonly again: boolean;
   readonly rowsPerSecond: number;
   /** Estimate from the catalogue's row count; null when nothing can be said. */
@@ -57,8 +57,8 @@ export type SnapshotCounts = Readonly<Record<TableSnapshotState | 'total' | 'fai
 const LONGEST_WAIT_MS = 60_000;
 
 /**
- * Copies the included tables, and those that are asked for, by windowed reads while the stream goes on. A chunk
- * is recorded as done only when every sink has confirmed it, under the fencing token; after a restart the table goes on
+ * Copies the included tables, and those that are asked for, by windowed reads while the stream continues. A chunk
+ * is recorded as done only when every sink has confirmed it, under the fencing token; after a restart the table continues
  * after it.
  */
 export class WindowedSnapshot {
@@ -140,7 +140,7 @@ export class WindowedSnapshot {
   }
 
   /**
-   * Has tables read from their first rows for changes that the log does not contain; a read that is under way goes on to its end
+   * Has tables read from their first rows for changes that the log does not contain; a read that is under way runs to its end
    * first. Rows that are gone end, if there is a mirror. Resolves when that is recorded.
    */
   async ask(tables: readonly TableName[]): Promise<void> {
@@ -242,7 +242,7 @@ export class WindowedSnapshot {
     this.#pace.reset();
   }
 
-  /** As the catalogue shows them once it is not behind the stream. */
+  /** As the catalogue shows them once it is as new as the stream. */
   #listTables(signal: AbortSignal): Promise<readonly TableLayout[]> {
     const { pipeline, reader } = this.#options;
     return this.#persist(() => reader.listTables(signal, pipeline.dispatchedSet()), signal);
@@ -277,7 +277,7 @@ export class WindowedSnapshot {
     const { pipeline, reader } = this.#options;
     const progress = this.#progress;
     progress.take(table);
-    // as the catalogue shows it once it is not behind the stream
+    // as the catalogue shows it once it is as new as the stream
     const layout = await reading(reader.readLayout(table, signal, pipeline.dispatchedSet()));
     if (layout === null || layout.key.length === 0) return this.#giveUp(table, layout, signal);
     await this.#begin(table, signal);
@@ -308,8 +308,8 @@ export class WindowedSnapshot {
   }
 
   /**
-   * Rows that are gone can only be told from others by their age, so the reading begins at a place that nothing old can
-   * come behind any more: neither a read that began before the row went, nor what a former owner of the source had given
+   * Rows that are gone can only be recognized by their age, so the reading begins at a place that nothing old can
+   * come after any more: neither a read that began before the row went, nor what a former owner of the source had given
    * to the mirror.
    */
   async #begin(table: TableName, signal: AbortSignal): Promise<void> {

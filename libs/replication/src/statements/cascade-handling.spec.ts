@@ -102,7 +102,7 @@ describe('CascadeHandling', () => {
     expect(await askedFor(handling, [[1, 2]], null, child)).toEqual([]);
   });
 
-  it('takes every update for a change when the column is none of the layout', async () => {
+  it('treats every update as a change when the column is not in the layout', async () => {
     const renamed = { ...parent, columns: parent.columns.map((part) => ({ ...part, name: `${part.name}_2` })) };
     expect(await askedFor(build(), [[1, 2, 3]], [[1, 2, 4]], renamed)).toEqual([['t']]);
   });
@@ -173,7 +173,7 @@ describe('CascadeHandling', () => {
     expect(await askedFor(handling, [[1, 2, 3]], null, { ...parent, table: 'q' })).toEqual([['o']]);
   });
 
-  it('I6: stops at a statement behind which foreign keys can not be followed', async () => {
+  it('I6: stops at a statement after which foreign keys can not be followed', async () => {
     failure = new DittoError('DITTO_SOURCE_CASCADES_UNLOGGED', 'an excluded parent');
     await expect(after('ALTER TABLE t ADD FOREIGN KEY (value) REFERENCES excluded (id)')).rejects.toBe(failure);
   });

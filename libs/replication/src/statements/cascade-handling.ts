@@ -46,7 +46,7 @@ interface CompiledCascades {
  * Watches the stream for changes by which the server changes other rows without row events, and asks for those rows'
  * tables at the end of the transaction, before a checkpoint can pass it (I1).
  *
- * A transaction with `foreign_key_checks = 0` cascades nothing and is not told from the others: a read too many.
+ * A transaction with `foreign_key_checks = 0` cascades nothing and is not distinguished from the others: a read too many.
  */
 export class CascadeHandling {
   readonly #options: CascadeHandlingOptions;
@@ -82,9 +82,9 @@ export class CascadeHandling {
   }
 
   /**
-   * Reads the foreign keys of the tables that a statement concerns anew. The catalogue may be ahead of the stream: what a
-   * foreign key did that the statement took away, or that followed a table to another name, is made good by reading the
-   * tables that it can have reached.
+   * Reads the foreign keys of the tables that a statement concerns again. The catalogue may be ahead of the stream:
+   * what a foreign key did that the statement took away, or that followed a table to another name, is made good by
+   * reading the tables that it can have reached.
    */
   async learnFrom(statement: Statement, sql: string, named: readonly TableName[]): Promise<void> {
     const { facts, signal, dispatchedSet, hold, rereads } = this.#options;

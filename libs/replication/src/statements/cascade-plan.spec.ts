@@ -57,7 +57,7 @@ describe('CascadePlan', () => {
     expect(planOf('p', ...keys)).toEqual({ onDelete: ['c'], onUpdate: [] });
   });
 
-  it('goes on where SET NULL changes a column that others follow', () => {
+  it('continues where SET NULL changes a column that others follow', () => {
     const keys = [key('c.p -> p.id', 'set-null'), key('g.p -> c.p', 'none', 'cascade')];
     expect(planOf('p', ...keys)).toEqual({ onDelete: ['c', 'g'], onUpdate: [] });
   });

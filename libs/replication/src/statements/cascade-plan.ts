@@ -32,7 +32,10 @@ export class CascadePlan {
     return onDelete.length + onUpdate.length === 0 ? null : { onDelete, onUpdate };
   }
 
-  /** The tables whose foreign keys may name one of these: their own, and those of the tables that refer to them. */
+  /**
+   * The tables whose foreign keys may name one of these: their own, and the foreign keys of the tables that refer to
+   * them.
+   */
   tablesConcernedBy(tables: readonly TableName[]): readonly TableName[] {
     const children = tables.flatMap((table) => this.#byParent.get(tableKey(table)) ?? []);
     return distinctTables([...tables, ...children.map(({ database, table }) => ({ database, table }))]);

@@ -48,8 +48,8 @@ export interface StatementContext {
 }
 
 /**
- * Reads a statement of the log. Throws a coded error for a change of rows that stands in
- * the log as a statement: nothing of it has been dispatched then, and the checkpoint stands before it.
+ * Reads a statement of the log. Throws a coded error for a change of rows that is in
+ * the log as a statement: nothing of it has been dispatched then, and the checkpoint is before it.
  */
 export function statementEffects(statement: Statement, context: StatementContext): StatementEffects {
   switch (statement.kind) {
@@ -116,7 +116,7 @@ function end(statement: Statement, op: 'truncate' | 'drop', context: StatementCo
   return { ...NO_EFFECTS, discarded: statement.tables, ended, created };
 }
 
-/** A table under a new name ends under the old one; its rows never stood in the log under the new one. */
+/** A table under a new name ends under the old one; its rows were never in the log under the new one. */
 function rename(statement: Statement, context: StatementContext): StatementEffects {
   const { before, after } = netRenames(statement.tables);
   const unread = after.filter(({ database, table }) => context.includes(database, table));
@@ -150,7 +150,10 @@ function reread(statement: Statement, context: StatementContext): StatementEffec
   return { ...NO_EFFECTS, discarded: statement.tables, unread: namesOf(statement, context) };
 }
 
-/** What can't be read may have done anything: rows that went are looked for, or all end where nothing tells which there were. */
+/**
+ * What can't be read may have done anything: rows that went are looked for, or all end where nothing shows which there
+ * were.
+ */
 function suspect(statement: Statement, context: StatementContext): StatementEffects {
   if (!context.canLookUpRows) return restart(statement, context);
   return { ...NO_EFFECTS, discarded: statement.tables, unread: namesOf(statement, context), losesRows: true };
@@ -166,7 +169,7 @@ function isUnseen({ onlyColumns = [] }: Statement, layout: TableLayout, { column
   return key.length > 0 && fingerprint !== ASSUMED && onlyColumns.every((column) => !columns(database, table, column));
 }
 
-/** Whether rows may change their keys: the layout may be that of a later time, so a doubt counts as yes. */
+/** Whether rows may change their keys: the layout may be of a later time, so a doubt counts as yes. */
 function mayChangeKeys({ keyChanges = [], convertsText = false }: Statement, layout: TableLayout): boolean {
   if (layout.fingerprint === ASSUMED) return keyChanges.length > 0 || convertsText;
   const changed = new Set(keyChanges.map((name) => name.toLowerCase()));
@@ -178,7 +181,7 @@ function mayChangeKeys({ keyChanges = [], convertsText = false }: Statement, lay
   });
 }
 
-/** Rows that vanished can't be told from the others: all end, and those that are there are read again. */
+/** Rows that vanished can't be recognized: all end, and those that are there are read again. */
 function restart(statement: Statement, context: StatementContext): StatementEffects {
   // what has no key can't be read again, so its rows must not end
   const keyed = includedOf(statement, context).filter(({ key }) => key.length > 0);

@@ -196,7 +196,7 @@ describe('tables that come, or change, while the source is read', () => {
     expect(await stepsOf('CREATE TABLE `a_x0020b` (id INT)')).toEqual([]);
   });
 
-  it('are held against the others also when only a row shows them', () => {
+  it('are compared with the others also when only a row shows them', () => {
     const known = new KnownTables(catalogue, [new TopicNames('p')]);
     known.learn({ ...model, table: 'a b' });
     known.learn({ ...model, table: 'a b', fingerprint: 'other' });
@@ -279,7 +279,7 @@ describe('StatementHandling', () => {
     ['DROP INDEX i ON t'],
     ['CREATE UNIQUE INDEX i ON t (value)'],
     ['ALTER TABLE t COMMENT "anything"'],
-  ])('I4: has the key looked at behind a statement that changes no value: %s', async (sql) => {
+  ])('I4: has the key looked at after a statement that changes no value: %s', async (sql) => {
     expect(await stepsOf(sql)).toEqual(['doubt d.t']);
   });
 
@@ -300,7 +300,7 @@ describe('StatementHandling', () => {
     await handling.apply(statementOf('other', sql), TRANSACTION);
   });
 
-  it('I4: without a mirror nothing tells which rows there were: all end and are read again', async () => {
+  it('I4: without a mirror nothing shows which rows there were: all end and are read again', async () => {
     handling = new StatementHandling({ ...options, canLookUpRows: false });
     const ended = ['truncate t', 'truncate named', 'truncate new'];
     const read = ['read d.t', 'read d.named', 'read d.keyless', 'read d.new'];
@@ -348,7 +348,7 @@ describe('StatementHandling', () => {
     expect(await stepsOf('DROP DATABASE d')).toEqual([]);
   });
 
-  it('I4: no row that was read before the statement is emitted behind it, in any table that it reaches', async () => {
+  it('I4: no row that was read before the statement is emitted after it, in any table that it reaches', async () => {
     const [t, named, other] = [openWindow('t'), openWindow('named'), openWindow('other')];
     await stepsOf('ALTER TABLE t ADD INDEX (id)');
     expect(t.discardedBecause).toBeNull();
@@ -356,7 +356,7 @@ describe('StatementHandling', () => {
     expect([t, named, other].map(({ discardedBecause }) => discardedBecause !== null)).toEqual([true, true, false]);
   });
 
-  it('I1: goes on only when what must be read is recorded', async () => {
+  it('I1: continues only when what must be read is recorded', async () => {
     failures = 3;
     expect(await stepsOf('ALTER TABLE t ADD COLUMN a INT')).toEqual(Array<string>(4).fill('read d.t'));
   });
@@ -368,7 +368,7 @@ describe('StatementHandling', () => {
     expect(steps).toEqual(['read d.t']);
   });
 
-  it('I6: refuses a change of rows that stands in the log as a statement', async () => {
+  it('I6: refuses a change of rows that is in the log as a statement', async () => {
     await expect(stepsOf('DELETE FROM t')).rejects.toMatchObject({ code: 'DITTO_SOURCE_STATEMENT_FORMAT' });
     await handling.apply(statementOf('other', 'DELETE FROM t'), TRANSACTION);
   });
@@ -386,7 +386,7 @@ describe('StatementHandling', () => {
     ['DROP DATABASE d', 'd', ['DROP d.t', 'DROP d.named', 'DROP d.keyless']],
     ['FROBNICATE t', 'd', []],
     ['ALTER TABLE t EXCHANGE PARTITION p WITH TABLE excluded', 'd', ['ALTER d.t']],
-  ])('publishes, before anything else comes of it: %s', async (sql, database, expected) => {
+  ])('publishes, before anything else happens: %s', async (sql, database, expected) => {
     await stepsOf(sql);
     const [change] = published;
     expect([published.length, change?.database, change?.ddl, change?.transaction]).toEqual([

@@ -53,8 +53,9 @@ export class StatementHandling {
   }
 
   /**
-   * Resolves when the log may go on: the statement is published, rows that ended have ended in every sink, and what must
-   * be read is recorded. What was read before the statement and not emitted yet is read again. A crash repeats the whole.
+   * Resolves when the log may continue: the statement is published, rows that ended have ended in every sink, and what
+   * must be read is recorded. What was read before the statement and not emitted yet is read again. A crash repeats the
+   * whole.
    */
   async apply({ database, sql, sqlMode }: StatementItem, transaction: TransactionInfo): Promise<void> {
     const { tables, windows, sinks, endings, hold, onTableUnread, cascades, check } = this.#options;

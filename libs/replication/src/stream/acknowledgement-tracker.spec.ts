@@ -95,7 +95,7 @@ describe('AcknowledgementTracker', () => {
     expect(() => slice.changes.acknowledge(1)).toThrow('more changes than it was given');
   });
 
-  it('says once that a slice is confirmed, and keeps the end behind its last transaction', () => {
+  it('reports once that a slice is confirmed, and keeps the end after its last transaction', () => {
     let confirmed = 0;
     const tracker = trackerAtStart(() => confirmed++);
     const slice = tracker.openSlice();
@@ -122,7 +122,7 @@ describe('AcknowledgementTracker', () => {
     });
   });
 
-  it('I9: thousands of confirmed slices behind an open one are passed once that is confirmed, and what follows too', () => {
+  it('I9: thousands of confirmed slices after an open one are passed once that is confirmed, and what follows too', () => {
     const tracker = trackerAtStart();
     const open = (number: number, changes: number): Slice => {
       const slice = tracker.openSlice();

@@ -82,7 +82,7 @@ export interface ConfirmedPosition {
 }
 
 /**
- * Turns acknowledgements, which come in any order, into the newest transaction end behind which nothing is
+ * Turns acknowledgements, which come in any order, into the newest transaction end before which nothing is
  * unconfirmed (I1). Slices are opened in stream order; the confirmed position moves over a slice when it and all
  * before it are confirmed, and only to the last transaction that ended in it.
  */

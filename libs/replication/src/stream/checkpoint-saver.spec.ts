@@ -55,7 +55,7 @@ function build(
 }
 
 describe('CheckpointSaver', () => {
-  it('I1: whatever fails in between, each move is written once, and a store can tell which of two came later', async () => {
+  it('I1: whatever fails in between, each move is written once, and a store knows which of two came later', async () => {
     const steps = fc.array(fc.record({ confirms: fc.nat(2), dispatches: fc.nat(2), fails: fc.boolean() }), {
       minLength: 1,
       maxLength: 30,
@@ -115,7 +115,7 @@ describe('CheckpointSaver', () => {
     expect(warnings).toHaveLength(1);
   });
 
-  it('I5: writes nothing once it is to end: whether a last write is right is for whoever ends it to say', async () => {
+  it('I5: writes nothing once it is to end: the caller that ends it decides whether a last write is right', async () => {
     const store = new AnsweringStore();
     const stop = new AbortController();
     const run = build(store, () => checkpointAt(1, 0), { intervalMs: 60_000 }).run(stop.signal);

@@ -28,8 +28,8 @@ export class CheckpointSaver {
   }
 
   /**
-   * Resolves when `signal` is aborted, and begins no write then: whoever ends it knows whether the source is still its own.
-   * Rejects when a write was refused for good.
+   * Resolves when `signal` is aborted, and begins no write then: the caller that ends it knows whether the source is
+   * still its own. Rejects when a write was refused for good.
    */
   async run(signal: AbortSignal): Promise<void> {
     const isDue = (): Promise<boolean> =>
@@ -48,7 +48,7 @@ export class CheckpointSaver {
   /** Writes the checkpoint now unless it is what was written last. */
   async save(): Promise<void> {
     const taken = this.#options.checkpoint();
-    // grows with each, whatever the clock does: a store tells by it which of two is the later one (checkpointRank)
+    // grows with each, whatever the clock does: a store sees by it which of two is the later one (checkpointRank)
     const checkpoint = { ...taken, savedAtMs: Math.max(taken.savedAtMs, this.#takenAtMs + 1) };
     const { position, dispatchedSet, version } = checkpoint;
     const state = `${position.gtidSet}|${position.file}|${position.offset}|${dispatchedSet}|${version}`;

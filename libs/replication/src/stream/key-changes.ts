@@ -27,7 +27,7 @@ export interface KeyChangesOptions {
   readonly isReplaying: () => boolean;
   /** The newest complete transaction. */
   readonly lastEnded: () => TransactionInfo;
-  /** Above those of all reads until now; resolves when it is this owner's for good. */
+  /** Above the numbers of all reads until now; resolves when it is this owner's for good. */
   readonly nextReadSequence: () => Promise<number>;
   /** Runs the action until it works; what is down is waited for. */
   readonly hold: (action: () => Promise<void>) => Promise<void>;
@@ -54,7 +54,7 @@ export class KeyChanges {
 
   /**
    * Call at each transaction end. Where the log is repeated after a crash, the sinks may have rows that are newer than
-   * this place: what ended there ends once more behind all that was repeated, and only then the new key is kept.
+   * this place: what ended there ends again after all that was repeated, and only then the new key is kept.
    */
   settle(): Promise<void> | undefined {
     const { pauses, isReplaying } = this.#options;

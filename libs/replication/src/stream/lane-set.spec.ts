@@ -93,7 +93,7 @@ describe('LaneSet', () => {
     expect(set.entriesInFlight).toBe(3);
   });
 
-  it('gives up a drain when it is told to', async () => {
+  it('gives up a drain when it is asked to', async () => {
     const set = lanes({ deliver: () => Promise.reject(down) });
     set.push(0, { bytes: 1, lane: 0, number: 0 });
     const stop = new AbortController();
@@ -127,7 +127,7 @@ describe('LaneSet', () => {
     await expect(set.drain(signal)).rejects.toMatchObject({ code: 'DITTO_REPLICATION_CLOSED' });
   });
 
-  it('I5: once delivery is no longer allowed, what is queued stays where it is, and that is told once', async () => {
+  it('I5: once delivery is no longer allowed, what is queued stays where it is, and that is reported once', async () => {
     let allowed = true;
     let deliveries = 0;
     const told: DittoError[] = [];

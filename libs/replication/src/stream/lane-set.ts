@@ -78,8 +78,8 @@ export class LaneSet<Entry extends LaneEntry> {
   }
 
   /**
-   * Asked before each delivery; once it says no, nothing is delivered any more (I5). That is told as fatal: the lease may
-   * be renewed a moment later, and whoever goes on with it must not wait for what was never sent.
+   * Asked before each delivery; once it says no, nothing is delivered any more (I5). That is reported as fatal: the
+   * lease may be renewed a moment later, and who continues with it must not wait for what was never sent.
    */
   guardWith(mayDeliver: () => boolean): void {
     this.#mayDeliver = mayDeliver;

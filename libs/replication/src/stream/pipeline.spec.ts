@@ -311,7 +311,7 @@ describe('Pipeline', () => {
     await run;
   });
 
-  it('I4: behind a version, with no read under way that began before, and numbers in hand for those that follow', async () => {
+  it('I4: after a version, with no read under way that began before, and numbers in hand for those that follow', async () => {
     const reserved: number[] = [];
     const pipeline = build(new ScriptedSource([transaction(1, [])], []), new MemorySink(), {
       readSequences: { reserved: 0, reserve: (upTo) => Promise.resolve(void reserved.push(upTo)) },

@@ -45,7 +45,7 @@ type EndItem = Extract<SourceItem, { type: 'end' }>;
 
 export interface PipelineOptions {
   readonly source: string;
-  /** Where to go on. What its last owner dispatched beyond its position is the replay zone. */
+  /** Where to continue. What its last owner dispatched beyond its position is the replay zone. */
   readonly start: Checkpoint;
   /**
    * Where the log of the server ended before this run began: what lies between may have been dispatched by an owner before,
@@ -119,7 +119,7 @@ export interface PipelineStatus {
 /** A stream that has lasted so long is not broken any more. */
 const SETTLED_AFTER_MS = 30_000;
 
-/** About what a stretch of the stream holds, besides its changes, until it is confirmed. */
+/** About what a stretch of the stream holds, in addition to its changes, until it is confirmed. */
 const BOOKKEEPING_BYTES = 1024;
 
 /**
@@ -302,7 +302,7 @@ export class Pipeline {
     return this.#keys.keyOf(table);
   }
 
-  /** Ends a table that is gone without a statement in the log that says so. Resolves when every sink has confirmed it. */
+  /** Ends a table that is gone without a statement about it in the log. Resolves when every sink has confirmed it. */
   endTable(table: TableName): Promise<void> {
     return this.#keyChanges.endTable(table);
   }
@@ -370,7 +370,7 @@ export class Pipeline {
 
   /** Frozen past the lease and woken: the batch that came is somebody else's to deliver. */
   #endOwnership(): DittoError {
-    const error = new DittoError('DITTO_LEASE_LOST', 'the lease ran out before the stream went on', {
+    const error = new DittoError('DITTO_LEASE_LOST', 'the lease ran out before the stream continued', {
       retriable: true,
     });
     this.#fatal.abort(error);
@@ -382,7 +382,7 @@ export class Pipeline {
     this.#endOfBreak = null;
   }
 
-  /** Throws what connecting again does not mend. */
+  /** Throws what connecting again does not fix. */
   async #pauseBeforeReconnect(error: DittoError, backoff: Backoff, stop: AbortSignal): Promise<void> {
     if (stop.aborted) return;
     if (!error.retriable || error.code === 'DITTO_PIPELINE_SERVER_CHANGED') throw error;
@@ -394,7 +394,7 @@ export class Pipeline {
     this.#endOfBreak ??= this.#options.waits.begin(() => `the server of the source: ${this.#lastError ?? ''}`);
     this.#progress.interrupt();
     if (isNew)
-      this.#options.logger.warn('the stream broke, going on from the last complete transaction', {
+      this.#options.logger.warn('the stream broke, continuing from the last complete transaction', {
         code: error.code,
         error: error.message,
         delayMs,
@@ -436,7 +436,7 @@ export class Pipeline {
         this.#streamWindows.settle();
         return;
       case 'end': {
-        // what foreign keys changed besides is on record before the transaction counts as ended (I1)
+        // what foreign keys changed as well is on record before the transaction counts as ended (I1)
         const recorded = this.#cascades?.record();
         if (recorded !== undefined) return recorded.then(() => this.#end(item, slice));
         return this.#end(item, slice);
@@ -499,7 +499,7 @@ export class Pipeline {
     await waits.during(() => `a server that the stream needs: ${because}`, abortable(work, signal));
   }
 
-  /** Bytes in flight, and what is kept of stretches that wait behind an unconfirmed one (I9). */
+  /** Bytes in flight, and what is kept of stretches that wait after an unconfirmed one (I9). */
   #heldBytes(): number {
     return this.#sinks.bytesInFlight + this.#tracker.openSlices * BOOKKEEPING_BYTES;
   }

@@ -19,7 +19,7 @@ class Room {
     return this.gate.enter(bytes, () => this.reads.push(bytes), signal);
   }
 
-  /** Some turns after something was let go of. */
+  /** Some turns after something was released. */
   async change(): Promise<void> {
     this.gate.changed();
     for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));

@@ -100,8 +100,8 @@ export class RoomGate {
   }
 
   /**
-   * Something was confirmed, or a read let go of its rows. Sinks lower their counts just after they acknowledge, so waiters
-   * look one turn later.
+   * Something was confirmed, or a read released its rows. Sinks lower their counts just after they acknowledge, so
+   * waiters look one turn later.
    */
   changed(): void {
     if (this.#checkQueued) return;

@@ -72,7 +72,7 @@ export class SinkGroup {
     const { tables, keys, hold } = this.#options;
     const judged = keys.judge(layout);
     if (judged === 'changed') return;
-    // before the first row is delivered: whoever goes on after a crash must know what key it has
+    // before the first row is delivered: the owner after a crash must know what key it has
     await hold(() => (judged === 'new' ? keys.keep(layout, true) : keys.learn(layout)));
     tables.learn(layout);
     for (const sink of this.#sinks) await hold(() => sink.prepareTable(layout));

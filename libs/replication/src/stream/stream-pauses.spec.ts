@@ -2,7 +2,7 @@ import { expect, it } from '@jest/globals';
 import { Deferred } from '#kernel';
 import { StreamPauses } from './stream-pauses.ts';
 
-it('I4: the stream does not go on beside work that is asked for as other work ends', async () => {
+it('I4: the stream does not continue beside work that is asked for as other work ends', async () => {
   const pauses = new StreamPauses(() => true);
   const [first, second] = [new Deferred<undefined>(), new Deferred<undefined>()];
   const works = pauses.run(() => first.promise).then(() => pauses.run(() => second.promise));

@@ -21,7 +21,7 @@ export interface EndedTransaction {
 }
 
 /**
- * How far the stream of one pipeline has come: which transactions were begun, which are complete, where it goes on
+ * How far the stream of one pipeline has come: which transactions were begun, which are complete, where it continues
  * after a break, and what in it may be a repetition.
  */
 export class StreamProgress {
@@ -78,7 +78,7 @@ export class StreamProgress {
     this.#resumeOffset = start.position.offset;
   }
 
-  /** Whether the stream stands between two transactions. */
+  /** Whether the stream is between two transactions. */
   get isBetween(): boolean {
     return this.#transaction === null;
   }
@@ -116,8 +116,9 @@ export class StreamProgress {
   }
 
   /**
-   * The coordinates of what is read now, which are those of the last complete transaction, with the time of the read in
-   * place of its commit. Before the first of this run they name what the log held at the start: a quiet source has nothing else.
+   * The coordinates of what is read now, which are the coordinates of the last complete transaction, with the time of
+   * the read in place of its commit. Before the first of this run they name what the log held at the start: a quiet
+   * source has nothing else.
    */
   describeRead(readAtMs: number): TransactionInfo {
     const read = { ...this.lastEnded, commitMicros: readAtMs * 1000 };
@@ -132,7 +133,7 @@ export class StreamProgress {
     return { gtidSet: this.#streamed.toString(), file, offset: this.#resumeOffset, serverUuid };
   }
 
-  /** Throws when the transaction can't come behind those before: `DITTO_PIPELINE_SERVER_CHANGED`, `…_LOG_WENT_BACK`. */
+  /** Throws when the transaction can't come after those before: `DITTO_PIPELINE_SERVER_CHANGED`, `…_LOG_WENT_BACK`. */
   begin(source: SourceTransaction): void {
     const prefix = versionPrefix(this.#lineage, source.file, source.offset);
     this.#assertSameLog(source, prefix);
@@ -156,7 +157,7 @@ export class StreamProgress {
     this.#endReplay();
   }
 
-  /** `digest` is that of the transaction's content; '' where its source gives none. */
+  /** `digest` is the digest of the transaction's content; '' where its source gives none. */
   end(endOffset: number, digest: string): EndedTransaction {
     const { current: transaction } = this;
     const preparedGtid = this.#preparedGtid;
@@ -172,7 +173,7 @@ export class StreamProgress {
     return { transaction, preparedGtid };
   }
 
-  /** The stream broke: it goes on at `resumePosition`. */
+  /** The stream broke: it continues at `resumePosition`. */
   interrupt(): void {
     this.#interruptedGtid = this.#transaction?.gtid ?? this.#interruptedGtid;
     this.#transaction = null;
@@ -206,7 +207,7 @@ export class StreamProgress {
     if (serverUuid !== lastEnded.serverUuid)
       throw new DittoError(
         'DITTO_PIPELINE_SERVER_CHANGED',
-        `server ${serverUuid} answers where ${lastEnded.serverUuid} did`,
+        `server ${serverUuid} answers instead of ${lastEnded.serverUuid}`,
         { retriable: true, context: { serverUuid, expected: lastEnded.serverUuid } },
       );
     if (prefix < lastEnded.versionPrefix)
@@ -222,8 +223,9 @@ export class StreamProgress {
 }
 
 /**
- * Coordinates for reads before the first transaction of this run: those of the last transaction covered; for a source
- * that was never streamed, just below its first event, so that no change can rank under a read that came before it.
+ * Coordinates for reads before the first transaction of this run: the coordinates of the last transaction covered; for
+ * a source that was never streamed, just below its first event, so that no change can rank under a read that came
+ * before it.
  */
 function describeStart({ lineage, position, version, commitMicros }: Checkpoint): TransactionInfo {
   const offset = version === '' ? Math.max(0, position.offset - 1) : parseVersion(version).offset;

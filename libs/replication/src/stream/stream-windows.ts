@@ -126,7 +126,7 @@ export class StreamWindows implements ReadStream {
   }
 
   /**
-   * Resolves at a place in the stream that lies behind `version`, and where nothing is under way any more that was read
+   * Resolves at a place in the stream that comes after `version`, and where nothing is under way any more that was read
    * from the table before. Rejects when the pipeline stops.
    */
   async waitUntilBehind(version: string, table: TableName): Promise<void> {
@@ -161,7 +161,7 @@ export class StreamWindows implements ReadStream {
     }
   }
 
-  /** Above those of all reads until now; resolves when it is this owner's for good. */
+  /** Above the numbers of all reads until now; resolves when it is this owner's for good. */
   async nextSecuredSequence(): Promise<number> {
     const number = this.#nextSequence();
     await this.#options.sequences.secure(number);

@@ -22,7 +22,7 @@ export function restart(copy: CopyState, losesRows: boolean): Of<'pending'> {
   return { state: 'pending', endsGone: losesRows || isAsked(copy) || (isReading(copy) && copy.goneBelow !== null) };
 }
 
-/** A cascade: a reading that has begun goes on to its end first. */
+/** A cascade: a reading that has begun runs to its end first. */
 export function askAgain(copy: CopyState): CopyState {
   return isReading(copy) ? { ...copy, again: true } : { state: 'pending', endsGone: true };
 }

@@ -1,7 +1,7 @@
 import { describeKey, tableKey, type TableLayout, type TableName } from '#change-events';
 
 export interface KeyChecksOptions {
-  /** As the catalogue shows it once that is not behind the stream; null when it is not there. */
+  /** As the catalogue shows it once that is as new as the stream; null when it is not there. */
   readonly readLayout: (table: TableName, signal: AbortSignal) => Promise<TableLayout | null>;
   /** As `describeKey` says it: the key that the table's rows have in the sinks; undefined when they were given none. */
   readonly keyOf: (table: TableName) => string | undefined;
@@ -12,9 +12,9 @@ export interface KeyChecksOptions {
 }
 
 /**
- * Finds tables whose key is another one now than that of their rows in the sinks while no row of them changes, and those
- * that could not be read for want of a key and have one now. They are read; the first read that the stream comes to shows
- * the key to it (`KeyChanges`). Whatever a process forgets to look at, the next one finds at its start.
+ * Finds tables whose key is another one now than the key of their rows in the sinks while no row of them changes, and
+ * those that could not be read because they had no key and have one now. They are read; the first read that the stream
+ * comes to shows the key to it (`KeyChanges`). Whatever a process forgets to look at, the next one finds at its start.
  */
 export class KeyChecks {
   readonly #options: KeyChecksOptions;

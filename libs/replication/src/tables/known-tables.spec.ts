@@ -10,7 +10,7 @@ describe('KnownTables', () => {
     expect(tables.layoutOf('d', 't')).not.toBe(layout);
   });
 
-  it('each layout is learned anew when the rows of its table have ended, those of others are not', () => {
+  it('each layout is learned again when the rows of its table have ended, layouts of others are not', () => {
     const tables = new KnownTables([]);
     const [again, other] = [{ ...layout }, { ...layout, table: 'other' }];
     for (const one of [layout, again, other]) tables.markPrepared(one);

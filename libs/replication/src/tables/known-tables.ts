@@ -2,11 +2,14 @@ import { tableKey, type TableLayout, type TableName, type TableNames } from '#ch
 
 /**
  * The included tables of one source as the stream knows them. The catalogue, read at the start, may be ahead of the
- * stream by any number of statements: what it says stands in for a table until the stream has shown its layout.
+ * stream by any number of statements: what it says is used for a table until the stream has shown its layout.
  */
 export class KnownTables {
   readonly #tables = new Map<string, TableLayout>();
-  /** Layouts that every sink knows, each with its table's mark of that time. Readers make layouts anew, so weakly. */
+  /**
+   * Layouts that every sink knows, each with its table's mark of that time. Readers make new layouts again and again,
+   * so weakly.
+   */
   readonly #prepared = new WeakMap<TableLayout, { isValid: boolean }>();
   readonly #marks = new Map<string, { isValid: boolean }>();
   /** Tables that a statement made, whether a row of them was shown or not. */
@@ -46,7 +49,7 @@ export class KnownTables {
   learn(layout: TableLayout): void {
     const key = tableKey(layout);
     if (!this.#tables.has(key)) this.#claimNames(layout);
-    // a copy: what sinks and reads have compiled for the layout itself goes with whoever made it
+    // a copy: what sinks and reads have compiled for the layout itself goes with the one who made it
     this.#tables.set(key, { ...layout });
   }
 
@@ -55,7 +58,7 @@ export class KnownTables {
     this.#made.set(tableKey({ database, table }), { database, table });
   }
 
-  /** Each layout of the table is learned anew when it comes, also one that was there before. */
+  /** Each layout of the table is learned again when it comes, also one that was there before. */
   unprepare(table: TableName): void {
     const key = tableKey(table);
     const mark = this.#marks.get(key);

@@ -10,7 +10,7 @@ export interface TableFailure {
   readonly sinceMs: number;
 }
 
-/** Reading a table failed, for whatever reason: that table is tried again later, and the others go on meanwhile. */
+/** Reading a table failed, for whatever reason: that table is tried again later, and the others continue. */
 export class TableReadError extends Error {
   /** How many rows the read had asked for; null when it had asked for none. */
   readonly limit: number | null;
@@ -121,7 +121,7 @@ export class TableFailures {
     const isNew = former?.error.code !== code || former.error.message !== message;
     // a statement on the table while it is read is nothing to look into, unless it is seen again
     if (code === 'DITTO_SOURCE_LAYOUT_CHANGED' ? entry.attempts !== 2 : !isNew) return;
-    this.#options.logger.warn('a table could not be read, trying again while the others go on', {
+    this.#options.logger.warn('a table could not be read, trying again while the others continue', {
       database,
       table,
       code,

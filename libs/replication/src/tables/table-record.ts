@@ -26,7 +26,7 @@ export function restartCopy(record: TableRecord, losesRows = false): TableRecord
   return raised({ ...record, copy: restart(record.copy, losesRows) });
 }
 
-/** Rows changed or went that the log does not show: the table is read once more. */
+/** Rows changed or went that the log does not show: the table is read again. */
 export function repeatCopy(record: TableRecord): TableRecord {
   return raised({ ...record, copy: askAgain(record.copy) });
 }

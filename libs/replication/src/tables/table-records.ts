@@ -26,7 +26,7 @@ const MOST_SAVED_AT_ONCE = 500;
 
 /**
  * The records of one source's tables. What is set counts in memory at once, and is durable when a later `save` has
- * resolved. After a save that failed the same call saves what counts by then.
+ * resolved. After a save that failed the same call saves what counts at that time.
  */
 export class TableRecords {
   readonly #options: TableRecordsOptions;
@@ -81,7 +81,7 @@ export class TableRecords {
   async #saveWaiting(): Promise<void> {
     const { store, grant } = this.#options;
     this.#isSaving = true;
-    await Promise.resolve(); // whoever saves in the same turn of the loop is part of it
+    await Promise.resolve(); // a save in the same turn of the loop is part of it
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, MOST_SAVED_AT_ONCE);
       const entries = new Set(batch.map(({ entry }) => entry));

@@ -169,7 +169,7 @@ const keysOf = (rows: readonly Row[]): unknown[] => rows.map(([key]) => key);
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1);
 
 describe('a chunk', () => {
-  it('I9: goes on behind the last row that came before the bound', async () => {
+  it('I9: continues after the last row that came before the bound', async () => {
     const reader = new WideTable([...repeat(70, 1024), ...repeat(20, MEBIBYTE), ...repeat(30, 1024)]);
     const stream = new Stream();
     await copy(reader, stream);
@@ -233,7 +233,7 @@ describe('rows that are looked up by key', () => {
     expect(reader.receivedBytes).toBeLessThan(16 * MEBIBYTE + 10 * CHUNK_BYTES);
   });
 
-  it('I9: are looked up by the hundred again once those that were wide are behind, though the rest is gone', async () => {
+  it('I9: are looked up by the hundred again once the wide ones are read, though the rest is gone', async () => {
     const reader = new WideTable(repeat(3, 16 * MEBIBYTE));
     const stream = new Stream();
     stream.heldWidth = 2000;

@@ -9,7 +9,7 @@ interface Kept {
   reserved: number;
 }
 
-/** As an owner begins: the store of the state database starts a lineage's numbers anew. */
+/** As an owner begins: the store of the state database starts a lineage's numbers again. */
 function start(kept: Kept, fails: () => boolean): ReadSequences {
   if (areReadsUsedUp(kept.reserved)) {
     kept.lineage++;

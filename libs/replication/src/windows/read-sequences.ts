@@ -7,7 +7,7 @@ const LAST = 0xffff_ffff;
 /** An owner that starts beyond this begins a new lineage, whose reads are numbered from 1 again. */
 const USED_UP = 0x8000_0000;
 
-/** Whether a lineage has so few numbers left that its source should go on with another. */
+/** Whether a lineage has so few numbers left that its source should continue with another. */
 export function areReadsUsedUp(reserved: number): boolean {
   return reserved >= USED_UP;
 }

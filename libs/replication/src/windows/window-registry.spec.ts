@@ -24,7 +24,7 @@ function images(of: TableLayout, keys: readonly number[]): ValueImages | null {
   return keys.length === 0 ? null : new ValueImages(of, keys.map((key) => [key, 1])); // prettier-ignore
 }
 
-/** Whoever waits for a promise that is settled goes on within a few turns of the queue. */
+/** Code that waits for a promise that is settled continues within a few turns of the queue. */
 async function turn(): Promise<void> {
   for (let i = 0; i < 4; i++) await Promise.resolve();
 }
@@ -53,7 +53,7 @@ const step = fc.record({
 });
 
 describe('WindowRegistry', () => {
-  it('I3, I4: a read gives what the log did not touch since its window was opened, behind all that it saw, or nothing', async () => {
+  it('I3, I4: a read gives what the log did not touch since its window was opened, after all that it saw, or nothing', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 60, size: 'max' }), async (steps) => {
         const registry = new WindowRegistry();
@@ -172,7 +172,7 @@ describe('WindowRegistry', () => {
     }
   });
 
-  it('I9: says that less is held when rows are given away, and when those of a discarded window are not wanted', () => {
+  it('I9: says that less is held when rows are given away, and when the rows of a discarded window are not wanted', () => {
     const registry = new WindowRegistry();
     const passed = new GtidAccumulator(GtidSet.parse(''));
     const settle = (): boolean => registry.settle(passed, () => ({ heldBytes: 0, confirmed: Promise.resolve() }));
@@ -191,7 +191,7 @@ describe('WindowRegistry', () => {
     expect([settle(), registry.isEmpty]).toEqual([false, true]);
   });
 
-  it('when the stream stops, whoever waits for it learns why, and whoever waits for an end of reads goes on', async () => {
+  it('when the stream stops, waits for it learn why, and waits for an end of reads continue', async () => {
     const registry = new WindowRegistry();
     const window = windowOn(layout, 1);
     registry.add(window);

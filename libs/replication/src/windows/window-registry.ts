@@ -139,7 +139,7 @@ export class WindowRegistry {
     return this.waitUntil((passed) => passed.contains(high));
   }
 
-  /** Resolves when `isPassed` says so at the end of a transaction. */
+  /** Resolves when `isPassed` is true at the end of a transaction. */
   waitUntil(isPassed: Passage['isPassed']): Promise<void> {
     return new Promise((pass, fail) => {
       this.#passages.push({ isPassed, pass, fail });

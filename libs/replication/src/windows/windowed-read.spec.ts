@@ -156,14 +156,14 @@ class ModelProcess {
   }
 }
 
-/** Lets every promise that can go on go on. */
+/** Lets every promise that can continue do so. */
 function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
 interface ModelFaults {
   readonly crashes: boolean;
-  /** A transaction may be visible before it stands in gtid_executed. */
+  /** A transaction may be visible before it is in gtid_executed. */
   readonly executedLags: boolean;
   /** Transactions may change rows without the log saying so. */
   readonly cascades: boolean;
@@ -210,7 +210,7 @@ async function runModel(
     } else (actions[choice % actions.length] as () => void)();
   }
   if (faults.crashes) {
-    // what was completed since the last checkpoint is repeated, over what the sinks were given behind it
+    // what was completed since the last checkpoint is repeated, over what the sinks were given after it
     if (numbers.length % 3 > 0) await finish(server, process, store);
     await process.crash();
     process = new ModelProcess(server, state, store, saved);

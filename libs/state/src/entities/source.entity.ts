@@ -1,7 +1,7 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import { asNumber } from './number-column.ts';
 
-/** What is true of a source whoever runs it. Its row is the lock that every guarded write takes. */
+/** What is true of a source, whichever process runs it. Its row is the lock that every guarded write takes. */
 @Entity('sources')
 export class SourceEntity {
   @PrimaryColumn({ type: 'varchar', length: 128 })

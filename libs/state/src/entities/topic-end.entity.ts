@@ -13,7 +13,7 @@ export class TopicEndEntity {
   @PrimaryColumn({ name: 'partition_number', type: 'int', unsigned: true })
   partition!: number;
 
-  /** Offset behind the last confirmed message. */
+  /** Offset after the last confirmed message. */
   @Column({ name: 'confirmed_end', type: 'bigint', unsigned: true, transformer: asNumber })
   confirmedEnd!: number;
 
