@@ -15,9 +15,8 @@ COPY tools/build.ts tools/bundle.ts tools/
 COPY libs libs
 COPY apps apps
 COPY deploy/health.sh deploy/
-RUN node tools/build.ts && mkdir /ditto && mv package.json dist deploy /ditto
-# what V8 compiles at a start is kept for the next; without a configuration a start ends right after
-RUN cd /ditto && for service in dss dcs dws; do DITTO_CONFIG=/none node dist/$service.mjs 2>/dev/null || true; done
+# V8's compile cache is of this user, folder and heap limit: of no use in the image
+RUN node tools/build.ts && rm -rf dist/compile-cache && mkdir /ditto && mv package.json dist deploy /ditto
 ARG SERVICE
 RUN test -n "$SERVICE" || (echo 'Give the service: --build-arg SERVICE=dss, dcs or dws' >&2; exit 1)
 

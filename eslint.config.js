@@ -6,7 +6,7 @@ import globals from 'globals';
 
 // Run directly by Node, which strips types only: nothing that needs a compiler.
 const erasable = [
-  'libs/{kernel,change-events,configuration,replication,mysql,kafka,mongo,testing}/**/*.ts',
+  'libs/{kernel,change-events,configuration,replication,verification,mysql,kafka,mongo,redis,testing}/**/*.ts',
   '{stack,demo,bench,test,tools}/**/*.ts',
 ];
 

@@ -18,10 +18,12 @@ function hashSources(): string {
       if (/\/src\/.*(?<!\.spec)\.ts$|tsconfig.*\.json$/.test(file))
         hash.update(file).update(readFileSync(join(root, folder, file)));
   for (const file of [
+    'package.json',
     'package-lock.json',
     'nest-cli.json',
     'tsconfig.base.json',
     'tsconfig.build.base.json',
+    'tools/build.ts',
     'tools/bundle.ts',
   ])
     hash.update(readFileSync(join(root, file)));

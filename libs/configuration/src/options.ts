@@ -1,4 +1,4 @@
-import { DittoError, parseBytes } from '#kernel';
+import { DittoError, parseBytes, trimEndOf } from '#kernel';
 import { z } from 'zod';
 import { ConfiguredText, Secret } from './secret.ts';
 
@@ -63,7 +63,7 @@ export function httpUrl(description: string) {
       (value) => /^https?:\/\//.test(value) && URL.canParse(value),
       'must be a URL that begins with http:// or https://',
     )
-    .transform((value) => value.replace(/\/+$/, ''))
+    .transform((value) => trimEndOf(value, '/'))
     .meta({ description });
 }
 

@@ -98,6 +98,7 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
   /** Null until it is open, and when statements are not published. */
   #schemaLanes: TopicLanes | null = null;
   #stopped = false;
+  #mayDeliver: () => boolean = () => true;
   #accepted = 0;
   #confirmed = 0;
 
@@ -122,6 +123,7 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
   override async open({ onFatal, refuse, mayDeliver, signal }: SinkOpenOptions): Promise<void> {
     this.#onFatal = onFatal;
     this.#refuse = refuse;
+    this.#mayDeliver = mayDeliver;
     this.#lanes.guardWith(mayDeliver);
     const { client, confirmedEnds, schemaChanges, source } = this.#options;
     const atStart = { signal, isRetriable: isWorthWaiting };
@@ -291,7 +293,8 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     const refuse: LaneDeliveryOptions['refuse'] = (record, error) => this.#refuseRecord(topic, record, error);
     for (let partition = 0; partition < partitions; partition++) {
       const target = { topic, partition, maxBatchBytes };
-      this.#deliveries.push(new LaneDelivery({ client, target, ends: confirmedEnds ?? null, refuse }));
+      const mayDeliver = (): boolean => this.#mayDeliver();
+      this.#deliveries.push(new LaneDelivery({ client, target, ends: confirmedEnds ?? null, refuse, mayDeliver }));
     }
     return lanes;
   }

@@ -112,6 +112,20 @@ describe('LaneDelivery', () => {
     });
   });
 
+  it('I5: sends no further part once the lease is lost, not even while one is being refused', async () => {
+    const client = new FakeKafkaClient(100);
+    client.refuses = (value) => value === '3';
+    let owns = true;
+    const refuse = (): Promise<void> => {
+      owns = false;
+      return Promise.resolve();
+    };
+    const [batch] = createBatches(8, 8) as [RecordBatch];
+    const delivery = new LaneDelivery({ client, target, refuse, mayDeliver: () => owns });
+    await expect(delivery.deliver(batch)).rejects.toMatchObject({ code: 'DITTO_LEASE_LOST' });
+    expect(client.written).toEqual(['0', '1', '2']);
+  });
+
   it('I6: hands over what is refused by itself, and delivers the others in order once that is recorded', async () => {
     const client = new FakeKafkaClient(100);
     client.refuses = (value) => Number(value) % 7 === 3;

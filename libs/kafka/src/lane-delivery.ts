@@ -1,4 +1,5 @@
 import { DittoError } from '#kernel';
+import { leaseLost } from '#replication';
 
 import { type ConfirmedEnds } from './confirmed-ends.ts';
 import { type KafkaClient, type KafkaRecord } from './kafka-client.ts';
@@ -26,6 +27,8 @@ export interface LaneDeliveryOptions {
   readonly ends?: ConfirmedEnds | null;
   /** Takes a record that the brokers refuse for good. Resolves when it need not be sent any more. */
   readonly refuse: (record: KafkaRecord, error: DittoError) => Promise<void>;
+  /** Asked before each part: a batch may take long (I5). */
+  readonly mayDeliver?: () => boolean;
 }
 
 /**
@@ -37,14 +40,16 @@ export class LaneDelivery {
   readonly #client: KafkaClient;
   readonly #ends: ConfirmedEnds | null;
   readonly #refuse: LaneDeliveryOptions['refuse'];
+  readonly #mayDeliver: () => boolean;
   #progress: Progress | null = null;
   /** Confirmed messages may be gone: nothing is put after them until it is known that they are not. */
   #isDoubtful = false;
 
-  constructor({ client, target, ends = null, refuse }: LaneDeliveryOptions) {
+  constructor({ client, target, ends = null, refuse, mayDeliver = () => true }: LaneDeliveryOptions) {
     this.#client = client;
     this.#ends = ends;
     this.#refuse = refuse;
+    this.#mayDeliver = mayDeliver;
     this.target = target;
   }
 
@@ -54,6 +59,7 @@ export class LaneDelivery {
     for (;;) {
       const [part] = parts;
       if (part === undefined) break;
+      if (!this.#mayDeliver()) throw leaseLost();
       try {
         await this.#send(part);
         parts.shift();

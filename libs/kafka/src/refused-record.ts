@@ -30,16 +30,23 @@ export function nameRecord(
   });
 }
 
-/** A field of a key as `writeKey` of the row images writes it: its name, then its value. */
-const FIELD = /"(?:[^"\\]|\\.)*":("(?:[^"\\]|\\.)*"|[^,}]+)/g;
+type ParseWithSource = (
+  text: string,
+  revive: (name: string, value: unknown, context: { readonly source?: string }) => unknown,
+) => Readonly<Record<string, unknown>>;
 
 /** Which change of a row of the table a record is of. */
 export function describeRefused(layout: TableLayout, key: string, { headers }: KafkaRecord): RefusedChange {
   const { database, table } = layout;
-  const values = [...key.matchAll(FIELD)].map(([, value = ''], i) => {
-    const column = layout.columns[layout.key[i] ?? -1];
-    return column?.kind === 'bigint' ? encodeBigint(value) : value;
-  });
+  const columns = layout.key.flatMap((index) => layout.columns[index] ?? []);
+  const bigints = new Set(columns.filter(({ kind }) => kind === 'bigint').map(({ name }) => name));
+  // all digits of a BIGINT, which a number of JavaScript may not hold
+  const fields = (JSON.parse as ParseWithSource)(key, (name, value, { source }) =>
+    typeof value === 'number' && bigints.has(name) ? source : value,
+  );
+  const values = columns.map(({ name }) =>
+    bigints.has(name) ? encodeBigint(String(fields[name])) : JSON.stringify(fields[name]),
+  );
   return {
     table: { database, table },
     key: `[${values.join(',')}]`,
@@ -48,8 +55,7 @@ export function describeRefused(layout: TableLayout, key: string, { headers }: K
   };
 }
 
-/** Digits of any length, in quotes or not, as `encodeKeyValues` writes them. */
-function encodeBigint(text: string): string {
-  const digits = text.replaceAll('"', '');
+/** As `encodeKeyValues` writes them. */
+function encodeBigint(digits: string): string {
   return Number.isSafeInteger(Number(digits)) ? digits : `"${digits}"`;
 }

@@ -21,7 +21,6 @@ const DOCUMENTS_OWN = new Set([
   52, // DollarPrefixedFieldName
   57, // DottedFieldName
   121, // DocumentValidationFailure
-  146, // ExceededMemoryLimit
   261, // a key longer than the server's index takes (DocumentDB)
   10334, // BSONObjectTooLarge
   15974, // too many nested levels
@@ -201,7 +200,7 @@ export function classifyMongoError(error: unknown): DittoError {
 /** Whether a command failed because of a document in it, and not because of the server or the connection. */
 export function isDocumentsOwn(error: unknown): boolean {
   const code = errorCode(error);
-  return code !== null && DOCUMENTS_OWN.has(code);
+  return code !== null && DOCUMENTS_OWN.has(code) && !hasHealingLabel(error);
 }
 
 function hasHealingLabel(error: unknown): boolean {

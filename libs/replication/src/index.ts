@@ -6,7 +6,7 @@ export {
 } from './stream/acknowledgement-tracker.ts';
 export { type CascadeOptions } from './statements/cascade-handling.ts';
 export { CheckpointSaver, type CheckpointSaverOptions } from './stream/checkpoint-saver.ts';
-export { LaneSet, type LaneEntry, type LaneSetOptions } from './stream/lane-set.ts';
+export { LaneSet, leaseLost, type LaneEntry, type LaneSetOptions } from './stream/lane-set.ts';
 export { LatencyWindow, type LatencySummary } from './stream/latency-window.ts';
 export { Pipeline, type PipelineOptions, type PipelineStatus } from './stream/pipeline.ts';
 export { ChangeSource, type SourceBatch, type SourceItem, type SourceTransaction } from './ports/change-source.ts';

@@ -38,9 +38,10 @@ export class StateResyncStore extends ResyncStore {
   async finish(grant: Grant): Promise<void> {
     await this.#database.transaction(async (manager) => {
       await mark(manager, grant, null);
+      // the rows of a table that is left out have not ended
       await manager.query(
         `UPDATE table_records SET adopted = NULL, generation = generation + 1
-         WHERE source = ? AND adopted IS NOT NULL`,
+         WHERE source = ? AND adopted IS NOT NULL AND JSON_UNQUOTE(JSON_EXTRACT(copy, '$.state')) <> 'none'`,
         [grant.source],
       );
     });

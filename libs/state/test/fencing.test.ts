@@ -245,10 +245,14 @@ describe('stores under fencing tokens', () => {
     expect((await tables.load(source)).find(({ table }) => table === 'orders')).toEqual(record);
     const resyncs = new StateResyncStore(database);
     await expect(resyncs.finish(paused)).rejects.toMatchObject(fenced);
+    // the rows of a table that is left out have not ended
+    const leftOut = adopt(createRecord({ state: 'none' }, 'past'), adopted);
+    await tables.save(next, [leftOut]);
     await resyncs.finish(next);
     expect(await tables.load(source)).toEqual([
       { ...record, adopted: null, generation: record.generation + 1 },
       without,
+      leftOut,
     ]);
   });
 

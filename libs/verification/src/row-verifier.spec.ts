@@ -321,6 +321,13 @@ describe('RowVerifier', () => {
     expect(answers.reads).toBe(settings.attempts);
   });
 
+  it('a row that was at fault once and then never rested is not called equal', async () => {
+    const answers = new Answers();
+    answers.stored = [null, stored({ version: LATER })];
+    answers.change = [1, 10];
+    expect(await answers.verify()).toEqual({ ...judged, unsettled: [key] });
+  });
+
   it('waits for a limited time for the checkpoint to cover what was read; undecided and errant GTIDs are not waited for', async () => {
     const answers = new Answers();
     answers.high = '11111111-1111-1111-1111-111111111111:1-5';

@@ -254,7 +254,7 @@ export class RowVerifier {
   /** Keys that never rest: what is stored must be what the change that its version names has left. */
   async #judgeRestless(layout: TableLayout, settled: Settled, signal: AbortSignal): Promise<Row[]> {
     const unsettled: Row[] = [];
-    for (const { key, stored } of settled.pending.values()) {
+    for (const { key, stored, isSuspected } of settled.pending.values()) {
       const version = stored?.version ?? null;
       const row = version === null ? undefined : await this.#options.sink.readChange(layout, key, version, signal);
       if (stored === null || row === undefined) {
@@ -262,8 +262,10 @@ export class RowVerifier {
         continue;
       }
       const judgement = compare(row, stored);
-      if (judgement === 'equal') settled.equal++;
-      else settled.mismatches.push({ ...judgement, key, row, stored });
+      if (judgement !== 'equal') settled.mismatches.push({ ...judgement, key, row, stored });
+      // a newer change may be missing
+      else if (isSuspected) unsettled.push(key);
+      else settled.equal++;
     }
     return unsettled;
   }

@@ -73,7 +73,9 @@ async function findKnown(opening: Opening): Promise<Pick<SourceParts, 'tables' |
   const { includes } = rules;
   const records = await findStartingRecords({ grant, store: stores.tables, catalogue, includes });
   const mirrored = (await sinks.mirror?.listTables()) ?? [];
-  return { tables: findStartingTables({ catalogue, copied: records, mirrored, includes }), records };
+  // a table that was not copied and has no adopted layout left nothing in the sinks
+  const copied = records.filter(({ copy, adopted }) => copy.state !== 'none' || adopted !== null);
+  return { tables: findStartingTables({ catalogue, copied, mirrored, includes }), records };
 }
 
 /** Null where the log shows what foreign keys change. */

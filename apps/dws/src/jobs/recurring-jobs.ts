@@ -176,7 +176,7 @@ export class RecurringJobs<Data extends object, Result extends object> {
   }
 
   async #process(job: Job): Promise<Result | null> {
-    const { name, schedules, run, signal, metrics } = this.#options;
+    const { name, schedules, run, everyMs, signal, metrics } = this.#options;
     const id = job.repeatJobKey ?? '';
     const data = schedules.get(id);
     if (data === undefined) {
@@ -200,7 +200,8 @@ export class RecurringJobs<Data extends object, Result extends object> {
       if (isAbort(error)) throw new Error('the worker was stopped', { cause: error });
       const { code, message, retriable } = toDittoError(error);
       const reason = `${code}: ${message}`;
-      throw retriable ? new Error(reason, { cause: error }) : new UnrecoverableError(reason);
+      const isNextDue = Date.now() >= (job.opts.prevMillis ?? job.timestamp) + everyMs;
+      throw retriable && !isNextDue ? new Error(reason, { cause: error }) : new UnrecoverableError(reason);
     }
   }
 

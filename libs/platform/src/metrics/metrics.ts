@@ -7,6 +7,8 @@ export const LATENCY_BUCKETS: readonly number[] = [
 
 /** Each sample wakes the process: with the default, 10 ms, that was most of what an idle service took. */
 const EVENT_LOOP_SAMPLE_MS = 250;
+/** Of samples that are far apart these say when samples were taken; the lag at the reading itself stays. */
+const SAMPLED_LAGS = ['min', 'max', 'mean', 'stddev', 'p50', 'p90', 'p99'] as const;
 
 /**
  * The metrics of one service, named `ditto_<service>_<what>_<unit>`, in addition to those of the process (CPU, memory,
@@ -19,6 +21,7 @@ export class Metrics {
   constructor(service: string) {
     this.#prefix = `ditto_${service}_`;
     collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: EVENT_LOOP_SAMPLE_MS });
+    for (const lag of SAMPLED_LAGS) this.registry.removeSingleMetric(`nodejs_eventloop_lag_${lag}_seconds`);
   }
 
   counter<Label extends string = never>(

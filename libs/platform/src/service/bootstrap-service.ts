@@ -18,7 +18,7 @@ export interface BootstrapOptions extends Omit<ServiceOptions, 'rpc'> {
 }
 
 /**
- * The whole of a service's `main.ts`. Resolves when it listens and has said so in one line; from then on signals end it
+ * The whole of a service's `boot.ts`. Resolves when it listens and has said so in one line; from then on signals end it
  * (`createShutdownSequence`). A start that fails, and an error that nobody caught, are logged and end the process with 1.
  */
 export async function bootstrapService(options: BootstrapOptions): Promise<void> {

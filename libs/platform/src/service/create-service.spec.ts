@@ -222,6 +222,7 @@ describe('a service without tokens', () => {
     expect(answer.body).toContain('ditto_dss_lag_seconds 1.5');
     expect(answer.body).toContain('ditto_dss_kafka_latency_seconds_bucket{le="0.0025"} 1');
     expect(answer.body).toContain('process_cpu_seconds_total');
+    expect(answer.body.match(/^nodejs_eventloop_lag\w*/gm)).toEqual(['nodejs_eventloop_lag_seconds']);
   });
 
   it('is ready while its indicators are, and reports why when not', async () => {

@@ -3,7 +3,7 @@ import { type ServiceName } from './platform.module.ts';
 
 const MIB = 1_048_576;
 
-/** With less a service is killed by the kernel while it starts, or soon after: docs/operations.md says what is used. */
+/** With less a service is killed by the kernel while it starts, or soon after: docs/performance.md says what is used. */
 const NEEDED_MIB: Readonly<Record<ServiceName, number>> = { dss: 256, dcs: 128, dws: 128 };
 
 /** `limitBytes`: of the control group of this process, as Node reads it; 0 when there is none. */

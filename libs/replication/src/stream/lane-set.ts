@@ -197,7 +197,7 @@ export class LaneSet<Entry extends LaneEntry> {
   }
 }
 
-function leaseLost(): DittoError {
+export function leaseLost(): DittoError {
   return new DittoError('DITTO_LEASE_LOST', 'the lease ran out before the changes were delivered', { retriable: true });
 }
 

@@ -19,7 +19,9 @@ export function isAsked(copy: CopyState): boolean {
 
 /** A statement: what was read counts no more. `losesRows`: rows may be gone. */
 export function restart(copy: CopyState, losesRows: boolean): Of<'pending'> {
-  return { state: 'pending', endsGone: losesRows || isAsked(copy) || (isReading(copy) && copy.goneBelow !== null) };
+  // rows may also have gone while the table was left out
+  const mayHaveLost = losesRows || copy.state === 'none';
+  return { state: 'pending', endsGone: mayHaveLost || isAsked(copy) || (isReading(copy) && copy.goneBelow !== null) };
 }
 
 /** A cascade: a reading that has begun runs to its end first. */
