@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { compileColumnSelection, type Row, rowOfKey, type TableLayout } from '#change-events';
-import { silentLogger } from '#kernel';
+import { Backoff, retry, silentLogger } from '#kernel';
 import { MySqlChangeSource, type MySqlConnectionOptions, MySqlRowReader } from '#mysql';
 import { OwnServer, FaultProxy, testStack } from '#testing';
 import { TestSource } from './test-source.ts';
@@ -71,6 +71,14 @@ describe.each(['mysql-primary', 'mariadb'] as const)('I9: large rows on %s:', (n
       "INSERT INTO t VALUES (4, 'narrow')",
     );
     expect(await ids(from, [`${source.database}.t.v`])).toEqual([2, 4]);
+  });
+
+  /** A server that has just come up can't be told from one that comes up during a read: its reads fail for a second. */
+  beforeAll(async () => {
+    await source.run('CREATE TABLE calm (id INT PRIMARY KEY)');
+    const { reader, layout } = await openReader('calm');
+    const request = { layout, after: null, limit: 1, dispatchedSet: '', signal };
+    await retry(() => reader.readChunk(request), { backoff: new Backoff({ initialMs: 100, maxMs: 100 }), signal });
   });
 
   const opened: (() => void)[] = [];
@@ -227,7 +235,7 @@ describe.each(['mysql-primary', 'mariadb'] as const)('I9: large rows on %s:', (n
   const WIDE_ROWS = 14;
   const WIDE_BYTES = 15 * MEBIBYTE;
   /** One row as it comes from the network, as a packet, and as a value; each for the read and for the log; and garbage. */
-  const MOST_GROWTH_BYTES = 200 * MEBIBYTE;
+  const MOST_GROWTH_BYTES = 240 * MEBIBYTE;
 
   test('rows of 1 KB that an UPDATE makes wide in the middle of their copy', async () => {
     await source.run('CREATE TABLE grows (id INT PRIMARY KEY, v LONGTEXT)');
