@@ -205,7 +205,7 @@ describe('stores under fencing tokens', () => {
     expect(await tables.load(source)).toEqual([
       { ...createRecord({ state: 'pending', endsGone: true }), generation: 1 },
       createRecord(DONE, 'other'),
-      { ...createRecord(PENDING, 'unseen'), estimatedRows: 0, generation: 1 },
+      { ...createRecord({ state: 'pending', endsGone: true }, 'unseen'), estimatedRows: 0, generation: 1 },
     ]);
     await columns.adopt(next, [], []);
     expect(await columns.excludedBy(source)).toEqual([]);
