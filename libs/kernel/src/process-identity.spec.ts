@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { hasEnded, identifyThisProcess, type ProcessIdentity } from './process-identity.ts';
 import { readProcessStat } from './process-stat.ts';
@@ -51,6 +52,9 @@ describe('hasEnded', () => {
     const pid = Number(output.toString());
     const identity = { ...requireIdentity(), pid, startedTicks: readProcessStat(pid)?.startedTicks ?? 0 };
     expect(hasEnded(identity)).toBe(false);
+    // the shell itself would wait for it
+    while (readFileSync(`/proc/${String(child.pid)}/comm`, 'latin1') !== 'sleep\n')
+      await new Promise((resolve) => setImmediate(resolve));
     process.kill(pid, 'SIGKILL');
     while (readProcessStat(pid)?.state !== 'Z') await new Promise((resolve) => setImmediate(resolve));
     expect(hasEnded(identity)).toBe(true);
