@@ -73,14 +73,6 @@ describe.each(['mysql-primary', 'mariadb'] as const)('I9: large rows on %s:', (n
     expect(await ids(from, [`${source.database}.t.v`])).toEqual([2, 4]);
   });
 
-  /** A server that has just come up can't be told from one that comes up during a read: its reads fail for a second. */
-  beforeAll(async () => {
-    await source.run('CREATE TABLE calm (id INT PRIMARY KEY)');
-    const { reader, layout } = await openReader('calm');
-    const request = { layout, after: null, limit: 1, dispatchedSet: '', signal };
-    await retry(() => reader.readChunk(request), { backoff: new Backoff({ initialMs: 100, maxMs: 100 }), signal });
-  });
-
   const opened: (() => void)[] = [];
   afterEach(() => {
     for (const close of opened.splice(0)) close();
@@ -124,6 +116,10 @@ describe.each(['mysql-primary', 'mariadb'] as const)('I9: large rows on %s:', (n
       await source.run('CREATE TABLE many (id INT PRIMARY KEY, v LONGBLOB)', 'CREATE TABLE wide LIKE many');
       await fill('many', ROWS, ROW_BYTES);
       await fill('wide', 3, 17 * MEBIBYTE);
+      // a server that has just come up can't be told from one that comes up during a read that is cut
+      const { reader, layout } = await openReader('many');
+      const request = { layout, after: null, limit: ROWS, maxBytes: MEBIBYTE, dispatchedSet: '', signal };
+      await retry(() => reader.readChunk(request), { backoff: new Backoff({ initialMs: 100, maxMs: 100 }), signal });
     });
 
     function check(rows: readonly Row[], bytes: number): void {
@@ -235,7 +231,7 @@ describe.each(['mysql-primary', 'mariadb'] as const)('I9: large rows on %s:', (n
   const WIDE_ROWS = 14;
   const WIDE_BYTES = 15 * MEBIBYTE;
   /** One row as it comes from the network, as a packet, and as a value; each for the read and for the log; and garbage. */
-  const MOST_GROWTH_BYTES = 240 * MEBIBYTE;
+  const MOST_GROWTH_BYTES = 220 * MEBIBYTE;
 
   test('rows of 1 KB that an UPDATE makes wide in the middle of their copy', async () => {
     await source.run('CREATE TABLE grows (id INT PRIMARY KEY, v LONGTEXT)');
