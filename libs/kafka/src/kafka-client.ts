@@ -50,6 +50,21 @@ export interface TopicDescription {
  * the batch is then sent again by a new producer id; order stays, a batch may be there twice.
  */
 export abstract class KafkaClient {
+  #mayWrite: () => boolean = () => true;
+
+  /**
+   * Asked in the turn in which records are given to the socket (by kafkajs: to the driver); once it says no, `produce`
+   * rejects with `DITTO_LEASE_LOST` and nothing is written. An answer from before that may be old: batches wait for a
+   * leader and are encoded, and the process may have been frozen in between (I5).
+   */
+  guardWith(mayWrite: () => boolean): void {
+    this.#mayWrite = mayWrite;
+  }
+
+  protected mayWrite(): boolean {
+    return this.#mayWrite();
+  }
+
   /** Rejects when no broker can be reached or the credentials are refused. */
   abstract connect(): Promise<void>;
   abstract produce(topic: string, partition: number, batch: RecordBatch): Promise<number | null>;

@@ -126,6 +126,7 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     this.#mayDeliver = mayDeliver;
     this.#lanes.guardWith(mayDeliver);
     const { client, confirmedEnds, schemaChanges, source } = this.#options;
+    client.guardWith(mayDeliver);
     const atStart = { signal, isRetriable: isWorthWaiting };
     await this.#insist('connecting to Kafka', () => client.connect(), atStart);
     await this.#insist('looking for lost messages', async () => confirmedEnds?.open((e) => this.#fail(e)), atStart);

@@ -11,6 +11,7 @@ import kafkajs, {
 } from 'kafkajs';
 
 import { DittoError, type Logger, withTimeout } from '#kernel';
+import { leaseLost } from '#replication';
 
 import { ClientTopics, type TopicRequests } from './client-topics.ts';
 import { KafkaClient, type KafkaCompression, type TopicDescription, type TopicSpec } from './kafka-client.ts';
@@ -160,6 +161,7 @@ export class KafkaJsClient extends KafkaClient {
       const messages = batch
         .records()
         .map((record): Message => ({ ...record, headers: { ...record.headers }, partition }));
+      if (!this.mayWrite()) throw leaseLost();
       const answers = await producer.send({
         topic,
         messages,

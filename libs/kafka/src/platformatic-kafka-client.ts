@@ -131,6 +131,7 @@ export class PlatformaticKafkaClient extends KafkaClient {
         clientId,
         requestTimeoutMs,
         serverTimeoutMs: serverTimeoutMs(timeouts),
+        mayWrite: () => this.mayWrite(),
       });
       this.#channels.set(connection, channel);
     }

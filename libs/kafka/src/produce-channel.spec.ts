@@ -293,6 +293,24 @@ describe('ProduceChannel', () => {
     expect(await sent).toMatchObject([unavailable]);
   });
 
+  it('I5: writes nothing of what was given before the lease ran out: the process may have been frozen in between', async () => {
+    let isLeased = true;
+    const channel = openChannel({ mayWrite: () => isLeased });
+    const before = send(channel, 0);
+    const [id] = await readIds(1);
+    broker.write(answer(id as number, [0, 0]));
+    expect(await before).toMatchObject([written]);
+    let received = 0;
+    broker.on('data', ({ length }: Buffer) => (received += length));
+    const sent = send(channel, 0, 1);
+    isLeased = false;
+    const lost = { status: 'rejected', reason: { code: 'DITTO_LEASE_LOST', retriable: true } };
+    expect(await sent).toMatchObject([lost, lost]);
+    socket.end();
+    await once(broker, 'end');
+    expect(received).toBe(0);
+  });
+
   it('rejects what was given in the turn in which the connection ended', async () => {
     const channel = openChannel();
     const sent = send(channel, 0);

@@ -1,6 +1,7 @@
 import { type Connection, produceV9, ProtocolError, Reader, ResponseError, Writer } from '@platformatic/kafka';
 
 import { DittoError } from '#kernel';
+import { leaseLost } from '#replication';
 
 import { KAFKA_ERROR_CODES } from './kafka-errors.ts';
 
@@ -28,6 +29,8 @@ export interface ProduceChannelOptions {
   readonly serverTimeoutMs: number;
   /** Without an answer for so long the connection is given up. */
   readonly requestTimeoutMs: number;
+  /** Asked right before each write (I5); default: yes. */
+  readonly mayWrite?: () => boolean;
   /** The id of the first request; the ids count up from here to 2³¹ - 1, then from 2³⁰ again. */
   readonly correlationId?: number;
 }
@@ -108,6 +111,11 @@ export class ProduceChannel {
     this.#gathered = [];
     if (this.#socket.destroyed) {
       for (const sent of gathered) sent.reject(connectionClosed(sent));
+      return;
+    }
+    const { mayWrite = () => true } = this.#options;
+    if (!mayWrite()) {
+      for (const sent of gathered) sent.reject(leaseLost());
       return;
     }
     this.#socket.cork();
