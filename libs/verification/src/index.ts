@@ -1,6 +1,12 @@
 export { judge, type Bounds, type Fault, type Judgement, type MismatchKind } from './judgement.ts';
 export { RecordedStream, type RecordedCheckpoint, type RecordedTable } from './ports/recorded-stream.ts';
-export { VerifiedSink, type Difference, type StoredRow } from './ports/verified-sink.ts';
+export {
+  VerifiedSink,
+  type Difference,
+  type ForeignRow,
+  type ListedPage,
+  type StoredRow,
+} from './ports/verified-sink.ts';
 export {
   RowVerifier,
   type ChunkVerdict,

@@ -13,7 +13,7 @@ import {
   ModelStream,
 } from '../test/verification-model.ts';
 import { type RecordedCheckpoint, RecordedStream, type RecordedTable } from './ports/recorded-stream.ts';
-import { type StoredRow, VerifiedSink } from './ports/verified-sink.ts';
+import { type ListedPage, type StoredRow, VerifiedSink } from './ports/verified-sink.ts';
 import { RowVerifier, type RowVerifierOptions, type Verdict } from './row-verifier.ts';
 
 const IS_LONG = process.env['DITTO_TEST_LONG'] === '1';
@@ -62,7 +62,7 @@ async function findMismatches({ verifier, model }: World): Promise<Set<number> |
     if (complete) break;
     after = lastKey;
   }
-  for await (const keys of new ModelSink(model).list()) {
+  for await (const { keys } of new ModelSink(model).list({ after: null })) {
     const verdict = await verifier.verifyKeys(layout, layout, keys, signal);
     if (verdict.state !== 'judged') return found.size > 0 ? found : null;
     take(verdict);
@@ -124,7 +124,7 @@ const LATER = '00000001000000010000000000110000000000000000';
 const HIGHEST = '0000000100000001000000000020ffffffffffffffff';
 
 function stored(given: Partial<StoredRow> = {}): StoredRow {
-  return { version: VERSION, gtid: null, isDeleted: false, damage: null, compare: () => [], ...given };
+  return { version: VERSION, gtid: null, isDeleted: false, damage: null, fingerprint: '', compare: () => [], ...given };
 }
 
 /** What a source, a stream and a sink answer, all at rest; one is changed in each test. */
@@ -241,7 +241,7 @@ class GivenSink extends VerifiedSink {
     return Promise.resolve(keys.map(() => now));
   }
 
-  override async *list(): AsyncIterable<readonly Row[]> {
+  override async *list(): AsyncIterable<ListedPage> {
     // not asked for here
   }
 
@@ -251,6 +251,10 @@ class GivenSink extends VerifiedSink {
 
   override readChange(): Promise<Row | null | undefined> {
     return Promise.resolve(this.#answers.change);
+  }
+
+  override demote(): Promise<boolean> {
+    return Promise.resolve(false);
   }
 }
 

@@ -1,7 +1,7 @@
 import { formatVersion, READ_ROW_INDEX, type Row, type TableLayout, transactionEndVersion } from '#change-events';
 import { type ChunkRead, type KeysRead, RowReader } from '#replication';
 import { RecordedStream, type RecordedCheckpoint, type RecordedTable } from '../src/ports/recorded-stream.ts';
-import { type Difference, type StoredRow, VerifiedSink } from '../src/ports/verified-sink.ts';
+import { type Difference, type ListedPage, type StoredRow, VerifiedSink } from '../src/ports/verified-sink.ts';
 
 /**
  * A model of what verification relies on: a source whose transactions are owned, logged, visible and counted in this
@@ -392,8 +392,10 @@ export class Model {
     };
   }
 
-  storedRow({ version, transaction, value, damage }: Stored): StoredRow {
+  storedRow(stored: Stored): StoredRow {
+    const { version, transaction, value, damage } = stored;
     return {
+      fingerprint: fingerprintOf(stored),
       gtid: transaction === 0 || this.#leftOut === 'lineage' ? null : `${SERVER}:${transaction}`,
       version: damage === 'version' ? null : version,
       isDeleted: value === null,
@@ -545,10 +547,12 @@ export class ModelSink extends VerifiedSink {
     );
   }
 
-  override async *list(): AsyncIterable<readonly Row[]> {
+  override async *list({ after }: { readonly after: string | null }): AsyncIterable<ListedPage> {
     this.#model.live();
     await Promise.resolve();
-    yield KEYS.filter((key) => (this.#model.sink.get(key)?.value ?? null) !== null).map((key): Row => [key, null]);
+    const isThere = (key: number): boolean => (this.#model.sink.get(key)?.value ?? null) !== null;
+    const keys = KEYS.filter((key) => key > Number(after ?? -1) && isThere(key));
+    yield { keys: keys.map((key): Row => [key, null]), foreign: [], after: String(KEYS.at(-1)) };
   }
 
   override listQuarantined(): Promise<readonly Row[]> {
@@ -558,6 +562,23 @@ export class ModelSink extends VerifiedSink {
   override readChange(): Promise<undefined> {
     return Promise.resolve(undefined);
   }
+
+  override demote(
+    _: TableLayout,
+    place: { readonly key: Row } | { readonly foreign: string },
+    fingerprint: string,
+  ): Promise<boolean> {
+    this.#model.live();
+    const key = 'key' in place ? (place.key[0] as number) : NaN;
+    const stored = this.#model.sink.get(key);
+    if (stored === undefined || fingerprintOf(stored) !== fingerprint) return Promise.resolve(false);
+    this.#model.sink.set(key, { ...stored, version: '0'.repeat(44), transaction: 0, damage: null });
+    return Promise.resolve(true);
+  }
+}
+
+function fingerprintOf(stored: Stored): string {
+  return JSON.stringify(stored);
 }
 
 function hex(value: number): string {

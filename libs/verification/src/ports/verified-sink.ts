@@ -1,10 +1,10 @@
 import { type Row, type TableLayout } from '#change-events';
 
-/** One column whose value differs; the values as text, cut to a limit. */
+/** One column whose value differs. A value as text, cut to a limit; null for a column that this side does not have. */
 export interface Difference {
   readonly column: string;
-  readonly source: string;
-  readonly sink: string;
+  readonly source: string | null;
+  readonly sink: string | null;
 }
 
 /** What a sink holds for a key: a row, or the trace of a deleted one. */
@@ -17,16 +17,43 @@ export interface StoredRow {
   readonly isDeleted: boolean;
   /** Why this can't be what Ditto wrote, whatever the row is; null when nothing speaks against it. */
   readonly damage: string | null;
+  /** Equal for two reads exactly when the same bytes were stored; short enough to be kept. */
+  readonly fingerprint: string;
   /** What differs from this row of the source; null when the stored values can't be decoded. */
   compare(row: Row): readonly Difference[] | null;
+}
+
+/** Something stored under what is no key of the layout: no change ever overwrites it, no row is it. */
+export interface ForeignRow {
+  /** Names it to `demote`; opaque. */
+  readonly id: string;
+  /** What it is stored under, as text for people, cut to a limit. */
+  readonly shown: string;
+  /** As of a `StoredRow`. */
+  readonly fingerprint: string;
+}
+
+/** What a sink holds, in no order that means anything. */
+export interface ListedPage {
+  readonly keys: readonly Row[];
+  /** Only true while the table has the layout: the caller makes sure that its generation has not changed. */
+  readonly foreign: readonly ForeignRow[];
+  /** Where the listing continues after this page, also in another process. */
+  readonly after: string;
 }
 
 /** What verification asks of a sink. Keys are rows as `rowOfKey` makes them. */
 export abstract class VerifiedSink {
   /** What is stored for each key, in the order of `keys`; null for nothing. Only what can't be lost again is seen. */
   abstract read(layout: TableLayout, keys: readonly Row[], signal: AbortSignal): Promise<readonly (StoredRow | null)[]>;
-  /** The keys of all rows that are stored and not deleted, in pages of at most `limit`. */
-  abstract list(layout: TableLayout, limit: number, signal: AbortSignal): AsyncIterable<readonly Row[]>;
+  /**
+   * The keys of all rows that are stored and not deleted, in pages of about `limit`, from the beginning or after an
+   * earlier page. What is stored or changed meanwhile may be given or not, or twice; a page may be empty.
+   */
+  abstract list(
+    request: { readonly layout: TableLayout; readonly after: string | null; readonly limit: number },
+    signal: AbortSignal,
+  ): AsyncIterable<ListedPage>;
   /** Those of `keys` whose changes wait in the quarantine of this sink. */
   abstract listQuarantined(layout: TableLayout, keys: readonly Row[], signal: AbortSignal): Promise<readonly Row[]>;
   /**
@@ -39,4 +66,15 @@ export abstract class VerifiedSink {
     version: string,
     signal: AbortSignal,
   ): Promise<Row | null | undefined>;
+  /**
+   * Makes a damaged row one that any change overwrites, and removes a foreign one, if it is still the one with this
+   * fingerprint; a row stays visible. No change that comes in between is lost. False when something else is stored by now,
+   * or when this sink can't do that.
+   */
+  abstract demote(
+    layout: TableLayout,
+    place: { readonly key: Row } | { readonly foreign: string },
+    fingerprint: string,
+    signal: AbortSignal,
+  ): Promise<boolean>;
 }
