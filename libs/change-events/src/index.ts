@@ -61,6 +61,7 @@ export {
   rowOfKey,
 } from './key-values.ts';
 export { describeKey, KEYLESS } from './key-description.ts';
+export { type EnvelopeOperation, findOperation } from './envelope-reader.ts';
 export { type ChangePart, EnvelopeWriter, type EnvelopeOptions } from './envelope.ts';
 export { ChangeHeaderWriter, VERSION_BYTES } from './change-header.ts';
 export { writeAscii, writeDigits } from './bytes.ts';

@@ -9,6 +9,7 @@ export {
 } from './kafka-client.ts';
 export { type KafkaConnectionOptions, type KafkaSaslOptions } from './kafka-connection-options.ts';
 export { KAFKA_ERROR_CODES } from './kafka-errors.ts';
+export { KeyHistory, type KeyHistoryRequest, type KeyMessage, type KeyMessages } from './key-history.ts';
 export { KafkaJsClient } from './kafkajs-client.ts';
 export { KafkaPublisher, type KafkaPublisherOptions, TABLE_CHANGE_KEY } from './kafka-publisher.ts';
 export { PartitionCountStore } from './partition-count-store.ts';

@@ -13,12 +13,23 @@ export interface MessageIdentity {
   readonly version: string;
 }
 
+/** One message as it is in the topic. Its buffers are views of all that one fetch answered: what is kept is copied. */
+export interface TopicMessage {
+  readonly offset: number;
+  /** When it was published, milliseconds since 1970. */
+  readonly publishedMs: number;
+  readonly key: Buffer | null;
+  /** Null for a tombstone. */
+  readonly value: Buffer | null;
+  readonly headers: readonly (readonly [name: Buffer | null, value: Buffer | null])[];
+}
+
 /** The messages that were sent at once; compaction may have removed some, or all. */
-export interface StoredBatch {
+export interface StoredBatch<Message = MessageIdentity> {
   readonly firstOffset: number;
   /** Offset just after the batch. */
   readonly endOffset: number;
-  readonly messages: readonly MessageIdentity[];
+  readonly messages: readonly Message[];
 }
 
 export interface PartitionBounds {
@@ -36,13 +47,17 @@ const EARLIEST = -2n;
 const CONSUMER = -1;
 const READ_UNCOMMITTED = 0;
 const FETCH_BYTES = 1024 * 1024;
+const IS_APPEND_TIME = 1 << 3;
 const IS_CONTROL = 1 << 5;
 const FIRST_PAGE_MESSAGES = 64;
 const LARGEST_PAGE_MESSAGES = 4096;
 
+/** What is kept of a message; null: nothing. */
+type Pick<Message> = (message: TopicMessage) => Message | null;
+
 /**
- * Reads the headers of what a partition holds, also backwards from its end, without a consumer group. In pages: as much
- * as one fetch answers is in memory. Rejects with a `DittoError`; one that is retriable may go away when all is asked again.
+ * Reads what a partition holds, also backwards from its end, without a consumer group. In pages: as much as one fetch
+ * answers is in memory, and what is kept of the messages of a page. Rejects with a `DittoError`; one that is retriable may go away when all is asked again.
  */
 export class TopicReader {
   readonly #timeouts: KafkaTimeouts;
@@ -110,19 +125,30 @@ export class TopicReader {
   }
 
   /** Pages of batches, the newest page first; each page is in the order of the log. */
-  async *readBackwards(
+  readBackwards(
+    topic: string,
+    partition: number,
+    bounds: PartitionBounds,
+    signal: AbortSignal,
+  ): AsyncGenerator<readonly StoredBatch[], void> {
+    return this.searchBackwards(topic, partition, bounds, signal, readIdentity);
+  }
+
+  /** The same with what `pick` keeps of the messages. */
+  async *searchBackwards<Message>(
     topic: string,
     partition: number,
     { start, end }: PartitionBounds,
     signal: AbortSignal,
-  ): AsyncGenerator<readonly StoredBatch[], void> {
+    pick: Pick<Message>,
+  ): AsyncGenerator<readonly StoredBatch<Message>[], void> {
     let pageMessages = FIRST_PAGE_MESSAGES;
     for (let to = end; to > start;) {
       const from = Math.max(start, to - pageMessages);
-      const page: StoredBatch[] = [];
+      const page: StoredBatch<Message>[] = [];
       for (let next = from; next < to;) {
         signal.throwIfAborted();
-        const batches = await this.#fetch(topic, partition, next);
+        const batches = await this.#fetch(topic, partition, next, pick);
         const last = batches.at(-1);
         if (last === undefined) break;
         page.push(...batches.filter(({ firstOffset }) => firstOffset < to));
@@ -141,7 +167,12 @@ export class TopicReader {
   }
 
   /** The batch of this offset, or the next one that is left, and those after it. */
-  #fetch(topic: string, partition: number, offset: number): Promise<StoredBatch[]> {
+  #fetch<Message>(
+    topic: string,
+    partition: number,
+    offset: number,
+    pick: Pick<Message>,
+  ): Promise<StoredBatch<Message>[]> {
     return this.#ask(`reading ${topic}/${partition}`, async () => {
       const connection = await this.#connectToLeader(topic, partition);
       const wanted = {
@@ -163,7 +194,7 @@ export class TopicReader {
         [],
         '',
       );
-      return (responses[0]?.partitions[0]?.records ?? []).map(readBatch);
+      return (responses[0]?.partitions[0]?.records ?? []).map((batch) => readBatch(batch, pick));
     });
   }
 
@@ -226,23 +257,43 @@ async function findOffset(
   });
 }
 
-function readBatch({ firstOffset, lastOffsetDelta, attributes, records }: FetchedBatch): StoredBatch {
-  const first = Number(firstOffset);
+function readBatch<Message>(batch: FetchedBatch, pick: Pick<Message>): StoredBatch<Message> {
+  const { lastOffsetDelta, attributes, records } = batch;
+  const firstOffset = Number(batch.firstOffset);
+  // markers of transactions are not messages
+  const isControl = (attributes & IS_CONTROL) !== 0;
+  const messages: Message[] = [];
+  if (!isControl)
+    for (const record of records) {
+      const picked = pick(toMessage(batch, firstOffset, record));
+      if (picked !== null) messages.push(picked);
+    }
+  return { firstOffset, endOffset: firstOffset + lastOffsetDelta + 1, messages };
+}
+
+function toMessage(batch: FetchedBatch, firstOffset: number, record: FetchedBatch['records'][number]): TopicMessage {
+  const { firstTimestamp, maxTimestamp, attributes } = batch;
+  const isAppendTime = (attributes & IS_APPEND_TIME) !== 0;
   return {
-    firstOffset: first,
-    endOffset: first + lastOffsetDelta + 1,
-    // markers of transactions are not messages
-    messages: (attributes & IS_CONTROL) !== 0 ? [] : records.map((record) => readIdentity(first, record)),
+    offset: firstOffset + record.offsetDelta,
+    publishedMs: Number(isAppendTime ? maxTimestamp : firstTimestamp + record.timestampDelta),
+    key: record.key,
+    value: record.value,
+    headers: record.headers,
   };
 }
 
-function readIdentity(first: number, { offsetDelta, headers }: FetchedBatch['records'][number]): MessageIdentity {
-  let id = '';
-  let version = '';
-  for (const [name, value] of headers) {
-    const text = String(name);
-    if (text === 'ditto.id') id = String(value);
-    else if (text === 'ditto.version') version = String(value);
-  }
-  return { offset: first + offsetDelta, id, version };
+/** The text of a header; '' where there is none. */
+export function readHeader({ headers }: TopicMessage, name: string): string {
+  for (const [given, value] of headers)
+    if (given?.length === name.length && given.toString() === name) return String(value);
+  return '';
+}
+
+function readIdentity(message: TopicMessage): MessageIdentity {
+  return {
+    offset: message.offset,
+    id: readHeader(message, 'ditto.id'),
+    version: readHeader(message, 'ditto.version'),
+  };
 }
