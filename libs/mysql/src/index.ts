@@ -3,6 +3,8 @@ export { toSourceError } from './errors/source-error.ts';
 export { type ColumnRules, type KeyOverrides } from './layout/column-choice.ts';
 export { ErrantTransactions, type ErrantTransactionsOptions } from './reader/errant-transactions.ts';
 export { MySqlRowReader, type MySqlRowReaderOptions } from './reader/mysql-row-reader.ts';
+export { openRowReader, type OpenRowReaderOptions } from './reader/open-row-reader.ts';
+export { compileTableRules, type TableRuleOptions, type TableRules } from './table-rules.ts';
 export { MySqlChangeSource, type MySqlChangeSourceOptions } from './binlog/mysql-change-source.ts';
 export { type LogPlace } from './binlog/gtids-before.ts';
 export { LogProof, type ServerLog, type TransactionInLog } from './binlog/log-proof.ts';

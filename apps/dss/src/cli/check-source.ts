@@ -1,11 +1,9 @@
 import { findIdleColumnPatterns } from '#change-events';
 import { type CheckFinding, findWarning, silentLogger, toCheckFinding } from '#kernel';
-import { ErrantTransactions, type TableInspection } from '#mysql';
-import { type SourceConfig, type SourceEndpointConfig, toMySqlOptions } from '#configuration';
-import { chooseEndpoint } from '../opening/choose-endpoint.ts';
+import { compileTableRules, ErrantTransactions, type TableInspection } from '#mysql';
+import { chooseEndpoint, type SourceConfig, type SourceEndpointConfig, toMySqlOptions } from '#configuration';
 import { inspectSource } from '../opening/inspect-source.ts';
 import { createTableNames } from '../opening/open-sinks.ts';
-import { compileTableRules } from '../opening/table-rules.ts';
 import { type Checked } from './check.ts';
 
 const TIMEOUT_MS = 15_000;

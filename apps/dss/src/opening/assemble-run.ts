@@ -1,5 +1,5 @@
 import { type Checkpoint } from '#change-events';
-import { logsCascades, MySqlCascadeFacts, MySqlChangeSource, MySqlRowReader, MySqlTableChecks } from '#mysql';
+import { logsCascades, MySqlCascadeFacts, MySqlChangeSource, MySqlTableChecks, openRowReader } from '#mysql';
 import { type SourceParts, SourceRun } from '../sources/source-run.ts';
 import { cascadeChoice } from './cascade-choice.ts';
 import { type Opening } from './opening.ts';
@@ -59,10 +59,10 @@ function createChangeSource({ source, endpoints, rules, logger }: Opening): MySq
 
 function createReaders({ endpoints, rules, closers, logger }: Opening): Pick<SourceParts, 'catalogue' | 'reader'> {
   const { streamed, replica } = endpoints;
-  const catalogue = new MySqlRowReader({ connection: streamed, ...rules, logger });
+  const catalogue = openRowReader({ streamed, replica: null, ...rules, logger });
   closers.add(() => catalogue.close());
   if (replica === null) return { catalogue, reader: catalogue };
-  const reader = new MySqlRowReader({ connection: replica, streamed, ...rules, logger });
+  const reader = openRowReader({ streamed, replica, ...rules, logger });
   closers.add(() => reader.close());
   return { catalogue, reader };
 }

@@ -4,11 +4,11 @@ import {
   type MySqlConnectionOptions,
   MySqlEndpoint,
   type TableInspection,
+  type TableRules,
 } from '#mysql';
 import { type CheckFinding } from '#kernel';
 import { type SourceConfig } from '#configuration';
 import { cascadeChoice } from './cascade-choice.ts';
-import { type TableRules } from './table-rules.ts';
 
 export interface SourceInspection {
   readonly endpoint: EndpointInspection;

@@ -1,14 +1,13 @@
 import { type TableLayout, type TableNames } from '#change-events';
-import { type DittoConfig, type SourceConfig } from '#configuration';
+import { type ChosenEndpoints, type DittoConfig, type SourceConfig } from '#configuration';
 import { type Logger } from '#kernel';
+import { type TableRules } from '#mysql';
 import { type Grant } from '#replication';
 import { type SourceStores } from '../connections/source-stores.ts';
 import { type OwnershipHooks } from '../sources/source-run.ts';
-import { type ChosenEndpoints } from './choose-endpoint.ts';
 import { type Closers } from './closers.ts';
 import { type SourceInspection } from './inspect-source.ts';
 import { type SourceSinks } from './open-sinks.ts';
-import { type TableRules } from './table-rules.ts';
 
 /** One ownership of a source, being opened: its server and its mirror have answered. */
 export interface Opening {

@@ -1,12 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import { type DittoConfig, type SourceConfig } from '#configuration';
-import { reportProblems } from '#mysql';
+import { chooseEndpoint, type DittoConfig, type SourceConfig } from '#configuration';
+import { compileTableRules, reportProblems } from '#mysql';
 import { createLogger, InjectConfig } from '#platform';
 import { type Grant } from '#replication';
 import { SourceStores } from '../connections/source-stores.ts';
 import { type OwnershipHooks, type SourceRun } from '../sources/source-run.ts';
 import { assembleRun } from './assemble-run.ts';
-import { chooseEndpoint } from './choose-endpoint.ts';
 import { Closers } from './closers.ts';
 import { adoptColumns } from './column-adoption.ts';
 import { findStart } from './find-start.ts';
@@ -14,7 +13,6 @@ import { inspectSource } from './inspect-source.ts';
 import { createTableNames, openSinks } from './open-sinks.ts';
 import { type Opening } from './opening.ts';
 import { newestCheckpoint } from './starting-point.ts';
-import { compileTableRules } from './table-rules.ts';
 
 /** Builds what one ownership of a source needs, bottom up; what was built is closed again when a later part fails. */
 @Injectable()

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type SourceConfig } from '#configuration';
+import { compileTableRules } from '#mysql';
 import { assertAcceptable, type RequestedReadStore } from '#replication';
-import { compileTableRules } from '../opening/table-rules.ts';
 import { type ReadOrder } from './source-supervisor.ts';
 
 /** Makes a read durable, for whoever owns the source; refuses what can be refused without asking its server. */

@@ -20,7 +20,7 @@ import { keyIsBehind, keyIsOneOf, keyOrder } from './key-bound.ts';
 import { DEFAULT_ROW_BYTES } from '../row-limit.ts';
 import { ErrantTransactions } from './errant-transactions.ts';
 import { layoutChanged, rowTooLarge, textInvalid } from './read-errors.ts';
-import { beginBehind, hasRunSince, readSets, type Sets, waitUntilVisible } from './read-window.ts';
+import { beginBehind, hasRunSince, readSets, readSetsWithOwned, type Sets, waitUntilVisible } from './read-window.ts';
 import { quoteTable } from './quoting.ts';
 import { ReaderSessions } from './reader-sessions.ts';
 import { makeSelectList, ReplacementCharacterFound } from './select-list.ts';
@@ -38,6 +38,11 @@ export interface MySqlRowReaderOptions {
   readonly acceptGtids?: GtidSet;
   /** Whether a table of the database may be included; any by default. */
   readonly reaches?: (database: string) => boolean;
+  /**
+   * Whether `high` holds also what is visible and not yet in `gtid_executed`, as verification needs it; no by default. A
+   * copy does without: it gives such a row early, and the log gives it again.
+   */
+  readonly highIncludesOwned?: boolean;
   /** How long a chunk waits until the server has executed the dispatched set. */
   readonly waitMs?: number;
   /** Rows above this size are not read: no sink could take them. */
@@ -207,7 +212,7 @@ export class MySqlRowReader extends RowReader {
       await this.#assertLayout(session, layout);
       const read = await this.#select(session, request, clause);
       if (read.isCut) return { ...read, sets: null, server: session.identity.server };
-      const sets = await readSets(session);
+      const sets = await this.#readSets(session);
       await session.query('COMMIT');
       return { ...read, sets, server: session.identity.server };
     });
@@ -222,7 +227,7 @@ export class MySqlRowReader extends RowReader {
   /** On another session than the read, which must be one of the same server, and of the same run of it. */
   async #readSetsOf(server: string, startedAtMs: number, signal: AbortSignal): Promise<Sets> {
     return this.#sessions.use(signal, async (session) => {
-      const sets = await readSets(session);
+      const sets = await this.#readSets(session);
       if (session.identity.server !== server || !(await hasRunSince(session, startedAtMs)))
         throw new DittoError(
           'DITTO_SOURCE_CONNECTION_LOST',
@@ -234,6 +239,10 @@ export class MySqlRowReader extends RowReader {
         );
       return sets;
     });
+  }
+
+  #readSets(session: MySqlSession): Promise<Sets> {
+    return this.#options.highIncludesOwned === true ? readSetsWithOwned(session) : readSets(session);
   }
 
   get #waitMs(): number {

@@ -2,6 +2,7 @@ import { type RowDataPacket } from 'mysql2';
 import { compareBinlogFiles, GtidSet } from '#change-events';
 import { DittoError, sleep } from '#kernel';
 import { type MySqlSession } from '../mysql-session.ts';
+import { ownedGtids } from './owned-gtids.ts';
 
 interface ValueRow extends RowDataPacket {
   readonly value: string | number | null;
@@ -54,12 +55,29 @@ async function waitOnMySql(session: MySqlSession, gtidSet: string, waitMs: numbe
   if (Number(row?.value) !== 0) throw isBehind(waitMs, gtidSet, await readHigh(session));
 }
 
-/** A set that holds everything that the transaction can have seen: taken after its reads, before it ends. */
-export async function readHigh(session: MySqlSession): Promise<string> {
+async function readHigh(session: MySqlSession): Promise<string> {
   return (await readSets(session)).executed;
 }
 
-/** As `readHigh`; with what of it the server's log does not have any more, or never had (nothing on MariaDB). */
+/**
+ * As `readSets`, with the transactions that are being committed: taken after a read, it holds everything that the read
+ * can have seen. MySQL gives a transaction its GTID, then has the engines commit the whole group, which makes its rows
+ * visible, and only then adds the group to `gtid_executed`; until then it is in `gtid_owned`, and it passes from the one
+ * to the other at once. So the owned ones are read first: what has left them is executed by the second read. The other
+ * way round, a transaction that passes between the two reads would be in neither. There are two statements because
+ * MySQL promises no order in which the variables of one are evaluated. On MariaDB a transaction is in `gtid_binlog_pos`
+ * before it is visible.
+ */
+export async function readSetsWithOwned(session: MySqlSession): Promise<Sets> {
+  if (session.kind === 'mariadb') return readSets(session);
+  const [row] = await session.query<ValueRow>('SELECT @@GLOBAL.gtid_owned AS value');
+  const owned = ownedGtids(String(row?.value ?? ''));
+  const sets = await readSets(session);
+  if (owned === '') return sets;
+  return { ...sets, executed: GtidSet.parse(sets.executed).union(GtidSet.parse(owned)).toString() };
+}
+
+/** What the server has executed, and what of it its log does not have any more, or never had (nothing on MariaDB). */
 export async function readSets(session: MySqlSession): Promise<Sets> {
   const sql =
     session.kind === 'mariadb'

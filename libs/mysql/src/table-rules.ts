@@ -5,8 +5,7 @@ import {
   compileTableSelection,
   GtidSet,
 } from '#change-events';
-import { type KeyOverrides } from '#mysql';
-import { type SourceConfig } from '#configuration';
+import { type KeyOverrides } from './layout/column-choice.ts';
 
 /** What the configuration says of the tables of a source. All that reads its servers goes by the same. */
 export interface TableRules {
@@ -20,7 +19,22 @@ export interface TableRules {
   readonly acceptGtids: GtidSet;
 }
 
-export function compileTableRules({ include, exclude, excludeColumns, keys, acceptGtids }: SourceConfig): TableRules {
+/** The options of a source that they are made of. */
+export interface TableRuleOptions {
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  readonly excludeColumns: readonly string[];
+  readonly keys: KeyOverrides;
+  readonly acceptGtids: string;
+}
+
+export function compileTableRules({
+  include,
+  exclude,
+  excludeColumns,
+  keys,
+  acceptGtids,
+}: TableRuleOptions): TableRules {
   const selection = { include: [...include], exclude: [...exclude] };
   return {
     includes: compileTableSelection(selection),

@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { parseConfig, requireSection, type SourceConfig } from '#configuration';
+import { requireSection } from './adapter-options.ts';
 import { chooseEndpoint } from './choose-endpoint.ts';
+import { parseConfig } from './load-config.ts';
+import { type SourceConfig } from './schema.ts';
 
 function parseSource(snapshot: string): SourceConfig {
   const { sources } = parseConfig(`

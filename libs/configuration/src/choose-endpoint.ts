@@ -1,11 +1,13 @@
-import { type MySqlConnectionOptions } from '#mysql';
-import { requireSection, type SourceConfig, toMySqlOptions } from '#configuration';
+import { requireSection, toMySqlOptions } from './adapter-options.ts';
+import { type SourceConfig } from './schema.ts';
+
+type MySqlOptions = ReturnType<typeof toMySqlOptions>;
 
 export interface ChosenEndpoints {
   /** The server whose log is streamed, and whose settings and tables count. */
-  readonly streamed: MySqlConnectionOptions;
+  readonly streamed: MySqlOptions;
   /** The server that rows are read from, where it is another one; else null. */
-  readonly replica: MySqlConnectionOptions | null;
+  readonly replica: MySqlOptions | null;
 }
 
 /** The servers of a source that are used. */
