@@ -36,7 +36,10 @@ export interface Checkpoint {
   readonly position: Position;
   /** GTIDs of all transactions that were given to a sink when this was written, confirmed or not. */
   readonly dispatchedSet: string;
-  /** Version of the last transaction covered (row index ffffffff, read sequence ffffffff); '' before the first. */
+  /**
+   * Version of the last transaction covered (row index ffffffff, read sequence ffffffff); before the first, `startVersion` of
+   * the place where the stream began. '' only in records of earlier versions of Ditto, where that place was not kept.
+   */
   readonly version: string;
   /** Commit time of the last transaction covered, microseconds since 1970; 0 before the first. */
   readonly commitMicros: number;

@@ -39,6 +39,7 @@ export {
   lineageOf,
   parseVersion,
   READ_ROW_INDEX,
+  startVersion,
   transactionEndVersion,
   versionPrefix,
   type VersionParts,

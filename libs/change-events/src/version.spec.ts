@@ -8,6 +8,7 @@ import {
   formatVersion,
   parseVersion,
   READ_ROW_INDEX,
+  startVersion,
   transactionEndVersion,
   versionPrefix,
 } from './version.ts';
@@ -33,6 +34,26 @@ function compareTuples(a: readonly number[], b: readonly number[]): number {
   const at = a.findIndex((value, i) => value !== b[i]);
   return at === -1 ? 0 : Math.sign((a[at] as number) - (b[at] as number));
 }
+
+describe('startVersion', () => {
+  test('I3: is above all that was logged before the place, and below all that begins there or later', () => {
+    const place = fc.record({ lineage: uint32, file: fc.integer({ min: 1, max: 99 }), offset: uint48 });
+    fc.assert(
+      fc.property(place, parts, ({ lineage, file, offset }, other) => {
+        fc.pre(offset > 0);
+        const start = startVersion(lineage, `binlog.${file}`, offset);
+        const isBefore = compareTuples([other.lineage, other.fileNumber, other.offset], [lineage, file, offset]) < 0;
+        expect(formatVersion(other) <= start).toBe(isBefore);
+      }),
+    );
+  });
+
+  test('of a place that no log names is above every read that comes before the first transaction', () => {
+    const start = startVersion(7, '', 0);
+    expect(start).toBe(transactionEndVersion(versionPrefix(7, '', 0)));
+    expect(start < versionPrefix(7, 'binlog.000001', 4)).toBe(true);
+  });
+});
 
 describe('version', () => {
   test('I3: the order of the texts is the order of the coordinates', () => {

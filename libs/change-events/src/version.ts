@@ -106,6 +106,14 @@ export function transactionEndVersion(prefix: string): string {
   return `${prefix}ffffffffffffffff`;
 }
 
+/**
+ * The version of a stream that begins at this place, before the first transaction of it: above everything that lies before
+ * the place, below everything that begins there.
+ */
+export function startVersion(lineage: number, file: string, offset: number): string {
+  return transactionEndVersion(versionPrefix(lineage, file, Math.max(0, offset - 1)));
+}
+
 export function formatVersion(parts: VersionParts): string {
   return (
     hex32(parts.lineage, 'lineage') +

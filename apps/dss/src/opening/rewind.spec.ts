@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { type Checkpoint, formatVersion } from '#change-events';
+import { type Checkpoint, formatVersion, startVersion } from '#change-events';
 import { DittoError, silentLogger } from '#kernel';
 import { type CheckpointStore } from '#replication';
 import { type LostMessages, type RewindOptions, rewindWhenAsked } from './rewind.ts';
@@ -103,7 +103,7 @@ const rewound = {
   // 60 is in no log any more, and 31-39 come again
   position: { gtidSet: `${A}:1-30:40:60,${B}:1-4`, file: 'binlog.000007', offset: 400, serverUuid: A },
   dispatchedSet: `${A}:1-55:60,${B}:1-5`,
-  version: '',
+  version: startVersion(2, 'binlog.000007', 400),
   lastCovered: null,
 };
 

@@ -1,4 +1,12 @@
-import { type Checkpoint, GtidSet, parseVersion, type Position, type TableName, topicName } from '#change-events';
+import {
+  type Checkpoint,
+  GtidSet,
+  parseVersion,
+  type Position,
+  startVersion,
+  type TableName,
+  topicName,
+} from '#change-events';
 import { adviseResync, DittoError, toDittoError } from '#kernel';
 import { isCopied, type RewindStore, type TableStore } from '#replication';
 import { newestCheckpoint, saveCheckpoint, type StartingPointStores } from './starting-point.ts';
@@ -85,7 +93,7 @@ function rewound(checkpoint: Checkpoint, position: Position): Checkpoint {
     ...checkpoint,
     position,
     dispatchedSet: GtidSet.parse(checkpoint.dispatchedSet).union(covered).toString(),
-    version: '',
+    version: startVersion(checkpoint.lineage, position.file, position.offset),
     commitMicros: 0,
     lastCovered: null,
     savedAtMs: Date.now(),

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import {
   type Checkpoint,
   type LoggedTransaction,
+  startVersion,
   type StoredCheckpoint,
   transactionEndVersion,
   versionPrefix,
@@ -155,13 +156,18 @@ function setUp(known: {
 describe('findStartingPoint', () => {
   it('I3: continues in a new lineage when the numbers of reads were used up and the state database has another', async () => {
     const { find } = setUp({ hot: checkpointAt(7), durable: checkpointAt(7), lineage: 4, mirror: 3 });
-    expect(await find()).toMatchObject({ lineage: 5, position: checkpointAt(7).position, version: '' });
+    expect(await find()).toMatchObject({
+      lineage: 5,
+      position: checkpointAt(7).position,
+      version: startVersion(5, checkpointAt(7).position.file, checkpointAt(7).position.offset),
+    });
   });
 
   it('begins after what the server has executed, with a first lineage, when nothing is known', async () => {
     const { find, dcs, state, remembered } = setUp({});
     const start = await find();
-    expect(start).toMatchObject({ lineage: 1, position: current, dispatchedSet: current.gtidSet, version: '' });
+    expect(start).toMatchObject({ lineage: 1, position: current, dispatchedSet: current.gtidSet });
+    expect(start.version).toBe(startVersion(1, '', 0));
     expect([dcs.checkpoint, state.checkpoint, remembered()]).toEqual([start, start, 1]);
   });
 
@@ -181,14 +187,21 @@ describe('findStartingPoint', () => {
       mirror: 5,
     });
     const start = await find({ current: { ...current, serverUuid: B } });
-    expect(start).toMatchObject({ lineage: 6, version: '', position: { file: '', offset: 0, serverUuid: B } });
+    expect(start).toMatchObject({
+      lineage: 6,
+      version: startVersion(6, '', 0),
+      position: { file: '', offset: 0, serverUuid: B },
+    });
     expect(start.dispatchedSet).toBe(`${A}:1-7`);
     expect([lineages.lineage, remembered()]).toEqual([6, 6]);
   });
 
   it('I3: a mirror that is behind the lineage of the checkpoint is another than it was: a new lineage', async () => {
     const { find, remembered } = setUp({ durable: checkpointAt(7), lineage: 3, mirror: 2 });
-    expect(await find()).toMatchObject({ lineage: 4, version: '' });
+    expect(await find()).toMatchObject({
+      lineage: 4,
+      version: startVersion(4, checkpointAt(7).position.file, checkpointAt(7).position.offset),
+    });
     expect(remembered()).toBe(4);
   });
 
@@ -212,7 +225,11 @@ describe('findStartingPoint', () => {
           return Promise.resolve();
         };
       const start = await world.find({ current: { ...current, serverUuid: B } });
-      expect(start).toMatchObject({ lineage: next, version: '', position: { file: '', offset: 0, serverUuid: B } });
+      expect(start).toMatchObject({
+        lineage: next,
+        version: startVersion(next, '', 0),
+        position: { file: '', offset: 0, serverUuid: B },
+      });
       expect(steps).toEqual(['raised', next, next]);
     },
   );

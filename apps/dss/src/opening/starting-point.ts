@@ -1,4 +1,4 @@
-import { type Checkpoint, type LoggedTransaction, mergeCheckpoints, type Position } from '#change-events';
+import { type Checkpoint, type LoggedTransaction, mergeCheckpoints, type Position, startVersion } from '#change-events';
 import { DittoError, toDittoError, type Logger, adviseResync } from '#kernel';
 import {
   type CheckpointStore,
@@ -121,7 +121,7 @@ export function checkpointBehind(
     lineage,
     position: current,
     dispatchedSet: current.gtidSet,
-    version: '',
+    version: startVersion(lineage, current.file, current.offset),
     commitMicros: 0,
     lastCovered: logged,
     lastDispatched: logged,
@@ -207,7 +207,7 @@ async function beginLineage(
     ...checkpoint,
     lineage,
     position,
-    version: '',
+    version: startVersion(lineage, position.file, position.offset),
     lastCovered: lastCovered && { ...lastCovered, lineage },
     lastDispatched: lastDispatched && { ...lastDispatched, lineage },
     savedAtMs: Date.now(),

@@ -434,6 +434,33 @@ describe('Pipeline', () => {
     await run;
   });
 
+  it.each([start(), start(`${SERVER}:1-4`)])(
+    'I8: before the first transaction its checkpoint has the version of its start, above every read until then',
+    async (from) => {
+      const sink = new MemorySink();
+      const goOn = new Deferred<undefined>();
+      const source = new ScriptedSource([transaction(5, [row(2)])]);
+      source.before.set(0, goOn.promise);
+      const pipeline = build(source, sink, { start: from });
+      const stop = new AbortController();
+      const run = pipeline.run(stop.signal, never);
+      const { version } = pipeline.checkpoint();
+      expect(version).toBe(pipeline.startVersion);
+      expect(version).toHaveLength(44);
+      const read = { rows: [[7, 7]], lastKey: [7], complete: true, high: from.position.gtidSet };
+      await pipeline.reads.close(await openWindow(pipeline, layout), read);
+      await pipeline.waitUntilConfirmed();
+      expect(pipeline.checkpoint().version).toBe(version);
+      const versions = (): string[] => sink.accepted.map((change) => changeVersion(change));
+      expect(versions().every((of) => of <= version)).toBe(true);
+      goOn.resolve(undefined);
+      await until(() => pipeline.checkpoint().version > version);
+      expect(versions().filter((of) => of > version)).toHaveLength(1);
+      stop.abort();
+      await run;
+    },
+  );
+
   it('I1: leaves an XA transaction out of its sets until that is decided, and holds up no read for it', async () => {
     const prepared: SourceItem = { type: 'prepared', gtid: `${SERVER}:1` };
     const decided = transaction(3, [row(3)]).map((item) =>

@@ -164,7 +164,9 @@ export class Pipeline {
       heldBytes: () => this.#heldBytes(),
       readBytes: () => windows.readBytes,
     });
-    this.#tracker = new AcknowledgementTracker(start, () => this.#room.changed());
+    // a record of an earlier version of Ditto says no version
+    const confirmed = { ...start, version: this.#progress.startVersion };
+    this.#tracker = new AcknowledgementTracker(confirmed, () => this.#room.changed());
     const tables = (this.#tables = new KnownTables(options.tables, options.names));
     const keys = (this.#keys = new TableKeys(options.records, () => this.#progress.endVersion));
     this.#sinks = new SinkGroup({ ...options, tables, keys, hold });

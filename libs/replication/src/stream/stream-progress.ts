@@ -7,6 +7,7 @@ import {
   type LoggedTransaction,
   parseVersion,
   type Position,
+  startVersion,
   transactionEndVersion,
   type TransactionInfo,
   versionPrefix,
@@ -228,15 +229,15 @@ export class StreamProgress {
  * before it.
  */
 function describeStart({ lineage, position, version, commitMicros }: Checkpoint): TransactionInfo {
-  const offset = version === '' ? Math.max(0, position.offset - 1) : parseVersion(version).offset;
-  const file = position.file;
+  const { file, serverUuid } = position;
+  const from = version === '' ? startVersion(lineage, file, position.offset) : version;
   return {
     gtid: null,
     serverId: 0,
-    serverUuid: position.serverUuid,
+    serverUuid,
     file,
-    offset,
+    offset: parseVersion(from).offset,
     commitMicros,
-    versionPrefix: version === '' ? versionPrefix(lineage, file, offset) : version.slice(0, 28),
+    versionPrefix: from.slice(0, 28),
   };
 }

@@ -4,7 +4,10 @@ import { type TableLayout, type TableName } from '#change-events';
 export interface RecordedCheckpoint {
   /** Every change of these transactions is confirmed by every sink. */
   readonly gtidSet: string;
-  /** No confirmed change has a higher version; '' before the first. */
+  /**
+   * No confirmed change has a higher version, except of a lineage before, or what was given to a sink before a rewind. Before
+   * the first transaction it is the version of the stream's start.
+   */
   readonly version: string;
   /** GTIDs of XA PREPAREs whose outcome is not known: no sink has their rows, and no SELECT sees them. */
   readonly undecidedSet: string;
