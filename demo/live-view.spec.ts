@@ -16,6 +16,7 @@ const status: DssStatus = {
       serverUuid: '3e11fa47-71ca-11e1-9e33-c80aa9429562',
     },
     dispatchedSet: '',
+    undecidedSet: '',
     version: '',
     commitMicros: 1,
     lastCovered: null,

@@ -31,6 +31,7 @@ function createCheckpoint(source: string, n: number): Checkpoint {
     lineage: 1,
     position,
     dispatchedSet: position.gtidSet,
+    undecidedSet: '3e11fa47-71ca-11e1-9e33-c80aa9429562:11',
     version: version(n),
     commitMicros: 1_795_000_000_000_007,
     lastCovered: null,

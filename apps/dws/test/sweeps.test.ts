@@ -58,6 +58,7 @@ describe('the sweep of tombstones', () => {
       lineage: 1,
       position,
       dispatchedSet: '',
+      undecidedSet: '',
       version: version(offset),
       commitMicros: 0,
       lastCovered: null,

@@ -40,6 +40,7 @@ const stored: fc.Arbitrary<StoredCheckpoint> = fc
     place: fc.option(fc.tuple(file, few)),
     covered: gtidSet,
     dispatchedSet: gtidSet,
+    undecidedSet: gtidSet,
     lastCovered: logged,
     lastDispatched: logged,
     savedAtMs: few,

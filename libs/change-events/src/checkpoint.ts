@@ -37,6 +37,11 @@ export interface Checkpoint {
   /** GTIDs of all transactions that were given to a sink when this was written, confirmed or not. */
   readonly dispatchedSet: string;
   /**
+   * GTIDs of the XA PREPAREs that the log holds up to this position and that are in no set yet, since their outcome comes
+   * after it: the server has executed them, and no read sees their rows. '' in records of earlier versions of Ditto.
+   */
+  readonly undecidedSet: string;
+  /**
    * Version of the last transaction covered (row index ffffffff, read sequence ffffffff); before the first, `startVersion` of
    * the place where the stream began. '' only in records of earlier versions of Ditto, where that place was not kept.
    */
@@ -115,7 +120,7 @@ function compareCopies(a: StoredCheckpoint, b: StoredCheckpoint): number {
   );
 }
 
-function textOf({ source, position, commitMicros, lastCovered }: Checkpoint): string {
+function textOf({ source, position, undecidedSet, commitMicros, lastCovered }: Checkpoint): string {
   const { gtidSet, file, offset, serverUuid } = position;
   return JSON.stringify([
     source,
@@ -123,6 +128,7 @@ function textOf({ source, position, commitMicros, lastCovered }: Checkpoint): st
     file,
     offset,
     serverUuid,
+    undecidedSet,
     commitMicros,
     lastCovered && textOfLogged(lastCovered),
   ]);

@@ -33,6 +33,10 @@ export class GtidAccumulator {
     this.addAll(from);
   }
 
+  get isEmpty(): boolean {
+    return this.#bySid.size === 0 && this.#byDomain.size === 0;
+  }
+
   /**
    * Adds `uuid:number`, `uuid:tag:number` or MariaDB's `domain-server-sequence`, which brings everything of that domain
    * before it and never takes anything away; throws `DITTO_POSITION_GTID_INVALID` for anything else.

@@ -58,6 +58,7 @@ const checkpoint: Checkpoint = {
   lineage: 1,
   position: { gtidSet: '3E11FA47-71CA-11E1-9E33-C80AA9429562:1-5', file: 'binlog.000001', offset: 4, serverUuid: 'u' },
   dispatchedSet: '3E11FA47-71CA-11E1-9E33-C80AA9429562:1-7',
+  undecidedSet: '3e11fa47-71ca-11e1-9e33-c80aa9429562:11',
   version: '',
   commitMicros: 1,
   lastCovered: null,

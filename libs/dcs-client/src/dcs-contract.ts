@@ -22,9 +22,10 @@ export const checkpointSchema = z.object({
   lineage: count,
   position: z.object({ gtidSet: z.string(), file: z.string(), offset: count, serverUuid: z.string() }),
   dispatchedSet: z.string(),
+  // missing in records, and from instances, of earlier versions, as the two below
+  undecidedSet: z.string().default(''),
   version: z.string().regex(/^([0-9a-f]{44})?$/, 'must be empty or 44 hexadecimal digits'),
   commitMicros: count,
-  // missing in records, and from instances, of earlier versions
   lastCovered: loggedTransactionSchema.nullable().default(null),
   lastDispatched: loggedTransactionSchema.nullable().default(null),
   savedAtMs: count,

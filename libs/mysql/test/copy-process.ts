@@ -82,6 +82,7 @@ const pipeline = new Pipeline({
     lineage: 1,
     position: { gtidSet, file: '', offset: 0, serverUuid },
     dispatchedSet: gtidSet,
+    undecidedSet: '',
     version: '',
     commitMicros: 0,
     lastCovered: null,

@@ -120,6 +120,7 @@ test('I1, I2: a dump that is killed inside a long transaction continues after th
       serverUuid: (await source.value('SELECT @@server_uuid')) ?? '',
     },
     dispatchedSet: '',
+    undecidedSet: '',
     version: '',
     commitMicros: 0,
     lastCovered: null,

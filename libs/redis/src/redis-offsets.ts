@@ -66,8 +66,10 @@ function toStored(fields: Readonly<Record<string, string>>): StoredCheckpoint | 
     : { token: Number(token), checkpoint: parseCheckpoint(checkpoint) };
 }
 
+const LATER_FIELDS = { undecidedSet: '', lastCovered: null, lastDispatched: null };
+
 /** A record of an earlier version of Ditto does not have all fields. */
 function parseCheckpoint(text: string): Checkpoint {
-  const recorded = JSON.parse(text) as Omit<Checkpoint, 'lastCovered' | 'lastDispatched'> & Partial<Checkpoint>;
-  return { ...recorded, lastCovered: recorded.lastCovered ?? null, lastDispatched: recorded.lastDispatched ?? null };
+  const recorded = JSON.parse(text) as Omit<Checkpoint, keyof typeof LATER_FIELDS> & Partial<Checkpoint>;
+  return { ...LATER_FIELDS, ...recorded };
 }

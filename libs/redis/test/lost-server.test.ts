@@ -92,6 +92,7 @@ test('I5: a command that timed out and arrives after newer ones changes nothing'
     lineage: 1,
     position: { gtidSet: '', file: 'binlog.000001', offset: 4, serverUuid: 'u' },
     dispatchedSet: `3e11fa47-71ca-11e1-9e33-c80aa9429562:1-${dispatched}`,
+    undecidedSet: '',
     version: '0'.repeat(44),
     commitMicros: 1,
     lastCovered: null,

@@ -18,6 +18,7 @@ function createCheckpoint(source: string, n: number, lineage = 1): Checkpoint {
     lineage,
     position,
     dispatchedSet: position.gtidSet,
+    undecidedSet: '3e11fa47-71ca-11e1-9e33-c80aa9429562:11',
     version: version(n),
     commitMicros: n,
     lastCovered: null,
@@ -51,6 +52,16 @@ describe('offsets and leases in Redis', () => {
     expect(await offsets.put(grant, createCheckpoint(grant.source, 5))).toEqual({ outcome: 'stored', newestToken: 3 });
     expect(await offsets.get(grant.source)).toEqual({ token: 3, checkpoint: createCheckpoint(grant.source, 5) });
     expect(await offsets.list()).toContainEqual({ token: 3, checkpoint: createCheckpoint(grant.source, 5) });
+  });
+
+  test('an offset that an earlier version put has what that did not know as empty', async () => {
+    const grant = await lease(uniqueName('shop'), 'a', 3);
+    await offsets.put(grant, createCheckpoint(grant.source, 5));
+    const later = { undecidedSet: '', lastCovered: null, lastDispatched: null };
+    const before = Object.entries(createCheckpoint(grant.source, 5)).filter(([name]) => !(name in later));
+    const text = JSON.stringify(Object.fromEntries(before));
+    await redis.run((client) => client.hset(redis.keys.offset(grant.source), 'checkpoint', text));
+    expect((await offsets.get(grant.source))?.checkpoint).toEqual({ ...createCheckpoint(grant.source, 5), ...later });
   });
 
   test('I5: an older token moves no offset', async () => {

@@ -10,6 +10,7 @@ const COLUMNS = [
   'lineage',
   'gtid_set',
   'dispatched_set',
+  'undecided_set',
   'log_file',
   'log_offset',
   'server_uuid',
@@ -57,8 +58,8 @@ export class StateCheckpointStore extends CheckpointStore {
   }
 
   async save(grant: Grant, checkpoint: Checkpoint): Promise<void> {
-    const { lineage, position, dispatchedSet, version, commitMicros, lastCovered, lastDispatched, savedAtMs } =
-      checkpoint;
+    const { lineage, position, dispatchedSet, undecidedSet, version, commitMicros } = checkpoint;
+    const { lastCovered, lastDispatched, savedAtMs } = checkpoint;
     const { gtidSet, file, offset, serverUuid } = position;
     await this.#database.transaction(async (manager) => {
       const values = [
@@ -67,6 +68,7 @@ export class StateCheckpointStore extends CheckpointStore {
         lineage,
         gtidSet,
         dispatchedSet,
+        undecidedSet,
         file,
         offset,
         serverUuid,
@@ -86,10 +88,11 @@ export class StateCheckpointStore extends CheckpointStore {
 function toStored(row: CheckpointEntity): StoredCheckpoint {
   const { source, lineage, gtidSet, dispatchedSet, logFile, logOffset, serverUuid, version } = row;
   const { commitMicros, lastCovered, lastDispatched, savedAtMs } = row;
+  const undecidedSet = row.undecidedSet ?? '';
   const position = { gtidSet, file: logFile, offset: logOffset, serverUuid };
   const proof = { lastCovered, lastDispatched };
   return {
     token: row.token,
-    checkpoint: { source, lineage, position, dispatchedSet, version, commitMicros, ...proof, savedAtMs },
+    checkpoint: { source, lineage, position, dispatchedSet, undecidedSet, version, commitMicros, ...proof, savedAtMs },
   };
 }

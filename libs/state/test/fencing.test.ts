@@ -32,6 +32,7 @@ function createCheckpoint(source: string, change: Partial<Checkpoint> = {}): Che
       serverUuid: 'u-1',
     },
     dispatchedSet: '3e11fa47-71ca-11e1-9e33-c80aa9429562:1-9',
+    undecidedSet: '3e11fa47-71ca-11e1-9e33-c80aa9429562:11',
     version: `${'0'.repeat(27)}1${'f'.repeat(16)}`,
     commitMicros: 1_795_000_000_123_456,
     lastCovered: null,

@@ -57,6 +57,7 @@ function createCheckpoint(dispatched: number): Checkpoint {
     lineage: 1,
     position: { gtidSet, file: 'binlog.000001', offset: 4, serverUuid: 'u-1' },
     dispatchedSet: `3e11fa47-71ca-11e1-9e33-c80aa9429562:1-${dispatched}`,
+    undecidedSet: '',
     version: `${'0'.repeat(27)}1${'f'.repeat(16)}`,
     commitMicros: 1,
     lastCovered: null,

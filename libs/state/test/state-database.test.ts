@@ -54,6 +54,7 @@ describe('StateDatabase', () => {
       { name: 'IndexAuditLog1795960000000' },
       { name: 'AddTableRecords1796000000000' },
       { name: 'AddRequestedReads1796050000000' },
+      { name: 'AddUndecidedSet1796100000000' },
     ]);
   });
 
@@ -96,6 +97,23 @@ describe('StateDatabase', () => {
       ['old', 7],
       ['older', 5],
     ]);
+  });
+
+  test('a checkpoint from before undecided XA transactions were kept has none', async () => {
+    const options = await createStateOptions();
+    const first = await open(options);
+    await new StateFencing(first).grant('shop', 'a');
+    await first.close();
+    await queryState(options, `ALTER TABLE ${options.database}.checkpoints DROP COLUMN undecided_set`);
+    await queryState(options, `DELETE FROM ${options.database}.migrations WHERE name LIKE 'AddUndecidedSet%'`);
+    await queryState(
+      options,
+      `INSERT INTO ${options.database}.checkpoints
+         (source, token, lineage, gtid_set, dispatched_set, log_file, log_offset, server_uuid, version, commit_micros, saved_at_ms)
+       VALUES ('shop', 1, 1, '', '', '', 0, '', '', 0, 0)`,
+    );
+    const checkpoints = new StateCheckpointStore(await open(options));
+    expect((await checkpoints.load('shop'))?.checkpoint.undecidedSet).toBe('');
   });
 
   test('takes over how far the copies of tables were, also when that is interrupted', async () => {

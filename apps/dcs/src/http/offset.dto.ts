@@ -19,6 +19,8 @@ export class OffsetDto {
   readonly position!: PositionDto;
   /** GTIDs of all transactions that were given to a sink, confirmed or not. */
   readonly dispatchedSet!: string;
+  /** GTIDs of XA PREPAREs up to this position whose outcome comes after it; in no other set. */
+  readonly undecidedSet!: string;
   /** Version of the last transaction covered; empty before the first. */
   readonly version!: string;
   /** Commit time of the last transaction covered, ISO 8601 in UTC; null before the first. */

@@ -29,7 +29,7 @@ export class OffsetsController {
 }
 
 function toOffsetDto({ token, checkpoint }: StoredCheckpoint): OffsetDto {
-  const { source, lineage, position, dispatchedSet, version, commitMicros, savedAtMs } = checkpoint;
+  const { source, lineage, position, dispatchedSet, undecidedSet, version, commitMicros, savedAtMs } = checkpoint;
   const committedAt = commitMicros === 0 ? null : formatMicros(commitMicros);
   return {
     source,
@@ -37,6 +37,7 @@ function toOffsetDto({ token, checkpoint }: StoredCheckpoint): OffsetDto {
     lineage,
     position,
     dispatchedSet,
+    undecidedSet,
     version,
     committedAt,
     savedAt: new Date(savedAtMs).toISOString(),

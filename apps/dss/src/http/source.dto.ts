@@ -35,6 +35,8 @@ export class CheckpointDto {
   readonly position!: PositionDto;
   /** GTIDs of all transactions that were given to a sink, confirmed or not. */
   readonly dispatchedSet!: string;
+  /** GTIDs of XA PREPAREs up to this position whose outcome comes after it; in no other set. */
+  readonly undecidedSet!: string;
   readonly version!: string;
   /** Microseconds since 1970; 0 before the first transaction. */
   readonly commitMicros!: number;

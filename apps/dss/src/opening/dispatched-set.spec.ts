@@ -28,7 +28,7 @@ class KnownGtids extends SinkMemory {
 
 function checkpoint(dispatchedSet: string, version = ''): Checkpoint {
   const position = { gtidSet: '', file: '', offset: 0, serverUuid: A };
-  const nothing = { commitMicros: 0, lastCovered: null, lastDispatched: null, savedAtMs: 0 };
+  const nothing = { undecidedSet: '', commitMicros: 0, lastCovered: null, lastDispatched: null, savedAtMs: 0 };
   return { source: 's', lineage: 3, position, dispatchedSet, version, ...nothing };
 }
 

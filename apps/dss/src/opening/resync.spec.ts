@@ -247,6 +247,7 @@ function checkpointAt(last: number): Checkpoint {
     lineage: 3,
     position,
     dispatchedSet: gtidSet,
+    undecidedSet: '',
     version,
     commitMicros: 1,
     lastCovered: null,

@@ -13,6 +13,7 @@ const checkpoint: Checkpoint = {
   lineage: 2,
   position: { gtidSet: `${A}:1-50:60,${B}:1-5`, file: 'binlog.000009', offset: 900, serverUuid: A },
   dispatchedSet: `${A}:1-55`,
+  undecidedSet: '',
   version: formatVersion({ lineage: 2, fileNumber: 9, offset: 800, rowIndex: 0xffffffff, readSequence: 0xffffffff }),
   commitMicros: 5,
   lastCovered: {

@@ -93,6 +93,7 @@ function rewound(checkpoint: Checkpoint, position: Position): Checkpoint {
     ...checkpoint,
     position,
     dispatchedSet: GtidSet.parse(checkpoint.dispatchedSet).union(covered).toString(),
+    undecidedSet: '',
     version: startVersion(checkpoint.lineage, position.file, position.offset),
     commitMicros: 0,
     lastCovered: null,

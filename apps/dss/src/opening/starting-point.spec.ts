@@ -106,6 +106,7 @@ function checkpointAt(last: number, lineage = 3): Checkpoint {
     lineage,
     position,
     dispatchedSet: gtidSet,
+    undecidedSet: '',
     version,
     commitMicros: 1,
     lastCovered: logged(last, lineage),

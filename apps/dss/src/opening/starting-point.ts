@@ -121,6 +121,7 @@ export function checkpointBehind(
     lineage,
     position: current,
     dispatchedSet: current.gtidSet,
+    undecidedSet: '',
     version: startVersion(lineage, current.file, current.offset),
     commitMicros: 0,
     lastCovered: logged,
@@ -207,6 +208,7 @@ async function beginLineage(
     ...checkpoint,
     lineage,
     position,
+    undecidedSet: '', // the stream gives them again
     version: startVersion(lineage, position.file, position.offset),
     lastCovered: lastCovered && { ...lastCovered, lineage },
     lastDispatched: lastDispatched && { ...lastDispatched, lineage },

@@ -134,6 +134,7 @@ const start: Checkpoint = {
   lineage: 1,
   position,
   dispatchedSet: '',
+  undecidedSet: '',
   version: '',
   commitMicros: 0,
   lastCovered: null,

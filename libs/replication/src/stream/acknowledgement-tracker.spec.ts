@@ -25,7 +25,10 @@ function endAt(endOffset: number): TransactionEnd {
 
 function trackerAtStart(onConfirmed: () => void = () => undefined): AcknowledgementTracker {
   const position = { gtidSet: '', file: '', offset: 0, serverUuid: SERVER };
-  return new AcknowledgementTracker({ position, version: '', commitMicros: 0, lastCovered: null }, onConfirmed);
+  return new AcknowledgementTracker(
+    { position, undecidedSet: '', version: '', commitMicros: 0, lastCovered: null },
+    onConfirmed,
+  );
 }
 
 describe('AcknowledgementTracker', () => {
@@ -65,6 +68,67 @@ describe('AcknowledgementTracker', () => {
       }),
     );
   });
+
+  it.each<[string, (number: number) => string]>([
+    ['MySQL', (number) => `${SERVER}:${number}`],
+    ['MariaDB', (number) => `0-1-${number}`],
+  ])(
+    'I8: on %s the undecided XA transactions are those that were prepared before the confirmed position and decided after it',
+    (_, gtidOf) => {
+      const step = fc.constantFrom('prepare', 'decide', 'commit', 'cut');
+      fc.assert(
+        fc.property(fc.array(step, { maxLength: 40 }), fc.infiniteStream(fc.nat(1_000_000)), (steps, random) => {
+          const tracker = trackerAtStart();
+          const slices: Slice[] = [];
+          let slice = tracker.openSlice();
+          slice.changes.expect(1);
+          /** After each slice: all that the server has executed by then, and what of it is prepared only. */
+          const places: { executed: string; open: readonly string[] }[] = [];
+          const open: string[] = [];
+          let executed = GtidSet.empty;
+          const close = (): void => {
+            slices.push(slice);
+            places.push({ executed: executed.toString(), open: [...open] });
+          };
+          for (const [index, one] of steps.entries()) {
+            const gtid = gtidOf(index + 1);
+            if (one === 'cut') {
+              close();
+              slice = tracker.openSlice();
+              slice.changes.expect(1);
+              continue;
+            }
+            executed = executed.union(GtidSet.parse(gtid));
+            if (one === 'prepare') {
+              slice.prepare(gtid);
+              open.push(gtid);
+              continue;
+            }
+            const decided = one === 'decide' ? (open.shift() ?? null) : null;
+            slice.endTransaction({ ...transaction(index + 1), gtid }, decided, endAt(index));
+          }
+          close();
+          const unconfirmed = new Set(slices.keys());
+          while (unconfirmed.size > 0) {
+            const chosen = [...unconfirmed][(random.next().value as number) % unconfirmed.size] as number;
+            unconfirmed.delete(chosen);
+            const { changes } = slices[chosen] as Slice;
+            changes.close();
+            changes.acknowledge(1);
+            const passed = Math.min(...unconfirmed, slices.length) - 1;
+            const place = places[passed] ?? { executed: '', open: [] };
+            const { position, undecidedSet } = tracker.confirmedPosition();
+            const [confirmed, undecided] = [GtidSet.parse(position.gtidSet), GtidSet.parse(undecidedSet)];
+            // together they are all that is executed up to there, and nothing more
+            expect(confirmed.union(undecided).toString()).toBe(place.executed);
+            const notConfirmed = place.open.filter((of) => !confirmed.contains(GtidSet.parse(of)));
+            expect(notConfirmed.every((of) => undecided.contains(GtidSet.parse(of)))).toBe(true);
+            expect(undecided.subtract(confirmed).toString()).toBe(undecidedSet);
+          }
+        }),
+      );
+    },
+  );
 
   it('says when all that was open at a moment is confirmed, whatever came after', async () => {
     const tracker = trackerAtStart();
@@ -108,6 +172,7 @@ describe('AcknowledgementTracker', () => {
     expect(confirmed).toBe(1);
     expect(tracker.confirmedPosition()).toEqual({
       position: { gtidSet: `${SERVER}:7`, file: 'binlog.000001', offset: 799, serverUuid: SERVER },
+      undecidedSet: '',
       version: `${versionPrefix(1, 'binlog.000001', 700)}ffffffffffffffff`,
       commitMicros: 7,
       lastCovered: {

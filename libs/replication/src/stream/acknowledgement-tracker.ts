@@ -60,10 +60,17 @@ export class Slice {
   readonly bySink: Acknowledgement[] = [];
   /** Of those transactions: a set, so that thousands of them are a few numbers while they wait. */
   readonly gtids = new GtidAccumulator();
+  /** The XA PREPAREs in it; their outcome may lie in it too. Null when there are none. */
+  prepared: GtidAccumulator | null = null;
   last: (TransactionEnd & { readonly transaction: TransactionInfo }) | null = null;
 
   constructor(onDone: () => void) {
     this.changes = new PendingChanges(onDone);
+  }
+
+  prepare(gtid: string): void {
+    this.prepared ??= new GtidAccumulator();
+    this.prepared.add(gtid);
   }
 
   endTransaction(transaction: TransactionInfo, preparedGtid: string | null, end: TransactionEnd): void {
@@ -76,6 +83,7 @@ export class Slice {
 /** The newest place that every earlier slice has been confirmed up to. */
 export interface ConfirmedPosition {
   readonly position: Position;
+  readonly undecidedSet: string;
   readonly version: string;
   readonly commitMicros: number;
   readonly lastCovered: LoggedTransaction | null;
@@ -88,6 +96,8 @@ export interface ConfirmedPosition {
  */
 export class AcknowledgementTracker {
   readonly #confirmed: GtidAccumulator;
+  /** The XA PREPAREs up to the confirmed position whose outcome was not, when it was last asked for. */
+  #undecided: GtidAccumulator;
   readonly #slices: Slice[] = [];
   #head = 0;
   #passed = 0;
@@ -107,6 +117,7 @@ export class AcknowledgementTracker {
   constructor(start: ConfirmedPosition, onSliceConfirmed: () => void) {
     this.#onSliceConfirmed = onSliceConfirmed;
     this.#confirmed = new GtidAccumulator(GtidSet.parse(start.position.gtidSet));
+    this.#undecided = new GtidAccumulator(GtidSet.parse(start.undecidedSet));
     this.#file = start.position.file;
     this.#offset = start.position.offset;
     this.#serverUuid = start.position.serverUuid;
@@ -147,7 +158,15 @@ export class AcknowledgementTracker {
     const last = this.#last;
     const position = { gtidSet: this.#confirmed.toString(), file, offset, serverUuid };
     const lastCovered = last === null ? this.#lastCovered : describeLogged(last.transaction, last.digest);
-    return { position, version, commitMicros, lastCovered };
+    return { position, undecidedSet: this.#findUndecided(), version, commitMicros, lastCovered };
+  }
+
+  /** What was decided is dropped here, so that a slice costs nothing for it. */
+  #findUndecided(): string {
+    if (this.#undecided.isEmpty) return '';
+    const undecided = this.#undecided.toSet().subtract(this.#confirmed.toSet());
+    this.#undecided = new GtidAccumulator(undecided);
+    return undecided.toString();
   }
 
   #advance(): void {
@@ -171,6 +190,7 @@ export class AcknowledgementTracker {
 
   #pass(slice: Slice): void {
     this.#confirmed.unite(slice.gtids);
+    if (slice.prepared !== null) this.#undecided.unite(slice.prepared);
     if (slice.last === null) return;
     const { transaction, file, endOffset } = slice.last;
     this.#last = slice.last;

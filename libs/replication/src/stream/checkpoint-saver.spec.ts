@@ -30,13 +30,14 @@ class AnsweringStore extends CheckpointStore {
   }
 }
 
-function checkpointAt(confirmed: number, dispatched: number): Checkpoint {
+function checkpointAt(confirmed: number, dispatched: number, prepared = 0): Checkpoint {
   const gtidSet = confirmed === 0 ? '' : `${SERVER}:1-${confirmed}`;
   return {
     source: 's',
     lineage: 1,
     position: { gtidSet, file: 'binlog.000001', offset: confirmed * 100, serverUuid: SERVER },
     dispatchedSet: `${SERVER}:1-${confirmed + dispatched}`,
+    undecidedSet: prepared === 0 ? '' : `${SERVER}:1000-${999 + prepared}`,
     version: `v${confirmed}`,
     commitMicros: confirmed,
     lastCovered: null,
@@ -56,22 +57,26 @@ function build(
 
 describe('CheckpointSaver', () => {
   it('I1: whatever fails in between, each move is written once, and a store knows which of two came later', async () => {
-    const steps = fc.array(fc.record({ confirms: fc.nat(2), dispatches: fc.nat(2), fails: fc.boolean() }), {
-      minLength: 1,
-      maxLength: 30,
-      size: 'max',
-    });
+    const steps = fc.array(
+      fc.record({ confirms: fc.nat(2), dispatches: fc.nat(2), prepares: fc.nat(1), fails: fc.boolean() }),
+      {
+        minLength: 1,
+        maxLength: 30,
+        size: 'max',
+      },
+    );
     await fc.assert(
       fc.asyncProperty(steps, async (plan) => {
         const store = new AnsweringStore();
-        let [confirmed, dispatched] = [0, 0];
-        const saver = build(store, () => checkpointAt(confirmed, dispatched));
+        let [confirmed, dispatched, prepared] = [0, 0, 0];
+        const saver = build(store, () => checkpointAt(confirmed, dispatched, prepared));
         let written: unknown = null;
-        for (const { confirms, dispatches, fails } of plan) {
+        for (const { confirms, dispatches, prepares, fails } of plan) {
           confirmed += confirms;
           dispatched += dispatches;
-          const { position, dispatchedSet } = checkpointAt(confirmed, dispatched);
-          const isMoved = JSON.stringify({ position, dispatchedSet }) !== JSON.stringify(written);
+          prepared += prepares;
+          const { position, dispatchedSet, undecidedSet } = checkpointAt(confirmed, dispatched, prepared);
+          const isMoved = JSON.stringify({ position, dispatchedSet, undecidedSet }) !== JSON.stringify(written);
           const askedBefore = store.asked;
           if (fails) store.answers.push(down);
           const ended = await saver.save().catch((error: unknown) => error);
@@ -79,8 +84,8 @@ describe('CheckpointSaver', () => {
           expect(ended).toBe(isMoved && fails ? down : undefined);
           store.answers.length = 0;
           if (isMoved && !fails) {
-            written = { position, dispatchedSet };
-            expect(store.saved.at(-1)).toMatchObject({ position, dispatchedSet });
+            written = { position, dispatchedSet, undecidedSet };
+            expect(store.saved.at(-1)).toMatchObject({ position, dispatchedSet, undecidedSet });
           }
         }
         const ranks = store.saved.map(({ savedAtMs }) => savedAtMs);

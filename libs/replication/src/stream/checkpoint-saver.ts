@@ -50,8 +50,8 @@ export class CheckpointSaver {
     const taken = this.#options.checkpoint();
     // grows with each, whatever the clock does: a store sees by it which of two is the later one (checkpointRank)
     const checkpoint = { ...taken, savedAtMs: Math.max(taken.savedAtMs, this.#takenAtMs + 1) };
-    const { position, dispatchedSet, version } = checkpoint;
-    const state = `${position.gtidSet}|${position.file}|${position.offset}|${dispatchedSet}|${version}`;
+    const { position, dispatchedSet, undecidedSet, version } = checkpoint;
+    const state = `${position.gtidSet}|${position.file}|${position.offset}|${dispatchedSet}|${undecidedSet}|${version}`;
     if (state === this.#written) return;
     this.#takenAtMs = checkpoint.savedAtMs;
     await this.#options.store.save(this.#options.grant, checkpoint);

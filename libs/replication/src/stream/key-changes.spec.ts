@@ -316,7 +316,14 @@ class Process {
 
 function beginning(): Checkpoint {
   const position = { gtidSet: '', file: '', offset: 0, serverUuid: SERVER };
-  const nothing = { dispatchedSet: '', version: '', commitMicros: 0, lastCovered: null, lastDispatched: null };
+  const nothing = {
+    dispatchedSet: '',
+    undecidedSet: '',
+    version: '',
+    commitMicros: 0,
+    lastCovered: null,
+    lastDispatched: null,
+  };
   return { source: 's', lineage: 1, position, ...nothing, savedAtMs: 0 };
 }
 

@@ -434,7 +434,10 @@ export class Pipeline {
       case 'statement':
         return this.#statements.apply(item, this.#progress.current);
       case 'prepared':
-        if (item.gtid !== null) this.#progress.prepared(item.gtid);
+        if (item.gtid !== null) {
+          this.#progress.prepared(item.gtid);
+          slice.prepare(item.gtid);
+        }
         this.#streamWindows.settle();
         return;
       case 'end': {

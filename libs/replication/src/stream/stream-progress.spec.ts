@@ -29,6 +29,7 @@ const start: Checkpoint = {
   lineage: 1,
   position: { gtidSet: `${SERVER}:1`, file: 'binlog.000002', offset: 199, serverUuid: SERVER },
   dispatchedSet: `${SERVER}:1-2`,
+  undecidedSet: '',
   version: '0000000100000002000000000064ffffffffffffffff',
   commitMicros: 1,
   lastCovered: logged(1),

@@ -232,6 +232,7 @@ function startOf(server: ModelServer): Checkpoint {
     lineage: 1,
     position,
     dispatchedSet: position.gtidSet,
+    undecidedSet: '',
     version: '',
     commitMicros: 0,
     lastCovered: null,

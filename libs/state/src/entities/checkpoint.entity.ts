@@ -21,6 +21,10 @@ export class CheckpointEntity {
   @Column({ name: 'dispatched_set', type: 'longtext' })
   dispatchedSet!: string;
 
+  /** Null in a row from before it was kept. */
+  @Column({ name: 'undecided_set', type: 'longtext', nullable: true })
+  undecidedSet!: string | null;
+
   @Column({ name: 'log_file', type: 'varchar', length: 512 })
   logFile!: string;
 

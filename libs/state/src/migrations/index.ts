@@ -10,6 +10,7 @@ import { AddAuditRepeats1795950000000 } from './1795950000000-add-audit-repeats.
 import { IndexAuditLog1795960000000 } from './1795960000000-index-audit-log.ts';
 import { AddTableRecords1796000000000 } from './1796000000000-add-table-records.ts';
 import { AddRequestedReads1796050000000 } from './1796050000000-add-requested-reads.ts';
+import { AddUndecidedSet1796100000000 } from './1796100000000-add-undecided-set.ts';
 
 /** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
 export const migrations = [
@@ -25,4 +26,5 @@ export const migrations = [
   IndexAuditLog1795960000000,
   AddTableRecords1796000000000,
   AddRequestedReads1796050000000,
+  AddUndecidedSet1796100000000,
 ];
