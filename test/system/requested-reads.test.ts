@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { type NewRead, type RequestedRead } from '#replication';
 import { StateDatabase, StateRequestedReadStore } from '#state';
 import { createTables, fill, workloadTables, Writer } from './workload.ts';
-import { World } from './world.ts';
+import { type ServiceInstance, World } from './world.ts';
 
 const ORDERS = 3000;
 
@@ -21,6 +21,23 @@ async function accept(table: string, scope: NewRead['scope']): Promise<string> {
   const id = randomUUID();
   const asked = { reason: 'rows were changed past the log', actor: 'test', acceptedAtMs: Date.now() };
   await reads.accept({ id, source: world.name, database: world.database, table, scope, ...asked });
+  return id;
+}
+
+/** By the door of an instance; sent twice, as a caller does who got no answer. */
+async function post(dss: ServiceInstance, table: string, keys: readonly unknown[]): Promise<string> {
+  const id = randomUUID();
+  const body = JSON.stringify({
+    id,
+    table: `${world.database}.${table}`,
+    keys,
+    reason: 'rows were changed past the log',
+  });
+  for (let i = 0; i < 2; i++) {
+    const headers = { 'content-type': 'application/json' };
+    const answer = await fetch(`${dss.url}/sources/${world.name}/reads`, { method: 'POST', headers, body });
+    expect([answer.status, await answer.json()]).toEqual([202, expect.objectContaining({ id, keyCount: keys.length })]);
+  }
   return id;
 }
 
@@ -62,8 +79,8 @@ it('a read is accepted by one process, executed by the owner, and continued by t
   await connection.query(`USE ${world.database}`);
   const writer = new Writer(connection, { keys: ORDERS, pauseMs: 2 });
 
-  const keys = Array.from({ length: ORDERS }, (_, i) => JSON.stringify([i % 2 === 0 ? i + 1 : String(i + 1)]));
-  const byKey = await accept('orders', { kind: 'keys', keys });
+  const keys = Array.from({ length: ORDERS }, (_, i) => [i % 2 === 0 ? i + 1 : String(i + 1)]);
+  const byKey = await post(dss, 'orders', keys);
   await waitForRead(byKey, 'some keys', ({ confirmedKeys }) => confirmedKeys > 0);
   await world.signal(dss, 'SIGKILL');
   const { state: stateAtKill, confirmedKeys } = await waitForRead(byKey, 'the read', () => true);

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { ConnectionsModule } from './connections/connections.module.ts';
+import { ReadsController } from './http/reads.controller.ts';
 import { SourcesController } from './http/sources.controller.ts';
 import { SourceMetrics } from './metrics/source-metrics.ts';
 import { SourceOpener } from './opening/source-opener.ts';
@@ -9,6 +10,6 @@ import { SourceRegistry } from './sources/source-registry.ts';
 @Module({
   imports: [ConnectionsModule],
   providers: [SourceMetrics, SourceOpener, SourceRegistry],
-  controllers: [SourcesController],
+  controllers: [SourcesController, ReadsController],
 })
 export class AppModule {}

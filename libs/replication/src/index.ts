@@ -17,7 +17,9 @@ export { type RefusedChange, RefusedChanges, StopAtRefusal } from './ports/refus
 export { RowReader, type ChunkRead, type KeysRead } from './ports/row-reader.ts';
 export {
   type NewRead,
+  type NextRead,
   type ReadCounts,
+  type ReadListing,
   type ReadProgress,
   type ReadScope,
   type RequestedRead,
@@ -42,7 +44,7 @@ export { adopt, isCopied, leaveOut, newRecord, planCopy, restartCopy } from './t
 export { TableRecords } from './tables/table-records.ts';
 export { areReadsUsedUp } from './windows/read-sequences.ts';
 export { assumeLayout } from './statements/statement-effects.ts';
-export { assertAcceptable } from './snapshot/accept-read.ts';
+export { assertAcceptable, createReadIdTaken, MOST_KEY_BYTES, MOST_KEYS } from './snapshot/accept-read.ts';
 export { RequestedReads, type RequestedReadsOptions } from './snapshot/requested-reads.ts';
 export {
   WindowedSnapshot,

@@ -1,8 +1,20 @@
-import { type Grant, type NewRead, type ReadProgress, type RequestedRead, RequestedReadStore } from '#replication';
+import { createHash } from 'node:crypto';
+import {
+  createReadIdTaken,
+  type Grant,
+  type NewRead,
+  type NextRead,
+  type ReadListing,
+  type ReadProgress,
+  type RequestedRead,
+  RequestedReadStore,
+} from '#replication';
 import { RequestedReadEntity } from './entities/requested-read.entity.ts';
 import { type StateDatabase } from './state-database.ts';
 import { guardGrant, type WriteResult } from './state-fencing.ts';
 
+/** Keys can be a mebibyte, and records of ended reads stay. */
+const CUT_SCOPE = `scope = IF(scope_kind = 'keys', JSON_OBJECT('kind', 'keys', 'keys', JSON_ARRAY()), scope)`;
 const NOTHING_READ = { read: 0, emitted: 0, gone: 0 };
 
 export class StateRequestedReadStore extends RequestedReadStore {
@@ -14,24 +26,37 @@ export class StateRequestedReadStore extends RequestedReadStore {
   }
 
   async accept({ id, source, database, table, scope, reason, actor, acceptedAtMs }: NewRead): Promise<void> {
-    await this.#database.transaction((manager) =>
-      manager.query(
+    const keys = scope.kind === 'keys' ? scope.keys : null;
+    const scopeHash = createHash('sha256')
+      .update(JSON.stringify([database, table, scope.kind, keys]))
+      .digest();
+    await this.#database.transaction(async (manager) => {
+      await manager.query(
         `INSERT INTO requested_reads
-           (id, source, database_name, table_name, scope, reason, actor, state, is_open, counts, confirmed_keys, accepted_at_ms)
-         VALUES (?, ?, ?, ?, ?, ?, ?, 'accepted', TRUE, ?, 0, ?) ON DUPLICATE KEY UPDATE id = id`,
+           (id, source, database_name, table_name, scope, scope_kind, scope_hash, key_count, reason, actor, state, is_open,
+            counts, confirmed_keys, accepted_at_ms)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'accepted', TRUE, ?, 0, ?) ON DUPLICATE KEY UPDATE id = id`,
         [
           id,
           source,
           database,
           table,
           JSON.stringify(scope),
+          scope.kind,
+          scopeHash,
+          keys?.length ?? null,
           reason.slice(0, 512),
           actor.slice(0, 255),
           JSON.stringify(NOTHING_READ),
           acceptedAtMs,
         ],
-      ),
-    );
+      );
+      const same = await manager.query<unknown[]>(
+        'SELECT id FROM requested_reads WHERE id = ? AND source = ? AND scope_hash = ? FOR UPDATE',
+        [id, source, scopeHash],
+      );
+      if (same.length === 0) throw createReadIdTaken(id);
+    });
   }
 
   async find(id: string): Promise<RequestedRead | null> {
@@ -39,14 +64,38 @@ export class StateRequestedReadStore extends RequestedReadStore {
     return row && toRead(row);
   }
 
-  async listOpen(source: string, most: number): Promise<readonly RequestedRead[]> {
-    const rows = await this.#database.run((manager) =>
-      manager.find(RequestedReadEntity, {
-        where: { source, isOpen: true },
-        order: { acceptedAtMs: 'ASC', id: 'ASC' },
-        take: most,
-      }),
+  async listNext(source: string): Promise<readonly NextRead[]> {
+    return this.#database.run((manager) =>
+      manager.query<NextRead[]>(
+        `SELECT id, database_name AS \`database\`, table_name AS \`table\`, scope_kind AS kind
+         FROM (
+           SELECT id, database_name, table_name, scope_kind, accepted_at_ms, ROW_NUMBER() OVER (
+             PARTITION BY database_name, table_name, scope_kind ORDER BY accepted_at_ms, id
+           ) AS place
+           FROM requested_reads WHERE source = ? AND is_open
+         ) AS numbered
+         WHERE place = 1 ORDER BY accepted_at_ms, id`,
+        [source],
+      ),
     );
+  }
+
+  async list(source: string, { onlyOpen, before, limit }: ReadListing): Promise<readonly RequestedRead[]> {
+    const rows = await this.#database.run((manager) => {
+      const query = manager
+        .createQueryBuilder(RequestedReadEntity, 'r')
+        .where('r.source = :source', { source })
+        .orderBy('r.acceptedAtMs', 'DESC')
+        .addOrderBy('r.id', 'DESC')
+        .take(limit);
+      if (onlyOpen) query.andWhere('r.isOpen');
+      if (before !== null)
+        query.andWhere(
+          `(r.accepted_at_ms, r.id) < (SELECT last.accepted_at_ms, last.id FROM requested_reads last WHERE last.id = :before)`,
+          { before },
+        );
+      return query.getMany();
+    });
     return rows.map(toRead);
   }
 
@@ -58,7 +107,7 @@ export class StateRequestedReadStore extends RequestedReadStore {
       await guardGrant(manager, grant);
       const saved = await manager.query<WriteResult>(
         `UPDATE requested_reads SET state = ?, is_open = ?, counts = ?, confirmed_keys = ?, error = ?,
-           started_at_ms = COALESCE(started_at_ms, ?), ended_at_ms = ?
+           started_at_ms = COALESCE(started_at_ms, ?), ended_at_ms = ?${isOpen ? '' : `, ${CUT_SCOPE}`}
          WHERE id = ? AND source = ? AND is_open`,
         [
           state,
@@ -79,7 +128,7 @@ export class StateRequestedReadStore extends RequestedReadStore {
   async cancel(id: string): Promise<boolean> {
     return this.#database.transaction(async (manager) => {
       const cancelled = await manager.query<WriteResult>(
-        `UPDATE requested_reads SET state = 'cancelled', is_open = FALSE, ended_at_ms = ? WHERE id = ? AND is_open`,
+        `UPDATE requested_reads SET state = 'cancelled', is_open = FALSE, ended_at_ms = ?, ${CUT_SCOPE} WHERE id = ? AND is_open`,
         [Date.now(), id],
       );
       return cancelled.affectedRows > 0;
@@ -89,9 +138,9 @@ export class StateRequestedReadStore extends RequestedReadStore {
 
 function toRead(row: RequestedReadEntity): RequestedRead {
   const { id, source, database, table, scope, reason, actor, acceptedAtMs, startedAtMs, endedAtMs } = row;
-  const { state, counts, confirmedKeys, error } = row;
+  const { keyCount, state, counts, confirmedKeys, error } = row;
   return {
     ...{ id, source, database, table, scope, reason, actor, acceptedAtMs, startedAtMs, endedAtMs },
-    ...{ state, counts, confirmedKeys, error },
+    ...{ keyCount, state, counts, confirmedKeys, error },
   };
 }

@@ -36,10 +36,8 @@ describe('reads that were asked for', () => {
     expect(await reads.find(id)).toEqual({
       ...{ id, source: grant.source, database: 'shop', table: 'orders', scope },
       ...{ reason: 'rows differ', actor: 'alice', acceptedAtMs: 7, startedAtMs: null, endedAtMs: null },
-      ...{ state: 'accepted', counts: { read: 0, emitted: 0, gone: 0 }, confirmedKeys: 0, error: null },
+      ...{ state: 'accepted', counts: { read: 0, emitted: 0, gone: 0 }, keyCount: 2, confirmedKeys: 0, error: null },
     });
-    expect((await reads.listOpen(grant.source, 9)).map((read) => read.id)).toEqual(['first', 'second']);
-    expect(await reads.listOpen(grant.source, 1)).toHaveLength(1);
     expect(await reads.find('unknown')).toBeNull();
   });
 
@@ -60,7 +58,56 @@ describe('reads that were asked for', () => {
     expect(await reads.cancel(id)).toBe(true);
     expect(await reads.save(grant, id, running)).toBe(false);
     expect(await reads.find(id)).toMatchObject({ state: 'cancelled', endedAtMs: expect.any(Number) });
-    expect((await reads.listOpen(grant.source, 99)).map((read) => read.id)).not.toContain(id);
+    expect((await reads.listNext(grant.source)).map((read) => read.id)).not.toContain(id);
+  });
+
+  test('are not kept with their keys once they have ended, and are still known by their id', async () => {
+    const [done, cancelled] = [await accept(), await accept()];
+    await reads.save(grant, done, { ...running, state: 'done' });
+    await reads.cancel(cancelled);
+    for (const id of [done, cancelled]) {
+      expect(await reads.find(id)).toMatchObject({ scope: { kind: 'keys', keys: [] }, keyCount: 2 });
+      await accept(id);
+      expect(await reads.find(id)).toMatchObject({ endedAtMs: expect.any(Number) });
+    }
+  });
+
+  test('an id is of one request only', async () => {
+    const id = await accept();
+    const asked = (await reads.find(id)) as NewRead;
+    for (const other of [
+      { source: 'another' },
+      { table: 'lines' },
+      { scope: { kind: 'table' } as const },
+      { scope: { ...scope, keys: ['[1]'] } },
+    ])
+      await expect(reads.accept({ ...asked, ...other })).rejects.toMatchObject({ code: 'DITTO_READ_ID_TAKEN' });
+    await reads.accept({ ...asked, reason: 'sent again', actor: 'bob' });
+    expect(await reads.find(id)).toMatchObject({ reason: 'rows differ', actor: 'alice' });
+  });
+
+  test('are next one by one for each table and kind, and are listed in pages', async () => {
+    const source = uniqueName('shop');
+    const asked = { reason: 'rows differ', actor: 'alice', source, database: 'shop' };
+    const ids = Array.from({ length: 6 }, () => uniqueName('read')).sort();
+    const scopes = [scope, scope, { kind: 'table' }, { kind: 'table' }, scope, scope] as const;
+    const tables = ['b', 'b', 'b', 'b', 'a', 'b'];
+    for (const [i, id] of ids.entries())
+      await reads.accept({ ...asked, id, table: tables[i] ?? '', scope: scopes[i] ?? scope, acceptedAtMs: i >> 1 });
+    const [first, second, third, , fifth, last] = ids;
+    expect(await reads.listNext(source)).toEqual([
+      { id: first, database: 'shop', table: 'b', kind: 'keys' },
+      { id: third, database: 'shop', table: 'b', kind: 'table' },
+      { id: fifth, database: 'shop', table: 'a', kind: 'keys' },
+    ]);
+    await reads.cancel(first ?? '');
+    expect((await reads.listNext(source)).map(({ id }) => id)).toEqual([second, third, fifth]);
+    const list = async (onlyOpen: boolean, before: string | null, limit: number): Promise<string[]> =>
+      (await reads.list(source, { onlyOpen, before, limit })).map(({ id }) => id);
+    expect(await list(false, null, 4)).toEqual([...ids].reverse().slice(0, 4));
+    expect(await list(false, third ?? null, 4)).toEqual([second, first]);
+    expect(await list(true, third ?? null, 4)).toEqual([second]);
+    expect(await list(true, null, 1)).toEqual([last]);
   });
 
   test('I5: only the newest owner records what was read', async () => {

@@ -55,6 +55,7 @@ describe('StateDatabase', () => {
       { name: 'AddTableRecords1796000000000' },
       { name: 'AddRequestedReads1796050000000' },
       { name: 'AddUndecidedSet1796100000000' },
+      { name: 'AddReadScopes1796110000000' },
     ]);
   });
 

@@ -1,17 +1,15 @@
-import { randomUUID } from 'node:crypto';
 import { type SourceConfig } from '#configuration';
 import { compileTableRules } from '#mysql';
 import { assertAcceptable, type RequestedReadStore } from '#replication';
 import { type ReadOrder } from './source-supervisor.ts';
 
-/** Makes a read durable, for whoever owns the source; refuses what can be refused without asking its server. */
-export async function acceptRead(
-  store: RequestedReadStore,
-  source: SourceConfig,
-  { database, table, scope, reason, actor }: ReadOrder,
-): Promise<string> {
+/** Refuses what can be refused without asking the source's server. */
+export function assertReadable(source: SourceConfig, { database, table, scope }: ReadOrder): void {
   assertAcceptable({ database, table }, scope, compileTableRules(source).includes);
-  const id = randomUUID();
-  await store.accept({ id, source: source.name, database, table, scope, reason, actor, acceptedAtMs: Date.now() });
-  return id;
+}
+
+/** Makes a read durable, for whoever owns the source. */
+export async function acceptRead(store: RequestedReadStore, source: SourceConfig, order: ReadOrder): Promise<void> {
+  assertReadable(source, order);
+  await store.accept({ ...order, source: source.name, acceptedAtMs: Date.now() });
 }

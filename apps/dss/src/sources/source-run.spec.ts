@@ -115,7 +115,11 @@ class NoReads extends RequestedReadStore {
     return Promise.resolve(null);
   }
 
-  listOpen(): Promise<readonly never[]> {
+  listNext(): Promise<readonly never[]> {
+    return Promise.resolve([]);
+  }
+
+  list(): Promise<readonly never[]> {
     return Promise.resolve([]);
   }
 

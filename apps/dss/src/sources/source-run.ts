@@ -161,6 +161,7 @@ export class SourceRun {
       snapshot: this.snapshot,
       settings: { ...settings, reads: this.pipeline.reads },
       dispatchedSet: () => this.pipeline.dispatchedSet(),
+      nowMs: Date.now,
     });
     const checkpoint = (): Checkpoint => this.pipeline.checkpoint();
     this.#savers = [

@@ -47,7 +47,7 @@ function supervise(
     requestResync,
     requestRewind: () => Promise.resolve(),
     requestAcceptance: () => Promise.resolve(),
-    acceptRead: () => Promise.resolve('id'),
+    acceptRead: () => Promise.resolve(),
     onConfirmed: () => undefined,
     logger: silentLogger,
   });

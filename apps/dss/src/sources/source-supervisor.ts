@@ -10,7 +10,7 @@ import { type SourceState, type SourceStatus } from './source-status.ts';
 export type OpenSource = (grant: Grant, hooks: OwnershipHooks, signal: AbortSignal) => Promise<SourceRun>;
 
 /** A read that is asked for. */
-export type ReadOrder = Pick<NewRead, 'database' | 'table' | 'scope' | 'reason' | 'actor'>;
+export type ReadOrder = Pick<NewRead, 'id' | 'database' | 'table' | 'scope' | 'reason' | 'actor'>;
 
 export interface SourceSupervisorOptions {
   readonly source: string;
@@ -22,8 +22,8 @@ export interface SourceSupervisorOptions {
   readonly requestRewind: (grant: Grant, askedBy: string) => Promise<void>;
   /** Leaves a durable mark: the next owner continues in a log that proves nothing. */
   readonly requestAcceptance: (grant: Grant, askedBy: string) => Promise<void>;
-  /** Makes a request durable, for whoever owns the source; throws `DITTO_READ_REFUSED`. Gives its id. */
-  readonly acceptRead: (request: ReadOrder) => Promise<string>;
+  /** Makes a request durable, for whoever owns the source; throws `DITTO_READ_REFUSED` or `DITTO_READ_ID_TAKEN`. */
+  readonly acceptRead: (request: ReadOrder) => Promise<void>;
   readonly onConfirmed: (sink: string, latencyMs: number, count: number) => void;
   readonly logger: Logger;
 }
@@ -108,11 +108,10 @@ export class SourceSupervisor {
     return this.#reopenWith(this.#options.requestAcceptance, askedBy);
   }
 
-  /** Has rows read again, by whoever owns the source. Resolves with the id of the request when it is durable. */
-  async requestRead(request: ReadOrder): Promise<string> {
-    const id = await this.#options.acceptRead(request);
+  /** Has rows read again, by whoever owns the source. Resolves when the request is durable. */
+  async requestRead(request: ReadOrder): Promise<void> {
+    await this.#options.acceptRead(request);
     this.#run?.reads.wake();
-    return id;
   }
 
   async #reopenWith(leaveMark: (grant: Grant, askedBy: string) => Promise<void>, askedBy: string): Promise<boolean> {

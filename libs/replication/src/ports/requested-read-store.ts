@@ -5,7 +5,10 @@ import { type Grant } from './stores.ts';
 export type ReadScope =
   /** All rows; rows that are gone end, if there is a mirror. */
   | { readonly kind: 'table' }
-  /** The rows with these keys (`encodeKeyValues`), in any order; those that the table does not have end in the sinks. */
+  /**
+   * The rows with these keys (`encodeKeyValues`), in any order; those that the table does not have end in the sinks. Once
+   * the read has ended its keys are not kept.
+   */
   | { readonly kind: 'keys'; readonly keys: readonly string[] };
 
 /** A read that is asked for. */
@@ -35,13 +38,30 @@ export interface ReadProgress {
   readonly counts: ReadCounts;
   /** Keys from the front of the list that are confirmed by every sink. */
   readonly confirmedKeys: number;
-  /** Why it failed; else null. */
+  /** Why it failed, or why its last attempt did when it is tried again; else null. */
   readonly error: { readonly code: string; readonly message: string } | null;
 }
 
 export interface RequestedRead extends NewRead, ReadProgress {
+  /** How many keys were asked for; null for a whole table. */
+  readonly keyCount: number | null;
   readonly startedAtMs: number | null;
   readonly endedAtMs: number | null;
+}
+
+/** A read that may be next. */
+export interface NextRead extends TableName {
+  readonly id: string;
+  readonly kind: ReadScope['kind'];
+}
+
+/** Which reads are listed. */
+export interface ReadListing {
+  /** Only those that have not ended. */
+  readonly onlyOpen: boolean;
+  /** The read that the last page ended with; null for the first page. */
+  readonly before: string | null;
+  readonly limit: number;
 }
 
 /**
@@ -49,11 +69,16 @@ export interface RequestedRead extends NewRead, ReadProgress {
  * least once. Writes of the owner are under the same fencing rule as `CheckpointStore`.
  */
 export abstract class RequestedReadStore {
-  /** Nothing happens when its id is known. */
+  /**
+   * Nothing happens when its id is known, for the same rows of the same source; for others it is rejected with
+   * `DITTO_READ_ID_TAKEN`.
+   */
   abstract accept(read: NewRead): Promise<void>;
   abstract find(id: string): Promise<RequestedRead | null>;
-  /** Those that have not ended, oldest first. */
-  abstract listOpen(source: string, most: number): Promise<readonly RequestedRead[]>;
+  /** Of each table the oldest read by keys, and the oldest of the whole table, that have not ended; oldest first. */
+  abstract listNext(source: string): Promise<readonly NextRead[]>;
+  /** Newest first. */
+  abstract list(source: string, listing: ReadListing): Promise<readonly RequestedRead[]>;
   /** Resolves with false, and changes nothing, when the read has ended. */
   abstract save(grant: Grant, id: string, progress: ReadProgress): Promise<boolean>;
   /** The owner stops at its next step. Resolves with false when the read has ended. */

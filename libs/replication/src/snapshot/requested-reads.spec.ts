@@ -4,6 +4,7 @@ import { DittoError, silentLogger } from '#kernel';
 import {
   RequestedReadStore,
   type NewRead,
+  type NextRead,
   type ReadProgress,
   type RequestedRead,
 } from '../ports/requested-read-store.ts';
@@ -35,7 +36,9 @@ class Store extends RequestedReadStore {
       confirmedKeys: 0,
       error: null,
     } as const;
-    if (!this.reads.has(read.id)) this.reads.set(read.id, { ...read, ...nothing, startedAtMs: null, endedAtMs: null });
+    const keyCount = read.scope.kind === 'keys' ? read.scope.keys.length : null;
+    if (!this.reads.has(read.id))
+      this.reads.set(read.id, { ...read, ...nothing, keyCount, startedAtMs: null, endedAtMs: null });
     return Promise.resolve();
   }
 
@@ -43,8 +46,18 @@ class Store extends RequestedReadStore {
     return Promise.resolve(this.reads.get(id) ?? null);
   }
 
-  listOpen(): Promise<readonly RequestedRead[]> {
-    return Promise.resolve([...this.reads.values()].filter(({ state }) => state === 'accepted' || state === 'running'));
+  listNext(): Promise<readonly NextRead[]> {
+    const first = new Map<string, NextRead>();
+    for (const { id, database, table, scope, state } of this.reads.values()) {
+      const key = `${table} ${scope.kind}`;
+      const isOpen = state === 'accepted' || state === 'running';
+      if (isOpen && !first.has(key)) first.set(key, { id, database, table, kind: scope.kind });
+    }
+    return Promise.resolve([...first.values()]);
+  }
+
+  list(): Promise<readonly RequestedRead[]> {
+    return Promise.resolve([...this.reads.values()]);
   }
 
   save({ token }: Grant, id: string, progress: ReadProgress): Promise<boolean> {
@@ -71,11 +84,14 @@ class World {
   layout: TableLayout | null = layout;
   copy: CopyState = { state: 'done', rowsRead: 1 };
   asked = 0;
+  readings = { begun: 0, completed: 0, rowsRead: 0 };
+  tableError: DittoError | null = null;
+  readonly limits: number[] = [];
   #ended: (() => void)[] = [];
-  beforeRead = (): Promise<void> => Promise.resolve();
+  beforeRead: (table: string) => Promise<void> = () => Promise.resolve();
 
-  async request(scope: NewRead['scope'], id = 'a'): Promise<void> {
-    const read = { source: 's', database: 'shop', table: 'orders', reason: 'a test', actor: 'alice', acceptedAtMs: 1 };
+  async request(scope: NewRead['scope'], id = 'a', table = 'orders'): Promise<void> {
+    const read = { source: 's', database: 'shop', table, reason: 'a test', actor: 'alice', acceptedAtMs: 1 };
     await this.store.accept({ id, ...read, scope });
   }
 
@@ -98,9 +114,14 @@ class World {
     return this.store.reads.get(id)?.state;
   }
 
+  readonly #readLayout = ({ table }: { table: string }): Promise<TableLayout | null> =>
+    Promise.resolve(this.layout && { ...this.layout, table });
+
   #options(): RequestedReadsOptions {
-    const readKeys = async ({ keys }: { keys: readonly Row[] }): Promise<unknown> => {
-      await this.beforeRead();
+    const readKeys = async (asked: { layout: TableLayout; keys: readonly Row[] }): Promise<unknown> => {
+      const { keys } = asked;
+      this.limits.push(keys.length);
+      await this.beforeRead(asked.layout.table);
       this.looked.push(...keys.map(([key]) => Number(key)));
       const [rows, absent] = [0, 1].map((rest) => keys.filter(([key]) => Number(key) % 2 === rest));
       return { rows, absent, unanswered: [], bytes: 1, high: '' };
@@ -109,6 +130,7 @@ class World {
       grant,
       store: this.store,
       dispatchedSet: () => '',
+      nowMs: () => 0,
       snapshot: {
         ask: () => {
           this.asked++;
@@ -116,6 +138,8 @@ class World {
           return Promise.resolve();
         },
         copyOf: () => this.copy,
+        readingsOf: () => this.readings,
+        failureOf: () => (this.tableError ? { error: this.tableError, attempts: 1, sinceMs: 0 } : undefined),
         waitUntilEnded: () => new Promise((ended) => this.#ended.push(ended)),
       },
       settings: {
@@ -125,7 +149,7 @@ class World {
             Promise.resolve({ emittedRows: rows.length + absent.length, heldBytes: 1, confirmed: Promise.resolve() }),
           abandon: () => undefined,
         },
-        reader: { mostRowBytes: 1000, readLayout: () => Promise.resolve(this.layout), readKeys } as never,
+        reader: { mostRowBytes: 1000, readLayout: this.#readLayout, readKeys } as never,
         chunkRows: 100,
         chunkBytes: 1000,
         pauseMs: 0,
@@ -189,6 +213,64 @@ describe('a read that was asked for', () => {
     expect(world.store.reads.get('a')?.counts).toEqual({ read: 9, emitted: null, gone: null });
   });
 
+  it('of a whole table is done after one reading that began after it, however often the table is asked for', async () => {
+    const world = new World();
+    world.readings = { begun: 3, completed: 2, rowsRead: 5 };
+    await world.request({ kind: 'table' });
+    const { stop } = world.start();
+    await world.until(() => world.state() === 'running');
+    const next = { state: 'pending', endsGone: true } as const;
+    world.tableError = new DittoError('DITTO_SOURCE_TIMEOUT', 'too slow', { retriable: true });
+    world.finish(next);
+    await world.until(() => world.store.reads.get('a')?.error?.message === 'too slow');
+    world.tableError = null;
+    // what was under way when it was asked for
+    world.readings = { begun: 4, completed: 3, rowsRead: 6 };
+    world.finish(next);
+    await world.until(() => world.store.reads.get('a')?.error === null);
+    expect(world.state()).toBe('running');
+    world.readings = { begun: 5, completed: 4, rowsRead: 7 };
+    world.finish(next);
+    await world.until(() => world.state() === 'done');
+    stop();
+    expect(world.store.reads.get('a')?.counts.read).toBe(7);
+  });
+
+  it('shows why it is tried again, asks for less each time, and no longer shows it once it goes on', async () => {
+    const world = new World();
+    await world.request({ kind: 'keys', keys: keysUpTo(400) });
+    const seen: unknown[] = [];
+    world.beforeRead = () => {
+      seen.push(world.store.reads.get('a')?.error?.message);
+      if (seen.length <= 2)
+        return Promise.reject(new DittoError('DITTO_SOURCE_TIMEOUT', `slow ${seen.length}`, { retriable: true }));
+      return Promise.resolve();
+    };
+    const { stop } = world.start();
+    await world.until(() => world.state() === 'done');
+    stop();
+    expect(seen.slice(0, 4)).toEqual([undefined, 'slow 1', 'slow 2', undefined]);
+    expect(world.limits.slice(0, 3)).toEqual([200, 100, 50]);
+    expect(world.store.reads.get('a')).toMatchObject({ error: null, confirmedKeys: 400, counts: { emitted: 400 } });
+  });
+
+  it('of a table that does not answer, or fails again and again, does not keep those of other tables waiting', async () => {
+    const world = new World();
+    for (let i = 0; i < 6; i++) await world.request({ kind: 'keys', keys: ['[1]'] }, `hangs ${i}`, 'hangs');
+    for (let i = 0; i < 6; i++) await world.request({ kind: 'keys', keys: ['[1]'] }, `fails ${i}`, `fails ${i}`);
+    await world.request({ kind: 'table' }, 'whole');
+    await world.request({ kind: 'keys', keys: ['[1]'] }, 'other', 'free');
+    world.beforeRead = (table) => {
+      if (table === 'hangs') return new Promise(() => undefined);
+      if (table === 'free') return Promise.resolve();
+      return Promise.reject(new DittoError('DITTO_SOURCE_TIMEOUT', 'slow', { retriable: true }));
+    };
+    const { stop } = world.start();
+    await world.until(() => world.state('other') === 'done' && world.state('whole') === 'running');
+    stop();
+    expect([world.state('hangs 0'), world.state('hangs 1')]).toEqual(['running', 'accepted']);
+  });
+
   it('ends this ownership when another process owns the source', async () => {
     const world = new World();
     await world.request({ kind: 'keys', keys: keysUpTo(3) });
@@ -236,6 +318,21 @@ describe('what is refused at once', () => {
   ])('no keys, or too many', (scope) => {
     expect(() => assertAcceptable(layout, scope, () => true)).toThrow(
       expect.objectContaining({ code: 'DITTO_READ_REFUSED' }),
+    );
+  });
+
+  it('a name that is longer than any, and all that is wrong at once', () => {
+    const table = { database: 'shop', table: 'x'.repeat(65) };
+    expect(() => assertAcceptable(table, { kind: 'keys', keys: [] }, () => true)).toThrow(
+      expect.objectContaining({
+        code: 'DITTO_READ_REFUSED',
+        context: {
+          problems: [
+            expect.stringMatching(/^the name x{64}… has more than 64 characters$/),
+            expect.stringMatching(/no key/),
+          ],
+        },
+      }),
     );
   });
 

@@ -400,6 +400,24 @@ describe('SnapshotProgress', () => {
     expect(progress.restMs()).toBe(60);
   });
 
+  it('counts the readings that are complete, also of a table that is asked for without end', async () => {
+    const progress = openProgress(new Store());
+    expect(progress.readingsOf(table)).toEqual({ begun: 0, completed: 0, rowsRead: 0 });
+    await progress.ask([table]);
+    for (const reading of [1, 2]) {
+      progress.take(table);
+      progress.begin(table, 'X');
+      await progress.ask([table]);
+      progress.record(table, '[1]', reading);
+      progress.completeRows(table);
+      expect(progress.readingsOf(table)).toMatchObject({ begun: reading, completed: reading - 1 });
+      progress.completeEnding(table);
+      progress.release(table);
+      expect(progress.get(table)?.copy.state).toBe('pending');
+      expect(progress.readingsOf(table)).toEqual({ begun: reading, completed: reading, rowsRead: reading });
+    }
+  });
+
   it('ends no rows of a table that could not be read once it is asked for without need', async () => {
     const progress = openProgress(new Store());
     await progress.ask([table]);

@@ -38,7 +38,20 @@ interface TableWork {
    * reading that began after that and has ended the rows that are gone.
    */
   earlier: 'unknown' | 'passed' | 'settled';
+  readings: Readings;
 }
+
+/** The readings of a table by this process. */
+export interface Readings {
+  /** How many have begun at the first row. */
+  readonly begun: number;
+  /** Of these, the last one that is complete: its number; 0 when none is. */
+  readonly completed: number;
+  /** Rows that the last complete one has read. */
+  readonly rowsRead: number;
+}
+
+const NO_READINGS: Readings = { begun: 0, completed: 0, rowsRead: 0 };
 
 /**
  * How far the copy of each table has come, and which tables were asked for. One reading of a table is under way at a
@@ -156,6 +169,10 @@ export class SnapshotProgress {
     if (work.earlier === 'unknown') work.earlier = 'passed';
   }
 
+  readingsOf(table: TableName): Readings {
+    return this.#works.get(tableKey(table))?.readings ?? NO_READINGS;
+  }
+
   /**
    * The reading continues, or begins: then with the version that rows which it does not meet are older than, null when it
    * ends none. It covers every cascade until this very call, so what it reads must be read after all of them.
@@ -164,6 +181,7 @@ export class SnapshotProgress {
     this.#change(table, (copy, work) => {
       if (work.attempt !== null) work.attempt.hasBegun = true;
       if (copy.state !== 'pending') return copy;
+      work.readings = { ...work.readings, begun: work.readings.begun + 1 };
       work.restsAfterwards = copy.endsGone;
       return begin(goneBelow);
     });
@@ -182,7 +200,7 @@ export class SnapshotProgress {
     this.#change(table, (copy, work) => {
       if (copy.state !== 'copying') return copy;
       const next = completeRows(copy);
-      if (next.state !== 'ending') this.#rest(work);
+      if (next.state !== 'ending') this.#complete(work, copy.rowsRead);
       return next;
     });
   }
@@ -192,7 +210,7 @@ export class SnapshotProgress {
     this.#change(table, (copy, work) => {
       if (copy.state !== 'ending') return copy;
       if (work.earlier === 'passed') work.earlier = 'settled';
-      this.#rest(work);
+      this.#complete(work, copy.rowsRead);
       return complete(copy);
     });
   }
@@ -218,7 +236,8 @@ export class SnapshotProgress {
     return seconds <= 0 ? 0 : (rowsReadOf(record.copy) - since.rowsRead) / seconds;
   }
 
-  #rest(work: TableWork): void {
+  #complete(work: TableWork, rowsRead: number): void {
+    work.readings = { ...work.readings, completed: work.readings.begun, rowsRead };
     const { cascadePauseMs, nowMs } = this.#options;
     if (work.restsAfterwards) work.restsUntilMs = nowMs() + cascadePauseMs;
     work.restsAfterwards = false;
@@ -228,7 +247,7 @@ export class SnapshotProgress {
     const key = tableKey(table);
     let work = this.#works.get(key);
     if (work === undefined) {
-      work = { attempt: null, restsAfterwards: false, restsUntilMs: 0, earlier: 'unknown' };
+      work = { attempt: null, restsAfterwards: false, restsUntilMs: 0, earlier: 'unknown', readings: NO_READINGS };
       this.#works.set(key, work);
     }
     return work;

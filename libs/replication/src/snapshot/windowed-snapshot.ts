@@ -5,10 +5,10 @@ import { KeyChecks } from '../tables/key-checks.ts';
 import { type Pipeline } from '../stream/pipeline.ts';
 import { type MirroredKeys } from '../ports/mirrored-keys.ts';
 import { type CopyState, type TableRecord } from '../ports/stores.ts';
-import { KEYLESS, SnapshotProgress } from './snapshot-progress.ts';
+import { KEYLESS, type Readings, SnapshotProgress } from './snapshot-progress.ts';
 import { isReading, rowsReadOf } from '../tables/copy-state.ts';
 import { TableCopy } from './table-copy.ts';
-import { reading, TableFailures, TableReadError } from '../tables/table-failures.ts';
+import { reading, type TableFailure, TableFailures, TableReadError } from '../tables/table-failures.ts';
 import { type TableRecords } from '../tables/table-records.ts';
 import { type TableReadSettings } from '../windows/windowed-read.ts';
 
@@ -151,6 +151,16 @@ export class WindowedSnapshot {
   /** How far the copy of a table is; undefined for one that nothing was read of. */
   copyOf(table: TableName): CopyState | undefined {
     return this.#progress.get(table)?.copy;
+  }
+
+  /** Why the table can't be read just now; undefined when nothing is known to be wrong. */
+  failureOf(table: TableName): TableFailure | undefined {
+    return this.#failures.find(table);
+  }
+
+  /** The readings of a table by this process: one that began after a moment covers all that was before it. */
+  readingsOf(table: TableName): Readings {
+    return this.#progress.readingsOf(table);
   }
 
   /** Resolves when the next attempt to read a table, whichever, has ended. */

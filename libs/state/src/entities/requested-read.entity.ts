@@ -5,6 +5,7 @@ import { asNumber } from './number-column.ts';
 /** A read that was asked for. None is ever removed. */
 @Entity('requested_reads')
 @Index('requested_reads_open', ['source', 'isOpen', 'acceptedAtMs'])
+@Index('requested_reads_accepted', ['source', 'acceptedAtMs', 'id'])
 export class RequestedReadEntity {
   @PrimaryColumn({ type: 'varchar', length: 36 })
   id!: string;
@@ -20,6 +21,17 @@ export class RequestedReadEntity {
 
   @Column({ type: 'json' })
   scope!: ReadScope;
+
+  @Column({ name: 'scope_kind', type: 'varchar', length: 16 })
+  scopeKind!: ReadScope['kind'];
+
+  /** SHA-256 of table and scope: the keys are not kept once the read has ended. */
+  @Column({ name: 'scope_hash', type: 'binary', length: 32 })
+  scopeHash!: Buffer;
+
+  /** Null for a whole table. */
+  @Column({ name: 'key_count', type: 'int', unsigned: true, nullable: true })
+  keyCount!: number | null;
 
   @Column({ type: 'varchar', length: 512 })
   reason!: string;

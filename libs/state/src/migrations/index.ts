@@ -11,6 +11,7 @@ import { IndexAuditLog1795960000000 } from './1795960000000-index-audit-log.ts';
 import { AddTableRecords1796000000000 } from './1796000000000-add-table-records.ts';
 import { AddRequestedReads1796050000000 } from './1796050000000-add-requested-reads.ts';
 import { AddUndecidedSet1796100000000 } from './1796100000000-add-undecided-set.ts';
+import { AddReadScopes1796110000000 } from './1796110000000-add-read-scopes.ts';
 
 /** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
 export const migrations = [
@@ -27,4 +28,5 @@ export const migrations = [
   AddTableRecords1796000000000,
   AddRequestedReads1796050000000,
   AddUndecidedSet1796100000000,
+  AddReadScopes1796110000000,
 ];

@@ -1,0 +1,171 @@
+import { randomUUID } from 'node:crypto';
+import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Post, Query } from '@nestjs/common';
+import {
+  ApiBody,
+  ApiConflictResponse,
+  ApiHeader,
+  ApiNotFoundResponse,
+  ApiOperation,
+  ApiQuery,
+  ApiTags,
+  ApiUnprocessableEntityResponse,
+} from '@nestjs/swagger';
+import { formatTableName } from '#change-events';
+import { type DittoConfig, type SourceConfig } from '#configuration';
+import { toDittoError } from '#kernel';
+import { Actor, assertKnownSource, AuditLog, InjectConfig, RequestError, SchemaPipe } from '#platform';
+import { type RequestedRead, type RequestedReadStore } from '#replication';
+import { SourceStores } from '../connections/source-stores.ts';
+import { assertReadable } from '../sources/accept-read.ts';
+import { SourceRegistry } from '../sources/source-registry.ts';
+import { type ReadOrder } from '../sources/source-supervisor.ts';
+import { ReadDto, ReadOrderDto, ReadsDto } from './read.dto.ts';
+import {
+  idempotencyKeySchema,
+  type ReadListQuery,
+  readListSchema,
+  type ReadOrderBody,
+  readOrderSchema,
+} from './read-order.ts';
+
+/** Rows that are to be read again: any instance accepts and shows them, the owner of the source executes them. */
+@ApiTags('reads')
+@Controller('sources/:source/reads')
+export class ReadsController {
+  readonly #sources: SourceRegistry;
+  readonly #reads: RequestedReadStore;
+  readonly #audit: AuditLog;
+  readonly #config: DittoConfig;
+
+  constructor(sources: SourceRegistry, { reads }: SourceStores, audit: AuditLog, @InjectConfig() config: DittoConfig) {
+    this.#sources = sources;
+    this.#reads = reads;
+    this.#audit = audit;
+    this.#config = config;
+  }
+
+  @Post()
+  @HttpCode(202)
+  @ApiOperation({ summary: 'Read a table, or rows of it by their keys, again' })
+  @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'The id of the read, in place of `id`' })
+  @ApiBody({ type: ReadOrderDto })
+  @ApiConflictResponse({ description: 'The id was used before, for other rows' })
+  @ApiUnprocessableEntityResponse({ description: 'The table is not included, or too much is asked for at once' })
+  async accept(
+    @Param('source') source: string,
+    @Body(new SchemaPipe(readOrderSchema)) body: ReadOrderBody,
+    @Headers('idempotency-key') header: string | undefined,
+    @Actor() actor: string,
+  ): Promise<ReadDto> {
+    const config = this.#find(source);
+    const { table, keys, reason } = body;
+    const scope = keys
+      ? ({ kind: 'keys', keys: keys.map((key) => JSON.stringify(key)) } as const)
+      : ({ kind: 'table' } as const);
+    const order = { id: chooseId(header, body.id), ...table, scope, reason, actor };
+    const { id } = order;
+    await asRequestError(async () => {
+      assertReadable(config, order);
+      if ((await this.#reads.find(id)) === null) await this.#record('source.read', order, source);
+      await this.#sources.find(source)?.requestRead(order);
+    });
+    return toDto(await this.#require(source, id));
+  }
+
+  @Get()
+  @ApiOperation({ summary: 'The reads that were asked for, newest first, in pages' })
+  @ApiQuery({ name: 'state', required: false, enum: ['open', 'all'], description: 'open: only those not ended' })
+  @ApiQuery({ name: 'before', required: false, description: '`before` of the page before' })
+  @ApiQuery({ name: 'limit', required: false, type: Number, description: 'Most reads; 100 by default, at most 1000' })
+  async list(
+    @Param('source') source: string,
+    @Query(new SchemaPipe(readListSchema)) { state, before, limit }: ReadListQuery,
+  ): Promise<ReadsDto> {
+    this.#find(source);
+    if (before !== undefined) await this.#require(source, before);
+    const listing = { onlyOpen: state === 'open', before: before ?? null, limit };
+    const reads = await this.#reads.list(source, listing);
+    return { reads: reads.map(toDto), before: reads.length < limit ? null : (reads.at(-1)?.id ?? null) };
+  }
+
+  @Get(':id')
+  @ApiOperation({ summary: 'One read' })
+  @ApiNotFoundResponse({ description: 'There is no such read of this source' })
+  async find(@Param('source') source: string, @Param('id') id: string): Promise<ReadDto> {
+    this.#find(source);
+    return toDto(await this.#require(source, id));
+  }
+
+  @Delete(':id')
+  @ApiOperation({ summary: 'Cancel a read: what it has read stays, the rest is not read' })
+  @ApiConflictResponse({ description: 'It has ended already' })
+  @ApiNotFoundResponse({ description: 'There is no such read of this source' })
+  async cancel(@Param('source') source: string, @Param('id') id: string, @Actor() actor: string): Promise<ReadDto> {
+    this.#find(source);
+    const read = await this.#require(source, id);
+    if (read.endedAtMs !== null) throw hasEnded(read);
+    await this.#record('source.read.cancel', { ...read, actor }, source);
+    const wasOpen = await this.#reads.cancel(id);
+    const now = await this.#require(source, id);
+    if (!wasOpen && now.state !== 'cancelled') throw hasEnded(now);
+    return toDto(now);
+  }
+
+  #find(source: string): SourceConfig {
+    assertKnownSource(this.#config, source);
+    const found = this.#config.sources[source];
+    if (found === undefined) throw new Error(`the source ${source} is not configured`);
+    return found;
+  }
+
+  async #require(source: string, id: string): Promise<RequestedRead> {
+    const read = await this.#reads.find(id);
+    if (read?.source === source) return read;
+    throw new RequestError(404, 'DITTO_READ_UNKNOWN', `no read ${id.slice(0, 36)} of ${source} was asked for`, {
+      remedy: `GET /sources/${source}/reads lists those that were.`,
+    });
+  }
+
+  #record(action: string, { id, scope, reason, actor, ...table }: ReadOrder, source: string): Promise<void> {
+    const keys = scope.kind === 'keys' ? scope.keys.length : null;
+    const details = { id, table: formatTableName(table), kind: scope.kind, keys, reason };
+    return this.#audit.record({ actor, action, subject: source, details });
+  }
+}
+
+function chooseId(header: string | undefined, given: string | undefined): string {
+  const key = header === undefined ? undefined : new SchemaPipe(idempotencyKeySchema).transform(header);
+  if (key !== undefined && given !== undefined && key !== given)
+    throw new RequestError(400, 'DITTO_REQUEST_INVALID', `id is ${given}, the header Idempotency-Key is ${key}`, {
+      remedy: 'Give one of them, or the same in both.',
+    });
+  return key ?? given ?? randomUUID();
+}
+
+const STATUS_BY_CODE = { DITTO_READ_REFUSED: 422, DITTO_READ_ID_TAKEN: 409 } as const;
+
+async function asRequestError(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (cause) {
+    const { code, message, remedy, context } = toDittoError(cause);
+    const status = STATUS_BY_CODE[code as keyof typeof STATUS_BY_CODE] as 422 | 409 | undefined;
+    if (status === undefined) throw cause;
+    throw new RequestError(status, code, message, { ...(remedy !== null && { remedy }), context, cause });
+  }
+}
+
+function hasEnded({ id, state }: RequestedRead): RequestError {
+  return new RequestError(409, 'DITTO_READ_ENDED', `the read ${id} is ${state}`, {
+    remedy: 'Nothing is left to cancel. Ask for another read where rows are to be read again.',
+  });
+}
+
+function toDto({ scope, database, table, ...read }: RequestedRead): ReadDto {
+  const { id, source, keyCount, confirmedKeys, state, counts, error, reason, actor } = read;
+  const { acceptedAtMs, startedAtMs, endedAtMs } = read;
+  return {
+    ...{ id, source, table: formatTableName({ database, table }), kind: scope.kind, keyCount, confirmedKeys },
+    ...{ state, counts, error, reason, actor, acceptedAtMs, startedAtMs, endedAtMs },
+  };
+}
