@@ -62,7 +62,14 @@ export {
   rowOfKey,
 } from './key-values.ts';
 export { describeKey, KEYLESS } from './key-description.ts';
-export { type EnvelopeOperation, findOperation } from './envelope-reader.ts';
+export {
+  type Envelope,
+  type EnvelopeOperation,
+  type EnvelopeSource,
+  findOperation,
+  readEnvelope,
+} from './envelope-reader.ts';
+export { compareJsonRow, decodeJsonKey, decodeJsonRow, type JsonDifference } from './json-row.ts';
 export { type ChangePart, EnvelopeWriter, type EnvelopeOptions } from './envelope.ts';
 export { ChangeHeaderWriter, VERSION_BYTES } from './change-header.ts';
 export { writeAscii, writeDigits } from './bytes.ts';

@@ -1,4 +1,5 @@
 export { judge, type Bounds, type Fault, type Judgement, type MismatchKind } from './judgement.ts';
+export { EndedRow, MessageRow, type MessageTable, type StoredMessage } from './messages/message-row.ts';
 export { RecordedStream, type RecordedCheckpoint, type RecordedTable } from './ports/recorded-stream.ts';
 export {
   VerifiedSink,
