@@ -42,6 +42,29 @@ const snapshotSchema = z
   })
   .meta({ description: 'How rows that exist already are copied.' });
 
+const paceSchema = z
+  .strictObject({
+    rowsPerSecond: count(10_000, 'rows', 'Most rows read in a second by one process of DWS; 0 for no bound.', {
+      min: 0,
+    }),
+    queryMs: milliseconds(
+      500,
+      'What one query may take: the next one asks for as many rows as can be had in that time.',
+    ),
+    mostRunningThreads: count(
+      32,
+      'threads',
+      'Reads pause while more threads of the server execute a statement; 0 for no bound.',
+      { min: 0 },
+    ),
+    mostLagMs: milliseconds(
+      10_000,
+      'Reads pause while the server is further behind the one that it replicates from; 0 for no bound.',
+      { min: 0 },
+    ),
+  })
+  .meta({ description: 'How much verification may ask of the server that rows are read from.' });
+
 /** Also the prefix of topics and the name of the mirror's database. */
 const SOURCE_NAME_PATTERN = '^[a-z0-9][a-z0-9_-]{0,47}$';
 
@@ -94,6 +117,7 @@ export const sourceSchema = z
       'Tables whose rows the server deletes or changes by foreign keys (CASCADE, SET NULL) without logging it: `refuse` them, or `reread` them after each change of a parent that can have such a consequence.',
     ),
     snapshot: snapshotSchema.prefault({}),
+    pace: paceSchema.prefault({}),
     acceptGtids: z.string().default('').meta({
       description:
         'A GTID set that the operator answers for: transactions that only one of the servers has (with `snapshot.endpoint`), or that the log never gives (`SET GLOBAL gtid_purged`), and that changed no row of an included table. Nothing waits for them.',

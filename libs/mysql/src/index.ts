@@ -20,4 +20,6 @@ export { MySqlCascadeFacts, type MySqlCascadeFactsOptions } from './endpoint/mys
 export { MySqlTableChecks, type MySqlTableChecksOptions } from './endpoint/mysql-table-checks.ts';
 export { reportProblems } from './endpoint/report-problems.ts';
 export { type TableInspection } from './endpoint/table-inspection.ts';
+export { MySqlSourceLoad } from './endpoint/mysql-source-load.ts';
+export { type PolledSessionOptions } from './endpoint/polled-session.ts';
 export { type EndpointVitals, MySqlProbe, type MySqlProbeOptions } from './endpoint/endpoint-probe.ts';

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { MySqlRowReader } from '#mysql';
 import { encodeKeyValues, GtidSet, keyValues, type Row, rowOfKey, type TableLayout } from '#change-events';
+import { sleep } from '#kernel';
 import { type KeysRead } from '#replication';
 import { TestSource } from './test-source.ts';
 
@@ -248,6 +249,22 @@ describe('chunks', () => {
       signal,
     });
     expect(chunk).toMatchObject({ rows: [], lastKey: null, complete: true });
+  });
+
+  test('say how long the SELECT took, without what it waited for before', async () => {
+    await source.run('CREATE TABLE timed (id INT PRIMARY KEY)', 'INSERT INTO timed VALUES (1)');
+    const layout = await layoutOf('timed');
+    const other = await source.connect();
+    await other.query('LOCK TABLES timed WRITE');
+    const startedAt = performance.now();
+    const reading = reader.readChunk({ layout, after: null, limit: 5, dispatchedSet: '', signal });
+    await sleep(500);
+    await other.query('UNLOCK TABLES');
+    await other.end();
+    const { selectMs } = await reading;
+    expect(selectMs).toBeGreaterThan(0);
+    expect(selectMs).toBeLessThan(performance.now() - startedAt - 450);
+    expect((await reader.readKeys({ layout, keys: [[1]], dispatchedSet: '', signal })).selectMs).toBeGreaterThan(0);
   });
 
   test('name the executed set as of after the rows', async () => {

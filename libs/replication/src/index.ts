@@ -25,6 +25,9 @@ export {
   type RequestedRead,
   RequestedReadStore,
 } from './ports/requested-read-store.ts';
+export { SourceLoad, type LoadSample } from './ports/source-load.ts';
+export { type Pace, Pacer, type PacerOptions, type PacerStatus, type Turn } from './pace/pacer.ts';
+export { PacedRowReader } from './pace/paced-row-reader.ts';
 export { SinkMemory } from './ports/sink-memory.ts';
 export { type DefiningStatement, TableChecks } from './ports/table-checks.ts';
 export {

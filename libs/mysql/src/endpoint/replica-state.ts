@@ -24,19 +24,37 @@ const FILTERS = [
   'Replicate_Wild_Ignore_Table',
 ];
 
+/** One row for each channel; null where this user may not see it. */
+async function readChannels(session: MySqlSession): Promise<RowDataPacket[] | null> {
+  return tryQuery(session, ['SHOW REPLICA STATUS', 'SHOW SLAVE STATUS']);
+}
+
+function lagSecondsOf(channel: RowDataPacket): number | null {
+  const lag: unknown = channel['Seconds_Behind_Source'] ?? channel['Seconds_Behind_Master'] ?? null;
+  return lag === null ? null : Number(lag);
+}
+
+/**
+ * How far the slowest channel is behind its source, as the server says: in whole seconds, and only of what it has
+ * received. Null when there is no channel, and for those that are stopped.
+ */
+export async function readReplicaLag(session: MySqlSession): Promise<number | null> {
+  const lags = ((await readChannels(session)) ?? []).flatMap((channel) => lagSecondsOf(channel) ?? []);
+  return lags.length === 0 ? null : Math.max(...lags) * 1000;
+}
+
 export async function readReplicaState(session: MySqlSession): Promise<ReplicaState | null> {
-  const rows = await tryQuery(session, ['SHOW REPLICA STATUS', 'SHOW SLAVE STATUS']);
+  const rows = await readChannels(session);
   const row = rows?.[0];
   if (row === undefined) return null;
   const text = (...names: readonly string[]): string => {
     const values = names.map((name): unknown => row[name]);
     return values.find((value) => typeof value === 'string') ?? '';
   };
-  const lag: unknown = row['Seconds_Behind_Source'] ?? row['Seconds_Behind_Master'] ?? null;
   return {
     isReceiving: text('Replica_IO_Running', 'Slave_IO_Running') === 'Yes',
     isApplying: text('Replica_SQL_Running', 'Slave_SQL_Running') === 'Yes',
-    lagSeconds: lag === null ? null : Number(lag),
+    lagSeconds: lagSecondsOf(row),
     lastError: text('Last_SQL_Error', 'Last_IO_Error'),
     notYetApplied:
       session.kind === 'mariadb'

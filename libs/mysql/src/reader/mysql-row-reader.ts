@@ -62,6 +62,7 @@ interface SelectedRows {
   readonly rows: Row[];
   readonly bytes: number;
   readonly isCut: boolean;
+  readonly selectMs: number;
 }
 
 interface BehindRead extends SelectedRows {
@@ -157,7 +158,7 @@ export class MySqlRowReader extends RowReader {
   }): Promise<ChunkRead> {
     const { layout, after, limit } = request;
     const where = (): string => (after === null ? '' : ` WHERE ${keyIsBehind(layout, after)}`);
-    const { rows, isCut, bytes, high } = await this.#readBehind(
+    const { rows, isCut, bytes, high, selectMs } = await this.#readBehind(
       request,
       () => `${where()} ORDER BY ${keyOrder(layout)} LIMIT ${limit}`,
     );
@@ -168,6 +169,7 @@ export class MySqlRowReader extends RowReader {
       complete: !isCut && rows.length < limit,
       bytes,
       high,
+      selectMs,
     };
   }
 
@@ -179,11 +181,14 @@ export class MySqlRowReader extends RowReader {
     readonly signal: AbortSignal;
   }): Promise<KeysRead> {
     const { layout, keys } = request;
-    const { rows, isCut, bytes, high } = await this.#readBehind(request, () => ` WHERE ${keyIsOneOf(layout, keys)}`);
+    const { rows, isCut, bytes, high, selectMs } = await this.#readBehind(
+      request,
+      () => ` WHERE ${keyIsOneOf(layout, keys)}`,
+    );
     const others = new Map(keys.map((key) => [encodeKeyValues(layout, key), key]));
     const found = rows.filter((row) => others.delete(encodeKeyValues(layout, row)));
     const rest = [...others.values()];
-    return { rows: found, absent: isCut ? [] : rest, unanswered: isCut ? rest : [], bytes, high };
+    return { rows: found, absent: isCut ? [] : rest, unanswered: isCut ? rest : [], bytes, high, selectMs };
   }
 
   /** `clause`: what follows the table in the SELECT. */
@@ -282,13 +287,15 @@ export class MySqlRowReader extends RowReader {
     const facts = await this.#readFacts(session);
     const asBytes = this.#readAsBytes.has(layout.fingerprint);
     const list = makeSelectList(layout, { kind: session.kind, facts, asBytes });
+    const startedAtMs = performance.now();
     const { rows, bytes, isCut } = await session.queryRows(
       `SELECT ${list.sql} FROM ${quoteTable(layout.database, layout.table)}${clause}`,
       { bytes: maxBytes, overheadBytes: ROW_BYTES + layout.columns.length * VALUE_BYTES },
     );
+    const selectMs = performance.now() - startedAtMs;
     if (isCut && rows.length === 0 && maxBytes >= this.mostRowBytes) throw rowTooLarge(layout, this.mostRowBytes);
     try {
-      return { rows: list.convert(rows), bytes, isCut };
+      return { rows: list.convert(rows), bytes, isCut, selectMs };
     } catch (error) {
       if (error instanceof ReplacementCharacterFound) throw error;
       throw error instanceof UndecodableTextError ? textInvalid(layout, error) : layoutChanged(layout, error);

@@ -10,6 +10,8 @@ export interface ChunkRead {
   readonly bytes: number;
   /** `gtid_executed` of the server, taken after the SELECT, without white space. */
   readonly high: string;
+  /** How long the SELECT took, without what it waited for before; absent where that is not known. */
+  readonly selectMs?: number;
 }
 
 export interface KeysRead {
@@ -23,6 +25,8 @@ export interface KeysRead {
   readonly bytes: number;
   /** As of `ChunkRead`. */
   readonly high: string;
+  /** As of `ChunkRead`. */
+  readonly selectMs?: number;
 }
 
 /**

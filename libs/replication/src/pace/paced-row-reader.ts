@@ -1,0 +1,71 @@
+import { type Row, type TableLayout, type TableName } from '#change-events';
+import { RowReader, type ChunkRead, type KeysRead } from '../ports/row-reader.ts';
+import { type Pacer } from './pacer.ts';
+
+/** Reads rows at the pace of a `Pacer`: chunks of fewer rows than asked for, and of keys the first ones. */
+export class PacedRowReader extends RowReader {
+  readonly #reader: RowReader;
+  readonly #pacer: Pacer;
+
+  constructor(reader: RowReader, pacer: Pacer) {
+    super();
+    this.#reader = reader;
+    this.#pacer = pacer;
+  }
+
+  get mostRowBytes(): number {
+    return this.#reader.mostRowBytes;
+  }
+
+  override findErrant(): string {
+    return this.#reader.findErrant();
+  }
+
+  override listTables(signal: AbortSignal, dispatchedSet?: string): Promise<readonly TableLayout[]> {
+    return this.#reader.listTables(signal, dispatchedSet);
+  }
+
+  override readLayout(table: TableName, signal: AbortSignal, dispatchedSet?: string): Promise<TableLayout | null> {
+    return this.#reader.readLayout(table, signal, dispatchedSet);
+  }
+
+  override isGone(table: TableName, signal: AbortSignal): Promise<boolean> {
+    return this.#reader.isGone(table, signal);
+  }
+
+  override estimateRows(tables: readonly TableName[], signal: AbortSignal): Promise<readonly number[]> {
+    return this.#reader.estimateRows(tables, signal);
+  }
+
+  override async readChunk(request: Parameters<RowReader['readChunk']>[0]): Promise<ChunkRead> {
+    return this.#inTurn(request.limit, request.signal, (limit) => this.#reader.readChunk({ ...request, limit }));
+  }
+
+  override async readKeys(request: Parameters<RowReader['readKeys']>[0]): Promise<KeysRead> {
+    const { keys, signal } = request;
+    let left: readonly Row[] = [];
+    const read = await this.#inTurn(keys.length, signal, (count) => {
+      left = keys.slice(count);
+      return this.#reader.readKeys({ ...request, keys: keys.slice(0, count) });
+    });
+    return { ...read, unanswered: [...read.unanswered, ...left] };
+  }
+
+  async #inTurn<T extends ChunkRead | KeysRead>(
+    most: number,
+    signal: AbortSignal,
+    read: (rows: number) => Promise<T>,
+  ): Promise<T> {
+    const turn = await this.#pacer.begin(most, signal);
+    let done: { readonly rows: number; readonly ms: number | null } = { rows: turn.rows, ms: null };
+    try {
+      const result = await read(turn.rows);
+      // a key that was looked up costs as much when its row is not there
+      const absent = 'absent' in result ? result.absent.length : 0;
+      done = { rows: result.rows.length + absent, ms: result.selectMs ?? null };
+      return result;
+    } finally {
+      turn.end(done);
+    }
+  }
+}
