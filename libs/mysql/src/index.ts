@@ -11,6 +11,7 @@ export { type LogPlace } from './binlog/gtids-before.ts';
 export { LogProof, type ServerLog, type TransactionInLog } from './binlog/log-proof.ts';
 export { type RecordedEvent, RecordedLog, type RecordOptions } from './binlog/recorded-log.ts';
 export { MySqlEndpoint, type EndpointInspection, type ServerSettings } from './endpoint/mysql-endpoint.ts';
+export { type LogEnd, LogEndReader } from './endpoint/log-end.ts';
 export { type ReplicaState } from './endpoint/replica-state.ts';
 export { type ServerKind } from './server-kind.ts';
 export { assertPosition, checkEndpoint } from './endpoint/endpoint-checks.ts';

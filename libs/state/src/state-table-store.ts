@@ -18,6 +18,14 @@ export class StateTableStore extends TableStore {
     return this.#database.run((manager) => loadRecords(manager, source));
   }
 
+  /** Null for a table without a record. Reads nothing of others. */
+  async find(source: string, { database, table }: TableName): Promise<TableRecord | null> {
+    const row = await this.#database.run((manager) =>
+      manager.findOneBy(TableRecordEntity, { source, database, table }),
+    );
+    return row && toRecord(row);
+  }
+
   async save(grant: Grant, records: readonly TableRecord[]): Promise<void> {
     await this.#database.transaction(async (manager) => {
       await guardGrant(manager, grant);
@@ -47,14 +55,11 @@ const MOST_AT_ONCE = 100;
 
 async function loadRecords(manager: EntityManager, source: string): Promise<TableRecord[]> {
   const rows = await manager.find(TableRecordEntity, { where: { source }, order: { database: 'ASC', table: 'ASC' } });
-  return rows.map(({ database, table, estimatedRows, copy, generation, adopted }) => ({
-    database,
-    table,
-    estimatedRows,
-    copy,
-    generation,
-    adopted,
-  }));
+  return rows.map(toRecord);
+}
+
+function toRecord({ database, table, estimatedRows, copy, generation, adopted }: TableRecordEntity): TableRecord {
+  return { database, table, estimatedRows, copy, generation, adopted };
 }
 
 async function saveRecords(manager: EntityManager, source: string, records: readonly TableRecord[]): Promise<void> {

@@ -5,10 +5,10 @@ import { type ColumnRuleOptions, columnRules } from '../layout/column-choice.ts'
 import { MySqlSession } from '../mysql-session.ts';
 import { readCharacterSets } from '../values/character-set-facts.ts';
 import { readGrants, type Grants } from './grants.ts';
+import { readLogStatus } from './log-end.ts';
 import { readReplicaState, type ReplicaState } from './replica-state.ts';
 import { readServerIdentity, type ServerIdentity } from './server-identity.ts';
 import { inspectTables, type TableInspection } from './table-inspection.ts';
-import { tryQuery } from '../optional-query.ts';
 
 /** What a probe finds of one server. Values that a version of MySQL does not have are null. */
 export interface EndpointInspection extends ServerIdentity {
@@ -128,11 +128,6 @@ export async function readClock(session: MySqlSession): Promise<{ clockOffsetMs:
 async function readVariables(session: MySqlSession): Promise<ReadonlyMap<string, string>> {
   const rows = await session.query<NamedRow>('SHOW GLOBAL VARIABLES');
   return new Map(rows.map((row) => [row.Variable_name.toLowerCase(), row.Value]));
-}
-
-/** `SHOW MASTER STATUS` is gone since 8.4, `SHOW BINARY LOG STATUS` is not there before 8.2: both are tried. */
-async function readLogStatus(session: MySqlSession): Promise<RowDataPacket | undefined> {
-  return (await tryQuery(session, ['SHOW BINARY LOG STATUS', 'SHOW MASTER STATUS']))?.[0];
 }
 
 function readSettings(variables: ReadonlyMap<string, string>, log: RowDataPacket | undefined): ServerSettings {

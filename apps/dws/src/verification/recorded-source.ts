@@ -1,0 +1,111 @@
+import {
+  binlogFileNumber,
+  type Checkpoint,
+  formatVersion,
+  lineageOf,
+  type LoggedTransaction,
+  type StoredCheckpoint,
+  type TableName,
+  versionPrefix,
+} from '#change-events';
+import { abortable, DittoError, toDittoError } from '#kernel';
+import { type LogEnd } from '#mysql';
+import { assumeLayout, type CheckpointStore, isCopied, type LineageStore, type TableRecord } from '#replication';
+import { type RecordedCheckpoint, RecordedStream, type RecordedTable } from '#verification';
+
+export interface RecordedSourceOptions {
+  readonly source: string;
+  /** Checkpoints as DCS knows them: the newest of Redis and the state database. */
+  readonly dcs: Pick<CheckpointStore, 'load'>;
+  /** The state database's copy, which is a second or so behind; asked while DCS does not answer. */
+  readonly state: Pick<CheckpointStore, 'load'>;
+  readonly tables: { readonly find: (source: string, table: TableName) => Promise<TableRecord | null> };
+  readonly lineages: Pick<LineageStore, 'current'>;
+  /** Of the server whose log is streamed. */
+  readonly log: { readonly read: (signal: AbortSignal) => Promise<LogEnd | null> };
+}
+
+const HIGHEST = 0xffffffff;
+/** Everything of a lineage has a lower or equal version. */
+const HIGHEST_PLACE = { fileNumber: HIGHEST, offset: 0xffffffffffff };
+
+/**
+ * What DSS has recorded of one source, as verification asks for it. A checkpoint that is a little old says nothing wrong:
+ * all that it covers is confirmed. Tables come from the state database, which knows a generation before any checkpoint
+ * passes what raised it.
+ */
+export class RecordedSource extends RecordedStream {
+  readonly #options: RecordedSourceOptions;
+
+  constructor(options: RecordedSourceOptions) {
+    super();
+    this.#options = options;
+  }
+
+  /** Rejects with `DITTO_OFFSET_UNKNOWN` for a source that never ran. */
+  async readCheckpoint(signal: AbortSignal): Promise<RecordedCheckpoint> {
+    const { position, version, undecidedSet } = await this.#load(signal);
+    return { gtidSet: position.gtidSet, version, undecidedSet };
+  }
+
+  /** A table of which no layout was recorded counts as not seen yet: nothing says by what its rows are made. */
+  async readTable(table: TableName, signal: AbortSignal): Promise<RecordedTable | null> {
+    const { source, tables } = this.#options;
+    const record = await abortable(tables.find(source, table), signal);
+    if (record === null) return null;
+    const copied = isCopied(record);
+    const layout = record.adopted?.layout ?? null;
+    if (layout !== null) return { generation: record.generation, copied, layout };
+    if (copied === 'yes') return null;
+    return { generation: record.generation, copied, layout: assumeLayout(table.database, table.table) };
+  }
+
+  /**
+   * The end of the log bounds versions only where it is the end of the log that they were made of. Where that is not
+   * certain (the source is moving to another server, the log was reset), every place of the newest lineage is possible.
+   */
+  async readHighestVersion(signal: AbortSignal): Promise<string> {
+    const { source, lineages, log } = this.#options;
+    const checkpoint = await this.#load(signal);
+    const lineage = Math.max(checkpoint.lineage, await abortable(lineages.current(source), signal));
+    // after the checkpoint, whose places it must contain
+    const end = await log.read(signal);
+    const isOfLineage = end !== null && lineage === checkpoint.lineage && continues(end, checkpoint);
+    const { fileNumber, offset } = isOfLineage
+      ? { fileNumber: binlogFileNumber(end.file), offset: end.offset }
+      : HIGHEST_PLACE;
+    return formatVersion({ lineage, fileNumber, offset, rowIndex: HIGHEST, readSequence: HIGHEST });
+  }
+
+  async #load(signal: AbortSignal): Promise<Checkpoint> {
+    const { source } = this.#options;
+    const stored = await abortable(this.#loadNewest(), signal);
+    if (stored !== null) return stored.checkpoint;
+    throw new DittoError('DITTO_OFFSET_UNKNOWN', `No offset of source ${source} is known`, {
+      remedy: 'Check the name; a source has an offset once its pipeline has started.',
+      context: { source },
+    });
+  }
+
+  async #loadNewest(): Promise<StoredCheckpoint | null> {
+    const { source, dcs, state } = this.#options;
+    try {
+      return await dcs.load(source);
+    } catch (error) {
+      if (!toDittoError(error).retriable) throw error;
+      return state.load(source);
+    }
+  }
+}
+
+/** Whether the log that ends there is, as far as its places tell, the one of the checkpoint. */
+function continues(end: LogEnd, { lineage, position, version, lastDispatched }: Checkpoint): boolean {
+  if (end.serverUuid !== position.serverUuid) return false;
+  const atEnd = versionPrefix(lineage, end.file, end.offset);
+  const isBefore = version === '' || lineageOf(version) !== lineage || version.slice(0, atEnd.length) < atEnd;
+  return isBefore && (lastDispatched === null || prefixOf(lastDispatched, lineage) < atEnd);
+}
+
+function prefixOf({ lineage, file, offset }: LoggedTransaction, current: number): string {
+  return lineage === current ? versionPrefix(lineage, file, offset) : '';
+}
