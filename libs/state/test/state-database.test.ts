@@ -56,6 +56,7 @@ describe('StateDatabase', () => {
       { name: 'AddRequestedReads1796050000000' },
       { name: 'AddUndecidedSet1796100000000' },
       { name: 'AddReadScopes1796110000000' },
+      { name: 'AddVerification1796200000000' },
     ]);
   });
 

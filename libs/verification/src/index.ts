@@ -1,6 +1,18 @@
 export { type Cause, type CauseFound, findCause, type KeyFacts } from './cause.ts';
 export { judge, type Bounds, type Fault, type Judgement, type MismatchKind } from './judgement.ts';
 export { EndedRow, MessageRow, type MessageTable, type StoredMessage } from './messages/message-row.ts';
+export {
+  CURRENT_STATES,
+  type MismatchCount,
+  type MismatchDetails,
+  type MismatchFilter,
+  type MismatchPage,
+  type MismatchRecord,
+  type MismatchState,
+  MismatchStore,
+  type NewMismatch,
+  type StateChange,
+} from './ports/mismatch-store.ts';
 export { RecordedStream, type RecordedCheckpoint, type RecordedTable } from './ports/recorded-stream.ts';
 export {
   VerifiedSink,
@@ -9,6 +21,24 @@ export {
   type ListedPage,
   type StoredRow,
 } from './ports/verified-sink.ts';
+export {
+  type ChunkEnd,
+  type DueChunk,
+  type NewRun,
+  type RowCounts,
+  type RunChunk,
+  type RunError,
+  type RunFilter,
+  type RunRecord,
+  type RunScope,
+  type RunState,
+  type RunTable,
+  type RunTrigger,
+  type TableHold,
+  type TablePhase,
+  type TakenChunk,
+  VerificationRunStore,
+} from './ports/verification-run-store.ts';
 export {
   RowVerifier,
   type ChunkVerdict,

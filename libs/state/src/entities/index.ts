@@ -1,11 +1,15 @@
 import { AuditEntryEntity } from './audit-entry.entity.ts';
 import { CheckpointEntity } from './checkpoint.entity.ts';
 import { LineageChangeEntity } from './lineage-change.entity.ts';
+import { MismatchEntity } from './mismatch.entity.ts';
 import { RequestedReadEntity } from './requested-read.entity.ts';
 import { SourceEntity } from './source.entity.ts';
 import { TableRecordEntity } from './table-record.entity.ts';
 import { TopicEndEntity } from './topic-end.entity.ts';
 import { TopicPartitionsEntity } from './topic-partitions.entity.ts';
+import { VerificationChunkEntity } from './verification-chunk.entity.ts';
+import { VerificationRunEntity } from './verification-run.entity.ts';
+import { VerificationTableEntity } from './verification-table.entity.ts';
 
 /** Every entity of the state database. */
 export const entities = [
@@ -17,4 +21,8 @@ export const entities = [
   TopicEndEntity,
   TopicPartitionsEntity,
   AuditEntryEntity,
+  VerificationRunEntity,
+  VerificationTableEntity,
+  VerificationChunkEntity,
+  MismatchEntity,
 ];

@@ -12,6 +12,7 @@ import { AddTableRecords1796000000000 } from './1796000000000-add-table-records.
 import { AddRequestedReads1796050000000 } from './1796050000000-add-requested-reads.ts';
 import { AddUndecidedSet1796100000000 } from './1796100000000-add-undecided-set.ts';
 import { AddReadScopes1796110000000 } from './1796110000000-add-read-scopes.ts';
+import { AddVerification1796200000000 } from './1796200000000-add-verification.ts';
 
 /** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
 export const migrations = [
@@ -29,4 +30,5 @@ export const migrations = [
   AddRequestedReads1796050000000,
   AddUndecidedSet1796100000000,
   AddReadScopes1796110000000,
+  AddVerification1796200000000,
 ];

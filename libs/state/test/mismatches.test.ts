@@ -1,0 +1,107 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { type StateDatabase, StateMismatchStore } from '#state';
+import { uniqueName } from '#testing';
+import { type NewMismatch } from '#verification';
+import { openStateDatabase } from './state-server.ts';
+
+const details = {
+  differences: [{ column: 'total', source: '1.50', sink: '1.49' }],
+  ...{ damage: null, storedVersion: 'v', fingerprint: 'f', shown: null },
+};
+const FIRST_PAGE = { after: null, limit: 100 };
+
+describe('mismatches', () => {
+  let database: StateDatabase;
+  let store: StateMismatchStore;
+  let nowMs = 1000;
+
+  beforeAll(async () => {
+    database = await openStateDatabase();
+    store = new StateMismatchStore(database, () => nowMs);
+  });
+  afterAll(() => database.close());
+
+  function found(source: string, key: string, more: Partial<NewMismatch> = {}): NewMismatch {
+    const at = { source, database: 'shop', table: 'orders', sink: 'mongo', key, isKey: true };
+    return { ...at, kind: 'different', details, runId: 'run 1', seenAtMs: 5, ...more };
+  }
+
+  test('have one record for each key while they last, and count each run once', async () => {
+    const source = uniqueName('shop');
+    const first = found(source, '[1]');
+    expect(await store.record([first, found(source, '[2]')])).toHaveLength(2);
+    expect(await store.record([first])).toEqual([]);
+    const other = found(source, '[1]', { kind: 'missing', runId: 'run 2', seenAtMs: 9 });
+    expect(await store.record([found(source, '[3]'), other])).toMatchObject([{ key: '[3]' }]);
+    const listed = [...(await store.list({ source }, FIRST_PAGE))].sort((a, b) => (a.key < b.key ? -1 : 1));
+    expect(listed.map(({ key }) => key)).toEqual(['[1]', '[2]', '[3]']);
+    expect(listed[0]).toEqual({
+      ...other,
+      ...{ seenAtMs: undefined, id: listed[0]?.id, state: 'open', reason: null, actor: null },
+      ...{ firstSeenMs: 5, lastSeenMs: 9, timesSeen: 2, changedAtMs: 1000 },
+    });
+    expect(await store.find(listed[0]?.id ?? '')).toEqual(listed[0]);
+    expect(await store.find('x')).toBeNull();
+  });
+
+  test('are kept apart by sink, by place, and by names that hold separators', async () => {
+    const source = uniqueName('shop');
+    const variants = [
+      found(source, '[1]'),
+      found(source, '[1]', { sink: 'kafka' }),
+      found(source, '[1]', { isKey: false }),
+      found(source, '[1]', { database: 'shop.orders', table: '' }),
+    ];
+    expect(await store.record(variants)).toHaveLength(4);
+  });
+
+  test('change their state only from the one that is expected, and begin again after they ended', async () => {
+    const source = uniqueName('shop');
+    await store.record([found(source, '[1]')]);
+    const [record] = await store.list({ source }, FIRST_PAGE);
+    const id = record?.id ?? '';
+    expect(await store.changeState(id, ['repairing'], { to: 'repaired' })).toBe(false);
+    nowMs = 2000;
+    expect(await store.changeState(id, ['open'], { to: 'ignored', reason: 'known', actor: 'alice' })).toBe(true);
+    expect(await store.find(id)).toMatchObject({
+      state: 'ignored',
+      reason: 'known',
+      actor: 'alice',
+      changedAtMs: 2000,
+    });
+    // it is still the one of its key
+    expect(await store.record([found(source, '[1]', { runId: 'run 2' })])).toEqual([]);
+    expect(await store.changeState(id, ['open', 'ignored'], { to: 'gone' })).toBe(true);
+    // what ended does not come back
+    expect(await store.changeState(id, ['gone'], { to: 'open' })).toBe(false);
+    expect(await store.record([found(source, '[1]', { runId: 'run 3' })])).toHaveLength(1);
+    expect((await store.list({ source }, FIRST_PAGE)).map(({ state }) => state)).toEqual(['gone', 'open']);
+  });
+
+  test('are listed by filter and page, counted, and swept when they ended long ago', async () => {
+    const source = uniqueName('shop');
+    await store.record([
+      found(source, '[1]', { seenAtMs: 10 }),
+      found(source, '[2]', { kind: 'extra', seenAtMs: 20 }),
+      found(source, '[3]', { table: 'customers', runId: null }),
+    ]);
+    const keys = async (filter: object, page = FIRST_PAGE): Promise<string[]> =>
+      (await store.list({ source, ...filter }, page)).map(({ key }) => key).sort();
+    expect(await keys({ kind: 'extra' })).toEqual(['[2]']);
+    expect(await keys({ table: 'customers' })).toEqual(['[3]']);
+    expect(await keys({ runId: 'run 1' })).toEqual(['[1]', '[2]']);
+    expect(await keys({ table: 'orders', seenBeforeMs: 20 })).toEqual(['[1]']);
+    expect(await keys({ states: ['ignored'] })).toEqual([]);
+    expect(await keys({ states: [] })).toEqual([]);
+    const [first, second] = await store.list({ source }, FIRST_PAGE);
+    expect(await store.list({ source }, { after: first?.id ?? '', limit: 1 })).toEqual([second]);
+    const counts = (await store.count()).filter((count) => count.source === source);
+    expect(counts).toContainEqual({ source, sink: 'mongo', kind: 'different', state: 'open', count: 2 });
+    nowMs = 3000;
+    await store.changeState(first?.id ?? '', ['open'], { to: 'repaired' });
+    await store.sweep(3000, 100);
+    expect(await keys({})).toHaveLength(3);
+    await store.sweep(3001, 100);
+    expect(await keys({})).toEqual(['[1]', '[2]', '[3]'].filter((key) => key !== first?.key));
+  });
+});
