@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { DcsClient } from '#dcs-client';
 import { silentLogger } from '#kernel';
 import { batchOf, type KafkaClient, PlatformaticKafkaClient } from '#kafka';
 import { testStack } from '#testing';
 import type { EventsDto } from '../src/http/event.dto.ts';
-import { createDeployment, DcsInstance, type Deployment, eventually } from './dcs-instance.ts';
+import { createDeployment, DcsInstance, type Deployment, eventually, READ_TOKEN } from './dcs-instance.ts';
 
 type Answer = Pick<EventsDto, keyof EventsDto> & { readonly text: string };
 
@@ -66,6 +67,29 @@ describe('recent events', () => {
     expect(exact.text).toContain(`"after":{"id":${largest}}`);
     expect((await find('table=store.orders&limit=2')).events).toHaveLength(2);
     expect((await find('table=store.orders&key=77')).events).toEqual([]);
+  }, 60_000);
+
+  test('of one row are given to other services', async () => {
+    await publish('rows', [1, 2, 1]);
+    const client = new DcsClient({ endpoints: [dcs.rpc], token: READ_TOKEN, timeoutMs: 5000 });
+    try {
+      const { source } = deployment;
+      const found = await eventually(
+        () => client.findChanges({ source, table: 'store.rows', key: '{"id":1}', limit: 10 }),
+        ({ changes }) => changes.length === 2,
+      );
+      expect(found).toMatchObject({ isKept: true, isComplete: true });
+      expect(found.changes).toEqual(
+        [2, 0].map((offset) => ({
+          ...{ op: 'c', id: 'u:1/1', version: '0'.repeat(44), gtid: 'u:1', commitMs: 5, partition: 0, offset },
+          ...{ topic: `${source}.store.rows`, publishedMs: expect.any(Number) },
+        })),
+      );
+      const other = { source: 'nobody', table: 'store.rows', key: '{"id":1}', limit: 10 };
+      expect(await client.findChanges(other)).toEqual({ isKept: false, isComplete: false, changes: [] });
+    } finally {
+      client.close();
+    }
   }, 60_000);
 
   test('beyond the rate are left out, and the window reports it', async () => {

@@ -104,6 +104,11 @@ export class DcsClient {
     return (await this.#call('listServers', () => ({ source }))).heartbeats;
   }
 
+  /** The last changes of one row that the window of recent events has. */
+  async findChanges(request: DcsRequest<'findChanges'>): Promise<DcsAnswer<'findChanges'>> {
+    return this.#call('findChanges', () => request);
+  }
+
   close(): void {
     for (const endpoint of this.#endpoints) endpoint.close();
   }

@@ -79,6 +79,21 @@ export const serverHeartbeatSchema = z.object({
   replicaError: z.string().nullable(),
 });
 
+/** A recent change of a row, without its values. */
+export const recentChangeSchema = z.object({
+  op: z.string(),
+  /** The headers `ditto.id` and `ditto.version`. */
+  id: z.string(),
+  version: z.string(),
+  gtid: z.string().nullable(),
+  commitMs: count,
+  publishedMs: count,
+  topic: z.string(),
+  partition: count,
+  offset: count,
+});
+
+export type RecentChange = z.output<typeof recentChangeSchema>;
 export type LeaseHolder = z.output<typeof leaseHolderSchema>;
 export type ServiceStatus = z.output<typeof serviceStatusSchema>;
 export type ServerHeartbeat = z.output<typeof serverHeartbeatSchema>;
@@ -152,6 +167,25 @@ export const dcsContract = {
     pattern: 'dcs.servers.list',
     request: z.object({ source: name }),
     answer: z.object({ heartbeats: z.array(serverHeartbeatSchema) }),
+  },
+  findChanges: {
+    pattern: 'dcs.events.find',
+    request: z.object({
+      source: name,
+      /** `database.table` */
+      table: z.string().min(1).max(300),
+      /** The message key, `{"id":1}`. */
+      key: z.string().min(1).max(100_000),
+      limit: z.int().min(1).max(100),
+    }),
+    answer: z.object({
+      /** Whether the window is kept at all. */
+      isKept: z.boolean(),
+      /** False when changes may be missing among these. */
+      isComplete: z.boolean(),
+      /** Newest first. */
+      changes: z.array(recentChangeSchema),
+    }),
   },
 } as const satisfies Record<
   string,

@@ -6,6 +6,7 @@ export {
   dcsContract,
   type DcsRequest,
   type LeaseHolder,
+  type RecentChange,
   type ServerHeartbeat,
   type ServiceStatus,
 } from './dcs-contract.ts';

@@ -3,6 +3,7 @@ export { findError, findWarning, toCheckFinding, type CheckFinding } from './che
 export { Deferred } from './deferred.ts';
 export { DittoError, type DittoErrorOptions } from './ditto-error.ts';
 export { describeError, errorFields, formatError, restoreError, type ErrorDescription } from './error-description.ts';
+export { parseJsonExactly } from './exact-json.ts';
 export { findReason } from './find-reason.ts';
 export { collectGarbageBy, dropWide } from './garbage.ts';
 export { Gate } from './gate.ts';

@@ -1,4 +1,5 @@
 import { formatTableName, parseTableName } from '#change-events';
+import { parseJsonExactly } from '#kernel';
 import { z } from 'zod';
 
 export const eventQuerySchema = z.strictObject({
@@ -44,20 +45,6 @@ function onlyValueOf(key: string): string | null {
   const values = typeof columns === 'object' && columns !== null ? Object.values(columns) : [];
   if (values.length !== 1) return null;
   return typeof values[0] === 'string' ? values[0] : JSON.stringify(values[0]);
-}
-
-/** JSON with every digit of its numbers: one that a double can't hold is written out again as it was read. */
-export function parseJsonExactly(text: string): unknown {
-  return JSON.parse(text, keepDigits as (key: string, value: unknown) => unknown);
-}
-
-type RawJson = typeof JSON & { rawJSON(text: string): unknown };
-
-function keepDigits(_key: string, value: unknown, context: { readonly source?: string }): unknown {
-  const { source } = context;
-  return typeof value === 'number' && source !== undefined && String(value) !== source
-    ? (JSON as RawJson).rawJSON(source)
-    : value;
 }
 
 function parseJson(text: string, parse: (text: string) => unknown = JSON.parse): unknown {

@@ -1,11 +1,12 @@
 import { Controller, Get, Query } from '@nestjs/common';
 import { ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
 import { type DittoConfig } from '#configuration';
+import { parseJsonExactly } from '#kernel';
 import { assertKnownSource, InjectConfig, SchemaPipe } from '#platform';
 import { EventFollower } from '../events/event-follower.ts';
 import { EventWindow } from '../events/event-window.ts';
 import { EventsDto } from './event.dto.ts';
-import { compileKeyMatch, type EventQuery, eventQuerySchema, parseJsonExactly } from './event-query.ts';
+import { compileKeyMatch, type EventQuery, eventQuerySchema } from './event-query.ts';
 
 @ApiTags('events')
 @Controller('events')

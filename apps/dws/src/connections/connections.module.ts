@@ -1,10 +1,12 @@
-import { Global, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { Global, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { DcsClient } from '#dcs-client';
-import { type DittoConfig, toDcsOptions, toRedisOptions } from '#configuration';
-import { CONFIG, createLogger, findRpcToken, provideReadiness } from '#platform';
+import { type DittoConfig, toDcsOptions, toRedisOptions, toStateOptions } from '#configuration';
+import { CONFIG, createLogger, findRpcToken, provideReadiness, Shutdown } from '#platform';
 import { RedisConnection } from '#redis';
+import { StateDatabase } from '#state';
+import { MirrorConnection } from './mirror-connection.ts';
 
-/** DCS and Redis. Those who need them wait for them: the service is up before they are. */
+/** DCS, Redis, the state database and MongoDB. Those who need them wait for them: the service is up before they are. */
 @Global()
 @Module({
   providers: [
@@ -22,24 +24,44 @@ import { RedisConnection } from '#redis';
       useFactory: ({ redis }: DittoConfig) =>
         new RedisConnection({ ...toRedisOptions(redis), logger: createLogger('redis') }),
     },
+    {
+      provide: StateDatabase,
+      inject: [CONFIG],
+      useFactory: ({ state }: DittoConfig) =>
+        new StateDatabase({ ...toStateOptions(state), logger: createLogger('state') }),
+    },
+    MirrorConnection,
     // heartbeats are published there, and no tombstone is swept without the checkpoint that it keeps
     provideReadiness('dcs', DcsClient, async (dcs) => ({ services: (await dcs.listServices()).length })),
     // the jobs are in Redis
     provideReadiness('redis', RedisConnection, (redis) => redis.ping().then(() => ({}))),
   ],
-  exports: [DcsClient, RedisConnection],
+  exports: [DcsClient, RedisConnection, StateDatabase, MirrorConnection],
 })
-export class ConnectionsModule implements OnApplicationShutdown {
+export class ConnectionsModule implements OnModuleInit, OnApplicationShutdown {
   readonly #dcs: DcsClient;
   readonly #redis: RedisConnection;
+  readonly #state: StateDatabase;
+  readonly #shutdown: Shutdown;
+  #opening: Promise<void> = Promise.resolve();
 
-  constructor(dcs: DcsClient, redis: RedisConnection) {
+  constructor(dcs: DcsClient, redis: RedisConnection, state: StateDatabase, shutdown: Shutdown) {
     this.#dcs = dcs;
     this.#redis = redis;
+    this.#state = state;
+    this.#shutdown = shutdown;
   }
 
-  onApplicationShutdown(): void {
+  onModuleInit(): void {
+    // it is tried until the shutdown
+    this.#opening = this.#state.open(this.#shutdown.signal).catch(() => undefined);
+  }
+
+  async onApplicationShutdown(): Promise<void> {
     this.#dcs.close();
     this.#redis.close();
+    this.#shutdown.begin();
+    await this.#opening;
+    await this.#state.close();
   }
 }

@@ -1,8 +1,9 @@
-import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { DcsClient } from '#dcs-client';
-import { type MongoConnection, openMongo, TombstoneSweeper } from '#mongo';
-import { type DittoConfig, requireSection, toMongoOptions } from '#configuration';
+import { TombstoneSweeper } from '#mongo';
+import { type DittoConfig, requireSection } from '#configuration';
 import { createLogger, InjectConfig } from '#platform';
+import { MirrorConnection } from '../connections/mirror-connection.ts';
 import { JobMetrics } from '../metrics/job-metrics.ts';
 
 export interface SweepOutcome {
@@ -15,16 +16,17 @@ export interface SweepOutcome {
 
 /** Removes tombstones that are older than `mongo.tombstoneRetentionMs` *and* below the checkpoint of their source. */
 @Injectable()
-export class MirrorSweeper implements OnApplicationShutdown {
+export class MirrorSweeper {
   readonly #config: DittoConfig;
   readonly #dcs: DcsClient;
+  readonly #mirror: MirrorConnection;
   readonly #metrics: JobMetrics;
   readonly #logger = createLogger('sweeps');
-  #connection: Promise<MongoConnection> | null = null;
 
-  constructor(@InjectConfig() config: DittoConfig, dcs: DcsClient, metrics: JobMetrics) {
+  constructor(@InjectConfig() config: DittoConfig, dcs: DcsClient, mirror: MirrorConnection, metrics: JobMetrics) {
     this.#config = config;
     this.#dcs = dcs;
+    this.#mirror = mirror;
     this.#metrics = metrics;
   }
 
@@ -33,7 +35,7 @@ export class MirrorSweeper implements OnApplicationShutdown {
     const { databasePrefix, writeConcern, tombstoneRetentionMs } = requireSection(this.#config.mongo, 'mongo');
     const belowVersion = (await this.#dcs.getOffset(source))?.checkpoint.version ?? '';
     if (belowVersion === '') return { collections: 0, removed: 0, belowVersion: null };
-    const connection = await this.#open();
+    const connection = await this.#mirror.open();
     const sweeper = new TombstoneSweeper({ connection, databasePrefix, writeConcern, logger: this.#logger });
     const { collections, removed } = await sweeper.sweep({
       source,
@@ -43,21 +45,5 @@ export class MirrorSweeper implements OnApplicationShutdown {
     });
     this.#metrics.swept(source, removed);
     return { collections, removed, belowVersion };
-  }
-
-  async onApplicationShutdown(): Promise<void> {
-    await (await this.#connection)?.close();
-  }
-
-  /** At the first sweep, and again after an attempt that failed. */
-  async #open(): Promise<MongoConnection> {
-    const options = toMongoOptions(requireSection(this.#config.mongo, 'mongo'));
-    this.#connection ??= openMongo({ ...options, maxConnections: 2, waitForServer: false, logger: this.#logger });
-    try {
-      return await this.#connection;
-    } catch (error) {
-      this.#connection = null;
-      throw error;
-    }
   }
 }
