@@ -37,6 +37,7 @@ export {
   compareBinlogFiles,
   formatVersion,
   lineageOf,
+  LOWEST_VERSION,
   parseVersion,
   READ_ROW_INDEX,
   startVersion,
@@ -90,6 +91,7 @@ export {
 } from './names.ts';
 export { murmur2, partitionForKey } from './partition.ts';
 export { shortestFloat } from './float.ts';
+export { isCanonical } from './canonical-form.ts';
 export { canonicalEquals, normalizeJson, normalizeNumber } from './canonical-equality.ts';
 export {
   type ColumnSelection,

@@ -18,6 +18,9 @@ export interface VersionParts {
   readonly readSequence: number;
 }
 
+/** Below the version of every change: any of them overwrites what has it. */
+export const LOWEST_VERSION = '0'.repeat(44);
+
 const MAX_32 = 0xffffffff;
 const MAX_48 = 0xffffffffffff;
 const VERSION = /^[0-9a-f]{44}$/;

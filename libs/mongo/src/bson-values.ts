@@ -1,6 +1,19 @@
 import { type CanonicalValue, type Column, type ColumnKind } from '#change-events';
 import { mongo } from 'mongoose';
-import { BsonType, type BsonWriter } from './bson-writer.ts';
+import { BsonType, type BsonWriter, GENERIC_BINARY } from './bson-writer.ts';
+import {
+  type BsonValue,
+  decimalText,
+  integerOfText,
+  readBinary,
+  readBoolean,
+  readDecimal,
+  readDouble,
+  readInteger,
+  readJson,
+  readText,
+  readVector,
+} from './stored-values.ts';
 
 type WriteMethod = Exclude<keyof BsonWriter, 'at' | 'bytes' | 'begin' | 'beginIn' | 'end' | 'raw' | 'null'>;
 
@@ -11,6 +24,8 @@ interface BsonEncoding {
   readonly writing: (column: Column) => Writing;
   /** The value of a key column from what `_id` has for it; undefined for what no value of the column is stored as. */
   readonly readKey: (stored: unknown, column: Column) => CanonicalValue | undefined;
+  /** The value of any column from the bytes of its element; undefined for what no value of its kind is stored as. */
+  readonly read: (stored: BsonValue, column: Column) => CanonicalValue | undefined;
 }
 
 const INT32: Writing = ['int32', BsonType.int32];
@@ -18,14 +33,18 @@ const LONG: Writing = ['long', BsonType.long];
 const DECIMAL: Writing = ['decimal', BsonType.decimal128];
 const STRING: Writing = ['string', BsonType.string];
 
-const TEXT: BsonEncoding = { writing: () => STRING, readKey: textOf };
+const TEXT: BsonEncoding = { writing: () => STRING, readKey: textOf, read: readText };
 const DOUBLE: BsonEncoding = {
   writing: () => ['double', BsonType.double],
   readKey: (stored) => (stored instanceof mongo.Double ? stored.valueOf() : undefined),
+  read: readDouble,
 };
 const BINARY: BsonEncoding = {
   writing: () => ['binary', BsonType.binary],
-  readKey: (stored) => (stored instanceof mongo.Binary ? Buffer.from(stored.value()) : undefined),
+  // another subtype is another key to MongoDB
+  readKey: (stored) =>
+    stored instanceof mongo.Binary && stored.sub_type === GENERIC_BINARY ? Buffer.from(stored.value()) : undefined,
+  read: readBinary,
 };
 
 const MAX_DECIMAL128_DIGITS = 34;
@@ -35,12 +54,14 @@ export const BSON_ENCODING: Readonly<Record<ColumnKind, BsonEncoding>> = {
   integer: {
     writing: ({ type, unsigned }) => (type.startsWith('int') && unsigned ? LONG : INT32),
     readKey: integerOf,
+    read: readInteger,
   },
-  bigint: { writing: () => ['bigInteger', BsonType.long], readKey: integerOf },
+  bigint: { writing: () => ['bigInteger', BsonType.long], readKey: integerOf, read: readInteger },
   decimal: {
     writing: ({ precision }) => (precision <= MAX_DECIMAL128_DIGITS ? DECIMAL : STRING),
     readKey: (stored, { scale }) =>
       stored instanceof mongo.Decimal128 ? decimalText(stored.toString(), scale) : textOf(stored),
+    read: readDecimal,
   },
   float: DOUBLE,
   double: DOUBLE,
@@ -49,6 +70,7 @@ export const BSON_ENCODING: Readonly<Record<ColumnKind, BsonEncoding>> = {
   boolean: {
     writing: () => ['boolean', BsonType.boolean],
     readKey: (stored) => (typeof stored === 'boolean' ? stored : undefined),
+    read: readBoolean,
   },
   bits: BINARY,
   date: TEXT,
@@ -57,9 +79,9 @@ export const BSON_ENCODING: Readonly<Record<ColumnKind, BsonEncoding>> = {
   timestamp: TEXT,
   enum: TEXT,
   set: TEXT,
-  json: { writing: () => ['json', BsonType.document], readKey: inNoKey },
+  json: { writing: () => ['json', BsonType.document], readKey: inNoKey, read: readJson },
   geometry: BINARY,
-  vector: { writing: () => ['vector', BsonType.array], readKey: inNoKey },
+  vector: { writing: () => ['vector', BsonType.array], readKey: inNoKey, read: readVector },
 };
 
 function inNoKey(): undefined {
@@ -74,20 +96,5 @@ function integerOf(stored: unknown): number | bigint | undefined {
   if (stored instanceof mongo.Int32) return stored.valueOf();
   if (!(stored instanceof mongo.Long) && !(stored instanceof mongo.Decimal128)) return undefined;
   const text = stored instanceof mongo.Long ? stored.toString() : decimalText(stored.toString(), 0);
-  if (text === undefined) return undefined;
-  const number = Number(text);
-  return Number.isSafeInteger(number) ? number : BigInt(text);
-}
-
-/** Decimal128 prints an exponent when it likes; MySQL prints all digits of the scale. Undefined for what has more. */
-function decimalText(printed: string, scale: number): string | undefined {
-  const parts = /^(-?)(\d+)(?:\.(\d+))?(?:E([+-]\d+))?$/.exec(printed);
-  if (parts === null) return undefined;
-  const [, sign = '', whole = '', fraction = '', exponent = '0'] = parts;
-  const zeros = scale - fraction.length + Number(exponent);
-  if (zeros < 0 || zeros > 100) return undefined;
-  const digits = (whole + fraction + '0'.repeat(zeros)).replace(/^0+/, '').padStart(scale + 1, '0');
-  const point = digits.length - scale;
-  const text = scale === 0 ? digits : `${digits.slice(0, point)}.${digits.slice(point)}`;
-  return sign + text;
+  return text === undefined ? undefined : integerOfText(text);
 }

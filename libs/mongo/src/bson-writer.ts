@@ -27,7 +27,7 @@ export function makeLabel(type: number, name: string): ElementLabel {
 }
 
 /** Subtype of binary data that is nothing else. */
-const GENERIC_BINARY = 0x00;
+export const GENERIC_BINARY = 0x00;
 const MAX_INT64 = (1n << 63n) - 1n;
 const TWO_TO_32 = 0x1_0000_0000;
 /** Longest UTF-8 form of one UTF-16 unit, in bytes. */

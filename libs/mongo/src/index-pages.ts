@@ -73,6 +73,11 @@ export class IndexPages {
     if (isTimeout(cause)) this.#limit = Math.max(1, Math.floor(this.#limit / 4));
   }
 
+  /** The key where the next page begins; documents of it may have been given already. */
+  get position(): bigint {
+    return this.#from;
+  }
+
   /** What has this key or a lower one is left out from here on. */
   passBy(key: bigint): void {
     if (key < this.#from) return;

@@ -51,6 +51,11 @@ export class DocumentEncoder {
     this.#writeRow = compileRowWriter(layout, [...layout.columns.keys()], ({ name }) => name);
   }
 
+  /** Appends the element `_id` of a row. */
+  id(writer: BsonWriter, row: Row): void {
+    this.#writeId(writer, row);
+  }
+
   /** Appends the document of a row. */
   upsert(writer: BsonWriter, row: Row, change: RowChange, version: string): EncodedDocument {
     const { commitMicros, gtid } = change.transaction;

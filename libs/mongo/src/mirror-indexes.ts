@@ -24,12 +24,28 @@ export function versionNumber(version: string): bigint {
   return version === '' ? 0n : BigInt(`0x${version.padEnd(VERSION_DIGITS, '0')}`);
 }
 
+/**
+ * The highest version that is not above a text, whatever somebody has stored as `v`: pages of an index continue at the
+ * texts that they come upon.
+ */
+export function versionFloor(text: string): bigint {
+  const digits = /^[0-9a-f]{0,44}/.exec(text)?.[0] ?? '';
+  const rest = VERSION_DIGITS - digits.length;
+  if (rest === 0) return BigInt(`0x${digits}`);
+  const lowest = versionNumber(digits);
+  const next = text.charAt(digits.length);
+  if (next > 'f') return lowest + (1n << BigInt(4 * rest)) - 1n;
+  // between the digits and the letters
+  if (next > '9') return lowest + (10n << BigInt(4 * (rest - 1))) - 1n;
+  return lowest === 0n ? 0n : lowest - 1n;
+}
+
 /** Above every version. */
 export const ABOVE_ALL_VERSIONS = 1n << BigInt(4 * VERSION_DIGITS);
 
 const byVersion = {
   field: 'v',
-  toNumber: versionNumber,
+  toNumber: versionFloor,
   toKey: (number: bigint) => (number < ABOVE_ALL_VERSIONS ? number.toString(16).padStart(VERSION_DIGITS, '0') : 'g'),
 } as const;
 

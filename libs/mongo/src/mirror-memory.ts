@@ -9,6 +9,7 @@ import {
   type MirrorIndex,
   readByIndex,
   TOMBSTONE_VERSIONS,
+  versionFloor,
   versionNumber,
 } from './mirror-indexes.ts';
 import { MirrorLineage } from './mirror-lineage.ts';
@@ -72,7 +73,7 @@ export class MirrorMemory extends SinkMemory {
         for (const { version: of, gtid } of page) if (gtid !== null && isOfLog(of)) keepGreatest(greatest, gtid);
         // the rest of the transaction has the same GTID, however many rows it has
         const last = page.at(-1)?.version ?? '';
-        pages.passBy(versionNumber(transactionEndVersion(last.slice(0, TRANSACTION_DIGITS))));
+        pages.passBy(versionFloor(transactionEndVersion(last.slice(0, TRANSACTION_DIGITS))));
       }
     }
     return [...greatest.values()].map(({ gtid }) => gtid);

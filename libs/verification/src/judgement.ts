@@ -43,9 +43,12 @@ export function judge(row: Row | null, stored: StoredRow | null, bounds: Bounds)
 }
 
 /** A version of an older lineage is lower than the checkpoint's even when its change is given to the sink again. */
-function isCovered({ version, gtid }: StoredRow, { checkpoint, covered }: Bounds): boolean {
+function isCovered(stored: StoredRow, { checkpoint, covered }: Bounds): boolean {
+  const { version } = stored;
   if (version === null || version > checkpoint) return false;
-  return gtid === null || lineageOf(version) === lineageOf(checkpoint) || covered.containsGtid(gtid);
+  if (lineageOf(version) === lineageOf(checkpoint)) return true;
+  const { gtid } = stored;
+  return gtid === null || covered.containsGtid(gtid);
 }
 
 /** The same without bounds: `row` is what the change that is stored has left. */

@@ -1,0 +1,47 @@
+import { type CanonicalValue, type Column, type Row, type TableLayout } from '#change-events';
+import { mongo } from 'mongoose';
+import { BSON_ENCODING } from './bson-values.ts';
+import { findFirstEnd, readElements } from './bson-reader.ts';
+import { BsonType } from './bson-writer.ts';
+import { decimal128FromText } from './decimal128.ts';
+import { idFieldName } from './mirror-document.ts';
+
+const MAX_INT64 = (1n << 63n) - 1n;
+const AS_STORED = { promoteValues: false, promoteLongs: false, promoteBuffers: false };
+
+/**
+ * The `_id` of a row as the driver takes it in a filter. Numbers may have another type than the document's, which is
+ * equal to the server. The fields of several columns are in a Map: an object would reorder names that are numbers.
+ */
+export function idValue({ key, columns }: TableLayout, row: Row): unknown {
+  const [only, ...others] = key;
+  const valueAt = (index: number): unknown => driverValue(columns[index] as Column, row[index] ?? null);
+  if (others.length === 0) return valueAt(only as number);
+  return new Map(key.map((index) => [idFieldName((columns[index] as Column).name), valueAt(index)]));
+}
+
+/** The same of what is stored, in its own types: the first field of the document is `_id`. */
+export function storedIdValue(document: Uint8Array): unknown {
+  const id = readElements(document).next().value;
+  if (id === undefined) return undefined;
+  const value = document.subarray(id.start, id.end);
+  if (id.type !== BsonType.document) return mongo.BSON.deserialize(document, AS_STORED)['_id'];
+  const fields = [...readElements(value)].map(({ name }) => name);
+  const values = mongo.BSON.deserialize(value, AS_STORED);
+  return new Map(fields.map((name) => [name, values[name] as unknown]));
+}
+
+/** A document of nothing but the `_id` of another. */
+export function idDocument(document: Buffer): Buffer {
+  const end = findFirstEnd(document);
+  const id = Buffer.alloc(end + 1);
+  id.set(document.subarray(0, end));
+  id.writeInt32LE(id.length);
+  return id;
+}
+
+function driverValue(column: Column, value: CanonicalValue): unknown {
+  if (typeof value === 'bigint' && value > MAX_INT64) return decimal128FromText(String(value));
+  const [, type] = BSON_ENCODING[column.kind].writing(column);
+  return type === BsonType.decimal128 ? decimal128FromText(String(value)) : value;
+}

@@ -1,0 +1,159 @@
+import { collectionName, isCanonical, type Row, type TableLayout, type TableName } from '#change-events';
+import { type ForeignRow, type ListedPage, VerifiedSink } from '#verification';
+import { mongo } from 'mongoose';
+import { decodeId } from './canonical-id.ts';
+import { lowerVersion, removeDocument } from './demotion.ts';
+import { idDocument, storedIdValue } from './id-values.ts';
+import { FROM_MAJORITY, PAGE_TIMEOUT_MS } from './index-pages.ts';
+import { KeyLookup } from './key-lookup.ts';
+import { DocumentEncoder } from './mirror-document.ts';
+import { fromText, listIds, toText } from './mirror-listing.ts';
+import { mirrorDatabase } from './mirror-tables.ts';
+import { type MirrorName } from './mirrored-tables.ts';
+import { classifyMongoError } from './mongo-errors.ts';
+import { type ComparisonCounters, RowComparison } from './row-comparison.ts';
+import { fingerprintOf, StoredDocument } from './stored-document.ts';
+import { awaitMajority } from './write-command.ts';
+
+/** Tables whose compiled layouts are kept. */
+const MOST_TABLES = 200;
+const SHOWN_CHARACTERS = 200;
+
+interface ComparedTable {
+  readonly encoder: DocumentEncoder;
+  readonly comparison: RowComparison;
+}
+
+/**
+ * The mirror of one source as verification sees it: what a majority has confirmed after all that the primary had applied.
+ * Every method rejects with a coded error while the server does not answer; nothing is held between calls.
+ */
+export class VerifiedMirror extends VerifiedSink {
+  readonly #mirror: MirrorName;
+  readonly #tables = new Map<string, ComparedTable>();
+  readonly #counters: ComparisonCounters = { byBytes: 0, byValue: 0 };
+
+  constructor(mirror: MirrorName) {
+    super();
+    this.#mirror = mirror;
+  }
+
+  /** Rows that were equal byte for byte, and those that were compared column by column. */
+  get comparisons(): Readonly<ComparisonCounters> {
+    return { ...this.#counters };
+  }
+
+  override async read(
+    layout: TableLayout,
+    keys: readonly Row[],
+    signal: AbortSignal,
+  ): Promise<readonly (StoredDocument | null)[]> {
+    if (keys.length === 0) return [];
+    const documents = this.#collectionOf(layout);
+    await awaitMajority(documents.db);
+    const { encoder, comparison } = this.#tableOf(layout);
+    const found = await new KeyLookup({ documents, layout, encoder, signal }).find(keys);
+    return found.map((one) => (one === null ? null : new StoredDocument(one.bytes, comparison, one.isForeign)));
+  }
+
+  override async *list(
+    { layout, after, limit }: { readonly layout: TableLayout; readonly after: string | null; readonly limit: number },
+    signal: AbortSignal,
+  ): AsyncIterable<ListedPage> {
+    const documents = this.#collectionOf(layout);
+    await awaitMajority(documents.db);
+    for await (const page of listIds(documents, after, limit)) {
+      const keys: Row[] = [];
+      const foreign: ForeignRow[] = [];
+      for (const document of page.documents) {
+        const key = decodeKey(layout, document);
+        if (key !== null) keys.push(key);
+        else foreign.push(...(await this.#readForeign(documents, idDocument(document))));
+      }
+      yield { keys, foreign, after: page.after };
+      signal.throwIfAborted();
+    }
+  }
+
+  /** The mirror has no quarantine yet: a document that MongoDB refuses stops the pipeline. */
+  override listQuarantined(): Promise<readonly Row[]> {
+    return Promise.resolve([]);
+  }
+
+  /** The mirror holds the last change of a key, no older one. */
+  override readChange(): Promise<Row | null | undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  override async demote(
+    layout: TableLayout,
+    place: { readonly key: Row } | { readonly foreign: string },
+    fingerprint: string,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const documents = this.#collectionOf(layout);
+    await awaitMajority(documents.db);
+    const seen =
+      'key' in place
+        ? ((await this.read(layout, [place.key], signal))[0]?.bytes ?? null)
+        : await readById(documents, fromText(place.foreign));
+    if (seen === null || fingerprintOf(seen) !== fingerprint) return false;
+    signal.throwIfAborted();
+    return decodeKey(layout, seen) === null ? removeDocument(documents, seen) : lowerVersion(documents, seen);
+  }
+
+  /** Nothing when it is gone by now. */
+  async #readForeign(documents: mongo.Collection, id: Buffer): Promise<ForeignRow[]> {
+    const document = await readById(documents, id);
+    if (document === null) return [];
+    return [{ id: toText(id), shown: showId(id), fingerprint: fingerprintOf(document) }];
+  }
+
+  #collectionOf({ database, table }: TableName): mongo.Collection {
+    return this.#mirror.connection.db(mirrorDatabase(this.#mirror)).collection(collectionName(database, table));
+  }
+
+  /** A layout may be another object each time; compiling one takes as long as comparing a thousand rows. */
+  #tableOf(layout: TableLayout): ComparedTable {
+    const { database, table, fingerprint } = layout;
+    const name = JSON.stringify([database, table, fingerprint]);
+    let compared = this.#tables.get(name);
+    if (compared === undefined) {
+      compared = { encoder: new DocumentEncoder(layout), comparison: new RowComparison(layout, this.#counters) };
+      const [oldest] = this.#tables.keys();
+      if (this.#tables.size >= MOST_TABLES && oldest !== undefined) this.#tables.delete(oldest);
+    } else this.#tables.delete(name);
+    this.#tables.set(name, compared);
+    return compared;
+  }
+}
+
+/** Null for an `_id` that no write of Ditto would meet, and for a value that no row can have. */
+function decodeKey(layout: TableLayout, document: Buffer): Row | null {
+  const key = decodeId(layout, idDocument(document));
+  if (key === null) return null;
+  const isKey = layout.key.every((index) => {
+    const column = layout.columns[index];
+    const value = key[index] ?? null;
+    return column !== undefined && value !== null && isCanonical(column, value);
+  });
+  return isKey ? key : null;
+}
+
+async function readById(documents: mongo.Collection, id: Buffer): Promise<Buffer | null> {
+  try {
+    const [document] = await documents
+      .find({ _id: { $eq: storedIdValue(id) as never } }, { raw: true, maxTimeMS: PAGE_TIMEOUT_MS, ...FROM_MAJORITY })
+      .toArray();
+    return (document as unknown as Buffer | undefined) ?? null;
+  } catch (error) {
+    throw classifyMongoError(error);
+  }
+}
+
+function showId(id: Buffer): string {
+  const text = mongo.BSON.EJSON.stringify(mongo.BSON.deserialize(id, { promoteValues: false })['_id'], {
+    relaxed: false,
+  });
+  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
+}
