@@ -26,10 +26,17 @@ export class StateTableStore extends TableStore {
     return row && toRecord(row);
   }
 
-  async save(grant: Grant, records: readonly TableRecord[]): Promise<void> {
+  async save(
+    grant: Grant,
+    records: readonly TableRecord[],
+    hasSameAdopted: (record: TableRecord) => boolean = () => false,
+  ): Promise<void> {
+    const { source } = grant;
+    const [whole, parts] = [records.filter((record) => !hasSameAdopted(record)), records.filter(hasSameAdopted)];
     await this.#database.transaction(async (manager) => {
       await guardGrant(manager, grant);
-      await saveRecords(manager, grant.source, records);
+      await saveRecords(manager, source, whole);
+      await saveRecords(manager, source, parts.map(withoutAdopted));
     });
   }
 
@@ -62,7 +69,22 @@ function toRecord({ database, table, estimatedRows, copy, generation, adopted }:
   return { database, table, estimatedRows, copy, generation, adopted };
 }
 
-async function saveRecords(manager: EntityManager, source: string, records: readonly TableRecord[]): Promise<void> {
+function withoutAdopted({
+  database,
+  table,
+  estimatedRows,
+  copy,
+  generation,
+}: TableRecord): Omit<TableRecord, 'adopted'> {
+  return { database, table, estimatedRows, copy, generation };
+}
+
+/** What a record does not say stays as it is. */
+async function saveRecords(
+  manager: EntityManager,
+  source: string,
+  records: readonly Omit<TableRecord, 'adopted'>[],
+): Promise<void> {
   for (let at = 0; at < records.length; at += MOST_AT_ONCE) {
     const rows = records.slice(at, at + MOST_AT_ONCE).map((record) => ({ source, ...record }));
     await manager.upsert(TableRecordEntity, rows, ['source', 'database', 'table']);

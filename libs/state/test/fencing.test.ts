@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { SelectQueryBuilder } from 'typeorm';
 import { type Checkpoint, type LoggedTransaction, type TableLayout } from '#change-events';
-import { adopt, type CopyState, type Grant, newRecord, type TableRecord } from '#replication';
+import { adopt, type CopyState, type Grant, newRecord, planCopy, type TableRecord } from '#replication';
 import {
   StateAuditLog,
   StateCheckpointStore,
@@ -244,6 +244,15 @@ describe('stores under fencing tokens', () => {
     expect(await tables.load(source)).toEqual([former, without].sort((a, b) => (a.table < b.table ? -1 : 1)));
     await tables.save(next, [record]);
     expect((await tables.load(source)).find(({ table }) => table === 'orders')).toEqual(record);
+    // an adopted layout that is there is not written again, with whatever else is saved
+    const [advanced, created] = [planCopy(record, 9, COPYING), adopt(createRecord(DONE, 'created'), adopted)];
+    const unwritten = { ...advanced, adopted: former.adopted };
+    await tables.save(next, [unwritten, created], ({ table }) => table === 'orders');
+    expect(await tables.find(source, record)).toEqual(advanced);
+    expect(await tables.find(source, created)).toEqual(created);
+    expect(await tables.find(source, { database: 'shop', table: 'Orders' })).toBeNull();
+    await expect(tables.save(paused, [unwritten], () => true)).rejects.toMatchObject(fenced);
+    await tables.save(next, [record, createRecord({ state: 'none' }, 'created')]);
     const resyncs = new StateResyncStore(database);
     await expect(resyncs.finish(paused)).rejects.toMatchObject(fenced);
     // the rows of a table that is left out have not ended
@@ -251,6 +260,7 @@ describe('stores under fencing tokens', () => {
     await tables.save(next, [leftOut]);
     await resyncs.finish(next);
     expect(await tables.load(source)).toEqual([
+      createRecord({ state: 'none' }, 'created'),
       { ...record, adopted: null, generation: record.generation + 1 },
       without,
       leftOut,

@@ -38,10 +38,31 @@ it('I4: a table that was copied before keys were kept has the key of the catalog
   ]);
   const key = describeKey(assumeLayout('shop', 'copied'));
   expect(saved.map(({ table, adopted, generation }) => [table, adopted, generation])).toEqual([
-    ['copied', { key, since: '', layout: null }, 1],
-    ['begun', { key, since: '', layout: null }, 1],
+    ['copied', { key, since: '', layout: assumeLayout('shop', 'copied') }, 1],
+    ['begun', { key, since: '', layout: assumeLayout('shop', 'begun') }, 1],
   ]);
   expect(records).toEqual([kept, saved[0], stored[2], asked, saved[1], stored[5]]);
+});
+
+it('a table that gets no change has the layout of the catalogue, if nothing says that its rows have another', async () => {
+  const key = describeKey(assumeLayout('shop', 'quiet'));
+  const since = 'f';
+  const stored = [
+    adopt(record('quiet'), { key, since, layout: null }),
+    adopt(record('rekeyed'), { key: 'another', since, layout: null }),
+    adopt(record('gone'), { key, since, layout: null }),
+    adopt(record('known'), { key, since, layout: { ...assumeLayout('shop', 'known'), fingerprint: 'older' } }),
+    adopt(record('keyless', unavailable), { key: KEYLESS, since, layout: null }),
+  ];
+  const { records, saved } = await start(stored, [
+    ...['quiet', 'rekeyed', 'known'].map((table) => assumeLayout('shop', table)),
+    keyless('keyless'),
+  ]);
+  expect(saved.map(({ table, adopted, generation }) => [table, adopted, generation])).toEqual([
+    ['quiet', { key, since, layout: assumeLayout('shop', 'quiet') }, 2],
+    ['keyless', { key: KEYLESS, since, layout: keyless('keyless') }, 2],
+  ]);
+  expect(records.map(({ table }) => table)).toEqual(stored.map(({ table }) => table));
 });
 
 it('I6: a key that was lost before any was kept is one of its own, where rows were copied', async () => {

@@ -12,7 +12,9 @@ export interface StartingRecordsOptions {
 /**
  * The records of the source's tables as an owner begins with them. A table that is not included any more counts as not
  * copied: its changes pass unseen from here on. One that was copied before keys were kept is taken to have the key that the
- * catalogue shows now; where it shows none, the key of the rows that were copied is lost, whatever it was.
+ * catalogue shows now; where it shows none, the key of the rows that were copied is lost, whatever it was. One that was
+ * copied before layouts were kept has the layout of the catalogue if its key is still the same: a statement that is not
+ * read yet and changes more than that has the table read again, under another generation.
  */
 export async function findStartingRecords(options: StartingRecordsOptions): Promise<readonly TableRecord[]> {
   const { grant, store, catalogue, includes } = options;
@@ -34,12 +36,14 @@ export async function findStartingRecords(options: StartingRecordsOptions): Prom
 
 function withKey(record: TableRecord, layout: TableLayout | undefined, isFirst: boolean): TableRecord {
   const { database, table, copy, adopted } = record;
-  if (adopted !== null || layout === undefined || !('rowsRead' in copy)) return record;
-  const hasKey = layout.key.length > 0;
-  if (!hasKey && (!isFirst || copy.rowsRead === 0)) return record;
-  return adopt(record, {
-    key: describeKey(hasKey ? layout : assumeLayout(database, table)),
-    since: '',
-    layout: null,
-  });
+  if (layout === undefined) return record;
+  const key = describeKey(layout);
+  if (adopted !== null) {
+    const lacksLayout = adopted.layout === null && adopted.key === key;
+    return lacksLayout ? adopt(record, { ...adopted, layout: { ...layout } }) : record;
+  }
+  if (!('rowsRead' in copy)) return record;
+  if (layout.key.length > 0) return adopt(record, { key, since: '', layout: { ...layout } });
+  if (!isFirst || copy.rowsRead === 0) return record;
+  return adopt(record, { key: describeKey(assumeLayout(database, table)), since: '', layout: null });
 }

@@ -73,8 +73,15 @@ export interface TableRecord {
 /** What is durable of a source's tables, and of their reads, under the same fencing rule as `CheckpointStore`. */
 export abstract class TableStore {
   abstract load(source: string): Promise<readonly TableRecord[]>;
-  /** Saves all of it or nothing; a table is in it once at most. */
-  abstract save(grant: Grant, records: readonly TableRecord[]): Promise<void>;
+  /**
+   * Saves all of it or nothing; a table is in it once at most. `hasSameAdopted` says of which records the store has the
+   * adopted layout already; it need not be written again.
+   */
+  abstract save(
+    grant: Grant,
+    records: readonly TableRecord[],
+    hasSameAdopted?: (record: TableRecord) => boolean,
+  ): Promise<void>;
   /** Keeps that numbers of reads up to this one may be in use. */
   abstract reserveReads(grant: Grant, upTo: number): Promise<void>;
   /** The highest number that was reserved in the current lineage; 0 at first. */

@@ -27,11 +27,18 @@ class Store extends TableStore {
   reserveReads = (): Promise<void> => Promise.resolve();
   reservedReads = (): Promise<number> => Promise.resolve(0);
 
-  async save(_: Grant, [record]: readonly [TableRecord]): Promise<void> {
+  async save(
+    _: Grant,
+    [given]: readonly [TableRecord],
+    hasSameAdopted: (record: TableRecord) => boolean,
+  ): Promise<void> {
     const { reading, held } = this;
     if (held !== null) await new Promise<void>((resolve) => held.push(resolve));
     if (this.isDown) throw new Error('down');
     this.saves++;
+    const record = hasSameAdopted(given) ? { ...given, adopted: this.stored?.adopted ?? null } : given;
+    // what is not written is there already
+    expect(record).toEqual(given);
     if (this.stored !== null) expectRaised(this.stored, record);
     this.stored = record;
     this.storedReading = reading;

@@ -24,6 +24,11 @@ interface WaitingSave {
 
 const MOST_SAVED_AT_ONCE = 500;
 
+/** An adopted layout is never changed, only replaced. */
+function hasStoredAdopted({ current, stored }: Entry): boolean {
+  return stored !== null && stored.adopted === current.adopted;
+}
+
 /**
  * The records of one source's tables. What is set counts in memory at once, and is durable when a later `save` has
  * resolved. After a save that failed the same call saves what counts at that time.
@@ -87,10 +92,10 @@ export class TableRecords {
       const entries = new Set(batch.map(({ entry }) => entry));
       for (const entry of entries) entry.saving = entry.current;
       try {
-        await store.save(
-          grant,
-          Array.from(entries, ({ current }) => current),
-        );
+        const records = Array.from(entries, ({ current }) => current);
+        // each chunk of a copy is a save, and a layout may have a thousand columns
+        const same = new Set([...entries].filter(hasStoredAdopted).map(({ current }) => current));
+        await store.save(grant, records, (record) => same.has(record));
         for (const entry of entries) entry.stored = entry.saving;
         for (const { resolve } of batch) resolve();
       } catch (error) {
