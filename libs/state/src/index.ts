@@ -7,6 +7,7 @@ export { StateFencing } from './state-fencing.ts';
 export { type LineageChange, StateLineageStore } from './state-lineage-store.ts';
 export { StateLogAcceptanceStore } from './state-log-acceptance-store.ts';
 export { StateMismatchStore } from './state-mismatch-store.ts';
+export { StateRepairStore } from './state-repair-store.ts';
 export { StateRequestedReadStore } from './state-requested-read-store.ts';
 export { StateResyncStore } from './state-resync-store.ts';
 export { StateRewindStore } from './state-rewind-store.ts';

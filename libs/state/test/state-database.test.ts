@@ -57,6 +57,7 @@ describe('StateDatabase', () => {
       { name: 'AddUndecidedSet1796100000000' },
       { name: 'AddReadScopes1796110000000' },
       { name: 'AddVerification1796200000000' },
+      { name: 'AddRepairs1796300000000' },
     ]);
   });
 

@@ -13,6 +13,17 @@ export {
   type NewMismatch,
   type StateChange,
 } from './ports/mismatch-store.ts';
+export {
+  type OpenTable,
+  type RepairBreaker,
+  type RepairChange,
+  type RepairFilter,
+  type RepairOutcome,
+  type RepairPage,
+  type RepairRecord,
+  type RepairState,
+  RepairStore,
+} from './ports/repair-store.ts';
 export { RecordedStream, type RecordedCheckpoint, type RecordedTable } from './ports/recorded-stream.ts';
 export {
   VerifiedSink,
@@ -39,6 +50,10 @@ export {
   type TakenChunk,
   VerificationRunStore,
 } from './ports/verification-run-store.ts';
+export { POLICY_ACTOR, type RepairAudit, RepairPlanner, type RepairPlannerOptions } from './repairs/repair-planner.ts';
+export { type RepairMode, RepairPolicy, type RepairPolicyOptions } from './repairs/repair-policy.ts';
+export { type RepairedSink, Repairer, type RepairerOptions, type RepairTurn } from './repairs/repairer.ts';
+export { toNewMismatch } from './to-new-mismatch.ts';
 export {
   RowVerifier,
   type ChunkVerdict,

@@ -2,6 +2,8 @@ import { AuditEntryEntity } from './audit-entry.entity.ts';
 import { CheckpointEntity } from './checkpoint.entity.ts';
 import { LineageChangeEntity } from './lineage-change.entity.ts';
 import { MismatchEntity } from './mismatch.entity.ts';
+import { RepairBreakerEntity } from './repair-breaker.entity.ts';
+import { RepairEntity } from './repair.entity.ts';
 import { RequestedReadEntity } from './requested-read.entity.ts';
 import { SourceEntity } from './source.entity.ts';
 import { TableRecordEntity } from './table-record.entity.ts';
@@ -16,6 +18,8 @@ export const entities = [
   SourceEntity,
   CheckpointEntity,
   LineageChangeEntity,
+  RepairBreakerEntity,
+  RepairEntity,
   RequestedReadEntity,
   TableRecordEntity,
   TopicEndEntity,

@@ -13,6 +13,7 @@ import { AddRequestedReads1796050000000 } from './1796050000000-add-requested-re
 import { AddUndecidedSet1796100000000 } from './1796100000000-add-undecided-set.ts';
 import { AddReadScopes1796110000000 } from './1796110000000-add-read-scopes.ts';
 import { AddVerification1796200000000 } from './1796200000000-add-verification.ts';
+import { AddRepairs1796300000000 } from './1796300000000-add-repairs.ts';
 
 /** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
 export const migrations = [
@@ -31,4 +32,5 @@ export const migrations = [
   AddUndecidedSet1796100000000,
   AddReadScopes1796110000000,
   AddVerification1796200000000,
+  AddRepairs1796300000000,
 ];

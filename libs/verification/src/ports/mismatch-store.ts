@@ -3,13 +3,14 @@ import { type MismatchKind } from '../judgement.ts';
 import { type Difference } from './verified-sink.ts';
 
 /**
- * `open`: waits for a repair or a person. `repairing`: a repair has it. `repaired`: a repair was verified. `gone`: found
- * equal later without a repair. `ignored`: a person has said that it may stay; it is one no more when it is found equal.
+ * `open`: waits for a repair or a person. `repairing`: a repair has it. `given up`: its repair was; it waits for a person.
+ * `repaired`: a repair was verified. `gone`: found equal later without a repair. `ignored`: a person has said that it may
+ * stay; it is one no more when it is found equal.
  */
-export type MismatchState = 'open' | 'repairing' | 'repaired' | 'gone' | 'ignored';
+export type MismatchState = 'open' | 'repairing' | 'given up' | 'repaired' | 'gone' | 'ignored';
 
 /** In these states the sink was not found equal since. There is at most one such record for each key of a sink. */
-export const CURRENT_STATES: readonly MismatchState[] = ['open', 'repairing', 'ignored'];
+export const CURRENT_STATES: readonly MismatchState[] = ['open', 'repairing', 'given up', 'ignored'];
 
 export interface MismatchDetails {
   /** Of a `different` row; values as text, cut to a limit. */
