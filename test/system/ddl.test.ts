@@ -3,6 +3,12 @@ import { type Connection, type RowDataPacket } from 'mysql2/promise';
 import { TopicMessages } from '../oracle/topic-messages.ts';
 import { World, type ServiceInstance } from './world.ts';
 
+interface TableState {
+  readonly table: string;
+  readonly state: string;
+  readonly rowsRead: number;
+}
+
 let world: World;
 let mysql: Connection;
 let dss: ServiceInstance;
@@ -132,6 +138,39 @@ describe('DDL in the log', () => {
     expect((await readStatements()).map(ofLog)).toEqual(
       STORY.filter((statement) => /^(ALTER|CREATE|DROP|RENAME)/.test(statement)).map(ofLog),
     );
+  }, 90_000);
+
+  it('I4: a table that is made is copied from its first row on, also over a crash, and is never read', async () => {
+    dss = await world.start('dss');
+    await world.waitUntilCaughtUp(dss);
+    for (const statement of [
+      'CREATE TABLE made (id INT PRIMARY KEY, v INT)',
+      'INSERT INTO made VALUES (1, 1), (2, 2)',
+      'CREATE TABLE IF NOT EXISTS alike LIKE made',
+      'CREATE TABLE IF NOT EXISTS wide (id INT PRIMARY KEY)',
+      'CREATE TABLE filled (PRIMARY KEY (id)) AS SELECT id, v FROM made',
+      'CREATE TABLE keyless (v INT)',
+      'INSERT INTO keyless VALUES (1)',
+    ])
+      await mysql.query(statement);
+    const made = ['made', 'alike', 'filled', 'keyless'];
+    const copiesOf = ({ snapshot }: { readonly snapshot: readonly TableState[] }): unknown[] =>
+      made.map((name) => {
+        const found = snapshot.find(({ table }) => table === name);
+        return [found?.state, found?.rowsRead];
+      });
+    const [done, never] = [
+      ['done', 0],
+      ['unavailable', 0],
+    ];
+    expect(copiesOf(await world.waitUntilCaughtUp(dss))).toEqual([done, done, done, never]);
+    await world.signal(dss, 'SIGKILL');
+    await mysql.query('INSERT INTO alike VALUES (3, 3)');
+    await mysql.query('UPDATE filled SET v = 7 WHERE id = 1');
+    dss = await world.start('dss');
+    expect(copiesOf(await world.waitUntilCaughtUp(dss))).toEqual([done, done, done, never]);
+    await mysql.query('DROP TABLE keyless');
+    await expectEqual();
   }, 90_000);
 
   it('I4: a reader that comes to all of it later ends up with the same', async () => {

@@ -376,4 +376,30 @@ describe('classifyStatement', () => {
   ])('says what becomes of definitions: %s', (sql, definition) => {
     expect(classifyStatement(sql, 'shop').definition).toBe(definition);
   });
+
+  test.each([
+    ['CREATE TABLE t (id INT PRIMARY KEY)', 'yes'],
+    ['CREATE TABLE `t` (`select` INT, `as` INT, c INT CHECK (c > 0)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4', 'yes'],
+    ['CREATE TABLE t (id INT) ENGINE InnoDB PARTITION BY RANGE (id) (PARTITION p VALUES LESS THAN (9))', 'yes'],
+    ["CREATE TABLE t (id INT) COMMENT='AS SELECT 1' START TRANSACTION", 'yes'],
+    ['CREATE TABLE t LIKE u', 'yes'],
+    ['CREATE TABLE t (LIKE u)', 'yes'],
+    ['CREATE OR REPLACE TABLE t (id INT PRIMARY KEY)', 'yes'],
+    ['CREATE TABLE IF NOT EXISTS t (id INT)', 'if new'],
+    ['CREATE TABLE IF NOT EXISTS t LIKE u', 'if new'],
+    ['CREATE TABLE t AS SELECT * FROM u', undefined],
+    ['CREATE TABLE t (id INT) SELECT 1 AS id', undefined],
+    ['CREATE TABLE t (SELECT 1 AS id)', undefined],
+    ['CREATE TABLE t (id INT) TABLE u', undefined],
+    ['CREATE TABLE t (id INT) VALUES ROW(1)', undefined],
+    ['CREATE TABLE t (id INT) ENGINE=FEDERATED CONNECTION="s"', undefined],
+    ['CREATE TABLE t (id INT) ENGINE=MERGE UNION=(a, b)', undefined],
+    ['CREATE TABLE t (id INT) UNION=(a, b)', undefined],
+    ['CREATE DATABASE d', undefined],
+    ['CREATE TEMPORARY TABLE t (id INT)', undefined],
+    ['RENAME TABLE u TO t', undefined],
+    ['ALTER TABLE t ADD a INT', undefined],
+  ])('I4: says whether the log has every row of a table that is made: %s', (sql, startsEmpty) => {
+    expect(classifyStatement(sql, 'shop').startsEmpty).toBe(startsEmpty);
+  });
 });

@@ -37,6 +37,11 @@ export interface Statement {
   /** Tables of the statement in its order; empty where no table's rows or definition are concerned. */
   readonly tables: readonly StatementTable[];
   readonly definition?: Definition;
+  /**
+   * CREATE TABLE: the table has no row before it, and all that come are in the log. `if new`: unless it was there already
+   * (IF NOT EXISTS). Absent when that is not certain.
+   */
+  readonly startsEmpty?: 'yes' | 'if new';
   /** reread: columns that change their name or type or go. */
   readonly keyChanges?: readonly string[];
   /** reread: every text column changes its character set. */
@@ -261,9 +266,11 @@ function readCreate(cursor: TokenCursor): Statement | null {
   if (cursor.take('DATABASE', 'SCHEMA')) return readCreateDatabase(cursor, replaces);
   if (cursor.take('TEMPORARY')) return cursor.take('TABLE') ? NEUTRAL : readRowless(cursor);
   if (cursor.take('TABLE')) {
-    cursor.takeAll('IF', 'NOT', 'EXISTS');
+    const mayExist = cursor.takeAll('IF', 'NOT', 'EXISTS');
     const table = cursor.takeTable();
-    return table === null ? null : { kind: replaces ? 'drop' : 'neutral', tables: [table], definition: 'create' };
+    if (table === null) return null;
+    const statement: Statement = { kind: replaces ? 'drop' : 'neutral', tables: [table], definition: 'create' };
+    return mayHaveRows(cursor) ? statement : { ...statement, startsEmpty: mayExist ? 'if new' : 'yes' };
   }
   const isIndex = cursor.keyword() === 'INDEX' || cursor.keyword(1) === 'INDEX';
   if (isIndex && (cursor.keyword() === 'INDEX' || cursor.take('UNIQUE', 'FULLTEXT', 'SPATIAL', 'VECTOR'))) {
@@ -271,6 +278,33 @@ function readCreate(cursor: TokenCursor): Statement | null {
     return readIndex(cursor);
   }
   return readRowless(cursor);
+}
+
+/** Words that say, outside of parentheses, where rows of the new table come from. */
+const ROW_SOURCES = new Set(['AS', 'SELECT', 'TABLE', 'UNION', 'VALUES', 'WITH']);
+/** Whose rows are those that the log has. */
+const OWN_ROWS = new Set(['ARIA', 'INNODB', 'MYISAM', 'ROCKSDB']);
+
+/**
+ * What follows the name of a new table. The log has the definition and then the rows of CREATE … SELECT, so a text that
+ * names a source of rows was written in another format; other engines show rows of other tables or servers.
+ */
+function mayHaveRows(cursor: TokenCursor): boolean {
+  while (!cursor.isAtEnd) {
+    if (cursor.symbol() === '(') {
+      const inside = cursor.rest();
+      if (!cursor.takeParentheses()) return true;
+      if (inside.slice(0, inside.length - cursor.remaining).some(({ keyword }) => keyword === 'SELECT')) return true;
+      continue;
+    }
+    if (ROW_SOURCES.has(cursor.keyword())) return true;
+    if (cursor.take('ENGINE')) {
+      cursor.takeSymbol('=');
+      if (!OWN_ROWS.has(cursor.keyword())) return true;
+    }
+    cursor.skip();
+  }
+  return false;
 }
 
 /** MariaDB's CREATE OR REPLACE DATABASE drops the old one first, as CREATE OR REPLACE TABLE does. */

@@ -24,7 +24,7 @@ export abstract class CheckpointStore {
  * which outranks all that was given to the sinks before the reading began.
  */
 export type CopyState =
-  /** Nobody asked for a copy: snapshots are off, the table is not included, or it was created since the start. */
+  /** Nobody asked for a copy: snapshots are off, or the table is not included. */
   | { readonly state: 'none' }
   /** To be read from its first row. `endsGone`: rows that are gone end as well. */
   | { readonly state: 'pending'; readonly endsGone: boolean }

@@ -2,7 +2,16 @@ import { tableKey, type TableLayout, type TableName } from '#change-events';
 import { type CopyState, type TableRecord } from '../ports/stores.ts';
 import { newRecord, planCopy, repeatCopy, restartCopy } from '../tables/table-record.ts';
 import { type TableRecords } from '../tables/table-records.ts';
-import { advance, begin, complete, completeRows, isAsked, isReading, rowsReadOf } from '../tables/copy-state.ts';
+import {
+  advance,
+  begin,
+  complete,
+  completeRows,
+  isAsked,
+  isReading,
+  KEYLESS,
+  rowsReadOf,
+} from '../tables/copy-state.ts';
 
 export interface SnapshotProgressOptions {
   readonly records: TableRecords;
@@ -10,11 +19,6 @@ export interface SnapshotProgressOptions {
   readonly cascadePauseMs: number;
   readonly nowMs: () => number;
 }
-
-export const KEYLESS = {
-  state: 'unavailable',
-  reason: 'the table has no primary key; its changes are published, its existing rows are not read',
-} as const;
 
 /** One attempt at reading a table, from `take` to `release`. */
 interface Attempt {

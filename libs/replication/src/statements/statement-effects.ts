@@ -24,6 +24,8 @@ export interface StatementEffects {
   readonly doubted: readonly TableName[];
   /** Included tables that are there from now on. */
   readonly created: readonly TableName[];
+  /** Those of `created` of which the log has every row. */
+  readonly empty: readonly TableName[];
 }
 
 const NO_EFFECTS: StatementEffects = {
@@ -33,6 +35,7 @@ const NO_EFFECTS: StatementEffects = {
   losesRows: false,
   doubted: [],
   created: [],
+  empty: [],
 };
 
 export interface StatementContext {
@@ -105,7 +108,8 @@ function namesOf({ tables: named }: Statement, { includes, tables }: StatementCo
 
 /** An index that comes or goes, or a column that may be NULL from now on, changes no row, but may change the key. */
 function neutral(statement: Statement, context: StatementContext): StatementEffects {
-  if (statement.definition === 'create') return { ...NO_EFFECTS, created: namesOf(statement, context) };
+  if (statement.definition === 'create')
+    return { ...NO_EFFECTS, created: namesOf(statement, context), empty: emptyOf(statement, context) };
   const named = statement.tables.filter(({ table }) => table !== null);
   return { ...NO_EFFECTS, doubted: namesOf({ ...statement, tables: named }, context) };
 }
@@ -113,7 +117,14 @@ function neutral(statement: Statement, context: StatementContext): StatementEffe
 function end(statement: Statement, op: 'truncate' | 'drop', context: StatementContext): StatementEffects {
   const ended = includedOf(statement, context).map((layout) => ({ op, layout }));
   const created = statement.definition === 'create' ? namesOf(statement, context) : [];
-  return { ...NO_EFFECTS, discarded: statement.tables, ended, created };
+  return { ...NO_EFFECTS, discarded: statement.tables, ended, created, empty: emptyOf(statement, context) };
+}
+
+/** A table that is known may be the one that was there already. */
+function emptyOf(statement: Statement, context: StatementContext): TableName[] {
+  const { startsEmpty } = statement;
+  if (startsEmpty === undefined) return [];
+  return namesOf(statement, context).filter((name) => startsEmpty === 'yes' || !context.tables.knows(name));
 }
 
 /** A table under a new name ends under the old one; its rows were never in the log under the new one. */

@@ -8,7 +8,7 @@ import {
   TopicNames,
   type TransactionInfo,
 } from '#change-events';
-import { DittoError } from '#kernel';
+import { Deferred, DittoError } from '#kernel';
 import { KnownTables } from '../tables/known-tables.ts';
 import { type DefiningStatement } from '../ports/table-checks.ts';
 import { type ChangeSink } from '../ports/change-sink.ts';
@@ -16,7 +16,7 @@ import { type StatementItem } from '../ports/change-source.ts';
 import { TableEndings } from '../tables/table-endings.ts';
 import { type TableRecord } from '../ports/stores.ts';
 import { TableKeys } from '../tables/table-keys.ts';
-import { adopt, newRecord } from '../tables/table-record.ts';
+import { adopt, isCopied, newRecord } from '../tables/table-record.ts';
 import { TableRecords } from '../tables/table-records.ts';
 import { StatementHandling, type StatementHandlingOptions } from './statement-handling.ts';
 import { Window } from '../windows/window.ts';
@@ -48,6 +48,10 @@ let failures: number;
 let handling: StatementHandling;
 let options: StatementHandlingOptions;
 let forgotten: string[];
+let records: TableRecords;
+let stored: Map<string, TableRecord>;
+/** What saves of `records` wait for. */
+let gate: Promise<unknown>;
 
 const drain = (): Promise<void> => {
   steps.push('drain');
@@ -81,6 +85,19 @@ beforeEach(() => {
     return Promise.resolve();
   };
   const grant = { source: 's', owner: 'o', token: 1 };
+  stored = new Map();
+  gate = Promise.resolve();
+  records = new TableRecords({
+    grant,
+    store: {
+      save: async (_, saved) => {
+        await gate;
+        if (failures-- > 0) throw down;
+        for (const record of saved) stored.set(record.table, record);
+      },
+    },
+    known: [],
+  });
   keys = new TableKeys(new TableRecords({ grant, store: { save }, known }), () => '');
   const sink = {
     applyTableChange: ({ op, layout }: TableChange) => {
@@ -98,6 +115,7 @@ beforeEach(() => {
     reaches: (database) => database === 'd',
     sinks: [sink],
     tables,
+    records,
     windows,
     endings: new TableEndings({ sinks: [sink], tables, keys, drain, hold }),
     hold,
@@ -137,6 +155,59 @@ async function stepsOf(sql: string): Promise<string[]> {
   await handling.apply(statementOf('d', sql), TRANSACTION);
   return steps;
 }
+
+describe('a table that is created while the source is read', () => {
+  const copiedOf = (table: string): string => isCopied(stored.get(table) ?? newRecord({ database: 'd', table }));
+
+  it.each([
+    ['CREATE TABLE n (id INT PRIMARY KEY)'],
+    ['CREATE TABLE IF NOT EXISTS n (id INT PRIMARY KEY)'],
+    ['CREATE TABLE n LIKE excluded'],
+    ['CREATE OR REPLACE TABLE n (id INT PRIMARY KEY)'],
+  ])('I4: is copied from then on, since the log has all of its rows: %s', async (sql) => {
+    failures = 2;
+    await stepsOf(sql);
+    expect([copiedOf('n'), stored.get('n')?.generation]).toEqual(['yes', 1]);
+    // the statement comes again after a crash
+    await stepsOf(sql);
+    expect(stored.get('n')?.generation).toBe(1);
+  });
+
+  it.each([
+    ['CREATE TABLE n AS SELECT * FROM excluded'],
+    ['RENAME TABLE excluded TO n'],
+    ['CREATE TABLE excluded (id INT)'],
+    ['ALTER TABLE n ADD a INT'],
+    ['CREATE TABLE other.n (id INT)'],
+  ])('is not copied by this where rows may have come in another way: %s', async (sql) => {
+    await stepsOf(sql);
+    expect([...stored]).toEqual([]);
+  });
+
+  it('I4: is not taken for new where the statement changes nothing, since it was there before', async () => {
+    await stepsOf('CREATE TABLE IF NOT EXISTS t (id INT PRIMARY KEY)');
+    await stepsOf('RENAME TABLE excluded TO n');
+    await stepsOf('CREATE TABLE IF NOT EXISTS n (id INT PRIMARY KEY)');
+    expect([copiedOf('t'), copiedOf('n')]).toEqual(['never', 'never']);
+    await stepsOf('DROP TABLE t');
+    await stepsOf('CREATE TABLE IF NOT EXISTS t (id INT PRIMARY KEY)');
+    expect(copiedOf('t')).toBe('yes');
+  });
+
+  it('I1: no checkpoint passes the statement before that is recorded', async () => {
+    const open = new Deferred<undefined>();
+    gate = open.promise;
+    let isApplied = false;
+    const applied = handling
+      .apply(statementOf('d', 'CREATE TABLE n (id INT PRIMARY KEY)'), TRANSACTION)
+      .then(() => (isApplied = true));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([isApplied, stored.size]).toEqual([false, 0]);
+    open.resolve(undefined);
+    await applied;
+    expect(copiedOf('n')).toBe('yes');
+  });
+});
 
 describe('tables that come, or change, while the source is read', () => {
   it.each([

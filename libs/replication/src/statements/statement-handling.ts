@@ -14,6 +14,8 @@ import { type StatementItem } from '../ports/change-source.ts';
 import { schemaChangeOf } from './schema-changes.ts';
 import { definedTables, statementEffects } from './statement-effects.ts';
 import { type TableEndings } from '../tables/table-endings.ts';
+import { beginEmpty, newRecord } from '../tables/table-record.ts';
+import { type TableRecords } from '../tables/table-records.ts';
 import { type WindowRegistry } from '../windows/window-registry.ts';
 
 export interface StatementHandlingOptions {
@@ -26,6 +28,7 @@ export interface StatementHandlingOptions {
   readonly lowerCaseNames?: boolean;
   readonly sinks: readonly ChangeSink[];
   readonly tables: KnownTables;
+  readonly records: TableRecords;
   readonly windows: WindowRegistry;
   readonly endings: TableEndings;
   /** Runs the action until it works; what is down is waited for. */
@@ -71,9 +74,19 @@ export class StatementHandling {
     for (const table of effects.discarded) windows.discard(table.database, table.table, 'a statement on the table');
     await endings.end(effects.ended.map((ended) => ({ ...ended, transaction, rowIndex: 0 })));
     for (const table of effects.created) tables.add(table);
+    for (const table of effects.empty) await hold(() => this.#countAsCopied(table));
     for (const table of distinctTables(effects.unread)) await hold(() => onTableUnread(table, effects.losesRows));
     for (const table of effects.doubted) this.#options.onKeyDoubted(table);
     await cascades?.learnFrom(statement, sql, defined);
+  }
+
+  /** The log has all rows of the table: there is nothing to copy. Resolves when that is recorded. */
+  async #countAsCopied(table: TableName): Promise<void> {
+    const { records } = this.#options;
+    const record = records.get(table) ?? newRecord(table);
+    const copied = beginEmpty(record);
+    if (copied !== record) records.set(copied);
+    await records.save([table]);
   }
 
   /** A statement that can't be read may have made tables, or given them other names. */

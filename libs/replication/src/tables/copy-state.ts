@@ -4,6 +4,11 @@ type Of<State extends CopyState['state']> = Extract<CopyState, { state: State }>
 /** A reading has begun and is not complete. */
 export type Reading = Of<'copying' | 'ending'>;
 
+export const KEYLESS = {
+  state: 'unavailable',
+  reason: 'the table has no primary key; its changes are published, its existing rows are not read',
+} as const;
+
 export function isReading(copy: CopyState): copy is Reading {
   return copy.state === 'copying' || copy.state === 'ending';
 }

@@ -28,6 +28,11 @@ export class KnownTables {
     return this.#tables.get(tableKey({ database, table }));
   }
 
+  /** Whether the table was there at some time and has not ended since, as far as catalogue and statements say. */
+  knows(table: TableName): boolean {
+    return this.#tables.has(tableKey(table)) || this.#made.has(tableKey(table));
+  }
+
   isPrepared(layout: TableLayout): boolean {
     return this.#prepared.get(layout)?.isValid === true;
   }

@@ -1,6 +1,6 @@
 import { type TableName } from '#change-events';
 import { type AdoptedLayout, type CopyState, type TableRecord } from '../ports/stores.ts';
-import { askAgain, restart } from './copy-state.ts';
+import { askAgain, KEYLESS, restart } from './copy-state.ts';
 
 /** A table that nobody asked for, and that no row was given of. */
 export function newRecord({ database, table }: TableName): TableRecord {
@@ -31,14 +31,27 @@ export function repeatCopy(record: TableRecord): TableRecord {
   return raised({ ...record, copy: askAgain(record.copy) });
 }
 
+/**
+ * The table was made, and the log has every row of it: the sinks have all rows from the start. Not where the sinks have rows
+ * under its name, or a reading was asked for.
+ */
+export function beginEmpty(record: TableRecord): TableRecord {
+  if (record.adopted !== null || isCopied(record) !== 'never') return record;
+  return planCopy(record, 0, { state: 'done', rowsRead: 0 });
+}
+
 /** Its changes do not reach the sinks any more. */
 export function leaveOut(record: TableRecord): TableRecord {
   return raised({ ...record, copy: { state: 'none' } });
 }
 
-/** Rows are made by this from here on; null: all rows have ended with the table. */
+/**
+ * Rows are made by this from here on; null: all rows have ended with the table. That a table which was made just now has no
+ * key shows only here.
+ */
 export function adopt(record: TableRecord, adopted: AdoptedLayout | null): TableRecord {
-  return raised({ ...record, adopted });
+  const isKeyless = adopted?.layout?.key.length === 0;
+  return raised({ ...record, adopted, copy: isKeyless && record.copy.state === 'done' ? KEYLESS : record.copy });
 }
 
 function raised(record: TableRecord): TableRecord {
