@@ -10,6 +10,10 @@ export {
 export { type KafkaConnectionOptions, type KafkaSaslOptions } from './kafka-connection-options.ts';
 export { KAFKA_ERROR_CODES } from './kafka-errors.ts';
 export { KeyHistory, type KeyHistoryRequest, type KeyMessage, type KeyMessages } from './key-history.ts';
+export { KafkaVerifiedSink, type KafkaVerifiedSinkOptions } from './fold/kafka-verified-sink.ts';
+export { PublishedChanges, type PublishedChangesOptions } from './fold/published-changes.ts';
+export { type OrderFinding, type TopicFoldStatus } from './fold/topic-fold.ts';
+export { TopicFolds, type TopicFoldsOptions } from './fold/topic-folds.ts';
 export { KafkaJsClient } from './kafkajs-client.ts';
 export { KafkaPublisher, type KafkaPublisherOptions, TABLE_CHANGE_KEY } from './kafka-publisher.ts';
 export { PartitionCountStore } from './partition-count-store.ts';

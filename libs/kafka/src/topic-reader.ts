@@ -1,4 +1,12 @@
-import { Admin, type Broker, type Connection, ConnectionPool, fetchV12, listOffsetsV5 } from '@platformatic/kafka';
+import {
+  Admin,
+  type Broker,
+  ConfigResourceTypes,
+  type Connection,
+  ConnectionPool,
+  fetchV12,
+  listOffsetsV5,
+} from '@platformatic/kafka';
 
 import { DittoError, withTimeout } from '#kernel';
 
@@ -42,13 +50,31 @@ type FetchedBatch = NonNullable<
   Awaited<ReturnType<typeof fetchV12.api.async>>['responses'][number]['partitions'][number]['records']
 >[number];
 
+/** A topic as it is now: `id` is another one after it was deleted and made again. */
+export interface TopicExtent {
+  readonly id: string;
+  /** By partition. */
+  readonly bounds: readonly PartitionBounds[];
+}
+
+/** Messages in the order of the log. */
+export interface MessagePage {
+  readonly messages: readonly TopicMessage[];
+  /** Where the next page begins. */
+  readonly next: number;
+}
+
 const LATEST = -1n;
 const EARLIEST = -2n;
 const CONSUMER = -1;
 const READ_UNCOMMITTED = 0;
 const FETCH_BYTES = 1024 * 1024;
+/** What reads all of a partition has whole messages in memory. */
+const FORWARD_FETCH_BYTES = 256 * 1024;
 const IS_APPEND_TIME = 1 << 3;
 const IS_CONTROL = 1 << 5;
+/** Each waits for half a second. */
+const MOST_EMPTY_ANSWERS = 10;
 const FIRST_PAGE_MESSAGES = 64;
 const LARGEST_PAGE_MESSAGES = 4096;
 
@@ -113,6 +139,41 @@ export class TopicReader {
     });
   }
 
+  /** Null when there is no such topic. */
+  findExtent(topic: string): Promise<TopicExtent | null> {
+    return this.#ask(`reading the ends of ${topic}`, async () => {
+      if (!(await this.#admin.listTopics()).includes(topic)) return null;
+      const { topics, brokers } = await this.#admin.metadata({ topics: [topic], forceUpdate: true });
+      const described = topics.get(topic);
+      if (described === undefined) return null;
+      const byLeader = new Map<Broker, number[]>();
+      for (const [partition, { leader }] of described.partitions.entries()) {
+        const broker = brokers.get(leader);
+        if (broker === undefined) throw withoutLeader(topic, partition);
+        byLeader.set(broker, [...(byLeader.get(broker) ?? []), partition]);
+      }
+      const [starts, ends] = await Promise.all([
+        this.#listOffsets(topic, byLeader, EARLIEST),
+        this.#listOffsets(topic, byLeader, LATEST),
+      ]);
+      const bounds = described.partitions.map((_, partition) => {
+        const [start, end] = [starts.get(partition), ends.get(partition)];
+        if (start === undefined || end === undefined) throw withoutEnds(topic, partition);
+        return { start, end };
+      });
+      return { id: described.id, bounds };
+    });
+  }
+
+  /** The settings of a topic, in Kafka's words; one that is not shown is missing. */
+  readSettings(topic: string): Promise<ReadonlyMap<string, string>> {
+    return this.#ask(`reading the settings of ${topic}`, async () => {
+      const resources = [{ resourceType: ConfigResourceTypes.TOPIC, resourceName: topic, configurationKeys: null }];
+      const [description] = await this.#admin.describeConfigs({ resources });
+      return new Map(description?.configs.flatMap(({ name, value }) => (value == null ? [] : [[name, value]])));
+    });
+  }
+
   findBounds(topic: string, partition: number): Promise<PartitionBounds> {
     return this.#ask(`reading the ends of ${topic}/${partition}`, async () => {
       const connection = await this.#connectToLeader(topic, partition);
@@ -161,6 +222,32 @@ export class TopicReader {
     }
   }
 
+  /** What the partition holds from one offset up to another, in the order of the log. */
+  async *readForwards(
+    topic: string,
+    partition: number,
+    { start, end }: PartitionBounds,
+    signal: AbortSignal,
+  ): AsyncGenerator<MessagePage, void> {
+    let empty = 0;
+    for (let next = start; next < end;) {
+      signal.throwIfAborted();
+      const from = next;
+      const isWanted = ({ offset }: TopicMessage): boolean => offset >= from && offset < end;
+      const pick = (message: TopicMessage): TopicMessage | null => (isWanted(message) ? message : null);
+      const batches = await this.#fetch(topic, partition, from, pick, FORWARD_FETCH_BYTES);
+      const last = batches.at(-1);
+      if (last === undefined) {
+        // a broker may answer before it has read anything; the last message of a partition is never compacted away
+        if (++empty >= MOST_EMPTY_ANSWERS) throw withoutMessages(topic, partition, next);
+        continue;
+      }
+      empty = 0;
+      next = Math.min(end, last.endOffset);
+      yield { messages: batches.flatMap((batch) => batch.messages), next };
+    }
+  }
+
   async close(): Promise<void> {
     for (const pool of [this.#connections, this.#admin.connections]) destroySockets(pool);
     await Promise.all([this.#connections.close(), this.#admin.close()]);
@@ -172,6 +259,7 @@ export class TopicReader {
     partition: number,
     offset: number,
     pick: Pick<Message>,
+    mostBytes = FETCH_BYTES,
   ): Promise<StoredBatch<Message>[]> {
     return this.#ask(`reading ${topic}/${partition}`, async () => {
       const connection = await this.#connectToLeader(topic, partition);
@@ -180,13 +268,13 @@ export class TopicReader {
         currentLeaderEpoch: -1,
         fetchOffset: BigInt(offset),
         lastFetchedEpoch: -1,
-        partitionMaxBytes: FETCH_BYTES,
+        partitionMaxBytes: mostBytes,
       };
       const { responses } = await fetchV12.api.async(
         connection,
         500,
         1,
-        FETCH_BYTES,
+        mostBytes,
         READ_UNCOMMITTED,
         0,
         -1,
@@ -196,6 +284,22 @@ export class TopicReader {
       );
       return (responses[0]?.partitions[0]?.records ?? []).map((batch) => readBatch(batch, pick));
     });
+  }
+
+  async #listOffsets(
+    topic: string,
+    byLeader: ReadonlyMap<Broker, readonly number[]>,
+    timestamp: bigint,
+  ): Promise<Map<number, number>> {
+    const offsets = new Map<number, number>();
+    for (const [leader, partitions] of byLeader)
+      for (const { partitions: answers } of await listOffsets(
+        await this.#connections.get(leader),
+        new Map([[topic, partitions]]),
+        timestamp,
+      ))
+        for (const { partitionIndex, offset } of answers) if (offset >= 0n) offsets.set(partitionIndex, Number(offset));
+    return offsets;
   }
 
   async #connectToLeader(topic: string, partition: number): Promise<Connection> {
@@ -222,6 +326,22 @@ function withoutLeader(topic: string, partition: number): DittoError {
     retriable: true,
     context: { topic, partition },
   });
+}
+
+function withoutMessages(topic: string, partition: number, offset: number): DittoError {
+  return new DittoError(
+    KAFKA_ERROR_CODES.unavailable,
+    `the broker gives no message of ${topic}/${partition} from offset ${offset} on`,
+    { retriable: true, context: { topic, partition, offset } },
+  );
+}
+
+function withoutEnds(topic: string, partition: number): DittoError {
+  return new DittoError(
+    KAFKA_ERROR_CODES.unavailable,
+    `the broker does not say where ${topic}/${partition} begins and ends`,
+    { retriable: true, context: { topic, partition } },
+  );
 }
 
 type ListedOffsets = Awaited<ReturnType<typeof listOffsetsV5.api.async>>['topics'];
@@ -252,9 +372,7 @@ async function findOffset(
   const [answer] = await listOffsets(connection, new Map([[topic, [partition]]]), timestamp);
   const offset = answer?.partitions[0]?.offset;
   if (offset !== undefined && offset >= 0n) return Number(offset);
-  throw new DittoError(KAFKA_ERROR_CODES.unavailable, `the broker does not say where ${topic}/${partition} ends`, {
-    retriable: true,
-  });
+  throw withoutEnds(topic, partition);
 }
 
 function readBatch<Message>(batch: FetchedBatch, pick: Pick<Message>): StoredBatch<Message> {

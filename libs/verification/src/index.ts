@@ -24,6 +24,8 @@ export {
   type RepairState,
   RepairStore,
 } from './ports/repair-store.ts';
+export { followOrder, isLogged, type KeyOrder } from './messages/key-order.ts';
+export { isNotVerifiable, notVerifiable } from './ports/not-verifiable.ts';
 export { RecordedStream, type RecordedCheckpoint, type RecordedTable } from './ports/recorded-stream.ts';
 export {
   VerifiedSink,

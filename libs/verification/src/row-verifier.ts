@@ -10,6 +10,7 @@ import {
 import { Backoff, type BackoffOptions, DittoError, sleep } from '#kernel';
 import { type RowReader } from '#replication';
 import { type Bounds, compare, type Fault, judge } from './judgement.ts';
+import { isNotVerifiable } from './ports/not-verifiable.ts';
 import { type RecordedStream } from './ports/recorded-stream.ts';
 import { type StoredRow, type VerifiedSink } from './ports/verified-sink.ts';
 
@@ -228,7 +229,13 @@ export class RowVerifier {
     if (!(await this.#isCovered(read.high, signal)))
       return { state: 'waiting', reason: 'the checkpoint does not come to cover what was read' };
     const keys = [...read.rows.map((row) => rowOfKey(layout, keyValues(layout, row))), ...read.absent];
-    const stored = await sink.read(layout, keys, signal);
+    let stored: Fenced['stored'];
+    try {
+      stored = await sink.read(layout, keys, signal);
+    } catch (error) {
+      if (!isNotVerifiable(error)) throw error;
+      return { state: 'not verifiable', reason: error.message };
+    }
     const highest = await stream.readHighestVersion(signal);
     const after = await stream.readTable(table, signal);
     if (after?.generation !== generation || after.copied !== 'yes')

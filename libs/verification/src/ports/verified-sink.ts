@@ -42,7 +42,10 @@ export interface ListedPage {
   readonly after: string;
 }
 
-/** What verification asks of a sink. Keys are rows as `rowOfKey` makes them. */
+/**
+ * What verification asks of a sink. Keys are rows as `rowOfKey` makes them. Where a sink can't be asked at all, `read` and
+ * `list` reject with a `notVerifiable`.
+ */
 export abstract class VerifiedSink {
   /** What is stored for each key, in the order of `keys`; null for nothing. Only what can't be lost again is seen. */
   abstract read(layout: TableLayout, keys: readonly Row[], signal: AbortSignal): Promise<readonly (StoredRow | null)[]>;

@@ -1,0 +1,146 @@
+import { hash } from 'node:crypto';
+
+import {
+  compileKeyEncoder,
+  decodeJsonKey,
+  partitionForKey,
+  type Row,
+  type RowEncoder,
+  type TableLayout,
+  topicName,
+} from '#change-events';
+import {
+  EndedRow,
+  type ForeignRow,
+  type ListedPage,
+  MessageRow,
+  type MessageTable,
+  type StoredRow,
+  VerifiedSink,
+} from '#verification';
+
+import { type FoldStore } from './fold-store.ts';
+import { type PublishedChanges } from './published-changes.ts';
+import { type TopicFolds } from './topic-folds.ts';
+
+export interface KafkaVerifiedSinkOptions {
+  readonly folds: TopicFolds;
+  readonly changes: PublishedChanges;
+  /** The source's name: first part of every topic. */
+  readonly source: string;
+  /** As the source's messages have it. */
+  readonly bigint: MessageTable['bigint'];
+  readonly listQuarantined: VerifiedSink['listQuarantined'];
+}
+
+const SHOWN_LENGTH = 200;
+
+/**
+ * The topics of a source as verification asks for them: the newest message of each key, of all that the brokers have
+ * confirmed when it is asked. Methods reject with a `notVerifiable` for a topic that can't be folded.
+ */
+export class KafkaVerifiedSink extends VerifiedSink {
+  readonly #options: KafkaVerifiedSinkOptions;
+  readonly #keyEncoders = new WeakMap<TableLayout, RowEncoder>();
+
+  constructor(options: KafkaVerifiedSinkOptions) {
+    super();
+    this.#options = options;
+  }
+
+  override read(
+    layout: TableLayout,
+    keys: readonly Row[],
+    signal: AbortSignal,
+  ): Promise<readonly (StoredRow | null)[]> {
+    const table = this.#tableOf(layout);
+    const encode = this.#keyEncoder(layout);
+    return this.#options.folds.use(this.#topicOf(layout), signal, (store, partitions) =>
+      keys.map((key) => (store === null ? null : findRow(store, Buffer.from(encode(key)), partitions, table))),
+    );
+  }
+
+  override async *list(
+    request: { readonly layout: TableLayout; readonly after: string | null; readonly limit: number },
+    signal: AbortSignal,
+  ): AsyncGenerator<ListedPage, void> {
+    const { layout, limit } = request;
+    for (let after: string | null = request.after; ;) {
+      const from: Buffer | null = after === null ? null : Buffer.from(after, 'base64url');
+      const page = await this.#options.folds.use(this.#topicOf(layout), signal, (store) =>
+        store === null ? null : this.#readPage(store, layout, from, limit),
+      );
+      if (page === null) return;
+      yield page;
+      after = page.after;
+    }
+  }
+
+  override listQuarantined(layout: TableLayout, keys: readonly Row[], signal: AbortSignal): Promise<readonly Row[]> {
+    return this.#options.listQuarantined(layout, keys, signal);
+  }
+
+  override readChange(
+    layout: TableLayout,
+    key: Row,
+    version: string,
+    signal: AbortSignal,
+  ): Promise<Row | null | undefined> {
+    return this.#options.changes.readChange(layout, key, version, signal);
+  }
+
+  /** A message can't be changed; a newer one is published of its row. */
+  override demote(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
+  /** Null at the end. */
+  #readPage(store: FoldStore, layout: TableLayout, after: Buffer | null, limit: number): ListedPage | null {
+    const found = store.list(after, limit);
+    const last = found.at(-1);
+    if (last === undefined) return null;
+    const encode = this.#keyEncoder(layout);
+    const keys: Row[] = [];
+    const foreign: ForeignRow[] = [];
+    for (const bytes of found) {
+      const key = decodeJsonKey(layout, bytes, this.#options.bigint);
+      if (key !== null && bytes.equals(Buffer.from(encode(key)))) keys.push(key);
+      else foreign.push(describeForeign(store, bytes));
+    }
+    return { keys, foreign, after: last.toString('base64url') };
+  }
+
+  #topicOf({ database, table }: TableLayout): string {
+    return topicName(this.#options.source, database, table);
+  }
+
+  #tableOf(layout: TableLayout): MessageTable {
+    const { source, bigint } = this.#options;
+    return { layout, source, bigint };
+  }
+
+  #keyEncoder(layout: TableLayout): RowEncoder {
+    const encode = this.#keyEncoders.get(layout) ?? compileKeyEncoder(layout, { bigint: this.#options.bigint });
+    this.#keyEncoders.set(layout, encode);
+    return encode;
+  }
+}
+
+/** A key that ended with all rows of its table is known by the newest message that did so in its partition. */
+function findRow(store: FoldStore, key: Buffer, partitions: number, table: MessageTable): StoredRow | null {
+  const message = store.find(key);
+  if (message !== null) return new MessageRow(message, table);
+  const end = store.partitions[partitionForKey(key, partitions)]?.end ?? null;
+  return end === null ? null : new EndedRow(end.version, end.gtid);
+}
+
+function describeForeign(store: FoldStore, key: Buffer): ForeignRow {
+  const shown = key.toString();
+  const message = store.find(key);
+  const value = message?.value ?? null;
+  return {
+    id: key.toString('base64url'),
+    shown: shown.length > SHOWN_LENGTH ? `${shown.slice(0, SHOWN_LENGTH)}…` : shown,
+    fingerprint: `${message?.version ?? ''}/${value === null ? 'tombstone' : hash('sha256', value)}`,
+  };
+}
