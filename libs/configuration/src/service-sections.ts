@@ -113,6 +113,21 @@ export const dwsSchema = z
       'Probes that one worker runs at the same time; sweeps run one by one beside them.',
       { max: 256 },
     ),
+    folds: z
+      .strictObject({
+        folder: text(
+          'Folder on a local disk; workers may share it, and each removes what is its own when it ends, and what dead ones have left when it starts. Default: `ditto-folds` in the temporary folder of the system.',
+        ).optional(),
+        maxBytes: bytes(
+          '10 GiB',
+          16 * 1024 * 1024,
+          'Bound on the disk space of all of them together. A topic whose newest messages do not fit is not verified.',
+        ),
+      })
+      .meta({
+        description: 'Local copies of the newest message of each key, with which the topics of Kafka are verified.',
+      })
+      .prefault({}),
     shutdownDeadlineMs,
   })
   .meta({ description: 'DWS, the worker service.' });

@@ -12,6 +12,7 @@ import {
   ModelSink,
   ModelStream,
 } from '../test/verification-model.ts';
+import { notVerifiable } from './ports/not-verifiable.ts';
 import { type RecordedCheckpoint, RecordedStream, type RecordedTable } from './ports/recorded-stream.ts';
 import { type ListedPage, type StoredRow, VerifiedSink } from './ports/verified-sink.ts';
 import { RowVerifier, type RowVerifierOptions, type Verdict } from './row-verifier.ts';
@@ -140,6 +141,7 @@ class Answers {
   /** Wider reads than this give nothing but for one row. */
   mostRows = 100;
   readError: Error | null = null;
+  sinkError: Error | null = null;
   reads = 0;
 
   verifier(given: Partial<RowVerifierOptions> = {}): RowVerifier {
@@ -237,6 +239,7 @@ class GivenSink extends VerifiedSink {
 
   override read(_: TableLayout, keys: readonly Row[]): Promise<readonly (StoredRow | null)[]> {
     const answers = this.#answers;
+    if (answers.sinkError !== null) return Promise.reject(answers.sinkError);
     const now = answers.stored[Math.min(answers.reads++, answers.stored.length - 1)] ?? null;
     return Promise.resolve(keys.map(() => now));
   }
@@ -365,6 +368,14 @@ describe('RowVerifier', () => {
     answers.readError = new DittoError('DITTO_SOURCE_LAYOUT_CHANGED', 'changed');
     expect(await answers.verify()).toMatchObject({ state: 'being re-read' });
     answers.readError = new DittoError('DITTO_SOURCE_UNREACHABLE', 'gone');
+    await expect(answers.verify()).rejects.toThrow('gone');
+  });
+
+  it('a table of which the sink can not be asked is not verifiable; other errors are the caller’s', async () => {
+    const answers = new Answers();
+    answers.sinkError = notVerifiable('the topic expires');
+    expect(await answers.verify()).toEqual({ state: 'not verifiable', reason: 'the topic expires' });
+    answers.sinkError = new DittoError('DITTO_KAFKA_UNAVAILABLE', 'gone');
     await expect(answers.verify()).rejects.toThrow('gone');
   });
 

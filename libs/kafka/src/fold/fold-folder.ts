@@ -24,11 +24,7 @@ export class FoldFolder {
       removeLeftOvers(shared);
       [this.#path, this.#lock] = claim(shared);
     } catch (cause) {
-      throw new DittoError('DITTO_KAFKA_FOLD_FOLDER', `the folder ${shared} can't be used for folded topics`, {
-        remedy: 'Give a folder on a local disk that this user may write to (`dws.folds.folder`).',
-        context: { folder: shared },
-        cause,
-      });
+      throw unusable(shared, cause);
     }
   }
 
@@ -43,6 +39,15 @@ export class FoldFolder {
     rmSync(this.#path + LOCK, { force: true });
     this.#lock.close();
   }
+}
+
+/** `path`: the folder, or a file in it. */
+export function unusable(path: string, cause: unknown): DittoError {
+  return new DittoError('DITTO_KAFKA_FOLD_FOLDER', `folded topics can't be kept in ${path}`, {
+    remedy: 'Give a folder on a local disk with room, that this user may write to (`dws.folds.folder`).',
+    context: { path },
+    cause,
+  });
 }
 
 function removeLeftOvers(shared: string): void {
@@ -80,8 +85,8 @@ function claim(shared: string): [path: string, lock: DatabaseSync] {
 function tryLock(path: string): DatabaseSync | null {
   const database = new DatabaseSync(path, { timeout: 0 });
   try {
-    // without a journal beside it
-    database.exec('PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE');
+    // without a file for the journal beside it
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
     return database;
   } catch {
     database.close();

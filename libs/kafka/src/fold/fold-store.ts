@@ -43,8 +43,8 @@ CREATE TABLE IF NOT EXISTS partitions (
 CREATE TABLE IF NOT EXISTS topic (id TEXT, as_of_ms INTEGER);
 `;
 
-/** The file dies with its worker: nothing is made safe against a crash. */
-const SETTINGS = 'PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -8000;';
+/** The file dies with its worker: nothing is made safe against a crash. Node forbids the journal mode OFF. */
+const SETTINGS = 'PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -8000;';
 
 type Place = readonly [
   partition: number,

@@ -13,6 +13,7 @@ import {
   type TopicMessage,
   type TopicReader,
 } from '../topic-reader.ts';
+import { unusable } from './fold-folder.ts';
 import { type FoldedPlace, FoldStore } from './fold-store.ts';
 
 export interface TopicFoldOptions {
@@ -198,8 +199,9 @@ export class TopicFold {
       for (const [partition, bound] of bounds.entries())
         await retryBriefly(signal, () => this.#foldPartition(store, partition, bound, signal));
     } catch (error) {
-      if (store.isBroken || isNotVerifiable(error)) this.clear();
-      throw error;
+      const isUnusable = store.isBroken;
+      if (isUnusable || isNotVerifiable(error)) this.clear();
+      throw isUnusable ? unusable(this.#options.path, error) : error;
     }
   }
 
