@@ -6,6 +6,7 @@ import { testStack } from '#testing';
 import { type SweepsDto } from '../src/http/sweep.dto.ts';
 import { createClient, createDeployment, type Deployment, eventually, Instance } from './deployment.ts';
 
+const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const RETENTION_MS = 60_000;
 
 /** Of lineage 1, file 1. */
@@ -44,7 +45,7 @@ describe('the sweep of tombstones', () => {
   const documents = () =>
     mongo
       .db(mirrorDatabase({ source: deployment.source, databasePrefix: '' }))
-      .collection<{ _id: string; v: string; deletedAt?: Date; row?: object }>('shop.orders');
+      .collection<{ _id: string; v: string; gtid?: string; deletedAt?: Date; row?: object }>('shop.orders');
   const listIds = async (): Promise<string[]> =>
     (await documents().find().sort({ _id: 1 }).toArray()).map(({ _id }) => _id);
   const listSweeps = async (): Promise<SweepsDto['sweeps']> =>
@@ -53,7 +54,7 @@ describe('the sweep of tombstones', () => {
   async function saveCheckpoint(offset: number): Promise<void> {
     const { grant } = await client.acquireLease({ source: deployment.source, owner: 'test', ttlMs: 60_000 });
     if (grant === null) throw new Error('no lease');
-    const position = { gtidSet: '', file: 'binlog.000001', offset, serverUuid: 'u' };
+    const position = { gtidSet: `${UUID}:1-5`, file: 'binlog.000001', offset, serverUuid: 'u' };
     const at = {
       lineage: 1,
       position,
@@ -76,27 +77,35 @@ describe('the sweep of tombstones', () => {
       { _id: 'old, below', v: version(400), deletedAt: old },
       { _id: 'row, below', v: version(100), row: { id: 1 } },
       { _id: 'young, below', v: version(400), deletedAt: new Date() },
+      { _id: 'older lineage, to come again', v: `00000000${version(400).slice(8)}`, gtid: `${UUID}:7`, deletedAt: old },
+      { _id: 'older lineage, covered', v: `00000000${version(400).slice(8)}`, gtid: `${UUID}:5`, deletedAt: old },
     ]);
     worker = await Instance.start('dws', deployment);
 
     const [first] = await eventually(listSweeps, (sweeps) => sweeps.length > 0);
     expect(first).toMatchObject({ state: 'done', removed: 0, collections: 0, belowVersion: null });
-    expect(await listIds()).toHaveLength(5);
+    expect(await listIds()).toHaveLength(7);
 
     await saveCheckpoint(500);
     const sweeps = await eventually(
       listSweeps,
       (ended) => ended.filter(({ belowVersion }) => belowVersion !== null).length >= 2,
     );
-    expect(await listIds()).toEqual(['old, above', 'old, at the checkpoint', 'row, below', 'young, below']);
-    expect(sweeps.map(({ removed }) => removed ?? 0).reduce((a, b) => a + b)).toBe(1);
+    expect(await listIds()).toEqual([
+      'old, above',
+      'old, at the checkpoint',
+      'older lineage, to come again',
+      'row, below',
+      'young, below',
+    ]);
+    expect(sweeps.map(({ removed }) => removed ?? 0).reduce((a, b) => a + b)).toBe(2);
     expect(sweeps[0]).toMatchObject({
       source: deployment.source,
       state: 'done',
       belowVersion: version(500),
       error: null,
     });
-    expect(await worker.metric('ditto_dws_removed_tombstones_total')).toBe(1);
+    expect(await worker.metric('ditto_dws_removed_tombstones_total')).toBe(2);
   }, 60_000);
 
   test('fails without DCS, reports it, and comes again', async () => {
@@ -107,7 +116,7 @@ describe('the sweep of tombstones', () => {
     dcs = await Instance.start('dcs', deployment);
     await eventually(listSweeps, ([sweep]) => sweep?.state === 'done');
     expect(await worker.metric('ditto_dws_failed_jobs_total', 'sweeps')).toBeGreaterThan(0);
-    expect(await listIds()).toHaveLength(4);
+    expect(await listIds()).toHaveLength(5);
   }, 60_000);
 });
 

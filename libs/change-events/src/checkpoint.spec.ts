@@ -4,6 +4,7 @@ import {
   type Checkpoint,
   checkpointRank,
   compareCheckpoints,
+  coversChange,
   describeLogged,
   laterOf,
   type LoggedTransaction,
@@ -150,6 +151,29 @@ describe('mergeCheckpoints', () => {
         }
       }),
     );
+  });
+});
+
+describe('coversChange', () => {
+  const change = fc.record({ lineage: few, file, offset: few, number: fc.option(few) });
+
+  test('I3: a change is covered by place within a lineage, and by its GTID across two', () => {
+    fc.assert(
+      fc.property(change, few, fc.tuple(file, few), gtidSet, ({ lineage, number, ...at }, of, place, set) => {
+        const covered = GtidSet.parse(set);
+        const gtid = number === null ? null : `${A}:${number}`;
+        const version = transactionEndVersion(versionPrefix(lineage, at.file, at.offset));
+        const checkpoint = { version: transactionEndVersion(versionPrefix(of, ...place)), covered };
+        const isBelow = lineage < of || (lineage === of && version <= checkpoint.version);
+        const isSettled = lineage === of || gtid === null || covered.containsGtid(gtid);
+        expect(coversChange(checkpoint, { version, gtid })).toBe(isBelow && isSettled);
+      }),
+    );
+  });
+
+  test.each(['', 'no GTID', '0-1-7'])('what is no GTID of this kind of server is covered by nothing: "%s"', (gtid) => {
+    const checkpoint = { version: transactionEndVersion(versionPrefix(2, '', 0)), covered: GtidSet.parse(`${A}:1-9`) };
+    expect(coversChange(checkpoint, { version: transactionEndVersion(versionPrefix(1, '', 0)), gtid })).toBe(false);
   });
 });
 

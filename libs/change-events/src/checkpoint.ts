@@ -98,6 +98,23 @@ export function mergeCheckpoints(a: StoredCheckpoint | null, b: StoredCheckpoint
   return { token, checkpoint: { ...checkpoint, dispatchedSet: dispatched.toString(), lastDispatched } };
 }
 
+/**
+ * Whether a change with this version and GTID is confirmed for good. One of an older lineage ranks below the checkpoint
+ * although its transaction may be given again: then its GTID decides. A GTID that is none is covered by nothing.
+ */
+export function coversChange(
+  checkpoint: { readonly version: string; readonly covered: GtidSet },
+  { version, gtid }: { readonly version: string; readonly gtid: string | null },
+): boolean {
+  if (version > checkpoint.version) return false;
+  if (gtid === null || lineageOf(version) === lineageOf(checkpoint.version)) return true;
+  try {
+    return checkpoint.covered.containsGtid(gtid);
+  } catch {
+    return false;
+  }
+}
+
 /** The one that was read under the higher lineage, or at the higher place of the same lineage. */
 export function laterOf(a: LoggedTransaction | null, b: LoggedTransaction | null): LoggedTransaction | null {
   if (a === null || b === null) return a ?? b;

@@ -23,6 +23,7 @@ export {
   type Checkpoint,
   checkpointRank,
   compareCheckpoints,
+  coversChange,
   describeLogged,
   laterOf,
   type LoggedTransaction,

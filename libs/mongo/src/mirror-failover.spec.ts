@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { type TableChange } from '#change-events';
+import { GtidSet, startVersion, type TableChange } from '#change-events';
 import { silentLogger } from '#kernel';
 import { acceptChanges, openSink } from '#testing';
 import { type mongo } from 'mongoose';
@@ -212,7 +212,10 @@ describe('options of the URL', () => {
     expect(await listMirroredTables(name)).toEqual([{ database: 'shop', table: 'orders' }]);
     await writer.applyTableChange(truncate);
     const sweeper = new TombstoneSweeper({ connection: weakened, logger: silentLogger, nowMs: () => Date.now() + 9 });
-    expect((await sweeper.sweep({ source: 's', olderThanMs: 0, belowVersion: 'f' })).removed).toBe(2);
+    const belowVersion = startVersion(1, 'binlog.999999', 4);
+    expect((await sweeper.sweep({ source: 's', olderThanMs: 0, belowVersion, covered: GtidSet.empty })).removed).toBe(
+      2,
+    );
 
     const received = set.commands.filter(({ command }) => !('endSessions' in command));
     expect(received.filter(({ isPrimary }) => !isPrimary)).toEqual([]);

@@ -1,3 +1,4 @@
+import { coversChange, type GtidSet } from '#change-events';
 import { type Logger } from '#kernel';
 import { type mongo } from 'mongoose';
 import { BsonType, type BsonWriter, makeLabel } from './bson-writer.ts';
@@ -17,6 +18,8 @@ export interface SweepRequest {
   readonly olderThanMs: number;
   /** Only tombstones with a version below this one: the checkpoint's. '' removes nothing. */
   readonly belowVersion: string;
+  /** What that checkpoint covers. Of an older lineage only tombstones of these transactions are removed. */
+  readonly covered: GtidSet;
   readonly signal?: AbortSignal;
 }
 
@@ -35,7 +38,7 @@ export interface TombstoneSweeperOptions {
 }
 
 /**
- * Removes tombstones that no repeated change can need any more: a change below the checkpoint is not delivered again.
+ * Removes tombstones that no repeated change can need any more: a change that the checkpoint covers is not delivered again.
  * Safe beside writers: each delete repeats the conditions, so a row that came back, or a newer tombstone, stays.
  */
 export class TombstoneSweeper {
@@ -63,7 +66,7 @@ export class TombstoneSweeper {
     db: mongo.Db,
     name: string,
     beforeMs: number,
-    { belowVersion, signal }: SweepRequest,
+    { belowVersion, covered, signal }: SweepRequest,
   ): Promise<number> {
     const { writeConcern: w = 'majority' } = this.#options;
     const pages = new IndexPages({
@@ -72,6 +75,7 @@ export class TombstoneSweeper {
       from: 0n,
       below: BigInt(beforeMs),
       where: { v: { $lt: belowVersion } },
+      fields: ['v', 'gtid'],
       limit: PAGE_DOCUMENTS,
     });
     let removed = 0;
@@ -79,7 +83,9 @@ export class TombstoneSweeper {
       signal?.throwIfAborted();
       const page = await nextPage(pages);
       if (page === null) return removed;
-      const writeStatement = (writer: BsonWriter): void => writeDelete(writer, page, belowVersion, beforeMs);
+      const old = page.filter((record) => coversChange({ version: belowVersion, covered }, record));
+      if (old.length === 0) continue;
+      const writeStatement = (writer: BsonWriter): void => writeDelete(writer, old, belowVersion, beforeMs);
       const writeConcern = { w, wtimeout: WRITE_CONCERN_TIMEOUT_MS };
       removed += (await runStatement(db, { delete: name }, writeStatement, writeConcern)).n ?? 0;
     }

@@ -2,7 +2,9 @@ import {
   type CanonicalValue,
   changeVersion,
   type Column,
+  GtidSet,
   type Row,
+  startVersion,
   type TableChange,
   VALUE_TYPE,
 } from '#change-events';
@@ -267,7 +269,8 @@ describe('the mirror on a real server', () => {
     const sweeper = (aheadMs: number) =>
       new TombstoneSweeper({ connection: mirror.connection, logger: silentLogger, nowMs: () => Date.now() + aheadMs });
     const belowVersion = makeTransaction(7).versionPrefix + 'f'.repeat(16);
-    const request = { source: mirror.source, olderThanMs: 86_400_000, belowVersion };
+    const covered = GtidSet.empty;
+    const request = { source: mirror.source, olderThanMs: 86_400_000, belowVersion, covered };
     expect((await sweeper(0).sweep(request)).removed).toBe(0);
     expect((await sweeper(90_000_000).sweep({ ...request, belowVersion: '' })).removed).toBe(0);
     expect((await sweeper(90_000_000).sweep(request)).removed).toBeGreaterThanOrEqual(1);
@@ -275,6 +278,22 @@ describe('the mirror on a real server', () => {
       [2, undefined],
       [3, 'alive'],
     ]);
+  });
+
+  it('I3: of an older lineage only tombstones of transactions are swept that the checkpoint covers', async () => {
+    await write('raised', [
+      [1, [1, 'a'], null],
+      [2, [2, 'b'], null],
+      [3, [3, 'c'], null],
+    ]);
+    const documents = mirror.db.collection<{ _id: number }>('shop.raised');
+    await documents.updateOne({ _id: 3 }, { $set: { gtid: 'no GTID' } });
+    const covered = GtidSet.parse(makeTransaction(1).gtid ?? '');
+    const belowVersion = startVersion(2, '', 0);
+    const request = { source: mirror.source, olderThanMs: 0, belowVersion, covered };
+    const nowMs = (): number => Date.now() + 1000;
+    await new TombstoneSweeper({ connection: mirror.connection, logger: silentLogger, nowMs }).sweep(request);
+    expect((await documents.find().sort({ _id: 1 }).toArray()).map(({ _id }) => _id)).toEqual([2, 3]);
   });
 
   it('keeps the lineage and never lowers it', async () => {

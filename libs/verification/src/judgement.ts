@@ -1,4 +1,4 @@
-import { type GtidSet, lineageOf, type Row } from '#change-events';
+import { coversChange, type GtidSet, type Row } from '#change-events';
 import { type Difference, type StoredRow } from './ports/verified-sink.ts';
 
 /**
@@ -42,13 +42,8 @@ export function judge(row: Row | null, stored: StoredRow | null, bounds: Bounds)
   return isCovered(stored, bounds) ? compare(row, stored) : 'moving';
 }
 
-/** A version of an older lineage is lower than the checkpoint's even when its change is given to the sink again. */
-function isCovered(stored: StoredRow, { checkpoint, covered }: Bounds): boolean {
-  const { version } = stored;
-  if (version === null || version > checkpoint) return false;
-  if (lineageOf(version) === lineageOf(checkpoint)) return true;
-  const { gtid } = stored;
-  return gtid === null || covered.containsGtid(gtid);
+function isCovered({ version, gtid }: StoredRow, { checkpoint, covered }: Bounds): boolean {
+  return version !== null && coversChange({ version: checkpoint, covered }, { version, gtid });
 }
 
 /** The same without bounds: `row` is what the change that is stored has left. */

@@ -8,7 +8,7 @@ export class SweepDto {
   readonly removed!: number | null;
   /** Collections that were looked through. */
   readonly collections!: number | null;
-  /** Only older versions were removed: the version of the checkpoint; null while there is none. */
+  /** Only what the checkpoint of this version covers was removed; null while there is none. */
   readonly belowVersion!: string | null;
   readonly error!: string | null;
 }

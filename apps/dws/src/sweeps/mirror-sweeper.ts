@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { GtidSet } from '#change-events';
 import { DcsClient } from '#dcs-client';
 import { TombstoneSweeper } from '#mongo';
 import { type DittoConfig, requireSection } from '#configuration';
@@ -14,7 +15,7 @@ export interface SweepOutcome {
   readonly belowVersion: string | null;
 }
 
-/** Removes tombstones that are older than `mongo.tombstoneRetentionMs` *and* below the checkpoint of their source. */
+/** Removes tombstones that are older than `mongo.tombstoneRetentionMs` *and* covered by the checkpoint of their source. */
 @Injectable()
 export class MirrorSweeper {
   readonly #config: DittoConfig;
@@ -33,14 +34,16 @@ export class MirrorSweeper {
   /** Rejects with a coded error when DCS or MongoDB does not answer; what was already removed stays removed. */
   async sweep(source: string, signal: AbortSignal): Promise<SweepOutcome> {
     const { databasePrefix, writeConcern, tombstoneRetentionMs } = requireSection(this.#config.mongo, 'mongo');
-    const belowVersion = (await this.#dcs.getOffset(source))?.checkpoint.version ?? '';
-    if (belowVersion === '') return { collections: 0, removed: 0, belowVersion: null };
+    const checkpoint = (await this.#dcs.getOffset(source))?.checkpoint;
+    const belowVersion = checkpoint?.version ?? '';
+    if (checkpoint === undefined || belowVersion === '') return { collections: 0, removed: 0, belowVersion: null };
     const connection = await this.#mirror.open();
     const sweeper = new TombstoneSweeper({ connection, databasePrefix, writeConcern, logger: this.#logger });
     const { collections, removed } = await sweeper.sweep({
       source,
       olderThanMs: tombstoneRetentionMs,
       belowVersion,
+      covered: GtidSet.parse(checkpoint.position.gtidSet),
       signal,
     });
     this.#metrics.swept(source, removed);
