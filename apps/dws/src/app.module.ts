@@ -1,5 +1,7 @@
 import { Module } from '@nestjs/common';
 import { ConnectionsModule } from './connections/connections.module.ts';
+import { ExplainController } from './explain/explain.controller.ts';
+import { Explainer } from './explain/explainer.ts';
 import { HeartbeatsController } from './http/heartbeats.controller.ts';
 import { SweepsController } from './http/sweeps.controller.ts';
 import { JobMetrics } from './metrics/job-metrics.ts';
@@ -22,8 +24,9 @@ import { SweepJobs } from './sweeps/sweep-jobs.ts';
     ProbeJobs,
     MirrorSweeper,
     SweepJobs,
+    Explainer,
     SelfReport,
   ],
-  controllers: [HeartbeatsController, SweepsController],
+  controllers: [HeartbeatsController, SweepsController, ExplainController],
 })
 export class AppModule {}

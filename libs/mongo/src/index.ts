@@ -9,6 +9,7 @@ export { mirrorDatabase } from './mirror-tables.ts';
 export { MirrorWriter, type MirrorWriterOptions } from './mirror-writer.ts';
 export { MongoConnection, type MongoConnectionOptions, openMongo } from './mongo-connection.ts';
 export { classifyMongoError } from './mongo-errors.ts';
+export { showDocument } from './shown-document.ts';
 export {
   type SweepRequest,
   type SweepResult,

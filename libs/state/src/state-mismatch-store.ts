@@ -53,12 +53,13 @@ export class StateMismatchStore extends MismatchStore {
   }
 
   async list(filter: MismatchFilter, { after, limit }: MismatchPage): Promise<readonly MismatchRecord[]> {
-    const { source, database, table, sink, kind, states, runId, seenBeforeMs } = filter;
+    const { source, database, table, key, sink, kind, states, runId, seenBeforeMs } = filter;
     const rows = await this.#database.run((manager) => {
       const query = manager.createQueryBuilder(MismatchEntity, 'm').orderBy('m.id', 'ASC').limit(limit);
       if (source !== undefined) query.andWhere('m.source = :source', { source });
       if (database !== undefined) query.andWhere('m.database = :database', { database });
       if (table !== undefined) query.andWhere('m.table = :table', { table });
+      if (key !== undefined) query.andWhere('m.key = :key', { key });
       if (sink !== undefined) query.andWhere('m.sink = :sink', { sink });
       if (kind !== undefined) query.andWhere('m.kind = :kind', { kind });
       if (states !== undefined) query.andWhere('m.state IN (:...states)', { states: [...states, ''] });

@@ -41,6 +41,7 @@ describe('mismatches', () => {
       ...{ firstSeenMs: 5, lastSeenMs: 9, timesSeen: 2, changedAtMs: 1000 },
     });
     expect(await store.find(listed[0]?.id ?? '')).toEqual(listed[0]);
+    expect(await store.list({ source, key: '[2]' }, FIRST_PAGE)).toMatchObject([{ key: '[2]' }]);
     expect(await store.find('x')).toBeNull();
   });
 

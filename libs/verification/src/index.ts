@@ -1,5 +1,13 @@
 export { type Cause, type CauseFound, findCause, type KeyFacts } from './cause.ts';
-export { judge, type Bounds, type Fault, type Judgement, type MismatchKind } from './judgement.ts';
+export {
+  compare,
+  judge,
+  judgeAtRest,
+  type Bounds,
+  type Fault,
+  type Judgement,
+  type MismatchKind,
+} from './judgement.ts';
 export { EndedRow, MessageRow, type MessageTable, type StoredMessage } from './messages/message-row.ts';
 export {
   CURRENT_STATES,

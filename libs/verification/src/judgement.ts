@@ -46,6 +46,13 @@ function isCovered({ version, gtid }: StoredRow, { checkpoint, covered }: Bounds
   return version !== null && coversChange({ version: checkpoint, covered }, { version, gtid });
 }
 
+/** As `judge`, of a key of which nothing is under way to the sink. */
+export function judgeAtRest(row: Row | null, stored: StoredRow | null, highest: string): 'equal' | Fault {
+  if (stored === null) return row === null ? 'equal' : fault('missing');
+  const damage = stored.damage ?? findImpossibleVersion(stored.version, highest);
+  return damage === null ? compare(row, stored) : { ...fault('damaged'), damage };
+}
+
 /** The same without bounds: `row` is what the change that is stored has left. */
 export function compare(row: Row | null, stored: StoredRow): 'equal' | Fault {
   if (row === null) return stored.isDeleted ? 'equal' : fault('extra');

@@ -1,8 +1,9 @@
 import { DcsClient, type LeaseHolder, type ServiceStatus } from '#dcs-client';
 import { DittoError, findReason, type TlsMaterial, toDittoError, trimEndOf } from '#kernel';
 import { loadConfig, toDcsOptions } from '#configuration';
-import { findRpcToken, type Problem } from '#platform';
-import { type OwnerAnswer, postToOwner } from './owner-call.ts';
+import { findRpcToken } from '#platform';
+import { callService, type ServiceAnswer } from './service-call.ts';
+import { describeProblem, readProblem } from './service-problem.ts';
 
 /** What DCS says about who runs what. */
 export interface OwnerDirectory {
@@ -46,8 +47,7 @@ export async function runOwnerAction(
     client = new DcsClient({ ...toDcsOptions(dcs), token: findRpcToken(auth)?.reveal() ?? null });
     return await askOwner(client, request);
   } catch (cause) {
-    const { code, message, remedy } = toDittoError(cause);
-    return describeFailure(code, message, remedy);
+    return { done: false, text: describeProblem(toDittoError(cause)) };
   } finally {
     client?.close();
   }
@@ -59,10 +59,7 @@ export async function askOwner(directory: OwnerDirectory, request: OwnerRequest)
   const { instance, url } = await findOwner(directory, source, request.url);
   if (Object.keys(tls).length > 0 && !url.startsWith('https:')) throw createUnencryptedError(url);
   const answer = await post(`${url}/sources/${encodeURIComponent(source)}/${action}`, token, tls);
-  if (answer.status >= 300) {
-    const { code, message, remedy } = readProblem(url, answer);
-    return describeFailure(code, message, remedy);
-  }
+  if (answer.status >= 300) return { done: false, text: describeProblem(readProblem(url, answer)) };
   return { done: true, text: EXPLANATIONS[action](source, instance, url).join('\n') };
 }
 
@@ -120,9 +117,9 @@ function createUnencryptedError(url: string): DittoError {
   });
 }
 
-async function post(url: string, token: string | null, tls: TlsMaterial): Promise<OwnerAnswer> {
+async function post(url: string, token: string | null, tls: TlsMaterial): Promise<ServiceAnswer> {
   try {
-    return await postToOwner(url, token, tls);
+    return await callService({ method: 'POST', url, token, tls });
   } catch (cause) {
     throw new DittoError('DITTO_SOURCE_OWNER_SILENT', `${url} does not answer: ${findReason(cause)}`, {
       retriable: true,
@@ -132,19 +129,4 @@ async function post(url: string, token: string | null, tls: TlsMaterial): Promis
       cause,
     });
   }
-}
-
-function readProblem(url: string, { status, body }: OwnerAnswer): Problem {
-  try {
-    const problem: unknown = JSON.parse(body);
-    if (typeof problem === 'object' && problem !== null && 'code' in problem && 'message' in problem)
-      return problem as Problem;
-  } catch {
-    // what answered is no DSS
-  }
-  return { code: 'DITTO_REQUEST_REFUSED', message: `${url} answered ${status}`, remedy: null };
-}
-
-function describeFailure(code: string, message: string, remedy: string | null): OwnerOutcome {
-  return { done: false, text: [`${code}: ${message}`, ...(remedy === null ? [] : [`→ ${remedy}`])].join('\n') };
 }

@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { findTlsMaterialProblem, type TlsMaterial } from '#kernel';
+import { findTlsMaterialProblem, parseJsonExactly, type TlsMaterial } from '#kernel';
 import { configJsonSchema } from '#configuration';
 import { configureLogging } from '#platform';
 import { runCheck } from './check.ts';
 import { renderReport } from './render-report.ts';
 import { type OwnerRequest, runOwnerAction } from './owner-action.ts';
+import { renderExplanation } from './render-explanation.ts';
+import { askWorker, type WorkerRequest } from './worker-call.ts';
 
 export interface CommandContext {
   readonly environment: NodeJS.ProcessEnv;
@@ -30,12 +32,16 @@ const USAGE = `usage: npm run ditto -- COMMAND
   accept-log --source NAME [--token TOKEN] [--url URL] [--config FILE]
                                    have a source that stopped with DITTO_SOURCE_LOG_UNPROVEN continue: you are sure that the
                                    log of its server was not reset and the server not restored from a backup.
+  explain --source NAME --table DATABASE.TABLE --key JSON [--json] [--token TOKEN] [--url URL] [--config FILE]
+                                   show one row everywhere: in MySQL, MongoDB, Kafka and the binary log; and why it differs.
+                                   JSON is the key as in the messages of Kafka: '{"id":1}'. Any DWS answers, found through
+                                   DCS, or the one at URL. TOKEN has the role read; $DITTO_TOKEN when left out.
   schema                           print the JSON Schema of ditto.yaml, for editors
 
 FILE is $DITTO_CONFIG or ./ditto.yaml when left out.
 
-Where the owner's REST API has TLS (https): --ca FILE trusts the authorities in FILE instead of the system's, --cert FILE and
---key FILE are the certificate that it asks clients for. All are PEM.`;
+Where that REST API has TLS (https): --ca FILE trusts the authorities in FILE instead of the system's, --cert FILE and
+--key FILE are the certificate that it asks clients for. All are PEM. The same for explain, with --cert-key instead of --key.`;
 
 /** Gives the exit code: 0 well, 1 errors were found, 2 the call is wrong. */
 export async function runCommand(args: readonly string[], context: CommandContext): Promise<number> {
@@ -59,6 +65,14 @@ export async function runCommand(args: readonly string[], context: CommandContex
       (done ? context.print : context.complain)(text);
       return done ? 0 : 1;
     }
+    case 'explain': {
+      configureLogging({ service: 'ditto', level: 'silent' });
+      const outcome = await askWorker(context.environment, call.config, call.request);
+      if (!outcome.done) context.complain(outcome.text);
+      else if (call.json) context.print(outcome.body);
+      else context.print(renderExplanation(parseJsonExactly(outcome.body)));
+      return outcome.done ? 0 : 1;
+    }
     case 'schema':
       context.print(JSON.stringify(configJsonSchema(), null, 2));
       return 0;
@@ -70,7 +84,13 @@ export async function runCommand(args: readonly string[], context: CommandContex
 
 type Call =
   | { readonly command: 'check' | 'schema' | 'help'; readonly config: string | undefined; readonly json: boolean }
-  | { readonly command: OwnerRequest['action']; readonly config: string | undefined; readonly request: OwnerRequest };
+  | { readonly command: OwnerRequest['action']; readonly config: string | undefined; readonly request: OwnerRequest }
+  | {
+      readonly command: 'explain';
+      readonly config: string | undefined;
+      readonly json: boolean;
+      readonly request: WorkerRequest;
+    };
 
 const OPTIONS = {
   config: { type: 'string' },
@@ -81,6 +101,8 @@ const OPTIONS = {
   ca: { type: 'string' },
   cert: { type: 'string' },
   key: { type: 'string' },
+  'cert-key': { type: 'string' },
+  table: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
@@ -88,10 +110,13 @@ const OPTIONS = {
 function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Call | string {
   try {
     const { values, positionals } = parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
-    const { config, json = false, source, token, url, help = false, ...tlsFiles } = values;
+    const { config, json = false, source, table, token, url, help = false, 'cert-key': certKey, ...tlsFiles } = values;
     const [command = 'help', ...rest] = positionals;
     if (help) return { command: 'help', config, json };
     if (rest.length > 0) return `'${command}' takes no '${rest.join(' ')}'.`;
+    const access = { token: token ?? environment['DITTO_TOKEN'] ?? null, url: url ?? null };
+    if (command !== 'explain' && table !== undefined) return `'${command}' takes no --table.`;
+    if (command !== 'explain' && certKey !== undefined) return `'${command}' takes no --cert-key.`;
     switch (command) {
       case 'check':
       case 'schema':
@@ -104,11 +129,18 @@ function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Cal
         const request = {
           action: command,
           source,
-          token: token ?? environment['DITTO_TOKEN'] ?? null,
-          url: url ?? null,
+          ...access,
           tls: readTlsFiles(tlsFiles),
         } as const;
         return { command, config, request };
+      }
+      case 'explain': {
+        const { key, ca, cert } = tlsFiles;
+        if (source === undefined || table === undefined || key === undefined)
+          return `'${command}' needs --source NAME --table DATABASE.TABLE --key JSON.`;
+        const path = `/explain?${new URLSearchParams({ source, table, key }).toString()}`;
+        const files = { ...(ca && { ca }), ...(cert && { cert }), ...(certKey && { key: certKey }) };
+        return { command, config, json, request: { path, ...access, tls: readTlsFiles(files) } };
       }
       default:
         return `There is no command '${command}'.`;

@@ -58,6 +58,8 @@ export interface MismatchFilter {
   readonly source?: string;
   readonly database?: string;
   readonly table?: string;
+  /** As `encodeKeyValues`. */
+  readonly key?: string;
   readonly sink?: string;
   readonly kind?: MismatchKind;
   readonly states?: readonly MismatchState[];

@@ -3,17 +3,24 @@ import { request as requestTls, type RequestOptions } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { type TlsMaterial } from '#kernel';
 
-export interface OwnerAnswer {
+export interface ServiceAnswer {
   readonly status: number;
   readonly body: string;
 }
 
 const TIMEOUT_MS = 30_000;
 
+export interface ServiceCall {
+  readonly method: 'GET' | 'POST';
+  readonly url: string;
+  readonly token: string | null;
+  readonly tls: TlsMaterial;
+}
+
 /** Node's `fetch` can't be given an authority or a client certificate. */
-export async function postToOwner(url: string, token: string | null, tls: TlsMaterial): Promise<OwnerAnswer> {
+export async function callService({ method, url, token, tls }: ServiceCall): Promise<ServiceAnswer> {
   const headers = token === null ? {} : { authorization: `Bearer ${token}` };
-  const options: RequestOptions = { method: 'POST', headers, signal: AbortSignal.timeout(TIMEOUT_MS), ...tls };
+  const options: RequestOptions = { method, headers, signal: AbortSignal.timeout(TIMEOUT_MS), ...tls };
   const ask = url.startsWith('https:') ? requestTls : requestPlain;
   return new Promise((resolve, reject) => {
     const request = ask(url, options, (answer) => {
