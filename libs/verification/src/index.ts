@@ -8,7 +8,13 @@ export {
   type Judgement,
   type MismatchKind,
 } from './judgement.ts';
-export { EndedRow, MessageRow, type MessageTable, type StoredMessage } from './messages/message-row.ts';
+export {
+  EndedRow,
+  type MessageComparisons,
+  MessageRow,
+  type MessageTable,
+  type StoredMessage,
+} from './messages/message-row.ts';
 export {
   CURRENT_STATES,
   type MismatchCount,

@@ -5,8 +5,9 @@ import { CONFIG, createLogger, findRpcToken, provideReadiness, Shutdown } from '
 import { RedisConnection } from '#redis';
 import { StateDatabase } from '#state';
 import { MirrorConnection } from './mirror-connection.ts';
+import { TopicConnection } from './topic-connection.ts';
 
-/** DCS, Redis, the state database and MongoDB. Those who need them wait for them: the service is up before they are. */
+/** DCS, Redis, the state database, MongoDB and Kafka. Those who need them wait for them: the service is up before they are. */
 @Global()
 @Module({
   providers: [
@@ -31,12 +32,13 @@ import { MirrorConnection } from './mirror-connection.ts';
         new StateDatabase({ ...toStateOptions(state), logger: createLogger('state') }),
     },
     MirrorConnection,
+    TopicConnection,
     // heartbeats are published there, and no tombstone is swept without the checkpoint that it keeps
     provideReadiness('dcs', DcsClient, async (dcs) => ({ services: (await dcs.listServices()).length })),
     // the jobs are in Redis
     provideReadiness('redis', RedisConnection, (redis) => redis.ping().then(() => ({}))),
   ],
-  exports: [DcsClient, RedisConnection, StateDatabase, MirrorConnection],
+  exports: [DcsClient, RedisConnection, StateDatabase, MirrorConnection, TopicConnection],
 })
 export class ConnectionsModule implements OnModuleInit, OnApplicationShutdown {
   readonly #dcs: DcsClient;

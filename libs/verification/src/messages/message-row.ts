@@ -30,6 +30,14 @@ export interface MessageTable {
   /** The source's name, as in the envelopes. */
   readonly source: string;
   readonly bigint: BigintMode;
+  /** Counted there. */
+  readonly counters?: MessageComparisons;
+}
+
+/** Rows that were equal byte for byte, and those that were compared column by column. */
+export interface MessageComparisons {
+  byBytes: number;
+  byValue: number;
 }
 
 const SHOWN_LENGTH = 200;
@@ -69,8 +77,10 @@ export class MessageRow implements StoredRow {
   compare(row: Row): readonly Difference[] | null {
     const after = this.#envelope?.after ?? null;
     if (after === null) return null;
-    const { layout, bigint } = this.#table;
-    if (after.equals(Buffer.from(encoderOf(this.#table)(row)))) return [];
+    const { layout, bigint, counters } = this.#table;
+    const isSame = after.equals(Buffer.from(encoderOf(this.#table)(row)));
+    if (counters !== undefined) counters[isSame ? 'byBytes' : 'byValue']++;
+    if (isSame) return [];
     const differences = compareJsonRow(layout, row, after, bigint);
     if (differences === null) return null;
     return differences.map(({ column, expected, found }) => ({ column, source: cut(expected), sink: cut(found) }));
