@@ -1,6 +1,6 @@
 import { mongo } from 'mongoose';
 import { writeDecimal128 } from './decimal128.ts';
-import { jsonToBson } from './json-to-bson.ts';
+import { isKeptText, jsonToBson } from './json-to-bson.ts';
 
 /** Types of elements (https://bsonspec.org/spec.html). */
 export const BsonType = {
@@ -38,6 +38,9 @@ const COPIED_CHARACTERS = 48;
 const MEASURED_CHARACTERS = 64 * 1024;
 /** An index as text with its type and its end, and a double. */
 const MOST_BYTES_OF_NUMBER = 24;
+
+/** The driver's writer takes no text as long as MySQL's may be. */
+const KEPT_TEXT = makeLabel(BsonType.string, '$json');
 
 /** Writes BSON documents one after the other into a buffer that grows. */
 export class BsonWriter {
@@ -158,8 +161,17 @@ export class BsonWriter {
 
   /** A JSON document as an embedded value; throws a SyntaxError for text that is not JSON. The value decides the type. */
   json(label: ElementLabel, text: string): void {
+    const value = jsonToBson(text);
+    if (isKeptText(value)) {
+      const kept = this.beginIn(label);
+      this.string(KEPT_TEXT, value.$json);
+      this.end(kept);
+    } else this.#embed(label, value);
+  }
+
+  #embed(label: ElementLabel, json: unknown): void {
     // a document of one element whose name has one letter
-    const wrapped = mongo.BSON.serialize({ v: jsonToBson(text) });
+    const wrapped = mongo.BSON.serialize({ v: json });
     const value = wrapped.subarray(7, wrapped.length - 1);
     const start = this.#label(label, value.length);
     this.bytes[start] = wrapped[4] as number;

@@ -1,9 +1,10 @@
 import { type DittoError } from '#kernel';
+import { mongo } from 'mongoose';
 import { BsonWriter } from './bson-writer.ts';
 import { type GuardedWrite } from './guarded-write.ts';
 import { collapseEntries, type CollapsedEntry, encodeWrite, type MirrorEntry } from './mirror-batch.ts';
 import { type MirrorCollection } from './mirror-tables.ts';
-import { documentRefused } from './mongo-errors.ts';
+import { classifyMongoError, documentRefused } from './mongo-errors.ts';
 
 /** A change whose document MongoDB will never take. */
 export interface RefusedEntry {
@@ -31,7 +32,15 @@ const COPIES_SENT = 2;
 /** What a command holds in addition to its documents: mostly the promises of those who wait for its answer. */
 const COMMAND_BYTES = 8 * 1024;
 
-/** All documents of a batch are in one buffer: a batch may have a row of each of a thousand tables. */
+/** A value that BSON has no place for, and text that is no JSON. Anything else is no row's fault, and stops the writer. */
+function isValueError(error: unknown): boolean {
+  return mongo.BSON.BSONError.isBSONError(error) || error instanceof SyntaxError;
+}
+
+/**
+ * All documents of a batch are in one buffer: a batch may have a row of each of a thousand tables. Throws a coded error for
+ * what is no value's own fault.
+ */
 export function encodeBatch(entries: readonly MirrorEntry[], nowMs: number): EncodedBatch {
   const writer = new BsonWriter(entries.reduce((sum, { bytes }) => sum + bytes, 0));
   const refused: RefusedEntry[] = [];
@@ -44,6 +53,7 @@ export function encodeBatch(entries: readonly MirrorEntry[], nowMs: number): Enc
         writes.push(encodeWrite(writer, one, insertFirst, nowMs));
         return true;
       } catch (error) {
+        if (!isValueError(error)) throw classifyMongoError(error);
         const { entry } = one;
         writer.at = start;
         const reason = `can't be written as BSON: ${String(error)}`;

@@ -123,9 +123,10 @@ describe('writeGuarded', () => {
 
   it('finds the documents for whose content a whole command is refused', async () => {
     for (const code of [2, 22, 52, 57, 121, 261, 10334, 15974, 17280, 17419, 17420]) {
-      const written: number[] = [];
+      const written: (number | undefined)[] = [];
       const db = dbThat((command) => {
-        const ids = readSequence<{ u: { _id: number } }>(command, 'updates').map(({ u }) => u._id);
+        const ids = readSequence<{ u: { _id?: number } }>(command, 'updates').map(({ u }) => u._id);
+        if (ids.includes(undefined)) return { ok: 1, n: 0 }; // asks only
         if (ids.includes(3) || ids.includes(4)) throw new mongo.MongoServerError({ message: 'no', code });
         written.push(...ids);
         return { ok: 1 };
@@ -134,6 +135,28 @@ describe('writeGuarded', () => {
       expect((await writeGuarded(db, 'c', writes, options)).refused).toEqual([refusal(3), refusal(4)]);
       expect(written).toEqual([0, 1, 2, 5, 6]);
     }
+  });
+
+  it.each([2, 22, 52])('I6: stops at code %i when the server refuses the command whatever is in it', async (code) => {
+    const db = dbThat(() => {
+      throw new mongo.MongoServerError({ message: 'no such write concern', code });
+    });
+    for (const isNew of [false, true]) {
+      const writes = [write(1, 'a', isNew), write(2, 'a', isNew)];
+      await expect(writeGuarded(db, 'c', writes, options)).rejects.toMatchObject({
+        code: 'DITTO_MONGO_REFUSED',
+        context: { serverCode: code },
+      });
+    }
+  });
+
+  it('I1: holds when the server goes away while it is asked whether the command or the document is refused', async () => {
+    let calls = 0;
+    const db = dbThat(() => {
+      if (calls++ > 0) throw new mongo.MongoNetworkError('connection closed');
+      throw new mongo.MongoServerError({ message: 'no', code: 2 });
+    });
+    await expect(writeGuarded(db, 'c', [write(1, 'a')], options)).rejects.toMatchObject({ retriable: true });
   });
 
   it('stops at an error that is not known to be about one document', async () => {

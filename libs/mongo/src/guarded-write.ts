@@ -157,6 +157,7 @@ class GuardedBatch {
       if (!isDocumentsOwn(error)) throw classifyMongoError(error);
       const [index] = indexes as [number];
       if (indexes.length === 1) {
+        await this.#assertTaken(error);
         this.#refuse(index, documentRefused(this.#collection, this.#readId(index), findReason(error), error));
         return [];
       }
@@ -164,6 +165,20 @@ class GuardedBatch {
       const middle = Math.ceil(indexes.length / 2);
       const first = await this.#run(indexes.slice(0, middle), command);
       return [...first, ...(await this.#run(indexes.slice(middle), command))];
+    }
+  }
+
+  /**
+   * The same code may be about the command, such as its write concern. One that changes nothing then fails too: rejects
+   * with the error if it does.
+   */
+  async #assertTaken(error: unknown): Promise<void> {
+    const updates = makeDocumentSequence('updates', [CHANGES_NOTHING]);
+    const { writeConcern } = this.#options;
+    try {
+      await runWrite(this.#db, { update: this.#collection, updates, ordered: false, writeConcern });
+    } catch (problem) {
+      throw classifyMongoError(isDocumentsOwn(problem) ? error : problem);
     }
   }
 
@@ -206,6 +221,9 @@ class GuardedBatch {
     return parts;
   }
 }
+
+/** No document has one of no ids. */
+const CHANGES_NOTHING = mongo.BSON.serialize({ q: { _id: { $in: [] } }, u: {} });
 
 const QUERY = makeLabel(BsonType.document, 'q');
 const VERSION = makeLabel(BsonType.document, 'v');

@@ -41,6 +41,8 @@ describe('jsonToBson', () => {
     '{"__proto__": []}',
     'null',
     String.raw`{"a\u0000b": 1}`,
+    String.raw`["\ud800"]`,
+    String.raw`{"\udc00": 1}`,
     '0.12345678901234567890123456789012345678901',
     `${'['.repeat(99)}1${']'.repeat(99)}`,
   ])('keeps as text what BSON or its drivers do not hold: %s', (text) =>

@@ -21,8 +21,8 @@ type SourceReviver = (key: string, value: unknown, context: { readonly source?: 
  * shortest text has the same decimal value, else Decimal128. What BSON can't hold, or what drivers read back as
  * something else, is `{"$json": "<text>"}` as a whole: keys that begin with `$` or contain NUL, the key `_bsontype`,
  * arrays under a name that every JavaScript object has (`constructor`; Node's driver gives their documents back as bytes),
- * numbers of more than 34 digits, more than 98 levels, more than two million characters; and the document `null`, since
- * null means SQL's NULL.
+ * lone surrogates, numbers of more than 34 digits, more than 98 levels, more than two million characters; and the
+ * document `null`, since null means SQL's NULL.
  * Throws a SyntaxError for text that is not JSON.
  */
 export function jsonToBson(text: string): unknown {
@@ -35,13 +35,19 @@ export function jsonToBson(text: string): unknown {
   }
 }
 
+/** Whether that is the text itself: no other document has a name that begins with `$`. */
+export function isKeptText(value: unknown): value is { readonly $json: string } {
+  return typeof value === 'object' && value !== null && '$json' in value;
+}
+
 const reviveExactly: SourceReviver = (key, value, { source }) => {
   if (!isHoldableKey(key) || (Array.isArray(value) && key in Object.prototype)) throw new UnholdableError();
+  if (typeof value === 'string' && !value.isWellFormed()) throw new UnholdableError();
   return typeof value === 'number' && source !== undefined ? exactNumber(source, value) : value;
 };
 
 function isHoldableKey(key: string): boolean {
-  return !key.startsWith('$') && key !== '_bsontype' && !key.includes('\0');
+  return !key.startsWith('$') && key !== '_bsontype' && !key.includes('\0') && key.isWellFormed();
 }
 
 function exactNumber(source: string, value: number): unknown {
