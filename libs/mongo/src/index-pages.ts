@@ -145,11 +145,12 @@ export class IndexPages {
       this.#limit = Math.min(this.#limit * 2, this.#options.limit);
       return;
     }
-    const at = this.#keyOf(last);
+    // never back: an array of versions has no key of its own
+    const at = largest(this.#keyOf(last), this.#from);
     const isStuck = repeats && at === this.#from;
     this.#limit = isStuck ? this.#limit * 2 : Math.min(this.#limit * 2, this.#options.limit);
     this.#from = at;
-    this.#seen = new Set(records.filter((record) => this.#keyOf(record) === at).map(identify));
+    this.#seen = new Set(records.filter((record) => this.#keyOf(record) <= at).map(identify));
   }
 
   #keyOf({ version, deletedAtMs }: StoredRecord): bigint {

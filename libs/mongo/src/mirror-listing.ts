@@ -17,13 +17,38 @@ const ODD_PAGE_TIMEOUT_MS = 15_000;
 const BY_VERSION = 'v';
 const BY_ID = 'i';
 
-/** Documents whose `v` is not in the range that pages by version go through, some of them by its end. */
+/** Arrays are found by what they contain: the server has no place of their own for them in an index. */
+const NO_VERSIONS = [
+  'number',
+  'object',
+  'binData',
+  'undefined',
+  'objectId',
+  'bool',
+  'date',
+  'null',
+  'regex',
+  'dbPointer',
+  'javascript',
+  'symbol',
+  'javascriptWithScope',
+  'timestamp',
+  'minKey',
+  'maxKey',
+];
+
+/**
+ * Documents whose `v` is not in the range that pages by version go through. One condition for each type: each is a range of
+ * the index to MongoDB, where "not a string" would be all of it.
+ */
 const ODD: mongo.Document = {
   ...LIVE_VERSIONS.covers,
   $or: [
     { v: { $lt: LIVE_VERSIONS.toKey(0n) } },
     { v: { $gte: LIVE_VERSIONS.toKey(ABOVE_ALL_VERSIONS) } },
-    { v: { $not: { $type: 'string' } } },
+    { v: { $exists: false } },
+    { v: { $eq: [] } },
+    ...NO_VERSIONS.map((type) => ({ v: { $type: type } })),
   ],
 };
 

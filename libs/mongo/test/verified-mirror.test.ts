@@ -232,10 +232,26 @@ describe('VerifiedMirror', () => {
       { _id: 105, row, v: '' },
       { _id: 106, row, v: LOWEST_VERSION },
       { _id: 107, row, v, deletedAt: new Date() },
-      { _id: 108, row, v: { $numberLong: 1 } },
+      { _id: 108, row, v: { a: 1 } },
+      { _id: 109, row, v: null },
+      { _id: 110, row, v: [] },
+      { _id: 111, row, v: [v] },
+      { _id: 112, row, v: ['zz'] },
+      { _id: 113, row, v: [5] },
+      { _id: 114, row, v: new Date(0) },
+      { _id: 115, row, v: /x/ },
+      { _id: 116, row, v: new mongo.MaxKey() },
     ]);
-    const expected = [...ids.filter((id) => id !== 4), 101, 102, 103, 104, 105, 106, 107, 108];
-    for (const limit of [3, 1000]) {
+    const expected = [
+      ...ids.filter((id) => id !== 4),
+      101,
+      102,
+      103,
+      104,
+      105,
+      ...Array.from({ length: 11 }, (_, i) => 106 + i),
+    ];
+    for (const limit of [1, 3, 1000]) {
       const pages = await listAll(layout, limit);
       expect(keysOf(pages)).toEqual(expected);
       expect(foreignOf(pages).map(({ shown }) => shown)).toEqual(
@@ -246,7 +262,8 @@ describe('VerifiedMirror', () => {
         const rest = keysOf(await listAll(layout, limit, after));
         const given = new Set(keysOf(pages.slice(0, i + 1)));
         expect(expected.filter((id) => !given.has(id) && !rest.includes(id))).toEqual([]);
-        expect(rest.length).toBeLessThanOrEqual(expected.length - given.size + limit);
+        // what has the version at which a page ends may come again: here up to four rows have one
+        expect(rest.length).toBeLessThanOrEqual(expected.length - given.size + 4);
       }
     }
     expect(await listAll(layoutOf('unknown'), 10)).toEqual([]);
