@@ -70,7 +70,7 @@ describe('retry', () => {
     await expect(running).rejects.toBe(reason);
   });
 
-  it('logs each reason once in a row, and the success after it', async () => {
+  it('logs each reason once, also where they alternate, and the success after it', async () => {
     const lines: unknown[] = [];
     const logger: Logger = {
       ...silentLogger,
@@ -93,12 +93,24 @@ describe('retry', () => {
     expect(lines).toEqual([
       failure('connection 1 is down'),
       failure('it starts'),
-      failure('connection 3 is down'),
       ['it works again', { source: 'shop', after: 'the server can not be asked', attempts: 6 }],
     ]);
     lines.length = 0;
     await retry(() => Promise.resolve(), { backoff: quick(), log });
     expect(lines).toEqual([]);
+  });
+
+  it('remembers some reasons only: an old one is logged again', async () => {
+    const warn = jest.fn();
+    const nine = 'a b c d e f g h i'.split(' ');
+    const messages = [...nine, 'a', 'i'];
+    const work = (attempt: number): Promise<string> => {
+      const message = messages[attempt - 1];
+      if (message === undefined) return Promise.resolve('ok');
+      return Promise.reject(new DittoError('DITTO_TEST_BUSY', message, { retriable: true }));
+    };
+    await retry(work, { backoff: quick(), log: { logger: { ...silentLogger, warn }, message: 'no' } });
+    expect(warn.mock.calls.map(([, fields]) => (fields as { error: string }).error)).toEqual([...nine, 'a']);
   });
 
   it('logs nothing when its signal was aborted meanwhile', async () => {

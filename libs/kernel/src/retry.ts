@@ -36,7 +36,7 @@ export class Backoff {
   }
 }
 
-/** A failure is a warning, unless the one before had the same reason; so is the success after failures logged. */
+/** A failure is a warning, unless one of the last reasons was the same; so is the success after failures logged. */
 export interface RetryLog {
   readonly logger: Logger;
   /** What is not possible yet. */
@@ -76,9 +76,13 @@ export async function retry<T>(fn: (attempt: number) => Promise<T>, options: Ret
   }
 }
 
+/** So many reasons may alternate without being logged again and again. */
+const REMEMBERED_REASONS = 8;
+
 class LoggedAttempts {
   readonly #log: RetryLog;
-  #lastReason: string | null = null;
+  /** Oldest first. */
+  readonly #reasons = new Set<string>();
 
   constructor(log: RetryLog) {
     this.#log = log;
@@ -88,13 +92,16 @@ class LoggedAttempts {
     const { logger, message, fields } = this.#log;
     // drivers number their connections and say how long they waited: that is no other reason
     const reason = formatError(error).replace(/\d+/g, '#');
-    if (reason !== this.#lastReason) logger.warn(message, { ...fields, ...errorFields(error) });
-    this.#lastReason = reason;
+    if (this.#reasons.has(reason)) return;
+    logger.warn(message, { ...fields, ...errorFields(error) });
+    this.#reasons.add(reason);
+    const [oldest] = this.#reasons;
+    if (this.#reasons.size > REMEMBERED_REASONS && oldest !== undefined) this.#reasons.delete(oldest);
   }
 
   succeed(attempts: number): void {
     const { logger, message, fields } = this.#log;
-    if (this.#lastReason !== null) logger.info('it works again', { ...fields, after: message, attempts });
+    if (this.#reasons.size > 0) logger.info('it works again', { ...fields, after: message, attempts });
   }
 }
 
