@@ -1,10 +1,7 @@
+import { type EnvelopeOperation, isEnvelopeOperation } from './envelope-operation.ts';
 import { findMembers } from './json-members.ts';
 
-/** What the message of a change says it is: `t` ends all rows of its table. */
-export type EnvelopeOperation = 'c' | 'u' | 'd' | 'r' | 't';
-
 const OPERATION = Buffer.from('"op":"');
-const LETTERS: ReadonlySet<string> = new Set<EnvelopeOperation>(['c', 'u', 'd', 'r', 't']);
 const QUOTE = 34;
 
 /**
@@ -16,7 +13,7 @@ export function findOperation(envelope: Buffer): EnvelopeOperation | null {
   if (at < 0) return null;
   const letterAt = at + OPERATION.length;
   const letter = envelope[letterAt + 1] === QUOTE ? String.fromCharCode(envelope[letterAt] as number) : '';
-  return LETTERS.has(letter) ? (letter as EnvelopeOperation) : null;
+  return isEnvelopeOperation(letter) ? letter : null;
 }
 
 /** The parts of an envelope that say what a change has left, and where it comes from. */
@@ -50,14 +47,13 @@ export function readEnvelope(value: Buffer): Envelope | null {
   const letter = parse(op as Buffer);
   const isWhole =
     block !== null &&
-    typeof letter === 'string' &&
-    LETTERS.has(letter) &&
+    isEnvelopeOperation(letter) &&
     parse(before as Buffer) !== undefined &&
     Number.isSafeInteger(parse(ms as Buffer)) &&
     parse(transaction as Buffer) === null;
   if (!isWhole) return null;
   const left = after as Buffer;
-  return { op: letter as EnvelopeOperation, after: left.equals(NULL) ? null : left, source: block };
+  return { op: letter, after: left.equals(NULL) ? null : left, source: block };
 }
 
 const NULL = Buffer.from('null');

@@ -1,5 +1,6 @@
-import { type RowChanges, type RowOperation, rowIndexAt, type TableChange, type TransactionInfo } from './change.ts';
+import { type RowChanges, rowIndexAt, type TableChange, type TransactionInfo } from './change.ts';
 import { writeAscii, writeDigits } from './bytes.ts';
+import { OPERATION_LETTERS } from './envelope-operation.ts';
 import { type BigintMode } from './json-values.ts';
 import { type TableLayout } from './table-layout.ts';
 
@@ -14,14 +15,6 @@ export interface EnvelopeOptions {
 /** Which message of a change: both images; or a changed key's removal of the old, or creation of the new. */
 export type ChangePart = 'whole' | 'removal' | 'creation';
 
-const LETTERS: Readonly<Record<RowOperation | 'truncate' | 'drop', string>> = {
-  create: 'c',
-  update: 'u',
-  delete: 'd',
-  read: 'r',
-  truncate: 't',
-  drop: 't',
-};
 const LETTER_OF_PART: Readonly<Record<ChangePart, string | null>> = { whole: null, removal: 'd', creation: 'c' };
 
 /** All but images and source block: names, punctuation, numbers at their longest. */
@@ -80,7 +73,7 @@ export class EnvelopeWriter {
     p = writeAscii(target, p, AFTER);
     p = after === null ? writeAscii(target, p, NULL) : after.writeJson(index, target, p, this.#bigint);
     const row = this.#isRead ? 0 : rowIndexAt(changes, index);
-    return this.#writeEnd(target, p, row, LETTER_OF_PART[part] ?? LETTERS[changes.op], nowMs);
+    return this.#writeEnd(target, p, row, LETTER_OF_PART[part] ?? OPERATION_LETTERS[changes.op], nowMs);
   }
 
   /** The value of the message of a truncated or dropped table, `"op":"t"`. */
@@ -88,7 +81,10 @@ export class EnvelopeWriter {
     this.#prepareSource(transaction, false);
     const target = Buffer.alloc(FRAME_BYTES + this.#source.length);
     const p = writeAscii(target, 0, `${BEFORE}${NULL}${AFTER}${NULL}`);
-    return target.subarray(0, this.#writeEnd(target, p, readSequence === undefined ? rowIndex : 0, LETTERS[op], nowMs));
+    return target.subarray(
+      0,
+      this.#writeEnd(target, p, readSequence === undefined ? rowIndex : 0, OPERATION_LETTERS[op], nowMs),
+    );
   }
 
   #writeEnd(target: Buffer, at: number, row: number, letter: string, nowMs: number): number {

@@ -64,13 +64,8 @@ export {
   rowOfKey,
 } from './key-values.ts';
 export { describeKey, KEYLESS } from './key-description.ts';
-export {
-  type Envelope,
-  type EnvelopeOperation,
-  type EnvelopeSource,
-  findOperation,
-  readEnvelope,
-} from './envelope-reader.ts';
+export { type EnvelopeOperation, isEnvelopeOperation } from './envelope-operation.ts';
+export { type Envelope, type EnvelopeSource, findOperation, readEnvelope } from './envelope-reader.ts';
 export { compareJsonRow, decodeJsonKey, decodeJsonRow, type JsonDifference } from './json-row.ts';
 export { type ChangePart, EnvelopeWriter, type EnvelopeOptions } from './envelope.ts';
 export { ChangeHeaderWriter, VERSION_BYTES } from './change-header.ts';

@@ -1,3 +1,5 @@
+import { type EnvelopeOperation, isEnvelopeOperation } from '#change-events';
+
 /** What a message of a source's topic says, without its rows taken apart. */
 export interface PublishedEvent {
   readonly topic: string;
@@ -10,7 +12,7 @@ export interface PublishedEvent {
   /** The headers `ditto.id` and `ditto.version`; '' where another program published. */
   readonly id: string;
   readonly version: string;
-  readonly op: 'c' | 'u' | 'd' | 'r' | 't';
+  readonly op: EnvelopeOperation;
   readonly source: string;
   readonly database: string;
   readonly table: string;
@@ -30,7 +32,7 @@ export interface ReceivedMessage {
 }
 
 interface Envelope {
-  readonly op?: unknown;
+  readonly op: EnvelopeOperation;
   readonly source?: {
     readonly name?: unknown;
     readonly db?: unknown;
@@ -40,8 +42,6 @@ interface Envelope {
   };
 }
 
-const OPERATIONS = new Set(['c', 'u', 'd', 'r', 't']);
-
 function text(value: unknown): string {
   return typeof value === 'string' || Buffer.isBuffer(value) ? value.toString() : '';
 }
@@ -49,7 +49,7 @@ function text(value: unknown): string {
 function parseEnvelope(value: string): Envelope | null {
   try {
     const parsed = JSON.parse(value) as Envelope | null;
-    return parsed !== null && typeof parsed === 'object' && OPERATIONS.has(text(parsed.op)) ? parsed : null;
+    return parsed !== null && typeof parsed === 'object' && isEnvelopeOperation(parsed.op) ? parsed : null;
   } catch {
     return null;
   }
@@ -70,7 +70,7 @@ export function parsePublishedEvent(topic: string, partition: number, message: R
     key: message.key?.toString() ?? null,
     id: text(message.headers?.['ditto.id']),
     version: text(message.headers?.['ditto.version']),
-    op: text(envelope.op) as PublishedEvent['op'],
+    op: envelope.op,
     source: text(source?.name),
     database: text(source?.db),
     table: text(source?.table),
