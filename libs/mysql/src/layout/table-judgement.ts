@@ -1,4 +1,4 @@
-import { type Column, formatTableName, type TableLayout, type TableName } from '#change-events';
+import { type Column, type ColumnKind, formatTableName, type TableLayout, type TableName } from '#change-events';
 import { type CheckFinding, DittoError, findError, RESYNC } from '#kernel';
 import { quoteTable } from '../reader/quoting.ts';
 import { textDecoder, type CharacterSetFacts } from '../values/charset.ts';
@@ -56,12 +56,23 @@ export function judgeTable(table: DescribedTable, rules: ColumnRules, facts: Cha
   );
   const { places, key, needed } = choice;
   const replicated = columns.filter((_, i) => places[i] !== -1);
-  const unsupported = replicated.flatMap((one) => whyNot(one, facts) ?? []);
+  const unsupported = [...replicated.flatMap((one) => whyNot(one, facts) ?? []), ...findUnfitKeys(columns, key)];
   if (table.isVersioned) unsupported.push(VERSIONING);
   const judged = { places, key, unsupported, needed };
   if (unsupported.length > 0 || needed.length > 0) return { ...judged, layout: null };
   const made = replicated.flatMap(({ column }) => column ?? []);
   return { ...judged, layout: makeLayout(database, table.table, made, keyPlaces(choice)) };
+}
+
+/** No server lets them be a key; the configuration may name them. No row can be looked up by their values. */
+const UNFIT_FOR_KEYS: ReadonlySet<ColumnKind> = new Set(['json', 'vector']);
+const IN_KEY = 'as a column of the key';
+
+function findUnfitKeys(columns: readonly DescribedColumn[], key: readonly number[]): string[] {
+  return key.flatMap((index) => {
+    const { name = '', column = null } = columns[index] ?? {};
+    return column !== null && UNFIT_FOR_KEYS.has(column.kind) ? [`${name} (${column.type} ${IN_KEY})`] : [];
+  });
 }
 
 function whyNot({ name, column, what }: DescribedColumn, facts: CharacterSetFacts | null): string | null {
@@ -78,7 +89,7 @@ function canDecode(charset: string | null, facts: CharacterSetFacts): boolean {
 export function unsupportedProblem(table: TableName, column: string): CheckFinding {
   return findError(
     'DITTO_SOURCE_COLUMN_UNSUPPORTED',
-    `${formatTableName(table)}.${column} can't be decoded exactly`,
+    `${formatTableName(table)}.${column} ${column.includes(IN_KEY) ? 'can name no row' : "can't be decoded exactly"}`,
     unsupportedRemedy(column, quoteTable(table.database, table.table)),
   );
 }
@@ -87,6 +98,8 @@ export function unsupportedProblem(table: TableName, column: string): CheckFindi
 const THEN_RESYNC = `then, if it was read before, ${RESYNC}`;
 
 function unsupportedRemedy(column: string, table: string): string {
+  if (column.includes(IN_KEY))
+    return 'Name other unique not-null columns of the table under `keys`, or exclude the table.';
   if (column.includes('SYSTEM VERSIONING'))
     return `Exclude the table and restart the source; or ALTER TABLE ${table} DROP SYSTEM VERSIONING; ${THEN_RESYNC}.`;
   return `Exclude the column or the table and restart the source; or ${changeOf(column, table)}; ${THEN_RESYNC}.`;
