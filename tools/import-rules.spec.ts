@@ -19,6 +19,7 @@ const offences: readonly (readonly [rule: string, file: string, imported: string
   ['replication-uses-libs', 'libs/replication/src/a.ts', 'libs/kafka/src/index.ts'],
   ['replication-uses-packages', 'libs/replication/src/b.ts', 'node_modules/@nestjs/common/index.js'],
   ['replication-ports-folder', 'libs/replication/src/ports/a.ts', 'libs/replication/src/tables/b.ts'],
+  ['replication-pace-folder', 'libs/replication/src/pace/a.ts', 'libs/replication/src/tables/b.ts'],
   ['replication-tables-folder', 'libs/replication/src/tables/a.ts', 'libs/replication/src/windows/b.ts'],
   ['replication-windows-folder', 'libs/replication/src/windows/a.ts', 'libs/replication/src/statements/b.ts'],
   ['replication-statements-folder', 'libs/replication/src/statements/a.ts', 'libs/replication/src/stream/b.ts'],
@@ -45,6 +46,7 @@ const offences: readonly (readonly [rule: string, file: string, imported: string
   ['libs-by-index-only', 'apps/dws/src/a.ts', 'libs/mysql/src/inside.ts'],
   ['no-dev-deps-in-src', 'apps/dcs/src/a.ts', 'node_modules/jest/index.js'],
   ['oracle-shares-nothing', 'test/oracle/a.ts', 'libs/kernel/src/index.ts'],
+  ['second-way-shares-nothing', 'libs/mongo/src/texts/a.ts', 'libs/mongo/src/bson-writer.ts'],
   ['not-unresolvable', 'libs/mongo/src/c.ts', 'libs/mongo/src/missing.ts'],
 ];
 const packages = ['zod', 'mysql2', '@nestjs/common', 'kafkajs', 'mongoose', 'ioredis', 'typeorm'];

@@ -20,3 +20,4 @@ export { checkMongo, type MongoCheckOptions } from './mongo-check.ts';
 export { type ComparisonCounters } from './row-comparison.ts';
 export { type StoredDocument } from './stored-document.ts';
 export { VerifiedMirror } from './verified-mirror.ts';
+export { type DriverTexts, readDriverTexts } from './texts/driver-text.ts';

@@ -78,3 +78,5 @@ export {
   type RowVerifierOptions,
   type Verdict,
 } from './row-verifier.ts';
+export { TextSink, type TextSinkOptions } from './text-sink.ts';
+export { compareTexts, type StoredTexts } from './texts/compare-texts.ts';

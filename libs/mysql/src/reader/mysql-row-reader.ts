@@ -24,6 +24,7 @@ import { beginBehind, hasRunSince, readSets, readSetsWithOwned, type Sets, waitU
 import { quoteTable } from './quoting.ts';
 import { ReaderSessions } from './reader-sessions.ts';
 import { makeSelectList, ReplacementCharacterFound } from './select-list.ts';
+import { makeTextList } from './text-list.ts';
 import { UnloggedGtids } from './unlogged-gtids.ts';
 
 export interface MySqlRowReaderOptions {
@@ -43,6 +44,11 @@ export interface MySqlRowReaderOptions {
    * copy does without: it gives such a row early, and the log gives it again.
    */
   readonly highIncludesOwned?: boolean;
+  /**
+   * Whether rows hold, in place of the values of other columns than the key's, null, and after all columns the texts of
+   * their values as the server renders them; no by default. See `serverText`.
+   */
+  readonly givesTexts?: boolean;
   /** How long a chunk waits until the server has executed the dispatched set. */
   readonly waitMs?: number;
   /** Rows above this size are not read: no sink could take them. */
@@ -286,7 +292,8 @@ export class MySqlRowReader extends RowReader {
     const { layout, maxBytes = this.mostRowBytes } = request;
     const facts = await this.#readFacts(session);
     const asBytes = this.#readAsBytes.has(layout.fingerprint);
-    const list = makeSelectList(layout, { kind: session.kind, facts, asBytes });
+    const makeList = this.#options.givesTexts === true ? makeTextList : makeSelectList;
+    const list = makeList(layout, { kind: session.kind, facts, asBytes });
     const startedAtMs = performance.now();
     const { rows, bytes, isCut } = await session.queryRows(
       `SELECT ${list.sql} FROM ${quoteTable(layout.database, layout.table)}${clause}`,

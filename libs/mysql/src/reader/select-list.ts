@@ -7,7 +7,7 @@ import { canonicalJsonText } from '../values/json-text.ts';
 import { integerFromText } from '../values/numbers.ts';
 
 /** What to select for a column, and how to read what comes. */
-interface SelectedColumn {
+export interface SelectedColumn {
   readonly expression: string;
   /** Null when the driver's value is the canonical one. */
   readonly convert: ((value: unknown) => CanonicalValue) | null;
@@ -51,7 +51,7 @@ function decodeWith(decode: TextDecode): (value: unknown) => string {
 }
 
 /** How the values of one reading are wanted. */
-interface Reading {
+export interface Reading {
   readonly kind: ServerKind;
   readonly facts: CharacterSetFacts;
   /** UTF-8 columns too come as bytes and are decoded here, which separates a stored U+FFFD from a broken text. */
@@ -86,7 +86,7 @@ function doubleText(name: string, kind: ServerKind): string {
   return kind === 'mariadb' ? `CONCAT(${value})` : `CAST(${value} AS JSON)`;
 }
 
-function selectColumn(column: Column, isKey: boolean, reading: Reading): SelectedColumn {
+export function selectColumn(column: Column, isKey: boolean, reading: Reading): SelectedColumn {
   const name = quoteIdentifier(column.name);
   switch (column.kind) {
     case 'integer':
