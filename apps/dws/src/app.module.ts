@@ -3,15 +3,23 @@ import { ConnectionsModule } from './connections/connections.module.ts';
 import { ExplainController } from './explain/explain.controller.ts';
 import { Explainer } from './explain/explainer.ts';
 import { HeartbeatsController } from './http/heartbeats.controller.ts';
+import { MismatchesController } from './http/mismatches.controller.ts';
 import { SweepsController } from './http/sweeps.controller.ts';
+import { VerificationsController } from './http/verifications.controller.ts';
 import { JobMetrics } from './metrics/job-metrics.ts';
 import { ProbeMetrics } from './metrics/probe-metrics.ts';
+import { VerificationMetrics } from './metrics/verification-metrics.ts';
 import { EndpointProber } from './probes/endpoint-prober.ts';
 import { HeartbeatBoard } from './probes/heartbeat-board.ts';
 import { ProbeJobs } from './probes/probe-jobs.ts';
 import { SelfReport } from './self-report.ts';
 import { MirrorSweeper } from './sweeps/mirror-sweeper.ts';
 import { SweepJobs } from './sweeps/sweep-jobs.ts';
+import { ChunkRunner } from './verification/chunk-runner.ts';
+import { RecurringRuns } from './verification/recurring-runs.ts';
+import { VerificationJobs } from './verification/verification-jobs.ts';
+import { VerificationRuns } from './verification/verification-runs.ts';
+import { VerifiedSources } from './verification/verified-sources.ts';
 
 /** The composition root of DWS. */
 @Module({
@@ -24,9 +32,21 @@ import { SweepJobs } from './sweeps/sweep-jobs.ts';
     ProbeJobs,
     MirrorSweeper,
     SweepJobs,
+    VerificationMetrics,
+    VerifiedSources,
+    VerificationRuns,
+    ChunkRunner,
+    RecurringRuns,
+    VerificationJobs,
     Explainer,
     SelfReport,
   ],
-  controllers: [HeartbeatsController, SweepsController, ExplainController],
+  controllers: [
+    HeartbeatsController,
+    SweepsController,
+    VerificationsController,
+    MismatchesController,
+    ExplainController,
+  ],
 })
 export class AppModule {}

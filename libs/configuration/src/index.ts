@@ -30,6 +30,7 @@ export {
   type SourceConfig,
   type SourceEndpointConfig,
   type StateConfig,
+  type VerificationConfig,
 } from './schema.ts';
 export { Secret } from './secret.ts';
 export { type KafkaConfig, toKafkaOptions } from './sinks/kafka-section.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { redisSchema, type sourceSchema, sourcesSchema, stateSchema } from './server-sections.ts';
-import { authSchema, dcsSchema, dssSchema, dwsSchema, logSchema } from './service-sections.ts';
+import { authSchema, dcsSchema, dssSchema, dwsSchema, logSchema, verificationSchema } from './service-sections.ts';
 import { type HostPort } from './options.ts';
 import { type DeepReadonly } from './deep-readonly.ts';
 import { SINK_SCHEMAS, type SinkConfigs, type SinkName } from './sinks/registry.ts';
@@ -14,6 +14,7 @@ export const configSchema = z.strictObject({
   dss: dssSchema.prefault({}),
   dcs: dcsSchema.prefault({}),
   dws: dwsSchema.prefault({}),
+  verification: verificationSchema.prefault({}),
   auth: authSchema.prefault({}),
   log: logSchema.prefault({}),
 });
@@ -36,6 +37,7 @@ export type StateConfig = DeepReadonly<z.output<typeof stateSchema>>;
 export type DssConfig = DeepReadonly<z.output<typeof dssSchema>>;
 export type DcsConfig = Omit<ParsedDcs, 'endpoints'> & { readonly endpoints: readonly HostPort[] };
 export type DwsConfig = DeepReadonly<z.output<typeof dwsSchema>>;
+export type VerificationConfig = DeepReadonly<z.output<typeof verificationSchema>>;
 export type AuthConfig = DeepReadonly<z.output<typeof authSchema>>;
 export type LogConfig = DeepReadonly<z.output<typeof logSchema>>;
 
@@ -47,6 +49,7 @@ export interface DittoConfig extends SinkConfigs {
   readonly dss: DssConfig;
   readonly dcs: DcsConfig;
   readonly dws: DwsConfig;
+  readonly verification: VerificationConfig;
   readonly auth: AuthConfig;
   readonly log: LogConfig;
 }

@@ -132,6 +132,33 @@ export const dwsSchema = z
   })
   .meta({ description: 'DWS, the worker service.' });
 
+export const verificationSchema = z
+  .strictObject({
+    schedule: z.string().min(1, 'must not be empty').optional().meta({
+      description:
+        'Cron expression (UTC), as `0 3 * * 0`: a run of every source then, unless one is under way. Default: none.',
+    }),
+    continuousRowsPerSecond: count(
+      0,
+      'rows/s',
+      'Verify every source all the time, at most so many rows per second of each; 0 is off.',
+      { min: 0, max: 10_000_000 },
+    ),
+    chunkRows: count(1000, 'rows', 'Rows that are read and compared at once.', { min: 10, max: 10_000 }),
+    chunkBytes: bytes('4 MiB', 65_536, 'Bound on the memory of the rows of one chunk.'),
+    concurrency: count(4, 'chunks', 'Chunks that one worker verifies at the same time.', { max: 64 }),
+    attempts: count(5, 'reads', 'A row that changed during so many reads is compared with the change that it names.', {
+      min: 2,
+      max: 100,
+    }),
+    waitLimitMs: milliseconds(
+      600_000,
+      'A table that can not be judged for so long (the source stands still, a copy is not complete) is given up by the run.',
+      { min: 1000 },
+    ),
+  })
+  .meta({ description: 'How DWS compares the sinks with the sources.' });
+
 export const ROLES = ['read', 'operate'] as const;
 export type Role = (typeof ROLES)[number];
 

@@ -35,6 +35,9 @@ async function readAll(layout: TableLayout, limit: number): Promise<Row[]> {
   for (let chunk = 0; chunk < 1000; chunk++) {
     const read = await reader.readChunk({ layout, after, limit, dispatchedSet: '', signal });
     rows.push(...read.rows);
+    // bound by its last key, the chunk is the same whatever the limit
+    const again = await reader.readChunk({ layout, after, upTo: read.lastKey, limit: 1000, dispatchedSet: '', signal });
+    expect([again.rows, again.complete]).toEqual([read.rows, true]);
     if (read.complete) return rows;
     after = read.lastKey;
   }

@@ -68,7 +68,7 @@ export class StateVerificationRunStore extends VerificationRunStore {
         );
       }
       const begun = await manager.find(VerificationChunkEntity, {
-        select: { id: true, notBeforeMs: true },
+        select: { id: true, attempts: true, notBeforeMs: true },
         where: { runId: id },
         take: MOST_AT_ONCE,
       });
@@ -121,8 +121,8 @@ export class StateVerificationRunStore extends VerificationRunStore {
 
   async listDue(nowMs: number, most: number): Promise<readonly DueChunk[]> {
     const rows = await this.#database.run((manager) =>
-      manager.query<Pick<VerificationChunkEntity, 'id' | 'notBeforeMs'>[]>(
-        `SELECT c.id, c.not_before_ms AS notBeforeMs FROM verification_chunks c JOIN verification_runs r ON r.id = c.run_id
+      manager.query<Pick<VerificationChunkEntity, 'id' | 'attempts' | 'notBeforeMs'>[]>(
+        `SELECT c.id, c.attempts, c.not_before_ms AS notBeforeMs FROM verification_chunks c JOIN verification_runs r ON r.id = c.run_id
          WHERE c.is_open AND c.not_before_ms <= ? AND r.state = 'running' ORDER BY c.not_before_ms, c.id LIMIT ?`,
         [nowMs, most],
       ),
@@ -188,7 +188,7 @@ export class StateVerificationRunStore extends VerificationRunStore {
          VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
         [runId, database, table, sink, phase, number + 1, until, notBeforeMs],
       );
-      return { end: { until, isLast }, next: { id: String(insertId), notBeforeMs } };
+      return { end: { until, isLast }, next: { id: String(insertId), attempts: 0, notBeforeMs } };
     });
   }
 
@@ -344,7 +344,7 @@ async function beginPhase(
      VALUES (?, ?, ?, ?, ?, 0, ?)`,
     [...partOf(part), phase, nowMs],
   );
-  return { id: String(insertId), notBeforeMs: nowMs };
+  return { id: String(insertId), attempts: 0, notBeforeMs: nowMs };
 }
 
 /** Ends the run with its last table. */
@@ -384,8 +384,12 @@ async function paceRun(manager: EntityManager, runId: string, rows: number, nowM
   return pacedUntilMs;
 }
 
-function toDue({ id, notBeforeMs }: Pick<VerificationChunkEntity, 'id' | 'notBeforeMs'>): DueChunk {
-  return { id: String(id), notBeforeMs };
+function toDue({
+  id,
+  attempts,
+  notBeforeMs,
+}: Pick<VerificationChunkEntity, 'id' | 'attempts' | 'notBeforeMs'>): DueChunk {
+  return { id: String(id), attempts, notBeforeMs };
 }
 
 function toRun(row: VerificationRunEntity): RunRecord {

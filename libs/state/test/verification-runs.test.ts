@@ -73,7 +73,7 @@ describe('runs of verification', () => {
     const { id, rows } = await beginRows();
     await store.recordEnd(rows.chunk, { until: null, isLast: true }, 10);
     nowMs += LEASE_MS;
-    const again = await take([{ id: rows.chunk.id, notBeforeMs: nowMs }], 'b');
+    const again = await take([{ id: rows.chunk.id, attempts: 1, notBeforeMs: nowMs }], 'b');
     expect(again.chunk).toMatchObject({ end: { until: null, isLast: true }, attempts: 2 });
     const [first, second] = await Promise.all([
       store.complete(rows.chunk, counts(10)),
@@ -117,7 +117,7 @@ describe('runs of verification', () => {
     expect(await store.changeState(id, ['running'], 'paused')).toBe(false);
     expect(await store.take(rows.chunk.id, 'a', LEASE_MS)).toBeNull();
     expect(await store.changeState(id, ['paused'], 'running')).toBe(true);
-    const again = await take([{ id: rows.chunk.id, notBeforeMs: nowMs }]);
+    const again = await take([{ id: rows.chunk.id, attempts: 1, notBeforeMs: nowMs }]);
     expect(await store.changeState(id, ['running', 'paused'], 'cancelled')).toBe(true);
     expect(await store.prolong(again.chunk.id, 'a', LEASE_MS)).toBe(false);
     expect(await store.complete(again.chunk, counts(10))).toEqual([]);
@@ -130,12 +130,12 @@ describe('runs of verification', () => {
     const since = nowMs;
     await store.postpone(rows.chunk, { state: 'waiting', reason: 'no checkpoint' }, nowMs + 50);
     nowMs += 50;
-    const again = await take([{ id: rows.chunk.id, notBeforeMs: nowMs }]);
+    const again = await take([{ id: rows.chunk.id, attempts: 1, notBeforeMs: nowMs }]);
     await store.postpone(again.chunk, { state: 'being re-read', reason: 'DDL' }, nowMs);
     expect(await store.listTables(id)).toMatchObject([
       { phase: 'rows', hold: { state: 'being re-read', reason: 'DDL', sinceMs: since } },
     ]);
-    const third = await take([{ id: rows.chunk.id, notBeforeMs: nowMs }]);
+    const third = await take([{ id: rows.chunk.id, attempts: 1, notBeforeMs: nowMs }]);
     await store.recordEnd(third.chunk, { until: null, isLast: true }, 1);
     await store.complete(third.chunk, counts(1));
     expect(await store.listTables(id)).toMatchObject([{ phase: 'extras', hold: null }]);

@@ -72,6 +72,8 @@ export { type RepairedSink, Repairer, type RepairerOptions, type RepairTurn } fr
 export { toNewMismatch } from './to-new-mismatch.ts';
 export {
   RowVerifier,
+  type ChunkEnds,
+  type ChunkRequest,
   type ChunkVerdict,
   type Mismatch,
   type NotJudged,

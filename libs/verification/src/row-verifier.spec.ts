@@ -389,6 +389,10 @@ describe('RowVerifier', () => {
     answers.mostRows = 0;
     const chunk = await answers.verifier().verifyChunk({ table: layout, after: null, limit: 10 }, signal);
     expect(chunk).toMatchObject({ verdict: { equal: 1 }, lastKey: [1], complete: false });
+    const ends: unknown[] = [];
+    const onRead = (end: unknown): Promise<void> => Promise.resolve(void ends.push(end));
+    await answers.verifier().verifyChunk({ table: layout, after: null, limit: 10, onRead }, signal);
+    expect(ends).toEqual([{ layout, lastKey: [1], complete: false, rows: 1 }]);
     const keys = answers.rows.map((row): Row => [row[0] ?? null, null]);
     expect(await answers.verifier().verifyKeys(layout, layout, keys, signal)).toEqual({ ...judged, equal: 3 });
   });

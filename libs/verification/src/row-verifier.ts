@@ -57,6 +57,24 @@ export interface NotJudged {
   readonly reason: string;
 }
 
+export interface ChunkRequest {
+  readonly table: TableName;
+  /** Canonical values of a key, in key order, as `lastKey`. */
+  readonly after: Row | null;
+  /** Rows after this key do not belong to the chunk. */
+  readonly upTo?: Row | null;
+  readonly limit: number;
+  /** Called once the rows are read, before anything is waited for. */
+  readonly onRead?: (read: ChunkEnds) => Promise<void>;
+}
+
+export interface ChunkEnds {
+  readonly layout: TableLayout;
+  readonly lastKey: Row | null;
+  readonly complete: boolean;
+  readonly rows: number;
+}
+
 export interface ChunkVerdict {
   readonly verdict: Verdict | NotJudged;
   /** Where the next chunk begins; null when nothing was read, and at the end. */
@@ -117,19 +135,17 @@ export class RowVerifier {
   }
 
   /** Verifies up to `limit` rows whose keys are after `after`. Says nothing of rows that only the sink has. */
-  async verifyChunk(
-    request: { readonly table: TableName; readonly after: Row | null; readonly limit: number },
-    signal: AbortSignal,
-  ): Promise<ChunkVerdict> {
-    const { table, after } = request;
+  async verifyChunk(request: ChunkRequest, signal: AbortSignal): Promise<ChunkVerdict> {
+    const { table, after, upTo = null, onRead } = request;
     const { reader, maxBytes } = this.#options;
     let end: Pick<ChunkVerdict, 'lastKey' | 'complete'> = { lastKey: null, complete: false };
     const fenced = await this.#fence(table, signal, async (layout, dispatchedSet) => {
-      const at = { layout, after, dispatchedSet, signal };
+      const at = { layout, after, upTo, dispatchedSet, signal };
       let chunk = await reader.readChunk({ ...at, limit: request.limit, maxBytes });
       // the first row alone goes beyond the bound
       if (chunk.rows.length === 0 && !chunk.complete) chunk = await reader.readChunk({ ...at, limit: 1 });
       end = chunk;
+      await onRead?.({ layout, lastKey: chunk.lastKey, complete: chunk.complete, rows: chunk.rows.length });
       return { rows: chunk.rows, absent: [], high: chunk.high };
     });
     if ('state' in fenced) return { verdict: fenced, lastKey: null, complete: false };

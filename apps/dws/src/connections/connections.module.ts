@@ -1,9 +1,10 @@
 import { Global, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { DcsClient } from '#dcs-client';
 import { type DittoConfig, toDcsOptions, toRedisOptions, toStateOptions } from '#configuration';
-import { CONFIG, createLogger, findRpcToken, provideReadiness, Shutdown } from '#platform';
+import { AuditLog, CONFIG, createLogger, findRpcToken, provideReadiness, Shutdown } from '#platform';
 import { RedisConnection } from '#redis';
-import { StateDatabase } from '#state';
+import { StateAuditLog, StateDatabase, StateMismatchStore, StateVerificationRunStore } from '#state';
+import { MismatchStore, VerificationRunStore } from '#verification';
 import { MirrorConnection } from './mirror-connection.ts';
 import { TopicConnection } from './topic-connection.ts';
 
@@ -31,6 +32,17 @@ import { TopicConnection } from './topic-connection.ts';
       useFactory: ({ state }: DittoConfig) =>
         new StateDatabase({ ...toStateOptions(state), logger: createLogger('state') }),
     },
+    { provide: AuditLog, inject: [StateDatabase], useFactory: (state: StateDatabase) => new StateAuditLog(state) },
+    {
+      provide: VerificationRunStore,
+      inject: [StateDatabase],
+      useFactory: (state: StateDatabase) => new StateVerificationRunStore(state),
+    },
+    {
+      provide: MismatchStore,
+      inject: [StateDatabase],
+      useFactory: (state: StateDatabase) => new StateMismatchStore(state),
+    },
     MirrorConnection,
     TopicConnection,
     // heartbeats are published there, and no tombstone is swept without the checkpoint that it keeps
@@ -38,7 +50,16 @@ import { TopicConnection } from './topic-connection.ts';
     // the jobs are in Redis
     provideReadiness('redis', RedisConnection, (redis) => redis.ping().then(() => ({}))),
   ],
-  exports: [DcsClient, RedisConnection, StateDatabase, MirrorConnection, TopicConnection],
+  exports: [
+    DcsClient,
+    RedisConnection,
+    StateDatabase,
+    AuditLog,
+    VerificationRunStore,
+    MismatchStore,
+    MirrorConnection,
+    TopicConnection,
+  ],
 })
 export class ConnectionsModule implements OnModuleInit, OnApplicationShutdown {
   readonly #dcs: DcsClient;

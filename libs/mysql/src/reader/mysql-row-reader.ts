@@ -157,13 +157,20 @@ export class MySqlRowReader extends RowReader {
   override async readChunk(request: {
     readonly layout: TableLayout;
     readonly after: Row | null;
+    readonly upTo?: Row | null;
     readonly limit: number;
     readonly maxBytes?: number;
     readonly dispatchedSet: string;
     readonly signal: AbortSignal;
   }): Promise<ChunkRead> {
-    const { layout, after, limit } = request;
-    const where = (): string => (after === null ? '' : ` WHERE ${keyIsBehind(layout, after)}`);
+    const { layout, after, upTo = null, limit } = request;
+    const where = (): string => {
+      const bounds = [
+        ...(after === null ? [] : [`(${keyIsBehind(layout, after)})`]),
+        ...(upTo === null ? [] : [`NOT (${keyIsBehind(layout, upTo)})`]),
+      ];
+      return bounds.length === 0 ? '' : ` WHERE ${bounds.join(' AND ')}`;
+    };
     const { rows, isCut, bytes, high, selectMs } = await this.#readBehind(
       request,
       () => `${where()} ORDER BY ${keyOrder(layout)} LIMIT ${limit}`,

@@ -58,12 +58,14 @@ export abstract class RowReader {
   abstract estimateRows(tables: readonly TableName[], signal: AbortSignal): Promise<readonly number[]>;
   /**
    * Waits until the server has executed `dispatchedSet`, reads up to `limit` rows, within `maxBytes`, whose key lies
-   * after `after` in key order, then takes `high`. The layout that the rows follow is the table's own at that moment:
+   * after `after` in key order, and not after `upTo` where that is given, then takes `high`. `complete` says then that no
+   * row up to `upTo` is left. The layout that the rows follow is the table's own at that moment:
    * when its fingerprint is not `layout.fingerprint` a `DITTO_SOURCE_LAYOUT_CHANGED` error (retriable) is thrown.
    */
   abstract readChunk(request: {
     readonly layout: TableLayout;
     readonly after: Row | null;
+    readonly upTo?: Row | null;
     readonly limit: number;
     readonly maxBytes?: number;
     readonly dispatchedSet: string;

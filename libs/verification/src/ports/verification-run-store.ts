@@ -101,6 +101,8 @@ export interface ChunkEnd {
 /** A chunk that a worker may begin. */
 export interface DueChunk {
   readonly id: string;
+  /** How often it was taken. */
+  readonly attempts: number;
   readonly notBeforeMs: number;
 }
 

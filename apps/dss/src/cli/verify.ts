@@ -1,0 +1,136 @@
+import { isAbort, sleep } from '#kernel';
+
+/** What DWS answers about a run, as far as it is shown. */
+export interface VerificationView {
+  readonly id: string;
+  readonly state: string;
+  readonly error: { readonly code: string; readonly message: string } | null;
+  readonly createdAtMs: number;
+  readonly endedAtMs: number | null;
+  readonly tables: number;
+  readonly doneTables: number;
+  readonly notJudged: number;
+  readonly rows: number;
+  readonly mismatches: number;
+  readonly unsettled: number;
+  readonly quarantined: number;
+  readonly estimatedRows: number;
+  readonly rate: number;
+  readonly remainingMs: number | null;
+  readonly details: readonly VerifiedTableView[];
+}
+
+export interface VerifiedTableView {
+  readonly database: string;
+  readonly table: string;
+  readonly sink: string;
+  readonly phase: string;
+  readonly rows: number;
+  readonly equal: number;
+  readonly mismatches: number;
+  readonly unsettled: number;
+  readonly quarantined: number;
+  readonly listed: number;
+  readonly hold: { readonly state: string; readonly reason: string } | null;
+}
+
+export interface VerifyOrder {
+  readonly source: string;
+  readonly tables?: readonly string[];
+  readonly sinks?: readonly string[];
+}
+
+/** One request to a DWS; rejects when it is not answered, or refused. */
+export type AskWorker = (method: 'GET' | 'POST', path: string, body?: object) => Promise<unknown>;
+
+export interface VerifyOptions {
+  readonly order: VerifyOrder;
+  readonly ask: AskWorker;
+  /** For people who watch; called now and then. */
+  readonly onProgress: (line: string) => void;
+  readonly pollMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** 0: all is equal. 1: rows differ. 2: something could not be judged. */
+export type VerifyExit = 0 | 1 | 2;
+
+const POLL_MS = 1000;
+/** Answers that are missing while a worker starts again, or another is asked. */
+const MOST_FAILURES = 30;
+
+/** Begins a run and waits until it has ended. */
+export async function verify({
+  order,
+  ask,
+  onProgress,
+  pollMs = POLL_MS,
+  signal,
+}: VerifyOptions): Promise<VerificationView> {
+  let run = (await ask('POST', '/verifications', order)) as VerificationView;
+  let failures = 0;
+  while (run.endedAtMs === null) {
+    onProgress(describeProgress(run));
+    await sleep(pollMs, signal ?? new AbortController().signal);
+    try {
+      run = (await ask('GET', `/verifications/${run.id}`)) as VerificationView;
+      failures = 0;
+    } catch (error) {
+      if (isAbort(error) || ++failures >= MOST_FAILURES) throw error;
+    }
+  }
+  return run;
+}
+
+/** `open`: mismatches of the source that were there before and that nobody ignores count too. */
+export function findExit({ state, notJudged, unsettled, mismatches }: VerificationView, open: number): VerifyExit {
+  if (state !== 'done' || notJudged > 0) return 2;
+  if (mismatches > 0 || open > 0) return 1;
+  return unsettled > 0 ? 2 : 0;
+}
+
+export function describeProgress(run: VerificationView): string {
+  const { state, rows, estimatedRows, rate, remainingMs, doneTables, tables, mismatches } = run;
+  const share = estimatedRows === 0 ? 0 : Math.min(1, rows / estimatedRows);
+  const bar = '#'.repeat(Math.round(share * 20)).padEnd(20, '.');
+  const left = remainingMs === null ? '' : `, about ${Math.ceil(remainingMs / 1000)} s left`;
+  const found = mismatches === 0 ? '' : `, ${mismatches} differ`;
+  const held = run.details.find(({ hold }) => hold !== null && state === 'waiting')?.hold;
+  const waits = held ? ` (${held.reason})` : '';
+  return `[${bar}] ${state}${waits}: ${rows} rows of about ${estimatedRows}, ${rate} a second${left}; ${doneTables} of ${tables} tables${found}`;
+}
+
+const HEADINGS = ['table', 'sink', 'rows', 'equal', 'differ', 'unsettled', 'quarantined', 'looked up', ''];
+
+export function renderVerification(run: VerificationView, open: number): string {
+  const lines = run.details.map(
+    ({ database, table, sink, rows, equal, mismatches, unsettled, quarantined, listed, hold }) => [
+      `${database}.${table}`,
+      sink,
+      ...[rows, equal, mismatches, unsettled, quarantined, listed].map(String),
+      hold === null ? '' : `${hold.state}: ${hold.reason}`,
+    ],
+  );
+  const widths = HEADINGS.map((heading, i) => Math.max(heading.length, ...lines.map((line) => line[i]?.length ?? 0)));
+  const table = [HEADINGS, ...lines].map((line) =>
+    line
+      .map((cell, i) => (i >= 2 && i <= 7 ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0)))
+      .join('  ')
+      .trimEnd(),
+  );
+  return [...table, '', summarize(run, open)].join('\n');
+}
+
+function summarize(run: VerificationView, open: number): string {
+  const { id, state, error, rows, mismatches, notJudged, unsettled, createdAtMs, endedAtMs } = run;
+  const seconds = (((endedAtMs ?? createdAtMs) - createdAtMs) / 1000).toFixed(1);
+  const parts = [
+    mismatches + open === 0
+      ? 'no difference'
+      : `${mismatches} found to differ, ${open} open: GET /mismatches lists them`,
+    ...(notJudged === 0 ? [] : [`${notJudged} tables could not be judged`]),
+    ...(unsettled === 0 ? [] : [`${unsettled} rows changed all the time and are unsettled`]),
+    ...(error === null ? [] : [error.message]),
+  ];
+  return `${state} after ${seconds} s, ${rows} rows: ${parts.join('; ')} (run ${id})`;
+}

@@ -1,0 +1,88 @@
+import { type RunScope } from '#verification';
+
+export class VerificationOrderDto {
+  readonly source!: string;
+  /** `database.table`, a name with a point in backquotes; all tables when left out. */
+  readonly tables?: string[];
+  /** With exactly one table: JSON texts of its key's values in key order, as `[1,"a"]`. */
+  readonly keys?: string[];
+  /** All sinks of the source that can be verified when left out. */
+  readonly sinks?: string[];
+  /** Most rows per second, of all workers together. */
+  readonly rowsPerSecond?: number;
+}
+
+export class HoldDto {
+  readonly state!: 'waiting' | 'being re-read' | 'not verifiable' | 'failed';
+  readonly reason!: string;
+  readonly sinceMs!: number;
+}
+
+/** How far one table is in one sink. */
+export class VerifiedTableDto {
+  readonly database!: string;
+  readonly table!: string;
+  readonly sink!: string;
+  readonly phase!: 'planning' | 'rows' | 'extras' | 'rechecks' | 'done';
+  /** Rows of the source that were compared. */
+  readonly rows!: number;
+  readonly equal!: number;
+  readonly mismatches!: number;
+  /** Rows that changed during every attempt, so that nothing is said of them. */
+  readonly unsettled!: number;
+  /** Rows that differ because their changes wait in the quarantine of the sink. */
+  readonly quarantined!: number;
+  /** Keys of the sink that were looked up in the source. */
+  readonly listed!: number;
+  readonly estimatedRows!: number;
+  /** What it waits for; of a table that is done: why it could not be judged. */
+  readonly hold!: HoldDto | null;
+  readonly startedAtMs!: number | null;
+  readonly endedAtMs!: number | null;
+}
+
+export class RunErrorDto {
+  readonly code!: string;
+  readonly message!: string;
+}
+
+/** A run of verification. Times are milliseconds since 1970. */
+export class VerificationDto {
+  readonly id!: string;
+  readonly source!: string;
+  /** `{"kind":"source"}`, `{"kind":"tables","tables":[…]}` or `{"kind":"keys","database":…,"table":…,"keys":[…]}` */
+  readonly scope!: RunScope;
+  readonly sinks!: string[];
+  readonly trigger!: 'request' | 'schedule' | 'continuous';
+  readonly actor!: string;
+  readonly rowsPerSecond!: number | null;
+  /** `waiting`: nothing can be judged now, see `hold` of its tables. */
+  readonly state!: 'running' | 'waiting' | 'paused' | 'done' | 'failed' | 'cancelled';
+  readonly error!: RunErrorDto | null;
+  readonly createdAtMs!: number;
+  readonly endedAtMs!: number | null;
+  /** Tables, in each sink. */
+  readonly tables!: number;
+  readonly doneTables!: number;
+  /** Tables, in each sink, that ended without being judged. */
+  readonly notJudged!: number;
+  readonly rows!: number;
+  readonly mismatches!: number;
+  readonly unsettled!: number;
+  readonly quarantined!: number;
+  readonly estimatedRows!: number;
+  /** Rows per second since it began. */
+  readonly rate!: number;
+  /** By that rate; null when it is not known. */
+  readonly remainingMs!: number | null;
+}
+
+export class VerificationDetailsDto extends VerificationDto {
+  /** Tables that are under way or differ come first. */
+  readonly details!: VerifiedTableDto[];
+}
+
+export class VerificationsDto {
+  /** The newest first. */
+  readonly verifications!: VerificationDto[];
+}

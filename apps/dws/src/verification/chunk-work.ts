@@ -1,0 +1,253 @@
+import { decodeKeyValues, encodeKeyValues, type Row, rowOfKey, type TableLayout } from '#change-events';
+import {
+  type DueChunk,
+  type ListedPage,
+  type Mismatch,
+  type MismatchStore,
+  type NewMismatch,
+  type NotJudged,
+  type RecordedTable,
+  type RowCounts,
+  type TakenChunk,
+  type Verdict,
+  type VerificationRunStore,
+} from '#verification';
+import { describeForeign, describeMismatch } from './found-mismatches.ts';
+import { type VerifiedSource } from './verified-source.ts';
+
+export interface ChunkWorkOptions {
+  readonly runs: VerificationRunStore;
+  readonly mismatches: MismatchStore;
+  readonly source: VerifiedSource;
+  readonly chunkRows: number;
+  /** Chunks that may begin now. */
+  readonly onDue: (due: readonly DueChunk[]) => void;
+  readonly onFound: (found: readonly NewMismatch[]) => void;
+}
+
+/** `lost`: another worker has it, or the table began again. */
+export type ChunkOutcome =
+  | { readonly kind: 'done'; readonly counts: RowCounts; readonly due: readonly DueChunk[] }
+  | { readonly kind: 'begun again'; readonly due: readonly DueChunk[] }
+  | { readonly kind: 'lost' }
+  | { readonly kind: 'not judged'; readonly hold: NotJudged };
+
+const NO_ROWS: RowCounts = { rows: 0, equal: 0, mismatches: 0, unsettled: 0, quarantined: 0 };
+const RECHECKED_AT_ONCE = 200;
+/** Those that no repair has. */
+const OPEN_STATES = ['open', 'ignored', 'given up'] as const;
+
+/** Does one chunk of a run, in whichever phase. Repeatable: what it records is recorded once. */
+export class ChunkWork {
+  readonly #options: ChunkWorkOptions;
+  readonly #taken: TakenChunk;
+  readonly #signal: AbortSignal;
+
+  constructor(options: ChunkWorkOptions, taken: TakenChunk, signal: AbortSignal) {
+    this.#options = options;
+    this.#taken = taken;
+    this.#signal = signal;
+  }
+
+  async run(): Promise<ChunkOutcome> {
+    const { chunk, run, table } = this.#taken;
+    const { runs, source } = this.#options;
+    const recorded = await source.stream.readTable(chunk, this.#signal);
+    const hold = findHold(recorded);
+    if (recorded === null || hold !== null) return { kind: 'not judged', hold: hold ?? NOT_SEEN };
+    const { layout } = recorded;
+    if (chunk.phase === 'planning') {
+      const [estimatedRows = 0] = await source.reader.estimateRows([chunk], this.#signal);
+      const due = await runs.plan(chunk, { estimatedRows, keySignature: signKey(layout) });
+      return { kind: 'done', counts: NO_ROWS, due };
+    }
+    if (table.keySignature !== signKey(layout)) return { kind: 'begun again', due: await runs.restart(chunk) };
+    switch (chunk.phase) {
+      case 'rows':
+        return run.scope.kind === 'keys' ? this.#verifyScope(layout, run.scope.keys) : this.#verifyRows(layout);
+      case 'extras':
+        return this.#verifyListed(recorded);
+      case 'rechecks':
+        return this.#recheck(layout);
+      case 'done':
+        return { kind: 'lost' };
+    }
+  }
+
+  async #verifyRows(layout: TableLayout): Promise<ChunkOutcome> {
+    const { chunk } = this.#taken;
+    const { source, runs, chunkRows, onDue } = this.#options;
+    const verifier = await source.verifier(chunk.sink);
+    let isLost = false as boolean; // set by what is called back
+    let after = chunk.after === null ? null : decodeKeyValues(layout, chunk.after);
+    let total = NO_ROWS;
+    for (;;) {
+      const isFirst = chunk.end === null;
+      const until = chunk.end?.until ?? null;
+      const upTo = until === null ? null : decodeKeyValues(layout, until);
+      const request = { table: chunk, after, upTo, limit: chunkRows };
+      const { verdict, lastKey, complete } = await verifier.verifyChunk(
+        {
+          ...request,
+          onRead: async (read) => {
+            if (!isFirst) return;
+            const last = read.complete ? null : encodeKey(read.layout, read.lastKey);
+            const { end, next } = await runs.recordEnd(chunk, { until: last, isLast: last === null }, read.rows);
+            if (next !== null) onDue([next]);
+            isLost = end.until !== last;
+          },
+        },
+        this.#signal,
+      );
+      if (isLost) return { kind: 'lost' };
+      if (verdict.state !== 'judged') return { kind: 'not judged', hold: verdict };
+      total = add(total, await this.#note(layout, verdict, () => true));
+      if (isFirst || complete || lastKey === null) return this.#complete(total);
+      after = lastKey;
+    }
+  }
+
+  async #verifyScope(layout: TableLayout, texts: readonly string[]): Promise<ChunkOutcome> {
+    const { chunk } = this.#taken;
+    const { source, runs } = this.#options;
+    await runs.recordEnd(chunk, { until: null, isLast: true }, texts.length);
+    const verifier = await source.verifier(chunk.sink);
+    const keys = texts.map((text) => rowOfKey(layout, decodeKeyValues(layout, text)));
+    const verdict = await verifier.verifyKeys(chunk, layout, keys, this.#signal);
+    if (verdict.state !== 'judged') return { kind: 'not judged', hold: verdict };
+    return this.#complete(await this.#note(layout, verdict, () => true));
+  }
+
+  /**
+   * Rows that the source has were compared before; here only what it lacks counts. A sink may give several pages of one
+   * place: all of them belong to the chunk.
+   */
+  async #verifyListed({ layout, generation }: RecordedTable): Promise<ChunkOutcome> {
+    const { chunk } = this.#taken;
+    const { source, runs, chunkRows, onDue } = this.#options;
+    // pages are not cut at the same places again: a larger one leaves no gap before the next
+    const limit = chunk.end === null ? chunkRows : 2 * chunkRows;
+    const sink = await source.sink(chunk.sink);
+    let total = NO_ROWS;
+    let isLast = true;
+    for await (const page of sink.list({ layout, after: chunk.after, limit }, this.#signal)) {
+      isLast = page.after === chunk.after;
+      if (!isLast && chunk.end === null) {
+        const { end, next } = await runs.recordEnd(chunk, { until: page.after, isLast }, page.keys.length);
+        if (next !== null) onDue([next]);
+        if (end.until !== page.after) return { kind: 'lost' };
+      }
+      const counts = await this.#verifyPage(layout, generation, page);
+      if ('state' in counts) return { kind: 'not judged', hold: counts };
+      total = add(total, counts);
+      if (!isLast) break;
+    }
+    if (isLast) await runs.recordEnd(chunk, { until: null, isLast }, 0);
+    return this.#complete(total);
+  }
+
+  async #verifyPage(
+    layout: TableLayout,
+    generation: number,
+    { keys, foreign }: ListedPage,
+  ): Promise<RowCounts | NotJudged> {
+    const { chunk, run } = this.#taken;
+    const { source, mismatches, onFound } = this.#options;
+    const verifier = await source.verifier(chunk.sink);
+    const verdict = await verifier.verifyKeys(chunk, layout, keys, this.#signal);
+    if (verdict.state !== 'judged') return verdict;
+    const counts = await this.#note(layout, verdict, ({ row }) => row === null);
+    const now = await source.stream.readTable(chunk, this.#signal);
+    if (now?.generation !== generation) return COPIED_MEANWHILE;
+    const strange = foreign.map((row) => describeForeign(run.source, chunk, row));
+    onFound(await mismatches.record(strange));
+    return { ...counts, mismatches: counts.mismatches + strange.length };
+  }
+
+  /** Those that this run has not met: a row that is gone on both sides, a foreign one that is not listed any more. */
+  async #recheck(layout: TableLayout): Promise<ChunkOutcome> {
+    const { chunk, run } = this.#taken;
+    const { source, runs, mismatches, onDue } = this.#options;
+    const { database, table, sink } = chunk;
+    const filter = { source: run.source, database, table, sink, states: OPEN_STATES };
+    const page = { after: chunk.after, limit: RECHECKED_AT_ONCE };
+    const open = await mismatches.list({ ...filter, seenBeforeMs: run.createdAtMs }, page);
+    const last = open.at(-1);
+    const isLast = open.length < RECHECKED_AT_ONCE;
+    const { next } = await runs.recordEnd(chunk, { until: isLast ? null : (last?.id ?? null), isLast }, open.length);
+    if (next !== null) onDue([next]);
+    const known = open.filter(({ isKey, key }) => isKey && isKeyOf(layout, key));
+    const keys = known.map(({ key }) => rowOfKey(layout, decodeKeyValues(layout, key)));
+    const verifier = await source.verifier(sink);
+    const verdict = await verifier.verifyKeys(chunk, layout, keys, this.#signal);
+    if (verdict.state !== 'judged') return { kind: 'not judged', hold: verdict };
+    const counts = await this.#note(layout, verdict, () => true);
+    const rests = [...verdict.mismatches.map(({ key }) => key), ...verdict.unsettled, ...verdict.quarantined];
+    const stays = new Set(rests.map((key) => encodeKeyValues(layout, key)));
+    const hasListed = run.scope.kind !== 'keys';
+    for (const { id, isKey, key } of open)
+      if (isKey ? !stays.has(key) : hasListed) await mismatches.changeState(id, OPEN_STATES, { to: 'gone' });
+    return this.#complete({ ...counts, rows: 0, equal: 0 });
+  }
+
+  async #complete(counts: RowCounts): Promise<ChunkOutcome> {
+    return { kind: 'done', counts, due: await this.#options.runs.complete(this.#taken.chunk, counts) };
+  }
+
+  async #note(
+    layout: TableLayout,
+    { equal, mismatches, unsettled, quarantined }: Verdict,
+    counts: (mismatch: Mismatch) => boolean,
+  ): Promise<RowCounts> {
+    const { chunk, run } = this.#taken;
+    const found = mismatches.map((mismatch) => describeMismatch(run.source, chunk, layout, mismatch));
+    this.#options.onFound(await this.#options.mismatches.record(found));
+    return {
+      rows: equal + mismatches.length + unsettled.length + quarantined.length,
+      equal,
+      mismatches: mismatches.filter(counts).length,
+      unsettled: unsettled.length,
+      quarantined: quarantined.length,
+    };
+  }
+}
+
+const NOT_SEEN: NotJudged = { state: 'waiting', reason: 'the table was not seen by DSS yet' };
+const COPIED_MEANWHILE: NotJudged = { state: 'being re-read', reason: 'the table was copied or re-read meanwhile' };
+
+function findHold(recorded: RecordedTable | null): NotJudged | null {
+  if (recorded === null) return NOT_SEEN;
+  const { copied, layout } = recorded;
+  if (copied === 'never') return { state: 'not verifiable', reason: 'the sink does not get this table' };
+  if (copied === 'no') return { state: 'being re-read', reason: 'a copy or re-read is not complete' };
+  if (layout.key.length === 0) return { state: 'not verifiable', reason: 'the table has no key' };
+  return null;
+}
+
+/** Key texts of one signature have the same order and meaning. */
+function signKey({ columns, key }: TableLayout): string {
+  return JSON.stringify(key.map((index) => [columns[index]?.name, columns[index]?.type, columns[index]?.kind]));
+}
+
+function encodeKey(layout: TableLayout, values: Row | null): string | null {
+  return values === null ? null : encodeKeyValues(layout, rowOfKey(layout, values));
+}
+
+function isKeyOf(layout: TableLayout, text: string): boolean {
+  try {
+    decodeKeyValues(layout, text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function add(a: RowCounts, b: RowCounts): RowCounts {
+  return {
+    rows: a.rows + b.rows,
+    equal: a.equal + b.equal,
+    mismatches: a.mismatches + b.mismatches,
+    unsettled: a.unsettled + b.unsettled,
+    quarantined: a.quarantined + b.quarantined,
+  };
+}

@@ -1,0 +1,61 @@
+import { type RunRecord, type RunTable } from '#verification';
+import { type VerificationDetailsDto, type VerifiedTableDto } from '../http/verification.dto.ts';
+
+/** Shown of one run at most. */
+const MOST_DETAILS = 1000;
+
+export function summarizeRun(
+  run: RunRecord,
+  tables: readonly RunTable[],
+  nowMs: number,
+): Omit<VerificationDetailsDto, 'details'> {
+  const sum = (count: (table: RunTable) => number): number => tables.reduce((all, table) => all + count(table), 0);
+  const done = tables.filter(({ phase }) => phase === 'done');
+  const open = tables.filter(({ phase }) => phase !== 'done');
+  const rows = sum(({ counts }) => counts.rows);
+  const estimatedRows = Math.max(
+    rows,
+    sum((table) => (table.phase === 'done' || table.phase === 'rechecks' ? table.counts.rows : table.estimatedRows)),
+  );
+  const seconds = Math.max(1, (run.endedAtMs ?? nowMs) - run.createdAtMs) / 1000;
+  // keys that are listed are looked up as rows are
+  const rate = (rows + sum(({ listed }) => listed)) / seconds;
+  const left = sum((table) => (table.phase === 'done' ? 0 : findLeft(table)));
+  const isWaiting = run.state === 'running' && open.length > 0 && open.every(({ hold }) => hold !== null);
+  return {
+    ...run,
+    sinks: [...run.sinks],
+    state: isWaiting ? 'waiting' : run.state,
+    tables: tables.length,
+    doneTables: done.length,
+    notJudged: done.filter(({ hold }) => hold !== null).length,
+    rows,
+    mismatches: sum(({ counts }) => counts.mismatches),
+    unsettled: sum(({ counts }) => counts.unsettled),
+    quarantined: sum(({ counts }) => counts.quarantined),
+    estimatedRows,
+    rate: Math.round(rate),
+    remainingMs: run.endedAtMs === null && rate > 0 ? Math.round((left / rate) * 1000) : null,
+  };
+}
+
+export function describeRun(run: RunRecord, tables: readonly RunTable[], nowMs: number): VerificationDetailsDto {
+  const details = [...tables].sort((a, b) => rank(a) - rank(b)).slice(0, MOST_DETAILS);
+  return { ...summarizeRun(run, tables, nowMs), details: details.map(describeTable) };
+}
+
+function findLeft({ phase, estimatedRows, counts, listed }: RunTable): number {
+  const lookedUp = Math.max(0, Math.max(estimatedRows, counts.rows) - listed);
+  return phase === 'rechecks' ? 0 : Math.max(0, estimatedRows - counts.rows) + lookedUp;
+}
+
+function rank({ phase, counts, hold }: RunTable): number {
+  if (hold !== null) return 0;
+  if (counts.mismatches > 0) return 1;
+  return phase === 'done' ? 3 : 2;
+}
+
+function describeTable(table: RunTable): VerifiedTableDto {
+  const { database, table: name, sink, phase, counts, listed, estimatedRows, hold, startedAtMs, endedAtMs } = table;
+  return { database, table: name, sink, phase, ...counts, listed, estimatedRows, hold, startedAtMs, endedAtMs };
+}

@@ -1,0 +1,86 @@
+import { Injectable } from '@nestjs/common';
+import { type DittoConfig, toRedisOptions } from '#configuration';
+import { isAbort, sleep, toDittoError } from '#kernel';
+import { createLogger, InjectConfig, LongWork, Shutdown } from '#platform';
+import { RedisConnection } from '#redis';
+import { type DueChunk, VerificationRunStore } from '#verification';
+import { ChunkQueue } from './chunk-queue.ts';
+import { ChunkRunner } from './chunk-runner.ts';
+import { RecurringRuns } from './recurring-runs.ts';
+
+/** What is due is looked up so often: after Redis was flushed, a worker was killed, or a chunk was given back. */
+const LOOK_MS = 1_000;
+const MOST_DUE = 500;
+/** So often it is looked whether a run is to begin, and schedules that Redis has lost are put back. */
+const BEGIN_MS = 10_000;
+
+/** Names what is due to the workers, and works. */
+@Injectable()
+export class VerificationJobs extends LongWork {
+  readonly #runs: VerificationRunStore;
+  readonly #queue: ChunkQueue;
+  readonly #recurring: RecurringRuns;
+  readonly #schedule: string | undefined;
+  readonly #logger = createLogger('verification');
+  #trouble = '';
+  #begunAtMs = -Infinity;
+
+  constructor(
+    @InjectConfig() config: DittoConfig,
+    redis: RedisConnection,
+    runs: VerificationRunStore,
+    runner: ChunkRunner,
+    recurring: RecurringRuns,
+    shutdown: Shutdown,
+  ) {
+    super(shutdown);
+    this.#runs = runs;
+    this.#recurring = recurring;
+    this.#schedule = config.verification.schedule;
+    this.#queue = new ChunkQueue({
+      redis: toRedisOptions(config.redis),
+      prefix: redis.keys.jobs(),
+      concurrency: config.verification.concurrency,
+      run: (chunkId) => runner.run(chunkId, (due) => this.announce(due)),
+      onTurn: async (source, turn) => this.announce(await recurring.takeTurn(source, turn)),
+      logger: this.#logger,
+    });
+  }
+
+  /** Chunks that may begin: at once, not at the next look. */
+  announce(due: readonly DueChunk[]): void {
+    if (due.length > 0) void this.#queue.add(due);
+  }
+
+  protected override async run(signal: AbortSignal): Promise<void> {
+    this.#queue.start();
+    while (!signal.aborted) {
+      await this.#look();
+      await this.#begin(performance.now());
+      await sleep(LOOK_MS, signal).catch((error: unknown) => {
+        if (!isAbort(error)) throw error;
+      });
+    }
+    await this.#queue.stop();
+  }
+
+  async #begin(nowMs: number): Promise<void> {
+    if (nowMs < this.#begunAtMs + BEGIN_MS) return;
+    this.#begunAtMs = nowMs;
+    await this.#queue.keepSchedules(this.#recurring.sources, this.#schedule);
+    this.announce(await this.#recurring.continueAll(Date.now()));
+  }
+
+  async #look(): Promise<void> {
+    try {
+      const due = await this.#runs.listDue(Date.now(), MOST_DUE);
+      if (due.length > 0) await this.#queue.add(due);
+      this.#trouble = '';
+    } catch (error) {
+      const { code, message, remedy } = toDittoError(error);
+      if (message !== this.#trouble)
+        this.#logger.warn('what is due can not be looked up', { code, error: message, remedy });
+      this.#trouble = message;
+    }
+  }
+}

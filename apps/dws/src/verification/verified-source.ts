@@ -1,0 +1,94 @@
+import { DcsCheckpointStore, type DcsClient } from '#dcs-client';
+import { chooseEndpoint, type DittoConfig, type SourceConfig } from '#configuration';
+import { DittoError, type Logger } from '#kernel';
+import { compileTableRules, LogEndReader, type MySqlRowReader, MySqlSourceLoad, openRowReader } from '#mysql';
+import { PacedRowReader, Pacer, type RowReader } from '#replication';
+import { StateCheckpointStore, type StateDatabase, StateLineageStore, StateTableStore } from '#state';
+import { type RecordedStream, RowVerifier, type VerifiedSink } from '#verification';
+import { RecordedSource } from './recorded-source.ts';
+import { type TopicConnection } from '../connections/topic-connection.ts';
+import { type MirrorConnection } from '../connections/mirror-connection.ts';
+import { VERIFIED_SINK_OPENERS } from './sink-openers.ts';
+
+export interface VerifiedSourceOptions {
+  readonly source: SourceConfig;
+  readonly config: DittoConfig;
+  readonly dcs: DcsClient;
+  readonly state: StateDatabase;
+  readonly mirror: MirrorConnection;
+  readonly topics: TopicConnection;
+  readonly logger: Logger;
+}
+
+const BACKOFF = { initialMs: 200, maxMs: 5_000 };
+/** The chunk is tried again later when the checkpoint takes longer; meanwhile another table can be judged. */
+const WAIT_MS = 10_000;
+const POLL_MS = 100;
+const LOAD_TIMEOUT_MS = 5_000;
+
+/** What verification and repair ask of one source: its rows, what DSS has recorded of it, and its sinks. */
+export class VerifiedSource {
+  readonly #options: VerifiedSourceOptions;
+  readonly #reader: MySqlRowReader;
+  readonly #load: MySqlSourceLoad;
+  readonly #log: LogEndReader;
+  readonly #sinks = new Map<string, Promise<VerifiedSink>>();
+  readonly stream: RecordedStream;
+  /** At the pace of the source. */
+  readonly reader: RowReader;
+
+  constructor(options: VerifiedSourceOptions) {
+    const { source, dcs, state, config, logger } = options;
+    this.#options = options;
+    const { streamed, replica } = chooseEndpoint(source);
+    const rules = compileTableRules(source);
+    this.#reader = openRowReader({ streamed, replica, ...rules, highIncludesOwned: true, logger });
+    this.#load = new MySqlSourceLoad({ connection: () => replica ?? streamed, timeoutMs: LOAD_TIMEOUT_MS });
+    const pacer = new Pacer({ ...source.pace, load: this.#load, mostRows: config.verification.chunkRows });
+    this.reader = new PacedRowReader(this.#reader, pacer);
+    this.#log = new LogEndReader(streamed);
+    this.stream = new RecordedSource({
+      source: source.name,
+      dcs: new DcsCheckpointStore(dcs),
+      state: new StateCheckpointStore(state),
+      tables: new StateTableStore(state),
+      lineages: new StateLineageStore(state),
+      log: this.#log,
+    });
+  }
+
+  /** Opened at the first call, and again after an attempt that failed. */
+  async sink(name: string): Promise<VerifiedSink> {
+    let opened = this.#sinks.get(name);
+    if (opened === undefined) {
+      const { source, config, mirror, topics } = this.#options;
+      const known = source.sinks.find((sink) => sink === name);
+      if (known === undefined)
+        throw new DittoError('DITTO_VERIFICATION_NO_SINK', `${source.name} has no sink ${name} that can be verified.`, {
+          remedy: 'Ask for one of the sinks of the source.',
+        });
+      opened = VERIFIED_SINK_OPENERS[known]({ source, config, mirror, topics });
+      this.#sinks.set(name, opened);
+    }
+    try {
+      return await opened;
+    } catch (error) {
+      this.#sinks.delete(name);
+      throw error;
+    }
+  }
+
+  async verifier(sink: string): Promise<RowVerifier> {
+    const { chunkBytes, attempts } = this.#options.config.verification;
+    return new RowVerifier({
+      ...{ reader: this.reader, stream: this.stream, sink: await this.sink(sink) },
+      ...{ maxBytes: chunkBytes, attempts, backoff: BACKOFF, waitMs: WAIT_MS, pollMs: POLL_MS },
+    });
+  }
+
+  close(): void {
+    this.#reader.close();
+    this.#load.close();
+    this.#log.close();
+  }
+}
