@@ -7,6 +7,7 @@ import { runCheck } from './check.ts';
 import { renderReport } from './render-report.ts';
 import { type OwnerRequest, runOwnerAction } from './owner-action.ts';
 import { renderExplanation } from './render-explanation.ts';
+import { runVerify, type VerifyCall } from './verify-command.ts';
 import { askWorker, type WorkerRequest } from './worker-call.ts';
 
 export interface CommandContext {
@@ -36,12 +37,16 @@ const USAGE = `usage: npm run ditto -- COMMAND
                                    show one row everywhere: in MySQL, MongoDB, Kafka and the binary log; and why it differs.
                                    JSON is the key as in the messages of Kafka: '{"id":1}'. Any DWS answers, found through
                                    DCS, or the one at URL. TOKEN has the role read; $DITTO_TOKEN when left out.
+  verify --source NAME [--table DATABASE.TABLE] [--sinks mongo,kafka] [--json] [--token TOKEN] [--url URL] [--config FILE]
+                                   compare the sinks with the source while both change, show progress, print a table.
+                                   Ends with 0 when all is equal, 1 when rows differ, 2 when something could not be judged.
+                                   Any DWS does it, as for explain. TOKEN has the role operate.
   schema                           print the JSON Schema of ditto.yaml, for editors
 
 FILE is $DITTO_CONFIG or ./ditto.yaml when left out.
 
 Where that REST API has TLS (https): --ca FILE trusts the authorities in FILE instead of the system's, --cert FILE and
---key FILE are the certificate that it asks clients for. All are PEM. The same for explain, with --cert-key instead of --key.`;
+--key FILE are the certificate that it asks clients for. All are PEM. The same for explain and verify, with --cert-key instead of --key.`;
 
 /** Gives the exit code: 0 well, 1 errors were found, 2 the call is wrong. */
 export async function runCommand(args: readonly string[], context: CommandContext): Promise<number> {
@@ -73,6 +78,12 @@ export async function runCommand(args: readonly string[], context: CommandContex
       else context.print(renderExplanation(parseJsonExactly(outcome.body)));
       return outcome.done ? 0 : 1;
     }
+    case 'verify': {
+      configureLogging({ service: 'ditto', level: 'silent' });
+      const { exit, text } = await runVerify(context.environment, call.call, (line) => context.complain(line));
+      context.print(text);
+      return exit;
+    }
     case 'schema':
       context.print(JSON.stringify(configJsonSchema(), null, 2));
       return 0;
@@ -90,7 +101,8 @@ type Call =
       readonly config: string | undefined;
       readonly json: boolean;
       readonly request: WorkerRequest;
-    };
+    }
+  | { readonly command: 'verify'; readonly call: VerifyCall };
 
 const OPTIONS = {
   config: { type: 'string' },
@@ -103,6 +115,7 @@ const OPTIONS = {
   key: { type: 'string' },
   'cert-key': { type: 'string' },
   table: { type: 'string' },
+  sinks: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
@@ -110,13 +123,16 @@ const OPTIONS = {
 function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Call | string {
   try {
     const { values, positionals } = parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
-    const { config, json = false, source, table, token, url, help = false, 'cert-key': certKey, ...tlsFiles } = values;
+    const { config, json = false, source, table, sinks, token, url, help = false, ...files } = values;
+    const { 'cert-key': certKey, ...tlsFiles } = files;
     const [command = 'help', ...rest] = positionals;
     if (help) return { command: 'help', config, json };
     if (rest.length > 0) return `'${command}' takes no '${rest.join(' ')}'.`;
     const access = { token: token ?? environment['DITTO_TOKEN'] ?? null, url: url ?? null };
-    if (command !== 'explain' && table !== undefined) return `'${command}' takes no --table.`;
-    if (command !== 'explain' && certKey !== undefined) return `'${command}' takes no --cert-key.`;
+    const asksWorker = command === 'explain' || command === 'verify';
+    if (command !== 'verify' && sinks !== undefined) return `'${command}' takes no --sinks.`;
+    if (!asksWorker && table !== undefined) return `'${command}' takes no --table.`;
+    if (!asksWorker && certKey !== undefined) return `'${command}' takes no --cert-key.`;
     switch (command) {
       case 'check':
       case 'schema':
@@ -141,6 +157,14 @@ function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Cal
         const path = `/explain?${new URLSearchParams({ source, table, key }).toString()}`;
         const files = { ...(ca && { ca }), ...(cert && { cert }), ...(certKey && { key: certKey }) };
         return { command, config, json, request: { path, ...access, tls: readTlsFiles(files) } };
+      }
+      case 'verify': {
+        const { key, ca, cert } = tlsFiles;
+        if (source === undefined) return `'${command}' needs --source NAME.`;
+        if (key !== undefined) return `'${command}' takes no --key.`;
+        const files = { ...(ca && { ca }), ...(cert && { cert }), ...(certKey && { key: certKey }) };
+        const order = { source, ...(table && { tables: [table] }), ...(sinks && { sinks: sinks.split(',') }) };
+        return { command, call: { config, json, order, access: { ...access, tls: readTlsFiles(files) } } };
       }
       default:
         return `There is no command '${command}'.`;

@@ -35,6 +35,7 @@ export interface VerifiedTableView {
 }
 
 export interface VerifyOrder {
+  readonly id?: string;
   readonly source: string;
   readonly tables?: readonly string[];
   readonly sinks?: readonly string[];

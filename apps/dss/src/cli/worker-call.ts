@@ -14,7 +14,9 @@ export interface ServiceDirectory {
 export interface WorkerRequest {
   /** Path and query of its REST API. */
   readonly path: string;
-  /** With the role `read`; null where the services ask for none. */
+  /** For a POST; it may be sent to more than one. */
+  readonly body?: object;
+  /** With the role `read`, for a POST `operate`; null where the services ask for none. */
   readonly token: string | null;
   /** Where a DWS is reached when what the instances report does not hold from here. */
   readonly url: string | null;
@@ -47,12 +49,13 @@ export async function askWorker(
 
 /** Rejects when no DWS can be asked. */
 export async function askAnyWorker(directory: ServiceDirectory, request: WorkerRequest): Promise<WorkerOutcome> {
-  const { path, token, tls } = request;
+  const { path, body, token, tls } = request;
+  const method = body === undefined ? 'GET' : 'POST';
   const failures: string[] = [];
   for (const url of await findWorkers(directory, request.url)) {
     if (Object.keys(tls).length > 0 && !url.startsWith('https:')) throw unencrypted(url);
     try {
-      const answer = await callService({ method: 'GET', url: url + path, token, tls });
+      const answer = await callService({ method, url: url + path, ...(body && { body }), token, tls });
       if (answer.status >= 300) return { done: false, text: describeProblem(readProblem(url, answer)) };
       return { done: true, body: answer.body };
     } catch (error) {

@@ -1,6 +1,8 @@
 import { type RunScope } from '#verification';
 
 export class VerificationOrderDto {
+  /** A UUID of the caller's: a request that is sent twice begins one run. */
+  readonly id?: string;
   readonly source!: string;
   /** `database.table`, a name with a point in backquotes; all tables when left out. */
   readonly tables?: string[];

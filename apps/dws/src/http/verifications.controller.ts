@@ -20,6 +20,7 @@ const tableName = z.string().transform((text, context): TableName => {
 
 const orderSchema = z
   .strictObject({
+    id: z.uuid().optional(),
     source: z.string().min(1),
     tables: z.array(tableName).min(1).max(1000).optional(),
     keys: z.array(z.string().min(1)).min(1).max(10_000).optional(),
@@ -68,11 +69,19 @@ export class VerificationsController {
     @Body(new SchemaPipe(orderSchema)) order: Order,
     @Actor() actor: string,
   ): Promise<VerificationDetailsDto> {
-    const { source, sinks, rowsPerSecond = null } = order;
+    const { id, source, sinks, rowsPerSecond = null } = order;
     assertKnownSource(this.#config, source);
     const scope = readScope(order);
     await this.#audit.record({ actor, action: 'verification.begin', subject: source, details: { ...order } });
-    const ordered = { source, scope, ...(sinks && { sinks }), trigger: 'request', actor, rowsPerSecond } as const;
+    const ordered = {
+      ...(id && { id }),
+      source,
+      scope,
+      ...(sinks && { sinks }),
+      trigger: 'request',
+      actor,
+      rowsPerSecond,
+    } as const;
     const { run, due } = await this.#runs.begin(ordered);
     this.#jobs.announce(due);
     return this.#describe(run);
