@@ -369,7 +369,14 @@ describe('KafkaVerifiedSink', () => {
     const world = await openWorld();
     const client = new PlatformaticKafkaClient({ brokers, clientId: 'fold', logger: silentLogger });
     await client.connect();
-    endings.push(() => client.close());
+    const admin = createKafkaJs({ brokers, clientId: 'fold', logger: silentLogger }).admin();
+    await admin.connect();
+    endings.push(
+      () => client.close(),
+      () => admin.disconnect(),
+      // 120 MB that no other test needs
+      () => admin.deleteTopics({ topics: [world.topic] }),
+    );
     const filler = 'x'.repeat(250);
     for (let from = 0; from < 300_000; from += 3_000) {
       const byPartition = Array.from({ length: PARTITIONS }, (): KafkaRecord[] => []);
