@@ -1,0 +1,64 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+
+import { type FoldedMessage, FoldStore } from './fold-store.ts';
+
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ditto-fold-'));
+});
+
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+const message: FoldedMessage = {
+  ...{ partition: 1, offset: 7, version: '0'.repeat(44), id: 'u:1/0', op: 'c', order: null },
+  value: Buffer.from('{}'),
+};
+
+describe('FoldStore', () => {
+  it('lists keys in the order of their bytes, page by page, without deleted ones', () => {
+    const store = new FoldStore(join(folder, 'store'));
+    const keys = ['b', 'a', '\u{1f600}', 'ab', 'é'];
+    for (const key of keys) store.put(Buffer.from(key), message);
+    store.put(Buffer.from('aa'), { ...message, op: 'd' });
+    store.put(Buffer.from('ac'), { ...message, op: null, value: null });
+    const pages: string[][] = [];
+    for (let page = store.list(null, 2); page.length > 0; page = store.list(page.at(-1) as Buffer, 2))
+      pages.push(page.map(String));
+    expect(pages).toEqual([['a', 'ab'], ['b', 'é'], ['\u{1f600}']]);
+    store.close();
+  });
+
+  it('gives back what was put last, also from the file, and is of no use after a write that was cut', () => {
+    const path = join(folder, 'store');
+    const first = new FoldStore(path);
+    const last = { ...message, offset: 8, value: null, order: { newest: 'a', highest: 'b' } };
+    const end = { version: 'v', gtid: null };
+    first.write(() => {
+      first.put(Buffer.from('k'), message);
+      first.put(Buffer.from('k'), last);
+      first.savePartition(1, { start: 2, position: 9, end });
+    });
+    first.saveTopic('topic-1', 1_770_000_000_000);
+    expect(first.isBroken).toBe(false);
+    first.close();
+    const second = new FoldStore(path);
+    expect(second.find(Buffer.from('k'))).toEqual(last);
+    expect(second.find(Buffer.from('K'))).toBeNull();
+    expect(second.partitions[1]).toEqual({ start: 2, position: 9, end });
+    expect(second.readTopic()).toEqual({ id: 'topic-1', asOfMs: 1_770_000_000_000 });
+    const cut = (): void =>
+      second.write(() => {
+        throw new Error('cut');
+      });
+    expect(cut).toThrow('cut');
+    expect(second.isBroken).toBe(true);
+    second.close();
+  });
+});
