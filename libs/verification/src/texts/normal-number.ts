@@ -10,8 +10,15 @@ export function normalNumber(text: string): string | null {
   const [, sign = '', whole = '', fraction = '', exponent = '0'] = match;
   const digits = (whole + fraction).replace(/^0+/, '');
   if (digits === '') return `${sign}0`;
-  const significant = digits.replace(/0+$/, '');
+  const significant = withoutLastZeros(digits);
   return `${sign}${significant}e${Number(exponent) - fraction.length + digits.length - significant.length}`;
+}
+
+/** A regular expression would look at each run of zeros inside from each of its places. */
+function withoutLastZeros(digits: string): string {
+  let end = digits.length;
+  while (digits[end - 1] === '0') end--;
+  return digits.slice(0, end);
 }
 
 /** The double whose text is the shortest that a FLOAT of this exact value has. */
