@@ -7,7 +7,7 @@ import { createTables, fill, workloadTables, Writer } from './workload.ts';
 import { type ServiceInstance, World } from './world.ts';
 
 const ORDERS = 3000;
-const CHUNK_ROWS = 200;
+const CHUNK_ROWS = 500;
 
 interface Run {
   readonly id: string;
@@ -89,7 +89,7 @@ async function waitForRun(dws: ServiceInstance, { id }: Run, holds: (run: Run) =
   let run: Run | null = null;
   await world.waitFor('the run', async () => holds((run = await ask<Run>(dws, `/verifications/${id}`))), {
     watch: dws,
-    withinMs: 90_000,
+    withinMs: 150_000,
     describe: () => JSON.stringify(run),
   });
   return run as unknown as Run;
@@ -112,7 +112,7 @@ it('I8: a run under write load finds no difference; then each of 40 damages, by 
   const dws = await startWorker();
   const writing = await world.connect();
   await writing.query(`USE ${world.database}`);
-  const writer = new Writer(writing, { keys: ORDERS, pauseMs: 2 });
+  const writer = new Writer(writing, { keys: ORDERS, pauseMs: 10 });
   const clean = await waitForRun(dws, await begin(dws), hasEnded);
   expect(await listMismatches(dws)).toEqual([]);
   expect(clean).toMatchObject({ state: 'done', mismatches: 0, notJudged: 0 });
@@ -175,7 +175,7 @@ it('I8: a run under write load finds no difference; then each of 40 damages, by 
   expect(new Set((await listMismatches(dws)).map(({ state }) => state))).toEqual(new Set(['gone']));
   const metrics = await (await fetch(`${dws.url}/metrics`)).text();
   expect(metrics).toMatch(/ditto_dws_found_mismatches_total\{[^}]*kind="damaged"[^}]*\} 16/);
-}, 300_000);
+}, 500_000);
 
 it('a worker that is killed leaves its chunks to the other: the run ends complete, each row counted once', async () => {
   const dws = await startWorker();
