@@ -48,7 +48,7 @@ let mongo: MongoConnection;
 beforeEach(async () => {
   world = await World.create({
     tables: workloadTables,
-    source: { sinks: ['mongo'] },
+    source: { sinks: ['mongo'], repair: { mode: 'report' } },
     configuration: { verification: { chunkRows: CHUNK_ROWS } },
   });
   mysql = await world.connect();

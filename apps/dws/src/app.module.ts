@@ -4,14 +4,18 @@ import { ExplainController } from './explain/explain.controller.ts';
 import { Explainer } from './explain/explainer.ts';
 import { HeartbeatsController } from './http/heartbeats.controller.ts';
 import { MismatchesController } from './http/mismatches.controller.ts';
+import { RepairsController } from './http/repairs.controller.ts';
 import { SweepsController } from './http/sweeps.controller.ts';
 import { VerificationsController } from './http/verifications.controller.ts';
 import { JobMetrics } from './metrics/job-metrics.ts';
 import { ProbeMetrics } from './metrics/probe-metrics.ts';
+import { RepairMetrics } from './metrics/repair-metrics.ts';
 import { VerificationMetrics } from './metrics/verification-metrics.ts';
 import { EndpointProber } from './probes/endpoint-prober.ts';
 import { HeartbeatBoard } from './probes/heartbeat-board.ts';
 import { ProbeJobs } from './probes/probe-jobs.ts';
+import { RepairJobs } from './repairs/repair-jobs.ts';
+import { SourceRepairs } from './repairs/source-repairs.ts';
 import { SelfReport } from './self-report.ts';
 import { MirrorSweeper } from './sweeps/mirror-sweeper.ts';
 import { SweepJobs } from './sweeps/sweep-jobs.ts';
@@ -39,6 +43,9 @@ import { VerifiedSources } from './verification/verified-sources.ts';
     RecurringRuns,
     VerificationJobs,
     Explainer,
+    RepairMetrics,
+    SourceRepairs,
+    RepairJobs,
     SelfReport,
   ],
   controllers: [
@@ -47,6 +54,7 @@ import { VerifiedSources } from './verification/verified-sources.ts';
     VerificationsController,
     MismatchesController,
     ExplainController,
+    RepairsController,
   ],
 })
 export class AppModule {}

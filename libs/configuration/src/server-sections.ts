@@ -11,6 +11,7 @@ import {
   text,
   textOr,
 } from './options.ts';
+import { repairSchema } from './repair-section.ts';
 import { SINK_NAMES } from './sinks/registry.ts';
 import { tlsSchema } from './tls-section.ts';
 
@@ -118,6 +119,7 @@ export const sourceSchema = z
     ),
     snapshot: snapshotSchema.prefault({}),
     pace: paceSchema.prefault({}),
+    repair: repairSchema.prefault({}),
     acceptGtids: z.string().default('').meta({
       description:
         'A GTID set that the operator answers for: transactions that only one of the servers has (with `snapshot.endpoint`), or that the log never gives (`SET GLOBAL gtid_purged`), and that changed no row of an included table. Nothing waits for them.',

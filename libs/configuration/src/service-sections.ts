@@ -107,6 +107,9 @@ export const dwsSchema = z
     http: httpListener(7403),
     probeIntervalMs: milliseconds(2000, 'How often each endpoint of each source is probed.', { min: 100 }),
     sweepIntervalMs: milliseconds(3_600_000, 'How often old tombstones are removed from the mirror.', { min: 1000 }),
+    repairIntervalMs: milliseconds(2000, 'How often it is looked for rows to repair, and how far their repairs are.', {
+      min: 100,
+    }),
     concurrency: count(
       4,
       'probes',

@@ -1,0 +1,128 @@
+import { Injectable } from '@nestjs/common';
+import { type TableName } from '#change-events';
+import { type DittoConfig } from '#configuration';
+import { createLogger, InjectConfig } from '#platform';
+import { StateAuditLog, StateDatabase, StateMismatchStore, StateRepairStore, StateRequestedReadStore } from '#state';
+import {
+  type MismatchRecord,
+  type MismatchStore,
+  POLICY_ACTOR,
+  type RepairedSink,
+  Repairer,
+  type RepairerOptions,
+  RepairPlanner,
+  RepairPolicy,
+  type RepairStore,
+  type RepairTurn,
+} from '#verification';
+import { RepairMetrics } from '../metrics/repair-metrics.ts';
+import { VerifiedSources } from '../verification/verified-sources.ts';
+
+export interface RepairOutcomes extends RepairTurn {
+  readonly planned: number;
+}
+
+/** Between attempts at one row. */
+const RETRY_MS = { initial: 5000, max: 600_000 };
+const NOTHING: RepairOutcomes = { planned: 0, begun: 0, repaired: 0, failed: 0, givenUp: 0 };
+
+/** Repairs of every source; what they know is in the state database. */
+@Injectable()
+export class SourceRepairs {
+  readonly mismatches: MismatchStore;
+  readonly repairs: RepairStore;
+  readonly #audit: StateAuditLog;
+  readonly #reads: StateRequestedReadStore;
+  readonly #config: DittoConfig;
+  readonly #sources: VerifiedSources;
+  readonly #metrics: RepairMetrics;
+  readonly #logger = createLogger('repairs');
+  /** One turn of a source at a time in this process. */
+  readonly #busy = new Set<string>();
+
+  constructor(
+    @InjectConfig() config: DittoConfig,
+    database: StateDatabase,
+    sources: VerifiedSources,
+    metrics: RepairMetrics,
+  ) {
+    this.#config = config;
+    this.#sources = sources;
+    this.#metrics = metrics;
+    this.mismatches = new StateMismatchStore(database);
+    this.repairs = new StateRepairStore(database);
+    this.#reads = new StateRequestedReadStore(database);
+    this.#audit = new StateAuditLog(database);
+  }
+
+  /** Takes up what the policy allows, and brings every repair of the source as far as it can get now. */
+  async turn(source: string, signal: AbortSignal): Promise<RepairOutcomes> {
+    if (this.#busy.has(source)) return NOTHING;
+    this.#busy.add(source);
+    try {
+      return await this.#turn(source, signal);
+    } finally {
+      this.#busy.delete(source);
+    }
+  }
+
+  /** On a person's word, whatever the policy says; its actor goes to the audit log first. */
+  async repairOne(mismatch: MismatchRecord, actor: string): Promise<boolean> {
+    const { id, source } = mismatch;
+    await this.#audit.record({ actor, action: 'mismatch.repair', subject: source, details: { mismatch: id } });
+    return this.#planner(source).planOne(mismatch, actor);
+  }
+
+  /** Lets repairs of a table begin again; false when they were not stopped. */
+  async resume(source: string, table: TableName, actor: string): Promise<boolean> {
+    await this.#audit.record({ actor, action: 'repairs.resume', subject: source, details: { ...table } });
+    return this.repairs.closeBreaker(source, table, actor, Date.now());
+  }
+
+  async #turn(source: string, signal: AbortSignal): Promise<RepairOutcomes> {
+    const planned = await this.#planner(source).plan(signal);
+    this.#metrics.planned(source, planned);
+    const breakers = await this.repairs.listBreakers(source);
+    this.#metrics.stopped(source, breakers.filter(({ openedAtMs }) => openedAtMs !== null).length);
+    const states = ['planned', 'failed', 'reading', 'verifying'] as const;
+    const [due] = await this.repairs.listDue(source, states, Date.now(), 1);
+    // without work no server of the source is connected to
+    if (due === undefined) return { ...NOTHING, planned };
+    const { stream, sinks } = await this.#open(source);
+    const turn = await new Repairer({
+      ...this.#shared(source),
+      reads: this.#reads,
+      stream,
+      sinks,
+      onEnd: (repair, state) => this.#metrics.ended(source, repair.sink, state),
+      retryMs: RETRY_MS,
+    }).turn(signal);
+    return { ...turn, planned };
+  }
+
+  async #open(source: string): Promise<Pick<RepairerOptions, 'stream' | 'sinks'>> {
+    const verified = this.#sources.find(source);
+    const sinks = new Map<string, RepairedSink>();
+    for (const name of this.#sources.listSinks(source))
+      sinks.set(name, { sink: await verified.sink(name), verifier: await verified.verifier(name) });
+    return { stream: verified.stream, sinks };
+  }
+
+  #planner(source: string): RepairPlanner {
+    return new RepairPlanner(this.#shared(source));
+  }
+
+  #shared(source: string): ConstructorParameters<typeof RepairPlanner>[0] {
+    const config = this.#config.sources[source];
+    if (config === undefined) throw new Error(`the source ${source} is not configured`);
+    return {
+      source,
+      policy: new RepairPolicy(config.repair),
+      mismatches: this.mismatches,
+      repairs: this.repairs,
+      audit: (entry) => this.#audit.record({ ...entry, actor: POLICY_ACTOR }),
+      logger: this.#logger,
+      nowMs: Date.now,
+    };
+  }
+}
