@@ -100,6 +100,21 @@ export class BenchEnvironment {
     return dss;
   }
 
+  /** DWS, as so many processes. */
+  async startWorkers(count: number): Promise<ServiceProcess[]> {
+    const { folder } = this;
+    const configuration = this.#configuration;
+    const started: ServiceProcess[] = [];
+    for (let number = 1; number <= count; number++) {
+      const { dws: port } = await findPorts();
+      const environment = { DITTO_DWS_HTTP_PORT: String(port) };
+      const log = `dws-${number}`;
+      started.push(new ServiceProcess({ name: 'dws', log, port, folder, configuration, environment }));
+    }
+    this.#services.push(...started);
+    return started;
+  }
+
   /**
    * Asks DSS again and again until `isEnough`. Throws the source's own error when it stops, and
    * `DITTO_BENCH_STALLED` when `progress` doesn't change for a minute.

@@ -9,6 +9,7 @@ import { runLatency } from './latency.ts';
 import { type BenchOptions, parseBenchOptions, USAGE } from './options.ts';
 import { runRestart } from './restart.ts';
 import { runSnapshot } from './snapshot.ts';
+import { runVerify } from './verify.ts';
 
 const LOG_LINES = 15;
 
@@ -30,11 +31,13 @@ function measure(environment: BenchEnvironment, options: BenchOptions): Promise<
       return runSnapshot(environment, options);
     case 'restart':
       return runRestart(environment, options);
+    case 'verify':
+      return runVerify(environment, options);
   }
 }
 
 async function runOnce(options: BenchOptions, signal: AbortSignal): Promise<void> {
-  const snapshot = options.command === 'snapshot' ? 'windowed' : 'none';
+  const snapshot = ['snapshot', 'verify'].includes(options.command) ? 'windowed' : 'none';
   const environment = new BenchEnvironment({ options, snapshot, say, signal });
   let deleteFolder = false;
   try {

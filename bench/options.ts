@@ -47,7 +47,13 @@ export interface RestartOptions extends CommonOptions {
   readonly rowsPerTransaction: number;
 }
 
-export type BenchOptions = DrainOptions | LatencyOptions | SnapshotOptions | RestartOptions;
+export interface VerifyOptions extends CommonOptions {
+  readonly command: 'verify';
+  readonly rows: number;
+  readonly workers: number;
+}
+
+export type BenchOptions = DrainOptions | LatencyOptions | SnapshotOptions | RestartOptions | VerifyOptions;
 
 export const USAGE = `usage: npm run --silent bench -- COMMAND [options]
   Measures DSS against servers of its own, or those of DITTO_STACK_*_URL. One JSON line per result on standard output.
@@ -58,15 +64,22 @@ export const USAGE = `usage: npm run --silent bench -- COMMAND [options]
              --floor: the same also without Ditto, published by the writer
   snapshot   the rows are there before the source is seen for the first time   --rows N (1000000)
   restart    DSS is killed and started again under load   --kills K (5) --rate R (1000) --rows-per-transaction T (10)
+  verify     DWS verifies a table that is in one sink   --rows N (1000000) --workers W (1) --sinks mongo|kafka (mongo)
   decode     the reader alone, on a recorded log, beside zongji, see: npm run --silent bench -- decode --help
   publish    the Kafka publisher alone, see: npm run --silent bench -- publish --help
 
-  --sinks kafka|mongo|kafka,mongo   default: kafka; for latency and restart: kafka,mongo
+  --sinks kafka|mongo|kafka,mongo   default: kafka; for latency and restart: kafka,mongo; for verify: mongo
   --repeat K                        as often, each time with fresh servers (1)
   --profile FOLDER                  a CPU profile of DSS; read it with: node bench/profile-summary.ts FILE
   --partitions N (4)  --compression none|gzip|snappy|lz4|zstd (none)  --client platformatic|kafkajs (platformatic)
   --in-flight-bytes SIZE (8 MiB)  --lanes N (4)  --chunk-rows N (2000)
 `;
+
+const DEFAULT_SINKS: Readonly<Record<string, string>> = {
+  latency: 'kafka,mongo',
+  restart: 'kafka,mongo',
+  verify: 'mongo',
+};
 
 /** Throws a `TypeError` whose message is for people. */
 export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help' {
@@ -80,6 +93,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
       rate: { type: 'string', default: '1000' },
       seconds: { type: 'string', default: '30' },
       kills: { type: 'string', default: '5' },
+      workers: { type: 'string', default: '1' },
       repeat: { type: 'string', default: '1' },
       read: { type: 'string', default: 'live' },
       floor: { type: 'boolean', default: false },
@@ -97,7 +111,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
   if (values.help || command === undefined) return 'help';
   if (others.length > 0) throw new TypeError(`"${others.join(' ')}" is not an option.`);
   const common = {
-    sinks: readSinks(values.sinks ?? (['latency', 'restart'].includes(command) ? 'kafka,mongo' : 'kafka')),
+    sinks: readSinks(values.sinks ?? DEFAULT_SINKS[command] ?? 'kafka'),
     repeat: readCount('--repeat', values.repeat),
     profile: values.profile ?? null,
     partitions: readCount('--partitions', values.partitions),
@@ -135,8 +149,13 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
       const [kills, rate] = [readCount('--kills', values.kills), readCount('--rate', values.rate)];
       return { command, ...common, kills, rate, rowsPerTransaction: rowsPerTransaction('10') };
     }
+    case 'verify': {
+      if (common.sinks.length !== 1) throw new TypeError('verify needs --sinks with one of kafka and mongo.');
+      const rows = readCount('--rows', values.rows ?? '1000000');
+      return { command, ...common, rows, workers: readCount('--workers', values.workers) };
+    }
     default:
-      throw new TypeError(`"${command}" is not one of drain, latency, snapshot, restart, decode and publish.`);
+      throw new TypeError(`"${command}" is not one of drain, latency, snapshot, restart, verify, decode and publish.`);
   }
 }
 

@@ -27,15 +27,19 @@ export class ServiceProcess {
     readonly configuration: string;
     /** Options of Node itself, before the entry. */
     readonly nodeArguments?: readonly string[];
+    /** Settings that differ from the configuration. */
+    readonly environment?: Readonly<Record<string, string>>;
+    /** Name of the log without its ending; the service's by default. */
+    readonly log?: string;
   }) {
     this.name = options.name;
     this.url = `http://127.0.0.1:${options.port}`;
-    this.log = join(options.folder, `${options.name}.log`);
+    this.log = join(options.folder, `${options.log ?? options.name}.log`);
     const log = openSync(this.log, 'a');
     const entry = join(root, 'dist', `${options.name}.mjs`);
     this.#child = spawn(process.execPath, [...(options.nodeArguments ?? []), entry], {
       cwd: root,
-      env: { ...process.env, ...allocatorSettings, DITTO_CONFIG: options.configuration },
+      env: { ...process.env, ...allocatorSettings, ...options.environment, DITTO_CONFIG: options.configuration },
       stdio: ['ignore', log, log],
       detached: true,
     });
