@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RowDataPacket } from 'mysql2/promise';
-import { GtidSet, mirrorDatabaseName } from '#change-events';
+import { collectionName, GtidSet, mirrorDatabaseName } from '#change-events';
 import { DittoError } from '#kernel';
 import { type Stack, startStack } from '#stack';
 import { compareAll } from '../test/oracle/compare-all.ts';
@@ -15,6 +15,7 @@ import { rememberServices } from './kept-run.ts';
 import type { LiveView } from './live-view.ts';
 import type { DemoOptions } from './options.ts';
 import { renderProof } from './proof.ts';
+import { sabotageAndRepair } from './sabotage.ts';
 import { copyServerData, serverDataTables } from './server-data.ts';
 import { buildServices } from './service-build.ts';
 import { type ServiceName, ServiceProcess } from './service-process.ts';
@@ -70,7 +71,7 @@ export class DemoRun {
     this.#writer = await this.#startWriter(stack);
     await dss.waitUntilReady(READY_WITHIN_MS, this.#signal);
     this.#say('DCS, DWS and DSS are ready. The copy begins while the writer changes rows.');
-    return this.#replicate(stack, dss);
+    return this.#replicate(stack, dss, dws);
   }
 
   /** Ends the writer and the services; the servers too, and deletes the run's folder when `all` is set. */
@@ -185,7 +186,7 @@ export class DemoRun {
     return service;
   }
 
-  async #replicate(stack: Stack, dss: ServiceProcess): Promise<boolean> {
+  async #replicate(stack: Stack, dss: ServiceProcess, dws: ServiceProcess): Promise<boolean> {
     const tables = shopTables.length + serverDataTables.length;
     const copyBegan = performance.now();
     const copied = await this.#watch(dss, 'copying', (status) => isSnapshotDone(status, tables));
@@ -194,6 +195,16 @@ export class DemoRun {
     const followUntil = performance.now() + this.#options.followSeconds * 1_000;
     const following = await this.#watch(dss, 'following the log', () => performance.now() >= followUntil);
     this.#view.keep();
+    await sabotageAndRepair({
+      mongoUrl: stack.url('mongo'),
+      mirror: this.#names.mirror,
+      collections: shopTables.map((table) => collectionName(this.#databases.shop, table)),
+      dws: dws.url,
+      source: this.#names.source,
+      seed: Number.parseInt(this.#runId, 16),
+      say: (text) => this.#say(text),
+      signal: this.#signal,
+    });
     const writer = (await this.#writer?.stop()) ?? noWriting;
     this.#say(`The writer has stopped after ${formatCount(writer.transactions)} transactions.`);
     const caughtUpInMs = await this.#waitForCheckpoint(stack, dss);
