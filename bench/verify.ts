@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { DittoError, sleep } from '#kernel';
 import { type ServiceProcess } from '../demo/service-process.ts';
 import { measureBareRead } from './bare-read.ts';
@@ -28,11 +27,10 @@ export interface VerifyResult {
 
 /** What this bench reads of a run. */
 interface Run {
+  readonly id: string;
   readonly state: string;
-  readonly tables: readonly {
-    readonly phase: string;
-    readonly counts: { readonly rows: number; readonly equal: number; readonly mismatches: number };
-  }[];
+  readonly rows: number;
+  readonly details: readonly { readonly equal: number; readonly mismatches: number; readonly listed: number }[];
 }
 
 /** One run over a table that is in the sink: all rows must be found equal. */
@@ -82,13 +80,12 @@ export async function runVerify(environment: BenchEnvironment, options: VerifyOp
 }
 
 async function createRun(worker: ServiceProcess, source: string, sink: string): Promise<string> {
-  const id = randomUUID();
   const response = await fetch(`${worker.url}/verifications`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ id, source, sinks: [sink] }),
+    body: JSON.stringify({ source, sinks: [sink] }),
   });
-  if (response.ok) return ((await response.json()) as { id: string }).id;
+  if (response.ok) return ((await response.json()) as Run).id;
   throw new DittoError('DITTO_BENCH_RUN_REFUSED', `DWS has refused the run: ${await response.text()}`);
 }
 
@@ -103,18 +100,17 @@ async function waitForEnd(
     worker.assertRunning();
     const response = await fetch(`${worker.url}/verifications/${id}`, { signal });
     const run = (await response.json()) as Run;
-    if (!['running', 'paused'].includes(run.state)) return run;
+    if (!['running', 'waiting', 'paused'].includes(run.state)) return run;
     if (performance.now() - saidAt > 2_000) {
       saidAt = performance.now();
-      say(`${run.tables[0]?.counts.rows ?? 0} rows verified`);
+      say(`${run.rows} rows verified`);
     }
     await sleep(LOOK_EVERY_MS, signal);
   }
 }
 
 function assertAllEqual(run: Run, rows: number): void {
-  const [table] = run.tables;
-  const { counts } = table ?? {};
-  if (run.state === 'done' && counts?.mismatches === 0 && counts.rows === rows && counts.equal === rows) return;
+  const [table] = run.details;
+  if (run.state === 'done' && run.rows === rows && table?.equal === rows && table.mismatches === 0) return;
   throw new DittoError('DITTO_BENCH_WRONG_COUNT', 'The run has not found each row equal.', { context: { run } });
 }

@@ -97,18 +97,18 @@ async function startRun({ dws, source, signal }: SabotageFacts): Promise<string>
 async function waitForRun(facts: SabotageFacts, runId: string): Promise<{ readonly rows: number }> {
   interface Run {
     readonly state: string;
-    readonly tables: readonly { readonly counts: { readonly rows: number } }[];
+    readonly rows: number;
   }
   const run = await waitFor(facts, async () => {
     const current = await ask<Run>(`${facts.dws}/verifications/${runId}`, { signal: facts.signal });
-    return ['running', 'paused'].includes(current.state) ? null : current;
+    return current.state === 'done' ? current : null;
   });
-  return { rows: run.tables.reduce((sum, { counts }) => sum + counts.rows, 0) };
+  return { rows: run.rows };
 }
 
 function waitForRepairs(facts: SabotageFacts, runId: string): Promise<readonly Mismatch[]> {
   return waitFor(facts, async () => {
-    const url = `${facts.dws}/mismatches?source=${facts.source}&runId=${runId}&limit=100`;
+    const url = `${facts.dws}/mismatches?source=${facts.source}&run=${runId}&limit=100`;
     const { mismatches } = await ask<{ mismatches: readonly Mismatch[] }>(url, { signal: facts.signal });
     return mismatches.every(({ state }) => state === 'repaired' || state === 'gone') ? mismatches : null;
   });
