@@ -137,14 +137,14 @@ export class MirrorSaboteur {
     }
   }
 
-  /** Only if nobody has changed the document since it was read. */
+  /** Only if nobody has changed the document since it was read. Counts are objects too, without promotion. */
   async #store(
     documents: Collection,
     found: Document,
     { id, damaged }: Pick<DamagedDocument, 'id' | 'damaged'>,
   ): Promise<boolean> {
     const unchanged = { ...withId(found._id), v: { $eq: found['v'] } };
-    if (damaged === null) return (await documents.deleteOne(unchanged)).deletedCount === 1;
+    if (damaged === null) return Number((await documents.deleteOne(unchanged)).deletedCount) === 1;
     if (id !== found._id) return (await documents.insertOne(damaged as Fields)).acknowledged;
     return (await documents.replaceOne(unchanged, damaged)).modifiedCount === 1;
   }
