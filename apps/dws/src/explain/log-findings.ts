@@ -14,7 +14,8 @@ export function findLogPlace(version: string, { lineage, position }: Checkpoint)
   if (parts.lineage !== lineage)
     return `the version is of lineage ${parts.lineage}, the source is at ${lineage}: its place is none of this log`;
   if (position.file === '' || parts.fileNumber === 0) return 'the version names no place of the log';
-  const file = position.file.replace(/\d+$/, String(parts.fileNumber).padStart(FILE_DIGITS, '0'));
+  const base = position.file.slice(0, position.file.lastIndexOf('.') + 1);
+  const file = `${base}${String(parts.fileNumber).padStart(FILE_DIGITS, '0')}`;
   return { file, offset: parts.offset, serverUuid: position.serverUuid };
 }
 
