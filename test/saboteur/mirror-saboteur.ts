@@ -146,7 +146,7 @@ export class MirrorSaboteur {
     const unchanged = { ...withId(found._id), v: { $eq: found['v'] } };
     if (damaged === null) return Number((await documents.deleteOne(unchanged)).deletedCount) === 1;
     if (id !== found._id) return (await documents.insertOne(damaged as Fields)).acknowledged;
-    return (await documents.replaceOne(unchanged, damaged)).modifiedCount === 1;
+    return Number((await documents.replaceOne(unchanged, damaged)).modifiedCount) === 1;
   }
 }
 
