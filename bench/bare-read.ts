@@ -13,13 +13,14 @@ const DOCUMENTS_AT_ONCE = 2_000;
  * comes: rows of the table in key order as arrays, documents as their bytes, messages as their bytes.
  */
 export async function measureBareRead(
-  { stack, database, mongoDatabase, collection, brokers, topic, signal }: BenchEnvironment,
+  environment: BenchEnvironment,
   sink: 'kafka' | 'mongo',
   rows: number,
 ): Promise<number> {
+  const { stack, database, mongoDatabase, collection, topic, signal } = environment;
   const began = performance.now();
   const read =
-    sink === 'mongo' ? readDocuments(stack.url('mongo'), mongoDatabase, collection) : readMessages(brokers, topic);
+    sink === 'mongo' ? readDocuments(stack.url('mongo'), mongoDatabase, collection) : readMessages(environment.brokers, topic);
   await Promise.all([readRows(stack.url('mysql-primary'), database), read]);
   signal.throwIfAborted();
   return rateOf(rows, performance.now() - began);
