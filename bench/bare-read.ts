@@ -20,7 +20,9 @@ export async function measureBareRead(
   const { stack, database, mongoDatabase, collection, topic, signal } = environment;
   const began = performance.now();
   const read =
-    sink === 'mongo' ? readDocuments(stack.url('mongo'), mongoDatabase, collection) : readMessages(environment.brokers, topic);
+    sink === 'mongo'
+      ? readDocuments(stack.url('mongo'), mongoDatabase, collection)
+      : readMessages(environment.brokers, topic);
   await Promise.all([readRows(stack.url('mysql-primary'), database), read]);
   signal.throwIfAborted();
   return rateOf(rows, performance.now() - began);
