@@ -31,6 +31,11 @@ export class TopicMessages {
     return new Set(names.filter((name) => topics.includes(name)));
   }
 
+  async countPartitions(topic: string): Promise<number> {
+    const { topics } = await this.#consumer.metadata({ topics: [topic] });
+    return topics.get(topic)?.partitions.length ?? 0;
+  }
+
   async read(topic: string, onMessage: (message: TopicMessage) => void): Promise<void> {
     const { topics } = await this.#consumer.metadata({ topics: [topic] });
     const described = topics.get(topic);

@@ -1,4 +1,5 @@
 import { Producer } from '@platformatic/kafka';
+import { partitionForKey } from '#change-events';
 import { type TopicMessage, TopicMessages } from '../oracle/topic-messages.ts';
 import type { Random } from '../types/random.ts';
 
@@ -10,6 +11,9 @@ export interface DamagedKey {
   readonly topic: string;
   readonly kind: TopicDamage;
   readonly key: string;
+  /** Where the message is. */
+  readonly partition: number;
+  readonly offset: bigint;
 }
 
 type Forged = Pick<TopicMessage, 'key' | 'value' | 'headers'>;
@@ -33,6 +37,7 @@ export class TopicSaboteur {
   /** Damages `count` keys of a topic, each once; gives those for which there was a message fit for it. */
   async damage(topic: string, count: number): Promise<DamagedKey[]> {
     const byKey = new Map<string, TopicMessage[]>();
+    const partitions = await this.#messages.countPartitions(topic);
     await this.#messages.read(topic, (message) => {
       const key = message.key?.toString() ?? 'null';
       const known = byKey.get(key);
@@ -48,18 +53,22 @@ export class TopicSaboteur {
       const [newest] = history.slice(-1) as [TopicMessage];
       const forged = this.#forge(kind, history);
       if (forged === null) continue;
-      await this.#producer.send({
+      // where Ditto would put it: a message elsewhere stays for ever, as none of the same key comes after it
+      const partition = kind === 'extra row' ? partitionForKey(forged.key as Buffer, partitions) : newest.partition;
+      const { offsets } = await this.#producer.send({
         messages: [
           {
             topic,
-            partition: newest.partition,
+            partition,
             key: forged.key as Buffer,
             value: forged.value,
             headers: new Map(forged.headers.map(([name, value]) => [name as Buffer, value as Buffer])),
           },
         ],
       });
-      damaged.push({ topic, kind, key: forged.key?.toString() ?? '' });
+      const offset = offsets?.[0]?.offset;
+      if (offset === undefined) throw new Error(`Kafka did not say where the message in ${topic} is.`);
+      damaged.push({ topic, kind, key: forged.key?.toString() ?? '', partition, offset });
     }
     return damaged;
   }
@@ -70,10 +79,11 @@ export class TopicSaboteur {
     switch (kind) {
       case 'one letter': {
         const after = text.indexOf('"after":{');
+        const source = text.lastIndexOf(',"source":{');
         const letters = [...text.matchAll(/[0-9a-z]/g)].map(({ index }) => index);
         // inside a text of the row: between `:"` and `"`
         const inside = letters.filter(
-          (at) => at > after && /:"[^"\\]*$/.test(text.slice(Math.max(after, at - 60), at)),
+          (at) => at > after && at < source && /:"[^"\\]*$/.test(text.slice(Math.max(after, at - 60), at)),
         );
         if (after < 0 || inside.length === 0) return null;
         const at = this.#random.pick(inside);
