@@ -48,7 +48,7 @@ export class TextSink<Stored extends StoredRow> extends VerifiedSink {
     return Promise.resolve(undefined);
   }
 
-  override demote(...request: Parameters<VerifiedSink['demote']>): Promise<boolean> {
+  override demote(...request: Parameters<VerifiedSink['demote']>): Promise<boolean | null> {
     return this.#options.sink.demote(...request);
   }
 }

@@ -214,6 +214,8 @@ export class RepairWorld {
   readonly repairs = new MemoryRepairStore(this.crashes, this.mismatches);
   readonly wrong = new Map<number, Wrong>();
   readonly foreign = new Set<string>();
+  /** Whether the sink can remove what is stored under no key. */
+  canRemove = true;
   readonly reads = new Map<string, NewRead & Pick<RequestedRead, 'state' | 'error'>>();
   readonly audit: string[] = [];
   nowMs = 10_000_000;
@@ -379,9 +381,10 @@ class WorldSink extends VerifiedSink {
     _: TableLayout,
     place: { readonly key: Row } | { readonly foreign: string },
     fingerprint: string,
-  ): Promise<boolean> {
+  ): Promise<boolean | null> {
     const world = this.#world;
     await world.crashes.step();
+    if (!world.canRemove) return null;
     if ('foreign' in place) return fingerprint === 'seen' && world.foreign.delete(place.foreign);
     const found = world.wrong.get(Number(place.key[0]));
     if (found?.isDemotable !== true || found.fingerprint !== fingerprint) return false;

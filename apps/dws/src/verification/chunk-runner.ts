@@ -12,6 +12,7 @@ import {
   VerificationRunStore,
 } from '#verification';
 import { VerificationMetrics } from '../metrics/verification-metrics.ts';
+import { holdOfError } from './hold-of-error.ts';
 import { ChunkWork } from './chunk-work.ts';
 import { VerifiedSources } from './verified-sources.ts';
 
@@ -94,8 +95,8 @@ export class ChunkRunner {
         await this.#runs.release(chunk.id, this.#worker);
         return;
       }
-      const { code, message, retriable } = toDittoError(error);
-      await this.#hold(taken, { state: retriable ? 'waiting' : 'failed', reason: `${code}: ${message}` }, !retriable);
+      const hold = holdOfError(error);
+      await this.#hold(taken, hold, hold.state !== 'waiting');
     } finally {
       clearInterval(prolonging);
     }

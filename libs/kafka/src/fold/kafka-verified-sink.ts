@@ -96,9 +96,9 @@ export class KafkaVerifiedSink extends VerifiedSink {
     return this.#options.changes.readChange(layout, key, version, signal);
   }
 
-  /** A message can't be changed; a newer one is published of its row. */
-  override demote(): Promise<boolean> {
-    return Promise.resolve(false);
+  /** A message can't be changed or taken back; a newer one is published of its row. */
+  override demote(): Promise<null> {
+    return Promise.resolve(null);
   }
 
   /** Null at the end. */

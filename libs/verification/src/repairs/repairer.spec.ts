@@ -92,6 +92,18 @@ describe('repairs', () => {
     });
   });
 
+  it('of what is under no key, in a sink that can not remove it, are given up: it is still there', async () => {
+    const world = new RepairWorld();
+    world.canRemove = false;
+    await world.findForeign('f');
+    await world.settle();
+    expect(world.repairs.records.get('1')).toMatchObject({
+      ...{ state: 'given up', attempts: 0 },
+      reason: expect.stringMatching(/can not remove it/),
+    });
+    expect(world.mismatchStates()).toEqual(['given up']);
+  });
+
   it('that DSS can not read say why', async () => {
     const world = new RepairWorld();
     await world.find(1);

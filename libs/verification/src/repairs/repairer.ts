@@ -141,8 +141,14 @@ export class Repairer {
     const claimed = await repairs.change([id], [state], { to: 'verifying', nextAtMs: nowMs() + CLAIM_MS });
     if (claimed === 0) return;
     const seen = await this.#findSeen(repair);
-    if (seen !== null && (await seen.sink.demote(layout, { foreign: key }, seen.fingerprint, signal)))
-      await this.#end(repair, { version: null, isDeleted: true }, counts);
+    const isRemoved = seen !== null && (await seen.sink.demote(layout, { foreign: key }, seen.fingerprint, signal));
+    if (isRemoved === true) await this.#end(repair, { version: null, isDeleted: true }, counts);
+    else if (isRemoved === null)
+      await this.#giveUp(
+        repair,
+        'the sink can not remove it: what is stored under no key of the table stays until a person removes it',
+        counts,
+      );
     else
       await this.#giveUp(
         repair,
