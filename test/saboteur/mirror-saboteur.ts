@@ -137,17 +137,22 @@ export class MirrorSaboteur {
     }
   }
 
-  /** Only if nobody has changed the document since it was read. Counts are objects too, without promotion. */
+  /** Only if nobody has changed the document since it was read. */
   async #store(
     documents: Collection,
     found: Document,
     { id, damaged }: Pick<DamagedDocument, 'id' | 'damaged'>,
   ): Promise<boolean> {
     const unchanged = { ...withId(found._id), v: { $eq: found['v'] } };
-    if (damaged === null) return Number((await documents.deleteOne(unchanged)).deletedCount) === 1;
+    if (damaged === null) return isOne((await documents.deleteOne(unchanged)).deletedCount);
     if (id !== found._id) return (await documents.insertOne(damaged as Fields)).acknowledged;
-    return Number((await documents.replaceOne(unchanged, damaged)).modifiedCount) === 1;
+    return isOne((await documents.replaceOne(unchanged, damaged)).modifiedCount);
   }
+}
+
+/** Without promotion, counts are objects as well. */
+function isOne(count: unknown): boolean {
+  return Number(count) === 1;
 }
 
 function withId(id: unknown): mongoose.mongo.Filter<Fields> {
