@@ -6,6 +6,9 @@ import { type BenchOptions } from './options.ts';
 /** One bulk write at most; the same in the bare loop that DSS is compared with. Ditto's default. */
 export const MONGO_BATCH_OPERATIONS = 1000;
 
+/** Rows per second that no machine reads. */
+const UNBOUNDED = 10_000_000;
+
 export interface ConfigurationFacts {
   readonly source: string;
   readonly database: string;
@@ -28,6 +31,7 @@ export function describeConfiguration(facts: ConfigurationFacts): Readonly<Recor
         endpoints: [{ host: primary.host, port: primary.port, ...facts.reader }],
         include: [`${database}.*`],
         snapshot: { mode: facts.snapshot, chunkRows },
+        ...(options.command === 'verify' && { pace: { rowsPerSecond: UNBOUNDED } }),
       },
     },
     ...(sinks.includes('kafka') && {

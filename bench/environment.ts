@@ -92,7 +92,7 @@ export class BenchEnvironment {
   /** DSS as a process of its own, not awaited: what it does first may be part of the measurement. */
   startDss(profile: string | null = null): ServiceProcess {
     if (this.#ports === null) throw new DittoError('DITTO_BENCH_NOT_OPEN', 'The servers of the run are not up.');
-    const nodeArguments = profile === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(profile)}`];
+    const nodeArguments = profileArguments(profile);
     const { folder } = this;
     const configuration = this.#configuration;
     const dss = new ServiceProcess({ name: 'dss', port: this.#ports.dss, folder, configuration, nodeArguments });
@@ -103,13 +103,14 @@ export class BenchEnvironment {
   /** DWS, as so many processes. */
   async startWorkers(count: number): Promise<ServiceProcess[]> {
     const { folder } = this;
+    const nodeArguments = profileArguments(this.options.profile);
     const configuration = this.#configuration;
     const started: ServiceProcess[] = [];
     for (let number = 1; number <= count; number++) {
       const { dws: port } = await findPorts();
       const environment = { DITTO_DWS_HTTP_PORT: String(port) };
       const log = `dws-${number}`;
-      started.push(new ServiceProcess({ name: 'dws', log, port, folder, configuration, environment }));
+      started.push(new ServiceProcess({ name: 'dws', log, port, folder, configuration, environment, nodeArguments }));
     }
     this.#services.push(...started);
     return started;
@@ -186,6 +187,10 @@ export class BenchEnvironment {
     writeFileSync(file, stringify(describeConfiguration({ ...facts, reader, state })), { mode: 0o600 });
     return file;
   }
+}
+
+function profileArguments(folder: string | null): readonly string[] {
+  return folder === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(folder)}`];
 }
 
 function assertHealthy({ state, error }: DssStatus, dss: ServiceProcess): void {

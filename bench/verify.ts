@@ -10,7 +10,7 @@ import { createTable, writeBacklog } from './workload.ts';
 
 const FILL_ROWS_PER_TRANSACTION = 1000;
 const READY_WITHIN_MS = 60_000;
-const LOOK_EVERY_MS = 50;
+const LOOK_EVERY_MS = 200;
 
 export interface VerifyResult {
   readonly rows: number;

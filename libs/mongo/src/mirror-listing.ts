@@ -1,10 +1,12 @@
+import { type TableLayout } from '#change-events';
 import { type mongo } from 'mongoose';
+import { BSON_ENCODING } from './bson-values.ts';
+import { BsonType } from './bson-writer.ts';
 import { idDocument, storedIdValue } from './id-values.ts';
-import { FROM_MAJORITY, IndexPages, nextPage } from './index-pages.ts';
-import { ABOVE_ALL_VERSIONS, LIVE_VERSIONS, readByIndex, versionFloor, versionNumber } from './mirror-indexes.ts';
-import { findNewestVersion } from './newest-version.ts';
+import { FROM_MAJORITY, PAGE_TIMEOUT_MS } from './index-pages.ts';
+import { classifyMongoError } from './mongo-errors.ts';
 
-/** Some documents that have a row, of each only its `_id`. */
+/** Some documents that are no tombstones, of each only its `_id`. */
 export interface ListedIds {
   /** Documents whose first field is `_id`. */
   readonly documents: readonly Buffer[];
@@ -13,124 +15,116 @@ export interface ListedIds {
 }
 
 /** Less than a connection may be silent. */
-const ODD_PAGE_TIMEOUT_MS = 15_000;
-const BY_VERSION = 'v';
-const BY_ID = 'i';
-
-/** Arrays are found by what they contain: the server has no place of their own for them in an index. */
-const NO_VERSIONS = [
-  'number',
-  'object',
-  'binData',
-  'undefined',
-  'objectId',
-  'bool',
-  'date',
-  'null',
-  'regex',
-  'dbPointer',
-  'javascript',
-  'symbol',
-  'javascriptWithScope',
-  'timestamp',
-  'minKey',
-  'maxKey',
-];
+const OTHERS_TIMEOUT_MS = 15_000;
+const OF_KEYS = 'k';
+const OF_OTHERS = 'o';
+const NO_TOMBSTONE = { $or: [{ row: { $exists: true } }, { deletedAt: { $exists: false } }] };
 
 /**
- * Documents whose `v` is not in the range that pages by version go through. One condition for each type: each is a range of
- * the index to MongoDB, where "not a string" would be all of it.
- */
-const ODD: mongo.Document = {
-  ...LIVE_VERSIONS.covers,
-  $or: [
-    { v: { $lt: LIVE_VERSIONS.toKey(0n) } },
-    { v: { $gte: LIVE_VERSIONS.toKey(ABOVE_ALL_VERSIONS) } },
-    { v: { $exists: false } },
-    { v: { $eq: [] } },
-    ...NO_VERSIONS.map((type) => ({ v: { $type: type } })),
-  ],
-};
-
-/**
- * All documents of a collection that have a row: first by the index on `v`, up to the newest version that there was at
- * the beginning, so that it ends while changes come; then, by `_id`, those whose `v` is none. The place in either is a
- * text: no cursor is open between two pages. Rejects with coded errors.
+ * All documents of a collection that are no tombstones, in the order of `_id`: first those whose `_id` has the type of the
+ * table's keys, up to the last one that there was at the beginning, so that it ends while rows come; then all others. The
+ * place in either is a text: no cursor is open between two pages. Rejects with coded errors.
  */
 export async function* listIds(
   documents: mongo.Collection,
+  layout: TableLayout,
   after: string | null,
   limit: number,
 ): AsyncGenerator<ListedIds> {
-  if (after?.startsWith(BY_ID) !== true) yield* listByVersion(documents, after, limit);
-  yield* listOdd(documents, after?.startsWith(BY_ID) === true ? after.slice(BY_ID.length) : '', limit);
+  const type = typeOfIds(layout);
+  if (after?.startsWith(OF_OTHERS) !== true) yield* listKeys(documents, type, after, limit);
+  yield* listOthers(documents, type, after?.startsWith(OF_OTHERS) === true ? after.slice(OF_OTHERS.length) : '', limit);
 }
 
-async function* listByVersion(
+async function* listKeys(
   documents: mongo.Collection,
+  type: string,
   after: string | null,
   limit: number,
 ): AsyncGenerator<ListedIds> {
-  const [from, below] = after === null ? [0n, await findEnd(documents)] : parsePlace(after);
-  const pages = new IndexPages({ documents, index: LIVE_VERSIONS, from, below, limit });
-  for (let page = await nextPage(pages); page !== null; page = await nextPage(pages))
-    yield { documents: page.map(({ bytes }) => toBuffer(bytes)), after: formatPlace(pages.position, below) };
-}
-
-/** By `_id` of whatever type: the comparison of an expression goes through all types in one order. */
-async function* listOdd(documents: mongo.Collection, after: string, limit: number): AsyncGenerator<ListedIds> {
-  for (let place = after; ;) {
-    const last = place === '' ? {} : { $expr: { $gt: ['$_id', { $literal: storedIdValue(fromText(place)) }] } };
-    const found = await readByIndex(documents, () =>
-      documents
-        .find(
-          { ...ODD, ...last },
-          {
-            projection: { _id: 1 },
-            sort: { _id: 1 },
-            hint: LIVE_VERSIONS.name,
-            limit,
-            batchSize: limit,
-            maxTimeMS: ODD_PAGE_TIMEOUT_MS,
-            raw: true,
-            ...FROM_MAJORITY,
-          },
-        )
-        .toArray(),
-    );
-    const page = found as unknown as Buffer[];
-    const end = page.at(-1);
-    if (end === undefined) return;
-    place = toText(idDocument(end));
-    yield { documents: page, after: BY_ID + place };
+  const [place, end] = after === null ? ['', await findLast(documents, type)] : parsePlace(after);
+  if (end === '') return;
+  const upTo = { $lte: storedIdValue(fromText(end)) };
+  for (let last = place; ;) {
+    // a comparison meets values of its own type only
+    const from = last === '' ? { $type: type } : { $gt: storedIdValue(fromText(last)) };
+    const page = await find(documents, { _id: { ...from, ...upTo }, ...NO_TOMBSTONE }, limit, PAGE_TIMEOUT_MS);
+    const document = page.at(-1);
+    if (document === undefined) return;
+    last = toText(idDocument(document));
+    yield { documents: page, after: `${OF_KEYS}${last}:${end}` };
     if (page.length < limit) return;
   }
 }
 
-async function findEnd(documents: mongo.Collection): Promise<bigint> {
-  const newest = await findNewestVersion(documents, LIVE_VERSIONS, ABOVE_ALL_VERSIONS);
-  return newest === '' ? 0n : versionFloor(newest) + 1n;
+/** By `_id` of whatever type: the comparison of an expression goes through all types in one order. */
+async function* listOthers(
+  documents: mongo.Collection,
+  type: string,
+  after: string,
+  limit: number,
+): AsyncGenerator<ListedIds> {
+  for (let last = after; ;) {
+    const from = last === '' ? {} : { $expr: { $gt: ['$_id', { $literal: storedIdValue(fromText(last)) }] } };
+    const filter = { _id: { $not: { $type: type } }, ...NO_TOMBSTONE, ...from };
+    const page = await find(documents, filter, limit, OTHERS_TIMEOUT_MS);
+    const document = page.at(-1);
+    if (document === undefined) return;
+    last = toText(idDocument(document));
+    yield { documents: page, after: OF_OTHERS + last };
+    if (page.length < limit) return;
+  }
 }
 
-function formatPlace(from: bigint, below: bigint): string {
-  return `${BY_VERSION}${String(LIVE_VERSIONS.toKey(from))}:${String(LIVE_VERSIONS.toKey(below))}`;
+/** '' when there is none. */
+async function findLast(documents: mongo.Collection, type: string): Promise<string> {
+  const [last] = await find(documents, { _id: { $type: type } }, 1, PAGE_TIMEOUT_MS, -1);
+  return last === undefined ? '' : toText(idDocument(last));
 }
 
-function parsePlace(text: string): readonly [bigint, bigint] {
-  const parts = /^v([0-9a-f]{44}|g):([0-9a-f]{44}|g)$/.exec(text);
+async function find(
+  documents: mongo.Collection,
+  filter: mongo.Document,
+  limit: number,
+  maxTimeMS: number,
+  order: 1 | -1 = 1,
+): Promise<readonly Buffer[]> {
+  const options = { projection: { _id: 1 }, sort: { _id: order }, limit, batchSize: limit, raw: true } as const;
+  try {
+    const found = await documents.find(filter, { ...options, maxTimeMS, ...FROM_MAJORITY }).toArray();
+    return found as unknown as Buffer[];
+  } catch (error) {
+    throw classifyMongoError(error);
+  }
+}
+
+/** As `$type` names it; numbers of all types have one order. */
+function typeOfIds({ key, columns }: TableLayout): string {
+  const [first, ...others] = key.map((index) => columns[index]);
+  if (first === undefined || others.length > 0) return 'object';
+  const [, type] = BSON_ENCODING[first.kind].writing(first);
+  switch (type) {
+    case BsonType.string:
+      return 'string';
+    case BsonType.binary:
+      return 'binData';
+    case BsonType.boolean:
+      return 'bool';
+    default:
+      return 'number';
+  }
+}
+
+function parsePlace(text: string): readonly [string, string] {
+  const parts = /^k([\w-]+):([\w-]+)$/.exec(text);
   if (parts === null) throw new RangeError(`"${text}" is no place in a listing of the mirror`);
-  const numberOf = (key: string | undefined): bigint => (key === 'g' ? ABOVE_ALL_VERSIONS : versionNumber(key ?? ''));
-  return [numberOf(parts[1]), numberOf(parts[2])];
+  return [parts[1] ?? '', parts[2] ?? ''];
 }
 
 export function toText(document: Uint8Array): string {
-  return toBuffer(document).toString('base64url');
+  return Buffer.from(document.buffer, document.byteOffset, document.byteLength).toString('base64url');
 }
 
 export function fromText(text: string): Buffer {
   return Buffer.from(text, 'base64url');
-}
-
-function toBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

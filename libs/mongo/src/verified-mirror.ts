@@ -62,7 +62,7 @@ export class VerifiedMirror extends VerifiedSink {
   ): AsyncIterable<ListedPage> {
     const documents = this.#collectionOf(layout);
     await awaitMajority(documents.db);
-    for await (const page of listIds(documents, after, limit)) {
+    for await (const page of listIds(documents, layout, after, limit)) {
       const keys: Row[] = [];
       const foreign: ForeignRow[] = [];
       for (const document of page.documents) {

@@ -232,6 +232,7 @@ describe('VerifiedMirror', () => {
       { _id: 105, row, v: '' },
       { _id: 106, row, v: LOWEST_VERSION },
       { _id: 107, row, v, deletedAt: new Date() },
+      { _id: 117, v },
       { _id: 108, row, v: { a: 1 } },
       { _id: 109, row, v: null },
       { _id: 110, row, v: [] },
@@ -249,7 +250,7 @@ describe('VerifiedMirror', () => {
       103,
       104,
       105,
-      ...Array.from({ length: 11 }, (_, i) => 106 + i),
+      ...Array.from({ length: 12 }, (_, i) => 106 + i),
     ];
     for (const limit of [1, 3, 1000]) {
       const pages = await listAll(layout, limit);
@@ -262,8 +263,7 @@ describe('VerifiedMirror', () => {
         const rest = keysOf(await listAll(layout, limit, after));
         const given = new Set(keysOf(pages.slice(0, i + 1)));
         expect(expected.filter((id) => !given.has(id) && !rest.includes(id))).toEqual([]);
-        // what has the version at which a page ends may come again: here up to four rows have one
-        expect(rest.length).toBeLessThanOrEqual(expected.length - given.size + 4);
+        expect(rest).toHaveLength(expected.length - given.size);
       }
     }
     expect(await listAll(layoutOf('unknown'), 10)).toEqual([]);

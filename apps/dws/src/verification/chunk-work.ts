@@ -154,14 +154,16 @@ export class ChunkWork {
     const { chunk, run } = this.#taken;
     const { source, mismatches, onFound } = this.#options;
     const verifier = await source.verifier(chunk.sink);
-    const verdict = await verifier.verifyKeys(chunk, layout, keys, this.#signal);
+    // a row that the source has at this moment is not one that it lacks
+    const absent = await source.reader.findAbsent({ layout, keys, signal: this.#signal });
+    const verdict = await verifier.verifyKeys(chunk, layout, absent, this.#signal);
     if (verdict.state !== 'judged') return verdict;
     const counts = await this.#note(layout, verdict, ({ row }) => row === null);
     const now = await source.stream.readTable(chunk, this.#signal);
     if (now?.generation !== generation) return COPIED_MEANWHILE;
     const strange = foreign.map((row) => describeForeign(run.source, chunk, row));
     onFound(await mismatches.record(strange));
-    return { ...counts, mismatches: counts.mismatches + strange.length };
+    return { ...counts, rows: keys.length, mismatches: counts.mismatches + strange.length };
   }
 
   /** Those that this run has not met: a row that is gone on both sides, a foreign one that is not listed any more. */

@@ -84,6 +84,7 @@ const DEFAULT_WAIT_MS = 30_000;
 const ROW_BYTES = 48;
 const VALUE_BYTES = 24;
 const MISSING: ReadonlySet<unknown> = new Set(['ER_NO_SUCH_TABLE', 'ER_BAD_DB_ERROR']);
+const MISSING_COLUMN = 'ER_BAD_FIELD_ERROR';
 
 /**
  * Reads chunks over connections of its own, one for each read that runs at the same time; they are kept for the next
@@ -202,6 +203,35 @@ export class MySqlRowReader extends RowReader {
     const found = rows.filter((row) => others.delete(encodeKeyValues(layout, row)));
     const rest = [...others.values()];
     return { rows: found, absent: isCut ? [] : rest, unanswered: isCut ? rest : [], bytes, high, selectMs };
+  }
+
+  override async findAbsent(request: {
+    readonly layout: TableLayout;
+    readonly keys: readonly Row[];
+    readonly signal: AbortSignal;
+  }): Promise<readonly Row[]> {
+    const { layout, keys, signal } = request;
+    const { key } = layout;
+    const columns = key.map((index) => layout.columns[index]).filter((column) => column !== undefined);
+    const keyLayout: TableLayout = { ...layout, columns, key: [...columns.keys()] };
+    if (keys.length === 0) return [];
+    const absent = new Map(keys.map((one) => [encodeKeyValues(layout, one), one]));
+    const read = this.#sessions.use(signal, async (session) => {
+      const facts = await this.#readFacts(session);
+      const list = makeSelectList(keyLayout, { kind: session.kind, facts, asBytes: true });
+      const { rows } = await session.queryRows(
+        `SELECT ${list.sql} FROM ${quoteTable(layout.database, layout.table)} WHERE ${keyIsOneOf(layout, keys)}`,
+        { bytes: this.mostRowBytes, overheadBytes: ROW_BYTES + columns.length * VALUE_BYTES },
+      );
+      return list.convert(rows);
+    });
+    try {
+      for (const row of await read) absent.delete(encodeKeyValues(keyLayout, row));
+    } catch (error) {
+      // another table than the layout says: whoever reads the rows finds out
+      if (!MISSING.has(codeOf(error)) && codeOf(error) !== MISSING_COLUMN) throw error;
+    }
+    return [...absent.values()];
   }
 
   /** `clause`: what follows the table in the SELECT. */

@@ -51,6 +51,16 @@ export class PacedRowReader extends RowReader {
     return { ...read, unanswered: [...read.unanswered, ...left] };
   }
 
+  /** Keys alone are read: it counts as one query, not by its rows. */
+  override async findAbsent(request: Parameters<RowReader['findAbsent']>[0]): Promise<readonly Row[]> {
+    const turn = await this.#pacer.begin(1, request.signal);
+    try {
+      return await this.#reader.findAbsent(request);
+    } finally {
+      turn.end({ rows: 1, ms: null });
+    }
+  }
+
   async #inTurn<T extends ChunkRead | KeysRead>(
     most: number,
     signal: AbortSignal,

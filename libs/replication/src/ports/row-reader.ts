@@ -82,4 +82,15 @@ export abstract class RowReader {
     readonly dispatchedSet: string;
     readonly signal: AbortSignal;
   }): Promise<KeysRead>;
+  /**
+   * Those of `keys` whose rows may be missing: the others are there at this moment. It reads keys alone and waits for
+   * nothing, so it is cheaper than `readKeys`; by default nothing is known of any.
+   */
+  findAbsent(request: {
+    readonly layout: TableLayout;
+    readonly keys: readonly Row[];
+    readonly signal: AbortSignal;
+  }): Promise<readonly Row[]> {
+    return Promise.resolve(request.keys);
+  }
 }
