@@ -21,6 +21,7 @@ interface Run {
     readonly phase: string;
     readonly rows: number;
     readonly equal: number;
+    readonly unsettled: number;
     readonly listed: number;
   }[];
 }
@@ -118,6 +119,17 @@ it('I8: a run under write load finds no difference; then each of 40 damages, by 
   expect(clean).toMatchObject({ state: 'done', mismatches: 0, notJudged: 0 });
   expect(clean.rows).toBeGreaterThan(2 * ORDERS);
   expect(clean.details.map(({ listed }) => listed > ORDERS / 2)).toEqual([true, true]);
+  const { sources } = await ask<{ sources: unknown[] }>(dws, `/coverage?source=${world.name}`);
+  const tables = clean.details.map(({ table, rows, unsettled }) => {
+    const share = expect.closeTo(1 - unsettled / rows, 6);
+    const shares = { hour: share, day: share, week: share };
+    return { database: world.database, table, sink: 'mongo', rows, shares, oldestAgeMs: expect.any(Number) };
+  });
+  const byName = tables.sort((a, b) => (a.table < b.table ? -1 : 1));
+  expect(sources).toEqual([{ source: world.name, tables: byName }]);
+  expect(await (await fetch(`${dws.url}/metrics`)).text()).toMatch(
+    new RegExp(`ditto_dws_coverage_ratio\\{[^}]*source="${world.name}",sink="mongo",window="hour"[^}]*\\} `),
+  );
   await writer.stop();
   await world.waitUntilCaughtUp(dss);
 

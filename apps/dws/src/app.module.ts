@@ -2,11 +2,13 @@ import { Module } from '@nestjs/common';
 import { ConnectionsModule } from './connections/connections.module.ts';
 import { ExplainController } from './explain/explain.controller.ts';
 import { Explainer } from './explain/explainer.ts';
+import { CoverageController } from './http/coverage.controller.ts';
 import { HeartbeatsController } from './http/heartbeats.controller.ts';
 import { MismatchesController } from './http/mismatches.controller.ts';
 import { RepairsController } from './http/repairs.controller.ts';
 import { SweepsController } from './http/sweeps.controller.ts';
 import { VerificationsController } from './http/verifications.controller.ts';
+import { CoverageMetrics } from './metrics/coverage-metrics.ts';
 import { JobMetrics } from './metrics/job-metrics.ts';
 import { ProbeMetrics } from './metrics/probe-metrics.ts';
 import { RepairMetrics } from './metrics/repair-metrics.ts';
@@ -17,6 +19,8 @@ import { ProbeJobs } from './probes/probe-jobs.ts';
 import { RepairJobs } from './repairs/repair-jobs.ts';
 import { SourceRepairs } from './repairs/source-repairs.ts';
 import { SelfReport } from './self-report.ts';
+import { HistoryJobs } from './sweeps/history-jobs.ts';
+import { HistorySweeper } from './sweeps/history-sweeper.ts';
 import { MirrorSweeper } from './sweeps/mirror-sweeper.ts';
 import { SweepJobs } from './sweeps/sweep-jobs.ts';
 import { ChunkRunner } from './verification/chunk-runner.ts';
@@ -36,6 +40,9 @@ import { VerifiedSources } from './verification/verified-sources.ts';
     ProbeJobs,
     MirrorSweeper,
     SweepJobs,
+    HistorySweeper,
+    HistoryJobs,
+    CoverageMetrics,
     VerificationMetrics,
     VerifiedSources,
     VerificationRuns,
@@ -52,6 +59,7 @@ import { VerifiedSources } from './verification/verified-sources.ts';
     HeartbeatsController,
     SweepsController,
     VerificationsController,
+    CoverageController,
     MismatchesController,
     ExplainController,
     RepairsController,

@@ -106,7 +106,11 @@ export const dwsSchema = z
   .strictObject({
     http: httpListener(7403),
     probeIntervalMs: milliseconds(2000, 'How often each endpoint of each source is probed.', { min: 100 }),
-    sweepIntervalMs: milliseconds(3_600_000, 'How often old tombstones are removed from the mirror.', { min: 1000 }),
+    sweepIntervalMs: milliseconds(
+      3_600_000,
+      'How often old tombstones are removed from the mirror, and old records from the state database.',
+      { min: 1000 },
+    ),
     repairIntervalMs: milliseconds(2000, 'How often it is looked for rows to repair, and how far their repairs are.', {
       min: 100,
     }),
@@ -146,6 +150,12 @@ export const verificationSchema = z
       'rows/s',
       'Verify every source all the time, at most so many rows per second of each; 0 is off.',
       { min: 0, max: 10_000_000 },
+    ),
+    keepDays: count(
+      30,
+      'days',
+      'Ended runs, repairs, mismatches and requested reads are removed after so many days, every `dws.sweepIntervalMs`.',
+      { max: 3650 },
     ),
     chunkRows: count(1000, 'rows', 'Rows that are read and compared at once.', { min: 10, max: 10_000 }),
     chunkBytes: bytes('4 MiB', 65_536, 'Bound on the memory of the rows of one chunk.'),

@@ -2,6 +2,7 @@ import { type EntityManager } from 'typeorm';
 import { type TableName } from '#change-events';
 import {
   type ChunkEnd,
+  combinePasses,
   type DueChunk,
   type NewRun,
   type RowCounts,
@@ -11,6 +12,7 @@ import {
   type RunRecord,
   type RunState,
   type RunTable,
+  type TableCoverage,
   type TableHold,
   type TablePhase,
   type TakenChunk,
@@ -21,6 +23,7 @@ import { VerificationRunEntity } from './entities/verification-run.entity.ts';
 import { VerificationTableEntity } from './entities/verification-table.entity.ts';
 import { type StateDatabase } from './state-database.ts';
 import { type WriteResult } from './state-fencing.ts';
+import { readPasses, recordPass } from './verification-passes.ts';
 
 interface InsertResult extends WriteResult {
   readonly insertId: number;
@@ -100,6 +103,24 @@ export class StateVerificationRunStore extends VerificationRunStore {
       }),
     );
     return rows.map(toTable);
+  }
+
+  async listCoverage(source: string): Promise<readonly TableCoverage[]> {
+    const now = this.#nowMs();
+    const { whole, underWay } = await this.#database.run(async (manager) => ({
+      whole: await readPasses(manager, 'whole', source, now),
+      underWay: await readPasses(manager, 'under way', source, now),
+    }));
+    const byTable = Map.groupBy([...whole, ...underWay], ({ database, table, sink }) =>
+      JSON.stringify([database, table, sink]),
+    );
+    return [...byTable.values()].flatMap((passes) => {
+      const [first] = passes;
+      if (first === undefined) return [];
+      const { database, table, sink } = first;
+      const last = first.endedAtMs === null ? null : first;
+      return [{ database, table, sink, ...combinePasses(last, passes.slice(last === null ? 0 : 1), now) }];
+    });
   }
 
   async changeState(id: string, from: readonly RunState[], to: RunState, error?: RunError): Promise<boolean> {
@@ -193,7 +214,9 @@ export class StateVerificationRunStore extends VerificationRunStore {
   }
 
   async complete(chunk: RunChunk, counts: RowCounts): Promise<readonly DueChunk[]> {
-    return this.#end(chunk, counts.rows, (manager, table) => countIn(manager, table, chunk.phase, counts));
+    return this.#end(chunk, counts.rows - counts.unsettled, (manager, table) =>
+      countIn(manager, table, chunk.phase, counts),
+    );
   }
 
   async plan(
@@ -360,6 +383,7 @@ async function endTable(manager: EntityManager, part: TablePart, hold: TableHold
     'UPDATE verification_runs SET open_tables = open_tables - 1, judged_tables = judged_tables + ? WHERE id = ?',
     [isJudged, runId],
   );
+  if (hold === null) await recordPass(manager, part);
   const { openTables, judgedTables } = await manager.findOneByOrFail(VerificationRunEntity, { id: runId });
   if (openTables > 0) return;
   const failure = judgedTables > 0 ? null : (hold?.reason ?? '');

@@ -58,6 +58,7 @@ describe('StateDatabase', () => {
       { name: 'AddReadScopes1796110000000' },
       { name: 'AddVerification1796200000000' },
       { name: 'AddRepairs1796300000000' },
+      { name: 'AddCoverage1796400000000' },
     ]);
   });
 

@@ -1,3 +1,12 @@
+export {
+  averageShare,
+  combinePasses,
+  COVERAGE_WINDOWS,
+  type CoveragePass,
+  type CoverageShares,
+  type CoverageWindow,
+  type TableCoverage,
+} from './coverage.ts';
 export { type Cause, type CauseFound, findCause, type KeyFacts } from './cause.ts';
 export {
   compare,

@@ -10,6 +10,7 @@ import { TableRecordEntity } from './table-record.entity.ts';
 import { TopicEndEntity } from './topic-end.entity.ts';
 import { TopicPartitionsEntity } from './topic-partitions.entity.ts';
 import { VerificationChunkEntity } from './verification-chunk.entity.ts';
+import { VerificationCoverageEntity } from './verification-coverage.entity.ts';
 import { VerificationRunEntity } from './verification-run.entity.ts';
 import { VerificationTableEntity } from './verification-table.entity.ts';
 
@@ -25,6 +26,7 @@ export const entities = [
   TopicEndEntity,
   TopicPartitionsEntity,
   AuditEntryEntity,
+  VerificationCoverageEntity,
   VerificationRunEntity,
   VerificationTableEntity,
   VerificationChunkEntity,

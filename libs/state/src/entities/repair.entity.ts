@@ -2,10 +2,11 @@ import { Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 import { type MismatchDetails, type MismatchKind, type RepairOutcome, type RepairState } from '#verification';
 import { asNumber } from './number-column.ts';
 
-/** A mismatch that is being put right, or was. None is ever removed. */
+/** A mismatch that is being put right, or was. */
 @Entity('repairs')
 @Index('repairs_due', ['source', 'state', 'nextAtMs'])
 @Index('repairs_by_table', ['source', 'database', 'table', 'actor', 'plannedAtMs'])
+@Index('repairs_ended', ['endedAtMs'])
 @Index('repairs_by_read', ['readId'])
 @Index('repairs_by_mismatch', ['mismatchId'])
 export class RepairEntity {

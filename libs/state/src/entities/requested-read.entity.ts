@@ -2,9 +2,10 @@ import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { type ReadCounts, type ReadProgress, type ReadScope } from '#replication';
 import { asNumber } from './number-column.ts';
 
-/** A read that was asked for. None is ever removed. */
+/** A read that was asked for. */
 @Entity('requested_reads')
 @Index('requested_reads_open', ['source', 'isOpen', 'acceptedAtMs'])
+@Index('requested_reads_ended', ['endedAtMs'])
 @Index('requested_reads_accepted', ['source', 'acceptedAtMs', 'id'])
 export class RequestedReadEntity {
   @PrimaryColumn({ type: 'varchar', length: 36 })

@@ -51,6 +51,7 @@ export class VerificationChunkEntity {
   @Column({ name: 'not_before_ms', type: 'bigint', unsigned: true, transformer: asNumber })
   notBeforeMs!: number;
 
+  /** Those that were compared: unsettled ones are left out. */
   @Column({ name: 'row_count', type: 'int', unsigned: true, default: 0 })
   rows!: number;
 

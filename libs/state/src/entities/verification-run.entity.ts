@@ -5,6 +5,7 @@ import { asNumber } from './number-column.ts';
 /** One run of verification. */
 @Entity('verification_runs')
 @Index('verification_runs_by_source', ['source', 'createdAtMs'])
+@Index('verification_runs_ended', ['endedAtMs'])
 @Index('verification_runs_by_state', ['state', 'createdAtMs'])
 export class VerificationRunEntity {
   @PrimaryColumn({ type: 'varchar', length: 36 })

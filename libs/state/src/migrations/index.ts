@@ -14,6 +14,7 @@ import { AddUndecidedSet1796100000000 } from './1796100000000-add-undecided-set.
 import { AddReadScopes1796110000000 } from './1796110000000-add-read-scopes.ts';
 import { AddVerification1796200000000 } from './1796200000000-add-verification.ts';
 import { AddRepairs1796300000000 } from './1796300000000-add-repairs.ts';
+import { AddCoverage1796400000000 } from './1796400000000-add-coverage.ts';
 
 /** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
 export const migrations = [
@@ -33,4 +34,5 @@ export const migrations = [
   AddReadScopes1796110000000,
   AddVerification1796200000000,
   AddRepairs1796300000000,
+  AddCoverage1796400000000,
 ];

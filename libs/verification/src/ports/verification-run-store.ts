@@ -1,4 +1,5 @@
 import { type TableName } from '#change-events';
+import { type TableCoverage } from '../coverage.ts';
 
 export type RunScope =
   | { readonly kind: 'source' }
@@ -129,6 +130,8 @@ export abstract class VerificationRunStore {
   abstract find(id: string): Promise<RunRecord | null>;
   /** Newest first. */
   abstract list(filter: RunFilter, limit: number): Promise<readonly RunRecord[]>;
+  /** Of tables that a run has compared as a whole, or is about to. Runs by keys do not count. */
+  abstract listCoverage(source: string): Promise<readonly TableCoverage[]>;
   abstract listTables(runId: string): Promise<readonly RunTable[]>;
   /** Resolves with false, and changes nothing, when its state is not one of `from`. */
   abstract changeState(id: string, from: readonly RunState[], to: RunState, error?: RunError): Promise<boolean>;
