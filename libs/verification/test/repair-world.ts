@@ -1,5 +1,5 @@
 import { encodeKeyValues, type Row, type TableLayout, type TableName } from '#change-events';
-import { silentLogger } from '#kernel';
+import { DittoError, silentLogger } from '#kernel';
 import { type NewRead, type RequestedRead } from '#replication';
 import {
   CURRENT_STATES,
@@ -224,13 +224,27 @@ export class RepairWorld {
   /** Keys that are read, but not put right. */
   readonly stubborn = new Set<number>();
   readError: RequestedRead['error'] = null;
+  verifyError: DittoError | null = null;
+  /** Those that do not open. */
+  readonly closedSinks = new Set<string>();
   mode: RepairMode = 'repair';
   limits = { perHour: 1000, breakerPerHour: 1000, attempts: 3 };
 
-  async find(key: number, kind: Mismatch['kind'] = 'different', given: Partial<Wrong> = {}): Promise<void> {
+  async find(
+    key: number,
+    kind: Mismatch['kind'] = 'different',
+    given: Partial<Wrong> = {},
+    sink = 'mongo',
+  ): Promise<void> {
     const found = { kind, fingerprint: 'seen', isOverwritable: kind !== 'damaged', isDemotable: true, ...given };
     this.wrong.set(key, found);
-    await this.mismatches.record([this.#describe(encodeKeyValues(layout, [key, null]), true, found)]);
+    await this.mismatches.record([{ ...this.#describe(encodeKeyValues(layout, [key, null]), true, found), sink }]);
+  }
+
+  /** Of a key that the table had before. */
+  async findUnder(text: string): Promise<void> {
+    const wrong = { kind: 'different', fingerprint: 'seen', isOverwritable: true, isDemotable: true } as const;
+    await this.mismatches.record([this.#describe(text, true, wrong)]);
   }
 
   async findForeign(id: string): Promise<void> {
@@ -265,15 +279,14 @@ export class RepairWorld {
         find: (id) => Promise.resolve((this.reads.get(id) ?? null) as RequestedRead | null),
       },
       stream: new WorldStream(this),
-      sinks: new Map([
-        [
-          'mongo',
-          {
-            sink: new WorldSink(this),
-            verifier: { verifyKeys: (_, __, keys) => Promise.resolve(this.#verify(keys)) },
-          },
-        ],
-      ]),
+      findSink: (name) => {
+        if (this.closedSinks.has(name)) return Promise.reject(new DittoError('DITTO_TEST_CLOSED', 'does not open'));
+        const verifyKeys = (_: TableName, __: TableLayout, keys: readonly Row[]): Promise<Verdict | NotJudged> => {
+          if (this.verifyError !== null) return Promise.reject(this.verifyError);
+          return Promise.resolve(this.#verify(keys));
+        };
+        return Promise.resolve({ sink: new WorldSink(this), verifier: { verifyKeys } });
+      },
       onEnd: () => undefined,
       retryMs: { initial: 1, max: 10 },
     }).turn(signal);

@@ -16,6 +16,7 @@ import {
   type RepairTurn,
 } from '#verification';
 import { RepairMetrics } from '../metrics/repair-metrics.ts';
+import { type VerifiedSource } from '../verification/verified-source.ts';
 import { VerifiedSources } from '../verification/verified-sources.ts';
 
 export interface RepairOutcomes extends RepairTurn {
@@ -88,24 +89,29 @@ export class SourceRepairs {
     const [due] = await this.repairs.listDue(source, states, Date.now(), 1);
     // without work no server of the source is connected to
     if (due === undefined) return { ...NOTHING, planned };
-    const { stream, sinks } = await this.#open(source);
+    const verified = this.#sources.find(source);
     const turn = await new Repairer({
       ...this.#shared(source),
       reads: this.#reads,
-      stream,
-      sinks,
+      stream: verified.stream,
+      findSink: this.#opener(source, verified),
       onEnd: (repair, state) => this.#metrics.ended(source, repair.sink, state),
       retryMs: RETRY_MS,
     }).turn(signal);
     return { ...turn, planned };
   }
 
-  async #open(source: string): Promise<Pick<RepairerOptions, 'stream' | 'sinks'>> {
-    const verified = this.#sources.find(source);
-    const sinks = new Map<string, RepairedSink>();
-    for (const name of this.#sources.listSinks(source))
-      sinks.set(name, { sink: await verified.sink(name), verifier: await verified.verifier(name) });
-    return { stream: verified.stream, sinks };
+  /** Of one turn: what does not open is not tried again in it. */
+  #opener(source: string, verified: VerifiedSource): RepairerOptions['findSink'] {
+    const names: readonly string[] = this.#sources.listSinks(source);
+    const open = async (name: string): Promise<RepairedSink | null> =>
+      names.includes(name) ? { sink: await verified.sink(name), verifier: await verified.verifier(name) } : null;
+    const opened = new Map<string, Promise<RepairedSink | null>>();
+    return (name) => {
+      const found = opened.get(name) ?? open(name);
+      opened.set(name, found);
+      return found;
+    };
   }
 
   #planner(source: string): RepairPlanner {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { DittoError } from '#kernel';
 import { RepairWorld } from '../../test/repair-world.ts';
 import { RepairPolicy } from './repair-policy.ts';
 
@@ -102,6 +103,58 @@ describe('repairs', () => {
       reason: expect.stringMatching(/can not remove it/),
     });
     expect(world.mismatchStates()).toEqual(['given up']);
+  });
+
+  it('of a sink that does not open keep no others waiting', async () => {
+    const world = new RepairWorld();
+    await world.find(1, 'damaged', {}, 'closed');
+    await world.find(2);
+    world.closedSinks.add('closed');
+    await world.settle(5);
+    expect([...world.repairs.records.values()]).toMatchObject([
+      { state: 'failed', reason: 'DITTO_TEST_CLOSED: does not open' },
+      { state: 'repaired' },
+    ]);
+  });
+
+  it('that can not be verified keep no others from beginning, and wait when that may pass', async () => {
+    const world = new RepairWorld();
+    await world.find(1);
+    await world.turn();
+    world.executeReads();
+    await world.find(2);
+    world.verifyError = new DittoError('DITTO_TEST_DOWN', 'not now', { retriable: true });
+    await world.turn();
+    expect([...world.repairs.records.values()]).toMatchObject([
+      { state: 'verifying', attempts: 1, reason: 'DITTO_TEST_DOWN: not now' },
+      { state: 'reading' },
+    ]);
+    world.verifyError = new DittoError('DITTO_TEST_TOO_LARGE', 'never');
+    await world.settle();
+    expect(world.repairs.records.get('1')).toMatchObject({
+      ...{ state: 'given up', attempts: 3 },
+      reason: 'after 3 attempts: DITTO_TEST_TOO_LARGE: never',
+    });
+  });
+
+  it('of a key that the table has no more are given up before the others are read', async () => {
+    const world = new RepairWorld();
+    await world.findUnder('["a","b","c"]');
+    await world.find(1);
+    await world.turn();
+    expect(world.states()).toEqual(['given up', 'reading']);
+    expect([...world.reads.values()]).toMatchObject([{ scope: { keys: ['[1]'] } }]);
+  });
+
+  it('of a row that was damaged since they were planned make it overwritable', async () => {
+    const world = new RepairWorld();
+    world.mode = 'dry-run';
+    await world.find(1);
+    await world.turn();
+    await world.find(1, 'damaged');
+    world.mode = 'repair';
+    await world.settle();
+    expect(world.repairs.records.get('1')).toMatchObject({ state: 'repaired', attempts: 1 });
   });
 
   it('that DSS can not read say why', async () => {

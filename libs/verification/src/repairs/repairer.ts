@@ -9,7 +9,7 @@ import {
   type TableLayout,
   type TableName,
 } from '#change-events';
-import { type Logger } from '#kernel';
+import { isAbort, type Logger, toDittoError } from '#kernel';
 import { MOST_KEY_BYTES, MOST_KEYS, type RequestedRead, type RequestedReadStore } from '#replication';
 import { type MismatchState, type MismatchStore } from '../ports/mismatch-store.ts';
 import { type RecordedStream } from '../ports/recorded-stream.ts';
@@ -34,8 +34,8 @@ export interface RepairerOptions {
   /** Where DSS finds what it is to read. */
   readonly reads: Pick<RequestedReadStore, 'accept' | 'find'>;
   readonly stream: RecordedStream;
-  /** By name. */
-  readonly sinks: ReadonlyMap<string, RepairedSink>;
+  /** Opened when a repair needs it; null for one that the source has not. */
+  readonly findSink: (name: string) => Promise<RepairedSink | null>;
   readonly audit: RepairAudit;
   /** A repair has come to an end, or an attempt of one. */
   readonly onEnd: (repair: RepairRecord, state: RepairState) => void;
@@ -60,6 +60,7 @@ const VERIFIED_AT_ONCE = 500;
 const WAIT_MS = 2000;
 /** Longer than it takes to remove one document. */
 const CLAIM_MS = 60_000;
+const OTHER_KEY = 'the table has another key by now';
 
 /**
  * Puts right what is planned, one step of each repair in a turn: damaged rows are made overwritable, a read of the rows is
@@ -86,31 +87,69 @@ export class Repairer {
   async #begin(counts: Counts, signal: AbortSignal): Promise<void> {
     const { source, repairs, nowMs } = this.#options;
     const due = await repairs.listDue(source, ['planned', 'failed'], nowMs(), MOST_AT_ONCE);
-    for (const group of groupBy(
+    const groups = groupBy(
       due.filter((repair) => this.#mayBegin(repair)),
       tableKey,
-    ).values()) {
+    );
+    for (const group of groups.values()) {
       signal.throwIfAborted();
-      const [first] = group;
-      if (first === undefined) continue;
-      const recorded = await this.#options.stream.readTable(first, signal);
-      if (recorded?.copied !== 'yes') {
-        await this.#wait(group, 'the table is not copied, or being read again');
-        continue;
-      }
-      for (const repair of group) if (!repair.isKey) await this.#removeForeign(repair, recorded.layout, counts, signal);
-      const byKey = group.filter(({ isKey }) => isKey);
-      await this.#demote(byKey, recorded.layout, signal);
-      for (const part of splitByKeys(byKey)) {
-        await this.#audit(first, part);
-        const readId = randomUUID();
-        await repairs.beginRead(
-          part.map(({ id }) => id),
-          readId,
-        );
-        await this.#ask(readId);
-        counts.begun += part.length;
-      }
+      await this.#isolate(group, counts, signal, () => this.#beginTable(group, counts, signal));
+    }
+  }
+
+  async #beginTable(group: readonly RepairRecord[], counts: Counts, signal: AbortSignal): Promise<void> {
+    const [first] = group;
+    if (first === undefined) return;
+    const recorded = await this.#options.stream.readTable(first, signal);
+    if (recorded?.copied !== 'yes') return this.#wait(group, 'the table is not copied, or being read again');
+    const ready: RepairRecord[] = [];
+    for (const part of groupBy(group, ({ sink }) => sink).values())
+      await this.#isolate(part, counts, signal, async () => {
+        ready.push(...(await this.#prepare(part, recorded.layout, counts, signal)));
+      });
+    for (const part of splitByKeys(ready)) {
+      await this.#audit(first, part);
+      const readId = randomUUID();
+      await this.#options.repairs.beginRead(idsOf(part), readId);
+      await this.#ask(readId);
+      counts.begun += part.length;
+    }
+  }
+
+  /** Of one sink. Resolves with those whose rows are to be read. */
+  async #prepare(
+    group: readonly RepairRecord[],
+    layout: TableLayout,
+    counts: Counts,
+    signal: AbortSignal,
+  ): Promise<readonly RepairRecord[]> {
+    const byKey: RepairRecord[] = [];
+    for (const repair of group) {
+      signal.throwIfAborted();
+      if (!repair.isKey) await this.#removeForeign(repair, layout, counts, signal);
+      // one of them would fail the read of all
+      else if (tryDecodeKey(layout, repair.key) === null) await this.#giveUp(repair, OTHER_KEY, counts);
+      else byKey.push(repair);
+    }
+    await this.#demote(byKey, layout, signal);
+    return byKey;
+  }
+
+  /** What goes wrong with some repairs keeps no others waiting. */
+  async #isolate(
+    group: readonly RepairRecord[],
+    counts: Counts,
+    signal: AbortSignal,
+    work: () => Promise<void>,
+  ): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (signal.aborted || isAbort(error)) throw error;
+      const { code, message, retriable } = toDittoError(error);
+      const reason = `${code}: ${message}`;
+      if (retriable) return this.#wait(group, reason);
+      for (const repair of group) await this.#fail(repair, reason, repair.state, counts);
     }
   }
 
@@ -125,11 +164,11 @@ export class Repairer {
    */
   async #demote(group: readonly RepairRecord[], layout: TableLayout, signal: AbortSignal): Promise<void> {
     for (const repair of group) {
-      if (repair.kind !== 'damaged') continue;
       signal.throwIfAborted();
       const key = tryDecodeKey(layout, repair.key);
       const seen = await this.#findSeen(repair);
-      if (key !== null && seen !== null) await seen.sink.demote(layout, { key }, seen.fingerprint, signal);
+      // it may have been damaged since the repair was planned
+      if (key !== null && seen?.kind === 'damaged') await seen.sink.demote(layout, { key }, seen.fingerprint, signal);
     }
   }
 
@@ -159,11 +198,12 @@ export class Repairer {
   }
 
   /** What was found of it last; null when there is nothing to compare with. */
-  async #findSeen(repair: RepairRecord): Promise<{ readonly sink: VerifiedSink; readonly fingerprint: string } | null> {
-    const { mismatches, sinks } = this.#options;
-    const sink = sinks.get(repair.sink)?.sink;
-    const fingerprint = (await mismatches.find(repair.mismatchId))?.details.fingerprint ?? null;
-    return sink === undefined || fingerprint === null ? null : { sink, fingerprint };
+  async #findSeen({ mismatchId, sink: name }: RepairRecord): Promise<Seen | null> {
+    const found = await this.#options.mismatches.find(mismatchId);
+    const fingerprint = found?.details.fingerprint ?? null;
+    if (found === null || fingerprint === null) return null;
+    const repaired = await this.#options.findSink(name);
+    return repaired && { sink: repaired.sink, kind: found.kind, fingerprint };
   }
 
   /** Repeatable: the rows of a read are those of the repairs that wait for it, always in the same order. */
@@ -186,36 +226,46 @@ export class Repairer {
 
   /** Looks how far DSS is. */
   async #followReads(counts: Counts, signal: AbortSignal): Promise<void> {
-    const { source, repairs, reads, nowMs } = this.#options;
+    const { source, repairs, nowMs } = this.#options;
     const reading = await repairs.listDue(source, ['reading'], nowMs(), MOST_AT_ONCE);
     for (const [readId, group] of groupBy(reading, (repair) => repair.readId ?? '')) {
       signal.throwIfAborted();
-      const read = await reads.find(readId);
-      // this process, or another, has ended before it was asked for
-      if (read === null) await this.#ask(readId);
-      else if (read.state === 'done')
-        await repairs.change(idsOf(group), ['reading'], { to: 'verifying', reason: null, nextAtMs: nowMs() });
-      else if (read.state === 'failed' || read.state === 'cancelled')
-        for (const repair of group) await this.#fail(repair, describeRead(read), 'reading', counts);
-      else if (read.error !== null)
-        await repairs.change(idsOf(group), ['reading'], { to: 'reading', reason: describeRead(read) });
+      await this.#isolate(group, counts, signal, () => this.#followRead(readId, group, counts));
     }
   }
 
+  async #followRead(readId: string, group: readonly RepairRecord[], counts: Counts): Promise<void> {
+    const { repairs, reads, nowMs } = this.#options;
+    const read = await reads.find(readId);
+    // this process, or another, has ended before it was asked for
+    if (read === null) await this.#ask(readId);
+    else if (read.state === 'done')
+      await repairs.change(idsOf(group), ['reading'], { to: 'verifying', reason: null, nextAtMs: nowMs() });
+    else if (read.state === 'failed' || read.state === 'cancelled')
+      for (const repair of group) await this.#fail(repair, describeRead(read), 'reading', counts);
+    else if (read.error !== null)
+      await repairs.change(idsOf(group), ['reading'], { to: 'reading', reason: describeRead(read) });
+  }
+
   async #verify(counts: Counts, signal: AbortSignal): Promise<void> {
-    const { source, repairs, stream, nowMs } = this.#options;
+    const { source, repairs, nowMs } = this.#options;
     const due = await repairs.listDue(source, ['verifying'], nowMs(), MOST_AT_ONCE);
     const groups = groupBy(due, (repair) => `${tableKey(repair)}\0${repair.sink}`);
     for (const group of groups.values())
       for (let at = 0; at < group.length; at += VERIFIED_AT_ONCE) {
         signal.throwIfAborted();
         const part = group.slice(at, at + VERIFIED_AT_ONCE);
-        const [first] = part;
-        if (first === undefined) continue;
-        const recorded = await stream.readTable(first, signal);
-        if (recorded === null) await this.#wait(part, 'the table is not known to DSS');
-        else await this.#verifyKeys(part, first, recorded.layout, counts, signal);
+        await this.#isolate(part, counts, signal, () => this.#verifyPart(part, counts, signal));
       }
+  }
+
+  /** Of one table and sink. */
+  async #verifyPart(part: readonly RepairRecord[], counts: Counts, signal: AbortSignal): Promise<void> {
+    const [first] = part;
+    if (first === undefined) return;
+    const recorded = await this.#options.stream.readTable(first, signal);
+    if (recorded === null) await this.#wait(part, 'the table is not known to DSS');
+    else await this.#verifyKeys(part, first, recorded.layout, counts, signal);
   }
 
   async #verifyKeys(
@@ -225,8 +275,8 @@ export class Repairer {
     counts: Counts,
     signal: AbortSignal,
   ): Promise<void> {
-    const repaired = this.#options.sinks.get(name);
-    if (repaired === undefined) return this.#giveUpAll(group, `the source has no sink ${name} any more`, counts);
+    const repaired = await this.#options.findSink(name);
+    if (repaired === null) return this.#giveUpAll(group, `the source has no sink ${name} any more`, counts);
     const byText = new Map<string, { readonly key: Row; readonly repairs: RepairRecord[] }>();
     for (const repair of group) {
       if (!repair.isKey) {
@@ -235,7 +285,7 @@ export class Repairer {
       }
       const key = tryDecodeKey(layout, repair.key);
       if (key === null) {
-        await this.#giveUp(repair, 'the table has another key by now', counts);
+        await this.#giveUp(repair, OTHER_KEY, counts);
         continue;
       }
       const text = encodeKeyValues(layout, key);
@@ -361,6 +411,13 @@ export class Repairer {
     const details = { table: formatTableName(table), repairs: own.length, first: own[0]?.id, last: own.at(-1)?.id };
     await this.#options.audit({ action: 'rows.repair', subject: this.#options.source, details });
   }
+}
+
+/** What a mismatch says of what is stored, and where. */
+interface Seen {
+  readonly sink: VerifiedSink;
+  readonly kind: Mismatch['kind'];
+  readonly fingerprint: string;
 }
 
 interface Counts {
