@@ -127,9 +127,13 @@ it('I8: a run under write load finds no difference; then each of 40 damages, by 
   });
   const byName = tables.sort((a, b) => (a.table < b.table ? -1 : 1));
   expect(sources).toEqual([{ source: world.name, tables: byName }]);
-  expect(await (await fetch(`${dws.url}/metrics`)).text()).toMatch(
+  const readMetrics = async (): Promise<string> => (await fetch(`${dws.url}/metrics`)).text();
+  expect(await readMetrics()).toMatch(
     new RegExp(`ditto_dws_coverage_ratio\\{[^}]*source="${world.name}",sink="mongo",window="hour"[^}]*\\} `),
   );
+  // the state database is swept beside that
+  const swept = /ditto_dws_job_seconds_count\{[^}]*queue="history",outcome="done"/;
+  await world.waitFor('a sweep of the state database', async () => swept.test(await readMetrics()), { watch: dws });
   await writer.stop();
   await world.waitUntilCaughtUp(dss);
 
