@@ -1,4 +1,4 @@
-import { DittoError, trimEndOf } from '#kernel';
+import { cutText, DittoError, trimEndOf } from '#kernel';
 import { type CanonicalValue, type Column } from './table-layout.ts';
 
 const NUMBER = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?$/;
@@ -99,7 +99,7 @@ class JsonNormalizer {
   }
 
   #invalid(cause?: unknown): DittoError {
-    const text = this.#text.length > 200 ? `${this.#text.slice(0, 200)}…` : this.#text;
+    const text = cutText(this.#text, 200);
     return new DittoError('DITTO_VALUE_JSON_INVALID', `Not a JSON document: ${text}`, { context: { text }, cause });
   }
 }

@@ -47,4 +47,15 @@ describe('findNewestVersion', () => {
       }),
     );
   });
+
+  it.each(['0g', `${'0'.repeat(43)}G`, '0a:', 'ab'])('is found beside a text that is no version: %s', async (text) => {
+    const versions = ['0'.repeat(43) + '1', text];
+    const calls = { count: 0 };
+    expect(await findNewestVersion(collectionOf(versions, calls), LIVE_VERSIONS, 1n << 175n)).toBe(
+      versions
+        .filter((v) => v < '8')
+        .toSorted()
+        .at(-1),
+    );
+  });
 });

@@ -1,6 +1,6 @@
 import { type mongo } from 'mongoose';
 import { FROM_MAJORITY, PAGE_TIMEOUT_MS } from './index-pages.ts';
-import { type MirrorIndex, readByIndex, versionNumber } from './mirror-indexes.ts';
+import { type MirrorIndex, readByIndex, versionFloor } from './mirror-indexes.ts';
 import { isTimeout } from './mongo-errors.ts';
 
 /**
@@ -27,7 +27,7 @@ export async function findNewestVersion(
     if (found === null) high = middle;
     else {
       newest = found;
-      low = versionNumber(found) + 1n;
+      low = versionFloor(found) + 1n;
     }
   }
   return newest;

@@ -89,6 +89,7 @@ describe('RowComparison', () => {
       '2026-02-03T04:05:06.000008',
     ],
     ['NULL', text, null, '', 'NULL', ''],
+    ['a text that is cut inside a surrogate pair', text, `${'a'.repeat(199)}😀b`, 'a', `${'a'.repeat(199)}…`, 'a'],
     ['the JSON document null', json, null, { $json: 'null' }, 'NULL', 'null'],
     [
       'a JSON number beyond 2^53',

@@ -6,7 +6,7 @@ import {
   type Row,
   type TableLayout,
 } from '#change-events';
-import { DittoError } from '#kernel';
+import { cutText, DittoError } from '#kernel';
 import { type Difference } from '#verification';
 import { mongo } from 'mongoose';
 import { type BsonElement, readElements } from './bson-reader.ts';
@@ -112,10 +112,8 @@ function differenceOf(column: Column, expected: CanonicalValue, value: Canonical
   return { column: column.name, source: cut(source, from), sink: cut(sink, from) };
 }
 
-/** From one character on, to the limit; what is left out is an ellipsis. */
-function cut(text: string, from = 0): string {
-  const shown = text.slice(from, from + SHOWN_CHARACTERS);
-  return `${from > 0 ? '…' : ''}${shown}${from + SHOWN_CHARACTERS < text.length ? '…' : ''}`;
+function cut(text: string, from?: number): string {
+  return cutText(text, SHOWN_CHARACTERS, from);
 }
 
 function textOf({ kind }: Column, value: CanonicalValue): string {

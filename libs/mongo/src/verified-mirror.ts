@@ -1,4 +1,5 @@
 import { collectionName, isCanonical, type Row, type TableLayout, type TableName } from '#change-events';
+import { cutText } from '#kernel';
 import { type ForeignRow, type ListedPage, VerifiedSink } from '#verification';
 import { mongo } from 'mongoose';
 import { decodeId } from './canonical-id.ts';
@@ -155,5 +156,5 @@ function showId(id: Buffer): string {
   const text = mongo.BSON.EJSON.stringify(mongo.BSON.deserialize(id, { promoteValues: false })['_id'], {
     relaxed: false,
   });
-  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
+  return cutText(text, SHOWN_CHARACTERS);
 }

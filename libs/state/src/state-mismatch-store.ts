@@ -112,7 +112,7 @@ export class StateMismatchStore extends MismatchStore {
 
   async #recordOne(manager: EntityManager, mismatch: NewMismatch, hash: Buffer): Promise<boolean> {
     const { source, database, table, sink, key, isKey, kind, details, runId, seenAtMs } = mismatch;
-    const json = JSON.stringify(details);
+    const json = JSON.stringify(details, toWellFormed);
     // an update always changes the row, so that it counts 2 and an insert 1
     const { affectedRows } = await manager.query<WriteResult>(
       `INSERT INTO mismatches
@@ -128,6 +128,11 @@ export class StateMismatchStore extends MismatchStore {
     );
     return affectedRows === 1;
   }
+}
+
+/** MySQL refuses a JSON document with half of a surrogate pair. */
+function toWellFormed(_: string, value: unknown): unknown {
+  return typeof value === 'string' ? value.toWellFormed() : value;
 }
 
 /** JSON keeps names apart that hold each other's separators. */

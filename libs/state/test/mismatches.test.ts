@@ -45,6 +45,13 @@ describe('mismatches', () => {
     expect(await store.find('x')).toBeNull();
   });
 
+  test('hold halves of surrogate pairs as U+FFFD, and keys that are long', async () => {
+    const source = uniqueName('shop');
+    const key = 'k'.repeat(100_000);
+    expect(await store.record([found(source, key, { details: { ...details, damage: 'a\ud83d' } })])).toHaveLength(1);
+    expect(await store.list({ source }, FIRST_PAGE)).toMatchObject([{ key, details: { damage: 'a\ufffd' } }]);
+  });
+
   test('are kept apart by sink, by place, and by names that hold separators', async () => {
     const source = uniqueName('shop');
     const variants = [

@@ -9,6 +9,7 @@ import {
   type TableLayout,
   topicName,
 } from '#change-events';
+import { cutText } from '#kernel';
 import {
   EndedRow,
   type ForeignRow,
@@ -142,12 +143,11 @@ function findRow(store: FoldStore, key: Buffer, partitions: number, table: Messa
 }
 
 function describeForeign(store: FoldStore, key: Buffer): ForeignRow {
-  const shown = key.toString();
   const message = store.find(key);
   const value = message?.value ?? null;
   return {
     id: key.toString('base64url'),
-    shown: shown.length > SHOWN_LENGTH ? `${shown.slice(0, SHOWN_LENGTH)}…` : shown,
+    shown: cutText(key.toString(), SHOWN_LENGTH),
     fingerprint: `${message?.version ?? ''}/${value === null ? 'tombstone' : hash('sha256', value)}`,
   };
 }

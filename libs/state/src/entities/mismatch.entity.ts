@@ -22,7 +22,7 @@ export class MismatchEntity {
   @Column({ type: 'varchar', length: 32 })
   sink!: string;
 
-  @Column({ name: 'key_text', type: 'text' })
+  @Column({ name: 'key_text', type: 'mediumtext' })
   key!: string;
 
   @Column({ name: 'is_key', type: 'boolean' })

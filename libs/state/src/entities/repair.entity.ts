@@ -25,7 +25,7 @@ export class RepairEntity {
   @Column({ type: 'varchar', length: 32 })
   sink!: string;
 
-  @Column({ name: 'key_text', type: 'text' })
+  @Column({ name: 'key_text', type: 'mediumtext' })
   key!: string;
 
   @Column({ name: 'is_key', type: 'boolean' })

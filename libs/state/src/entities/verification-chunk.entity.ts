@@ -28,10 +28,10 @@ export class VerificationChunkEntity {
   @Column({ type: 'int', unsigned: true })
   number!: number;
 
-  @Column({ name: 'after_key', type: 'text', nullable: true })
+  @Column({ name: 'after_key', type: 'mediumtext', nullable: true })
   after!: string | null;
 
-  @Column({ name: 'until_key', type: 'text', nullable: true })
+  @Column({ name: 'until_key', type: 'mediumtext', nullable: true })
   until!: string | null;
 
   /** Null while its end is not known. */

@@ -12,7 +12,7 @@ export class AddRepairs1796300000000 implements MigrationInterface {
         database_name VARCHAR(64) NOT NULL,
         table_name VARCHAR(64) NOT NULL,
         sink VARCHAR(32) NOT NULL,
-        key_text TEXT NOT NULL,
+        key_text MEDIUMTEXT NOT NULL,
         is_key BOOLEAN NOT NULL,
         mismatch_id BIGINT UNSIGNED NOT NULL,
         under_way BIGINT UNSIGNED NULL,

@@ -12,6 +12,7 @@ import {
   type RowEncoder,
   type TableLayout,
 } from '#change-events';
+import { cutText } from '#kernel';
 import { type Difference, type StoredRow } from '../ports/verified-sink.ts';
 
 /** The newest message of a key. */
@@ -148,5 +149,5 @@ function encoderOf({ layout, bigint }: MessageTable): RowEncoder {
 }
 
 function cut(text: string | null): string | null {
-  return text === null || text.length <= SHOWN_LENGTH ? text : `${text.slice(0, SHOWN_LENGTH)}…`;
+  return text === null ? null : cutText(text, SHOWN_LENGTH);
 }

@@ -63,6 +63,20 @@ describe('texts of one value', () => {
 describe('compareTexts', () => {
   const layout = layoutOf(column('id', 'integer'), column('v', 'date'));
 
+  it('cuts no character in two, and shows half of one as U+FFFD', () => {
+    const long = `${'a'.repeat(199)}😀b`;
+    const stored = {
+      key: ['1'],
+      row: new Map([
+        ['id', '1'],
+        ['v', 'a\ud83d'],
+      ]),
+    };
+    expect(compareTexts(layout, ['1', long], stored)).toEqual([
+      { column: 'v', source: `${'a'.repeat(199)}😀…`, sink: 'a\ufffd' },
+    ]);
+  });
+
   it('names each column that differs, with both texts', () => {
     const stored = {
       key: ['1'],

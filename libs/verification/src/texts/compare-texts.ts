@@ -11,7 +11,7 @@ export interface StoredTexts {
   readonly row: ReadonlyMap<string, string | null>;
 }
 
-const SHOWN_CHARACTERS = 200;
+const SHOWN = /^[^]{0,200}/u;
 const EXACT_DOUBLE = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
 /**
@@ -93,5 +93,7 @@ function isSameDouble(source: string, stored: string, storedAs: (value: number) 
 
 function shown(text: string | null): string {
   if (text === null) return 'NULL';
-  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
+  // by code points, and without halves of them, which no JSON column takes
+  const [first = ''] = SHOWN.exec(text) ?? [];
+  return `${first}${first.length < text.length ? '…' : ''}`.toWellFormed();
 }
