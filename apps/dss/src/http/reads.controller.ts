@@ -97,7 +97,10 @@ export class ReadsController {
   }
 
   @Delete(':id')
-  @ApiOperation({ summary: 'Cancel a read: what it has read stays, the rest is not read' })
+  @ApiOperation({
+    summary:
+      'Cancel a read: of keys, the rest is not read; the reading of a whole table continues. What was read stays',
+  })
   @ApiConflictResponse({ description: 'It has ended already' })
   @ApiNotFoundResponse({ description: 'There is no such read of this source' })
   async cancel(@Param('source') source: string, @Param('id') id: string, @Actor() actor: string): Promise<ReadDto> {

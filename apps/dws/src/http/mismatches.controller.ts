@@ -1,5 +1,5 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
-import { ApiBody, ApiConflictResponse, ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
+import { ApiBody, ApiConflictResponse, ApiNotFoundResponse, ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
 import { type DittoConfig } from '#configuration';
 import { Actor, AuditLog, InjectConfig, RequestError, SchemaPipe } from '#platform';
 import { type MismatchRecord, MismatchStore } from '#verification';
@@ -61,6 +61,7 @@ export class MismatchesController {
 
   @Get(':id')
   @ApiOperation({ summary: 'One of them' })
+  @ApiNotFoundResponse({ description: 'There is no such mismatch: DITTO_MISMATCH_UNKNOWN' })
   async find(@Param('id') id: string): Promise<MismatchDto> {
     return toDto(await this.#find(id));
   }
@@ -70,6 +71,7 @@ export class MismatchesController {
   @ApiOperation({ summary: 'Say that it may stay; it counts again once it was found equal in between' })
   @ApiBody({ type: IgnoreDto })
   @ApiConflictResponse({ description: 'It is not open' })
+  @ApiNotFoundResponse({ description: 'There is no such mismatch: DITTO_MISMATCH_UNKNOWN' })
   async ignore(
     @Param('id') id: string,
     @Body(new SchemaPipe(ignoreSchema)) { reason }: Ignore,
@@ -90,7 +92,7 @@ export class MismatchesController {
   async #find(id: string): Promise<MismatchRecord> {
     const mismatch = await this.#store.find(id);
     if (mismatch !== null) return mismatch;
-    throw new RequestError(404, 'DITTO_VERIFICATION_UNKNOWN', `there is no mismatch ${id}`, {
+    throw new RequestError(404, 'DITTO_MISMATCH_UNKNOWN', `there is no mismatch ${id.slice(0, 36)}`, {
       remedy: 'GET /mismatches lists them.',
     });
   }

@@ -9,10 +9,11 @@ import {
   type RecordedTable,
   type RowCounts,
   type TakenChunk,
+  toNewMismatch,
   type Verdict,
   type VerificationRunStore,
 } from '#verification';
-import { describeForeign, describeMismatch } from './found-mismatches.ts';
+import { describeForeign } from './found-mismatches.ts';
 import { type VerifiedSource } from './verified-source.ts';
 
 export interface ChunkWorkOptions {
@@ -202,7 +203,8 @@ export class ChunkWork {
     counts: (mismatch: Mismatch) => boolean,
   ): Promise<RowCounts> {
     const { chunk, run } = this.#taken;
-    const found = mismatches.map((mismatch) => describeMismatch(run.source, chunk, layout, mismatch));
+    const where = { source: run.source, sink: chunk.sink, layout, runId: run.id, seenAtMs: Date.now() };
+    const found = mismatches.map((mismatch) => toNewMismatch(mismatch, where));
     this.#options.onFound(await this.#options.mismatches.record(found));
     return {
       rows: equal + mismatches.length + unsettled.length + quarantined.length,

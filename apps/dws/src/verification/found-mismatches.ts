@@ -1,19 +1,6 @@
-import { encodeKeyValues, type TableLayout } from '#change-events';
-import { type ForeignRow, type Mismatch, type NewMismatch, type RunChunk } from '#verification';
+import { type ForeignRow, type NewMismatch, type RunChunk } from '#verification';
 
-/** A mismatch as it is recorded. */
-export function describeMismatch(
-  source: string,
-  { runId, database, table, sink }: RunChunk,
-  layout: TableLayout,
-  { key, kind, differences, damage, stored }: Mismatch,
-): NewMismatch {
-  const of = { source, database, table, sink, runId, seenAtMs: Date.now() };
-  const storedVersion = stored?.version ?? null;
-  const details = { differences, damage, storedVersion, fingerprint: stored?.fingerprint ?? null, shown: null };
-  return { ...of, key: encodeKeyValues(layout, key), isKey: true, kind, details };
-}
-
+/** What is recorded of something that is stored under no key of its table. */
 export function describeForeign(
   source: string,
   { runId, database, table, sink }: RunChunk,
