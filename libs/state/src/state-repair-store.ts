@@ -1,6 +1,7 @@
-import { In, IsNull, LessThanOrEqual, MoreThan, type FindOptionsWhere } from 'typeorm';
+import { In, IsNull, MoreThan, type FindOptionsWhere } from 'typeorm';
 import { type TableName } from '#change-events';
 import {
+  type HeldRepairs,
   type MismatchRecord,
   type OpenTable,
   POLICY_ACTOR,
@@ -77,14 +78,22 @@ export class StateRepairStore extends RepairStore {
     states: readonly RepairState[],
     nowMs: number,
     most: number,
+    { actor, tables }: HeldRepairs = { actor: '', tables: [] },
   ): Promise<readonly RepairRecord[]> {
-    const rows = await this.#database.run((manager) =>
-      manager.find(RepairEntity, {
-        where: { source, state: In([...states]), nextAtMs: LessThanOrEqual(nowMs) },
-        order: { id: 'ASC' },
-        take: most,
-      }),
-    );
+    const rows = await this.#database.run((manager) => {
+      const query = manager
+        .createQueryBuilder(RepairEntity, 'r')
+        .where('r.source = :source AND r.state IN (:...states) AND r.nextAtMs <= :nowMs', {
+          ...{ source, states: [...states, ''], nowMs },
+        })
+        .orderBy('r.id', 'ASC')
+        .limit(most);
+      if (tables.length > 0)
+        query.andWhere('NOT (r.actor = :actor AND (r.database, r.table) IN (:held))', {
+          ...{ actor, held: tables.map(({ database, table }) => [database, table]) },
+        });
+      return query.getMany();
+    });
     return rows.map(toRecord);
   }
 
@@ -138,6 +147,16 @@ export class StateRepairStore extends RepairStore {
       ),
     );
     return rows.map(({ open, ...table }) => ({ ...table, open: Number(open) }));
+  }
+
+  async listWaitingTables(source: string, actor: string): Promise<readonly TableName[]> {
+    return this.#database.run((manager) =>
+      manager.query<TableName[]>(
+        `SELECT DISTINCT database_name AS \`database\`, table_name AS \`table\` FROM repairs
+         WHERE source = ? AND state IN ('planned', 'failed') AND actor = ?`,
+        [source, actor],
+      ),
+    );
   }
 
   async countFound(source: string, { database, table }: TableName, sinceMs: number): Promise<number> {

@@ -87,6 +87,10 @@ describe('repairs', () => {
     const due = async (nowMs: number): Promise<string[]> =>
       (await repairs.listDue(source, ['planned', 'failed'], nowMs, 9)).map(({ id }) => id);
     expect([await due(9), await due(49), await due(50)]).toEqual([[], [third], [first, second, third]]);
+    expect(await repairs.listWaitingTables(source, POLICY_ACTOR)).toEqual([table]);
+    const states = ['planned', 'failed'] as const;
+    expect(await repairs.listDue(source, states, 50, 9, { actor: POLICY_ACTOR, tables: [table] })).toEqual([]);
+    expect(await repairs.listDue(source, states, 50, 9, { actor: 'another', tables: [table] })).toHaveLength(3);
     expect(await repairs.list({ source, states: ['failed'] }, { after: first ?? '', limit: 9 })).toMatchObject([
       { id: second, reason: 'why' },
     ]);

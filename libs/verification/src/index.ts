@@ -37,6 +37,7 @@ export {
   type StateChange,
 } from './ports/mismatch-store.ts';
 export {
+  type HeldRepairs,
   type OpenTable,
   type RepairBreaker,
   type RepairChange,

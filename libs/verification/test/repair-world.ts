@@ -10,6 +10,7 @@ import {
 } from '../src/ports/mismatch-store.ts';
 import { RecordedStream, type RecordedTable } from '../src/ports/recorded-stream.ts';
 import {
+  type HeldRepairs,
   type OpenTable,
   type RepairBreaker,
   type RepairChange,
@@ -101,6 +102,8 @@ export class MemoryMismatchStore extends MismatchStore {
 export class MemoryRepairStore extends RepairStore {
   readonly records = new Map<string, RepairRecord>();
   readonly breakers = new Map<string, RepairBreaker>();
+  /** Of one list. */
+  mostDue = Infinity;
   readonly #crashes: Crashes;
   readonly #mismatches: MemoryMismatchStore;
 
@@ -133,9 +136,27 @@ export class MemoryRepairStore extends RepairStore {
     return Promise.resolve([...this.records.values()]);
   }
 
-  async listDue(_: string, states: readonly RepairState[], nowMs: number): Promise<readonly RepairRecord[]> {
+  async listDue(
+    _: string,
+    states: readonly RepairState[],
+    nowMs: number,
+    most: number,
+    held?: HeldRepairs,
+  ): Promise<readonly RepairRecord[]> {
     await this.#crashes.step();
-    return [...this.records.values()].filter(({ state, nextAtMs }) => states.includes(state) && nextAtMs <= nowMs);
+    const isHeld = ({ actor, table: name }: RepairRecord): boolean =>
+      actor === held?.actor && held.tables.some((found) => found.table === name);
+    return [...this.records.values()]
+      .filter((repair) => states.includes(repair.state) && repair.nextAtMs <= nowMs && !isHeld(repair))
+      .slice(0, Math.min(most, this.mostDue));
+  }
+
+  async listWaitingTables(_: string, actor: string): Promise<readonly TableName[]> {
+    await this.#crashes.step();
+    const isWaiting = [...this.records.values()].some(
+      (repair) => repair.actor === actor && (repair.state === 'planned' || repair.state === 'failed'),
+    );
+    return isWaiting ? [{ database, table }] : [];
   }
 
   async beginRead(ids: readonly string[], readId: string): Promise<void> {

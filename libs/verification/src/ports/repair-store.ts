@@ -79,6 +79,12 @@ export interface RepairBreaker extends TableName {
   readonly closedBy: string | null;
 }
 
+/** Repairs of this actor in these tables. */
+export interface HeldRepairs {
+  readonly actor: string;
+  readonly tables: readonly TableName[];
+}
+
 /** A table with mismatches that nobody has taken up. */
 export interface OpenTable extends TableName {
   readonly open: number;
@@ -94,12 +100,13 @@ export abstract class RepairStore {
   abstract find(id: string): Promise<RepairRecord | null>;
   /** Oldest first. */
   abstract list(filter: RepairFilter, page: RepairPage): Promise<readonly RepairRecord[]>;
-  /** Those of a source in one of these states whose moment has come, oldest first. */
+  /** Those of a source in one of these states whose moment has come, and that are not held, oldest first. */
   abstract listDue(
     source: string,
     states: readonly RepairState[],
     nowMs: number,
     most: number,
+    held?: HeldRepairs,
   ): Promise<readonly RepairRecord[]>;
   /** Those that are planned or failed begin to be read, with one attempt more. Others are left alone. */
   abstract beginRead(ids: readonly string[], readId: string): Promise<void>;
@@ -112,6 +119,8 @@ export abstract class RepairStore {
   abstract listOpenTables(source: string): Promise<readonly OpenTable[]>;
   /** Mismatches of a table that were found first after a moment, in whatever state. */
   abstract countFound(source: string, table: TableName, sinceMs: number): Promise<number>;
+  /** Tables of a source with repairs of this actor that wait to be read. */
+  abstract listWaitingTables(source: string, actor: string): Promise<readonly TableName[]>;
   /** Repairs of a table that this actor has planned after a moment. */
   abstract countPlanned(source: string, table: TableName, actor: string, sinceMs: number): Promise<number>;
   /** Those that were ever opened. */

@@ -210,6 +210,19 @@ describe('the policy of repairs', () => {
     expect(world.states()).toEqual(['repaired']);
   });
 
+  it('dry-run: what is held keeps nothing waiting that a person asks for', async () => {
+    const world = new RepairWorld();
+    world.repairs.mostDue = 2;
+    world.mode = 'dry-run';
+    for (const key of [1, 2, 3]) await world.find(key);
+    await world.turn();
+    await world.find(4);
+    const asked = await world.mismatches.find('4');
+    await world.repairs.plan(asked === null ? [] : [asked], 'ann', world.nowMs);
+    await world.settle(5);
+    expect(world.states()).toEqual(['planned', 'planned', 'planned', 'repaired']);
+  });
+
   it('begins no more in an hour than it says', async () => {
     const world = new RepairWorld();
     world.limits = { ...world.limits, perHour: 3 };

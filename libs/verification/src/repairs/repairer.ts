@@ -85,12 +85,12 @@ export class Repairer {
 
   /** Asks DSS for the rows of what is planned. */
   async #begin(counts: Counts, signal: AbortSignal): Promise<void> {
-    const { source, repairs, nowMs } = this.#options;
-    const due = await repairs.listDue(source, ['planned', 'failed'], nowMs(), MOST_AT_ONCE);
-    const groups = groupBy(
-      due.filter((repair) => this.#mayBegin(repair)),
-      tableKey,
-    );
+    const { source, policy, repairs, nowMs } = this.#options;
+    // a person's word counts whatever the policy is by now
+    const waiting = await repairs.listWaitingTables(source, POLICY_ACTOR);
+    const held = { actor: POLICY_ACTOR, tables: waiting.filter((table) => policy.modeOf(table) !== 'repair') };
+    const due = await repairs.listDue(source, ['planned', 'failed'], nowMs(), MOST_AT_ONCE, held);
+    const groups = groupBy(due, tableKey);
     for (const group of groups.values()) {
       signal.throwIfAborted();
       await this.#isolate(group, counts, signal, () => this.#beginTable(group, counts, signal));
@@ -151,11 +151,6 @@ export class Repairer {
       if (retriable) return this.#wait(group, reason);
       for (const repair of group) await this.#fail(repair, reason, repair.state, counts);
     }
-  }
-
-  /** A person's word counts whatever the policy is by now. */
-  #mayBegin(repair: RepairRecord): boolean {
-    return repair.actor !== POLICY_ACTOR || this.#options.policy.modeOf(repair) === 'repair';
   }
 
   /**
