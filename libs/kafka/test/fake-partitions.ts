@@ -15,6 +15,7 @@ type Stored = Omit<TopicMessage, 'offset'>;
 export class FakePartitions {
   id = 'topic-1';
   settings: Record<string, string> = { 'cleanup.policy': 'compact' };
+  settingsError: Error | null = null;
   /** Thrown by the next pages. */
   readonly failures: Error[] = [];
   /** Messages that were read since it was made. */
@@ -59,6 +60,7 @@ export class FakePartitions {
   }
 
   readSettings(): Promise<ReadonlyMap<string, string>> {
+    if (this.settingsError !== null) return Promise.reject(this.settingsError);
     return Promise.resolve(new Map(Object.entries(this.settings)));
   }
 

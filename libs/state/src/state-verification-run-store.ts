@@ -231,19 +231,25 @@ export class StateVerificationRunStore extends VerificationRunStore {
     });
   }
 
-  async postpone(chunk: RunChunk, { state, reason }: Omit<TableHold, 'sinceMs'>, untilMs: number): Promise<void> {
+  async postpone(
+    chunk: RunChunk,
+    worker: string,
+    { state, reason }: Omit<TableHold, 'sinceMs'>,
+    untilMs: number,
+  ): Promise<void> {
     const now = this.#nowMs();
     await this.#database.transaction(async (manager) => {
       const table = await lockTable(manager, chunk);
       if (table === null || table.phase === 'done') return;
+      const postponed = await manager.query<WriteResult>(
+        'UPDATE verification_chunks SET worker = NULL, not_before_ms = ? WHERE id = ? AND worker = ? AND is_open',
+        [untilMs, chunk.id, worker],
+      );
+      if (postponed.affectedRows === 0) return;
       const hold = { state, reason, sinceMs: table.hold?.sinceMs ?? now };
       await manager.query(`UPDATE verification_tables SET hold = ? WHERE ${TABLE_WHERE}`, [
         JSON.stringify(hold),
         ...partOf(chunk),
-      ]);
-      await manager.query('UPDATE verification_chunks SET worker = NULL, not_before_ms = ? WHERE id = ? AND is_open', [
-        untilMs,
-        chunk.id,
       ]);
     });
   }
@@ -258,11 +264,16 @@ export class StateVerificationRunStore extends VerificationRunStore {
     );
   }
 
-  async giveUp(chunk: RunChunk, { state, reason }: Omit<TableHold, 'sinceMs'>): Promise<void> {
+  async giveUp(chunk: RunChunk, worker: string, { state, reason }: Omit<TableHold, 'sinceMs'>): Promise<void> {
     const now = this.#nowMs();
     await this.#database.transaction(async (manager) => {
       const table = await lockTable(manager, chunk);
       if (table === null || table.phase === 'done') return;
+      const ended = await manager.query<WriteResult>(
+        'UPDATE verification_chunks SET is_open = FALSE, worker = NULL WHERE id = ? AND worker = ? AND is_open',
+        [chunk.id, worker],
+      );
+      if (ended.affectedRows === 0) return;
       const hold = { state, reason, sinceMs: table.hold?.sinceMs ?? now };
       await manager.query(
         `UPDATE verification_chunks SET is_open = FALSE, worker = NULL WHERE ${TABLE_WHERE} AND is_open`,

@@ -128,10 +128,10 @@ describe('runs of verification', () => {
   test('show what a table waits for, and since when; it ends when a chunk is judged', async () => {
     const { id, rows } = await beginRows();
     const since = nowMs;
-    await store.postpone(rows.chunk, { state: 'waiting', reason: 'no checkpoint' }, nowMs + 50);
+    await store.postpone(rows.chunk, 'a', { state: 'waiting', reason: 'no checkpoint' }, nowMs + 50);
     nowMs += 50;
     const again = await take([{ id: rows.chunk.id, attempts: 1, notBeforeMs: nowMs }]);
-    await store.postpone(again.chunk, { state: 'being re-read', reason: 'DDL' }, nowMs);
+    await store.postpone(again.chunk, 'a', { state: 'being re-read', reason: 'DDL' }, nowMs);
     expect(await store.listTables(id)).toMatchObject([
       { phase: 'rows', hold: { state: 'being re-read', reason: 'DDL', sinceMs: since } },
     ]);
@@ -146,17 +146,27 @@ describe('runs of verification', () => {
     ['failed', 'failed', { code: 'DITTO_X', message: 'DITTO_X: no' }],
   ] as const)('end with a table that can not be judged (%s)', async (state, ends, error) => {
     const { id, rows } = await beginRows();
-    await store.giveUp(rows.chunk, { state, reason: 'DITTO_X: no' });
+    await store.giveUp(rows.chunk, 'a', { state, reason: 'DITTO_X: no' });
     expect(await store.find(id)).toMatchObject({ state: ends, error });
     expect(await store.listTables(id)).toMatchObject([{ phase: 'done', hold: { state, reason: 'DITTO_X: no' } }]);
   });
 
+  test('are not held or ended by a worker that has lost its chunk', async () => {
+    const { id, rows } = await beginRows();
+    nowMs += LEASE_MS;
+    await take([{ id: rows.chunk.id, attempts: 1, notBeforeMs: nowMs }], 'b');
+    await store.postpone(rows.chunk, 'a', { state: 'waiting', reason: 'no checkpoint' }, nowMs);
+    await store.giveUp(rows.chunk, 'a', { state: 'failed', reason: 'DITTO_X: no' });
+    expect(await store.listTables(id)).toMatchObject([{ phase: 'rows', hold: null }]);
+    expect(await store.prolong(rows.chunk.id, 'b', LEASE_MS)).toBe(true);
+  });
+
   test('do not fail as long as one table was judged', async () => {
     const { id, rows } = await beginRows({ sinks: ['mongo', 'kafka'] });
-    await store.giveUp(rows.chunk, { state: 'failed', reason: 'DITTO_X: no' });
+    await store.giveUp(rows.chunk, 'a', { state: 'failed', reason: 'DITTO_X: no' });
     const due = (await store.listDue(nowMs, 1000)).map((chunk) => store.take(chunk.id, 'z', LEASE_MS));
     const other = (await Promise.all(due)).find((taken) => taken?.run.id === id);
-    await store.giveUp(other?.chunk ?? rows.chunk, { state: 'not verifiable', reason: 'no key' });
+    await store.giveUp(other?.chunk ?? rows.chunk, 'z', { state: 'not verifiable', reason: 'no key' });
     expect(await store.find(id)).toMatchObject({ state: 'done' });
   });
 

@@ -117,12 +117,12 @@ export class ChunkRunner {
         sink,
         ...hold,
       });
-      await this.#runs.giveUp(chunk, hold);
+      await this.#runs.giveUp(chunk, this.#worker, hold);
       await this.#reportEnd(run.id);
       return;
     }
     const delayMs = Math.min(FIRST_DELAY_MS * 2 ** Math.min(chunk.attempts - 1, 10), MOST_DELAY_MS);
-    await this.#runs.postpone(chunk, hold, now + delayMs);
+    await this.#runs.postpone(chunk, this.#worker, hold, now + delayMs);
   }
 
   #report(mismatch: NewMismatch): void {

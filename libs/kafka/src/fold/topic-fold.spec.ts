@@ -9,6 +9,7 @@ import { DittoError } from '#kernel';
 
 import { createChange, createLayout, createTransaction } from '../../test/changes.ts';
 import { endingOf, FakePartitions, messagesOf } from '../../test/fake-partitions.ts';
+import { toKafkaError } from '../kafka-errors.ts';
 import { TopicFold, type TopicFoldOptions } from './topic-fold.ts';
 
 const never = new AbortController().signal;
@@ -215,6 +216,30 @@ describe('TopicFold', () => {
     topic.settings['retention.ms'] = '604800000';
     await expect(other.keys()).rejects.toThrow('retention.ms=604800000');
   });
+
+  it.each([
+    ['denied', 'TOPIC_AUTHORIZATION_FAILED', { code: 'DITTO_VERIFICATION_NOT_POSSIBLE', retriable: false }],
+    ['not read', 'NOT_CONTROLLER', { code: 'DITTO_KAFKA_UNAVAILABLE', retriable: true }],
+  ])(
+    'takes no topic whose settings are %s for one that keeps its rows',
+    async (_, apiId, error) => {
+      const { topic, fold, keys } = open();
+      topic.append(0, ...message(1, 1));
+      topic.settingsError = toKafkaError(Object.assign(new Error('no'), { apiId }), 'reading the settings');
+      await expect(keys()).rejects.toMatchObject(error);
+      topic.settingsError = null;
+      expect(Object.keys(await keys())).toEqual([keyOf(1)]);
+      expect(fold.status().restarts).toBe(0);
+    },
+    20_000,
+  );
+
+  it('takes an unknown topic for one that has nothing', async () => {
+    const { topic, keys } = open(1);
+    topic.recreate('');
+    topic.settingsError = toKafkaError(Object.assign(new Error('no'), { apiId: 'UNKNOWN_TOPIC_OR_PARTITION' }), 'x');
+    expect(await keys()).toEqual({});
+  }, 20_000);
 
   it('removes its store when there is no room for it', async () => {
     const makeRoom = (): never => {

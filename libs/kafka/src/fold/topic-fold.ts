@@ -1,8 +1,10 @@
 import { rmSync } from 'node:fs';
 
 import { findOperation, readEnvelope } from '#change-events';
+import { DittoError } from '#kernel';
 import { followOrder, isLogged, isNotVerifiable, type KeyOrder, notVerifiable } from '#verification';
 
+import { isMissingTopic, KAFKA_ERROR_CODES } from '../kafka-errors.ts';
 import { TABLE_CHANGE_KEY } from '../kafka-publisher.ts';
 import { isVersion } from '../message-version.ts';
 import { retryBriefly } from '../retry-briefly.ts';
@@ -180,9 +182,10 @@ export class TopicFold {
     const known = this.#retention;
     const readAtMs = this.#nowMs();
     if (known === null || readAtMs - known.readAtMs >= SETTINGS_MS) {
-      const settings = await retryBriefly(signal, () => reader.readSettings(topic)).catch(
-        () => new Map<string, string>(),
-      );
+      const settings = await retryBriefly(signal, () => reader.readSettings(topic)).catch((error: unknown) => {
+        if (isMissingTopic(error)) return new Map<string, string>();
+        throw isDenied(error) ? unknownSettings(topic) : error;
+      });
       signal.throwIfAborted();
       const tombstoneMs = Number(settings.get('delete.retention.ms') ?? DEFAULT_TOMBSTONE_MS);
       this.#retention = { tombstoneMs, expires: findExpiry(settings), readAtMs };
@@ -298,4 +301,16 @@ function endPartition(store: FoldStore, partition: number, version: string, valu
   if (folded === undefined || (folded.end !== null && folded.end.version > version)) return;
   const gtid = readEnvelope(value)?.source.gtid ?? null;
   store.savePartition(partition, { ...folded, end: { version, gtid } });
+}
+
+function isDenied(error: unknown): boolean {
+  return error instanceof DittoError && error.code === KAFKA_ERROR_CODES.unauthorized;
+}
+
+/** A topic whose rows expire would seem to lack them. */
+function unknownSettings(topic: string): DittoError {
+  return notVerifiable(
+    `whether topic ${topic} forgets rows is not known: grant the user of DWS DescribeConfigs on the topic`,
+    { topic },
+  );
 }

@@ -1,4 +1,4 @@
-import { type Logger } from '#kernel';
+import { DittoError, type Logger } from '#kernel';
 import { notVerifiable } from '#verification';
 
 import { type TopicReader } from '../topic-reader.ts';
@@ -64,6 +64,8 @@ export class TopicFolds {
     while (sum() > maxBytes) {
       const idle = [...this.#folds].find(([, fold]) => fold.isIdle);
       if (idle === undefined) {
+        // the others are in use now, and can make room afterwards
+        if ((this.#folds.get(topic)?.bytes ?? 0) <= maxBytes) throw this.#full(topic);
         this.#refused.set(topic, performance.now() + REFUSED_MS);
         throw this.#tooLarge(topic);
       }
@@ -72,6 +74,15 @@ export class TopicFolds {
       fold.clear();
       this.#folds.delete(name);
     }
+  }
+
+  #full(topic: string): Error {
+    const { maxBytes } = this.#options;
+    return new DittoError(
+      'DITTO_KAFKA_FOLDS_FULL',
+      `the newest messages of topic ${topic} wait for room: other topics in use have the ${maxBytes} bytes that dws.folds.maxBytes allows`,
+      { retriable: true, remedy: 'Raise dws.folds.maxBytes if it does not pass.', context: { topic, maxBytes } },
+    );
   }
 
   #tooLarge(topic: string): Error {

@@ -158,12 +158,15 @@ export abstract class VerificationRunStore {
     chunk: RunChunk,
     plan: { readonly estimatedRows: number; readonly keySignature: string },
   ): Promise<readonly DueChunk[]>;
-  /** Gives a chunk back: it is tried again later. The hold begins when the table is not on hold yet. */
-  abstract postpone(chunk: RunChunk, hold: Omit<TableHold, 'sinceMs'>, untilMs: number): Promise<void>;
+  /**
+   * Gives a chunk back: it is tried again later. The hold begins when the table is not on hold yet. Nothing when another
+   * worker has the chunk by now.
+   */
+  abstract postpone(chunk: RunChunk, worker: string, hold: Omit<TableHold, 'sinceMs'>, untilMs: number): Promise<void>;
   /** Gives a chunk back without a reason: the worker ends. */
   abstract release(chunkId: string, worker: string): Promise<void>;
-  /** Ends the table as one that can't be judged. */
-  abstract giveUp(chunk: RunChunk, hold: Omit<TableHold, 'sinceMs'>): Promise<void>;
+  /** Ends the table as one that can't be judged. Nothing when another worker has the chunk by now. */
+  abstract giveUp(chunk: RunChunk, worker: string, hold: Omit<TableHold, 'sinceMs'>): Promise<void>;
   /** Begins the table again: its key is another one now. */
   abstract restart(chunk: RunChunk): Promise<readonly DueChunk[]>;
 }

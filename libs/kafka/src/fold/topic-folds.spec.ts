@@ -1,0 +1,60 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { silentLogger, sleep } from '#kernel';
+import { createChange, createLayout } from '../../test/changes.ts';
+import { FakePartitions, messagesOf } from '../../test/fake-partitions.ts';
+import { type TopicReader } from '../topic-reader.ts';
+import { TopicFolds } from './topic-folds.ts';
+
+const never = new AbortController().signal;
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ditto-folds-'));
+});
+
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+/** Every topic has 400 keys. */
+function open(maxBytes: number): TopicFolds {
+  const layout = createLayout('orders');
+  const topic = new FakePartitions(1);
+  for (let id = 0; id < 400; id++)
+    topic.append(
+      0,
+      ...messagesOf(createChange({ op: 'create', layout, after: [id, 'x'.repeat(200)] }), `{"id":${id}}`),
+    );
+  const reader = {
+    findExtent: () => topic.findExtent(),
+    readSettings: () => topic.readSettings(),
+    async *readForwards(...[, ...request]: Parameters<TopicReader['readForwards']>) {
+      for await (const page of topic.readForwards('t', ...request)) {
+        await sleep(1, never);
+        yield page;
+      }
+    },
+  };
+  return new TopicFolds({ reader: reader as unknown as TopicReader, folder, maxBytes, logger: silentLogger });
+}
+
+it('lets a topic wait for room that another one in use has, and gives up one that is too large alone', async () => {
+  const roomy = open(2 ** 30);
+  const bytes = await roomy.use('a', never, (store) => store?.bytes ?? 0);
+  await roomy.close();
+
+  const folds = open(Math.ceil(bytes * 1.5));
+  const count = (name: string) => folds.use(name, never, (store) => store?.list(null, 1000).length);
+  const both = await Promise.allSettled([count('a'), count('b')]);
+  const failed = both.filter((one) => one.status === 'rejected');
+  expect(failed).toMatchObject([{ reason: { code: 'DITTO_KAFKA_FOLDS_FULL', retriable: true } }]);
+  expect([await count('a'), await count('b')]).toEqual([400, 400]);
+  await folds.close();
+
+  const small = open(Math.floor(bytes / 2));
+  await expect(small.use('a', never, () => null)).rejects.toMatchObject({ code: 'DITTO_VERIFICATION_NOT_POSSIBLE' });
+  await small.close();
+}, 30_000);
