@@ -6,9 +6,12 @@ import { type CanonicalValue, type ColumnKind } from './table-layout.ts';
 const CASES: Readonly<
   Record<ColumnKind, { readonly canonical: readonly CanonicalValue[]; readonly other: readonly CanonicalValue[] }>
 > = {
-  integer: { canonical: [0, -5, 4294967295], other: [1.5, '1', 1n] },
-  bigint: { canonical: [0, 2n ** 64n - 1n], other: [2 ** 60, '1'] },
-  decimal: { canonical: ['1.50', '-0.05', '120.00', '0.00'], other: ['1.5', '01.50', '1', '1E2', 'x', 5] },
+  integer: { canonical: [0, -5, 2147483647], other: [1.5, '1', 1n, 2147483648] },
+  bigint: { canonical: [0, 2n ** 63n - 1n], other: [2 ** 60, '1', 2n ** 63n] },
+  decimal: {
+    canonical: ['1.50', '-0.05', '120.00', '0.00', '1234567.00'],
+    other: ['1.5', '01.50', '1', '1E2', 'x', 5, '-0.00', '12345678.00'],
+  },
   float: { canonical: [0.1, -0, 3], other: [NaN, Infinity, '1'] },
   double: { canonical: [5e-324, 1e300], other: [NaN, true] },
   text: { canonical: ['', 'x'], other: [1, Buffer.alloc(1)] },
@@ -37,7 +40,7 @@ const CASES: Readonly<
 
 describe('isCanonical', () => {
   it.each(Object.entries(CASES))('tells the form of %s', (kind, { canonical, other }) => {
-    const column = makeColumn('c', kind as ColumnKind, { scale: 2, length: 12, labels: ['a', 'b'] });
+    const column = makeColumn('c', kind as ColumnKind, { precision: 9, scale: 2, length: 12, labels: ['a', 'b'] });
     expect(canonical.filter((value) => !isCanonical(column, value))).toEqual([]);
     expect(other.filter((value) => isCanonical(column, value))).toEqual([]);
     expect(isCanonical(column, null)).toBe(true);

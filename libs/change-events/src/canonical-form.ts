@@ -7,15 +7,25 @@ const DATE = /^\d{4}-(?:0\d|1[0-2])-(?:[0-2]\d|3[01])$/;
 const TIME = /^-?(?:\d\d|[1-8]\d\d):[0-5]\d:[0-5]\d(?:\.\d{1,6})?$/;
 const DATETIME = /^\d{4}-(?:0\d|1[0-2])-(?:[0-2]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?$/;
 const DECIMAL = /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/;
+const MINUS_ZERO = /^-[0.]+$/;
+
+/** Bits of the integer types; the others (YEAR) take no more. */
+const INTEGER_BITS: Readonly<Record<string, number>> = { tinyint: 8, smallint: 16, mediumint: 24 };
+const MOST_INTEGER_BITS = 32;
 
 const isString: FormCheck = (value) => typeof value === 'string';
 const isBytes: FormCheck = (value) => Buffer.isBuffer(value);
 const isDouble: FormCheck = (value) => typeof value === 'number' && Number.isFinite(value);
 
 const FORMS: Readonly<Record<ColumnKind, FormCheck>> = {
-  integer: (value) => typeof value === 'number' && Number.isInteger(value),
-  bigint: (value) => typeof value === 'bigint' || (typeof value === 'number' && Number.isSafeInteger(value)),
-  decimal: (value, { scale }) => typeof value === 'string' && DECIMAL.test(value) && fractionDigits(value) === scale,
+  integer: (value, { type, unsigned }) =>
+    typeof value === 'number' &&
+    Number.isInteger(value) &&
+    isInRange(BigInt(value), INTEGER_BITS[type] ?? MOST_INTEGER_BITS, unsigned),
+  bigint: (value, { unsigned }) =>
+    (typeof value === 'bigint' || (typeof value === 'number' && Number.isSafeInteger(value))) &&
+    isInRange(BigInt(value), 64, unsigned),
+  decimal: (value, column) => typeof value === 'string' && isDecimal(value, column),
   float: isDouble,
   double: isDouble,
   text: isString,
@@ -43,6 +53,22 @@ const FORMS: Readonly<Record<ColumnKind, FormCheck>> = {
  */
 export function isCanonical(column: Column, value: CanonicalValue): boolean {
   return value === null || FORMS[column.kind](value, column);
+}
+
+/** Whether a row can have this in its key. */
+export function isCanonicalKey(column: Column | undefined, value: CanonicalValue): boolean {
+  return column !== undefined && value !== null && isCanonical(column, value);
+}
+
+function isInRange(value: bigint, bits: number, unsigned: boolean): boolean {
+  return value === (unsigned ? BigInt.asUintN(bits, value) : BigInt.asIntN(bits, value));
+}
+
+function isDecimal(text: string, { precision, scale }: Column): boolean {
+  if (!DECIMAL.test(text) || MINUS_ZERO.test(text) || fractionDigits(text) !== scale) return false;
+  const [, whole = ''] = /^-?0*(\d*)/.exec(text) ?? [];
+  // a column without a precision is made by hand, in tests
+  return precision === 0 || whole.length <= precision - scale;
 }
 
 function fractionDigits(text: string): number {

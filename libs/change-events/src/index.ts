@@ -87,7 +87,7 @@ export {
 } from './names.ts';
 export { murmur2, partitionForKey } from './partition.ts';
 export { shortestFloat } from './float.ts';
-export { isCanonical } from './canonical-form.ts';
+export { isCanonicalKey } from './canonical-form.ts';
 export { canonicalEquals, normalizeJson, normalizeNumber } from './canonical-equality.ts';
 export {
   type ColumnSelection,

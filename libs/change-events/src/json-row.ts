@@ -1,3 +1,4 @@
+import { isCanonicalKey } from './canonical-form.ts';
 import { normalizeJson, normalizeNumber } from './canonical-equality.ts';
 import { findMembers } from './json-members.ts';
 import { type BigintMode } from './json-values.ts';
@@ -31,7 +32,9 @@ export function decodeJsonRow(layout: TableLayout, json: Buffer, bigint: BigintM
 
 /** The row of a key, as `rowOfKey` makes it, from the text of `compileKeyEncoder`; null when it is not one. */
 export function decodeJsonKey(layout: TableLayout, json: Buffer, bigint: BigintMode): Row | null {
-  return decodeColumns(layout, layout.key, json, bigint);
+  const row = decodeColumns(layout, layout.key, json, bigint);
+  const isKey = layout.key.every((index) => isCanonicalKey(layout.columns[index], row?.[index] ?? null));
+  return isKey ? row : null;
 }
 
 function decodeColumns(

@@ -1,8 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { makeColumn, makeLayout } from '../test/samples.ts';
+import { isCanonicalKey } from './canonical-form.ts';
 import { decodeKeyValues, encodeKeyValues, hasKey, hasSameKey, keyValues, rowOfKey } from './key-values.ts';
-import { type CanonicalValue, type ColumnKind } from './table-layout.ts';
+import { type CanonicalValue, type Column, type ColumnKind } from './table-layout.ts';
 
 const bigint = fc
   .bigInt({ min: -(2n ** 63n), max: 2n ** 64n - 1n })
@@ -15,23 +16,25 @@ const double = fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) =
 const valuesOf: Readonly<Record<ColumnKind, fc.Arbitrary<CanonicalValue>>> = {
   integer: fc.integer(),
   bigint,
-  decimal: fc.constantFrom('1.50', '-99999999999999999999.0001'),
+  decimal: fc.constantFrom('1.5000', '-99999999999999999999.0001'),
   float: double,
   double,
   text,
   bytes,
   boolean: fc.boolean(),
-  bits: bytes,
+  bits: fc.uint8Array({ minLength: 3, maxLength: 3 }).map((data) => Buffer.from(data)),
   date: fc.constantFrom('0000-00-00', '2026-02-03'),
   time: fc.constantFrom('-838:59:59', '00:00:00'),
-  datetime: fc.constantFrom('0000-00-00T00:00:00', '2026-02-03T04:05:06.000007'),
-  timestamp: fc.constantFrom('0000-00-00T00:00:00Z', '2026-02-03T04:05:06.000007Z'),
-  enum: text,
-  set: text,
+  datetime: fc.constantFrom('0000-00-00T00:00:00.000000', '2026-02-03T04:05:06.000007'),
+  timestamp: fc.constantFrom('0000-00-00T00:00:00.000000Z', '2026-02-03T04:05:06.000007Z'),
+  enum: fc.constantFrom('', 'a', 'ä,b'),
+  set: fc.constantFrom('', 'a'),
   json: fc.json(),
   geometry: bytes,
   vector: bytes,
 };
+/** Digits of the fractions above. */
+const SCALES: Readonly<Partial<Record<ColumnKind, number>>> = { decimal: 4, datetime: 6, timestamp: 6 };
 const kinds = Object.keys(valuesOf) as readonly ColumnKind[];
 const layout = makeLayout(
   [makeColumn('note', 'text'), ...kinds.map((kind) => makeColumn(kind, kind))],
@@ -40,14 +43,47 @@ const layout = makeLayout(
 const row = fc.tuple(fc.constant('not in the key'), ...kinds.map((kind) => valuesOf[kind]));
 
 describe('key values', () => {
+  /** One column of each kind, with values that its rows can have. */
+  const keyed = makeLayout(
+    kinds.map((kind) =>
+      makeColumn(kind, kind, {
+        unsigned: kind === 'bigint',
+        scale: SCALES[kind] ?? 0,
+        length: 20,
+        labels: ['a', 'ä,b'],
+      }),
+    ),
+    kinds.map((_, i) => i).reverse(),
+  );
+  const inForm = keyed.columns.map((column) => valuesOf[column.kind].filter((value) => isCanonicalKey(column, value)));
+
   test('I1: a key stored as text comes back exactly, of whatever type', () => {
     fc.assert(
-      fc.property(row, (values) => {
-        const encoded = encodeKeyValues(layout, values);
+      fc.property(fc.tuple(...inForm), (values) => {
+        const encoded = encodeKeyValues(keyed, values);
         expect(() => JSON.parse(encoded) as unknown).not.toThrow();
-        expect(decodeKeyValues(layout, encoded)).toEqual(keyValues(layout, values));
+        expect(decodeKeyValues(keyed, encoded)).toEqual(keyValues(keyed, values));
       }),
     );
+  });
+
+  test.each<[ColumnKind, Partial<Column>, string, string[]]>([
+    [
+      'decimal',
+      { precision: 9, scale: 2 },
+      '["1.50"]',
+      ['["1.5"]', '["1 OR 1"]', '["1+1"]', '["abc"]', '["-0.00"]', '["12345678.00"]'],
+    ],
+    ['integer', { type: 'int' }, '[5]', ['[1.5]', '[4294967297]', '[null]']],
+    ['integer', { type: 'tinyint', unsigned: true }, '[255]', ['[256]', '[-1]']],
+    ['bigint', {}, '["-9223372036854775808"]', ['["9223372036854775808"]']],
+    ['bits', { length: 8 }, '["AA=="]', ['[""]', '["AAA="]']],
+    ['date', {}, '["2026-02-03"]', ['["abc"]', '["2026-2-3"]']],
+  ])('I10: what no row has in its key is no key: %s', (kind, options, good, bad) => {
+    const keys = makeLayout([makeColumn('k', kind, options)]);
+    expect(encodeKeyValues(keys, decodeKeyValues(keys, good))).toBe(good);
+    for (const text of bad)
+      expect(() => decodeKeyValues(keys, text)).toThrow(expect.objectContaining({ code: 'DITTO_KEY_TEXT_INVALID' }));
   });
 
   test('two rows have one text exactly when they have one key', () => {

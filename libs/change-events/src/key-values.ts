@@ -1,4 +1,5 @@
 import { DittoError, RESYNC } from '#kernel';
+import { isCanonicalKey } from './canonical-form.ts';
 import { encodeBase64, encodeDouble, quoteJson } from './json-values.ts';
 import { type CanonicalValue, type Column, type Row, type TableLayout, VALUE_TYPE } from './table-layout.ts';
 
@@ -82,7 +83,6 @@ function toInteger(text: string): CanonicalValue {
 }
 
 function decodeKeyValue(column: Column, value: unknown): CanonicalValue | undefined {
-  if (value === null) return null;
   switch (VALUE_TYPE[column.kind]) {
     case 'bytes':
       return typeof value === 'string' ? Buffer.from(value, 'base64') : undefined;
@@ -100,7 +100,8 @@ function decodeKeyValue(column: Column, value: unknown): CanonicalValue | undefi
 
 /**
  * The key's canonical values in key order (not a whole row) from the text of `encodeKeyValues`.
- * Throws `DITTO_KEY_TEXT_INVALID` when the text does not fit the layout's key.
+ * Throws `DITTO_KEY_TEXT_INVALID` when the text does not fit the layout's key, or no row can have these values: a key that
+ * is looked up, and is not there, becomes a delete, and `1.5` is the `_id` of 1.50 to MongoDB.
  */
 export function decodeKeyValues(layout: TableLayout, text: string): Row {
   let parsed: unknown;
@@ -114,7 +115,7 @@ export function decodeKeyValues(layout: TableLayout, text: string): Row {
   const values: readonly unknown[] = parsed;
   return columns.map((column, i) => {
     const value = decodeKeyValue(column, values[i]);
-    if (value === undefined) throw invalidKeyText(layout, text);
+    if (value === undefined || !isCanonicalKey(column, value)) throw invalidKeyText(layout, text);
     return value;
   });
 }

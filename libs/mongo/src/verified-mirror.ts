@@ -1,4 +1,4 @@
-import { collectionName, isCanonical, type Row, type TableLayout, type TableName } from '#change-events';
+import { collectionName, isCanonicalKey, type Row, type TableLayout, type TableName } from '#change-events';
 import { cutText } from '#kernel';
 import { type ForeignRow, type ListedPage, VerifiedSink } from '#verification';
 import { mongo } from 'mongoose';
@@ -133,11 +133,7 @@ export class VerifiedMirror extends VerifiedSink {
 function decodeKey(layout: TableLayout, document: Buffer): Row | null {
   const key = decodeId(layout, idDocument(document));
   if (key === null) return null;
-  const isKey = layout.key.every((index) => {
-    const column = layout.columns[index];
-    const value = key[index] ?? null;
-    return column !== undefined && value !== null && isCanonical(column, value);
-  });
+  const isKey = layout.key.every((index) => isCanonicalKey(layout.columns[index], key[index] ?? null));
   return isKey ? key : null;
 }
 

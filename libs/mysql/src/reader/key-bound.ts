@@ -17,6 +17,12 @@ function doubleLiteral(value: number): string {
   return text.includes('e') ? text : `${text}e0`;
 }
 
+/** The text goes into the statement as it is. */
+function decimalLiteral(text: string): string {
+  if (!/^-?\d+(\.\d+)?$/.test(text)) throw new TypeError('a DECIMAL in a key must be written in digits');
+  return text;
+}
+
 /** Indexes order ENUM by its number; a list of the labels after the bound can use the index, `column + 0` can't. */
 function compareEnum(name: string, column: Column, label: string): Comparison {
   const number = column.labels.indexOf(label) + 1;
@@ -37,8 +43,9 @@ function compareColumn(column: Column, value: CanonicalValue): Comparison {
   switch (column.kind) {
     case 'integer':
     case 'bigint':
-    case 'decimal':
       return compare(name, String(value));
+    case 'decimal':
+      return compare(name, decimalLiteral(String(value)));
     case 'float':
       // the index holds the 32-bit value, not its shortest text
       return compare(name, doubleLiteral(Math.fround(Number(value))));
