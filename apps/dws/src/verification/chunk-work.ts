@@ -120,30 +120,29 @@ export class ChunkWork {
   }
 
   /**
-   * Rows that the source has were compared before; here only what it lacks counts. A sink may give several pages of one
-   * place: all of them belong to the chunk.
+   * Rows that the source has were compared before; here only what it lacks counts. A chunk that is done again goes on until
+   * the place where it ended before: pages may be cut elsewhere then, and what is between must not be left out.
    */
   async #verifyListed({ layout, generation }: RecordedTable): Promise<ChunkOutcome> {
     const { chunk } = this.#taken;
     const { source, runs, chunkRows, onDue } = this.#options;
-    // pages are not cut at the same places again: a larger one leaves no gap before the next
-    const limit = chunk.end === null ? chunkRows : 2 * chunkRows;
+    const until = chunk.end?.until ?? null;
     const sink = await source.sink(chunk.sink);
     let total = NO_ROWS;
-    let isLast = true;
-    for await (const page of sink.list({ layout, after: chunk.after, limit }, this.#signal)) {
-      isLast = page.after === chunk.after;
-      if (!isLast && chunk.end === null) {
-        const { end, next } = await runs.recordEnd(chunk, { until: page.after, isLast }, page.keys.length);
+    let isEmpty = true;
+    for await (const page of sink.list({ layout, after: chunk.after, limit: chunkRows }, this.#signal)) {
+      isEmpty = false;
+      if (chunk.end === null) {
+        const { end, next } = await runs.recordEnd(chunk, { until: page.after, isLast: false }, page.keys.length);
         if (next !== null) onDue([next]);
         if (end.until !== page.after) return { kind: 'lost' };
       }
       const counts = await this.#verifyPage(layout, generation, page);
       if ('state' in counts) return { kind: 'not judged', hold: counts };
       total = add(total, counts);
-      if (!isLast) break;
+      if (chunk.end === null || page.after === until) break;
     }
-    if (isLast) await runs.recordEnd(chunk, { until: null, isLast }, 0);
+    if (isEmpty) await runs.recordEnd(chunk, { until: null, isLast: true }, 0);
     return this.#complete(total);
   }
 
