@@ -5,7 +5,8 @@ import type { Random } from '../types/random.ts';
 
 /** Ways to damage a topic: what is there can't be changed, so each puts one more message at the end. */
 export const TOPIC_DAMAGES = ['one letter', 'lost row', 'extra row', 'older message again', 'no version'] as const;
-export type TopicDamage = (typeof TOPIC_DAMAGES)[number];
+/** `future version`: one that no change can have, which outranks every change that comes. */
+export type TopicDamage = (typeof TOPIC_DAMAGES)[number] | 'future version';
 
 export interface DamagedKey {
   readonly topic: string;
@@ -34,8 +35,13 @@ export class TopicSaboteur {
     await Promise.all([this.#messages.close(), this.#producer.close()]);
   }
 
-  /** Damages `count` keys of a topic, each once; gives those for which there was a message fit for it. */
-  async damage(topic: string, count: number): Promise<DamagedKey[]> {
+  /** Damages `count` keys of a topic, each once; if `mayDamage` says so; gives those for which there was a message fit for it. */
+  async damage(
+    topic: string,
+    count: number,
+    kinds: readonly TopicDamage[] = TOPIC_DAMAGES,
+    mayDamage: (key: string) => boolean = () => true,
+  ): Promise<DamagedKey[]> {
     const byKey = new Map<string, TopicMessage[]>();
     const partitions = await this.#messages.countPartitions(topic);
     await this.#messages.read(topic, (message) => {
@@ -44,12 +50,14 @@ export class TopicSaboteur {
       if (known === undefined) byKey.set(key, [message]);
       else known.push(message);
     });
-    const keys = [...byKey.keys()].filter((key) => key !== 'null' && byKey.get(key)?.at(-1)?.value !== null);
+    const keys = [...byKey.keys()].filter(
+      (key) => key !== 'null' && mayDamage(key) && byKey.get(key)?.at(-1)?.value !== null,
+    );
     const damaged: DamagedKey[] = [];
     while (damaged.length < count && keys.length > 0) {
       const [key] = keys.splice(this.#random.between(0, keys.length - 1), 1) as [string];
       const history = byKey.get(key) ?? [];
-      const kind = TOPIC_DAMAGES[damaged.length % TOPIC_DAMAGES.length] as TopicDamage;
+      const kind = kinds[damaged.length % kinds.length] as TopicDamage;
       const [newest] = history.slice(-1) as [TopicMessage];
       const forged = this.#forge(kind, history);
       if (forged === null) continue;
@@ -103,7 +111,15 @@ export class TopicSaboteur {
         return older === undefined || older === newest || older.value === null ? null : older;
       }
       case 'no version':
-        return { ...newest, headers: newest.headers.filter(([name]) => name?.toString() !== 'ditto.version') };
+        return { ...newest, headers: withoutVersion(newest) };
+      case 'future version': {
+        const version: TopicMessage['headers'][number] = [Buffer.from('ditto.version'), Buffer.from('f'.repeat(44))];
+        return { ...newest, headers: [...withoutVersion(newest), version] };
+      }
     }
   }
+}
+
+function withoutVersion({ headers }: TopicMessage): TopicMessage['headers'] {
+  return headers.filter(([name]) => name?.toString() !== 'ditto.version');
 }

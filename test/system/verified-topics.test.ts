@@ -1,21 +1,26 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { type Connection } from 'mysql2/promise';
 import { type TopicMessage, topicOf, TopicMessages } from '../oracle/topic-messages.ts';
-import { type DamagedKey, type TopicDamage, TopicSaboteur } from '../saboteur/topic-saboteur.ts';
+import { type DamagedKey, TOPIC_DAMAGES, type TopicDamage, TopicSaboteur } from '../saboteur/topic-saboteur.ts';
 import { Random } from '../types/random.ts';
 import { createTables, fill, workloadTables, Writer } from './workload.ts';
 import { type ServiceInstance, World } from './world.ts';
 
 const ORDERS = 1000;
 const DAMAGED_PER_TABLE = 15;
-/** What a damage is found as. A changed letter can leave a value that can't be decoded. */
+/** An order that the writer does not know, so that the damage to it is there when it is looked for. */
+const QUIET = 500_000;
+/**
+ * What a damage is found as. A changed letter can leave a value that can't be decoded; a row can be deleted while the
+ * saboteur writes, and an older message can be of a deleted one.
+ */
 const FOUND_AS: Readonly<Record<TopicDamage, readonly string[]>> = {
-  'one letter': ['different', 'undecodable'],
+  'one letter': ['different', 'undecodable', 'extra'],
   'lost row': ['missing'],
   'extra row': ['extra'],
-  // its row may be one that was deleted then
-  'older message again': ['different', 'missing'],
+  'older message again': ['different', 'missing', 'extra'],
   'no version': ['damaged'],
+  'future version': ['damaged'],
 };
 
 interface Run {
@@ -51,6 +56,7 @@ beforeEach(async () => {
   mysql = await world.connect();
   await createTables(world, mysql);
   await fill(mysql, ORDERS);
+  await fill(mysql, 1, QUIET);
   await world.start('dcs');
   dss = await world.start('dss');
   await world.waitUntilCaughtUp(dss);
@@ -93,6 +99,8 @@ function nameKey(table: string, key: string): string {
   return `${table} ${Object.values(JSON.parse(key) as object).join('/')}`;
 }
 
+const isQuiet = (key: string): boolean => key.includes(String(QUIET));
+
 const operationOf = ({ value }: TopicMessage): string =>
   value === null ? 'tombstone' : (JSON.parse(value.toString()) as { op: string }).op;
 
@@ -119,7 +127,7 @@ async function readHistories(topic: string): Promise<ReadonlyMap<string, readonl
   return histories;
 }
 
-it('I8, I10: topics under write load are found equal; then of 30 forged messages each that counts is found and repaired', async () => {
+it('I8, I10: topics under write load are found equal; then of 31 forged messages each that counts is found, and repaired unless nothing outranks it', async () => {
   const writing = await world.connect();
   await writing.query(`USE ${world.database}`);
   const writer = new Writer(writing, { keys: ORDERS, pauseMs: 10 });
@@ -130,10 +138,15 @@ it('I8, I10: topics under write load are found equal; then of 30 forged messages
 
   const damaged: (DamagedKey & { readonly table: string })[] = [];
   for (const table of workloadTables) {
-    const found = await saboteur.damage(topicOf(world.name, world.database, table), DAMAGED_PER_TABLE);
+    const topic = topicOf(world.name, world.database, table);
+    const found = await saboteur.damage(topic, DAMAGED_PER_TABLE, TOPIC_DAMAGES, (key) => !isQuiet(key));
     damaged.push(...found.map((one) => ({ ...one, table })));
   }
   expect(damaged).toHaveLength(2 * DAMAGED_PER_TABLE);
+  const orders = topicOf(world.name, world.database, 'orders');
+  const [forged] = await saboteur.damage(orders, 1, ['future version'], isQuiet);
+  if (forged === undefined) throw new Error('no message of the quiet order');
+  damaged.push({ ...forged, table: 'orders' });
   const run = await verify();
   expect(run).toMatchObject({ state: 'done', notJudged: 0 });
   const found = new Map((await listMismatches()).map(({ table, key, kind }) => [nameKey(table, key), kind]));
@@ -160,7 +173,11 @@ it('I8, I10: topics under write load are found equal; then of 30 forged messages
     { watch: dws, withinMs: 60_000, describe: () => JSON.stringify(open) },
   );
   // `gone`: the writer was first
-  expect((await listMismatches()).filter(({ state }) => state !== 'repaired' && state !== 'gone')).toEqual([]);
+  const left = (await listMismatches()).filter(({ state }) => state !== 'repaired' && state !== 'gone');
+  expect(left.map(({ table, key, state }) => [nameKey(table, key), state])).toEqual([
+    [nameKey('orders', forged.key), 'given up'],
+  ]);
+  expect(left[0]?.reason).toMatch(/nothing that outranks it but a higher lineage/);
   await writer.stop();
   await world.waitUntilCaughtUp(dss);
   const comparison = await world.compare();
@@ -175,5 +192,5 @@ it('I8, I10: topics under write load are found equal; then of 30 forged messages
     differences: workloadTables.map((table) => ({ table, ...none })),
   });
   const last = await verify();
-  expect(last).toMatchObject({ state: 'done', mismatches: 0, unsettled: 0, notJudged: 0 });
+  expect(last).toMatchObject({ state: 'done', mismatches: 1, unsettled: 0, notJudged: 0 });
 }, 240_000);

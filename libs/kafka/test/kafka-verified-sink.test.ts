@@ -223,6 +223,24 @@ describe('KafkaVerifiedSink', () => {
     expect(await verdict(0, row(0))).toBe('equal');
   }, 90_000);
 
+  it('takes a row as damaged while an earlier message of its key outranks it for who goes by versions', async () => {
+    const world = await openWorld();
+    const { layout } = world;
+    await world.publish(createRows(layout, 2));
+    const one = await newest(world, '{"id":1}');
+    const future = `00000009${one.version?.slice(8) ?? ''}`;
+    await world.forge(recordOf('{"id":1}', { ...one, version: future }));
+    await world.publish([createChange({ op: 'update', layout, before: [1, 'n1'], after: [1, 'new'], transaction: 5 })]);
+    const stored = await world.readOne(1);
+    expect(judge([1, 'new'], stored, bounds)).toMatchObject({
+      kind: 'damaged',
+      damage: expect.stringContaining(future),
+    });
+    // a resync has raised the lineage
+    expect(judge([1, 'new'], stored, { ...bounds, highest: `0000000a${bounds.highest.slice(8)}` })).toBe('equal');
+    expect(judge([0, 'n0'], await world.readOne(0), bounds)).toBe('equal');
+  }, 60_000);
+
   it('I2: reports messages that are out of order, and none after a repeated suffix', async () => {
     const world = await openWorld();
     const { layout } = world;

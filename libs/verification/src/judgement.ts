@@ -36,7 +36,7 @@ export interface Bounds {
  */
 export function judge(row: Row | null, stored: StoredRow | null, bounds: Bounds): Judgement {
   if (stored === null) return row === null ? 'equal' : fault('missing');
-  const damage = stored.damage ?? findImpossibleVersion(stored.version, bounds.highest);
+  const damage = findDamage(stored, bounds.highest);
   if (damage !== null) return { ...fault('damaged'), damage };
   if (row === null && stored.isDeleted) return 'equal';
   return isCovered(stored, bounds) ? compare(row, stored) : 'moving';
@@ -49,7 +49,7 @@ function isCovered({ version, gtid }: StoredRow, { checkpoint, covered }: Bounds
 /** As `judge`, of a key of which nothing is under way to the sink. */
 export function judgeAtRest(row: Row | null, stored: StoredRow | null, highest: string): 'equal' | Fault {
   if (stored === null) return row === null ? 'equal' : fault('missing');
-  const damage = stored.damage ?? findImpossibleVersion(stored.version, highest);
+  const damage = findDamage(stored, highest);
   return damage === null ? compare(row, stored) : { ...fault('damaged'), damage };
 }
 
@@ -62,9 +62,13 @@ export function compare(row: Row | null, stored: StoredRow): 'equal' | Fault {
   return differences.length === 0 ? 'equal' : { ...fault('different'), differences };
 }
 
-function findImpossibleVersion(version: string | null, highest: string): string | null {
+function findDamage({ damage, version, outrankedBy = null }: StoredRow, highest: string): string | null {
+  if (damage !== null) return damage;
   if (version === null) return 'its version is missing or malformed';
-  return version > highest ? `its version ${version} is above all that the log can have given (${highest})` : null;
+  if (version > highest) return `its version ${version} is above all that the log can have given (${highest})`;
+  return outrankedBy !== null && outrankedBy > highest
+    ? `before it came a version ${outrankedBy}, which is above all that the log can have given (${highest})`
+    : null;
 }
 
 function fault(kind: MismatchKind): Fault {

@@ -80,6 +80,10 @@ class TextRow implements StoredRow {
     return this.#stored.damage;
   }
 
+  get outrankedBy(): string | null {
+    return this.#stored.outrankedBy ?? null;
+  }
+
   get fingerprint(): string {
     return this.#stored.fingerprint;
   }

@@ -17,7 +17,7 @@ afterEach(() => {
 });
 
 const message: FoldedMessage = {
-  ...{ partition: 1, offset: 7, version: '0'.repeat(44), id: 'u:1/0', op: 'c', order: null },
+  ...{ partition: 1, offset: 7, version: '0'.repeat(44), id: 'u:1/0', op: 'c', order: null, outrankedBy: null },
   value: Buffer.from('{}'),
 };
 
@@ -38,7 +38,7 @@ describe('FoldStore', () => {
   it('gives back what was put last, also from the file, and is of no use after a write that was cut', () => {
     const path = join(folder, 'store');
     const first = new FoldStore(path);
-    const last = { ...message, offset: 8, value: null, order: { newest: 'a', highest: 'b' } };
+    const last = { ...message, offset: 8, value: null, order: { newest: 'a', highest: 'b' }, outrankedBy: 'c' };
     const end = { version: 'v', gtid: null };
     first.write(() => {
       first.put(Buffer.from('k'), message);

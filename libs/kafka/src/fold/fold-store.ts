@@ -11,6 +11,8 @@ export interface FoldedPlace {
   readonly op: EnvelopeOperation | null;
   /** Null when no logged change of the key was seen. */
   readonly order: KeyOrder | null;
+  /** The highest version that an earlier message of the key had in this partition; null when it was no higher one. */
+  readonly outrankedBy: string | null;
 }
 
 export interface FoldedMessage extends FoldedPlace {
@@ -37,7 +39,7 @@ export interface FoldedPartition {
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS messages (
   key BLOB PRIMARY KEY, "partition" INTEGER, "offset" INTEGER, version TEXT, id TEXT, op TEXT,
-  newest TEXT, highest TEXT, is_deleted INTEGER, value BLOB);
+  newest TEXT, highest TEXT, outranked_by TEXT, is_deleted INTEGER, value BLOB);
 CREATE TABLE IF NOT EXISTS partitions (
   "partition" INTEGER PRIMARY KEY, start INTEGER, position INTEGER, end_version TEXT, end_gtid TEXT);
 CREATE TABLE IF NOT EXISTS topic (id TEXT, as_of_ms INTEGER);
@@ -52,6 +54,7 @@ type Place = readonly [
   op: EnvelopeOperation | null,
   newest: string | null,
   highest: string | null,
+  outrankedBy: string | null,
 ];
 
 type Columns = readonly [...Place, offset: number, id: string, value: Uint8Array | null];
@@ -81,15 +84,15 @@ export class FoldStore {
       statement.setReturnArrays(true);
       return statement;
     };
-    const place = '"partition", version, op, newest, highest';
+    const place = '"partition", version, op, newest, highest, outranked_by';
     this.#find = prepare(`SELECT ${place}, "offset", id, value FROM messages WHERE key = ?`);
     this.#findPlace = prepare(`SELECT ${place} FROM messages WHERE key = ?`);
     this.#put = prepare(
-      `INSERT INTO messages (key, "partition", "offset", version, id, op, newest, highest, is_deleted, value)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
+      `INSERT INTO messages (key, "partition", "offset", version, id, op, newest, highest, outranked_by, is_deleted, value)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
        "partition" = excluded."partition", "offset" = excluded."offset", version = excluded.version, id = excluded.id,
-       op = excluded.op, newest = excluded.newest, highest = excluded.highest, is_deleted = excluded.is_deleted,
-       value = excluded.value`,
+       op = excluded.op, newest = excluded.newest, highest = excluded.highest, outranked_by = excluded.outranked_by,
+       is_deleted = excluded.is_deleted, value = excluded.value`,
     );
     this.#list = prepare('SELECT key FROM messages WHERE key > ? AND is_deleted = 0 ORDER BY key LIMIT ?');
     this.#pages = prepare('PRAGMA page_count');
@@ -126,9 +129,9 @@ export class FoldStore {
   find(key: Uint8Array): FoldedMessage | null {
     const columns = this.#find.get(key) as unknown as Columns | undefined;
     if (columns === undefined) return null;
-    const [partition, version, op, newest, highest, offset, id, value] = columns;
+    const [partition, version, op, newest, highest, outrankedBy, offset, id, value] = columns;
     return {
-      ...toPlace([partition, version, op, newest, highest]),
+      ...toPlace([partition, version, op, newest, highest, outrankedBy]),
       offset,
       id,
       value: value === null ? null : Buffer.from(value.buffer, value.byteOffset, value.byteLength),
@@ -140,10 +143,10 @@ export class FoldStore {
     return place === undefined ? null : toPlace(place);
   }
 
-  put(key: Uint8Array, { partition, offset, version, id, op, order, value }: FoldedMessage): void {
+  put(key: Uint8Array, { partition, offset, version, id, op, order, outrankedBy, value }: FoldedMessage): void {
     const isDeleted = value === null || op === 'd' ? 1 : 0;
     const { newest = null, highest = null } = order ?? {};
-    this.#put.run(key, partition, offset, version, id, op, newest, highest, isDeleted, value);
+    this.#put.run(key, partition, offset, version, id, op, newest, highest, outrankedBy, isDeleted, value);
   }
 
   /** Keys whose last message is not a delete, in the order of their bytes. */
@@ -199,6 +202,7 @@ export class FoldStore {
   }
 }
 
-function toPlace([partition, version, op, newest, highest]: Place): FoldedPlace {
-  return { partition, version, op, order: newest === null || highest === null ? null : { newest, highest } };
+function toPlace([partition, version, op, newest, highest, outrankedBy]: Place): FoldedPlace {
+  const order = newest === null || highest === null ? null : { newest, highest };
+  return { partition, version, op, order, outrankedBy };
 }

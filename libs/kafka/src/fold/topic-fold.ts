@@ -246,7 +246,8 @@ export class TopicFold {
     // the delete before its tombstone says more than that
     if (value === null && version !== null && before?.version === version && before.op === 'd') return;
     const order = this.#follow(before, { key, partition, offset, version });
-    store.put(key, { partition, offset, version, id: readHeader(message, 'ditto.id'), op, value, order });
+    const outrankedBy = findOutranking(before, version);
+    store.put(key, { partition, offset, version, id: readHeader(message, 'ditto.id'), op, value, order, outrankedBy });
   }
 
   #follow(
@@ -271,6 +272,12 @@ export class TopicFold {
     }
     return order;
   }
+}
+
+function findOutranking(before: FoldedPlace | null, version: string | null): string | null {
+  // what outranks a message is above its version
+  const highest = before?.outrankedBy ?? before?.version ?? null;
+  return highest !== null && highest > (version ?? '') ? highest : null;
 }
 
 /** Whether the topic still has all that was folded of it. */

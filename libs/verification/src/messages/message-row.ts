@@ -23,6 +23,8 @@ export interface StoredMessage {
   readonly id: string;
   /** Null for a tombstone. */
   readonly value: Buffer | null;
+  /** A higher version that an earlier message of the key had. */
+  readonly outrankedBy?: string | null;
 }
 
 /** What the messages of a table are compared with. */
@@ -68,6 +70,10 @@ export class MessageRow implements StoredRow {
 
   get isDeleted(): boolean {
     return this.#message.value === null || this.#envelope?.op === 'd';
+  }
+
+  get outrankedBy(): string | null {
+    return this.#message.outrankedBy ?? null;
   }
 
   get fingerprint(): string {

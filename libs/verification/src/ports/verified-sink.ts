@@ -17,6 +17,8 @@ export interface StoredRow {
   readonly isDeleted: boolean;
   /** Why this can't be what Ditto wrote, whatever the row is; null when nothing speaks against it. */
   readonly damage: string | null;
+  /** A higher version that was stored before this one, in a sink whose readers can have met it. */
+  readonly outrankedBy?: string | null;
   /** Equal for two reads exactly when the same bytes were stored; short enough to be kept. */
   readonly fingerprint: string;
   /** What differs from this row of the source; null when the stored values can't be decoded. */

@@ -324,12 +324,12 @@ export class Repairer {
     const { runId = null, details } = (await mismatches.find(repair.mismatchId)) ?? {};
     const { sink } = repair;
     const found = toNewMismatch(mismatch, { source, sink, layout, runId, seenAtMs: nowMs() });
-    // what is stored is the same as before it was to be made overwritable
+    // what is stored is the same as before it was to be made overwritable, or is itself outranked
     const isStuck =
       mismatch.kind === 'damaged' &&
       mismatch.stored !== null &&
       mismatch.stored.version !== null &&
-      mismatch.stored.fingerprint === details?.fingerprint;
+      (mismatch.stored.fingerprint === details?.fingerprint || (mismatch.stored.outrankedBy ?? null) !== null);
     await mismatches.record([found]);
     const damage = mismatch.damage ?? mismatch.kind;
     if (isStuck)
