@@ -2,7 +2,9 @@ import { FoldFolder } from '../src/fold/fold-folder.ts';
 import { FoldStore } from '../src/fold/fold-store.ts';
 
 /** A worker with a store: prints where it is and lives until it is killed. */
-const path = new FoldFolder(process.argv[2] ?? '').pathOf('eu.shop.orders');
+const folder = new FoldFolder(process.argv[2] ?? '');
+const path = folder.pathOf('eu.shop.orders');
 new FoldStore(path);
 process.stdout.write(`${path}\n`);
-setInterval(() => undefined, 1_000);
+// what nobody holds may be collected, and its lock with it
+setInterval(() => folder.pathOf(''), 1_000);

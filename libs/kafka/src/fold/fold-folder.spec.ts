@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,6 +10,7 @@ import { FoldFolder } from './fold-folder.ts';
 import { FoldStore } from './fold-store.ts';
 
 const program = join(import.meta.dirname, '..', '..', 'test', 'hold-fold-folder.ts');
+const workers: ChildProcess[] = [];
 let shared: string;
 
 beforeEach(() => {
@@ -17,6 +18,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
+  for (const worker of workers.splice(0)) worker.kill('SIGKILL');
   rmSync(shared, { recursive: true, force: true });
 });
 
@@ -37,6 +39,7 @@ describe('FoldFolder', () => {
       env: { ...process.env, NODE_OPTIONS: '' },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
+    workers.push(worker);
     const [path] = (await once(worker.stdout, 'data')) as [Buffer];
     const store = path.toString().trim();
     new FoldFolder(shared).close();
