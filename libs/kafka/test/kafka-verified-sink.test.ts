@@ -136,7 +136,7 @@ const bounds: Bounds = { checkpoint: changeVersion(late), covered: GtidSet.parse
 
 const VALUES: Readonly<Record<ColumnKind, readonly Row[number][]>> = {
   integer: [0, -2147483648, 4294967295],
-  bigint: [0, 18446744073709551615n, -9007199254740993n],
+  bigint: [0, 9223372036854775807n, -9007199254740993n],
   decimal: ['0.00', '-99999999999999999999.99', '1.50'],
   float: [0, 3.4028235e38, -1.1],
   double: [0, 5e-324, 0.1],

@@ -98,7 +98,9 @@ export class VerifiedMirror extends VerifiedSink {
       'key' in place
         ? ((await this.read(layout, [place.key], signal))[0]?.bytes ?? null)
         : await readById(documents, fromText(place.foreign));
-    if (seen === null || fingerprintOf(seen) !== fingerprint) return false;
+    // what is no key is to be removed: it is gone, after a crash perhaps by this very call
+    if (seen === null) return 'foreign' in place;
+    if (fingerprintOf(seen) !== fingerprint) return false;
     signal.throwIfAborted();
     return decodeKey(layout, seen) === null ? removeDocument(documents, seen) : lowerVersion(documents, seen);
   }

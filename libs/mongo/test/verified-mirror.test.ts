@@ -379,6 +379,9 @@ describe('VerifiedMirror, demoting a damaged document', () => {
     for (const { id, fingerprint } of foreign)
       expect(await verified.demote(layout, { foreign: id }, fingerprint, never)).toBe(id !== text.id);
     expect((await documents.find().toArray()).map(({ _id }) => _id)).toEqual([1, 'x']);
+    // after a crash the same is asked for again: what is gone is removed
+    for (const { id, fingerprint } of foreign)
+      expect(await verified.demote(layout, { foreign: id }, fingerprint, never)).toBe(id !== text.id);
     // found by a key that it equals, it is removed too
     await documents.insertOne({ _id: new Double(3), row: {}, v: FUTURE });
     const { fingerprint } = (await readOne(layout, 3)) as StoredDocument;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createConnection } from 'mysql2/promise';
 import { DataSource, type EntityManager, type Logger as QueryLogger } from 'typeorm';
-import { Backoff, DittoError, type Logger, retry, silentLogger, withTimeout } from '#kernel';
+import { abortable, Backoff, DittoError, type Logger, retry, silentLogger, withTimeout } from '#kernel';
 import { entities } from './entities/index.ts';
 import { migrations } from './migrations/index.ts';
 import { type StateServerOptions, toDriverOptions } from './state-connection.ts';
@@ -43,6 +43,7 @@ const MIGRATION_TIMEOUT_MS = 60_000;
 export class StateDatabase {
   readonly #options: StateDatabaseOptions &
     Required<Pick<StateDatabaseOptions, 'poolSize' | 'workTimeoutMs' | 'logger'>>;
+  readonly #firstOpened = Promise.withResolvers<undefined>();
   #connections: StateConnections | null = null;
   #trouble: DittoError | null = null;
 
@@ -80,6 +81,11 @@ export class StateDatabase {
       log: { logger, message: 'The state database can not be opened yet, trying again' },
     });
     if (signal?.aborted) await this.close();
+  }
+
+  /** Resolves when it was open for the first time, and when `signal` aborts. */
+  async whenOpened(signal: AbortSignal): Promise<void> {
+    await abortable(this.#firstOpened.promise, signal).catch(ignore);
   }
 
   async close(): Promise<void> {
@@ -134,6 +140,7 @@ export class StateDatabase {
       createUnavailableError: (message) => this.#createUnavailableError(message),
     });
     this.#trouble = null;
+    this.#firstOpened.resolve(undefined);
   }
 
   async #createDatabaseIfMissing(): Promise<void> {

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { type DittoConfig, toRedisOptions } from '#configuration';
 import { createLogger, InjectConfig, LongWork, Shutdown } from '#platform';
 import { RedisConnection } from '#redis';
+import { StateDatabase } from '#state';
 import { RecurringJobs } from '../jobs/recurring-jobs.ts';
 import { JobMetrics } from '../metrics/job-metrics.ts';
 import { type RepairOutcomes, SourceRepairs } from './source-repairs.ts';
@@ -9,16 +10,19 @@ import { type RepairOutcomes, SourceRepairs } from './source-repairs.ts';
 /** A turn of the repairs of each source, every `dws.repairIntervalMs`. */
 @Injectable()
 export class RepairJobs extends LongWork {
+  readonly #state: StateDatabase;
   readonly #jobs: RecurringJobs<{ readonly source: string }, RepairOutcomes>;
 
   constructor(
     @InjectConfig() config: DittoConfig,
     redis: RedisConnection,
     repairs: SourceRepairs,
+    state: StateDatabase,
     metrics: JobMetrics,
     shutdown: Shutdown,
   ) {
     super(shutdown);
+    this.#state = state;
     const names = Object.keys(config.sources);
     this.#jobs = new RecurringJobs({
       name: 'repairs',
@@ -36,7 +40,9 @@ export class RepairJobs extends LongWork {
     });
   }
 
-  protected override run(): Promise<void> {
-    return this.#jobs.run();
+  /** A job that fails at the start would be tried again after an interval only. */
+  protected override async run(signal: AbortSignal): Promise<void> {
+    await this.#state.whenOpened(signal);
+    await this.#jobs.run();
   }
 }

@@ -3,6 +3,7 @@ import { type DittoConfig, toRedisOptions } from '#configuration';
 import { isAbort, sleep, toDittoError } from '#kernel';
 import { createLogger, InjectConfig, LongWork, Shutdown } from '#platform';
 import { RedisConnection } from '#redis';
+import { StateDatabase } from '#state';
 import { type DueChunk, VerificationRunStore } from '#verification';
 import { ChunkQueue } from './chunk-queue.ts';
 import { ChunkRunner } from './chunk-runner.ts';
@@ -17,6 +18,7 @@ const BEGIN_MS = 10_000;
 /** Names what is due to the workers, and works. */
 @Injectable()
 export class VerificationJobs extends LongWork {
+  readonly #state: StateDatabase;
   readonly #runs: VerificationRunStore;
   readonly #queue: ChunkQueue;
   readonly #recurring: RecurringRuns;
@@ -29,11 +31,13 @@ export class VerificationJobs extends LongWork {
     @InjectConfig() config: DittoConfig,
     redis: RedisConnection,
     runs: VerificationRunStore,
+    state: StateDatabase,
     runner: ChunkRunner,
     recurring: RecurringRuns,
     shutdown: Shutdown,
   ) {
     super(shutdown);
+    this.#state = state;
     this.#runs = runs;
     this.#recurring = recurring;
     this.#schedule = config.verification.schedule;
@@ -53,6 +57,7 @@ export class VerificationJobs extends LongWork {
   }
 
   protected override async run(signal: AbortSignal): Promise<void> {
+    await this.#state.whenOpened(signal);
     this.#queue.start();
     while (!signal.aborted) {
       await this.#look();

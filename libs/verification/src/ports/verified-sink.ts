@@ -73,8 +73,8 @@ export abstract class VerifiedSink {
   ): Promise<Row | null | undefined>;
   /**
    * Makes a damaged row one that any change overwrites, and removes a foreign one, if it is still the one with this
-   * fingerprint; a row stays visible. No change that comes in between is lost. False when something else is stored by now;
-   * null when this sink can't do that.
+   * fingerprint; a row stays visible. No change that comes in between is lost. True also when a foreign one is gone; false
+   * when something else is stored by now; null when this sink can't do that.
    */
   abstract demote(
     layout: TableLayout,

@@ -186,7 +186,7 @@ export class Repairer {
     else
       await this.#giveUp(
         repair,
-        'something else is stored there by now, or nothing: what is still wrong is found again by the next run',
+        'something else is stored there by now: what is still wrong is found again by the next run',
         counts,
         'gone',
       );
