@@ -46,6 +46,8 @@ export async function bundle(options: {
     chunkNames: 'chunks/[name]-[hash]',
     bundle: true,
     splitting: true,
+    // the text of a program stays in memory; names stay as they are
+    minifyWhitespace: true,
     platform: 'node',
     format: 'esm',
     target: 'node24',
