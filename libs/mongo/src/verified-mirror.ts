@@ -16,8 +16,6 @@ import { type ComparisonCounters, RowComparison } from './row-comparison.ts';
 import { fingerprintOf, StoredDocument } from './stored-document.ts';
 import { awaitMajority } from './write-command.ts';
 
-/** Tables whose compiled layouts are kept. */
-const MOST_TABLES = 200;
 const SHOWN_CHARACTERS = 200;
 
 interface ComparedTable {
@@ -31,7 +29,7 @@ interface ComparedTable {
  */
 export class VerifiedMirror extends VerifiedSink {
   readonly #mirror: MirrorName;
-  readonly #tables = new Map<string, ComparedTable>();
+  readonly #tables = new WeakMap<TableLayout, ComparedTable>();
   readonly #counters: ComparisonCounters = { byBytes: 0, byValue: 0 };
 
   constructor(mirror: MirrorName) {
@@ -116,17 +114,13 @@ export class VerifiedMirror extends VerifiedSink {
     return this.#mirror.connection.db(mirrorDatabase(this.#mirror)).collection(collectionName(database, table));
   }
 
-  /** A layout may be another object each time; compiling one takes as long as comparing a thousand rows. */
+  /** Compiling takes as long as comparing a thousand rows. */
   #tableOf(layout: TableLayout): ComparedTable {
-    const { database, table, fingerprint } = layout;
-    const name = JSON.stringify([database, table, fingerprint]);
-    let compared = this.#tables.get(name);
+    let compared = this.#tables.get(layout);
     if (compared === undefined) {
       compared = { encoder: new DocumentEncoder(layout), comparison: new RowComparison(layout, this.#counters) };
-      const [oldest] = this.#tables.keys();
-      if (this.#tables.size >= MOST_TABLES && oldest !== undefined) this.#tables.delete(oldest);
-    } else this.#tables.delete(name);
-    this.#tables.set(name, compared);
+      this.#tables.set(layout, compared);
+    }
     return compared;
   }
 }

@@ -35,20 +35,26 @@ function checkpointAt(offset: number, lineage = 3): Checkpoint {
   };
 }
 
-function open(parts: Partial<World>): RecordedSource {
+function openWorld(parts: Partial<World>): { readonly world: World; readonly stream: RecordedSource } {
   const end = { serverUuid: SERVER, file: 'binlog.000007', offset: 5000 };
   const world: World = { dcs: null, state: null, lineage: 3, end, record: null, ...parts };
   const stored = (checkpoint: Checkpoint | null) => checkpoint && { token: 1, checkpoint };
-  return new RecordedSource({
+  const stream = new RecordedSource({
     source: 's',
     dcs: {
       load: () => (world.dcs instanceof Error ? Promise.reject(world.dcs) : Promise.resolve(stored(world.dcs))),
     },
     state: { load: () => Promise.resolve(stored(world.state)) },
     lineages: { current: () => Promise.resolve(world.lineage) },
-    tables: { find: () => Promise.resolve(world.record) },
+    // a record that is read is made anew each time
+    tables: { find: (_, table) => Promise.resolve(world.record && { ...structuredClone(world.record), ...table }) },
     log: { read: () => Promise.resolve(world.end) },
   });
+  return { world, stream };
+}
+
+function open(parts: Partial<World>): RecordedSource {
+  return openWorld(parts).stream;
 }
 
 function recordOf(copy: TableRecord['copy'], hasLayout = true): TableRecord {
@@ -95,6 +101,38 @@ describe('a table', () => {
     expect(await open({ record: recordOf({ state: 'done', rowsRead: 1 }, false) }).readTable(orders, never)).toBeNull();
     const record = recordOf({ state: 'none' }, false);
     expect(await open({ record }).readTable(orders, never)).toMatchObject({ copied: 'never', layout: orders });
+  });
+});
+
+describe('the layout of a table', () => {
+  function recordWith(fingerprint: string): TableRecord {
+    const layout = { ...assumeLayout(orders.database, orders.table), fingerprint };
+    return adopt(planCopy(newRecord(orders), 0, { state: 'done', rowsRead: 1 }), { key: 'k', since: '', layout });
+  }
+
+  async function layoutOf(stream: RecordedSource, table = orders): Promise<object | undefined> {
+    return (await stream.readTable(table, never))?.layout;
+  }
+
+  it('is one object as long as it is the same layout, so that what is compiled for it is found again', async () => {
+    const { world, stream } = openWorld({ record: recordWith('a') });
+    const first = await layoutOf(stream);
+    expect(await layoutOf(stream)).toBe(first);
+    world.record = recordWith('b');
+    expect(await layoutOf(stream)).toMatchObject({ fingerprint: 'b' });
+  });
+
+  it('is kept for the 200 tables that were asked for last', async () => {
+    const stream = open({ record: recordWith('a') });
+    const first = await layoutOf(stream);
+    const others = Array.from({ length: 199 }, (_, i) => ({ database: 'shop', table: `t${i}` }));
+    for (const table of others) await layoutOf(stream, table);
+    expect(await layoutOf(stream)).toBe(first);
+    for (const table of others) await layoutOf(stream, table);
+    expect(await layoutOf(stream)).toBe(first);
+    await layoutOf(stream, { database: 'shop', table: 'one too many' });
+    for (const table of others) await layoutOf(stream, table);
+    expect(await layoutOf(stream)).not.toBe(first);
   });
 });
 

@@ -5,6 +5,8 @@ import {
   lineageOf,
   type LoggedTransaction,
   type StoredCheckpoint,
+  tableKey,
+  type TableLayout,
   type TableName,
   versionPrefix,
 } from '#change-events';
@@ -26,6 +28,8 @@ export interface RecordedSourceOptions {
 }
 
 const HIGHEST = 0xffffffff;
+/** Tables whose layouts are kept. */
+const MOST_LAYOUTS = 200;
 /** Everything of a lineage has a lower or equal version. */
 const HIGHEST_PLACE = { fileNumber: HIGHEST, offset: 0xffffffffffff };
 
@@ -36,6 +40,8 @@ const HIGHEST_PLACE = { fileNumber: HIGHEST, offset: 0xffffffffffff };
  */
 export class RecordedSource extends RecordedStream {
   readonly #options: RecordedSourceOptions;
+  /** By table, the one that was asked for last at the end. */
+  readonly #layouts = new Map<string, TableLayout>();
 
   constructor(options: RecordedSourceOptions) {
     super();
@@ -55,7 +61,7 @@ export class RecordedSource extends RecordedStream {
     if (record === null) return null;
     const copied = isCopied(record);
     const layout = record.adopted?.layout ?? null;
-    if (layout !== null) return { generation: record.generation, copied, layout };
+    if (layout !== null) return { generation: record.generation, copied, layout: this.#keepLayout(table, layout) };
     if (copied === 'yes') return null;
     return { generation: record.generation, copied, layout: assumeLayout(table.database, table.table) };
   }
@@ -75,6 +81,17 @@ export class RecordedSource extends RecordedStream {
       ? { fileNumber: binlogFileNumber(end.file), offset: end.offset }
       : HIGHEST_PLACE;
     return formatVersion({ lineage, fileNumber, offset, rowIndex: HIGHEST, readSequence: HIGHEST });
+  }
+
+  #keepLayout(table: TableName, layout: TableLayout): TableLayout {
+    const name = tableKey(table);
+    const known = this.#layouts.get(name);
+    const kept = known?.fingerprint === layout.fingerprint ? known : layout;
+    this.#layouts.delete(name);
+    this.#layouts.set(name, kept);
+    const [oldest] = this.#layouts.keys();
+    if (this.#layouts.size > MOST_LAYOUTS && oldest !== undefined) this.#layouts.delete(oldest);
+    return kept;
   }
 
   async #load(signal: AbortSignal): Promise<Checkpoint> {

@@ -29,7 +29,10 @@ export interface RecordedTable {
 /** What DSS has recorded of one source, as it is at the moment of the call. */
 export abstract class RecordedStream {
   abstract readCheckpoint(signal: AbortSignal): Promise<RecordedCheckpoint>;
-  /** Null for a table that DSS has never seen. */
+  /**
+   * Null for a table that DSS has never seen. While a table has the same layout, its `layout` is the same object in
+   * nearly all calls, so that what is compiled for a layout can be kept by it; who compares layouts compares fingerprints.
+   */
   abstract readTable(table: TableName, signal: AbortSignal): Promise<RecordedTable | null>;
   /**
    * A version that is above that of every change which DSS can have given to a sink by now: of the newest lineage, at the
