@@ -1,8 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import type { Stack } from '#stack';
+import { findFreePorts, type Stack } from '#stack';
 import type { Login } from './access.ts';
 
 export interface Ports {
@@ -65,13 +64,7 @@ export function writeConfiguration(facts: ConfigurationFacts): string {
   return file;
 }
 
-/** Ports that nobody listens on now. */
 export async function findPorts(): Promise<Ports> {
-  const servers = [0, 0, 0, 0].map(() => createServer().listen({ port: 0, host: '127.0.0.1' }));
-  await Promise.all(
-    servers.map((server) => new Promise((resolve, reject) => server.once('listening', resolve).once('error', reject))),
-  );
-  const [dss = 0, dcs = 0, dcsRpc = 0, dws = 0] = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  const [dss = 0, dcs = 0, dcsRpc = 0, dws = 0] = await findFreePorts(4);
   return { dss, dcs, dcsRpc, dws };
 }

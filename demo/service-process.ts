@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,13 +11,14 @@ const root = join(import.meta.dirname, '..');
 const STOP_WITHIN_MS = 20_000;
 const ASK_EVERY_MS = 20;
 
-/** One of the three services as a process of its own, in a process group of its own: Ctrl-C reaches it through `stop` only. */
+/** One of the three services as a process of its own. */
 export class ServiceProcess {
   readonly name: ServiceName;
   readonly url: string;
   readonly log: string;
+  /** Resolves with the exit code, or the signal that ended it. */
+  readonly exited: Promise<number | string>;
   readonly #child: ChildProcess;
-  readonly #exited: Promise<unknown>;
 
   constructor(options: {
     readonly name: ServiceName;
@@ -31,6 +31,8 @@ export class ServiceProcess {
     readonly environment?: Readonly<Record<string, string>>;
     /** Name of the log without its ending; the service's by default. */
     readonly log?: string;
+    /** Whether it ends with whoever has started it, by Ctrl-C too; by default only `stop` and `kill` end it. */
+    readonly isAttached?: boolean;
   }) {
     this.name = options.name;
     this.url = `http://127.0.0.1:${options.port}`;
@@ -41,21 +43,27 @@ export class ServiceProcess {
       cwd: root,
       env: { ...process.env, ...allocatorSettings, ...options.environment, DITTO_CONFIG: options.configuration },
       stdio: ['ignore', log, log],
-      detached: true,
+      detached: options.isAttached !== true,
     });
     closeSync(log);
-    this.#child.unref();
-    this.#exited = once(this.#child, 'exit').catch(() => undefined);
+    if (options.isAttached !== true) this.#child.unref();
+    this.exited = new Promise((resolve) => {
+      this.#child.once('exit', (code, signal) => resolve(signal ?? code ?? -1)).once('error', () => resolve(-1));
+    });
   }
 
   get pid(): number {
     return this.#child.pid ?? 0;
   }
 
+  get isRunning(): boolean {
+    return this.#child.pid !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
   /** Throws `DITTO_DEMO_SERVICE_ENDED` with the end of the log when the process is gone. */
   assertRunning(): void {
+    if (this.isRunning) return;
     const { exitCode, signalCode } = this.#child;
-    if (this.#child.pid !== undefined && exitCode === null && signalCode === null) return;
     const how = signalCode === null ? `with code ${exitCode ?? 'unknown'}` : `by ${signalCode}`;
     throw new DittoError('DITTO_DEMO_SERVICE_ENDED', `${this.name.toUpperCase()} ended ${how}.`, {
       context: { log: this.log },
@@ -80,19 +88,23 @@ export class ServiceProcess {
 
   /** SIGTERM, and SIGKILL when that was not enough; resolves when the process is gone. */
   async stop(): Promise<void> {
-    if (this.#child.pid === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    if (!this.isRunning) return;
     this.#child.ref();
     this.#child.kill('SIGTERM');
     const force = setTimeout(() => this.#child.kill('SIGKILL'), STOP_WITHIN_MS);
-    await this.#exited;
+    await this.exited;
     clearTimeout(force);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
   }
 
   /** SIGKILL; resolves when the process is gone. */
   async kill(): Promise<void> {
     this.#child.ref();
     this.#child.kill('SIGKILL');
-    await this.#exited;
+    await this.exited;
   }
 
   async #isReady(signal: AbortSignal): Promise<boolean> {

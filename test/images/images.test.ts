@@ -6,7 +6,7 @@ import { type Connection, createConnection } from 'mysql2/promise';
 import { type StartedTestContainer } from 'testcontainers';
 import { stringify } from 'yaml';
 import { findCacheFolder, findFreePorts, type Stack } from '#stack';
-import { testStack, uniqueName } from '#testing';
+import { eventually, testStack, uniqueName } from '#testing';
 import { type SourceStatus } from '../../apps/dss/src/sources/source-status.ts';
 import { compareAll } from '../oracle/compare-all.ts';
 import { buildImage, type ContainerState, docker, type ImageFacts, inspectImage, inspectState } from './docker.ts';
@@ -64,19 +64,6 @@ function writeConfiguration(): string {
 
 function login({ host, port, user, password }: ReturnType<Stack['endpoint']>): object {
   return { host, port, user, password };
-}
-
-/** Asks until it is as wanted; the test's own time limit ends it. */
-async function eventually<Answer>(
-  ask: () => Promise<Answer>,
-  isWanted: (answer: Answer) => boolean,
-  pauseMs = 200,
-): Promise<Answer> {
-  for (;;) {
-    const answer = await ask();
-    if (isWanted(answer)) return answer;
-    await sleep(pauseMs);
-  }
 }
 
 async function start(service: (typeof SERVICES)[number], memoryMib: number): Promise<StartedTestContainer> {

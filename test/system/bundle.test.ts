@@ -44,7 +44,7 @@ describe('the built services', () => {
 
   // an unchanged kafkajs has Node warn of its timers
   it.each(services)('%s has no warning of Node in its log', (service) => {
-    expect(readFileSync(find(service).logFile, 'utf8')).not.toMatch(/^\(node:\d+\)/m);
+    expect(readFileSync(find(service).log, 'utf8')).not.toMatch(/^\(node:\d+\)/m);
   });
 });
 

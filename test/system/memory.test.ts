@@ -48,7 +48,7 @@ it('I9: a copy whose rows of 1 KB turn into rows of 15 MiB takes 300 MB at most,
   await world.start('dcs');
   const dss = await world.start('dss');
   await world.waitUntilCaughtUp(dss);
-  const peakBytes = readPeakRssBytes(dss.process.pid ?? 0);
+  const peakBytes = readPeakRssBytes(dss.pid);
   const { samples, tables } = await world.compare();
   expect([samples, tables.map(({ rows }) => rows)]).toEqual([[], [2 * NARROW_ROWS + WIDE_ROWS]]);
   expect(peakBytes).toBeGreaterThan(100_000_000);

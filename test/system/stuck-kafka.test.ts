@@ -57,7 +57,7 @@ async function write(from: number, count: number): Promise<void> {
 }
 
 async function residentBytes(): Promise<number> {
-  const status = await readFile(`/proc/${dss.process.pid}/status`, 'latin1');
+  const status = await readFile(`/proc/${dss.pid}/status`, 'latin1');
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
 }
 
@@ -111,5 +111,5 @@ it(`I9: ${TABLES} tables with ${PARTITIONS} partitions hold what is counted, and
   if (isLong) await restartKafka(before, counted);
   else await stack.thaw('kafka');
   await waitUntilConfirmed(TABLES * (1 + ROWS_OF_TABLE));
-  expect(readPeakRssBytes(dss.process.pid ?? 0)).toBeLessThan(MOST_RESIDENT_BYTES);
+  expect(readPeakRssBytes(dss.pid)).toBeLessThan(MOST_RESIDENT_BYTES);
 }, 1_200_000);

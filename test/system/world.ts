@@ -1,30 +1,17 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection, type Connection } from 'mysql2/promise';
 import { stringify } from 'yaml';
-import { findCacheFolder, type Stack, startStack } from '#stack';
+import { findCacheFolder, findFreePorts, type Stack, startStack } from '#stack';
 import { testStack, uniqueName } from '#testing';
-import { allocatorSettings } from '../../demo/process-settings.ts';
+import { readLastLines, type ServiceName, ServiceProcess } from '../../demo/service-process.ts';
 import { compareAll, type Comparison } from '../oracle/compare-all.ts';
 import { type SourceStatus } from '../../apps/dss/src/sources/source-status.ts';
 
-const root = join(import.meta.dirname, '../..');
-
-export type ServiceName = 'dss' | 'dcs' | 'dws';
-
 /** A service as a process; its log is shown when it did what the test did not expect. */
-export interface ServiceInstance {
-  readonly service: ServiceName;
-  readonly url: string;
-  readonly logFile: string;
-  readonly process: ChildProcess;
-  /** Resolves with the exit code, or the signal that ended it. */
-  readonly exited: Promise<number | string>;
-}
+export type ServiceInstance = ServiceProcess;
 
 export interface WorldOptions {
   readonly tables: readonly string[];
@@ -75,7 +62,7 @@ export class World {
     try {
       const mysql = await world.connect();
       await mysql.query(`CREATE DATABASE ${world.database}`);
-      const [ports] = await findPorts(1);
+      const [ports] = await findFreePorts(1);
       world.#rpcPort = ports ?? 0;
       return world;
     } catch (error) {
@@ -102,7 +89,7 @@ export class World {
 
   /** Starts a service and waits until it listens; `ready` waits for its readiness too. */
   async start(service: ServiceName, overrides: Readonly<Record<string, unknown>> = {}): Promise<ServiceInstance> {
-    const [port = 0] = await findPorts(1);
+    const [port = 0] = await findFreePorts(1);
     const file = join(this.folder, `${service}-${port}.yaml`);
     writeFileSync(file, stringify(this.#configuration(service, port, overrides)));
     const instance = this.spawn(service, file, port);
@@ -119,18 +106,11 @@ export class World {
 
   /** Runs a service on a configuration file, without waiting for anything. */
   spawn(service: ServiceName, configuration: string, port = 0): ServiceInstance {
-    const logFile = join(this.folder, `${service}-${this.#instances.length}.log`);
-    const log = openSync(logFile, 'w');
-    const child = spawn(process.execPath, [join(root, 'dist', `${service}.mjs`)], {
-      cwd: root,
-      env: { ...process.env, ...allocatorSettings, NODE_OPTIONS: '', DITTO_CONFIG: configuration },
-      stdio: ['ignore', log, log],
+    const instance = new ServiceProcess({
+      ...{ name: service, port, folder: this.folder, configuration, isAttached: true },
+      log: `${service}-${this.#instances.length}`,
+      environment: { NODE_OPTIONS: '' },
     });
-    closeSync(log);
-    const exited = new Promise<number | string>((resolve) =>
-      child.once('exit', (code, signal) => resolve(signal ?? code ?? -1)),
-    );
-    const instance = { service, url: `http://127.0.0.1:${port}`, logFile, process: child, exited };
     this.#instances.push(instance);
     return instance;
   }
@@ -243,7 +223,7 @@ export class World {
     const { watch, withinMs = 30_000, describe } = options;
     const deadline = performance.now() + withinMs;
     while (!(await holds())) {
-      const ended = watch !== undefined && (watch.process.exitCode !== null || watch.process.signalCode !== null);
+      const ended = watch?.isRunning === false;
       if (ended || performance.now() > deadline)
         throw new Error(
           `waited ${ended ? '' : `${withinMs} ms `}for ${what}${ended ? ', but the process has ended' : ''}\n${describe?.() ?? ''}\n${watch ? this.logTail(watch) : ''}`,
@@ -253,7 +233,7 @@ export class World {
   }
 
   logTail(instance: ServiceInstance, lines = 15): string {
-    return readFileSync(instance.logFile, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
+    return readLastLines(instance.log, lines).join('\n');
   }
 
   /** Every row of every table in MySQL against MongoDB and Kafka, by code that shares nothing with Ditto. */
@@ -274,15 +254,12 @@ export class World {
   }
 
   async signal(instance: ServiceInstance, signal: NodeJS.Signals): Promise<void> {
-    instance.process.kill(signal);
+    instance.signal(signal);
     if (signal === 'SIGKILL') await instance.exited;
   }
 
   async close(): Promise<void> {
-    for (const { process: child, exited } of this.#instances) {
-      child.kill('SIGKILL');
-      await exited;
-    }
+    for (const instance of this.#instances) await instance.kill();
     for (const connection of this.#connections) connection.destroy();
     const own = this.mariaDb ?? this.#ownMySql;
     await own?.down();
@@ -293,12 +270,4 @@ export class World {
 
 async function startOwn(server: 'mariadb' | 'mysql-primary'): Promise<Stack> {
   return startStack({ folder: mkdtempSync(join(tmpdir(), `ditto-${server}-`)), servers: [server] });
-}
-
-async function findPorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen({ port: 0, host: '127.0.0.1' }));
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.once('listening', resolve))));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

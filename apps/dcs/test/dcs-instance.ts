@@ -1,7 +1,7 @@
-import { type AddressInfo, createServer } from 'node:net';
 import { type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { parseConfig } from '#configuration';
 import { configureLogging, createService } from '#platform';
+import { findFreePorts } from '#stack';
 import { testStack, uniqueName } from '#testing';
 import { dcsService } from '../src/service.ts';
 
@@ -40,7 +40,7 @@ export class DcsInstance {
 
   static async start(deployment: Deployment): Promise<DcsInstance> {
     configureLogging({ service: 'dcs', level: 'silent' });
-    const [httpPort, rpcPort] = [await findFreePort(), await findFreePort()];
+    const [httpPort = 0, rpcPort = 0] = await findFreePorts(2);
     const config = parseConfig(JSON.stringify(describeConfig(deployment, httpPort, rpcPort)));
     const app = await createService({ ...dcsService, rpc: config.dcs.rpc }, config);
     await app.startAllMicroservices();
@@ -81,24 +81,4 @@ function describeConfig(
       ],
     },
   };
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-/** Asks until the answer is as wanted; the test's own time limit ends it. */
-export async function eventually<Answer>(
-  ask: () => Promise<Answer>,
-  isWanted: (answer: Answer) => boolean,
-): Promise<Answer> {
-  for (;;) {
-    const answer = await ask();
-    if (isWanted(answer)) return answer;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }

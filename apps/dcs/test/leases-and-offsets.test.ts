@@ -5,16 +5,9 @@ import { createMetrics } from '#platform';
 import { RedisConnection, RedisLeases } from '#redis';
 import { type Grant } from '#replication';
 import { StateAuditLog, StateCheckpointStore, StateDatabase, StateFencing } from '#state';
-import { FaultProxy, testStack, uniqueName } from '#testing';
+import { eventually, FaultProxy, testStack, uniqueName } from '#testing';
 import { LeaseOffice } from '../src/leases/lease-office.ts';
-import {
-  createDeployment,
-  DcsInstance,
-  type Deployment,
-  eventually,
-  OPERATE_TOKEN,
-  READ_TOKEN,
-} from './dcs-instance.ts';
+import { createDeployment, DcsInstance, type Deployment, OPERATE_TOKEN, READ_TOKEN } from './dcs-instance.ts';
 
 const TTL_MS = 60_000;
 const version = (n: number) => `${'0'.repeat(27)}${n}${'f'.repeat(16)}`;

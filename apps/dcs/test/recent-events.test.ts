@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { DcsClient } from '#dcs-client';
 import { silentLogger } from '#kernel';
 import { batchOf, type KafkaClient, PlatformaticKafkaClient } from '#kafka';
-import { testStack } from '#testing';
+import { eventually, testStack } from '#testing';
 import type { EventsDto } from '../src/http/event.dto.ts';
-import { createDeployment, DcsInstance, type Deployment, eventually, READ_TOKEN } from './dcs-instance.ts';
+import { createDeployment, DcsInstance, type Deployment, READ_TOKEN } from './dcs-instance.ts';
 
 type Answer = Pick<EventsDto, keyof EventsDto> & { readonly text: string };
 

@@ -1,10 +1,9 @@
-import { type AddressInfo, createServer } from 'node:net';
 import { type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DcsClient } from '#dcs-client';
 import { parseConfig } from '#configuration';
 import { configureLogging, createService } from '#platform';
-import { type Stack } from '#stack';
-import { testStack, uniqueName } from '#testing';
+import { findFreePorts, type Stack } from '#stack';
+import { eventually, testStack, uniqueName } from '#testing';
 import { dcsService } from '../../dcs/src/service.ts';
 import { dwsService } from '../src/service.ts';
 
@@ -38,7 +37,7 @@ export async function createDeployment(options: DeploymentOptions): Promise<Depl
   } = options;
   const shared = await testStack();
   const source = uniqueName('shop');
-  const rpcPort = await findFreePort();
+  const [rpcPort = 0] = await findFreePorts(1);
   const endpoints = (['mysql-primary', 'mysql-replica'] as const).map((server) => login(stack, server));
   const config = {
     sources: { [source]: { endpoints, include: ['*.*'], sinks: ['mongo'] } },
@@ -63,7 +62,8 @@ export class Instance {
 
   static async start(name: 'dcs' | 'dws', { config, rpcPort }: Deployment): Promise<Instance> {
     configureLogging({ service: name, level: 'silent' });
-    const http = { port: await findFreePort() };
+    const [port = 0] = await findFreePorts(1);
+    const http = { port };
     const listening =
       name === 'dcs' ? { dcs: { http, rpc: { port: rpcPort } } } : { dws: { ...(config['dws'] as object), http } };
     const parsed = parseConfig(JSON.stringify({ ...config, ...listening }));
@@ -102,27 +102,7 @@ export function createClient({ rpcPort }: Deployment): DcsClient {
   return new DcsClient({ endpoints: [{ host: '127.0.0.1', port: rpcPort }], token: null, timeoutMs: 2000 });
 }
 
-/** Asks until the answer is as wanted; the test's own time limit ends it. */
-export async function eventually<Answer>(
-  ask: () => Promise<Answer>,
-  isWanted: (answer: Answer) => boolean,
-): Promise<Answer> {
-  for (;;) {
-    const answer = await ask();
-    if (isWanted(answer)) return answer;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
 function login(stack: Stack, server: 'mysql-primary' | 'mysql-replica' | 'mysql-state'): Endpoint {
   const { host, port, user, password } = stack.endpoint(server);
   return { host, port, user: user ?? '', password: password ?? '' };
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Stack, startStack } from '#stack';
-import { FaultProxy, testStack } from '#testing';
+import { eventually, FaultProxy, testStack } from '#testing';
 import { type HeartbeatsDto } from '../src/http/heartbeat.dto.ts';
-import { createDeployment, type Deployment, eventually, Instance } from './deployment.ts';
+import { createDeployment, type Deployment, Instance } from './deployment.ts';
 
 describe('servers go away', () => {
   let folder: string;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { testStack } from '#testing';
+import { eventually, testStack } from '#testing';
 import { Queue } from 'bullmq';
 import { type HeartbeatsDto } from '../src/http/heartbeat.dto.ts';
-import { createClient, createDeployment, type Deployment, eventually, Instance } from './deployment.ts';
+import { createClient, createDeployment, type Deployment, Instance } from './deployment.ts';
 
 const PROBE_INTERVAL_MS = 250;
 

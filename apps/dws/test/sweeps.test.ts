@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type DcsClient } from '#dcs-client';
 import { silentLogger } from '#kernel';
 import { mirrorDatabase, type MongoConnection, openMongo } from '#mongo';
-import { testStack } from '#testing';
+import { eventually, testStack } from '#testing';
 import { type SweepsDto } from '../src/http/sweep.dto.ts';
-import { createClient, createDeployment, type Deployment, eventually, Instance } from './deployment.ts';
+import { createClient, createDeployment, type Deployment, Instance } from './deployment.ts';
 
 const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const RETENTION_MS = 60_000;

@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { silentLogger, sleep } from '#kernel';
-import { acceptChanges, openSink, testStack, uniqueName } from '#testing';
+import { acceptChanges, eventually, openSink, testStack, uniqueName } from '#testing';
 
 import {
   KafkaEventReader,
@@ -63,14 +63,6 @@ function startReader(
   return { events, reader };
 }
 
-async function waitFor(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error('the condition was not reached');
-    await sleep(20);
-  }
-}
-
 describe('KafkaEventReader', () => {
   it('gives what was published, in order, also from topics that come later, and leaves out tombstones', async () => {
     const source = uniqueName('src');
@@ -80,7 +72,7 @@ describe('KafkaEventReader', () => {
     await publisher.prepareTable(layout);
     const deletion = createChange({ op: 'delete', layout, before: [3, 'n3'], transaction: 2 });
     acceptChanges(publisher, [...createRows(layout, 30), deletion], { acknowledge: () => undefined });
-    await waitFor(() => events.length >= 31);
+    await eventually(() => events.length >= 31);
     expect(events.map(({ op }) => op).join('')).toBe(`${'c'.repeat(30)}d`);
     expect(events[30]).toMatchObject({
       key: '{"id":3}',
@@ -91,7 +83,7 @@ describe('KafkaEventReader', () => {
       offset: 30,
     });
     expect(events[30]?.id).toMatch(/:2\/0$/);
-    await waitFor(() => reader.status().lagMessages <= 1);
+    await eventually(() => reader.status().lagMessages <= 1);
     expect(reader.status()).toMatchObject({ deliveredEvents: 31, jumpedMessages: 0, topics: 1, holdingBecause: null });
   }, 40_000);
 
@@ -107,7 +99,7 @@ describe('KafkaEventReader', () => {
       maxEventsPerSecond: 100,
       onJump: ({ count }) => (jumped += count),
     });
-    await waitFor(() => events.length >= 100);
+    await eventually(() => events.length >= 100);
     expect(jumped).toBe(4_900);
     expect(events.map(({ offset }) => offset)).toEqual(Array.from({ length: 100 }, (_, index) => 4_900 + index));
     expect(reader.status()).toMatchObject({ jumpedMessages: 4_900 });
@@ -121,7 +113,7 @@ describe('KafkaEventReader', () => {
     acceptChanges(publisher, createRows(layout, 300), { acknowledge: () => undefined });
     const began = performance.now();
     const { events } = startReader(source, { maxEventsPerSecond: 100, maxLagEvents: 1_000 });
-    await waitFor(() => events.length >= 300);
+    await eventually(() => events.length >= 300);
     expect(performance.now() - began).toBeGreaterThan(1_900);
   }, 40_000);
 });

@@ -1,6 +1,6 @@
 import { silentLogger } from '#kernel';
 import { type Stack, startStack } from '#stack';
-import { acceptChanges } from '#testing';
+import { acceptChanges, eventually } from '#testing';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -40,13 +40,9 @@ async function keepWriting(writer: MirrorWriter, isEnough: () => boolean): Promi
       }),
     );
     acceptChanges(writer, changes, mirror.acknowledgement);
-    await waitUntil(() => writer.status().changesInFlight < 4 * KEYS);
+    await eventually(() => writer.status().changesInFlight < 4 * KEYS);
     if (isEnough()) return round;
   }
-}
-
-async function waitUntil(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 async function expectRound(round: number): Promise<void> {
@@ -64,11 +60,11 @@ describe('the mirror when its server breaks', () => {
     const written = keepWriting(writer, () => isEnough);
     const crash = async (): Promise<void> => {
       const before = mirror.acknowledged;
-      await waitUntil(() => mirror.acknowledged > before + 2 * KEYS);
+      await eventually(() => mirror.acknowledged > before + 2 * KEYS);
       await stack.kill('mongo');
-      await waitUntil(() => writer.status().holdingBecause !== null);
+      await eventually(() => writer.status().holdingBecause !== null);
       const { retries } = writer.status();
-      await waitUntil(() => writer.status().retries > retries);
+      await eventually(() => writer.status().retries > retries);
       await stack.start('mongo');
     };
     for (let crashes = 0; crashes < 3; crashes++) await Promise.race([crash(), written]);
@@ -93,7 +89,7 @@ describe('the mirror when its server breaks', () => {
       serverSelectionTimeoutMs: 300,
       logger: { ...silentLogger, warn: (message) => waits.push(message) },
     });
-    await waitUntil(() => waits.length >= 2);
+    await eventually(() => waits.length >= 2);
     await stack.start('mongo');
     const connection = await opened;
     await connection.ping();

@@ -1,5 +1,5 @@
 import { silentLogger } from '#kernel';
-import { acceptChanges, FaultProxy, openSink, testStack } from '#testing';
+import { acceptChanges, eventually, FaultProxy, openSink, testStack } from '#testing';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type MongoConnection, MirrorWriter, openMongo } from '../src/index.ts';
 import { makeChange, makeTransaction, ordersLayout } from './make-changes.ts';
@@ -34,10 +34,6 @@ async function write(id: number): Promise<void> {
   await writer.drain(never);
 }
 
-async function waitUntil(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
-}
-
 describe('a MongoDB that falls silent in mid-call', () => {
   it('I1: is noticed within seconds by the heartbeats, its connections are dropped, and nothing is lost', async () => {
     await write(1);
@@ -45,7 +41,7 @@ describe('a MongoDB that falls silent in mid-call', () => {
     proxy.silence({ bytes: 'swallowed' });
     const began = performance.now();
     const written = write(2);
-    await waitUntil(() => writer.status().holdingBecause !== null);
+    await eventually(() => writer.status().holdingBecause !== null);
     expect(performance.now() - began).toBeLessThan(8000);
     expect(writer.status().changesInFlight).toBe(1);
     proxy.restore();

@@ -1,4 +1,5 @@
 export { testStack, TEST_STACK_VARIABLE, uniqueName } from './servers.ts';
+export { eventually } from './eventually.ts';
 export { acceptChanges } from './accept-changes.ts';
 export { CHANGE_SINK_CONTRACT, type SinkUnderContract } from './change-sink-contract.ts';
 export { MEMORY_REFUSED, MemorySink } from './memory-sink.ts';
