@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { GtidAccumulator } from './gtid-accumulator.ts';
-import { GtidSet } from './gtid-set.ts';
+import { GtidSet, isGtid } from './gtid-set.ts';
 
 const A = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const B = '81d7f2b1-0000-11e1-9e33-c80aa9429562';
@@ -163,6 +163,20 @@ describe('GtidSet text', () => {
       const code = expect.objectContaining({ code: 'DITTO_POSITION_GTID_INVALID' });
       expect(() => GtidSet.empty.containsGtid(text)).toThrow(code);
       expect(() => new GtidAccumulator().add(text)).toThrow(code);
+    },
+  );
+});
+
+describe('isGtid', () => {
+  test.each([`${A}:1`, `${A}:backup_2:9007199254740991`, '0-1-5'])('%s is one', (text) => {
+    expect(isGtid(text)).toBe(true);
+    expect(GtidSet.parse(text).containsGtid(text)).toBe(true);
+  });
+
+  test.each(['', A, `${A}:`, `${A}:0`, `${A}:1-5`, `${A}:1 `, `${A}:9x:1`, '0-1', '0-1-5,1-1-5', 'x'])(
+    '"%s" is none',
+    (text) => {
+      expect(isGtid(text)).toBe(false);
     },
   );
 });

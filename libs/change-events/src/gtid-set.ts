@@ -24,6 +24,8 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const TAG = /^[a-z_][a-z0-9_]{0,31}$/;
 const INTERVAL = /^(\d+)(?:-(\d+))?$/;
 const UUID_LENGTH = 36;
+const WRITTEN_GTID =
+  /^(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?::[a-z_][a-z0-9_]{0,31})?:[1-9]\d{0,15}|\d{1,10}-\d{1,10}-\d{1,16})$/;
 
 export function invalidGtid(text: string, reason: string): DittoError {
   const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text;
@@ -98,6 +100,11 @@ export function parseGtid(gtid: string): { readonly sid: string; readonly number
   const tagIsValid = tag === '' || (tag.startsWith(':') && TAG.test(tag.slice(1)));
   if (!UUID.test(uuid) || !tagIsValid || !/^\d+$/.test(digits)) throw invalidGtid(gtid, 'no single GTID');
   return { sid, number: parseNumber(digits, gtid) };
+}
+
+/** Whether a text has the form of one GTID, of MySQL or of MariaDB, as Ditto writes it into documents and messages. */
+export function isGtid(text: string): boolean {
+  return WRITTEN_GTID.test(text);
 }
 
 const NO_INTERVALS: ReadonlyMap<string, Intervals> = new Map();

@@ -30,7 +30,7 @@ export {
   mergeCheckpoints,
   type StoredCheckpoint,
 } from './checkpoint.ts';
-export { GtidSet } from './gtid-set.ts';
+export { GtidSet, isGtid } from './gtid-set.ts';
 export { GtidAccumulator } from './gtid-accumulator.ts';
 export {
   binlogFileNumber,

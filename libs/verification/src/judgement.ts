@@ -1,4 +1,4 @@
-import { coversChange, type GtidSet, type Row } from '#change-events';
+import { coversChange, type GtidSet, isGtid, type Row } from '#change-events';
 import { type Difference, type StoredRow } from './ports/verified-sink.ts';
 
 /**
@@ -35,11 +35,9 @@ export interface Bounds {
  * checkpoint's has not changed in between, so the two must be equal; nothing stored counts as the lowest version.
  */
 export function judge(row: Row | null, stored: StoredRow | null, bounds: Bounds): Judgement {
-  if (stored === null) return row === null ? 'equal' : fault('missing');
-  const damage = findDamage(stored, bounds.highest);
-  if (damage !== null) return { ...fault('damaged'), damage };
-  if (row === null && stored.isDeleted) return 'equal';
-  return isCovered(stored, bounds) ? compare(row, stored) : 'moving';
+  const { highest } = bounds;
+  const isMoving = stored !== null && !(row === null && stored.isDeleted) && !isCovered(stored, bounds);
+  return isMoving && findDamage(stored, highest) === null ? 'moving' : judgeAtRest(row, stored, highest);
 }
 
 function isCovered({ version, gtid }: StoredRow, { checkpoint, covered }: Bounds): boolean {
@@ -62,8 +60,10 @@ export function compare(row: Row | null, stored: StoredRow): 'equal' | Fault {
   return differences.length === 0 ? 'equal' : { ...fault('different'), differences };
 }
 
-function findDamage({ damage, version, outrankedBy = null }: StoredRow, highest: string): string | null {
+function findDamage({ damage, version, gtid, outrankedBy = null }: StoredRow, highest: string): string | null {
   if (damage !== null) return damage;
+  // in a document of an older lineage it decides what is judged: nothing would ever be said of one that is none
+  if (gtid !== null && !isGtid(gtid)) return 'its gtid is no GTID';
   if (version === null) return 'its version is missing or malformed';
   if (version > highest) return `its version ${version} is above all that the log can have given (${highest})`;
   return outrankedBy !== null && outrankedBy > highest

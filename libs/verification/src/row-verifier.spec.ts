@@ -297,6 +297,19 @@ describe('RowVerifier', () => {
     });
   });
 
+  it.each(['11111111-1111-1111-1111-111111111111:x', '11111111-1111-1111-1111-111111111111:1-5', 'none'])(
+    'what is stored under an older lineage with a GTID that is none is damaged, not unsettled for ever: %s',
+    async (gtid) => {
+      const answers = new Answers();
+      answers.checkpoint = { ...answers.checkpoint, version: `00000002${VERSION.slice(8)}` };
+      answers.stored = [stored({ gtid })];
+      expect(await answers.verify()).toMatchObject({
+        mismatches: [{ kind: 'damaged', damage: 'its gtid is no GTID' }],
+        unsettled: [],
+      });
+    },
+  );
+
   it('a row that only the sink has is extra, the trace of a deleted one is not', async () => {
     const answers = new Answers();
     answers.rows = [];
