@@ -17,19 +17,28 @@ export function decodeId(layout: TableLayout, document: Uint8Array): Row | null 
   if (first === undefined) return null;
   for (const { type, name, start, end } of readElements(document)) {
     if (name !== '_id') continue;
-    const id: unknown = mongo.BSON.deserialize(document, AS_STORED)['_id'];
+    const id = readId(document);
     if (others.length === 0) return keyOf(layout, [readKey(first, id)]);
     if (type !== BsonType.document) return null;
     const names = [...readElements(document.subarray(start, end))].map((field) => field.name);
     if (names.length !== columns.length || columns.some((column, i) => idFieldName(column.name) !== names[i]))
       return null;
-    const fields = id as Readonly<Record<string, unknown>>;
+    const fields = (id ?? {}) as Readonly<Record<string, unknown>>;
     return keyOf(
       layout,
       columns.map((column, i) => readKey(column, fields[names[i] as string])),
     );
   }
   return null;
+}
+
+/** Undefined for what the driver can't read: a text that is not UTF-8, a pattern that JavaScript does not know. */
+function readId(document: Uint8Array): unknown {
+  try {
+    return mongo.BSON.deserialize(document, AS_STORED)['_id'];
+  } catch {
+    return undefined;
+  }
 }
 
 function keyOf(layout: TableLayout, values: readonly (CanonicalValue | undefined)[]): Row | null {

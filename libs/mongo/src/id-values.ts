@@ -1,13 +1,12 @@
 import { type CanonicalValue, type Column, type Row, type TableLayout } from '#change-events';
-import { mongo } from 'mongoose';
 import { BSON_ENCODING } from './bson-values.ts';
 import { findFirstEnd, readElements } from './bson-reader.ts';
 import { BsonType } from './bson-writer.ts';
 import { decimal128FromText } from './decimal128.ts';
 import { idFieldName } from './mirror-document.ts';
+import { RawValue } from './raw-value.ts';
 
 const MAX_INT64 = (1n << 63n) - 1n;
-const AS_STORED = { promoteValues: false, promoteLongs: false, promoteBuffers: false };
 
 /**
  * The `_id` of a row as the driver takes it in a filter. Numbers may have another type than the document's, which is
@@ -20,15 +19,11 @@ export function idValue({ key, columns }: TableLayout, row: Row): unknown {
   return new Map(key.map((index) => [idFieldName((columns[index] as Column).name), valueAt(index)]));
 }
 
-/** The same of what is stored, in its own types: the first field of the document is `_id`. */
-export function storedIdValue(document: Uint8Array): unknown {
-  const id = readElements(document).next().value;
-  if (id === undefined) return undefined;
-  const value = document.subarray(id.start, id.end);
-  if (id.type !== BsonType.document) return mongo.BSON.deserialize(document, AS_STORED)['_id'];
-  const fields = [...readElements(value)].map(({ name }) => name);
-  const values = mongo.BSON.deserialize(value, AS_STORED);
-  return new Map(fields.map((name) => [name, values[name] as unknown]));
+/** The same of what is stored, to the last byte: the first field of the document is `_id`. */
+export function storedIdValue(document: Uint8Array): RawValue {
+  const { value: id } = readElements(document).next();
+  if (id === undefined) throw new RangeError('a document without _id');
+  return new RawValue(id.type, document.subarray(id.start, id.end));
 }
 
 /** A document of nothing but the `_id` of another. */

@@ -1,13 +1,15 @@
 import { collectionName, type Row, type TableLayout, type TableName, versionPrefix } from '#change-events';
-import { type Logger } from '#kernel';
+import { cutText, type Logger } from '#kernel';
 import { MirroredKeys } from '#replication';
-import { mongo } from 'mongoose';
+import { type mongo } from 'mongoose';
 import { decodeId } from './canonical-id.ts';
+import { idDocument } from './id-values.ts';
 import { IndexPages, nextPage } from './index-pages.ts';
 import { LIVE_VERSIONS, TOMBSTONE_VERSIONS, versionNumber } from './mirror-indexes.ts';
 import { mirrorDatabase } from './mirror-tables.ts';
 import { type MongoConnection } from './mongo-connection.ts';
 import { findNewestVersion } from './newest-version.ts';
+import { showField } from './shown-document.ts';
 import { type StoredRecord } from './stored-record.ts';
 import { awaitMajority } from './write-command.ts';
 
@@ -17,6 +19,8 @@ export interface MongoMirroredKeysOptions {
   readonly databasePrefix?: string;
   readonly logger: Logger;
 }
+
+const SHOWN_CHARACTERS = 200;
 
 /** Reads by the indexes on `v`, what a majority has confirmed after all that the primary had applied. */
 export class MongoMirroredKeys extends MirroredKeys {
@@ -70,7 +74,7 @@ export class MongoMirroredKeys extends MirroredKeys {
         {
           database: layout.database,
           table: layout.table,
-          id: JSON.stringify(mongo.BSON.deserialize(bytes)['_id']).slice(0, 200),
+          id: cutText(showField(idDocument(Buffer.from(bytes))), SHOWN_CHARACTERS),
         },
       );
     return row;

@@ -8,11 +8,11 @@ import {
 } from '#change-events';
 import { cutText, DittoError } from '#kernel';
 import { type Difference } from '#verification';
-import { mongo } from 'mongoose';
 import { type BsonElement, readElements } from './bson-reader.ts';
 import { BSON_ENCODING } from './bson-values.ts';
 import { BsonType, BsonWriter } from './bson-writer.ts';
 import { compileRowWriter, type RowWriter } from './row-writer.ts';
+import { showField } from './shown-document.ts';
 
 /** How many stored rows were compared in which way. */
 export interface ComparisonCounters {
@@ -135,10 +135,5 @@ function describe(stored: Buffer, { start, end, type }: BsonElement): string {
   document[4] = type;
   document.write('v', 5);
   stored.copy(document, 7, start, end);
-  try {
-    const { v } = mongo.BSON.deserialize(document, { promoteValues: false });
-    return mongo.BSON.EJSON.stringify(v, { relaxed: false });
-  } catch {
-    return 'not readable';
-  }
+  return showField(document);
 }

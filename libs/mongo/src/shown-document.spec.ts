@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { mongo } from 'mongoose';
-import { showDocument } from './shown-document.ts';
+import { showDocument, showField } from './shown-document.ts';
 
 const { BSON } = mongo;
 
@@ -18,5 +18,20 @@ it('shows documents with every digit', () => {
   };
   expect(showDocument(BSON.serialize(document))).toBe(
     '{"_id":9223372036854775807,"row":{"n":5,"d":1.5,"p":"1.50","b":"YWI=","j":{"$json":"{}","list":[true,null,"x"]}},"ts":"2023-11-14T22:13:20.123Z"}',
+  );
+});
+
+it('shows what JavaScript has no value for', () => {
+  const text = Buffer.from(
+    BSON.serialize({ v: 'a?', p: new BSON.BSONRegExp('(?<=x', 's'), s: new BSON.BSONSymbol('y') }),
+  );
+  text[text.indexOf('a?') + 1] = 0xff;
+  expect(showDocument(text)).toBe(
+    '{"v":"a\ufffd","p":{"$regularExpression":{"pattern":"(?<=x","options":"s"}},"s":{"$symbol":"y"}}',
+  );
+  // of the type `undefined`
+  expect(showField(Buffer.from([8, 0, 0, 0, 0x06, 0x76, 0, 0]))).toBe('null');
+  expect(showField(BSON.serialize({ _id: { b: 1, a: BSON.Long.fromString('9223372036854775807') } }))).toBe(
+    '{"b":{"$numberInt":"1"},"a":{"$numberLong":"9223372036854775807"}}',
   );
 });

@@ -15,14 +15,25 @@ const PLAIN: Readonly<Record<string, (value: unknown) => unknown>> = {
   },
 };
 
+/** Patterns stay text: MongoDB's are not JavaScript's. Bytes that are not UTF-8 become U+FFFD. */
+const FOR_PEOPLE = { promoteValues: false, bsonRegExp: true, validation: { utf8: false } } as const;
+
+/** MongoDB's extended JSON of the only field of a document, whatever it contains. */
+export function showField(document: Uint8Array): string {
+  const [value] = Object.values(JSON.parse(showExtended(document)) as object);
+  return JSON.stringify(value ?? null);
+}
+
+function showExtended(document: Uint8Array): string {
+  return mongo.BSON.EJSON.stringify(mongo.BSON.deserialize(document, FOR_PEOPLE), { relaxed: false });
+}
+
 /**
  * The JSON text of a document for people, near to the JSON of Kafka's messages: numbers with all digits, DECIMAL as text,
  * bytes in base64. Other types are as in MongoDB's extended JSON.
  */
 export function showDocument(bytes: Uint8Array): string {
-  const document = mongo.BSON.deserialize(bytes, { promoteValues: false });
-  const extended = mongo.BSON.EJSON.stringify(document, { relaxed: false });
-  return JSON.stringify(JSON.parse(extended, toPlain));
+  return JSON.stringify(JSON.parse(showExtended(bytes), toPlain));
 }
 
 function toPlain(_name: string, value: unknown): unknown {

@@ -1,7 +1,7 @@
 import { collectionName, isCanonicalKey, type Row, type TableLayout, type TableName } from '#change-events';
 import { cutText } from '#kernel';
 import { type ForeignRow, type ListedPage, VerifiedSink } from '#verification';
-import { mongo } from 'mongoose';
+import { type mongo } from 'mongoose';
 import { decodeId } from './canonical-id.ts';
 import { lowerVersion, removeDocument } from './demotion.ts';
 import { idDocument, storedIdValue } from './id-values.ts';
@@ -13,6 +13,7 @@ import { mirrorDatabase } from './mirror-tables.ts';
 import { type MirrorName } from './mirrored-tables.ts';
 import { classifyMongoError } from './mongo-errors.ts';
 import { type ComparisonCounters, RowComparison } from './row-comparison.ts';
+import { showField } from './shown-document.ts';
 import { fingerprintOf, StoredDocument } from './stored-document.ts';
 import { awaitMajority } from './write-command.ts';
 
@@ -107,7 +108,7 @@ export class VerifiedMirror extends VerifiedSink {
   async #readForeign(documents: mongo.Collection, id: Buffer): Promise<ForeignRow[]> {
     const document = await readById(documents, id);
     if (document === null) return [];
-    return [{ id: toText(id), shown: showId(id), fingerprint: fingerprintOf(document) }];
+    return [{ id: toText(id), shown: cutText(showField(id), SHOWN_CHARACTERS), fingerprint: fingerprintOf(document) }];
   }
 
   #collectionOf({ database, table }: TableName): mongo.Collection {
@@ -142,11 +143,4 @@ async function readById(documents: mongo.Collection, id: Buffer): Promise<Buffer
   } catch (error) {
     throw classifyMongoError(error);
   }
-}
-
-function showId(id: Buffer): string {
-  const text = mongo.BSON.EJSON.stringify(mongo.BSON.deserialize(id, { promoteValues: false })['_id'], {
-    relaxed: false,
-  });
-  return cutText(text, SHOWN_CHARACTERS);
 }

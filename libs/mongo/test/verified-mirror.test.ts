@@ -1,10 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type CanonicalValue, LOWEST_VERSION, type Row, rowOfKey, keyValues, type TableLayout } from '#change-events';
+import {
+  type CanonicalValue,
+  type Column,
+  LOWEST_VERSION,
+  type Row,
+  rowOfKey,
+  keyValues,
+  type TableLayout,
+} from '#change-events';
 import { acceptChanges, testStack } from '#testing';
 import { type ForeignRow, type ListedPage } from '#verification';
 import fc from 'fast-check';
 import { mongo } from 'mongoose';
 import { readElements } from '../src/bson-reader.ts';
+import { BsonType, BsonWriter, makeLabel } from '../src/bson-writer.ts';
 import { lowerVersion, removeDocument } from '../src/demotion.ts';
 import { makeDocumentSequence } from '../src/document-sequence.ts';
 import { type StoredDocument, VerifiedMirror } from '../src/index.ts';
@@ -45,6 +54,25 @@ const documentsOf = ({ database, table }: TableLayout): mongo.Collection<Edited>
   mirror.db.collection(`${database}.${table}`);
 const byId = (id: number | string): mongo.Filter<Edited> => ({ _id: id as never });
 const keyOf = (layout: TableLayout, row: Row): Row => rowOfKey(layout, keyValues(layout, row));
+
+/** `{_id: <text>, row: {}}`; the text need not be UTF-8. */
+function textDocument(text: Buffer): Buffer {
+  const writer = new BsonWriter();
+  const start = writer.begin();
+  const length = Buffer.alloc(4);
+  length.writeInt32LE(text.length + 1);
+  writer.raw(Buffer.concat([Buffer.from('\x02_id\0', 'latin1'), length, text, Buffer.alloc(1)]));
+  writer.end(writer.beginIn(makeLabel(BsonType.document, 'row')));
+  writer.end(start);
+  return writer.bytes.subarray(0, writer.at);
+}
+
+async function insertRaw(documents: mongo.Collection<Edited>, document: Buffer): Promise<void> {
+  const { db, collectionName: insert } = documents as unknown as mongo.Collection;
+  expect(await db.command({ insert, documents: makeDocumentSequence('documents', [document]) })).toMatchObject({
+    n: 1,
+  });
+}
 
 async function readOne(layout: TableLayout, id: CanonicalValue): Promise<StoredDocument | null> {
   const [found] = await new VerifiedMirror(mirror).read(layout, [[id, null]], never);
@@ -267,6 +295,35 @@ describe('VerifiedMirror', () => {
       }
     }
     expect(await listAll(layoutOf('unknown'), 10)).toEqual([]);
+  });
+
+  it.each<['text' | 'integer', Column]>([
+    ['text', makeColumn('id', 'text', 'varchar')],
+    ['integer', makeColumn('id', 'integer', 'int')],
+  ])('lists, shows and removes what the driver can not read; keys: %s', async (kind, column) => {
+    const layout = makeLayout([column, makeColumn('note', 'text', 'varchar')], [0], `broken_${kind}`);
+    const keys = kind === 'text' ? ['a', 'n', 'z'] : [1, 2, 3];
+    await write(
+      layout,
+      keys.map((key, i): Write => [i + 1, null, [key, '']]),
+    );
+    const documents = documentsOf(layout);
+    const broken = [Buffer.from([0xff]), Buffer.from('m\xf0', 'latin1'), Buffer.from('zz\x80', 'latin1')];
+    for (const text of broken) await insertRaw(documents, textDocument(text));
+    await documents.insertOne({ _id: { a: new mongo.BSONRegExp('(?<=x', '') }, row: {} });
+    for (const limit of [1, 2, 100]) {
+      const pages = await listAll(layout, limit);
+      expect(pages.flatMap((page) => page.keys.map(([id]) => id))).toEqual(keys);
+      expect(foreignOf(pages).map(({ shown }) => shown)).toEqual(
+        expect.arrayContaining(['"\ufffd"', '"m\ufffd"', '"zz\ufffd"', expect.stringContaining('(?<=x')]),
+      );
+      expect(foreignOf(pages)).toHaveLength(broken.length + 1);
+      for (const { after } of pages) expect((await listAll(layout, limit, after)).length).toBeLessThan(pages.length);
+    }
+    const verified = new VerifiedMirror(mirror);
+    for (const { id, fingerprint } of foreignOf(await listAll(layout, 100)))
+      expect(await verified.demote(layout, { foreign: id }, fingerprint, never)).toBe(true);
+    expect((await documents.find().toArray()).map(({ _id }) => _id)).toEqual(keys);
   });
 
   it('names keys in a form that no row has: no read of the source could ask for them', async () => {
