@@ -76,8 +76,8 @@ async function ask<Answer>(dws: ServiceInstance, path: string, body?: object, st
 }
 
 /** A worker that reaches the servers. */
-async function startWorker(): Promise<ServiceInstance> {
-  const dws = await world.start('dws');
+async function startWorker(overrides: Readonly<Record<string, unknown>> = {}): Promise<ServiceInstance> {
+  const dws = await world.start('dws', overrides);
   await world.waitFor('the state database', async () => (await fetch(`${dws.url}/mismatches`)).ok, { watch: dws });
   return dws;
 }
@@ -230,3 +230,30 @@ it('a run rests while it is paused, goes on when it is resumed, and ends when it
   );
   expect(keys).toMatchObject({ state: 'done', rows: 2, mismatches: 0 });
 }, 240_000);
+
+it('I8: tables without a row are judged, those that were dropped are left out, and a worker goes by the columns that DSS has adopted', async () => {
+  await mysql.query(`
+    CREATE TABLE fresh (id INT PRIMARY KEY, a VARCHAR(10));
+    CREATE TABLE dropped (id INT PRIMARY KEY);
+    INSERT INTO dropped VALUES (1);
+    DROP TABLE dropped`);
+  await world.waitUntilCaughtUp(dss);
+  const excludeColumns = [`${world.database}.orders.note`, `${world.database}.fresh.a`];
+  const dws = await startWorker({ source: { excludeColumns } });
+  const verify = async (): Promise<Run> => waitForRun(dws, await begin(dws), hasEnded);
+  const clean = await verify();
+  expect(clean).toMatchObject({ state: 'done', mismatches: 0, notJudged: 0, rows: 3 * ORDERS });
+  expect(clean.details.map(({ table }) => table).sort()).toEqual(['fresh', 'order_lines', 'orders']);
+  await mysql.query("UPDATE orders SET note = 'other' WHERE id = 7");
+  await world.waitUntilCaughtUp(dss);
+  await documents('orders').updateOne({ _id: 7 }, { $set: { 'row.note': 'changed' } });
+  const forged = { _id: 5, row: { id: 5, a: 'x' }, v: '0'.repeat(44), ts: new Date(), gtid: null };
+  await documents('fresh').insertOne(forged);
+  expect(await verify()).toMatchObject({ state: 'done', mismatches: 2, notJudged: 0 });
+  const found = (await listMismatches(dws)).map(({ table, kind }) => `${table} ${kind}`);
+  expect(found.sort()).toEqual(['fresh extra', 'orders different']);
+  await mysql.query("INSERT INTO fresh VALUES (5, 'x'), (6, 'y')");
+  await mysql.query("UPDATE orders SET note = 'mended' WHERE id = 7");
+  await world.waitUntilCaughtUp(dss);
+  expect(await verify()).toMatchObject({ state: 'done', mismatches: 0, notJudged: 0, rows: 3 * ORDERS + 2 });
+}, 300_000);

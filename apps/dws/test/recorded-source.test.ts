@@ -47,6 +47,7 @@ describe('what DSS has recorded', () => {
       state: new StateCheckpointStore(state),
       tables: new StateTableStore(state),
       lineages: new StateLineageStore(state),
+      catalogue: { readLayout: () => Promise.resolve(null) },
       log,
     });
   }, 60_000);

@@ -182,6 +182,53 @@ const KEY_CASES: readonly KeyCase[] = [
   { name: 'a prefix', columns: 'k VARCHAR(20), PRIMARY KEY (k(2))', rows: ["('ab1')", "('ac2')", "('b')", "('ca')"] },
 ];
 
+test('a reader that follows layouts reads the columns and the key that are asked for, whatever its own rules say', async () => {
+  await source.run(
+    'CREATE TABLE followed (id INT PRIMARY KEY, k INT NOT NULL UNIQUE, a INT, b INT)',
+    'INSERT INTO followed VALUES (1, 9, 10, 100), (2, 8, 20, 200)',
+  );
+  const name = `${source.database}.followed`;
+  const options = { connection: source.connection, includes: source.includes, waitMs: 500 };
+  const columns = (_database: string, _table: string, column: string): boolean => column !== 'a';
+  const all = new MySqlRowReader({ ...options });
+  const strict = new MySqlRowReader({ ...options, columns, keys: { [name]: ['k'] } });
+  const following = new MySqlRowReader({ ...options, columns, keys: { [name]: ['k'] }, followsLayout: true });
+  const read = async (by: MySqlRowReader, layout: TableLayout): Promise<readonly Row[]> =>
+    (await by.readChunk({ layout, after: null, limit: 10, dispatchedSet: '', signal })).rows;
+  try {
+    const [whole, part] = [await layoutOf('followed'), await strict.readLayout(await layoutOf('followed'), signal)];
+    if (part === null) throw new Error('no layout');
+    await expect(read(strict, whole)).rejects.toMatchObject({ code: 'DITTO_SOURCE_LAYOUT_CHANGED' });
+    expect(await read(following, whole)).toEqual(await read(all, whole));
+    expect(await read(following, part)).toEqual([
+      [2, 8, 200],
+      [1, 9, 100],
+    ]);
+    // a column more is none of what is asked for; one that has become another is
+    await source.run('ALTER TABLE followed ADD c INT');
+    expect(await read(following, part)).toHaveLength(2);
+    await source.run('ALTER TABLE followed MODIFY b BIGINT');
+    await expect(read(following, part)).rejects.toMatchObject({ code: 'DITTO_SOURCE_LAYOUT_CHANGED' });
+  } finally {
+    for (const one of [all, strict, following]) one.close();
+  }
+});
+
+test('the order of keys has another text after an ALTER that changes a collation only, which the layout does not show', async () => {
+  await source.run(
+    'CREATE TABLE ordered (a VARCHAR(10) COLLATE utf8mb4_general_ci, b INT, PRIMARY KEY (a, b))',
+    `INSERT INTO ordered VALUES ('a', 1), ('B', 1), ('c', 1)`,
+  );
+  const layout = await layoutOf('ordered');
+  const [order, keys] = [await reader.readKeyOrder(layout, signal), await readAll(layout, 1)];
+  await source.run('ALTER TABLE ordered MODIFY a VARCHAR(10) COLLATE utf8mb4_bin NOT NULL');
+  expect((await layoutOf('ordered')).fingerprint).toBe(layout.fingerprint);
+  expect(await readAll(layout, 1)).not.toEqual(keys);
+  expect(await reader.readKeyOrder(layout, signal)).not.toBe(order);
+  await source.run('CREATE TABLE ordered_numbers (a INT PRIMARY KEY)');
+  expect(await reader.readKeyOrder(await layoutOf('ordered_numbers'), signal)).toBe('');
+});
+
 describe('chunks', () => {
   test.each(KEY_CASES.map((keyCase, i) => [keyCase.name, keyCase, i] as const))(
     'see each row exactly once by a key of %s',

@@ -117,11 +117,12 @@ export class StateRepairStore extends RepairStore {
   }
 
   async change(ids: readonly string[], from: readonly RepairState[], change: RepairChange): Promise<number> {
-    const { to, reason, nextAtMs, after } = change;
+    const { to, reason, attempts, nextAtMs, after } = change;
     const hasEnded = ENDED.includes(to);
     const sets: readonly (readonly [string, unknown])[] = [
       ['state = ?', to],
       ...(reason === undefined ? [] : ([['reason = ?', reason?.slice(0, 512) ?? null]] as const)),
+      ...(attempts === undefined ? [] : ([['attempts = ?', attempts]] as const)),
       ...(nextAtMs === undefined ? [] : ([['next_at_ms = ?', nextAtMs]] as const)),
       ...(after === undefined ? [] : ([['seen_after = ?', JSON.stringify(after)]] as const)),
       ...(hasEnded ? ([['under_way = NULL, ended_at_ms = ?', this.#nowMs()]] as const) : []),

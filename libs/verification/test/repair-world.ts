@@ -244,6 +244,10 @@ export class RepairWorld {
   notJudged: NotJudged | null = null;
   /** Keys that are read, but not put right. */
   readonly stubborn = new Set<number>();
+  /** Keys of rows that nothing can read: each fails what it is part of. */
+  readonly tooLarge = new Set<number>();
+  /** The same for DSS alone. */
+  readonly unreadable = new Set<number>();
   readError: RequestedRead['error'] = null;
   verifyError: DittoError | null = null;
   /** Those that do not open. */
@@ -304,6 +308,9 @@ export class RepairWorld {
         if (this.closedSinks.has(name)) return Promise.reject(new DittoError('DITTO_TEST_CLOSED', 'does not open'));
         const verifyKeys = (_: TableName, __: TableLayout, keys: readonly Row[]): Promise<Verdict | NotJudged> => {
           if (this.verifyError !== null) return Promise.reject(this.verifyError);
+          for (const [key] of keys)
+            if (this.tooLarge.has(Number(key)))
+              return Promise.reject(new DittoError('DITTO_TEST_TOO_LARGE', `row ${Number(key)}`));
           return Promise.resolve(this.#verify(keys));
         };
         return Promise.resolve({ sink: new WorldSink(this), verifier: { verifyKeys } });
@@ -316,12 +323,14 @@ export class RepairWorld {
   executeReads(): void {
     for (const [id, read] of this.reads) {
       if (read.state !== 'accepted') continue;
-      if (this.readError === null && read.scope.kind === 'keys')
-        for (const text of read.scope.keys) {
-          const [key] = JSON.parse(text) as [number];
+      const keys = read.scope.kind === 'keys' ? read.scope.keys.map((text) => (JSON.parse(text) as [number])[0]) : [];
+      const unreadable = keys.find((key) => this.unreadable.has(key));
+      const error =
+        unreadable === undefined ? this.readError : { code: 'DITTO_TEST_UNREADABLE', message: `row ${unreadable}` };
+      if (error === null)
+        for (const key of keys)
           if (this.wrong.get(key)?.isOverwritable === true && !this.stubborn.has(key)) this.wrong.delete(key);
-        }
-      this.reads.set(id, { ...read, state: this.readError === null ? 'done' : 'failed', error: this.readError });
+      this.reads.set(id, { ...read, state: error === null ? 'done' : 'failed', error });
     }
   }
 

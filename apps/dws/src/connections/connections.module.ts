@@ -3,8 +3,8 @@ import { DcsClient } from '#dcs-client';
 import { type DittoConfig, toDcsOptions, toRedisOptions, toStateOptions } from '#configuration';
 import { AuditLog, CONFIG, createLogger, findRpcToken, provideReadiness, Shutdown } from '#platform';
 import { RedisConnection } from '#redis';
-import { StateAuditLog, StateDatabase, StateMismatchStore, StateVerificationRunStore } from '#state';
-import { MismatchStore, VerificationRunStore } from '#verification';
+import { StateAuditLog, StateDatabase, StateMismatchStore, StateRepairStore, StateVerificationRunStore } from '#state';
+import { MismatchStore, RepairStore, VerificationRunStore } from '#verification';
 import { MirrorConnection } from './mirror-connection.ts';
 import { TopicConnection } from './topic-connection.ts';
 
@@ -43,6 +43,11 @@ import { TopicConnection } from './topic-connection.ts';
       inject: [StateDatabase],
       useFactory: (state: StateDatabase) => new StateMismatchStore(state),
     },
+    {
+      provide: RepairStore,
+      inject: [StateDatabase],
+      useFactory: (state: StateDatabase) => new StateRepairStore(state),
+    },
     MirrorConnection,
     TopicConnection,
     // heartbeats are published there, and no tombstone is swept without the checkpoint that it keeps
@@ -57,6 +62,7 @@ import { TopicConnection } from './topic-connection.ts';
     AuditLog,
     VerificationRunStore,
     MismatchStore,
+    RepairStore,
     MirrorConnection,
     TopicConnection,
   ],

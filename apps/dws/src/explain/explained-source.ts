@@ -40,9 +40,13 @@ export class ExplainedSource {
     const { streamed } = chooseEndpoint(source);
     // also of a table that is not included
     const includes = (database: string, name: string): boolean => database === table.database && name === table.table;
-    this.#reader = openRowReader({ ...this.rules, includes, streamed, replica: null, logger });
+    this.#reader = openRowReader({ ...this.rules, includes, streamed, replica: null, followsLayout: true, logger });
     this.#log = new KeyLog({ ...this.rules, connection: streamed, logger });
     this.logEnd = new LogEndReader(streamed);
+  }
+
+  get catalogue(): Pick<MySqlRowReader, 'readLayout'> {
+    return this.#reader;
   }
 
   /** As the catalogue has it now; null when there is no such table. */

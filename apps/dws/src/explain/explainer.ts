@@ -182,13 +182,14 @@ export class Explainer {
     return (await mirror.read(layout, [key], signal))[0] ?? null;
   }
 
-  #recorded(source: string, { logEnd }: ExplainedSource): RecordedSource {
+  #recorded(source: string, { logEnd, catalogue }: ExplainedSource): RecordedSource {
     return new RecordedSource({
       source,
       dcs: new DcsCheckpointStore(this.#dcs),
       state: new StateCheckpointStore(this.#state),
       tables: new StateTableStore(this.#state),
       lineages: new StateLineageStore(this.#state),
+      catalogue,
       log: logEnd,
     });
   }

@@ -2,17 +2,17 @@ import { Injectable } from '@nestjs/common';
 import { type TableName } from '#change-events';
 import { type DittoConfig } from '#configuration';
 import { createLogger, InjectConfig } from '#platform';
-import { StateAuditLog, StateDatabase, StateMismatchStore, StateRepairStore, StateRequestedReadStore } from '#state';
+import { StateAuditLog, StateDatabase, StateRequestedReadStore } from '#state';
 import {
   type MismatchRecord,
-  type MismatchStore,
+  MismatchStore,
   POLICY_ACTOR,
   type RepairedSink,
   Repairer,
   type RepairerOptions,
   RepairPlanner,
   RepairPolicy,
-  type RepairStore,
+  RepairStore,
   type RepairTurn,
 } from '#verification';
 import { RepairMetrics } from '../metrics/repair-metrics.ts';
@@ -44,14 +44,16 @@ export class SourceRepairs {
   constructor(
     @InjectConfig() config: DittoConfig,
     database: StateDatabase,
+    mismatches: MismatchStore,
+    repairs: RepairStore,
     sources: VerifiedSources,
     metrics: RepairMetrics,
   ) {
     this.#config = config;
     this.#sources = sources;
     this.#metrics = metrics;
-    this.mismatches = new StateMismatchStore(database);
-    this.repairs = new StateRepairStore(database);
+    this.mismatches = mismatches;
+    this.repairs = repairs;
     this.#reads = new StateRequestedReadStore(database);
     this.#audit = new StateAuditLog(database);
   }

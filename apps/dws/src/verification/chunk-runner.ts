@@ -7,6 +7,7 @@ import {
   type DueChunk,
   MismatchStore,
   type NewMismatch,
+  RepairStore,
   type TableHold,
   type TakenChunk,
   VerificationRunStore,
@@ -31,6 +32,7 @@ export class ChunkRunner {
   readonly #sources: VerifiedSources;
   readonly #runs: VerificationRunStore;
   readonly #mismatches: MismatchStore;
+  readonly #repairs: RepairStore;
   readonly #metrics: VerificationMetrics;
   readonly #signal: AbortSignal;
   readonly #worker = createInstanceName();
@@ -42,6 +44,7 @@ export class ChunkRunner {
     sources: VerifiedSources,
     runs: VerificationRunStore,
     mismatches: MismatchStore,
+    repairs: RepairStore,
     metrics: VerificationMetrics,
     shutdown: Shutdown,
   ) {
@@ -49,6 +52,7 @@ export class ChunkRunner {
     this.#sources = sources;
     this.#runs = runs;
     this.#mismatches = mismatches;
+    this.#repairs = repairs;
     this.#metrics = metrics;
     this.#signal = shutdown.signal;
     metrics.observe(() => mismatches.count());
@@ -79,7 +83,8 @@ export class ChunkRunner {
     }, PROLONG_MS);
     try {
       const options = {
-        ...{ runs: this.#runs, mismatches: this.#mismatches, source: this.#sources.find(run.source), onDue },
+        ...{ runs: this.#runs, mismatches: this.#mismatches, repairs: this.#repairs },
+        ...{ source: this.#sources.find(run.source), onDue },
         chunkRows: this.#config.verification.chunkRows,
         onFound: (found: readonly NewMismatch[]) => found.forEach((one) => this.#report(one)),
       };

@@ -1,12 +1,15 @@
 import { decodeKeyValues, encodeKeyValues, type Row, rowOfKey, type TableLayout } from '#change-events';
 import {
+  CURRENT_STATES,
   type DueChunk,
   type ListedPage,
   type Mismatch,
+  type MismatchRecord,
   type MismatchStore,
   type NewMismatch,
   type NotJudged,
   type RecordedTable,
+  type RepairStore,
   type RowCounts,
   type TakenChunk,
   toNewMismatch,
@@ -19,6 +22,7 @@ import { type VerifiedSource } from './verified-source.ts';
 export interface ChunkWorkOptions {
   readonly runs: VerificationRunStore;
   readonly mismatches: MismatchStore;
+  readonly repairs: Pick<RepairStore, 'list' | 'change'>;
   readonly source: VerifiedSource;
   readonly chunkRows: number;
   /** Chunks that may begin now. */
@@ -35,8 +39,9 @@ export type ChunkOutcome =
 
 const NO_ROWS: RowCounts = { rows: 0, equal: 0, mismatches: 0, unsettled: 0, quarantined: 0 };
 const RECHECKED_AT_ONCE = 200;
-/** Those that no repair has. */
-const OPEN_STATES = ['open', 'ignored', 'given up'] as const;
+/** Of repairs. */
+const WAITING = ['planned', 'failed'] as const;
+const UNDER_WAY = [...WAITING, 'reading', 'verifying'] as const;
 
 /** Does one chunk of a run, in whichever phase. Repeatable: what it records is recorded once. */
 export class ChunkWork {
@@ -57,12 +62,12 @@ export class ChunkWork {
     const hold = findHold(recorded);
     if (recorded === null || hold !== null) return { kind: 'not judged', hold: hold ?? NOT_SEEN };
     const { layout } = recorded;
+    const keySignature = signKey(layout, await source.reader.readKeyOrder(layout, this.#signal));
     if (chunk.phase === 'planning') {
       const [estimatedRows = 0] = await source.reader.estimateRows([chunk], this.#signal);
-      const due = await runs.plan(chunk, { estimatedRows, keySignature: signKey(layout) });
-      return { kind: 'done', counts: NO_ROWS, due };
+      return { kind: 'done', counts: NO_ROWS, due: await runs.plan(chunk, { estimatedRows, keySignature }) };
     }
-    if (table.keySignature !== signKey(layout)) return { kind: 'begun again', due: await runs.restart(chunk) };
+    if (table.keySignature !== keySignature) return { kind: 'begun again', due: await runs.restart(chunk) };
     switch (chunk.phase) {
       case 'rows':
         return run.scope.kind === 'keys' ? this.#verifyScope(layout, run.scope.keys) : this.#verifyRows(layout);
@@ -171,7 +176,7 @@ export class ChunkWork {
     const { chunk, run } = this.#taken;
     const { source, runs, mismatches, onDue } = this.#options;
     const { database, table, sink } = chunk;
-    const filter = { source: run.source, database, table, sink, states: OPEN_STATES };
+    const filter = { source: run.source, database, table, sink, states: CURRENT_STATES };
     const page = { after: chunk.after, limit: RECHECKED_AT_ONCE };
     const open = await mismatches.list({ ...filter, seenBeforeMs: run.createdAtMs }, page);
     const last = open.at(-1);
@@ -187,9 +192,21 @@ export class ChunkWork {
     const rests = [...verdict.mismatches.map(({ key }) => key), ...verdict.unsettled, ...verdict.quarantined];
     const stays = new Set(rests.map((key) => encodeKeyValues(layout, key)));
     const hasListed = run.scope.kind !== 'keys';
-    for (const { id, isKey, key } of open)
-      if (isKey ? !stays.has(key) : hasListed) await mismatches.changeState(id, OPEN_STATES, { to: 'gone' });
+    for (const mismatch of open)
+      if (mismatch.isKey ? !stays.has(mismatch.key) : hasListed) await this.#endMismatch(mismatch);
     return this.#complete({ ...counts, rows: 0, equal: 0 });
+  }
+
+  /** A repair that has begun verifies its row itself; one that only waits, as in a dry run, has nothing to do any more. */
+  async #endMismatch({ id, state }: MismatchRecord): Promise<void> {
+    const { mismatches, repairs } = this.#options;
+    if (state === 'repairing') {
+      const page = { after: null, limit: 1 };
+      const [repair] = await repairs.list({ mismatchId: id, states: UNDER_WAY }, page);
+      const given = { to: 'given up', reason: 'a run has found it equal before it was repaired' } as const;
+      if (repair !== undefined && (await repairs.change([repair.id], WAITING, given)) === 0) return;
+    }
+    await mismatches.changeState(id, [state], { to: 'gone' });
   }
 
   async #complete(counts: RowCounts): Promise<ChunkOutcome> {
@@ -228,8 +245,12 @@ function findHold(recorded: RecordedTable | null): NotJudged | null {
 }
 
 /** Key texts of one signature have the same order and meaning. */
-function signKey({ columns, key }: TableLayout): string {
-  return JSON.stringify(key.map((index) => [columns[index]?.name, columns[index]?.type, columns[index]?.kind]));
+function signKey({ columns, key }: TableLayout, order: string): string {
+  const parts = key.map((index) => {
+    const { name, type, kind, labels } = columns[index] ?? {};
+    return [name, type, kind, labels];
+  });
+  return JSON.stringify([parts, order]);
 }
 
 function encodeKey(layout: TableLayout, values: Row | null): string | null {

@@ -1,6 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { type Checkpoint, formatVersion, startVersion, transactionEndVersion, versionPrefix } from '#change-events';
+import {
+  type Checkpoint,
+  formatVersion,
+  startVersion,
+  type TableLayout,
+  transactionEndVersion,
+  versionPrefix,
+} from '#change-events';
 import { DittoError } from '#kernel';
 import { type LogEnd } from '#mysql';
 import { adopt, assumeLayout, newRecord, planCopy, type TableRecord } from '#replication';
@@ -17,6 +24,8 @@ interface World {
   lineage: number;
   end: LogEnd | null;
   record: TableRecord | null;
+  /** As the source has the table now. */
+  layout: TableLayout | null;
 }
 
 function checkpointAt(offset: number, lineage = 3): Checkpoint {
@@ -37,7 +46,7 @@ function checkpointAt(offset: number, lineage = 3): Checkpoint {
 
 function openWorld(parts: Partial<World>): { readonly world: World; readonly stream: RecordedSource } {
   const end = { serverUuid: SERVER, file: 'binlog.000007', offset: 5000 };
-  const world: World = { dcs: null, state: null, lineage: 3, end, record: null, ...parts };
+  const world: World = { dcs: null, state: null, lineage: 3, end, record: null, layout: null, ...parts };
   const stored = (checkpoint: Checkpoint | null) => checkpoint && { token: 1, checkpoint };
   const stream = new RecordedSource({
     source: 's',
@@ -46,6 +55,7 @@ function openWorld(parts: Partial<World>): { readonly world: World; readonly str
     },
     state: { load: () => Promise.resolve(stored(world.state)) },
     lineages: { current: () => Promise.resolve(world.lineage) },
+    catalogue: { readLayout: () => Promise.resolve(world.layout) },
     // a record that is read is made anew each time
     tables: { find: (_, table) => Promise.resolve(world.record && { ...structuredClone(world.record), ...table }) },
     log: { read: () => Promise.resolve(world.end) },
@@ -97,8 +107,21 @@ describe('a table', () => {
     expect(await open({ record }).readTable(orders, never)).toEqual({ generation, copied, layout: adopted?.layout });
   });
 
+  it('that no sink was given a row of is judged by the layout that it has now, until DSS adopts one', async () => {
+    const layout = assumeLayout(orders.database, orders.table);
+    const record = planCopy(newRecord(orders), 0, { state: 'done', rowsRead: 0 });
+    const { world, stream } = openWorld({ record, layout });
+    const found = await stream.readTable(orders, never);
+    expect(found).toEqual({ generation: record.generation, copied: 'yes', layout });
+    world.record = adopt(record, { key: 'k', since: '', layout });
+    expect((await stream.readTable(orders, never))?.generation).toBeGreaterThan(record.generation);
+    expect(await open({ record, layout: null }).readTable(orders, never)).toBeNull();
+  });
+
   it('I8: is not judged by a layout that nobody recorded', async () => {
-    expect(await open({ record: recordOf({ state: 'done', rowsRead: 1 }, false) }).readTable(orders, never)).toBeNull();
+    const layout = assumeLayout(orders.database, orders.table);
+    const old = recordOf({ state: 'done', rowsRead: 1 }, false);
+    expect(await open({ record: old, layout }).readTable(orders, never)).toBeNull();
     const record = recordOf({ state: 'none' }, false);
     expect(await open({ record }).readTable(orders, never)).toMatchObject({ copied: 'never', layout: orders });
   });

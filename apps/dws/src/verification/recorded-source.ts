@@ -12,7 +12,14 @@ import {
 } from '#change-events';
 import { abortable, DittoError, toDittoError } from '#kernel';
 import { type LogEnd } from '#mysql';
-import { assumeLayout, type CheckpointStore, isCopied, type LineageStore, type TableRecord } from '#replication';
+import {
+  assumeLayout,
+  type CheckpointStore,
+  isCopied,
+  type LineageStore,
+  type RowReader,
+  type TableRecord,
+} from '#replication';
 import { type RecordedCheckpoint, RecordedStream, type RecordedTable } from '#verification';
 
 export interface RecordedSourceOptions {
@@ -23,6 +30,8 @@ export interface RecordedSourceOptions {
   readonly state: Pick<CheckpointStore, 'load'>;
   readonly tables: { readonly find: (source: string, table: TableName) => Promise<TableRecord | null> };
   readonly lineages: Pick<LineageStore, 'current'>;
+  /** Of the source, as it is now. */
+  readonly catalogue: Pick<RowReader, 'readLayout'>;
   /** Of the server whose log is streamed. */
   readonly log: { readonly read: (signal: AbortSignal) => Promise<LogEnd | null> };
 }
@@ -54,16 +63,22 @@ export class RecordedSource extends RecordedStream {
     return { gtidSet: position.gtidSet, version, undecidedSet };
   }
 
-  /** A table of which no layout was recorded counts as not seen yet: nothing says by what its rows are made. */
+  /**
+   * A table that is complete and has no adopted layout: no sink was given a row of it, and DSS adopts one, under another
+   * generation, before any is. While the generation stays, source and sinks have no row of it that the checkpoint covers:
+   * it is judged by the layout that it has now, whichever that is. Without one it is not there, or was not seen yet.
+   */
   async readTable(table: TableName, signal: AbortSignal): Promise<RecordedTable | null> {
-    const { source, tables } = this.#options;
+    const { source, tables, catalogue } = this.#options;
     const record = await abortable(tables.find(source, table), signal);
     if (record === null) return null;
+    const { generation, adopted } = record;
     const copied = isCopied(record);
-    const layout = record.adopted?.layout ?? null;
-    if (layout !== null) return { generation: record.generation, copied, layout: this.#keepLayout(table, layout) };
-    if (copied === 'yes') return null;
-    return { generation: record.generation, copied, layout: assumeLayout(table.database, table.table) };
+    if (copied !== 'yes' && !adopted?.layout)
+      return { generation, copied, layout: assumeLayout(table.database, table.table) };
+    const isNew = adopted === null;
+    const layout = isNew ? await abortable(catalogue.readLayout(table, signal), signal) : adopted.layout;
+    return layout && { generation, copied, layout: this.#keepLayout(table, layout) };
   }
 
   /**

@@ -4,6 +4,7 @@ import { distinctTables, type TableName } from '#change-events';
 import { type DittoConfig } from '#configuration';
 import { compileTableRules } from '#mysql';
 import { createLogger, InjectConfig, RequestError } from '#platform';
+import { type TableRecord } from '#replication';
 import { StateDatabase, StateTableStore } from '#state';
 import { type DueChunk, type RunRecord, type RunScope, type RunTrigger, VerificationRunStore } from '#verification';
 import { VerifiedSources } from './verified-sources.ts';
@@ -19,6 +20,8 @@ export interface RunOrder {
   readonly actor: string;
   readonly rowsPerSecond: number | null;
 }
+
+const ANSWER_MS = 5_000;
 
 /** Begins runs: finds their tables among those that DSS has recorded. */
 @Injectable()
@@ -68,6 +71,17 @@ export class VerificationRuns {
     return { run: created ?? { ...run, state: 'running', error: null, endedAtMs: null }, due };
   }
 
+  /** Nothing can be compared of a table that was dropped; its record stays. A server that does not answer says of none. */
+  async #exceptGone(source: string, records: readonly TableRecord[]): Promise<readonly TableRecord[]> {
+    const { reader } = this.#sources.find(source);
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    const isGone = (record: TableRecord): Promise<boolean> =>
+      record.adopted === null ? reader.isGone(record, signal).catch(() => false) : Promise.resolve(false);
+    const gone: boolean[] = [];
+    for (const record of records) gone.push(await isGone(record));
+    return records.filter((_, i) => gone[i] !== true);
+  }
+
   #chooseSinks(source: string, asked: readonly string[] | undefined): readonly string[] {
     const known: readonly string[] = this.#sources.listSinks(source);
     const unknown = asked?.filter((sink) => !known.includes(sink)) ?? [];
@@ -87,7 +101,8 @@ export class VerificationRuns {
     const config = this.#config.sources[source];
     if (config === undefined) return [];
     const { includes } = compileTableRules(config);
-    const recorded = (await this.#tables.load(source)).filter(({ database, table }) => includes(database, table));
+    const included = (await this.#tables.load(source)).filter(({ database, table }) => includes(database, table));
+    const recorded = await this.#exceptGone(source, included);
     if (scope.kind === 'source') return recorded;
     const asked = scope.kind === 'tables' ? distinctTables(scope.tables) : [scope];
     const missing = asked.filter(

@@ -42,7 +42,7 @@ export class VerifiedSource {
     this.#options = options;
     const { streamed, replica } = chooseEndpoint(source);
     const rules = compileTableRules(source);
-    this.#reader = openRowReader({ streamed, replica, ...rules, highIncludesOwned: true, logger });
+    this.#reader = openRowReader({ streamed, replica, ...rules, highIncludesOwned: true, followsLayout: true, logger });
     this.#load = new MySqlSourceLoad({ connection: () => replica ?? streamed, timeoutMs: LOAD_TIMEOUT_MS });
     const pacer = new Pacer({ ...source.pace, load: this.#load, mostRows: config.verification.chunkRows });
     this.reader = new PacedRowReader(this.#reader, pacer);
@@ -53,6 +53,7 @@ export class VerifiedSource {
       state: new StateCheckpointStore(state),
       tables: new StateTableStore(state),
       lineages: new StateLineageStore(state),
+      catalogue: this.#reader,
       log: this.#log,
     });
   }

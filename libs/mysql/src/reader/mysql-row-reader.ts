@@ -4,6 +4,7 @@ import {
   encodeKeyValues,
   GtidSet,
   type Row,
+  tableKey,
   type TableLayout,
   type TableName,
 } from '#change-events';
@@ -49,6 +50,11 @@ export interface MySqlRowReaderOptions {
    * their values as the server renders them; no by default. See `serverText`.
    */
   readonly givesTexts?: boolean;
+  /**
+   * Whether a table may have other columns and another key than the layout that is asked for, if it has all of that; no by
+   * default. Verification reads what DSS has adopted, whatever the configuration of its own process selects.
+   */
+  readonly followsLayout?: boolean;
   /** How long a chunk waits until the server has executed the dispatched set. */
   readonly waitMs?: number;
   /** Rows above this size are not read: no sink could take them. */
@@ -77,6 +83,11 @@ interface BehindRead extends SelectedRows {
 
 interface CreateTableRow extends RowDataPacket {
   readonly 'Create Table': string;
+}
+
+interface CollationRow extends RowDataPacket {
+  readonly name: string;
+  readonly collationName: string | null;
 }
 
 const DEFAULT_WAIT_MS = 30_000;
@@ -153,6 +164,21 @@ export class MySqlRowReader extends RowReader {
 
   override async estimateRows(tables: readonly TableName[], signal: AbortSignal): Promise<readonly number[]> {
     return this.#sessions.use(signal, (session) => readRowCounts(session, tables));
+  }
+
+  /** Asked only where a key has text: all else has one order. */
+  override async readKeyOrder({ database, table, columns, key }: TableLayout, signal: AbortSignal): Promise<string> {
+    const texts = key.map((index) => columns[index]).filter((column) => column?.kind === 'text');
+    if (texts.length === 0) return '';
+    const rows = await this.#sessions.use(signal, (session) =>
+      session.query<CollationRow>(
+        `SELECT COLUMN_NAME AS name, COLLATION_NAME AS collationName FROM information_schema.COLUMNS
+         WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?`,
+        [database, table],
+      ),
+    );
+    const collations = new Map(rows.map(({ name, collationName }) => [name, collationName]));
+    return texts.map((column) => collations.get(column?.name ?? '') ?? '').join();
   }
 
   override async readChunk(request: {
@@ -350,10 +376,19 @@ export class MySqlRowReader extends RowReader {
     const [row] = await session.query<CreateTableRow>(`SHOW CREATE TABLE ${quoteTable(layout.database, layout.table)}`);
     const definition = (row?.['Create Table'] ?? '').replace(/ AUTO_INCREMENT=\d+/, '');
     if (this.#definitions.get(layout.fingerprint) === definition) return;
-    const [found] = await readCatalogueTables(session, [layout], await this.#judging(session));
+    const { rules, facts } = await this.#judging(session);
+    const judging = { facts, rules: this.#options.followsLayout === true ? rulesOf(layout) : rules };
+    const [found] = await readCatalogueTables(session, [layout], judging);
     if (found?.layout?.fingerprint !== layout.fingerprint) throw layoutChanged(layout);
     this.#definitions.set(layout.fingerprint, definition);
   }
+}
+
+/** The rules that select the columns and the key of a layout from its table. */
+function rulesOf(layout: TableLayout): ColumnRules {
+  const names = new Set(layout.columns.map(({ name }) => name));
+  const key = layout.key.map((index) => layout.columns[index]?.name ?? '');
+  return { keys: new Map([[tableKey(layout), key]]), columns: (_database, _table, column) => names.has(column) };
 }
 
 /** The server's own code of an error that was classified. */

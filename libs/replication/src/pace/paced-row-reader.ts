@@ -37,6 +37,10 @@ export class PacedRowReader extends RowReader {
     return this.#reader.estimateRows(tables, signal);
   }
 
+  override readKeyOrder(layout: TableLayout, signal: AbortSignal): Promise<string> {
+    return this.#reader.readKeyOrder(layout, signal);
+  }
+
   override async readChunk(request: Parameters<RowReader['readChunk']>[0]): Promise<ChunkRead> {
     return this.#inTurn(request.limit, request.signal, (limit) => this.#reader.readChunk({ ...request, limit }));
   }

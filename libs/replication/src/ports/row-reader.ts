@@ -57,6 +57,14 @@ export abstract class RowReader {
   /** Rough counts from the catalogue, for estimates only: one for each table, in their order. */
   abstract estimateRows(tables: readonly TableName[], signal: AbortSignal): Promise<readonly number[]>;
   /**
+   * Text that is equal for two moments exactly when what the layout does not say of the order of keys, their collations,
+   * was the same; '' by default. Chunks that are cut under another order overlap, or leave rows out.
+   */
+  readKeyOrder(_layout: TableLayout, _signal: AbortSignal): Promise<string> {
+    return Promise.resolve('');
+  }
+
+  /**
    * Waits until the server has executed `dispatchedSet`, reads up to `limit` rows, within `maxBytes`, whose key lies
    * after `after` in key order, and not after `upTo` where that is given, then takes `high`. `complete` says then that no
    * row up to `upTo` is left. The layout that the rows follow is the table's own at that moment:

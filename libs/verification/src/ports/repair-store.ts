@@ -27,7 +27,7 @@ export interface RepairRecord extends TableName {
   readonly mismatchId: string;
   readonly kind: MismatchKind;
   readonly state: RepairState;
-  /** How often its row was read again. */
+  /** How often it was tried: its row was read again, or an error came before that. */
   readonly attempts: number;
   /** The last read that was asked for; null before the first. */
   readonly readId: string | null;
@@ -63,6 +63,7 @@ export interface RepairPage {
 export interface RepairChange {
   readonly to: RepairState;
   readonly reason?: string | null;
+  readonly attempts?: number;
   readonly nextAtMs?: number;
   readonly after?: RepairOutcome;
 }

@@ -110,11 +110,38 @@ describe('repairs', () => {
     await world.find(1, 'damaged', {}, 'closed');
     await world.find(2);
     world.closedSinks.add('closed');
-    await world.settle(5);
+    await world.turn();
     expect([...world.repairs.records.values()]).toMatchObject([
-      { state: 'failed', reason: 'DITTO_TEST_CLOSED: does not open' },
+      { state: 'failed', attempts: 1, reason: 'DITTO_TEST_CLOSED: does not open' },
+      { state: 'reading' },
+    ]);
+    await world.settle();
+    expect([...world.repairs.records.values()]).toMatchObject([
+      { state: 'given up', reason: 'after 3 attempts: DITTO_TEST_CLOSED: does not open' },
       { state: 'repaired' },
     ]);
+  });
+
+  it('of a row that is too large to be read cost no others anything', async () => {
+    const world = new RepairWorld();
+    for (let key = 0; key < 40; key++) await world.find(key);
+    world.tooLarge.add(17);
+    await world.settle();
+    expect(world.states().filter((state) => state !== 'repaired')).toEqual(['given up']);
+    expect(world.repairs.records.get('18')).toMatchObject({
+      ...{ state: 'given up', attempts: 3 },
+      reason: 'after 3 attempts: DITTO_TEST_TOO_LARGE: row 17',
+    });
+    expect([...world.repairs.records.values()].filter(({ attempts }) => attempts > 1)).toHaveLength(1);
+  });
+
+  it('of many rows whose read fails of one are read in smaller parts', async () => {
+    const world = new RepairWorld();
+    for (let key = 0; key < 40; key++) await world.find(key);
+    world.unreadable.add(17);
+    await world.settle();
+    expect(world.states().filter((state) => state !== 'repaired')).toEqual(['given up']);
+    expect(world.repairs.records.get('18')).toMatchObject({ state: 'given up', attempts: 3 });
   });
 
   it('that can not be verified keep no others from beginning, and wait when that may pass', async () => {

@@ -107,7 +107,7 @@ export class Repairer {
       await this.#isolate(part, counts, signal, async () => {
         ready.push(...(await this.#prepare(part, recorded.layout, counts, signal)));
       });
-    for (const part of splitByKeys(ready)) {
+    for (const part of splitByKeys(ready.toSorted((a, b) => a.attempts - b.attempts))) {
       await this.#audit(first, part);
       const readId = randomUUID();
       await this.#options.repairs.beginRead(idsOf(part), readId);
@@ -145,12 +145,17 @@ export class Repairer {
     try {
       await work();
     } catch (error) {
-      if (signal.aborted || isAbort(error)) throw error;
-      const { code, message, retriable } = toDittoError(error);
-      const reason = `${code}: ${message}`;
-      if (retriable) return this.#wait(group, reason);
-      for (const repair of group) await this.#fail(repair, reason, repair.state, counts);
+      await this.#note(error, group, counts, signal);
     }
+  }
+
+  /** What an error means for repairs; throws it again when this process ends. */
+  async #note(error: unknown, group: readonly RepairRecord[], counts: Counts, signal: AbortSignal): Promise<void> {
+    if (signal.aborted || isAbort(error)) throw error;
+    const { code, message, retriable } = toDittoError(error);
+    const reason = `${code}: ${message}`;
+    if (retriable) return this.#wait(group, reason);
+    for (const repair of group) await this.#fail(repair, reason, repair.state, counts);
   }
 
   /**
@@ -249,9 +254,23 @@ export class Repairer {
     for (const group of groups.values())
       for (let at = 0; at < group.length; at += VERIFIED_AT_ONCE) {
         signal.throwIfAborted();
-        const part = group.slice(at, at + VERIFIED_AT_ONCE);
-        await this.#isolate(part, counts, signal, () => this.#verifyPart(part, counts, signal));
+        await this.#verifySplitting(group.slice(at, at + VERIFIED_AT_ONCE), counts, signal);
       }
+  }
+
+  /** A row that can't be verified, as one that is too large to be read, keeps no others from it. */
+  async #verifySplitting(part: readonly RepairRecord[], counts: Counts, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#verifyPart(part, counts, signal);
+    } catch (error) {
+      if (part.length === 1 || isAbort(error) || toDittoError(error).retriable)
+        return this.#note(error, part, counts, signal);
+      const middle = Math.ceil(part.length / 2);
+      for (const half of [part.slice(0, middle), part.slice(middle)]) {
+        signal.throwIfAborted();
+        await this.#verifySplitting(half, counts, signal);
+      }
+    }
   }
 
   /** Of one table and sink. */
@@ -343,10 +362,11 @@ export class Repairer {
 
   async #fail(repair: RepairRecord, reason: string, from: RepairState, counts: Counts): Promise<void> {
     const { policy, repairs, retryMs, nowMs, onEnd } = this.#options;
-    if (repair.attempts >= policy.attempts)
-      return this.#giveUp(repair, `after ${repair.attempts} attempts: ${reason}`, counts);
-    const delayMs = Math.min(retryMs.max, retryMs.initial * 2 ** Math.max(0, repair.attempts - 1));
-    const changed = await repairs.change([repair.id], [from], { to: 'failed', reason, nextAtMs: nowMs() + delayMs });
+    // a read that begins is counted then; what comes to nothing before it, here
+    const attempts = repair.attempts + (from === 'planned' || from === 'failed' ? 1 : 0);
+    if (attempts >= policy.attempts) return this.#giveUp(repair, `after ${attempts} attempts: ${reason}`, counts);
+    const nextAtMs = nowMs() + Math.min(retryMs.max, retryMs.initial * 2 ** Math.max(0, attempts - 1));
+    const changed = await repairs.change([repair.id], [from], { to: 'failed', reason, attempts, nextAtMs });
     if (changed === 0) return;
     counts.failed++;
     onEnd(repair, 'failed');
@@ -436,13 +456,14 @@ function groupBy<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key):
   return groups;
 }
 
-/** As many keys as one read may have. */
+/** As many keys as one read may have; fewer after each attempt, since one row may be what a read of many fails of. */
 function* splitByKeys(repairs: readonly RepairRecord[]): Iterable<readonly RepairRecord[]> {
   let part: RepairRecord[] = [];
   let bytes = 0;
   for (const repair of repairs) {
     const size = Buffer.byteLength(repair.key);
-    if (part.length > 0 && (part.length === MOST_KEYS || bytes + size > MOST_KEY_BYTES)) {
+    const most = Math.max(1, Math.floor(MOST_KEYS / 100 ** repair.attempts));
+    if (part.length > 0 && (part.length >= most || bytes + size > MOST_KEY_BYTES)) {
       yield part;
       part = [];
       bytes = 0;
