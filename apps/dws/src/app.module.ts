@@ -12,6 +12,7 @@ import { CoverageMetrics } from './metrics/coverage-metrics.ts';
 import { JobMetrics } from './metrics/job-metrics.ts';
 import { ProbeMetrics } from './metrics/probe-metrics.ts';
 import { RepairMetrics } from './metrics/repair-metrics.ts';
+import { TopicMetrics } from './metrics/topic-metrics.ts';
 import { VerificationMetrics } from './metrics/verification-metrics.ts';
 import { EndpointProber } from './probes/endpoint-prober.ts';
 import { HeartbeatBoard } from './probes/heartbeat-board.ts';
@@ -43,6 +44,7 @@ import { VerifiedSources } from './verification/verified-sources.ts';
     HistorySweeper,
     HistoryJobs,
     CoverageMetrics,
+    TopicMetrics,
     VerificationMetrics,
     VerifiedSources,
     VerificationRuns,

@@ -32,6 +32,11 @@ export class TopicConnection implements OnApplicationShutdown {
     return this.#opened;
   }
 
+  /** Of the topics that have a store now. */
+  status(): ReturnType<TopicFolds['status']> {
+    return this.#opened?.folds.status() ?? new Map<string, never>();
+  }
+
   async onApplicationShutdown(): Promise<void> {
     await this.#opened?.folds.close();
     await this.#opened?.reader.close();

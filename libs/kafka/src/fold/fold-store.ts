@@ -1,4 +1,5 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { setImmediate } from 'node:timers/promises';
 
 import { type EnvelopeOperation } from '#change-events';
 import { type KeyOrder } from '#verification';
@@ -48,6 +49,9 @@ CREATE TABLE IF NOT EXISTS topic (id TEXT, as_of_ms INTEGER);
 /** The file dies with its worker: nothing is made safe against a crash. Node forbids the journal mode OFF. */
 const SETTINGS = 'PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -8000;';
 
+/** Rows that are looked at without a pause. */
+const REMOVED_AT_ONCE = 2000;
+
 type Place = readonly [
   partition: number,
   version: string | null,
@@ -61,7 +65,7 @@ type Columns = readonly [...Place, offset: number, id: string, value: Uint8Array
 
 /**
  * The last message of each key of one topic, in a file of SQLite. A `WITHOUT ROWID` table is four times slower here when
- * keys come in no order. Every method is synchronous, and takes less than a millisecond but for `removeBelow`.
+ * keys come in no order. Every method but `removeBelow` is synchronous, and takes less than a millisecond.
  */
 export class FoldStore {
   readonly #database: DatabaseSync;
@@ -70,6 +74,7 @@ export class FoldStore {
   readonly #put: StatementSync;
   readonly #list: StatementSync;
   readonly #pages: StatementSync;
+  readonly #lastRow: StatementSync;
   readonly #removeBelow: StatementSync;
   readonly #savePartition: StatementSync;
   readonly #partitions: FoldedPartition[] = [];
@@ -96,7 +101,10 @@ export class FoldStore {
     );
     this.#list = prepare('SELECT key FROM messages WHERE key > ? AND is_deleted = 0 ORDER BY key LIMIT ?');
     this.#pages = prepare('PRAGMA page_count');
-    this.#removeBelow = prepare('DELETE FROM messages WHERE "partition" = ? AND (version IS NULL OR version < ?)');
+    this.#lastRow = prepare('SELECT max(rowid) FROM messages');
+    this.#removeBelow = prepare(
+      'DELETE FROM messages WHERE rowid > ? AND rowid <= ? AND "partition" = ? AND (version IS NULL OR version < ?)',
+    );
     this.#savePartition = prepare('INSERT OR REPLACE INTO partitions VALUES (?, ?, ?, ?, ?)');
     this.#pageBytes = this.#number('PRAGMA page_size');
     this.#readPartitions();
@@ -155,9 +163,17 @@ export class FoldStore {
     return rows.map(([key]) => Buffer.from(key.buffer, key.byteOffset, key.byteLength));
   }
 
-  /** Removes the keys of a partition whose last message is older than this version, or has none. */
-  removeBelow(partition: number, version: string): void {
-    this.#removeBelow.run(partition, version);
+  /**
+   * Removes the keys of a partition whose last message is older than this version, or has none: in parts, so that others
+   * have their turn in between. Until it resolves the store is not to be used; when it rejects, it is to be called again.
+   */
+  async removeBelow(partition: number, version: string, signal: AbortSignal): Promise<void> {
+    const [last] = this.#lastRow.get() as unknown as readonly [number | null];
+    for (let after = 0; after < (last ?? 0); after += REMOVED_AT_ONCE) {
+      this.write(() => this.#removeBelow.run(after, after + REMOVED_AT_ONCE, partition, version));
+      await setImmediate();
+      signal.throwIfAborted();
+    }
   }
 
   savePartition(partition: number, folded: FoldedPartition): void {

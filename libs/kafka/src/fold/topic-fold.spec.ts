@@ -99,6 +99,22 @@ describe('TopicFold', () => {
     expect(ends).toEqual([end, end]);
   });
 
+  it('gives others their turn while a `t` ends many keys, and ends them after it was stopped in between', async () => {
+    const { topic, fold, keys } = open();
+    for (let id = 0; id < 20_000; id++) topic.append(0, ...message(id, 1));
+    topic.append(0, ...message(7, 9));
+    await keys();
+    topic.append(0, ...message(1, 2), ending(5), ...message(2, 6));
+    const stop = new AbortController();
+    let turns = 0;
+    const count = (): void => void (++turns === 3 ? stop.abort(new Error('stopped')) : setImmediate(count));
+    setImmediate(count);
+    await expect(fold.use(stop.signal, () => null)).rejects.toThrow('stopped');
+    expect(turns).toBe(3);
+    expect(await keys()).toEqual({ [keyOf(7)]: at(9), [keyOf(2)]: at(6) });
+    expect(fold.status().restarts).toBe(0);
+  });
+
   it('takes the higher version of a key that is in an old and in a new partition', async () => {
     const { topic, keys } = open(1);
     topic.append(0, ...message(1, 1), ...message(2, 9));

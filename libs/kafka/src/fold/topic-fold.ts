@@ -25,6 +25,8 @@ export interface TopicFoldOptions {
   readonly path: string;
   /** Called before more is written; throws when there is no room for it. */
   readonly makeRoom: () => void;
+  /** Called of the first ones after the store was begun. */
+  readonly onOutOfOrder?: (finding: OrderFinding) => void;
   /** Milliseconds since 1970. */
   readonly nowMs?: () => number;
 }
@@ -220,26 +222,38 @@ export class TopicFold {
     const bounds = { start: folded?.position ?? start, end };
     for await (const { messages, next } of reader.readForwards(topic, partition, bounds, signal)) {
       makeRoom();
-      store.write(() => {
-        for (const message of messages) this.#fold(store, partition, message);
-        const before = store.partitions[partition] ?? { start, end: null };
-        store.savePartition(partition, { ...before, position: next });
-      });
+      let from = 0;
+      for (const [i, message] of messages.entries()) {
+        const ended = findEnding(message);
+        if (ended === null) continue;
+        // the place that is kept is the one before the ending until all that it removes is gone
+        this.#foldSome(store, partition, messages.slice(from, i), message.offset);
+        await store.removeBelow(partition, ended, signal);
+        from = i;
+      }
+      this.#foldSome(store, partition, messages.slice(from), next);
       this.#messages += messages.length;
     }
+  }
+
+  #foldSome(store: FoldStore, partition: number, messages: readonly TopicMessage[], position: number): void {
+    store.write(() => {
+      for (const message of messages) this.#fold(store, partition, message);
+      const { start, end } = store.partitions[partition] ?? { start: position, end: null };
+      store.savePartition(partition, { start, position, end });
+    });
   }
 
   #fold(store: FoldStore, partition: number, message: TopicMessage): void {
     const { key, value, offset } = message;
     // a topic that had no key once; compacted topics refuse it
     if (key === null) return;
-    const header = readHeader(message, 'ditto.version');
-    const version = isVersion(header) ? header : null;
-    const op = value === null ? null : findOperation(value);
-    if (op === 't' && version !== null && key.equals(TABLE_CHANGE)) {
-      endPartition(store, partition, version, value as Buffer);
+    const version = findVersion(message);
+    if (value !== null && findEnding(message) !== null) {
+      endPartition(store, partition, version ?? '', value);
       return;
     }
+    const op = value === null ? null : findOperation(value);
     const known = store.findPlace(key);
     if (known !== null && known.partition !== partition && (known.version ?? '') > (version ?? '')) return;
     const before = known?.partition === partition ? known : null;
@@ -267,11 +281,26 @@ export class TopicFold {
     const { order, isOutOfOrder } = followOrder(known, version);
     if (isOutOfOrder && known !== null) {
       this.#outOfOrder++;
-      if (this.#samples.length < MOST_SAMPLES)
-        this.#samples.push({ key: key.toString(), partition, offset, version, highest: known.highest });
+      if (this.#samples.length < MOST_SAMPLES) {
+        const finding = { key: key.toString(), partition, offset, version, highest: known.highest };
+        this.#samples.push(finding);
+        this.#options.onOutOfOrder?.(finding);
+      }
     }
     return order;
   }
+}
+
+function findVersion(message: TopicMessage): string | null {
+  const header = readHeader(message, 'ditto.version');
+  return isVersion(header) ? header : null;
+}
+
+/** The version of a message that ends all older rows of its partition; null for another one. */
+function findEnding(message: TopicMessage): string | null {
+  const { key, value } = message;
+  if (key === null || value === null || !key.equals(TABLE_CHANGE) || findOperation(value) !== 't') return null;
+  return findVersion(message);
 }
 
 function findOutranking(before: FoldedPlace | null, version: string | null): string | null {
@@ -303,7 +332,6 @@ function findExpiry(settings: ReadonlyMap<string, string>): string | null {
 }
 
 function endPartition(store: FoldStore, partition: number, version: string, value: Buffer): void {
-  store.removeBelow(partition, version);
   const folded = store.partitions[partition];
   if (folded === undefined || (folded.end !== null && folded.end.version > version)) return;
   const gtid = readEnvelope(value)?.source.gtid ?? null;

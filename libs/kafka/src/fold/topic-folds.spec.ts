@@ -58,3 +58,20 @@ it('lets a topic wait for room that another one in use has, and gives up one tha
   await expect(small.use('a', never, () => null)).rejects.toMatchObject({ code: 'DITTO_VERIFICATION_NOT_POSSIBLE' });
   await small.close();
 }, 30_000);
+
+it('logs what is out of order, and keeps its number', async () => {
+  const layout = createLayout('orders');
+  const topic = new FakePartitions(1);
+  const append = (transaction: number): void =>
+    topic.append(0, ...messagesOf(createChange({ op: 'create', layout, after: [1, 'a'], transaction }), '{"id":1}'));
+  for (const transaction of [1, 2, 3, 2, 4]) append(transaction);
+  const lines: (readonly [string, unknown])[] = [];
+  const logger = { ...silentLogger, warn: (text: string, details: unknown) => lines.push([text, details]) };
+  const folds = new TopicFolds({ reader: topic as unknown as TopicReader, folder, maxBytes: 2 ** 30, logger });
+  await folds.use('a', never, () => null);
+  expect(lines).toEqual([
+    ['a message of a topic is out of order', expect.objectContaining({ topic: 'a', key: '{"id":1}', offset: 4 })],
+  ]);
+  expect(folds.status().get('a')?.outOfOrder).toBe(1);
+  await folds.close();
+});

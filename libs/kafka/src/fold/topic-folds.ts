@@ -4,7 +4,7 @@ import { notVerifiable } from '#verification';
 import { type TopicReader } from '../topic-reader.ts';
 import { FoldFolder } from './fold-folder.ts';
 import { type FoldStore } from './fold-store.ts';
-import { TopicFold, type TopicFoldStatus } from './topic-fold.ts';
+import { type OrderFinding, TopicFold, type TopicFoldStatus } from './topic-fold.ts';
 
 export interface TopicFoldsOptions {
   readonly reader: TopicReader;
@@ -53,9 +53,11 @@ export class TopicFolds {
   }
 
   #open(topic: string): TopicFold {
-    const { reader } = this.#options;
+    const { reader, logger } = this.#options;
     const makeRoom = (): void => this.#makeRoom(topic);
-    return new TopicFold({ reader, topic, path: this.#folder.pathOf(topic), makeRoom });
+    const onOutOfOrder = (finding: OrderFinding): void =>
+      logger.warn('a message of a topic is out of order', { topic, ...finding });
+    return new TopicFold({ reader, topic, path: this.#folder.pathOf(topic), makeRoom, onOutOfOrder });
   }
 
   #makeRoom(topic: string): void {
