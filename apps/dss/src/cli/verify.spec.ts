@@ -13,15 +13,18 @@ const RUN: VerificationView = {
 
 describe('the end of verify', () => {
   it.each([
-    [0, 'all is equal', {}, 0],
-    [1, 'rows differ', { mismatches: 1 }, 0],
-    [1, 'rows differ that were known', {}, 3],
-    [2, 'a table could not be judged, whatever else differs', { notJudged: 1, mismatches: 1 }, 0],
-    [2, 'rows are unsettled', { unsettled: 1 }, 0],
-    [2, 'it failed', { state: 'failed' }, 0],
-    [2, 'it was cancelled', { state: 'cancelled' }, 0],
-  ])('is %i when %s', (exit, _what, run, open) => {
-    expect(findExit({ ...RUN, ...run }, open)).toBe(exit);
+    [0, 'all is equal', {}, {}],
+    [1, 'rows differ', { mismatches: 1 }, {}],
+    [1, 'rows differ that were known', {}, { open: 3 }],
+    [0, 'all that differs is ignored', { mismatches: 2 }, { ignored: 2 }],
+    [1, 'not all that differs is ignored', { mismatches: 3 }, { ignored: 2 }],
+    [1, 'others are open', { mismatches: 2 }, { open: 1, ignored: 2 }],
+    [2, 'a table could not be judged, whatever else differs', { notJudged: 1, mismatches: 1 }, {}],
+    [2, 'rows are unsettled', { unsettled: 1 }, {}],
+    [2, 'it failed', { state: 'failed' }, {}],
+    [2, 'it was cancelled', { state: 'cancelled' }, {}],
+  ])('is %i when %s', (exit, _what, run, known) => {
+    expect(findExit({ ...RUN, ...run }, { open: 0, ignored: 0, ...known })).toBe(exit);
   });
 });
 
@@ -57,9 +60,10 @@ describe('verify', () => {
 });
 
 it('the table has a line for each table and sink, and a summary', () => {
-  const text = renderVerification({ ...RUN, mismatches: 1, notJudged: 1 }, 2);
+  const text = renderVerification({ ...RUN, mismatches: 4, notJudged: 1 }, { open: 2, ignored: 3 });
   expect(text).toMatch(/shop\.orders +mongo +10 +9 +1 +0 +0 +10/);
   expect(text).toContain('done after 2.5 s, 10 rows: 1 found to differ, 2 open');
+  expect(text).toContain('3 that differ are ignored and do not count');
   expect(text).toContain('1 tables could not be judged');
-  expect(renderVerification(RUN, 0)).toContain('no difference');
+  expect(renderVerification(RUN, { open: 0, ignored: 0 })).toContain('no difference (run');
 });

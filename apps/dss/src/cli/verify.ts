@@ -83,11 +83,24 @@ export async function verify({
   return run;
 }
 
-/** `open`: mismatches of the source that were there before and that nobody ignores count too. */
-export function findExit({ state, notJudged, unsettled, mismatches }: VerificationView, open: number): VerifyExit {
+/** Mismatches in the tables of a run, by their state. */
+export interface KnownMismatches {
+  /** Also those that only earlier runs have found. */
+  readonly open: number;
+  /** Those that this run has found, and that a person has said may stay. */
+  readonly ignored: number;
+}
+
+export function findExit(run: VerificationView, known: KnownMismatches): VerifyExit {
+  const { state, notJudged, unsettled } = run;
   if (state !== 'done' || notJudged > 0) return 2;
-  if (mismatches > 0 || open > 0) return 1;
+  if (countFound(run, known) > 0 || known.open > 0) return 1;
   return unsettled > 0 ? 2 : 0;
+}
+
+/** Without those that are ignored. */
+function countFound({ mismatches }: VerificationView, { ignored }: KnownMismatches): number {
+  return Math.max(0, mismatches - ignored);
 }
 
 export function describeProgress(run: VerificationView): string {
@@ -103,7 +116,7 @@ export function describeProgress(run: VerificationView): string {
 
 const HEADINGS = ['table', 'sink', 'rows', 'equal', 'differ', 'unsettled', 'quarantined', 'looked up', ''];
 
-export function renderVerification(run: VerificationView, open: number): string {
+export function renderVerification(run: VerificationView, known: KnownMismatches): string {
   const lines = run.details.map(
     ({ database, table, sink, rows, equal, mismatches, unsettled, quarantined, listed, hold }) => [
       `${database}.${table}`,
@@ -119,16 +132,17 @@ export function renderVerification(run: VerificationView, open: number): string 
       .join('  ')
       .trimEnd(),
   );
-  return [...table, '', summarize(run, open)].join('\n');
+  return [...table, '', summarize(run, known)].join('\n');
 }
 
-function summarize(run: VerificationView, open: number): string {
-  const { id, state, error, rows, mismatches, notJudged, unsettled, createdAtMs, endedAtMs } = run;
+function summarize(run: VerificationView, known: KnownMismatches): string {
+  const { id, state, error, rows, notJudged, unsettled, createdAtMs, endedAtMs } = run;
+  const { open, ignored } = known;
+  const found = countFound(run, known);
   const seconds = (((endedAtMs ?? createdAtMs) - createdAtMs) / 1000).toFixed(1);
   const parts = [
-    mismatches + open === 0
-      ? 'no difference'
-      : `${mismatches} found to differ, ${open} open: GET /mismatches lists them`,
+    found + open === 0 ? 'no difference' : `${found} found to differ, ${open} open: GET /mismatches lists them`,
+    ...(ignored === 0 ? [] : [`${ignored} that differ are ignored and do not count`]),
     ...(notJudged === 0 ? [] : [`${notJudged} tables could not be judged`]),
     ...(unsettled === 0 ? [] : [`${unsettled} rows changed all the time and are unsettled`]),
     ...(error === null ? [] : [error.message]),
