@@ -16,7 +16,9 @@ COPY libs libs
 COPY apps apps
 COPY deploy/health.sh deploy/
 # V8's compile cache is of this user, folder and heap limit: of no use in the image
-RUN node tools/build.ts && rm -rf dist/compile-cache && mkdir /ditto && mv package.json dist deploy /ditto
+RUN node tools/build.ts && rm -rf dist/compile-cache && mkdir /ditto && mv package.json dist deploy /ditto \
+  # of whichever user the services run as; a volume there begins with this mode
+  && mkdir -m 1777 /ditto/folds
 ARG SERVICE
 RUN test -n "$SERVICE" || (echo 'Give the service: --build-arg SERVICE=dss, dcs or dws' >&2; exit 1)
 

@@ -73,8 +73,12 @@ describe('docker-compose.yml', () => {
   );
 
   it.each(services)('gives %s a configuration that is good with the variables it sets', (service) => {
-    expect(compose.services[service]?.volumes).toEqual(['./deploy/compose/ditto.yaml:/etc/ditto/ditto.yaml:ro']);
-    expect(() => parseConfig(read('deploy/compose/ditto.yaml'), { environment: environmentOf(service) })).not.toThrow();
+    const { dws } = parseConfig(read('deploy/compose/ditto.yaml'), { environment: environmentOf(service) });
+    const folds = service === 'dws' ? [`folds:${dws.folds.folder}`] : [];
+    const configuration = './deploy/compose/ditto.yaml:/etc/ditto/ditto.yaml:ro';
+    expect(compose.services[service]?.volumes).toEqual([configuration, ...folds]);
+    // a volume begins as a copy of the folder in the image, with its mode
+    expect(read('Dockerfile')).toContain(`mkdir -m 1777 ${dws.folds.folder}`);
   });
 
   it.each(services)('does not start %s without a token, and gives it time to end', (service) => {

@@ -116,6 +116,25 @@ describe('DcsClient', () => {
     expect(alive.instance.received).toHaveLength(5);
   });
 
+  test('asks the next instance when an older one does not know a message, and goes on to ask both', async () => {
+    const renewed = { response: { renewed: true } };
+    const unknown = { err: 'There is no matching message handler defined in the remote service.' };
+    const found = { response: { isKept: true, isComplete: true, changes: [] } };
+    const older = await startInstance(({ pattern }) => (pattern === 'dcs.events.find' ? unknown : renewed));
+    const newer = await startInstance(({ pattern }) => (pattern === 'dcs.events.find' ? found : renewed));
+    const client = createClient([older.address, newer.address]);
+    const request = { source: 'shop', table: 'shop.orders', key: '{"id":1}', limit: 10 };
+    expect(await client.findChanges(request)).toMatchObject({ changes: [] });
+    const before = older.instance.received.length;
+    for (let i = 0; i < 6; i++) await client.renewLease(grant, 1_000);
+    expect(older.instance.received.length - before).toBe(3);
+    const alone = createClient([older.address]);
+    await expect(alone.findChanges(request)).rejects.toMatchObject({
+      code: 'DITTO_DCS_UNAVAILABLE',
+      message: expect.stringContaining('no matching message handler'),
+    });
+  });
+
   test('says that DCS is unavailable, to be tried again, when nobody answers', async () => {
     const silent = await startInstance(() => null);
     const client = createClient([silent.address], 50);

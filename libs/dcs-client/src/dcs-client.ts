@@ -139,7 +139,7 @@ export class DcsClient {
         if (answered && !answered.retriable) throw answered;
         refusal ??= answered;
         failures.push(`${endpoint.name}: ${String(answered?.message ?? error)}`);
-        if (!answered) this.#markDown(endpoint, error);
+        if (!answered && !isUnknownMessage(error)) this.#markDown(endpoint, error);
         if (error instanceof DittoError) untrusted ??= error;
       }
     }
@@ -175,6 +175,11 @@ export class DcsClient {
       ...(untrusted && { cause: untrusted }),
     });
   }
+}
+
+/** Nest's answer of an older DCS to a message that it does not have yet: it is up, and another may be newer. */
+function isUnknownMessage(error: unknown): boolean {
+  return typeof error === 'string' && error.startsWith('There is no matching message handler');
 }
 
 /** What DCS itself answered with; null when the connection failed. */

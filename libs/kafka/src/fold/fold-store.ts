@@ -50,7 +50,7 @@ CREATE TABLE IF NOT EXISTS topic (id TEXT, as_of_ms INTEGER);
 const SETTINGS = 'PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -8000;';
 
 /** Rows that are looked at without a pause. */
-const REMOVED_AT_ONCE = 2000;
+const REMOVED_AT_ONCE = 500;
 
 type Place = readonly [
   partition: number,
