@@ -13,6 +13,8 @@ import {
 import { type KafkaConnectionOptions } from './kafka-connection-options.ts';
 import { KAFKA_ERROR_CODES, toKafkaError } from './kafka-errors.ts';
 import { createKafkaJs } from './kafkajs-client.ts';
+import { TopicReader } from './topic-reader.ts';
+import { checkTopicReading } from './topic-reading-check.ts';
 
 export interface WantedTopic {
   readonly topic: string;
@@ -58,7 +60,7 @@ async function inspect(admin: Admin, options: KafkaCheckOptions): Promise<readon
   const present = wanted.filter(({ topic }) => known.has(topic));
   const missing = wanted.filter(({ topic }) => !known.has(topic));
   const facts = await describeTopics(admin, present);
-  const findings = [...checkTopics(facts, options)];
+  const findings = [...checkTopics(facts, options), ...(await checkReading(options, present))];
   if (missing.length === 0) return findings;
   if (!topics.create) return [...findings, findMissing(missing)];
   const defaults = await describeBroker(admin, controller ?? brokers[0]?.nodeId ?? 0);
@@ -69,18 +71,43 @@ async function describeTopics(admin: Admin, topics: readonly WantedTopic[]): Pro
   if (topics.length === 0) return [];
   const names = topics.map(({ topic }) => topic);
   const metadata = await admin.fetchTopicMetadata({ topics: names });
-  const described = await admin.describeConfigs({
-    resources: names.map((name) => ({ type: TOPIC, name })),
-    includeSynonyms: false,
-  });
-  const settings = new Map(
-    described.resources.map(({ resourceName, configEntries }) => [resourceName, toMap(configEntries)]),
-  );
+  const settings = await readSettings(admin, names);
   return metadata.topics.map(({ name, partitions }) => ({
     topic: name,
     replicas: partitions[0]?.replicas.length ?? 0,
     settings: settings.get(name) ?? new Map(),
   }));
+}
+
+/** None where the user may not see them, which `checkTopicReading` reports. */
+async function readSettings(
+  admin: Admin,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, ReadonlyMap<string, string>>> {
+  try {
+    const { resources } = await admin.describeConfigs({
+      resources: names.map((name) => ({ type: TOPIC, name })),
+      includeSynonyms: false,
+    });
+    return new Map(resources.map(({ resourceName, configEntries }) => [resourceName, toMap(configEntries)]));
+  } catch (cause) {
+    const error = toKafkaError(cause, 'reading the settings of topics');
+    if (error.code === KAFKA_ERROR_CODES.unauthorized) return new Map();
+    throw error;
+  }
+}
+
+async function checkReading(
+  { connection }: KafkaCheckOptions,
+  present: readonly WantedTopic[],
+): Promise<readonly CheckFinding[]> {
+  const reader = new TopicReader({ ...connection, logger: silentLogger });
+  try {
+    const topics = present.map(({ topic }) => topic);
+    return await checkTopicReading(reader, topics, AbortSignal.timeout(TIMEOUT_MS));
+  } finally {
+    await reader.close();
+  }
 }
 
 function checkTopics(

@@ -8,6 +8,7 @@ import { type TestCertificates, uniqueName } from '#testing';
 
 import {
   batchOf,
+  checkKafka,
   type KafkaClient,
   type KafkaConnectionOptions,
   type KafkaSaslOptions,
@@ -294,5 +295,16 @@ describe('a user without the rights', () => {
       );
       expect(error).toMatchObject(refused);
     }
+    const findings = await checkKafka({
+      connection: complete(options),
+      topics: { create: false, partitions: 1, replicationFactor: 1 },
+      wanted: [{ topic, keyed: true }],
+      maxBatchBytes: 1_000,
+    });
+    const missingRights = findings.filter(({ code }) => code === 'DITTO_KAFKA_AUTHORIZATION');
+    expect(missingRights.map(({ severity, message }) => [severity, message])).toEqual([
+      ['warning', expect.stringContaining(`no right Read on ${topic}: `)],
+      ['warning', expect.stringContaining(`no right DescribeConfigs on ${topic}: `)],
+    ]);
   }, 60_000);
 });

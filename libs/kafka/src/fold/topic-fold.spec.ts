@@ -107,7 +107,10 @@ describe('TopicFold', () => {
     topic.append(0, ...message(1, 2), ending(5), ...message(2, 6));
     const stop = new AbortController();
     let turns = 0;
-    const count = (): void => void (++turns === 3 ? stop.abort(new Error('stopped')) : setImmediate(count));
+    const count = (): void => {
+      if (++turns === 3) stop.abort(new Error('stopped'));
+      else setImmediate(count);
+    };
     setImmediate(count);
     await expect(fold.use(stop.signal, () => null)).rejects.toThrow('stopped');
     expect(turns).toBe(3);
