@@ -29,15 +29,19 @@ describe('two workers', () => {
   const countFailedJobs = async (): Promise<number[]> =>
     Promise.all(workers.map((worker) => worker.metric('ditto_dws_failed_jobs_total')));
 
-  /** Also servers that were started just now have a GTID then. Resolves to what the primary has executed. */
-  async function writeTransaction(): Promise<string> {
+  /** So that servers which were started just now have a GTID. Resolves to those that the primary has executed meanwhile. */
+  async function writeTransactions(): Promise<GtidSet> {
     const connection = await createConnection((await testStack()).url('mysql-primary'));
     try {
+      const readExecuted = async (): Promise<GtidSet> => {
+        const [rows] = await connection.query<RowDataPacket[]>('SELECT @@GLOBAL.gtid_executed AS executed');
+        return GtidSet.parse(String(rows[0]?.['executed']));
+      };
+      const before = await readExecuted();
       const database = uniqueName('probes');
       await connection.query(`CREATE DATABASE ${database}`);
       await connection.query(`DROP DATABASE ${database}`);
-      const [rows] = await connection.query<RowDataPacket[]>('SELECT @@GLOBAL.gtid_executed AS executed');
-      return String(rows[0]?.['executed']);
+      return (await readExecuted()).subtract(before);
     } finally {
       await connection.end();
     }
@@ -57,7 +61,7 @@ describe('two workers', () => {
 
   test('publish what both servers say to DCS, and each shows it', async () => {
     const client = createClient(deployment);
-    const written = GtidSet.parse(await writeTransaction());
+    const written = await writeTransactions();
     try {
       const heartbeats = await eventually(
         () => client.listServers(deployment.source),

@@ -205,7 +205,8 @@ describe('KafkaVerifiedSink', () => {
     flipped[at] = (flipped[at] as number) ^ 1;
     const future = `00000009${two?.version?.slice(8) ?? ''}`;
     const old = createChange({ op: 'create', layout, after: [4, 'old'], transaction: 0 });
-    await world.publish([old]);
+    // GTIDs begin at 1
+    await world.publish([{ ...old, transaction: { ...old.transaction, gtid: createTransaction(1).gtid } }]);
     await world.forge(
       recordOf('{"id":1}', { ...(one as KeyMessage), value: flipped }),
       recordOf('{"id":2}', { ...(two as KeyMessage), version: future }),
