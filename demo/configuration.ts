@@ -43,6 +43,8 @@ export function writeConfiguration(facts: ConfigurationFacts): string {
           },
         ],
         include: databases.map((database) => `${database}.*`),
+        // nobody else uses these servers
+        ...(stack.kind !== 'given' && { pace: { rowsPerSecond: 0 } }),
       },
     },
     kafka: { brokers: stack.url('kafka').split(',') },

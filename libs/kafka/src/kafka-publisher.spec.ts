@@ -265,6 +265,16 @@ describe('KafkaPublisher', () => {
     expect(fatal).toMatchObject([{ code: 'DITTO_LEASE_LOST' }]);
   });
 
+  it('I5: writes nothing when the lease is lost while the client has a batch', async () => {
+    const client = new FakeBrokers(PARTITIONS);
+    let isLeased = true;
+    const { publisher } = await open(client, {}, () => isLeased);
+    client.before = () => Promise.resolve((isLeased = false));
+    publisher.accept(changesOf({ table: 0, op: 'create', keys: [[1, 1]] }, 1), { acknowledge: () => undefined });
+    await expect(publisher.drain(never)).rejects.toMatchObject({ code: 'DITTO_LEASE_LOST' });
+    expect([isLeased, client.written]).toEqual([false, new Map()]);
+  });
+
   it('I9: counts what is in flight', async () => {
     const client = new FakeBrokers(PARTITIONS);
     const { publisher } = await open(client);

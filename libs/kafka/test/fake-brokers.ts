@@ -1,4 +1,5 @@
 import { DittoError } from '#kernel';
+import { leaseLost } from '#replication';
 
 import { KafkaClient, type KafkaRecord, type TopicDescription, type TopicSpec } from '../src/kafka-client.ts';
 import { type RecordBatch } from '../src/record-batch.ts';
@@ -47,6 +48,7 @@ export class FakeBrokers extends KafkaClient {
       await new Promise((resolve) => setImmediate(resolve));
       if (JSON.stringify(batch.records()) !== JSON.stringify(records))
         this.complaints.push(`a batch of ${place} changed while it was sent`);
+      if (!this.mayWrite()) throw leaseLost();
       return this.#answer(place, batch, records, unknown?.isWritten ?? false);
     } finally {
       this.#busy.delete(place);

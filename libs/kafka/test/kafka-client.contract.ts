@@ -226,6 +226,21 @@ export function describeKafkaClient(
       expect((await readTopic(cluster().brokers, topic)).map(({ key }) => key)).toEqual(['a', 'd']);
     });
 
+    it('I5: writes nothing of what it has once it may not write any more', async () => {
+      const client = await connect();
+      const topic = await createTopic(client, 1);
+      let mayWrite = true;
+      client.guardWith(() => mayWrite);
+      await sendUntilConfirmed(client, topic, 0, [record('a', '1')]);
+      const batch = batchOf([record('b', '2')]);
+      const sent = client.produce(topic, 0, batch);
+      mayWrite = false;
+      const refusal = { code: 'DITTO_LEASE_LOST', retriable: true };
+      await expect(sent).rejects.toMatchObject(refusal);
+      await expect(client.produce(topic, 0, batch)).rejects.toMatchObject(refusal);
+      expect((await readTopic(cluster().brokers, topic)).map(({ key }) => key)).toEqual(['a']);
+    });
+
     describe('with brokers that do not answer', () => {
       let silent: Awaited<ReturnType<typeof startSilentServer>>;
       beforeAll(async () => {

@@ -249,13 +249,20 @@ describe('chunks', () => {
       const rows = await readAll(layout, 1000);
       const keys = rows.map((row) => rowOfKey(layout, keyValues(layout, row)));
       const read = (): Promise<KeysRead> => reader.readKeys({ layout, keys, dispatchedSet: '', signal });
+      const findAbsent = (): Promise<readonly Row[]> => reader.findAbsent({ layout, keys, signal });
       const { rows: found, absent } = await read();
       expect(absent).toEqual([]);
+      expect(await findAbsent()).toEqual([]);
       expect(found.map((row) => encodeKeyValues(layout, row)).sort()).toEqual(
         rows.map((row) => encodeKeyValues(layout, row)).sort(),
       );
+      await source.run(`DELETE FROM k${i} LIMIT 1`);
+      const { absent: gone } = await read();
+      expect(gone).toHaveLength(1);
+      expect(await findAbsent()).toEqual(gone);
       await source.run(`DELETE FROM k${i}`);
       expect(await read()).toMatchObject({ rows: [], absent: keys });
+      expect(await findAbsent()).toEqual(keys);
     },
   );
 
@@ -270,6 +277,8 @@ describe('chunks', () => {
     const { rows, absent, high } = await reader.readKeys({ layout, keys, dispatchedSet: '', signal });
     expect(rows).toEqual([['b', 2]]);
     expect(absent).toEqual([['a', null]]);
+    expect(await reader.findAbsent({ layout, keys, signal })).toEqual([['a', null]]);
+    expect(await reader.findAbsent({ layout, keys: [], signal })).toEqual([]);
     // others write to the same server during that
     expect(GtidSet.parse(high).contains(before)).toBe(true);
     expect(GtidSet.parse(await source.executedSet()).contains(GtidSet.parse(high))).toBe(true);
@@ -353,6 +362,18 @@ describe('chunks', () => {
     await source.run(statement);
     const read = reader.readChunk({ layout, after: null, limit: 5, dispatchedSet: '', signal });
     await expect(read).rejects.toMatchObject({ code: 'DITTO_SOURCE_LAYOUT_CHANGED', retriable: true });
+  });
+
+  test.each([
+    ['whose key column was renamed', 'ALTER TABLE gone0 RENAME COLUMN id TO other', 0],
+    ['that was dropped', 'DROP TABLE gone1', 1],
+  ])('say of no key that its row is there in a table %s', async (_name, statement, i) => {
+    await source.run(`CREATE TABLE gone${i} (id INT PRIMARY KEY)`, `INSERT INTO gone${i} VALUES (1), (2)`);
+    const layout = await layoutOf(`gone${i}`);
+    const find = (): Promise<readonly Row[]> => reader.findAbsent({ layout, keys: [[1], [3]], signal });
+    expect(await find()).toEqual([[3]]);
+    await source.run(statement);
+    expect(await find()).toEqual([[1], [3]]);
   });
 
   test('end with the reason when aborted', async () => {

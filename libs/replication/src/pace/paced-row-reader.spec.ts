@@ -18,6 +18,7 @@ class NoLoad extends SourceLoad {
 class NumberedRows extends RowReader {
   readonly mostRowBytes = 77;
   isBroken = false;
+  readonly lookUps: number[] = [];
 
   override findErrant(): string {
     return 'errant';
@@ -53,6 +54,11 @@ class NumberedRows extends RowReader {
     const absent = keys.filter((key) => Number(key[0]) >= 1000);
     return Promise.resolve({ rows, absent, unanswered: [], bytes: 0, high: 'h', selectMs: keys.length / 10 });
   }
+  override findAbsent({ keys }: Parameters<RowReader['findAbsent']>[0]): Promise<readonly Row[]> {
+    if (this.isBroken) return Promise.reject(new Error('broken'));
+    this.lookUps.push(keys.length);
+    return Promise.resolve(keys.filter((key) => Number(key[0]) >= 1000));
+  }
 }
 
 function paced(queryMs: number): { readonly inner: NumberedRows; readonly pacer: Pacer; readonly reader: RowReader } {
@@ -85,6 +91,30 @@ describe('PacedRowReader', () => {
     expect(read.unanswered).toEqual(keys.slice(100));
   });
 
+  it('looks up all keys, as many in a turn as it may read rows', async () => {
+    const { inner, reader } = paced(30);
+    const keys = Array.from({ length: 230 }, (_, i): Row => [900 + i]);
+    expect(await reader.findAbsent({ layout, keys, signal })).toEqual(keys.slice(100));
+    expect(inner.lookUps).toEqual([100, 100, 30]);
+  });
+
+  it('counts each key that it looks up as a row', async () => {
+    const pauses: number[] = [];
+    const pause = (ms: number): Promise<void> => {
+      pauses.push(ms);
+      nowMs += ms;
+      return Promise.resolve();
+    };
+    let nowMs = 0;
+    const bounds = { rowsPerSecond: 100, queryMs: 30, mostRunningThreads: 0, mostLagMs: 0, mostRows: 100 };
+    const pacer = new Pacer({ ...bounds, load: new NoLoad(), pause, nowMs: () => nowMs });
+    const reader = new PacedRowReader(new NumberedRows(), pacer);
+    const keys = Array.from({ length: 300 }, (_, i): Row => [i]);
+    expect(await reader.findAbsent({ layout, keys, signal })).toEqual([]);
+    expect(nowMs).toBeGreaterThanOrEqual(1000);
+    expect(nowMs).toBeLessThanOrEqual(2100);
+  });
+
   it('takes no more rows than asked for', async () => {
     const { reader } = paced(30);
     const read = await reader.readChunk({ layout, after: null, limit: 7, dispatchedSet: '', signal });
@@ -96,6 +126,7 @@ describe('PacedRowReader', () => {
     inner.isBroken = true;
     const chunk = reader.readChunk({ layout, after: null, limit: 400, dispatchedSet: '', signal });
     await expect(chunk).rejects.toThrow('broken');
+    await expect(reader.findAbsent({ layout, keys: [[1]], signal })).rejects.toThrow('broken');
     expect(pacer.status().rows).toBe(100);
   });
 

@@ -28,6 +28,8 @@ class Store extends RequestedReadStore {
   token = 1;
   /** Thrown by the save after so many. */
   dieAfter = Infinity;
+  /** Called before a record is saved. */
+  beforeSave: (progress: ReadProgress) => void = () => undefined;
 
   accept(read: NewRead): Promise<void> {
     const nothing = {
@@ -62,6 +64,7 @@ class Store extends RequestedReadStore {
 
   save({ token }: Grant, id: string, progress: ReadProgress): Promise<boolean> {
     if (this.dieAfter-- <= 0) return Promise.reject(new Error('killed'));
+    this.beforeSave(progress);
     if (token !== this.token) return Promise.reject(new DittoError('DITTO_LEASE_FENCED', 'too old'));
     const read = this.reads.get(id);
     if (read === undefined || (read.state !== 'accepted' && read.state !== 'running')) return Promise.resolve(false);
@@ -234,6 +237,21 @@ describe('a read that was asked for', () => {
     await world.until(() => world.state() === 'done');
     stop();
     expect(world.store.reads.get('a')?.counts.read).toBe(7);
+  });
+
+  it('of a whole table notices a reading that ends while its error is recorded', async () => {
+    const world = new World();
+    world.tableError = new DittoError('DITTO_SOURCE_TIMEOUT', 'too slow', { retriable: true });
+    world.store.beforeSave = ({ error }) => {
+      if (error === null) return;
+      world.tableError = null;
+      world.finish({ state: 'done', rowsRead: 7 });
+    };
+    await world.request({ kind: 'table' });
+    const { stop } = world.start();
+    await world.until(() => world.state() === 'done');
+    stop();
+    expect(world.store.reads.get('a')).toMatchObject({ error: null, counts: { read: 7 } });
   });
 
   it('shows why it is tried again, asks for less each time, and no longer shows it once it goes on', async () => {

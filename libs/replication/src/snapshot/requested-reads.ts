@@ -151,6 +151,8 @@ export class RequestedReads {
     if (!(await save({ state: 'running' }))) return null;
     let noted = read.error?.message ?? null;
     for (;;) {
+      // before the state is looked at: an attempt may end while an error is recorded
+      const ended = snapshot.waitUntilEnded();
       const copy = snapshot.copyOf(read);
       if (copy?.state === 'done') return { read: copy.rowsRead, emitted: null, gone: null };
       const { completed, rowsRead } = snapshot.readingsOf(read);
@@ -161,7 +163,7 @@ export class RequestedReads {
       if (message !== noted && !(await save({ error: code && message !== null ? { code, message } : null })))
         return null;
       noted = message;
-      await abortable(snapshot.waitUntilEnded(), signal);
+      await abortable(ended, signal);
     }
   }
 
