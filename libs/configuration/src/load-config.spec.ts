@@ -211,6 +211,7 @@ redis: { url: hunter2-redis }
 state: { host: db2, user: ditto, password: { file: missing-file } }
 dss: { http: { host: 0.0.0.0 }, lease: { ttlMs: 1000, renewMs: 900 } }
 auht: {}
+verification: { schedule: 0 25 * * * }
 `;
   const error = refusal(bad);
   const problems = problemsOf(error);
@@ -233,6 +234,7 @@ auht: {}
     ['dss.http.host', 14, /no token is configured/, /auth\.tokens/],
     ['dss.lease.renewMs', 14, /third/, /./],
     ['auht', 15, /not an option/, /Did you mean 'auth'/],
+    ['verification.schedule', 16, /cron expression of five fields.*, but is '0 25 \* \* \*'/, /0 3 \* \* 0/],
   ])('is refused for %s', (path, line, problem, remedy) => {
     expect(problems).toContainEqual({
       path,
@@ -244,8 +246,8 @@ auht: {}
   });
 
   it('is refused with each problem once, and with nothing else', () => {
-    expect(problems.map(({ path }) => path)).toHaveLength(17);
-    expect(new Set(problems.map(({ path }) => path)).size).toBe(17);
+    expect(problems.map(({ path }) => path)).toHaveLength(18);
+    expect(new Set(problems.map(({ path }) => path)).size).toBe(18);
   });
 
   it('does not show secrets in its refusal', () => {

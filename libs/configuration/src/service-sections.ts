@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isCronExpression } from './cron-expression.ts';
 import { tlsSchema } from './tls-section.ts';
 import { bytes, choice, count, flag, hostPort, httpUrl, milliseconds, port, secret, text, textOr } from './options.ts';
 
@@ -141,10 +142,17 @@ export const dwsSchema = z
 
 export const verificationSchema = z
   .strictObject({
-    schedule: z.string().min(1, 'must not be empty').optional().meta({
-      description:
-        'Cron expression (UTC), as `0 3 * * 0`: a run of every source then, unless one is under way. Default: none.',
-    }),
+    schedule: z
+      .string()
+      .refine(
+        isCronExpression,
+        'must be a cron expression of five fields (minute, hour, day of the month, month, day of the week)',
+      )
+      .optional()
+      .meta({
+        description:
+          'Cron expression of five fields (UTC), as `0 3 * * 0`: a run of every source then, unless one is under way. Default: none.',
+      }),
     continuousRowsPerSecond: count(
       0,
       'rows/s',
