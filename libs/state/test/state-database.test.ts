@@ -218,6 +218,24 @@ describe('StateDatabase', () => {
     await queryState(options, `DROP USER '${user}'`);
   });
 
+  test('says when it was opened for the first time, and waits no longer than it is told', async () => {
+    const options = await createStateOptions();
+    const database = new StateDatabase(options);
+    opened.push(database);
+    const stop = new AbortController();
+    const seen: string[] = [];
+    const stopped = database.whenOpened(stop.signal).then(() => seen.push(database.isOpen ? 'open' : 'stopped'));
+    const waiting = database.whenOpened(AbortSignal.timeout(30_000)).then(() => seen.push('opened'));
+    stop.abort(new Error('stopped'));
+    await stopped;
+    expect(seen).toEqual(['stopped']);
+    await database.open(AbortSignal.timeout(30_000));
+    await waiting;
+    await database.close();
+    await database.whenOpened(AbortSignal.timeout(30_000));
+    expect(seen).toEqual(['stopped', 'opened']);
+  });
+
   test('continues by itself after its connections were killed', async () => {
     const options = await createStateOptions();
     const database = await open(options);

@@ -1,0 +1,198 @@
+import { describe, expect, it } from '@jest/globals';
+import { type Row } from '#change-events';
+import { assumeLayout } from '#replication';
+import {
+  type ChunkEnd,
+  type DueChunk,
+  type ForeignRow,
+  type ListedPage,
+  type MismatchStore,
+  type NewMismatch,
+  type RepairStore,
+  type RowCounts,
+  type RunChunk,
+  type TakenChunk,
+  type Verdict,
+  type VerificationRunStore,
+} from '#verification';
+import { type ChunkOutcome, ChunkWork } from './chunk-work.ts';
+import { type VerifiedSource } from './verified-source.ts';
+
+const never = new AbortController().signal;
+const layout = assumeLayout('shop', 'orders');
+const place = { runId: 'run', sink: 'mongo', database: 'shop', table: 'orders', phase: 'extras' } as const;
+const foreign: ForeignRow = { id: 'f', shown: '{}', fingerprint: 'g' };
+
+/** A sink with the keys 0 to 22, in pages of any size, and a source that lacks every third of them. */
+class World {
+  /** Chunks by where they begin. */
+  readonly chunks = new Map<string | null, RunChunk>();
+  readonly lookedUp: number[] = [];
+  readonly verified: number[] = [];
+  readonly found: NewMismatch[] = [];
+  readonly completed = new Map<string, RowCounts>();
+  size = 23;
+  pageRows = 5;
+  generation = 1;
+  /** Called before the keys of a page are looked up. */
+  beforeLookUp: (keys: readonly number[]) => void = () => undefined;
+
+  constructor() {
+    this.#add(null);
+  }
+
+  work(after: string | null): Promise<ChunkOutcome> {
+    const chunk = this.chunks.get(after);
+    const taken = { chunk, run: { id: 'run', source: 's', scope: { kind: 'source' } }, table: { keySignature } };
+    return new ChunkWork(
+      {
+        runs: this.#runs as VerificationRunStore,
+        mismatches: this.#mismatches as MismatchStore,
+        repairs: {} as RepairStore,
+        source: this.#source as unknown as VerifiedSource,
+        chunkRows: this.pageRows,
+        onDue: () => undefined,
+        onFound: () => undefined,
+      },
+      taken as unknown as TakenChunk,
+      never,
+    ).run();
+  }
+
+  /** All chunks that are not done, until there is none. */
+  async workAll(): Promise<void> {
+    for (;;) {
+      const next = [...this.chunks.values()].find(({ id }) => !this.completed.has(id));
+      if (next === undefined) return;
+      expect(await this.work(next.after)).toMatchObject({ kind: 'done' });
+    }
+  }
+
+  /** As the store: the first end that was recorded stays. */
+  recordEnd(chunk: RunChunk, end: ChunkEnd): { end: ChunkEnd; next: DueChunk | null } {
+    const known = this.chunks.get(chunk.after)?.end;
+    if (known) return { end: known, next: null };
+    this.chunks.set(chunk.after, { ...chunk, end });
+    return { end, next: end.isLast ? null : this.#add(end.until) };
+  }
+
+  #add(after: string | null): DueChunk {
+    const number = this.chunks.size;
+    const id = `chunk ${number}`;
+    this.chunks.set(after, { ...place, id, number, after, end: null, attempts: 0 });
+    return { id, attempts: 0, notBeforeMs: 0 };
+  }
+
+  async *#list(after: string | null): AsyncGenerator<ListedPage> {
+    for (let first = after === null ? 0 : Number(after) + 1; first < this.size;) {
+      const last = Math.min(this.size, first + this.pageRows) - 1;
+      const keys = Array.from({ length: last - first + 1 }, (_, i): Row => [first + i]);
+      yield await Promise.resolve({ keys, foreign: first === 0 ? [foreign] : [], after: String(last) });
+      first = last + 1;
+    }
+  }
+
+  readonly #runs: Partial<VerificationRunStore> = {
+    recordEnd: (chunk, end) => Promise.resolve(this.recordEnd(chunk, end)),
+    complete: ({ id }, counts) => {
+      this.completed.set(id, counts);
+      return Promise.resolve([]);
+    },
+  };
+
+  readonly #mismatches: Partial<MismatchStore> = {
+    record: (found) => {
+      this.found.push(...found);
+      return Promise.resolve(found);
+    },
+  };
+
+  readonly #source = {
+    stream: { readTable: () => Promise.resolve({ generation: this.generation, copied: 'yes', layout }) },
+    reader: {
+      readKeyOrder: () => Promise.resolve(''),
+      findAbsent: ({ keys }: { keys: readonly Row[] }) => {
+        this.beforeLookUp(keys.map(Number));
+        this.lookedUp.push(...keys.map(Number));
+        return Promise.resolve(keys.filter(([key]) => Number(key) % 3 === 0));
+      },
+    },
+    sink: () => Promise.resolve({ list: ({ after }: { after: string | null }) => this.#list(after) }),
+    verifier: () =>
+      Promise.resolve({
+        verifyKeys: (_table: unknown, _layout: unknown, keys: readonly Row[]): Promise<Verdict> => {
+          this.verified.push(...keys.map(Number));
+          const fault = { kind: 'extra', differences: [], damage: null, row: null, stored: null } as const;
+          const mismatches = keys.map((key) => ({ ...fault, key }));
+          return Promise.resolve({ state: 'judged', equal: 0, mismatches, unsettled: [], quarantined: [] });
+        },
+      }),
+  };
+}
+
+const keySignature = JSON.stringify([[['unknown', 'int', 'integer', []]], '']);
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+const lackedUpTo = (count: number): number[] => upTo(count).filter((key) => key % 3 === 0);
+const keysOf = (found: readonly NewMismatch[]): string[] => found.filter(({ isKey }) => isKey).map(({ key }) => key);
+
+describe('the listing of what a sink has', () => {
+  it('is cut into chunks of one page: each key is looked up once, and what the source lacks is verified', async () => {
+    const world = new World();
+    await world.workAll();
+    expect([...world.chunks.keys()]).toEqual([null, '4', '9', '14', '19', '22']);
+    expect(world.lookedUp).toEqual(upTo(23));
+    expect(world.verified).toEqual(lackedUpTo(23));
+    expect(keysOf(world.found)).toEqual(lackedUpTo(23).map((key) => `[${key}]`));
+    expect(world.found.filter(({ isKey }) => !isKey)).toMatchObject([{ key: 'f', kind: 'damaged' }]);
+    expect([...world.completed.values()].map(({ rows, mismatches }) => [rows, mismatches])).toEqual([
+      ...[
+        [5, 3],
+        [5, 2],
+        [5, 1],
+      ], // the foreign one is in the first
+      ...[
+        [5, 2],
+        [3, 1],
+        [0, 0],
+      ],
+    ]);
+  });
+
+  it('of an empty sink is one chunk', async () => {
+    const world = new World();
+    world.size = 0;
+    await world.workAll();
+    expect([...world.chunks.values()]).toMatchObject([{ end: { until: null, isLast: true } }]);
+  });
+
+  it.each([1, 2, 3, 4, 7, 30])('leaves nothing out when a chunk is done again in pages of %d', async (pageRows) => {
+    const world = new World();
+    world.beforeLookUp = () => {
+      throw new Error('killed');
+    };
+    await expect(world.work(null)).rejects.toThrow('killed');
+    expect(world.chunks.get(null)).toMatchObject({ end: { until: '4', isLast: false } });
+    world.beforeLookUp = () => undefined;
+    world.pageRows = pageRows;
+    expect(await world.work(null)).toMatchObject({ kind: 'done' });
+    expect(world.lookedUp).toEqual(expect.arrayContaining(upTo(5)));
+    await world.workAll();
+    expect(new Set(world.lookedUp)).toEqual(new Set(upTo(23)));
+  });
+
+  it('leaves a chunk to the worker that has recorded another end of it', async () => {
+    const world = new World();
+    const chunk = world.chunks.get(null) as RunChunk;
+    const work = world.work(null);
+    world.recordEnd(chunk, { until: '2', isLast: false });
+    expect(await work).toEqual({ kind: 'lost' });
+    expect([world.lookedUp, world.found]).toEqual([[], []]);
+  });
+
+  it('is not judged when the table was copied meanwhile', async () => {
+    const world = new World();
+    world.beforeLookUp = () => world.generation++;
+    expect(await world.work(null)).toMatchObject({ kind: 'not judged', hold: { state: 'being re-read' } });
+    expect(world.completed.size).toBe(0);
+  });
+});
