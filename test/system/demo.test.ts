@@ -11,6 +11,8 @@ it('I4: the demo copies and follows a shop that is written to, and proves that n
   for (const stream of [demo.stdout, demo.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
   const code = await new Promise<number | null>((resolve) => demo.on('close', resolve));
   expect({ code, end: code === 0 ? '' : output.slice(-3000) }).toEqual({ code: 0, end: '' });
+  expect(output).toContain('Sabotage: 40 documents');
+  expect(output).toMatch(/DWS has found [1-9]\d* of 40 damages and repaired them/);
   expect(output).toContain('Nothing differs.');
   expect(output).toMatch(/Compared [\d,]+ rows of 6 tables/);
 }, 180_000);
