@@ -16,6 +16,7 @@ export { MirroredKeys } from './ports/mirrored-keys.ts';
 export { type RefusedChange, RefusedChanges, StopAtRefusal } from './ports/refused-changes.ts';
 export { RowReader, type ChunkRead, type KeysRead } from './ports/row-reader.ts';
 export {
+  type ListedRead,
   type NewRead,
   type NextRead,
   type ReadCounts,

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import {
   createReadIdTaken,
   type Grant,
+  type ListedRead,
   type NewRead,
   type NextRead,
   type ReadListing,
@@ -15,6 +16,10 @@ import { guardGrant, type WriteResult } from './state-fencing.ts';
 
 /** Keys can be a mebibyte, and records of ended reads stay. */
 const CUT_SCOPE = `scope = IF(scope_kind = 'keys', JSON_OBJECT('kind', 'keys', 'keys', JSON_ARRAY()), scope)`;
+const LISTED: readonly (keyof ListedRead)[] = [
+  ...(['id', 'source', 'database', 'table', 'reason', 'actor', 'acceptedAtMs', 'startedAtMs', 'endedAtMs'] as const),
+  ...(['keyCount', 'state', 'counts', 'confirmedKeys', 'error'] as const),
+];
 const NOTHING_READ = { read: 0, emitted: 0, gone: 0 };
 
 export class StateRequestedReadStore extends RequestedReadStore {
@@ -80,23 +85,33 @@ export class StateRequestedReadStore extends RequestedReadStore {
     );
   }
 
-  async list(source: string, { onlyOpen, before, limit }: ReadListing): Promise<readonly RequestedRead[]> {
-    const rows = await this.#database.run((manager) => {
+  async list(source: string, { onlyOpen, before, limit, ofRow }: ReadListing): Promise<readonly ListedRead[]> {
+    return this.#database.run(async (manager) => {
       const query = manager
         .createQueryBuilder(RequestedReadEntity, 'r')
+        .select(LISTED.map((name) => `r.${name}`))
         .where('r.source = :source', { source })
         .orderBy('r.acceptedAtMs', 'DESC')
         .addOrderBy('r.id', 'DESC')
         .take(limit);
       if (onlyOpen) query.andWhere('r.isOpen');
-      if (before !== null)
-        query.andWhere(
-          `(r.accepted_at_ms, r.id) < (SELECT last.accepted_at_ms, last.id FROM requested_reads last WHERE last.id = :before)`,
-          { before },
-        );
-      return query.getMany();
+      if (ofRow !== undefined)
+        query
+          .andWhere('r.database = :database AND r.table = :table', ofRow)
+          .andWhere(`(r.scopeKind = 'table' OR JSON_CONTAINS(r.scope, JSON_QUOTE(:key), '$.keys'))`, ofRow);
+      if (before !== null) {
+        const last = await manager.findOne(RequestedReadEntity, {
+          select: { acceptedAtMs: true },
+          where: { id: before },
+        });
+        if (last === null) return [];
+        // two conditions: a comparison of pairs would not be read as a range
+        query
+          .andWhere('r.acceptedAtMs <= :at', { at: last.acceptedAtMs })
+          .andWhere('(r.acceptedAtMs < :at OR r.id < :before)', { before });
+      }
+      return (await query.getMany()).map(toListedRead);
     });
-    return rows.map(toRead);
   }
 
   async save(grant: Grant, id: string, progress: ReadProgress): Promise<boolean> {
@@ -137,10 +152,14 @@ export class StateRequestedReadStore extends RequestedReadStore {
 }
 
 function toRead(row: RequestedReadEntity): RequestedRead {
-  const { id, source, database, table, scope, reason, actor, acceptedAtMs, startedAtMs, endedAtMs } = row;
+  return { ...toListedRead(row), scope: row.scope };
+}
+
+function toListedRead(row: Omit<RequestedReadEntity, 'scope'>): ListedRead {
+  const { id, source, database, table, reason, actor, acceptedAtMs, startedAtMs, endedAtMs } = row;
   const { keyCount, state, counts, confirmedKeys, error } = row;
   return {
-    ...{ id, source, database, table, scope, reason, actor, acceptedAtMs, startedAtMs, endedAtMs },
+    ...{ id, source, database, table, reason, actor, acceptedAtMs, startedAtMs, endedAtMs },
     ...{ keyCount, state, counts, confirmedKeys, error },
   };
 }

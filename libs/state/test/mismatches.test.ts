@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { type StateDatabase, StateMismatchStore } from '#state';
+import { type StateDatabase, StateMismatchStore, StateRepairStore } from '#state';
 import { uniqueName } from '#testing';
 import { type NewMismatch } from '#verification';
+import { explainReads } from './query-plan.ts';
 import { openStateDatabase } from './state-server.ts';
 
 const details = {
@@ -84,6 +85,32 @@ describe('mismatches', () => {
     expect(await store.changeState(id, ['gone'], { to: 'open' })).toBe(false);
     expect(await store.record([found(source, '[1]', { runId: 'run 3' })])).toHaveLength(1);
     expect((await store.list({ source }, FIRST_PAGE)).map(({ state }) => state)).toEqual(['gone', 'open']);
+  });
+
+  test('are found by indexes: those of a run page by page, and how many of a table were seen lately', async () => {
+    const source = uniqueName('shop');
+    await store.record(Array.from({ length: 20 }, (_, i) => found(source, `[${i}]`, { table: `t${i % 5}` })));
+    await database.transaction((manager) =>
+      manager.query(
+        `INSERT INTO mismatches (source, database_name, table_name, sink, key_text, is_key, kind, details, state, run_id,
+           first_seen_ms, last_seen_ms, times_seen, changed_at_ms)
+         SELECT one.source, one.database_name, one.table_name, one.sink, one.key_text, one.is_key, one.kind, one.details,
+           'given up', CONCAT('run ', two.key_text), SUBSTRING_INDEX(SUBSTR(two.key_text, 2), ']', 1), 1, 1, 1
+         FROM mismatches one JOIN mismatches two ON two.source = one.source JOIN mismatches three ON three.source = one.source
+         WHERE one.source = ?`,
+        [source],
+      ),
+    );
+    await database.transaction((manager) => manager.query('ANALYZE TABLE mismatches'));
+    const table = { database: 'shop', table: 't3' };
+    const count = (): Promise<unknown> => new StateRepairStore(database).countFound(source, table, 18);
+    expect(await explainReads(database, count)).toMatchObject([{ key: 'mismatches_by_first_seen', type: 'range' }]);
+    const filter = { source, runId: 'run [7]' };
+    for (const after of [null, '300']) {
+      const plan = await explainReads(database, () => store.list(filter, { after, limit: 100 }));
+      expect(plan).toMatchObject([{ key: 'mismatches_by_run' }]);
+      expect(plan[0]?.Extra).not.toContain('filesort');
+    }
   });
 
   test('are listed by filter and page, counted, and swept when they ended long ago', async () => {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Grant, type NewRead } from '#replication';
 import { type StateDatabase, StateFencing, StateRequestedReadStore } from '#state';
 import { uniqueName } from '#testing';
+import { explainReads } from './query-plan.ts';
 import { openStateDatabase } from './state-server.ts';
 
 const scope = { kind: 'keys', keys: ['[1]', '["é"]'] } as const;
@@ -108,6 +109,66 @@ describe('reads that were asked for', () => {
     expect(await list(false, third ?? null, 4)).toEqual([second, first]);
     expect(await list(true, third ?? null, 4)).toEqual([second]);
     expect(await list(true, null, 1)).toEqual([last]);
+  });
+
+  test('are listed without what they read', async () => {
+    const id = await accept(uniqueName('read'), 99);
+    const [listed] = await reads.list(grant.source, { onlyOpen: true, before: null, limit: 1 });
+    expect(listed).not.toHaveProperty('scope');
+    expect({ ...listed, scope }).toEqual(await reads.find(id));
+  });
+
+  test('of one row are those of its key and those of its whole table', async () => {
+    const source = uniqueName('shop');
+    const asked = { reason: 'rows differ', actor: 'alice', source, database: 'shop' };
+    const keys = ['["a"]', '["x \\"y\\\\ü😀"]'];
+    const scopes: Record<string, [table: string, scope: NewRead['scope']]> = {
+      'both keys': ['orders', { kind: 'keys', keys }],
+      'the other key': ['orders', { kind: 'keys', keys: ['["A"]', '["a", 1]', '["b"]', 'a'] }],
+      'the whole table': ['orders', { kind: 'table' }],
+      'another table': ['lines', { kind: 'keys', keys }],
+      'the whole of another table': ['lines', { kind: 'table' }],
+      'first key': ['orders', { kind: 'keys', keys: keys.slice(0, 1) }],
+    };
+    for (const [i, [name, [table, of]]] of Object.entries(scopes).entries())
+      await reads.accept({
+        ...asked,
+        id: `${source} ${i}`.slice(-36),
+        table,
+        scope: of,
+        acceptedAtMs: i,
+        reason: name,
+      });
+    const list = async (key: string, limit = 9): Promise<string[]> => {
+      const ofRow = { database: 'shop', table: 'orders', key };
+      return (await reads.list(source, { onlyOpen: true, before: null, limit, ofRow })).map(({ reason }) => reason);
+    };
+    expect(await list(keys[0] ?? '')).toEqual(['first key', 'the whole table', 'both keys']);
+    expect(await list(keys[1] ?? '')).toEqual(['the whole table', 'both keys']);
+    expect(await list(keys[1] ?? '', 1)).toEqual(['the whole table']);
+    expect(await list('["c"]')).toEqual(['the whole table']);
+  });
+
+  test('are listed by an index, page by page', async () => {
+    const source = uniqueName('shop');
+    const asked = { reason: 'r', actor: 'alice', source, database: 'shop', table: 'orders', scope } as const;
+    for (let i = 0; i < 40; i++) await reads.accept({ ...asked, id: uniqueName('read'), acceptedAtMs: i });
+    await database.transaction((manager) =>
+      manager.query(
+        `INSERT INTO requested_reads (id, source, database_name, table_name, scope, scope_kind, scope_hash, key_count, reason,
+           actor, state, is_open, counts, confirmed_keys, accepted_at_ms)
+         SELECT UUID(), one.source, one.database_name, one.table_name, one.scope, one.scope_kind, one.scope_hash,
+           one.key_count, one.reason, one.actor, one.state, one.is_open, one.counts, one.confirmed_keys, one.accepted_at_ms
+         FROM requested_reads one JOIN requested_reads two ON two.source = one.source WHERE one.source = ?`,
+        [source],
+      ),
+    );
+    await database.transaction((manager) => manager.query('ANALYZE TABLE requested_reads'));
+    const listing = { onlyOpen: false, before: null, limit: 10 };
+    const before = (await reads.list(source, listing)).at(-1)?.id ?? '';
+    const plan = await explainReads(database, () => reads.list(source, { ...listing, before }));
+    expect(plan.at(-1)).toMatchObject({ key: 'requested_reads_accepted', type: 'range' });
+    expect(plan.at(-1)?.Extra).not.toContain('filesort');
   });
 
   test('I5: only the newest owner records what was read', async () => {

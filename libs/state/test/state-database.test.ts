@@ -59,6 +59,7 @@ describe('StateDatabase', () => {
       { name: 'AddVerification1796200000000' },
       { name: 'AddRepairs1796300000000' },
       { name: 'AddCoverage1796400000000' },
+      { name: 'IndexMismatches1796410000000' },
     ]);
   });
 

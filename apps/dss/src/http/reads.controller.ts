@@ -14,7 +14,7 @@ import { formatTableName } from '#change-events';
 import { type DittoConfig, type SourceConfig } from '#configuration';
 import { toDittoError } from '#kernel';
 import { Actor, assertKnownSource, AuditLog, InjectConfig, RequestError, SchemaPipe } from '#platform';
-import { type RequestedRead, type RequestedReadStore } from '#replication';
+import { type ListedRead, type RequestedRead, type RequestedReadStore } from '#replication';
 import { SourceStores } from '../connections/source-stores.ts';
 import { assertReadable } from '../sources/accept-read.ts';
 import { SourceRegistry } from '../sources/source-registry.ts';
@@ -158,17 +158,18 @@ async function asRequestError(work: () => Promise<void>): Promise<void> {
   }
 }
 
-function hasEnded({ id, state }: RequestedRead): RequestError {
+function hasEnded({ id, state }: ListedRead): RequestError {
   return new RequestError(409, 'DITTO_READ_ENDED', `the read ${id} is ${state}`, {
     remedy: 'Nothing is left to cancel. Ask for another read where rows are to be read again.',
   });
 }
 
-function toDto({ scope, database, table, ...read }: RequestedRead): ReadDto {
+function toDto({ database, table, ...read }: ListedRead): ReadDto {
   const { id, source, keyCount, confirmedKeys, state, counts, error, reason, actor } = read;
   const { acceptedAtMs, startedAtMs, endedAtMs } = read;
+  const kind = keyCount === null ? 'table' : 'keys';
   return {
-    ...{ id, source, table: formatTableName({ database, table }), kind: scope.kind, keyCount, confirmedKeys },
+    ...{ id, source, table: formatTableName({ database, table }), kind, keyCount, confirmedKeys },
     ...{ state, counts, error, reason, actor, acceptedAtMs, startedAtMs, endedAtMs },
   };
 }

@@ -15,7 +15,7 @@ import { parseJsonExactly, toDittoError } from '#kernel';
 import { type KeyMessages } from '#kafka';
 import { showDocument, type StoredDocument, VerifiedMirror } from '#mongo';
 import { createLogger, InjectConfig, RequestError } from '#platform';
-import { isCopied, type RequestedRead, type TableRecord } from '#replication';
+import { isCopied, type ListedRead, type TableRecord } from '#replication';
 import {
   StateCheckpointStore,
   StateDatabase,
@@ -64,7 +64,7 @@ interface Found {
   readonly row: Part<{ readonly row: Row | null; readonly gtidSet: string }>;
   readonly messages: Part<KeyMessages>;
   readonly recent: Part<Awaited<ReturnType<DcsClient['findChanges']>>>;
-  readonly reads: Part<readonly RequestedRead[]>;
+  readonly reads: Part<readonly ListedRead[]>;
   readonly mismatches: Part<readonly FoundMismatch[]>;
 }
 
@@ -194,16 +194,10 @@ export class Explainer {
     });
   }
 
-  async #listReads({ source, table, layout, key }: ExplainedKey): Promise<readonly RequestedRead[]> {
-    const listing = { onlyOpen: true, before: null, limit: MOST_OPEN_READS };
-    const open = await new StateRequestedReadStore(this.#state).list(source.name, listing);
-    const wanted = encodeKeyValues(layout, key);
-    return open.filter(
-      (read) =>
-        read.database === table.database &&
-        read.table === table.table &&
-        (read.scope.kind === 'table' || read.scope.keys.includes(wanted)),
-    );
+  #listReads({ source, table, layout, key }: ExplainedKey): Promise<readonly ListedRead[]> {
+    const ofRow = { database: table.database, table: table.table, key: encodeKeyValues(layout, key) };
+    const listing = { onlyOpen: true, before: null, limit: MOST_OPEN_READS, ofRow };
+    return new StateRequestedReadStore(this.#state).list(source.name, listing);
   }
 
   async #listMismatches({ source, table, layout, key }: ExplainedKey): Promise<readonly FoundMismatch[]> {

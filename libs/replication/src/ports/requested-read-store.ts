@@ -49,6 +49,9 @@ export interface RequestedRead extends NewRead, ReadProgress {
   readonly endedAtMs: number | null;
 }
 
+/** Without the rows that it reads: their keys can be a mebibyte. */
+export type ListedRead = Omit<RequestedRead, 'scope'>;
+
 /** A read that may be next. */
 export interface NextRead extends TableName {
   readonly id: string;
@@ -62,6 +65,8 @@ export interface ReadListing {
   /** The read that the last page ended with; null for the first page. */
   readonly before: string | null;
   readonly limit: number;
+  /** Only those that read this row: its table as a whole, or its key (`encodeKeyValues`) as long as keys are kept. */
+  readonly ofRow?: TableName & { readonly key: string };
 }
 
 /**
@@ -78,7 +83,7 @@ export abstract class RequestedReadStore {
   /** Of each table the oldest read by keys, and the oldest of the whole table, that have not ended; oldest first. */
   abstract listNext(source: string): Promise<readonly NextRead[]>;
   /** Newest first. */
-  abstract list(source: string, listing: ReadListing): Promise<readonly RequestedRead[]>;
+  abstract list(source: string, listing: ReadListing): Promise<readonly ListedRead[]>;
   /** Resolves with false, and changes nothing, when the read has ended. */
   abstract save(grant: Grant, id: string, progress: ReadProgress): Promise<boolean>;
   /** The owner stops at its next step. Resolves with false when the read has ended. */

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { encodeKeyValues, type Row, type TableLayout } from '#change-events';
 import { DittoError, silentLogger } from '#kernel';
 import {
+  type ListedRead,
   RequestedReadStore,
   type NewRead,
   type NextRead,
@@ -58,7 +59,7 @@ class Store extends RequestedReadStore {
     return Promise.resolve([...first.values()]);
   }
 
-  list(): Promise<readonly RequestedRead[]> {
+  list(): Promise<readonly ListedRead[]> {
     return Promise.resolve([...this.reads.values()]);
   }
 

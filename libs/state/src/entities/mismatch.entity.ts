@@ -6,6 +6,8 @@ import { asNumber } from './number-column.ts';
 @Entity('mismatches')
 @Index('mismatches_by_table', ['source', 'database', 'table', 'sink', 'state'])
 @Index('mismatches_by_state', ['state', 'changedAtMs'])
+@Index('mismatches_by_first_seen', ['source', 'database', 'table', 'firstSeenMs'])
+@Index('mismatches_by_run', ['runId', 'id'])
 export class MismatchEntity {
   @PrimaryGeneratedColumn({ type: 'bigint', unsigned: true })
   id!: string | number;

@@ -15,6 +15,7 @@ import { AddReadScopes1796110000000 } from './1796110000000-add-read-scopes.ts';
 import { AddVerification1796200000000 } from './1796200000000-add-verification.ts';
 import { AddRepairs1796300000000 } from './1796300000000-add-repairs.ts';
 import { AddCoverage1796400000000 } from './1796400000000-add-coverage.ts';
+import { IndexMismatches1796410000000 } from './1796410000000-index-mismatches.ts';
 
 /** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
 export const migrations = [
@@ -35,4 +36,5 @@ export const migrations = [
   AddVerification1796200000000,
   AddRepairs1796300000000,
   AddCoverage1796400000000,
+  IndexMismatches1796410000000,
 ];
