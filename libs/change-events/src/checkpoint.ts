@@ -100,7 +100,7 @@ export function mergeCheckpoints(a: StoredCheckpoint | null, b: StoredCheckpoint
 
 /**
  * Whether a change with this version and GTID is confirmed for good. One of an older lineage ranks below the checkpoint
- * although its transaction may be given again: then its GTID decides. A GTID that is none is covered by nothing.
+ * although its transaction may be given again: then its GTID decides. Text that is not a GTID is never covered.
  */
 export function coversChange(
   checkpoint: { readonly version: string; readonly covered: GtidSet },

@@ -174,7 +174,7 @@ describe('isGtid', () => {
   });
 
   test.each(['', A, `${A}:`, `${A}:0`, `${A}:1-5`, `${A}:1 `, `${A}:9x:1`, '0-1', '0-1-5,1-1-5', 'x'])(
-    '"%s" is none',
+    '"%s" is not one',
     (text) => {
       expect(isGtid(text)).toBe(false);
     },

@@ -69,7 +69,7 @@ function parseInterval(part: string, text: string): readonly [number, number] | 
 function parseUuidSet(item: string, text: string, into: Map<string, (readonly [number, number])[]>): void {
   const parts = item.split(':');
   const uuid = parts[0] as string;
-  if (!UUID.test(uuid)) throw invalidGtid(text, `"${uuid}" is no server UUID`);
+  if (!UUID.test(uuid)) throw invalidGtid(text, `"${uuid}" is not a server UUID`);
   let sid = uuid;
   let expectsInterval = true;
   for (const part of parts.slice(1)) {

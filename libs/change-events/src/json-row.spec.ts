@@ -77,7 +77,7 @@ describe('decodeJsonRow', () => {
     );
   });
 
-  test('refuses what is no row of the layout', () => {
+  test('refuses what is not a row of the layout', () => {
     const small = makeLayout([makeColumn('id', 'bigint'), makeColumn('b', 'bytes')]);
     const decode = (text: string, bigint: 'number' | 'string' = 'number'): Row | null =>
       decodeJsonRow(small, Buffer.from(text), bigint);
@@ -125,7 +125,7 @@ describe('compareJsonRow', () => {
     ['another decimal', '1.50', '1.51', 'decimal'],
     ['a decimal that is no number', '1.50', '1.5x', 'decimal'],
     ['another document', '[2]', '[3]', 'json'],
-    ['a document that is none', '[2]', '[2', 'json'],
+    ['a document that is not JSON', '[2]', '[2', 'json'],
     ['one byte of text', 'xä', 'ya', 'text'],
     ['a microsecond', '000007', '000006', 'datetime'],
     ['a digit beyond the shortest of a double', '0.1}', '0.10000000000000001}', 'double'],

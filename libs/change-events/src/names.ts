@@ -85,7 +85,7 @@ export abstract class TableNames {
     if (problems.length > 0) throw this.refuse(problems);
   }
 
-  /** The table is no more: another may have its name. */
+  /** The table does not exist any more; another may have its name. */
   release(table: TableName): void {
     const form = this.formOf(this.nameOf(table));
     const owner = this.#owners.get(form);

@@ -272,7 +272,7 @@ describe('KafkaVerifiedSink', () => {
     expect(await listKeys(world, 7)).toEqual(new Set(['3']));
   }, 60_000);
 
-  it('lists keys that are no keys of the table as foreign, and continues after a page', async () => {
+  it('lists keys that are not keys of the table as foreign, and continues after a page', async () => {
     const world = await openWorld();
     const { layout } = world;
     await world.publish(createRows(layout, 5));

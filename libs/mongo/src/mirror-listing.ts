@@ -117,7 +117,7 @@ function typeOfIds({ key, columns }: TableLayout): string {
 
 function parsePlace(text: string): readonly [string, string] {
   const parts = /^k([\w-]+):([\w-]+)$/.exec(text);
-  if (parts === null) throw new RangeError(`"${text}" is no place in a listing of the mirror`);
+  if (parts === null) throw new RangeError(`"${text}" is not a place in a listing of the mirror`);
   return [parts[1] ?? '', parts[2] ?? ''];
 }
 

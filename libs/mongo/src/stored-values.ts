@@ -54,7 +54,7 @@ export function readJson({ type, bytes }: BsonValue): string | undefined {
   return bsonToJson(type, bytes);
 }
 
-/** Little-endian 32-bit floats; undefined where a number is none. */
+/** Little-endian 32-bit floats; undefined where an element is not a number. */
 export function readVector({ type, bytes }: BsonValue): Buffer | undefined {
   if (type !== BsonType.array) return undefined;
   const floats: number[] = [];

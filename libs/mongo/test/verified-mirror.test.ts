@@ -372,7 +372,7 @@ describe('VerifiedMirror, demoting a damaged document', () => {
     ['a version that is no text of digits', { v: 'zz' }],
     ['an unknown field', { extra: { a: [1, new Double(2), Long.fromNumber(3)] } }],
     ['a row and deletedAt', { deletedAt: new Date() }],
-    ['a row that is none', { row: 'x' }],
+    ['a row that is not a document', { row: 'x' }],
     ['unknown columns', { row: { id: 1, 'a.b': { $c: 1 }, '': 2 } }],
     ['a gtid of another type', { gtid: 5 }],
   ])('I3: the next change replaces it as a whole: %s', async (name, damage) => {

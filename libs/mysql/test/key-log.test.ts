@@ -99,7 +99,7 @@ describe('KeyLog', () => {
     expect((await read(from)).changes).toHaveLength(2);
   });
 
-  test('refuses a place that is purged, that is none, and that is of another server', async () => {
+  test('refuses a place that is purged, one that is not the beginning of an event, and one of another server', async () => {
     const from = await source.logEnd();
     await source.run("REPLACE INTO t VALUES (1, 'a', 'x')", "DELETE FROM t WHERE part = 'a'");
     const refused = (code: string) => expect.objectContaining({ code });

@@ -204,7 +204,7 @@ test('a reader that follows layouts reads the columns and the key that are asked
       [2, 8, 200],
       [1, 9, 100],
     ]);
-    // a column more is none of what is asked for; one that has become another is
+    // a column more is not asked for; one that has become another is
     await source.run('ALTER TABLE followed ADD c INT');
     expect(await read(following, part)).toHaveLength(2);
     await source.run('ALTER TABLE followed MODIFY b BIGINT');

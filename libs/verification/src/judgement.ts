@@ -62,7 +62,7 @@ export function compare(row: Row | null, stored: StoredRow): 'equal' | Fault {
 
 function findDamage({ damage, version, gtid, outrankedBy = null }: StoredRow, highest: string): string | null {
   if (damage !== null) return damage;
-  // in a document of an older lineage it decides what is judged: nothing would ever be said of one that is none
+  // in a document of an older lineage it decides what is judged: nothing would ever be said of what is not a GTID
   if (gtid !== null && !isGtid(gtid)) return 'its gtid is no GTID';
   if (version === null) return 'its version is missing or malformed';
   if (version > highest) return `its version ${version} is above all that the log can have given (${highest})`;

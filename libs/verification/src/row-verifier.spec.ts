@@ -298,7 +298,7 @@ describe('RowVerifier', () => {
   });
 
   it.each(['11111111-1111-1111-1111-111111111111:x', '11111111-1111-1111-1111-111111111111:1-5', 'none'])(
-    'what is stored under an older lineage with a GTID that is none is damaged, not unsettled for ever: %s',
+    'what is stored under an older lineage with text that is not a GTID is damaged, not unsettled for ever: %s',
     async (gtid) => {
       const answers = new Answers();
       answers.checkpoint = { ...answers.checkpoint, version: `00000002${VERSION.slice(8)}` };

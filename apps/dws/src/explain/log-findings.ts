@@ -12,7 +12,7 @@ const FILE_DIGITS = 6;
 export function findLogPlace(version: string, { lineage, position }: Checkpoint): KeyLogRequest['from'] | string {
   const parts = parseVersion(version);
   if (parts.lineage !== lineage)
-    return `the version is of lineage ${parts.lineage}, the source is at ${lineage}: its place is none of this log`;
+    return `the version is of lineage ${parts.lineage}, the source is at ${lineage}: its place is not in this log`;
   if (position.file === '' || parts.fileNumber === 0) return 'the version names no place of the log';
   const base = position.file.slice(0, position.file.lastIndexOf('.') + 1);
   const file = `${base}${String(parts.fileNumber).padStart(FILE_DIGITS, '0')}`;

@@ -7,7 +7,7 @@ export function describeForeign(
   { id, shown, fingerprint }: ForeignRow,
 ): NewMismatch {
   const of = { source, database, table, sink, runId, seenAtMs: Date.now() };
-  const damage = 'it is stored under what is no key of the table';
+  const damage = 'it is stored under what is not a key of the table';
   const details = { differences: [], damage, storedVersion: null, fingerprint, shown };
   return { ...of, key: id, isKey: false, kind: 'damaged', details };
 }

@@ -91,7 +91,7 @@ function copyOf({ state, last_key, rows_read, reason, ends_below, asked_again }:
     case 'pending':
       return { state, endsGone: again || ends_below !== null };
     case 'running':
-      // a reading that was to end rows, and did not keep which, is none to go on with
+      // a reading that was to end rows, and did not keep which, can't be continued
       if (ends_below === '') return { state: 'pending', endsGone: true };
       return { state: 'copying', after: last_key, rowsRead, goneBelow: ends_below, again };
     case 'done':

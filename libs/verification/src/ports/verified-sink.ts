@@ -25,7 +25,7 @@ export interface StoredRow {
   compare(row: Row): readonly Difference[] | null;
 }
 
-/** Something stored under what is no key of the layout: no change ever overwrites it, no row is it. */
+/** Something stored under what is not a key of the layout: no change ever overwrites it, no row is it. */
 export interface ForeignRow {
   /** Names it to `demote`; opaque. */
   readonly id: string;

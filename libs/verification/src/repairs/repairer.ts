@@ -474,7 +474,7 @@ function* splitByKeys(repairs: readonly RepairRecord[]): Iterable<readonly Repai
   if (part.length > 0) yield part;
 }
 
-/** Null for what is no key of the layout, as after a change of the key. */
+/** Null for what is not a key of the layout, as after a change of the key. */
 function tryDecodeKey(layout: TableLayout, text: string): Row | null {
   try {
     return rowOfKey(layout, decodeKeyValues(layout, text));
