@@ -10,6 +10,8 @@ const swc = {
   sourceMaps: 'inline',
   swcrc: false,
 };
+/** With servers, kafkajs is used by tests themselves too. */
+const KAFKAJS_SETUP = '<rootDir>/libs/kafka/test/kafkajs-setup.ts';
 const common = {
   testEnvironment: 'node',
   testEnvironmentOptions: { customExportConditions: ['source', 'node', 'node-addons'] },
@@ -35,8 +37,14 @@ export default {
         '<rootDir>/stack/test/**/*.test.ts',
         '<rootDir>/test/oracle/**/*.test.ts',
       ],
+      setupFiles: [...common.setupFiles, KAFKAJS_SETUP],
     },
-    { ...common, displayName: 'system', testMatch: ['<rootDir>/test/system/**/*.test.ts'] },
+    {
+      ...common,
+      displayName: 'system',
+      testMatch: ['<rootDir>/test/system/**/*.test.ts'],
+      setupFiles: [...common.setupFiles, KAFKAJS_SETUP],
+    },
     { ...common, displayName: 'images', testMatch: ['<rootDir>/test/images/**/*.test.ts'] },
   ],
   // a test that hangs is seen all the same, and none fails because the machine is busy
