@@ -17,7 +17,6 @@ export {
   type TombstoneSweeperOptions,
 } from './tombstone-sweeper.ts';
 export { checkMongo, type MongoCheckOptions } from './mongo-check.ts';
-export { type ComparisonCounters } from './row-comparison.ts';
 export { type StoredDocument } from './stored-document.ts';
 export { VerifiedMirror } from './verified-mirror.ts';
 export { type DriverTexts, readDriverTexts } from './texts/driver-text.ts';

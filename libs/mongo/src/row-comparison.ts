@@ -7,20 +7,12 @@ import {
   type TableLayout,
 } from '#change-events';
 import { cutText, DittoError } from '#kernel';
-import { type Difference } from '#verification';
+import { type ComparisonCounters, type Difference } from '#verification';
 import { type BsonElement, readElements } from './bson-reader.ts';
 import { BSON_ENCODING } from './bson-values.ts';
 import { BsonType, BsonWriter } from './bson-writer.ts';
 import { compileRowWriter, type RowWriter } from './row-writer.ts';
 import { showField } from './shown-document.ts';
-
-/** How many stored rows were compared in which way. */
-export interface ComparisonCounters {
-  /** Equal to the last byte, which is where it ends for nearly all. */
-  byBytes: number;
-  /** The others, column by column. */
-  byValue: number;
-}
 
 /** A buffer that one wide row has made larger is not kept. */
 const MOST_KEPT_BYTES = 1024 * 1024;

@@ -1,6 +1,6 @@
 import { collectionName, isCanonicalKey, type Row, type TableLayout, type TableName } from '#change-events';
 import { cutText } from '#kernel';
-import { type ForeignRow, type ListedPage, VerifiedSink } from '#verification';
+import { type ComparisonCounters, type ForeignRow, type ListedPage, VerifiedSink } from '#verification';
 import { type mongo } from 'mongoose';
 import { decodeId } from './canonical-id.ts';
 import { lowerVersion, removeDocument } from './demotion.ts';
@@ -12,7 +12,7 @@ import { fromText, listIds, toText } from './mirror-listing.ts';
 import { mirrorDatabase } from './mirror-tables.ts';
 import { type MirrorName } from './mirrored-tables.ts';
 import { classifyMongoError } from './mongo-errors.ts';
-import { type ComparisonCounters, RowComparison } from './row-comparison.ts';
+import { RowComparison } from './row-comparison.ts';
 import { showField } from './shown-document.ts';
 import { fingerprintOf, StoredDocument } from './stored-document.ts';
 import { awaitMajority } from './write-command.ts';

@@ -17,13 +17,7 @@ export {
   type Judgement,
   type MismatchKind,
 } from './judgement.ts';
-export {
-  EndedRow,
-  type MessageComparisons,
-  MessageRow,
-  type MessageTable,
-  type StoredMessage,
-} from './messages/message-row.ts';
+export { EndedRow, MessageRow, type MessageTable, type StoredMessage } from './messages/message-row.ts';
 export {
   CURRENT_STATES,
   type MismatchCount,
@@ -53,6 +47,7 @@ export { isNotVerifiable, notVerifiable } from './ports/not-verifiable.ts';
 export { RecordedStream, type RecordedCheckpoint, type RecordedTable } from './ports/recorded-stream.ts';
 export {
   VerifiedSink,
+  type ComparisonCounters,
   type Difference,
   type ForeignRow,
   type ListedPage,

@@ -9,7 +9,12 @@ import { describeRun, summarizeRun } from '../verification/describe-run.ts';
 import { VerificationJobs } from '../verification/verification-jobs.ts';
 import { VerificationRuns } from '../verification/verification-runs.ts';
 import { chooseSources } from './source-query.ts';
-import { VerificationDetailsDto, VerificationOrderDto, VerificationsDto } from './verification.dto.ts';
+import {
+  VerificationDetailsDto,
+  type VerificationDto,
+  VerificationOrderDto,
+  VerificationsDto,
+} from './verification.dto.ts';
 
 const tableName = z.string().transform((text, context): TableName => {
   const table = parseTableName(text);
@@ -95,8 +100,10 @@ export class VerificationsController {
     chooseSources(this.#config, source);
     const runs = await this.#store.list(source === undefined ? {} : { source }, limit);
     const now = Date.now();
-    const described = runs.map(async (run) => summarizeRun(run, await this.#store.listTables(run.id), now));
-    return { verifications: await Promise.all(described) };
+    const verifications: VerificationDto[] = [];
+    // one after the other: the tables of many runs together can be too much memory
+    for (const run of runs) verifications.push(summarizeRun(run, await this.#store.listTables(run.id), now));
+    return { verifications };
   }
 
   @Get(':id')

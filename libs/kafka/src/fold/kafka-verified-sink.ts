@@ -11,10 +11,10 @@ import {
 } from '#change-events';
 import { cutText } from '#kernel';
 import {
+  type ComparisonCounters,
   EndedRow,
   type ForeignRow,
   type ListedPage,
-  type MessageComparisons,
   MessageRow,
   type MessageTable,
   type StoredRow,
@@ -43,7 +43,7 @@ const SHOWN_LENGTH = 200;
 export class KafkaVerifiedSink extends VerifiedSink {
   readonly #options: KafkaVerifiedSinkOptions;
   readonly #keyEncoders = new WeakMap<TableLayout, RowEncoder>();
-  readonly #counters: MessageComparisons = { byBytes: 0, byValue: 0 };
+  readonly #counters: ComparisonCounters = { byBytes: 0, byValue: 0 };
 
   constructor(options: KafkaVerifiedSinkOptions) {
     super();
@@ -51,7 +51,7 @@ export class KafkaVerifiedSink extends VerifiedSink {
   }
 
   /** Rows that were equal byte for byte, and those that were compared column by column. */
-  get comparisons(): Readonly<MessageComparisons> {
+  get comparisons(): Readonly<ComparisonCounters> {
     return { ...this.#counters };
   }
 

@@ -9,7 +9,7 @@ import {
   completeRows,
   isAsked,
   isReading,
-  KEYLESS,
+  KEYLESS_COPY,
   rowsReadOf,
 } from '../tables/copy-state.ts';
 
@@ -141,7 +141,7 @@ export class SnapshotProgress {
       // what the sinks have from before may have gone while the table was not included
       const pending = { state: 'pending', endsGone: record.adopted !== null } as const;
       if (record.copy.state === 'none')
-        records.set(planCopy(record, estimatedRows, layout.key.length === 0 ? KEYLESS : pending));
+        records.set(planCopy(record, estimatedRows, layout.key.length === 0 ? KEYLESS_COPY : pending));
     }
     await records.save(tables.map(({ layout }) => layout));
   }

@@ -6,7 +6,7 @@ import { type Pipeline } from '../stream/pipeline.ts';
 import { type MirroredKeys } from '../ports/mirrored-keys.ts';
 import { type CopyState, type TableRecord } from '../ports/stores.ts';
 import { type Readings, SnapshotProgress } from './snapshot-progress.ts';
-import { isReading, KEYLESS, rowsReadOf } from '../tables/copy-state.ts';
+import { isReading, KEYLESS_COPY, rowsReadOf } from '../tables/copy-state.ts';
 import { TableCopy } from './table-copy.ts';
 import { reading, type TableFailure, TableFailures, TableReadError } from '../tables/table-failures.ts';
 import { type TableRecords } from '../tables/table-records.ts';
@@ -312,7 +312,7 @@ export class WindowedSnapshot {
   async #giveUp(table: TableName, layout: TableLayout | null, signal: AbortSignal): Promise<void> {
     const progress = this.#progress;
     if (layout === null) await this.#endGoneTable(table, signal);
-    progress.fail(table, layout === null ? 'the table is no longer there' : KEYLESS.reason);
+    progress.fail(table, layout === null ? 'the table is no longer there' : KEYLESS_COPY.reason);
     await this.#persist(() => progress.save(table), signal);
     this.#failures.forget(table);
   }

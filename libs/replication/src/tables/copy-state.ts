@@ -4,7 +4,8 @@ type Of<State extends CopyState['state']> = Extract<CopyState, { state: State }>
 /** A reading has begun and is not complete. */
 export type Reading = Of<'copying' | 'ending'>;
 
-export const KEYLESS = {
+/** Of a table without a key. */
+export const KEYLESS_COPY = {
   state: 'unavailable',
   reason: 'the table has no primary key; its changes are published, its existing rows are not read',
 } as const;

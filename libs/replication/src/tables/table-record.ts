@@ -1,6 +1,6 @@
 import { type TableName } from '#change-events';
 import { type AdoptedLayout, type CopyState, type TableRecord } from '../ports/stores.ts';
-import { askAgain, KEYLESS, restart } from './copy-state.ts';
+import { askAgain, KEYLESS_COPY, restart } from './copy-state.ts';
 
 /** A table that nobody asked for, and that no row was given of. */
 export function newRecord({ database, table }: TableName): TableRecord {
@@ -51,7 +51,7 @@ export function leaveOut(record: TableRecord): TableRecord {
  */
 export function adopt(record: TableRecord, adopted: AdoptedLayout | null): TableRecord {
   const isKeyless = adopted?.layout?.key.length === 0;
-  return raised({ ...record, adopted, copy: isKeyless && record.copy.state === 'done' ? KEYLESS : record.copy });
+  return raised({ ...record, adopted, copy: isKeyless && record.copy.state === 'done' ? KEYLESS_COPY : record.copy });
 }
 
 function raised(record: TableRecord): TableRecord {

@@ -13,7 +13,7 @@ import {
   type TableLayout,
 } from '#change-events';
 import { cutText } from '#kernel';
-import { type Difference, type StoredRow } from '../ports/verified-sink.ts';
+import { type ComparisonCounters, type Difference, type StoredRow } from '../ports/verified-sink.ts';
 
 /** The newest message of a key. */
 export interface StoredMessage {
@@ -34,13 +34,7 @@ export interface MessageTable {
   readonly source: string;
   readonly bigint: BigintMode;
   /** Counted there. */
-  readonly counters?: MessageComparisons;
-}
-
-/** Rows that were equal byte for byte, and those that were compared column by column. */
-export interface MessageComparisons {
-  byBytes: number;
-  byValue: number;
+  readonly counters?: ComparisonCounters;
 }
 
 const SHOWN_LENGTH = 200;

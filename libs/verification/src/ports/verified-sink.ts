@@ -7,6 +7,14 @@ export interface Difference {
   readonly sink: string | null;
 }
 
+/** How many stored rows were compared in which way. */
+export interface ComparisonCounters {
+  /** Equal to the last byte, which is where it ends for nearly all. */
+  byBytes: number;
+  /** The others, column by column. */
+  byValue: number;
+}
+
 /** What a sink holds for a key: a row, or the trace of a deleted one. */
 export interface StoredRow {
   /** Null when it is missing or not of the form of a version. */
