@@ -136,12 +136,11 @@ export class RecurringJobs<Data extends object, Result extends object> {
   async stop(): Promise<void> {
     const late = (): Error =>
       unavailable(`the queue ${this.#options.name} could not be left within ${STOP_TIMEOUT_MS} ms`);
-    try {
-      await withTimeout(Promise.all([this.#worker.close(), this.#keeping]), STOP_TIMEOUT_MS, late);
-      await withTimeout(this.#queue.close(), STOP_TIMEOUT_MS, late);
-    } catch (error) {
-      this.#complain(error);
-    }
+    const left = async (ended: Promise<unknown>): Promise<void> => {
+      await withTimeout(ended, STOP_TIMEOUT_MS, late).catch((error: unknown) => this.#complain(error));
+    };
+    await left(Promise.all([this.#worker.close(), this.#keeping]));
+    await left(this.#queue.close());
   }
 
   async #keepSchedules(): Promise<void> {

@@ -112,12 +112,8 @@ export class ChunkQueue {
   /** Resolves when the chunks that run here have ended. Redis is not waited for longer than five seconds. */
   async stop(): Promise<void> {
     const late = (): Error => unavailable(`the queue ${NAME} could not be left within ${STOP_TIMEOUT_MS} ms`);
-    try {
-      await withTimeout(this.#worker.close(), STOP_TIMEOUT_MS, late);
-      await withTimeout(this.#queue.close(), STOP_TIMEOUT_MS, late);
-    } catch (error) {
-      this.#complain(error);
-    }
+    for (const part of [this.#worker, this.#queue])
+      await withTimeout(part.close(), STOP_TIMEOUT_MS, late).catch((error: unknown) => this.#complain(error));
   }
 
   #process({ data, id }: Job<VerificationJob>): Promise<void> {
