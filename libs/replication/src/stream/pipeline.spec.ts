@@ -1,5 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
-import { changeVersion, type Checkpoint, DEFAULT_SQL_MODE, type TableLayout, ValueImages } from '#change-events';
+import {
+  changeVersion,
+  type Checkpoint,
+  DEFAULT_SQL_MODE,
+  type TableLayout,
+  type TableName,
+  ValueImages,
+} from '#change-events';
 import { Deferred, DittoError, silentLogger, Waits } from '#kernel';
 import { MEMORY_REFUSED, MemorySink } from '#testing';
 import { Pipeline, type PipelineOptions } from './pipeline.ts';
@@ -386,6 +393,35 @@ describe('Pipeline', () => {
     const run = pipeline.run(stop.signal, never);
     await until(() => asked === 2);
     expect(pipeline.checkpoint().position.gtidSet).toBe('');
+    recorded.resolve(undefined);
+    await until(() => pipeline.checkpoint().position.gtidSet === `${SERVER}:1`);
+    stop.abort();
+    await run;
+  });
+
+  it('I1: no checkpoint passes a change that foreign keys hand on before the tables that they reach are recorded', async () => {
+    const recorded = new Deferred<undefined>();
+    const asked: string[] = [];
+    const parent = { database: layout.database, table: layout.table };
+    const actions = { onDelete: 'cascade', onUpdate: 'none' } as const;
+    const key = { name: 'k', database: 'd', table: 'child', columns: ['parent'], parent, parentColumns: ['id'] };
+    const cascades = {
+      facts: { read: () => Promise.resolve([]) },
+      keys: [{ ...key, ...actions }],
+      rereads: true,
+      isAsked: () => false,
+      onCascade: async (tables: readonly TableName[]) => {
+        asked.push(...tables.map(({ table }) => table));
+        await recorded.promise;
+      },
+    };
+    const before = new ValueImages(layout, [[1, 1]]);
+    const gone: SourceItem = { type: 'rows', op: 'delete', layout, before, after: null, firstRowIndex: 0 };
+    const stop = new AbortController();
+    const pipeline = build(new ScriptedSource([transaction(1, [gone])]), new MemorySink(), { cascades });
+    const run = pipeline.run(stop.signal, never);
+    await until(() => asked.length > 0);
+    expect([asked, pipeline.checkpoint().position.gtidSet]).toEqual([['child'], '']);
     recorded.resolve(undefined);
     await until(() => pipeline.checkpoint().position.gtidSet === `${SERVER}:1`);
     stop.abort();

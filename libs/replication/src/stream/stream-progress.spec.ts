@@ -90,6 +90,17 @@ describe('StreamProgress', () => {
     expect(progress.lastDispatched).toEqual(logged(4, { digest: 'content' }));
   });
 
+  it('I7: all that any run was given stays dispatched, complete or not; the stream continues after what is complete', () => {
+    const progress = new StreamProgress({ ...start, dispatchedSet: `${SERVER}:1-5` });
+    const sets = (): string[] => [progress.dispatched.toString(), progress.resumePosition.gtidSet];
+    expect(sets()).toEqual([`${SERVER}:1-5`, `${SERVER}:1`]);
+    pass(progress, 2);
+    progress.begin(transaction(6));
+    expect(sets()).toEqual([`${SERVER}:1-6`, `${SERVER}:1-2`]);
+    progress.interrupt();
+    expect(sets()).toEqual([`${SERVER}:1-6`, `${SERVER}:1-2`]);
+  });
+
   it('a read has the place of the last complete transaction and the time of the read', () => {
     const progress = new StreamProgress(start);
     pass(progress, 2);
