@@ -126,7 +126,7 @@ it('I8: a run under write load finds no difference; then each of 40 damages, by 
     return { database: world.database, table, sink: 'mongo', rows, shares, oldestAgeMs: expect.any(Number) };
   });
   const byName = tables.sort((a, b) => (a.table < b.table ? -1 : 1));
-  expect(sources).toEqual([{ source: world.name, tables: byName }]);
+  expect(sources).toEqual([{ source: world.name, tables: byName, recent: [] }]);
   const readMetrics = async (): Promise<string> => (await fetch(`${dws.url}/metrics`)).text();
   expect(await readMetrics()).toMatch(
     new RegExp(`ditto_dws_coverage_ratio\\{[^}]*source="${world.name}",sink="mongo",window="hour"[^}]*\\} `),

@@ -11,12 +11,16 @@ import { VerificationsController } from './http/verifications.controller.ts';
 import { CoverageMetrics } from './metrics/coverage-metrics.ts';
 import { JobMetrics } from './metrics/job-metrics.ts';
 import { ProbeMetrics } from './metrics/probe-metrics.ts';
+import { RecentMetrics } from './metrics/recent-metrics.ts';
 import { RepairMetrics } from './metrics/repair-metrics.ts';
 import { TopicMetrics } from './metrics/topic-metrics.ts';
 import { VerificationMetrics } from './metrics/verification-metrics.ts';
 import { EndpointProber } from './probes/endpoint-prober.ts';
 import { HeartbeatBoard } from './probes/heartbeat-board.ts';
 import { ProbeJobs } from './probes/probe-jobs.ts';
+import { MirrorFollower } from './recent/mirror-follower.ts';
+import { RecentRows } from './recent/recent-rows.ts';
+import { TopicFollower } from './recent/topic-follower.ts';
 import { RepairJobs } from './repairs/repair-jobs.ts';
 import { SourceRepairs } from './repairs/source-repairs.ts';
 import { SelfReport } from './self-report.ts';
@@ -25,6 +29,7 @@ import { HistorySweeper } from './sweeps/history-sweeper.ts';
 import { MirrorSweeper } from './sweeps/mirror-sweeper.ts';
 import { SweepJobs } from './sweeps/sweep-jobs.ts';
 import { ChunkRunner } from './verification/chunk-runner.ts';
+import { MismatchReports } from './verification/mismatch-reports.ts';
 import { RecurringRuns } from './verification/recurring-runs.ts';
 import { VerificationJobs } from './verification/verification-jobs.ts';
 import { VerificationRuns } from './verification/verification-runs.ts';
@@ -46,11 +51,16 @@ import { VerifiedSources } from './verification/verified-sources.ts';
     CoverageMetrics,
     TopicMetrics,
     VerificationMetrics,
+    MismatchReports,
     VerifiedSources,
     VerificationRuns,
     ChunkRunner,
     RecurringRuns,
     VerificationJobs,
+    RecentMetrics,
+    RecentRows,
+    TopicFollower,
+    MirrorFollower,
     Explainer,
     RepairMetrics,
     SourceRepairs,

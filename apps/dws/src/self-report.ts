@@ -2,20 +2,29 @@ import { Injectable } from '@nestjs/common';
 import { createInstanceName, DcsClient, ServiceReporter } from '#dcs-client';
 import { type DittoConfig, toAdvertisedUrl } from '#configuration';
 import { createLogger, InjectConfig, LongWork, Shutdown } from '#platform';
+import { type RecentReport } from './recent/recent-board.ts';
+import { RecentRows } from './recent/recent-rows.ts';
+import { TopicFollower } from './recent/topic-follower.ts';
 
 /** Puts this worker on the board of DCS, again and again until the shutdown. */
 @Injectable()
 export class SelfReport extends LongWork {
   readonly #reporter: ServiceReporter;
 
-  constructor(@InjectConfig() { dws }: DittoConfig, dcs: DcsClient, shutdown: Shutdown) {
+  constructor(
+    @InjectConfig() { dws }: DittoConfig,
+    dcs: DcsClient,
+    recent: RecentRows,
+    topics: TopicFollower,
+    shutdown: Shutdown,
+  ) {
     super(shutdown);
     const { http, probeIntervalMs, sweepIntervalMs, concurrency } = dws;
     this.#reporter = new ServiceReporter({
       service: 'dws',
       instance: createInstanceName(),
       url: toAdvertisedUrl(http),
-      details: () => ({ probeIntervalMs, sweepIntervalMs, concurrency }),
+      details: () => ({ probeIntervalMs, sweepIntervalMs, concurrency, recent: report(recent, topics) }),
       report: dcs.reportService.bind(dcs),
       logger: createLogger('self-report'),
     });
@@ -24,4 +33,16 @@ export class SelfReport extends LongWork {
   protected override run(signal: AbortSignal): Promise<void> {
     return this.#reporter.run(signal);
   }
+}
+
+/** A worker that can't read the topics verifies what it knows already, and says so. */
+function report(recent: RecentRows, { holdingBecause }: TopicFollower): RecentReport {
+  const bySource = [...recent.status()].map(([source, sinks]) => {
+    const bySink = [...sinks].map(([sink, status]) => [
+      sink,
+      { ...status, holdingBecause: status.holdingBecause ?? holdingBecause },
+    ]);
+    return [source, Object.fromEntries(bySink)];
+  });
+  return Object.fromEntries(bySource) as RecentReport;
 }

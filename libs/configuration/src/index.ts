@@ -16,6 +16,7 @@ export {
 export { readOptionFacts } from './option-facts.ts';
 export { type HostPort } from './options.ts';
 export { formatPath } from './problem.ts';
+export { verifiesRecentChanges } from './recent-verification.ts';
 export {
   configSchema,
   type AuthConfig,

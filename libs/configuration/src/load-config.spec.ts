@@ -8,6 +8,7 @@ import { makeTestCertificates, TestAuthority, writeIdentity } from '#testing';
 import { pino } from 'pino';
 import { toMySqlOptions, toStateOptions } from './adapter-options.ts';
 import { loadConfig, parseConfig, type ParseConfigOptions, type ReportedProblem } from './load-config.ts';
+import { verifiesRecentChanges } from './recent-verification.ts';
 import { Secret } from './secret.ts';
 import { toKafkaOptions } from './sinks/kafka-section.ts';
 
@@ -65,6 +66,15 @@ describe('a good configuration', () => {
     });
     expect(config.sources['shop']?.serverId).toBeGreaterThanOrEqual(1_000_000_000);
     expect(parse(MINIMAL).sources['shop']?.serverId).toBe(config.sources['shop']?.serverId);
+  });
+
+  it.each([
+    ['', false],
+    ['continuousRowsPerSecond: 100', true],
+    ['continuousRowsPerSecond: 100, recent: { enabled: false }', false],
+    ['recent: { enabled: true }', true],
+  ])('verifies recent changes with the pass that never ends, unless it says otherwise: {%s} %s', (text, expected) => {
+    expect(verifiesRecentChanges(parse(`${MINIMAL}verification: { ${text} }`))).toBe(expected);
   });
 
   it('has no source under the name of a member of JavaScript objects, unless one is called so', () => {

@@ -159,6 +159,25 @@ export const verificationSchema = z
       'Verify every source all the time, at most so many rows per second of each; 0 is off.',
       { min: 0, max: 10_000_000 },
     ),
+    recent: z
+      .strictObject({
+        enabled: z.boolean().optional().meta({
+          description:
+            'Verify rows soon after they have changed. Default: while `verification.continuousRowsPerSecond` is not 0.',
+        }),
+        rowsPerSecond: count(
+          500,
+          'rows/s',
+          'Rows of a source that one worker verifies so in a second, in all of its sinks together; at most half of `pace.rowsPerSecond` of the source. Of more a random sample is verified.',
+          { max: 1_000_000 },
+        ),
+        settleMs: milliseconds(1000, 'A row is verified when it has not changed for so long.', { min: 100 }),
+        consumerGroup: text(
+          'Consumer group in which the workers follow the topics of Kafka. Default: `<redis.keyPrefix>-dws-recent-changes`.',
+        ).optional(),
+      })
+      .meta({ description: 'Verification of rows that changed recently.' })
+      .prefault({}),
     keepDays: count(
       30,
       'days',

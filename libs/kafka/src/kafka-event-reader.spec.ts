@@ -4,7 +4,7 @@ import { silentLogger } from '#kernel';
 
 import { KafkaEventReader } from './kafka-event-reader.ts';
 
-const run = { groupId: 'g', topics: ['t'], maxEventsPerSecond: 1, onEvents: () => Promise.resolve() };
+const run = { groupId: 'g', topics: ['t'], maxEventsPerSecond: 1, read: () => null, onEvents: () => Promise.resolve() };
 
 function createReader(tls: { readonly ca: string } | null): { reader: KafkaEventReader; warnings: string[] } {
   const warnings: string[] = [];

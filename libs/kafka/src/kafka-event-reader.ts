@@ -5,9 +5,9 @@ import { Backoff, Deferred, type DittoError, type Logger, sleep } from '#kernel'
 import { type KafkaConnectionOptions } from './kafka-connection-options.ts';
 import { toKafkaError } from './kafka-errors.ts';
 import { createKafkaJs } from './kafkajs-client.ts';
-import { parsePublishedEvent, type PublishedEvent } from './published-event.ts';
+import { type ReceivedMessage } from './published-event.ts';
 
-export interface KafkaEventReaderRun {
+export interface KafkaEventReaderRun<Event> {
   /** Readers with one group share the partitions. */
   readonly groupId: string;
   /** Topics are looked up again every `topicRefreshMs`; new ones are read from their beginning. */
@@ -16,8 +16,10 @@ export interface KafkaEventReaderRun {
   /** A partition that is further behind is left out up to about one second's worth before its end; default 5 s' worth. */
   readonly maxLagEvents?: number;
   readonly topicRefreshMs?: number;
+  /** What is given of a message; null for nothing. */
+  readonly read: (topic: string, partition: number, message: ReceivedMessage) => Event | null;
   /** Events of one partition, in order. Awaited; while it takes its time nothing more is read. Rejecting brings them again. */
-  readonly onEvents: (events: readonly PublishedEvent[]) => Promise<void>;
+  readonly onEvents: (events: readonly Event[]) => Promise<void>;
   /** `count` messages were left out because the reader was too far behind. */
   readonly onJump?: (jump: { readonly topic: string; readonly partition: number; readonly count: number }) => void;
 }
@@ -36,8 +38,8 @@ export interface KafkaEventReaderStatus {
 const DELIVER_AT_MOST = 500;
 
 /**
- * Reads what was published, for showing: at a bounded rate, jumping forward when it falls behind, and reporting it. Not a
- * way to copy data: messages are left out on purpose, and some come twice after a restart.
+ * Follows what is published, for looking at it: at a bounded rate, jumping forward when it falls behind, and reporting it.
+ * Not a way to copy data: messages are left out on purpose, and some come twice after a restart.
  *
  * On kafkajs, whose batches know the partition's end and whose consumer can seek; its speed is not needed here.
  */
@@ -58,7 +60,7 @@ export class KafkaEventReader {
   }
 
   /** Reads until the signal is aborted, then resolves; rejects with an error that waiting doesn't heal. */
-  async run(run: KafkaEventReaderRun, signal: AbortSignal): Promise<void> {
+  async run<Event>(run: KafkaEventReaderRun<Event>, signal: AbortSignal): Promise<void> {
     const backoff = new Backoff({ initialMs: 200, maxMs: 5_000 });
     while (!signal.aborted) {
       try {
@@ -88,9 +90,9 @@ export class KafkaEventReader {
   }
 
   /** Reads the topics that there are now; ends when there are others, or at the signal. */
-  async #readTopics(
+  async #readTopics<Event>(
     kafka: Kafka,
-    run: KafkaEventReaderRun,
+    run: KafkaEventReaderRun<Event>,
     signal: AbortSignal,
     onProgress: () => void,
   ): Promise<void> {
@@ -130,10 +132,10 @@ export class KafkaEventReader {
     }
   }
 
-  async #startConsumer(
+  async #startConsumer<Event>(
     consumer: Consumer,
     topics: readonly string[],
-    run: KafkaEventReaderRun,
+    run: KafkaEventReaderRun<Event>,
     signal: AbortSignal,
     onProgress: () => void,
   ): Promise<void> {
@@ -147,10 +149,10 @@ export class KafkaEventReader {
     await consumer.run({ eachBatchAutoResolve: false, eachBatch });
   }
 
-  async #deliverBatch(
+  async #deliverBatch<Event>(
     consumer: Consumer,
     payload: EachBatchPayload,
-    run: KafkaEventReaderRun,
+    run: KafkaEventReaderRun<Event>,
     signal: AbortSignal,
   ): Promise<void> {
     const { topic, partition, messages, highWatermark } = payload.batch;
@@ -166,9 +168,7 @@ export class KafkaEventReader {
     for (let start = 0; start < messages.length && payload.isRunning() && !payload.isStale() && !signal.aborted;) {
       const count = await this.#takeAllowance(run.maxEventsPerSecond, messages.length - start, signal, payload);
       const part = messages.slice(start, start + count);
-      const events = part
-        .map((message) => parsePublishedEvent(topic, partition, message))
-        .filter((event) => event !== null);
+      const events = part.map((message) => run.read(topic, partition, message)).filter((event) => event !== null);
       if (events.length > 0) await run.onEvents(events);
       const last = part.at(-1);
       if (last === undefined) break;
@@ -180,7 +180,7 @@ export class KafkaEventReader {
     await payload.heartbeat();
   }
 
-  #noteJump(run: KafkaEventReaderRun, topic: string, partition: number, count: number): void {
+  #noteJump(run: Pick<KafkaEventReaderRun<never>, 'onJump'>, topic: string, partition: number, count: number): void {
     this.#jumpedMessages += count;
     run.onJump?.({ topic, partition, count });
   }
@@ -215,7 +215,7 @@ async function findTopics(admin: Admin, wanted: RegExp | readonly string[]): Pro
 
 async function waitForOtherTopics(
   admin: Admin,
-  run: KafkaEventReaderRun,
+  run: Pick<KafkaEventReaderRun<never>, 'topics' | 'topicRefreshMs'>,
   topics: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {

@@ -82,6 +82,7 @@ async function follow(options: KafkaConnectionOptions, topic: string): Promise<v
       groupId: uniqueName('group'),
       topics: [topic],
       maxEventsPerSecond: 1_000,
+      read: () => 'an event',
       onEvents: () => {
         resolve(undefined);
         return Promise.resolve();

@@ -7,6 +7,7 @@ import {
   KafkaEventReader,
   type KafkaEventReaderRun,
   KafkaPublisher,
+  parsePublishedEvent,
   PlatformaticKafkaClient,
   type PublishedEvent,
 } from '../src/index.ts';
@@ -42,7 +43,7 @@ async function openPublisher(source: string): Promise<KafkaPublisher> {
 
 function startReader(
   source: string,
-  options: Partial<KafkaEventReaderRun> = {},
+  options: Partial<KafkaEventReaderRun<PublishedEvent>> = {},
 ): { events: PublishedEvent[]; reader: KafkaEventReader } {
   const reader = new KafkaEventReader({ brokers, clientId: 'reader', logger: silentLogger });
   const events: PublishedEvent[] = [];
@@ -53,7 +54,15 @@ function startReader(
     return Promise.resolve();
   };
   const ended = reader.run(
-    { groupId: uniqueName('group'), topics, maxEventsPerSecond: 2_000, topicRefreshMs: 300, onEvents, ...options },
+    {
+      groupId: uniqueName('group'),
+      topics,
+      maxEventsPerSecond: 2_000,
+      topicRefreshMs: 300,
+      read: parsePublishedEvent,
+      onEvents,
+      ...options,
+    },
     stop.signal,
   );
   endings.push(() => {

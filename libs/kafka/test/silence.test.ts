@@ -135,7 +135,8 @@ describe('a broker connection that goes silent in mid-call is dropped in seconds
       count += events.length;
       return Promise.resolve();
     };
-    const run = { groupId: uniqueName('group'), topics: [topic], maxEventsPerSecond: 1_000, onEvents };
+    const what = { topics: [topic], maxEventsPerSecond: 1_000, read: () => 'an event' };
+    const run = { groupId: uniqueName('group'), ...what, onEvents };
     const ended = reader.run(run, stop.signal);
     endings.push(() => {
       stop.abort();

@@ -119,7 +119,7 @@ async function findLineageAbove({ documents, index }: Scan, lineage: number): Pr
 }
 
 /** A read has coordinates of the transaction that it came after, and says nothing of what that changed. */
-function isOfLog(version: string): boolean {
+export function isOfLog(version: string): boolean {
   const rowIndex = version.slice(TRANSACTION_DIGITS, TRANSACTION_DIGITS + ROW_INDEX_DIGITS);
   return rowIndex !== READ_ROW_INDEX.toString(16);
 }

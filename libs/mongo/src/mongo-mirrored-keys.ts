@@ -1,4 +1,11 @@
-import { collectionName, type Row, type TableLayout, type TableName, versionPrefix } from '#change-events';
+import {
+  collectionName,
+  isCanonicalKey,
+  type Row,
+  type TableLayout,
+  type TableName,
+  versionPrefix,
+} from '#change-events';
 import { cutText, type Logger } from '#kernel';
 import { MirroredKeys } from '#replication';
 import { type mongo } from 'mongoose';
@@ -6,6 +13,7 @@ import { decodeId } from './canonical-id.ts';
 import { idDocument } from './id-values.ts';
 import { IndexPages, nextPage } from './index-pages.ts';
 import { LIVE_VERSIONS, TOMBSTONE_VERSIONS, versionNumber } from './mirror-indexes.ts';
+import { isOfLog } from './mirror-memory.ts';
 import { mirrorDatabase } from './mirror-tables.ts';
 import { type MongoConnection } from './mongo-connection.ts';
 import { findNewestVersion } from './newest-version.ts';
@@ -53,6 +61,38 @@ export class MongoMirroredKeys extends MirroredKeys {
     if (tombstonesAbove === null) return;
     const from = versionNumber(tombstonesAbove) + 1n;
     yield* this.#read(layout, new IndexPages({ ...range, index: TOMBSTONE_VERSIONS, from }));
+  }
+
+  /** After that `listChanged` sees all that the checkpoint covers, and more. */
+  awaitMajority(): Promise<void> {
+    return awaitMajority(this.#options.connection.db(mirrorDatabase(this.#options)));
+  }
+
+  /** Keys of rows and tombstones whose newest change came from the log, with a version above one and up to another. */
+  async *listChanged({
+    layout,
+    above,
+    upTo,
+    limit,
+  }: {
+    readonly layout: TableLayout;
+    readonly above: string;
+    readonly upTo: string;
+    readonly limit: number;
+  }): AsyncIterable<readonly Row[]> {
+    const documents = this.#collectionOf(layout);
+    const range = { documents, from: versionNumber(above) + 1n, below: versionNumber(upTo) + 1n, limit };
+    for (const index of [LIVE_VERSIONS, TOMBSTONE_VERSIONS]) {
+      const pages = new IndexPages({ ...range, index });
+      for (let page = await nextPage(pages); page !== null; page = await nextPage(pages)) {
+        const changed = page.filter(({ version }) => isOfLog(version));
+        yield changed.flatMap(({ bytes }) => {
+          const row = decodeId(layout, bytes);
+          const isKey = layout.key.every((index) => isCanonicalKey(layout.columns[index], row?.[index] ?? null));
+          return row !== null && isKey ? [row] : [];
+        });
+      }
+    }
   }
 
   async *#read(layout: TableLayout, pages: IndexPages): AsyncGenerator<readonly Row[]> {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { changeVersion, type Row } from '#change-events';
+import { changeVersion, READ_ROW_INDEX, type Row } from '#change-events';
 import { type Logger, silentLogger } from '#kernel';
 import { acceptChanges, testStack } from '#testing';
 import { MongoMirroredKeys } from '../src/index.ts';
@@ -50,6 +50,45 @@ async function list(below: string, tombstonesAbove: string | null = null, limit 
   for await (const page of keys.list({ layout, below, tombstonesAbove, limit })) pages.push(page);
   return pages.map((page) => page.toSorted((one, other) => Number(one[2]) - Number(other[2])));
 }
+
+describe('keys that changed between two versions', () => {
+  async function listChanged(above: string, upTo: string, limit = 2): Promise<unknown[]> {
+    await keys.awaitMajority();
+    const found: unknown[] = [];
+    for await (const rows of keys.listChanged({ layout, above, upTo, limit })) found.push(...rows.map((row) => row[2]));
+    return found.sort();
+  }
+
+  it('are those of rows and of deleted ones, with the upper version and without the lower one', async () => {
+    expect(await listChanged('', versionAt(8))).toEqual([1, 2, 3, 4, 5]);
+    expect(await listChanged(versionAt(5), versionAt(8))).toEqual([2, 3, 4]);
+    expect(await listChanged(versionAt(6), versionAt(7))).toEqual([3]);
+    expect(await listChanged(versionAt(8), versionAt(9))).toEqual([]);
+    expect(await keys.newestVersion(layout, 1)).toBe(versionAt(8));
+  });
+
+  it('are those of the next lineage too, and not what a read has found or somebody has stored', async () => {
+    const other = makeLayout(layout.columns, layout.key, 'two lineages');
+    const writer = await mirror.openWriter();
+    await writer.prepareTable(other);
+    const at = (number: number, lineage: number, read = 0) => ({
+      ...makeChange(null, [`k${number}`, 0, number], { layout: other, transaction: makeTransaction(number, lineage) }),
+      ...(read > 0 && { op: 'read' as const, rowIndex: READ_ROW_INDEX, readSequence: read, windowId: 'w' }),
+    });
+    const changes = [at(7, 1), at(8, 1), at(1, 2), at(2, 2), at(3, 2, 5)];
+    acceptChanges(writer, changes, mirror.acknowledgement);
+    await writer.drain(never);
+    const collection = mirror.db.collection('shop.two lineages');
+    await collection.insertMany([
+      { _id: 'no key' as never, row: {}, v: changeVersion(at(1, 2)) },
+      { _id: 7.5 as never, row: {}, v: changeVersion(at(1, 2)).slice(0, 20) },
+    ]);
+    const found: unknown[] = [];
+    const range = { above: changeVersion(at(7, 1)), upTo: changeVersion(at(3, 2, 5)), limit: 10 };
+    for await (const rows of keys.listChanged({ layout: other, ...range })) found.push(...rows.map((row) => row[2]));
+    expect(found).toEqual([8, 1, 2]);
+  });
+});
 
 describe('keys of the mirror', () => {
   it('are listed as keys of the table: of older documents that are not tombstones', async () => {

@@ -9,6 +9,7 @@
  * | `<prefix>:{<source>}:offset` | hash | token, rank, and the checkpoint as JSON |
  * | `<prefix>:{<source>}:lease` | hash with TTL | owner, attempt, nonce, token (0 while only reserved) |
  * | `<prefix>:services`, `…:services:expiry` | hash, sorted set | status by service instance, and when each ends |
+ * | `<prefix>:{<source>}:recent` | string | up to which version changes were noticed in the mirror |
  * | `<prefix>:{<source>}:servers`, `…:servers:expiry` | hash, sorted set | heartbeat by endpoint, and when each ends |
  * | `<prefix>:{<source>}:tables` | sorted set | tables with recent events, by the time of the newest |
  * | `<prefix>:{<source>}:events:<database>.<table>` | stream | recent events |
@@ -37,6 +38,10 @@ export class RedisKeys {
 
   offset(source: string): string {
     return this.#ofSource(source, 'offset');
+  }
+
+  recent(source: string): string {
+    return this.#ofSource(source, 'recent');
   }
 
   lease(source: string): string {

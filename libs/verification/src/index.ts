@@ -71,6 +71,8 @@ export {
   type TakenChunk,
   VerificationRunStore,
 } from './ports/verification-run-store.ts';
+export { type RecentKey, RecentKeys, type RecentKeysOptions, type RecentKeysStatus } from './recent/recent-keys.ts';
+export { RecentVerifier, type RecentVerifierOptions } from './recent/recent-verifier.ts';
 export { POLICY_ACTOR, type RepairAudit, RepairPlanner, type RepairPlannerOptions } from './repairs/repair-planner.ts';
 export { type RepairMode, RepairPolicy, type RepairPolicyOptions } from './repairs/repair-policy.ts';
 export { type RepairedSink, Repairer, type RepairerOptions, type RepairTurn } from './repairs/repairer.ts';

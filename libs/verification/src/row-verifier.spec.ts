@@ -341,6 +341,15 @@ describe('RowVerifier', () => {
     expect(answers.reads).toBe(settings.attempts);
   });
 
+  it('a row that never rests is unsettled at once where its next change will bring it again', async () => {
+    const answers = new Answers();
+    answers.stored = [stored({ version: LATER })];
+    answers.change = [1, 12];
+    const verifier = answers.verifier({ leavesRestless: true, attempts: 2 });
+    expect(await verifier.verifyKeys(layout, layout, [key], signal)).toEqual({ ...judged, unsettled: [key] });
+    expect(answers.reads).toBe(2);
+  });
+
   it('a row that was at fault once and then never rested is not called equal', async () => {
     const answers = new Answers();
     answers.stored = [null, stored({ version: LATER })];

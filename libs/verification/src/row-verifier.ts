@@ -23,6 +23,8 @@ export interface RowVerifierOptions {
   readonly maxBytes: number;
   /** How often a key is read before it counts as one that never rests; at least 2. */
   readonly attempts: number;
+  /** Such a key is `unsettled` at once, without a look at the change that it names; no by default. */
+  readonly leavesRestless?: boolean;
   /** Between the attempts. */
   readonly backoff: BackoffOptions;
   /** So long the checkpoint may take to cover what was read. */
@@ -276,8 +278,10 @@ export class RowVerifier {
 
   /** Keys that never rest: what is stored must be what the change that its version names has left. */
   async #judgeRestless(layout: TableLayout, settled: Settled, signal: AbortSignal): Promise<Row[]> {
+    const pending = [...settled.pending.values()];
+    if (this.#options.leavesRestless === true) return pending.map(({ key }) => key);
     const unsettled: Row[] = [];
-    for (const { key, stored, isSuspected } of settled.pending.values()) {
+    for (const { key, stored, isSuspected } of pending) {
       const version = stored?.version ?? null;
       const row = version === null ? undefined : await this.#options.sink.readChange(layout, key, version, signal);
       if (stored === null || row === undefined) {

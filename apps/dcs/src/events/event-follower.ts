@@ -1,11 +1,10 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { isAbort, sleep, toDittoError } from '#kernel';
-import { KafkaEventReader } from '#kafka';
+import { compileTopicPattern, KafkaEventReader, parsePublishedEvent } from '#kafka';
 import { type DittoConfig, type KafkaConfig, toKafkaOptions } from '#configuration';
 import { createLogger, InjectConfig, Metrics } from '#platform';
 import { RedisRecentEvents } from '#redis';
 import { EventIntake } from './event-intake.ts';
-import { compileTopicPattern } from './topic-table.ts';
 
 const TELL_GAPS_EVERY_MS = 1_000;
 /** After an error that waiting was not expected to heal: a person may have healed it. */
@@ -73,6 +72,7 @@ export class EventFollower implements OnApplicationBootstrap, OnModuleDestroy {
       topics: compileTopicPattern(this.#sources),
       maxEventsPerSecond: dcs.recentEvents.maxEventsPerSecond,
       topicRefreshMs: TOPIC_REFRESH_MS,
+      read: parsePublishedEvent,
       onEvents: (events: Parameters<EventIntake['accept']>[0]) => this.#intake.accept(events, signal),
       onJump: ({ topic, count }: { readonly topic: string; readonly count: number }) =>
         this.#intake.noteJump(topic, count),

@@ -1,10 +1,5 @@
 import { formatTableName } from '#change-events';
 
-/** The topics of these sources: `<source>.<database>.<table>`, in which no part holds a dot. */
-export function compileTopicPattern(sources: readonly string[]): RegExp {
-  return new RegExp(`^(?:${sources.join('|')})\\.[^.]+\\.[^.]+$`);
-}
-
 /** The first part of a topic's name. */
 export function sourceOf(topic: string): string {
   return topic.slice(0, topic.indexOf('.'));

@@ -2,6 +2,12 @@ import { Injectable } from '@nestjs/common';
 import { Metrics } from '#platform';
 import { type MismatchCount, type NewMismatch, type RowCounts, type RunChunk } from '#verification';
 
+/** Rows of a sink in a phase of a run, or those that changed recently. */
+export interface VerifiedPart {
+  readonly sink: string;
+  readonly phase: RunChunk['phase'] | 'recent';
+}
+
 /** What this worker has verified: sum counters over all workers. The gauge is of the state database, the same in all. */
 @Injectable()
 export class VerificationMetrics {
@@ -14,7 +20,11 @@ export class VerificationMetrics {
   constructor(metrics: Metrics) {
     const of = ['source', 'sink'] as const;
     this.#rows = metrics.counter('verified_rows_total', 'Rows and keys that were compared.', [...of, 'phase']);
-    this.#found = metrics.counter('found_mismatches_total', 'Rows that were newly found to differ.', [...of, 'kind']);
+    this.#found = metrics.counter('found_mismatches_total', 'Rows that were newly found to differ.', [
+      ...of,
+      'kind',
+      'by',
+    ]);
     this.#unsettled = metrics.counter(
       'unsettled_rows_total',
       'Rows that changed during every attempt, so that nothing could be said of them.',
@@ -36,13 +46,17 @@ export class VerificationMetrics {
     this.#read = read;
   }
 
-  verified(source: string, { sink, phase }: RunChunk, { rows, unsettled }: RowCounts): void {
+  verified(
+    source: string,
+    { sink, phase }: VerifiedPart,
+    { rows, unsettled }: Pick<RowCounts, 'rows' | 'unsettled'>,
+  ): void {
     this.#rows.inc({ source, sink, phase }, rows);
     if (unsettled > 0) this.#unsettled.inc({ source, sink }, unsettled);
   }
 
-  found({ source, sink, kind }: NewMismatch): void {
-    this.#found.inc({ source, sink, kind });
+  found({ source, sink, kind, runId }: NewMismatch): void {
+    this.#found.inc({ source, sink, kind, by: runId === null ? 'recent' : 'run' });
   }
 
   held(source: string, { sink }: RunChunk, state: string): void {

@@ -15,6 +15,7 @@ import {
 import { VerificationMetrics } from '../metrics/verification-metrics.ts';
 import { holdOfError } from './hold-of-error.ts';
 import { ChunkWork } from './chunk-work.ts';
+import { MismatchReports } from './mismatch-reports.ts';
 import { VerifiedSources } from './verified-sources.ts';
 
 /** So long a chunk is kept from others after its worker was heard of last. */
@@ -22,8 +23,6 @@ const LEASE_MS = 20_000;
 const PROLONG_MS = 5_000;
 const FIRST_DELAY_MS = 1_000;
 const MOST_DELAY_MS = 30_000;
-/** Of mismatches, in a minute; the metrics and the API have all of them. */
-const MOST_LOG_LINES = 60;
 
 /** Takes chunks, does them, and says what becomes of them. */
 @Injectable()
@@ -34,10 +33,10 @@ export class ChunkRunner {
   readonly #mismatches: MismatchStore;
   readonly #repairs: RepairStore;
   readonly #metrics: VerificationMetrics;
+  readonly #reports: MismatchReports;
   readonly #signal: AbortSignal;
   readonly #worker = createInstanceName();
   readonly #logger = createLogger('verification');
-  #logged = { minute: 0, lines: 0 };
 
   constructor(
     @InjectConfig() config: DittoConfig,
@@ -46,6 +45,7 @@ export class ChunkRunner {
     mismatches: MismatchStore,
     repairs: RepairStore,
     metrics: VerificationMetrics,
+    reports: MismatchReports,
     shutdown: Shutdown,
   ) {
     this.#config = config;
@@ -54,6 +54,7 @@ export class ChunkRunner {
     this.#mismatches = mismatches;
     this.#repairs = repairs;
     this.#metrics = metrics;
+    this.#reports = reports;
     this.#signal = shutdown.signal;
     metrics.observe(() => mismatches.count());
   }
@@ -86,7 +87,7 @@ export class ChunkRunner {
         ...{ runs: this.#runs, mismatches: this.#mismatches, repairs: this.#repairs },
         ...{ source: this.#sources.find(run.source), onDue },
         chunkRows: this.#config.verification.chunkRows,
-        onFound: (found: readonly NewMismatch[]) => found.forEach((one) => this.#report(one)),
+        onFound: (found: readonly NewMismatch[]) => this.#reports.report(found),
       };
       const outcome = await new ChunkWork(options, taken, signal).run();
       if (outcome.kind === 'not judged') await this.#hold(taken, outcome.hold, outcome.hold.state === 'not verifiable');
@@ -128,20 +129,6 @@ export class ChunkRunner {
     }
     const delayMs = Math.min(FIRST_DELAY_MS * 2 ** Math.min(chunk.attempts - 1, 10), MOST_DELAY_MS);
     await this.#runs.postpone(chunk, this.#worker, hold, now + delayMs);
-  }
-
-  #report(mismatch: NewMismatch): void {
-    this.#metrics.found(mismatch);
-    const minute = Math.floor(Date.now() / 60_000);
-    if (this.#logged.minute !== minute) this.#logged = { minute, lines: 0 };
-    if (++this.#logged.lines > MOST_LOG_LINES) return;
-    const { source, database, table, sink, key, kind, runId, details } = mismatch;
-    const columns = details.differences.map(({ column }) => column);
-    this.#logger.warn('a row differs', { run: runId, source, database, table, sink, key, kind, columns });
-    if (this.#logged.lines === MOST_LOG_LINES)
-      this.#logger.warn(
-        'more rows differ; they are not logged for the rest of this minute, GET /mismatches lists them',
-      );
   }
 
   async #reportEnd(runId: string): Promise<void> {

@@ -4,7 +4,7 @@ import { DittoError, type Logger } from '#kernel';
 import { compileTableRules, LogEndReader, type MySqlRowReader, MySqlSourceLoad, openRowReader } from '#mysql';
 import { PacedRowReader, Pacer, type RowReader } from '#replication';
 import { StateCheckpointStore, type StateDatabase, StateLineageStore, StateTableStore } from '#state';
-import { type RecordedStream, RowVerifier, type VerifiedSink } from '#verification';
+import { type RecordedStream, RowVerifier, type RowVerifierOptions, type VerifiedSink } from '#verification';
 import { RecordedSource } from './recorded-source.ts';
 import { type TopicConnection } from '../connections/topic-connection.ts';
 import { type MirrorConnection } from '../connections/mirror-connection.ts';
@@ -80,11 +80,20 @@ export class VerifiedSource {
   }
 
   async verifier(sink: string): Promise<RowVerifier> {
+    return new RowVerifier(await this.#verifierOptions(sink));
+  }
+
+  /** For rows that changed recently: one that changes again meanwhile is `unsettled` soon. */
+  async recentVerifier(sink: string): Promise<RowVerifier> {
+    return new RowVerifier({ ...(await this.#verifierOptions(sink)), attempts: 2, leavesRestless: true });
+  }
+
+  async #verifierOptions(sink: string): Promise<RowVerifierOptions> {
     const { chunkBytes, attempts } = this.#options.config.verification;
-    return new RowVerifier({
+    return {
       ...{ reader: this.reader, stream: this.stream, sink: await this.sink(sink) },
       ...{ maxBytes: chunkBytes, attempts, backoff: BACKOFF, waitMs: WAIT_MS, pollMs: POLL_MS },
-    });
+    };
   }
 
   close(): void {

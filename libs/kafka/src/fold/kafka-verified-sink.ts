@@ -1,14 +1,6 @@
 import { hash } from 'node:crypto';
 
-import {
-  compileKeyEncoder,
-  decodeJsonKey,
-  partitionForKey,
-  type Row,
-  type RowEncoder,
-  type TableLayout,
-  topicName,
-} from '#change-events';
+import { partitionForKey, type Row, type TableLayout, topicName } from '#change-events';
 import { cutText } from '#kernel';
 import {
   type ComparisonCounters,
@@ -22,6 +14,7 @@ import {
 } from '#verification';
 
 import { type FoldStore } from './fold-store.ts';
+import { MessageKeys } from './message-keys.ts';
 import { type PublishedChanges } from './published-changes.ts';
 import { type TopicFolds } from './topic-folds.ts';
 
@@ -42,12 +35,13 @@ const SHOWN_LENGTH = 200;
  */
 export class KafkaVerifiedSink extends VerifiedSink {
   readonly #options: KafkaVerifiedSinkOptions;
-  readonly #keyEncoders = new WeakMap<TableLayout, RowEncoder>();
+  readonly #keys: MessageKeys;
   readonly #counters: ComparisonCounters = { byBytes: 0, byValue: 0 };
 
   constructor(options: KafkaVerifiedSinkOptions) {
     super();
     this.#options = options;
+    this.#keys = new MessageKeys(options.bigint);
   }
 
   /** Rows that were equal byte for byte, and those that were compared column by column. */
@@ -61,9 +55,8 @@ export class KafkaVerifiedSink extends VerifiedSink {
     signal: AbortSignal,
   ): Promise<readonly (StoredRow | null)[]> {
     const table = this.#tableOf(layout);
-    const encode = this.#keyEncoder(layout);
     return this.#options.folds.use(this.#topicOf(layout), signal, (store, partitions) =>
-      keys.map((key) => (store === null ? null : findRow(store, Buffer.from(encode(key)), partitions, table))),
+      keys.map((key) => (store === null ? null : findRow(store, this.#keys.encode(layout, key), partitions, table))),
     );
   }
 
@@ -107,12 +100,11 @@ export class KafkaVerifiedSink extends VerifiedSink {
     const found = store.list(after, limit);
     const last = found.at(-1);
     if (last === undefined) return null;
-    const encode = this.#keyEncoder(layout);
     const keys: Row[] = [];
     const foreign: ForeignRow[] = [];
     for (const bytes of found) {
-      const key = decodeJsonKey(layout, bytes, this.#options.bigint);
-      if (key !== null && bytes.equals(Buffer.from(encode(key)))) keys.push(key);
+      const key = this.#keys.decode(layout, bytes);
+      if (key !== null) keys.push(key);
       else foreign.push(describeForeign(store, bytes));
     }
     return { keys, foreign, after: last.toString('base64url') };
@@ -125,12 +117,6 @@ export class KafkaVerifiedSink extends VerifiedSink {
   #tableOf(layout: TableLayout): MessageTable {
     const { source, bigint } = this.#options;
     return { layout, source, bigint, counters: this.#counters };
-  }
-
-  #keyEncoder(layout: TableLayout): RowEncoder {
-    const encode = this.#keyEncoders.get(layout) ?? compileKeyEncoder(layout, { bigint: this.#options.bigint });
-    this.#keyEncoders.set(layout, encode);
-    return encode;
   }
 }
 
