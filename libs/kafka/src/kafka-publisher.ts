@@ -82,7 +82,7 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
   readonly #brokers: ServerWait;
   readonly #pool = new BufferPool(POOLED_BYTES);
   /** The newest batch of each lane; sealed once it is being delivered. */
-  readonly #newest: RecordBatch[] = [];
+  readonly #newest: (RecordBatch | undefined)[] = [];
   readonly #preparation: TopicPreparation;
   readonly #deliveries: LaneDelivery[] = [];
   readonly #topics = new Map<string, TopicLanes>();
@@ -292,9 +292,10 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     );
     const lanes: TopicLanes = { topic, partitions, firstLane: this.#deliveries.length, maxBatchBytes };
     const refuse: LaneDeliveryOptions['refuse'] = (record, error) => this.#refuseRecord(topic, record, error);
+    // shared: there may be twelve thousand partitions
+    const mayDeliver = (): boolean => this.#mayDeliver();
     for (let partition = 0; partition < partitions; partition++) {
       const target = { topic, partition, maxBatchBytes };
-      const mayDeliver = (): boolean => this.#mayDeliver();
       this.#deliveries.push(new LaneDelivery({ client, target, ends: confirmedEnds ?? null, refuse, mayDeliver }));
     }
     return lanes;
@@ -303,6 +304,8 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
   async #deliver(lane: number, batch: RecordBatch): Promise<void> {
     batch.isSealed = true;
     await (this.#deliveries[lane] as LaneDelivery).deliver(batch);
+    // an idle lane holds nothing
+    if (this.#newest[lane] === batch) this.#newest[lane] = undefined;
     if (!this.#stopped) this.#confirm(batch);
   }
 

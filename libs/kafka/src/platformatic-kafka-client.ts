@@ -19,7 +19,7 @@ import {
   resolveTimeouts,
 } from './kafka-connection-options.ts';
 import { isMissingTopic, KAFKA_ERROR_CODES, timedOut, toKafkaError } from './kafka-errors.ts';
-import { PartitionProducer, type ProducerIdentity } from './partition-producer.ts';
+import { PartitionProducer, type PartitionProducerOptions, type ProducerIdentity } from './partition-producer.ts';
 import { ProduceChannel } from './produce-channel.ts';
 import { waitForProducerId } from './producer-id.ts';
 import { type RecordBatch } from './record-batch.ts';
@@ -44,6 +44,11 @@ export class PlatformaticKafkaClient extends KafkaClient {
   readonly #channels = new WeakMap<Connection, ProduceChannel>();
   readonly #leaders = new Map<string, Leaders>();
   readonly #refreshes = new Map<string, Promise<Leaders>>();
+  /** Shared: there may be twelve thousand producers. */
+  readonly #ofProducers: Pick<PartitionProducerOptions, 'identity' | 'send'> = {
+    identity: (lost) => this.#takeIdentity(lost),
+    send: (topic, partition, batch) => this.#send(topic, partition, batch),
+  };
   #identity: ProducerIdentity | null = null;
   #identityRequest: Promise<ProducerIdentity> | null = null;
 
@@ -93,8 +98,7 @@ export class PlatformaticKafkaClient extends KafkaClient {
       topic,
       partition,
       compression: this.#compression,
-      identity: (lost) => this.#takeIdentity(lost),
-      send: (name, index, batch) => this.#send(name, index, batch),
+      ...this.#ofProducers,
     }));
   }
 
