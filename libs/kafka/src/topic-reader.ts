@@ -207,11 +207,16 @@ export class TopicReader {
     for (let to = end; to > start;) {
       const from = Math.max(start, to - pageMessages);
       const page: StoredBatch<Message>[] = [];
-      for (let next = from; next < to;) {
+      for (let next = from, empty = 0; next < to;) {
         signal.throwIfAborted();
         const batches = await this.#fetch(topic, partition, next, pick);
         const last = batches.at(-1);
-        if (last === undefined) break;
+        if (last === undefined) {
+          // as below: there is a message, and who is not given it must not take that for the end
+          if (++empty >= MOST_EMPTY_ANSWERS) throw withoutMessages(topic, partition, next);
+          continue;
+        }
+        empty = 0;
         page.push(...batches.filter(({ firstOffset }) => firstOffset < to));
         next = last.endOffset;
       }

@@ -1,4 +1,5 @@
-import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { fetchV12 } from '@platformatic/kafka';
+import { afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 
 import { changeVersion, topicName } from '#change-events';
 import { silentLogger } from '#kernel';
@@ -78,6 +79,27 @@ describe('KeyHistory', () => {
     expect(newest).toEqual({ messages: messages.slice(0, 2), isComplete: false });
     const near = await history.read({ ...request, maxMessages: 10 }, never);
     expect(near).toEqual({ messages: messages.slice(0, 3), isComplete: false });
+  }, 60_000);
+
+  it('leaves out no message when a broker answers before it has read any', async () => {
+    const source = uniqueName('src');
+    const layout = createLayout('orders');
+    const publisher = await openPublisher(source);
+    await publisher.prepareTable(layout);
+    const created = createChange({ op: 'create', layout, after: [7, 'a'] });
+    acceptChanges(publisher, [created], { acknowledge: () => undefined });
+    await publisher.drain(AbortSignal.timeout(20_000));
+    const request = { topic: topicName(source, 'shop', 'orders'), key: '{"id":7}', limit: 100, maxMessages: 100 };
+    const fetch = jest.spyOn(fetchV12.api, 'async');
+    const history = new KeyHistory(openReader());
+    for (const times of [1, 3]) {
+      for (let i = 0; i < times; i++) fetch.mockResolvedValueOnce({ responses: [] } as never);
+      expect((await history.read(request, never)).messages).toHaveLength(1);
+    }
+    // one that never gives it is to be asked again, not taken at its word
+    fetch.mockResolvedValue({ responses: [] } as never);
+    await expect(history.read(request, never)).rejects.toMatchObject({ retriable: true });
+    fetch.mockRestore();
   }, 60_000);
 
   it('gives nothing of a topic that is not there', async () => {
