@@ -225,7 +225,13 @@ it('a run rests while it is paused, goes on when it is resumed, and ends when it
   await ask(dws, '/verifications/nope', undefined, [404]);
   const keys = await waitForRun(
     dws,
-    await begin(dws, { tables: [`${world.database}.order_lines`], keys: ['["1",1]', '["1",7]'] }),
+    await begin(dws, {
+      tables: [`${world.database}.order_lines`],
+      keys: [
+        ['1', 1],
+        ['1', 7],
+      ],
+    }),
     hasEnded,
   );
   expect(keys).toMatchObject({ state: 'done', rows: 2, mismatches: 0 });

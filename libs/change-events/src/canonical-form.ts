@@ -3,9 +3,9 @@ import { type CanonicalValue, type Column, type ColumnKind } from './table-layou
 /** Whether a value that is not null has the one form that a value of the column has. */
 type FormCheck = (value: NonNullable<CanonicalValue>, column: Column) => boolean;
 
-const DATE = /^\d{4}-(?:0\d|1[0-2])-(?:[0-2]\d|3[01])$/;
-const TIME = /^-?(?:\d\d|[1-8]\d\d):[0-5]\d:[0-5]\d(?:\.\d{1,6})?$/;
-const DATETIME = /^\d{4}-(?:0\d|1[0-2])-(?:[0-2]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?$/;
+export const DATE = /^\d{4}-(?:0\d|1[0-2])-(?:[0-2]\d|3[01])$/;
+export const TIME = /^-?(?:\d\d|[1-7]\d\d|8[0-2]\d|83[0-8]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?$/;
+export const DATETIME = /^\d{4}-(?:0\d|1[0-2])-(?:[0-2]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?$/;
 const DECIMAL = /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/;
 const MINUS_ZERO = /^-[0.]+$/;
 

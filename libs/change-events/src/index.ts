@@ -63,6 +63,18 @@ export {
   keyValues,
   rowOfKey,
 } from './key-values.ts';
+export {
+  type ColumnCondition,
+  type ConditionOperator,
+  decodeSelection,
+  readRowScope,
+  type RequestedScope,
+  type RowScope,
+  type RowSelection,
+  type ScopeCondition,
+  type ScopeValue,
+  type SelectionScope,
+} from './row-scope.ts';
 export { describeKey, KEYLESS } from './key-description.ts';
 export { type EnvelopeOperation, isEnvelopeOperation } from './envelope-operation.ts';
 export { type Envelope, type EnvelopeSource, findOperation, readEnvelope } from './envelope-reader.ts';

@@ -32,8 +32,19 @@ export async function* listIds(
   limit: number,
 ): AsyncGenerator<ListedIds> {
   const type = typeOfIds(layout);
-  if (after?.startsWith(OF_OTHERS) !== true) yield* listKeys(documents, type, after, limit);
+  if (after?.startsWith(OF_OTHERS) !== true) yield* listKeys(documents, type, after, limit, {});
   yield* listOthers(documents, type, after?.startsWith(OF_OTHERS) === true ? after.slice(OF_OTHERS.length) : '', limit);
+}
+
+/** The documents of `listIds` whose `_id` has the type of keys, and that fulfil `filter`. */
+export function listSelectedIds(
+  documents: mongo.Collection,
+  layout: TableLayout,
+  after: string | null,
+  limit: number,
+  filter: mongo.Document,
+): AsyncGenerator<ListedIds> {
+  return listKeys(documents, typeOfIds(layout), after, limit, filter);
 }
 
 async function* listKeys(
@@ -41,6 +52,7 @@ async function* listKeys(
   type: string,
   after: string | null,
   limit: number,
+  filter: mongo.Document,
 ): AsyncGenerator<ListedIds> {
   const [place, end] = after === null ? ['', await findLast(documents, type)] : parsePlace(after);
   if (end === '') return;
@@ -48,7 +60,12 @@ async function* listKeys(
   for (let last = place; ;) {
     // a comparison meets values of its own type only
     const from = last === '' ? { $type: type } : { $gt: storedIdValue(fromText(last)) };
-    const page = await find(documents, { _id: { ...from, ...upTo }, ...NO_TOMBSTONE }, limit, PAGE_TIMEOUT_MS);
+    const page = await find(
+      documents,
+      { _id: { ...from, ...upTo }, ...NO_TOMBSTONE, ...filter },
+      limit,
+      PAGE_TIMEOUT_MS,
+    );
     const document = page.at(-1);
     if (document === undefined) return;
     last = toText(idDocument(document));

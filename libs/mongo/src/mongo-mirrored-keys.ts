@@ -7,18 +7,19 @@ import {
   versionPrefix,
 } from '#change-events';
 import { cutText, type Logger } from '#kernel';
-import { MirroredKeys } from '#replication';
+import { MirroredKeys, type SelectedKeys } from '#replication';
 import { type mongo } from 'mongoose';
 import { decodeId } from './canonical-id.ts';
 import { idDocument } from './id-values.ts';
 import { IndexPages, nextPage } from './index-pages.ts';
 import { LIVE_VERSIONS, TOMBSTONE_VERSIONS, versionNumber } from './mirror-indexes.ts';
+import { listSelectedIds } from './mirror-listing.ts';
 import { isOfLog } from './mirror-memory.ts';
 import { mirrorDatabase } from './mirror-tables.ts';
 import { type MongoConnection } from './mongo-connection.ts';
 import { findNewestVersion } from './newest-version.ts';
+import { selectDocuments } from './selected-documents.ts';
 import { showField } from './shown-document.ts';
-import { type StoredRecord } from './stored-record.ts';
 import { awaitMajority } from './write-command.ts';
 
 export interface MongoMirroredKeysOptions {
@@ -95,9 +96,25 @@ export class MongoMirroredKeys extends MirroredKeys {
     }
   }
 
+  override async *select({
+    layout,
+    selection,
+    after,
+    limit,
+  }: Parameters<MirroredKeys['select']>[0]): AsyncIterable<SelectedKeys> {
+    const documents = this.#collectionOf(layout);
+    await awaitMajority(documents.db);
+    const { filter, isExact } = selectDocuments(layout, selection);
+    for await (const page of listSelectedIds(documents, layout, after, limit, filter)) {
+      const ids = page.documents.map((document) => idDocument(document));
+      const keys = ids.map((bytes) => this.#decode(layout, bytes)).filter((row) => row !== null);
+      yield { keys, isExact, after: page.after };
+    }
+  }
+
   async *#read(layout: TableLayout, pages: IndexPages): AsyncGenerator<readonly Row[]> {
     for (let page = await nextPage(pages); page !== null; page = await nextPage(pages)) {
-      const rows = page.map((record) => this.#decode(layout, record)).filter((row) => row !== null);
+      const rows = page.map(({ bytes }) => this.#decode(layout, bytes)).filter((row) => row !== null);
       if (rows.length > 0) yield rows;
     }
   }
@@ -106,7 +123,7 @@ export class MongoMirroredKeys extends MirroredKeys {
     return this.#options.connection.db(mirrorDatabase(this.#options)).collection(collectionName(database, table));
   }
 
-  #decode(layout: TableLayout, { bytes }: StoredRecord): Row | null {
+  #decode(layout: TableLayout, bytes: Uint8Array): Row | null {
     const row = decodeId(layout, bytes);
     if (row === null)
       this.#options.logger.warn(

@@ -8,11 +8,12 @@ import { idDocument, storedIdValue } from './id-values.ts';
 import { FROM_MAJORITY, PAGE_TIMEOUT_MS } from './index-pages.ts';
 import { KeyLookup } from './key-lookup.ts';
 import { DocumentEncoder } from './mirror-document.ts';
-import { fromText, listIds, toText } from './mirror-listing.ts';
+import { fromText, listIds, listSelectedIds, toText } from './mirror-listing.ts';
 import { mirrorDatabase } from './mirror-tables.ts';
 import { type MirrorName } from './mirrored-tables.ts';
 import { classifyMongoError } from './mongo-errors.ts';
 import { RowComparison } from './row-comparison.ts';
+import { selectDocuments } from './selected-documents.ts';
 import { showField } from './shown-document.ts';
 import { fingerprintOf, StoredDocument } from './stored-document.ts';
 import { awaitMajority } from './write-command.ts';
@@ -57,12 +58,16 @@ export class VerifiedMirror extends VerifiedSink {
   }
 
   override async *list(
-    { layout, after, limit }: { readonly layout: TableLayout; readonly after: string | null; readonly limit: number },
+    { layout, selection, after, limit }: Parameters<VerifiedSink['list']>[0],
     signal: AbortSignal,
   ): AsyncIterable<ListedPage> {
     const documents = this.#collectionOf(layout);
     await awaitMajority(documents.db);
-    for await (const page of listIds(documents, layout, after, limit)) {
+    const selected = selection && selectDocuments(layout, selection);
+    const pages = selected
+      ? listSelectedIds(documents, layout, after, limit, selected.filter)
+      : listIds(documents, layout, after, limit);
+    for await (const page of pages) {
       const keys: Row[] = [];
       const foreign: ForeignRow[] = [];
       for (const document of page.documents) {
@@ -70,7 +75,7 @@ export class VerifiedMirror extends VerifiedSink {
         if (key !== null) keys.push(key);
         else foreign.push(...(await this.#readForeign(documents, idDocument(document))));
       }
-      yield { keys, foreign, after: page.after };
+      yield { keys, foreign, isExact: selected?.isExact ?? true, after: page.after };
       signal.throwIfAborted();
     }
   }

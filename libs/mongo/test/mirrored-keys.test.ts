@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { changeVersion, READ_ROW_INDEX, type Row } from '#change-events';
+import { changeVersion, decodeSelection, READ_ROW_INDEX, type Row, type SelectionScope } from '#change-events';
 import { type Logger, silentLogger } from '#kernel';
+import { type SelectedKeys } from '#replication';
 import { acceptChanges, testStack } from '#testing';
 import { MongoMirroredKeys } from '../src/index.ts';
 import { makeChange, makeColumn, makeLayout, makeTransaction } from './make-changes.ts';
@@ -100,6 +101,39 @@ describe('keys of the mirror', () => {
     ]);
     expect(await list(versionAt(5))).toEqual([[['k1', null, 1]]]);
     expect(await list(versionAt(1))).toEqual([]);
+  });
+
+  it('are listed by what the mirror can tell of a selection, from any place on', async () => {
+    const select = async (scope: SelectionScope, after: string | null = null) => {
+      const pages: SelectedKeys[] = [];
+      const selection = decodeSelection(layout, scope);
+      for await (const page of keys.select({ layout, selection, after, limit: 2 })) pages.push(page);
+      return pages;
+    };
+    const idsOf = (pages: readonly SelectedKeys[]) => pages.flatMap((page) => page.keys.map((key) => Number(key[2])));
+    const all = await select({ kind: 'range', from: null, to: null });
+    expect([idsOf(all), all.map(({ isExact }) => isExact)]).toEqual([
+      [1, 4, 5],
+      [true, true],
+    ]);
+    expect(idsOf(await select({ kind: 'range', from: null, to: null }, all[0]?.after))).toEqual([5]);
+    expect(idsOf(await select({ kind: 'range', from: '["4","x"]', to: '[4,"a"]' }))).toEqual([4]);
+    expect(idsOf(await select({ kind: 'range', from: '[2,"k"]', to: null }))).toEqual([4, 5]);
+    const changed = await select({ kind: 'filter', where: [{ column: 'v', op: '>=', value: '1' }] });
+    expect([idsOf(changed), changed[0]?.isExact]).toEqual([[4], true]);
+    const text = await select({ kind: 'filter', where: [{ column: 'a', op: '=', value: 'k1' }] });
+    expect([idsOf(text), text[0]?.isExact]).toEqual([[1, 4, 5], false]);
+    for (const [column, value, count] of [
+      ['v', '1', 1],
+      ['v', '-1', 0],
+      ['b', '99999999999999999999', 0],
+    ] as const)
+      for (const op of ['=', 'in'] as const) {
+        const where = [{ column, op, value: op === 'in' ? [value] : value }];
+        expect(idsOf(await select({ kind: 'filter', where }))).toHaveLength(count);
+      }
+    expect(idsOf(await select({ kind: 'filter', where: [{ column: 'v', op: '!=', value: 0 }] }))).toEqual([4]);
+    expect(idsOf(await select({ kind: 'filter', where: [{ column: 'v', op: 'is null' }] }))).toEqual([]);
   });
 
   it('are listed with the tombstones between two versions, when those are wanted', async () => {

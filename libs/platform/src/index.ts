@@ -8,6 +8,8 @@ export { ReadinessIndicator } from './health/readiness-indicator.ts';
 export { assertKnownSource } from './http/known-source.ts';
 export { type Problem } from './http/problem.filter.ts';
 export { RequestError, type RequestErrorStatus } from './http/request-error.ts';
+export { hasOneScope, ONE_SCOPE, rowScopeShape } from './http/row-scope.ts';
+export { RowScopeDto } from './http/row-scope.dto.ts';
 export { SchemaPipe } from './http/schema.pipe.ts';
 export { configureLogging, createLogger, type LoggingOptions } from './logging/root-logger.ts';
 export { createMetrics, LATENCY_BUCKETS, Metrics } from './metrics/metrics.ts';

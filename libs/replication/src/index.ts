@@ -12,7 +12,7 @@ export { Pipeline, type PipelineOptions, type PipelineStatus } from './stream/pi
 export { ChangeSource, type SourceBatch, type SourceItem, type SourceTransaction } from './ports/change-source.ts';
 export { ChangeSink, type Acknowledgement, type SinkOpenOptions, type SinkStatus } from './ports/change-sink.ts';
 export { CascadeFacts, type CascadingKey, type ReferentialAction } from './ports/cascade-facts.ts';
-export { MirroredKeys } from './ports/mirrored-keys.ts';
+export { MirroredKeys, type SelectedKeys } from './ports/mirrored-keys.ts';
 export { type RefusedChange, RefusedChanges, StopAtRefusal } from './ports/refused-changes.ts';
 export { RowReader, type ChunkRead, type KeysRead } from './ports/row-reader.ts';
 export {
@@ -21,6 +21,7 @@ export {
   type NextRead,
   type ReadCounts,
   type ReadListing,
+  type ReadPlace,
   type ReadProgress,
   type ReadScope,
   type RequestedRead,

@@ -11,7 +11,7 @@ import {
 import { ChangeSink, type Acknowledgement, type SinkStatus } from '../src/ports/change-sink.ts';
 import { ChangeSource, type SourceBatch, type SourceItem } from '../src/ports/change-source.ts';
 import { type CascadingKey } from '../src/ports/cascade-facts.ts';
-import { MirroredKeys } from '../src/ports/mirrored-keys.ts';
+import { type MirroredKeys } from '../src/ports/mirrored-keys.ts';
 import { RowReader, type ChunkRead, type KeysRead } from '../src/ports/row-reader.ts';
 import { type TableRecord } from '../src/ports/stores.ts';
 import { TableRecords } from '../src/tables/table-records.ts';
@@ -386,12 +386,11 @@ export class ModelSinkState {
   }
 }
 
-export class ModelMirror extends MirroredKeys {
+export class ModelMirror implements Pick<MirroredKeys, 'list' | 'newestVersion'> {
   readonly #state: ModelSinkState;
   readonly #turns: Turns;
 
   constructor(state: ModelSinkState, turns: Turns) {
-    super();
     this.#state = state;
     this.#turns = turns;
   }

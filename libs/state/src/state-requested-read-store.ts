@@ -7,6 +7,7 @@ import {
   type NextRead,
   type ReadListing,
   type ReadProgress,
+  type ReadScope,
   type RequestedRead,
   RequestedReadStore,
 } from '#replication';
@@ -16,9 +17,10 @@ import { guardGrant, type WriteResult } from './state-fencing.ts';
 
 /** Keys can be a mebibyte, and records of ended reads stay. */
 const CUT_SCOPE = `scope = IF(scope_kind = 'keys', JSON_OBJECT('kind', 'keys', 'keys', JSON_ARRAY()), scope)`;
-const LISTED: readonly (keyof ListedRead)[] = [
+const LISTED: readonly (keyof RequestedReadEntity)[] = [
+  'scopeKind',
   ...(['id', 'source', 'database', 'table', 'reason', 'actor', 'acceptedAtMs', 'startedAtMs', 'endedAtMs'] as const),
-  ...(['keyCount', 'state', 'counts', 'confirmedKeys', 'error'] as const),
+  ...(['keyCount', 'state', 'counts', 'confirmedKeys', 'place', 'estimatedRows', 'error'] as const),
 ];
 const NOTHING_READ = { read: 0, emitted: 0, gone: 0 };
 
@@ -33,7 +35,7 @@ export class StateRequestedReadStore extends RequestedReadStore {
   async accept({ id, source, database, table, scope, reason, actor, acceptedAtMs }: NewRead): Promise<void> {
     const keys = scope.kind === 'keys' ? scope.keys : null;
     const scopeHash = createHash('sha256')
-      .update(JSON.stringify([database, table, scope.kind, keys]))
+      .update(JSON.stringify([database, table, scope.kind, keys, ...selectionOf(scope)]))
       .digest();
     await this.#database.transaction(async (manager) => {
       await manager.query(
@@ -96,9 +98,11 @@ export class StateRequestedReadStore extends RequestedReadStore {
         .take(limit);
       if (onlyOpen) query.andWhere('r.isOpen');
       if (ofRow !== undefined)
-        query
-          .andWhere('r.database = :database AND r.table = :table', ofRow)
-          .andWhere(`(r.scopeKind = 'table' OR JSON_CONTAINS(r.scope, JSON_QUOTE(:key), '$.keys'))`, ofRow);
+        query.andWhere(
+          `(r.scopeKind = 'source' OR r.database = :database AND r.table = :table
+            AND (r.scopeKind = 'table' OR JSON_CONTAINS(r.scope, JSON_QUOTE(:key), '$.keys')))`,
+          ofRow,
+        );
       if (before !== null) {
         const last = await manager.findOne(RequestedReadEntity, {
           select: { acceptedAtMs: true },
@@ -115,13 +119,14 @@ export class StateRequestedReadStore extends RequestedReadStore {
   }
 
   async save(grant: Grant, id: string, progress: ReadProgress): Promise<boolean> {
-    const { state, counts, confirmedKeys, error } = progress;
+    const { state, counts, confirmedKeys, place, estimatedRows, error } = progress;
     const isOpen = state === 'accepted' || state === 'running';
     const now = Date.now();
     return this.#database.transaction(async (manager) => {
       await guardGrant(manager, grant);
       const saved = await manager.query<WriteResult>(
-        `UPDATE requested_reads SET state = ?, is_open = ?, counts = ?, confirmed_keys = ?, error = ?,
+        `UPDATE requested_reads SET state = ?, is_open = ?, counts = ?, confirmed_keys = ?, place = ?,
+           estimated_rows = ?, error = ?,
            started_at_ms = COALESCE(started_at_ms, ?), ended_at_ms = ?${isOpen ? '' : `, ${CUT_SCOPE}`}
          WHERE id = ? AND source = ? AND is_open`,
         [
@@ -129,6 +134,8 @@ export class StateRequestedReadStore extends RequestedReadStore {
           isOpen,
           JSON.stringify(counts),
           confirmedKeys,
+          place && JSON.stringify(place),
+          estimatedRows,
           error && JSON.stringify(error),
           now,
           isOpen ? null : now,
@@ -151,15 +158,22 @@ export class StateRequestedReadStore extends RequestedReadStore {
   }
 }
 
+/** Nothing for a scope of keys or tables: their hashes stay what they were before there were others. */
+function selectionOf(scope: ReadScope): readonly unknown[] {
+  if (scope.kind === 'range') return [scope.from, scope.to];
+  return scope.kind === 'filter' ? [scope.where.map(({ column, op, value = null }) => [column, op, value])] : [];
+}
+
 function toRead(row: RequestedReadEntity): RequestedRead {
-  return { ...toListedRead(row), scope: row.scope };
+  const { kind: _, ...read } = toListedRead(row);
+  return { ...read, scope: row.scope };
 }
 
 function toListedRead(row: Omit<RequestedReadEntity, 'scope'>): ListedRead {
-  const { id, source, database, table, reason, actor, acceptedAtMs, startedAtMs, endedAtMs } = row;
-  const { keyCount, state, counts, confirmedKeys, error } = row;
+  const { id, source, database, table, scopeKind, reason, actor, acceptedAtMs, startedAtMs, endedAtMs } = row;
+  const { keyCount, state, counts, confirmedKeys, place, estimatedRows, error } = row;
   return {
-    ...{ id, source, database, table, reason, actor, acceptedAtMs, startedAtMs, endedAtMs },
-    ...{ keyCount, state, counts, confirmedKeys, error },
+    ...{ id, source, database, table, kind: scopeKind, reason, actor, acceptedAtMs, startedAtMs, endedAtMs },
+    ...{ keyCount, state, counts, confirmedKeys, place, estimatedRows, error },
   };
 }

@@ -14,6 +14,7 @@ import {
   type RunTable,
   type TableCoverage,
   type TableHold,
+  type RunScope,
   type TablePhase,
   type TakenChunk,
   VerificationRunStore,
@@ -328,11 +329,20 @@ export class StateVerificationRunStore extends VerificationRunStore {
 
   async #nextPhase(manager: EntityManager, { runId, phase }: RunChunk): Promise<TablePhase> {
     const { scope } = await manager.findOneByOrFail(VerificationRunEntity, { id: runId });
-    const phases: readonly TablePhase[] =
-      scope.kind === 'keys' ? ['planning', 'rows', 'done'] : ['planning', 'rows', 'extras', 'rechecks', 'done'];
+    const phases = PHASES[scope.kind];
     return phases[phases.indexOf(phase) + 1] ?? 'done';
   }
 }
+
+const OF_TABLES: readonly TablePhase[] = ['planning', 'rows', 'extras', 'rechecks', 'done'];
+/** Mismatches of earlier runs are looked up where the run has met all that is not among them. */
+const PHASES: Readonly<Record<RunScope['kind'], readonly TablePhase[]>> = {
+  source: OF_TABLES,
+  tables: OF_TABLES,
+  range: ['planning', 'rows', 'extras', 'done'],
+  filter: ['planning', 'rows', 'extras', 'done'],
+  keys: ['planning', 'rows', 'done'],
+};
 
 function partOf({ runId, database, table, sink }: TablePart): readonly string[] {
   return [runId, database, table, sink];

@@ -29,7 +29,7 @@ const FROM = {
     AND t.database_name = v.database_name AND t.table_name = v.table_name AND t.sink = v.sink
     ${DONE_CHUNKS} WHERE v.source = ?`,
   'under way': `verification_runs r JOIN verification_tables t ON t.run_id = r.id ${DONE_CHUNKS}
-    WHERE r.source = ? AND r.state IN ('running', 'paused') AND r.scope->>'$.kind' <> 'keys' AND t.ended_at_ms IS NULL`,
+    WHERE r.source = ? AND r.state IN ('running', 'paused') AND r.scope->>'$.kind' IN ('source', 'tables') AND t.ended_at_ms IS NULL`,
 } as const;
 
 export async function readPasses(
@@ -70,7 +70,7 @@ export async function recordPass(
        SELECT r.source, t.database_name, t.table_name, t.sink, r.id, t.started_at_ms
        FROM verification_tables t JOIN verification_runs r ON r.id = t.run_id
        WHERE t.run_id = ? AND t.database_name = ? AND t.table_name = ? AND t.sink = ?
-         AND r.scope->>'$.kind' <> 'keys' AND t.started_at_ms IS NOT NULL
+         AND r.scope->>'$.kind' IN ('source', 'tables') AND t.started_at_ms IS NOT NULL
      ON DUPLICATE KEY UPDATE
        run_id = IF(VALUES(started_at_ms) >= verification_coverage.started_at_ms, VALUES(run_id),
          verification_coverage.run_id),

@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { type Grant, type NewRead } from '#replication';
+import { type Grant, type NewRead, type ReadProgress } from '#replication';
 import { type StateDatabase, StateFencing, StateRequestedReadStore } from '#state';
 import { uniqueName } from '#testing';
 import { explainReads } from './query-plan.ts';
 import { openStateDatabase } from './state-server.ts';
 
 const scope = { kind: 'keys', keys: ['[1]', '["é"]'] } as const;
-const running = { state: 'running', counts: { read: 1, emitted: 1, gone: 0 }, confirmedKeys: 1, error: null } as const;
+const running: ReadProgress = {
+  ...{ state: 'running', counts: { read: 1, emitted: 1, gone: 0 }, confirmedKeys: 1 },
+  ...{ place: { phase: 'gone', after: 'x' }, estimatedRows: 12, error: null },
+};
 
 describe('reads that were asked for', () => {
   let database: StateDatabase;
@@ -38,6 +41,7 @@ describe('reads that were asked for', () => {
       ...{ id, source: grant.source, database: 'shop', table: 'orders', scope },
       ...{ reason: 'rows differ', actor: 'alice', acceptedAtMs: 7, startedAtMs: null, endedAtMs: null },
       ...{ state: 'accepted', counts: { read: 0, emitted: 0, gone: 0 }, keyCount: 2, confirmedKeys: 0, error: null },
+      ...{ place: null, estimatedRows: null },
     });
     expect(await reads.find('unknown')).toBeNull();
   });

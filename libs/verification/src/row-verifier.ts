@@ -1,9 +1,11 @@
 import {
+  decodeSelection,
   encodeKeyValues,
   GtidSet,
   type Row,
   rowOfKey,
   keyValues,
+  type SelectionScope,
   type TableLayout,
   type TableName,
 } from '#change-events';
@@ -65,6 +67,8 @@ export interface ChunkRequest {
   readonly after: Row | null;
   /** Rows after this key do not belong to the chunk. */
   readonly upTo?: Row | null;
+  /** Which rows; all when left out. */
+  readonly scope?: SelectionScope;
   readonly limit: number;
   /** Called once the rows are read, before anything is waited for. */
   readonly onRead?: (read: ChunkEnds) => Promise<void>;
@@ -138,11 +142,12 @@ export class RowVerifier {
 
   /** Verifies up to `limit` rows whose keys are after `after`. Says nothing of rows that only the sink has. */
   async verifyChunk(request: ChunkRequest, signal: AbortSignal): Promise<ChunkVerdict> {
-    const { table, after, upTo = null, onRead } = request;
+    const { table, after, upTo = null, scope, onRead } = request;
     const { reader, maxBytes } = this.#options;
     let end: Pick<ChunkVerdict, 'lastKey' | 'complete'> = { lastKey: null, complete: false };
     const fenced = await this.#fence(table, signal, async (layout, dispatchedSet) => {
-      const at = { layout, after, upTo, dispatchedSet, signal };
+      const selected = scope && { selection: decodeSelection(layout, scope) };
+      const at = { layout, after, upTo, ...selected, dispatchedSet, signal };
       let chunk = await reader.readChunk({ ...at, limit: request.limit, maxBytes });
       // the first row alone goes beyond the bound
       if (chunk.rows.length === 0 && !chunk.complete) chunk = await reader.readChunk({ ...at, limit: 1 });

@@ -552,7 +552,7 @@ export class ModelSink extends VerifiedSink {
     await Promise.resolve();
     const isThere = (key: number): boolean => (this.#model.sink.get(key)?.value ?? null) !== null;
     const keys = KEYS.filter((key) => key > Number(after ?? -1) && isThere(key));
-    yield { keys: keys.map((key): Row => [key, null]), foreign: [], after: String(KEYS.at(-1)) };
+    yield { keys: keys.map((key): Row => [key, null]), foreign: [], isExact: true, after: String(KEYS.at(-1)) };
   }
 
   override listQuarantined(): Promise<readonly Row[]> {

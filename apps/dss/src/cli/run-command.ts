@@ -7,15 +7,19 @@ import { runCheck } from './check.ts';
 import { renderReport } from './render-report.ts';
 import { type OwnerRequest, runOwnerAction } from './owner-action.ts';
 import { renderExplanation } from './render-explanation.ts';
+import { askInstance, type InstanceAccess, type InstanceRequest } from './instance-call.ts';
+import { parseScope, SCOPE_OPTIONS } from './parse-scope.ts';
 import { runVerify, type VerifyCall } from './verify-command.ts';
-import { askWorker, type WorkerRequest } from './worker-call.ts';
+import { runReread, type RereadCall } from './reread-command.ts';
 
 export interface CommandContext {
   readonly environment: NodeJS.ProcessEnv;
   /** Results. */
   readonly print: (text: string) => void;
-  /** Mistakes in the call. */
+  /** Mistakes in the call, and progress. */
   readonly complain: (text: string) => void;
+  /** From here on the command ends by itself when somebody interrupts it (Ctrl-C): the signal is aborted then. */
+  readonly awaitInterrupt?: () => AbortSignal;
 }
 
 const USAGE = `usage: npm run ditto -- COMMAND
@@ -37,16 +41,29 @@ const USAGE = `usage: npm run ditto -- COMMAND
                                    show one row everywhere: in MySQL, MongoDB, Kafka and the binary log; and why it differs.
                                    JSON is the key as in the messages of Kafka: '{"id":1}'. Any DWS answers, found through
                                    DCS, or the one at URL. TOKEN has the role read; $DITTO_TOKEN when left out.
-  verify --source NAME [--table DATABASE.TABLE] [--sinks mongo,kafka] [--json] [--token TOKEN] [--url URL] [--config FILE]
-                                   compare the sinks with the source while both change, show progress, print a table.
+  reread --source NAME [--table DATABASE.TABLE [SCOPE]] [--reason TEXT] [--id ID] [--json] [--token TOKEN] [--url URL]
+         [--config FILE]           read rows again: all tables, one, or rows of it; shows progress, ends with counts.
+                                   Ends with 0 when it is done, 1 when it failed. Ctrl-C leaves the read going. Any DSS
+                                   accepts it, found through DCS, or the one at URL. TOKEN has the role operate. ID makes
+                                   a request that is sent again the same read; it is random when left out.
+  reread list|show ID|cancel ID --source NAME [--json] [--token TOKEN] [--url URL] [--config FILE]
+                                   the last reads; one of them; have one not read what is left.
+  verify --source NAME [--table DATABASE.TABLE [SCOPE]] [--sinks mongo,kafka] [--json] [--token TOKEN] [--url URL]
+         [--config FILE]           compare the sinks with the source while both change, show progress, print a table.
                                    Ends with 0 when all is equal, 1 when rows differ, 2 when something could not be judged.
                                    Any DWS does it, as for explain. TOKEN has the role operate.
   schema                           print the JSON Schema of ditto.yaml, for editors
 
+SCOPE is one of
+  --keys JSON                      rows with these keys: '[1, 2]', '[["eu", 1], ["eu", 2]]'
+  --from KEY --to KEY              rows whose keys are in this range, ends included; one may be left out: 1, '["eu", 1]'
+  --where CONDITION                rows that fulfil it: 'status = open', 'id in [1, 2]', 'note is not null'; may be repeated
+
 FILE is $DITTO_CONFIG or ./ditto.yaml when left out.
 
 Where that REST API has TLS (https): --ca FILE trusts the authorities in FILE instead of the system's, --cert FILE and
---key FILE are the certificate that it asks clients for. All are PEM. The same for explain and verify, with --cert-key instead of --key.`;
+--key FILE are the certificate that it asks clients for. All are PEM. The same for explain, verify and
+reread, with --cert-key instead of --key.`;
 
 /** Gives the exit code: 0 well, 1 errors were found, 2 the call is wrong. */
 export async function runCommand(args: readonly string[], context: CommandContext): Promise<number> {
@@ -72,7 +89,7 @@ export async function runCommand(args: readonly string[], context: CommandContex
     }
     case 'explain': {
       configureLogging({ service: 'ditto', level: 'silent' });
-      const outcome = await askWorker(context.environment, call.config, call.request);
+      const outcome = await askInstance(context.environment, call.config, call.request);
       if (!outcome.done) context.complain(outcome.text);
       else if (call.json) context.print(outcome.body);
       else context.print(renderExplanation(parseJsonExactly(outcome.body)));
@@ -81,6 +98,14 @@ export async function runCommand(args: readonly string[], context: CommandContex
     case 'verify': {
       configureLogging({ service: 'ditto', level: 'silent' });
       const { exit, text } = await runVerify(context.environment, call.call, (line) => context.complain(line));
+      context.print(text);
+      return exit;
+    }
+    case 'reread': {
+      configureLogging({ service: 'ditto', level: 'silent' });
+      const { environment, complain, awaitInterrupt } = context;
+      const signal = awaitInterrupt?.() ?? new AbortController().signal;
+      const { exit, text } = await runReread(environment, call.call, (line) => complain(line), signal);
       context.print(text);
       return exit;
     }
@@ -100,9 +125,10 @@ type Call =
       readonly command: 'explain';
       readonly config: string | undefined;
       readonly json: boolean;
-      readonly request: WorkerRequest;
+      readonly request: InstanceRequest;
     }
-  | { readonly command: 'verify'; readonly call: VerifyCall };
+  | { readonly command: 'verify'; readonly call: VerifyCall }
+  | { readonly command: 'reread'; readonly call: RereadCall };
 
 const OPTIONS = {
   config: { type: 'string' },
@@ -116,23 +142,39 @@ const OPTIONS = {
   'cert-key': { type: 'string' },
   table: { type: 'string' },
   sinks: { type: 'string' },
+  ...SCOPE_OPTIONS,
+  reason: { type: 'string' },
+  id: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const;
+
+/** Options that not every command takes. */
+const TAKEN_BY: Readonly<Record<string, readonly string[]>> = {
+  table: ['explain', 'verify', 'reread'],
+  'cert-key': ['explain', 'verify', 'reread'],
+  sinks: ['verify'],
+  ...Object.fromEntries(Object.keys(SCOPE_OPTIONS).map((option) => [option, ['verify', 'reread']])),
+  reason: ['reread'],
+  id: ['reread'],
+};
 
 /** A text says what is wrong with the call. */
 function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Call | string {
   try {
     const { values, positionals } = parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
-    const { config, json = false, source, table, sinks, token, url, help = false, ...files } = values;
-    const { 'cert-key': certKey, ...tlsFiles } = files;
+    const { config, json = false, source, table, sinks, token, url, help = false, reason, id } = values;
+    const { key, ca, cert, 'cert-key': certKey, ...scope } = values;
+    const tlsFiles = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
     const [command = 'help', ...rest] = positionals;
     if (help) return { command: 'help', config, json };
-    if (rest.length > 0) return `'${command}' takes no '${rest.join(' ')}'.`;
-    const access = { token: token ?? environment['DITTO_TOKEN'] ?? null, url: url ?? null };
-    const asksWorker = command === 'explain' || command === 'verify';
-    if (command !== 'verify' && sinks !== undefined) return `'${command}' takes no --sinks.`;
-    if (!asksWorker && table !== undefined) return `'${command}' takes no --table.`;
-    if (!asksWorker && certKey !== undefined) return `'${command}' takes no --cert-key.`;
+    if (rest.length > 0 && command !== 'reread') return `'${command}' takes no '${rest.join(' ')}'.`;
+    for (const option of Object.keys(values))
+      if (TAKEN_BY[option]?.includes(command) === false) return `'${command}' takes no --${option}.`;
+    const reached = { token: token ?? environment['DITTO_TOKEN'] ?? null, url: url ?? null };
+    const readAccess = (): InstanceAccess => ({
+      ...reached,
+      tls: readTlsFiles({ ...(ca && { ca }), ...(cert && { cert }), ...(certKey && { key: certKey }) }),
+    });
     switch (command) {
       case 'check':
       case 'schema':
@@ -142,29 +184,32 @@ function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Cal
       case 'rewind':
       case 'accept-log': {
         if (source === undefined) return `'${command}' needs --source NAME.`;
-        const request = {
-          action: command,
-          source,
-          ...access,
-          tls: readTlsFiles(tlsFiles),
-        } as const;
-        return { command, config, request };
+        return { command, config, request: { action: command, source, ...reached, tls: readTlsFiles(tlsFiles) } };
       }
       case 'explain': {
-        const { key, ca, cert } = tlsFiles;
         if (source === undefined || table === undefined || key === undefined)
           return `'${command}' needs --source NAME --table DATABASE.TABLE --key JSON.`;
         const path = `/explain?${new URLSearchParams({ source, table, key }).toString()}`;
-        const files = { ...(ca && { ca }), ...(cert && { cert }), ...(certKey && { key: certKey }) };
-        return { command, config, json, request: { path, ...access, tls: readTlsFiles(files) } };
+        return { command, config, json, request: { service: 'dws', method: 'GET', path, ...readAccess() } };
       }
       case 'verify': {
-        const { key, ca, cert } = tlsFiles;
         if (source === undefined) return `'${command}' needs --source NAME.`;
         if (key !== undefined) return `'${command}' takes no --key.`;
-        const files = { ...(ca && { ca }), ...(cert && { cert }), ...(certKey && { key: certKey }) };
-        const order = { source, ...(table && { tables: [table] }), ...(sinks && { sinks: sinks.split(',') }) };
-        return { command, call: { config, json, order, access: { ...access, tls: readTlsFiles(files) } } };
+        const rows = parseScope(scope);
+        if (Object.keys(rows).length > 0 && table === undefined) return NEEDS_TABLE;
+        const order = { source, ...(table && { tables: [table] }), ...rows, ...(sinks && { sinks: sinks.split(',') }) };
+        return { command, call: { config, json, order, access: readAccess() } };
+      }
+      case 'reread': {
+        if (source === undefined) return `'${command}' needs --source NAME.`;
+        if (key !== undefined) return `'${command}' takes no --key.`;
+        const rows = parseScope(scope);
+        if (Object.keys(rows).length > 0 && table === undefined) return NEEDS_TABLE;
+        const order = { ...(table && { table }), ...rows, ...(reason && { reason }), ...(id && { id }) };
+        const what = parseReread(rest, order);
+        return typeof what === 'string'
+          ? what
+          : { command, call: { config, json, source, access: readAccess(), what } };
       }
       default:
         return `There is no command '${command}'.`;
@@ -172,6 +217,20 @@ function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Cal
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
+}
+
+const NEEDS_TABLE = '--keys, --where, --from and --to need --table DATABASE.TABLE.';
+
+function parseReread(
+  [action, id, ...rest]: readonly string[],
+  order: Extract<RereadCall['what'], { action: 'begin' }>['order'],
+): RereadCall['what'] | string {
+  if (action === undefined) return { action: 'begin', order };
+  const [option] = Object.keys(order);
+  if (option !== undefined) return `'reread ${action}' asks for no rows.`;
+  if (action === 'list' && id === undefined) return { action };
+  if ((action === 'show' || action === 'cancel') && id !== undefined && rest.length === 0) return { action, id };
+  return `'reread' takes 'list', 'show ID' or 'cancel ID'.`;
 }
 
 function refuseTlsFiles(command: string, paths: TlsMaterial): string | null {

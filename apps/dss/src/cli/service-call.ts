@@ -11,7 +11,7 @@ export interface ServiceAnswer {
 const TIMEOUT_MS = 30_000;
 
 export interface ServiceCall {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'DELETE';
   readonly url: string;
   /** Sent as JSON. */
   readonly body?: object;

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { DittoError } from '#kernel';
-import { type AskWorker, findExit, renderVerification, verify, type VerifyExit, type VerifyOrder } from './verify.ts';
-import { askWorker, type WorkerRequest } from './worker-call.ts';
+import { type AskService, findExit, renderVerification, verify, type VerifyExit, type VerifyOrder } from './verify.ts';
+import { askInstance, type InstanceAccess } from './instance-call.ts';
 
 export interface VerifyCall {
   readonly config: string | undefined;
   readonly json: boolean;
   readonly order: VerifyOrder;
   /** Token (with the role `operate`), URL and TLS, as of any request to DWS. */
-  readonly access: Omit<WorkerRequest, 'path' | 'body'>;
+  readonly access: InstanceAccess;
 }
 
 export interface VerifyOutcome {
@@ -33,10 +33,11 @@ export async function runVerify(
   { config, json, order, access }: VerifyCall,
   onProgress: (line: string) => void,
 ): Promise<VerifyOutcome> {
-  const ask = async (_method: string, path: string, body?: object): Promise<unknown> => {
-    const outcome = await askWorker(environment, config, { ...access, path, ...(body && { body }) });
+  const ask: AskService = async (method, path, body) => {
+    const request = { service: 'dws', ...access, method, path, ...(body && { body }) } as const;
+    const outcome = await askInstance(environment, config, request);
     if (!outcome.done) throw new DittoError('DITTO_REQUEST_REFUSED', outcome.text);
-    return JSON.parse(outcome.body);
+    return JSON.parse(outcome.body) as unknown;
   };
   try {
     // with an id of the caller's, so that a request that is sent to a second worker begins no second run
@@ -59,7 +60,7 @@ export async function runVerify(
 
 /** All pages. */
 async function listMismatches(
-  ask: AskWorker,
+  ask: AskService,
   filter: Readonly<Record<string, string>>,
 ): Promise<readonly MismatchView[]> {
   const all: MismatchView[] = [];

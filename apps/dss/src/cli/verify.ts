@@ -1,4 +1,7 @@
 import { isAbort, sleep } from '#kernel';
+import { drawBar, drawTable } from './drawings.ts';
+import { type ScopeFields } from './parse-scope.ts';
+import { type ServiceCall } from './service-call.ts';
 
 /** What DWS answers about a run, as far as it is shown. */
 export interface VerificationView {
@@ -34,19 +37,19 @@ export interface VerifiedTableView {
   readonly hold: { readonly state: string; readonly reason: string } | null;
 }
 
-export interface VerifyOrder {
+export interface VerifyOrder extends ScopeFields {
   readonly id?: string;
   readonly source: string;
   readonly tables?: readonly string[];
   readonly sinks?: readonly string[];
 }
 
-/** One request to a DWS; rejects when it is not answered, or refused. */
-export type AskWorker = (method: 'GET' | 'POST', path: string, body?: object) => Promise<unknown>;
+/** One request to a service; rejects when it is not answered, or refused. */
+export type AskService = (method: ServiceCall['method'], path: string, body?: object) => Promise<unknown>;
 
 export interface VerifyOptions {
   readonly order: VerifyOrder;
-  readonly ask: AskWorker;
+  readonly ask: AskService;
   /** For people who watch; called now and then. */
   readonly onProgress: (line: string) => void;
   readonly pollMs?: number;
@@ -105,13 +108,12 @@ function countFound({ mismatches }: VerificationView, { ignored }: KnownMismatch
 
 export function describeProgress(run: VerificationView): string {
   const { state, rows, estimatedRows, rate, remainingMs, doneTables, tables, mismatches } = run;
-  const share = estimatedRows === 0 ? 0 : Math.min(1, rows / estimatedRows);
-  const bar = '#'.repeat(Math.round(share * 20)).padEnd(20, '.');
   const left = remainingMs === null ? '' : `, about ${Math.ceil(remainingMs / 1000)} s left`;
   const found = mismatches === 0 ? '' : `, ${mismatches} differ`;
   const held = run.details.find(({ hold }) => hold !== null && state === 'waiting')?.hold;
   const waits = held ? ` (${held.reason})` : '';
-  return `[${bar}] ${state}${waits}: ${rows} rows of about ${estimatedRows}, ${rate} a second${left}; ${doneTables} of ${tables} tables${found}`;
+  const of = estimatedRows === 0 ? '' : ` of about ${estimatedRows}`;
+  return `${drawBar(rows, estimatedRows)} ${state}${waits}: ${rows} rows${of}, ${rate} a second${left}; ${doneTables} of ${tables} tables${found}`;
 }
 
 const HEADINGS = ['table', 'sink', 'rows', 'equal', 'differ', 'unsettled', 'quarantined', 'looked up', ''];
@@ -125,14 +127,8 @@ export function renderVerification(run: VerificationView, known: KnownMismatches
       hold === null ? '' : `${hold.state}: ${hold.reason}`,
     ],
   );
-  const widths = HEADINGS.map((heading, i) => Math.max(heading.length, ...lines.map((line) => line[i]?.length ?? 0)));
-  const table = [HEADINGS, ...lines].map((line) =>
-    line
-      .map((cell, i) => (i >= 2 && i <= 7 ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0)))
-      .join('  ')
-      .trimEnd(),
-  );
-  return [...table, '', summarize(run, known)].join('\n');
+  const table = drawTable(HEADINGS, lines, [2, 3, 4, 5, 6, 7]);
+  return [table, '', summarize(run, known)].join('\n');
 }
 
 function summarize(run: VerificationView, known: KnownMismatches): string {

@@ -1,20 +1,11 @@
-import { ApiProperty } from '@nestjs/swagger';
+import { RowScopeDto } from '#platform';
 
 /** Asks for rows to be read again. */
-export class ReadOrderDto {
+export class ReadOrderDto extends RowScopeDto {
   /** Chosen by the caller, so that a request that is sent twice is one; also as the header `Idempotency-Key`. */
   readonly id?: string;
-  /** `database.table`; a name with a point or a space in backquotes. */
-  readonly table!: string;
-  @ApiProperty({
-    required: false,
-    description:
-      'The rows with these keys, each an array of values in the order of the key columns: integers beyond 2^53 and bytes (base64) as text. The whole table when left out.',
-    type: 'array',
-    items: { type: 'array', items: { oneOf: [{ type: 'string' }, { type: 'number' }, { type: 'boolean' }] } },
-    example: [[1], [2]],
-  })
-  readonly keys?: (string | number | boolean)[][];
+  /** `database.table`; a name with a point or a space in backquotes. All included tables when left out. */
+  readonly table?: string;
   /** For whoever looks at it later; at most 512 characters. */
   readonly reason!: string;
 }
@@ -22,9 +13,9 @@ export class ReadOrderDto {
 export class ReadCountsDto {
   /** Rows that the source had. */
   readonly read!: number;
-  /** Reads and deletes that were given to the sinks: the log was newer for the others. Null for a whole table. */
+  /** Reads and deletes that were given to the sinks: the log was newer for the others. Null for whole tables. */
   readonly emitted!: number | null;
-  /** Keys that the source did not have. Null for a whole table. */
+  /** Keys that the source did not have. Null for whole tables. */
   readonly gone!: number | null;
 }
 
@@ -37,13 +28,22 @@ export class ReadErrorDto {
 export class ReadDto {
   readonly id!: string;
   readonly source!: string;
-  readonly table!: string;
-  /** table, keys */
+  /** Null for all tables. */
+  readonly table!: string | null;
+  /** source, table, keys, range, filter */
   readonly kind!: string;
-  /** How many keys were asked for; null for a whole table. */
+  /** Of a range: its first and last key as JSON text; null for no bound. */
+  readonly range?: object;
+  /** Of a filter: its conditions. */
+  readonly where?: object[];
+  /** How many keys were asked for; null for other scopes. */
   readonly keyCount!: number | null;
   /** Keys from the front of the list that are confirmed by every sink. */
   readonly confirmedKeys!: number;
+  /** Of a range or a filter: `rows` are read, or what is `gone` is looked for. Else null. */
+  readonly phase!: string | null;
+  /** Rows of the whole tables that are read, roughly; null where that is not known. */
+  readonly estimatedRows!: number | null;
   /** accepted, running, done, failed, cancelled */
   readonly state!: string;
   readonly counts!: ReadCountsDto;

@@ -66,6 +66,7 @@ class World {
       source: 'shop',
       keyCount: order.scope.kind === 'keys' ? order.scope.keys.length : null,
       ...{ state: 'accepted', counts: { read: 0, emitted: 0, gone: 0 }, confirmedKeys: 0, error: null },
+      ...{ place: null, estimatedRows: null },
       ...{ acceptedAtMs: 1, startedAtMs: null, endedAtMs: null },
     });
   }
@@ -96,6 +97,24 @@ describe('POST /sources/:source/reads', () => {
     expect([id, kind, keyCount]).toEqual([expect.stringMatching(/^[0-9a-f-]{36}$/), 'table', null]);
   });
 
+  it.each([
+    [{ reason: 'r' }, { table: null, kind: 'source' }, { kind: 'source' }],
+    [
+      { table: 'shop.orders', range: { to: [5, 'x'] }, reason: 'r' },
+      { kind: 'range', range: { from: null, to: '[5,"x"]' } },
+      { kind: 'range', from: null, to: '[5,"x"]' },
+    ],
+    [
+      { table: 'shop.orders', where: [{ column: 'a', op: 'in', value: [1, 'x'] }], reason: 'r' },
+      { kind: 'filter', where: [{ column: 'a', op: 'in', value: [1, 'x'] }] },
+      { kind: 'filter', where: [{ column: 'a', op: 'in', value: [1, 'x'] }] },
+    ],
+  ])('accepts %j', async (body, shown, scope) => {
+    const world = new World();
+    expect(await world.post({ ...body, id: 'r1' })).toMatchObject(shown);
+    expect(world.reads.get('r1')?.scope).toEqual(scope);
+  });
+
   it('refuses an id that is taken by other rows', async () => {
     const world = new World();
     await world.post({ ...order, id: 'r1' });
@@ -112,6 +131,16 @@ describe('POST /sources/:source/reads', () => {
       undefined,
       400,
       /id .*table .*keys.*reason /,
+    ],
+    ['two scopes at once', { ...order, range: { from: [1] } }, undefined, 400, /takes one of keys, range and where/],
+    ['rows of no table', { keys: [[1]], reason: 'r' }, undefined, 400, /together with a table/],
+    ['a range without an end', { table: 'shop.orders', range: {}, reason: 'r' }, undefined, 400, /needs from, to/],
+    [
+      'what is no condition',
+      { table: 'shop.orders', where: [{ column: 'a', op: 'OR 1=1', value: { $gt: '' } }, 'a = 1'], reason: 'r' },
+      undefined,
+      400,
+      /where\[0\].op .*where\[0\].value .*where\[1\]/,
     ],
     ['two ids', { ...order, id: 'a' }, 'b', 400, /Idempotency-Key is b/],
     ['a header that is no id', order, 'a b', 400, /must be 1 to 36/],

@@ -10,11 +10,11 @@ import {
   ApiTags,
   ApiUnprocessableEntityResponse,
 } from '@nestjs/swagger';
-import { formatTableName } from '#change-events';
+import { formatTableName, readRowScope, type TableName } from '#change-events';
 import { type DittoConfig, type SourceConfig } from '#configuration';
 import { toDittoError } from '#kernel';
 import { Actor, assertKnownSource, AuditLog, InjectConfig, RequestError, SchemaPipe } from '#platform';
-import { type ListedRead, type RequestedRead, type RequestedReadStore } from '#replication';
+import { type ListedRead, type ReadScope, type RequestedRead, type RequestedReadStore } from '#replication';
 import { SourceStores } from '../connections/source-stores.ts';
 import { assertReadable } from '../sources/accept-read.ts';
 import { SourceRegistry } from '../sources/source-registry.ts';
@@ -27,6 +27,9 @@ import {
   type ReadOrderBody,
   readOrderSchema,
 } from './read-order.ts';
+
+/** Of a read of all tables. */
+const NO_TABLE = { database: '', table: '' };
 
 /** Rows that are to be read again: any instance accepts and shows them, the owner of the source executes them. */
 @ApiTags('reads')
@@ -46,7 +49,9 @@ export class ReadsController {
 
   @Post()
   @HttpCode(202)
-  @ApiOperation({ summary: 'Read a table, or rows of it by their keys, again' })
+  @ApiOperation({
+    summary: 'Read all tables, a table, or rows of it by their keys, a range of keys or a filter, again',
+  })
   @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'The id of the read, in place of `id`' })
   @ApiBody({ type: ReadOrderDto })
   @ApiConflictResponse({ description: 'The id was used before, for other rows' })
@@ -58,10 +63,8 @@ export class ReadsController {
     @Actor() actor: string,
   ): Promise<ReadDto> {
     const config = this.#find(source);
-    const { table, keys, reason } = body;
-    const scope = keys
-      ? ({ kind: 'keys', keys: keys.map((key) => JSON.stringify(key)) } as const)
-      : ({ kind: 'table' } as const);
+    const { table = NO_TABLE, reason } = body;
+    const scope: ReadScope = readRowScope(body) ?? { kind: table === NO_TABLE ? 'source' : 'table' };
     const order = { id: chooseId(header, body.id), ...table, scope, reason, actor };
     const { id } = order;
     await asRequestError(async () => {
@@ -69,7 +72,7 @@ export class ReadsController {
       if ((await this.#reads.find(id)) === null) await this.#record('source.read', order, source);
       await this.#sources.find(source)?.requestRead(order);
     });
-    return toDto(await this.#require(source, id));
+    return toWholeDto(await this.#require(source, id));
   }
 
   @Get()
@@ -93,13 +96,13 @@ export class ReadsController {
   @ApiNotFoundResponse({ description: 'There is no such read of this source' })
   async find(@Param('source') source: string, @Param('id') id: string): Promise<ReadDto> {
     this.#find(source);
-    return toDto(await this.#require(source, id));
+    return toWholeDto(await this.#require(source, id));
   }
 
   @Delete(':id')
   @ApiOperation({
     summary:
-      'Cancel a read: of keys, the rest is not read; the reading of a whole table continues. What was read stays',
+      'Cancel a read: of some rows, the rest is not read; the reading of whole tables continues. What was read stays',
   })
   @ApiConflictResponse({ description: 'It has ended already' })
   @ApiNotFoundResponse({ description: 'There is no such read of this source' })
@@ -111,7 +114,7 @@ export class ReadsController {
     const wasOpen = await this.#reads.cancel(id);
     const now = await this.#require(source, id);
     if (!wasOpen && now.state !== 'cancelled') throw hasEnded(now);
-    return toDto(now);
+    return toWholeDto(now);
   }
 
   #find(source: string): SourceConfig {
@@ -131,7 +134,8 @@ export class ReadsController {
 
   #record(action: string, { id, scope, reason, actor, ...table }: ReadOrder, source: string): Promise<void> {
     const keys = scope.kind === 'keys' ? scope.keys.length : null;
-    const details = { id, table: formatTableName(table), kind: scope.kind, keys, reason };
+    const rows = scope.kind === 'range' || scope.kind === 'filter' ? { scope } : {};
+    const details = { id, table: describeTable(scope.kind, table), kind: scope.kind, keys, ...rows, reason };
     return this.#audit.record({ actor, action, subject: source, details });
   }
 }
@@ -158,18 +162,30 @@ async function asRequestError(work: () => Promise<void>): Promise<void> {
   }
 }
 
-function hasEnded({ id, state }: ListedRead): RequestError {
+function hasEnded({ id, state }: Pick<RequestedRead, 'id' | 'state'>): RequestError {
   return new RequestError(409, 'DITTO_READ_ENDED', `the read ${id} is ${state}`, {
     remedy: 'Nothing is left to cancel. Ask for another read where rows are to be read again.',
   });
 }
 
-function toDto({ database, table, ...read }: ListedRead): ReadDto {
-  const { id, source, keyCount, confirmedKeys, state, counts, error, reason, actor } = read;
-  const { acceptedAtMs, startedAtMs, endedAtMs } = read;
-  const kind = keyCount === null ? 'table' : 'keys';
+function describeTable(kind: ReadScope['kind'], table: TableName): string | null {
+  return kind === 'source' ? null : formatTableName(table);
+}
+
+function toWholeDto({ scope, ...read }: RequestedRead): ReadDto {
   return {
-    ...{ id, source, table: formatTableName({ database, table }), kind, keyCount, confirmedKeys },
-    ...{ state, counts, error, reason, actor, acceptedAtMs, startedAtMs, endedAtMs },
+    ...toDto({ ...read, kind: scope.kind }),
+    ...(scope.kind === 'range' && { range: { from: scope.from, to: scope.to } }),
+    ...(scope.kind === 'filter' && { where: [...scope.where] }),
+  };
+}
+
+function toDto({ database, table, kind, place, ...read }: ListedRead): ReadDto {
+  const { id, source, keyCount, confirmedKeys, estimatedRows, state, counts, error, reason, actor } = read;
+  const { acceptedAtMs, startedAtMs, endedAtMs } = read;
+  return {
+    ...{ id, source, table: describeTable(kind, { database, table }), kind, keyCount, confirmedKeys },
+    ...{ phase: place?.phase ?? null, estimatedRows, state, counts, error, reason, actor },
+    ...{ acceptedAtMs, startedAtMs, endedAtMs },
   };
 }

@@ -160,6 +160,8 @@ export class SourceRun {
       store: stores.reads,
       snapshot: this.snapshot,
       settings: { ...settings, reads: this.pipeline.reads },
+      mirror: parts.mirror,
+      waitUntilConfirmed: () => this.pipeline.waitUntilConfirmed(),
       dispatchedSet: () => this.pipeline.dispatchedSet(),
       nowMs: Date.now,
     });

@@ -1,13 +1,12 @@
+import { RowScopeDto } from '#platform';
 import { type RunScope } from '#verification';
 
-export class VerificationOrderDto {
+export class VerificationOrderDto extends RowScopeDto {
   /** A UUID of the caller's: a request that is sent twice begins one run. */
   readonly id?: string;
   readonly source!: string;
-  /** `database.table`, a name with a point in backquotes; all tables when left out. */
+  /** `database.table`, a name with a point in backquotes; all tables when left out. Exactly one for some rows of it. */
   readonly tables?: string[];
-  /** With exactly one table: JSON texts of its key's values in key order, as `[1,"a"]`. */
-  readonly keys?: string[];
   /** All sinks of the source that can be verified when left out. */
   readonly sinks?: string[];
   /** Most rows per second, of all workers together. */
@@ -52,7 +51,7 @@ export class RunErrorDto {
 export class VerificationDto {
   readonly id!: string;
   readonly source!: string;
-  /** `{"kind":"source"}`, `{"kind":"tables","tables":[…]}` or `{"kind":"keys","database":…,"table":…,"keys":[…]}` */
+  /** `{"kind":"source"}`, `{"kind":"tables","tables":[…]}`, or `keys`, `range` and `filter` of one table */
   readonly scope!: RunScope;
   readonly sinks!: string[];
   readonly trigger!: 'request' | 'schedule' | 'continuous';

@@ -1,8 +1,18 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiBody, ApiConflictResponse, ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
-import { parseTableName, type TableName } from '#change-events';
+import { parseTableName, readRowScope, type TableName } from '#change-events';
 import { type DittoConfig } from '#configuration';
-import { Actor, assertKnownSource, AuditLog, InjectConfig, RequestError, SchemaPipe } from '#platform';
+import {
+  Actor,
+  assertKnownSource,
+  AuditLog,
+  hasOneScope,
+  InjectConfig,
+  ONE_SCOPE,
+  RequestError,
+  rowScopeShape,
+  SchemaPipe,
+} from '#platform';
 import { type RunRecord, type RunScope, type RunState, VerificationRunStore } from '#verification';
 import { z } from 'zod';
 import { describeRun, summarizeRun } from '../verification/describe-run.ts';
@@ -28,11 +38,15 @@ const orderSchema = z
     id: z.uuid().optional(),
     source: z.string().min(1),
     tables: z.array(tableName).min(1).max(1000).optional(),
-    keys: z.array(z.string().min(1)).min(1).max(10_000).optional(),
+    ...rowScopeShape,
     sinks: z.array(z.string().min(1)).min(1).optional(),
     rowsPerSecond: z.int().min(1).max(10_000_000).optional(),
   })
-  .refine(({ tables, keys }) => keys === undefined || tables?.length === 1, 'keys are of exactly one table');
+  .refine(hasOneScope, ONE_SCOPE)
+  .refine(
+    ({ tables, keys, range, where }) => tables?.length === 1 || [keys, range, where].every((one) => one === undefined),
+    'takes keys, range and where together with exactly one table',
+  );
 type Order = z.output<typeof orderSchema>;
 
 const listSchema = z.strictObject({
@@ -68,7 +82,10 @@ export class VerificationsController {
 
   @Post()
   @HttpCode(202)
-  @ApiOperation({ summary: 'Compare the sinks of a source with it: all tables, some, or rows by their keys' })
+  @ApiOperation({
+    summary:
+      'Compare the sinks of a source with it: all tables, some, or rows of one by their keys, a range of keys or a filter',
+  })
   @ApiBody({ type: VerificationOrderDto })
   async begin(
     @Body(new SchemaPipe(orderSchema)) order: Order,
@@ -167,8 +184,10 @@ export class VerificationsController {
   }
 }
 
-function readScope({ tables, keys }: Order): RunScope {
+function readScope(order: Order): RunScope {
+  const { tables } = order;
   if (tables === undefined) return { kind: 'source' };
   const [first] = tables;
-  return keys === undefined || first === undefined ? { kind: 'tables', tables } : { kind: 'keys', ...first, keys };
+  const rows = readRowScope(order);
+  return rows === null || first === undefined ? { kind: 'tables', tables } : { ...rows, ...first };
 }

@@ -1,4 +1,13 @@
-import { decodeKeyValues, encodeKeyValues, type Row, rowOfKey, type TableLayout } from '#change-events';
+import {
+  decodeKeyValues,
+  decodeSelection,
+  encodeKeyValues,
+  type Row,
+  rowOfKey,
+  type RowSelection,
+  type SelectionScope,
+  type TableLayout,
+} from '#change-events';
 import {
   CURRENT_STATES,
   type DueChunk,
@@ -64,7 +73,7 @@ export class ChunkWork {
     const { layout } = recorded;
     const keySignature = signKey(layout, await source.reader.readKeyOrder(layout, this.#signal));
     if (chunk.phase === 'planning') {
-      const [estimatedRows = 0] = await source.reader.estimateRows([chunk], this.#signal);
+      const estimatedRows = await this.#estimate();
       return { kind: 'done', counts: NO_ROWS, due: await runs.plan(chunk, { estimatedRows, keySignature }) };
     }
     if (table.keySignature !== keySignature) return { kind: 'begun again', due: await runs.restart(chunk) };
@@ -80,6 +89,21 @@ export class ChunkWork {
     }
   }
 
+  /** 0 where nothing is known. */
+  async #estimate(): Promise<number> {
+    const { chunk, run } = this.#taken;
+    if (run.scope.kind === 'keys') return run.scope.keys.length;
+    if (this.#selected !== null) return 0;
+    const [rows = 0] = await this.#options.source.reader.estimateRows([chunk], this.#signal);
+    return rows;
+  }
+
+  /** Null for whole tables, and for keys. */
+  get #selected(): SelectionScope | null {
+    const { scope } = this.#taken.run;
+    return scope.kind === 'range' || scope.kind === 'filter' ? scope : null;
+  }
+
   async #verifyRows(layout: TableLayout): Promise<ChunkOutcome> {
     const { chunk } = this.#taken;
     const { source, runs, chunkRows, onDue } = this.#options;
@@ -91,7 +115,8 @@ export class ChunkWork {
       const isFirst = chunk.end === null;
       const until = chunk.end?.until ?? null;
       const upTo = until === null ? null : decodeKeyValues(layout, until);
-      const request = { table: chunk, after, upTo, limit: chunkRows };
+      const scope = this.#selected;
+      const request = { table: chunk, after, upTo, ...(scope && { scope }), limit: chunkRows };
       const { verdict, lastKey, complete } = await verifier.verifyChunk(
         {
           ...request,
@@ -135,14 +160,17 @@ export class ChunkWork {
     const sink = await source.sink(chunk.sink);
     let total = NO_ROWS;
     let isEmpty = true;
-    for await (const page of sink.list({ layout, after: chunk.after, limit: chunkRows }, this.#signal)) {
+    const scope = this.#selected;
+    const selection = scope && decodeSelection(layout, scope);
+    const request = { layout, ...(selection && { selection }), after: chunk.after, limit: chunkRows };
+    for await (const page of sink.list(request, this.#signal)) {
       isEmpty = false;
       if (chunk.end === null) {
         const { end, next } = await runs.recordEnd(chunk, { until: page.after, isLast: false }, page.keys.length);
         if (next !== null) onDue([next]);
         if (end.until !== page.after) return { kind: 'lost' };
       }
-      const counts = await this.#verifyPage(layout, generation, page);
+      const counts = await this.#verifyPage(layout, generation, page, selection);
       if ('state' in counts) return { kind: 'not judged', hold: counts };
       total = add(total, counts);
       if (chunk.end === null || page.after === until) break;
@@ -154,16 +182,19 @@ export class ChunkWork {
   async #verifyPage(
     layout: TableLayout,
     generation: number,
-    { keys, foreign }: ListedPage,
+    { keys, foreign, isExact }: ListedPage,
+    selection: RowSelection | null,
   ): Promise<RowCounts | NotJudged> {
     const { chunk, run } = this.#taken;
     const { source, mismatches, onFound } = this.#options;
     const verifier = await source.verifier(chunk.sink);
     // a row that the source has at this moment is not one that it lacks
-    const absent = await source.reader.findAbsent({ layout, keys, signal: this.#signal });
+    const filter = isExact && selection?.kind === 'filter' ? { selection } : {};
+    const absent = await source.reader.findAbsent({ layout, keys, ...filter, signal: this.#signal });
     const verdict = await verifier.verifyKeys(chunk, layout, absent, this.#signal);
     if (verdict.state !== 'judged') return verdict;
-    const counts = await this.#note(layout, verdict, ({ row }) => row === null);
+    // a row that does not fulfil the filter any more was not compared before
+    const counts = await this.#note(layout, verdict, ({ row }) => row === null || 'selection' in filter);
     const now = await source.stream.readTable(chunk, this.#signal);
     if (now?.generation !== generation) return COPIED_MEANWHILE;
     const strange = foreign.map((row) => describeForeign(run.source, chunk, row));

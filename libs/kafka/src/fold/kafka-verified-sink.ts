@@ -61,17 +61,18 @@ export class KafkaVerifiedSink extends VerifiedSink {
   }
 
   override async *list(
-    request: { readonly layout: TableLayout; readonly after: string | null; readonly limit: number },
+    request: Parameters<VerifiedSink['list']>[0],
     signal: AbortSignal,
   ): AsyncGenerator<ListedPage, void> {
-    const { layout, limit } = request;
+    const { layout, selection, limit } = request;
     for (let after: string | null = request.after; ;) {
       const from: Buffer | null = after === null ? null : Buffer.from(after, 'base64url');
       const page = await this.#options.folds.use(this.#topicOf(layout), signal, (store) =>
         store === null ? null : this.#readPage(store, layout, from, limit),
       );
       if (page === null) return;
-      yield page;
+      // a topic has no order, and what is no key of the table belongs to no selection
+      yield { ...page, ...(selection && { foreign: [] }), isExact: selection === undefined };
       after = page.after;
     }
   }
@@ -96,7 +97,12 @@ export class KafkaVerifiedSink extends VerifiedSink {
   }
 
   /** Null at the end. */
-  #readPage(store: FoldStore, layout: TableLayout, after: Buffer | null, limit: number): ListedPage | null {
+  #readPage(
+    store: FoldStore,
+    layout: TableLayout,
+    after: Buffer | null,
+    limit: number,
+  ): Omit<ListedPage, 'isExact'> | null {
     const found = store.list(after, limit);
     const last = found.at(-1);
     if (last === undefined) return null;

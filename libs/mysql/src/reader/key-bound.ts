@@ -38,7 +38,7 @@ function setNumber(column: Column, text: string): bigint {
   return text.split(',').reduce((bits, label) => bits | (1n << BigInt(column.labels.indexOf(label))), 0n);
 }
 
-function compareColumn(column: Column, value: CanonicalValue): Comparison {
+export function compareColumn(column: Column, value: CanonicalValue): Comparison {
   const name = quoteIdentifier(column.name);
   switch (column.kind) {
     case 'integer':

@@ -4,6 +4,7 @@ import {
   encodeKeyValues,
   GtidSet,
   type Row,
+  type RowSelection,
   tableKey,
   type TableLayout,
   type TableName,
@@ -24,6 +25,7 @@ import { layoutChanged, rowTooLarge, textInvalid } from './read-errors.ts';
 import { beginBehind, hasRunSince, readSets, readSetsWithOwned, type Sets, waitUntilVisible } from './read-window.ts';
 import { quoteTable } from './quoting.ts';
 import { ReaderSessions } from './reader-sessions.ts';
+import { isSelected } from './selected-rows.ts';
 import { makeSelectList, ReplacementCharacterFound } from './select-list.ts';
 import { makeTextList } from './text-list.ts';
 import { UnloggedGtids } from './unlogged-gtids.ts';
@@ -185,14 +187,16 @@ export class MySqlRowReader extends RowReader {
     readonly layout: TableLayout;
     readonly after: Row | null;
     readonly upTo?: Row | null;
+    readonly selection?: RowSelection;
     readonly limit: number;
     readonly maxBytes?: number;
     readonly dispatchedSet: string;
     readonly signal: AbortSignal;
   }): Promise<ChunkRead> {
-    const { layout, after, upTo = null, limit } = request;
+    const { layout, after, upTo = null, selection, limit } = request;
     const where = (): string => {
       const bounds = [
+        ...(selection === undefined ? [] : [`(${isSelected(layout, selection)})`]),
         ...(after === null ? [] : [`(${keyIsBehind(layout, after)})`]),
         ...(upTo === null ? [] : [`NOT (${keyIsBehind(layout, upTo)})`]),
       ];
@@ -234,19 +238,22 @@ export class MySqlRowReader extends RowReader {
   override async findAbsent(request: {
     readonly layout: TableLayout;
     readonly keys: readonly Row[];
+    readonly selection?: RowSelection;
     readonly signal: AbortSignal;
   }): Promise<readonly Row[]> {
-    const { layout, keys, signal } = request;
+    const { layout, keys, selection, signal } = request;
     const { key } = layout;
     const columns = key.map((index) => layout.columns[index]).filter((column) => column !== undefined);
     const keyLayout: TableLayout = { ...layout, columns, key: [...columns.keys()] };
     if (keys.length === 0) return [];
     const absent = new Map(keys.map((one) => [encodeKeyValues(layout, one), one]));
+    const isOneOf = keyIsOneOf(layout, keys);
+    const where = selection === undefined ? isOneOf : `(${isOneOf}) AND (${isSelected(layout, selection)})`;
     const read = this.#sessions.use(signal, async (session) => {
       const facts = await this.#readFacts(session);
       const list = makeSelectList(keyLayout, { kind: session.kind, facts, asBytes: true });
       const { rows } = await session.queryRows(
-        `SELECT ${list.sql} FROM ${quoteTable(layout.database, layout.table)} WHERE ${keyIsOneOf(layout, keys)}`,
+        `SELECT ${list.sql} FROM ${quoteTable(layout.database, layout.table)} WHERE ${where}`,
         { bytes: this.mostRowBytes, overheadBytes: ROW_BYTES + columns.length * VALUE_BYTES },
       );
       return list.convert(rows);

@@ -1,4 +1,4 @@
-import { type Row, type TableLayout, type TableName } from '#change-events';
+import { type Row, type RowSelection, type TableLayout, type TableName } from '#change-events';
 
 /** Lists what a mirror holds of a table. */
 export abstract class MirroredKeys {
@@ -16,4 +16,22 @@ export abstract class MirroredKeys {
     readonly tombstonesAbove: string | null;
     readonly limit: number;
   }): AsyncIterable<readonly Row[]>;
+  /**
+   * Rows as `rowOfKey` makes them, from the beginning or after an earlier page: those that are no tombstones and belong to
+   * the selection. Where the mirror can't tell, others too: `isExact` says whether it can. What is seen, and left out, as
+   * of `list`.
+   */
+  abstract select(request: {
+    readonly layout: TableLayout;
+    readonly selection: RowSelection;
+    readonly after: string | null;
+    readonly limit: number;
+  }): AsyncIterable<SelectedKeys>;
+}
+
+export interface SelectedKeys {
+  readonly keys: readonly Row[];
+  readonly isExact: boolean;
+  /** Where the listing continues after this page, also in another process. */
+  readonly after: string;
 }

@@ -1,15 +1,14 @@
-import { type TableName } from '#change-events';
+import { type RowScope, type TableName } from '#change-events';
 import { type Grant } from './stores.ts';
 
-/** What is to be read of a table. */
+/** What is to be read. Rows that are gone end in the sinks: those of keys always, others if there is a mirror. */
 export type ReadScope =
-  /** All rows; rows that are gone end, if there is a mirror. */
+  /** All included tables that have a key; the read has no table, both of its names are ''. */
+  | { readonly kind: 'source' }
+  /** All rows of the table. */
   | { readonly kind: 'table' }
-  /**
-   * The rows with these keys (`encodeKeyValues`), in any order; those that the table does not have end in the sinks. Once
-   * the read has ended its keys are not kept.
-   */
-  | { readonly kind: 'keys'; readonly keys: readonly string[] };
+  /** Some. Once the read has ended its keys are not kept. */
+  | RowScope;
 
 /** A read that is asked for. */
 export interface NewRead extends TableName {
@@ -26,10 +25,17 @@ export interface NewRead extends TableName {
 export interface ReadCounts {
   /** Rows that the source had. */
   readonly read: number;
-  /** Reads and deletes that were given to the sinks: the log was newer for the others. Null for a whole table. */
+  /** Reads and deletes that were given to the sinks: the log was newer for the others. Null for whole tables. */
   readonly emitted: number | null;
-  /** Keys that the source did not have. Null for a whole table. */
+  /** Keys that the source did not have. Null for whole tables. */
   readonly gone: number | null;
+}
+
+/** Where the read of a range or a filter goes on. `gone`: what the mirror has is looked up in the source. */
+export interface ReadPlace {
+  readonly phase: 'rows' | 'gone';
+  /** The last key, or the mirror's own place, that is confirmed; null for the beginning. */
+  readonly after: string | null;
 }
 
 /** How far a read has come. It ends as done, failed or cancelled, and stays so. */
@@ -38,19 +44,25 @@ export interface ReadProgress {
   readonly counts: ReadCounts;
   /** Keys from the front of the list that are confirmed by every sink. */
   readonly confirmedKeys: number;
+  /** Null before the first row of a range or a filter, and for other reads. */
+  readonly place: ReadPlace | null;
+  /** Rows of the whole tables that are read, roughly; null where that is not known. */
+  readonly estimatedRows: number | null;
   /** Why it failed, or why its last attempt did when it is tried again; else null. */
   readonly error: { readonly code: string; readonly message: string } | null;
 }
 
 export interface RequestedRead extends NewRead, ReadProgress {
-  /** How many keys were asked for; null for a whole table. */
+  /** How many keys were asked for; null for other scopes. */
   readonly keyCount: number | null;
   readonly startedAtMs: number | null;
   readonly endedAtMs: number | null;
 }
 
 /** Without the rows that it reads: their keys can be a mebibyte. */
-export type ListedRead = Omit<RequestedRead, 'scope'>;
+export interface ListedRead extends Omit<RequestedRead, 'scope'> {
+  readonly kind: ReadScope['kind'];
+}
 
 /** A read that may be next. */
 export interface NextRead extends TableName {
@@ -65,7 +77,7 @@ export interface ReadListing {
   /** The read that the last page ended with; null for the first page. */
   readonly before: string | null;
   readonly limit: number;
-  /** Only those that read this row: its table as a whole, or its key (`encodeKeyValues`) as long as keys are kept. */
+  /** Only those that surely read this row: all tables, its table as a whole, or its key (`encodeKeyValues`) as long as keys are kept. */
   readonly ofRow?: TableName & { readonly key: string };
 }
 
@@ -80,7 +92,7 @@ export abstract class RequestedReadStore {
    */
   abstract accept(read: NewRead): Promise<void>;
   abstract find(id: string): Promise<RequestedRead | null>;
-  /** Of each table the oldest read by keys, and the oldest of the whole table, that have not ended; oldest first. */
+  /** Of each table, and each kind of scope, the oldest that has not ended; oldest first. */
   abstract listNext(source: string): Promise<readonly NextRead[]>;
   /** Newest first. */
   abstract list(source: string, listing: ReadListing): Promise<readonly ListedRead[]>;

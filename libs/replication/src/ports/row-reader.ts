@@ -1,4 +1,4 @@
-import { type Row, type TableLayout, type TableName } from '#change-events';
+import { type Row, type RowSelection, type TableLayout, type TableName } from '#change-events';
 
 export interface ChunkRead {
   readonly rows: readonly Row[];
@@ -67,13 +67,14 @@ export abstract class RowReader {
   /**
    * Waits until the server has executed `dispatchedSet`, reads up to `limit` rows, within `maxBytes`, whose key lies
    * after `after` in key order, and not after `upTo` where that is given, then takes `high`. `complete` says then that no
-   * row up to `upTo` is left. The layout that the rows follow is the table's own at that moment:
+   * row up to `upTo` is left. Where `selection` is given, other rows than those do not count. The layout that the rows follow is the table's own at that moment:
    * when its fingerprint is not `layout.fingerprint` a `DITTO_SOURCE_LAYOUT_CHANGED` error (retriable) is thrown.
    */
   abstract readChunk(request: {
     readonly layout: TableLayout;
     readonly after: Row | null;
     readonly upTo?: Row | null;
+    readonly selection?: RowSelection;
     readonly limit: number;
     readonly maxBytes?: number;
     readonly dispatchedSet: string;
@@ -91,12 +92,13 @@ export abstract class RowReader {
     readonly signal: AbortSignal;
   }): Promise<KeysRead>;
   /**
-   * Those of `keys` whose rows may be missing: the others are there at this moment. It reads keys alone and waits for
+   * Those of `keys` whose rows may be missing, or not belong to `selection`: the others are there at this moment. It reads keys alone and waits for
    * nothing, so it is cheaper than `readKeys`; by default nothing is known of any.
    */
   findAbsent(request: {
     readonly layout: TableLayout;
     readonly keys: readonly Row[];
+    readonly selection?: RowSelection;
     readonly signal: AbortSignal;
   }): Promise<readonly Row[]> {
     return Promise.resolve(request.keys);

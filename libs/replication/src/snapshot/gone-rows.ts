@@ -4,7 +4,7 @@ import { reading } from '../tables/table-failures.ts';
 import { KeyLookUps, type KeyLookUpsOptions } from '../windows/key-look-ups.ts';
 
 export interface GoneRowsOptions extends KeyLookUpsOptions {
-  readonly mirror: MirroredKeys;
+  readonly mirror: Pick<MirroredKeys, 'list'>;
   /** A version above all that was given to the sinks before the table was read again. */
   readonly below: string;
   /** See `MirroredKeys`. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { encodeKeyValues, type Row, type TableLayout } from '#change-events';
+import { encodeKeyValues, type Row, type RowSelection, type TableLayout } from '#change-events';
 import { DittoError, silentLogger } from '#kernel';
 import {
   type ListedRead,
@@ -9,6 +9,7 @@ import {
   type ReadProgress,
   type RequestedRead,
 } from '../ports/requested-read-store.ts';
+import { type SelectedKeys } from '../ports/mirrored-keys.ts';
 import { type CopyState, type Grant } from '../ports/stores.ts';
 import { assumeLayout } from '../statements/statement-effects.ts';
 import { assertAcceptable, MOST_KEYS } from './accept-read.ts';
@@ -37,6 +38,8 @@ class Store extends RequestedReadStore {
       state: 'accepted',
       counts: { read: 0, emitted: 0, gone: 0 },
       confirmedKeys: 0,
+      place: null,
+      estimatedRows: null,
       error: null,
     } as const;
     const keyCount = read.scope.kind === 'keys' ? read.scope.keys.length : null;
@@ -87,6 +90,11 @@ class World {
   readonly looked: number[] = [];
   layout: TableLayout | null = layout;
   copy: CopyState = { state: 'done', rowsRead: 1 };
+  readonly copies = new Map<string, CopyState>();
+  /** What the mirror has, and whether it can tell which of it belongs to a filter. */
+  mirrored: readonly number[] | null = [];
+  isExact = true;
+  readonly asks: unknown[] = [];
   asked = 0;
   readings = { begun: 0, completed: 0, rowsRead: 0 };
   tableError: DittoError | null = null;
@@ -121,6 +129,33 @@ class World {
   readonly #readLayout = ({ table }: { table: string }): Promise<TableLayout | null> =>
     Promise.resolve(this.layout && { ...this.layout, table });
 
+  /** Even numbers up to 100. */
+  readonly #readChunk = async (asked: {
+    after: Row | null;
+    limit: number;
+    selection?: RowSelection;
+  }): Promise<unknown> => {
+    await this.beforeRead('orders');
+    const [from = 0, to = 100] =
+      asked.selection?.kind === 'range'
+        ? [Number(asked.selection.from?.[0] ?? 0), Number(asked.selection.to?.[0] ?? 100)]
+        : [];
+    const first = Math.max(from, Number(asked.after?.[0] ?? -1) + 1);
+    const keys = Array.from({ length: 101 }, (_, key) => key).filter(
+      (key) => key % 2 === 0 && key >= first && key <= to,
+    );
+    const rows = keys.slice(0, Math.min(asked.limit, 10)).map((key) => [key]);
+    this.looked.push(...rows.map(([key]) => Number(key)));
+    const complete = rows.length === keys.length;
+    return { rows, lastKey: rows.at(-1) ?? null, complete, bytes: 1, high: '' };
+  };
+
+  readonly #select = async function* (this: World, { after }: { after: string | null }): AsyncGenerator<SelectedKeys> {
+    await Promise.resolve();
+    for (const key of (this.mirrored ?? []).filter((one) => one > Number(after ?? -1)))
+      yield { keys: [[key]], isExact: this.isExact, after: String(key) };
+  }.bind(this);
+
   #options(): RequestedReadsOptions {
     const readKeys = async (asked: { layout: TableLayout; keys: readonly Row[] }): Promise<unknown> => {
       const { keys } = asked;
@@ -133,6 +168,8 @@ class World {
     return {
       grant,
       store: this.store,
+      mirror: this.mirrored && { select: this.#select },
+      waitUntilConfirmed: () => Promise.resolve(),
       dispatchedSet: () => '',
       nowMs: () => 0,
       snapshot: {
@@ -141,7 +178,8 @@ class World {
           this.copy = { state: 'pending', endsGone: true };
           return Promise.resolve();
         },
-        copyOf: () => this.copy,
+        copyOf: ({ table }) => this.copies.get(table) ?? this.copy,
+        estimateOf: () => 7,
         readingsOf: () => this.readings,
         failureOf: () => (this.tableError ? { error: this.tableError, attempts: 1, sinceMs: 0 } : undefined),
         waitUntilEnded: () => new Promise((ended) => this.#ended.push(ended)),
@@ -153,7 +191,17 @@ class World {
             Promise.resolve({ emittedRows: rows.length + absent.length, heldBytes: 1, confirmed: Promise.resolve() }),
           abandon: () => undefined,
         },
-        reader: { mostRowBytes: 1000, readLayout: this.#readLayout, readKeys } as never,
+        reader: {
+          mostRowBytes: 1000,
+          readLayout: this.#readLayout,
+          listTables: () => Promise.resolve(['a', 'b', 'c'].map((table) => ({ ...layout, table }))),
+          readKeys,
+          readChunk: this.#readChunk,
+          findAbsent: ({ keys, selection }: { keys: readonly Row[]; selection?: unknown }) => {
+            this.asks.push(selection === undefined ? 'keys' : 'filter');
+            return Promise.resolve(keys.filter(([key]) => Number(key) % 2 === 1));
+          },
+        } as never,
         chunkRows: 100,
         chunkBytes: 1000,
         pauseMs: 0,
@@ -358,5 +406,122 @@ describe('what is refused at once', () => {
   it('a table that is not included', () => {
     expect(() => assertAcceptable(layout, { kind: 'table' }, () => false)).toThrow('shop.orders is not included');
     expect(() => assertAcceptable(layout, { kind: 'table' }, () => true)).not.toThrow();
+  });
+});
+
+describe('a read of a range or a filter', () => {
+  const range = { kind: 'range', from: '[10]', to: '["49"]' } as const;
+  const evens = Array.from({ length: 20 }, (_, i) => 10 + 2 * i);
+
+  it('reads the rows, and looks up what the mirror has and the source has not', async () => {
+    const world = new World();
+    world.mirrored = [10, 11, 48, 49];
+    await world.request(range);
+    const { ended, stop } = world.start();
+    await world.until(() => world.state() === 'done');
+    expect(world.looked).toEqual([...evens, 11, 49]);
+    expect(world.store.reads.get('a')).toMatchObject({
+      counts: { read: 20, emitted: 22, gone: 2 },
+      place: { phase: 'gone', after: '49' },
+    });
+    stop();
+    await ended;
+  });
+
+  it('goes on where it was when the process is killed, in either phase', async () => {
+    for (let dieAfter = 1; dieAfter < 8; dieAfter++) {
+      const world = new World();
+      world.mirrored = [11, 13, 15];
+      await world.request(range);
+      world.store.dieAfter = dieAfter;
+      const killed = world.start();
+      await world.until(() => world.store.dieAfter < 0);
+      killed.stop();
+      await killed.ended;
+      world.store.dieAfter = Infinity;
+      const { place } = world.store.reads.get('a') as RequestedRead;
+      world.looked.length = 0;
+      const { ended, stop } = world.start();
+      await world.until(() => world.state() === 'done');
+      const last = Number(/\d+/.exec(place?.after ?? '')?.[0] ?? -1);
+      const gone = [11, 13, 15];
+      expect(world.looked).toEqual(
+        place?.phase === 'gone' ? gone.filter((key) => key > last) : [...evens.filter((key) => key > last), ...gone],
+      );
+      expect(world.store.reads.get('a')).toMatchObject({ counts: { read: 20, gone: 3 } });
+      stop();
+      await ended;
+    }
+  });
+
+  it('has a filter asked of the source where the mirror can tell what belongs to it, and keys alone where not', async () => {
+    for (const isExact of [true, false]) {
+      const world = new World();
+      world.mirrored = [1];
+      world.isExact = isExact;
+      await world.request({ kind: 'filter', where: [{ column: '*', op: '>', value: '5' }] });
+      world.layout = { ...layout, columns: layout.columns.map((column) => ({ ...column, name: '*' })) };
+      const { ended, stop } = world.start();
+      await world.until(() => world.state() === 'done');
+      expect(world.asks).toEqual([isExact ? 'filter' : 'keys']);
+      stop();
+      await ended;
+    }
+  });
+
+  it('ends as cancelled, and without a mirror when its rows are read', async () => {
+    const world = new World();
+    await world.request({ kind: 'range', from: null, to: null });
+    world.beforeRead = async () => {
+      if (world.looked.length > 0) await world.store.cancel('a');
+    };
+    const { ended, stop } = world.start();
+    await world.until(() => world.state() === 'cancelled');
+    expect(world.looked.length).toBeLessThan(40);
+    world.beforeRead = () => Promise.resolve();
+    stop();
+    await ended;
+    const alone = new World();
+    alone.mirrored = null;
+    await alone.request(range);
+    const second = alone.start();
+    await alone.until(() => alone.state() === 'done');
+    expect(alone.store.reads.get('a')?.counts).toEqual({ read: 20, emitted: 20, gone: 0 });
+    second.stop();
+    await second.ended;
+  });
+
+  it('is refused where it does not fit the table', async () => {
+    const world = new World();
+    await world.request({ kind: 'filter', where: [{ column: 'nope', op: '=', value: 1 }] });
+    await world.request({ kind: 'range', from: '["x"]', to: null }, 'b');
+    const { ended, stop } = world.start();
+    await world.until(() => world.state() === 'failed' && world.state('b') === 'failed');
+    expect(world.store.reads.get('a')?.error).toMatchObject({
+      code: 'DITTO_READ_REFUSED',
+      message: expect.stringMatching(/no column nope/),
+    });
+    stop();
+    await ended;
+  });
+});
+
+describe('a read of all tables', () => {
+  it('is done when every table that can be read was read again; its counts grow', async () => {
+    const world = new World();
+    await world.request({ kind: 'source' }, 'a', '');
+    const { ended, stop } = world.start();
+    await world.until(() => world.state() === 'running');
+    expect([world.asked, world.store.reads.get('a')?.estimatedRows]).toEqual([1, 21]);
+    world.copies.set('a', { state: 'done', rowsRead: 3 });
+    world.copies.set('b', { state: 'unavailable', reason: 'no key' });
+    world.finish({ state: 'copying', after: null, rowsRead: 2, goneBelow: null, again: false });
+    await world.until(() => world.store.reads.get('a')?.counts.read === 5);
+    expect(world.state()).toBe('running');
+    world.finish({ state: 'done', rowsRead: 4 });
+    await world.until(() => world.state() === 'done');
+    expect(world.store.reads.get('a')?.counts).toEqual({ read: 7, emitted: null, gone: null });
+    stop();
+    await ended;
   });
 });

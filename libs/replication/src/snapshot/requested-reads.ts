@@ -1,4 +1,16 @@
-import { decodeKeyValues, formatTableName, type Row, rowOfKey, type TableLayout, type TableName } from '#change-events';
+import {
+  decodeKeyValues,
+  decodeSelection,
+  formatTableName,
+  hasKey,
+  type Row,
+  rowOfKey,
+  type RowSelection,
+  type SelectionScope,
+  tableKey,
+  type TableLayout,
+  type TableName,
+} from '#change-events';
 import { abortable, Backoff, DittoError, retry, sleep, toDittoError } from '#kernel';
 import {
   type NextRead,
@@ -7,24 +19,34 @@ import {
   type RequestedRead,
   type RequestedReadStore,
 } from '../ports/requested-read-store.ts';
-import { type Grant } from '../ports/stores.ts';
+import { type MirroredKeys } from '../ports/mirrored-keys.ts';
+import { type CopyState, type Grant } from '../ports/stores.ts';
+import { rowsReadOf } from '../tables/copy-state.ts';
 import { reading, TableFailures, TableReadError } from '../tables/table-failures.ts';
 import { KeyLookUps } from '../windows/key-look-ups.ts';
 import { type TableReadSettings } from '../windows/windowed-read.ts';
+import { SelectedRead } from './selected-read.ts';
 import { type WindowedSnapshot } from './windowed-snapshot.ts';
 
 export interface RequestedReadsOptions {
   readonly grant: Grant;
   readonly store: RequestedReadStore;
-  readonly snapshot: Pick<WindowedSnapshot, 'ask' | 'copyOf' | 'failureOf' | 'readingsOf' | 'waitUntilEnded'>;
+  readonly snapshot: Pick<
+    WindowedSnapshot,
+    'ask' | 'copyOf' | 'estimateOf' | 'failureOf' | 'readingsOf' | 'waitUntilEnded'
+  >;
   readonly settings: TableReadSettings;
+  /** Null: nothing shows which rows there were. */
+  readonly mirror: Pick<MirroredKeys, 'select'> | null;
   readonly dispatchedSet: () => string;
+  /** Resolves when all that was given to the sinks until now is confirmed. */
+  readonly waitUntilConfirmed: () => Promise<void>;
   readonly nowMs: () => number;
 }
 
 /** How often it is looked for reads that another process has accepted. */
 const LOOK_MS = 2000;
-/** Tables of which rows are looked up by key side by side. */
+/** Reads of keys, ranges and filters that are under way side by side. */
 const MOST_AT_ONCE = 4;
 
 /** Records how far a read is; false when it has ended meanwhile, for example cancelled. */
@@ -33,9 +55,9 @@ type Save = (changed: Partial<ReadProgress>) => Promise<boolean>;
 /**
  * Executes the reads that were asked for, as long as this process owns the source. What is done is recorded under the
  * fencing token when every sink has confirmed it, so the next owner goes on after it: a key may be read twice, none is left
- * out. A whole table is left to the snapshot, whose records say how far it is.
+ * out. Whole tables are left to the snapshot, whose records say how far they are.
  *
- * Of each table one read by keys is under way at a time. A table that can't be read rests and leaves its place to others.
+ * Of each table one read of each kind is under way at a time. A table that can't be read rests and leaves its place to others.
  */
 export class RequestedReads {
   readonly #options: RequestedReadsOptions;
@@ -75,8 +97,8 @@ export class RequestedReads {
     if (this.#busy.has(next.id)) return false;
     if (this.#failures.isResting(next)) return false;
     // the snapshot has its own limits
-    if (next.kind === 'table') return true;
-    const underWay = [...this.#busy.values()].map(({ read }) => read).filter(({ kind }) => kind === 'keys');
+    if (isOfTables(next)) return true;
+    const underWay = [...this.#busy.values()].map(({ read }) => read).filter((read) => !isOfTables(read));
     if (underWay.length >= MOST_AT_ONCE) return false;
     // an attempt may take its time, and must leave room for tables that can be read
     const isRetry = (read: NextRead): boolean => this.#failures.find(read) !== undefined;
@@ -133,38 +155,101 @@ export class RequestedReads {
   /** Null when it was cancelled. */
   async #read(read: RequestedRead, save: Save, signal: AbortSignal): Promise<ReadCounts | null> {
     const { settings, dispatchedSet } = this.#options;
+    const { scope } = read;
+    if (scope.kind === 'source') {
+      const layouts = await reading(settings.reader.listTables(signal, dispatchedSet()));
+      return this.#readTables(layouts.filter(hasKey), read, save, signal);
+    }
     const layout = await reading(settings.reader.readLayout(read, signal, dispatchedSet()));
     if (layout === null) throw refuse(read, 'it is not there, or not included');
-    if (layout.key.length === 0) throw refuse(read, 'it has no key');
-    return read.scope.kind === 'table'
-      ? this.#readTable(read, save, signal)
-      : this.#readKeys(layout, decodeKeys(layout, read.scope.keys), read, save, signal);
+    if (!hasKey(layout)) throw refuse(read, 'it has no key');
+    switch (scope.kind) {
+      case 'table':
+        return this.#readTables([read], read, save, signal);
+      case 'keys':
+        return this.#readKeys(layout, decodeKeys(layout, scope.keys), read, save, signal);
+      case 'range':
+      case 'filter':
+        return this.#readSelected(layout, decodeRows(layout, scope), read, save, signal);
+    }
   }
 
-  /** Done when a reading is complete that began after the request: the next ones may be asked for without end. */
-  async #readTable(read: RequestedRead, save: Save, signal: AbortSignal): Promise<ReadCounts | null> {
+  /**
+   * Done when of each table a reading is complete that began after the request: the next ones may be asked for without end.
+   * One that can't be read any more is refused if it was asked for, and left out if it is one of all.
+   */
+  async #readTables(
+    tables: readonly TableName[],
+    read: RequestedRead,
+    save: Save,
+    signal: AbortSignal,
+  ): Promise<ReadCounts | null> {
     const { snapshot } = this.#options;
     this.#failures.clear(read);
-    const before = snapshot.readingsOf(read).begun;
+    const before = new Map(tables.map((table) => [tableKey(table), snapshot.readingsOf(table).begun]));
     // asked for before it is recorded: a crash between the two asks again
-    if (read.state === 'accepted') await this.#persist(() => snapshot.ask([read]), signal);
-    if (!(await save({ state: 'running' }))) return null;
-    let noted = read.error?.message ?? null;
+    if (read.state === 'accepted') await this.#persist(() => snapshot.ask(tables), signal);
+    const estimatedRows = tables.reduce((sum, table) => sum + snapshot.estimateOf(table), 0);
+    if (!(await save({ state: 'running', estimatedRows }))) return null;
+    let saved = JSON.stringify([read.counts.read, read.error?.message ?? null]);
+    let ended = snapshot.waitUntilEnded();
     for (;;) {
-      // before the state is looked at: an attempt may end while an error is recorded
-      const ended = snapshot.waitUntilEnded();
-      const copy = snapshot.copyOf(read);
-      if (copy?.state === 'done') return { read: copy.rowsRead, emitted: null, gone: null };
-      const { completed, rowsRead } = snapshot.readingsOf(read);
-      if (completed > before) return { read: rowsRead, emitted: null, gone: null };
-      if (copy === undefined || copy.state === 'none' || copy.state === 'unavailable')
-        throw refuse(read, 'it can not be read any more');
-      const { code, message = null } = snapshot.failureOf(read)?.error ?? {};
-      if (message !== noted && !(await save({ error: code && message !== null ? { code, message } : null })))
-        return null;
-      noted = message;
-      await abortable(ended, signal);
+      const open = tables.filter((table) => !this.#isReadAgain(table, before.get(tableKey(table)) ?? 0));
+      const lost = open.filter((table) => !isReadable(snapshot.copyOf(table)?.state));
+      if (lost.length > 0 && read.scope.kind === 'table') throw refuse(read, 'it can not be read any more');
+      const counts = { read: this.#countRows(tables, before), emitted: null, gone: null };
+      if (lost.length === open.length) return counts;
+      const error =
+        open.map((table) => snapshot.failureOf(table)?.error ?? null).find((found) => found !== null) ?? null;
+      const shown = JSON.stringify([counts.read, error?.message ?? null]);
+      const noted = error && { code: error.code, message: error.message };
+      if (shown !== saved && !(await save({ counts, error: noted }))) return null;
+      saved = shown;
+      const hasEnded = ended.then(() => true);
+      if (await Promise.race([abortable(hasEnded, signal), sleep(LOOK_MS, signal).then(() => false)]))
+        ended = snapshot.waitUntilEnded();
     }
+  }
+
+  #isReadAgain(table: TableName, before: number): boolean {
+    const { snapshot } = this.#options;
+    return snapshot.copyOf(table)?.state === 'done' || snapshot.readingsOf(table).completed > before;
+  }
+
+  /** Of each table those of the reading that counts, or is under way. */
+  #countRows(tables: readonly TableName[], before: ReadonlyMap<string, number>): number {
+    const { snapshot } = this.#options;
+    return tables.reduce((sum, table) => {
+      const copy = snapshot.copyOf(table);
+      const { completed, rowsRead } = snapshot.readingsOf(table);
+      const isAnother = copy?.state !== 'done' && completed > (before.get(tableKey(table)) ?? 0);
+      return sum + (isAnother || copy === undefined ? rowsRead : rowsReadOf(copy));
+    }, 0);
+  }
+
+  async #readSelected(
+    layout: TableLayout,
+    selection: RowSelection,
+    read: RequestedRead,
+    save: Save,
+    signal: AbortSignal,
+  ): Promise<ReadCounts | null> {
+    const { settings, mirror, waitUntilConfirmed } = this.#options;
+    if (!(await save({ state: 'running' }))) return null;
+    let { counts } = read;
+    const selected = new SelectedRead({
+      ...{ layout, selection, settings, mirror, waitUntilConfirmed },
+      limit: this.#failures.limitOf(read),
+      place: read.place,
+      record: (place, found) => {
+        counts = addCounts(counts, found);
+        this.#failures.clear(read);
+        return save({ counts, place, error: null });
+      },
+    });
+    if (!(await selected.run(signal))) return null;
+    this.#failures.forget(read);
+    return counts;
   }
 
   async #readKeys(
@@ -199,15 +284,28 @@ export class RequestedReads {
   }
 }
 
-function addCounts(
-  counts: ReadCounts,
-  found: { readonly read: number; readonly emitted: number; readonly gone: number },
-): ReadCounts {
+function isOfTables({ kind }: NextRead): boolean {
+  return kind === 'table' || kind === 'source';
+}
+
+function isReadable(state: CopyState['state'] | undefined): boolean {
+  return state !== undefined && state !== 'none' && state !== 'unavailable';
+}
+
+function addCounts(counts: ReadCounts, found: ReadCounts): ReadCounts {
   return {
     read: counts.read + found.read,
-    emitted: (counts.emitted ?? 0) + found.emitted,
-    gone: (counts.gone ?? 0) + found.gone,
+    emitted: (counts.emitted ?? 0) + (found.emitted ?? 0),
+    gone: (counts.gone ?? 0) + (found.gone ?? 0),
   };
+}
+
+function decodeRows(layout: TableLayout, scope: SelectionScope): RowSelection {
+  try {
+    return decodeSelection(layout, scope);
+  } catch (cause) {
+    throw createReadRefusal(toDittoError(cause).message);
+  }
 }
 
 function decodeKeys(layout: TableLayout, keys: readonly string[]): readonly Row[] {
@@ -228,7 +326,7 @@ function refuse(table: TableName, why: string): DittoError {
 export function createReadRefusal(message: string, problems: readonly string[] = [message]): DittoError {
   return new DittoError('DITTO_READ_REFUSED', message, {
     remedy:
-      'Ask for an included table that has a key, by its own keys, and not for more at once than docs/errors.md says.',
+      'Ask for an included table that has a key, by its own keys and columns, and not for more at once than docs/errors.md says.',
     context: { problems },
   });
 }

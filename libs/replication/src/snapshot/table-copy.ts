@@ -1,5 +1,5 @@
 import { abortable } from '#kernel';
-import { decodeKeyValues, encodeKeyValues, type Row, type TableLayout } from '#change-events';
+import { decodeKeyValues, encodeKeyValues, type Row, type RowSelection, type TableLayout } from '#change-events';
 import { TableReadError } from '../tables/table-failures.ts';
 import { type SettledWindow } from '../windows/window-registry.ts';
 import { type TableReadSettings, WindowedRead } from '../windows/windowed-read.ts';
@@ -16,6 +16,8 @@ interface ChunkInFlight {
 export interface TableCopyOptions {
   readonly layout: TableLayout;
   readonly settings: TableReadSettings;
+  /** Which rows; all when left out. */
+  readonly selection?: RowSelection;
   /** Where to continue: the key of the last row that was recorded, as progress keeps it; null: the beginning. */
   readonly after: string | null;
   /** False once the table was asked for again: what is still unread will be read by the next pass. */
@@ -24,8 +26,8 @@ export interface TableCopyOptions {
   readonly limit: number | null;
   /** Chunks of this table that may be in flight now. */
   readonly mostChunks: () => number;
-  /** A chunk is confirmed: the key of its last row, null when it had none, and how many rows it had. */
-  readonly record: (lastKey: string | null, rows: number) => Promise<void>;
+  /** A chunk is confirmed: the key of its last row, null when it had none, how many rows it had and how many were emitted. */
+  readonly record: (lastKey: string | null, rows: number, emitted: number) => Promise<void>;
 }
 
 /** Rows of the first chunk: nobody knows how wide they are. */
@@ -41,7 +43,7 @@ function keyToGoOnFrom(layout: TableLayout, lastKey: string | null): Row | null 
   }
 }
 
-/** One pass over one table: reads chunks ahead, records them in key order as they are confirmed. */
+/** One pass over one table, or some of its rows: reads chunks ahead, records them in key order as they are confirmed. */
 export class TableCopy {
   readonly #options: TableCopyOptions;
   readonly #chunks: WindowedRead;
@@ -98,11 +100,12 @@ export class TableCopy {
 
   /** Null when it failed. */
   async #readNext(signal: AbortSignal): Promise<ChunkInFlight | null> {
-    const { layout, settings } = this.#options;
+    const { layout, settings, selection } = this.#options;
     const after = this.#after;
+    const which = { layout, after, ...(selection && { selection }) };
     try {
       const { answer, settled } = await this.#chunks.read(async (request) => {
-        const chunk = await settings.reader.readChunk({ layout, after, ...request, signal });
+        const chunk = await settings.reader.readChunk({ ...which, ...request, signal });
         const { rows, complete } = chunk;
         const last = rows.at(-1);
         const recordedKey = last === undefined ? null : encodeKeyValues(layout, last);
@@ -123,7 +126,7 @@ export class TableCopy {
     const [chunk, ...rest] = this.#inFlight as [ChunkInFlight, ...ChunkInFlight[]];
     if (!(await this.#chunks.confirm(chunk.settled, signal))) return this.#startOver(chunk, signal);
     this.#inFlight = rest;
-    await this.#options.record(chunk.lastKey, chunk.rows);
+    await this.#options.record(chunk.lastKey, chunk.rows, (await chunk.settled)?.emittedRows ?? 0);
     return true;
   }
 

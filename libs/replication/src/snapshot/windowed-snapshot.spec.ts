@@ -2,7 +2,6 @@ import { describe, expect, it } from '@jest/globals';
 import { type Row, type TableLayout, type TableName } from '#change-events';
 import { Deferred, DittoError, silentLogger, Waits } from '#kernel';
 import { type Pipeline } from '../stream/pipeline.ts';
-import { type MirroredKeys } from '../ports/mirrored-keys.ts';
 import { RowReader, type ChunkRead, type KeysRead } from '../ports/row-reader.ts';
 import { type Grant, type TableRecord, TableStore } from '../ports/stores.ts';
 import { adopt, newRecord } from '../tables/table-record.ts';
@@ -341,7 +340,7 @@ describe('WindowedSnapshot', () => {
     store.tables.set('a', adopt(again, { key: 'k', since: '', layout: null }));
     store.tables.set('b', late);
     const listed: string[] = [];
-    const mirror: MirroredKeys = {
+    const mirror: WindowedSnapshotOptions['mirror'] = {
       newestVersion: () => Promise.resolve(''),
       list: async function* (request) {
         listed.push(request.layout.table);
@@ -401,7 +400,7 @@ describe('WindowedSnapshot', () => {
     const store = new MemoryStore();
     const confirmed = new Deferred<undefined>();
     let lists = 0;
-    const mirror: MirroredKeys = {
+    const mirror: WindowedSnapshotOptions['mirror'] = {
       newestVersion: () => Promise.resolve(''),
       list: async function* () {
         lists++;
@@ -449,7 +448,7 @@ describe('WindowedSnapshot', () => {
     const reader = new TablesReader('a');
     const listed: unknown[] = [];
     const pages = [[[1, null]], [[2, null]]];
-    const mirror: MirroredKeys = {
+    const mirror: WindowedSnapshotOptions['mirror'] = {
       newestVersion: () => Promise.resolve('newest'),
       list: async function* ({ below, tombstonesAbove }) {
         listed.push([below, tombstonesAbove]);
@@ -573,7 +572,7 @@ describe('WindowedSnapshot', () => {
     const store = new MemoryStore();
     const reader = new TablesReader('a');
     const limits: number[] = [];
-    const mirror: MirroredKeys = {
+    const mirror: WindowedSnapshotOptions['mirror'] = {
       newestVersion: () => Promise.resolve(''),
       list: async function* ({ limit }) {
         limits.push(limit);

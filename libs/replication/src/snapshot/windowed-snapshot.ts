@@ -16,7 +16,7 @@ export interface WindowedSnapshotOptions extends Omit<TableReadSettings, 'reads'
   readonly pipeline: Pipeline;
   readonly records: TableRecords;
   /** Null: nothing shows which rows there were. */
-  readonly mirror: MirroredKeys | null;
+  readonly mirror: Pick<MirroredKeys, 'list' | 'newestVersion'> | null;
   /** Whether tables are copied that nobody asked for: every included one, once. */
   readonly copiesAll: boolean;
   /** Rest of a table between the end of a read that a cascade asked for and the next. */
@@ -151,6 +151,11 @@ export class WindowedSnapshot {
   /** How far the copy of a table is; undefined for one that nothing was read of. */
   copyOf(table: TableName): CopyState | undefined {
     return this.#progress.get(table)?.copy;
+  }
+
+  /** Rough; 0 for a table that is not known. */
+  estimateOf(table: TableName): number {
+    return this.#progress.get(table)?.estimatedRows ?? 0;
   }
 
   /** Why the table can't be read just now; undefined when nothing is known to be wrong. */
@@ -356,8 +361,8 @@ export class WindowedSnapshot {
       isWanted,
       limit: this.#failures.limitOf(layout),
       mostChunks: () => Math.max(1, Math.floor(chunksInFlight / this.#busy.size)),
-      record: async (...chunk) => {
-        progress.record(layout, ...chunk);
+      record: async (lastKey, rows) => {
+        progress.record(layout, lastKey, rows);
         await this.#persist(() => progress.save(layout), signal);
         this.#succeeded(layout);
       },

@@ -30,7 +30,7 @@ export class RequestedReadEntity {
   @Column({ name: 'scope_hash', type: 'binary', length: 32 })
   scopeHash!: Buffer;
 
-  /** Null for a whole table. */
+  /** Of a scope of keys. */
   @Column({ name: 'key_count', type: 'int', unsigned: true, nullable: true })
   keyCount!: number | null;
 
@@ -52,6 +52,12 @@ export class RequestedReadEntity {
 
   @Column({ name: 'confirmed_keys', type: 'int', unsigned: true })
   confirmedKeys!: number;
+
+  @Column({ type: 'json', nullable: true })
+  place!: ReadProgress['place'];
+
+  @Column({ name: 'estimated_rows', type: 'bigint', unsigned: true, nullable: true, transformer: asNumber })
+  estimatedRows!: number | null;
 
   @Column({ type: 'json', nullable: true })
   error!: ReadProgress['error'];

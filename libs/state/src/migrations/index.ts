@@ -16,6 +16,7 @@ import { AddVerification1796200000000 } from './1796200000000-add-verification.t
 import { AddRepairs1796300000000 } from './1796300000000-add-repairs.ts';
 import { AddCoverage1796400000000 } from './1796400000000-add-coverage.ts';
 import { IndexMismatches1796410000000 } from './1796410000000-index-mismatches.ts';
+import { AddReadPlaces1796414000000 } from './1796414000000-add-read-places.ts';
 
 /** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
 export const migrations = [
@@ -37,4 +38,5 @@ export const migrations = [
   AddRepairs1796300000000,
   AddCoverage1796400000000,
   IndexMismatches1796410000000,
+  AddReadPlaces1796414000000,
 ];

@@ -1,11 +1,10 @@
-import { type TableName } from '#change-events';
+import { type RowScope, type TableName } from '#change-events';
 import { type TableCoverage } from '../coverage.ts';
 
 export type RunScope =
   | { readonly kind: 'source' }
   | { readonly kind: 'tables'; readonly tables: readonly TableName[] }
-  /** Keys as `encodeKeyValues`. */
-  | ({ readonly kind: 'keys'; readonly keys: readonly string[] } & TableName);
+  | (RowScope & TableName);
 
 export type RunState = 'running' | 'paused' | 'done' | 'failed' | 'cancelled';
 
@@ -130,7 +129,7 @@ export abstract class VerificationRunStore {
   abstract find(id: string): Promise<RunRecord | null>;
   /** Newest first. */
   abstract list(filter: RunFilter, limit: number): Promise<readonly RunRecord[]>;
-  /** Of tables that a run has compared as a whole, or is about to. Runs by keys do not count. */
+  /** Of tables that a run has compared as a whole, or is about to. Runs of some rows do not count. */
   abstract listCoverage(source: string): Promise<readonly TableCoverage[]>;
   abstract listTables(runId: string): Promise<readonly RunTable[]>;
   /** Resolves with false, and changes nothing, when its state is not one of `from`. */

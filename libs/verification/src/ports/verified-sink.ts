@@ -1,4 +1,4 @@
-import { type Row, type TableLayout } from '#change-events';
+import { type Row, type RowSelection, type TableLayout } from '#change-events';
 
 /** One column whose value differs. A value as text, cut to a limit; null for a column that this side does not have. */
 export interface Difference {
@@ -48,6 +48,8 @@ export interface ListedPage {
   readonly keys: readonly Row[];
   /** Only true while the table has the layout: the caller makes sure that its generation has not changed. */
   readonly foreign: readonly ForeignRow[];
+  /** Whether all keys belong to the selection that was asked for. */
+  readonly isExact: boolean;
   /** Where the listing continues after this page, also in another process. */
   readonly after: string;
 }
@@ -61,10 +63,16 @@ export abstract class VerifiedSink {
   abstract read(layout: TableLayout, keys: readonly Row[], signal: AbortSignal): Promise<readonly (StoredRow | null)[]>;
   /**
    * The keys of all rows that are stored and not deleted, in pages of about `limit`, from the beginning or after an
-   * earlier page. What is stored or changed meanwhile may be given or not, or twice; a page may be empty.
+   * earlier page. What is stored or changed meanwhile may be given or not, or twice; a page may be empty. With a selection
+   * only its rows, as far as the sink can tell, and those that it can't tell.
    */
   abstract list(
-    request: { readonly layout: TableLayout; readonly after: string | null; readonly limit: number },
+    request: {
+      readonly layout: TableLayout;
+      readonly selection?: RowSelection;
+      readonly after: string | null;
+      readonly limit: number;
+    },
     signal: AbortSignal,
   ): AsyncIterable<ListedPage>;
   /** Those of `keys` whose changes wait in the quarantine of this sink. */

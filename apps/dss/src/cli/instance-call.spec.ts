@@ -3,7 +3,7 @@ import { type ServiceStatus } from '#dcs-client';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo } from 'node:net';
 import { runCommand } from './run-command.ts';
-import { askAnyWorker } from './worker-call.ts';
+import { askAnyInstance } from './instance-call.ts';
 
 const servers: Server[] = [];
 
@@ -31,22 +31,25 @@ function directory(...urls: readonly (string | null)[]) {
   return { listServices: () => Promise.resolve([...reports, report('dss', 'http://127.0.0.1:1', 99)]) };
 }
 
-const request = { path: '/explain?source=shop', token: 'secret', url: null, tls: {} };
+const request = {
+  ...({ service: 'dws', method: 'GET' } as const),
+  ...{ path: '/explain?source=shop', token: 'secret', url: null, tls: {} },
+};
 const GONE = 'http://127.0.0.1:1';
 
-describe('askAnyWorker', () => {
+describe('askAnyInstance', () => {
   it('asks the DWS that reported last, and the next one where it does not answer', async () => {
     const { url, asked } = await listen(200, '{"a":1}');
-    expect(await askAnyWorker(directory(GONE, url), request)).toEqual({ done: true, body: '{"a":1}' });
-    expect(await askAnyWorker(directory(url, GONE, null), request)).toEqual({ done: true, body: '{"a":1}' });
+    expect(await askAnyInstance(directory(GONE, url), request)).toEqual({ done: true, body: '{"a":1}' });
+    expect(await askAnyInstance(directory(url, GONE, null), request)).toEqual({ done: true, body: '{"a":1}' });
     expect(asked).toEqual(Array(2).fill('GET /explain?source=shop Bearer secret'));
   });
 
   it('asks only the one that is given', async () => {
     const { url, asked } = await listen(200, '{}');
-    expect((await askAnyWorker(directory(GONE), { ...request, url: `${url}/` })).done).toBe(true);
+    expect((await askAnyInstance(directory(GONE), { ...request, url: `${url}/` })).done).toBe(true);
     expect(asked).toHaveLength(1);
-    await expect(askAnyWorker(directory(url), { ...request, url: GONE })).rejects.toMatchObject({
+    await expect(askAnyInstance(directory(url), { ...request, url: GONE })).rejects.toMatchObject({
       code: 'DITTO_WORKER_SILENT',
       message: expect.stringContaining(`${GONE} does not answer`),
     });
@@ -55,17 +58,28 @@ describe('askAnyWorker', () => {
   it('hands on why it was refused; another would refuse it too', async () => {
     const refusing = await listen(400, '{"code":"DITTO_REQUEST_INVALID","message":"no key","remedy":"Give one."}');
     const other = await listen(200, '{}');
-    expect(await askAnyWorker(directory(other.url, refusing.url), request)).toEqual({
+    expect(await askAnyInstance(directory(other.url, refusing.url), request)).toEqual({
       done: false,
       text: 'DITTO_REQUEST_INVALID: no key\n→ Give one.',
     });
     expect(other.asked).toEqual([]);
   });
 
-  it('says that there is no DWS, and sends no token in plain text where TLS is asked for', async () => {
-    await expect(askAnyWorker(directory(), request)).rejects.toMatchObject({ code: 'DITTO_WORKER_SILENT' });
+  it('asks a DSS for what a DSS does', async () => {
     const { url, asked } = await listen(200, '{}');
-    await expect(askAnyWorker(directory(url), { ...request, tls: { ca: 'ca' } })).rejects.toMatchObject({
+    const cancel = { ...request, service: 'dss', method: 'DELETE' } as const;
+    await expect(askAnyInstance(directory(url), cancel)).rejects.toMatchObject({ code: 'DITTO_DSS_SILENT' });
+    expect((await askAnyInstance(directory(), { ...cancel, url })).done).toBe(true);
+    expect(asked).toEqual(['DELETE /explain?source=shop Bearer secret']);
+    await expect(askAnyInstance(directory(), { ...cancel, url, tls: { ca: 'ca' } })).rejects.toMatchObject({
+      code: 'DITTO_DSS_UNENCRYPTED',
+    });
+  });
+
+  it('says that there is no DWS, and sends no token in plain text where TLS is asked for', async () => {
+    await expect(askAnyInstance(directory(), request)).rejects.toMatchObject({ code: 'DITTO_WORKER_SILENT' });
+    const { url, asked } = await listen(200, '{}');
+    await expect(askAnyInstance(directory(url), { ...request, tls: { ca: 'ca' } })).rejects.toMatchObject({
       code: 'DITTO_WORKER_UNENCRYPTED',
     });
     expect(asked).toEqual([]);
