@@ -52,6 +52,9 @@ const USAGE = `usage: npm run ditto -- COMMAND
          [--config FILE]           compare the sinks with the source while both change, show progress, print a table.
                                    Ends with 0 when all is equal, 1 when rows differ, 2 when something could not be judged.
                                    Any DWS does it, as for explain. TOKEN has the role operate.
+  selftest --scratch-schema NAME [--source NAME] [--json] [--token TOKEN] [--config FILE]
+                                   damage copies of a scratch table on purpose, and show that all of it is found and
+                                   repaired. Ends with 0 when it was, 1 when not, 2 when it could not be tried.
   schema                           print the JSON Schema of ditto.yaml, for editors
 
 SCOPE is one of
