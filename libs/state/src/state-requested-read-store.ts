@@ -165,15 +165,18 @@ function selectionOf(scope: ReadScope): readonly unknown[] {
 }
 
 function toRead(row: RequestedReadEntity): RequestedRead {
-  const { kind: _, ...read } = toListedRead(row);
-  return { ...read, scope: row.scope };
+  return { ...toCommon(row), scope: row.scope };
 }
 
 function toListedRead(row: Omit<RequestedReadEntity, 'scope'>): ListedRead {
-  const { id, source, database, table, scopeKind, reason, actor, acceptedAtMs, startedAtMs, endedAtMs } = row;
+  return { ...toCommon(row), kind: row.scopeKind };
+}
+
+function toCommon(row: Omit<RequestedReadEntity, 'scope'>): Omit<ListedRead, 'kind'> {
+  const { id, source, database, table, reason, actor, acceptedAtMs, startedAtMs, endedAtMs } = row;
   const { keyCount, state, counts, confirmedKeys, place, estimatedRows, error } = row;
   return {
-    ...{ id, source, database, table, kind: scopeKind, reason, actor, acceptedAtMs, startedAtMs, endedAtMs },
+    ...{ id, source, database, table, reason, actor, acceptedAtMs, startedAtMs, endedAtMs },
     ...{ keyCount, state, counts, confirmedKeys, place, estimatedRows, error },
   };
 }

@@ -27,7 +27,7 @@ class World {
   constructor() {
     const stores = {
       find: (id: string) => Promise.resolve(this.reads.get(id) ?? null),
-      list: () => Promise.resolve([...this.reads.values()]),
+      list: () => Promise.resolve([...this.reads.values()].map((read) => ({ ...read, kind: read.scope.kind }))),
       cancel: (id: string) => {
         const read = this.reads.get(id);
         if (read?.endedAtMs !== null) return Promise.resolve(false);

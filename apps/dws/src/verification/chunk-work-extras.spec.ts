@@ -87,7 +87,7 @@ class World {
     for (let first = after === null ? 0 : Number(after) + 1; first < this.size;) {
       const last = Math.min(this.size, first + this.pageRows) - 1;
       const keys = Array.from({ length: last - first + 1 }, (_, i): Row => [first + i]);
-      yield await Promise.resolve({ keys, foreign: first === 0 ? [foreign] : [], after: String(last) });
+      yield await Promise.resolve({ keys, foreign: first === 0 ? [foreign] : [], isExact: true, after: String(last) });
       first = last + 1;
     }
   }

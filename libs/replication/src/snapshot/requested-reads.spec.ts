@@ -63,7 +63,7 @@ class Store extends RequestedReadStore {
   }
 
   list(): Promise<readonly ListedRead[]> {
-    return Promise.resolve([...this.reads.values()]);
+    return Promise.resolve([...this.reads.values()].map((read) => ({ ...read, kind: read.scope.kind })));
   }
 
   save({ token }: Grant, id: string, progress: ReadProgress): Promise<boolean> {
