@@ -4,6 +4,7 @@ import { type DittoConfig, toAdvertisedUrl } from '#configuration';
 import { createLogger, InjectConfig, LongWork, Shutdown } from '#platform';
 import { type RecentReport } from './recent/recent-board.ts';
 import { RecentRows } from './recent/recent-rows.ts';
+import { type RecentStatus } from './recent/recent-source.ts';
 import { TopicFollower } from './recent/topic-follower.ts';
 
 /** Puts this worker on the board of DCS, again and again until the shutdown. */
@@ -24,7 +25,7 @@ export class SelfReport extends LongWork {
       service: 'dws',
       instance: createInstanceName(),
       url: toAdvertisedUrl(http),
-      details: () => ({ probeIntervalMs, sweepIntervalMs, concurrency, recent: report(recent, topics) }),
+      details: () => ({ probeIntervalMs, sweepIntervalMs, concurrency, recent: describe(recent, topics) }),
       report: dcs.reportService.bind(dcs),
       logger: createLogger('self-report'),
     });
@@ -36,13 +37,14 @@ export class SelfReport extends LongWork {
 }
 
 /** A worker that can't read the topics verifies what it knows already, and says so. */
-function report(recent: RecentRows, { holdingBecause }: TopicFollower): RecentReport {
-  const bySource = [...recent.status()].map(([source, sinks]) => {
-    const bySink = [...sinks].map(([sink, status]) => [
-      sink,
-      { ...status, holdingBecause: status.holdingBecause ?? holdingBecause },
-    ]);
-    return [source, Object.fromEntries(bySink)];
-  });
-  return Object.fromEntries(bySource) as RecentReport;
+function describe(recent: RecentRows, { holdingBecause }: TopicFollower): RecentReport {
+  const report: RecentReport = {};
+  for (const [source, sinks] of recent.status())
+    report[source] = Object.fromEntries(
+      [...sinks].map(([sink, status]): [string, RecentStatus] => [
+        sink,
+        { ...status, holdingBecause: status.holdingBecause ?? holdingBecause },
+      ]),
+    );
+  return report;
 }

@@ -1,6 +1,6 @@
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { silentLogger, sleep } from '#kernel';
+import { silentLogger } from '#kernel';
 import { acceptChanges, eventually, openSink, testStack, uniqueName } from '#testing';
 
 import {

@@ -14,7 +14,9 @@ beforeEach(() => {
 });
 
 function create(options: Partial<RecentKeysOptions> = {}): RecentKeys {
-  const onLeftOut = (): void => void leftOut++;
+  const onLeftOut = (): void => {
+    leftOut++;
+  };
   return new RecentKeys({ keysPerSecond: 100, settleMs: 1000, onLeftOut, nowMs: () => nowMs, ...options });
 }
 
