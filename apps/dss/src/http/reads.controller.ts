@@ -173,11 +173,11 @@ function describeTable(kind: ReadScope['kind'], table: TableName): string | null
 }
 
 function toWholeDto({ scope, ...read }: RequestedRead): ReadDto {
-  return {
-    ...toDto({ ...read, kind: scope.kind }),
-    ...(scope.kind === 'range' && { range: { from: scope.from, to: scope.to } }),
-    ...(scope.kind === 'filter' && { where: [...scope.where] }),
-  };
+  return Object.assign(
+    toDto({ ...read, kind: scope.kind }),
+    scope.kind === 'range' && { range: { from: scope.from, to: scope.to } },
+    scope.kind === 'filter' && { where: [...scope.where] },
+  );
 }
 
 function toDto({ database, table, kind, place, ...read }: ListedRead): ReadDto {
