@@ -184,7 +184,12 @@ export const verificationSchema = z
       'Ended runs, repairs, mismatches and requested reads are removed after so many days, every `dws.sweepIntervalMs`.',
       { max: 3650 },
     ),
-    chunkRows: count(1000, 'rows', 'Rows that are read and compared at once.', { min: 10, max: 10_000 }),
+    chunkRows: count(
+      10_000,
+      'rows',
+      'Most rows that are read and compared at once; fewer where they take more than `chunkBytes`, or longer than `pace.queryMs`.',
+      { min: 10, max: 100_000 },
+    ),
     chunkBytes: bytes('4 MiB', 65_536, 'Bound on the memory of the rows of one chunk.'),
     concurrency: count(4, 'chunks', 'Chunks that one worker verifies at the same time.', { max: 64 }),
     attempts: count(5, 'reads', 'A row that changed during so many reads is compared with the change that it names.', {

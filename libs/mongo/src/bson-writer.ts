@@ -1,5 +1,6 @@
 import { mongo } from 'mongoose';
-import { writeDecimal128 } from './decimal128.ts';
+import { isUtf8 } from 'node:buffer';
+import { writeDecimal128, writeShortDecimal } from './decimal128.ts';
 import { isKeptText, jsonToBson } from './json-to-bson.ts';
 
 /** Types of elements (https://bsonspec.org/spec.html). */
@@ -38,6 +39,14 @@ const COPIED_CHARACTERS = 48;
 const MEASURED_CHARACTERS = 64 * 1024;
 /** An index as text with its type and its end, and a double. */
 const MOST_BYTES_OF_NUMBER = 24;
+
+/** Digits that a double holds exactly, whatever they are. */
+const EXACT_DIGITS = 15;
+const MINUS = 0x2d;
+const ZERO = 0x30;
+const NINE = 0x39;
+/** Of `YYYY-MM-DD`. */
+const DATE_CHARACTERS = 10;
 
 /** The driver's writer takes no text as long as MySQL's may be. */
 const KEPT_TEXT = makeLabel(BsonType.string, '$json');
@@ -146,6 +155,70 @@ export class BsonWriter {
     this.at += 5 + value.length;
   }
 
+  /** As `int32`, from the digits between two places. */
+  int32Text(label: ElementLabel, source: Buffer, from: number, to: number): void {
+    this.int32(label, parseInteger(source, from, to));
+  }
+
+  /** As `bigInteger`. */
+  longText(label: ElementLabel, source: Buffer, from: number, to: number): void {
+    if (to - from <= EXACT_DIGITS) this.long(label, parseInteger(source, from, to));
+    else {
+      const value = BigInt(source.toString('latin1', from, to));
+      this.bigInteger(label, value);
+    }
+  }
+
+  /** As `decimal`; zeros before the first digit are no part of it. */
+  decimalText(label: ElementLabel, source: Buffer, from: number, to: number): void {
+    const start = this.#label(label, 16);
+    if (!writeShortDecimal(source, from, to, this.bytes, this.at)) {
+      this.at = start;
+      this.decimal(label, source.toString('latin1', from, to).replace(/^0+(?=\d)/, ''));
+    } else this.at += 16;
+  }
+
+  /** As `string`, from UTF-8; throws a RangeError for what is not. */
+  utf8Text(label: ElementLabel, source: Buffer, from: number, to: number): void {
+    const length = to - from;
+    this.#label(label, 5 + length);
+    const start = this.at + 4;
+    if (length > COPIED_CHARACTERS || !this.#copyBelow0x80(source, from, to, start)) {
+      source.copy(this.bytes, start, from, to);
+      if (!isUtf8(this.bytes.subarray(start, start + length))) throw new RangeError('a text that is not UTF-8');
+    }
+    this.#endString(start + length);
+  }
+
+  /** A date, a space and a time, as a date, a T and a time. */
+  datetimeText(label: ElementLabel, source: Buffer, from: number, to: number): void {
+    this.#label(label, 5 + to - from);
+    const start = this.at + 4;
+    for (let i = 0; i < to - from; i++) this.bytes[start + i] = source[from + i] as number;
+    this.bytes[start + DATE_CHARACTERS] = 0x54;
+    this.#endString(start + to - from);
+  }
+
+  /** The same with a Z at the end. */
+  timestampText(label: ElementLabel, source: Buffer, from: number, to: number): void {
+    this.#label(label, 6 + to - from);
+    const start = this.at + 4;
+    for (let i = 0; i < to - from; i++) this.bytes[start + i] = source[from + i] as number;
+    this.bytes[start + DATE_CHARACTERS] = 0x54;
+    this.bytes[start + to - from] = 0x5a;
+    this.#endString(start + to - from + 1);
+  }
+
+  /** As `binary`. */
+  binaryText(label: ElementLabel, source: Buffer, from: number, to: number): void {
+    const length = to - from;
+    this.#label(label, 5 + length);
+    this.#view.setInt32(this.at, length, true);
+    this.bytes[this.at + 4] = GENERIC_BINARY;
+    source.copy(this.bytes, this.at + 5, from, to);
+    this.at += 5 + length;
+  }
+
   /** Little-endian 32-bit floats as an array of doubles. */
   vector(label: ElementLabel, floats: Buffer): void {
     const start = this.beginIn(label);
@@ -201,6 +274,24 @@ export class BsonWriter {
     return at;
   }
 
+  /** The end of a string that begins with its length at `at`. */
+  #endString(end: number): void {
+    this.bytes[end] = 0;
+    this.#view.setInt32(this.at, end - this.at - 3, true);
+    this.at = end + 1;
+  }
+
+  /** False at the first byte that is not ASCII. */
+  #copyBelow0x80(source: Buffer, from: number, to: number, start: number): boolean {
+    const { bytes } = this;
+    for (let i = from; i < to; i++) {
+      const byte = source[i] as number;
+      if (byte >= 0x80) return false;
+      bytes[start + i - from] = byte;
+    }
+    return true;
+  }
+
   /** The length, or -1 at the first character that is not ASCII. */
   #copyAscii(text: string, start: number): number {
     const { bytes } = this;
@@ -219,6 +310,18 @@ export class BsonWriter {
     this.bytes = grown;
     this.#view = viewOf(grown);
   }
+}
+
+/** Of at most 15 characters, or a RangeError. */
+function parseInteger(source: Buffer, from: number, to: number): number {
+  const isNegative = source[from] === MINUS;
+  let value = 0;
+  for (let i = isNegative ? from + 1 : from; i < to; i++) {
+    const byte = source[i] as number;
+    if (byte < ZERO || byte > NINE) throw new RangeError('an integer that has other characters than digits');
+    value = value * 10 + (byte - ZERO);
+  }
+  return isNegative ? -value : value;
 }
 
 function viewOf({ buffer, byteOffset, length }: Buffer): DataView {

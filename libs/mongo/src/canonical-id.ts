@@ -15,6 +15,8 @@ export function decodeId(layout: TableLayout, document: Uint8Array): Row | null 
   const columns = layout.key.map((index) => layout.columns[index] as Column);
   const [first, ...others] = columns;
   if (first === undefined) return null;
+  const plain = others.length === 0 ? readPlainKey(first, document) : undefined;
+  if (plain !== undefined) return rowOfKey(layout, [plain]);
   for (const { type, name, start, end } of readElements(document)) {
     if (name !== '_id') continue;
     const id = readId(document);
@@ -39,6 +41,25 @@ function readId(document: Uint8Array): unknown {
   } catch {
     return undefined;
   }
+}
+
+const PLAIN_START = Buffer.from('_id\0');
+const TYPE_AT = 4;
+const VALUE_AT = TYPE_AT + 1 + PLAIN_START.length;
+/** With the longest value that is read, and the end. */
+const LEAST_BYTES = VALUE_AT + 9;
+
+/** An integer as most are stored, without the driver's decoder; undefined for all else. */
+function readPlainKey({ kind }: Column, document: Uint8Array): CanonicalValue | undefined {
+  if (kind !== 'integer' && kind !== 'bigint') return undefined;
+  if (document.length < LEAST_BYTES) return undefined;
+  for (let i = 0; i < PLAIN_START.length; i++) if (document[TYPE_AT + 1 + i] !== PLAIN_START[i]) return undefined;
+  const view = new DataView(document.buffer, document.byteOffset, document.byteLength);
+  if (document[TYPE_AT] === BsonType.int32) return view.getInt32(VALUE_AT, true);
+  if (document[TYPE_AT] !== BsonType.long) return undefined;
+  const high = view.getInt32(VALUE_AT + 4, true);
+  const value = high * 0x1_0000_0000 + view.getUint32(VALUE_AT, true);
+  return Number.isSafeInteger(value) ? value : undefined;
 }
 
 function keyOf(layout: TableLayout, values: readonly (CanonicalValue | undefined)[]): Row | null {

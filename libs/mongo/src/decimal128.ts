@@ -9,6 +9,8 @@ const ZERO = 48;
 const NINE = 57;
 const POINT = 46;
 const MINUS = 45;
+/** Characters of a decimal whose digits a double holds. */
+const MOST_SHORT = 17;
 
 /** `writeDecimal128` as a value of the driver. */
 export function decimal128FromText(text: string): mongo.Decimal128 {
@@ -26,12 +28,36 @@ export function writeDecimal128(text: string, target: Uint8Array, at: number): v
   if (!writeShort(text, target, at)) target.set(Decimal128.fromString(text).bytes, at);
 }
 
+/** As `writeDecimal128`, from a text in bytes; false, and nothing is written, for what is long or no plain decimal. */
+export function writeShortDecimal(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  target: Uint8Array,
+  at: number,
+): boolean {
+  const negative = bytes[start] === MINUS;
+  const first = negative ? start + 1 : start;
+  if (end - start > MOST_SHORT || end === first) return false;
+  let coefficient = 0;
+  let point = -1;
+  for (let index = first; index < end; index++) {
+    const code = bytes[index] as number;
+    if (code >= ZERO && code <= NINE) coefficient = coefficient * 10 + (code - ZERO);
+    else if (code === POINT && point === -1 && index > first && index < end - 1) point = index;
+    else return false;
+  }
+  if (coefficient > Number.MAX_SAFE_INTEGER) return false;
+  pack(coefficient, EXPONENT_BIAS - (point === -1 ? 0 : end - 1 - point), negative, target, at);
+  return true;
+}
+
 /** False for what is long, or no plain decimal. */
 function writeShort(text: string, target: Uint8Array, at: number): boolean {
   const negative = text.charCodeAt(0) === MINUS;
   const start = negative ? 1 : 0;
   const { length } = text;
-  if (length > 17 || length === start) return false;
+  if (length > MOST_SHORT || length === start) return false;
   let coefficient = 0;
   let point = -1;
   for (let index = start; index < length; index++) {

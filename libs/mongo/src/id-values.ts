@@ -12,9 +12,14 @@ const MAX_INT64 = (1n << 63n) - 1n;
  * The `_id` of a row as the driver takes it in a filter. Numbers may have another type than the document's, which is
  * equal to the server. The fields of several columns are in a Map: an object would reorder names that are numbers.
  */
-export function idValue({ key, columns }: TableLayout, row: Row): unknown {
+export function idValue(layout: TableLayout, row: Row): unknown {
+  return idValueOf(layout, (index) => row[index] ?? null);
+}
+
+/** The same of a row whose value of a column `read` gives. */
+export function idValueOf({ key, columns }: TableLayout, read: (index: number) => CanonicalValue): unknown {
   const [only, ...others] = key;
-  const valueAt = (index: number): unknown => driverValue(columns[index] as Column, row[index] ?? null);
+  const valueAt = (index: number): unknown => driverValue(columns[index] as Column, read(index));
   if (others.length === 0) return valueAt(only as number);
   return new Map(key.map((index) => [idFieldName((columns[index] as Column).name), valueAt(index)]));
 }

@@ -1,6 +1,14 @@
-import { type Row, type RowChange, type TableChange, type TableLayout, VALUE_TYPE } from '#change-events';
+import {
+  type Row,
+  type RowChange,
+  type TableChange,
+  type TableLayout,
+  type TextRows,
+  VALUE_TYPE,
+} from '#change-events';
 import { BsonType, type BsonWriter, makeLabel } from './bson-writer.ts';
 import { compileRowWriter, type RowWriter } from './row-writer.ts';
+import { compileTextRowWriter, type TextRowWriter } from './text-row-writer.ts';
 
 /** A document of the mirror: with `row` while the row lives, with `deletedAt` (a tombstone) after that. */
 export interface MirrorDocument {
@@ -114,6 +122,19 @@ function compileId(layout: TableLayout): RowWriter {
   return (writer, row) => {
     const start = writer.beginIn(label);
     writeParts(writer, row);
+    writer.end(start);
+  };
+}
+
+/** The same for rows as texts. */
+export function compileTextId(layout: TableLayout, columns: TextRows['columns']): TextRowWriter {
+  const { key } = layout;
+  if (key.length === 1) return compileTextRowWriter(layout, columns, key, () => '_id');
+  const label = makeLabel(BsonType.document, '_id');
+  const writeParts = compileTextRowWriter(layout, columns, key, ({ name }) => idFieldName(name));
+  return (writer, rows, index) => {
+    const start = writer.beginIn(label);
+    writeParts(writer, rows, index);
     writer.end(start);
   };
 }

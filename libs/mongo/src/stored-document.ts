@@ -1,20 +1,10 @@
 import { type Row } from '#change-events';
 import { type Difference, type StoredRow } from '#verification';
 import { createHash } from 'node:crypto';
-import { measureValue, readElements, readString } from './bson-reader.ts';
-import { BsonType, makeLabel } from './bson-writer.ts';
+import { readElements, readString } from './bson-reader.ts';
+import { BsonType } from './bson-writer.ts';
+import { DocumentParts, LENGTH_BYTES, VERSION_DIGITS } from './document-parts.ts';
 import { type RowComparison } from './row-comparison.ts';
-
-const ID_NAME = Buffer.from('_id\u0000');
-const ROW = makeLabel(BsonType.document, 'row');
-const VERSION = makeLabel(BsonType.string, 'v');
-const TIME = makeLabel(BsonType.date, 'ts');
-const GTID = makeLabel(BsonType.string, 'gtid');
-const NO_GTID = makeLabel(BsonType.null, 'gtid');
-const DELETED_AT = makeLabel(BsonType.date, 'deletedAt');
-const LENGTH_BYTES = 4;
-const DATE_BYTES = 8;
-const VERSION_DIGITS = 44;
 
 /** What a document has beside its `_id`; the names are those of the fields. */
 const FIELDS: ReadonlyMap<string, readonly number[]> = new Map([
@@ -34,29 +24,25 @@ export class StoredDocument implements StoredRow {
   readonly bytes: Buffer;
   readonly #comparison: RowComparison;
   #damage: string | null = null;
-  /** Places of the values; 0 for what is not there. */
-  #rowStart = 0;
-  #rowEnd = 0;
-  #versionStart = 0;
-  #gtidStart = 0;
-  #gtidEnd = 0;
+  readonly #parts = new DocumentParts();
   #isTombstone = false;
 
   /** `isForeign`: its `_id` equals that of a key to MongoDB, and is not what Ditto writes. */
   constructor(bytes: Buffer, comparison: RowComparison, isForeign = false) {
     this.bytes = bytes;
     this.#comparison = comparison;
-    if (!this.#isUsual()) this.#damage = this.#readFields();
+    if (this.#parts.find(bytes)) this.#isTombstone = this.#parts.rowStart === 0;
+    else this.#damage = this.#readFields();
     if (isForeign) this.#damage ??= 'its _id is not of the form of a key';
   }
 
   get version(): string | null {
-    const start = this.#versionStart;
+    const start = this.#parts.versionStart;
     return start === 0 ? null : this.bytes.toString('latin1', start, start + VERSION_DIGITS);
   }
 
   get gtid(): string | null {
-    return this.#gtidStart === 0 ? null : this.bytes.toString('utf8', this.#gtidStart, this.#gtidEnd);
+    return this.#parts.gtidStart === 0 ? null : this.bytes.toString('utf8', this.#parts.gtidStart, this.#parts.gtidEnd);
   }
 
   get isDeleted(): boolean {
@@ -72,60 +58,9 @@ export class StoredDocument implements StoredRow {
   }
 
   compare(row: Row): readonly Difference[] | null {
-    return this.#rowStart === 0 ? null : this.#comparison.compare(row, this.bytes, this.#rowStart, this.#rowEnd);
-  }
-
-  #isUsual(): boolean {
-    try {
-      return this.#hasUsualForm();
-    } catch (error) {
-      // a length that leads out of the document
-      if (error instanceof RangeError) return false;
-      throw error;
-    }
-  }
-
-  /** `{_id, row, v, ts, gtid}` or `{_id, v, gtid, deletedAt}`, to the last byte. */
-  #hasUsualForm(): boolean {
-    const { bytes } = this;
-    const idType = bytes[LENGTH_BYTES];
-    if (idType === undefined || !hasAt(bytes, LENGTH_BYTES + 1, ID_NAME)) return false;
-    let at = LENGTH_BYTES + 1 + ID_NAME.length;
-    at += measureValue(bytes, idType, at);
-    const isRow = hasAt(bytes, at, ROW);
-    const rowStart = isRow ? at + ROW.length : 0;
-    if (isRow) at += ROW.length + measureValue(bytes, BsonType.document, rowStart);
-    const rowEnd = at;
-    if (!hasAt(bytes, at, VERSION)) return false;
-    const versionStart = at + VERSION.length + LENGTH_BYTES;
-    at += VERSION.length;
-    if (measureValue(bytes, BsonType.string, at) !== LENGTH_BYTES + VERSION_DIGITS + 1) return false;
-    at = versionStart + VERSION_DIGITS;
-    if (!isVersion(bytes, versionStart) || bytes[at++] !== 0) return false;
-    if (isRow) {
-      if (!hasAt(bytes, at, TIME)) return false;
-      at += TIME.length + DATE_BYTES;
-    }
-    let gtidStart = 0;
-    if (hasAt(bytes, at, GTID)) {
-      gtidStart = at + GTID.length + LENGTH_BYTES;
-      at += GTID.length + measureValue(bytes, BsonType.string, at + GTID.length);
-      if (bytes[at - 1] !== 0) return false;
-    } else if (hasAt(bytes, at, NO_GTID)) at += NO_GTID.length;
-    else return false;
-    const gtidEnd = at - 1;
-    if (!isRow) {
-      if (!hasAt(bytes, at, DELETED_AT)) return false;
-      at += DELETED_AT.length + DATE_BYTES;
-    }
-    if (at !== bytes.length - 1 || bytes[at] !== 0) return false;
-    this.#rowStart = rowStart;
-    this.#rowEnd = rowEnd;
-    this.#versionStart = versionStart;
-    this.#gtidStart = gtidStart;
-    this.#gtidEnd = gtidEnd;
-    this.#isTombstone = !isRow;
-    return true;
+    return this.#parts.rowStart === 0
+      ? null
+      : this.#comparison.compare(row, this.bytes, this.#parts.rowStart, this.#parts.rowEnd);
   }
 
   /** Takes what can be used, and says the first thing that Ditto never wrote. */
@@ -152,18 +87,18 @@ export class StoredDocument implements StoredRow {
 
   #take(name: string, type: number, start: number, end: number): void {
     if (name === 'row') {
-      this.#rowStart = start;
-      this.#rowEnd = end;
+      this.#parts.rowStart = start;
+      this.#parts.rowEnd = end;
     } else if (name === 'deletedAt') this.#isTombstone = true;
     else if (name === 'gtid' && type === BsonType.string) {
-      this.#gtidStart = start + LENGTH_BYTES;
-      this.#gtidEnd = end - 1;
+      this.#parts.gtidStart = start + LENGTH_BYTES;
+      this.#parts.gtidEnd = end - 1;
     } else if (name === 'v' && isVersionText(readString(this.bytes.subarray(start, end))))
-      this.#versionStart = start + LENGTH_BYTES;
+      this.#parts.versionStart = start + LENGTH_BYTES;
   }
 
   #findContradiction(seen: ReadonlySet<string>): string | null {
-    if (this.#versionStart === 0) return 'its version is missing or malformed';
+    if (this.#parts.versionStart === 0) return 'its version is missing or malformed';
     if (seen.has('row') && seen.has('deletedAt')) return 'it has both row and deletedAt';
     if (!seen.has('row') && !seen.has('deletedAt')) return 'it has neither row nor deletedAt';
     if (!seen.has('gtid')) return 'it has no gtid';
@@ -174,20 +109,6 @@ export class StoredDocument implements StoredRow {
 
 export function fingerprintOf(document: Uint8Array): string {
   return createHash('sha256').update(document).digest('hex');
-}
-
-function hasAt(bytes: Buffer, at: number, label: Uint8Array): boolean {
-  for (let i = 0; i < label.length; i++) if (bytes[at + i] !== label[i]) return false;
-  return true;
-}
-
-function isVersion(bytes: Buffer, start: number): boolean {
-  for (let at = start; at < start + VERSION_DIGITS; at++) {
-    const code = bytes[at] as number;
-    const isDigit = code >= 0x30 && code <= 0x39;
-    if (!isDigit && !(code >= 0x61 && code <= 0x66)) return false;
-  }
-  return true;
 }
 
 function isVersionText(text: string | undefined): boolean {

@@ -1,8 +1,24 @@
-import { collectionName, isCanonicalKey, type Row, type TableLayout, type TableName } from '#change-events';
+import {
+  collectionName,
+  isCanonicalKey,
+  type ReadRows,
+  type Row,
+  type TableLayout,
+  type TableName,
+  TextRows,
+} from '#change-events';
 import { cutText } from '#kernel';
-import { type ComparisonCounters, type ForeignRow, type ListedPage, VerifiedSink } from '#verification';
+import {
+  type ComparisonCounters,
+  type CoveredChanges,
+  type ForeignRow,
+  type ListedPage,
+  type StoredChunk,
+  VerifiedSink,
+} from '#verification';
 import { type mongo } from 'mongoose';
 import { decodeId } from './canonical-id.ts';
+import { ChunkLookup } from './chunk-lookup.ts';
 import { lowerVersion, removeDocument } from './demotion.ts';
 import { idDocument, storedIdValue } from './id-values.ts';
 import { FROM_MAJORITY, PAGE_TIMEOUT_MS } from './index-pages.ts';
@@ -16,6 +32,7 @@ import { RowComparison } from './row-comparison.ts';
 import { selectDocuments } from './selected-documents.ts';
 import { showField } from './shown-document.ts';
 import { fingerprintOf, StoredDocument } from './stored-document.ts';
+import { TextComparison } from './text-comparison.ts';
 import { awaitMajority } from './write-command.ts';
 
 const SHOWN_CHARACTERS = 200;
@@ -23,6 +40,8 @@ const SHOWN_CHARACTERS = 200;
 interface ComparedTable {
   readonly encoder: DocumentEncoder;
   readonly comparison: RowComparison;
+  /** Of rows as texts: the columns of one layout are always read in the same way. */
+  texts: TextComparison | null;
 }
 
 /**
@@ -55,6 +74,30 @@ export class VerifiedMirror extends VerifiedSink {
     const { encoder, comparison } = this.#tableOf(layout);
     const found = await new KeyLookup({ documents, layout, encoder, signal }).find(keys);
     return found.map((one) => (one === null ? null : new StoredDocument(one.bytes, comparison, one.isForeign)));
+  }
+
+  override async readChunk(
+    layout: TableLayout,
+    rows: ReadRows,
+    checkpoint: CoveredChanges,
+    signal: AbortSignal,
+  ): Promise<StoredChunk> {
+    if (!(rows instanceof TextRows)) return super.readChunk(layout, rows, checkpoint, signal);
+    const documents = this.#collectionOf(layout);
+    await awaitMajority(documents.db);
+    const table = this.#tableOf(layout);
+    table.texts ??= new TextComparison(layout, rows.columns);
+    const { encoder, comparison, texts } = table;
+    const findByKeys = (keys: readonly Row[]) => new KeyLookup({ documents, layout, encoder, signal }).find(keys);
+    const lookup = new ChunkLookup({ documents, layout, comparison: texts, checkpoint, findByKeys, signal });
+    const { equal, others } = await lookup.compare(rows);
+    this.#counters.byBytes += equal;
+    others.sort((a, b) => a.index - b.index);
+    return {
+      equal,
+      others: others.map(({ index }) => index),
+      stored: others.map(({ found }) => found && new StoredDocument(found.bytes, comparison, found.isForeign)),
+    };
   }
 
   override async *list(
@@ -124,7 +167,11 @@ export class VerifiedMirror extends VerifiedSink {
   #tableOf(layout: TableLayout): ComparedTable {
     let compared = this.#tables.get(layout);
     if (compared === undefined) {
-      compared = { encoder: new DocumentEncoder(layout), comparison: new RowComparison(layout, this.#counters) };
+      compared = {
+        encoder: new DocumentEncoder(layout),
+        comparison: new RowComparison(layout, this.#counters),
+        texts: null,
+      };
       this.#tables.set(layout, compared);
     }
     return compared;

@@ -2,11 +2,14 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   type CanonicalValue,
   type Column,
+  formatVersion,
+  GtidSet,
+  keyValues,
   LOWEST_VERSION,
   type Row,
   rowOfKey,
-  keyValues,
   type TableLayout,
+  TextRows,
 } from '#change-events';
 import { acceptChanges, testStack } from '#testing';
 import { type ForeignRow, type ListedPage } from '#verification';
@@ -98,6 +101,26 @@ function makeRows(count: number, seed: number): { readonly layout: TableLayout; 
   return { layout: makeLayout([makeColumn('id', 'integer', 'int'), ...named], [0], `kinds${seed}`), rows };
 }
 
+const UUID = makeTransaction(1).serverUuid;
+
+/** Of the change that `write` makes with this number. */
+function versionOf(number: number): string {
+  return formatVersion({ lineage: 1, fileNumber: 1, offset: number * 100, rowIndex: 0, readSequence: 0 });
+}
+
+/** As a server sends them. */
+function textsOf(rows: readonly Row[]): TextRows {
+  const texts = rows.map((row) => row.map(String));
+  const places = texts.flatMap(([id = '', note = '']) => [0, id.length, id.length, id.length + note.length]);
+  return new TextRows(
+    [
+      { decode: (bytes, start, end) => Number(bytes.toString('latin1', start, end)), isPlain: true },
+      { decode: (bytes, start, end) => bytes.toString('utf8', start, end), isPlain: true },
+    ],
+    { buffers: texts.map((row) => Buffer.from(row.join(''))), places: Int32Array.from(places) },
+  );
+}
+
 describe('VerifiedMirror', () => {
   it('I4: finds rows of every kind equal, byte for byte as they came back from the server', async () => {
     const { layout, rows } = makeRows(300, 1);
@@ -163,6 +186,56 @@ describe('VerifiedMirror', () => {
       return others?.length === 0 ? [{ name, value: row[layout.columns.findIndex((of) => of.name === name)] }] : [];
     });
     expect(unnoticed).toEqual([]);
+  });
+
+  it('of a chunk it counts what is equal to the last byte, and gives all else', async () => {
+    const layout = layoutOf('chunk');
+    const rows = [5, 3, 9, 1, 7, 2].map((id): Row => [id, `row ${id}`]);
+    await write(
+      layout,
+      rows.map((row, i) => [i + 1, null, row]),
+    );
+    const documents = documentsOf(layout);
+    await documents.deleteOne(byId(9));
+    await documents.updateOne(byId(3), { $set: { 'row.note': 'row 4' } });
+    await documents.updateOne(byId(1), { $set: { extra: 1 } });
+    const [seven] = await documents.find(byId(7)).toArray();
+    await documents.deleteOne(byId(7));
+    await documents.insertOne({ ...seven, _id: Long.fromNumber(7) as never });
+    const verified = new VerifiedMirror(mirror);
+    const checkpoint = { version: versionOf(5), covered: GtidSet.empty };
+    const { equal, others, stored } = await verified.readChunk(layout, textsOf(rows), checkpoint, never);
+    // the last one is newer than the checkpoint
+    expect({ equal, others }).toEqual({ equal: 1, others: [1, 2, 3, 4, 5] });
+    const found = stored.map((one, i) => one && (one.damage ?? one.compare(rows[others[i] as number] as Row)));
+    expect(found).toEqual([
+      [{ column: 'note', source: 'row 3', sink: 'row 4' }],
+      null,
+      'it has a field "extra"',
+      [],
+      [],
+    ]);
+    expect(stored.at(-1)?.version).toBe(versionOf(6));
+    expect(await verified.readChunk(layout, textsOf([]), checkpoint, never)).toEqual({
+      equal: 0,
+      others: [],
+      stored: [],
+    });
+  });
+
+  it('of a chunk of more rows than one request asks for it finds each', async () => {
+    const layout = layoutOf('long');
+    const rows = Array.from({ length: 4_100 }, (_, id): Row => [id, `row ${id}`]);
+    await write(
+      layout,
+      rows.map((row, i) => [i + 1, null, row]),
+    );
+    const checkpoint = { version: FUTURE, covered: GtidSet.parse(`${UUID}:1-5000`) };
+    const verified = new VerifiedMirror(mirror);
+    expect(await verified.readChunk(layout, textsOf(rows), checkpoint, never)).toMatchObject({
+      equal: 4_100,
+      others: [],
+    });
   });
 
   it('finds documents by keys of any kind, in the order of the keys', async () => {

@@ -109,20 +109,25 @@ export class MySqlSession {
     });
   }
 
-  /** Rows as arrays in the order of the select list. */
-  async queryArrays(sql: string): Promise<unknown[][]> {
-    return (await this.queryRows(sql, UNBOUND)).rows;
+  /** The texts of the first row, in the order of the select list; none where there is no row. */
+  async queryTexts(sql: string): Promise<(string | null)[]> {
+    const { buffers, places } = await this.queryRows(sql, UNBOUND);
+    const [first] = buffers;
+    if (first === undefined) return [];
+    return Array.from({ length: places.length / buffers.length / 2 }, (_, i) =>
+      places[2 * i] === -1 ? null : first.toString('utf8', places[2 * i], places[2 * i + 1]),
+    );
   }
 
   /**
-   * Rows as arrays in the order of the select list, as many as the bound leaves room for. Where that is not all of them
+   * Rows in the order of the select list, as many as the bound leaves room for. Where that is not all of them
    * the session is closed: the server would continue to send.
    */
   async queryRows(sql: string, bound: RowsBound): Promise<BoundedRows> {
     const read = await this.#run(() => receiveRows(this.#driver, socketOf(this.#driver), sql, bound));
     if (read.isCut) this.close();
-    const { rows, bytes } = read;
-    if (bytes > WIDE_ROW_BYTES * rows.length) await dropWide(COPIES_RECEIVED * bytes);
+    const { buffers, bytes } = read;
+    if (bytes > WIDE_ROW_BYTES * buffers.length) await dropWide(COPIES_RECEIVED * bytes);
     return read;
   }
 

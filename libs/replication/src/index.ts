@@ -14,7 +14,13 @@ export { ChangeSink, type Acknowledgement, type SinkOpenOptions, type SinkStatus
 export { CascadeFacts, type CascadingKey, type ReferentialAction } from './ports/cascade-facts.ts';
 export { MirroredKeys, type SelectedKeys } from './ports/mirrored-keys.ts';
 export { type RefusedChange, RefusedChanges, StopAtRefusal } from './ports/refused-changes.ts';
-export { RowReader, type ChunkRead, type KeysRead } from './ports/row-reader.ts';
+export {
+  RowReader,
+  type ChunkRead,
+  type ChunkRequest,
+  type KeysRead,
+  type UndecodedChunk,
+} from './ports/row-reader.ts';
 export {
   type ListedRead,
   type NewRead,

@@ -50,7 +50,9 @@ export {
   type ComparisonCounters,
   type Difference,
   type ForeignRow,
+  type CoveredChanges,
   type ListedPage,
+  type StoredChunk,
   type StoredRow,
 } from './ports/verified-sink.ts';
 export {

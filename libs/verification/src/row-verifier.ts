@@ -2,6 +2,7 @@ import {
   decodeSelection,
   encodeKeyValues,
   GtidSet,
+  type ReadRows,
   type Row,
   rowOfKey,
   keyValues,
@@ -10,11 +11,11 @@ import {
   type TableName,
 } from '#change-events';
 import { Backoff, type BackoffOptions, DittoError, sleep } from '#kernel';
-import { type RowReader } from '#replication';
+import { type KeysRead, type RowReader } from '#replication';
 import { type Bounds, compare, type Fault, judge } from './judgement.ts';
 import { isNotVerifiable } from './ports/not-verifiable.ts';
 import { type RecordedStream } from './ports/recorded-stream.ts';
-import { type StoredRow, type VerifiedSink } from './ports/verified-sink.ts';
+import { type CoveredChanges, type StoredRow, type VerifiedSink } from './ports/verified-sink.ts';
 
 export interface RowVerifierOptions {
   /** Its `high` covers each transaction that a read can have seen, also those that the server has not counted yet. */
@@ -93,18 +94,28 @@ export interface ChunkVerdict {
 interface Fenced {
   readonly layout: TableLayout;
   readonly bounds: Bounds;
+  /** Rows that are known to be equal; the keys are those of the others. */
+  readonly equal: number;
   /** Of each key, in the order of `keys`. */
   readonly keys: readonly Row[];
   readonly rows: readonly (Row | null)[];
   readonly stored: readonly (StoredRow | null)[];
 }
 
-/** What a read of the source gave. */
-interface SourceRows {
-  readonly rows: readonly Row[];
-  readonly absent: readonly Row[];
+/** What a read of the source gave, and how the sink is asked for the same. */
+interface SourceRead {
   readonly high: string;
+  readonly compare: (checkpoint: CoveredChanges) => Promise<Compared>;
 }
+
+type Compared = Pick<Fenced, 'equal' | 'keys' | 'rows' | 'stored'>;
+
+const OTHER_LAYOUT: NotJudged = {
+  state: 'being re-read',
+  reason: 'the table has another layout than DSS has adopted',
+};
+/** Of a bound in bytes: rows are not all of the same size. */
+const FILLED_SHARE = 0.8;
 
 /** A key that is not settled yet. */
 interface Pending {
@@ -133,6 +144,8 @@ export class RowVerifier {
   readonly #options: RowVerifierOptions;
   readonly #pause: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly #nowMs: () => number;
+  /** What a row of the newest chunk took. */
+  readonly #rowBytes = new WeakMap<TableLayout, number>();
 
   constructor(options: RowVerifierOptions) {
     this.#options = options;
@@ -148,15 +161,21 @@ export class RowVerifier {
     const fenced = await this.#fence(table, signal, async (layout, dispatchedSet) => {
       const selected = scope && { selection: decodeSelection(layout, scope) };
       const at = { layout, after, upTo, ...selected, dispatchedSet, signal };
-      let chunk = await reader.readChunk({ ...at, limit: request.limit, maxBytes });
+      // a read that its bound ends costs a connection
+      const fitting = Math.floor((FILLED_SHARE * maxBytes) / (this.#rowBytes.get(layout) ?? 1));
+      const limit = Math.max(1, Math.min(request.limit, fitting));
+      let chunk = await reader.readUndecoded({ ...at, limit, maxBytes });
       // the first row alone goes beyond the bound
-      if (chunk.rows.length === 0 && !chunk.complete) chunk = await reader.readChunk({ ...at, limit: 1 });
-      end = chunk;
-      await onRead?.({ layout, lastKey: chunk.lastKey, complete: chunk.complete, rows: chunk.rows.length });
-      return { rows: chunk.rows, absent: [], high: chunk.high };
+      if (chunk.rows.count === 0 && !chunk.complete) chunk = await reader.readUndecoded({ ...at, limit: 1 });
+      const { rows, lastKey, complete, high, bytes } = chunk;
+      if (rows.count > 0) this.#rowBytes.set(layout, bytes / rows.count);
+      end = { lastKey, complete };
+      await onRead?.({ layout, lastKey, complete, rows: rows.count });
+      return { high, compare: (checkpoint) => this.#compareChunk(layout, rows, checkpoint, signal) };
     });
     if ('state' in fenced) return { verdict: fenced, lastKey: null, complete: false };
     const settled = noneSettled(fenced.layout, fenced.keys);
+    settled.equal = fenced.equal;
     note(fenced, settled);
     const verdict = await this.#settle(table, fenced.layout, settled, 2, signal);
     return { verdict, lastKey: end.lastKey, complete: end.complete };
@@ -204,7 +223,7 @@ export class RowVerifier {
         if (current.fingerprint !== layout.fingerprint) throw layoutChanged(layout);
         const read = await this.#readKeys(layout, asked, dispatchedSet, signal);
         unanswered = read.unanswered;
-        return read;
+        return { high: read.high, compare: () => this.#compareKeys(layout, read, signal) };
       });
       if ('state' in fenced) return fenced;
       note(fenced, settled);
@@ -232,9 +251,9 @@ export class RowVerifier {
   async #fence(
     table: TableName,
     signal: AbortSignal,
-    ask: (layout: TableLayout, dispatchedSet: string) => Promise<SourceRows>,
+    ask: (layout: TableLayout, dispatchedSet: string) => Promise<SourceRead>,
   ): Promise<Fenced | NotJudged> {
-    const { stream, sink } = this.#options;
+    const { stream } = this.#options;
     const before = await stream.readTable(table, signal);
     if (before === null) return { state: 'waiting', reason: 'the table was not seen by DSS yet' };
     if (before.copied === 'never') return { state: 'not verifiable', reason: 'the sink does not get this table' };
@@ -242,20 +261,21 @@ export class RowVerifier {
     const { layout, generation } = before;
     if (layout.key.length === 0) return { state: 'not verifiable', reason: 'the table has no key' };
     const checkpoint = await stream.readCheckpoint(signal);
-    let read: SourceRows;
+    let read: SourceRead;
     try {
       read = await ask(layout, checkpoint.gtidSet);
     } catch (error) {
       if (!isLayoutChange(error)) throw error;
-      return { state: 'being re-read', reason: 'the table has another layout than DSS has adopted' };
+      return OTHER_LAYOUT;
     }
     if (!(await this.#isCovered(read.high, signal)))
       return { state: 'waiting', reason: 'the checkpoint does not come to cover what was read' };
-    const keys = [...read.rows.map((row) => rowOfKey(layout, keyValues(layout, row))), ...read.absent];
-    let stored: Fenced['stored'];
+    const covered = GtidSet.parse(checkpoint.gtidSet);
+    let compared: Compared;
     try {
-      stored = await sink.read(layout, keys, signal);
+      compared = await read.compare({ version: checkpoint.version, covered });
     } catch (error) {
+      if (isLayoutChange(error)) return OTHER_LAYOUT;
       if (!isNotVerifiable(error)) throw error;
       return { state: 'not verifiable', reason: error.message };
     }
@@ -263,9 +283,31 @@ export class RowVerifier {
     const after = await stream.readTable(table, signal);
     if (after?.generation !== generation || after.copied !== 'yes')
       return { state: 'being re-read', reason: 'the table was copied or re-read meanwhile' };
-    const rows = [...read.rows, ...read.absent.map(() => null)];
-    const covered = GtidSet.parse(checkpoint.gtidSet);
-    return { layout, bounds: { checkpoint: checkpoint.version, covered, highest }, keys, rows, stored };
+    // else what counts as equal could have a version above all that are possible
+    if (compared.equal > 0 && checkpoint.version > highest)
+      return { state: 'waiting', reason: 'the log ends before the place of the checkpoint' };
+    return { layout, bounds: { checkpoint: checkpoint.version, covered, highest }, ...compared };
+  }
+
+  async #compareChunk(
+    layout: TableLayout,
+    chunk: ReadRows,
+    checkpoint: CoveredChanges,
+    signal: AbortSignal,
+  ): Promise<Compared> {
+    const { equal, others, stored } = await this.#options.sink.readChunk(layout, chunk, checkpoint, signal);
+    const rows = others.map((index) => chunk.row(index));
+    return { equal, keys: rows.map((row) => rowOfKey(layout, keyValues(layout, row))), rows, stored };
+  }
+
+  async #compareKeys(
+    layout: TableLayout,
+    read: Pick<KeysRead, 'rows' | 'absent'>,
+    signal: AbortSignal,
+  ): Promise<Compared> {
+    const keys = [...read.rows.map((row) => rowOfKey(layout, keyValues(layout, row))), ...read.absent];
+    const stored = await this.#options.sink.read(layout, keys, signal);
+    return { equal: 0, keys, rows: [...read.rows, ...read.absent.map(() => null)], stored };
   }
 
   /** Waits until the checkpoint covers `high`, as far as the streamed log can ever give it. */

@@ -178,6 +178,7 @@ describe('the second way: the server’s own texts against the driver’s own de
   let admin: Connection;
   let mirror: Awaited<ReturnType<typeof openMongo>>;
   let texts: ReturnType<typeof openRowReader>;
+  let values: ReturnType<typeof openRowReader>;
   let layouts: readonly TableLayout[];
 
   beforeAll(async () => {
@@ -191,7 +192,7 @@ describe('the second way: the server’s own texts against the driver’s own de
     await typed.insertFirstCopy();
     const reading = { streamed, replica: null, includes: (name: string) => name === database };
     texts = openRowReader({ ...reading, givesTexts: true });
-    const values = openRowReader(reading);
+    values = openRowReader(reading);
     layouts = await values.listTables(signal);
     mirror = await openMongo({ url: stack.url('mongo'), logger: silentLogger });
     const changes: RowChange[] = [];
@@ -199,11 +200,11 @@ describe('the second way: the server’s own texts against the driver’s own de
       const chunk = await values.readChunk({ layout, after: null, limit: 2 * ROWS, dispatchedSet: '', signal });
       for (const row of chunk.rows) changes.push(created(layout, row, changes.length + 1));
     }
-    values.close();
     await store(changes);
   }, 120_000);
   afterAll(async () => {
     texts.close();
+    values.close();
     await mirror.db(mirrorDatabase({ source: sourceName })).dropDatabase();
     await mirror.close();
     await admin.query(`DROP DATABASE ${database}`);
@@ -250,13 +251,16 @@ describe('the second way: the server’s own texts against the driver’s own de
     }
   }
 
-  function verifier(): RowVerifier {
+  function verifier(
+    reader = texts,
+    sink: VerifiedSink = new TextSink({
+      sink: new VerifiedMirror({ connection: mirror, source: sourceName }),
+      readTexts: (layout, { bytes }) => readDriverTexts(layout, bytes),
+    }),
+  ): RowVerifier {
     return new RowVerifier({
-      reader: texts,
-      sink: new TextSink({
-        sink: new VerifiedMirror({ connection: mirror, source: sourceName }),
-        readTexts: (layout, { bytes }) => readDriverTexts(layout, bytes),
-      }),
+      reader,
+      sink,
       stream: new ConfirmedStream(),
       maxBytes: 64 * 1024 * 1024,
       attempts: 3,
@@ -266,8 +270,8 @@ describe('the second way: the server’s own texts against the driver’s own de
     });
   }
 
-  async function verify(layout: TableLayout): Promise<Verdict> {
-    const { verdict, complete } = await verifier().verifyChunk({ table: layout, after: null, limit: 2 * ROWS }, signal);
+  async function verify(layout: TableLayout, by = verifier()): Promise<Verdict> {
+    const { verdict, complete } = await by.verifyChunk({ table: layout, after: null, limit: 2 * ROWS }, signal);
     expect(complete).toBe(true);
     if (verdict.state !== 'judged') throw new Error(verdict.reason);
     return verdict;
@@ -279,6 +283,14 @@ describe('the second way: the server’s own texts against the driver’s own de
     const { equal, mismatches } = await verify(layout);
     expect(mismatches.flatMap(({ kind, differences }) => [kind, ...differences])).toEqual([]);
     expect(equal).toBe(ROWS);
+  });
+
+  test.each(TABLES.map(({ name }) => [name]))('%s: by the first way each row is equal byte for byte', async (name) => {
+    const layout = layouts.find(({ table }) => table === name);
+    if (layout === undefined) throw new Error(`no table ${name}`);
+    const sink = new VerifiedMirror({ connection: mirror, source: sourceName });
+    expect(await verify(layout, verifier(values, sink))).toMatchObject({ equal: ROWS, mismatches: [], unsettled: [] });
+    expect(sink.comparisons).toEqual({ byBytes: ROWS, byValue: 0 });
   });
 
   test.each(TABLES.map(({ name }) => [name]))('%s: one flipped bit in any value is found', async (name) => {

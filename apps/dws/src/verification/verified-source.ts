@@ -33,6 +33,7 @@ export class VerifiedSource {
   readonly #load: MySqlSourceLoad;
   readonly #log: LogEndReader;
   readonly #sinks = new Map<string, Promise<VerifiedSink>>();
+  readonly #verifiers = new WeakMap<VerifiedSink, RowVerifier>();
   readonly stream: RecordedStream;
   /** At the pace of the source. */
   readonly reader: RowReader;
@@ -80,7 +81,13 @@ export class VerifiedSource {
   }
 
   async verifier(sink: string): Promise<RowVerifier> {
-    return new RowVerifier(await this.#verifierOptions(sink));
+    const options = await this.#verifierOptions(sink);
+    let verifier = this.#verifiers.get(options.sink);
+    if (verifier === undefined) {
+      verifier = new RowVerifier(options);
+      this.#verifiers.set(options.sink, verifier);
+    }
+    return verifier;
   }
 
   /** For rows that changed recently: one that changes again meanwhile is `unsettled` soon. */

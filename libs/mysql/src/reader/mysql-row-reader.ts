@@ -1,16 +1,19 @@
 import { type RowDataPacket } from 'mysql2';
 import {
-  type CanonicalValue,
   encodeKeyValues,
   GtidSet,
+  keyValues,
+  type ReadRows,
   type Row,
   type RowSelection,
   tableKey,
   type TableLayout,
   type TableName,
+  TextRows,
+  ValueRows,
 } from '#change-events';
 import { DittoError, type Logger, silentLogger } from '#kernel';
-import { RowReader, type ChunkRead, type KeysRead } from '#replication';
+import { RowReader, type ChunkRead, type ChunkRequest, type KeysRead, type UndecodedChunk } from '#replication';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
 import { type Judging, readCatalogue, readCatalogueTables, readRowCounts } from '../layout/catalogue-layout.ts';
 import { type ColumnRules, columnRules, type KeyOverrides } from '../layout/column-choice.ts';
@@ -26,8 +29,8 @@ import { beginBehind, hasRunSince, readSets, readSetsWithOwned, type Sets, waitU
 import { quoteTable } from './quoting.ts';
 import { ReaderSessions } from './reader-sessions.ts';
 import { isSelected } from './selected-rows.ts';
-import { makeSelectList, ReplacementCharacterFound } from './select-list.ts';
-import { makeTextList } from './text-list.ts';
+import { makeSelectList } from './select-list.ts';
+import { makeTextList, rowsWithTexts } from './text-list.ts';
 import { UnloggedGtids } from './unlogged-gtids.ts';
 
 export interface MySqlRowReaderOptions {
@@ -68,12 +71,13 @@ export interface MySqlRowReaderOptions {
 interface BoundedRequest {
   readonly layout: TableLayout;
   readonly maxBytes?: number;
+  readonly overhead: Overhead;
   readonly dispatchedSet: string;
   readonly signal: AbortSignal;
 }
 
 interface SelectedRows {
-  readonly rows: Row[];
+  readonly rows: ReadRows;
   readonly bytes: number;
   readonly isCut: boolean;
   readonly selectMs: number;
@@ -93,9 +97,13 @@ interface CollationRow extends RowDataPacket {
 }
 
 const DEFAULT_WAIT_MS = 30_000;
-/** What an array of values takes in memory, and each of its values in addition to its bytes. */
-const ROW_BYTES = 48;
-const VALUE_BYTES = 24;
+/** What a row takes in memory, and each of its values in addition to its bytes. */
+interface Overhead {
+  readonly rowBytes: number;
+  readonly valueBytes: number;
+}
+const AS_VALUES: Overhead = { rowBytes: 48, valueBytes: 24 };
+const AS_TEXTS: Overhead = { rowBytes: 8, valueBytes: 8 };
 const MISSING: ReadonlySet<unknown> = new Set(['ER_NO_SUCH_TABLE', 'ER_BAD_DB_ERROR']);
 const MISSING_COLUMN = 'ER_BAD_FIELD_ERROR';
 
@@ -111,8 +119,6 @@ export class MySqlRowReader extends RowReader {
   #facts: CharacterSetFacts | null = null;
   /** Definitions known to have the layout of that fingerprint. */
   readonly #definitions = new Map<string, string>();
-  /** Layouts of tables that hold U+FFFD, or broken text: only the bytes say which. */
-  readonly #readAsBytes = new Set<string>();
   readonly #unlogged: UnloggedGtids;
   /** Null where the server that is read is the one that is streamed. */
   readonly #errant: ErrantTransactions | null;
@@ -183,16 +189,16 @@ export class MySqlRowReader extends RowReader {
     return texts.map((column) => collations.get(column?.name ?? '') ?? '').join();
   }
 
-  override async readChunk(request: {
-    readonly layout: TableLayout;
-    readonly after: Row | null;
-    readonly upTo?: Row | null;
-    readonly selection?: RowSelection;
-    readonly limit: number;
-    readonly maxBytes?: number;
-    readonly dispatchedSet: string;
-    readonly signal: AbortSignal;
-  }): Promise<ChunkRead> {
+  override async readChunk(request: ChunkRequest): Promise<ChunkRead> {
+    const { rows, ...read } = await this.#readChunk(request, AS_VALUES);
+    return { ...read, rows: decodeAll(rows) };
+  }
+
+  override readUndecoded(request: ChunkRequest): Promise<UndecodedChunk> {
+    return this.#readChunk(request, AS_TEXTS);
+  }
+
+  async #readChunk(request: ChunkRequest, overhead: Overhead): Promise<UndecodedChunk> {
     const { layout, after, upTo = null, selection, limit } = request;
     const where = (): string => {
       const bounds = [
@@ -203,14 +209,13 @@ export class MySqlRowReader extends RowReader {
       return bounds.length === 0 ? '' : ` WHERE ${bounds.join(' AND ')}`;
     };
     const { rows, isCut, bytes, high, selectMs } = await this.#readBehind(
-      request,
+      { ...request, overhead },
       () => `${where()} ORDER BY ${keyOrder(layout)} LIMIT ${limit}`,
     );
-    const last = rows.at(-1);
     return {
       rows,
-      lastKey: last === undefined ? null : layout.key.map((index): CanonicalValue => last[index] ?? null),
-      complete: !isCut && rows.length < limit,
+      lastKey: rows.count === 0 ? null : keyValues(layout, rows.row(rows.count - 1)),
+      complete: !isCut && rows.count < limit,
       bytes,
       high,
       selectMs,
@@ -226,11 +231,11 @@ export class MySqlRowReader extends RowReader {
   }): Promise<KeysRead> {
     const { layout, keys } = request;
     const { rows, isCut, bytes, high, selectMs } = await this.#readBehind(
-      request,
+      { ...request, overhead: AS_VALUES },
       () => ` WHERE ${keyIsOneOf(layout, keys)}`,
     );
     const others = new Map(keys.map((key) => [encodeKeyValues(layout, key), key]));
-    const found = rows.filter((row) => others.delete(encodeKeyValues(layout, row)));
+    const found = decodeAll(rows).filter((row) => others.delete(encodeKeyValues(layout, row)));
     const rest = [...others.values()];
     return { rows: found, absent: isCut ? [] : rest, unanswered: isCut ? rest : [], bytes, high, selectMs };
   }
@@ -251,12 +256,12 @@ export class MySqlRowReader extends RowReader {
     const where = selection === undefined ? isOneOf : `(${isOneOf}) AND (${isSelected(layout, selection)})`;
     const read = this.#sessions.use(signal, async (session) => {
       const facts = await this.#readFacts(session);
-      const list = makeSelectList(keyLayout, { kind: session.kind, facts, asBytes: true });
-      const { rows } = await session.queryRows(
+      const list = makeSelectList(keyLayout, { kind: session.kind, facts });
+      const read = await session.queryRows(
         `SELECT ${list.sql} FROM ${quoteTable(layout.database, layout.table)} WHERE ${where}`,
-        { bytes: this.mostRowBytes, overheadBytes: ROW_BYTES + columns.length * VALUE_BYTES },
+        { bytes: this.mostRowBytes, overheadBytes: overheadOf(AS_VALUES, columns.length) },
       );
-      return list.convert(rows);
+      return decodeAll(new SelectedTexts(layout, list.columns, read));
     });
     try {
       for (const row of await read) absent.delete(encodeKeyValues(keyLayout, row));
@@ -275,12 +280,7 @@ export class MySqlRowReader extends RowReader {
         context: { database: layout.database, table: layout.table },
       });
     }
-    const read = (): Promise<BehindRead> => this.#readOnce(request, clause());
-    return read().catch((error: unknown) => {
-      if (!(error instanceof ReplacementCharacterFound)) throw error;
-      this.#readAsBytes.add(layout.fingerprint);
-      return read();
-    });
+    return this.#readOnce(request, clause());
   }
 
   async #readOnce(request: BoundedRequest, clause: string): Promise<BehindRead> {
@@ -359,24 +359,21 @@ export class MySqlRowReader extends RowReader {
   }
 
   async #select(session: MySqlSession, request: BoundedRequest, clause: string): Promise<SelectedRows> {
-    const { layout, maxBytes = this.mostRowBytes } = request;
+    const { layout, overhead, maxBytes = this.mostRowBytes } = request;
     const facts = await this.#readFacts(session);
-    const asBytes = this.#readAsBytes.has(layout.fingerprint);
-    const makeList = this.#options.givesTexts === true ? makeTextList : makeSelectList;
-    const list = makeList(layout, { kind: session.kind, facts, asBytes });
+    const { givesTexts = false } = this.#options;
+    const list = (givesTexts ? makeTextList : makeSelectList)(layout, { kind: session.kind, facts });
     const startedAtMs = performance.now();
-    const { rows, bytes, isCut } = await session.queryRows(
+    const read = await session.queryRows(
       `SELECT ${list.sql} FROM ${quoteTable(layout.database, layout.table)}${clause}`,
-      { bytes: maxBytes, overheadBytes: ROW_BYTES + layout.columns.length * VALUE_BYTES },
+      { bytes: maxBytes, overheadBytes: overheadOf(overhead, layout.columns.length) },
     );
     const selectMs = performance.now() - startedAtMs;
-    if (isCut && rows.length === 0 && maxBytes >= this.mostRowBytes) throw rowTooLarge(layout, this.mostRowBytes);
-    try {
-      return { rows: list.convert(rows), bytes, isCut, selectMs };
-    } catch (error) {
-      if (error instanceof ReplacementCharacterFound) throw error;
-      throw error instanceof UndecodableTextError ? textInvalid(layout, error) : layoutChanged(layout, error);
-    }
+    const { bytes, isCut } = read;
+    const texts = new SelectedTexts(layout, list.columns, read);
+    if (isCut && texts.count === 0 && maxBytes >= this.mostRowBytes) throw rowTooLarge(layout, this.mostRowBytes);
+    const rows = givesTexts ? new ValueRows(rowsWithTexts(layout, texts)) : texts;
+    return { rows, bytes, isCut, selectMs };
   }
 
   async #assertLayout(session: MySqlSession, layout: TableLayout): Promise<void> {
@@ -396,6 +393,34 @@ function rulesOf(layout: TableLayout): ColumnRules {
   const names = new Set(layout.columns.map(({ name }) => name));
   const key = layout.key.map((index) => layout.columns[index]?.name ?? '');
   return { keys: new Map([[tableKey(layout), key]]), columns: (_database, _table, column) => names.has(column) };
+}
+
+/** Rows of a SELECT, with the errors of a reader. */
+class SelectedTexts extends TextRows {
+  readonly #layout: TableLayout;
+
+  constructor(layout: TableLayout, ...rows: ConstructorParameters<typeof TextRows>) {
+    super(...rows);
+    this.#layout = layout;
+  }
+
+  override row(index: number): Row {
+    try {
+      return super.row(index);
+    } catch (error) {
+      throw error instanceof UndecodableTextError
+        ? textInvalid(this.#layout, error)
+        : layoutChanged(this.#layout, error);
+    }
+  }
+}
+
+function decodeAll(rows: ReadRows): Row[] {
+  return Array.from({ length: rows.count }, (_, i) => rows.row(i));
+}
+
+function overheadOf({ rowBytes, valueBytes }: Overhead, values: number): number {
+  return rowBytes + values * valueBytes;
 }
 
 /** The server's own code of an error that was classified. */

@@ -1,67 +1,47 @@
-import { shortestFloat, type CanonicalValue, type Column, type Row, type TableLayout } from '#change-events';
+import { shortestFloat, type Column, type TableLayout, type TextColumn } from '#change-events';
 import { DittoError } from '#kernel';
 import { type ServerKind } from '../server-kind.ts';
 import { quoteIdentifier } from './quoting.ts';
-import { textDecoder, type CharacterSetFacts, type TextDecode } from '../values/charset.ts';
+import { textDecoder, type CharacterSetFacts } from '../values/charset.ts';
 import { canonicalJsonText } from '../values/json-text.ts';
 import { integerFromText } from '../values/numbers.ts';
 
 /** What to select for a column, and how to read what comes. */
-export interface SelectedColumn {
+export interface SelectedColumn extends TextColumn {
   readonly expression: string;
-  /** Null when the driver's value is the canonical one. */
-  readonly convert: ((value: unknown) => CanonicalValue) | null;
 }
+
+type Decode = TextColumn['decode'];
 
 const COPIED_BELOW_BYTES = 4096;
 
-function ownBytes(value: unknown): Buffer {
-  const bytes = value as Buffer;
-  return bytes.length < COPIED_BELOW_BYTES ? Buffer.from(bytes) : bytes;
-}
+const ascii = (bytes: Buffer, start: number, end: number): string => bytes.toString('latin1', start, end);
+const utf8 = (bytes: Buffer, start: number, end: number): string => bytes.toString('utf8', start, end);
 
-function datetimeFromText(value: unknown): string {
-  const text = value as string;
-  return `${text.slice(0, 10)}T${text.slice(11)}`;
+/** A short value does not hold what else came with it. */
+const ownBytes: Decode = (bytes, start, end) => {
+  const value = bytes.subarray(start, end);
+  return value.length < COPIED_BELOW_BYTES ? Buffer.from(value) : value;
+};
+
+function datetimeText(bytes: Buffer, start: number, end: number): string {
+  return `${bytes.toString('latin1', start, start + 10)}T${bytes.toString('latin1', start + 11, end)}`;
 }
 
 /** ZEROFILL prints zeros that are no part of the value. */
-function decimalFromText(value: unknown): string {
-  const text = value as string;
+const decimal: Decode = (bytes, start, end) => {
+  const text = ascii(bytes, start, end);
   return text.startsWith('0') ? text.replace(/^0+(?=\d)/, '') : text;
-}
-
-function checkedText(value: unknown): string {
-  const text = value as string;
-  if (text.includes('\ufffd')) throw new ReplacementCharacterFound();
-  return text;
-}
-
-/**
- * U+FFFD may be the stored character or the driver's replacement for bytes that are not UTF-8; only the bytes show
- * which.
- */
-export class ReplacementCharacterFound extends Error {}
-
-function decodeWith(decode: TextDecode): (value: unknown) => string {
-  return (value) => {
-    const bytes = value as Buffer;
-    return decode(bytes, 0, bytes.length);
-  };
-}
+};
 
 /** How the values of one reading are wanted. */
 export interface Reading {
   readonly kind: ServerKind;
   readonly facts: CharacterSetFacts;
-  /** UTF-8 columns too come as bytes and are decoded here, which separates a stored U+FFFD from a broken text. */
-  readonly asBytes: boolean;
 }
 
-function textColumn(name: string, column: Column, isKey: boolean, { facts, asBytes }: Reading): SelectedColumn {
+function textColumn(name: string, column: Column, isKey: boolean, { facts }: Reading): SelectedColumn {
   const { charset } = column;
-  const isUtf8Column = charset === 'utf8mb4' || charset === 'utf8mb3' || charset === 'utf8';
-  if (isUtf8Column && !asBytes) return { expression: name, convert: checkedText };
   const decode = charset === null ? null : textDecoder(charset, facts, isKey);
   if (decode === null) {
     throw new DittoError(
@@ -73,13 +53,15 @@ function textColumn(name: string, column: Column, isKey: boolean, { facts, asByt
       },
     );
   }
+  // the session has this character set
+  if (charset === 'utf8mb4') return { expression: name, decode, isPlain: true };
   // the bytes as stored: the server would turn a byte that means nothing into '?'
-  return { expression: `CAST(${name} AS BINARY)`, convert: decodeWith(decode) };
+  return { expression: `CAST(${name} AS BINARY)`, decode, isPlain: charset === 'utf8mb3' || charset === 'utf8' };
 }
 
 /**
- * A text with all digits of the value, since the driver's own parser of doubles is not exact. MySQL's AS CHAR cuts some
- * off, its JSON does not; MariaDB has no type JSON to cast to, and its texts have them all.
+ * A text with all digits of the value. MySQL's AS CHAR cuts some off, its JSON does not; MariaDB has no type JSON to cast
+ * to, and its texts have them all.
  */
 function doubleText(name: string, kind: ServerKind): string {
   const value = `CAST(${name} AS DOUBLE)`;
@@ -88,63 +70,58 @@ function doubleText(name: string, kind: ServerKind): string {
 
 export function selectColumn(column: Column, isKey: boolean, reading: Reading): SelectedColumn {
   const name = quoteIdentifier(column.name);
+  const plain = (decode: Decode): SelectedColumn => ({ expression: name, decode, isPlain: true });
   switch (column.kind) {
     case 'integer':
+      return plain((...text) => Number(ascii(...text)));
     case 'date':
     case 'time':
+      return plain(ascii);
     case 'enum':
     case 'set':
-      return { expression: name, convert: null };
+      return plain(utf8);
     case 'bigint':
-      return {
-        expression: name,
-        convert: (value) => (typeof value === 'string' ? integerFromText(value) : (value as number)),
-      };
+      return plain((...text) => integerFromText(ascii(...text)));
     case 'decimal':
-      return { expression: name, convert: decimalFromText };
+      return plain(decimal);
     case 'float':
-      return { expression: doubleText(name, reading.kind), convert: (value) => shortestFloat(Number(value)) };
+      return {
+        ...plain((...text) => shortestFloat(Number(ascii(...text)))),
+        expression: doubleText(name, reading.kind),
+      };
     case 'double':
-      return { expression: doubleText(name, reading.kind), convert: Number };
+      return { ...plain((...text) => Number(ascii(...text))), expression: doubleText(name, reading.kind) };
     case 'text':
       return textColumn(name, column, isKey, reading);
     case 'bytes':
     case 'bits':
-      return { expression: name, convert: ownBytes };
+      return plain(ownBytes);
     case 'geometry':
     case 'vector':
-      return { expression: `CAST(${name} AS BINARY)`, convert: ownBytes };
+      return { ...plain(ownBytes), expression: `CAST(${name} AS BINARY)` };
     case 'boolean':
-      return { expression: name, convert: (value) => (value as Buffer)[0] !== 0 };
+      return plain((bytes, start) => bytes[start] !== 0);
     case 'datetime':
-      return { expression: name, convert: datetimeFromText };
+      return plain(datetimeText);
     case 'timestamp':
-      return { expression: name, convert: (value) => `${datetimeFromText(value)}Z` };
+      return plain((bytes, start, end) => `${datetimeText(bytes, start, end)}Z`);
     case 'json':
-      return { expression: name, convert: (value) => canonicalJsonText(value as string) };
+      return plain((...text) => canonicalJsonText(utf8(...text)));
   }
 }
 
-/** The select list of a layout and the conversion of the driver's rows into canonical ones. */
+/** The select list of a layout. */
 export interface SelectList {
   readonly sql: string;
-  readonly convert: (rows: unknown[][]) => Row[];
+  /** Of each expression. */
+  readonly columns: readonly TextColumn[];
 }
 
 export function makeSelectList(layout: TableLayout, reading: Reading): SelectList {
   const selected = layout.columns.map((column, index) => selectColumn(column, layout.key.includes(index), reading));
-  const conversions = selected.flatMap(({ convert }, index) => (convert === null ? [] : [{ index, convert }]));
   return {
     // the driver takes results apart by their columns' names, and refuses some (`__proto__`); none of the table's reaches it
     sql: selected.map(({ expression }, index) => `${expression} AS c${index}`).join(', '),
-    convert: (rows) => {
-      for (const row of rows) {
-        for (const { index, convert } of conversions) {
-          const value = row[index];
-          if (value !== null) row[index] = convert(value);
-        }
-      }
-      return rows as CanonicalValue[][];
-    },
+    columns: selected,
   };
 }

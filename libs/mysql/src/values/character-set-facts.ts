@@ -68,7 +68,7 @@ async function readSingleByteTables(
 ): Promise<Map<string, CharacterTables>> {
   const bytes = Buffer.from(ALL_BYTES).toString('hex');
   const columns = charsets.map((charset) => `CONVERT(${bytesAs(session, charset, bytes)} USING utf8mb4)`);
-  const [row = []] = await session.queryArrays(`SELECT ${columns.join(', ')}`);
+  const row = await session.queryTexts(`SELECT ${columns.join(', ')}`);
   const tables = new Map<string, CharacterTables>();
   for (const [i, charset] of charsets.entries()) {
     const table = { one: singleByteUnits(ALL_BYTES, String(row[i])), two: null, three: null, four: null };
@@ -124,7 +124,7 @@ function bytesAs(session: MySqlSession, charset: string, hex: string): string {
 }
 
 async function convert(session: MySqlSession, charset: string, hex: string): Promise<string> {
-  const [row = []] = await session.queryArrays(`SELECT CONVERT(${bytesAs(session, charset, hex)} USING utf8mb4)`);
+  const row = await session.queryTexts(`SELECT CONVERT(${bytesAs(session, charset, hex)} USING utf8mb4)`);
   return String(row[0]);
 }
 
@@ -153,6 +153,6 @@ async function makeTables(session: MySqlSession, charset: string, table: Charact
   const ambiguous = findAmbiguous(table);
   if (ambiguous.length === 0) return { table, keyTable: table };
   const text = Buffer.from(ambiguous.join(SEPARATOR)).toString('hex');
-  const [row = []] = await session.queryArrays(`SELECT HEX(CONVERT(_utf8mb4 X'${text}' USING ${charset}))`);
+  const row = await session.queryTexts(`SELECT HEX(CONVERT(_utf8mb4 X'${text}' USING ${charset}))`);
   return { table, keyTable: withoutAliases(table, ambiguous, Buffer.from(String(row[0]), 'hex')) };
 }

@@ -1,5 +1,11 @@
 import { type Row, type TableLayout, type TableName } from '#change-events';
-import { RowReader, type ChunkRead, type KeysRead } from '../ports/row-reader.ts';
+import {
+  RowReader,
+  type ChunkRead,
+  type ChunkRequest,
+  type KeysRead,
+  type UndecodedChunk,
+} from '../ports/row-reader.ts';
 import { type Pacer } from './pacer.ts';
 
 /** Reads rows at the pace of a `Pacer`: chunks of fewer rows than asked for, and of keys the first ones. */
@@ -41,8 +47,12 @@ export class PacedRowReader extends RowReader {
     return this.#reader.readKeyOrder(layout, signal);
   }
 
-  override async readChunk(request: Parameters<RowReader['readChunk']>[0]): Promise<ChunkRead> {
+  override async readChunk(request: ChunkRequest): Promise<ChunkRead> {
     return this.#inTurn(request.limit, request.signal, (limit) => this.#reader.readChunk({ ...request, limit }));
+  }
+
+  override async readUndecoded(request: ChunkRequest): Promise<UndecodedChunk> {
+    return this.#inTurn(request.limit, request.signal, (limit) => this.#reader.readUndecoded({ ...request, limit }));
   }
 
   override async readKeys(request: Parameters<RowReader['readKeys']>[0]): Promise<KeysRead> {
@@ -72,7 +82,7 @@ export class PacedRowReader extends RowReader {
     return absent;
   }
 
-  async #inTurn<T extends ChunkRead | KeysRead>(
+  async #inTurn<T extends ChunkRead | KeysRead | UndecodedChunk>(
     most: number,
     signal: AbortSignal,
     read: (rows: number) => Promise<T>,
@@ -83,7 +93,8 @@ export class PacedRowReader extends RowReader {
       const result = await read(turn.rows);
       // a key that was looked up costs as much when its row is not there
       const absent = 'absent' in result ? result.absent.length : 0;
-      done = { rows: result.rows.length + absent, ms: result.selectMs ?? null };
+      const { rows } = result;
+      done = { rows: ('count' in rows ? rows.count : rows.length) + absent, ms: result.selectMs ?? null };
       return result;
     } finally {
       turn.end(done);

@@ -1,4 +1,11 @@
-import { type Row, type RowSelection, type TableLayout, type TableName } from '#change-events';
+import {
+  type ReadRows,
+  type Row,
+  type RowSelection,
+  type TableLayout,
+  type TableName,
+  ValueRows,
+} from '#change-events';
 
 export interface ChunkRead {
   readonly rows: readonly Row[];
@@ -12,6 +19,22 @@ export interface ChunkRead {
   readonly high: string;
   /** How long the SELECT took, without what it waited for before; absent where that is not known. */
   readonly selectMs?: number;
+}
+
+/** A chunk without its rows as values. */
+export interface UndecodedChunk extends Omit<ChunkRead, 'rows'> {
+  readonly rows: ReadRows;
+}
+
+export interface ChunkRequest {
+  readonly layout: TableLayout;
+  readonly after: Row | null;
+  readonly upTo?: Row | null;
+  readonly selection?: RowSelection;
+  readonly limit: number;
+  readonly maxBytes?: number;
+  readonly dispatchedSet: string;
+  readonly signal: AbortSignal;
 }
 
 export interface KeysRead {
@@ -70,16 +93,12 @@ export abstract class RowReader {
    * row up to `upTo` is left. Where `selection` is given, other rows than those do not count. The layout that the rows follow is the table's own at that moment:
    * when its fingerprint is not `layout.fingerprint` a `DITTO_SOURCE_LAYOUT_CHANGED` error (retriable) is thrown.
    */
-  abstract readChunk(request: {
-    readonly layout: TableLayout;
-    readonly after: Row | null;
-    readonly upTo?: Row | null;
-    readonly selection?: RowSelection;
-    readonly limit: number;
-    readonly maxBytes?: number;
-    readonly dispatchedSet: string;
-    readonly signal: AbortSignal;
-  }): Promise<ChunkRead>;
+  abstract readChunk(request: ChunkRequest): Promise<ChunkRead>;
+  /** As `readChunk`, for who needs the values of few rows: those that can't be decoded are found when they are asked for. */
+  async readUndecoded(request: ChunkRequest): Promise<UndecodedChunk> {
+    const { rows, ...read } = await this.readChunk(request);
+    return { ...read, rows: new ValueRows(rows) };
+  }
   /**
    * As `readChunk`, for the rows with the keys of `keys` (rows as `rowOfKey` makes them). A row counts only when its
    * canonical key equals the asked one byte for byte, whatever the column's collation says.

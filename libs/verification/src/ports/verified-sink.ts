@@ -1,4 +1,12 @@
-import { type Row, type RowSelection, type TableLayout } from '#change-events';
+import {
+  type GtidSet,
+  keyValues,
+  type ReadRows,
+  type Row,
+  rowOfKey,
+  type RowSelection,
+  type TableLayout,
+} from '#change-events';
 
 /** One column whose value differs. A value as text, cut to a limit; null for a column that this side does not have. */
 export interface Difference {
@@ -33,6 +41,22 @@ export interface StoredRow {
   compare(row: Row): readonly Difference[] | null;
 }
 
+/** What a checkpoint covers. */
+export interface CoveredChanges {
+  readonly version: string;
+  readonly covered: GtidSet;
+}
+
+/** What a sink holds of a chunk's rows. */
+export interface StoredChunk {
+  /** Rows that are stored as the source has them, by a change that the checkpoint covers, and undamaged. */
+  readonly equal: number;
+  /** The others, by their indexes; there may be equal ones among them. */
+  readonly others: readonly number[];
+  /** What is stored of them, in their order. */
+  readonly stored: readonly (StoredRow | null)[];
+}
+
 /** Something stored under what is not a key of the layout: no change ever overwrites it, no row is it. */
 export interface ForeignRow {
   /** Names it to `demote`; opaque. */
@@ -61,6 +85,20 @@ export interface ListedPage {
 export abstract class VerifiedSink {
   /** What is stored for each key, in the order of `keys`; null for nothing. Only what can't be lost again is seen. */
   abstract read(layout: TableLayout, keys: readonly Row[], signal: AbortSignal): Promise<readonly (StoredRow | null)[]>;
+  /**
+   * As `read`, of the rows of a chunk; a sink that can tell that a row is equal without making anything of it only counts
+   * it. By default it counts none.
+   */
+  async readChunk(
+    layout: TableLayout,
+    rows: ReadRows,
+    _checkpoint: CoveredChanges,
+    signal: AbortSignal,
+  ): Promise<StoredChunk> {
+    const others = Array.from({ length: rows.count }, (_, i) => i);
+    const keys = others.map((i) => rowOfKey(layout, keyValues(layout, rows.row(i))));
+    return { equal: 0, others, stored: await this.read(layout, keys, signal) };
+  }
   /**
    * The keys of all rows that are stored and not deleted, in pages of about `limit`, from the beginning or after an
    * earlier page. What is stored or changed meanwhile may be given or not, or twice; a page may be empty. With a selection
