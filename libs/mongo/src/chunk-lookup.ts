@@ -9,8 +9,8 @@ import { type FoundDocument } from './key-lookup.ts';
 import { classifyMongoError, isTimeout } from './mongo-errors.ts';
 import { type TextComparison } from './text-comparison.ts';
 
-/** Keys of one request, and what their rows take: about as much as comes back. */
-const MOST_KEYS = 2000;
+/** Keys of one request, and what their rows take: about as much as comes back. What lives for one request only is young when it dies. */
+const MOST_KEYS = 500;
 const MOST_BYTES = 1024 * 1024;
 
 export interface ChunkLookupOptions {
