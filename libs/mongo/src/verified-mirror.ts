@@ -189,7 +189,7 @@ function decodeKey(layout: TableLayout, document: Buffer): Row | null {
 async function readById(documents: mongo.Collection, id: Buffer): Promise<Buffer | null> {
   try {
     const [document] = await documents
-      .find({ _id: { $eq: storedIdValue(id) as never } }, { raw: true, maxTimeMS: PAGE_TIMEOUT_MS, ...FROM_MAJORITY })
+      .find({ _id: { $eq: storedIdValue(id) } }, { raw: true, maxTimeMS: PAGE_TIMEOUT_MS, ...FROM_MAJORITY })
       .toArray();
     return (document as unknown as Buffer | undefined) ?? null;
   } catch (error) {

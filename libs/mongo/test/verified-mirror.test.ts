@@ -201,7 +201,7 @@ describe('VerifiedMirror', () => {
     await documents.updateOne(byId(1), { $set: { extra: 1 } });
     const [seven] = await documents.find(byId(7)).toArray();
     await documents.deleteOne(byId(7));
-    await documents.insertOne({ ...seven, _id: Long.fromNumber(7) as never });
+    await documents.insertOne({ ...seven, _id: Long.fromNumber(7) });
     const verified = new VerifiedMirror(mirror);
     const checkpoint = { version: versionOf(5), covered: GtidSet.empty };
     const { equal, others, stored } = await verified.readChunk(layout, textsOf(rows), checkpoint, never);

@@ -579,7 +579,7 @@ export class ModelSink extends VerifiedSink {
   }
 
   #isEqual(row: Row, stored: StoredRow | null, checkpoint: CoveredChanges): boolean {
-    if (stored === null || stored.damage !== null || stored.isDeleted || stored.version === null) return false;
+    if (stored?.damage !== null || stored.isDeleted || stored.version === null) return false;
     const { version, gtid } = stored;
     return coversChange(checkpoint, { version, gtid }) && stored.compare(row)?.length === 0;
   }
