@@ -28,7 +28,9 @@ function isContainer(value: unknown): value is Fields | unknown[] {
 function turnOneBit(value: unknown, random: Random): unknown {
   if (typeof value === 'boolean') return !value;
   if (typeof value === 'string') {
-    const places = [...value.matchAll(/[a-zA-Z0-9]/g)].map(({ index }) => index);
+    const places = [...value.matchAll(/[\p{L}\p{N}]/gu)].flatMap(({ 0: { length }, index }) =>
+      length === 1 ? index : [],
+    );
     if (places.length === 0) return null;
     const at = random.pick(places);
     return `${value.slice(0, at)}${String.fromCharCode(value.charCodeAt(at) ^ 1)}${value.slice(at + 1)}`;

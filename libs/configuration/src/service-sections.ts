@@ -196,6 +196,10 @@ export const verificationSchema = z
       min: 2,
       max: 100,
     }),
+    secondWayShare: z.number().min(0, 'must be from 0 to 1').max(1, 'must be from 0 to 1').default(0.01).meta({
+      description:
+        'Share of the rows, from 0 to 1, that are also compared a second way, which shares no code with the first. Random ones; 1 is all, 0 is none.',
+    }),
     waitLimitMs: milliseconds(
       600_000,
       'A table that can not be judged for so long (the source stands still, a copy is not complete) is given up by the run.',

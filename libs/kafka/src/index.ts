@@ -13,7 +13,6 @@ export { KAFKA_ERROR_CODES } from './kafka-errors.ts';
 export { KeyHistory, type KeyHistoryRequest, type KeyMessage, type KeyMessages } from './key-history.ts';
 export { KafkaVerifiedSink, type KafkaVerifiedSinkOptions } from './fold/kafka-verified-sink.ts';
 export { MessageKeys } from './fold/message-keys.ts';
-export { PublishedChanges, type PublishedChangesOptions } from './fold/published-changes.ts';
 export { type OrderFinding, type TopicFoldStatus } from './fold/topic-fold.ts';
 export { TopicFolds, type TopicFoldsOptions } from './fold/topic-folds.ts';
 export { KafkaJsClient } from './kafkajs-client.ts';

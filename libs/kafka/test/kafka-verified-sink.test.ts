@@ -32,7 +32,6 @@ import {
   KeyHistory,
   type KeyMessage,
   PlatformaticKafkaClient,
-  PublishedChanges,
   TopicFolds,
   TopicReader,
 } from '../src/index.ts';
@@ -96,8 +95,7 @@ async function openWorld(
     () => folds.close(),
   );
   await publisher.prepareTable(layout);
-  const changes = new PublishedChanges({ reader, source, bigint });
-  const sink = new KafkaVerifiedSink({ folds, changes, source, bigint });
+  const sink = new KafkaVerifiedSink({ folds, source, bigint });
   const topic = topicName(source, layout.database, layout.table);
   return {
     ...{ source, layout, topic, sink, folds, history: new KeyHistory(reader) },
@@ -177,11 +175,6 @@ describe('KafkaVerifiedSink', () => {
       expect(stored.map((one, i) => one?.compare(rows[i] as Row))).toEqual([[], [], [], []]);
       expect(stored.map((one) => one?.damage)).toEqual([null, null, null, null]);
       expect(world.sink.comparisons).toEqual({ byBytes: rows.length, byValue: 0 });
-      for (const [i, row] of rows.entries()) {
-        const version = stored[i]?.version ?? '';
-        const key = rowOfKey(layout, [row[0] ?? null, row[2] ?? null]);
-        expect(await world.sink.readChange(layout, key, version, never)).toEqual(row);
-      }
       expect(await listKeys(world, 2)).toEqual(new Set(rows.map((row) => String([row[0], row[2]]))));
     },
     90_000,
@@ -286,20 +279,6 @@ describe('KafkaVerifiedSink', () => {
     const after = pages[0]?.after ?? '';
     for await (const page of world.sink.list({ layout, after, limit: 3 }, never)) rest.push(page);
     expect(rest).toEqual(pages.slice(1));
-  }, 60_000);
-
-  it('reads the row as an earlier change has left it', async () => {
-    const world = await openWorld();
-    const { layout } = world;
-    const first = createChange({ op: 'create', layout, after: [1, 'a'] });
-    const second = createChange({ op: 'update', layout, before: [1, 'a'], after: [1, 'b'], transaction: 2 });
-    const third = createChange({ op: 'delete', layout, before: [1, 'b'], transaction: 3 });
-    await world.publish([first, second, third]);
-    const read = (version: string) => world.sink.readChange(layout, rowOfKey(layout, [1]), version, never);
-    expect(await read(changeVersion(first))).toEqual([1, 'a']);
-    expect(await read(changeVersion(second))).toEqual([1, 'b']);
-    expect(await read(changeVersion(third))).toBeNull();
-    expect(await read(changeVersion({ ...third, rowIndex: 7 }))).toBeUndefined();
   }, 60_000);
 
   it('understands more partitions, and what compaction has left', async () => {

@@ -128,11 +128,6 @@ export class VerifiedMirror extends VerifiedSink {
     return Promise.resolve([]);
   }
 
-  /** The mirror holds the last change of a key, no older one. */
-  override readChange(): Promise<Row | null | undefined> {
-    return Promise.resolve(undefined);
-  }
-
   override async demote(
     layout: TableLayout,
     place: { readonly key: Row } | { readonly foreign: string },

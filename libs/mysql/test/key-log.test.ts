@@ -37,7 +37,7 @@ async function read(
   const end = await new KeyLog({ connection: source.connection, logger: silentLogger }).read({
     from: { ...from, serverUuid },
     layout,
-    key: rowOfKey(layout, [1, 'a']),
+    keys: [rowOfKey(layout, [1, 'a'])],
     mostBytes: 100_000_000,
     mostMs: 20_000,
     signal: AbortSignal.timeout(30_000),
@@ -77,6 +77,23 @@ describe('KeyLog', () => {
     // the place of one transaction gives that transaction and what follows
     const again = await read({ file: other?.file ?? '', offset: other?.offset ?? 0 });
     expect(again.changes.map(({ op }) => op)).toEqual(['delete', 'create', 'delete']);
+  });
+
+  test('gives the changes of several keys, and ends with the transaction that is the last of interest', async () => {
+    const from = await source.logEnd();
+    await source.run("INSERT INTO t VALUES (5, 'a', 'x'), (6, 'a', 'y'), (7, 'a', 'z')", 'FLUSH BINARY LOGS');
+    const until = await source.logEnd();
+    await source.run("UPDATE t SET id = 8 WHERE id = 5 AND part = 'a'", "DELETE FROM t WHERE part = 'a'");
+    const keys = [5, 7, 8].map((id) => rowOfKey(layout, [id, 'a']));
+    const { changes, end } = await read(from, { keys, until });
+    expect(changes.map(({ key, op, rowIndex }) => [key, op, rowIndex])).toEqual([
+      ['[5,"a"]', 'create', 0],
+      ['[7,"a"]', 'create', 2],
+      ['[5,"a"]', 'delete', 0],
+      ['[8,"a"]', 'create', 0],
+    ]);
+    expect(end).toMatchObject({ transactions: 2, cutBecause: null });
+    expect((await read(from, { keys })).changes).toHaveLength(6);
   });
 
   test('ends at once where nothing follows, also in a file that has just begun', async () => {

@@ -376,6 +376,24 @@ describe('chunks', () => {
     expect(await find()).toEqual([[1], [3]]);
   });
 
+  test('take labels as the log has them, which the catalogue has not', async () => {
+    await source.run(
+      "CREATE TABLE faces (id INT PRIMARY KEY, one ENUM('😀', 'é'), other SET('a', '😀😁') CHARACTER SET utf8mb4)",
+      "INSERT INTO faces VALUES (1, '😀', 'a,😀😁')",
+    );
+    const layout = await layoutOf('faces');
+    const withLabels = (one: string, other: string) => ({
+      ...layout,
+      fingerprint: layout.fingerprint.replace('"?"', `"${one}"`).replace('"??"', `"${other}"`),
+    });
+    expect(withLabels('x', 'y').fingerprint).toMatch(/"x".*"y"/);
+    const read = (given: TableLayout) =>
+      reader.readChunk({ layout: given, after: null, limit: 5, dispatchedSet: '', signal });
+    expect(await read(withLabels('😀', '😀😁'))).toMatchObject({ rows: [[1, '😀', 'a,😀😁']] });
+    expect(await read(layout)).toMatchObject({ rows: [[1, '😀', 'a,😀😁']] });
+    await expect(read(withLabels('x', '😀😁'))).rejects.toMatchObject({ code: 'DITTO_SOURCE_LAYOUT_CHANGED' });
+  });
+
   test('end with the reason when aborted', async () => {
     const abort = new AbortController();
     const dispatchedSet = `${(await source.value('SELECT @@server_uuid')) ?? ''}:1-99999999`;

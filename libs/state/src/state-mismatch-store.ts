@@ -3,6 +3,7 @@ import { type EntityManager } from 'typeorm';
 import {
   CURRENT_STATES,
   type MismatchCount,
+  type MismatchDetails,
   type MismatchFilter,
   type MismatchPage,
   type MismatchRecord,
@@ -146,7 +147,9 @@ function toRecord(row: MismatchEntity): MismatchRecord {
   const { id, source, database, table, sink, key, isKey, kind, details, state, reason, actor, runId } = row;
   const { firstSeenMs, lastSeenMs, timesSeen, changedAtMs } = row;
   return {
-    ...{ id: String(id), source, database, table, sink, key, isKey, kind, details, state, reason, actor, runId },
+    ...{ id: String(id), source, database, table, sink, key, isKey, kind, state, reason, actor, runId },
+    // records from before the second way say nothing of it
+    details: { ...details, way: (details as Partial<MismatchDetails>).way ?? 'first' },
     ...{ firstSeenMs, lastSeenMs, timesSeen, changedAtMs },
   };
 }

@@ -46,17 +46,17 @@ export class StateVerificationRunStore extends VerificationRunStore {
   }
 
   async create(run: NewRun, tables: readonly TableName[]): Promise<readonly DueChunk[]> {
-    const { id, source, scope, sinks, trigger, actor, rowsPerSecond, createdAtMs } = run;
+    const { id, source, scope, sinks, trigger, actor, rowsPerSecond, secondWayShare, createdAtMs } = run;
     const parts = tables.flatMap(({ database, table }) => sinks.map((sink) => [id, database, table, sink]));
     const state: RunState = parts.length === 0 ? 'done' : 'running';
     return this.#database.transaction(async (manager) => {
       const { affectedRows } = await manager.query<WriteResult>(
         `INSERT IGNORE INTO verification_runs
-           (id, source, scope, sinks, trigger_name, actor, rows_per_second, state, paced_until_ms, open_tables, created_at_ms, ended_at_ms)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+           (id, source, scope, sinks, trigger_name, actor, rows_per_second, second_way_share, state, paced_until_ms, open_tables, created_at_ms, ended_at_ms)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         [
           ...[id, source, JSON.stringify(scope), JSON.stringify(sinks), trigger, actor.slice(0, 255), rowsPerSecond],
-          ...[state, createdAtMs, parts.length, createdAtMs, state === 'done' ? createdAtMs : null],
+          ...[secondWayShare, state, createdAtMs, parts.length, createdAtMs, state === 'done' ? createdAtMs : null],
         ],
       );
       if (affectedRows === 0) return [];
@@ -214,9 +214,9 @@ export class StateVerificationRunStore extends VerificationRunStore {
     });
   }
 
-  async complete(chunk: RunChunk, counts: RowCounts): Promise<readonly DueChunk[]> {
+  async complete(chunk: RunChunk, counts: RowCounts, secondWay: RowCounts): Promise<readonly DueChunk[]> {
     return this.#end(chunk, counts.rows - counts.unsettled, (manager, table) =>
-      countIn(manager, table, chunk.phase, counts),
+      countIn(manager, table, chunk.phase, counts, secondWay),
     );
   }
 
@@ -292,7 +292,9 @@ export class StateVerificationRunStore extends VerificationRunStore {
       await manager.query(`DELETE FROM verification_chunks WHERE ${TABLE_WHERE}`, partOf(chunk));
       await manager.query(
         `UPDATE verification_tables SET phase = 'planning', row_count = 0, equal_count = 0, mismatch_count = 0,
-           unsettled_count = 0, quarantined_count = 0, listed_count = 0, key_signature = NULL WHERE ${TABLE_WHERE}`,
+           unsettled_count = 0, quarantined_count = 0, second_row_count = 0, second_equal_count = 0,
+           second_mismatch_count = 0, second_unsettled_count = 0, second_quarantined_count = 0, listed_count = 0,
+           key_signature = NULL WHERE ${TABLE_WHERE}`,
         partOf(chunk),
       );
       return [await beginPhase(manager, chunk, 'planning', now)];
@@ -360,14 +362,19 @@ async function countIn(
   table: VerificationTableEntity,
   phase: TablePhase,
   { rows, equal, mismatches, unsettled, quarantined }: RowCounts,
+  secondWay: RowCounts,
 ): Promise<void> {
   const isRows = phase === 'rows';
   await manager.query(
     `UPDATE verification_tables SET row_count = row_count + ?, equal_count = equal_count + ?,
        mismatch_count = mismatch_count + ?, unsettled_count = unsettled_count + ?,
-       quarantined_count = quarantined_count + ?, listed_count = listed_count + ?, hold = NULL WHERE ${TABLE_WHERE}`,
+       quarantined_count = quarantined_count + ?, second_row_count = second_row_count + ?,
+       second_equal_count = second_equal_count + ?, second_mismatch_count = second_mismatch_count + ?,
+       second_unsettled_count = second_unsettled_count + ?, second_quarantined_count = second_quarantined_count + ?,
+       listed_count = listed_count + ?, hold = NULL WHERE ${TABLE_WHERE}`,
     [
       ...[isRows ? rows : 0, isRows ? equal : 0, mismatches, unsettled, quarantined],
+      ...[secondWay.rows, secondWay.equal, secondWay.mismatches, secondWay.unsettled, secondWay.quarantined],
       ...[phase === 'extras' ? rows : 0, ...partOf(table)],
     ],
   );
@@ -438,13 +445,22 @@ function toDue({
 }
 
 function toRun(row: VerificationRunEntity): RunRecord {
-  const { id, source, scope, sinks, trigger, actor, rowsPerSecond, state, error, createdAtMs, endedAtMs } = row;
-  return { id, source, scope, sinks, trigger, actor, rowsPerSecond, state, error, createdAtMs, endedAtMs };
+  const { id, source, scope, sinks, trigger, actor, rowsPerSecond, secondWayShare } = row;
+  const { state, error, createdAtMs, endedAtMs } = row;
+  return {
+    ...{ id, source, scope, sinks, trigger, actor, rowsPerSecond, secondWayShare },
+    ...{ state, error, createdAtMs, endedAtMs },
+  };
 }
 
 function toTable(row: VerificationTableEntity): RunTable {
-  const { rows, equal, mismatches, unsettled, quarantined, ...table } = row;
-  return { ...table, counts: { rows, equal, mismatches, unsettled, quarantined } };
+  const { rows, equal, mismatches, unsettled, quarantined, ...others } = row;
+  const { secondRows, secondEqual, secondMismatches, secondUnsettled, secondQuarantined, ...table } = others;
+  const secondWay = {
+    ...{ rows: secondRows, equal: secondEqual, mismatches: secondMismatches },
+    ...{ unsettled: secondUnsettled, quarantined: secondQuarantined },
+  };
+  return { ...table, counts: { rows, equal, mismatches, unsettled, quarantined }, secondWay };
 }
 
 function toChunk(row: VerificationChunkEntity): RunChunk {

@@ -39,7 +39,7 @@ describe('what runs leave behind', () => {
     const id = uniqueName('run').slice(-36);
     const run: NewRun = {
       ...{ id, source: SOURCE, scope: { kind: 'source' }, sinks: ['mongo'], trigger: 'request', actor: 'alice' },
-      ...{ rowsPerSecond: null, createdAtMs: nowMs, ...more },
+      ...{ rowsPerSecond: null, secondWayShare: 0.5, createdAtMs: nowMs, ...more },
     };
     await store.create(run, tables);
     return id;
@@ -59,7 +59,8 @@ describe('what runs leave behind', () => {
   async function verifyRows(runId: string, rows: number, isLast: boolean, unsettled = 0): Promise<void> {
     for (const chunk of await takeAll(runId)) {
       await store.recordEnd(chunk, { until: isLast ? null : `[${rows}]`, isLast }, rows);
-      await store.complete(chunk, { rows, equal: rows - unsettled, mismatches: 0, unsettled, quarantined: 0 });
+      const none = { rows: 0, equal: 0, mismatches: 0, unsettled: 0, quarantined: 0 };
+      await store.complete(chunk, { ...none, rows, equal: rows - unsettled, unsettled }, none);
     }
   }
 
@@ -188,7 +189,14 @@ describe('what runs leave behind', () => {
   test('repairs and reads are removed when they ended long ago', async () => {
     const mismatches = new StateMismatchStore(database);
     const repairs = new StateRepairStore(database, () => 77);
-    const details = { differences: [], damage: 'x', storedVersion: 'v', fingerprint: 'f', shown: null };
+    const details = {
+      way: 'first',
+      differences: [],
+      damage: 'x',
+      storedVersion: 'v',
+      fingerprint: 'f',
+      shown: null,
+    } as const;
     const found = (key: string) =>
       ({ ...ORDERS, source: SOURCE, sink: 'mongo', key, isKey: true, kind: 'damaged', details, runId: null }) as const;
     await mismatches.record([

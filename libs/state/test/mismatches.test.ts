@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type StateDatabase, StateMismatchStore, StateRepairStore } from '#state';
 import { uniqueName } from '#testing';
-import { type NewMismatch } from '#verification';
+import { type MismatchDetails, type NewMismatch } from '#verification';
 import { explainReads } from './query-plan.ts';
 import { openStateDatabase } from './state-server.ts';
 
-const details = {
+const details: MismatchDetails = {
+  way: 'second',
   differences: [{ column: 'total', source: '1.50', sink: '1.49' }],
   ...{ damage: null, storedVersion: 'v', fingerprint: 'f', shown: null },
 };
@@ -44,6 +45,15 @@ describe('mismatches', () => {
     expect(await store.find(listed[0]?.id ?? '')).toEqual(listed[0]);
     expect(await store.list({ source, key: '[2]' }, FIRST_PAGE)).toMatchObject([{ key: '[2]' }]);
     expect(await store.find('x')).toBeNull();
+  });
+
+  test('were found by the first way where nothing is recorded of that', async () => {
+    const source = uniqueName('shop');
+    await store.record([found(source, '[1]')]);
+    await database.run((manager) =>
+      manager.query(`UPDATE mismatches SET details = JSON_REMOVE(details, '$.way') WHERE source = ?`, [source]),
+    );
+    expect(await store.list({ source }, FIRST_PAGE)).toMatchObject([{ details: { way: 'first', fingerprint: 'f' } }]);
   });
 
   test('hold halves of surrogate pairs as U+FFFD, and keys that are long', async () => {

@@ -5,7 +5,14 @@ import { type MismatchRecord, type NewMismatch, POLICY_ACTOR, type RepairRecord 
 import { openStateDatabase } from './state-server.ts';
 
 const table = { database: 'shop', table: 'orders' };
-const details = { differences: [], damage: 'x', storedVersion: 'v', fingerprint: 'f', shown: null };
+const details = {
+  way: 'first',
+  differences: [],
+  damage: 'x',
+  storedVersion: 'v',
+  fingerprint: 'f',
+  shown: null,
+} as const;
 
 describe('repairs', () => {
   let database: StateDatabase;

@@ -27,7 +27,7 @@ describe('runs of verification', () => {
     const id = uniqueName('run').slice(-36);
     const run: NewRun = {
       ...{ id, source: 'eu', scope: { kind: 'source' }, sinks: ['mongo'], trigger: 'request', actor: 'alice' },
-      ...{ rowsPerSecond: null, createdAtMs: nowMs },
+      ...{ rowsPerSecond: null, secondWayShare: 0.5, createdAtMs: nowMs },
       ...more,
     };
     const due = await store.create(run, [ORDERS]);
@@ -56,16 +56,22 @@ describe('runs of verification', () => {
     const second = await take([next as DueChunk]);
     expect(second.chunk).toMatchObject({ phase: 'rows', number: 1, after: '[9]', end: null, attempts: 1 });
     await store.recordEnd(second.chunk, { until: null, isLast: true }, 3);
-    expect(await store.complete(second.chunk, counts(3))).toEqual([]);
-    const extras = await take(await store.complete(rows.chunk, counts(10, { equal: 9, mismatches: 1 })));
+    expect(await store.complete(second.chunk, counts(3), counts(0))).toEqual([]);
+    const found = counts(10, { equal: 9, mismatches: 1 });
+    const extras = await take(await store.complete(rows.chunk, found, counts(4, { equal: 2, mismatches: 2 })));
     expect(extras.chunk).toMatchObject({ phase: 'extras', after: null });
     await store.recordEnd(extras.chunk, { until: null, isLast: true }, 0);
-    const rechecks = await take(await store.complete(extras.chunk, counts(14, { equal: 13, mismatches: 1 })));
+    const rechecks = await take(
+      await store.complete(extras.chunk, counts(14, { equal: 13, mismatches: 1 }), counts(1)),
+    );
     expect(rechecks.chunk.phase).toBe('rechecks');
-    expect(await store.complete(rechecks.chunk, counts(0))).toEqual([]);
-    expect(await store.find(id)).toMatchObject({ state: 'done', error: null, endedAtMs: 1000 });
+    expect(await store.complete(rechecks.chunk, counts(0), counts(0))).toEqual([]);
+    expect(await store.find(id)).toMatchObject({ state: 'done', secondWayShare: 0.5, error: null, endedAtMs: 1000 });
     expect(await store.listTables(id)).toMatchObject([
-      { phase: 'done', counts: { rows: 13, equal: 12, mismatches: 2 }, listed: 14, hold: null, endedAtMs: 1000 },
+      {
+        ...{ phase: 'done', counts: { rows: 13, equal: 12, mismatches: 2 }, listed: 14, hold: null, endedAtMs: 1000 },
+        secondWay: { rows: 5, equal: 3, mismatches: 2, unsettled: 0, quarantined: 0 },
+      },
     ]);
   });
 
@@ -76,8 +82,8 @@ describe('runs of verification', () => {
     const again = await take([{ id: rows.chunk.id, attempts: 1, notBeforeMs: nowMs }], 'b');
     expect(again.chunk).toMatchObject({ end: { until: null, isLast: true }, attempts: 2 });
     const [first, second] = await Promise.all([
-      store.complete(rows.chunk, counts(10)),
-      store.complete(again.chunk, counts(10)),
+      store.complete(rows.chunk, counts(10), counts(0)),
+      store.complete(again.chunk, counts(10), counts(0)),
     ]);
     expect([...first, ...second]).toHaveLength(1);
     expect(await store.listTables(id)).toMatchObject([{ counts: { rows: 10 } }]);
@@ -120,7 +126,7 @@ describe('runs of verification', () => {
     const again = await take([{ id: rows.chunk.id, attempts: 1, notBeforeMs: nowMs }]);
     expect(await store.changeState(id, ['running', 'paused'], 'cancelled')).toBe(true);
     expect(await store.prolong(again.chunk.id, 'a', LEASE_MS)).toBe(false);
-    expect(await store.complete(again.chunk, counts(10))).toEqual([]);
+    expect(await store.complete(again.chunk, counts(10), counts(0))).toEqual([]);
     expect(await store.listTables(id)).toMatchObject([{ counts: { rows: 0 } }]);
     expect(await store.find(id)).toMatchObject({ state: 'cancelled', endedAtMs: nowMs });
   });
@@ -137,7 +143,7 @@ describe('runs of verification', () => {
     ]);
     const third = await take([{ id: rows.chunk.id, attempts: 1, notBeforeMs: nowMs }]);
     await store.recordEnd(third.chunk, { until: null, isLast: true }, 1);
-    await store.complete(third.chunk, counts(1));
+    await store.complete(third.chunk, counts(1), counts(0));
     expect(await store.listTables(id)).toMatchObject([{ phase: 'extras', hold: null }]);
   });
 
@@ -173,13 +179,13 @@ describe('runs of verification', () => {
   test('begin a table again', async () => {
     const { id, rows } = await beginRows();
     const { next } = await store.recordEnd(rows.chunk, { until: '[9]', isLast: false }, 10);
-    await store.complete(rows.chunk, counts(10));
+    await store.complete(rows.chunk, counts(10), counts(0));
     const planning = await take(await store.restart((await take([next as DueChunk])).chunk));
     expect(planning.chunk).toMatchObject({ phase: 'planning', number: 0 });
     expect(await store.listTables(id)).toMatchObject([{ phase: 'planning', counts: { rows: 0 }, keySignature: null }]);
     // what is still under way of before changes nothing
     expect(await store.recordEnd(rows.chunk, { until: '[3]', isLast: false }, 3)).toMatchObject({ next: null });
-    expect(await store.complete(rows.chunk, counts(10))).toEqual([]);
+    expect(await store.complete(rows.chunk, counts(10), counts(0))).toEqual([]);
   });
 
   test('keep their rate over all chunks', async () => {
@@ -209,7 +215,9 @@ describe('runs of verification', () => {
   test('without tables are done at once', async () => {
     const id = uniqueName('run').slice(-36);
     const run = { id, source: 'eu', scope: { kind: 'source' }, sinks: ['mongo'], trigger: 'request' } as const;
-    expect(await store.create({ ...run, actor: 'a', rowsPerSecond: null, createdAtMs: 7 }, [])).toEqual([]);
+    expect(
+      await store.create({ ...run, actor: 'a', rowsPerSecond: null, secondWayShare: 0, createdAtMs: 7 }, []),
+    ).toEqual([]);
     expect(await store.find(id)).toMatchObject({ state: 'done', endedAtMs: 7 });
   });
 });

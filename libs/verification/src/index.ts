@@ -29,6 +29,7 @@ export {
   MismatchStore,
   type NewMismatch,
   type StateChange,
+  type Way,
 } from './ports/mismatch-store.ts';
 export {
   type HeldRepairs,
@@ -43,6 +44,7 @@ export {
   RepairStore,
 } from './ports/repair-store.ts';
 export { followOrder, isLogged, type KeyOrder } from './messages/key-order.ts';
+export { type NamedChange, NamedChanges } from './ports/named-changes.ts';
 export { isNotVerifiable, notVerifiable } from './ports/not-verifiable.ts';
 export { RecordedStream, type RecordedCheckpoint, type RecordedTable } from './ports/recorded-stream.ts';
 export {
@@ -78,6 +80,7 @@ export { RecentVerifier, type RecentVerifierOptions } from './recent/recent-veri
 export { POLICY_ACTOR, type RepairAudit, RepairPlanner, type RepairPlannerOptions } from './repairs/repair-planner.ts';
 export { type RepairMode, RepairPolicy, type RepairPolicyOptions } from './repairs/repair-policy.ts';
 export { type RepairedSink, Repairer, type RepairerOptions, type RepairTurn } from './repairs/repairer.ts';
+export { sampleKeys } from './sample-keys.ts';
 export { toNewMismatch } from './to-new-mismatch.ts';
 export {
   RowVerifier,

@@ -12,6 +12,7 @@ import {
   ModelSink,
   ModelStream,
 } from '../test/verification-model.ts';
+import { type NamedChange, NamedChanges } from './ports/named-changes.ts';
 import { notVerifiable } from './ports/not-verifiable.ts';
 import { type RecordedCheckpoint, RecordedStream, type RecordedTable } from './ports/recorded-stream.ts';
 import { type ListedPage, type StoredRow, VerifiedSink } from './ports/verified-sink.ts';
@@ -138,6 +139,7 @@ class Answers {
   stored: (StoredRow | null)[] = [stored()];
   quarantined: readonly Row[] = [];
   change: Row | null | undefined = undefined;
+  readonly named: NamedChange[] = [];
   /** Wider reads than this give nothing but for one row. */
   mostRows = 100;
   readError: Error | null = null;
@@ -151,6 +153,7 @@ class Answers {
       reader: new GivenReader(this),
       sink: new GivenSink(this),
       stream: new GivenStream(this),
+      changes: new GivenChanges(this),
       nowMs: () => nowMs,
       pause: (ms) => {
         nowMs += ms;
@@ -229,6 +232,20 @@ class GivenStream extends RecordedStream {
   }
 }
 
+class GivenChanges extends NamedChanges {
+  readonly #answers: Answers;
+
+  constructor(answers: Answers) {
+    super();
+    this.#answers = answers;
+  }
+
+  override read(_: TableLayout, changes: readonly NamedChange[]): Promise<readonly (Row | null | undefined)[]> {
+    this.#answers.named.push(...changes);
+    return Promise.resolve(changes.map(() => this.#answers.change));
+  }
+}
+
 class GivenSink extends VerifiedSink {
   readonly #answers: Answers;
 
@@ -250,10 +267,6 @@ class GivenSink extends VerifiedSink {
 
   override listQuarantined(): Promise<readonly Row[]> {
     return Promise.resolve(this.#answers.quarantined);
-  }
-
-  override readChange(): Promise<Row | null | undefined> {
-    return Promise.resolve(this.#answers.change);
   }
 
   override demote(): Promise<boolean> {
@@ -339,6 +352,19 @@ describe('RowVerifier', () => {
     answers.change = change;
     expect(await answers.verify()).toEqual({ ...judged, ...expected });
     expect(answers.reads).toBe(settings.attempts);
+    expect(answers.named).toEqual([{ key, version: LATER }]);
+  });
+
+  it('rows that never rest are unsettled where nothing is kept of former rows, and where nothing is stored', async () => {
+    const answers = new Answers();
+    answers.stored = [stored({ version: LATER })];
+    answers.change = [1, 10];
+    const chunk = { table: layout, after: null, limit: 10 };
+    const verifier = new RowVerifier({
+      ...{ ...settings, reader: new GivenReader(answers), sink: new GivenSink(answers) },
+      ...{ stream: new GivenStream(answers), pause: () => Promise.resolve() },
+    });
+    expect(await verifier.verifyChunk(chunk, signal)).toMatchObject({ verdict: { ...judged, unsettled: [key] } });
   });
 
   it('a row that never rests is unsettled at once where its next change will bring it again', async () => {

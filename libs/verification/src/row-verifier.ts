@@ -13,6 +13,7 @@ import {
 import { Backoff, type BackoffOptions, DittoError, sleep } from '#kernel';
 import { type KeysRead, type RowReader } from '#replication';
 import { type Bounds, compare, type Fault, judge } from './judgement.ts';
+import { type NamedChanges } from './ports/named-changes.ts';
 import { isNotVerifiable } from './ports/not-verifiable.ts';
 import { type RecordedStream } from './ports/recorded-stream.ts';
 import { type CoveredChanges, type StoredRow, type VerifiedSink } from './ports/verified-sink.ts';
@@ -22,6 +23,8 @@ export interface RowVerifierOptions {
   readonly reader: RowReader;
   readonly sink: VerifiedSink;
   readonly stream: RecordedStream;
+  /** For keys that never rest; without it they are unsettled. */
+  readonly changes?: NamedChanges;
   /** What one read may take in memory, in bytes. */
   readonly maxBytes: number;
   /** How often a key is read before it counts as one that never rests; at least 2. */
@@ -84,6 +87,8 @@ export interface ChunkEnds {
 
 export interface ChunkVerdict {
   readonly verdict: Verdict | NotJudged;
+  /** Of the rows that were judged. */
+  readonly keys: readonly Row[];
   /** Where the next chunk begins; null when nothing was read, and at the end. */
   readonly lastKey: Row | null;
   /** True when the table has no row after these. */
@@ -173,12 +178,12 @@ export class RowVerifier {
       await onRead?.({ layout, lastKey, complete, rows: rows.count });
       return { high, compare: (checkpoint) => this.#compareChunk(layout, rows, checkpoint, signal) };
     });
-    if ('state' in fenced) return { verdict: fenced, lastKey: null, complete: false };
+    if ('state' in fenced) return { verdict: fenced, keys: [], lastKey: null, complete: false };
     const settled = noneSettled(fenced.layout, fenced.keys);
     settled.equal = fenced.equal;
     note(fenced, settled);
     const verdict = await this.#settle(table, fenced.layout, settled, 2, signal);
-    return { verdict, lastKey: end.lastKey, complete: end.complete };
+    return { verdict, keys: fenced.keys, lastKey: end.lastKey, complete: end.complete };
   }
 
   /** Verifies the rows with these keys, whether source and sink have them or not. */
@@ -328,9 +333,13 @@ export class RowVerifier {
     const pending = [...settled.pending.values()];
     if (this.#options.leavesRestless === true) return pending.map(({ key }) => key);
     const unsettled: Row[] = [];
+    const named = pending.flatMap(({ key, stored }) =>
+      stored?.version == null ? [] : { key, version: stored.version },
+    );
+    const found = named.length === 0 ? [] : ((await this.#options.changes?.read(layout, named, signal)) ?? []);
+    const rows = new Map(named.map(({ key }, i) => [key, found[i]]));
     for (const { key, stored, isSuspected } of pending) {
-      const version = stored?.version ?? null;
-      const row = version === null ? undefined : await this.#options.sink.readChange(layout, key, version, signal);
+      const row = rows.get(key);
       if (stored === null || row === undefined) {
         unsettled.push(key);
         continue;

@@ -48,9 +48,6 @@ class OneRow extends VerifiedSink {
   override listQuarantined(_: TableLayout, keys: readonly Row[]): Promise<readonly Row[]> {
     return Promise.resolve(keys);
   }
-  override readChange(): Promise<Row | null | undefined> {
-    return Promise.resolve([1, 7]);
-  }
   override demote(): Promise<boolean> {
     return Promise.resolve(true);
   }
@@ -100,6 +97,5 @@ describe('TextSink', () => {
     expect(() => sink.list({ layout, after: null, limit: 1 }, signal)).toThrow('listed');
     expect(await sink.listQuarantined(layout, [[3]], signal)).toEqual([[3]]);
     expect(await sink.demote(layout, { key: [1] }, 'f', signal)).toBe(true);
-    await expect(sink.readChange()).resolves.toBeUndefined();
   });
 });

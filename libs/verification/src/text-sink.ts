@@ -8,7 +8,7 @@ export interface TextSinkOptions<Stored extends StoredRow> {
     read(layout: TableLayout, keys: readonly Row[], signal: AbortSignal): Promise<readonly (Stored | null)[]>;
   };
   /** Null when what is stored can't be decoded. */
-  readonly readTexts: (layout: TableLayout, stored: Stored) => StoredTexts | null;
+  readonly readTexts: (layout: TableLayout, stored: Stored, key: Row) => StoredTexts | null;
 }
 
 /**
@@ -30,8 +30,8 @@ export class TextSink<Stored extends StoredRow> extends VerifiedSink {
   ): Promise<readonly (StoredRow | null)[]> {
     const { sink, readTexts } = this.#options;
     const found = await sink.read(layout, keys, signal);
-    return found.map((stored) =>
-      stored === null ? null : new TextRow(layout, stored, () => readTexts(layout, stored)),
+    return found.map((stored, i) =>
+      stored === null ? null : new TextRow(layout, stored, () => readTexts(layout, stored, keys[i] ?? [])),
     );
   }
 
@@ -41,11 +41,6 @@ export class TextSink<Stored extends StoredRow> extends VerifiedSink {
 
   override listQuarantined(layout: TableLayout, keys: readonly Row[], signal: AbortSignal): Promise<readonly Row[]> {
     return this.#options.sink.listQuarantined(layout, keys, signal);
-  }
-
-  /** Nobody keeps texts of a former row. */
-  override readChange(): Promise<undefined> {
-    return Promise.resolve(undefined);
   }
 
   override demote(...request: Parameters<VerifiedSink['demote']>): Promise<boolean | null> {

@@ -1,5 +1,5 @@
 import { encodeKeyValues, type TableLayout } from '#change-events';
-import { type NewMismatch } from './ports/mismatch-store.ts';
+import { type NewMismatch, type Way } from './ports/mismatch-store.ts';
 import { type Mismatch } from './row-verifier.ts';
 
 /** What is kept of a mismatch. */
@@ -9,15 +9,17 @@ export function toNewMismatch(
     readonly source: string;
     readonly sink: string;
     readonly layout: TableLayout;
+    readonly way: Way;
     readonly runId: string | null;
     readonly seenAtMs: number;
   },
 ): NewMismatch {
-  const { source, sink, layout, runId, seenAtMs } = where;
+  const { source, sink, layout, way, runId, seenAtMs } = where;
   const { database, table } = layout;
   return {
     ...{ source, database, table, sink, key: encodeKeyValues(layout, key), isKey: true, kind },
     details: {
+      way,
       differences,
       damage,
       storedVersion: stored?.version ?? null,

@@ -248,6 +248,10 @@ export class RepairWorld {
   readonly tooLarge = new Set<number>();
   /** The same for DSS alone. */
   readonly unreadable = new Set<number>();
+  /** Keys that the second way finds to differ: until they are read, or always. */
+  readonly disagreeing = new Map<number, 'until read' | 'always'>();
+  /** Keys that never rest for the second way. */
+  readonly restless = new Set<number>();
   readError: RequestedRead['error'] = null;
   verifyError: DittoError | null = null;
   /** Those that do not open. */
@@ -264,6 +268,14 @@ export class RepairWorld {
     const found = { kind, fingerprint: 'seen', isOverwritable: kind !== 'damaged', isDemotable: true, ...given };
     this.wrong.set(key, found);
     await this.mismatches.record([{ ...this.#describe(encodeKeyValues(layout, [key, null]), true, found), sink }]);
+  }
+
+  /** By the second way alone. */
+  async findBySecond(key: number, lasts: 'until read' | 'always'): Promise<void> {
+    this.disagreeing.set(key, lasts);
+    const found = { kind: 'different', fingerprint: 'seen', isOverwritable: true, isDemotable: true } as const;
+    const { details, ...mismatch } = this.#describe(encodeKeyValues(layout, [key, null]), true, found);
+    await this.mismatches.record([{ ...mismatch, details: { ...details, way: 'second' } }]);
   }
 
   /** Of a key that the table had before. */
@@ -313,7 +325,11 @@ export class RepairWorld {
               return Promise.reject(new DittoError('DITTO_TEST_TOO_LARGE', `row ${Number(key)}`));
           return Promise.resolve(this.#verify(keys));
         };
-        return Promise.resolve({ sink: new WorldSink(this), verifier: { verifyKeys } });
+        const secondVerifier = {
+          verifyKeys: (_: TableName, __: TableLayout, keys: readonly Row[]) =>
+            Promise.resolve(this.#verifySecond(keys)),
+        };
+        return Promise.resolve({ sink: new WorldSink(this), verifier: { verifyKeys }, secondVerifier });
       },
       onEnd: () => undefined,
       retryMs: { initial: 1, max: 10 },
@@ -328,8 +344,10 @@ export class RepairWorld {
       const error =
         unreadable === undefined ? this.readError : { code: 'DITTO_TEST_UNREADABLE', message: `row ${unreadable}` };
       if (error === null)
-        for (const key of keys)
+        for (const key of keys) {
+          if (this.disagreeing.get(key) === 'until read') this.disagreeing.delete(key);
           if (this.wrong.get(key)?.isOverwritable === true && !this.stubborn.has(key)) this.wrong.delete(key);
+        }
       this.reads.set(id, { ...read, state: error === null ? 'done' : 'failed', error });
     }
   }
@@ -363,10 +381,21 @@ export class RepairWorld {
     return { state: 'judged', equal, mismatches, unsettled: [], quarantined: [] };
   }
 
+  #verifySecond(keys: readonly Row[]): Verdict {
+    const isIn = (known: { has(key: number): boolean }) => (key: Row) => known.has(Number(key[0]));
+    const differences = [{ column: 'price', source: '1', sink: '2' }];
+    const mismatches = keys.filter(isIn(this.disagreeing)).map((key): Mismatch => ({
+      ...{ kind: 'different', differences, damage: null, key, row: null, stored: stored('seen') },
+    }));
+    const unsettled = keys.filter(isIn(this.restless));
+    const equal = keys.length - mismatches.length - unsettled.length;
+    return { state: 'judged', equal, mismatches, unsettled, quarantined: [] };
+  }
+
   #describe(key: string, isKey: boolean, { kind, fingerprint }: Wrong): NewMismatch {
     return {
       ...{ source: SOURCE, sink: 'mongo', database, table, key, isKey, kind, runId: null, seenAtMs: this.nowMs },
-      details: { differences: [], damage: null, storedVersion: FORGED, fingerprint, shown: null },
+      details: { way: 'first', differences: [], damage: null, storedVersion: FORGED, fingerprint, shown: null },
     };
   }
 }
@@ -414,10 +443,6 @@ class WorldSink extends VerifiedSink {
 
   listQuarantined(): Promise<readonly Row[]> {
     return Promise.resolve([]);
-  }
-
-  readChange(): Promise<undefined> {
-    return Promise.resolve(undefined);
   }
 
   override async demote(

@@ -75,9 +75,6 @@ class Documents extends VerifiedSink {
   override listQuarantined(): Promise<readonly Row[]> {
     return Promise.resolve([]);
   }
-  override readChange(): Promise<undefined> {
-    return Promise.resolve(undefined);
-  }
   override demote(): Promise<boolean> {
     return Promise.resolve(false);
   }

@@ -596,10 +596,6 @@ export class ModelSink extends VerifiedSink {
     return Promise.resolve([]);
   }
 
-  override readChange(): Promise<undefined> {
-    return Promise.resolve(undefined);
-  }
-
   override demote(
     _: TableLayout,
     place: { readonly key: Row } | { readonly foreign: string },

@@ -48,9 +48,12 @@ const USAGE = `usage: npm run ditto -- COMMAND
                                    a request that is sent again the same read; it is random when left out.
   reread list|show ID|cancel ID --source NAME [--json] [--token TOKEN] [--url URL] [--config FILE]
                                    the last reads; one of them; have one not read what is left.
-  verify --source NAME [--table DATABASE.TABLE [SCOPE]] [--sinks mongo,kafka] [--json] [--token TOKEN] [--url URL]
-         [--config FILE]           compare the sinks with the source while both change, show progress, print a table.
+  verify --source NAME [--table DATABASE.TABLE [SCOPE]] [--sinks mongo,kafka] [--second-way-share SHARE] [--json]
+         [--token TOKEN] [--url URL] [--config FILE]
+                                   compare the sinks with the source while both change, show progress, print a table.
                                    Ends with 0 when all is equal, 1 when rows differ, 2 when something could not be judged.
+                                   SHARE, from 0 to 1, is that of the rows that are compared the second way too, by
+                                   texts of MySQL itself; verification.secondWayShare of DWS when left out.
                                    Any DWS does it, as for explain. TOKEN has the role operate.
   selftest --scratch-schema NAME [--source NAME] [--json] [--token TOKEN] [--config FILE]
                                    damage copies of a scratch table on purpose, and show that all of it is found and
@@ -148,6 +151,7 @@ const OPTIONS = {
   ...SCOPE_OPTIONS,
   reason: { type: 'string' },
   id: { type: 'string' },
+  'second-way-share': { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
@@ -156,6 +160,7 @@ const TAKEN_BY: Readonly<Record<string, readonly string[]>> = {
   table: ['explain', 'verify', 'reread'],
   'cert-key': ['explain', 'verify', 'reread'],
   sinks: ['verify'],
+  'second-way-share': ['verify'],
   ...Object.fromEntries(Object.keys(SCOPE_OPTIONS).map((option) => [option, ['verify', 'reread']])),
   reason: ['reread'],
   id: ['reread'],
@@ -166,7 +171,7 @@ function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Cal
   try {
     const { values, positionals } = parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
     const { config, json = false, source, table, sinks, token, url, help = false, reason, id } = values;
-    const { key, ca, cert, 'cert-key': certKey, ...scope } = values;
+    const { key, ca, cert, 'cert-key': certKey, 'second-way-share': share, ...scope } = values;
     const tlsFiles = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
     const [command = 'help', ...rest] = positionals;
     if (help) return { command: 'help', config, json };
@@ -200,7 +205,15 @@ function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Cal
         if (key !== undefined) return `'${command}' takes no --key.`;
         const rows = parseScope(scope);
         if (Object.keys(rows).length > 0 && table === undefined) return NEEDS_TABLE;
-        const order = { source, ...(table && { tables: [table] }), ...rows, ...(sinks && { sinks: sinks.split(',') }) };
+        if (share !== undefined && !/^(0(\.\d+)?|1(\.0+)?)$/.test(share))
+          return `--second-way-share must be a number from 0 to 1, not '${share}'.`;
+        const order = {
+          source,
+          ...(table && { tables: [table] }),
+          ...rows,
+          ...(sinks && { sinks: sinks.split(',') }),
+          ...(share && { secondWayShare: Number(share) }),
+        };
         return { command, call: { config, json, order, access: readAccess() } };
       }
       case 'reread': {

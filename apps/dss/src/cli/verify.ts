@@ -17,10 +17,18 @@ export interface VerificationView {
   readonly mismatches: number;
   readonly unsettled: number;
   readonly quarantined: number;
+  readonly secondWay: SecondWayView;
   readonly estimatedRows: number;
   readonly rate: number;
   readonly remainingMs: number | null;
   readonly details: readonly VerifiedTableView[];
+}
+
+/** Rows that were compared the second way too. */
+export interface SecondWayView {
+  readonly rows: number;
+  readonly mismatches: number;
+  readonly unsettled: number;
 }
 
 export interface VerifiedTableView {
@@ -33,6 +41,7 @@ export interface VerifiedTableView {
   readonly mismatches: number;
   readonly unsettled: number;
   readonly quarantined: number;
+  readonly secondWay: SecondWayView;
   readonly listed: number;
   readonly hold: { readonly state: string; readonly reason: string } | null;
 }
@@ -42,6 +51,7 @@ export interface VerifyOrder extends ScopeFields {
   readonly source: string;
   readonly tables?: readonly string[];
   readonly sinks?: readonly string[];
+  readonly secondWayShare?: number;
 }
 
 /** One request to a service; rejects when it is not answered, or refused. */
@@ -101,9 +111,9 @@ export function findExit(run: VerificationView, known: KnownMismatches): VerifyE
   return unsettled > 0 ? 2 : 0;
 }
 
-/** Without those that are ignored. */
-function countFound({ mismatches }: VerificationView, { ignored }: KnownMismatches): number {
-  return Math.max(0, mismatches - ignored);
+/** By the way that has found more of them, without those that are ignored. */
+function countFound({ mismatches, secondWay }: VerificationView, { ignored }: KnownMismatches): number {
+  return Math.max(0, Math.max(mismatches, secondWay.mismatches) - ignored);
 }
 
 export function describeProgress(run: VerificationView): string {
@@ -116,32 +126,39 @@ export function describeProgress(run: VerificationView): string {
   return `${drawBar(rows, estimatedRows)} ${state}${waits}: ${rows} rows${of}, ${rate} a second${left}; ${doneTables} of ${tables} tables${found}`;
 }
 
-const HEADINGS = ['table', 'sink', 'rows', 'equal', 'differ', 'unsettled', 'quarantined', 'looked up', ''];
+const NUMBERS = ['rows', 'equal', 'differ', 'unsettled', 'quarantined', '2nd way', 'differ', 'looked up'];
+const HEADINGS = ['table', 'sink', ...NUMBERS, ''];
 
 export function renderVerification(run: VerificationView, known: KnownMismatches): string {
   const lines = run.details.map(
-    ({ database, table, sink, rows, equal, mismatches, unsettled, quarantined, listed, hold }) => [
+    ({ database, table, sink, rows, equal, mismatches, unsettled, quarantined, secondWay, listed, hold }) => [
       `${database}.${table}`,
       sink,
-      ...[rows, equal, mismatches, unsettled, quarantined, listed].map(String),
+      ...[rows, equal, mismatches, unsettled, quarantined].map(String),
+      ...[secondWay.rows, secondWay.mismatches, listed].map(String),
       hold === null ? '' : `${hold.state}: ${hold.reason}`,
     ],
   );
-  const table = drawTable(HEADINGS, lines, [2, 3, 4, 5, 6, 7]);
+  const table = drawTable(HEADINGS, lines, [2, 3, 4, 5, 6, 7, 8, 9]);
   return [table, '', summarize(run, known)].join('\n');
 }
 
 function summarize(run: VerificationView, known: KnownMismatches): string {
-  const { id, state, error, rows, notJudged, unsettled, createdAtMs, endedAtMs } = run;
+  const { id, state, error, rows, secondWay, notJudged, unsettled, createdAtMs, endedAtMs } = run;
   const { open, ignored } = known;
   const found = countFound(run, known);
   const seconds = (((endedAtMs ?? createdAtMs) - createdAtMs) / 1000).toFixed(1);
   const parts = [
     found + open === 0 ? 'no difference' : `${found} found to differ, ${open} open: GET /mismatches lists them`,
+    ...(secondWay.rows === 0 ? [] : [describeSecondWay(secondWay)]),
     ...(ignored === 0 ? [] : [`${ignored} that differ are ignored and do not count`]),
     ...(notJudged === 0 ? [] : [`${notJudged} tables could not be judged`]),
     ...(unsettled === 0 ? [] : [`${unsettled} rows changed all the time and are unsettled`]),
     ...(error === null ? [] : [error.message]),
   ];
   return `${state} after ${seconds} s, ${rows} rows: ${parts.join('; ')} (run ${id})`;
+}
+
+function describeSecondWay({ rows, mismatches }: SecondWayView): string {
+  return `${rows} rows also compared the second way, ${mismatches === 0 ? 'no difference' : `${mismatches} differ`}`;
 }

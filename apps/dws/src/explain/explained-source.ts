@@ -79,7 +79,7 @@ export class ExplainedSource {
     }
   }
 
-  async readLog(request: Pick<KeyLogRequest, 'from' | 'layout' | 'key' | 'signal' | 'onChange'>): Promise<KeyLogEnd> {
+  async readLog(request: Pick<KeyLogRequest, 'from' | 'layout' | 'keys' | 'signal' | 'onChange'>): Promise<KeyLogEnd> {
     return this.#log.read({ ...request, mostBytes: MOST_LOG_BYTES, mostMs: MOST_LOG_MS });
   }
 

@@ -41,7 +41,8 @@ import { type ExplainQuery } from './explain-query.ts';
 import { ExplainedSource } from './explained-source.ts';
 import { type ExplainedLogDto, type ExplainedMismatchDto, type ExplanationDto } from './explanation.dto.ts';
 import { describeMessages } from './describe-messages.ts';
-import { findLogPlace, LogFindings } from './log-findings.ts';
+import { findLogPlace } from '../verification/log-place.ts';
+import { LogFindings } from './log-findings.ts';
 import { missing, type Part, takePart } from './part.ts';
 import { showJson, showRow } from './shown-json.ts';
 
@@ -239,7 +240,7 @@ export class Explainer {
     const from = findLogPlace(version, checkpoint.value);
     if (typeof from === 'string') return { unavailable: from, ...unread, ...found() };
     const read = await takePart(signal, (limit) =>
-      server.readLog({ from, layout, key, signal: limit, onChange: (change) => findings.add(change) }),
+      server.readLog({ from, layout, keys: [key], signal: limit, onChange: (change) => findings.add(change) }),
     );
     const place = { file: from.file, offset: from.offset };
     if (read.value === null) return { unavailable: read.unavailable, ...unread, from: place, ...found() };

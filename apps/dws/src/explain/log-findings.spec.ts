@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { type Checkpoint, formatVersion, type Row, type TableLayout } from '#change-events';
+import { formatVersion, type Row, type TableLayout } from '#change-events';
 import { type LoggedChange } from '#mysql';
 import { type StoredRow } from '#verification';
-import { findLogPlace, LogFindings } from './log-findings.ts';
+import { LogFindings } from './log-findings.ts';
 
 const layout: TableLayout = {
   database: 'd',
@@ -20,7 +20,7 @@ function changeAt(offset: number, after: Row | null, given: Partial<LoggedChange
     ...{ gtid: `u:${offset}`, preparedGtid: null, serverId: 1, serverUuid: 'u' },
     ...{ file: 'binlog.000007', offset, commitMicros: 5 },
   };
-  return { op: 'update', transaction, rowIndex: 3, layout, before: [1, 0], after, ...given };
+  return { op: 'update', key: '[1]', transaction, rowIndex: 3, layout, before: [1, 0], after, ...given };
 }
 
 function versionAt(offset: number, rowIndex = 3, readSequence = 0): string {
@@ -76,28 +76,5 @@ describe('LogFindings', () => {
     const findings = new LogFindings(2, layout, null);
     for (let i = 0; i < 30; i++) findings.add(changeAt(100 + i, [1, i]));
     expect([findings.newer, findings.shown.length, findings.shown[0]?.offset]).toEqual([30, 10, 100]);
-  });
-});
-
-describe('findLogPlace', () => {
-  const checkpoint = {
-    lineage: 2,
-    position: { gtidSet: '', file: 'db.binlog.000012', offset: 1, serverUuid: 'u' },
-  } as Checkpoint;
-
-  it('names the file as the server does', () => {
-    expect(findLogPlace(versionAt(2 ** 33), checkpoint)).toEqual({
-      ...{ file: 'db.binlog.000007', offset: 2 ** 33, serverUuid: 'u' },
-    });
-    const late = formatVersion({ lineage: 2, fileNumber: 1_000_001, offset: 4, rowIndex: 0, readSequence: 0 });
-    expect(findLogPlace(late, checkpoint)).toMatchObject({ file: 'db.binlog.1000001' });
-  });
-
-  it('gives no place of another lineage, nor where none is known', () => {
-    expect(findLogPlace(versionAt(1), { ...checkpoint, lineage: 3 })).toContain('lineage 2');
-    const unknown = { ...checkpoint, position: { ...checkpoint.position, file: '' } };
-    expect(findLogPlace(versionAt(1), unknown)).toContain('no place');
-    const first = formatVersion({ lineage: 2, fileNumber: 0, offset: 0, rowIndex: 0, readSequence: 0 });
-    expect(findLogPlace(first, checkpoint)).toContain('no place');
   });
 });

@@ -1,23 +1,11 @@
-import { binlogFileNumber, type Checkpoint, formatVersion, parseVersion, type TableLayout } from '#change-events';
-import { type KeyLogRequest, type LoggedChange } from '#mysql';
+import { type TableLayout } from '#change-events';
+import { type LoggedChange } from '#mysql';
 import { compare, type Fault, type StoredRow } from '#verification';
+import { versionOf } from '../verification/log-place.ts';
 import { type LoggedChangeDto } from './explanation.dto.ts';
 import { showRow } from './shown-json.ts';
 
 const MOST_SHOWN = 10;
-/** Digits of a log file's name; more where they are needed. */
-const FILE_DIGITS = 6;
-
-/** Where in the log that is streamed a version is from; a text says why there is no such place. */
-export function findLogPlace(version: string, { lineage, position }: Checkpoint): KeyLogRequest['from'] | string {
-  const parts = parseVersion(version);
-  if (parts.lineage !== lineage)
-    return `the version is of lineage ${parts.lineage}, the source is at ${lineage}: its place is not in this log`;
-  if (position.file === '' || parts.fileNumber === 0) return 'the version names no place of the log';
-  const base = position.file.slice(0, position.file.lastIndexOf('.') + 1);
-  const file = `${base}${String(parts.fileNumber).padStart(FILE_DIGITS, '0')}`;
-  return { file, offset: parts.offset, serverUuid: position.serverUuid };
-}
 
 /** What the log says of a key, compared with what is stored of it. */
 export class LogFindings {
@@ -38,10 +26,7 @@ export class LogFindings {
   }
 
   add(change: LoggedChange): void {
-    const { file, offset } = change.transaction;
-    const { rowIndex } = change;
-    const place = { lineage: this.#lineage, fileNumber: binlogFileNumber(file), offset, rowIndex, readSequence: 0 };
-    const version = formatVersion(place);
+    const version = versionOf(change, this.#lineage);
     const stored = this.#stored?.version ?? '';
     if (version < stored) return;
     if (version === stored) this.#addNamed(change, version);

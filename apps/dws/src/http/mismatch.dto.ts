@@ -6,6 +6,8 @@ export class DifferenceDto {
 }
 
 export class MismatchDetailsDto {
+  /** `second`: only the second way of comparing has found it. */
+  readonly way!: 'first' | 'second';
   readonly differences!: DifferenceDto[];
   /** What is wrong with a damaged one. */
   readonly damage!: string | null;

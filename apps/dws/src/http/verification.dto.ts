@@ -11,12 +11,27 @@ export class VerificationOrderDto extends RowScopeDto {
   readonly sinks?: string[];
   /** Most rows per second, of all workers together. */
   readonly rowsPerSecond?: number;
+  /** Share of the rows, from 0 to 1, that are compared the second way too; `verification.secondWayShare` when left out. */
+  readonly secondWayShare?: number;
 }
 
 export class HoldDto {
   readonly state!: 'waiting' | 'being re-read' | 'not verifiable' | 'failed';
   readonly reason!: string;
   readonly sinceMs!: number;
+}
+
+/** Rows that were compared the second way too, a sample of all. */
+export class SecondWayDto {
+  readonly rows!: number;
+  /** Also those that the first way has found to differ. */
+  readonly mismatches!: number;
+  /** Rows that changed during every attempt. */
+  readonly unsettled!: number;
+}
+
+export class SecondWayOfTableDto extends SecondWayDto {
+  readonly equal!: number;
 }
 
 /** How far one table is in one sink. */
@@ -33,6 +48,7 @@ export class VerifiedTableDto {
   readonly unsettled!: number;
   /** Rows that differ because their changes wait in the quarantine of the sink. */
   readonly quarantined!: number;
+  readonly secondWay!: SecondWayOfTableDto;
   /** Keys of the sink that were looked up in the source. */
   readonly listed!: number;
   readonly estimatedRows!: number;
@@ -57,6 +73,7 @@ export class VerificationDto {
   readonly trigger!: 'request' | 'schedule' | 'continuous';
   readonly actor!: string;
   readonly rowsPerSecond!: number | null;
+  readonly secondWayShare!: number;
   /** `waiting`: nothing can be judged now, see `hold` of its tables. */
   readonly state!: 'running' | 'waiting' | 'paused' | 'done' | 'failed' | 'cancelled';
   readonly error!: RunErrorDto | null;
@@ -71,6 +88,7 @@ export class VerificationDto {
   readonly mismatches!: number;
   readonly unsettled!: number;
   readonly quarantined!: number;
+  readonly secondWay!: SecondWayDto;
   readonly estimatedRows!: number;
   /** Rows per second since it began. */
   readonly rate!: number;

@@ -8,11 +8,12 @@ import { VerificationsController } from './verifications.controller.ts';
 
 const run: RunRecord = {
   ...{ id: '', source: 'shop', scope: { kind: 'source' }, sinks: ['mongo'], trigger: 'request', actor: 'alice' },
-  ...{ rowsPerSecond: null, createdAtMs: 0, state: 'done', error: null, endedAtMs: 1000 },
+  ...{ rowsPerSecond: null, secondWayShare: 0, createdAtMs: 0, state: 'done', error: null, endedAtMs: 1000 },
 };
 const table: RunTable = {
   ...{ runId: '', database: 'shop', table: 'orders', sink: 'mongo', phase: 'done', listed: 0, estimatedRows: 7 },
   counts: { rows: 7, equal: 6, mismatches: 1, unsettled: 0, quarantined: 0 },
+  secondWay: { rows: 0, equal: 0, mismatches: 0, unsettled: 0, quarantined: 0 },
   ...{ keySignature: null, hold: null, startedAtMs: 0, endedAtMs: 1000 },
 };
 

@@ -41,6 +41,7 @@ const orderSchema = z
     ...rowScopeShape,
     sinks: z.array(z.string().min(1)).min(1).optional(),
     rowsPerSecond: z.int().min(1).max(10_000_000).optional(),
+    secondWayShare: z.number().min(0).max(1).optional(),
   })
   .refine(hasOneScope, ONE_SCOPE)
   .refine(
@@ -91,7 +92,7 @@ export class VerificationsController {
     @Body(new SchemaPipe(orderSchema)) order: Order,
     @Actor() actor: string,
   ): Promise<VerificationDetailsDto> {
-    const { id, source, sinks, rowsPerSecond = null } = order;
+    const { id, source, sinks, rowsPerSecond = null, secondWayShare } = order;
     assertKnownSource(this.#config, source);
     const scope = readScope(order);
     await this.#audit.record({ actor, action: 'verification.begin', subject: source, details: { ...order } });
@@ -103,6 +104,7 @@ export class VerificationsController {
       trigger: 'request',
       actor,
       rowsPerSecond,
+      ...(secondWayShare !== undefined && { secondWayShare }),
     } as const;
     const { run, due } = await this.#runs.begin(ordered);
     this.#jobs.announce(due);

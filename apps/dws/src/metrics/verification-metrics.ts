@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Metrics } from '#platform';
-import { type MismatchCount, type NewMismatch, type RowCounts, type RunChunk } from '#verification';
+import { type MismatchCount, type NewMismatch, type RowCounts, type RunChunk, type Way } from '#verification';
 
 /** Rows of a sink in a phase of a run, or those that changed recently. */
 export interface VerifiedPart {
@@ -19,16 +19,21 @@ export class VerificationMetrics {
 
   constructor(metrics: Metrics) {
     const of = ['source', 'sink'] as const;
-    this.#rows = metrics.counter('verified_rows_total', 'Rows and keys that were compared.', [...of, 'phase']);
+    this.#rows = metrics.counter('verified_rows_total', 'Rows and keys that were compared, by each way.', [
+      ...of,
+      'phase',
+      'way',
+    ]);
     this.#found = metrics.counter('found_mismatches_total', 'Rows that were newly found to differ.', [
       ...of,
       'kind',
+      'way',
       'by',
     ]);
     this.#unsettled = metrics.counter(
       'unsettled_rows_total',
       'Rows that changed during every attempt, so that nothing could be said of them.',
-      of,
+      [...of, 'way'],
     );
     this.#held = metrics.counter('held_chunks_total', 'Chunks that could not be judged and are tried again.', [
       ...of,
@@ -49,14 +54,17 @@ export class VerificationMetrics {
   verified(
     source: string,
     { sink, phase }: VerifiedPart,
-    { rows, unsettled }: Pick<RowCounts, 'rows' | 'unsettled'>,
+    counts: Readonly<Partial<Record<Way, Pick<RowCounts, 'rows' | 'unsettled'>>>>,
   ): void {
-    this.#rows.inc({ source, sink, phase }, rows);
-    if (unsettled > 0) this.#unsettled.inc({ source, sink }, unsettled);
+    for (const way of ['first', 'second'] as const) {
+      const { rows, unsettled } = counts[way] ?? { rows: 0, unsettled: 0 };
+      if (way === 'first' || rows > 0) this.#rows.inc({ source, sink, phase, way }, rows);
+      if (unsettled > 0) this.#unsettled.inc({ source, sink, way }, unsettled);
+    }
   }
 
-  found({ source, sink, kind, runId }: NewMismatch): void {
-    this.#found.inc({ source, sink, kind, by: runId === null ? 'recent' : 'run' });
+  found({ source, sink, kind, runId, details: { way } }: NewMismatch): void {
+    this.#found.inc({ source, sink, kind, way, by: runId === null ? 'recent' : 'run' });
   }
 
   held(source: string, { sink }: RunChunk, state: string): void {

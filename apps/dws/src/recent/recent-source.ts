@@ -102,12 +102,19 @@ export class RecentSource {
 
   async #record(sink: RecentSink, layout: TableLayout, { equal, mismatches, quarantined }: Verdict): Promise<void> {
     const { source, mismatches: store, reports, metrics } = this.#options;
-    const where = { source: source.name, sink: sink.name, layout, runId: null, seenAtMs: Date.now() };
+    const where = {
+      source: source.name,
+      sink: sink.name,
+      layout,
+      way: 'first',
+      runId: null,
+      seenAtMs: Date.now(),
+    } as const;
     const found = mismatches.map((mismatch) => toNewMismatch(mismatch, where));
     reports.report(await store.record(found));
     const rows = equal + mismatches.length + quarantined.length;
     sink.verified += rows;
-    metrics.verified(source.name, { sink: sink.name, phase: 'recent' }, { rows, unsettled: 0 });
+    metrics.verified(source.name, { sink: sink.name, phase: 'recent' }, { first: { rows, unsettled: 0 } });
   }
 
   #leaveOut(sink: RecentSink, count: number, reason: string): void {

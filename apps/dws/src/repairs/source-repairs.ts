@@ -107,7 +107,13 @@ export class SourceRepairs {
   #opener(source: string, verified: VerifiedSource): RepairerOptions['findSink'] {
     const names: readonly string[] = this.#sources.listSinks(source);
     const open = async (name: string): Promise<RepairedSink | null> =>
-      names.includes(name) ? { sink: await verified.sink(name), verifier: await verified.verifier(name) } : null;
+      names.includes(name)
+        ? {
+            sink: await verified.sink(name),
+            verifier: await verified.verifier(name),
+            secondVerifier: await verified.verifier(name, 'second'),
+          }
+        : null;
     const opened = new Map<string, Promise<RepairedSink | null>>();
     return (name) => {
       const found = opened.get(name) ?? open(name);

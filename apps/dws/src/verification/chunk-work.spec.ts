@@ -58,6 +58,7 @@ class Table {
   }
 
   #options(): ChunkWorkOptions {
+    const details = { way: 'first' };
     const verifyKeys = (_: unknown, __: unknown, keys: readonly Row[]): Promise<Verdict> => {
       const differ = keys.filter(([code]) => this.wrong.has(String(code)));
       const mismatches = differ.map(
@@ -86,7 +87,9 @@ class Table {
         list: ({ states = [] }: MismatchFilter) => {
           const found = [...this.mismatches].filter(([, state]) => states.includes(state));
           return Promise.resolve(
-            found.map(([code, state]) => ({ id: code, key: keyText(code), isKey: true, state }) as MismatchRecord),
+            found.map(
+              ([code, state]) => ({ id: code, key: keyText(code), isKey: true, state, details }) as MismatchRecord,
+            ),
           );
         },
         changeState: (id: string, from: readonly MismatchState[], { to }: { readonly to: MismatchState }) => {
@@ -137,7 +140,7 @@ describe('ChunkWork', () => {
     for (const [code, of] of known) table.know(code, of);
     table.wrong.add('still wrong');
     await table.run('planning');
-    expect(await table.run('rechecks')).toMatchObject({ kind: 'done', counts: { mismatches: 1 } });
+    expect(await table.run('rechecks')).toMatchObject({ kind: 'done', counts: { first: { mismatches: 1 } } });
     expect(Object.fromEntries(table.mismatches)).toEqual({
       ...{ open: 'gone', ignored: 'gone', 'given up': 'gone', planned: 'gone', failed: 'gone' },
       ...{ reading: 'repairing', verifying: 'repairing', 'still wrong': 'repairing' },

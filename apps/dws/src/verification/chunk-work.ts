@@ -20,10 +20,12 @@ import {
   type RecordedTable,
   type RepairStore,
   type RowCounts,
+  sampleKeys,
   type TakenChunk,
   toNewMismatch,
   type Verdict,
   type VerificationRunStore,
+  type Way,
 } from '#verification';
 import { describeForeign } from './found-mismatches.ts';
 import { type VerifiedSource } from './verified-source.ts';
@@ -41,12 +43,17 @@ export interface ChunkWorkOptions {
 
 /** `lost`: another worker has it, or the table began again. */
 export type ChunkOutcome =
-  | { readonly kind: 'done'; readonly counts: RowCounts; readonly due: readonly DueChunk[] }
+  | {
+      readonly kind: 'done';
+      readonly counts: Readonly<Record<Way, RowCounts>>;
+      readonly due: readonly DueChunk[];
+    }
   | { readonly kind: 'begun again'; readonly due: readonly DueChunk[] }
   | { readonly kind: 'lost' }
   | { readonly kind: 'not judged'; readonly hold: NotJudged };
 
 const NO_ROWS: RowCounts = { rows: 0, equal: 0, mismatches: 0, unsettled: 0, quarantined: 0 };
+const NOTHING: Verdict = { state: 'judged', equal: 0, mismatches: [], unsettled: [], quarantined: [] };
 const RECHECKED_AT_ONCE = 200;
 /** Of repairs. */
 const WAITING = ['planned', 'failed'] as const;
@@ -73,8 +80,8 @@ export class ChunkWork {
     const { layout } = recorded;
     const keySignature = signKey(layout, await source.reader.readKeyOrder(layout, this.#signal));
     if (chunk.phase === 'planning') {
-      const estimatedRows = await this.#estimate();
-      return { kind: 'done', counts: NO_ROWS, due: await runs.plan(chunk, { estimatedRows, keySignature }) };
+      const due = await runs.plan(chunk, { estimatedRows: await this.#estimate(), keySignature });
+      return { kind: 'done', counts: { first: NO_ROWS, second: NO_ROWS }, due };
     }
     if (table.keySignature !== keySignature) return { kind: 'begun again', due: await runs.restart(chunk) };
     switch (chunk.phase) {
@@ -111,13 +118,14 @@ export class ChunkWork {
     let isLost = false as boolean; // set by what is called back
     let after = chunk.after === null ? null : decodeKeyValues(layout, chunk.after);
     let total = NO_ROWS;
+    let second = NO_ROWS;
     for (;;) {
       const isFirst = chunk.end === null;
       const until = chunk.end?.until ?? null;
       const upTo = until === null ? null : decodeKeyValues(layout, until);
       const scope = this.#selected;
       const request = { table: chunk, after, upTo, ...(scope && { scope }), limit: chunkRows };
-      const { verdict, lastKey, complete } = await verifier.verifyChunk(
+      const { verdict, keys, lastKey, complete } = await verifier.verifyChunk(
         {
           ...request,
           onRead: async (read) => {
@@ -132,8 +140,11 @@ export class ChunkWork {
       );
       if (isLost) return { kind: 'lost' };
       if (verdict.state !== 'judged') return { kind: 'not judged', hold: verdict };
+      const sampled = await this.#verifySample(layout, keys);
+      if (sampled.state !== 'judged') return { kind: 'not judged', hold: sampled };
       total = add(total, await this.#note(layout, verdict, () => true));
-      if (isFirst || complete || lastKey === null) return this.#complete(total);
+      second = add(second, await this.#noteSecond(layout, sampled, verdict));
+      if (isFirst || complete || lastKey === null) return this.#complete(total, second);
       after = lastKey;
     }
   }
@@ -146,7 +157,22 @@ export class ChunkWork {
     const keys = texts.map((text) => rowOfKey(layout, decodeKeyValues(layout, text)));
     const verdict = await verifier.verifyKeys(chunk, layout, keys, this.#signal);
     if (verdict.state !== 'judged') return { kind: 'not judged', hold: verdict };
-    return this.#complete(await this.#note(layout, verdict, () => true));
+    const sampled = await this.#verifySample(layout, keys);
+    if (sampled.state !== 'judged') return { kind: 'not judged', hold: sampled };
+    const counts = await this.#note(layout, verdict, () => true);
+    return this.#complete(counts, await this.#noteSecond(layout, sampled, verdict));
+  }
+
+  /** Some of the rows once more, by the way that shares no code with the first. */
+  async #verifySample(layout: TableLayout, keys: readonly Row[]): Promise<Verdict | NotJudged> {
+    return this.#verifySecond(layout, sampleKeys(keys, this.#taken.run.secondWayShare));
+  }
+
+  async #verifySecond(layout: TableLayout, keys: readonly Row[]): Promise<Verdict | NotJudged> {
+    if (keys.length === 0) return NOTHING;
+    const { chunk } = this.#taken;
+    const verifier = await this.#options.source.verifier(chunk.sink, 'second');
+    return verifier.verifyKeys(chunk, layout, keys, this.#signal);
   }
 
   /**
@@ -215,17 +241,22 @@ export class ChunkWork {
     const { next } = await runs.recordEnd(chunk, { until: isLast ? null : (last?.id ?? null), isLast }, open.length);
     if (next !== null) onDue([next]);
     const known = open.filter(({ isKey, key }) => isKey && isKeyOf(layout, key));
-    const keys = known.map(({ key }) => rowOfKey(layout, decodeKeyValues(layout, key)));
+    const keys = toKeys(layout, known);
     const verifier = await source.verifier(sink);
     const verdict = await verifier.verifyKeys(chunk, layout, keys, this.#signal);
     if (verdict.state !== 'judged') return { kind: 'not judged', hold: verdict };
+    const stays = new Set(listOpen(verdict).map((key) => encodeKeyValues(layout, key)));
+    // what the first way could never see it can't find gone either
+    const bySecond = known.filter(({ key, details }) => details.way === 'second' && !stays.has(key));
+    const again = await this.#verifySecond(layout, toKeys(layout, bySecond));
+    if (again.state !== 'judged') return { kind: 'not judged', hold: again };
+    for (const key of listOpen(again)) stays.add(encodeKeyValues(layout, key));
     const counts = await this.#note(layout, verdict, () => true);
-    const rests = [...verdict.mismatches.map(({ key }) => key), ...verdict.unsettled, ...verdict.quarantined];
-    const stays = new Set(rests.map((key) => encodeKeyValues(layout, key)));
+    const second = await this.#noteSecond(layout, again, verdict);
     const hasListed = run.scope.kind !== 'keys';
     for (const mismatch of open)
       if (mismatch.isKey ? !stays.has(mismatch.key) : hasListed) await this.#endMismatch(mismatch);
-    return this.#complete({ ...counts, rows: 0, equal: 0 });
+    return this.#complete({ ...counts, rows: 0, equal: 0 }, { ...second, rows: 0, equal: 0 });
   }
 
   /** A repair that has begun verifies its row itself; one that only waits, as in a dry run, has nothing to do any more. */
@@ -240,26 +271,29 @@ export class ChunkWork {
     await mismatches.changeState(id, [state], { to: 'gone' });
   }
 
-  async #complete(counts: RowCounts): Promise<ChunkOutcome> {
-    return { kind: 'done', counts, due: await this.#options.runs.complete(this.#taken.chunk, counts) };
+  async #complete(first: RowCounts, second: RowCounts = NO_ROWS): Promise<ChunkOutcome> {
+    const due = await this.#options.runs.complete(this.#taken.chunk, first, second);
+    return { kind: 'done', counts: { first, second }, due };
   }
 
-  async #note(
-    layout: TableLayout,
-    { equal, mismatches, unsettled, quarantined }: Verdict,
-    counts: (mismatch: Mismatch) => boolean,
-  ): Promise<RowCounts> {
+  async #note(layout: TableLayout, verdict: Verdict, counts: (mismatch: Mismatch) => boolean): Promise<RowCounts> {
+    await this.#record(layout, verdict.mismatches, 'first');
+    return { ...countRows(verdict), mismatches: verdict.mismatches.filter(counts).length };
+  }
+
+  /** What the first way has found is recorded as it has found it. */
+  async #noteSecond(layout: TableLayout, verdict: Verdict, first: Verdict): Promise<RowCounts> {
+    const known = new Set(first.mismatches.map(({ key }) => encodeKeyValues(layout, key)));
+    const own = verdict.mismatches.filter(({ key }) => !known.has(encodeKeyValues(layout, key)));
+    await this.#record(layout, own, 'second');
+    return countRows(verdict);
+  }
+
+  async #record(layout: TableLayout, mismatches: readonly Mismatch[], way: Way): Promise<void> {
     const { chunk, run } = this.#taken;
-    const where = { source: run.source, sink: chunk.sink, layout, runId: run.id, seenAtMs: Date.now() };
+    const where = { source: run.source, sink: chunk.sink, layout, way, runId: run.id, seenAtMs: Date.now() };
     const found = mismatches.map((mismatch) => toNewMismatch(mismatch, where));
     this.#options.onFound(await this.#options.mismatches.record(found));
-    return {
-      rows: equal + mismatches.length + unsettled.length + quarantined.length,
-      equal,
-      mismatches: mismatches.filter(counts).length,
-      unsettled: unsettled.length,
-      quarantined: quarantined.length,
-    };
   }
 }
 
@@ -286,6 +320,25 @@ function signKey({ columns, key }: TableLayout, order: string): string {
 
 function encodeKey(layout: TableLayout, values: Row | null): string | null {
   return values === null ? null : encodeKeyValues(layout, rowOfKey(layout, values));
+}
+
+function toKeys(layout: TableLayout, records: readonly { readonly key: string }[]): readonly Row[] {
+  return records.map(({ key }) => rowOfKey(layout, decodeKeyValues(layout, key)));
+}
+
+/** Keys that were not found equal. */
+function listOpen({ mismatches, unsettled, quarantined }: Verdict): readonly Row[] {
+  return [...mismatches.map(({ key }) => key), ...unsettled, ...quarantined];
+}
+
+function countRows({ equal, mismatches, unsettled, quarantined }: Verdict): RowCounts {
+  return {
+    rows: equal + mismatches.length + unsettled.length + quarantined.length,
+    equal,
+    mismatches: mismatches.length,
+    unsettled: unsettled.length,
+    quarantined: quarantined.length,
+  };
 }
 
 function isKeyOf(layout: TableLayout, text: string): boolean {

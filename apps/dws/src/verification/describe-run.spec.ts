@@ -4,7 +4,7 @@ import { describeRun } from './describe-run.ts';
 
 const RUN: RunRecord = {
   ...{ id: 'r', source: 'eu', scope: { kind: 'source' }, sinks: ['mongo'], trigger: 'request', actor: 'alice' },
-  ...{ rowsPerSecond: null, createdAtMs: 0, state: 'running', error: null, endedAtMs: null },
+  ...{ rowsPerSecond: null, secondWayShare: 0.01, createdAtMs: 0, state: 'running', error: null, endedAtMs: null },
 };
 const HOLD: TableHold = { state: 'waiting', reason: 'no checkpoint', sinceMs: 5 };
 
@@ -12,6 +12,7 @@ function table(name: string, more: Partial<RunTable> = {}, rows = 0, mismatches 
   return {
     ...{ runId: 'r', database: 'shop', table: name, sink: 'mongo', phase: 'rows', keySignature: null },
     counts: { rows, equal: rows - mismatches, mismatches, unsettled: 0, quarantined: 0 },
+    secondWay: { rows: 0, equal: 0, mismatches: 0, unsettled: 0, quarantined: 0 },
     ...{ listed: 0, estimatedRows: 1000, hold: null, startedAtMs: 0, endedAtMs: null },
     ...more,
   };

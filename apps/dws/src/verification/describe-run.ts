@@ -31,6 +31,11 @@ export function summarizeRun(
     notJudged: done.filter(({ hold }) => hold !== null).length,
     rows,
     mismatches: sum(({ counts }) => counts.mismatches),
+    secondWay: {
+      rows: sum(({ secondWay }) => secondWay.rows),
+      mismatches: sum(({ secondWay }) => secondWay.mismatches),
+      unsettled: sum(({ secondWay }) => secondWay.unsettled),
+    },
     unsettled: sum(({ counts }) => counts.unsettled),
     quarantined: sum(({ counts }) => counts.quarantined),
     estimatedRows,
@@ -49,13 +54,18 @@ function findLeft({ phase, estimatedRows, counts, listed }: RunTable): number {
   return phase === 'rechecks' ? 0 : Math.max(0, estimatedRows - counts.rows) + lookedUp;
 }
 
-function rank({ phase, counts, hold }: RunTable): number {
+function rank({ phase, counts, secondWay, hold }: RunTable): number {
   if (hold !== null) return 0;
-  if (counts.mismatches > 0) return 1;
+  if (counts.mismatches + secondWay.mismatches > 0) return 1;
   return phase === 'done' ? 3 : 2;
 }
 
 function describeTable(table: RunTable): VerifiedTableDto {
-  const { database, table: name, sink, phase, counts, listed, estimatedRows, hold, startedAtMs, endedAtMs } = table;
-  return { database, table: name, sink, phase, ...counts, listed, estimatedRows, hold, startedAtMs, endedAtMs };
+  const { database, table: name, sink, phase, counts, secondWay, listed, estimatedRows } = table;
+  const { hold, startedAtMs, endedAtMs } = table;
+  const { rows, equal, mismatches, unsettled } = secondWay;
+  return {
+    ...{ database, table: name, sink, phase, ...counts, secondWay: { rows, equal, mismatches, unsettled } },
+    ...{ listed, estimatedRows, hold, startedAtMs, endedAtMs },
+  };
 }

@@ -8,6 +8,6 @@ export function describeForeign(
 ): NewMismatch {
   const of = { source, database, table, sink, runId, seenAtMs: Date.now() };
   const damage = 'it is stored under what is not a key of the table';
-  const details = { differences: [], damage, storedVersion: null, fingerprint, shown };
+  const details = { way: 'first', differences: [], damage, storedVersion: null, fingerprint, shown } as const;
   return { ...of, key: id, isKey: false, kind: 'damaged', details };
 }

@@ -28,7 +28,17 @@ export class MismatchReports {
     if (++this.#logged.lines > MOST_LOG_LINES) return;
     const { source, database, table, sink, key, kind, runId, details } = mismatch;
     const columns = details.differences.map(({ column }) => column);
-    this.#logger.warn('a row differs', { run: runId, source, database, table, sink, key, kind, columns });
+    this.#logger.warn('a row differs', {
+      run: runId,
+      source,
+      database,
+      table,
+      sink,
+      key,
+      kind,
+      columns,
+      way: details.way,
+    });
     if (this.#logged.lines === MOST_LOG_LINES)
       this.#logger.warn(
         'more rows differ; they are not logged for the rest of this minute, GET /mismatches lists them',

@@ -57,9 +57,8 @@ export class RecordedSource extends RecordedStream {
     this.#options = options;
   }
 
-  /** Rejects with `DITTO_OFFSET_UNKNOWN` for a source that never ran. */
   async readCheckpoint(signal: AbortSignal): Promise<RecordedCheckpoint> {
-    const { position, version, undecidedSet } = await this.#load(signal);
+    const { position, version, undecidedSet } = await this.load(signal);
     return { gtidSet: position.gtidSet, version, undecidedSet };
   }
 
@@ -87,7 +86,7 @@ export class RecordedSource extends RecordedStream {
    */
   async readHighestVersion(signal: AbortSignal): Promise<string> {
     const { source, lineages, log } = this.#options;
-    const checkpoint = await this.#load(signal);
+    const checkpoint = await this.load(signal);
     const lineage = Math.max(checkpoint.lineage, await abortable(lineages.current(source), signal));
     // after the checkpoint, whose places it must contain
     const end = await log.read(signal);
@@ -109,7 +108,8 @@ export class RecordedSource extends RecordedStream {
     return kept;
   }
 
-  async #load(signal: AbortSignal): Promise<Checkpoint> {
+  /** Rejects with `DITTO_OFFSET_UNKNOWN` for a source that never ran. */
+  async load(signal: AbortSignal): Promise<Checkpoint> {
     const { source } = this.#options;
     const stored = await abortable(this.#loadNewest(), signal);
     if (stored !== null) return stored.checkpoint;

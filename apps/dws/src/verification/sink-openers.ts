@@ -1,7 +1,7 @@
 import { requireSection, type DittoConfig, type SinkName, type SourceConfig } from '#configuration';
-import { KafkaVerifiedSink, PublishedChanges } from '#kafka';
-import { VerifiedMirror } from '#mongo';
-import { type VerifiedSink } from '#verification';
+import { KafkaVerifiedSink } from '#kafka';
+import { readDriverTexts, VerifiedMirror } from '#mongo';
+import { TextSink, type VerifiedSink } from '#verification';
 import { type TopicConnection } from '../connections/topic-connection.ts';
 import { type MirrorConnection } from '../connections/mirror-connection.ts';
 
@@ -12,18 +12,30 @@ export interface VerifiedSinkOptions {
   readonly topics: TopicConnection;
 }
 
+/** One sink, as both ways of comparing see it. */
+export interface OpenedSink {
+  readonly sink: VerifiedSink;
+  /** Gives texts of what it has. */
+  readonly texts: VerifiedSink;
+}
+
 /** Of each kind of sink. Their connections are shared, and closed with the process. */
-export const VERIFIED_SINK_OPENERS: Readonly<
-  Record<SinkName, (options: VerifiedSinkOptions) => Promise<VerifiedSink>>
-> = {
-  kafka: ({ source, config, topics }) => {
-    const { bigint } = requireSection(config.kafka, 'kafka');
-    const { reader, folds } = topics.open();
-    const changes = new PublishedChanges({ reader, source: source.name, bigint });
-    return Promise.resolve(new KafkaVerifiedSink({ folds, changes, source: source.name, bigint }));
-  },
-  mongo: async ({ source, config, mirror }) => {
-    const { databasePrefix } = requireSection(config.mongo, 'mongo');
-    return new VerifiedMirror({ connection: await mirror.open(), source: source.name, databasePrefix });
-  },
-};
+export const VERIFIED_SINK_OPENERS: Readonly<Record<SinkName, (options: VerifiedSinkOptions) => Promise<OpenedSink>>> =
+  {
+    kafka: ({ source, config, topics }) => {
+      const { bigint } = requireSection(config.kafka, 'kafka');
+      const { folds } = topics.open();
+      const sink = new KafkaVerifiedSink({ folds, source: source.name, bigint });
+      const texts = new TextSink({
+        sink,
+        readTexts: (layout, stored, key) => sink.readTexts(layout, stored, key),
+      });
+      return Promise.resolve({ sink, texts });
+    },
+    mongo: async ({ source, config, mirror }) => {
+      const { databasePrefix } = requireSection(config.mongo, 'mongo');
+      const sink = new VerifiedMirror({ connection: await mirror.open(), source: source.name, databasePrefix });
+      const texts = new TextSink({ sink, readTexts: (layout, { bytes }) => readDriverTexts(layout, bytes) });
+      return { sink, texts };
+    },
+  };

@@ -19,6 +19,8 @@ export interface RunOrder {
   readonly trigger: RunTrigger;
   readonly actor: string;
   readonly rowsPerSecond: number | null;
+  /** As configured when left out. */
+  readonly secondWayShare?: number;
 }
 
 const ANSWER_MS = 5_000;
@@ -46,6 +48,7 @@ export class VerificationRuns {
 
   async begin(order: RunOrder): Promise<{ readonly run: RunRecord; readonly due: readonly DueChunk[] }> {
     const { source, scope, trigger, actor, rowsPerSecond } = order;
+    const { secondWayShare = this.#config.verification.secondWayShare } = order;
     const sinks = this.#chooseSinks(source, order.sinks);
     const tables = await this.#chooseTables(source, scope);
     const run = {
@@ -56,6 +59,7 @@ export class VerificationRuns {
       trigger,
       actor,
       rowsPerSecond,
+      secondWayShare,
       createdAtMs: Date.now(),
     };
     const due = await this.#runs.create(run, tables);

@@ -1,14 +1,15 @@
 import { DcsCheckpointStore, type DcsClient } from '#dcs-client';
 import { chooseEndpoint, type DittoConfig, type SourceConfig } from '#configuration';
 import { DittoError, type Logger } from '#kernel';
-import { compileTableRules, LogEndReader, type MySqlRowReader, MySqlSourceLoad, openRowReader } from '#mysql';
+import { compileTableRules, KeyLog, LogEndReader, type MySqlRowReader, MySqlSourceLoad, openRowReader } from '#mysql';
 import { PacedRowReader, Pacer, type RowReader } from '#replication';
 import { StateCheckpointStore, type StateDatabase, StateLineageStore, StateTableStore } from '#state';
-import { type RecordedStream, RowVerifier, type RowVerifierOptions, type VerifiedSink } from '#verification';
+import { type RecordedStream, RowVerifier, type RowVerifierOptions, type VerifiedSink, type Way } from '#verification';
+import { LoggedChanges } from './logged-changes.ts';
 import { RecordedSource } from './recorded-source.ts';
 import { type TopicConnection } from '../connections/topic-connection.ts';
 import { type MirrorConnection } from '../connections/mirror-connection.ts';
-import { VERIFIED_SINK_OPENERS } from './sink-openers.ts';
+import { type OpenedSink, VERIFIED_SINK_OPENERS } from './sink-openers.ts';
 
 export interface VerifiedSourceOptions {
   readonly source: SourceConfig;
@@ -30,25 +31,33 @@ const LOAD_TIMEOUT_MS = 5_000;
 export class VerifiedSource {
   readonly #options: VerifiedSourceOptions;
   readonly #reader: MySqlRowReader;
+  readonly #textReader: MySqlRowReader;
   readonly #load: MySqlSourceLoad;
   readonly #log: LogEndReader;
-  readonly #sinks = new Map<string, Promise<VerifiedSink>>();
+  readonly #sinks = new Map<string, Promise<OpenedSink>>();
   readonly #verifiers = new WeakMap<VerifiedSink, RowVerifier>();
+  readonly #changes: LoggedChanges;
   readonly stream: RecordedStream;
   /** At the pace of the source. */
   readonly reader: RowReader;
+  /** Gives texts of rows; at the same pace. */
+  readonly #texts: RowReader;
 
   constructor(options: VerifiedSourceOptions) {
     const { source, dcs, state, config, logger } = options;
     this.#options = options;
     const { streamed, replica } = chooseEndpoint(source);
     const rules = compileTableRules(source);
-    this.#reader = openRowReader({ streamed, replica, ...rules, highIncludesOwned: true, followsLayout: true, logger });
+    const reading = { streamed, replica, ...rules, highIncludesOwned: true, followsLayout: true, logger };
+    this.#reader = openRowReader(reading);
+    // in hexadecimal digits a value takes twice its bytes
+    this.#textReader = openRowReader({ ...reading, givesTexts: true, maxRowBytes: 2 * this.#reader.mostRowBytes });
     this.#load = new MySqlSourceLoad({ connection: () => replica ?? streamed, timeoutMs: LOAD_TIMEOUT_MS });
     const pacer = new Pacer({ ...source.pace, load: this.#load, mostRows: config.verification.chunkRows });
     this.reader = new PacedRowReader(this.#reader, pacer);
+    this.#texts = new PacedRowReader(this.#textReader, pacer);
     this.#log = new LogEndReader(streamed);
-    this.stream = new RecordedSource({
+    const recorded = new RecordedSource({
       source: source.name,
       dcs: new DcsCheckpointStore(dcs),
       state: new StateCheckpointStore(state),
@@ -57,10 +66,48 @@ export class VerifiedSource {
       catalogue: this.#reader,
       log: this.#log,
     });
+    this.stream = recorded;
+    this.#changes = new LoggedChanges({
+      source: source.name,
+      log: new KeyLog({ ...rules, connection: streamed, logger }),
+      readCheckpoint: (signal) => recorded.load(signal),
+      logger,
+    });
+  }
+
+  async sink(name: string): Promise<VerifiedSink> {
+    return (await this.#open(name)).sink;
+  }
+
+  async verifier(name: string, way: Way = 'first'): Promise<RowVerifier> {
+    const options = await this.#verifierOptions(name, way);
+    let verifier = this.#verifiers.get(options.sink);
+    if (verifier === undefined) {
+      verifier = new RowVerifier(options);
+      this.#verifiers.set(options.sink, verifier);
+    }
+    return verifier;
+  }
+
+  /** For rows that changed recently: one that changes again meanwhile is `unsettled` soon. */
+  async recentVerifier(name: string): Promise<RowVerifier> {
+    return new RowVerifier({ ...(await this.#verifierOptions(name, 'first')), attempts: 2, leavesRestless: true });
+  }
+
+  async #verifierOptions(name: string, way: Way): Promise<RowVerifierOptions> {
+    const { chunkBytes, attempts } = this.#options.config.verification;
+    const { sink, texts } = await this.#open(name);
+    return {
+      ...(way === 'first'
+        ? { reader: this.reader, sink, changes: this.#changes }
+        : { reader: this.#texts, sink: texts }),
+      stream: this.stream,
+      ...{ maxBytes: chunkBytes, attempts, backoff: BACKOFF, waitMs: WAIT_MS, pollMs: POLL_MS },
+    };
   }
 
   /** Opened at the first call, and again after an attempt that failed. */
-  async sink(name: string): Promise<VerifiedSink> {
+  async #open(name: string): Promise<OpenedSink> {
     let opened = this.#sinks.get(name);
     if (opened === undefined) {
       const { source, config, mirror, topics } = this.#options;
@@ -80,31 +127,9 @@ export class VerifiedSource {
     }
   }
 
-  async verifier(sink: string): Promise<RowVerifier> {
-    const options = await this.#verifierOptions(sink);
-    let verifier = this.#verifiers.get(options.sink);
-    if (verifier === undefined) {
-      verifier = new RowVerifier(options);
-      this.#verifiers.set(options.sink, verifier);
-    }
-    return verifier;
-  }
-
-  /** For rows that changed recently: one that changes again meanwhile is `unsettled` soon. */
-  async recentVerifier(sink: string): Promise<RowVerifier> {
-    return new RowVerifier({ ...(await this.#verifierOptions(sink)), attempts: 2, leavesRestless: true });
-  }
-
-  async #verifierOptions(sink: string): Promise<RowVerifierOptions> {
-    const { chunkBytes, attempts } = this.#options.config.verification;
-    return {
-      ...{ reader: this.reader, stream: this.stream, sink: await this.sink(sink) },
-      ...{ maxBytes: chunkBytes, attempts, backoff: BACKOFF, waitMs: WAIT_MS, pollMs: POLL_MS },
-    };
-  }
-
   close(): void {
     this.#reader.close();
+    this.#textReader.close();
     this.#load.close();
     this.#log.close();
   }

@@ -9,18 +9,17 @@ import {
   type ListedPage,
   MessageRow,
   type MessageTable,
-  type StoredRow,
+  type StoredTexts,
   VerifiedSink,
 } from '#verification';
 
+import { readMessageTexts } from '../texts/message-text.ts';
 import { type FoldStore } from './fold-store.ts';
 import { MessageKeys } from './message-keys.ts';
-import { type PublishedChanges } from './published-changes.ts';
 import { type TopicFolds } from './topic-folds.ts';
 
 export interface KafkaVerifiedSinkOptions {
   readonly folds: TopicFolds;
-  readonly changes: PublishedChanges;
   /** The source's name: first part of every topic. */
   readonly source: string;
   /** As the source's messages have it. */
@@ -53,11 +52,18 @@ export class KafkaVerifiedSink extends VerifiedSink {
     layout: TableLayout,
     keys: readonly Row[],
     signal: AbortSignal,
-  ): Promise<readonly (StoredRow | null)[]> {
+  ): Promise<readonly (MessageRow | EndedRow | null)[]> {
     const table = this.#tableOf(layout);
     return this.#options.folds.use(this.#topicOf(layout), signal, (store, partitions) =>
       keys.map((key) => (store === null ? null : findRow(store, this.#keys.encode(layout, key), partitions, table))),
     );
+  }
+
+  /** Of what `read` has given for the key: its texts as a plain consumer reads them. */
+  readTexts(layout: TableLayout, stored: MessageRow | EndedRow, key: Row): StoredTexts | null {
+    if (stored instanceof EndedRow) return null;
+    const message = { key: this.#keys.encode(layout, key), value: stored.value };
+    return readMessageTexts({ layout, bigint: this.#options.bigint }, message);
   }
 
   override async *list(
@@ -80,15 +86,6 @@ export class KafkaVerifiedSink extends VerifiedSink {
   /** The topics have no quarantine yet: a message that Kafka refuses stops the pipeline. */
   override listQuarantined(): Promise<readonly Row[]> {
     return Promise.resolve([]);
-  }
-
-  override readChange(
-    layout: TableLayout,
-    key: Row,
-    version: string,
-    signal: AbortSignal,
-  ): Promise<Row | null | undefined> {
-    return this.#options.changes.readChange(layout, key, version, signal);
   }
 
   /** A message can't be changed or taken back; a newer one is published of its row. */
@@ -127,7 +124,7 @@ export class KafkaVerifiedSink extends VerifiedSink {
 }
 
 /** A key that ended with all rows of its table is known by the newest message that did so in its partition. */
-function findRow(store: FoldStore, key: Buffer, partitions: number, table: MessageTable): StoredRow | null {
+function findRow(store: FoldStore, key: Buffer, partitions: number, table: MessageTable): MessageRow | EndedRow | null {
   const message = store.find(key);
   if (message !== null) return new MessageRow(message, table);
   const end = store.partitions[partitionForKey(key, partitions)]?.end ?? null;

@@ -17,17 +17,21 @@ export interface KeyLogRequest {
   readonly from: Omit<FilePosition, 'gtidSet'>;
   /** Names the table, and the columns of the key. */
   readonly layout: TableLayout;
-  /** A row as `rowOfKey` makes it. */
-  readonly key: Row;
+  /** Rows as `rowOfKey` makes them. */
+  readonly keys: readonly Row[];
+  /** Where the last transaction of interest begins; by default the reading ends with the log. */
+  readonly until?: Pick<FilePosition, 'file' | 'offset'>;
   readonly mostBytes: number;
   readonly mostMs: number;
   readonly signal: AbortSignal;
   readonly onChange: (change: LoggedChange) => void;
 }
 
-/** One change of the key. A row that gets another key is deleted here, or created here. */
+/** One change of a key. A row that gets another key is deleted here, or created here. */
 export interface LoggedChange {
   readonly op: 'create' | 'update' | 'delete';
+  /** As `encodeKeyValues`. */
+  readonly key: string;
   readonly transaction: SourceTransaction;
   readonly rowIndex: number;
   /** By which the images are decoded; not always the layout that was asked with. */
@@ -47,7 +51,7 @@ export interface KeyLogEnd {
   readonly cutBecause: string | null;
 }
 
-/** Reads what the log of a server says of one row, over a short-lived dump with a `server_id` of its own. */
+/** Reads what the log of a server says of some rows of a table, over a short-lived dump with a `server_id` of its own. */
 export class KeyLog {
   readonly #options: KeyLogOptions;
 
@@ -123,7 +127,7 @@ class KeyReading {
   /** Of the batches since. */
   #pending = 0;
   readonly #request: KeyLogRequest;
-  readonly #key: string;
+  readonly #keys: ReadonlySet<string>;
   readonly #end: LogEnd;
   #open: SourceTransaction | null = null;
   #file: string;
@@ -131,7 +135,7 @@ class KeyReading {
 
   constructor(request: KeyLogRequest, end: LogEnd) {
     this.#request = request;
-    this.#key = encodeKeyValues(request.layout, request.key);
+    this.#keys = new Set(request.keys.map((key) => encodeKeyValues(request.layout, key)));
     this.#end = end;
     this.#file = request.from.file;
     this.#offset = request.from.offset;
@@ -141,7 +145,7 @@ class KeyReading {
     return this.#passed + this.#pending;
   }
 
-  /** True at the end of the log. */
+  /** True at the end of what is to be read. */
   take({ items, bytes }: SourceBatch): boolean {
     this.#pending += bytes;
     for (const item of items) {
@@ -164,6 +168,8 @@ class KeyReading {
     this.#file = file;
     this.#offset = endOffset;
     const { last, end } = this.#end;
+    const { until } = this.#request;
+    if (until !== undefined && this.#open !== null && comparePlaces(this.#open, until) >= 0) return true;
     if (last === null) return comparePlaces({ file, offset: endOffset }, end) >= 0;
     return this.#open !== null && comparePlaces(this.#open, last) >= 0;
   }
@@ -175,17 +181,20 @@ class KeyReading {
     for (let i = 0; i < count; i++) {
       const had = before?.row(i) ?? null;
       const has = after?.row(i) ?? null;
-      const isBefore = had !== null && this.#isKey(layout, had);
-      const isAfter = has !== null && this.#isKey(layout, has);
-      if (!isBefore && !isAfter) continue;
+      const left = had === null ? null : this.#findKey(layout, had);
+      const made = has === null ? null : this.#findKey(layout, has);
       const change = { transaction, rowIndex: firstRowIndex + i, layout };
-      if (isBefore && isAfter) this.#request.onChange({ ...change, op, before: had, after: has });
-      else if (isBefore) this.#request.onChange({ ...change, op: 'delete', before: had, after: null });
-      else this.#request.onChange({ ...change, op: 'create', before: null, after: has });
+      if (left !== null && left === made) this.#request.onChange({ ...change, key: left, op, before: had, after: has });
+      else {
+        if (left !== null) this.#request.onChange({ ...change, key: left, op: 'delete', before: had, after: null });
+        if (made !== null) this.#request.onChange({ ...change, key: made, op: 'create', before: null, after: has });
+      }
     }
   }
 
-  #isKey(layout: TableLayout, row: Row): boolean {
-    return encodeKeyValues(layout, row) === this.#key;
+  /** Null for a key that was not asked for. */
+  #findKey(layout: TableLayout, row: Row): string | null {
+    const key = encodeKeyValues(layout, row);
+    return this.#keys.has(key) ? key : null;
   }
 }

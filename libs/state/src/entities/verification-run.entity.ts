@@ -29,6 +29,9 @@ export class VerificationRunEntity {
   @Column({ name: 'rows_per_second', type: 'int', unsigned: true, nullable: true })
   rowsPerSecond!: number | null;
 
+  @Column({ name: 'second_way_share', type: 'double', default: 0 })
+  secondWayShare!: number;
+
   @Column({ type: 'varchar', length: 16 })
   state!: RunState;
 

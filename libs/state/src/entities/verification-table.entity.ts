@@ -35,6 +35,21 @@ export class VerificationTableEntity {
   @Column({ name: 'quarantined_count', type: 'bigint', unsigned: true, default: 0, transformer: asNumber })
   quarantined!: number;
 
+  @Column({ name: 'second_row_count', type: 'bigint', unsigned: true, default: 0, transformer: asNumber })
+  secondRows!: number;
+
+  @Column({ name: 'second_equal_count', type: 'bigint', unsigned: true, default: 0, transformer: asNumber })
+  secondEqual!: number;
+
+  @Column({ name: 'second_mismatch_count', type: 'bigint', unsigned: true, default: 0, transformer: asNumber })
+  secondMismatches!: number;
+
+  @Column({ name: 'second_unsettled_count', type: 'bigint', unsigned: true, default: 0, transformer: asNumber })
+  secondUnsettled!: number;
+
+  @Column({ name: 'second_quarantined_count', type: 'bigint', unsigned: true, default: 0, transformer: asNumber })
+  secondQuarantined!: number;
+
   @Column({ name: 'listed_count', type: 'bigint', unsigned: true, default: 0, transformer: asNumber })
   listed!: number;
 

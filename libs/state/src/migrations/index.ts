@@ -17,6 +17,7 @@ import { AddRepairs1796300000000 } from './1796300000000-add-repairs.ts';
 import { AddCoverage1796400000000 } from './1796400000000-add-coverage.ts';
 import { IndexMismatches1796410000000 } from './1796410000000-index-mismatches.ts';
 import { AddReadPlaces1796414000000 } from './1796414000000-add-read-places.ts';
+import { AddSecondWay1796461000000 } from './1796461000000-add-second-way.ts';
 
 /** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
 export const migrations = [
@@ -39,4 +40,5 @@ export const migrations = [
   AddCoverage1796400000000,
   IndexMismatches1796410000000,
   AddReadPlaces1796414000000,
+  AddSecondWay1796461000000,
 ];

@@ -58,6 +58,11 @@ export class MessageRow implements StoredRow {
     this.damage = this.#findDamage();
   }
 
+  /** As it was published; null for a tombstone. */
+  get value(): Buffer | null {
+    return this.#message.value;
+  }
+
   get gtid(): string | null {
     return this.#envelope === null ? (GTID_OF_ID.exec(this.#message.id)?.[1] ?? null) : this.#envelope.source.gtid;
   }

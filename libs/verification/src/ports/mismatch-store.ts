@@ -12,7 +12,12 @@ export type MismatchState = 'open' | 'repairing' | 'given up' | 'repaired' | 'go
 /** In these states the sink was not found equal since. There is at most one such record for each key of a sink. */
 export const CURRENT_STATES: readonly MismatchState[] = ['open', 'repairing', 'given up', 'ignored'];
 
+/** By which way of comparing something was found: the values by Ditto's own codecs, or texts made without them. */
+export type Way = 'first' | 'second';
+
 export interface MismatchDetails {
+  /** `second`: only the second way has found it; the first finds the row equal. */
+  readonly way: Way;
   /** Of a `different` row; values as text, cut to a limit. */
   readonly differences: readonly Difference[];
   /** Of a `damaged` one: what is wrong with it. */

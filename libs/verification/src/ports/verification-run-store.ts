@@ -21,6 +21,8 @@ export interface NewRun {
   readonly actor: string;
   /** Most rows per second of all workers together; null for no bound. */
   readonly rowsPerSecond: number | null;
+  /** Of the rows, how many are compared by the second way too, from 0 to 1. */
+  readonly secondWayShare: number;
   readonly createdAtMs: number;
 }
 
@@ -63,8 +65,10 @@ export interface RunTable extends TableName {
   readonly runId: string;
   readonly sink: string;
   readonly phase: TablePhase;
-  /** Of the phase `rows`. */
+  /** Of the phase `rows`; what differs of all phases. */
   readonly counts: RowCounts;
+  /** What was compared by the second way. */
+  readonly secondWay: RowCounts;
   /** Keys that the sink has and that were looked up. */
   readonly listed: number;
   readonly estimatedRows: number;
@@ -151,7 +155,7 @@ export abstract class VerificationRunStore {
     rows: number,
   ): Promise<{ readonly end: ChunkEnd; readonly next: DueChunk | null }>;
   /** Ends a chunk, once: counts it, and begins what comes next. Resolves with the chunks that this begins. */
-  abstract complete(chunk: RunChunk, counts: RowCounts): Promise<readonly DueChunk[]>;
+  abstract complete(chunk: RunChunk, counts: RowCounts, secondWay: RowCounts): Promise<readonly DueChunk[]>;
   /** After the chunk of the phase `planning`: what is known of the table. */
   abstract plan(
     chunk: RunChunk,

@@ -116,16 +116,6 @@ export abstract class VerifiedSink {
   /** Those of `keys` whose changes wait in the quarantine of this sink. */
   abstract listQuarantined(layout: TableLayout, keys: readonly Row[], signal: AbortSignal): Promise<readonly Row[]>;
   /**
-   * The row as the change with this version left it, null when that deleted it; undefined when the change is not to be
-   * had any more.
-   */
-  abstract readChange(
-    layout: TableLayout,
-    key: Row,
-    version: string,
-    signal: AbortSignal,
-  ): Promise<Row | null | undefined>;
-  /**
    * Makes a damaged row one that any change overwrites, and removes a foreign one, if it is still the one with this
    * fingerprint; a row stays visible. No change that comes in between is lost. True also when a foreign one is gone; false
    * when something else is stored by now; null when this sink can't do that.

@@ -74,6 +74,34 @@ describe('repairs', () => {
     expect(world.repairs.records.size).toBe(1);
   });
 
+  it('of what only the second way sees are closed only when that way finds it equal', async () => {
+    const world = new RepairWorld();
+    await world.findBySecond(1, 'until read');
+    await world.findBySecond(2, 'until read');
+    await world.find(3);
+    world.restless.add(2).add(3);
+    await world.settle(10);
+    expect(world.states()).toEqual(['repaired', 'verifying', 'repaired']);
+    world.restless.clear();
+    await world.settle(3);
+    expect([world.states(), world.disagreeing.size]).toEqual([['repaired', 'repaired', 'repaired'], 0]);
+  });
+
+  it('of what the second way finds different after every read are given up, with the reason', async () => {
+    const world = new RepairWorld();
+    await world.findBySecond(1, 'always');
+    await world.settle();
+    expect(world.repairs.records.get('1')).toMatchObject({
+      ...{ state: 'given up', attempts: 3 },
+      reason: expect.stringMatching(
+        /^after 3 attempts: still wrong after the read: different by the second way only, in price: .* fault of Ditto/,
+      ),
+    });
+    expect([...world.mismatches.records.values()]).toMatchObject([{ state: 'given up', details: { way: 'second' } }]);
+    await world.settle();
+    expect(world.repairs.records.size).toBe(1);
+  });
+
   it('take what is damaged in another way meanwhile as it is now', async () => {
     const world = new RepairWorld();
     await world.find(1, 'damaged');

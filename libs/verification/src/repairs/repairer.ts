@@ -9,13 +9,13 @@ import {
   type TableLayout,
   type TableName,
 } from '#change-events';
-import { isAbort, type Logger, toDittoError } from '#kernel';
+import { cutText, isAbort, type Logger, toDittoError } from '#kernel';
 import { MOST_KEY_BYTES, MOST_KEYS, type RequestedRead, type RequestedReadStore } from '#replication';
-import { type MismatchState, type MismatchStore } from '../ports/mismatch-store.ts';
+import { type MismatchState, type MismatchStore, type Way } from '../ports/mismatch-store.ts';
 import { type RecordedStream } from '../ports/recorded-stream.ts';
 import { type RepairOutcome, type RepairRecord, type RepairState, type RepairStore } from '../ports/repair-store.ts';
 import { type VerifiedSink } from '../ports/verified-sink.ts';
-import { type Mismatch, type RowVerifier } from '../row-verifier.ts';
+import { type Mismatch, type RowVerifier, type Verdict } from '../row-verifier.ts';
 import { toNewMismatch } from '../to-new-mismatch.ts';
 import { POLICY_ACTOR, type RepairAudit } from './repair-planner.ts';
 import { type RepairPolicy } from './repair-policy.ts';
@@ -24,6 +24,8 @@ import { type RepairPolicy } from './repair-policy.ts';
 export interface RepairedSink {
   readonly sink: VerifiedSink;
   readonly verifier: Pick<RowVerifier, 'verifyKeys'>;
+  /** Of the second way. */
+  readonly secondVerifier: Pick<RowVerifier, 'verifyKeys'>;
 }
 
 export interface RepairerOptions {
@@ -60,6 +62,8 @@ const VERIFIED_AT_ONCE = 500;
 const WAIT_MS = 2000;
 /** Longer than it takes to remove one document. */
 const CLAIM_MS = 60_000;
+/** Of names of columns. */
+const SHOWN_LENGTH = 100;
 const OTHER_KEY = 'the table has another key by now';
 
 /**
@@ -291,7 +295,7 @@ export class Repairer {
   ): Promise<void> {
     const repaired = await this.#options.findSink(name);
     if (repaired === null) return this.#giveUpAll(group, `the source has no sink ${name} any more`, counts);
-    const byText = new Map<string, { readonly key: Row; readonly repairs: RepairRecord[] }>();
+    const byText = new Map<string, VerifiedKey>();
     for (const repair of group) {
       if (!repair.isKey) {
         await this.#removeForeign(repair, layout, counts, signal);
@@ -312,19 +316,8 @@ export class Repairer {
     const verdict = await repaired.verifier.verifyKeys({ database, table }, layout, keys, signal);
     if (verdict.state === 'not verifiable') return this.#giveUpAll(group, verdict.reason, counts);
     if (verdict.state !== 'judged') return this.#wait(group, verdict.reason);
-    const take = (key: Row): readonly RepairRecord[] => {
-      const text = encodeKeyValues(layout, key);
-      const { repairs = [] } = byText.get(text) ?? {};
-      byText.delete(text);
-      return repairs;
-    };
-    for (const mismatch of verdict.mismatches)
-      for (const repair of take(mismatch.key)) await this.#failVerified(repair, mismatch, layout, counts);
-    // its newest change came after the read or with it; a row rests some time
-    for (const key of verdict.unsettled)
-      await this.#wait(take(key), 'the row changes all the time: it is compared when it rests');
-    for (const key of verdict.quarantined)
-      await this.#wait(take(key), 'its changes wait in the quarantine of the sink');
+    await this.#takeOpen(byText, verdict, 'first', layout, counts);
+    await this.#verifySecond(byText, { database, table }, repaired, layout, counts, signal);
     const equal = [...byText.values()];
     const stored = await repaired.sink.read(
       layout,
@@ -337,12 +330,61 @@ export class Repairer {
     }
   }
 
+  /** What only the second way has found is compared by it again; leaves in `byText` what is equal. */
+  async #verifySecond(
+    byText: Map<string, VerifiedKey>,
+    table: TableName,
+    { secondVerifier }: RepairedSink,
+    layout: TableLayout,
+    counts: Counts,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const isBySecond = ({ before }: RepairRecord): boolean => before.way === 'second';
+    const found = [...byText].filter(([, { repairs }]) => repairs.some(isBySecond));
+    if (found.length === 0) return;
+    const keys = found.map(([, { key }]) => key);
+    const verdict = await secondVerifier.verifyKeys(table, layout, keys, signal);
+    if (verdict.state === 'judged') return this.#takeOpen(byText, verdict, 'second', layout, counts);
+    for (const [text, { repairs }] of found) {
+      byText.delete(text);
+      await this.#wait(repairs, verdict.reason);
+    }
+  }
+
+  /** Takes from `byText` what was not found equal. */
+  async #takeOpen(
+    byText: Map<string, VerifiedKey>,
+    { mismatches, unsettled, quarantined }: Verdict,
+    way: Way,
+    layout: TableLayout,
+    counts: Counts,
+  ): Promise<void> {
+    const take = (key: Row): readonly RepairRecord[] => {
+      const text = encodeKeyValues(layout, key);
+      const { repairs = [] } = byText.get(text) ?? {};
+      byText.delete(text);
+      return repairs;
+    };
+    for (const mismatch of mismatches)
+      for (const repair of take(mismatch.key)) await this.#failVerified(repair, mismatch, way, layout, counts);
+    // its newest change came after the read or with it; a row rests some time
+    for (const key of unsettled)
+      await this.#wait(take(key), 'the row changes all the time: it is compared when it rests');
+    for (const key of quarantined) await this.#wait(take(key), 'its changes wait in the quarantine of the sink');
+  }
+
   /** The row was read again, and is still wrong. */
-  async #failVerified(repair: RepairRecord, mismatch: Mismatch, layout: TableLayout, counts: Counts): Promise<void> {
+  async #failVerified(
+    repair: RepairRecord,
+    mismatch: Mismatch,
+    way: Way,
+    layout: TableLayout,
+    counts: Counts,
+  ): Promise<void> {
     const { source, mismatches, nowMs } = this.#options;
     const { runId = null, details } = (await mismatches.find(repair.mismatchId)) ?? {};
     const { sink } = repair;
-    const found = toNewMismatch(mismatch, { source, sink, layout, runId, seenAtMs: nowMs() });
+    const found = toNewMismatch(mismatch, { source, sink, layout, way, runId, seenAtMs: nowMs() });
     // what is stored is the same as before it was to be made overwritable, or is itself outranked
     const isStuck =
       mismatch.kind === 'damaged' &&
@@ -350,7 +392,7 @@ export class Repairer {
       mismatch.stored.version !== null &&
       (mismatch.stored.fingerprint === details?.fingerprint || (mismatch.stored.outrankedBy ?? null) !== null);
     await mismatches.record([found]);
-    const damage = mismatch.damage ?? mismatch.kind;
+    const damage = mismatch.damage ?? (way === 'first' ? mismatch.kind : describeDisagreement(mismatch));
     if (isStuck)
       await this.#giveUp(
         repair,
@@ -435,6 +477,12 @@ interface Seen {
   readonly fingerprint: string;
 }
 
+/** The repairs of one key. */
+interface VerifiedKey {
+  readonly key: Row;
+  readonly repairs: RepairRecord[];
+}
+
 interface Counts {
   begun: number;
   repaired: number;
@@ -481,6 +529,12 @@ function tryDecodeKey(layout: TableLayout, text: string): Row | null {
   } catch {
     return null;
   }
+}
+
+/** Both are right by their own code: one of the two has a fault, and no read of the row corrects it. */
+function describeDisagreement({ kind, differences }: Mismatch): string {
+  const columns = differences.map(({ column }) => column).join(', ');
+  return `${kind} by the second way only${columns === '' ? '' : `, in ${cutText(columns, SHOWN_LENGTH)}`}: the sink has what Ditto writes for this row, and MySQL itself shows another value; if it stays so, it is a fault of Ditto: report it with the types of these columns`;
 }
 
 function describeRead({ id, state, error }: RequestedRead): string {
