@@ -376,6 +376,14 @@ describe('RowVerifier', () => {
     expect(answers.reads).toBe(2);
   });
 
+  it('samples the rows of a chunk, also those that are equal', async () => {
+    const answers = new Answers();
+    const chunk = { table: layout, after: null, limit: 10 };
+    const sampled = await answers.verifier().verifyChunk({ ...chunk, sampleShare: 1 }, signal);
+    expect(sampled).toMatchObject({ verdict: { equal: 1 }, sampled: [key] });
+    expect(await answers.verifier().verifyChunk(chunk, signal)).toMatchObject({ sampled: [] });
+  });
+
   it('a row that was at fault once and then never rested is not called equal', async () => {
     const answers = new Answers();
     answers.stored = [null, stored({ version: LATER })];

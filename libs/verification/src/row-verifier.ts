@@ -14,6 +14,7 @@ import { Backoff, type BackoffOptions, DittoError, sleep } from '#kernel';
 import { type KeysRead, type RowReader } from '#replication';
 import { type Bounds, compare, type Fault, judge } from './judgement.ts';
 import { type NamedChanges } from './ports/named-changes.ts';
+import { sampleKeys } from './sample-keys.ts';
 import { isNotVerifiable } from './ports/not-verifiable.ts';
 import { type RecordedStream } from './ports/recorded-stream.ts';
 import { type CoveredChanges, type StoredRow, type VerifiedSink } from './ports/verified-sink.ts';
@@ -74,6 +75,8 @@ export interface ChunkRequest {
   /** Which rows; all when left out. */
   readonly scope?: SelectionScope;
   readonly limit: number;
+  /** Share of the rows whose keys are wanted, as `sampleKeys` draws them; default 0. */
+  readonly sampleShare?: number;
   /** Called once the rows are read, before anything is waited for. */
   readonly onRead?: (read: ChunkEnds) => Promise<void>;
 }
@@ -87,8 +90,8 @@ export interface ChunkEnds {
 
 export interface ChunkVerdict {
   readonly verdict: Verdict | NotJudged;
-  /** Of the rows that were judged. */
-  readonly keys: readonly Row[];
+  /** Keys of the rows that were sampled, as `sampleShare` says. */
+  readonly sampled: readonly Row[];
   /** Where the next chunk begins; null when nothing was read, and at the end. */
   readonly lastKey: Row | null;
   /** True when the table has no row after these. */
@@ -160,9 +163,10 @@ export class RowVerifier {
 
   /** Verifies up to `limit` rows whose keys are after `after`. Says nothing of rows that only the sink has. */
   async verifyChunk(request: ChunkRequest, signal: AbortSignal): Promise<ChunkVerdict> {
-    const { table, after, upTo = null, scope, onRead } = request;
+    const { table, after, upTo = null, scope, sampleShare = 0, onRead } = request;
     const { reader, maxBytes } = this.#options;
     let end: Pick<ChunkVerdict, 'lastKey' | 'complete'> = { lastKey: null, complete: false };
+    let sampled: readonly Row[] = [];
     const fenced = await this.#fence(table, signal, async (layout, dispatchedSet) => {
       const selected = scope && { selection: decodeSelection(layout, scope) };
       const at = { layout, after, upTo, ...selected, dispatchedSet, signal };
@@ -175,15 +179,19 @@ export class RowVerifier {
       const { rows, lastKey, complete, high, bytes } = chunk;
       if (rows.count > 0) this.#rowBytes.set(layout, bytes / rows.count);
       end = { lastKey, complete };
+      // rows that are equal by their bytes are not decoded otherwise
+      sampled = sampleKeys([...Array(rows.count).keys()], sampleShare).map((index) =>
+        rowOfKey(layout, keyValues(layout, rows.row(index))),
+      );
       await onRead?.({ layout, lastKey, complete, rows: rows.count });
       return { high, compare: (checkpoint) => this.#compareChunk(layout, rows, checkpoint, signal) };
     });
-    if ('state' in fenced) return { verdict: fenced, keys: [], lastKey: null, complete: false };
+    if ('state' in fenced) return { verdict: fenced, sampled: [], lastKey: null, complete: false };
     const settled = noneSettled(fenced.layout, fenced.keys);
     settled.equal = fenced.equal;
     note(fenced, settled);
     const verdict = await this.#settle(table, fenced.layout, settled, 2, signal);
-    return { verdict, keys: fenced.keys, lastKey: end.lastKey, complete: end.complete };
+    return { verdict, sampled, lastKey: end.lastKey, complete: end.complete };
   }
 
   /** Verifies the rows with these keys, whether source and sink have them or not. */

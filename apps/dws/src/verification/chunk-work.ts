@@ -124,8 +124,9 @@ export class ChunkWork {
       const until = chunk.end?.until ?? null;
       const upTo = until === null ? null : decodeKeyValues(layout, until);
       const scope = this.#selected;
-      const request = { table: chunk, after, upTo, ...(scope && { scope }), limit: chunkRows };
-      const { verdict, keys, lastKey, complete } = await verifier.verifyChunk(
+      const sampleShare = this.#taken.run.secondWayShare;
+      const request = { table: chunk, after, upTo, ...(scope && { scope }), limit: chunkRows, sampleShare };
+      const { verdict, sampled, lastKey, complete } = await verifier.verifyChunk(
         {
           ...request,
           onRead: async (read) => {
@@ -140,10 +141,10 @@ export class ChunkWork {
       );
       if (isLost) return { kind: 'lost' };
       if (verdict.state !== 'judged') return { kind: 'not judged', hold: verdict };
-      const sampled = await this.#verifySample(layout, keys);
-      if (sampled.state !== 'judged') return { kind: 'not judged', hold: sampled };
+      const again = await this.#verifySecond(layout, sampled);
+      if (again.state !== 'judged') return { kind: 'not judged', hold: again };
       total = add(total, await this.#note(layout, verdict, () => true));
-      second = add(second, await this.#noteSecond(layout, sampled, verdict));
+      second = add(second, await this.#noteSecond(layout, again, verdict));
       if (isFirst || complete || lastKey === null) return this.#complete(total, second);
       after = lastKey;
     }

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { type Row, type TableLayout } from '#change-events';
 import {
+  type ChunkRequest,
   type ChunkVerdict,
   type Mismatch,
   type MismatchRecord,
@@ -9,6 +10,7 @@ import {
   type NewMismatch,
   type RowCounts,
   type RunChunk,
+  sampleKeys,
   type TablePhase,
   type TakenChunk,
   type Verdict,
@@ -87,9 +89,14 @@ class ComparedTable {
           Promise.resolve(
             this.isWaiting && way === 'second' ? { state: 'waiting', reason: 'x' } : this.#judge(way, keys),
           ),
-        verifyChunk: (): Promise<ChunkVerdict> => {
+        verifyChunk: ({ sampleShare = 0 }: ChunkRequest): Promise<ChunkVerdict> => {
           const keys = [...Array(ROWS).keys()].map(keyOf);
-          return Promise.resolve({ verdict: this.#judge(way, keys), keys, lastKey: [9], complete: true });
+          return Promise.resolve({
+            verdict: this.#judge(way, keys),
+            sampled: sampleKeys(keys, sampleShare),
+            lastKey: [9],
+            complete: true,
+          });
         },
       });
     const stream = { readTable: () => Promise.resolve({ generation: 1, copied: 'yes', layout }) };
