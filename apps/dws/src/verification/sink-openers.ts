@@ -15,6 +15,8 @@ export interface VerifiedSinkOptions {
 /** One sink, as both ways of comparing see it. */
 export interface OpenedSink {
   readonly sink: VerifiedSink;
+  /** The same for rows that changed recently: it takes no room that runs use. */
+  readonly recent: VerifiedSink;
   /** Gives texts of what it has. */
   readonly texts: VerifiedSink;
 }
@@ -26,16 +28,17 @@ export const VERIFIED_SINK_OPENERS: Readonly<Record<SinkName, (options: Verified
       const { bigint } = requireSection(config.kafka, 'kafka');
       const { folds } = topics.open();
       const sink = new KafkaVerifiedSink({ folds, source: source.name, bigint });
+      const recent = new KafkaVerifiedSink({ folds, source: source.name, bigint, mayEvict: false });
       const texts = new TextSink({
         sink,
         readTexts: (layout, stored, key) => sink.readTexts(layout, stored, key),
       });
-      return Promise.resolve({ sink, texts });
+      return Promise.resolve({ sink, recent, texts });
     },
     mongo: async ({ source, config, mirror }) => {
       const { databasePrefix } = requireSection(config.mongo, 'mongo');
       const sink = new VerifiedMirror({ connection: await mirror.open(), source: source.name, databasePrefix });
       const texts = new TextSink({ sink, readTexts: (layout, { bytes }) => readDriverTexts(layout, bytes) });
-      return { sink, texts };
+      return { sink, recent: sink, texts };
     },
   };

@@ -91,7 +91,9 @@ export class VerifiedSource {
 
   /** For rows that changed recently: one that changes again meanwhile is `unsettled` soon. */
   async recentVerifier(name: string): Promise<RowVerifier> {
-    return new RowVerifier({ ...(await this.#verifierOptions(name, 'first')), attempts: 2, leavesRestless: true });
+    const { recent } = await this.#open(name);
+    const options = await this.#verifierOptions(name, 'first');
+    return new RowVerifier({ ...options, sink: recent, attempts: 2, leavesRestless: true });
   }
 
   async #verifierOptions(name: string, way: Way): Promise<RowVerifierOptions> {

@@ -24,6 +24,8 @@ export interface KafkaVerifiedSinkOptions {
   readonly source: string;
   /** As the source's messages have it. */
   readonly bigint: MessageTable['bigint'];
+  /** `FoldUse` */
+  readonly mayEvict?: boolean;
 }
 
 const SHOWN_LENGTH = 200;
@@ -54,8 +56,13 @@ export class KafkaVerifiedSink extends VerifiedSink {
     signal: AbortSignal,
   ): Promise<readonly (MessageRow | EndedRow | null)[]> {
     const table = this.#tableOf(layout);
-    return this.#options.folds.use(this.#topicOf(layout), signal, (store, partitions) =>
-      keys.map((key) => (store === null ? null : findRow(store, this.#keys.encode(layout, key), partitions, table))),
+    const { folds, mayEvict = true } = this.#options;
+    return folds.use(
+      this.#topicOf(layout),
+      signal,
+      (store, partitions) =>
+        keys.map((key) => (store === null ? null : findRow(store, this.#keys.encode(layout, key), partitions, table))),
+      { mayEvict },
     );
   }
 
@@ -71,11 +78,12 @@ export class KafkaVerifiedSink extends VerifiedSink {
     signal: AbortSignal,
   ): AsyncGenerator<ListedPage, void> {
     const { layout, selection, limit } = request;
+    const { folds, mayEvict = true } = this.#options;
+    const topic = this.#topicOf(layout);
     for (let after: string | null = request.after; ;) {
       const from: Buffer | null = after === null ? null : Buffer.from(after, 'base64url');
-      const page = await this.#options.folds.use(this.#topicOf(layout), signal, (store) =>
-        store === null ? null : this.#readPage(store, layout, from, limit),
-      );
+      const look = (store: FoldStore | null) => (store === null ? null : this.#readPage(store, layout, from, limit));
+      const page = await folds.use(topic, signal, look, { mayEvict });
       if (page === null) return;
       // a topic has no order, and what is no key of the table belongs to no selection
       yield { ...page, ...(selection && { foreign: [] }), isExact: selection === undefined };

@@ -90,6 +90,7 @@ export class TopicFold {
   #messages = 0;
   #outOfOrder = 0;
   #restarts = 0;
+  #isWhole = false;
   #samples: OrderFinding[] = [];
 
   constructor(options: TopicFoldOptions) {
@@ -99,6 +100,11 @@ export class TopicFold {
 
   get isIdle(): boolean {
     return this.#users === 0;
+  }
+
+  /** Whether the store has been at the end of the topic since it was begun. */
+  get isWhole(): boolean {
+    return this.#isWhole;
   }
 
   get bytes(): number {
@@ -117,12 +123,17 @@ export class TopicFold {
 
   /**
    * Gives `look` a store that has all that was in the topic when this was called; null when there is no topic. `look` must
-   * not wait for anything. Rejects with a `notVerifiable` when the topic can't be folded, else with a coded error.
+   * not wait for anything. Rejects with a `notVerifiable` when the topic can't be folded, else with a coded error. What is
+   * folded by this call asks `makeRoom` for its room.
    */
-  use<T>(signal: AbortSignal, look: (store: FoldStore | null, partitions: number) => T): Promise<T> {
+  use<T>(
+    signal: AbortSignal,
+    look: (store: FoldStore | null, partitions: number) => T,
+    makeRoom = this.#options.makeRoom,
+  ): Promise<T> {
     this.#users++;
     const used = this.#last
-      .then(() => this.#catchUp(signal))
+      .then(() => this.#catchUp(signal, makeRoom))
       .then((partitions) => look(this.#store, partitions))
       .finally(() => this.#users--);
     this.#last = used.catch(() => undefined);
@@ -133,6 +144,7 @@ export class TopicFold {
   clear(): void {
     this.#store?.close();
     this.#store = null;
+    this.#isWhole = false;
     this.#messages = 0;
     this.#outOfOrder = 0;
     this.#samples = [];
@@ -147,7 +159,7 @@ export class TopicFold {
   }
 
   /** Resolves to the number of partitions. */
-  async #catchUp(signal: AbortSignal): Promise<number> {
+  async #catchUp(signal: AbortSignal, makeRoom: () => void): Promise<number> {
     const { reader, topic } = this.#options;
     const retention = await this.#readRetention(signal);
     for (let restarts = 0; ; restarts++) {
@@ -163,9 +175,10 @@ export class TopicFold {
       const isSound = isContinued(store, extent) && askedMs - sinceMs < retention.tombstoneMs;
       if (isSound) {
         if (store.readTopic() === null) store.saveTopic(extent.id, askedMs);
-        await this.#foldAll(store, extent.bounds, signal);
+        await this.#foldAll(store, extent.bounds, makeRoom, signal);
         if (this.#nowMs() - sinceMs < retention.tombstoneMs) {
           store.saveTopic(extent.id, askedMs);
+          this.#isWhole = true;
           return extent.bounds.length;
         }
       }
@@ -198,11 +211,16 @@ export class TopicFold {
     return retention;
   }
 
-  async #foldAll(store: FoldStore, bounds: readonly PartitionBounds[], signal: AbortSignal): Promise<void> {
+  async #foldAll(
+    store: FoldStore,
+    bounds: readonly PartitionBounds[],
+    makeRoom: () => void,
+    signal: AbortSignal,
+  ): Promise<void> {
     try {
       // side by side they are not faster, and more is in memory
       for (const [partition, bound] of bounds.entries())
-        await retryBriefly(signal, () => this.#foldPartition(store, partition, bound, signal));
+        await retryBriefly(signal, () => this.#foldPartition(store, partition, bound, makeRoom, signal));
     } catch (error) {
       const isUnusable = store.isBroken;
       if (isUnusable || isNotVerifiable(error)) this.clear();
@@ -214,9 +232,10 @@ export class TopicFold {
     store: FoldStore,
     partition: number,
     { start, end }: PartitionBounds,
+    makeRoom: () => void,
     signal: AbortSignal,
   ): Promise<void> {
-    const { reader, topic, makeRoom } = this.#options;
+    const { reader, topic } = this.#options;
     const folded = store.partitions[partition];
     if (folded === undefined) store.savePartition(partition, { start, position: start, end: null });
     const bounds = { start: folded?.position ?? start, end };

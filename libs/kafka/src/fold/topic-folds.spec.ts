@@ -59,6 +59,30 @@ it('lets a topic wait for room that another one in use has, and gives up one tha
   await small.close();
 }, 30_000);
 
+it('gives a use that must not evict only the room that is left', async () => {
+  const roomy = open(2 ** 30);
+  const bytes = await roomy.use('a', never, (store) => store?.bytes ?? 0);
+  await roomy.close();
+
+  const folds = open(Math.ceil(bytes * 1.5));
+  const count = (name: string, mayEvict: boolean) =>
+    folds.use(name, never, (store) => store?.list(null, 1000).length, { mayEvict });
+  expect(await count('a', false)).toBe(400);
+  const messages = folds.status().get('a')?.messages;
+  const both = await Promise.allSettled([count('b', false), count('b', false)]);
+  const refusal = { status: 'rejected', reason: { code: 'DITTO_VERIFICATION_NOT_POSSIBLE' } };
+  expect(both).toMatchObject([refusal, refusal]);
+  // the store of the other topic stays, what was begun goes, and it is not begun again soon
+  expect([...folds.status().keys()]).toEqual(['a']);
+  expect(await count('a', false)).toBe(400);
+  expect(folds.status().get('a')?.messages).toBe(messages);
+  await expect(count('b', false)).rejects.toMatchObject({ code: 'DITTO_VERIFICATION_NOT_POSSIBLE' });
+  expect(await count('b', true)).toBe(400);
+  expect([...folds.status().keys()]).toEqual(['b']);
+  expect(await count('b', false)).toBe(400);
+  await folds.close();
+}, 30_000);
+
 it('logs what is out of order, and keeps its number', async () => {
   const layout = createLayout('orders');
   const topic = new FakePartitions(1);
