@@ -90,9 +90,9 @@ export class RecentSource {
       batchKeys: config.chunkRows,
       onJudged: (layout, verdict) => this.#record(sink, layout, verdict),
       onGivenUp: (count, reason) => this.#leaveOut(sink, count, reason),
-      onTrouble: (error) => {
+      onTrouble: (error, { database, table }) => {
         const { code, message, remedy } = toDittoError(error);
-        const where = { source: source.name, sink: name };
+        const where = { source: source.name, sink: name, table: `${database}.${table}` };
         logger.warn('rows that changed recently can not be verified', { ...where, code, error: message, remedy });
       },
     });

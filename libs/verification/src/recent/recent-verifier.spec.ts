@@ -93,6 +93,63 @@ describe('keys that changed recently', () => {
     for (const resolve of release) resolve();
   });
 
+  it('of a few tables that take long leave places for the others', async () => {
+    let release: () => void = () => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    verdictOf = async (rows, { table }) => {
+      if (table.startsWith('slow')) await released;
+      return equal(rows);
+    };
+    start({ batchKeys: 1 });
+    for (const table of ['slow1', 'slow2', 'slow3', 'slow4'])
+      for (const key of [1, 2, 3]) keys.note({ database: 'd', table }, `[${key}]`);
+    await until(() => calls.length === 6);
+    keys.note({ database: 'd', table: 'other' }, '[4]');
+    await until(() => verdicts.length === 1);
+    expect(calls).toHaveLength(7);
+    expect(new Set(calls.map(({ table }) => table)).size).toBe(5);
+    release();
+    await until(() => verdicts.length === 13);
+  });
+
+  it('are verified without the one among them that can not be read', async () => {
+    verdictOf = (rows) =>
+      rows.some(([key]) => key === 7) ? Promise.reject(new Error('row 7')) : Promise.resolve(equal(rows));
+    for (let key = 1; key <= 20; key++) keys.note(layout, `[${key}]`);
+    start();
+    await until(() => verdicts.reduce((sum, verdict) => sum + verdict.equal, 0) === 19);
+    await until(() => troubles.length === 1);
+    expect(givenUp).toEqual([[1, 'failed']]);
+    expect(verifier.holdingBecause).toBeNull();
+  });
+
+  it('are given up together when too many reads of them fail', async () => {
+    verdictOf = () => Promise.reject(new Error('none can be read'));
+    for (let key = 1; key <= 500; key++) keys.note(layout, `[${key}]`);
+    start({ batchKeys: 500 });
+    await until(() => givenUp.reduce((sum, [count]) => sum + count, 0) === 500);
+    expect(calls.length).toBeLessThan(100);
+    await until(() => verifier.holdingBecause !== null);
+    expect(troubles).toHaveLength(1);
+  });
+
+  it('of one table do not hide that another one can not be verified', async () => {
+    const denied = new DittoError('DITTO_KAFKA_UNAVAILABLE', 'no broker answers', { retriable: true });
+    verdictOf = (rows, { table }) => (table === 'away' ? Promise.reject(denied) : Promise.resolve(equal(rows)));
+    start();
+    keys.note({ database: 'd', table: 'away' }, '[1]');
+    await until(() => verifier.holdingBecause !== null);
+    for (const key of [1, 2, 3]) {
+      keys.note(layout, `[${key}]`);
+      await until(() => verdicts.length === key);
+      expect(verifier.holdingBecause).toBe('DITTO_KAFKA_UNAVAILABLE: no broker answers');
+    }
+    await until(() => calls.filter(({ table }) => table === 'away').length > 1);
+    expect(troubles).toEqual([denied]);
+    verdictOf = (rows) => Promise.resolve(equal(rows));
+    await until(() => verifier.holdingBecause === null);
+  });
+
   it('and change again meanwhile are verified again', async () => {
     verdictOf = (rows) =>
       Promise.resolve(calls.length === 1 ? { ...equal([]), equal: 1, unsettled: rows.slice(1) } : equal(rows));

@@ -16,17 +16,35 @@ export interface RecentVerifierOptions {
   readonly onJudged: (layout: TableLayout, verdict: Verdict) => Promise<void>;
   /** Keys of which nothing is said: their table can't be judged, or they never rested. */
   readonly onGivenUp: (keys: number, reason: NotJudged['state'] | 'unsettled' | 'failed') => void;
-  /** Called once for each error in a row. */
-  readonly onTrouble: (error: unknown) => void;
+  /** Called when a table has an error that it did not have before. */
+  readonly onTrouble: (error: unknown, table: TableName) => void;
 }
 
 /** Most of a batch's time is spent on waiting for the checkpoint. */
 const BATCHES_AT_ONCE = 8;
-/** Keys that settle while a batch is under way do not wait for its end; a table that takes long has no more than these. */
+/** Keys that settle while a batch is under way do not wait for its end; a table that takes long has no more than these, and only one while few places are free. */
 const BATCHES_OF_TABLE = 2;
 const LOOK_MS = 100;
 /** After an error nothing is asked of the table for so long. */
 const REST_MS = 1_000;
+/** An error that was not met again for so long says nothing of now. */
+const TROUBLE_KEPT_MS = 60_000;
+/** So many reads of one batch may fail while the rows that can't be read are searched: enough for a few of them. */
+const MOST_FAILURES = 64;
+
+interface Trouble {
+  readonly reason: string;
+  readonly atMs: number;
+  /** Whether nothing of the batch could be verified. */
+  readonly isHolding: boolean;
+}
+
+/** What became of a batch. */
+interface Outcome {
+  verified: boolean;
+  failures: number;
+  error: unknown;
+}
 
 /**
  * Verifies the keys of one source that changed recently, in one sink. Each table has few batches under way, so that a table
@@ -39,15 +57,18 @@ export class RecentVerifier {
   readonly #batches = new Map<string, number>();
   /** Tables with an error, and until when they rest. */
   readonly #resting = new Map<string, number>();
-  #holdingBecause: string | null = null;
+  /** The newest error of each table that had one in its last batch. */
+  readonly #troubles = new Map<string, Trouble>();
 
   constructor(options: RecentVerifierOptions) {
     this.#options = options;
   }
 
-  /** Why nothing can be verified at the moment; null while it can. */
+  /** Why nothing of a table can be verified at the moment; null while all can. */
   get holdingBecause(): string | null {
-    return this.#holdingBecause;
+    const keptSinceMs = performance.now() - TROUBLE_KEPT_MS;
+    const holding = [...this.#troubles.values()].find(({ isHolding, atMs }) => isHolding && atMs >= keptSinceMs);
+    return holding?.reason ?? null;
   }
 
   /** Until the signal. Never rejects. */
@@ -63,9 +84,12 @@ export class RecentVerifier {
     const { keys, batchKeys } = this.#options;
     const nowMs = performance.now();
     for (const [name, untilMs] of this.#resting) if (nowMs >= untilMs) this.#resting.delete(name);
+    for (const [name, { atMs }] of this.#troubles) if (nowMs >= atMs + TROUBLE_KEPT_MS) this.#troubles.delete(name);
     const isFree = (table: TableName): boolean => {
       const name = nameOf(table);
-      return (this.#batches.get(name) ?? 0) < BATCHES_OF_TABLE && !this.#resting.has(name);
+      // a few tables that take long must not have all places
+      const most = this.#underWay.size <= BATCHES_AT_ONCE / 2 ? BATCHES_OF_TABLE : 1;
+      return (this.#batches.get(name) ?? 0) < most && !this.#resting.has(name);
     };
     while (this.#underWay.size < BATCHES_AT_ONCE) {
       const batch = keys.take(isFree, batchKeys);
@@ -83,19 +107,43 @@ export class RecentVerifier {
   }
 
   async #verify(table: TableName, keys: readonly RecentKey[], signal: AbortSignal): Promise<void> {
-    const { onGivenUp } = this.#options;
+    const outcome: Outcome = { verified: false, failures: 0, error: null };
+    await this.#verifySome(table, keys, outcome, signal);
+    if (signal.aborted) return;
+    const name = nameOf(table);
+    if (outcome.error === null) {
+      this.#troubles.delete(name);
+      return;
+    }
+    const { code, message } = toDittoError(outcome.error);
+    const reason = `${code}: ${message}`;
+    if (this.#troubles.get(name)?.reason !== reason) this.#options.onTrouble(outcome.error, table);
+    const atMs = performance.now();
+    this.#troubles.set(name, { reason, atMs, isHolding: !outcome.verified });
+    this.#resting.set(name, atMs + REST_MS);
+  }
+
+  /** One row that can't be read makes its whole batch fail: it is searched by halves, so that only it is given up. */
+  async #verifySome(
+    table: TableName,
+    keys: readonly RecentKey[],
+    outcome: Outcome,
+    signal: AbortSignal,
+  ): Promise<void> {
     try {
       await this.#judge(table, keys, signal);
-      this.#holdingBecause = null;
+      outcome.verified = true;
     } catch (error) {
       if (signal.aborted || isAbort(error)) return;
-      const { code, message, retriable } = toDittoError(error);
-      const reason = `${code}: ${message}`;
-      if (this.#holdingBecause !== reason) this.#options.onTrouble(error);
-      this.#holdingBecause = reason;
-      this.#resting.set(nameOf(table), performance.now() + REST_MS);
-      if (retriable) this.#putBack(table, keys, 'waiting');
-      else onGivenUp(keys.length, 'failed');
+      outcome.error = error;
+      outcome.failures++;
+      if (toDittoError(error).retriable) this.#putBack(table, keys, 'waiting');
+      else if (keys.length === 1 || outcome.failures > MOST_FAILURES) this.#options.onGivenUp(keys.length, 'failed');
+      else {
+        const half = Math.ceil(keys.length / 2);
+        await this.#verifySome(table, keys.slice(0, half), outcome, signal);
+        await this.#verifySome(table, keys.slice(half), outcome, signal);
+      }
     }
   }
 
