@@ -2,9 +2,9 @@ import { Injectable } from '@nestjs/common';
 import { createInstanceName, DcsClient, ServiceReporter } from '#dcs-client';
 import { type DittoConfig, toAdvertisedUrl } from '#configuration';
 import { createLogger, InjectConfig, LongWork, Shutdown } from '#platform';
-import { type RecentReport } from './recent/recent-board.ts';
+import { MirrorFollower } from './recent/mirror-follower.ts';
+import { toRecentReport } from './recent/recent-board.ts';
 import { RecentRows } from './recent/recent-rows.ts';
-import { type RecentStatus } from './recent/recent-source.ts';
 import { TopicFollower } from './recent/topic-follower.ts';
 
 /** Puts this worker on the board of DCS, again and again until the shutdown. */
@@ -17,6 +17,7 @@ export class SelfReport extends LongWork {
     dcs: DcsClient,
     recent: RecentRows,
     topics: TopicFollower,
+    mirrors: MirrorFollower,
     shutdown: Shutdown,
   ) {
     super(shutdown);
@@ -25,7 +26,10 @@ export class SelfReport extends LongWork {
       service: 'dws',
       instance: createInstanceName(),
       url: toAdvertisedUrl(http),
-      details: () => ({ probeIntervalMs, sweepIntervalMs, concurrency, recent: describe(recent, topics) }),
+      details: () => ({
+        ...{ probeIntervalMs, sweepIntervalMs, concurrency },
+        recent: toRecentReport(recent.status(), [topics, mirrors]),
+      }),
       report: dcs.reportService.bind(dcs),
       logger: createLogger('self-report'),
     });
@@ -34,17 +38,4 @@ export class SelfReport extends LongWork {
   protected override run(signal: AbortSignal): Promise<void> {
     return this.#reporter.run(signal);
   }
-}
-
-/** A worker that can't read the topics verifies what it knows already, and says so. */
-function describe(recent: RecentRows, { holdingBecause }: TopicFollower): RecentReport {
-  const report: RecentReport = {};
-  for (const [source, sinks] of recent.status())
-    report[source] = Object.fromEntries(
-      [...sinks].map(([sink, status]): [string, RecentStatus] => [
-        sink,
-        { ...status, holdingBecause: status.holdingBecause ?? holdingBecause },
-      ]),
-    );
-  return report;
 }

@@ -127,6 +127,29 @@ redis.call('DEL', KEYS[1])
 return 1`,
   },
 
+  /**
+   * Keeps up to where changes were noticed. KEYS: turn, place. ARGV: owner of the turn, version, TTL of the place. Returns 1,
+   * or 0 when the turn is not (any more) this owner's, or a higher version is kept.
+   */
+  dittoSaveRecentPlace: {
+    numberOfKeys: 2,
+    lua: `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+local held = redis.call('GET', KEYS[2])
+if held and ARGV[2] < held then return 0 end
+redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+return 1`,
+  },
+
+  /** KEYS: turn. ARGV: owner. Returns 1 when it was this owner's. */
+  dittoEndRecentTurn: {
+    numberOfKeys: 1,
+    lua: `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
+return 1`,
+  },
+
   /** KEYS: status, expiry. ARGV: TTL, then name and status in turn. By Redis' clock; what has ended is forgotten. */
   dittoReportStatus: {
     numberOfKeys: 2,

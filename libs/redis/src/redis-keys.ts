@@ -10,6 +10,7 @@
  * | `<prefix>:{<source>}:lease` | hash with TTL | owner, attempt, nonce, token (0 while only reserved) |
  * | `<prefix>:services`, `…:services:expiry` | hash, sorted set | status by service instance, and when each ends |
  * | `<prefix>:{<source>}:recent` | string | up to which version changes were noticed in the mirror |
+ * | `<prefix>:{<source>}:recent:turn` | string with TTL | who notices changes in the mirror now |
  * | `<prefix>:{<source>}:servers`, `…:servers:expiry` | hash, sorted set | heartbeat by endpoint, and when each ends |
  * | `<prefix>:{<source>}:tables` | sorted set | tables with recent events, by the time of the newest |
  * | `<prefix>:{<source>}:events:<database>.<table>` | stream | recent events |
@@ -42,6 +43,10 @@ export class RedisKeys {
 
   recent(source: string): string {
     return this.#ofSource(source, 'recent');
+  }
+
+  recentTurn(source: string): string {
+    return this.#ofSource(source, 'recent:turn');
   }
 
   lease(source: string): string {

@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { encodeKeyValues, type TableLayout } from '#change-events';
 import { type DittoConfig, requireSection, toRedisOptions } from '#configuration';
+import { DittoError, isAbort, toDittoError, withTimeout } from '#kernel';
 import { MongoMirroredKeys } from '#mongo';
 import { createLogger, InjectConfig, LongWork, Shutdown } from '#platform';
 import { RedisConnection, RedisRecentPlaces } from '#redis';
@@ -10,19 +12,26 @@ import { MirrorConnection } from '../connections/mirror-connection.ts';
 import { RecurringJobs } from '../jobs/recurring-jobs.ts';
 import { JobMetrics } from '../metrics/job-metrics.ts';
 import { VerifiedSources } from '../verification/verified-sources.ts';
+import { lookThrough, type MirrorLook } from './mirror-look.ts';
 import { RecentRows } from './recent-rows.ts';
 
 const EVERY_MS = 500;
 const PAGE_KEYS = 1_000;
-/** Tables that are looked at side by side: the connections to MongoDB are shared with all else. */
-const TABLES_AT_ONCE = 2;
+/** One look notes about as many keys as a second of a topic; what is more is passed over. */
+const MOST_KEYS = 20_000;
+const LOOK_MS = 5_000;
+/** A turn that MongoDB does not answer is given up; a worker that is killed leaves its turn to the others soon after. */
+const TURN_MS = 10_000;
+const TURN_KEPT_MS = 15_000;
+/** Another worker may have had the turns since, so an error that was not met again is not kept for longer. */
+const TROUBLE_KEPT_MS = 60_000;
 /** A table that comes is noticed so soon. */
 const TABLES_KEPT_MS = 2_000;
 
 /**
  * Notes the keys of the rows that change, from the mirror of the sources without topics. The checkpoint says up to which
  * version all changes are in the mirror: each turn looks, by the indexes on `v`, for what is newer than the turn before. It
- * is taken by any worker, which then verifies what it has found.
+ * is taken by any worker, which then verifies what it has found; a source has one turn at a time.
  */
 @Injectable()
 export class MirrorFollower extends LongWork {
@@ -35,6 +44,10 @@ export class MirrorFollower extends LongWork {
   readonly #places: RedisRecentPlaces;
   readonly #jobs: RecurringJobs<{ readonly source: string }, { readonly keys: number }> | null;
   readonly #records = new Map<string, { readonly readAtMs: number; readonly records: readonly TableRecord[] }>();
+
+  readonly #troubles = new Map<string, { readonly reason: string; readonly atMs: number }>();
+  /** Sources whose place was known before. */
+  readonly #placed = new Set<string>();
 
   constructor(
     @InjectConfig() config: DittoConfig,
@@ -80,31 +93,71 @@ export class MirrorFollower extends LongWork {
     await this.#jobs.run();
   }
 
+  /** Why the changes of the source could not be looked for lately; null while they are, and for a source with topics. */
+  holdingBecause(source: string): string | null {
+    const trouble = this.#troubles.get(source);
+    return trouble !== undefined && performance.now() < trouble.atMs + TROUBLE_KEPT_MS ? trouble.reason : null;
+  }
+
   async #turn(source: string, signal: AbortSignal): Promise<{ readonly keys: number }> {
+    const owner = randomUUID();
+    try {
+      // the queue brings the next turn when this one begins
+      if (!(await this.#places.beginTurn(source, owner, TURN_KEPT_MS))) return { keys: 0 };
+      try {
+        const keys = await this.#look(source, owner, signal);
+        this.#troubles.delete(source);
+        return { keys };
+      } finally {
+        // else it ends by itself
+        await this.#places.endTurn(source, owner).catch(() => undefined);
+      }
+    } catch (error) {
+      if (!isAbort(error)) {
+        const { code, message } = toDittoError(error);
+        this.#troubles.set(source, { reason: `${code}: ${message}`, atMs: performance.now() });
+      }
+      throw error;
+    }
+  }
+
+  async #look(source: string, owner: string, signal: AbortSignal): Promise<number> {
     const { version: upTo } = await this.#sources.find(source).stream.readCheckpoint(signal);
     const above = await this.#places.load(source);
-    let count = 0;
-    // a lineage that is raised makes higher versions; a lower one is of a stream that began again
+    if (above !== null) this.#placed.add(source);
+    else if (this.#placed.delete(source)) this.#rows.noteGap(source, 'place lost');
+    let keys = 0;
+    // a lineage that is raised makes higher versions; a lower one is of a stream that began again, and its place is kept
+    // once the higher one is forgotten
     if (above !== null && above < upTo) {
-      const mirror = await this.#openMirror(source);
-      await mirror.awaitMajority();
-      const layouts = (await this.#listTables(source)).values();
-      const look = async (): Promise<void> => {
-        for (const layout of layouts)
-          for await (const rows of mirror.listChanged({ layout, above, upTo, limit: PAGE_KEYS })) {
-            signal.throwIfAborted();
-            this.#rows.note(
-              source,
-              layout,
-              rows.map((row) => encodeKeyValues(layout, row)),
-            );
-            count += rows.length;
-          }
-      };
-      await Promise.all(Array.from({ length: TABLES_AT_ONCE }, look));
+      const late = (): Error =>
+        new DittoError('DITTO_MONGO_UNAVAILABLE', `the mirror of ${source} did not answer for ${TURN_MS} ms`, {
+          retriable: true,
+        });
+      const looked = await withTimeout(this.#lookThrough(source, { above, upTo }, signal), TURN_MS, late);
+      if (!looked.isWhole) this.#rows.noteGap(source, 'too many');
+      keys = looked.keys;
     }
-    await this.#places.save(source, upTo);
-    return { keys: count };
+    if (await this.#places.save(source, owner, upTo)) this.#placed.add(source);
+    return keys;
+  }
+
+  async #lookThrough(
+    source: string,
+    range: { readonly above: string; readonly upTo: string },
+    signal: AbortSignal,
+  ): Promise<MirrorLook> {
+    const mirror = await this.#openMirror(source);
+    await mirror.awaitMajority();
+    return lookThrough({
+      layouts: await this.#listTables(source),
+      list: (layout) => mirror.listChanged({ layout, ...range, limit: PAGE_KEYS }),
+      note: (layout, rows) => {
+        const keys = rows.map((row) => encodeKeyValues(layout, row));
+        this.#rows.note(source, layout, keys);
+      },
+      ...{ mostKeys: MOST_KEYS, mostMs: LOOK_MS, signal },
+    });
   }
 
   async #openMirror(source: string): Promise<MongoMirroredKeys> {

@@ -18,6 +18,27 @@ export const recentReportSchema = z.record(
 );
 export type RecentReport = z.output<typeof recentReportSchema>;
 
+/**
+ * What a worker says of itself. One that can't follow the changes of a source verifies what it knows already: the reason
+ * belongs to each sink of that source.
+ */
+export function toRecentReport(
+  statuses: ReadonlyMap<string, ReadonlyMap<string, RecentStatus>>,
+  followers: readonly { readonly holdingBecause: (source: string) => string | null }[],
+): RecentReport {
+  const report: RecentReport = {};
+  for (const [source, sinks] of statuses) {
+    const reasons = followers.map((follower) => follower.holdingBecause(source));
+    const standing = reasons.find((reason) => reason !== null) ?? null;
+    const entries = [...sinks].map(([sink, status]): [string, RecentStatus] => {
+      const { verified, leftOut, waiting, behindMs, holdingBecause } = status;
+      return [sink, { verified, leftOut, waiting, behindMs, holdingBecause: holdingBecause ?? standing }];
+    });
+    report[source] = Object.fromEntries(entries);
+  }
+  return report;
+}
+
 export interface SinkRecent extends RecentStatus {
   readonly sink: string;
   /** Those that verify rows of this source soon after they have changed. */

@@ -5,7 +5,7 @@ import { MessageKeys } from '#kafka';
 import { createLogger, InjectConfig, LongWork, Shutdown } from '#platform';
 import { StateDatabase } from '#state';
 import { MismatchStore } from '#verification';
-import { RecentMetrics } from '../metrics/recent-metrics.ts';
+import { type RecentGap, RecentMetrics } from '../metrics/recent-metrics.ts';
 import { VerificationMetrics } from '../metrics/verification-metrics.ts';
 import { MismatchReports } from '../verification/mismatch-reports.ts';
 import { VerifiedSources } from '../verification/verified-sources.ts';
@@ -16,6 +16,7 @@ import { RecentSource, type RecentStatus } from './recent-source.ts';
 export class RecentRows extends LongWork {
   readonly #state: StateDatabase;
   readonly #sources: ReadonlyMap<string, RecentSource>;
+  readonly #metrics: RecentMetrics;
 
   constructor(
     @InjectConfig() config: DittoConfig,
@@ -29,6 +30,7 @@ export class RecentRows extends LongWork {
   ) {
     super(shutdown);
     this.#state = state;
+    this.#metrics = recentMetrics;
     const create = (source: SourceConfig): RecentSource =>
       new RecentSource({
         ...{ source, config: config.verification, mismatches, reports, metrics, recentMetrics },
@@ -53,9 +55,14 @@ export class RecentRows extends LongWork {
     this.#sources.get(source)?.note(table, keys);
   }
 
-  /** Changes that were passed over unread. */
-  leaveOut(source: string, count: number): void {
-    this.#sources.get(source)?.leaveOut(count);
+  /** Messages that were passed over unread: what changed, and whether anything did, is not known. */
+  passOver(source: string, count: number): void {
+    this.#metrics.passedOver(source, count);
+  }
+
+  /** Changes that were passed over, and not counted. */
+  noteGap(source: string, reason: RecentGap): void {
+    this.#metrics.gap(source, reason);
   }
 
   /** By source and sink. */

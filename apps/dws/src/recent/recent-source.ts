@@ -54,11 +54,6 @@ export class RecentSource {
     for (const sink of this.#sinks) for (const key of keys) sink.keys.note(table, key);
   }
 
-  /** Changes that were passed over unread. */
-  leaveOut(count: number): void {
-    for (const sink of this.#sinks) this.#leaveOut(sink, count, 'too many');
-  }
-
   status(): ReadonlyMap<string, RecentStatus> {
     return new Map(
       this.#sinks.map(({ name, keys, verifier: { holdingBecause }, verified, leftOut }) => [

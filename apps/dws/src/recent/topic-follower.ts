@@ -1,26 +1,20 @@
 import { Injectable } from '@nestjs/common';
-import { type TableName, topicName } from '#change-events';
+import { topicName } from '#change-events';
 import { type DittoConfig, requireSection, type SourceConfig, toKafkaOptions } from '#configuration';
 import { type ChangedKey, compileTopicPattern, KafkaEventReader, readChangedKey } from '#kafka';
 import { isAbort, sleep, toDittoError } from '#kernel';
 import { createLogger, InjectConfig, LongWork, Metrics, Shutdown } from '#platform';
 import { StateDatabase, StateTableStore } from '#state';
 import { RecentRows } from './recent-rows.ts';
+import { type TopicTable, TopicTables } from './topic-tables.ts';
 
 /** A partition that is further behind is passed over up to a second's worth before its end. */
 const MOST_MESSAGES_PER_SECOND = 20_000;
 const TOPIC_REFRESH_MS = 2_000;
-/** Tables are looked up again no sooner, when a topic is met that is of none. */
-const TABLES_REFRESH_MS = 1_000;
 /** After an error that waiting was not expected to heal: a person may have healed it. */
 const RESTART_AFTER_MS = 30_000;
 /** Clocks of two machines differ. */
 const CLOCKS_MS = 5_000;
-
-interface TopicTable {
-  readonly source: string;
-  readonly table: TableName;
-}
 
 /**
  * Notes the keys of the rows that change, from the topics of the sources: the workers share the partitions as one consumer
@@ -31,15 +25,15 @@ export class TopicFollower extends LongWork {
   readonly #config: DittoConfig;
   readonly #rows: RecentRows;
   readonly #state: StateDatabase;
-  readonly #tables: StateTableStore;
+  readonly #tables: TopicTables;
   readonly #sources: readonly SourceConfig[];
   readonly #reader: KafkaEventReader | null;
   readonly #logger = createLogger('verification');
   readonly #sinceMs = Date.now() - CLOCKS_MS;
   /** Partitions that this worker has read of. */
   readonly #read = new Set<string>();
-  #topics: ReadonlyMap<string, TopicTable> = new Map();
-  #topicsAtMs = -Infinity;
+  /** The error that it rests after. */
+  #stoppedBecause: string | null = null;
 
   constructor(
     @InjectConfig() config: DittoConfig,
@@ -52,8 +46,9 @@ export class TopicFollower extends LongWork {
     this.#config = config;
     this.#rows = rows;
     this.#state = state;
-    this.#tables = new StateTableStore(state);
     this.#sources = rows.listFollowed('kafka', config);
+    const store = new StateTableStore(state);
+    this.#tables = new TopicTables({ load: () => loadTables(store, this.#sources) });
     this.#reader = this.#sources.length === 0 ? null : createReader(config);
     metrics.gauge(
       'recent_lag_messages',
@@ -63,9 +58,10 @@ export class TopicFollower extends LongWork {
     );
   }
 
-  /** Why the topics can not be read at the moment; null while they are, and when there is nothing to read. */
-  get holdingBecause(): string | null {
-    return this.#reader?.status().holdingBecause ?? null;
+  /** Why the topics of the source can not be read at the moment; null while they are, and for a source without topics. */
+  holdingBecause(source: string): string | null {
+    if (!this.#sources.some(({ name }) => name === source)) return null;
+    return this.#stoppedBecause ?? this.#reader?.status().holdingBecause ?? null;
   }
 
   protected override async run(signal: AbortSignal): Promise<void> {
@@ -79,7 +75,9 @@ export class TopicFollower extends LongWork {
         const { code, message, remedy } = toDittoError(error);
         const retryInMs = RESTART_AFTER_MS;
         this.#logger.error('recent changes can not be read', { code, error: message, remedy, retryInMs });
+        this.#stoppedBecause = `${code}: ${message}`;
         await sleep(RESTART_AFTER_MS, signal).catch(() => undefined);
+        this.#stoppedBecause = null;
       }
   }
 
@@ -93,9 +91,9 @@ export class TopicFollower extends LongWork {
       read: readChangedKey,
       onEvents: (changed: readonly ChangedKey[]) => this.#note(changed),
       onJump: ({ topic, partition, count }: { topic: string; partition: number; count: number }) => {
-        const source = this.#topics.get(topic)?.source;
+        const source = this.#tables.get(topic)?.source;
         // where a worker begins it does not know how much is recent
-        if (source !== undefined && this.#read.has(`${topic}/${partition}`)) this.#rows.leaveOut(source, count);
+        if (source !== undefined && this.#read.has(`${topic}/${partition}`)) this.#rows.passOver(source, count);
       },
     };
     return reader.run(run, signal);
@@ -106,7 +104,7 @@ export class TopicFollower extends LongWork {
     const [first] = changed;
     if (first === undefined) return;
     const { topic, partition } = first;
-    const of = await this.#findTable(topic);
+    const of = await this.#tables.find(topic);
     if (of === undefined) return;
     this.#read.add(`${topic}/${partition}`);
     const recent = changed.filter(({ publishedMs }) => publishedMs >= this.#sinceMs);
@@ -116,18 +114,17 @@ export class TopicFollower extends LongWork {
       recent.map(({ key }) => key),
     );
   }
+}
 
-  async #findTable(topic: string): Promise<TopicTable | undefined> {
-    if (!this.#topics.has(topic) && performance.now() >= this.#topicsAtMs + TABLES_REFRESH_MS) {
-      this.#topicsAtMs = performance.now();
-      const topics = new Map<string, TopicTable>();
-      for (const { name: source } of this.#sources)
-        for (const { database, table } of await this.#tables.load(source))
-          topics.set(topicName(source, database, table), { source, table: { database, table } });
-      this.#topics = topics;
-    }
-    return this.#topics.get(topic);
-  }
+async function loadTables(
+  store: StateTableStore,
+  sources: readonly SourceConfig[],
+): Promise<ReadonlyMap<string, TopicTable>> {
+  const topics = new Map<string, TopicTable>();
+  for (const { name: source } of sources)
+    for (const { database, table } of await store.load(source))
+      topics.set(topicName(source, database, table), { source, table: { database, table } });
+  return topics;
 }
 
 function createReader({ kafka }: DittoConfig): KafkaEventReader {
