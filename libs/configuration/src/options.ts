@@ -80,11 +80,15 @@ export function choice<const Choice extends string>(
 }
 
 /** A duration; its name ends in `Ms`. */
-export function milliseconds(value: number, description: string, limits: { readonly min?: number } = {}) {
+export function milliseconds(
+  value: number,
+  description: string,
+  limits: { readonly min?: number; readonly max?: number } = {},
+) {
   return z
     .int()
     .min(limits.min ?? 1)
-    .max(2_147_483_647)
+    .max(limits.max ?? 2_147_483_647)
     .default(value)
     .meta({ description, unit: 'ms' });
 }

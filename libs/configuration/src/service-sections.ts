@@ -171,7 +171,10 @@ export const verificationSchema = z
           'Rows of a source that one worker verifies so in a second, in all of its sinks together; at most half of `pace.rowsPerSecond` of the source. Of more a random sample is verified.',
           { max: 1_000_000 },
         ),
-        settleMs: milliseconds(1000, 'A row is verified when it has not changed for so long.', { min: 100 }),
+        settleMs: milliseconds(1000, 'A row is verified when it has not changed for so long.', {
+          min: 100,
+          max: 30_000,
+        }),
         consumerGroup: text(
           'Consumer group in which the workers follow the topics of Kafka. Default: `<redis.keyPrefix>-dws-recent-changes`.',
         ).optional(),

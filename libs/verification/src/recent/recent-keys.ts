@@ -19,6 +19,8 @@ export interface RecentKey {
   readonly key: string;
   /** When it was noticed first, since it was verified last. */
   readonly sinceMs: number;
+  /** When it was given first since then; null while it was not. */
+  readonly givenMs: number | null;
 }
 
 export interface RecentKeysStatus {
@@ -28,10 +30,8 @@ export interface RecentKeysStatus {
   readonly behindMs: number;
 }
 
-interface Entry extends TableName {
+interface Entry extends TableName, RecentKey {
   readonly id: string;
-  readonly key: string;
-  readonly sinceMs: number;
   slot: Slot;
   /** Its place in the slot. */
   at: number;
@@ -48,16 +48,16 @@ interface Slot {
 const SLOT_MS = 250;
 /** What may be noticed at once after a quiet time, in seconds of `keysPerSecond`. */
 const BURST_SECONDS = 2;
-/** Bound on all keys that are kept, in the same unit. */
+/** Bound on the keys that have settled, in the same unit. */
 const MOST_SECONDS = 5;
 /** A key that changes all the time is given after so many times `settleMs`. */
 const MOST_RESTS = 3;
-/** A key that could not be judged for so long is given up. */
+/** A key that could not be judged for so long since it was given first is given up. */
 const MOST_AGE_MS = 60_000;
 
 /**
  * The keys of one source that changed recently and wait to be verified in one sink. Each is kept once, with its newest
- * change. There are at most five seconds' worth of them: of the keys that change in a quarter of a second as many are
+ * change. There are at most five seconds' worth of them, and what changes while one settles: of the keys that change in a quarter of a second as many are
  * kept as can be verified, each with the same chance (reservoir sampling).
  */
 export class RecentKeys {
@@ -90,12 +90,13 @@ export class RecentKeys {
       this.#remove(known);
       this.#credit++;
     }
-    this.#offer(slot, table, { key, sinceMs: known?.sinceMs ?? nowMs });
+    this.#offer(slot, table, { key, sinceMs: known?.sinceMs ?? nowMs, givenMs: known?.givenMs ?? null });
   }
 
   /** Takes up to `most` keys that have settled, all of one table that `isFree`: of the one that waits longest. */
   take(isFree: (table: TableName) => boolean, most: number): { table: TableName; keys: RecentKey[] } | null {
-    const dueMs = this.#nowMs() - SLOT_MS - this.#options.settleMs;
+    const nowMs = this.#nowMs();
+    const dueMs = nowMs - SLOT_MS - this.#options.settleMs;
     const due = this.#slots.filter(({ openedAtMs }) => openedAtMs <= dueMs).flatMap(({ entries }) => entries);
     const first = due.find(isFree);
     if (first === undefined) return null;
@@ -104,7 +105,10 @@ export class RecentKeys {
     for (const entry of taken) this.#remove(entry);
     const [open] = this.#slots.slice(-1);
     this.#slots = this.#slots.filter((slot) => slot === open || slot.entries.length > 0);
-    return { table: { database, table }, keys: taken.map(({ key, sinceMs }) => ({ key, sinceMs })) };
+    return {
+      table: { database, table },
+      keys: taken.map(({ key, sinceMs, givenMs }) => ({ key, sinceMs, givenMs: givenMs ?? nowMs })),
+    };
   }
 
   /** Keys that were taken and not judged are given again after they have settled; gives how many are given up. */
@@ -114,7 +118,7 @@ export class RecentKeys {
     let givenUp = 0;
     for (const key of keys) {
       if (this.#entries.has(identify(table, key.key))) continue; // it has changed meanwhile
-      if (nowMs - key.sinceMs >= MOST_AGE_MS) givenUp++;
+      if (nowMs - (key.givenMs ?? nowMs) >= MOST_AGE_MS) givenUp++;
       else this.#offer(slot, table, key);
     }
     return givenUp;
@@ -143,9 +147,11 @@ export class RecentKeys {
     return opened;
   }
 
-  #offer(slot: Slot, { database, table }: TableName, { key, sinceMs }: RecentKey): void {
-    const entry = { id: identify({ database, table }, key), database, table, key, sinceMs, slot };
-    const hasRoom = this.#credit >= 1 && this.#entries.size < this.#options.keysPerSecond * MOST_SECONDS;
+  #offer(slot: Slot, { database, table }: TableName, { key, sinceMs, givenMs }: RecentKey): void {
+    const { keysPerSecond, settleMs } = this.#options;
+    const entry = { id: identify({ database, table }, key), database, table, key, sinceMs, givenMs, slot };
+    const most = keysPerSecond * (settleMs / 1000 + MOST_SECONDS);
+    const hasRoom = this.#credit >= 1 && this.#entries.size < most;
     slot.offered++;
     if (hasRoom) {
       this.#credit--;
