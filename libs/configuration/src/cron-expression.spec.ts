@@ -10,6 +10,9 @@ describe('a cron expression', () => {
     ['59 23 31 12 7'],
     ['*/15 0-6/2 1,15 JAN-mar,12 mon-FRI'],
     ['5/20 * * * *'],
+    ['0 3 * * 0-7'],
+    ['0 3 * * 5-7,mon'],
+    ['0 3 * * */7'],
     ['0 0 29 2 *'],
     ['0 0 31 feb,mar *'],
   ])('%s', (text) => expect(isCronExpression(text)).toBe(true));
@@ -37,6 +40,9 @@ describe('not a cron expression', () => {
     ['*/70 * * * *', 'a step above all values'],
     ['1, * * * *', 'a list without its end'],
     ['1-5,3 * * * *', 'a value twice'],
+    ['0 3 * * 0,7', 'Sunday twice'],
+    ['0 3 * * sun,7', 'Sunday twice'],
+    ['0 3 * * 0,5-7', 'Sunday twice'],
     ['1.5 * * * *', 'a fraction'],
     ['-1 * * * *', 'below 0'],
     ['*-5 * * * *', 'a range without its begin'],
@@ -50,23 +56,28 @@ const value = fc.oneof(
   fc.integer({ min: 0, max: 61 }).map(String),
   fc.constantFrom('*', 'jan', 'dec', 'sun', 'Sat', 'MON', '', '?'),
 );
-const part = fc.oneof(
-  value,
-  fc.tuple(value, value).map(([from, to]) => `${from}-${to}`),
-  fc.tuple(value, fc.integer({ min: 0, max: 70 })).map(([from, step]) => `${from}/${step}`),
-);
-const field = fc.oneof(
-  { weight: 3, arbitrary: fc.constantFrom('*', '1') },
-  {
-    weight: 2,
-    arbitrary: fc.array(part, { minLength: 1, maxLength: 3 }).map((parts) => parts.join(',')),
-  },
-);
+const weekday = fc.oneof(fc.integer({ min: 0, max: 7 }).map(String), fc.constantFrom('sun', 'Sat'));
+const field = fieldOf(value, 70);
+
+function fieldOf(one: fc.Arbitrary<string>, mostStep: number): fc.Arbitrary<string> {
+  const part = fc.oneof(
+    one,
+    fc.tuple(one, one).map(([from, to]) => `${from}-${to}`),
+    fc.tuple(one, fc.integer({ min: 0, max: mostStep })).map(([from, step]) => `${from}/${step}`),
+  );
+  return fc.oneof(
+    { weight: 3, arbitrary: fc.constantFrom('*', '1') },
+    {
+      weight: 2,
+      arbitrary: fc.array(part, { minLength: 1, maxLength: 3 }).map((parts) => parts.join(',')),
+    },
+  );
+}
 
 it('the job queue of DWS finds the next time of each expression', () => {
   let accepted = 0;
   fc.assert(
-    fc.property(fc.tuple(field, field, field, field, field), (fields) => {
+    fc.property(fc.tuple(field, field, field, field, fc.oneof(field, fieldOf(weekday, 7))), (fields) => {
       const pattern = fields.join(' ');
       if (!isCronExpression(pattern)) return;
       accepted++;

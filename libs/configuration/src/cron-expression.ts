@@ -3,6 +3,8 @@ interface Field {
   readonly max: number;
   /** Of the values from `min` on. */
   readonly names?: readonly string[];
+  /** The highest value is another number for the lowest one. */
+  readonly isRing?: boolean;
 }
 
 const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
@@ -14,7 +16,7 @@ const FIELDS: readonly Field[] = [
   { min: 0, max: 23 },
   { min: 1, max: 31 },
   { min: 1, max: 12, names: MONTHS },
-  { min: 0, max: 7, names: WEEKDAYS },
+  { min: 0, max: 7, names: WEEKDAYS, isRing: true },
 ];
 
 /** `*`, a value, or a range, with a step or without. */
@@ -42,7 +44,10 @@ function listValues(text: string, field: Field): readonly number[] | null {
     const to = last === undefined ? openEnd : valueOf(last, field);
     if (!(from >= field.min && from <= to && to <= field.max)) return null;
     if (Number(step) < 1 || Number(step) > field.max) return null;
-    for (let value = from; value <= to; value += Number(step)) values.push(value);
+    const ofPart = new Set<number>();
+    for (let value = from; value <= to; value += Number(step))
+      ofPart.add(field.isRing === true && value === field.max ? field.min : value);
+    values.push(...ofPart);
   }
   // the job queue refuses a value that is given twice
   return new Set(values).size === values.length ? values : null;
