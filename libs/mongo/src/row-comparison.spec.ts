@@ -128,6 +128,14 @@ describe('RowComparison', () => {
     ]);
   });
 
+  it('names an additional column that the driver can not read', () => {
+    const stored = serialize({ id: 1, d: new mongo.BSONRegExp('a', 's') });
+    stored[stored.indexOf('a\0s') + 2] = 'g'.charCodeAt(0);
+    expect(comparisonOf([id]).compare([1], stored)).toEqual([
+      { column: 'd', source: null, sink: expect.stringMatching(/^"not readable/) },
+    ]);
+  });
+
   it('shows 200 characters of a value, from shortly before those that differ', () => {
     const long = 'x'.repeat(1000);
     const [difference] = comparisonOf([text]).compare([`${long}a${long}`], serialize({ c: `${long}b` })) ?? [];

@@ -35,3 +35,16 @@ it('shows what JavaScript has no value for', () => {
     '{"b":{"$numberInt":"1"},"a":{"$numberLong":"9223372036854775807"}}',
   );
 });
+
+/** A document of one field with the name `v`. */
+function makeDocument(type: number, value: readonly number[]): Buffer {
+  return Buffer.from([8 + value.length, 0, 0, 0, type, 0x76, 0, ...value, 0]);
+}
+
+it.each([
+  ['a pattern with an unknown option', makeDocument(0x0b, [0x61, 0, 0x67, 0])],
+  ['old binary data with another length inside', makeDocument(0x05, [5, 0, 0, 0, 2, 9, 0, 0, 0, 1])],
+])('says that %s is not readable', (_what, document) => {
+  expect(showField(document)).toMatch(/^"not readable: /);
+  expect(showDocument(document)).toMatch(/^{"unreadable":"not readable: /);
+});

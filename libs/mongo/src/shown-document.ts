@@ -18,14 +18,21 @@ const PLAIN: Readonly<Record<string, (value: unknown) => unknown>> = {
 /** Patterns stay text: MongoDB's are not JavaScript's. Bytes that are not UTF-8 become U+FFFD. */
 const FOR_PEOPLE = { promoteValues: false, bsonRegExp: true, validation: { utf8: false } } as const;
 
+const NOT_READABLE = 'not readable: the MongoDB driver can not decode it';
+
 /** MongoDB's extended JSON of the only field of a document, whatever it contains. */
 export function showField(document: Uint8Array): string {
   const [value] = Object.values(JSON.parse(showExtended(document)) as object);
   return JSON.stringify(value ?? null);
 }
 
+/** What others have written may be no BSON to the driver, as a pattern with an option that it does not know. */
 function showExtended(document: Uint8Array): string {
-  return mongo.BSON.EJSON.stringify(mongo.BSON.deserialize(document, FOR_PEOPLE), { relaxed: false });
+  try {
+    return mongo.BSON.EJSON.stringify(mongo.BSON.deserialize(document, FOR_PEOPLE), { relaxed: false });
+  } catch {
+    return JSON.stringify({ unreadable: NOT_READABLE });
+  }
 }
 
 /**
