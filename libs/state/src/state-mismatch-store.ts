@@ -120,7 +120,8 @@ export class StateMismatchStore extends MismatchStore {
          (source, database_name, table_name, sink, key_text, is_key, current_hash, kind, details, state, run_id,
           first_seen_ms, last_seen_ms, times_seen, changed_at_ms)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?, 1, ?)
-       ON DUPLICATE KEY UPDATE times_seen = times_seen + (NOT (run_id <=> ?)), run_id = ?, kind = ?, details = ?,
+       ON DUPLICATE KEY UPDATE times_seen = times_seen + (NOT (run_id <=> COALESCE(?, run_id))),
+         run_id = COALESCE(?, run_id), kind = ?, details = ?,
          last_seen_ms = GREATEST(last_seen_ms + 1, ?)`,
       [
         ...[source, database, table, sink, key, isKey, hash, kind, json, runId, seenAtMs, seenAtMs, this.#nowMs()],

@@ -47,6 +47,18 @@ describe('mismatches', () => {
     expect(await store.find('x')).toBeNull();
   });
 
+  test('stay those of the run that found them when they are found again outside of a run', async () => {
+    const source = uniqueName('shop');
+    await store.record([found(source, '[1]')]);
+    const outside = found(source, '[1]', { kind: 'missing', runId: null, seenAtMs: 9 });
+    for (const again of [outside, outside]) expect(await store.record([again])).toEqual([]);
+    expect(await store.list({ source, runId: 'run 1' }, FIRST_PAGE)).toMatchObject([
+      { key: '[1]', kind: 'missing', timesSeen: 1 },
+    ]);
+    await store.record([found(source, '[1]', { runId: 'run 2' })]);
+    expect(await store.list({ source, runId: 'run 2' }, FIRST_PAGE)).toMatchObject([{ timesSeen: 2 }]);
+  });
+
   test('were found by the first way where nothing is recorded of that', async () => {
     const source = uniqueName('shop');
     await store.record([found(source, '[1]')]);

@@ -56,7 +56,8 @@ export class MemoryMismatchStore extends MismatchStore {
       );
       const id = known?.id ?? String(++this.#lastId);
       const fresh = { state: 'open', reason: null, actor: null, firstSeenMs: seenAtMs, timesSeen: 1 } as const;
-      this.records.set(id, { ...fresh, changedAtMs: seenAtMs, ...known, ...mismatch, id, lastSeenMs: seenAtMs });
+      const runId = mismatch.runId ?? known?.runId ?? null;
+      this.records.set(id, { ...fresh, changedAtMs: seenAtMs, ...known, ...mismatch, id, runId, lastSeenMs: seenAtMs });
       return known === undefined;
     });
   }

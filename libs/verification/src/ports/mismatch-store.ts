@@ -46,8 +46,10 @@ export interface NewMismatch extends TableName {
 }
 
 export interface MismatchRecord extends Omit<NewMismatch, 'seenAtMs'> {
-  /** Grows; of the newest run that found it. */
+  /** Grows. */
   readonly id: string;
+  /** The newest run that found it; null when none has. */
+  readonly runId: string | null;
   readonly state: MismatchState;
   /** Why it has this state, and who decided so; null for what a verification decides. */
   readonly reason: string | null;
@@ -96,8 +98,8 @@ export interface MismatchCount {
 /** Rows that were found to differ. A key that differs for a while has one record, however often that is found. */
 export abstract class MismatchStore {
   /**
-   * A known one keeps its state, and gets what was found now. Repeatable: a run counts once. Resolves with those that are
-   * new, in their order.
+   * A known one keeps its state, and its run when it is found again outside of one; all else is as found now. Repeatable:
+   * a run counts once. Resolves with those that are new, in their order.
    */
   abstract record(found: readonly NewMismatch[]): Promise<readonly NewMismatch[]>;
   abstract find(id: string): Promise<MismatchRecord | null>;
