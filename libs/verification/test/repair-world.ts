@@ -255,6 +255,8 @@ export class RepairWorld {
   readonly restless = new Set<number>();
   readError: RequestedRead['error'] = null;
   verifyError: DittoError | null = null;
+  /** How often keys were verified. */
+  verified = 0;
   /** Those that do not open. */
   readonly closedSinks = new Set<string>();
   mode: RepairMode = 'repair';
@@ -320,10 +322,11 @@ export class RepairWorld {
       findSink: (name) => {
         if (this.closedSinks.has(name)) return Promise.reject(new DittoError('DITTO_TEST_CLOSED', 'does not open'));
         const verifyKeys = (_: TableName, __: TableLayout, keys: readonly Row[]): Promise<Verdict | NotJudged> => {
+          this.verified++;
           if (this.verifyError !== null) return Promise.reject(this.verifyError);
           for (const [key] of keys)
             if (this.tooLarge.has(Number(key)))
-              return Promise.reject(new DittoError('DITTO_TEST_TOO_LARGE', `row ${Number(key)}`));
+              return Promise.reject(new DittoError('DITTO_SOURCE_ROW_TOO_LARGE', `row ${Number(key)}`));
           return Promise.resolve(this.#verify(keys));
         };
         const secondVerifier = {

@@ -158,7 +158,7 @@ describe('repairs', () => {
     expect(world.states().filter((state) => state !== 'repaired')).toEqual(['given up']);
     expect(world.repairs.records.get('18')).toMatchObject({
       ...{ state: 'given up', attempts: 3 },
-      reason: 'after 3 attempts: DITTO_TEST_TOO_LARGE: row 17',
+      reason: 'after 3 attempts: DITTO_SOURCE_ROW_TOO_LARGE: row 17',
     });
     expect([...world.repairs.records.values()].filter(({ attempts }) => attempts > 1)).toHaveLength(1);
   });
@@ -170,6 +170,25 @@ describe('repairs', () => {
     await world.settle();
     expect(world.states().filter((state) => state !== 'repaired')).toEqual(['given up']);
     expect(world.repairs.records.get('18')).toMatchObject({ state: 'given up', attempts: 3 });
+  });
+
+  it('of many rows that stay wrong are read together again', async () => {
+    const world = new RepairWorld();
+    for (let key = 0; key < 40; key++) await world.find(key);
+    for (let key = 0; key < 40; key++) world.stubborn.add(key);
+    await world.settle();
+    expect(new Set(world.states())).toEqual(new Set(['given up']));
+    const sizes = [...world.reads.values()].map(({ scope }) => (scope.kind === 'keys' ? scope.keys.length : 0));
+    expect(sizes).toEqual([40, 40, 40]);
+  });
+
+  it('of many rows are not verified one by one when the error is not of a row', async () => {
+    const world = new RepairWorld();
+    for (let key = 0; key < 40; key++) await world.find(key);
+    world.verifyError = new DittoError('DITTO_TEST_REFUSED', 'never');
+    await world.settle();
+    expect([world.verified, new Set(world.states())]).toEqual([3, new Set(['given up'])]);
+    expect(world.repairs.records.get('1')?.reason).toBe('after 3 attempts: DITTO_TEST_REFUSED: never');
   });
 
   it('that can not be verified keep no others from beginning, and wait when that may pass', async () => {

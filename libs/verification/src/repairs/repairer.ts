@@ -62,6 +62,14 @@ const VERIFIED_AT_ONCE = 500;
 const WAIT_MS = 2000;
 /** Longer than it takes to remove one document. */
 const CLAIM_MS = 60_000;
+/** What a read of one row fails of, and so does one of many with it. */
+const ERRORS_OF_A_ROW: ReadonlySet<string> = new Set([
+  'DITTO_SOURCE_ROW_TOO_LARGE',
+  'DITTO_SOURCE_ROW_UNDECODABLE',
+  'DITTO_SOURCE_TEXT_INVALID',
+]);
+/** The next reads of what a failed one has asked for have so much fewer keys. */
+const SPLIT_BY = 100;
 /** Of names of columns. */
 const SHOWN_LENGTH = 100;
 const OTHER_KEY = 'the table has another key by now';
@@ -111,13 +119,25 @@ export class Repairer {
       await this.#isolate(part, counts, signal, async () => {
         ready.push(...(await this.#prepare(part, recorded.layout, counts, signal)));
       });
-    for (const part of splitByKeys(ready.toSorted((a, b) => a.attempts - b.attempts))) {
+    for (const part of splitByKeys(await this.#limitReads(ready))) {
       await this.#audit(first, part);
       const readId = randomUUID();
       await this.#options.repairs.beginRead(idsOf(part), readId);
       await this.#ask(readId);
       counts.begun += part.length;
     }
+  }
+
+  /** Fewer keys after each read that failed, since one row may be what a read of many fails of. */
+  async #limitReads(ready: readonly RepairRecord[]): Promise<readonly LimitedRepair[]> {
+    const mostByRead = new Map<string | null, number>([[null, MOST_KEYS]]);
+    for (const { readId } of ready) {
+      if (readId === null || mostByRead.has(readId)) continue;
+      const read = await this.#options.reads.find(readId);
+      const isSplit = read?.state === 'failed' && read.scope.kind === 'keys';
+      mostByRead.set(readId, isSplit ? Math.max(1, Math.floor(read.scope.keys.length / SPLIT_BY)) : MOST_KEYS);
+    }
+    return ready.map((repair) => ({ repair, mostKeys: mostByRead.get(repair.readId) ?? MOST_KEYS }));
   }
 
   /** Of one sink. Resolves with those whose rows are to be read. */
@@ -267,7 +287,7 @@ export class Repairer {
     try {
       await this.#verifyPart(part, counts, signal);
     } catch (error) {
-      if (part.length === 1 || isAbort(error) || toDittoError(error).retriable)
+      if (part.length === 1 || isAbort(error) || !ERRORS_OF_A_ROW.has(toDittoError(error).code))
         return this.#note(error, part, counts, signal);
       const middle = Math.ceil(part.length / 2);
       for (const half of [part.slice(0, middle), part.slice(middle)]) {
@@ -477,6 +497,12 @@ interface Seen {
   readonly fingerprint: string;
 }
 
+interface LimitedRepair {
+  readonly repair: RepairRecord;
+  /** Of the read that has its key. */
+  readonly mostKeys: number;
+}
+
 /** The repairs of one key. */
 interface VerifiedKey {
   readonly key: Row;
@@ -504,22 +530,23 @@ function groupBy<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key):
   return groups;
 }
 
-/** As many keys as one read may have; fewer after each attempt, since one row may be what a read of many fails of. */
-function* splitByKeys(repairs: readonly RepairRecord[]): Iterable<readonly RepairRecord[]> {
-  let part: RepairRecord[] = [];
-  let bytes = 0;
-  for (const repair of repairs) {
-    const size = Buffer.byteLength(repair.key);
-    const most = Math.max(1, Math.floor(MOST_KEYS / 100 ** repair.attempts));
-    if (part.length > 0 && (part.length >= most || bytes + size > MOST_KEY_BYTES)) {
-      yield part;
-      part = [];
-      bytes = 0;
+/** As many keys as one read may have; what may fail a read again is read with others of its kind alone. */
+function* splitByKeys(repairs: readonly LimitedRepair[]): Iterable<readonly RepairRecord[]> {
+  for (const [most, group] of groupBy(repairs, ({ mostKeys }) => mostKeys)) {
+    let part: RepairRecord[] = [];
+    let bytes = 0;
+    for (const { repair } of group) {
+      const size = Buffer.byteLength(repair.key);
+      if (part.length > 0 && (part.length >= most || bytes + size > MOST_KEY_BYTES)) {
+        yield part;
+        part = [];
+        bytes = 0;
+      }
+      part.push(repair);
+      bytes += size;
     }
-    part.push(repair);
-    bytes += size;
+    if (part.length > 0) yield part;
   }
-  if (part.length > 0) yield part;
 }
 
 /** Null for what is not a key of the layout, as after a change of the key. */
