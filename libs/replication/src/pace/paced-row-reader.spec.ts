@@ -91,11 +91,14 @@ describe('PacedRowReader', () => {
     expect(read.unanswered).toEqual(keys.slice(100));
   });
 
-  it('looks up all keys, as many in a turn as it may read rows', async () => {
-    const { inner, reader } = paced(30);
-    const keys = Array.from({ length: 230 }, (_, i): Row => [900 + i]);
+  it('looks up all keys, as many at once as it may ever read, however slow rows are', async () => {
+    const { inner, pacer, reader } = paced(0.1);
+    for (let i = 0; i < 10; i++) await reader.readChunk({ layout, after: null, limit: 400, dispatchedSet: '', signal });
+    expect(pacer.status().rows).toBe(1);
+    const keys = Array.from({ length: 1100 }, (_, i): Row => [900 + i]);
     expect(await reader.findAbsent({ layout, keys, signal })).toEqual(keys.slice(100));
-    expect(inner.lookUps).toEqual([100, 100, 30]);
+    expect(inner.lookUps).toEqual([500, 500, 100]);
+    expect(pacer.status().rows).toBe(1);
   });
 
   it('counts each key that it looks up as a row', async () => {

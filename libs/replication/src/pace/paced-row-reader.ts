@@ -65,12 +65,15 @@ export class PacedRowReader extends RowReader {
     return { ...read, unanswered: [...read.unanswered, ...left] };
   }
 
-  /** A key that is looked up counts as a row. The time says nothing about that of rows: keys alone are read. */
+  /**
+   * A key that is looked up counts as a row. The time of rows says nothing about that of keys alone, nor the other way
+   * round.
+   */
   override async findAbsent(request: Parameters<RowReader['findAbsent']>[0]): Promise<readonly Row[]> {
     const { keys, signal } = request;
     let absent: readonly Row[] = [];
     for (let first = 0; first < keys.length;) {
-      const turn = await this.#pacer.begin(keys.length - first, signal);
+      const turn = await this.#pacer.beginLookUp(keys.length - first, signal);
       try {
         const asked = keys.slice(first, first + turn.rows);
         absent = [...absent, ...(await this.#reader.findAbsent({ ...request, keys: asked }))];

@@ -81,24 +81,34 @@ export class Pacer {
 
   /** Waits for a turn of at most `mostRows`; the signal ends the wait. Rejects as `SourceLoad` does. */
   async begin(mostRows: number, signal: AbortSignal): Promise<Turn> {
-    return this.#whenReady(signal, () => {
-      const rows = Math.max(1, Math.min(mostRows, this.#rows, this.#burst));
-      this.#credit -= rows;
-      let hasEnded = false;
-      return {
-        rows,
-        end: (read) => {
-          if (hasEnded) return;
-          hasEnded = true;
-          this.#credit = Math.min(this.#burst, this.#credit + rows - read.rows);
-          if (read.ms !== null) this.#adapt(rows, read.rows, read.ms);
-        },
-      };
-    });
+    return this.#whenReady(signal, () => this.#take(Math.min(mostRows, this.#rows)));
+  }
+
+  /**
+   * As `begin`, of keys that are looked up without their rows: each counts as a row, and the time that rows take does not
+   * bound them.
+   */
+  async beginLookUp(mostKeys: number, signal: AbortSignal): Promise<Turn> {
+    return this.#whenReady(signal, () => this.#take(Math.min(mostKeys, this.#options.mostRows)));
   }
 
   status(): PacerStatus {
     return { rows: this.#rows, pausedBy: this.#pausedBy, load: this.#load };
+  }
+
+  #take(most: number): Turn {
+    const rows = Math.max(1, Math.min(most, this.#burst));
+    this.#credit -= rows;
+    let hasEnded = false;
+    return {
+      rows,
+      end: (read) => {
+        if (hasEnded) return;
+        hasEnded = true;
+        this.#credit = Math.min(this.#burst, this.#credit + rows - read.rows);
+        if (read.ms !== null) this.#adapt(rows, read.rows, read.ms);
+      },
+    };
   }
 
   /** What may be read at once after a rest: a second's worth. */
