@@ -77,10 +77,10 @@ export class VerificationRuns {
 
   /** Nothing can be compared of a table that was dropped; its record stays. A server that does not answer says of none. */
   async #exceptGone(source: string, records: readonly TableRecord[]): Promise<readonly TableRecord[]> {
-    const { reader } = this.#sources.find(source);
+    const verified = this.#sources.find(source);
     const signal = AbortSignal.timeout(ANSWER_MS);
     const isGone = (record: TableRecord): Promise<boolean> =>
-      record.adopted === null ? reader.isGone(record, signal).catch(() => false) : Promise.resolve(false);
+      record.adopted === null ? verified.isGone(record, signal).catch(() => false) : Promise.resolve(false);
     const gone: boolean[] = [];
     for (const record of records) gone.push(await isGone(record));
     return records.filter((_, i) => gone[i] !== true);

@@ -1,3 +1,4 @@
+import { type TableName } from '#change-events';
 import { DcsCheckpointStore, type DcsClient } from '#dcs-client';
 import { chooseEndpoint, type DittoConfig, type SourceConfig } from '#configuration';
 import { DittoError, type Logger } from '#kernel';
@@ -32,6 +33,8 @@ export class VerifiedSource {
   readonly #options: VerifiedSourceOptions;
   readonly #reader: MySqlRowReader;
   readonly #textReader: MySqlRowReader;
+  /** Of the server whose log is streamed; the same as `#reader` where rows are read from that one. */
+  readonly #streamedReader: MySqlRowReader;
   readonly #load: MySqlSourceLoad;
   readonly #log: LogEndReader;
   readonly #sinks = new Map<string, Promise<OpenedSink>>();
@@ -50,6 +53,7 @@ export class VerifiedSource {
     const rules = compileTableRules(source);
     const reading = { streamed, replica, ...rules, highIncludesOwned: true, followsLayout: true, logger };
     this.#reader = openRowReader(reading);
+    this.#streamedReader = replica === null ? this.#reader : openRowReader({ ...reading, replica: null });
     // in hexadecimal digits a value takes twice its bytes
     this.#textReader = openRowReader({ ...reading, givesTexts: true, maxRowBytes: 2 * this.#reader.mostRowBytes });
     this.#load = new MySqlSourceLoad({ connection: () => replica ?? streamed, timeoutMs: LOAD_TIMEOUT_MS });
@@ -73,6 +77,11 @@ export class VerifiedSource {
       readCheckpoint: (signal) => recorded.load(signal),
       logger,
     });
+  }
+
+  /** By the server whose log is streamed: another one may not have a new table yet. */
+  isGone(table: TableName, signal: AbortSignal): Promise<boolean> {
+    return this.#streamedReader.isGone(table, signal);
   }
 
   async sink(name: string): Promise<VerifiedSink> {
@@ -132,6 +141,7 @@ export class VerifiedSource {
   close(): void {
     this.#reader.close();
     this.#textReader.close();
+    this.#streamedReader.close();
     this.#load.close();
     this.#log.close();
   }
