@@ -15,6 +15,7 @@ import { KAFKA_ERROR_CODES, toKafkaError } from './kafka-errors.ts';
 import { createKafkaJs } from './kafkajs-client.ts';
 import { TopicReader } from './topic-reader.ts';
 import { checkTopicReading } from './topic-reading-check.ts';
+import { readTopicSettings, type TopicSettings } from './topic-settings.ts';
 
 export interface WantedTopic {
   readonly topic: string;
@@ -35,7 +36,14 @@ interface TopicFacts {
   readonly settings: ReadonlyMap<string, string>;
 }
 
+interface DescribedTopics {
+  readonly facts: readonly TopicFacts[];
+  /** Topics whose settings were not asked for in time. */
+  readonly unasked: readonly string[];
+}
+
 const TIMEOUT_MS = 15_000;
+const SETTINGS_MS = 3_000;
 const { TOPIC, BROKER } = kafkajs.ConfigResourceTypes;
 
 /** Everything that is wrong with the brokers and topics; creation is tried with "validate only", so nothing changes. */
@@ -59,42 +67,44 @@ async function inspect(admin: Admin, options: KafkaCheckOptions): Promise<readon
   const known = new Set(await admin.listTopics());
   const present = wanted.filter(({ topic }) => known.has(topic));
   const missing = wanted.filter(({ topic }) => !known.has(topic));
-  const facts = await describeTopics(admin, present);
-  const findings = [...checkTopics(facts, options), ...(await checkReading(options, present))];
+  const { facts, unasked } = await describeTopics(admin, present);
+  const findings = [
+    ...checkTopics(facts, options),
+    ...(unasked.length > 0 ? [warnOfUnasked(nameSome(unasked))] : []),
+    ...(await checkReading(options, present)),
+  ];
   if (missing.length === 0) return findings;
   if (!topics.create) return [...findings, findMissing(missing)];
   const defaults = await describeBroker(admin, controller ?? brokers[0]?.nodeId ?? 0);
   return [...findings, ...checkDefaults(defaults, options), ...(await tryCreation(admin, missing, options))];
 }
 
-async function describeTopics(admin: Admin, topics: readonly WantedTopic[]): Promise<readonly TopicFacts[]> {
-  if (topics.length === 0) return [];
+async function describeTopics(admin: Admin, topics: readonly WantedTopic[]): Promise<DescribedTopics> {
+  if (topics.length === 0) return { facts: [], unasked: [] };
   const names = topics.map(({ topic }) => topic);
   const metadata = await admin.fetchTopicMetadata({ topics: names });
-  const settings = await readSettings(admin, names);
-  return metadata.topics.map(({ name, partitions }) => ({
+  const { known, unasked } = await readSettings(admin, names);
+  const facts = metadata.topics.map(({ name, partitions }) => ({
     topic: name,
     replicas: partitions[0]?.replicas.length ?? 0,
-    settings: settings.get(name) ?? new Map(),
+    settings: known.get(name) ?? new Map<string, string>(),
   }));
+  return { facts, unasked };
 }
 
-/** None where the user may not see them, which `checkTopicReading` reports. */
-async function readSettings(
-  admin: Admin,
-  names: readonly string[],
-): Promise<ReadonlyMap<string, ReadonlyMap<string, string>>> {
-  try {
-    const { resources } = await admin.describeConfigs({
-      resources: names.map((name) => ({ type: TOPIC, name })),
-      includeSynonyms: false,
-    });
-    return new Map(resources.map(({ resourceName, configEntries }) => [resourceName, toMap(configEntries)]));
-  } catch (cause) {
-    const error = toKafkaError(cause, 'reading the settings of topics');
-    if (error.code === KAFKA_ERROR_CODES.unauthorized) return new Map();
-    throw error;
-  }
+/** Of topics whose settings the user may not see, `checkTopicReading` says so. */
+async function readSettings(admin: Admin, topics: readonly string[]): Promise<TopicSettings> {
+  return readTopicSettings({
+    topics,
+    mostMs: SETTINGS_MS,
+    describe: async (some) => {
+      const { resources } = await admin.describeConfigs({
+        resources: some.map((name) => ({ type: TOPIC, name })),
+        includeSynonyms: false,
+      });
+      return new Map(resources.map(({ resourceName, configEntries }) => [resourceName, toMap(configEntries)]));
+    },
+  });
 }
 
 async function checkReading(
@@ -214,6 +224,14 @@ function warnOfInSync(where: string): CheckFinding {
     'DITTO_KAFKA_WEAK_CONFIRMATION',
     `min.insync.replicas below 2 (${where}): a message is confirmed while only one broker has it`,
     'Set min.insync.replicas=2 on the brokers and on existing topics.',
+  );
+}
+
+function warnOfUnasked(topics: string): CheckFinding {
+  return findWarning(
+    KAFKA_ERROR_CODES.unauthorized,
+    `the settings of ${topics} were not checked: the user has no right DescribeConfigs on some topics, and asking for the others took more than ${SETTINGS_MS} ms`,
+    'Grant this user DescribeConfigs on the topics of the source.',
   );
 }
 

@@ -34,7 +34,11 @@ export async function checkTopicReading(
       withoutRead,
       'they can not be verified or explained, nor looked at after a move to another server',
     ),
-    ...warnOf('DescribeConfigs', withoutSettings, 'they can not be verified: whether they forget rows is not known'),
+    ...warnOf(
+      'DescribeConfigs',
+      withoutSettings,
+      'they can not be verified, since whether they forget rows is not known, and their settings were not checked',
+    ),
   ];
 }
 
