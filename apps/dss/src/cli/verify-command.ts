@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { DittoError } from '#kernel';
+import { countMismatches, type FoundMismatch } from './count-mismatches.ts';
 import { type AskService, findExit, renderVerification, verify, type VerifyExit, type VerifyOrder } from './verify.ts';
 import { askInstance, type InstanceAccess } from './instance-call.ts';
 
@@ -14,17 +15,6 @@ export interface VerifyCall {
 export interface VerifyOutcome {
   readonly exit: VerifyExit;
   readonly text: string;
-}
-
-interface MismatchView {
-  readonly database: string;
-  readonly table: string;
-  readonly sink: string;
-}
-
-interface MismatchPage {
-  readonly mismatches: readonly MismatchView[];
-  readonly next: string | null;
 }
 
 /** Verifies, and says how it ended; never rejects for what a server says. */
@@ -42,33 +32,20 @@ export async function runVerify(
   try {
     // with an id of the caller's, so that a request that is sent to a second worker begins no second run
     const run = await verify({ order: { id: randomUUID(), ...order }, ask, onProgress });
-    const list = (more: Readonly<Record<string, string>>): Promise<readonly MismatchView[]> =>
-      listMismatches(ask, { source: order.source, ...more });
-    const isOfRun = (one: MismatchView): boolean =>
+    const count = (
+      more: Readonly<Record<string, string>>,
+      isCounted?: (one: FoundMismatch) => boolean,
+    ): Promise<number> => countMismatches(ask, { source: order.source, ...more }, isCounted);
+    const isOfRun = (one: FoundMismatch): boolean =>
       run.details.some(
         ({ database, table, sink }) => database === one.database && table === one.table && sink === one.sink,
       );
-    const open = (await list({ state: 'open' })).filter(isOfRun).length;
-    const ignored = (await list({ state: 'ignored', run: run.id })).length;
+    const open = await count({ state: 'open' }, isOfRun);
+    const ignored = await count({ state: 'ignored', run: run.id });
     const known = { open, ignored };
     const exit = findExit(run, known);
     return { exit, text: json ? JSON.stringify({ exit, ...known, ...run }, null, 2) : renderVerification(run, known) };
   } catch (error) {
     return { exit: 2, text: error instanceof Error ? error.message : String(error) };
   }
-}
-
-/** All pages. */
-async function listMismatches(
-  ask: AskService,
-  filter: Readonly<Record<string, string>>,
-): Promise<readonly MismatchView[]> {
-  const all: MismatchView[] = [];
-  for (let after: string | null = ''; after !== null;) {
-    const query = new URLSearchParams({ ...filter, limit: '1000', ...(after !== '' && { after }) });
-    const page = (await ask('GET', `/mismatches?${query.toString()}`)) as MismatchPage;
-    all.push(...page.mismatches);
-    after = page.next;
-  }
-  return all;
 }
