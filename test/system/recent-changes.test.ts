@@ -41,7 +41,7 @@ interface RecentView {
   readonly holdingBecause: string | null;
 }
 
-type OrderDocument = mongo.Document & { readonly _id: number };
+type OrderDocument = Readonly<Record<string, unknown>> & { readonly _id: number };
 
 let world: World;
 let mysql: Connection;

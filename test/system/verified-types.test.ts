@@ -53,7 +53,7 @@ let mysql: Connection;
 let dws: ServiceInstance;
 let mongo: mongoose.mongo.MongoClient;
 let messages: TopicMessages;
-let producer: Producer<Buffer>;
+let producer: Producer;
 
 beforeAll(async () => {
   world = await World.create({

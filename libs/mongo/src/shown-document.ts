@@ -22,7 +22,7 @@ const NOT_READABLE = 'not readable: the MongoDB driver can not decode it';
 
 /** MongoDB's extended JSON of the only field of a document, whatever it contains. */
 export function showField(document: Uint8Array): string {
-  const [value] = Object.values(JSON.parse(showExtended(document)) as object);
+  const [value] = Object.values(JSON.parse(showExtended(document)) as Record<string, unknown>);
   return JSON.stringify(value ?? null);
 }
 

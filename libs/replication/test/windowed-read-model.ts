@@ -278,6 +278,10 @@ export class ModelReader extends RowReader {
   readonly mostRowBytes = 1_000_000;
   #reads = 0;
 
+  readKeyOrder(): Promise<string> {
+    return Promise.resolve('');
+  }
+
   isGone(): Promise<boolean> {
     return Promise.resolve(false);
   }

@@ -62,7 +62,7 @@ describe('mismatches', () => {
   test('were found by the first way where nothing is recorded of that', async () => {
     const source = uniqueName('shop');
     await store.record([found(source, '[1]')]);
-    await database.run((manager) =>
+    await database.transaction((manager) =>
       manager.query(`UPDATE mismatches SET details = JSON_REMOVE(details, '$.way') WHERE source = ?`, [source]),
     );
     expect(await store.list({ source }, FIRST_PAGE)).toMatchObject([{ details: { way: 'first', fingerprint: 'f' } }]);

@@ -60,6 +60,8 @@ describe('StateDatabase', () => {
       { name: 'AddRepairs1796300000000' },
       { name: 'AddCoverage1796400000000' },
       { name: 'IndexMismatches1796410000000' },
+      { name: 'AddReadPlaces1796414000000' },
+      { name: 'AddSecondWay1796461000000' },
     ]);
   });
 

@@ -182,6 +182,10 @@ class GivenReader extends RowReader {
     return Promise.resolve([]);
   }
 
+  override readKeyOrder(): Promise<string> {
+    return Promise.resolve('');
+  }
+
   override readLayout(): Promise<TableLayout> {
     return Promise.resolve(layout);
   }

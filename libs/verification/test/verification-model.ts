@@ -461,6 +461,10 @@ export class ModelReader extends RowReader {
     return Promise.resolve([layout]);
   }
 
+  override readKeyOrder(): Promise<string> {
+    return Promise.resolve('');
+  }
+
   override readLayout(): Promise<TableLayout> {
     return Promise.resolve(layout);
   }

@@ -42,6 +42,10 @@ class NoTables extends RowReader {
     return Promise.resolve([]);
   }
 
+  readKeyOrder(): Promise<string> {
+    return Promise.resolve('');
+  }
+
   readLayout(): Promise<null> {
     return Promise.resolve(null);
   }

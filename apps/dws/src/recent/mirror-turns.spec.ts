@@ -18,7 +18,10 @@ function create(): MirrorTurns {
   return new MirrorTurns({
     places: {
       beginTurn: (source, owner) => Promise.resolve(!owners.has(source) && owners.set(source, owner).size > 0),
-      endTurn: (source, owner) => Promise.resolve(void (owners.get(source) === owner && owners.delete(source))),
+      endTurn: (source, owner) => {
+        if (owners.get(source) === owner) owners.delete(source);
+        return Promise.resolve();
+      },
       load: (source) => Promise.resolve(kept.get(source) ?? null),
       save: (source, owner, version) => {
         if (owners.get(source) !== owner) return Promise.resolve(false);
@@ -38,7 +41,8 @@ function create(): MirrorTurns {
 
 beforeEach(() => {
   [nowMs, checkpoint] = [0, '01'];
-  [owners, kept, looks, gaps] = [new Map(), new Map(), [], []];
+  [owners, kept] = [new Map<string, string>(), new Map<string, string>()];
+  [looks, gaps] = [[], []];
   look = () => Promise.resolve({ keys: 3, isWhole: true });
 });
 

@@ -23,6 +23,10 @@ class NumberedRows extends RowReader {
   override findErrant(): string {
     return 'errant';
   }
+  override readKeyOrder(): Promise<string> {
+    return Promise.resolve('');
+  }
+
   override listTables(): Promise<readonly TableLayout[]> {
     return Promise.resolve([layout]);
   }

@@ -81,11 +81,9 @@ export abstract class RowReader {
   abstract estimateRows(tables: readonly TableName[], signal: AbortSignal): Promise<readonly number[]>;
   /**
    * Text that is equal for two moments exactly when what the layout does not say of the order of keys, their collations,
-   * was the same; '' by default. Chunks that are cut under another order overlap, or leave rows out.
+   * was the same. Chunks that are cut under another order overlap, or leave rows out.
    */
-  readKeyOrder(_layout: TableLayout, _signal: AbortSignal): Promise<string> {
-    return Promise.resolve('');
-  }
+  abstract readKeyOrder(layout: TableLayout, signal: AbortSignal): Promise<string>;
 
   /**
    * Waits until the server has executed `dispatchedSet`, reads up to `limit` rows, within `maxBytes`, whose key lies

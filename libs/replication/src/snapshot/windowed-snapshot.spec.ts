@@ -66,6 +66,10 @@ class TablesReader extends RowReader {
     return this.failures-- > 0 ? Promise.reject(down) : Promise.resolve(this.#tables);
   }
 
+  readKeyOrder(): Promise<string> {
+    return Promise.resolve('');
+  }
+
   readLayout({ table }: TableName, _signal: AbortSignal, dispatchedSet = ''): Promise<TableLayout | null> {
     this.executed.push(dispatchedSet);
     return this.failures-- > 0

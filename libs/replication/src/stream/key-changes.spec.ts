@@ -202,6 +202,10 @@ class WorldReader extends RowReader {
     this.#world = world;
   }
 
+  readKeyOrder(): Promise<string> {
+    return Promise.resolve('');
+  }
+
   listTables = (): Promise<readonly TableLayout[]> => Promise.resolve([this.#world.layout]);
   readLayout = (): Promise<TableLayout> => Promise.resolve(this.#world.layout);
   isGone = (): Promise<boolean> => Promise.resolve(false);

@@ -29,6 +29,10 @@ class WideTable extends RowReader {
     this.widths = [...widths];
   }
 
+  readKeyOrder(): Promise<string> {
+    return Promise.resolve('');
+  }
+
   listTables = (): Promise<readonly TableLayout[]> => Promise.resolve([layout]);
   readLayout = (): Promise<TableLayout> => Promise.resolve(layout);
   isGone = (): Promise<boolean> => Promise.resolve(false);
