@@ -181,7 +181,7 @@ async function waitForDocument(id: number, holds: (document: OrderDocument) => b
 /** How long a run of one row takes. */
 async function measureRow(): Promise<number> {
   const headers = { 'content-type': 'application/json' };
-  const scope = { source: world.name, tables: [`${world.database}.orders`], keys: [`[${QUIET}]`], sinks: ['mongo'] };
+  const scope = { source: world.name, tables: [`${world.database}.orders`], keys: [[QUIET]], sinks: ['mongo'] };
   const sent = { method: 'POST', headers, body: JSON.stringify(scope) };
   const beganMs = Date.now();
   const { id } = (await (await fetch(`${workers[0]?.url}/verifications`, sent)).json()) as { id: string };
