@@ -77,7 +77,7 @@ async function ask<Answer>(path: string, body?: object): Promise<Answer> {
 
 /** Verifies both rows again and again, until a run is as wanted. */
 async function verifyUntil(sinks: readonly string[], holds: (run: Run) => boolean): Promise<void> {
-  const order = { source: world.name, tables: [`${world.database}.hot`], keys: ['[1]', '[2]'], sinks };
+  const order = { source: world.name, tables: [`${world.database}.hot`], keys: [[1], [2]], sinks };
   let run = await ask<Run>('/verifications', order);
   await world.waitFor(
     'a run',
