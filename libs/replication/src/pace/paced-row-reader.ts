@@ -8,6 +8,12 @@ import {
 } from '../ports/row-reader.ts';
 import { type Pacer } from './pacer.ts';
 
+/**
+ * Keys in one statement. With more of them MySQL gives up their ranges (`range_optimizer_max_mem_size`, 8 MiB), and
+ * compares each row of the table with each key.
+ */
+const MOST_KEYS = 1000;
+
 /** Reads rows at the pace of a `Pacer`: chunks of fewer rows than asked for, and of keys the first ones. */
 export class PacedRowReader extends RowReader {
   readonly #reader: RowReader;
@@ -58,7 +64,7 @@ export class PacedRowReader extends RowReader {
   override async readKeys(request: Parameters<RowReader['readKeys']>[0]): Promise<KeysRead> {
     const { keys, signal } = request;
     let left: readonly Row[] = [];
-    const read = await this.#inTurn(keys.length, signal, (count) => {
+    const read = await this.#inTurn(Math.min(keys.length, MOST_KEYS), signal, (count) => {
       left = keys.slice(count);
       return this.#reader.readKeys({ ...request, keys: keys.slice(0, count) });
     });
@@ -73,7 +79,7 @@ export class PacedRowReader extends RowReader {
     const { keys, signal } = request;
     let absent: readonly Row[] = [];
     for (let first = 0; first < keys.length;) {
-      const turn = await this.#pacer.beginLookUp(keys.length - first, signal);
+      const turn = await this.#pacer.beginLookUp(Math.min(keys.length - first, MOST_KEYS), signal);
       try {
         const asked = keys.slice(first, first + turn.rows);
         absent = [...absent, ...(await this.#reader.findAbsent({ ...request, keys: asked }))];
