@@ -122,6 +122,17 @@ describe('PacedRowReader', () => {
     expect(nowMs).toBeLessThanOrEqual(2100);
   });
 
+  it('asks for at most a thousand keys in one statement, whatever a chunk may have', async () => {
+    const inner = new NumberedRows();
+    const bounds = { rowsPerSecond: 0, queryMs: 30, mostRunningThreads: 0, mostLagMs: 0, mostRows: 10_000 };
+    const reader = new PacedRowReader(inner, new Pacer({ ...bounds, firstRows: 10_000, load: new NoLoad() }));
+    const keys = Array.from({ length: 2500 }, (_, i): Row => [i]);
+    await reader.findAbsent({ layout, keys, signal });
+    expect(inner.lookUps).toEqual([1000, 1000, 500]);
+    const read = await reader.readKeys({ layout, keys, dispatchedSet: '', signal });
+    expect(read.unanswered).toEqual(keys.slice(1000));
+  });
+
   it('takes no more rows than asked for', async () => {
     const { reader } = paced(30);
     const read = await reader.readChunk({ layout, after: null, limit: 7, dispatchedSet: '', signal });
