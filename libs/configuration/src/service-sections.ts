@@ -201,7 +201,7 @@ export const verificationSchema = z
     }),
     secondWayShare: z.number().min(0, 'must be from 0 to 1').max(1, 'must be from 0 to 1').default(0.01).meta({
       description:
-        'Share of the rows, from 0 to 1, that are also compared a second way, which shares no code with the first. Random ones; 1 is all, 0 is none.',
+        'Share of the rows, from 0 to 1, that are also compared a second way, which shares no code with the first. Random ones; 1 is all of them, 0 turns it off.',
     }),
     waitLimitMs: milliseconds(
       600_000,

@@ -55,7 +55,7 @@ describe('checkTopicReading', () => {
     ]);
   });
 
-  it('tells of a server that does not answer, once', async () => {
+  it('reports a server that does not answer, once', async () => {
     const down = new DittoError(KAFKA_ERROR_CODES.unavailable, 'down', { retriable: true });
     expect(await checkTopicReading(readerOf({ read: down }), ['a', 'b'], never)).toMatchObject([
       { severity: 'warning', code: KAFKA_ERROR_CODES.unavailable },

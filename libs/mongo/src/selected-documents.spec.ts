@@ -24,7 +24,7 @@ function select(scope: SelectionScope, key: readonly number[] = [0]): unknown {
 const number = (text: string): unknown => mongo.Decimal128.fromString(text);
 
 describe('the documents of a selection', () => {
-  it('are told by what both sides compare alike', () => {
+  it('are selected by what both sides compare alike', () => {
     expect(
       select({
         kind: 'filter',
@@ -62,7 +62,7 @@ describe('the documents of a selection', () => {
     expect(select(both)).toEqual({ filter: { $and: [{ 'row.line': { $eq: number('1') } }] }, isExact: false });
   });
 
-  it('of a range are told by the first column of the key', () => {
+  it('of a range are selected by the first column of the key', () => {
     const range = (from: string | null, to: string | null): SelectionScope => ({ kind: 'range', from, to });
     expect(select(range('[1]', '[5]'))).toMatchObject({
       filter: { $and: [{ _id: { $gte: number('1'), $lte: number('5') } }] },

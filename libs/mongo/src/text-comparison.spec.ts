@@ -133,7 +133,7 @@ describe('a document that is equal', () => {
       false,
     ],
     ['without a GTID', documentOf([7, 'abc'], { gtid: null }), true],
-    ['with a GTID that is none', documentOf([7, 'abc'], { gtid: `${GTID}-6` }), false],
+    ['with text that is not a GTID', documentOf([7, 'abc'], { gtid: `${GTID}-6` }), false],
     ['with another value', documentOf([7, 'abd']), false],
     ['with a longer value', documentOf([7, 'abcd']), false],
     ['a tombstone', documentOf(null), false],

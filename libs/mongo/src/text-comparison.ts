@@ -70,7 +70,7 @@ export class TextComparison {
     );
   }
 
-  /** No GTID is fine, one that is none is a damage. Rows of one transaction have the same one. */
+  /** No GTID is fine, text that is not a GTID is a damage. Rows of one transaction have the same one. */
   #hasGtid(document: Buffer): boolean {
     const { gtidStart, gtidEnd } = this.#parts;
     if (gtidStart === 0) return true;

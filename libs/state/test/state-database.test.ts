@@ -221,7 +221,7 @@ describe('StateDatabase', () => {
     await queryState(options, `DROP USER '${user}'`);
   });
 
-  test('says when it was opened for the first time, and waits no longer than it is told', async () => {
+  test('says when it was opened for the first time, and waits no longer than it may', async () => {
     const options = await createStateOptions();
     const database = new StateDatabase(options);
     opened.push(database);

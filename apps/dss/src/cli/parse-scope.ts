@@ -70,7 +70,7 @@ function parseCondition(text: string): ScopeCondition {
       : [operator, operator?.[0].trim().toLowerCase()];
   const column = condition.slice(0, found?.index ?? 0).trim();
   if (found === null || op === undefined || column === '')
-    throw new Error(`--where takes "COLUMN OPERATOR VALUE", as "status = open"; this is none: ${text.slice(0, 200)}`);
+    throw new Error(`--where takes "COLUMN OPERATOR VALUE", as "status = open", not: ${text.slice(0, 200)}`);
   if (op === 'is null' || op === 'is not null') return { column, op };
   const value = condition.slice(found.index + found[0].length);
   if (op !== 'in') return { column, op: op as ScopeCondition['op'], value: unquote(value) };

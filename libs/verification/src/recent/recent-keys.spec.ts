@@ -75,7 +75,7 @@ describe('keys that changed', () => {
     expect(keys.take(anyTable, 10)).toBeNull();
   });
 
-  it('are told apart by their table', () => {
+  it('are kept apart by their table', () => {
     const keys = create();
     keys.note({ database: 'a', table: 'b","c' }, 'd');
     keys.note({ database: 'a', table: 'b' }, 'c","d');
