@@ -22,9 +22,12 @@ export interface WorldOptions {
   readonly mariaDb?: boolean;
   /** Whether the source is a MySQL of the world's own: its log may be reset. */
   readonly ownMySql?: boolean;
+  /** Whether the source is a primary and a replica of the world's own, its endpoints in this order. */
+  readonly ownCluster?: boolean;
 }
 
-type SourceServer = 'mysql-primary' | 'mysql-replica' | 'mysql-state';
+type ClusterServer = 'mysql-primary' | 'mysql-replica';
+type SourceServer = ClusterServer | 'mysql-state';
 
 /** A source of its own on the shared servers, the services that replicate it as processes, and what tests do to them. */
 export class World {
@@ -36,6 +39,8 @@ export class World {
   /** The source's server when it is the world's own. */
   readonly mariaDb: Stack | null;
   readonly #ownMySql: Stack | null;
+  /** Which server of the world's own cluster is written to. */
+  primary: ClusterServer = 'mysql-primary';
   readonly #options: WorldOptions;
   readonly #instances: ServiceInstance[] = [];
   readonly #connections: Connection[] = [];
@@ -44,7 +49,7 @@ export class World {
   private constructor(stack: Stack, own: Stack | null, options: WorldOptions) {
     this.stack = stack;
     this.mariaDb = options.mariaDb === true ? own : null;
-    this.#ownMySql = options.ownMySql === true ? own : null;
+    this.#ownMySql = options.mariaDb === true ? null : own;
     this.name = uniqueName('w').replaceAll('_', '-');
     this.database = uniqueName('shop');
     const folder = join(findCacheFolder(process.env), 'test-runs');
@@ -55,9 +60,15 @@ export class World {
   }
 
   static async create(options: WorldOptions): Promise<World> {
-    const { mariaDb, ownMySql } = options;
+    const { mariaDb, ownMySql, ownCluster } = options;
     const own =
-      mariaDb === true ? await startOwn('mariadb') : ownMySql === true ? await startOwn('mysql-primary') : null;
+      mariaDb === true
+        ? await startOwn('mariadb')
+        : ownCluster === true
+          ? await startOwn('mysql-primary', 'mysql-replica')
+          : ownMySql === true
+            ? await startOwn('mysql-primary')
+            : null;
     const world = new World(await testStack(), own, options);
     try {
       const mysql = await world.connect();
@@ -72,13 +83,23 @@ export class World {
   }
 
   get sourceUrl(): string {
-    return this.mariaDb === null ? (this.#ownMySql ?? this.stack).url('mysql-primary') : this.mariaDb.url('mariadb');
+    return this.mariaDb === null ? this.cluster.url(this.primary) : this.mariaDb.url('mariadb');
+  }
+
+  /** Where the primary and the replica are. */
+  get cluster(): Stack {
+    return this.#ownMySql ?? this.stack;
   }
 
   /** A connection to the source, in the world's database once it exists. */
-  async connect(server: SourceServer = 'mysql-primary'): Promise<Connection> {
+  async connect(server?: SourceServer): Promise<Connection> {
     const connection = await createConnection({
-      uri: server === 'mysql-primary' ? this.sourceUrl : this.stack.url(server),
+      uri:
+        server === undefined
+          ? this.sourceUrl
+          : server === 'mysql-state'
+            ? this.stack.url(server)
+            : this.cluster.url(server),
       multipleStatements: true,
       charset: 'utf8mb4',
     });
@@ -121,13 +142,18 @@ export class World {
     overrides: Readonly<Record<string, unknown>>,
   ): Record<string, unknown> {
     const { mariaDb } = this;
-    const primary =
-      mariaDb === null ? (this.#ownMySql ?? this.stack).endpoint('mysql-primary') : mariaDb.endpoint('mariadb');
+    const servers =
+      mariaDb !== null
+        ? [mariaDb.endpoint('mariadb')]
+        : [
+            this.cluster.endpoint('mysql-primary'),
+            ...(this.#options.ownCluster === true ? [this.cluster.endpoint('mysql-replica')] : []),
+          ];
     const state = this.stack.endpoint('mysql-state');
     const base = {
       sources: {
         [this.name]: {
-          endpoints: [{ host: primary.host, port: primary.port, user: primary.user, password: primary.password }],
+          endpoints: servers.map(({ host, port, user, password }) => ({ host, port, user, password })),
           include: [`${this.database}.*`],
           heartbeatMs: 500,
           ...this.#options.source,
@@ -268,6 +294,6 @@ export class World {
   }
 }
 
-async function startOwn(server: 'mariadb' | 'mysql-primary'): Promise<Stack> {
-  return startStack({ folder: mkdtempSync(join(tmpdir(), `ditto-${server}-`)), servers: [server] });
+async function startOwn(...servers: readonly ('mariadb' | ClusterServer)[]): Promise<Stack> {
+  return startStack({ folder: mkdtempSync(join(tmpdir(), `ditto-${servers[0] ?? ''}-`)), servers });
 }

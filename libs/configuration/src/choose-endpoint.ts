@@ -1,5 +1,5 @@
 import { requireSection, toMySqlOptions } from './adapter-options.ts';
-import { type SourceConfig } from './schema.ts';
+import { type SourceConfig, type SourceEndpointConfig } from './schema.ts';
 
 type MySqlOptions = ReturnType<typeof toMySqlOptions>;
 
@@ -10,9 +10,14 @@ export interface ChosenEndpoints {
   readonly replica: MySqlOptions | null;
 }
 
-/** The servers of a source that are used. */
-export function chooseEndpoint({ name, endpoints, snapshot }: SourceConfig): ChosenEndpoints {
-  const first = requireSection(endpoints[0], `sources.${name}.endpoints`);
-  const read = endpoints[snapshot.endpoint] ?? first;
-  return { streamed: toMySqlOptions(first), replica: read === first ? null : toMySqlOptions(read) };
+/** The servers of a source that are used when the log of the endpoint with this index is streamed. */
+export function chooseEndpoint({ name, endpoints, snapshot }: SourceConfig, streamedIndex = 0): ChosenEndpoints {
+  const streamed = requireSection(endpoints[streamedIndex], `sources.${name}.endpoints`);
+  const read = snapshot.endpoint === undefined ? streamed : (endpoints[snapshot.endpoint] ?? streamed);
+  return { streamed: toMySqlOptions(streamed), replica: read === streamed ? null : toMySqlOptions(read) };
+}
+
+/** `host:port`, as people and the heartbeats name an endpoint. */
+export function formatEndpoint({ host, port }: Pick<SourceEndpointConfig, 'host' | 'port'>): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -1,5 +1,5 @@
 export { requireSection, toDcsOptions, toMySqlOptions, toRedisOptions, toStateOptions } from './adapter-options.ts';
-export { chooseEndpoint, type ChosenEndpoints } from './choose-endpoint.ts';
+export { chooseEndpoint, type ChosenEndpoints, formatEndpoint } from './choose-endpoint.ts';
 export { renderConfigurationPage } from './configuration-page.ts';
 export { isLoopback } from './find-contradictions.ts';
 export { findViolations } from './find-violations.ts';

@@ -39,7 +39,9 @@ const snapshotSchema = z
       'With `cascades: reread`: rest of a table between two re-reads that foreign keys have caused.',
       { min: 0 },
     ),
-    endpoint: count(0, 'index', 'Which of the endpoints is read from, counted from 0.', { min: 0, max: 99 }),
+    endpoint: z.int().min(0).max(99).optional().meta({
+      description: 'Which of the endpoints rows are read from, counted from 0. Default: the one whose log is streamed.',
+    }),
   })
   .meta({ description: 'How rows that exist already are copied.' });
 
@@ -66,6 +68,25 @@ const paceSchema = z
   })
   .meta({ description: 'How much verification may ask of the server that rows are read from.' });
 
+const switchSchema = z
+  .strictObject({
+    mode: choice(
+      ['automatic', 'manual'],
+      'automatic',
+      '`automatic` moves the source to another of its endpoints when its server is lost and the other one is proven to continue it; `manual` waits for `npm run ditto -- switch`.',
+    ),
+    afterMs: milliseconds(
+      1500,
+      'How long the server must not have answered before it is left. While DWS still reaches it: twenty times as long.',
+      { min: 100 },
+    ),
+    waitMs: milliseconds(
+      30_000,
+      'How long a switch that was asked for waits until the other server has executed everything that was read.',
+    ),
+  })
+  .meta({ description: 'When the source moves from one of its endpoints to another.' });
+
 /** Also the prefix of topics and the name of the mirror's database. */
 const SOURCE_NAME_PATTERN = '^[a-z0-9][a-z0-9_-]{0,47}$';
 
@@ -82,7 +103,8 @@ export function isSourceName(name: string): boolean {
 export const sourceSchema = z
   .strictObject({
     endpoints: z.array(endpointSchema).min(1, 'must name at least one server').meta({
-      description: 'Servers of one cluster, the preferred one first; the others are candidates to switch to.',
+      description:
+        'Servers of one cluster, the preferred one first. The source is streamed from one of them; the others are candidates to switch to, in this order.',
     }),
     serverId: z.int().min(1).max(4_294_967_295).optional().meta({
       description:
@@ -118,6 +140,7 @@ export const sourceSchema = z
       'Tables whose rows the server deletes or changes by foreign keys (CASCADE, SET NULL) without logging it: `refuse` them, or `reread` them after each change of a parent that can have such a consequence.',
     ),
     snapshot: snapshotSchema.prefault({}),
+    switch: switchSchema.prefault({}),
     pace: paceSchema.prefault({}),
     repair: repairSchema.prefault({}),
     acceptGtids: z.string().default('').meta({

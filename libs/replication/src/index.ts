@@ -43,6 +43,8 @@ export {
   ColumnStore,
   LineageStore,
   LogAcceptanceStore,
+  type PendingSwitch,
+  SwitchStore,
   ResyncStore,
   RewindStore,
   TableStore,

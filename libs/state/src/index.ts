@@ -12,6 +12,7 @@ export { StateRepairStore } from './state-repair-store.ts';
 export { StateRequestedReadStore } from './state-requested-read-store.ts';
 export { StateResyncStore } from './state-resync-store.ts';
 export { StateRewindStore } from './state-rewind-store.ts';
+export { StateSwitchStore } from './state-switch-store.ts';
 export { StateTableStore } from './state-table-store.ts';
 export { StateVerificationRunStore } from './state-verification-run-store.ts';
 export { type TopicEnd, TopicEndStore, type TopicLoss } from './topic-end-store.ts';

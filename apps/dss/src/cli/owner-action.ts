@@ -11,12 +11,14 @@ export interface OwnerDirectory {
   listServices(): Promise<readonly ServiceStatus[]>;
 }
 
-export type OwnerAction = 'resync' | 'rewind' | 'accept-log';
+export type OwnerAction = 'resync' | 'rewind' | 'accept-log' | 'switch';
 
 /** What is asked of the DSS that owns a source. */
 export interface OwnerRequest {
   readonly action: OwnerAction;
   readonly source: string;
+  /** What the owner has to know besides; null where the action says all. */
+  readonly body?: Readonly<Record<string, string>> | null;
   /** With the role `operate`; null where the services ask for none. */
   readonly token: string | null;
   /** Where the owner's REST API is reached when its own report of that does not hold from here. */
@@ -55,10 +57,10 @@ export async function runOwnerAction(
 
 /** Rejects when DCS or the owner can not be asked. */
 export async function askOwner(directory: OwnerDirectory, request: OwnerRequest): Promise<OwnerOutcome> {
-  const { action, source, token, tls } = request;
+  const { action, source, body = null, token, tls } = request;
   const { instance, url } = await findOwner(directory, source, request.url);
   if (Object.keys(tls).length > 0 && !url.startsWith('https:')) throw createUnencryptedError(url);
-  const answer = await post(`${url}/sources/${encodeURIComponent(source)}/${action}`, token, tls);
+  const answer = await post(`${url}/sources/${encodeURIComponent(source)}/${action}`, body, token, tls);
   if (answer.status >= 300) return { done: false, text: describeProblem(readProblem(url, answer)) };
   return { done: true, text: EXPLANATIONS[action](source, instance, url).join('\n') };
 }
@@ -79,6 +81,12 @@ const EXPLANATIONS: Readonly<
     'Tables whose topics have lost messages are copied again at the same time.',
     'A process that ends before that does no harm: the next owner of the source finishes the rewind.',
     `Progress: GET ${url}/sources/${source}. Where the log does not reach back, the status has an error: then resync.`,
+  ],
+  switch: (source, instance, url) => [
+    `${source} is being moved to that server by ${instance} (${url}).`,
+    'It drains, waits until the server has executed everything that was read, proves that its log continues, and goes on there.',
+    'Where that fails it stays where it is.',
+    `How it went: GET ${url}/sources/${source} (server, lastSwitch).`,
   ],
   'accept-log': (source, instance, url) => [
     `${source} is opened again by ${instance} (${url}), which continues in the log of its server as it is.`,
@@ -117,9 +125,14 @@ function createUnencryptedError(url: string): DittoError {
   });
 }
 
-async function post(url: string, token: string | null, tls: TlsMaterial): Promise<ServiceAnswer> {
+async function post(
+  url: string,
+  body: OwnerRequest['body'],
+  token: string | null,
+  tls: TlsMaterial,
+): Promise<ServiceAnswer> {
   try {
-    return await callService({ method: 'POST', url, token, tls });
+    return await callService({ method: 'POST', url, token, tls, ...(body && { body }) });
   } catch (cause) {
     throw new DittoError('DITTO_SOURCE_OWNER_SILENT', `${url} does not answer: ${findReason(cause)}`, {
       retriable: true,

@@ -37,6 +37,8 @@ const USAGE = `usage: npm run ditto -- COMMAND
   accept-log --source NAME [--token TOKEN] [--url URL] [--config FILE]
                                    have a source that stopped with DITTO_SOURCE_LOG_UNPROVEN continue: you are sure that the
                                    log of its server was not reset and the server not restored from a backup.
+  switch --source NAME --to HOST:PORT [--token TOKEN] [--url URL] [--config FILE]
+                                   have a source stream from another of its endpoints, once that is proven to continue it.
   explain --source NAME --table DATABASE.TABLE --key JSON [--json] [--token TOKEN] [--url URL] [--config FILE]
                                    show one row everywhere: in MySQL, MongoDB, Kafka and the binary log; and why it differs.
                                    JSON is the key as in the messages of Kafka: '{"id":1}'. Any DWS answers, found through
@@ -87,7 +89,8 @@ export async function runCommand(args: readonly string[], context: CommandContex
     }
     case 'resync':
     case 'rewind':
-    case 'accept-log': {
+    case 'accept-log':
+    case 'switch': {
       configureLogging({ service: 'ditto', level: 'silent' });
       const { done, text } = await runOwnerAction(context.environment, call.config, call.request);
       (done ? context.print : context.complain)(text);
@@ -162,6 +165,7 @@ const TAKEN_BY: Readonly<Record<string, readonly string[]>> = {
   sinks: ['verify'],
   'second-way-share': ['verify'],
   ...Object.fromEntries(Object.keys(SCOPE_OPTIONS).map((option) => [option, ['verify', 'reread']])),
+  to: ['verify', 'reread', 'switch'],
   reason: ['reread'],
   id: ['reread'],
 };
@@ -190,9 +194,12 @@ function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Cal
         return refuseTlsFiles(command, tlsFiles) ?? { command, config, json };
       case 'resync':
       case 'rewind':
-      case 'accept-log': {
+      case 'accept-log':
+      case 'switch': {
         if (source === undefined) return `'${command}' needs --source NAME.`;
-        return { command, config, request: { action: command, source, ...reached, tls: readTlsFiles(tlsFiles) } };
+        if (command === 'switch' && scope.to === undefined) return `'switch' needs --to HOST:PORT.`;
+        const body = command === 'switch' ? { to: String(scope.to) } : null;
+        return { command, config, request: { action: command, source, body, ...reached, tls: readTlsFiles(tlsFiles) } };
       }
       case 'explain': {
         if (source === undefined || table === undefined || key === undefined)

@@ -7,6 +7,7 @@ import {
   type RequestedReadStore,
   type ResyncStore,
   type RewindStore,
+  type SwitchStore,
   type TableStore,
 } from '#replication';
 import {
@@ -18,6 +19,7 @@ import {
   StateRequestedReadStore,
   StateResyncStore,
   StateRewindStore,
+  StateSwitchStore,
   StateTableStore,
   TopicEndStore,
   TopicPartitionStore,
@@ -35,6 +37,7 @@ export class SourceStores {
   readonly resyncs: ResyncStore;
   readonly rewinds: RewindStore;
   readonly acceptances: LogAcceptanceStore;
+  readonly switches: SwitchStore;
   readonly partitions: TopicPartitionStore;
   readonly topicEnds: TopicEndStore;
 
@@ -48,6 +51,7 @@ export class SourceStores {
     this.resyncs = new StateResyncStore(database);
     this.rewinds = new StateRewindStore(database);
     this.acceptances = new StateLogAcceptanceStore(database);
+    this.switches = new StateSwitchStore(database);
     this.partitions = new TopicPartitionStore(database);
     this.topicEnds = new TopicEndStore(database);
   }

@@ -134,6 +134,32 @@ function BySink(dto: Type): PropertyDecorator {
   return ApiProperty({ type: 'object', additionalProperties: { $ref: getSchemaPath(dto) } });
 }
 
+export class StreamedServerDto {
+  /** `host:port` */
+  readonly endpoint!: string;
+  readonly serverUuid!: string;
+}
+
+export class RefusedServerDto extends SourceErrorDto {
+  /** `host:port` */
+  readonly endpoint!: string;
+}
+
+export class SwitchDto {
+  /** UUID of the server that the source was streamed from. */
+  readonly from!: string;
+  /** `host:port` */
+  readonly to!: string;
+  /** Null where the source moved by itself. */
+  readonly askedBy!: string | null;
+  /** Milliseconds since 1970. */
+  readonly atMs!: number;
+  /** From when the server before was lost until the source was opened on the other one; null for a switch that was asked for. */
+  readonly tookMs!: number | null;
+  /** Why it was not done; null when it was. */
+  readonly error!: SourceErrorDto | null;
+}
+
 @ApiExtraModels(SinkDto, LatencyDto)
 export class SourceDto {
   readonly name!: string;
@@ -143,6 +169,14 @@ export class SourceDto {
   readonly token!: number | null;
   readonly lineage!: number | null;
   readonly checkpoint!: CheckpointDto | null;
+  /** The server whose log is streamed; null while none is. */
+  readonly server!: StreamedServerDto | null;
+  /** While the stream is broken: why no other server has taken the place of its own yet. */
+  readonly refusedServers!: RefusedServerDto[];
+  /** Switches to another server since this process started. */
+  readonly switches!: number;
+  /** The last one that this process has done or tried. */
+  readonly lastSwitch!: SwitchDto | null;
   readonly pipeline!: PipelineDto | null;
   /** By the name of the sink. */
   @BySink(SinkDto)
@@ -184,6 +218,17 @@ export class ResyncDto {
 export class RewindDto {
   /** The source that is rewound; its status says how it goes. */
   readonly rewinding!: string;
+}
+
+export class SwitchOrderDto {
+  /** One of the endpoints of the source, `host:port`. */
+  readonly to!: string;
+}
+
+export class SwitchingDto {
+  /** The source that moves; its status says how it went (`server`, `lastSwitch`). */
+  readonly switching!: string;
+  readonly to!: string;
 }
 
 export class RestartedDto {

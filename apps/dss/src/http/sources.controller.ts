@@ -1,11 +1,12 @@
-import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiConflictResponse, ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
-import { type DittoConfig } from '#configuration';
+import { type DittoConfig, type SourceConfig } from '#configuration';
 import { Actor, assertKnownSource, AuditLog, InjectConfig, RequestError, SchemaPipe } from '#platform';
 import { z } from 'zod';
 import { snapshotsOff } from '../opening/resync.ts';
 import { type SourceSupervisor } from '../sources/source-supervisor.ts';
 import { SourceRegistry } from '../sources/source-registry.ts';
+import { findRefusal } from '../switching/choose-servers.ts';
 import {
   LogAcceptedDto,
   RestartedDto,
@@ -14,12 +15,17 @@ import {
   SourceDto,
   SourcesDto,
   SourceTablesDto,
+  SwitchingDto,
+  SwitchOrderDto,
 } from './source.dto.ts';
 
 const tablesQuerySchema = z.strictObject({
   from: z.coerce.number().int().min(0).default(0),
   limit: z.coerce.number().int().min(1).max(1000).default(100),
 });
+const switchSchema = z.strictObject({ to: z.string().min(1).max(300) });
+/** Two rounds of questions to the server. */
+const ANSWER_WITHIN_MS = 5000;
 type TablesQuery = z.infer<typeof tablesQuerySchema>;
 
 @ApiTags('sources')
@@ -150,6 +156,38 @@ export class SourcesController {
     return { accepted: source };
   }
 
+  @Post(':source/switch')
+  @HttpCode(202)
+  @ApiOperation({
+    summary: 'Move a source to another of its endpoints: drain, prove that it can continue there, continue',
+  })
+  @ApiConflictResponse({
+    description: 'This instance does not own the source, or the source can not continue on that server',
+  })
+  async switchTo(
+    @Param('source') source: string,
+    @Body(new SchemaPipe(switchSchema)) { to }: SwitchOrderDto,
+    @Actor() actor: string,
+  ): Promise<SwitchingDto> {
+    const supervisor = this.#supervisor(source);
+    const { state, owner, server, checkpoint, error } = supervisor.status();
+    if (owner === null) throw notOwned(source, 'switch');
+    if (state !== 'failed' && state !== 'streaming')
+      throw new RequestError(409, 'DITTO_SOURCE_NOT_SETTLED', `${source} can't be switched now: it is ${state}`, {
+        remedy: 'Ask again when it is streaming or failed.',
+      });
+    const config = this.#config.sources[source] as SourceConfig;
+    const refusal = await findRefusal(config, to, checkpoint, AbortSignal.timeout(ANSWER_WITHIN_MS));
+    if (refusal !== null) {
+      const { code, message, remedy } = refusal;
+      throw new RequestError(409, code, message, { ...(remedy !== null && { remedy }) });
+    }
+    const details = { to, from: server, after: error };
+    await this.#audit.record({ actor, action: 'source.switch', subject: source, details });
+    if (!(await supervisor.switchTo(to, actor))) throw notOwned(source, 'switch');
+    return { switching: source, to };
+  }
+
   #supervisor(source: string): SourceSupervisor {
     assertKnownSource(this.#config, source);
     const supervisor = this.#sources.find(source);
@@ -166,5 +204,6 @@ function notOwned(source: string, command = 'resync'): RequestError {
 
 /** The statuses are plain data; the DTO classes are their description. */
 function toDto(status: ReturnType<SourceSupervisor['status']>): SourceDto {
-  return { ...status, snapshot: [...status.snapshot], waits: [...status.waits] };
+  const { snapshot, waits, refusedServers } = status;
+  return { ...status, snapshot: [...snapshot], waits: [...waits], refusedServers: [...refusedServers] };
 }

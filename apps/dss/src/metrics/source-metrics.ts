@@ -67,6 +67,7 @@ export class SourceMetrics {
     );
     gauge('changes', 'Changes that were dispatched since the source was opened.', ({ pipeline }) => pipeline?.changes);
     gauge('repeated_changes', 'Changes sent again after a crash.', ({ pipeline }) => pipeline?.repeatedChanges);
+    gauge('switches', 'Switches to another server since the process started.', ({ switches }) => switches);
     gauge('reconnects', 'Times that the stream broke and continued.', ({ pipeline }) => pipeline?.reconnects);
     gauge(
       'snapshot_remaining_tables',

@@ -1,6 +1,8 @@
 import { type Checkpoint } from '#change-events';
 import { logsCascades, MySqlCascadeFacts, MySqlChangeSource, MySqlTableChecks, openRowReader } from '#mysql';
 import { type SourceParts, SourceRun } from '../sources/source-run.ts';
+import { ServerWatch } from '../switching/server-watch.ts';
+import { surveyServers } from '../switching/survey-servers.ts';
 import { cascadeChoice } from './cascade-choice.ts';
 import { type Opening } from './opening.ts';
 import { findStartingRecords } from './starting-records.ts';
@@ -13,8 +15,11 @@ export async function assembleRun(opening: Opening, start: Checkpoint): Promise<
   const { gtidExecuted, logEnd, serverUuid, settings } = opening.inspection.endpoint;
   const { inFlightBytes, shutdownDeadlineMs, checkpoint } = config.dss;
   const connection = opening.endpoints.streamed;
+  const watch = createWatch(opening, () => run.pipeline.dispatchedSet());
   const run: SourceRun = new SourceRun({
     grant,
+    server: { endpoint: opening.server.endpoint, serverUuid },
+    watch,
     parts: {
       changeSource: createChangeSource(opening),
       ...createReaders(opening),
@@ -42,6 +47,29 @@ export async function assembleRun(opening: Opening, start: Checkpoint): Promise<
     hooks,
   });
   return run;
+}
+
+/** Null where there is no other server to move to, or an operator moves the source. */
+function createWatch(
+  { source, server, inspection, heartbeats, hooks, closers, logger }: Opening,
+  dispatchedSet: () => string,
+): ServerWatch | null {
+  if (source.endpoints.length === 1 || source.switch.mode === 'manual') return null;
+  const { serverUuid } = inspection.endpoint;
+  const watch = new ServerWatch({
+    source: source.name,
+    endpoint: server.endpoint,
+    serverUuid,
+    afterMs: source.switch.afterMs,
+    survey: (signal) => surveyServers(source, signal),
+    heartbeats,
+    dispatchedSet,
+    leave: (_candidate, lostSinceMs) => hooks.leaveServer(serverUuid, lostSinceMs),
+    logger,
+    nowMs: Date.now,
+  });
+  closers.add(() => Promise.resolve(watch.over()));
+  return watch;
 }
 
 function createChangeSource({ source, endpoints, rules, logger }: Opening): MySqlChangeSource {

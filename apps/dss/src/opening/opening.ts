@@ -1,10 +1,12 @@
 import { type TableLayout, type TableNames } from '#change-events';
 import { type ChosenEndpoints, type DittoConfig, type SourceConfig } from '#configuration';
+import { type ServerHeartbeat } from '#dcs-client';
 import { type Logger } from '#kernel';
 import { type TableRules } from '#mysql';
 import { type Grant } from '#replication';
 import { type SourceStores } from '../connections/source-stores.ts';
 import { type OwnershipHooks } from '../sources/source-run.ts';
+import { type ChosenServer } from '../switching/choose-servers.ts';
 import { type Closers } from './closers.ts';
 import { type SourceInspection } from './inspect-source.ts';
 import { type SourceSinks } from './open-sinks.ts';
@@ -15,7 +17,11 @@ export interface Opening {
   readonly grant: Grant;
   readonly config: DittoConfig;
   readonly stores: SourceStores;
+  /** The endpoint whose log is streamed. */
+  readonly server: ChosenServer;
   readonly endpoints: ChosenEndpoints;
+  /** What DWS found of the servers of the source. */
+  readonly heartbeats: () => Promise<readonly ServerHeartbeat[]>;
   readonly rules: TableRules;
   /** Of the server whose log is streamed. */
   readonly inspection: SourceInspection;

@@ -2,12 +2,13 @@ import { Injectable } from '@nestjs/common';
 import { createInstanceName, DcsClient, ServiceReporter } from '#dcs-client';
 import { type DittoConfig, toAdvertisedUrl } from '#configuration';
 import { identifyThisProcess } from '#kernel';
-import { createLogger, InjectConfig, LongWork, Shutdown } from '#platform';
+import { AuditLog, createLogger, InjectConfig, LongWork, Shutdown } from '#platform';
 import { SourceStores } from '../connections/source-stores.ts';
 import { SourceMetrics } from '../metrics/source-metrics.ts';
 import { SourceOpener } from '../opening/source-opener.ts';
 import { acceptRead } from './accept-read.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
+import { recordSwitch } from './record-switch.ts';
 import { type SourceStatus } from './source-status.ts';
 import { SourceSupervisor } from './source-supervisor.ts';
 
@@ -22,7 +23,8 @@ export class SourceRegistry extends LongWork {
     @InjectConfig() config: DittoConfig,
     dcs: DcsClient,
     opener: SourceOpener,
-    { resyncs, rewinds, acceptances, reads }: SourceStores,
+    { resyncs, rewinds, acceptances, switches, reads }: SourceStores,
+    audit: AuditLog,
     metrics: SourceMetrics,
     shutdown: Shutdown,
   ) {
@@ -57,10 +59,12 @@ export class SourceRegistry extends LongWork {
         const supervisor = new SourceSupervisor({
           source: source.name,
           leases,
-          open: (grant, hooks, signal) => opener.open(source, grant, hooks, signal),
+          open: (grant, hooks, signal, leftUuid) => opener.open(source, grant, hooks, signal, leftUuid),
           requestResync: resyncs.request.bind(resyncs),
           requestRewind: rewinds.request.bind(rewinds),
           requestAcceptance: acceptances.accept.bind(acceptances),
+          requestSwitch: switches.request.bind(switches),
+          onSwitch: (outcome) => void recordSwitch(audit, source.name, outcome, logger),
           acceptRead: (request) => acceptRead(reads, source, request),
           onConfirmed: (sink, latencyMs, count) => metrics.confirmed(source.name, sink, latencyMs, count),
           logger,

@@ -220,6 +220,8 @@ function build(
   };
   const run = new SourceRun({
     grant: { source: 's', owner: 'o', token: 1 },
+    server: { endpoint: '127.0.0.1:3306', serverUuid: '' },
+    watch: null,
     parts: {
       changeSource,
       catalogue: new NoTables(),
@@ -251,6 +253,8 @@ function build(
     hooks: {
       onConfirmed: () => undefined,
       mayDeliver,
+      leaveServer: () => undefined,
+      onSwitch: () => undefined,
       waits: new Waits({ limitMs: 60_000, logger: silentLogger, nowMs: Date.now }),
     },
   });

@@ -5,7 +5,7 @@ import {
   type TableLayout,
   type TableNames,
 } from '#change-events';
-import { toDittoError, type Logger, type Waits } from '#kernel';
+import { type DittoError, toDittoError, type Logger, type Waits } from '#kernel';
 import {
   CheckpointSaver,
   Pipeline,
@@ -25,6 +25,8 @@ import {
   TableRecords,
   type TableStore,
 } from '#replication';
+import { type RefusedServer } from '../switching/judge-servers.ts';
+import { type ServerWatch } from '../switching/server-watch.ts';
 
 /** Everything that one ownership of a source works with; built again for each grant. */
 export interface SourceParts {
@@ -50,8 +52,30 @@ export interface SourceParts {
   readonly close: () => Promise<void>;
 }
 
+/** The server whose log is streamed. */
+export interface StreamedServer {
+  /** `host:port` */
+  readonly endpoint: string;
+  readonly serverUuid: string;
+}
+
+/** A move of a source from one server to another, or an attempt that failed. */
+export interface SwitchOutcome {
+  /** UUID of the server that it was streamed from. */
+  readonly from: string;
+  /** `host:port` */
+  readonly to: string;
+  /** Null where the source moved by itself. */
+  readonly askedBy: string | null;
+  /** Why it was not done; null when it was. */
+  readonly error: DittoError | null;
+}
+
 export interface SourceRunOptions {
   readonly grant: Grant;
+  readonly server: StreamedServer;
+  /** Null where the source stays on its server whatever happens. */
+  readonly watch: ServerWatch | null;
   readonly parts: SourceParts;
   readonly start: Checkpoint;
   /** Where the log ended when this ownership began. */
@@ -85,6 +109,9 @@ export interface OwnershipHooks {
   readonly mayDeliver: () => boolean;
   /** What the source waits for is reported here. */
   readonly waits: Waits;
+  /** The server is lost and another one may take its place: ends this ownership in order, so that it is opened there. */
+  readonly leaveServer: (serverUuid: string, lostSinceMs: number) => void;
+  readonly onSwitch: (outcome: SwitchOutcome) => void;
 }
 
 /** More than half of what may be in flight would let no two reads go side by side. */
@@ -128,6 +155,7 @@ export class SourceRun {
       logger,
       nowMs: Date.now,
       ...options.hooks,
+      onBreak: (error) => (error === null ? options.watch?.over() : options.watch?.broken()),
       onTableUnread: (table, losesRows) => this.snapshot.request(table, losesRows),
       onKeyDoubted: (table) => this.snapshot.checkKey(table),
       listTables: (signal) => parts.catalogue.listTables(signal, this.pipeline.dispatchedSet()),
@@ -207,6 +235,15 @@ export class SourceRun {
     ownership.throwIfAborted();
     failed.signal.throwIfAborted();
     logger.info('the source is at rest', { position: this.pipeline.checkpoint().position });
+  }
+
+  get server(): StreamedServer {
+    return this.#options.server;
+  }
+
+  /** While the stream is broken: why no other server has taken the place of its own yet. */
+  get refusedServers(): readonly RefusedServer[] {
+    return this.#options.watch?.refused ?? [];
   }
 
   get errantGtids(): string {

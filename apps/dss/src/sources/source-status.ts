@@ -7,8 +7,30 @@ import {
   type SinkStatus,
   type TableSnapshotStatus,
 } from '#replication';
+import { type StreamedServer } from './source-run.ts';
 
 export type SourceState = 'waiting-for-lease' | 'starting' | 'streaming' | 'draining' | 'stopped' | 'failed';
+
+export interface ErrorStatus {
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string | null;
+}
+
+/** The last switch of a source to another server that this process has done or tried. */
+export interface SwitchStatus {
+  /** UUID of the server that the source was streamed from. */
+  readonly from: string;
+  /** `host:port` */
+  readonly to: string;
+  /** Null where the source moved by itself. */
+  readonly askedBy: string | null;
+  readonly atMs: number;
+  /** From when the server before was lost until the source was opened on the other one; null for a switch that was asked for. */
+  readonly tookMs: number | null;
+  /** Why it was not done; null when it was. */
+  readonly error: ErrorStatus | null;
+}
 
 /** What `GET /sources/:name` says; times in milliseconds. */
 export interface SourceStatus {
@@ -18,6 +40,13 @@ export interface SourceStatus {
   readonly token: number | null;
   readonly lineage: number | null;
   readonly checkpoint: Checkpoint | null;
+  /** The server whose log is streamed; null while none is. */
+  readonly server: StreamedServer | null;
+  /** While the stream is broken: why no other server has taken the place of its own yet. */
+  readonly refusedServers: readonly ({ readonly endpoint: string } & ErrorStatus)[];
+  /** Switches to another server since this process started. */
+  readonly switches: number;
+  readonly lastSwitch: SwitchStatus | null;
   readonly pipeline: PipelineStatus | null;
   readonly sinks: Readonly<Record<string, SinkStatus>>;
   /** Tables that are worth a look first, not more than a hundred; `GET /sources/:name/tables` lists all of them. */
@@ -33,5 +62,5 @@ export interface SourceStatus {
   readonly latencyMs: Readonly<Record<string, LatencySummary>>;
   /** Age of the newest confirmed change when it was confirmed; while disconnected, age of the newest one read. */
   readonly lagMs: number | null;
-  readonly error: { readonly code: string; readonly message: string; readonly remedy: string | null } | null;
+  readonly error: ErrorStatus | null;
 }

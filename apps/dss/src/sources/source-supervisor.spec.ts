@@ -47,6 +47,8 @@ function supervise(
     requestResync,
     requestRewind: () => Promise.resolve(),
     requestAcceptance: () => Promise.resolve(),
+    requestSwitch: () => Promise.resolve(),
+    onSwitch: () => undefined,
     acceptRead: () => Promise.resolve(),
     onConfirmed: () => undefined,
     logger: silentLogger,

@@ -1,13 +1,19 @@
 import { type Checkpoint } from '#change-events';
 import { Backoff, sleep, toDittoError, type DittoError, type Logger, Waits } from '#kernel';
-import { LatencyWindow, type Grant, type NewRead, type TableSnapshotStatus } from '#replication';
+import { LatencyWindow, type Grant, type NewRead, type PendingSwitch, type TableSnapshotStatus } from '#replication';
 import { type LeaseKeeper } from './lease-keeper.ts';
 import { RateMeter } from './rate-meter.ts';
-import { type OwnershipHooks, type SourceRun } from './source-run.ts';
-import { type SourceState, type SourceStatus } from './source-status.ts';
+import { type OwnershipHooks, type SourceRun, type SwitchOutcome } from './source-run.ts';
+import { type ErrorStatus, type SourceState, type SourceStatus, type SwitchStatus } from './source-status.ts';
 
 /** Builds one ownership of the source: probes the server, checks settings, finds the starting point. */
-export type OpenSource = (grant: Grant, hooks: OwnershipHooks, signal: AbortSignal) => Promise<SourceRun>;
+export type OpenSource = (
+  grant: Grant,
+  hooks: OwnershipHooks,
+  signal: AbortSignal,
+  /** UUID of the server that was just left because it was lost. */
+  leftUuid: string | null,
+) => Promise<SourceRun>;
 
 /** A read that is asked for. */
 export type ReadOrder = Pick<NewRead, 'id' | 'database' | 'table' | 'scope' | 'reason' | 'actor'>;
@@ -22,6 +28,10 @@ export interface SourceSupervisorOptions {
   readonly requestRewind: (grant: Grant, askedBy: string) => Promise<void>;
   /** Leaves a durable mark: the next owner continues in a log that proves nothing. */
   readonly requestAcceptance: (grant: Grant, askedBy: string) => Promise<void>;
+  /** Leaves a durable mark: the next owner opens the source on this endpoint (`host:port`), if it can. */
+  readonly requestSwitch: (grant: Grant, wanted: PendingSwitch) => Promise<void>;
+  /** A switch is done, or could not be done. */
+  readonly onSwitch: (outcome: SwitchOutcome) => void;
   /** Makes a request durable, for whoever owns the source; throws `DITTO_READ_REFUSED` or `DITTO_READ_ID_TAKEN`. */
   readonly acceptRead: (request: ReadOrder) => Promise<void>;
   readonly onConfirmed: (sink: string, latencyMs: number, count: number) => void;
@@ -50,6 +60,10 @@ export class SourceSupervisor {
   #checkpoint: Checkpoint | null = null;
   #error: DittoError | null = null;
   #lagMs: number | null = null;
+  #lastSwitch: SwitchStatus | null = null;
+  #switches = 0;
+  /** The server that was lost, until the source streams again. */
+  #left: { readonly serverUuid: string; readonly sinceMs: number } | null = null;
   #resume: (() => void) | null = null;
   /** Ends this ownership in order; the source is opened again then. */
   #interrupt: (() => void) | null = null;
@@ -108,6 +122,11 @@ export class SourceSupervisor {
     return this.#reopenWith(this.#options.requestAcceptance, askedBy);
   }
 
+  /** Has the source opened on another of its endpoints (`host:port`). False as above. */
+  switchTo(to: string, askedBy: string): Promise<boolean> {
+    return this.#reopenWith((grant) => this.#options.requestSwitch(grant, { to, askedBy }), askedBy);
+  }
+
   /** Has rows read again, by whoever owns the source. Resolves when the request is durable. */
   async requestRead(request: ReadOrder): Promise<void> {
     await this.#options.acceptRead(request);
@@ -141,6 +160,13 @@ export class SourceSupervisor {
       token: grant?.token ?? null,
       lineage: this.#checkpoint?.lineage ?? null,
       checkpoint: this.#checkpoint,
+      server: run?.server ?? null,
+      refusedServers: (run?.refusedServers ?? []).map(({ endpoint, error: { code, message, remedy } }) => ({
+        endpoint,
+        ...{ code, message, remedy },
+      })),
+      switches: this.#switches,
+      lastSwitch: this.#lastSwitch,
       pipeline,
       sinks: run?.sinkStatus() ?? {},
       snapshot: run?.snapshot.status(MOST_TABLES) ?? [],
@@ -153,7 +179,7 @@ export class SourceSupervisor {
         pipeline?.phase === 'reconnecting' && pipeline.lastCommitMicros > 0
           ? Date.now() - pipeline.lastCommitMicros / 1000
           : lagMs,
-      error: error === null ? null : { code: error.code, message: error.message, remedy: error.remedy },
+      error: error && describeError(error),
     };
   }
 
@@ -180,8 +206,15 @@ export class SourceSupervisor {
           onConfirmed: (sink, commitMicros, count) => this.#confirmed(sink, commitMicros, count),
           mayDeliver: () => leases.isValid(),
           waits: this.#waits,
+          leaveServer: (serverUuid, sinceMs) => {
+            this.#left = { serverUuid, sinceMs };
+            interrupted.abort();
+          },
+          onSwitch: (outcome) => this.#switched(outcome),
         };
-        this.#run = await this.#waits.during('the source to be opened', open(grant, hooks, stop));
+        const left = this.#left?.serverUuid ?? null;
+        this.#run = await this.#waits.during('the source to be opened', open(grant, hooks, stop, left));
+        this.#left = null;
         // not before: a source that is tried again and again says why all the time
         this.#error = null;
         this.#state = 'streaming';
@@ -208,6 +241,22 @@ export class SourceSupervisor {
       await renewal;
       if (!ownership.signal.aborted) await leases.release(grant);
     }
+  }
+
+  #switched(outcome: SwitchOutcome): void {
+    const { from, to, askedBy, error } = outcome;
+    const nowMs = Date.now();
+    this.#lastSwitch = {
+      ...{ from, to, askedBy, atMs: nowMs },
+      tookMs: this.#left === null ? null : nowMs - this.#left.sinceMs,
+      error: error && describeError(error),
+    };
+    if (error === null) {
+      this.#switches++;
+      const { source, logger } = this.#options;
+      logger.info('the source has moved to another server', { source, ...this.#lastSwitch });
+    }
+    this.#options.onSwitch(outcome);
   }
 
   /** Keeps the lease, so that no other instance runs into the same stop, until an operator acts. */
@@ -251,4 +300,8 @@ export class SourceSupervisor {
     this.#lagMs = latencyMs;
     this.#options.onConfirmed(sink, latencyMs, count);
   }
+}
+
+function describeError({ code, message, remedy }: DittoError): ErrorStatus {
+  return { code, message, remedy };
 }

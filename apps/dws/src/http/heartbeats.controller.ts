@@ -1,8 +1,7 @@
 import { Controller, Get, Query } from '@nestjs/common';
 import { ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
-import { type DittoConfig } from '#configuration';
+import { type DittoConfig, formatEndpoint } from '#configuration';
 import { InjectConfig, SchemaPipe } from '#platform';
-import { formatEndpoint } from '../probes/endpoint-prober.ts';
 import { HeartbeatBoard } from '../probes/heartbeat-board.ts';
 import { HeartbeatsDto, type SourceHeartbeatsDto, type UnreachableEndpointDto } from './heartbeat.dto.ts';
 import { chooseSources, type SourceQuery, sourceQuerySchema } from './source-query.ts';

@@ -2,7 +2,7 @@ import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { type ServerHeartbeat } from '#dcs-client';
 import { isAbort, toDittoError } from '#kernel';
 import { type EndpointVitals, MySqlProbe } from '#mysql';
-import { type DittoConfig, type SourceEndpointConfig, toMySqlOptions } from '#configuration';
+import { type DittoConfig, formatEndpoint, toMySqlOptions } from '#configuration';
 import { createLogger, InjectConfig } from '#platform';
 import { ProbeMetrics } from '../metrics/probe-metrics.ts';
 import { HeartbeatBoard } from './heartbeat-board.ts';
@@ -91,10 +91,6 @@ export class EndpointProber implements OnModuleDestroy {
     if (reachable) this.#logger.info('an endpoint answers', { ...address });
     else this.#logger.warn('an endpoint does not answer', { ...address, error });
   }
-}
-
-export function formatEndpoint({ host, port }: Pick<SourceEndpointConfig, 'host' | 'port'>): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 function nameProbe({ source, endpoint }: EndpointAddress): string {

@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { type DittoConfig, toRedisOptions } from '#configuration';
+import { type DittoConfig, formatEndpoint, toRedisOptions } from '#configuration';
 import { createLogger, InjectConfig, LongWork, Shutdown } from '#platform';
 import { RedisConnection } from '#redis';
 import { RecurringJobs } from '../jobs/recurring-jobs.ts';
 import { JobMetrics } from '../metrics/job-metrics.ts';
-import { type EndpointAddress, EndpointProber, formatEndpoint } from './endpoint-prober.ts';
+import { type EndpointAddress, EndpointProber } from './endpoint-prober.ts';
 
 /** A probe of each endpoint of each source, every `dws.probeIntervalMs`. */
 @Injectable()

@@ -4,10 +4,12 @@ import { type MySqlSession } from '../mysql-session.ts';
 import { tryQuery } from '../optional-query.ts';
 import { withoutSpace } from './server-identity.ts';
 
+/** Of all channels together. */
 export interface ReplicaState {
+  /** Whether each channel is connected to the server that it replicates from. */
   readonly isReceiving: boolean;
   readonly isApplying: boolean;
-  /** `Seconds_Behind_Source`; null when the server does not know. */
+  /** `Seconds_Behind_Source` of the slowest; null when the server does not know it of one. */
   readonly lagSeconds: number | null;
   readonly lastError: string;
   /** GTIDs received from its source and not yet executed. */
@@ -44,9 +46,24 @@ export async function readReplicaLag(session: MySqlSession): Promise<number | nu
 }
 
 export async function readReplicaState(session: MySqlSession): Promise<ReplicaState | null> {
-  const rows = await readChannels(session);
-  const row = rows?.[0];
-  if (row === undefined) return null;
+  const channels = ((await readChannels(session)) ?? []).map(readChannel);
+  if (channels.length === 0) return null;
+  const lags = channels.flatMap(({ lagSeconds }) => lagSeconds ?? []);
+  const received = channels.map((channel) => channel.received).filter((set) => set !== '');
+  return {
+    isReceiving: channels.every(({ isReceiving }) => isReceiving),
+    isApplying: channels.every(({ isApplying }) => isApplying),
+    lagSeconds: lags.length < channels.length ? null : Math.max(...lags),
+    lastError: channels.find(({ lastError }) => lastError !== '')?.lastError ?? '',
+    notYetApplied:
+      session.kind === 'mariadb'
+        ? await receivedByMariaDb(session, received[0] ?? '')
+        : await receivedByMySql(session, received.join(',')),
+    hasFilters: channels.some(({ hasFilters }) => hasFilters),
+  };
+}
+
+function readChannel(row: RowDataPacket) {
   const text = (...names: readonly string[]): string => {
     const values = names.map((name): unknown => row[name]);
     return values.find((value) => typeof value === 'string') ?? '';
@@ -55,11 +72,9 @@ export async function readReplicaState(session: MySqlSession): Promise<ReplicaSt
     isReceiving: text('Replica_IO_Running', 'Slave_IO_Running') === 'Yes',
     isApplying: text('Replica_SQL_Running', 'Slave_SQL_Running') === 'Yes',
     lagSeconds: lagSecondsOf(row),
-    lastError: text('Last_SQL_Error', 'Last_IO_Error'),
-    notYetApplied:
-      session.kind === 'mariadb'
-        ? await receivedByMariaDb(session, text('Gtid_IO_Pos'))
-        : await receivedByMySql(session, text('Retrieved_Gtid_Set')),
+    lastError: text('Last_SQL_Error') || text('Last_IO_Error'),
+    /** What MySQL's channel has received; MariaDB's are all of the server. */
+    received: text('Retrieved_Gtid_Set', 'Gtid_IO_Pos'),
     hasFilters: FILTERS.some((filter) => text(filter) !== ''),
   };
 }

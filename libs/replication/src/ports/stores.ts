@@ -136,6 +136,23 @@ export abstract class RewindStore {
   ): Promise<void>;
 }
 
+export interface PendingSwitch {
+  /** `host:port` */
+  readonly to: string;
+  readonly askedBy: string;
+}
+
+/**
+ * A switch to another endpoint that was asked for and is not done. It outlives every process. Writes are under the same
+ * fencing rule as `CheckpointStore`.
+ */
+export abstract class SwitchStore {
+  abstract pendingFor(source: string): Promise<PendingSwitch | null>;
+  abstract request(grant: Grant, wanted: PendingSwitch): Promise<void>;
+  /** It is done, or can't be done. */
+  abstract finish(grant: Grant): Promise<void>;
+}
+
 /**
  * Which columns the rows in the sinks are made without, as the patterns of the configuration: adopted layouts do not show
  * a column that is excluded from one that a statement took away.

@@ -92,6 +92,8 @@ export interface PipelineOptions {
   readonly onTableUnread: (table: TableName, losesRows: boolean) => Promise<void>;
   /** A statement may have given an included table another key, which shows only in its next row. */
   readonly onKeyDoubted: (table: TableName) => void;
+  /** The stream broke and is tried again, at each attempt; null: it continues, or has ended. */
+  readonly onBreak?: (error: DittoError | null) => void;
   /** The included tables that are there now; now is not before what was dispatched. */
   readonly listTables: (signal: AbortSignal) => Promise<readonly TableName[]>;
   /** Whether rows that are gone can be found by what a sink has. */
@@ -380,8 +382,10 @@ export class Pipeline {
   }
 
   #endBreak(): void {
-    this.#endOfBreak?.();
+    if (this.#endOfBreak === null) return;
+    this.#endOfBreak();
     this.#endOfBreak = null;
+    this.#options.onBreak?.(null);
   }
 
   /** Throws what connecting again does not fix. */
@@ -395,6 +399,7 @@ export class Pipeline {
     this.#lastError = formatError(error);
     this.#endOfBreak ??= this.#options.waits.begin(() => `the server of the source: ${this.#lastError ?? ''}`);
     this.#progress.interrupt();
+    this.#options.onBreak?.(error);
     if (isNew)
       this.#options.logger.warn('the stream broke, continuing from the last complete transaction', {
         code: error.code,

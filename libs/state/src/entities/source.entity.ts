@@ -40,6 +40,14 @@ export class SourceEntity {
   @Column({ name: 'rewind_pending', type: 'varchar', length: 255, nullable: true })
   rewindPending!: string | null;
 
+  /** The endpoint (`host:port`) that somebody asked to switch to; null when nobody has. */
+  @Column({ name: 'switch_to', type: 'varchar', length: 300, nullable: true })
+  switchTo!: string | null;
+
+  /** Who asked for that switch. */
+  @Column({ name: 'switch_asked_by', type: 'varchar', length: 255, nullable: true })
+  switchAskedBy!: string | null;
+
   /** Patterns of the columns that the rows in the sinks are made without; null before any were kept. */
   @Column({ name: 'excluded_columns', type: 'json', nullable: true })
   excludedColumns!: string[] | null;

@@ -18,6 +18,7 @@ import { AddCoverage1796400000000 } from './1796400000000-add-coverage.ts';
 import { IndexMismatches1796410000000 } from './1796410000000-index-mismatches.ts';
 import { AddReadPlaces1796414000000 } from './1796414000000-add-read-places.ts';
 import { AddSecondWay1796461000000 } from './1796461000000-add-second-way.ts';
+import { AddSwitches1796550000000 } from './1796550000000-add-switches.ts';
 
 /** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
 export const migrations = [
@@ -41,4 +42,5 @@ export const migrations = [
   IndexMismatches1796410000000,
   AddReadPlaces1796414000000,
   AddSecondWay1796461000000,
+  AddSwitches1796550000000,
 ];

@@ -1,0 +1,115 @@
+import { type Checkpoint } from '#change-events';
+import { formatEndpoint, type SourceConfig } from '#configuration';
+import { DittoError, sleep } from '#kernel';
+import { judgeServers, type RefusedServer } from './judge-servers.ts';
+import { hasAnswered, type SurveyedServer, surveyServers } from './survey-servers.ts';
+
+export interface ChooseServersOptions {
+  readonly source: SourceConfig;
+  /** The newest; null for a source that is seen for the first time. */
+  readonly checkpoint: Checkpoint | null;
+  /** UUID of the server that this process has just left because it was lost; null when it left none. */
+  readonly leftUuid: string | null;
+  readonly survey: (signal: AbortSignal) => Promise<readonly SurveyedServer[]>;
+  readonly signal: AbortSignal;
+  readonly nowMs: () => number;
+}
+
+/** Index of an endpoint in the configuration, and how people call it. */
+export type ChosenServer = Pick<SurveyedServer, 'index' | 'endpoint'>;
+
+const LOOK_EVERY_MS = 250;
+
+/**
+ * The servers that a source may be opened on, to be tried in this order: the one that it was streamed from last, or, when
+ * that one does not answer for `switch.afterMs`, those that may take its place. Rejects with `DITTO_SOURCE_NO_SERVER`
+ * (retriable) when there is none.
+ */
+export async function chooseServers(options: ChooseServersOptions): Promise<readonly ChosenServer[]> {
+  const { source, checkpoint, leftUuid, survey, signal, nowMs } = options;
+  const currentUuid = checkpoint?.position.serverUuid ?? null;
+  const deadlineMs = leftUuid === currentUuid && leftUuid !== null ? 0 : nowMs() + source.switch.afterMs;
+  for (;;) {
+    const servers = await survey(signal);
+    const { current, candidates, refused } = judgeServers(servers, currentUuid, checkpoint?.dispatchedSet ?? '');
+    if (current !== null) return [current];
+    if (checkpoint === null) {
+      const [first] = servers;
+      if (first !== undefined && hasAnswered(first)) return [first];
+    } else if (source.switch.mode === 'manual') throw noServer(source, currentUuid, refused, candidates);
+    if (nowMs() >= deadlineMs) {
+      if (candidates.length > 0) return candidates;
+      throw noServer(source, currentUuid, refused);
+    }
+    await sleep(LOOK_EVERY_MS, signal);
+  }
+}
+
+/**
+ * Waits until the endpoint that an operator asked for may be switched to, for as long as that may come to pass, and not
+ * longer than `switch.waitMs`. Rejects with why not: the error of that server, or `DITTO_SOURCE_ENDPOINT_UNKNOWN`.
+ */
+export async function awaitServer(options: ChooseServersOptions & { readonly to: string }): Promise<ChosenServer> {
+  const { source, checkpoint, to, survey, signal, nowMs } = options;
+  const deadlineMs = nowMs() + source.switch.waitMs;
+  for (;;) {
+    const servers = (await survey(signal)).filter(({ endpoint }) => endpoint === to);
+    const uuid = checkpoint?.position.serverUuid ?? null;
+    const { current, candidates, refused } = judgeServers(servers, uuid, checkpoint?.dispatchedSet ?? '');
+    const server = current ?? candidates[0];
+    if (server !== undefined) return server;
+    const [refusal] = refused;
+    if (refusal === undefined) throw unknownEndpoint(source, to);
+    if (!refusal.mayPass || nowMs() >= deadlineMs) throw refusal.error;
+    await sleep(LOOK_EVERY_MS, signal);
+  }
+}
+
+/** Why a source that is streamed up to `checkpoint` can't be switched to that endpoint; null when it can, or may soon. */
+export async function findRefusal(
+  source: SourceConfig,
+  to: string,
+  checkpoint: Checkpoint | null,
+  signal: AbortSignal,
+): Promise<DittoError | null> {
+  const servers = (await surveyServers(source, signal)).filter(({ endpoint }) => endpoint === to);
+  if (servers.length === 0) return unknownEndpoint(source, to);
+  const uuid = checkpoint?.position.serverUuid ?? null;
+  const { current, refused } = judgeServers(servers, uuid, checkpoint?.dispatchedSet ?? '');
+  if (current !== null)
+    return new DittoError('DITTO_SOURCE_SWITCH_IDLE', `${source.name} is streamed from ${to} already`, {
+      remedy: 'Name another of its endpoints.',
+    });
+  const [refusal] = refused;
+  return refusal === undefined || (refusal.mayPass && refusal.error.code === 'DITTO_SOURCE_GTIDS_MISSING')
+    ? null
+    : refusal.error;
+}
+
+function unknownEndpoint({ name, endpoints }: SourceConfig, endpoint: string): DittoError {
+  return new DittoError('DITTO_SOURCE_ENDPOINT_UNKNOWN', `${name} has no endpoint ${endpoint}`, {
+    remedy: `Its endpoints are ${endpoints.map(formatEndpoint).join(', ')}.`,
+  });
+}
+
+function noServer(
+  { name }: SourceConfig,
+  currentUuid: string | null,
+  refused: readonly RefusedServer[],
+  candidates: readonly ChosenServer[] = [],
+): DittoError {
+  const reasons = [
+    ...refused.map(({ endpoint, error }) => `${endpoint}: ${error.message} (${error.code})`),
+    ...candidates.map(({ endpoint }) => `${endpoint}: could take its place, but switch.mode is manual`),
+  ];
+  const lost = currentUuid === null ? 'no server' : `the server ${currentUuid}, from which ${name} was streamed,`;
+  return new DittoError(
+    'DITTO_SOURCE_NO_SERVER',
+    `${lost} ${currentUuid === null ? `of ${name} answers` : 'does not answer, and no other takes its place'}: ${reasons.join('; ')}`,
+    {
+      retriable: true,
+      remedy: `Bring the server back, or have another one carry the cluster on (see each reason); or name one: npm run ditto -- switch --source ${name} --to HOST:PORT. It continues by itself as soon as one of them can be used.`,
+      context: { source: name, serverUuid: currentUuid },
+    },
+  );
+}

@@ -1,0 +1,127 @@
+import { type ServerHeartbeat } from '#dcs-client';
+import { isAbort, type Logger, sleep, toDittoError } from '#kernel';
+import { judgeServers, type RefusedServer } from './judge-servers.ts';
+import { type SurveyedServer } from './survey-servers.ts';
+
+export interface ServerWatchOptions {
+  readonly source: string;
+  /** `host:port` of the server that is streamed. */
+  readonly endpoint: string;
+  readonly serverUuid: string;
+  /** How long the server must not have answered. */
+  readonly afterMs: number;
+  readonly survey: (signal: AbortSignal) => Promise<readonly SurveyedServer[]>;
+  /** What others found of the servers of the source. */
+  readonly heartbeats: () => Promise<readonly ServerHeartbeat[]>;
+  readonly dispatchedSet: () => string;
+  /** The server is lost, and `candidate` may take its place. Called once. */
+  readonly leave: (candidate: string, lostSinceMs: number) => void;
+  readonly logger: Logger;
+  readonly nowMs: () => number;
+}
+
+const LOOK_EVERY_MS = 250;
+/** A server that DWS reaches is left only after this many times `afterMs`: then it is the way to it that is broken. */
+const DISPUTED_TIMES = 20;
+
+/**
+ * Looks, while the stream of a source is broken, whether its server is lost and another one can take its place: not
+ * before the server has failed to answer new connections for a while, and not while others reach it. Until then the
+ * stream itself tries to continue on the server that it had.
+ */
+export class ServerWatch {
+  readonly #options: ServerWatchOptions;
+  #brokenSinceMs: number | null = null;
+  #look: AbortController | null = null;
+  #refused: readonly RefusedServer[] = [];
+
+  constructor(options: ServerWatchOptions) {
+    this.#options = options;
+  }
+
+  /** While the stream is broken: why no other server has taken the place of its own yet. */
+  get refused(): readonly RefusedServer[] {
+    return this.#refused;
+  }
+
+  /** The stream is broken, or still is. */
+  broken(): void {
+    this.#brokenSinceMs ??= this.#options.nowMs();
+    if (this.#look !== null) return;
+    this.#look = new AbortController();
+    void this.#lookUntil(this.#look.signal, this.#brokenSinceMs);
+  }
+
+  /** The stream continues, or has ended. */
+  over(): void {
+    this.#look?.abort();
+    this.#look = null;
+    this.#brokenSinceMs = null;
+    this.#refused = [];
+  }
+
+  async #lookUntil(signal: AbortSignal, sinceMs: number): Promise<void> {
+    while (!signal.aborted)
+      try {
+        if (await this.#lookOnce(signal, sinceMs)) return;
+        await sleep(LOOK_EVERY_MS, signal);
+      } catch (cause) {
+        if (signal.aborted || isAbort(cause)) return;
+        const { code, message } = toDittoError(cause);
+        this.#options.logger.warn('other servers of the source could not be looked at', { code, error: message });
+        await sleep(LOOK_EVERY_MS, signal).catch(() => undefined);
+      }
+  }
+
+  /** Whether the server is left. */
+  async #lookOnce(signal: AbortSignal, sinceMs: number): Promise<boolean> {
+    const { source, serverUuid, afterMs, survey, dispatchedSet, leave, logger, nowMs } = this.#options;
+    const servers = await survey(signal);
+    if (signal.aborted) return false;
+    const { current, candidates, refused } = judgeServers(servers, serverUuid, dispatchedSet());
+    this.#report(refused);
+    const [candidate] = candidates;
+    // a server that answers is not lost, whatever keeps its log from being read
+    if (current !== null || candidate === undefined || nowMs() - sinceMs < afterMs) return false;
+    if (nowMs() - sinceMs < DISPUTED_TIMES * afterMs && (await this.#isReachedByOthers(sinceMs))) return false;
+    if (signal.aborted) return false;
+    logger.warn('the server of the source is lost, another one takes its place', {
+      source,
+      from: this.#options.endpoint,
+      to: candidate.endpoint,
+      lostForMs: nowMs() - sinceMs,
+    });
+    leave(candidate.endpoint, sinceMs);
+    return true;
+  }
+
+  /** DCS that does not answer knows nothing against it. */
+  async #isReachedByOthers(sinceMs: number): Promise<boolean> {
+    const heartbeats = await this.#options.heartbeats().catch(() => []);
+    return heartbeats.some(
+      ({ endpoint, reachable, serverUuid, probedAtMs }) =>
+        endpoint === this.#options.endpoint &&
+        reachable &&
+        serverUuid === this.#options.serverUuid &&
+        probedAtMs > sinceMs,
+    );
+  }
+
+  #report(refused: readonly RefusedServer[]): void {
+    const known = new Set(this.#refused.map(describe));
+    for (const one of refused)
+      if (one.endpoint !== this.#options.endpoint && !known.has(describe(one)))
+        this.#options.logger.warn('a server can not take the place of the one that is lost', {
+          source: this.#options.source,
+          endpoint: one.endpoint,
+          code: one.error.code,
+          error: one.error.message,
+          remedy: one.error.remedy,
+        });
+    this.#refused = refused;
+  }
+}
+
+function describe({ endpoint, error }: RefusedServer): string {
+  return `${endpoint} ${error.code}`;
+}

@@ -1,0 +1,65 @@
+import { DittoError, toDittoError } from '#kernel';
+import { type ServerKind } from '../server-kind.ts';
+import { assertServerHolds } from './gtid-proof.ts';
+import { type EndpointInspection } from './mysql-endpoint.ts';
+
+export interface Unfitness {
+  readonly error: DittoError;
+  /** Whether it may pass by itself. */
+  readonly mayPass: boolean;
+}
+
+/**
+ * Why a source may not continue with this server instead of the one that it was streamed from; null when it may. The
+ * server must carry the cluster on: it accepts writes, or replicates from a server that does. A replica that has lost
+ * its source shows nothing new, and may be left behind when another one is promoted. Nothing that was given to a sink
+ * may be missing there, and its log must still hold all that comes after (I7). That it is the same log is proven when
+ * it is opened (`LogProof`).
+ */
+export function findUnfitness(server: EndpointInspection, dispatchedSet: string): Unfitness | null {
+  return findStandstill(server) ?? findGap(server, dispatchedSet);
+}
+
+function findStandstill({ serverUuid, kind, replica, readOnly }: EndpointInspection): Unfitness | null {
+  if (replica === null) {
+    if (!readOnly) return null;
+    const what = `server ${serverUuid} accepts no writes and replicates from no server`;
+    return {
+      error: stale(what, 'Promote it (SET GLOBAL read_only = OFF), or have it replicate again.'),
+      mayPass: true,
+    };
+  }
+  if (replica.hasFilters) {
+    const error = new DittoError(
+      'DITTO_SOURCE_REPLICA_FILTERED',
+      `the replica ${serverUuid} filters what it applies: it is not a copy of its source`,
+      { remedy: 'CHANGE REPLICATION FILTER … = (); on the replica, built again without filters.' },
+    );
+    return { error, mayPass: false };
+  }
+  if (replica.isReceiving && replica.isApplying) return null;
+  const what = replica.isReceiving ? 'does not apply what it receives' : 'is not connected to its source';
+  const detail = replica.lastError === '' ? '' : `: ${replica.lastError}`;
+  return { error: stale(`the replica ${serverUuid} ${what}${detail}`, resume(kind)), mayPass: true };
+}
+
+function stale(what: string, remedy: string): DittoError {
+  return new DittoError('DITTO_SOURCE_SERVER_STALE', what, { remedy, retriable: true });
+}
+
+function resume(kind: ServerKind): string {
+  return kind === 'mariadb'
+    ? 'Where it is to be the new primary: STOP SLAVE; RESET SLAVE ALL; SET GLOBAL read_only = OFF. Else have it replicate from the new one.'
+    : 'Where it is to be the new primary: STOP REPLICA; RESET REPLICA ALL; SET GLOBAL read_only = OFF. Else have it replicate from the new one.';
+}
+
+function findGap(server: EndpointInspection, dispatchedSet: string): Unfitness | null {
+  try {
+    assertServerHolds(dispatchedSet, server);
+    return null;
+  } catch (cause) {
+    const error = toDittoError(cause);
+    // a replica may still receive or apply what it misses
+    return { error, mayPass: error.code === 'DITTO_SOURCE_GTIDS_MISSING' && server.replica !== null };
+  }
+}
