@@ -6,8 +6,14 @@ import { World, type ServiceInstance } from './world.ts';
 /** A primary and a replica of its own: they are killed and change their roles. */
 let world: World;
 let dss: ServiceInstance;
+let dws: ServiceInstance;
 let mysql: Connection;
 let nextId = 1;
+
+interface VerificationRun {
+  readonly state: string;
+  readonly details: readonly { readonly equal: number; readonly mismatches: number }[];
+}
 
 type Server = 'mysql-primary' | 'mysql-replica';
 
@@ -18,7 +24,7 @@ beforeAll(async () => {
   await mysql.query('CREATE TABLE notes (id INT PRIMARY KEY, v VARCHAR(20))');
   await insert(20);
   await world.start('dcs');
-  await world.start('dws');
+  dws = await world.start('dws');
   dss = await world.start('dss');
   await world.waitUntilCaughtUp(dss);
 }, 180_000);
@@ -85,6 +91,31 @@ async function askForSwitch(to: string): Promise<{ status: number; body: { code?
   return { status: answer.status, body: (await answer.json()) as { code?: string } };
 }
 
+/** Why the other server may not take the place of the one that is lost. */
+async function waitForRefusal(server: Server): Promise<{ code: string; message: string }> {
+  const find = ({ refusedServers }: SourceStatus) =>
+    refusedServers.find(({ endpoint }) => endpoint === addressOf(server));
+  const status = await world.waitForStatus(dss, `${server} to be refused`, (one) => find(one) !== undefined);
+  return find(status) as NonNullable<ReturnType<typeof find>>;
+}
+
+/** What the replica has received of its source; not all of it need be applied. */
+async function received(replica: Server): Promise<string> {
+  const [rows] = await (await world.connect(replica)).query('SHOW REPLICA STATUS');
+  return (rows as { Retrieved_Gtid_Set: string }[])[0]?.Retrieved_Gtid_Set.replaceAll(/\s/g, '') ?? '';
+}
+
+async function waitUntilReceived(replica: Server, set: string): Promise<void> {
+  const connection = await world.connect(replica);
+  await world.waitFor('the replica to receive everything', async () => {
+    const [rows] = await connection.query(
+      'SELECT GTID_SUBSET(GTID_SUBTRACT(?, @@GLOBAL.gtid_executed), ?) AS all_of_it',
+      [set, await received(replica)],
+    );
+    return (rows as { all_of_it: number }[])[0]?.all_of_it === 1;
+  });
+}
+
 function waitUntilStreamedFrom(server: Server, withinMs = 30_000): Promise<SourceStatus> {
   return world.waitForStatus(
     dss,
@@ -103,18 +134,43 @@ async function expectWhole(repeats = 0): Promise<void> {
   expect([samples, tables.map(({ rows }) => rows)]).toEqual([[], [nextId - 1]]);
 }
 
+/** A run of verification, on the server that is streamed, finds every row equal. */
+async function verify(): Promise<void> {
+  const begun = await fetch(`${dws.url}/verifications`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ source: world.name }),
+  });
+  const { id } = (await begun.json()) as { id: string };
+  let run: VerificationRun | null = null;
+  const read = async (): Promise<VerificationRun> =>
+    (await (await fetch(`${dws.url}/verifications/${id}`)).json()) as VerificationRun;
+  await world.waitFor(
+    'the verification to end',
+    async () => !['running', 'waiting'].includes((run = await read()).state),
+    { watch: dws, withinMs: 60_000, describe: () => JSON.stringify(run) },
+  );
+  const { details } = await read();
+  expect(details.map(({ equal, mismatches }) => [equal, mismatches])).toEqual([
+    [nextId - 1, 0],
+    [nextId - 1, 0],
+  ]);
+}
+
 describe('a source with two servers', () => {
+  const [a, b] = ['mysql-primary', 'mysql-replica'] as const;
+
   it('I7: moves to the promoted replica within five seconds after the primary was killed, and repeats nothing', async () => {
     await insert(10);
-    await waitForReplica('mysql-replica');
+    await waitForReplica(b);
     await world.waitUntilCaughtUp(dss);
     const before = await world.status(dss);
     const killedAt = performance.now();
-    await world.cluster.kill('mysql-primary');
-    await promote('mysql-replica');
-    await use('mysql-replica');
+    await world.cluster.kill(a);
+    await promote(b);
+    await use(b);
     await insert(1);
-    const { checkpoint } = await waitUntilStreamedFrom('mysql-replica');
+    const { checkpoint } = await waitUntilStreamedFrom(b);
     await world.waitUntilCaughtUp(dss);
     expect(performance.now() - killedAt).toBeLessThan(5000);
     await insert(10);
@@ -123,54 +179,84 @@ describe('a source with two servers', () => {
     expect(checkpoint?.lineage).toBe((before?.lineage ?? 0) + 1);
     expect([after?.switches, after?.lastSwitch?.askedBy, after?.lastSwitch?.error]).toEqual([1, null, null]);
     expect(after?.lastSwitch?.tookMs).toBeLessThan(5000);
+    await verify();
   }, 90_000);
 
   it('the old primary comes back as a replica, and an operator moves the source there while rows are written', async () => {
-    await world.cluster.start('mysql-primary');
-    await replicate('mysql-primary', 'mysql-replica');
+    await world.cluster.start(a);
+    await replicate(a, b);
     await insert(10);
     expect((await askForSwitch('nowhere:1')).body.code).toBe('DITTO_SOURCE_ENDPOINT_UNKNOWN');
-    expect((await askForSwitch(addressOf('mysql-replica'))).body.code).toBe('DITTO_SOURCE_SWITCH_IDLE');
-    const asked = await askForSwitch(addressOf('mysql-primary'));
-    expect([asked.status, asked.body]).toEqual([202, { switching: world.name, to: addressOf('mysql-primary') }]);
+    expect((await askForSwitch(addressOf(b))).body.code).toBe('DITTO_SOURCE_SWITCH_IDLE');
+    const asked = await askForSwitch(addressOf(a));
+    expect([asked.status, asked.body]).toEqual([202, { switching: world.name, to: addressOf(a) }]);
     await insert(50);
-    const { lastSwitch } = await waitUntilStreamedFrom('mysql-primary');
-    expect([lastSwitch?.to, lastSwitch?.error]).toEqual([addressOf('mysql-primary'), null]);
+    const { lastSwitch } = await waitUntilStreamedFrom(a);
+    expect([lastSwitch?.to, lastSwitch?.error]).toEqual([addressOf(a), null]);
     await insert(10);
     await expectWhole();
   }, 90_000);
 
+  it('a server that is frozen is left too', async () => {
+    await waitForReplica(a);
+    await world.waitUntilCaughtUp(dss);
+    await world.cluster.freeze(a);
+    try {
+      await insert(5);
+      await waitUntilStreamedFrom(b);
+      await expectWhole();
+      await verify();
+    } finally {
+      await world.cluster.thaw(a);
+    }
+  }, 90_000);
+
+  it('I7: a replica that has not applied yet what it received is waited for', async () => {
+    const replica = await world.connect(a);
+    await replica.query('STOP REPLICA SQL_THREAD');
+    await insert(5);
+    await world.waitUntilCaughtUp(dss);
+    await waitUntilReceived(a, await executed(b));
+    await world.cluster.kill(b);
+    const refusal = await waitForRefusal(a);
+    expect(refusal.code).toBe('DITTO_SOURCE_SERVER_STALE');
+    await replica.query('START REPLICA SQL_THREAD');
+    await replica.query('SELECT WAIT_FOR_EXECUTED_GTID_SET(?, 30)', [await received(a)]);
+    await promote(a);
+    await waitUntilStreamedFrom(a);
+    await use(a);
+    await insert(5);
+    await expectWhole();
+    await world.cluster.start(b);
+    await replicate(b, a);
+  }, 90_000);
+
   it('I7: does not move to a server that lacks what was read, names it, and goes on where it was', async () => {
-    expect((await askForSwitch(addressOf('mysql-replica'))).status).toBe(202);
-    await waitUntilStreamedFrom('mysql-replica');
-    const replica = await world.connect('mysql-primary');
+    await waitForReplica(b);
+    const replica = await world.connect(b);
     await replica.query('STOP REPLICA IO_THREAD');
     await insert(5);
     await world.waitUntilCaughtUp(dss);
-    const missing = await subtract(await executed('mysql-replica'), await executed('mysql-primary'));
-    await world.cluster.kill('mysql-replica');
-    await promote('mysql-primary');
-    const { refusedServers, lineage } = await world.waitForStatus(
-      dss,
-      'the other server to be refused',
-      ({ refusedServers: refused }) => refused.some(({ endpoint }) => endpoint === addressOf('mysql-primary')),
-    );
-    const refusal = refusedServers.find(({ endpoint }) => endpoint === addressOf('mysql-primary'));
-    expect(refusal?.code).toBe('DITTO_SOURCE_GTIDS_MISSING');
+    const before = await world.status(dss);
+    const missing = await subtract(await executed(a), await executed(b));
+    await world.cluster.kill(a);
+    await promote(b);
     expect(missing).toMatch(/:\d+-\d+$/);
-    expect(refusal?.message).toContain(missing);
+    const refusal = await waitForRefusal(b);
+    expect(refusal.code).toBe('DITTO_SOURCE_GTIDS_MISSING');
+    expect(refusal.message).toContain(missing);
     // also when the process ends meanwhile
     await world.signal(dss, 'SIGKILL');
     dss = await world.start('dss');
     const { error } = await world.waitForStatus(dss, 'the error', (status) => status.error !== null);
     expect(error?.code).toBe('DITTO_SOURCE_NO_SERVER');
     expect(error?.message).toContain('DITTO_SOURCE_GTIDS_MISSING');
-    await world.cluster.start('mysql-replica');
-    const after = await waitUntilStreamedFrom('mysql-replica', 60_000);
-    expect(after.lineage).toBe(lineage);
-    // the other one was written to meanwhile: two primaries
-    expect((await askForSwitch(addressOf('mysql-primary'))).body.code).toBe('DITTO_SOURCE_GTIDS_MISSING');
-    await use('mysql-replica');
+    await world.cluster.start(a);
+    const after = await waitUntilStreamedFrom(a, 60_000);
+    expect(after.lineage).toBe(before?.lineage);
+    // the other one accepts writes as well: two primaries
+    expect((await askForSwitch(addressOf(b))).body.code).toBe('DITTO_SOURCE_GTIDS_MISSING');
+    await use(a);
     await insert(5);
     const { pipeline } = await world.waitUntilCaughtUp(dss);
     await expectWhole(pipeline?.repeatedChanges);

@@ -33,6 +33,7 @@ import { MismatchReports } from './verification/mismatch-reports.ts';
 import { RecurringRuns } from './verification/recurring-runs.ts';
 import { VerificationJobs } from './verification/verification-jobs.ts';
 import { VerificationRuns } from './verification/verification-runs.ts';
+import { StreamedEndpoints } from './probes/streamed-endpoints.ts';
 import { VerifiedSources } from './verification/verified-sources.ts';
 
 /** The composition root of DWS. */
@@ -43,6 +44,7 @@ import { VerifiedSources } from './verification/verified-sources.ts';
     ProbeMetrics,
     EndpointProber,
     HeartbeatBoard,
+    StreamedEndpoints,
     ProbeJobs,
     MirrorSweeper,
     SweepJobs,

@@ -15,6 +15,8 @@ import {
 
 export interface ExplainedSourceOptions {
   readonly source: SourceConfig;
+  /** Index of the endpoint whose log is streamed. */
+  readonly streamed: number;
   readonly table: TableName;
   readonly logger: Logger;
 }
@@ -34,10 +36,10 @@ export class ExplainedSource {
   readonly #log: KeyLog;
 
   constructor(options: ExplainedSourceOptions) {
-    const { source, table, logger } = options;
+    const { source, streamed: index, table, logger } = options;
     this.#options = options;
     this.rules = compileTableRules(source);
-    const { streamed } = chooseEndpoint(source);
+    const { streamed } = chooseEndpoint(source, index);
     // also of a table that is not included
     const includes = (database: string, name: string): boolean => database === table.database && name === table.table;
     this.#reader = openRowReader({ ...this.rules, includes, streamed, replica: null, followsLayout: true, logger });

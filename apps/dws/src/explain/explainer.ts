@@ -35,6 +35,7 @@ import {
   type MismatchRecord,
   type RepairRecord,
 } from '#verification';
+import { StreamedEndpoints } from '../probes/streamed-endpoints.ts';
 import { MirrorConnection } from '../connections/mirror-connection.ts';
 import { RecordedSource } from '../verification/recorded-source.ts';
 import { type ExplainQuery } from './explain-query.ts';
@@ -87,20 +88,30 @@ export class Explainer {
   readonly #dcs: DcsClient;
   readonly #state: StateDatabase;
   readonly #mirror: MirrorConnection;
+  readonly #endpoints: StreamedEndpoints;
   readonly #logger = createLogger('explain');
 
-  constructor(@InjectConfig() config: DittoConfig, dcs: DcsClient, state: StateDatabase, mirror: MirrorConnection) {
+  constructor(
+    @InjectConfig() config: DittoConfig,
+    dcs: DcsClient,
+    state: StateDatabase,
+    mirror: MirrorConnection,
+    endpoints: StreamedEndpoints,
+  ) {
     this.#config = config;
     this.#dcs = dcs;
     this.#state = state;
     this.#mirror = mirror;
+    this.#endpoints = endpoints;
   }
 
   /** Rejects when there is no such row to speak of: no such table, or a key that is not one. */
   async explain({ source: name, table, key: text }: ExplainQuery): Promise<ExplanationDto> {
     const source = this.#config.sources[name] as SourceConfig;
     const { signal } = new AbortController();
-    const server = new ExplainedSource({ source, table, logger: this.#logger });
+    // while no server is known to be the one that is streamed, the parts that need it say why they are missing
+    const streamed = await takePart(signal, () => this.#endpoints.find(source));
+    const server = new ExplainedSource({ source, streamed: streamed.value?.index ?? 0, table, logger: this.#logger });
     try {
       const record = await takePart(signal, () => new StateTableStore(this.#state).find(name, table));
       const layout = record.value?.adopted?.layout ?? (await this.#readLayout(server, table, signal));

@@ -56,7 +56,8 @@ export class MirrorFollower extends LongWork {
     this.#mirror = mirror;
     this.#turns = new MirrorTurns({
       places: new RedisRecentPlaces(redis),
-      readCheckpoint: async (source, signal) => (await sources.find(source).stream.readCheckpoint(signal)).version,
+      readCheckpoint: async (source, signal) =>
+        (await (await sources.open(source)).stream.readCheckpoint(signal)).version,
       look: (source, range, signal) => this.#lookThrough(source, range, signal),
       onGap: (source, reason) => rows.noteGap(source, reason),
     });

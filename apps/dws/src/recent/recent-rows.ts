@@ -35,7 +35,7 @@ export class RecentRows extends LongWork {
       new RecentSource({
         ...{ source, config: config.verification, mismatches, reports, metrics, recentMetrics },
         messageKeys: isFollowedInKafka(source) ? new MessageKeys(requireSection(config.kafka, 'kafka').bigint) : null,
-        open: () => sources.find(source.name),
+        open: () => sources.open(source.name),
         logger: createLogger('verification'),
       });
     const verified = verifiesRecentChanges(config)

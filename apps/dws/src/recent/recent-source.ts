@@ -13,7 +13,7 @@ export interface RecentSourceOptions {
   readonly config: VerificationConfig;
   /** How the keys are written that are noticed: null for as `encodeKeyValues` writes them. */
   readonly messageKeys: MessageKeys | null;
-  readonly open: () => VerifiedSource;
+  readonly open: () => Promise<VerifiedSource>;
   readonly mismatches: MismatchStore;
   readonly reports: MismatchReports;
   readonly metrics: VerificationMetrics;
@@ -80,8 +80,8 @@ export class RecentSource {
       decodeKey: (layout, key) =>
         messageKeys === null ? decodeText(layout, key) : messageKeys.decode(layout, Buffer.from(key)),
       // its servers are connected to when the first row has changed
-      readTable: (table, signal) => open().stream.readTable(table, signal),
-      openVerifier: () => open().recentVerifier(name),
+      readTable: async (table, signal) => (await open()).stream.readTable(table, signal),
+      openVerifier: async () => (await open()).recentVerifier(name),
       batchKeys: config.chunkRows,
       onJudged: (layout, verdict) => this.#record(sink, layout, verdict),
       onGivenUp: (count, reason) => this.#leaveOut(sink, count, reason),

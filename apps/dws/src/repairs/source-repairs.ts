@@ -91,7 +91,7 @@ export class SourceRepairs {
     const [due] = await this.repairs.listDue(source, states, Date.now(), 1);
     // without work no server of the source is connected to
     if (due === undefined) return { ...NOTHING, planned };
-    const verified = this.#sources.find(source);
+    const verified = await this.#sources.open(source);
     const turn = await new Repairer({
       ...this.#shared(source),
       reads: this.#reads,

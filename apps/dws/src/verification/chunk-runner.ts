@@ -85,7 +85,7 @@ export class ChunkRunner {
     try {
       const options = {
         ...{ runs: this.#runs, mismatches: this.#mismatches, repairs: this.#repairs },
-        ...{ source: this.#sources.find(run.source), onDue },
+        ...{ source: await this.#sources.open(run.source), onDue },
         chunkRows: this.#config.verification.chunkRows,
         onFound: (found: readonly NewMismatch[]) => this.#reports.report(found),
       };

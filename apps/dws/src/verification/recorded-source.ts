@@ -34,6 +34,10 @@ export interface RecordedSourceOptions {
   readonly catalogue: Pick<RowReader, 'readLayout'>;
   /** Of the server whose log is streamed. */
   readonly log: { readonly read: (signal: AbortSignal) => Promise<LogEnd | null> };
+  /** UUID of the server that is asked; null where the source has only one endpoint. */
+  readonly serverUuid?: string | null;
+  /** The source is streamed from another server by now; called before a call rejects because of that. */
+  readonly onMoved?: () => void;
 }
 
 const HIGHEST = 0xffffffff;
@@ -112,10 +116,23 @@ export class RecordedSource extends RecordedStream {
   async load(signal: AbortSignal): Promise<Checkpoint> {
     const { source } = this.#options;
     const stored = await abortable(this.#loadNewest(), signal);
-    if (stored !== null) return stored.checkpoint;
+    if (stored !== null) return this.#ofThisServer(stored.checkpoint);
     throw new DittoError('DITTO_OFFSET_UNKNOWN', `No offset of source ${source} is known`, {
       remedy: 'Check the name; a source has an offset once its pipeline has started.',
       context: { source },
+    });
+  }
+
+  /** What this server has says nothing of a source that is streamed from another one. */
+  #ofThisServer(checkpoint: Checkpoint): Checkpoint {
+    const { source, serverUuid = null, onMoved } = this.#options;
+    const now = checkpoint.position.serverUuid;
+    if (serverUuid === null || now === serverUuid) return checkpoint;
+    onMoved?.();
+    throw new DittoError('DITTO_VERIFICATION_SERVER_MOVED', `${source} is streamed from the server ${now} by now`, {
+      retriable: true,
+      remedy: 'Nothing to do: what was under way is done again on that server.',
+      context: { source, before: serverUuid, now },
     });
   }
 

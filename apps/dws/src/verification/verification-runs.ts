@@ -77,10 +77,15 @@ export class VerificationRuns {
 
   /** Nothing can be compared of a table that was dropped; its record stays. A server that does not answer says of none. */
   async #exceptGone(source: string, records: readonly TableRecord[]): Promise<readonly TableRecord[]> {
-    const verified = this.#sources.find(source);
     const signal = AbortSignal.timeout(ANSWER_MS);
-    const isGone = (record: TableRecord): Promise<boolean> =>
-      record.adopted === null ? verified.isGone(record, signal).catch(() => false) : Promise.resolve(false);
+    const isGone = async (record: TableRecord): Promise<boolean> => {
+      if (record.adopted !== null) return false;
+      try {
+        return await (await this.#sources.open(source)).isGone(record, signal);
+      } catch {
+        return false;
+      }
+    };
     const gone: boolean[] = [];
     for (const record of records) gone.push(await isGone(record));
     return records.filter((_, i) => gone[i] !== true);

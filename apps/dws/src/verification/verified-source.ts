@@ -7,6 +7,7 @@ import { PacedRowReader, Pacer, type RowReader } from '#replication';
 import { StateCheckpointStore, type StateDatabase, StateLineageStore, StateTableStore } from '#state';
 import { type RecordedStream, RowVerifier, type RowVerifierOptions, type VerifiedSink, type Way } from '#verification';
 import { LoggedChanges } from './logged-changes.ts';
+import { type StreamedEndpoint } from '../probes/streamed-endpoints.ts';
 import { RecordedSource } from './recorded-source.ts';
 import { type TopicConnection } from '../connections/topic-connection.ts';
 import { type MirrorConnection } from '../connections/mirror-connection.ts';
@@ -14,6 +15,9 @@ import { type OpenedSink, VERIFIED_SINK_OPENERS } from './sink-openers.ts';
 
 export interface VerifiedSourceOptions {
   readonly source: SourceConfig;
+  readonly streamed: StreamedEndpoint;
+  /** The source is streamed from another server by now. */
+  readonly onMoved: () => void;
   readonly config: DittoConfig;
   readonly dcs: DcsClient;
   readonly state: StateDatabase;
@@ -49,7 +53,7 @@ export class VerifiedSource {
   constructor(options: VerifiedSourceOptions) {
     const { source, dcs, state, config, logger } = options;
     this.#options = options;
-    const { streamed, replica } = chooseEndpoint(source);
+    const { streamed, replica } = chooseEndpoint(source, options.streamed.index);
     const rules = compileTableRules(source);
     const reading = { streamed, replica, ...rules, highIncludesOwned: true, followsLayout: true, logger };
     this.#reader = openRowReader(reading);
@@ -69,6 +73,8 @@ export class VerifiedSource {
       lineages: new StateLineageStore(state),
       catalogue: this.#reader,
       log: this.#log,
+      serverUuid: options.streamed.serverUuid,
+      onMoved: options.onMoved,
     });
     this.stream = recorded;
     this.#changes = new LoggedChanges({

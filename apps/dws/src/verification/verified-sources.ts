@@ -6,6 +6,7 @@ import { createLogger, InjectConfig } from '#platform';
 import { StateDatabase } from '#state';
 import { TopicConnection } from '../connections/topic-connection.ts';
 import { MirrorConnection } from '../connections/mirror-connection.ts';
+import { StreamedEndpoints } from '../probes/streamed-endpoints.ts';
 import { VerifiedSource } from './verified-source.ts';
 
 /** The sources that this process verifies and repairs: each is opened when it is asked for first, once. */
@@ -16,6 +17,7 @@ export class VerifiedSources implements OnApplicationShutdown {
   readonly #state: StateDatabase;
   readonly #mirror: MirrorConnection;
   readonly #topics: TopicConnection;
+  readonly #endpoints: StreamedEndpoints;
   readonly #logger = createLogger('verification');
   readonly #sources = new Map<string, VerifiedSource>();
 
@@ -25,15 +27,18 @@ export class VerifiedSources implements OnApplicationShutdown {
     state: StateDatabase,
     mirror: MirrorConnection,
     topics: TopicConnection,
+    endpoints: StreamedEndpoints,
   ) {
     this.#config = config;
     this.#dcs = dcs;
     this.#state = state;
     this.#mirror = mirror;
     this.#topics = topics;
+    this.#endpoints = endpoints;
   }
 
-  find(name: string): VerifiedSource {
+  /** On the server that it is streamed from. Rejects (retriable) while that one is not known. */
+  async open(name: string): Promise<VerifiedSource> {
     const opened = this.#sources.get(name);
     if (opened !== undefined) return opened;
     const source = this.#config.sources[name];
@@ -42,9 +47,22 @@ export class VerifiedSources implements OnApplicationShutdown {
         remedy: `Configured are: ${Object.keys(this.#config.sources).join(', ')}.`,
       });
     const servers = { dcs: this.#dcs, state: this.#state, mirror: this.#mirror, topics: this.#topics };
-    const fresh = new VerifiedSource({ source, config: this.#config, ...servers, logger: this.#logger });
+    const streamed = await this.#endpoints.find(source);
+    const known = this.#sources.get(name); // opened meanwhile
+    if (known !== undefined) return known;
+    const fresh = new VerifiedSource({
+      ...{ source, streamed, config: this.#config, ...servers, logger: this.#logger },
+      onMoved: () => this.#forget(name, fresh),
+    });
     this.#sources.set(name, fresh);
     return fresh;
+  }
+
+  /** What is under way with it fails, and is done again on the server that the source has moved to. */
+  #forget(name: string, moved: VerifiedSource): void {
+    if (this.#sources.get(name) !== moved) return;
+    this.#sources.delete(name);
+    moved.close();
   }
 
   /** Those of its sinks that can be verified. */
