@@ -28,6 +28,12 @@ describe('the servers of a source', () => {
     });
   });
 
+  it('streams another one when the source has moved there, and reads its rows there too', () => {
+    expect(chooseEndpoint(parseSource('{}'), 1)).toMatchObject({ streamed: { host: 'replica' }, replica: null });
+    expect(chooseEndpoint(parseSource('{ endpoint: 1 }'), 1)).toMatchObject({ replica: null });
+    expect(chooseEndpoint(parseSource('{ endpoint: 0 }'), 1)).toMatchObject({ replica: { host: 'primary' } });
+  });
+
   it('reads rows from another one where the configuration names it', () => {
     expect(chooseEndpoint(parseSource('{ endpoint: 1 }'))).toMatchObject({
       streamed: { host: 'primary' },

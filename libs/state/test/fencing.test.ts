@@ -9,6 +9,7 @@ import {
   StateFencing,
   StateLineageStore,
   StateLogAcceptanceStore,
+  StateSwitchStore,
   StateResyncStore,
   StateRewindStore,
   StateTableStore,
@@ -295,6 +296,21 @@ describe('stores under fencing tokens', () => {
     await expect(acceptances.finish(paused)).rejects.toMatchObject(fenced);
     await acceptances.finish(newest);
     expect(await acceptances.acceptedBy(source)).toBeNull();
+  });
+
+  test('I5: a switch that was asked for is pending for the next owner until that has done it, by the newest token only', async () => {
+    const switches = new StateSwitchStore(database);
+    const source = uniqueName('shop');
+    expect(await switches.pendingFor(source)).toBeNull();
+    const paused = await grant(source, 'paused');
+    const wanted = { to: 'db-2:3306', askedBy: 'alice' };
+    await switches.request(paused, wanted);
+    const newest = await grant(source, 'newest');
+    expect(await switches.pendingFor(source)).toEqual(wanted);
+    await expect(switches.request(paused, { to: 'db-3:3306', askedBy: 'mallory' })).rejects.toMatchObject(fenced);
+    await expect(switches.finish(paused)).rejects.toMatchObject(fenced);
+    await switches.finish(newest);
+    expect(await switches.pendingFor(source)).toBeNull();
   });
 
   test('I5: an older token asks for no resync, starts no table over and finishes none', async () => {

@@ -6,6 +6,7 @@ import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { type TlsOptions } from 'node:tls';
 import { makeTestCertificates } from '#testing';
 import { askOwner, type OwnerDirectory } from './owner-action.ts';
@@ -22,16 +23,20 @@ async function listen(
   status: number,
   body: unknown,
   tls?: TlsOptions,
-): Promise<{ readonly url: string; readonly asked: string[] }> {
+): Promise<{ readonly url: string; readonly asked: string[]; readonly bodies: unknown[] }> {
   const asked: string[] = [];
+  const bodies: unknown[] = [];
   const answer: RequestListener = (request, response) => {
     asked.push(`${request.method} ${request.url} ${request.headers.authorization}`);
-    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    void text(request).then((sent) => {
+      if (sent !== '') bodies.push(JSON.parse(sent));
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    });
   };
   const server = tls ? createTlsServer(tls, answer) : createServer(answer);
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { url: `${tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+  return { url: `${tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`, asked, bodies };
 }
 
 function directory(url: string | null): OwnerDirectory {
@@ -48,7 +53,7 @@ function directory(url: string | null): OwnerDirectory {
 
 const request = { action: 'resync' as const, source: 'shop', token: 'secret', url: null, tls: {} };
 
-describe('ditto resync, rewind, accept-log', () => {
+describe('ditto resync, rewind, accept-log, switch', () => {
   it('asks the instance that holds the lease, with the token, and says what happens', async () => {
     const { url, asked } = await listen(202, { resyncing: 'shop' });
     const { done, text } = await askOwner(directory(url), request);
@@ -69,6 +74,14 @@ describe('ditto resync, rewind, accept-log', () => {
     const { done, text } = await askOwner(directory(url), { ...request, action: 'accept-log' });
     expect([done, asked]).toEqual([true, ['POST /sources/shop/accept-log Bearer secret']]);
     expect(text).toContain('continues in the log of its server as it is');
+  });
+
+  it('asks it to move the source to another server, and says which', async () => {
+    const { url, asked, bodies } = await listen(202, { switching: 'shop', to: 'db-2:3306' });
+    const body = { to: 'db-2:3306' };
+    const { done, text } = await askOwner(directory(url), { ...request, action: 'switch', body });
+    expect([done, asked, bodies]).toEqual([true, ['POST /sources/shop/switch Bearer secret'], [body]]);
+    expect(text).toContain(`shop is being moved to db-2:3306 by two (${url})`);
   });
 
   it('goes to the given address when the one that the owner reports can not be reached from here', async () => {

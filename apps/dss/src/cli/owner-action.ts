@@ -62,11 +62,11 @@ export async function askOwner(directory: OwnerDirectory, request: OwnerRequest)
   if (Object.keys(tls).length > 0 && !url.startsWith('https:')) throw createUnencryptedError(url);
   const answer = await post(`${url}/sources/${encodeURIComponent(source)}/${action}`, body, token, tls);
   if (answer.status >= 300) return { done: false, text: describeProblem(readProblem(url, answer)) };
-  return { done: true, text: EXPLANATIONS[action](source, instance, url).join('\n') };
+  return { done: true, text: EXPLANATIONS[action](source, instance, url, body?.['to'] ?? '').join('\n') };
 }
 
 const EXPLANATIONS: Readonly<
-  Record<OwnerAction, (source: string, instance: string, url: string) => readonly string[]>
+  Record<OwnerAction, (source: string, instance: string, url: string, to: string) => readonly string[]>
 > = {
   resync: (source, instance, url) => [
     `${source} is being resynced by ${instance} (${url}).`,
@@ -82,9 +82,9 @@ const EXPLANATIONS: Readonly<
     'A process that ends before that does no harm: the next owner of the source finishes the rewind.',
     `Progress: GET ${url}/sources/${source}. Where the log does not reach back, the status has an error: then resync.`,
   ],
-  switch: (source, instance, url) => [
-    `${source} is being moved to that server by ${instance} (${url}).`,
-    'It drains, waits until the server has executed everything that was read, proves that its log continues, and goes on there.',
+  switch: (source, instance, url, to) => [
+    `${source} is being moved to ${to} by ${instance} (${url}).`,
+    'It drains, waits until that server has executed everything that was read, proves that its log continues, and goes on there.',
     'Where that fails it stays where it is.',
     `How it went: GET ${url}/sources/${source} (server, lastSwitch).`,
   ],

@@ -11,7 +11,7 @@ import {
 import { DittoError } from '#kernel';
 import { type LogEnd } from '#mysql';
 import { adopt, assumeLayout, newRecord, planCopy, type TableRecord } from '#replication';
-import { RecordedSource } from './recorded-source.ts';
+import { RecordedSource, type RecordedSourceOptions } from './recorded-source.ts';
 
 const SERVER = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const OTHER = '81d7f2b1-0000-11e1-9e33-c80aa9429562';
@@ -44,7 +44,10 @@ function checkpointAt(offset: number, lineage = 3): Checkpoint {
   };
 }
 
-function openWorld(parts: Partial<World>): { readonly world: World; readonly stream: RecordedSource } {
+function openWorld(
+  parts: Partial<World>,
+  server: Pick<RecordedSourceOptions, 'serverUuid' | 'onMoved'> = {},
+): { readonly world: World; readonly stream: RecordedSource } {
   const end = { serverUuid: SERVER, file: 'binlog.000007', offset: 5000 };
   const world: World = { dcs: null, state: null, lineage: 3, end, record: null, layout: null, ...parts };
   const stored = (checkpoint: Checkpoint | null) => checkpoint && { token: 1, checkpoint };
@@ -59,6 +62,7 @@ function openWorld(parts: Partial<World>): { readonly world: World; readonly str
     // a record that is read is made anew each time
     tables: { find: (_, table) => Promise.resolve(world.record && { ...structuredClone(world.record), ...table }) },
     log: { read: () => Promise.resolve(world.end) },
+    ...server,
   });
   return { world, stream };
 }
@@ -85,6 +89,20 @@ describe('the checkpoint', () => {
     expect((await stream.readCheckpoint(never)).version).toBe(checkpointAt(5).version);
     const refused = new DittoError('DITTO_AUTH_REFUSED', 'no');
     await expect(open({ dcs: refused, state: checkpointAt(5) }).readCheckpoint(never)).rejects.toBe(refused);
+  });
+
+  it('I8: is an error on the server from which the source has moved: what that one has says nothing', async () => {
+    let moved = 0;
+    const { stream, world } = openWorld({ dcs: checkpointAt(9) }, { serverUuid: SERVER, onMoved: () => void moved++ });
+    await stream.readCheckpoint(never);
+    expect(moved).toBe(0);
+    const checkpoint = checkpointAt(20, 4);
+    world.dcs = { ...checkpoint, position: { ...checkpoint.position, serverUuid: OTHER } };
+    await expect(stream.readCheckpoint(never)).rejects.toMatchObject({
+      code: 'DITTO_VERIFICATION_SERVER_MOVED',
+      retriable: true,
+    });
+    expect(moved).toBe(1);
   });
 
   it('I8: a source without one is an error: nothing says what may be judged', async () => {

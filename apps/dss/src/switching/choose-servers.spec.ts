@@ -1,0 +1,123 @@
+import { describe, expect, it } from '@jest/globals';
+import { type Checkpoint } from '#change-events';
+import { type SourceConfig } from '#configuration';
+import { DittoError } from '#kernel';
+import { type EndpointInspection } from '#mysql';
+import { awaitServer, chooseServers, type ChooseServersOptions } from './choose-servers.ts';
+import { type SurveyedServer } from './survey-servers.ts';
+
+const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
+const refused = new DittoError('DITTO_SOURCE_UNAVAILABLE', 'refused', { retriable: true });
+
+function server(serverUuid: string, parts: Partial<EndpointInspection> = {}): EndpointInspection {
+  const identity = { kind: 'mysql', serverUuid, gtidExecuted: `${UUID}:1-10`, gtidPurged: '', gtidState: '' } as const;
+  return { ...identity, readOnly: false, replica: null, ...parts } as EndpointInspection;
+}
+
+type Answer = SurveyedServer['answer'];
+
+/** Each survey gives the next answers of the servers h1, h2, …, the last one again and again. */
+function options(
+  surveys: readonly (readonly Answer[])[],
+  parts: Partial<ChooseServersOptions> = {},
+  mode = 'automatic',
+) {
+  let turn = 0;
+  const endpoints = surveys[0]?.map((_, index) => ({ host: `h${index + 1}`, port: 1 })) ?? [];
+  return {
+    source: { name: 's', endpoints, switch: { mode, afterMs: 400, waitMs: 400 } } as unknown as SourceConfig,
+    checkpoint: { position: { serverUuid: 'a' }, dispatchedSet: `${UUID}:1-10` } as unknown as Checkpoint,
+    leftUuid: null,
+    survey: () => {
+      const answers = surveys[Math.min(turn++, surveys.length - 1)] ?? [];
+      return Promise.resolve(answers.map((answer, index) => ({ index, endpoint: `h${index + 1}:1`, answer })));
+    },
+    signal: new AbortController().signal,
+    nowMs: Date.now,
+    ...parts,
+  };
+}
+
+async function choose(...of: Parameters<typeof options>): Promise<readonly string[]> {
+  return (await chooseServers(options(...of))).map(({ endpoint }) => endpoint);
+}
+
+describe('the servers that a source may be opened on', () => {
+  it('are the one that it was streamed from, wherever that is, while it answers', async () => {
+    expect(await choose([[server('b'), server('a')]])).toEqual(['h2:1']);
+    expect(
+      await choose([
+        [server('b'), refused],
+        [server('b'), server('a')],
+      ]),
+    ).toEqual(['h2:1']);
+  });
+
+  it('I7: are otherwise those that miss nothing, in the order of the configuration', async () => {
+    const lacking = server('c', { gtidExecuted: `${UUID}:1-9` });
+    expect(await choose([[lacking, server('d'), refused, server('b')]])).toEqual(['h2:1', 'h4:1']);
+  });
+
+  it('are not waited for where the server was just left because it was lost', async () => {
+    const beganAt = performance.now();
+    expect(await choose([[refused, server('b')]], { leftUuid: 'a' })).toEqual(['h2:1']);
+    expect(performance.now() - beganAt).toBeLessThan(200);
+  });
+
+  it('are none when no other may follow: the error says why of each, and passes by itself', async () => {
+    const lacking = server('c', { gtidExecuted: `${UUID}:1-9` });
+    await expect(choose([[refused, lacking]])).rejects.toMatchObject({
+      code: 'DITTO_SOURCE_NO_SERVER',
+      retriable: true,
+      message: expect.stringMatching(
+        /h1:1: refused \(DITTO_SOURCE_UNAVAILABLE\); h2:1: .*:10 \(DITTO_SOURCE_GTIDS_MISSING\)/,
+      ),
+    });
+  });
+
+  it('are none where an operator moves the source', async () => {
+    await expect(choose([[refused, server('b')]], {}, 'manual')).rejects.toMatchObject({
+      code: 'DITTO_SOURCE_NO_SERVER',
+      message: expect.stringContaining('h2:1: could take its place, but switch.mode is manual'),
+    });
+  });
+
+  it('are at the first start the first that answers', async () => {
+    expect(await choose([[server('b'), server('a')]], { checkpoint: null })).toEqual(['h1:1']);
+    expect(await choose([[refused, server('a')]], { checkpoint: null })).toEqual(['h2:1']);
+  });
+});
+
+describe('a switch that was asked for', () => {
+  const lagging = server('b', {
+    gtidExecuted: `${UUID}:1-9`,
+    replica: { isReceiving: true, isApplying: true, hasFilters: false, lastError: '' } as never,
+  });
+
+  it('waits until the server has executed what was read', async () => {
+    const surveys = [
+      [server('a'), lagging],
+      [server('a'), server('b')],
+    ];
+    expect((await awaitServer({ ...options(surveys), to: 'h2:1' })).index).toBe(1);
+  });
+
+  it('does not wait for longer than the limit, nor for what does not pass', async () => {
+    await expect(awaitServer({ ...options([[server('a'), lagging]]), to: 'h2:1' })).rejects.toMatchObject({
+      code: 'DITTO_SOURCE_GTIDS_MISSING',
+    });
+    const purged = server('b', { gtidExecuted: `${UUID}:1-20`, gtidPurged: `${UUID}:1-15` });
+    const beganAt = performance.now();
+    await expect(awaitServer({ ...options([[server('a'), purged]]), to: 'h2:1' })).rejects.toMatchObject({
+      code: 'DITTO_SOURCE_PURGED',
+    });
+    expect(performance.now() - beganAt).toBeLessThan(300);
+  });
+
+  it('names the endpoints when there is no such one', async () => {
+    await expect(awaitServer({ ...options([[server('a'), server('b')]]), to: 'h3:1' })).rejects.toMatchObject({
+      code: 'DITTO_SOURCE_ENDPOINT_UNKNOWN',
+      remedy: 'Its endpoints are h1:1, h2:1.',
+    });
+  });
+});

@@ -1,0 +1,64 @@
+import { describe, expect, it } from '@jest/globals';
+import { findUnfitness } from './find-unfitness.ts';
+import { type EndpointInspection } from './mysql-endpoint.ts';
+import { type ReplicaState } from './replica-state.ts';
+
+const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
+
+const FOLLOWING: ReplicaState = {
+  isReceiving: true,
+  isApplying: true,
+  lagSeconds: 0,
+  lastError: '',
+  notYetApplied: '',
+  hasFilters: false,
+};
+
+function server(parts: Partial<EndpointInspection> = {}, replica: Partial<ReplicaState> | null = null) {
+  return {
+    kind: 'mysql',
+    serverUuid: 'b',
+    gtidExecuted: `${UUID}:1-10`,
+    gtidPurged: '',
+    gtidState: '',
+    readOnly: false,
+    replica: replica && { ...FOLLOWING, ...replica },
+    ...parts,
+  } as EndpointInspection;
+}
+
+function judge(...of: Parameters<typeof server>): string {
+  const unfitness = findUnfitness(server(...of), `${UUID}:1-9`);
+  return unfitness === null ? 'fit' : `${unfitness.error.code}${unfitness.mayPass ? ', may pass' : ''}`;
+}
+
+describe('I7: whether a source may continue with another server', () => {
+  it('takes a primary, and a replica that follows one', () => {
+    expect([judge(), judge({ readOnly: true }, {})]).toEqual(['fit', 'fit']);
+  });
+
+  it.each<[string, Partial<EndpointInspection>, Partial<ReplicaState> | null]>([
+    ['accepts no writes and follows nobody', { readOnly: true }, null],
+    ['has lost its own source', {}, { isReceiving: false }],
+    ['does not apply what it receives', {}, { isApplying: false }],
+  ])('takes none that %s: it would stand still', (_, parts, replica) => {
+    expect(judge(parts, replica)).toBe('DITTO_SOURCE_SERVER_STALE, may pass');
+  });
+
+  it('takes none that leaves changes out', () => {
+    expect(judge({}, { hasFilters: true })).toBe('DITTO_SOURCE_REPLICA_FILTERED');
+  });
+
+  it('takes none that lacks what was given to a sink; a replica may still get it', () => {
+    expect(judge({ gtidExecuted: `${UUID}:1-8` })).toBe('DITTO_SOURCE_GTIDS_MISSING');
+    expect(judge({ gtidExecuted: `${UUID}:1-8` }, {})).toBe('DITTO_SOURCE_GTIDS_MISSING, may pass');
+    expect(findUnfitness(server({ gtidExecuted: `${UUID}:1-7` }), `${UUID}:1-9`)?.error.message).toContain(
+      `${UUID}:8-9`,
+    );
+  });
+
+  it('takes none whose log no longer holds what comes next', () => {
+    expect(judge({ gtidPurged: `${UUID}:1-9` })).toBe('fit');
+    expect(judge({ gtidPurged: `${UUID}:1-10` })).toBe('DITTO_SOURCE_PURGED');
+  });
+});
