@@ -1,5 +1,5 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
-import { ApiConflictResponse, ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
+import { ApiBody, ApiConflictResponse, ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
 import { type DittoConfig, type SourceConfig } from '#configuration';
 import { Actor, assertKnownSource, AuditLog, InjectConfig, RequestError, SchemaPipe } from '#platform';
 import { z } from 'zod';
@@ -26,6 +26,7 @@ const tablesQuerySchema = z.strictObject({
 const switchSchema = z.strictObject({ to: z.string().min(1).max(300) });
 /** Two rounds of questions to the server. */
 const ANSWER_WITHIN_MS = 5000;
+type SwitchOrder = z.infer<typeof switchSchema>;
 type TablesQuery = z.infer<typeof tablesQuerySchema>;
 
 @ApiTags('sources')
@@ -164,9 +165,10 @@ export class SourcesController {
   @ApiConflictResponse({
     description: 'This instance does not own the source, or the source can not continue on that server',
   })
+  @ApiBody({ type: SwitchOrderDto })
   async switchTo(
     @Param('source') source: string,
-    @Body(new SchemaPipe(switchSchema)) { to }: SwitchOrderDto,
+    @Body(new SchemaPipe(switchSchema)) { to }: SwitchOrder,
     @Actor() actor: string,
   ): Promise<SwitchingDto> {
     const supervisor = this.#supervisor(source);

@@ -68,7 +68,10 @@ function createWatch(
     logger,
     nowMs: Date.now,
   });
-  closers.add(() => Promise.resolve(watch.over()));
+  closers.add(() => {
+    watch.over();
+    return Promise.resolve();
+  });
   return watch;
 }
 

@@ -61,7 +61,7 @@ export class SourceOpener {
     const logger = createLogger(`source:${source.name}`);
     // after the start of the process it is being connected
     await this.#state.whenOpened(AbortSignal.any([signal, AbortSignal.timeout(STATE_WITHIN_MS)]));
-    const checkpoint = await newestCheckpoint({ grant, ...this.#stores });
+    const checkpoint = await this.#newestCheckpoint(grant);
     const survey = (limit: AbortSignal): ReturnType<typeof surveyServers> => surveyServers(source, limit);
     const choice = { source, checkpoint, leftUuid, survey, signal, nowMs: Date.now };
     const switched = await this.#switchAsAsked(ownership, choice, logger);
@@ -112,7 +112,7 @@ export class SourceOpener {
     const closers = new Closers(logger);
     try {
       const opening = await this.#prepare({ ...ownership, server, logger, closers });
-      const before = await newestCheckpoint({ grant: ownership.grant, ...this.#stores });
+      const before = await this.#newestCheckpoint(ownership.grant);
       const run = await assembleRun(opening, await findStart(opening));
       const from = before?.position.serverUuid;
       if (from !== undefined && from !== run.server.serverUuid)
@@ -122,6 +122,11 @@ export class SourceOpener {
       await closers.close();
       throw cause;
     }
+  }
+
+  #newestCheckpoint(grant: Grant): ReturnType<typeof newestCheckpoint> {
+    const { dcs, state } = this.#stores;
+    return newestCheckpoint({ grant, dcs, state });
   }
 
   /** Asks the server, refuses what loses data or can't be carried, and connects what the start asks. */
@@ -140,7 +145,7 @@ export class SourceOpener {
       store: stores.columns,
       excludeColumns: source.excludeColumns,
       tables,
-      isKnown: async () => (await newestCheckpoint({ grant, dcs: stores.dcs, state: stores.state })) !== null,
+      isKnown: async () => (await this.#newestCheckpoint(grant)) !== null,
       logger,
     });
     const sinks = await openSinks({ ...ownership, config, stores });

@@ -1,5 +1,5 @@
 import { type ServerHeartbeat } from '#dcs-client';
-import { isAbort, type Logger, sleep, toDittoError } from '#kernel';
+import { type Logger, sleep, toDittoError } from '#kernel';
 import { judgeServers, type RefusedServer } from './judge-servers.ts';
 import { type SurveyedServer } from './survey-servers.ts';
 
@@ -61,12 +61,12 @@ export class ServerWatch {
   }
 
   async #lookUntil(signal: AbortSignal, sinceMs: number): Promise<void> {
-    while (!signal.aborted)
+    for (;;)
       try {
         if (await this.#lookOnce(signal, sinceMs)) return;
         await sleep(LOOK_EVERY_MS, signal);
       } catch (cause) {
-        if (signal.aborted || isAbort(cause)) return;
+        if (signal.aborted) return;
         const { code, message } = toDittoError(cause);
         this.#options.logger.warn('other servers of the source could not be looked at', { code, error: message });
         await sleep(LOOK_EVERY_MS, signal).catch(() => undefined);
@@ -77,14 +77,14 @@ export class ServerWatch {
   async #lookOnce(signal: AbortSignal, sinceMs: number): Promise<boolean> {
     const { source, serverUuid, afterMs, survey, dispatchedSet, leave, logger, nowMs } = this.#options;
     const servers = await survey(signal);
-    if (signal.aborted) return false;
+    signal.throwIfAborted();
     const { current, candidates, refused } = judgeServers(servers, serverUuid, dispatchedSet());
     this.#report(refused);
     const [candidate] = candidates;
     // a server that answers is not lost, whatever keeps its log from being read
     if (current !== null || candidate === undefined || nowMs() - sinceMs < afterMs) return false;
     if (nowMs() - sinceMs < DISPUTED_TIMES * afterMs && (await this.#isReachedByOthers(sinceMs))) return false;
-    if (signal.aborted) return false;
+    signal.throwIfAborted();
     logger.warn('the server of the source is lost, another one takes its place', {
       source,
       from: this.#options.endpoint,

@@ -93,7 +93,7 @@ describe('the checkpoint', () => {
 
   it('I8: is an error on the server from which the source has moved: what that one has says nothing', async () => {
     let moved = 0;
-    const { stream, world } = openWorld({ dcs: checkpointAt(9) }, { serverUuid: SERVER, onMoved: () => void moved++ });
+    const { stream, world } = openWorld({ dcs: checkpointAt(9) }, { serverUuid: SERVER, onMoved: () => moved++ });
     await stream.readCheckpoint(never);
     expect(moved).toBe(0);
     const checkpoint = checkpointAt(20, 4);
