@@ -261,4 +261,20 @@ describe('a source with two servers', () => {
     const { pipeline } = await world.waitUntilCaughtUp(dss);
     await expectWhole(pipeline?.repeatedChanges);
   }, 120_000);
+
+  it('what only the lost server had is given up by a resync, which takes the other one', async () => {
+    await world.cluster.kill(a);
+    await world.signal(dss, 'SIGKILL');
+    dss = await world.start('dss');
+    await waitForRefusal(b);
+    const { status } = await fetch(`${dss.url}/sources/${world.name}/resync`, { method: 'POST' });
+    expect(status).toBe(202);
+    await waitUntilStreamedFrom(b);
+    await use(b);
+    await insert(5);
+    await world.waitUntilCaughtUp(dss);
+    const { samples, tables } = await world.compare();
+    const [rows] = await mysql.query('SELECT COUNT(*) AS count FROM notes');
+    expect([samples, tables.map((table) => table.rows)]).toEqual([[], [(rows as { count: number }[])[0]?.count]]);
+  }, 120_000);
 });

@@ -4,6 +4,7 @@ import { type DittoConfig, type SourceConfig } from '#configuration';
 import { Actor, assertKnownSource, AuditLog, InjectConfig, RequestError, SchemaPipe } from '#platform';
 import { z } from 'zod';
 import { snapshotsOff } from '../opening/resync.ts';
+import { type SourceStatus } from '../sources/source-status.ts';
 import { type SourceSupervisor } from '../sources/source-supervisor.ts';
 import { SourceRegistry } from '../sources/source-registry.ts';
 import { findRefusal } from '../switching/choose-servers.ts';
@@ -99,7 +100,7 @@ export class SourcesController {
     const supervisor = this.#supervisor(source);
     const { state, owner, lineage, checkpoint, error } = supervisor.status();
     if (owner === null) throw notOwned(source);
-    if (state !== 'failed' && state !== 'streaming')
+    if (!isSettled(supervisor.status()))
       throw new RequestError(409, 'DITTO_SOURCE_NOT_SETTLED', `${source} can't be resynced now: it is ${state}`, {
         remedy: 'Ask again when it is streaming or failed.',
       });
@@ -174,7 +175,7 @@ export class SourcesController {
     const supervisor = this.#supervisor(source);
     const { state, owner, server, checkpoint, error } = supervisor.status();
     if (owner === null) throw notOwned(source, 'switch');
-    if (state !== 'failed' && state !== 'streaming')
+    if (!isSettled(supervisor.status()))
       throw new RequestError(409, 'DITTO_SOURCE_NOT_SETTLED', `${source} can't be switched now: it is ${state}`, {
         remedy: 'Ask again when it is streaming or failed.',
       });
@@ -202,6 +203,11 @@ function notOwned(source: string, command = 'resync'): RequestError {
   return new RequestError(409, 'DITTO_SOURCE_NOT_OWNED', `this instance does not own ${source}`, {
     remedy: `Ask the instance that does: npm run ditto -- ${command} --source ${source} finds it.`,
   });
+}
+
+/** Whether the source runs, or waits for something that an operator can change. */
+function isSettled({ state, error }: SourceStatus): boolean {
+  return state === 'failed' || state === 'streaming' || error?.code === 'DITTO_SOURCE_NO_SERVER';
 }
 
 /** The statuses are plain data; the DTO classes are their description. */

@@ -63,10 +63,11 @@ export class SourceOpener {
     await this.#state.whenOpened(AbortSignal.any([signal, AbortSignal.timeout(STATE_WITHIN_MS)]));
     const checkpoint = await this.#newestCheckpoint(grant);
     const survey = (limit: AbortSignal): ReturnType<typeof surveyServers> => surveyServers(source, limit);
-    const choice = { source, checkpoint, leftUuid, survey, signal, nowMs: Date.now };
+    const choice = { source, checkpoint, survey, signal, nowMs: Date.now };
     const switched = await this.#switchAsAsked(ownership, choice, logger);
     if (switched !== null) return switched;
-    const servers = await chooseServers(choice);
+    const startsOver = (await this.#stores.resyncs.pendingFor(source.name)) !== null;
+    const servers = await chooseServers({ ...choice, leftUuid, startsOver, onNoServer: hooks.onNoServer });
     let refusal: DittoError | null = null;
     for (const server of servers)
       try {

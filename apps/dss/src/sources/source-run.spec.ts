@@ -255,6 +255,7 @@ function build(
       mayDeliver,
       leaveServer: () => undefined,
       onSwitch: () => undefined,
+      onNoServer: () => undefined,
       waits: new Waits({ limitMs: 60_000, logger: silentLogger, nowMs: Date.now }),
     },
   });

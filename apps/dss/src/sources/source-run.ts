@@ -112,6 +112,8 @@ export interface OwnershipHooks {
   /** The server is lost and another one may take its place: ends this ownership in order, so that it is opened there. */
   readonly leaveServer: (serverUuid: string, lostSinceMs: number) => void;
   readonly onSwitch: (outcome: SwitchOutcome) => void;
+  /** No server can be used for now; called again and again while that is so. */
+  readonly onNoServer: (error: DittoError, refused: readonly RefusedServer[]) => void;
 }
 
 /** More than half of what may be in flight would let no two reads go side by side. */

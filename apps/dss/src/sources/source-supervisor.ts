@@ -3,6 +3,7 @@ import { Backoff, sleep, toDittoError, type DittoError, type Logger, Waits } fro
 import { LatencyWindow, type Grant, type NewRead, type PendingSwitch, type TableSnapshotStatus } from '#replication';
 import { type LeaseKeeper } from './lease-keeper.ts';
 import { RateMeter } from './rate-meter.ts';
+import { type RefusedServer } from '../switching/judge-servers.ts';
 import { type OwnershipHooks, type SourceRun, type SwitchOutcome } from './source-run.ts';
 import { type ErrorStatus, type SourceState, type SourceStatus, type SwitchStatus } from './source-status.ts';
 
@@ -62,6 +63,8 @@ export class SourceSupervisor {
   #lagMs: number | null = null;
   #lastSwitch: SwitchStatus | null = null;
   #switches = 0;
+  /** Why no server can be used, while none can. */
+  #refused: readonly RefusedServer[] = [];
   /** The server that was lost, until the source streams again. */
   #left: { readonly serverUuid: string; readonly sinceMs: number } | null = null;
   #resume: (() => void) | null = null;
@@ -161,7 +164,7 @@ export class SourceSupervisor {
       lineage: this.#checkpoint?.lineage ?? null,
       checkpoint: this.#checkpoint,
       server: run?.server ?? null,
-      refusedServers: (run?.refusedServers ?? []).map(({ endpoint, error: { code, message, remedy } }) => ({
+      refusedServers: (run?.refusedServers ?? this.#refused).map(({ endpoint, error: { code, message, remedy } }) => ({
         endpoint,
         ...{ code, message, remedy },
       })),
@@ -211,10 +214,12 @@ export class SourceSupervisor {
             interrupted.abort();
           },
           onSwitch: (outcome) => this.#switched(outcome),
+          onNoServer: (error, refused) => this.#findsNoServer(error, refused),
         };
         const left = this.#left?.serverUuid ?? null;
         this.#run = await this.#waits.during('the source to be opened', open(grant, hooks, stop, left));
         this.#left = null;
+
         // not before: a source that is tried again and again says why all the time
         this.#error = null;
         this.#state = 'streaming';
@@ -234,6 +239,7 @@ export class SourceSupervisor {
       rest.removeEventListener('abort', drains);
       if (this.#run !== null) this.#checkpoint = this.#run.pipeline.checkpoint();
       this.#run = null;
+      this.#refused = [];
       this.#grant = null;
       this.#interrupt = null;
       this.#state = 'waiting-for-lease';
@@ -241,6 +247,15 @@ export class SourceSupervisor {
       await renewal;
       if (!ownership.signal.aborted) await leases.release(grant);
     }
+  }
+
+  #findsNoServer(error: DittoError, refused: readonly RefusedServer[]): void {
+    const { source, logger } = this.#options;
+    const { code, message, remedy } = error;
+    if (this.#error?.message !== message)
+      logger.warn('no server of the source can be used, trying on', { source, code, error: message, remedy });
+    this.#error = error;
+    this.#refused = refused;
   }
 
   #switched(outcome: SwitchOutcome): void {

@@ -3,7 +3,8 @@ import { type Checkpoint } from '#change-events';
 import { type SourceConfig } from '#configuration';
 import { DittoError } from '#kernel';
 import { type EndpointInspection } from '#mysql';
-import { awaitServer, chooseServers, type ChooseServersOptions } from './choose-servers.ts';
+import { awaitServer, chooseServers } from './choose-servers.ts';
+import { type RefusedServer } from './judge-servers.ts';
 import { type SurveyedServer } from './survey-servers.ts';
 
 const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
@@ -15,19 +16,18 @@ function server(serverUuid: string, parts: Partial<EndpointInspection> = {}): En
 }
 
 type Answer = SurveyedServer['answer'];
+type Options = Parameters<typeof chooseServers>[0];
 
 /** Each survey gives the next answers of the servers h1, h2, …, the last one again and again. */
-function options(
-  surveys: readonly (readonly Answer[])[],
-  parts: Partial<ChooseServersOptions> = {},
-  mode = 'automatic',
-) {
+function options(surveys: readonly (readonly Answer[])[], parts: Partial<Options> = {}, mode = 'automatic') {
   let turn = 0;
   const endpoints = surveys[0]?.map((_, index) => ({ host: `h${index + 1}`, port: 1 })) ?? [];
   return {
     source: { name: 's', endpoints, switch: { mode, afterMs: 400, waitMs: 400 } } as unknown as SourceConfig,
     checkpoint: { position: { serverUuid: 'a' }, dispatchedSet: `${UUID}:1-10` } as unknown as Checkpoint,
     leftUuid: null,
+    startsOver: false,
+    onNoServer: () => undefined,
     survey: () => {
       const answers = surveys[Math.min(turn++, surveys.length - 1)] ?? [];
       return Promise.resolve(answers.map((answer, index) => ({ index, endpoint: `h${index + 1}:1`, answer })));
@@ -64,22 +64,38 @@ describe('the servers that a source may be opened on', () => {
     expect(performance.now() - beganAt).toBeLessThan(200);
   });
 
-  it('are none when no other may follow: the error says why of each, and passes by itself', async () => {
+  it('are none while no other may follow: the error says why of each, until one may', async () => {
     const lacking = server('c', { gtidExecuted: `${UUID}:1-9` });
-    await expect(choose([[refused, lacking]])).rejects.toMatchObject({
-      code: 'DITTO_SOURCE_NO_SERVER',
-      retriable: true,
-      message: expect.stringMatching(
-        /h1:1: refused \(DITTO_SOURCE_UNAVAILABLE\); h2:1: .*:10 \(DITTO_SOURCE_GTIDS_MISSING\)/,
-      ),
-    });
+    const reported: (readonly [DittoError, readonly RefusedServer[]])[] = [];
+    const surveys = [...Array.from({ length: 4 }, () => [refused, lacking]), [refused, server('c')]];
+    const onNoServer: Options['onNoServer'] = (...of) => reported.push(of);
+    expect(await choose(surveys, { onNoServer })).toEqual(['h2:1']);
+    const [error, servers] = reported[0] ?? [];
+    expect(error).toMatchObject({ code: 'DITTO_SOURCE_NO_SERVER', retriable: true });
+    expect(error?.message).toMatch(
+      /h1:1: refused \(DITTO_SOURCE_UNAVAILABLE\); h2:1: .*:10 \(DITTO_SOURCE_GTIDS_MISSING\)/,
+    );
+    expect(servers?.map(({ endpoint }) => endpoint)).toEqual(['h1:1', 'h2:1']);
+  });
+
+  it('end the attempt after a minute without one: another instance may reach others', async () => {
+    let now = 0;
+    const nowMs = (): number => (now += 10_000);
+    await expect(choose([[refused, refused]], { nowMs })).rejects.toMatchObject({ code: 'DITTO_SOURCE_NO_SERVER' });
   });
 
   it('are none where an operator moves the source', async () => {
-    await expect(choose([[refused, server('b')]], {}, 'manual')).rejects.toMatchObject({
+    let now = 0;
+    const nowMs = (): number => (now += 10_000);
+    await expect(choose([[refused, server('b')]], { nowMs }, 'manual')).rejects.toMatchObject({
       code: 'DITTO_SOURCE_NO_SERVER',
       message: expect.stringContaining('h2:1: could take its place, but switch.mode is manual'),
     });
+  });
+
+  it('need have nothing of what was read where the source starts over', async () => {
+    const lacking = server('c', { gtidExecuted: `${UUID}:1-9` });
+    expect(await choose([[refused, lacking]], { startsOver: true }, 'manual')).toEqual(['h2:1']);
   });
 
   it('are at the first start the first that answers', async () => {

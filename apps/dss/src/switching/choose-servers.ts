@@ -1,6 +1,6 @@
 import { type Checkpoint } from '#change-events';
 import { formatEndpoint, type SourceConfig } from '#configuration';
-import { DittoError, sleep } from '#kernel';
+import { adviseResync, DittoError, sleep } from '#kernel';
 import { judgeServers, type RefusedServer } from './judge-servers.ts';
 import { hasAnswered, type SurveyedServer, surveyServers } from './survey-servers.ts';
 
@@ -8,8 +8,6 @@ export interface ChooseServersOptions {
   readonly source: SourceConfig;
   /** The newest; null for a source that is seen for the first time. */
   readonly checkpoint: Checkpoint | null;
-  /** UUID of the server that this process has just left because it was lost; null when it left none. */
-  readonly leftUuid: string | null;
   readonly survey: (signal: AbortSignal) => Promise<readonly SurveyedServer[]>;
   readonly signal: AbortSignal;
   readonly nowMs: () => number;
@@ -19,27 +17,40 @@ export interface ChooseServersOptions {
 export type ChosenServer = Pick<SurveyedServer, 'index' | 'endpoint'>;
 
 const LOOK_EVERY_MS = 250;
+/** Then another instance may try, which may reach other servers. */
+const TRY_MS = 60_000;
 
 /**
  * The servers that a source may be opened on, to be tried in this order: the one that it was streamed from last, or, when
- * that one does not answer for `switch.afterMs`, those that may take its place. Rejects with `DITTO_SOURCE_NO_SERVER`
- * (retriable) when there is none.
+ * that one does not answer for `switch.afterMs`, those that may take its place. While there is none, that is reported;
+ * after a minute it rejects with that (`DITTO_SOURCE_NO_SERVER`, retriable).
  */
-export async function chooseServers(options: ChooseServersOptions): Promise<readonly ChosenServer[]> {
-  const { source, checkpoint, leftUuid, survey, signal, nowMs } = options;
+export async function chooseServers(
+  options: ChooseServersOptions & {
+    /** UUID of the server that this process has just left because it was lost; null when it left none. */
+    readonly leftUuid: string | null;
+    /** Whether the source is to be resynced: then nothing of what it has read need be there. */
+    readonly startsOver: boolean;
+    readonly onNoServer: (error: DittoError, refused: readonly RefusedServer[]) => void;
+  },
+): Promise<readonly ChosenServer[]> {
+  const { source, checkpoint, leftUuid, startsOver, survey, onNoServer, signal, nowMs } = options;
   const currentUuid = checkpoint?.position.serverUuid ?? null;
-  const deadlineMs = leftUuid === currentUuid && leftUuid !== null ? 0 : nowMs() + source.switch.afterMs;
+  const dispatchedSet = startsOver ? '' : (checkpoint?.dispatchedSet ?? '');
+  const isManual = source.switch.mode === 'manual' && checkpoint !== null && !startsOver;
+  const beganMs = nowMs();
+  const isLost = leftUuid !== null && leftUuid === currentUuid;
   for (;;) {
     const servers = await survey(signal);
-    const { current, candidates, refused } = judgeServers(servers, currentUuid, checkpoint?.dispatchedSet ?? '');
+    const { current, candidates, refused } = judgeServers(servers, currentUuid, dispatchedSet);
     if (current !== null) return [current];
-    if (checkpoint === null) {
-      const [first] = servers;
-      if (first !== undefined && hasAnswered(first)) return [first];
-    } else if (source.switch.mode === 'manual') throw noServer(source, currentUuid, refused, candidates);
-    if (nowMs() >= deadlineMs) {
-      if (candidates.length > 0) return candidates;
-      throw noServer(source, currentUuid, refused);
+    const [first] = servers;
+    if (checkpoint === null && first !== undefined && hasAnswered(first)) return [first];
+    if (isLost || nowMs() - beganMs >= source.switch.afterMs) {
+      if (candidates.length > 0 && !isManual) return candidates;
+      const error = noServer(source, currentUuid, refused, candidates);
+      if (nowMs() - beganMs >= TRY_MS) throw error;
+      onNoServer(error, refused);
     }
     await sleep(LOOK_EVERY_MS, signal);
   }
@@ -96,7 +107,7 @@ function noServer(
   { name }: SourceConfig,
   currentUuid: string | null,
   refused: readonly RefusedServer[],
-  candidates: readonly ChosenServer[] = [],
+  candidates: readonly ChosenServer[],
 ): DittoError {
   const reasons = [
     ...refused.map(({ endpoint, error }) => `${endpoint}: ${error.message} (${error.code})`),
@@ -108,7 +119,7 @@ function noServer(
     `${lost} ${currentUuid === null ? `of ${name} answers` : 'does not answer, and no other takes its place'}: ${reasons.join('; ')}`,
     {
       retriable: true,
-      remedy: `Bring the server back, or have another one carry the cluster on (see each reason); or name one: npm run ditto -- switch --source ${name} --to HOST:PORT. It continues by itself as soon as one of them can be used.`,
+      remedy: `Bring the server back, or have another one carry the cluster on (see each reason); or name one: npm run ditto -- switch --source ${name} --to HOST:PORT. It continues by itself as soon as one of them can be used. Where what is missing is lost for good: ${adviseResync(name)}.`,
       context: { source: name, serverUuid: currentUuid },
     },
   );
