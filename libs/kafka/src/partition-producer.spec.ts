@@ -64,8 +64,11 @@ function records(...values: string[]): RecordBatch {
   return batchOf(values.map((value) => ({ key: null, value, headers: {} })));
 }
 
+/** More than any test has failures of one batch. */
+const MOST_ATTEMPTS = 20;
+
 async function sendUntilConfirmed(producer: PartitionProducer, batch: RecordBatch): Promise<void> {
-  for (;;) {
+  for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
     try {
       await producer.produce(batch);
       return;
@@ -73,6 +76,7 @@ async function sendUntilConfirmed(producer: PartitionProducer, batch: RecordBatc
       if (!(error instanceof DittoError) || !error.retriable) throw error;
     }
   }
+  throw new Error('the batch is never confirmed');
 }
 
 describe('PartitionProducer', () => {
@@ -152,7 +156,7 @@ describe('PartitionProducer', () => {
         const expected: string[] = [];
         for (const [index, { count, outcomes }] of steps.entries()) {
           broker.outcomes = [...outcomes];
-          for (let part = 0; ; part++) {
+          for (let part = 0; part <= outcomes.length; part++) {
             const name = `${index}.${part}`;
             const outcome = await produceUntilSettled(producer, hugeBatch(name, count));
             if (outcome === 'written') expected.push(name);
@@ -189,7 +193,7 @@ function hugeBatch(name: string, count: number): RecordBatch {
 }
 
 async function produceUntilSettled(producer: PartitionProducer, batch: RecordBatch): Promise<'written' | 'refused'> {
-  for (;;)
+  for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++)
     try {
       await producer.produce(batch);
       return 'written';
@@ -197,6 +201,7 @@ async function produceUntilSettled(producer: PartitionProducer, batch: RecordBat
       if (!(error instanceof DittoError)) throw error;
       if (!error.retriable) return 'refused';
     }
+  throw new Error('the batch is never settled');
 }
 
 /** A leader's check of sequence numbers, which count from 0 again after 2^31 - 1. */

@@ -86,7 +86,9 @@ describe('writeGuarded', () => {
   });
 
   it('rejects retriably when deadlocks continue, and when the write concern is not reached', async () => {
-    const deadlocked = dbThat(() => ({ ok: 1, writeErrors: [{ index: 0, code: 16908292 }] }));
+    let asked = 0;
+    const deadlock = { ok: 1, writeErrors: [{ index: 0, code: 16908292 }] };
+    const deadlocked = dbThat(() => (asked++ < 50 ? deadlock : { ok: 1 }));
     await expect(writeGuarded(deadlocked, 'c', [write(1, 'a')], options)).rejects.toMatchObject({ retriable: true });
     const unconfirmed = dbThat(() => ({
       ok: 1,

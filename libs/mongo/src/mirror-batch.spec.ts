@@ -55,4 +55,18 @@ describe('collapseEntries', () => {
     const writes = collapse([at(1, null, [1, 'a']), at(2, [1, 'a'], [1, 'b']), at(3, [2, 'a'], [2, 'b'])]);
     expect(writes.map(({ isNew }) => isNew)).toEqual([true, false]);
   });
+
+  it('of a row with a changed key only the document under the new key is taken for new', () => {
+    const moved = at(1, [1, 'a'], [2, 'a']);
+    const keyChange = { unconfirmed: 2 };
+    const former = { ...moved, row: [1, 'a'], identity: moved.table.encoder.identity([1, 'a']), isTombstone: true };
+    const writes = collapse([
+      { ...former, keyChange },
+      { ...moved, keyChange },
+    ]);
+    expect(writes.map(({ document, isNew }) => [readDocument(document)._id, isNew])).toEqual([
+      [1, false],
+      [2, true],
+    ]);
+  });
 });

@@ -6,6 +6,8 @@ import fc from 'fast-check';
 import { mongo } from 'mongoose';
 import { FakeMongo } from '../test/fake-mongo.ts';
 import { makeChange, makeColumn, makeLayout, makeTransaction, ordersLayout } from '../test/make-changes.ts';
+import { readSequence } from '../test/read-bson.ts';
+import { type MirrorDocument } from './mirror-document.ts';
 import { MirrorWriter, type MirrorWriterOptions } from './mirror-writer.ts';
 import { type MongoConnection } from './mongo-connection.ts';
 
@@ -92,6 +94,13 @@ function expectMirror(fake: FakeMongo, changes: readonly RowChange[], rows: Read
     expect(document?.v).toBe(version);
     expect(document?.row).toEqual(row === undefined ? undefined : { id: row[0], note: row[1] });
   }
+}
+
+/** Of the documents that a command writes. */
+function findIds(command: mongo.Document): unknown[] {
+  return 'documents' in command
+    ? readSequence<MirrorDocument>(command, 'documents').map(({ _id }) => _id)
+    : readSequence<{ q: { _id: unknown } }>(command, 'updates').map(({ q }) => q._id);
 }
 
 /** Neighbours of one transaction and operation as one event, as a log gives them. */
@@ -249,6 +258,27 @@ describe('MirrorWriter', () => {
     expect(writer.status()).toMatchObject({ changesInFlight: 0, confirmedChanges: 2, bytesInFlight: 0 });
     expect(fake.find('shop.orders', 1)).toHaveProperty('deletedAt');
     expect(fake.find('shop.orders', 2)).toMatchObject({ row: { id: 2, note: 'a' } });
+  });
+
+  it.each([1, 2])('I1: a changed key is not confirmed while the document of key %s is being written', async (held) => {
+    const fake = new FakeMongo();
+    const gate = Promise.withResolvers<undefined>();
+    let written = 0;
+    const command = async (received: mongo.Document): Promise<mongo.Document> => {
+      if (findIds(received).includes(held)) await gate.promise;
+      else written++;
+      return fake.command(received);
+    };
+    const connection = { db: () => ({ command }), ping: () => Promise.resolve() } as unknown as MongoConnection;
+    const writer = await openWriter(fake, { lanes: 64, connection });
+    const acknowledgement = new CountingAcknowledgement();
+    acceptChanges(writer, [makeChange([1, 'a'], [2, 'a'])], acknowledgement);
+    const drained = writer.drain(never);
+    for (let turn = 0; turn < 50; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+    expect([written, acknowledgement.count, writer.status().confirmedChanges]).toEqual([1, 0, 0]);
+    gate.resolve(undefined);
+    await drained;
+    expect([acknowledgement.count, writer.status().confirmedChanges]).toEqual([1, 1]);
   });
 
   it('acknowledges changes of tables without a key at once and writes nothing', async () => {

@@ -203,8 +203,9 @@ function build(
   options: Partial<Omit<SourceRunOptions, 'parts' | 'hooks'>> &
     Partial<Pick<OwnershipHooks, 'mayDeliver'>> &
     Partial<Pick<SourceParts, 'sinks' | 'records' | 'cascades'>> & { dcs?: OneCheckpoint } = {},
-): { run: SourceRun; dcs: OneCheckpoint; records: Records; closed: () => number } {
+): { run: SourceRun; dcs: OneCheckpoint; state: OneCheckpoint; records: Records; closed: () => number } {
   const records = new Records();
+  const state = new OneCheckpoint();
   const {
     dcs = new OneCheckpoint(),
     mayDeliver = () => true,
@@ -242,7 +243,7 @@ function build(
     start,
     endOfLog: start.position,
     reservedReads: 0,
-    stores: { dcs, state: new OneCheckpoint(), tables: records, reads: new NoReads() },
+    stores: { dcs, state, tables: records, reads: new NoReads() },
     snapshot: { copiesAll: true, chunkRows: 10, pauseMs: 0, cascadePauseMs: 0 },
     dcsIntervalMs: 1000,
     stateIntervalMs: 1000,
@@ -259,7 +260,7 @@ function build(
       waits: new Waits({ limitMs: 60_000, logger: silentLogger, nowMs: Date.now }),
     },
   });
-  return { run, dcs, records, closed: () => closed };
+  return { run, dcs, state, records, closed: () => closed };
 }
 
 /** Never comes to the end of what it has in flight. */
@@ -316,14 +317,25 @@ async function until(condition: () => boolean): Promise<void> {
 const never = new AbortController().signal;
 
 describe('SourceRun', () => {
-  it('stops in order when it is asked to: the last checkpoint is written, what was opened is closed', async () => {
-    const { run, dcs, closed } = build();
+  it('stops in order when it is asked to: both copies of the last checkpoint are written, what was opened is closed', async () => {
+    const { run, dcs, state, closed } = build();
     const stop = new AbortController();
     const ended = run.run(stop.signal, never);
     stop.abort();
     await ended;
     expect(dcs.saved).toMatchObject({ source: 's', lineage: 1 });
+    expect(state.saved).toEqual({ ...dcs.saved, savedAtMs: expect.any(Number) as number });
     expect(closed()).toBe(1);
+  });
+
+  it('a store that refuses the last checkpoint does not keep it from the other one', async () => {
+    const { run, dcs, state } = build();
+    dcs.refusal = new DittoError('DITTO_TEST_AWAY', 'away', { retriable: true });
+    const stop = new AbortController();
+    const ended = run.run(stop.signal, never);
+    stop.abort();
+    await ended;
+    expect([dcs.saved, state.saved?.source]).toEqual([null, 's']);
   });
 
   it('ends with the reason for which the ownership ended', async () => {
@@ -433,11 +445,13 @@ describe('SourceRun', () => {
   });
 
   it('I2: the numbers of its reads are reserved above the numbers of all owners before', async () => {
-    const { run, records } = build(new QuietSource(), new NoTables(), { reservedReads: 41 });
+    // more than are reserved at once
+    const reservedReads = 1_000_000_007;
+    const { run, records } = build(new QuietSource(), new NoTables(), { reservedReads });
     const stop = new AbortController();
     const ended = run.run(stop.signal, never);
     await run.pipeline.reads.waitUntilBehind('', { database: 'd', table: 't' });
-    expect(records.reserved[0]).toBeGreaterThan(41);
+    expect(records.reserved[0]).toBeGreaterThan(reservedReads);
     stop.abort();
     await ended;
   });

@@ -217,13 +217,17 @@ describe('SourceSupervisor', () => {
 
   it('I5: no resync is marked without the lease, or with one that another owner has ended', async () => {
     const fenced = new DittoError('DITTO_LEASE_FENCED', 'another owner has taken over');
+    const marked: unknown[] = [];
     const { supervisor, end } = supervise(
       () => Promise.resolve(fakeRun(untilAborted)),
-      () => Promise.reject(fenced),
+      (grant) => {
+        marked.push(grant.token);
+        return Promise.reject(fenced);
+      },
     );
-    expect(await supervisor.resync('alice')).toBe(false);
+    expect([await supervisor.resync('alice'), marked]).toEqual([false, []]);
     await until(() => supervisor.status().state === 'streaming');
-    expect(await supervisor.resync('alice')).toBe(false);
+    expect([await supervisor.resync('alice'), marked]).toEqual([false, [1]]);
     expect(supervisor.status().state).toBe('streaming');
     await end();
   });
