@@ -24,6 +24,7 @@ const state: DockerStackState = {
   members: memberNames,
   project: 'ditto-test',
   kafkaBrokers: 3,
+  manyPartitions: false,
   ports: Object.fromEntries(memberNames.map((member, index) => [member, 20_000 + index])),
   password: 'secret',
   clusterId: 'MkU3OEVBNTcwNTJENDM2Qg',
@@ -75,6 +76,17 @@ describe('docker-compose.yml', () => {
 });
 
 describe('composeEnvironment', () => {
+  it('gives brokers that are to hold many partitions more memory and time, and others the defaults', () => {
+    const sizes = (manyPartitions: boolean): unknown[] => {
+      const given = composeEnvironment({ ...state, manyPartitions });
+      return [given['DITTO_KAFKA_HEAP'], given['DITTO_KAFKA_INDEX_BYTES'], given['DITTO_KAFKA_REGISTRATION_MS']];
+    };
+    expect([sizes(true), sizes(false)]).toEqual([
+      ['1g', '4096', '600000'],
+      ['256m', '10485760', '60000'],
+    ]);
+  });
+
   it('makes a quorum of as many voters as there are brokers', () => {
     expect(composeEnvironment(state)).toMatchObject({
       DITTO_KAFKA_VOTERS: '1@kafka:9093,2@kafka-2:9093,3@kafka-3:9093',

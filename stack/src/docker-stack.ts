@@ -41,6 +41,10 @@ export function composeEnvironment(state: DockerStackState): Record<string, stri
     DITTO_KAFKA_VOTERS: voters.join(','),
     DITTO_KAFKA_REPLICAS: `${state.kafkaBrokers}`,
     DITTO_KAFKA_IN_SYNC: state.kafkaBrokers === 3 ? '2' : '1',
+    // why: native/kafka-properties.ts
+    DITTO_KAFKA_HEAP: state.manyPartitions ? '1g' : '256m',
+    DITTO_KAFKA_INDEX_BYTES: state.manyPartitions ? '4096' : '10485760',
+    DITTO_KAFKA_REGISTRATION_MS: state.manyPartitions ? '600000' : '60000',
     ...Object.fromEntries(
       state.members.map((member) => [composeServices[member].portVariable, `${state.ports[member] ?? 0}`]),
     ),
@@ -144,7 +148,11 @@ export class DockerStack extends Stack {
   }
 }
 
-async function planStack({ servers = defaultServers, kafkaBrokers = 1 }: StackOptions): Promise<DockerStackState> {
+async function planStack({
+  servers = defaultServers,
+  kafkaBrokers = 1,
+  manyPartitions = false,
+}: StackOptions): Promise<DockerStackState> {
   const members = expandServers(servers, kafkaBrokers);
   const ports = await findFreePorts(members.length);
   return {
@@ -152,6 +160,7 @@ async function planStack({ servers = defaultServers, kafkaBrokers = 1 }: StackOp
     members,
     project: `ditto-${randomBytes(5).toString('hex')}`,
     kafkaBrokers,
+    manyPartitions,
     ports: Object.fromEntries(members.map((member, index) => [member, ports[index] ?? 0])),
     password: randomBytes(12).toString('hex'),
     clusterId: randomBytes(16).toString('base64url'),

@@ -10,6 +10,7 @@ export interface NativeStackState {
   readonly durability: Durability;
   /** The cache folder that the servers run from. */
   readonly cache: string;
+  readonly manyPartitions: boolean;
   readonly ports: Readonly<Partial<Record<MemberName, number>>>;
   readonly controllerPorts: readonly number[];
   readonly postgresPort: number;
@@ -23,6 +24,7 @@ export interface DockerStackState {
   /** Compose project, unique to the folder. */
   readonly project: string;
   readonly kafkaBrokers: KafkaBrokerCount;
+  readonly manyPartitions: boolean;
   readonly ports: Readonly<Partial<Record<MemberName, number>>>;
   readonly password: string;
   readonly clusterId: string;

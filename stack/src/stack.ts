@@ -21,6 +21,8 @@ export interface StackOptions {
   readonly servers?: readonly ServerName[];
   /** Default: 1. */
   readonly kafkaBrokers?: KafkaBrokerCount;
+  /** Whether a broker is to hold thousands of partitions: more memory, and minutes to come up after a crash. Default: no. */
+  readonly manyPartitions?: boolean;
   /** Default: `fast`. */
   readonly durability?: Durability;
   readonly onProgress?: (line: string) => void;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { ProcessIdentity } from '../process-identity.ts';
 import type { Endpoint } from '../stack.ts';
 import { askBrokers } from './kafka-probe.ts';
-import { formatKafkaProperties } from './kafka-properties.ts';
+import { formatKafkaProperties, REGISTRATION_MS } from './kafka-properties.ts';
 import type { Runtimes } from './runtimes.ts';
 import { NativeServer, type ServerOptions } from './server.ts';
 
@@ -12,6 +12,7 @@ export interface KafkaBrokerOptions extends ServerOptions {
   readonly nodeId: number;
   readonly port: number;
   readonly controllerPorts: readonly number[];
+  readonly manyPartitions: boolean;
   /** 16 bytes in URL-safe base64, the same for all brokers of the stack. */
   readonly clusterId: string;
 }
@@ -28,7 +29,7 @@ export class KafkaBroker extends NativeServer {
   }
 
   protected override async launch(): Promise<void> {
-    const { port, nodeId } = this.#options;
+    const { port, nodeId, manyPartitions } = this.#options;
     const runtime = (await this.#options.runtimes()).kafka();
     this.#formatStorage(runtime.bootstrapCheckpoint);
     const properties = join(this.folder, 'server.properties');
@@ -39,10 +40,15 @@ export class KafkaBroker extends NativeServer {
     writeFileSync(properties, formatKafkaProperties({ ...this.#options, folder: this.folder }, this.#readMore()));
     const process = this.spawn('kafka', {
       command: 'java',
-      args: runtime.javaArguments('kafka.Kafka', [properties], [`-Djava.io.tmpdir=${temporary}`]),
+      args: runtime.javaArguments(
+        'kafka.Kafka',
+        [properties],
+        [`-Djava.io.tmpdir=${temporary}`, ...(manyPartitions ? ['-Xmx1g'] : [])],
+      ),
       folder: this.folder,
     });
-    await this.waitUntil('kafka', process, async () => (await askBrokers(port)).includes(nodeId), 120_000);
+    const withinMs = manyPartitions ? REGISTRATION_MS : 120_000;
+    await this.waitUntil('kafka', process, async () => (await askBrokers(port)).includes(nodeId), withinMs);
   }
 
   protected override async requestStop(processes: Readonly<Record<string, ProcessIdentity>>): Promise<void> {

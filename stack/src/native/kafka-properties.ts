@@ -6,7 +6,18 @@ export interface KafkaNode {
   readonly port: number;
   readonly controllerPorts: readonly number[];
   readonly folder: string;
+  readonly manyPartitions?: boolean;
 }
+
+/** After a crash a broker reads the log of each partition before it registers; a minute, Kafka's default, is too short. */
+export const REGISTRATION_MS = 600_000;
+
+/** An index file of 10 MiB for each partition and each kind is mapped into memory by default. */
+const MANY_PARTITIONS: Readonly<Record<string, unknown>> = {
+  'log.index.size.max.bytes': 4096,
+  'initial.broker.registration.timeout.ms': REGISTRATION_MS,
+  'num.recovery.threads.per.data.dir': 4,
+};
 
 const LISTENERS: ReadonlySet<string> = new Set(['listeners', 'advertised.listeners', 'listener.security.protocol.map']);
 
@@ -16,7 +27,8 @@ const LISTENERS: ReadonlySet<string> = new Set(['listeners', 'advertised.listene
  *
  * @param more properties on top, one a line; listeners are added to the stack's listeners
  */
-export function formatKafkaProperties({ nodeId, port, controllerPorts, folder }: KafkaNode, more = ''): string {
+export function formatKafkaProperties(node: KafkaNode, more = ''): string {
+  const { nodeId, port, controllerPorts, folder, manyPartitions = false } = node;
   const replicas = controllerPorts.length;
   const inSync = replicas > 1 ? 2 : 1;
   const voters = controllerPorts.map((controllerPort, index) => `${index + 1}@127.0.0.1:${controllerPort}`).join(',');
@@ -53,6 +65,7 @@ export function formatKafkaProperties({ nodeId, port, controllerPorts, folder }:
     'log.cleaner.backoff.ms': 500,
     'num.network.threads': 2,
     'num.io.threads': 4,
+    ...(manyPartitions ? MANY_PARTITIONS : {}),
   };
   for (const [name, value] of parseProperties(more))
     properties[name] = LISTENERS.has(name) ? `${String(properties[name])},${value}` : value;

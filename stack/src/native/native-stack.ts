@@ -154,6 +154,7 @@ function readNativeState(folder: string): NativeStackState | null {
 async function planStack({
   servers = defaultServers,
   kafkaBrokers = 1,
+  manyPartitions = false,
   durability = 'fast',
 }: StackOptions): Promise<NativeStackState> {
   const members = expandServers(servers, kafkaBrokers);
@@ -162,6 +163,7 @@ async function planStack({
     kind: 'native',
     members,
     durability,
+    manyPartitions,
     cache: '',
     ports: Object.fromEntries(members.map((member) => [member, ports.shift() ?? 0])),
     controllerPorts: ports.splice(0, kafkaBrokers),
@@ -185,12 +187,18 @@ function createServer(
   runtimes: () => Promise<Runtimes>,
   signal?: AbortSignal,
 ): NativeServer {
-  const { password, durability, controllerPorts, clusterId, postgresPort } = state;
+  const { password, durability, controllerPorts, manyPartitions, clusterId, postgresPort } = state;
   const base = { folder: join(folder, member), port: state.ports[member] ?? 0, signal, runtimes };
   if (member === 'redis') return new RedisServer({ ...base, durability });
   if (member === 'mongo') return new MongoServer({ ...base, durability, password, postgresPort });
   if (member.startsWith('kafka-'))
-    return new KafkaBroker({ ...base, nodeId: Number(member.slice('kafka-'.length)), controllerPorts, clusterId });
+    return new KafkaBroker({
+      ...base,
+      nodeId: Number(member.slice('kafka-'.length)),
+      controllerPorts,
+      manyPartitions,
+      clusterId,
+    });
   const database = { ...base, durability, password, serverId: serverIds[member] ?? 0 };
   if (member === 'mariadb') return new MariaDbServer(database);
   return new MySqlServer({
