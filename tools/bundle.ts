@@ -51,6 +51,8 @@ export async function bundle(options: {
     platform: 'node',
     format: 'esm',
     target: 'node24',
+    // beside the programs: names of people are no ASCII
+    legalComments: 'external',
     keepNames: true,
     sourcemap: 'linked',
     sourcesContent: false,
@@ -68,17 +70,26 @@ export async function bundle(options: {
     });
 }
 
-/** Each file of a package counts as one line: maps are a tenth as large, and traces show Ditto's own sources only. */
+/**
+ * Each file of a package counts as one line: maps are a tenth as large, and traces show Ditto's own sources only. What is
+ * not ASCII is written as its code, which esbuild does not do in regular expressions: one such character, and Node keeps
+ * the whole program in two bytes a character.
+ */
 const leavePackagesUnmapped: Plugin = {
   name: 'leave-packages-unmapped',
   setup: (build) => {
     build.onLoad({ filter: /\/node_modules\/.*\.[cm]?js$/ }, ({ path }) => {
       const map = JSON.stringify({ version: 3, sources: [basename(path)], mappings: 'AAAA' });
       const comment = `//# sourceMappingURL=data:application/json;base64,${Buffer.from(map).toString('base64')}`;
-      return { contents: `${readFileSync(path, 'utf8')}\n${comment}`, loader: 'js' };
+      const text = readFileSync(path, 'utf8').replace(/[^\0-\x7f]/g, toCode);
+      return { contents: `${text}\n${comment}`, loader: 'js' };
     });
   },
 };
+
+function toCode(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
 
 /** The packages, and what is installed of that which they depend on. */
 function listWithDependencies(root: string, names: readonly string[]): ReadonlySet<string> {

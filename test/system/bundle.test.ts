@@ -48,12 +48,22 @@ describe('the built services', () => {
   });
 });
 
+function listBundles(): string[] {
+  const names = readdirSync(dist, { recursive: true, encoding: 'utf8' });
+  return names.filter((name) => name.endsWith('.mjs') && !name.startsWith('node_modules'));
+}
+
+it('I9: the programs are ASCII: Node keeps the text of any other in two bytes a character', () => {
+  const others = listBundles().filter((name) => readFileSync(join(dist, name)).some((byte) => byte > 0x7f));
+  expect([others, listBundles().length > 4]).toEqual([[], true]);
+});
+
 describe('a library that is changed by Ditto', () => {
   /** How often all bundles together contain the text that defines a class; names stay as they are. */
   function countCopies(name: string): number {
-    const names = readdirSync(dist, { recursive: true, encoding: 'utf8' });
-    const bundles = names.filter((name) => name.endsWith('.mjs') && !name.startsWith('node_modules'));
-    const text = bundles.map((name) => readFileSync(join(dist, name), 'utf8')).join('\n');
+    const text = listBundles()
+      .map((name) => readFileSync(join(dist, name), 'utf8'))
+      .join('\n');
     return text.split(`__name(this,"${name}")`).length - 1;
   }
 
