@@ -4,6 +4,9 @@ import { findReason } from '#kernel';
 export type ErrorLink = Readonly<Record<string, unknown>>;
 
 const MOST_DEPTH = 8;
+const MOST_LINKS = 40;
+/** Of the errors of one answer. */
+const FEW_ERRORS = 5;
 
 /** An error and all errors in it, outermost first. */
 export function linksOf(error: unknown, depth = 0): ErrorLink[] {
@@ -11,6 +14,17 @@ export function linksOf(error: unknown, depth = 0): ErrorLink[] {
   const link = error as ErrorLink;
   const inner = [link['cause'], link['originalError'], ...listOf(link['errors'])];
   return [link, ...inner.flatMap((one) => linksOf(one, depth + 1))];
+}
+
+/**
+ * The error; or, where an answer brought one for each of thousands of partitions, what it says and a few of them. Each
+ * has a stack of its own, and an error is held for as long as what failed waits to be tried again (I9).
+ */
+export function shortenError(error: unknown): unknown {
+  const links = linksOf(error);
+  if (links.length <= MOST_LINKS) return error;
+  const innermost = links.filter((link) => listOf(link['errors']).length === 0);
+  return new AggregateError(innermost.slice(0, FEW_ERRORS), describeErrors(error));
 }
 
 /** What the newest attempt failed with, from the outside in; how often there were attempts is left out. */

@@ -66,4 +66,15 @@ describe('toKafkaError', () => {
     for (const error of [fromResponse(45), fromResponse(59), fromKafkaJs('INVALID_PRODUCER_EPOCH')])
       expect(toKafkaError(error, 'sending')).toMatchObject({ code: 'DITTO_KAFKA_PRODUCER_LOST', retriable: true });
   });
+
+  it('I9: of an answer with an error for each of thousands of partitions, a few are kept', () => {
+    const errors = Object.fromEntries(
+      Array.from({ length: 12_000 }, (_, index) => [`/topics/${index}`, [index === 11_000 ? 29 : 5, null]]),
+    ) as Record<string, [number, null]>;
+    const response = new MultipleErrors('failed', [new ResponseError(3, 12, errors, { topics: [] })]);
+    const error = toKafkaError(response, 'reading topics');
+    expect(error).toMatchObject({ code: 'DITTO_KAFKA_AUTHORIZATION', retriable: false });
+    expect(error.message).toContain('LEADER_NOT_AVAILABLE');
+    expect((error.cause as AggregateError).errors).toHaveLength(5);
+  });
 });

@@ -1,6 +1,6 @@
 import { DittoError, isAbort } from '#kernel';
 
-import { describeErrors, linksOf } from './error-chain.ts';
+import { describeErrors, linksOf, shortenError } from './error-chain.ts';
 import { KAFKA_ERROR_CODES } from './kafka-error-codes.ts';
 import { CUT_IN_HANDSHAKE, findRefusal, isClosedConnection, isCutInHandshake } from './kafka-refusals.ts';
 
@@ -162,7 +162,7 @@ export function toKafkaError(
   const detail = answers.length > 0 ? `${message} (${answers.join(', ')})` : message;
   return new DittoError(code, `${what}: ${detail}`, {
     retriable,
-    cause: error,
+    cause: shortenError(error),
     context,
     ...(remedy === undefined ? {} : { remedy }),
   });

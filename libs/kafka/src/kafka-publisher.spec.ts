@@ -1,3 +1,6 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
 import { afterEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
@@ -273,6 +276,25 @@ describe('KafkaPublisher', () => {
     publisher.accept(changesOf({ table: 0, op: 'create', keys: [[1, 1]] }, 1), { acknowledge: () => undefined });
     await expect(publisher.drain(never)).rejects.toMatchObject({ code: 'DITTO_LEASE_LOST' });
     expect([isLeased, client.written]).toEqual([false, new Map()]);
+  });
+
+  it('I9: holds no row of a table whose changes are confirmed, however long nothing more comes to it', async () => {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc') as () => void;
+    const { publisher } = await open(new FakeBrokers(PARTITIONS));
+    const place = { transaction: createTransaction(1), firstRowIndex: 0, readSequence: 1, windowId: 'w' };
+    const rows = layouts.map((layout) => {
+      const after = new ValueImages(layout, [[1, 'a chunk of the table']]);
+      publisher.accept(
+        { op: 'read', layout, count: 1, before: null, after, ...place },
+        { acknowledge: () => undefined },
+      );
+      return new WeakRef(after);
+    });
+    await publisher.drain(never);
+    await new Promise((resolve) => setImmediate(resolve));
+    collectGarbage();
+    expect(rows.filter((row) => row.deref() !== undefined)).toEqual([]);
   });
 
   it('I9: counts what is in flight', async () => {

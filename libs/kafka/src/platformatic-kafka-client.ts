@@ -1,6 +1,7 @@
 import {
   Admin,
   type Broker,
+  type ClusterMetadata,
   ConfigResourceTypes,
   type Connection,
   ConnectionPool,
@@ -44,6 +45,9 @@ export class PlatformaticKafkaClient extends KafkaClient {
   readonly #channels = new WeakMap<Connection, ProduceChannel>();
   readonly #leaders = new Map<string, Leaders>();
   readonly #refreshes = new Map<string, Promise<Leaders>>();
+  /** Something could not be sent: whether brokers answer is asked once for all, before anything else. */
+  #isDoubtful = false;
+  #reaching: Promise<void> | null = null;
   /** Shared: there may be twelve thousand producers. */
   readonly #ofProducers: Pick<PartitionProducerOptions, 'identity' | 'send'> = {
     identity: (lost) => this.#takeIdentity(lost),
@@ -110,6 +114,7 @@ export class PlatformaticKafkaClient extends KafkaClient {
       return await channel.send({ topic, partition, batch });
     } catch (error) {
       this.#leaders.delete(topic);
+      this.#isDoubtful = true;
       throw error;
     }
   }
@@ -165,18 +170,25 @@ export class PlatformaticKafkaClient extends KafkaClient {
     return refresh;
   }
 
+  /** While no broker answers, ten thousand partitions share one question, and its error. */
+  async #reachBrokers(): Promise<void> {
+    this.#reaching ??= this.connect().finally(() => (this.#reaching = null));
+    await this.#reaching;
+    this.#isDoubtful = false;
+  }
+
   async #fetchLeaders(topic: string): Promise<Leaders> {
-    const metadata = await this.#bounded(
-      this.#admin.metadata({ topics: [topic], forceUpdate: true }),
-      `looking for the leaders of ${topic}`,
-    ).catch((cause: unknown) => {
-      if (!isMissingTopic(cause)) throw cause;
-      throw new DittoError(KAFKA_ERROR_CODES.unavailable, `topic ${topic} does not exist`, {
-        retriable: true,
-        cause,
-        context: { topic },
-      });
-    });
+    if (this.#isDoubtful) await this.#reachBrokers();
+    const metadata = await this.#bounded(readTopic(this.#admin, topic), `looking for the leaders of ${topic}`).catch(
+      (cause: unknown) => {
+        if (!isMissingTopic(cause)) throw cause;
+        throw new DittoError(KAFKA_ERROR_CODES.unavailable, `topic ${topic} does not exist`, {
+          retriable: true,
+          cause,
+          context: { topic },
+        });
+      },
+    );
     const leaders = (metadata.topics.get(topic)?.partitions ?? []).map(({ leader }) => metadata.brokers.get(leader));
     this.#leaders.set(topic, leaders);
     return leaders;
@@ -190,6 +202,7 @@ export class PlatformaticKafkaClient extends KafkaClient {
   }
 
   async #requestIdentity(): Promise<ProducerIdentity> {
+    if (this.#isDoubtful) await this.#reachBrokers();
     const metadata = await this.#bounded(this.#admin.metadata({ topics: [] }), 'looking for brokers');
     const connection = await this.#connections.getFirstAvailable([...metadata.brokers.values()]);
     const { producerId, producerEpoch } = await this.#bounded(
@@ -214,6 +227,15 @@ function serverTimeoutMs({ requestTimeoutMs }: KafkaTimeouts): number {
   return Math.max(requestTimeoutMs - 2_000, Math.ceil(requestTimeoutMs / 2));
 }
 
+/** The library would keep what it was told of each topic. */
+async function readTopic(admin: Admin, topic: string): Promise<ClusterMetadata> {
+  try {
+    return await admin.metadata({ topics: [topic], forceUpdate: true });
+  } finally {
+    admin.clearMetadata();
+  }
+}
+
 function topicRequests(admin: Admin): TopicRequests {
   return {
     create: ({ topic, partitions, replicationFactor, config }) => {
@@ -221,7 +243,7 @@ function topicRequests(admin: Admin): TopicRequests {
       return admin.createTopics({ topics: [topic], partitions, replicas: replicationFactor, configs });
     },
     listPartitions: async (topic) => {
-      const { brokers, topics } = await admin.metadata({ topics: [topic], forceUpdate: true });
+      const { brokers, topics } = await readTopic(admin, topic);
       return (topics.get(topic)?.partitions ?? []).map(({ leader, replicas }) => ({
         hasLeader: brokers.has(leader),
         replicas: replicas.length,

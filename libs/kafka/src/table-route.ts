@@ -89,8 +89,8 @@ export class TableRoute {
     const keys = 2 * bound <= sharedKeys.length ? sharedKeys : Buffer.allocUnsafe(2 * bound);
     this.#current = { changes, index, nowMs, bound, keys };
     this.#pushCurrent(acknowledgement);
-    // a wide row is not held until the next one comes
-    if (keys !== sharedKeys) this.#current = null;
+    // the rows of a chunk are not held until the table's next change comes
+    this.#current = null;
   }
 
   #pushCurrent(acknowledgement: Acknowledgement): void {

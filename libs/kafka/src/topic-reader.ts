@@ -1,6 +1,8 @@
 import {
   Admin,
   type Broker,
+  type ClusterMetadata,
+  type ClusterTopicMetadata,
   ConfigResourceTypes,
   type Connection,
   ConnectionPool,
@@ -12,7 +14,7 @@ import { DittoError, withTimeout } from '#kernel';
 
 import { ConnectionWatch, destroySockets } from './connection-watch.ts';
 import { type KafkaConnectionOptions, type KafkaTimeouts, resolveTimeouts } from './kafka-connection-options.ts';
-import { KAFKA_ERROR_CODES, timedOut, toKafkaError } from './kafka-errors.ts';
+import { isMissingTopic, KAFKA_ERROR_CODES, timedOut, toKafkaError } from './kafka-errors.ts';
 
 /** What the headers of a message say; '' where another program published. */
 export interface MessageIdentity {
@@ -78,8 +80,11 @@ const MOST_EMPTY_ANSWERS = 10;
 const FIRST_PAGE_MESSAGES = 64;
 const LARGEST_PAGE_MESSAGES = 4096;
 
+/** An answer has an object, or an error with its stack, for each partition (I9). */
+const TOPICS_AT_ONCE = 50;
+
 /** What is kept of a message; null: nothing. */
-type Pick<Message> = (message: TopicMessage) => Message | null;
+type Choose<Message> = (message: TopicMessage) => Message | null;
 
 /**
  * Reads what a partition holds, also backwards from its end, without a consumer group. In pages: as much as one fetch
@@ -105,45 +110,28 @@ export class TopicReader {
 
   /** How many partitions each topic has, those without a leader included. */
   async countPartitions(topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
-    if (topics.length === 0) return new Map();
-    const metadata = await this.#ask('reading topics', () =>
-      this.#admin.metadata({ topics: [...topics], forceUpdate: true }),
-    );
-    return new Map(topics.map((topic) => [topic, metadata.topics.get(topic)?.partitionsCount ?? 0]));
+    const counts = new Map<string, number>();
+    for (const part of cut(topics)) {
+      const found = await this.#ask('reading topics', () => this.#describe(part));
+      for (const topic of part) counts.set(topic, found.topics.get(topic)?.partitionsCount ?? 0);
+    }
+    return counts;
   }
 
   /** Where the partitions of these topics end, by partition; without topics that do not exist. */
-  findEnds(topics: readonly string[]): Promise<ReadonlyMap<string, readonly number[]>> {
-    return this.#ask('reading the ends of topics', async () => {
-      const existing = topics.length === 0 ? new Set<string>() : new Set(await this.#admin.listTopics());
-      const wanted = topics.filter((topic) => existing.has(topic));
-      const ends = new Map(wanted.map((topic): [string, number[]] => [topic, []]));
-      if (wanted.length === 0) return ends;
-      const { topics: described, brokers } = await this.#admin.metadata({ topics: wanted, forceUpdate: true });
-      const byLeader = new Map<number, Map<string, number[]>>();
-      for (const topic of wanted)
-        for (const [partition, { leader }] of (described.get(topic)?.partitions ?? []).entries()) {
-          if (!brokers.has(leader)) throw withoutLeader(topic, partition);
-          const ofLeader = byLeader.get(leader) ?? new Map<string, number[]>();
-          byLeader.set(leader, ofLeader.set(topic, [...(ofLeader.get(topic) ?? []), partition]));
-        }
-      for (const [leader, partitions] of byLeader)
-        for (const { name, partitions: answers } of await listOffsets(
-          await this.#connections.get(brokers.get(leader) as Broker),
-          partitions,
-          LATEST,
-        ))
-          for (const { partitionIndex, offset } of answers)
-            (ends.get(name) as number[])[partitionIndex] = Number(offset);
-      return ends;
-    });
+  async findEnds(topics: readonly string[]): Promise<ReadonlyMap<string, readonly number[]>> {
+    const ends = new Map<string, readonly number[]>();
+    for (const part of cut(topics)) {
+      const found = await this.#ask('reading the ends of topics', () => this.#findEndsOf(part));
+      for (const [topic, ofTopic] of found) ends.set(topic, ofTopic);
+    }
+    return ends;
   }
 
   /** Null when there is no such topic. */
   findExtent(topic: string): Promise<TopicExtent | null> {
     return this.#ask(`reading the ends of ${topic}`, async () => {
-      if (!(await this.#admin.listTopics()).includes(topic)) return null;
-      const { topics, brokers } = await this.#admin.metadata({ topics: [topic], forceUpdate: true });
+      const { topics, brokers } = await this.#describe([topic]);
       const described = topics.get(topic);
       if (described === undefined) return null;
       const byLeader = new Map<Broker, number[]>();
@@ -201,7 +189,7 @@ export class TopicReader {
     partition: number,
     { start, end }: PartitionBounds,
     signal: AbortSignal,
-    pick: Pick<Message>,
+    pick: Choose<Message>,
   ): AsyncGenerator<readonly StoredBatch<Message>[], void> {
     let pageMessages = FIRST_PAGE_MESSAGES;
     for (let to = end; to > start;) {
@@ -263,7 +251,7 @@ export class TopicReader {
     topic: string,
     partition: number,
     offset: number,
-    pick: Pick<Message>,
+    pick: Choose<Message>,
     mostBytes = FETCH_BYTES,
   ): Promise<StoredBatch<Message>[]> {
     return this.#ask(`reading ${topic}/${partition}`, async () => {
@@ -307,6 +295,49 @@ export class TopicReader {
     return offsets;
   }
 
+  async #findEndsOf(wanted: readonly string[]): Promise<ReadonlyMap<string, readonly number[]>> {
+    const { topics, brokers } = await this.#describe(wanted);
+    const ends = new Map([...topics.keys()].map((topic): [string, number[]] => [topic, []]));
+    const byLeader = new Map<number, Map<string, number[]>>();
+    for (const [topic, { partitions }] of topics)
+      for (const [partition, { leader }] of partitions.entries()) {
+        if (!brokers.has(leader)) throw withoutLeader(topic, partition);
+        const ofLeader = byLeader.get(leader) ?? new Map<string, number[]>();
+        byLeader.set(leader, ofLeader.set(topic, [...(ofLeader.get(topic) ?? []), partition]));
+      }
+    for (const [leader, partitions] of byLeader)
+      for (const { name, partitions: answers } of await listOffsets(
+        await this.#connections.get(brokers.get(leader) as Broker),
+        partitions,
+        LATEST,
+      ))
+        for (const { partitionIndex, offset } of answers) (ends.get(name) as number[])[partitionIndex] = Number(offset);
+    return ends;
+  }
+
+  /**
+   * What the brokers say of these topics; without those that do not exist. Of no others: a cluster may have many, and
+   * some may be without a leader.
+   */
+  async #describe(topics: readonly string[]): Promise<Pick<ClusterMetadata, 'topics' | 'brokers'>> {
+    try {
+      const found = await this.#admin.metadata({ topics: [...topics], forceUpdate: true, retries: 0 });
+      const known = topics.map((topic) => [topic, found.topics.get(topic)] as const);
+      return { topics: new Map(known.filter(isKnown)), brokers: found.brokers };
+    } catch (cause) {
+      // one that does not exist fails all that are asked for with it
+      if (!isMissingTopic(cause)) throw cause;
+      if (topics.length === 1) return { topics: new Map(), brokers: new Map() };
+      const answers = await Promise.all(topics.map((topic) => this.#describe([topic])));
+      return {
+        topics: new Map(answers.flatMap((answer) => [...answer.topics])),
+        brokers: new Map(answers.flatMap((answer) => [...answer.brokers])),
+      };
+    } finally {
+      this.#admin.clearMetadata();
+    }
+  }
+
   async #connectToLeader(topic: string, partition: number): Promise<Connection> {
     const { topics, brokers } = await this.#admin.metadata({ topics: [topic] });
     const leader = topics.get(topic)?.partitions[partition]?.leader ?? -1;
@@ -324,6 +355,17 @@ export class TopicReader {
       throw toKafkaError(cause, what);
     }
   }
+}
+
+function cut(topics: readonly string[]): (readonly string[])[] {
+  const parts = Array.from({ length: Math.ceil(topics.length / TOPICS_AT_ONCE) }, (_, index) => index * TOPICS_AT_ONCE);
+  return parts.map((from) => topics.slice(from, from + TOPICS_AT_ONCE));
+}
+
+function isKnown(
+  entry: readonly [string, ClusterTopicMetadata | undefined],
+): entry is readonly [string, ClusterTopicMetadata] {
+  return entry[1] !== undefined;
 }
 
 function withoutLeader(topic: string, partition: number): DittoError {
@@ -380,7 +422,7 @@ async function findOffset(
   throw withoutEnds(topic, partition);
 }
 
-function readBatch<Message>(batch: FetchedBatch, pick: Pick<Message>): StoredBatch<Message> {
+function readBatch<Message>(batch: FetchedBatch, pick: Choose<Message>): StoredBatch<Message> {
   const { lastOffsetDelta, attributes, records } = batch;
   const firstOffset = Number(batch.firstOffset);
   // markers of transactions are not messages

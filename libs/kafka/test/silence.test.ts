@@ -13,6 +13,7 @@ import {
   type KafkaConnectionOptions,
   KafkaJsClient,
   PlatformaticKafkaClient,
+  type RecordBatch,
   TopicReader,
 } from '../src/index.ts';
 
@@ -107,6 +108,36 @@ describe('a broker connection that goes silent in mid-call is dropped in seconds
     },
     40_000,
   );
+
+  it('PlatformaticKafkaClient: while no broker answers, all topics share one question, and its error', async () => {
+    await openProxy();
+    const client = new PlatformaticKafkaClient({ ...options(), deliveryTimeoutMs: 10_000 });
+    endings.push(() => client.close());
+    await client.connect();
+    const topics = Array.from({ length: 8 }, () => uniqueName('silence'));
+    const batches = topics.map(() => batchOf([{ key: 'k', value: 'v', headers: {} }]));
+    const produce = (): Promise<unknown[]> =>
+      Promise.all(
+        topics.map((topic, index) =>
+          client.produce(topic, 0, batches[index] as RecordBatch).catch((error: unknown) => error),
+        ),
+      );
+    for (const topic of topics) await client.ensureTopic({ topic, partitions: 1, replicationFactor: 1, config: {} });
+    expect(await produce()).toEqual(topics.map(() => 0));
+    for (const index of topics.keys()) batches[index] = batchOf([{ key: 'k', value: 'w', headers: {} }]);
+    proxy.silence();
+    await produce();
+    const errors = new Set(await produce());
+    expect([errors.size, [...errors][0]]).toEqual([1, expect.objectContaining({ retriable: true })]);
+    proxy.restore();
+    await retry(
+      async () => {
+        const failed = (await produce()).find((outcome) => outcome instanceof Error);
+        if (failed !== undefined) throw failed;
+      },
+      { backoff: new Backoff({ initialMs: 20, maxMs: 100 }), isRetriable: () => true },
+    );
+  }, 60_000);
 
   it('TopicReader', async () => {
     await openProxy();

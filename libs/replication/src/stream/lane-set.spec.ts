@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { DittoError, silentLogger } from '#kernel';
@@ -70,6 +72,27 @@ describe('LaneSet', () => {
     open = true;
     await set.drain(never);
     expect(set.holdingBecause).toBeNull();
+  });
+
+  it('I9: a lane that waits to try again does not hold the error: there may be thousands of both', async () => {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc') as () => void;
+    const errors: WeakRef<DittoError>[] = [];
+    const set = lanes({
+      backoff: { initialMs: 60_000, maxMs: 60_000 },
+      deliver: () => {
+        const error = new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true });
+        errors.push(new WeakRef(error));
+        return Promise.reject(error);
+      },
+    });
+    for (let lane = 0; lane < 50; lane++) set.push(lane, { lane, bytes: 1, number: 0 });
+    set.flush();
+    while (set.retries < 50) await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setImmediate(resolve));
+    collectGarbage();
+    expect(errors.filter((error) => error.deref() !== undefined)).toEqual([]);
+    set.close();
   });
 
   it('I6: an error that waiting does not heal is given on once, and nothing is delivered after it', async () => {

@@ -148,21 +148,28 @@ export class LaneSet<Entry extends LaneEntry> {
     const backoff = new Backoff(this.#options.backoff);
     while (!this.#stopped()) {
       if (!this.#mayDeliver()) return this.#fail(leaseLost());
-      try {
-        await this.#options.deliver(lane.index, batch);
-        lane.holdingBecause = lane.holdingSince = null;
-        return true;
-      } catch (cause) {
-        const error = toDittoError(cause);
-        if (this.#stopped()) return false;
-        if (!error.retriable) return this.#fail(error);
-        await this.#hold(lane, error, backoff.nextMs());
-      }
+      if (await this.#tryDelivery(lane, batch)) return true;
+      if (!this.#stopped()) await sleep(backoff.nextMs(), this.#closing.signal).catch(() => undefined);
     }
     return false;
   }
 
-  async #hold(lane: Lane<Entry>, error: DittoError, delayMs: number): Promise<void> {
+  /** By itself, so that a lane that waits does not hold the error that it waits for: there may be thousands of both. */
+  async #tryDelivery(lane: Lane<Entry>, batch: readonly Entry[]): Promise<boolean> {
+    try {
+      await this.#options.deliver(lane.index, batch);
+      lane.holdingBecause = lane.holdingSince = null;
+      return true;
+    } catch (cause) {
+      const error = toDittoError(cause);
+      if (this.#stopped()) return false;
+      if (error.retriable) this.#hold(lane, error);
+      else this.#fail(error);
+      return false;
+    }
+  }
+
+  #hold(lane: Lane<Entry>, error: DittoError): void {
     if (lane.holdingBecause === null)
       this.#options.logger.warn('holding: delivery failed, trying again', {
         lane: lane.index,
@@ -172,7 +179,6 @@ export class LaneSet<Entry extends LaneEntry> {
     lane.holdingSince ??= new Date().toISOString();
     lane.holdingBecause = `${error.code}: ${error.message} (since ${lane.holdingSince})`;
     this.retries++;
-    await sleep(delayMs, this.#closing.signal).catch(() => undefined);
   }
 
   #fail(error: DittoError): false {
