@@ -324,7 +324,7 @@ describe('SourceRun', () => {
     stop.abort();
     await ended;
     expect(dcs.saved).toMatchObject({ source: 's', lineage: 1 });
-    expect(state.saved).toEqual({ ...dcs.saved, savedAtMs: expect.any(Number) as number });
+    expect(state.saved).toMatchObject({ ...dcs.saved, savedAtMs: expect.any(Number) });
     expect(closed()).toBe(1);
   });
 

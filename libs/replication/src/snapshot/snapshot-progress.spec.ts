@@ -342,6 +342,15 @@ describe('SnapshotProgress', () => {
     expect(progress.get(table)?.copy.state).toBe('pending');
   });
 
+  it('I4: a statement while a reading is about to begin is not covered by what that reading found', async () => {
+    const progress = openProgress(new Store());
+    await progress.request(table);
+    progress.take(table);
+    await progress.request(table);
+    progress.fail(table, 'it was not there when its reading was taken up');
+    expect(progress.get(table)?.copy.state).toBe('pending');
+  });
+
   it('I4: ends rows for a cascade although a statement, which takes none away, has the table read from its first row', async () => {
     const progress = openProgress(new Store());
     await progress.request(table);

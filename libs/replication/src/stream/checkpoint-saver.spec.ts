@@ -120,6 +120,19 @@ describe('CheckpointSaver', () => {
     expect(warnings).toHaveLength(1);
   });
 
+  it('I5: begins no write when it is to end in the moment in which one is due', async () => {
+    const store = new AnsweringStore();
+    const stop = new AbortController();
+    // by the timer, before whoever waits for it gets to know
+    const leave = stop.signal.removeEventListener.bind(stop.signal);
+    stop.signal.removeEventListener = (...listener: Parameters<typeof leave>) => {
+      leave(...listener);
+      stop.abort();
+    };
+    await build(store, () => checkpointAt(1, 0)).run(stop.signal);
+    expect(store.asked).toBe(0);
+  });
+
   it('I5: writes nothing once it is to end: the caller that ends it decides whether a last write is right', async () => {
     const store = new AnsweringStore();
     const stop = new AbortController();

@@ -22,6 +22,7 @@ import { ChangeSource, type SourceBatch, type SourceItem } from '../ports/change
 import { type MirroredKeys } from '../ports/mirrored-keys.ts';
 import { RowReader, type ChunkRead, type KeysRead } from '../ports/row-reader.ts';
 import { type TableRecord, TableStore } from '../ports/stores.ts';
+import { TableKeys } from '../tables/table-keys.ts';
 import { TableRecords } from '../tables/table-records.ts';
 import { StreamPauses } from './stream-pauses.ts';
 import { layout as model, SERVER } from '../../test/windowed-read-model.ts';
@@ -391,6 +392,38 @@ describe('keys that change', () => {
       { numRuns: 300 },
     );
   }, 20_000);
+
+  it('I4: while the log is repeated a new key is not kept for good: rows under the former one may still come', async () => {
+    const world = new World([0]);
+    const records = new TableRecords({ grant, store: new WorldStore(world), known: [] });
+    const keys = new TableKeys(records, () => '');
+    await keys.keep(world.layout, true);
+    let isReplaying = true;
+    let ended = 0;
+    const changes = new KeyChanges({
+      source: 's',
+      lineage: 1,
+      keys,
+      windows: { discard: () => undefined },
+      endings: { end: () => Promise.resolve(ended++) },
+      pauses: new StreamPauses(() => true),
+      isReplaying: () => isReplaying,
+      lastEnded: () => ({}),
+      nextReadSequence: () => Promise.resolve(1),
+      hold: (action: () => Promise<void>) => action(),
+      onTableUnread: () => Promise.resolve(),
+      logger: silentLogger,
+    } as unknown as KeyChangesOptions);
+    const other = layoutOf([1]);
+    const kept = (): unknown[] => [keys.keyOf(other), world.records.get(other.table)?.adopted?.key, ended];
+    await changes.meet(other);
+    expect(kept()).toEqual([describeKey(other), describeKey(world.layout), 1]);
+    await changes.settle();
+    expect(kept()).toEqual([describeKey(other), describeKey(world.layout), 1]);
+    isReplaying = false;
+    await changes.settle();
+    expect(kept()).toEqual([describeKey(other), describeKey(other), 2]);
+  });
 
   it('I4: a read that meets a new key does not end rows beside the end of those that were repeated after a crash', async () => {
     const ending = new Deferred<undefined>();

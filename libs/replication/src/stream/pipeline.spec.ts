@@ -162,6 +162,40 @@ describe('Pipeline', () => {
     await run;
   });
 
+  it('I3: rows that the log deletes, or moves to another key, while they are read are not given', async () => {
+    const sink = new MemorySink();
+    const stop = new AbortController();
+    const goOn = new Deferred<undefined>();
+    const images = (...keys: number[]): ValueImages =>
+      new ValueImages(
+        layout,
+        keys.map((key) => [key, 1]),
+      );
+    const deleted = {
+      type: 'rows',
+      op: 'delete',
+      layout,
+      before: images(2, 3),
+      after: null,
+      firstRowIndex: 0,
+    } as const;
+    const moved = { ...deleted, op: 'update', before: images(4), after: images(5), firstRowIndex: 2 } as const;
+    const source = new ScriptedSource([transaction(1, []), transaction(2, [deleted, moved])]);
+    source.before.set(1, goOn.promise);
+    const pipeline = build(source, sink);
+    const run = pipeline.run(stop.signal, never);
+    await until(() => pipeline.status().transactions === 1);
+    const window = await openWindow(pipeline, layout);
+    goOn.resolve(undefined);
+    const rows = [1, 2, 3, 4, 5, 6].map((key) => [key, 1]);
+    const settled = await pipeline.reads.close(window, { rows, high: `${SERVER}:1-2` });
+    expect(settled).toMatchObject({ emittedRows: 2 });
+    const reads = sink.accepted.filter(({ op }) => op === 'read').map(({ after }) => after?.[0]);
+    expect(reads).toEqual([1, 6]);
+    stop.abort();
+    await run;
+  });
+
   it('a read of a quiet source has the time of the read and the end of the log as its place', async () => {
     const sink = new MemorySink();
     const stop = new AbortController();

@@ -8,6 +8,7 @@ const grant = { source: 's', owner: 'o', token: 1 };
 const other = { ...layout, fingerprint: 'other columns' };
 let stored: TableRecord | undefined;
 let isDown: boolean;
+let place: string;
 let keys: TableKeys;
 
 function open(): TableKeys {
@@ -17,12 +18,13 @@ function open(): TableKeys {
     return Promise.resolve();
   };
   const records = new TableRecords({ grant, store: { save }, known: stored === undefined ? [] : [stored] });
-  return new TableKeys(records, () => 'place');
+  return new TableKeys(records, () => place);
 }
 
 beforeEach(() => {
   stored = undefined;
   isDown = false;
+  place = 'place';
   keys = open();
 });
 
@@ -51,6 +53,15 @@ describe('TableKeys', () => {
     expect(open().judge(layout)).toBe('known');
     await keys.keep(rekeyed, true);
     expect(open().judge(rekeyed)).toBe('known');
+  });
+
+  it('I4: a table that has lost its key stops the source, but not where the log before the key is repeated', async () => {
+    await keys.keep(layout, true);
+    const keyless = { ...layout, key: [] };
+    expect(() => keys.judge(keyless)).toThrow('has lost its key');
+    expect(keys.judge({ ...layout, key: [1] })).toBe('changed');
+    place = 'a place before';
+    expect(keys.judge(keyless)).toBe('changed');
   });
 
   it('I1: what could not be saved is saved when it is tried again', async () => {

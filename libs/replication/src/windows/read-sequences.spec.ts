@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { formatVersion, READ_ROW_INDEX } from '#change-events';
+import { Deferred } from '#kernel';
 import { areReadsUsedUp, ReadSequences } from './read-sequences.ts';
 
 /** What outlives a process. */
@@ -86,6 +87,34 @@ describe('ReadSequences', () => {
       if (owner % 100 === 0) kept.reserved += 100_000_000;
     }
     expect(kept.lineage).toBeGreaterThan(2);
+  });
+
+  it('I2: a number is not secured before the store has answered, nor by an answer that failed', async () => {
+    const answers: Deferred<undefined>[] = [];
+    const reserve = (): Promise<void> => {
+      const answer = new Deferred<undefined>();
+      answers.push(answer);
+      return answer.promise;
+    };
+    const numbers = new ReadSequences({ reserved: 0, reserve });
+    const settled: string[] = [];
+    const secure = (name: string): Promise<void> =>
+      numbers.secure(1).then(
+        () => void settled.push(name),
+        () => void settled.push(`${name} failed`),
+      );
+    const both = [secure('first'), secure('second')];
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([settled, answers.length]).toEqual([[], 1]);
+    answers[0]?.reject(new Error('no answer'));
+    await Promise.all(both);
+    expect(settled).toEqual(['first failed', 'second failed']);
+    const again = secure('third');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([settled.length, answers.length]).toEqual([2, 2]);
+    answers[1]?.resolve(undefined);
+    await again;
+    expect(settled.at(-1)).toBe('third');
   });
 
   it('asks the store once for many reads, also when they come at the same time', async () => {

@@ -1,0 +1,27 @@
+import { describe, expect, it } from '@jest/globals';
+import { describeKey, type TableChange } from '#change-events';
+import { MemorySink } from '#testing';
+import { createRecords, layout } from '../../test/windowed-read-model.ts';
+import { KnownTables } from './known-tables.ts';
+import { TableEndings } from './table-endings.ts';
+import { TableKeys } from './table-keys.ts';
+
+describe('TableEndings', () => {
+  it.each([
+    ['truncate', describeKey(layout)],
+    ['drop', undefined],
+  ] as const)('a table that came to its end by %s is known afterwards by its key: %s', async (op, key) => {
+    const tables = new KnownTables([layout]);
+    const keys = new TableKeys(createRecords(), () => '');
+    await keys.keep(layout, true);
+    tables.markPrepared(layout);
+    const steps: string[] = [];
+    const sink = new MemorySink();
+    sink.applyTableChange = (change) => Promise.resolve(void steps.push(change.op));
+    const drain = (): Promise<void> => Promise.resolve(void steps.push('drain'));
+    const endings = new TableEndings({ sinks: [sink], tables, keys, drain, hold: (action) => action() });
+    await endings.end([{ op, layout } as unknown as TableChange]);
+    expect(steps).toEqual(['drain', op]);
+    expect([keys.keyOf(layout), tables.isPrepared(layout)]).toEqual([key, false]);
+  });
+});
