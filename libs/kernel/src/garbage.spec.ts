@@ -1,5 +1,5 @@
 import { afterEach, expect, it } from '@jest/globals';
-import { collectGarbageBy, dropWide } from './garbage.ts';
+import { collectGarbageBy, collectYoung, dropWide } from './garbage.ts';
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -19,4 +19,17 @@ it('I9: garbage of wide rows is collected each time that there are 16 MiB of it,
   expect(collected).toBe(1);
   await dropWide(20 * MEBIBYTE);
   expect(collected).toBe(2);
+});
+
+it('collects the young generation when it is asked to, and nothing where nobody has said how', () => {
+  const collected: string[] = [];
+  collectGarbageBy(
+    () => collected.push('all'),
+    () => collected.push('young'),
+  );
+  collectYoung();
+  expect(collected).toEqual(['young']);
+  collectGarbageBy(() => collected.push('all'));
+  collectYoung();
+  expect(collected).toEqual(['young']);
 });

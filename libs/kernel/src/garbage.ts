@@ -5,10 +5,20 @@ const MOST_BYTES = 16 * 1024 * 1024;
 
 let dropped = 0;
 let collect: () => void = () => undefined;
+let collectNew: () => void = () => undefined;
 
-/** Says how garbage is collected; a service does so at its start, elsewhere nothing is. */
-export function collectGarbageBy(action: () => void): void {
+/** Says how all garbage is collected, and that of the young generation alone; a service does so at its start, elsewhere nothing is. */
+export function collectGarbageBy(action: () => void, ofYoung: () => void = () => undefined): void {
   collect = action;
+  collectNew = ofYoung;
+}
+
+/**
+ * Call where much came and hardly anything of it lives on: what survives costs, not what is dead. Without it the collection
+ * comes in the middle of the next turn, and copies what that turn needs; buffers of the network wait for it too.
+ */
+export function collectYoung(): void {
+  collectNew();
 }
 
 /**

@@ -6,7 +6,7 @@ export { DittoError, type DittoErrorOptions } from './ditto-error.ts';
 export { describeError, errorFields, formatError, restoreError, type ErrorDescription } from './error-description.ts';
 export { parseJsonExactly } from './exact-json.ts';
 export { findReason } from './find-reason.ts';
-export { collectGarbageBy, dropWide } from './garbage.ts';
+export { collectGarbageBy, collectYoung, dropWide } from './garbage.ts';
 export { Gate } from './gate.ts';
 export { silentLogger, type LogFields, type Logger } from './logger.ts';
 export { parseBytes } from './parse-bytes.ts';

@@ -1,17 +1,23 @@
 import { rowOfKey, type Row, type TableLayout, type TextRows } from '#change-events';
-import { type CoveredChanges } from '#verification';
+import { type CoveredChanges, type KeyRange, type RowsOfChunk } from '#verification';
 import { type mongo } from 'mongoose';
+import { collectYoung } from '#kernel';
 import { findFirstEnd } from './bson-reader.ts';
 import { LENGTH_BYTES } from './document-parts.ts';
-import { idValueOf } from './id-values.ts';
+import { idValueOf, keyIdValue, typeOfIds } from './id-values.ts';
 import { FROM_MAJORITY, PAGE_TIMEOUT_MS } from './index-pages.ts';
 import { type FoundDocument } from './key-lookup.ts';
 import { classifyMongoError, isTimeout } from './mongo-errors.ts';
+import { type RawBatch, readBatch, readDocuments } from './raw-batch.ts';
 import { type TextComparison } from './text-comparison.ts';
 
 /** Keys of one request, and what their rows take: about as much as comes back. What lives for one request only is young when it dies. */
 const MOST_KEYS = 500;
+/** The same of a request for a range, which names two keys. */
+const MOST_KEYS_OF_RANGE = 2000;
 const MOST_BYTES = 1024 * 1024;
+/** Documents that are read with a range, in addition to twice as many as it has rows; where there are more they are listed in pages. */
+const MOST_EXTRAS = 1000;
 
 export interface ChunkLookupOptions {
   readonly documents: mongo.Collection;
@@ -33,10 +39,15 @@ export interface ChunkLookupResult {
   readonly equal: number;
   /** In no order. */
   readonly others: OtherRow[];
+  /** Whether documents that are no tombstones may be stored without a row. */
+  readonly mayHaveExtras: boolean;
 }
 
+const NONE: ChunkLookupResult = { equal: 0, others: [], mayHaveExtras: false };
+
 /**
- * Looks the documents of a chunk's rows up and compares each as it comes. Only documents that are not equal are kept.
+ * Looks the documents of a chunk's rows up and compares each as it comes. Only documents that are not equal are kept. Those
+ * of a range are asked for by its bounds, in whichever order: to sort them would take the server as long as to read them.
  */
 export class ChunkLookup {
   readonly #options: ChunkLookupOptions;
@@ -46,73 +57,102 @@ export class ChunkLookup {
   }
 
   /** Rejects with a coded error. */
-  async compare(rows: TextRows): Promise<ChunkLookupResult> {
-    let equal = 0;
-    const others: OtherRow[] = [];
-    for (let from = 0; from < rows.count;) {
-      const to = findPageEnd(rows, from);
-      const page = await this.#comparePage(rows, from, to);
-      equal += page.equal;
-      others.push(...page.others);
+  async compare({ rows, range }: { readonly rows: TextRows } & RowsOfChunk): Promise<ChunkLookupResult> {
+    let all = NONE;
+    let from = 0;
+    do {
+      const to = findPageEnd(rows, from, range === null ? MOST_KEYS : MOST_KEYS_OF_RANGE);
+      // a range without rows is read too
+      if (to > from || range !== null) all = join(all, await this.#comparePage({ rows, range, from, to }));
       from = to;
-    }
-    return { equal, others };
+      // all that came of the page is dead by now, but for what is in `others`
+      collectYoung();
+    } while (from < rows.count);
+    return all;
   }
 
   /** What takes the server too long is asked for in two parts. */
-  async #comparePage(rows: TextRows, from: number, to: number): Promise<ChunkLookupResult> {
+  async #comparePage(page: Page): Promise<ChunkLookupResult> {
+    const { rows, range, from, to } = page;
     try {
-      return await this.#compareSome(rows, from, to);
+      return await this.#compareSome(page);
     } catch (error) {
-      if (!isTimeout(error) || to - from === 1) throw error;
-      const middle = Math.ceil((from + to) / 2);
-      const first = await this.#comparePage(rows, from, middle);
-      const second = await this.#comparePage(rows, middle, to);
-      return { equal: first.equal + second.equal, others: [...first.others, ...second.others] };
+      if (!isTimeout(error)) throw error;
+      if (to - from > 1) {
+        const middle = Math.ceil((from + to) / 2);
+        const first = await this.#comparePage({ ...page, to: middle });
+        return join(first, await this.#comparePage({ ...page, from: middle }));
+      }
+      if (range === null) throw error;
+      // there is more beside the row than can be read at once
+      const row = await this.#comparePage({ rows, range: null, from, to });
+      return { ...row, mayHaveExtras: true };
     }
   }
 
-  async #compareSome(rows: TextRows, from: number, to: number): Promise<ChunkLookupResult> {
+  async #compareSome(page: Page): Promise<ChunkLookupResult> {
     const { comparison, checkpoint, findByKeys } = this.#options;
+    const { rows, from, to } = page;
     const match = new PageMatch(rows, from, to, comparison);
     const isFound = new Uint8Array(to - from);
     const others: OtherRow[] = [];
     let equal = 0;
-    let unmatched = 0;
-    await this.#read(rows, from, to, (bytes) => {
+    let extras = 0;
+    const documents = await this.#read(page);
+    for (const bytes of readDocuments(documents.batch)) {
       const index = match.find(bytes);
-      if (index === -1) unmatched++;
+      if (index === -1) extras += comparison.isTombstone(bytes) ? 0 : 1;
       else {
         isFound[index - from] = 1;
         if (comparison.isEqual(rows, index, bytes, checkpoint)) equal++;
         // without what else came with it
         else others.push({ index, found: { bytes: Buffer.from(bytes), isForeign: false } });
       }
-    });
+    }
     const missing: number[] = [];
     for (let index = from; index < to; index++) if (isFound[index - from] === 0) missing.push(index);
-    // an `_id` of another form may be one of theirs
-    const found = unmatched === 0 ? [] : await findByKeys(missing.map((index) => this.#keyOf(rows, index)));
+    // an `_id` of another form may be one of theirs, and not all may have been read
+    const found = missing.length === 0 ? [] : await findByKeys(missing.map((index) => this.#keyOf(rows, index)));
     for (const [i, index] of missing.entries()) others.push({ index, found: found[i] ?? null });
-    return { equal, others };
+    return { equal, others, mayHaveExtras: extras > 0 || !documents.isComplete };
   }
 
-  async #read(rows: TextRows, from: number, to: number, take: (document: Buffer) => void): Promise<void> {
-    const { documents, layout, signal } = this.#options;
-    const ids: unknown[] = [];
-    for (let index = from; index < to; index++) ids.push(idValueOf(layout, (column) => rows.value(index, column)));
+  /** By a command, whose reply the driver gives as it came: a cursor makes several objects for each document. */
+  async #read(page: Page): Promise<RawBatch> {
+    const { documents, signal } = this.#options;
     signal.throwIfAborted();
+    const { readPreference, ...concern } = FROM_MAJORITY;
+    const command = {
+      find: documents.collectionName,
+      filter: { _id: this.#idsOf(page) },
+      batchSize: 2 * (page.to - page.from) + MOST_EXTRAS,
+      maxTimeMS: PAGE_TIMEOUT_MS,
+      ...concern,
+    };
     try {
-      const cursor = documents.find({ _id: { $in: ids } } as mongo.Document, {
-        ...{ raw: true, maxTimeMS: PAGE_TIMEOUT_MS, ...FROM_MAJORITY },
-        // one more, so that the server says at once that there are no more
-        batchSize: to - from + 1,
-      });
-      while (await cursor.hasNext())
-        for (const document of cursor.readBufferedDocuments() as unknown as Buffer[]) take(document);
+      const reply = readBatch(await documents.db.command(command, { raw: true, readPreference }));
+      if (!reply.isComplete) await this.#endCursor(reply.cursorId);
+      return reply;
     } catch (error) {
       throw classifyMongoError(error);
     }
+  }
+
+  #endCursor(id: mongo.Long): Promise<unknown> {
+    const { db, collectionName } = this.#options.documents;
+    return db.command({ killCursors: collectionName, cursors: [id] });
+  }
+
+  #idsOf({ rows, range, from, to }: Page): mongo.Document {
+    const { layout } = this.#options;
+    const idAt = (index: number): unknown => idValueOf(layout, (column) => rows.value(index, column));
+    if (range === null) return { $in: Array.from({ length: to - from }, (_, i) => idAt(from + i)) };
+    const after = from === 0 ? range.after && keyIdValue(layout, range.after) : idAt(from - 1);
+    const upTo = to === rows.count ? range.upTo && keyIdValue(layout, range.upTo) : idAt(to - 1);
+    return {
+      ...(after === null ? { $type: typeOfIds(layout) } : { $gt: after }),
+      ...(upTo !== null && { $lte: upTo }),
+    };
   }
 
   #keyOf(rows: TextRows, index: number): Row {
@@ -124,11 +164,27 @@ export class ChunkLookup {
   }
 }
 
-function findPageEnd(rows: TextRows, from: number): number {
+/** Some rows of a chunk. With a range also what else is between them. */
+interface Page {
+  readonly rows: TextRows;
+  readonly range: KeyRange | null;
+  readonly from: number;
+  readonly to: number;
+}
+
+function join(a: ChunkLookupResult, b: ChunkLookupResult): ChunkLookupResult {
+  return {
+    equal: a.equal + b.equal,
+    others: [...a.others, ...b.others],
+    mayHaveExtras: a.mayHaveExtras || b.mayHaveExtras,
+  };
+}
+
+function findPageEnd(rows: TextRows, from: number, mostKeys: number): number {
   const width = 2 * rows.columns.length;
   let bytes = 0;
   let to = from;
-  while (to < rows.count && to - from < MOST_KEYS && bytes < MOST_BYTES) {
+  while (to < rows.count && to - from < mostKeys && bytes < MOST_BYTES) {
     const first = rows.places[to * width] as number;
     const last = rows.places[(to + 1) * width - 1] as number;
     // values that are NULL have no place

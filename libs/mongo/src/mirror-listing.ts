@@ -1,8 +1,9 @@
 import { type TableLayout } from '#change-events';
 import { type mongo } from 'mongoose';
-import { BSON_ENCODING } from './bson-values.ts';
+import { type KeyRange } from '#verification';
+import { readElements } from './bson-reader.ts';
 import { BsonType } from './bson-writer.ts';
-import { idDocument, storedIdValue } from './id-values.ts';
+import { idDocument, type IdType, keyIdValue, storedIdValue, typeOfIds } from './id-values.ts';
 import { FROM_MAJORITY, PAGE_TIMEOUT_MS } from './index-pages.ts';
 import { classifyMongoError } from './mongo-errors.ts';
 
@@ -18,6 +19,14 @@ export interface ListedIds {
 const OTHERS_TIMEOUT_MS = 15_000;
 const OF_KEYS = 'k';
 const OF_OTHERS = 'o';
+/** Where NaN is a decimal it is looked for among all. */
+const ID_TYPES: Readonly<Record<IdType, readonly number[]>> = {
+  object: [BsonType.document],
+  string: [BsonType.string],
+  binData: [BsonType.binary],
+  bool: [BsonType.boolean],
+  number: [BsonType.int32, BsonType.long, BsonType.double, BsonType.decimal128],
+};
 const NO_TOMBSTONE = { $or: [{ row: { $exists: true } }, { deletedAt: { $exists: false } }] };
 
 /**
@@ -32,8 +41,34 @@ export async function* listIds(
   limit: number,
 ): AsyncGenerator<ListedIds> {
   const type = typeOfIds(layout);
-  if (after?.startsWith(OF_OTHERS) !== true) yield* listKeys(documents, type, after, limit, {});
-  yield* listOthers(documents, type, after?.startsWith(OF_OTHERS) === true ? after.slice(OF_OTHERS.length) : '', limit);
+  if (after?.startsWith(OF_OTHERS) !== true) yield* listKeys(documents, { type, after, limit });
+  yield* listIdsOfOthers(documents, layout, after, limit);
+}
+
+/** The last ones of `listIds`: those whose `_id` is in no range of keys, whichever its bounds. */
+export function listIdsOfOthers(
+  documents: mongo.Collection,
+  layout: TableLayout,
+  after: string | null,
+  limit: number,
+): AsyncGenerator<ListedIds> {
+  const last = after?.startsWith(OF_OTHERS) === true ? after.slice(OF_OTHERS.length) : '';
+  return listOthers(documents, typeOfIds(layout), last, limit);
+}
+
+/** The documents of `listIds` in a range of keys. */
+export function listIdsOfRange(
+  documents: mongo.Collection,
+  layout: TableLayout,
+  range: KeyRange,
+  after: string | null,
+  limit: number,
+): AsyncGenerator<ListedIds> {
+  const bounds = {
+    ...(range.after && { $gt: keyIdValue(layout, range.after) }),
+    ...(range.upTo && { $lte: keyIdValue(layout, range.upTo) }),
+  };
+  return listKeys(documents, { type: typeOfIds(layout), after, limit, bounds });
 }
 
 /** The documents of `listIds` whose `_id` has the type of keys, and that fulfil `filter`. */
@@ -44,28 +79,31 @@ export function listSelectedIds(
   limit: number,
   filter: mongo.Document,
 ): AsyncGenerator<ListedIds> {
-  return listKeys(documents, typeOfIds(layout), after, limit, filter);
+  return listKeys(documents, { type: typeOfIds(layout), after, limit, filter });
+}
+
+interface KeyListing {
+  readonly type: IdType;
+  readonly after: string | null;
+  readonly limit: number;
+  /** Of `_id`. */
+  readonly bounds?: { readonly $gt?: unknown; readonly $lte?: unknown };
+  /** More that a document must fulfil. */
+  readonly filter?: mongo.Document;
 }
 
 async function* listKeys(
   documents: mongo.Collection,
-  type: string,
-  after: string | null,
-  limit: number,
-  filter: mongo.Document,
+  { type, after, limit, bounds = {}, filter = {} }: KeyListing,
 ): AsyncGenerator<ListedIds> {
-  const [place, end] = after === null ? ['', await findLast(documents, type)] : parsePlace(after);
+  const [place, end] = after === null ? ['', await findLast(documents, { $type: type, ...bounds })] : parsePlace(after);
   if (end === '') return;
   const upTo = { $lte: storedIdValue(fromText(end)) };
   for (let last = place; ;) {
     // a comparison meets values of its own type only
-    const from = last === '' ? { $type: type } : { $gt: storedIdValue(fromText(last)) };
-    const page = await find(
-      documents,
-      { _id: { ...from, ...upTo }, ...NO_TOMBSTONE, ...filter },
-      limit,
-      PAGE_TIMEOUT_MS,
-    );
+    const from = last === '' ? { $type: type, ...bounds } : { $gt: storedIdValue(fromText(last)) };
+    const id = { ...from, ...upTo };
+    const page = await find(documents, { _id: id, ...NO_TOMBSTONE, ...filter }, limit, PAGE_TIMEOUT_MS);
     const document = page.at(-1);
     if (document === undefined) return;
     last = toText(idDocument(document));
@@ -77,13 +115,16 @@ async function* listKeys(
 /** By `_id` of whatever type: the comparison of an expression goes through all types in one order. */
 async function* listOthers(
   documents: mongo.Collection,
-  type: string,
+  type: IdType,
   after: string,
   limit: number,
 ): AsyncGenerator<ListedIds> {
+  if (after === '' && !(await mayHaveOthers(documents, type))) return;
   for (let last = after; ;) {
     const from = last === '' ? {} : { $expr: { $gt: ['$_id', { $literal: storedIdValue(fromText(last)) }] } };
-    const filter = { _id: { $not: { $type: type } }, ...NO_TOMBSTONE, ...from };
+    // no comparison meets NaN, which is a number
+    const others = { $not: type === 'number' ? { $gte: -Infinity } : { $type: type } };
+    const filter = { _id: others, ...NO_TOMBSTONE, ...from };
     const page = await find(documents, filter, limit, OTHERS_TIMEOUT_MS);
     const document = page.at(-1);
     if (document === undefined) return;
@@ -93,9 +134,26 @@ async function* listOthers(
   }
 }
 
+/**
+ * The server reads the whole collection to find these documents. Types have an order, and no other one is between two
+ * values of one type: so there are none when the first and the last `_id` of all are of that type. Only symbols are among
+ * strings.
+ */
+async function mayHaveOthers(documents: mongo.Collection, type: IdType): Promise<boolean> {
+  if (type === 'string') return true;
+  const ends = [await find(documents, {}, 1, PAGE_TIMEOUT_MS), await find(documents, {}, 1, PAGE_TIMEOUT_MS, -1)];
+  return ends.flat().some((document) => !isOfType(document, type));
+}
+
+function isOfType(document: Buffer, type: IdType): boolean {
+  const id = readElements(document).next().value;
+  if (id === undefined || !ID_TYPES[type].includes(id.type)) return false;
+  return id.type !== BsonType.double || !Number.isNaN(document.readDoubleLE(id.start));
+}
+
 /** '' when there is none. */
-async function findLast(documents: mongo.Collection, type: string): Promise<string> {
-  const [last] = await find(documents, { _id: { $type: type } }, 1, PAGE_TIMEOUT_MS, -1);
+async function findLast(documents: mongo.Collection, id: mongo.Document): Promise<string> {
+  const [last] = await find(documents, { _id: id }, 1, PAGE_TIMEOUT_MS, -1);
   return last === undefined ? '' : toText(idDocument(last));
 }
 
@@ -112,23 +170,6 @@ async function find(
     return found as unknown as Buffer[];
   } catch (error) {
     throw classifyMongoError(error);
-  }
-}
-
-/** As `$type` names it; numbers of all types have one order. */
-function typeOfIds({ key, columns }: TableLayout): string {
-  const [first, ...others] = key.map((index) => columns[index]);
-  if (first === undefined || others.length > 0) return 'object';
-  const [, type] = BSON_ENCODING[first.kind].writing(first);
-  switch (type) {
-    case BsonType.string:
-      return 'string';
-    case BsonType.binary:
-      return 'binData';
-    case BsonType.boolean:
-      return 'bool';
-    default:
-      return 'number';
   }
 }
 

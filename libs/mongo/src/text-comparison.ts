@@ -43,6 +43,11 @@ export class TextComparison {
     return writer.bytes.toString('latin1', 0, writer.at);
   }
 
+  /** Whether it is, to the last byte, one that Ditto writes of a deleted row. */
+  isTombstone(document: Buffer): boolean {
+    return this.#parts.find(document) && this.#parts.rowStart === 0;
+  }
+
   /**
    * Whether the document is, to the last byte, one that Ditto has written of this row, by a change that the checkpoint
    * covers. A no says nothing: the values may be equal, and the row may be one that can't be decoded.

@@ -1,18 +1,12 @@
-import {
-  collectionName,
-  isCanonicalKey,
-  type ReadRows,
-  type Row,
-  type TableLayout,
-  type TableName,
-  TextRows,
-} from '#change-events';
+import { collectionName, isCanonicalKey, type Row, type TableLayout, type TableName, TextRows } from '#change-events';
 import { cutText } from '#kernel';
 import {
   type ComparisonCounters,
   type CoveredChanges,
   type ForeignRow,
+  type KeyRange,
   type ListedPage,
+  type RowsOfChunk,
   type StoredChunk,
   VerifiedSink,
 } from '#verification';
@@ -20,11 +14,19 @@ import { type mongo } from 'mongoose';
 import { decodeId } from './canonical-id.ts';
 import { ChunkLookup } from './chunk-lookup.ts';
 import { lowerVersion, removeDocument } from './demotion.ts';
-import { idDocument, storedIdValue } from './id-values.ts';
+import { haveSameOrder, idDocument, storedIdValue } from './id-values.ts';
 import { FROM_MAJORITY, PAGE_TIMEOUT_MS } from './index-pages.ts';
 import { KeyLookup } from './key-lookup.ts';
 import { DocumentEncoder } from './mirror-document.ts';
-import { fromText, listIds, listSelectedIds, toText } from './mirror-listing.ts';
+import {
+  fromText,
+  type ListedIds,
+  listIds,
+  listIdsOfOthers,
+  listIdsOfRange,
+  listSelectedIds,
+  toText,
+} from './mirror-listing.ts';
 import { mirrorDatabase } from './mirror-tables.ts';
 import { type MirrorName } from './mirrored-tables.ts';
 import { classifyMongoError } from './mongo-errors.ts';
@@ -76,13 +78,18 @@ export class VerifiedMirror extends VerifiedSink {
     return found.map((one) => (one === null ? null : new StoredDocument(one.bytes, comparison, one.isForeign)));
   }
 
+  override seesExtras(layout: TableLayout): boolean {
+    return haveSameOrder(layout);
+  }
+
   override async readChunk(
     layout: TableLayout,
-    rows: ReadRows,
+    chunk: RowsOfChunk,
     checkpoint: CoveredChanges,
     signal: AbortSignal,
   ): Promise<StoredChunk> {
-    if (!(rows instanceof TextRows)) return super.readChunk(layout, rows, checkpoint, signal);
+    const { rows, range } = chunk;
+    if (!(rows instanceof TextRows)) return super.readChunk(layout, chunk, checkpoint, signal);
     const documents = this.#collectionOf(layout);
     await awaitMajority(documents.db);
     const table = this.#tableOf(layout);
@@ -90,18 +97,19 @@ export class VerifiedMirror extends VerifiedSink {
     const { encoder, comparison, texts } = table;
     const findByKeys = (keys: readonly Row[]) => new KeyLookup({ documents, layout, encoder, signal }).find(keys);
     const lookup = new ChunkLookup({ documents, layout, comparison: texts, checkpoint, findByKeys, signal });
-    const { equal, others } = await lookup.compare(rows);
+    const { equal, others, mayHaveExtras } = await lookup.compare({ rows, range });
     this.#counters.byBytes += equal;
     others.sort((a, b) => a.index - b.index);
     return {
       equal,
       others: others.map(({ index }) => index),
       stored: others.map(({ found }) => found && new StoredDocument(found.bytes, comparison, found.isForeign)),
+      mayHaveExtras,
     };
   }
 
   override async *list(
-    { layout, selection, after, limit }: Parameters<VerifiedSink['list']>[0],
+    { layout, selection, part, after, limit }: Parameters<VerifiedSink['list']>[0],
     signal: AbortSignal,
   ): AsyncIterable<ListedPage> {
     const documents = this.#collectionOf(layout);
@@ -109,7 +117,7 @@ export class VerifiedMirror extends VerifiedSink {
     const selected = selection && selectDocuments(layout, selection);
     const pages = selected
       ? listSelectedIds(documents, layout, after, limit, selected.filter)
-      : listIds(documents, layout, after, limit);
+      : listPart(documents, layout, part, after, limit);
     for await (const page of pages) {
       const keys: Row[] = [];
       const foreign: ForeignRow[] = [];
@@ -171,6 +179,19 @@ export class VerifiedMirror extends VerifiedSink {
     }
     return compared;
   }
+}
+
+function listPart(
+  documents: mongo.Collection,
+  layout: TableLayout,
+  part: KeyRange | 'no range' | undefined,
+  after: string | null,
+  limit: number,
+): AsyncGenerator<ListedIds> {
+  if (part === undefined) return listIds(documents, layout, after, limit);
+  return part === 'no range'
+    ? listIdsOfOthers(documents, layout, after, limit)
+    : listIdsOfRange(documents, layout, part, after, limit);
 }
 
 /** Null for an `_id` that no write of Ditto would meet, and for a value that no row can have. */

@@ -12,7 +12,7 @@ import {
   TextRows,
 } from '#change-events';
 import { acceptChanges, testStack } from '#testing';
-import { type ForeignRow, type ListedPage } from '#verification';
+import { type ForeignRow, type KeyRange, type ListedPage } from '#verification';
 import fc from 'fast-check';
 import { mongo } from 'mongoose';
 import { readElements } from '../src/bson-reader.ts';
@@ -82,11 +82,14 @@ async function readOne(layout: TableLayout, id: CanonicalValue): Promise<StoredD
   return found ?? null;
 }
 
-async function listAll(layout: TableLayout, limit: number, after: string | null = null): Promise<ListedPage[]> {
+async function takeAll(listing: AsyncIterable<ListedPage>): Promise<ListedPage[]> {
   const pages: ListedPage[] = [];
-  for await (const page of new VerifiedMirror(mirror).list({ layout, after, limit }, never)) pages.push(page);
+  for await (const page of listing) pages.push(page);
   return pages;
 }
+
+const listAll = (layout: TableLayout, limit: number, after: string | null = null): Promise<ListedPage[]> =>
+  takeAll(new VerifiedMirror(mirror).list({ layout, after, limit }, never));
 
 const keysOf = (pages: readonly ListedPage[]): unknown[] =>
   pages.flatMap(({ keys }) => keys.map(([id]) => id)).sort((a, b) => Number(a) - Number(b));
@@ -120,6 +123,11 @@ function textsOf(rows: readonly Row[]): TextRows {
     { buffers: texts.map((row) => Buffer.from(row.join(''))), places: Int32Array.from(places) },
   );
 }
+
+const chunkOf = (rows: readonly Row[], range: KeyRange | null = null): { rows: TextRows; range: KeyRange | null } => ({
+  rows: textsOf(rows),
+  range,
+});
 
 describe('VerifiedMirror', () => {
   it('I4: finds rows of every kind equal, byte for byte as they came back from the server', async () => {
@@ -204,7 +212,7 @@ describe('VerifiedMirror', () => {
     await documents.insertOne({ ...seven, _id: Long.fromNumber(7) });
     const verified = new VerifiedMirror(mirror);
     const checkpoint = { version: versionOf(5), covered: GtidSet.empty };
-    const { equal, others, stored } = await verified.readChunk(layout, textsOf(rows), checkpoint, never);
+    const { equal, others, stored } = await verified.readChunk(layout, chunkOf(rows), checkpoint, never);
     // the last one is newer than the checkpoint
     expect({ equal, others }).toEqual({ equal: 1, others: [1, 2, 3, 4, 5] });
     const found = stored.map((one, i) => one && (one.damage ?? one.compare(rows[others[i] as number] as Row)));
@@ -216,10 +224,148 @@ describe('VerifiedMirror', () => {
       [],
     ]);
     expect(stored.at(-1)?.version).toBe(versionOf(6));
-    expect(await verified.readChunk(layout, textsOf([]), checkpoint, never)).toEqual({
+    expect(await verified.readChunk(layout, chunkOf([]), checkpoint, never)).toEqual({
       equal: 0,
       others: [],
       stored: [],
+      mayHaveExtras: false,
+    });
+  });
+
+  describe('with the range of a chunk', () => {
+    const bounds: KeyRange = { after: [10], upTo: [20] };
+    const checkpoint = { version: versionOf(90), covered: GtidSet.empty };
+    /** The keys 5, 10, 12, …, 20 and 25, as rows and as documents. */
+    const rows = [5, 10, 12, 14, 16, 18, 20, 25].map((id): Row => [id, `row ${id}`]);
+    const inside = rows.slice(2, 7);
+
+    async function fill(name: string, more: readonly Write[] = []): Promise<TableLayout> {
+      const layout = layoutOf(`range ${name}`.replaceAll(' ', '_'));
+      await write(layout, [...rows.map((row, i): Write => [i + 1, null, row]), ...more]);
+      return layout;
+    }
+
+    const readRange = (layout: TableLayout, some: readonly Row[], range: KeyRange) =>
+      new VerifiedMirror(mirror).readChunk(layout, chunkOf(some, range), checkpoint, never);
+
+    const listPart = (layout: TableLayout, part: KeyRange | 'no range', limit = 2): Promise<ListedPage[]> =>
+      takeAll(new VerifiedMirror(mirror).list({ layout, part, after: null, limit }, never));
+
+    it('finds the rows equal, and sees that there is nothing else but traces of deleted ones', async () => {
+      const layout = await fill('plain', [
+        [30, null, [13, 'deleted']],
+        [31, [13, 'deleted'], null],
+      ]);
+      expect(await readRange(layout, inside, bounds)).toMatchObject({ equal: 5, others: [], mayHaveExtras: false });
+      const all: KeyRange = { after: null, upTo: null };
+      expect(await readRange(layout, rows, all)).toMatchObject({ equal: 8, others: [], mayHaveExtras: false });
+      expect(await readRange(layout, [], { after: [25], upTo: null })).toMatchObject({ mayHaveExtras: false });
+      expect(keysOf(await listPart(layout, bounds))).toEqual([12, 14, 16, 18, 20]);
+      expect(keysOf(await listPart(layout, { after: [16], upTo: null }))).toEqual([18, 20, 25]);
+      expect(keysOf(await listPart(layout, { after: null, upTo: [12] }))).toEqual([5, 10, 12]);
+      expect(await listPart(layout, { after: [25], upTo: null })).toEqual([]);
+    });
+
+    it.each<[string, readonly Row[], KeyRange]>([
+      ['between two rows', inside.filter(([id]) => id !== 16), bounds],
+      ['before the first', inside.slice(1), bounds],
+      ['after the last', inside.slice(0, -1), bounds],
+      ['before all', rows.slice(1), { after: null, upTo: null }],
+      ['after all', rows.slice(0, -1), { after: null, upTo: null }],
+      ['where there are no rows', [], bounds],
+    ])('sees a document without a row: %s', async (where, some, range) => {
+      const layout = await fill(where);
+      expect(await readRange(layout, some, range)).toMatchObject({
+        ...{ equal: some.length, others: [], mayHaveExtras: true },
+      });
+    });
+
+    it('sees what has no row and is damaged, or no key', async () => {
+      const layout = await fill('damaged');
+      const documents = documentsOf(layout);
+      const edited: readonly Edited[] = [
+        { _id: 13, v: FUTURE, gtid: null, deletedAt: new Date(), more: 1 },
+        { _id: 13.5, row: {}, v: FUTURE },
+        { _id: 13 },
+      ];
+      for (const document of edited) {
+        await documents.insertOne(document);
+        expect(await readRange(layout, inside, bounds)).toMatchObject({ equal: 5, mayHaveExtras: true });
+        await documents.deleteOne(byId(document._id as number));
+      }
+    });
+
+    it('finds a row whose document has an _id of another form, and one that comes last of very many documents', async () => {
+      const layout = await fill('forms');
+      const documents = documentsOf(layout);
+      const [fourteen] = await documents.find(byId(14)).toArray();
+      await documents.deleteOne(byId(14));
+      await documents.insertOne({ ...fourteen, _id: Long.fromNumber(14) });
+      const others = await readRange(layout, inside, bounds);
+      expect(others).toMatchObject({ equal: 4, others: [1], mayHaveExtras: true });
+      expect(others.stored.map((one) => one?.compare(inside[1] as Row))).toEqual([[]]);
+      const many = Array.from({ length: 1_500 }, (_, i): Edited => ({ _id: 12 + (i + 1) / 2_000, row: {}, v: FUTURE }));
+      await documents.insertMany(many);
+      const crowded = await readRange(layout, inside, bounds);
+      expect(crowded.mayHaveExtras).toBe(true);
+      const found = crowded.others.map((index, i) => crowded.stored[i]?.compare(inside[index] as Row));
+      expect(found).toEqual(crowded.others.map(() => []));
+      expect(crowded.equal + crowded.others.length).toBe(5);
+    });
+
+    it('lists what no range of keys has in it: other types, and NaN', async () => {
+      const layout = await fill('others');
+      expect(await listPart(layout, 'no range')).toEqual([]);
+      const ids = [new mongo.MinKey(), NaN, 'text', { a: 1 }, new mongo.Binary(Buffer.from('b')), true, new Date(0)];
+      for (const id of ids) {
+        await documentsOf(layout).insertOne({ _id: id, row: {}, v: FUTURE });
+        const pages = await listPart(layout, 'no range');
+        expect([keysOf(pages), foreignOf(pages).length]).toEqual([[], 1]);
+        expect(foreignOf(await listAll(layout, 3))).toHaveLength(1);
+        const range: KeyRange = { after: [0], upTo: [99] };
+        expect(await readRange(layout, rows, range)).toMatchObject({ equal: 8, mayHaveExtras: false });
+        await documentsOf(layout).deleteOne({ _id: id as never });
+      }
+    });
+
+    it('is only asked for where MySQL and MongoDB have keys in one order', () => {
+      const verified = new VerifiedMirror(mirror);
+      const [whole, big, text] = [
+        makeColumn('a', 'integer', 'int'),
+        makeColumn('b', 'bigint', 'bigint', { unsigned: true }),
+        makeColumn('c', 'text', 'varchar'),
+      ];
+      const seen = [[whole], [big], [whole, big], [text], [whole, text]].map((keys) =>
+        verified.seesExtras(makeLayout(keys, [...keys.keys()])),
+      );
+      expect(seen).toEqual([true, true, true, false, false]);
+    });
+
+    it('takes keys of several columns, and beyond 2^63, in their order', async () => {
+      const keyColumns = [makeColumn('b', 'integer', 'int'), makeColumn('a', 'bigint', 'bigint', { unsigned: true })];
+      const layout = makeLayout([...keyColumns, makeColumn('note', 'text', 'varchar')], [0, 1], 'range_of_two');
+      const keys: Row[] = [
+        [-3, 2n ** 64n - 1n],
+        [2, 0],
+        [2, 2n ** 63n - 1n],
+        [2, 2n ** 63n],
+        [2, 2n ** 63n + 1n],
+        [3, 5_000_000_000],
+      ];
+      await write(
+        layout,
+        keys.map(([b, a], i): Write => [i + 1, null, [b ?? 0, a ?? 0, '']]),
+      );
+      const between = async (after: number | null, upTo: number | null): Promise<unknown> => {
+        const at = (index: number | null): Row | null => (index === null ? null : (keys[index] as Row));
+        const pages = await listPart(layout, { after: at(after), upTo: at(upTo) }, 10);
+        return pages.flatMap((page) => page.keys.map(([b, a]) => [b, a]));
+      };
+      for (let after = 0; after < keys.length; after++) {
+        expect(await between(after, null)).toEqual(keys.slice(after + 1));
+        expect(await between(null, after)).toEqual(keys.slice(0, after + 1));
+        expect(await between(after, after)).toEqual([]);
+      }
     });
   });
 
@@ -232,7 +378,7 @@ describe('VerifiedMirror', () => {
     );
     const checkpoint = { version: FUTURE, covered: GtidSet.parse(`${UUID}:1-5000`) };
     const verified = new VerifiedMirror(mirror);
-    expect(await verified.readChunk(layout, textsOf(rows), checkpoint, never)).toMatchObject({
+    expect(await verified.readChunk(layout, chunkOf(rows), checkpoint, never)).toMatchObject({
       equal: 4_100,
       others: [],
     });

@@ -214,9 +214,9 @@ export class StateVerificationRunStore extends VerificationRunStore {
     });
   }
 
-  async complete(chunk: RunChunk, counts: RowCounts, secondWay: RowCounts): Promise<readonly DueChunk[]> {
+  async complete(chunk: RunChunk, counts: RowCounts, secondWay: RowCounts, listed = 0): Promise<readonly DueChunk[]> {
     return this.#end(chunk, counts.rows - counts.unsettled, (manager, table) =>
-      countIn(manager, table, chunk.phase, counts, secondWay),
+      countIn(manager, table, chunk.phase, { counts, secondWay, listed }),
     );
   }
 
@@ -361,9 +361,10 @@ async function countIn(
   manager: EntityManager,
   table: VerificationTableEntity,
   phase: TablePhase,
-  { rows, equal, mismatches, unsettled, quarantined }: RowCounts,
-  secondWay: RowCounts,
+  found: { readonly counts: RowCounts; readonly secondWay: RowCounts; readonly listed: number },
 ): Promise<void> {
+  const { counts, secondWay, listed } = found;
+  const { rows, equal, mismatches, unsettled, quarantined } = counts;
   const isRows = phase === 'rows';
   await manager.query(
     `UPDATE verification_tables SET row_count = row_count + ?, equal_count = equal_count + ?,
@@ -375,7 +376,7 @@ async function countIn(
     [
       ...[isRows ? rows : 0, isRows ? equal : 0, mismatches, unsettled, quarantined],
       ...[secondWay.rows, secondWay.equal, secondWay.mismatches, secondWay.unsettled, secondWay.quarantined],
-      ...[phase === 'extras' ? rows : 0, ...partOf(table)],
+      ...[listed, ...partOf(table)],
     ],
   );
 }

@@ -62,7 +62,7 @@ describe('runs of verification', () => {
     expect(extras.chunk).toMatchObject({ phase: 'extras', after: null });
     await store.recordEnd(extras.chunk, { until: null, isLast: true }, 0);
     const rechecks = await take(
-      await store.complete(extras.chunk, counts(14, { equal: 13, mismatches: 1 }), counts(1)),
+      await store.complete(extras.chunk, counts(14, { equal: 13, mismatches: 1 }), counts(1), 14),
     );
     expect(rechecks.chunk.phase).toBe('rechecks');
     expect(await store.complete(rechecks.chunk, counts(0), counts(0))).toEqual([]);

@@ -54,6 +54,8 @@ export {
   type ForeignRow,
   type CoveredChanges,
   type ListedPage,
+  type KeyRange,
+  type RowsOfChunk,
   type StoredChunk,
   type StoredRow,
 } from './ports/verified-sink.ts';

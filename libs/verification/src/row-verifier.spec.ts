@@ -15,8 +15,8 @@ import {
 import { type NamedChange, NamedChanges } from './ports/named-changes.ts';
 import { notVerifiable } from './ports/not-verifiable.ts';
 import { type RecordedCheckpoint, RecordedStream, type RecordedTable } from './ports/recorded-stream.ts';
-import { type ListedPage, type StoredRow, VerifiedSink } from './ports/verified-sink.ts';
-import { RowVerifier, type RowVerifierOptions, type Verdict } from './row-verifier.ts';
+import { type KeyRange, type ListedPage, type StoredRow, VerifiedSink } from './ports/verified-sink.ts';
+import { type ChunkRequest, RowVerifier, type RowVerifierOptions, type Verdict } from './row-verifier.ts';
 
 const IS_LONG = process.env['DITTO_TEST_LONG'] === '1';
 const RUNS = IS_LONG ? 50_000 : 1_500;
@@ -28,17 +28,19 @@ const settings = { maxBytes: 1_000, attempts: 4, backoff: { initialMs: 1, maxMs:
 interface World {
   readonly model: Model;
   readonly verifier: RowVerifier;
+  readonly sink: ModelSink;
 }
 
 function makeWorld(numbers: readonly number[], leftOut: LeftOut | null = null): World {
   const source = new Choices(numbers);
   const model = new Model(source, leftOut);
   const server = source.below(2) === 0 ? model.primary : model.replica;
+  const sink = new ModelSink(model, source.below(2) === 0);
   let nowMs = 0;
   const verifier = new RowVerifier({
     ...settings,
     reader: new ModelReader(model, server),
-    sink: new ModelSink(model),
+    sink,
     stream: new ModelStream(model),
     nowMs: () => nowMs,
     pause: () => {
@@ -48,27 +50,30 @@ function makeWorld(numbers: readonly number[], leftOut: LeftOut | null = null): 
       return Promise.resolve();
     },
   });
-  return { model, verifier };
+  return { model, verifier, sink };
 }
 
 /** Keys that one pass over table and sink calls mismatches; null when a part of it was not judged. */
-async function findMismatches({ verifier, model }: World): Promise<Set<number> | null> {
+async function findMismatches({ verifier, sink }: World): Promise<Set<number> | null> {
   const found = new Set<number>();
+  const listed: (KeyRange | 'no range')[] = [sink.seesExtras() ? 'no range' : { after: null, upTo: null }];
   const take = ({ mismatches }: Verdict): void => {
     for (const { key } of mismatches) found.add(key[0] as number);
   };
   for (let after: Row | null = null; ;) {
-    const { verdict, lastKey, complete } = await verifier.verifyChunk({ table: layout, after, limit: 2 }, signal);
-    if (verdict.state !== 'judged') return found.size > 0 ? found : null;
-    take(verdict);
-    if (complete) break;
-    after = lastKey;
+    const chunk = await verifier.verifyChunk({ table: layout, after, limit: 2 }, signal);
+    if (chunk.verdict.state !== 'judged') return found.size > 0 ? found : null;
+    take(chunk.verdict);
+    if (chunk.extrasIn !== null) listed.push(chunk.extrasIn);
+    if (chunk.complete) break;
+    after = chunk.lastKey;
   }
-  for await (const { keys } of new ModelSink(model).list({ after: null })) {
-    const verdict = await verifier.verifyKeys(layout, layout, keys, signal);
-    if (verdict.state !== 'judged') return found.size > 0 ? found : null;
-    take(verdict);
-  }
+  for (const part of listed)
+    for await (const { keys } of sink.list({ part })) {
+      const verdict = await verifier.verifyKeys(layout, layout, keys, signal);
+      if (verdict.state !== 'judged') return found.size > 0 ? found : null;
+      take(verdict);
+    }
   return found;
 }
 
@@ -386,6 +391,25 @@ describe('RowVerifier', () => {
     const sampled = await answers.verifier().verifyChunk({ ...chunk, sampleShare: 1 }, signal);
     expect(sampled).toMatchObject({ verdict: { equal: 1 }, sampled: [key] });
     expect(await answers.verifier().verifyChunk(chunk, signal)).toMatchObject({ sampled: [] });
+  });
+
+  it('says in which range of a chunk extras may be, when the sink sees them and the rows are all of the range', async () => {
+    const answers = new Answers();
+    answers.rows = [
+      [1, 10],
+      [2, 10],
+    ];
+    const sink = new GivenSink(answers);
+    const extrasIn = async (request: Partial<ChunkRequest>): Promise<KeyRange | null> => {
+      const chunk = { table: layout, after: null, limit: 10, ...request };
+      return (await answers.verifier({ sink }).verifyChunk(chunk, signal)).extrasIn;
+    };
+    expect(await extrasIn({})).toBeNull();
+    sink.seesExtras = () => true;
+    expect(await extrasIn({})).toEqual({ after: null, upTo: null });
+    expect(await extrasIn({ after: [0], upTo: [5] })).toEqual({ after: [0], upTo: [5] });
+    expect(await extrasIn({ limit: 1 })).toEqual({ after: null, upTo: [1] });
+    expect(await extrasIn({ scope: { kind: 'range', from: null, to: null } })).toBeNull();
   });
 
   it('a row that was at fault once and then never rested is not called equal', async () => {

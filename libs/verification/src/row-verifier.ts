@@ -2,7 +2,6 @@ import {
   decodeSelection,
   encodeKeyValues,
   GtidSet,
-  type ReadRows,
   type Row,
   rowOfKey,
   keyValues,
@@ -17,7 +16,13 @@ import { type NamedChanges } from './ports/named-changes.ts';
 import { sampleKeys } from './sample-keys.ts';
 import { isNotVerifiable } from './ports/not-verifiable.ts';
 import { type RecordedStream } from './ports/recorded-stream.ts';
-import { type CoveredChanges, type StoredRow, type VerifiedSink } from './ports/verified-sink.ts';
+import {
+  type CoveredChanges,
+  type KeyRange,
+  type RowsOfChunk,
+  type StoredRow,
+  type VerifiedSink,
+} from './ports/verified-sink.ts';
 
 export interface RowVerifierOptions {
   /** Its `high` covers each transaction that a read can have seen, also those that the server has not counted yet. */
@@ -96,6 +101,8 @@ export interface ChunkVerdict {
   readonly lastKey: Row | null;
   /** True when the table has no row after these. */
   readonly complete: boolean;
+  /** The range of the chunk when the sink sees extras, and may hold some in it; they are not judged yet. */
+  readonly extrasIn: KeyRange | null;
 }
 
 /** One read of the source and of the sink between which nothing confirmed is missing. */
@@ -167,6 +174,7 @@ export class RowVerifier {
     const { reader, maxBytes } = this.#options;
     let end: Pick<ChunkVerdict, 'lastKey' | 'complete'> = { lastKey: null, complete: false };
     let sampled: readonly Row[] = [];
+    let extrasIn: KeyRange | null = null;
     const fenced = await this.#fence(table, signal, async (layout, dispatchedSet) => {
       const selected = scope && { selection: decodeSelection(layout, scope) };
       const at = { layout, after, upTo, ...selected, dispatchedSet, signal };
@@ -184,14 +192,24 @@ export class RowVerifier {
         rowOfKey(layout, keyValues(layout, rows.row(index))),
       );
       await onRead?.({ layout, lastKey, complete, rows: rows.count });
-      return { high, compare: (checkpoint) => this.#compareChunk(layout, rows, checkpoint, signal) };
+      // of a selection the rows between are not known
+      const seesExtras = scope === undefined && this.#options.sink.seesExtras(layout);
+      const range = seesExtras ? { after, upTo: complete ? upTo : lastKey } : null;
+      return {
+        high,
+        compare: async (checkpoint) => {
+          const compared = await this.#compareChunk(layout, { rows, range }, checkpoint, signal);
+          extrasIn = compared.mayHaveExtras ? range : null;
+          return compared;
+        },
+      };
     });
-    if ('state' in fenced) return { verdict: fenced, sampled: [], lastKey: null, complete: false };
+    if ('state' in fenced) return { verdict: fenced, sampled: [], lastKey: null, complete: false, extrasIn: null };
     const settled = noneSettled(fenced.layout, fenced.keys);
     settled.equal = fenced.equal;
     note(fenced, settled);
     const verdict = await this.#settle(table, fenced.layout, settled, 2, signal);
-    return { verdict, sampled, lastKey: end.lastKey, complete: end.complete };
+    return { verdict, sampled, lastKey: end.lastKey, complete: end.complete, extrasIn };
   }
 
   /** Verifies the rows with these keys, whether source and sink have them or not. */
@@ -304,13 +322,15 @@ export class RowVerifier {
 
   async #compareChunk(
     layout: TableLayout,
-    chunk: ReadRows,
+    chunk: RowsOfChunk,
     checkpoint: CoveredChanges,
     signal: AbortSignal,
-  ): Promise<Compared> {
-    const { equal, others, stored } = await this.#options.sink.readChunk(layout, chunk, checkpoint, signal);
-    const rows = others.map((index) => chunk.row(index));
-    return { equal, keys: rows.map((row) => rowOfKey(layout, keyValues(layout, row))), rows, stored };
+  ): Promise<Compared & { readonly mayHaveExtras: boolean }> {
+    const read = await this.#options.sink.readChunk(layout, chunk, checkpoint, signal);
+    const { equal, others, stored, mayHaveExtras } = read;
+    const rows = others.map((index) => chunk.rows.row(index));
+    const keys = rows.map((row) => rowOfKey(layout, keyValues(layout, row)));
+    return { equal, keys, rows, stored, mayHaveExtras };
   }
 
   async #compareKeys(

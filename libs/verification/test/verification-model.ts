@@ -13,6 +13,8 @@ import {
   type CoveredChanges,
   type Difference,
   type ListedPage,
+  type KeyRange,
+  type RowsOfChunk,
   type StoredChunk,
   type StoredRow,
   VerifiedSink,
@@ -550,10 +552,16 @@ export class ModelStream extends RecordedStream {
 
 export class ModelSink extends VerifiedSink {
   readonly #model: Model;
+  readonly #seesExtras: boolean;
 
-  constructor(model: Model) {
+  constructor(model: Model, seesExtras = false) {
     super();
     this.#model = model;
+    this.#seesExtras = seesExtras;
+  }
+
+  override seesExtras(): boolean {
+    return this.#seesExtras;
   }
 
   override read(_: TableLayout, keys: readonly Row[]): Promise<readonly (StoredRow | null)[]> {
@@ -569,13 +577,15 @@ export class ModelSink extends VerifiedSink {
   /** Counts what is equal row by row, as a sink does that makes nothing of it. */
   override async readChunk(
     _: TableLayout,
-    rows: ReadRows,
+    chunk: RowsOfChunk,
     checkpoint: CoveredChanges,
     signal: AbortSignal,
   ): Promise<StoredChunk> {
-    const all = await super.readChunk(layout, rows, checkpoint, signal);
+    const { rows } = chunk;
+    const all = await super.readChunk(layout, chunk, checkpoint, signal);
     const others = all.others.filter((i) => !this.#isEqual(rows.row(i), all.stored[i] ?? null, checkpoint));
     return {
+      mayHaveExtras: chunk.range === null || this.#listKeys(chunk.range).some((key) => !keysOf(rows).has(key)),
       equal: all.others.length - others.length,
       others,
       stored: others.map((i) => all.stored[i] ?? null),
@@ -588,11 +598,16 @@ export class ModelSink extends VerifiedSink {
     return coversChange(checkpoint, { version, gtid }) && stored.compare(row)?.length === 0;
   }
 
-  override async *list({ after }: { readonly after: string | null }): AsyncIterable<ListedPage> {
+  /** Of rows in the range. */
+  #listKeys({ after, upTo }: KeyRange): number[] {
+    const [first, last] = [Number(after?.[0] ?? -1), Number(upTo?.[0] ?? Infinity)];
+    return KEYS.filter((key) => key > first && key <= last && (this.#model.sink.get(key)?.value ?? null) !== null);
+  }
+
+  override async *list({ part }: { readonly part?: KeyRange | 'no range' }): AsyncIterable<ListedPage> {
     this.#model.live();
     await Promise.resolve();
-    const isThere = (key: number): boolean => (this.#model.sink.get(key)?.value ?? null) !== null;
-    const keys = KEYS.filter((key) => key > Number(after ?? -1) && isThere(key));
+    const keys = part === 'no range' ? [] : this.#listKeys(part ?? { after: null, upTo: null });
     yield { keys: keys.map((key): Row => [key, null]), foreign: [], isExact: true, after: String(KEYS.at(-1)) };
   }
 
@@ -620,4 +635,8 @@ function fingerprintOf(stored: Stored): string {
 
 function hex(value: number): string {
   return value.toString(16).padStart(8, '0');
+}
+
+function keysOf(rows: ReadRows): ReadonlySet<unknown> {
+  return new Set(Array.from({ length: rows.count }, (_, i) => rows.row(i)[0]));
 }

@@ -49,7 +49,7 @@ export class VerifiedTableDto {
   /** Rows that differ because their changes wait in the quarantine of the sink. */
   readonly quarantined!: number;
   readonly secondWay!: SecondWayOfTableDto;
-  /** Keys of the sink that were looked up in the source. */
+  /** Keys of the sink that were looked up in the source, or met among its rows. */
   readonly listed!: number;
   readonly estimatedRows!: number;
   /** What it waits for; of a table that is done: why it could not be judged. */

@@ -3,14 +3,18 @@ import { type Row } from '#change-events';
 import { assumeLayout } from '#replication';
 import {
   type ChunkEnd,
+  type ChunkRequest,
+  type ChunkVerdict,
   type DueChunk,
   type ForeignRow,
+  type KeyRange,
   type ListedPage,
   type MismatchStore,
   type NewMismatch,
   type RepairStore,
   type RowCounts,
   type RunChunk,
+  type TablePhase,
   type TakenChunk,
   type Verdict,
   type VerificationRunStore,
@@ -34,6 +38,11 @@ class World {
   size = 23;
   pageRows = 5;
   generation = 1;
+  listed: number | undefined;
+  seesExtras = false;
+  extrasIn: KeyRange | null = null;
+  /** Of the listings. */
+  readonly parts: unknown[] = [];
   /** Called before the keys of a page are looked up. */
   beforeLookUp: (keys: readonly number[]) => void = () => undefined;
 
@@ -41,9 +50,11 @@ class World {
     this.#add(null);
   }
 
-  work(after: string | null): Promise<ChunkOutcome> {
-    const chunk = this.chunks.get(after);
-    const taken = { chunk, run: { id: 'run', source: 's', scope: { kind: 'source' } }, table: { keySignature } };
+  work(after: string | null, phase: TablePhase = 'extras'): Promise<ChunkOutcome> {
+    const chunk = { ...this.chunks.get(after), phase };
+    const signature = this.seesExtras ? keySignature.replace(/]$/, ',"with extras"]') : keySignature;
+    const run = { id: 'run', source: 's', scope: { kind: 'source' }, secondWayShare: 0 };
+    const taken = { chunk, run, table: { keySignature: signature } };
     return new ChunkWork(
       {
         runs: this.#runs as VerificationRunStore,
@@ -94,8 +105,9 @@ class World {
 
   readonly #runs: Partial<VerificationRunStore> = {
     recordEnd: (chunk, end) => Promise.resolve(this.recordEnd(chunk, end)),
-    complete: ({ id }, counts) => {
+    complete: ({ id }, counts, _second, listed) => {
       this.completed.set(id, counts);
+      this.listed = listed;
       return Promise.resolve([]);
     },
   };
@@ -117,9 +129,21 @@ class World {
         return Promise.resolve(keys.filter(([key]) => Number(key) % 3 === 0));
       },
     },
-    sink: () => Promise.resolve({ list: ({ after }: { after: string | null }) => this.#list(after) }),
+    sink: () =>
+      Promise.resolve({
+        seesExtras: () => this.seesExtras,
+        list: ({ after, part }: { after: string | null; part?: KeyRange | 'no range' }) => {
+          this.parts.push(part);
+          return this.#list(after);
+        },
+      }),
     verifier: () =>
       Promise.resolve({
+        verifyChunk: async ({ onRead }: ChunkRequest): Promise<ChunkVerdict> => {
+          await onRead?.({ layout, lastKey: [22], complete: true, rows: 15 });
+          const verdict = { state: 'judged', equal: 15, mismatches: [], unsettled: [], quarantined: [] } as const;
+          return { verdict, sampled: [], lastKey: [22], complete: true, extrasIn: this.extrasIn };
+        },
         verifyKeys: (_table: unknown, _layout: unknown, keys: readonly Row[]): Promise<Verdict> => {
           this.verified.push(...keys.map(Number));
           const fault = { kind: 'extra', differences: [], damage: null, row: null, stored: null } as const;
@@ -193,6 +217,41 @@ describe('the listing of what a sink has', () => {
     const world = new World();
     world.beforeLookUp = () => world.generation++;
     expect(await world.work(null)).toMatchObject({ kind: 'not judged', hold: { state: 'being re-read' } });
+    expect(world.completed.size).toBe(0);
+  });
+});
+
+describe('what a sink sees beside the rows', () => {
+  const range: KeyRange = { after: null, upTo: null };
+
+  it('is listed and verified with the chunk: what the source lacks is found', async () => {
+    const world = new World();
+    [world.seesExtras, world.extrasIn] = [true, range];
+    expect(await world.work(null, 'rows')).toMatchObject({
+      kind: 'done',
+      counts: { first: { rows: 15, equal: 15, mismatches: lackedUpTo(23).length + 1 } },
+    });
+    expect([world.parts, world.verified, world.listed]).toEqual([[range], lackedUpTo(23), 15]);
+    expect(keysOf(world.found)).toEqual(lackedUpTo(23).map((key) => `[${key}]`));
+  });
+
+  it('is not listed when there is nothing, and the phase after the rows lists only what is in no range', async () => {
+    const world = new World();
+    world.seesExtras = true;
+    expect(await world.work(null, 'rows')).toMatchObject({ kind: 'done', counts: { first: { rows: 15 } } });
+    expect(world.parts).toEqual([]);
+    const next = new World();
+    next.seesExtras = true;
+    next.size = 0;
+    expect(await next.work(null, 'extras')).toMatchObject({ kind: 'done' });
+    expect(next.parts).toEqual(['no range']);
+  });
+
+  it('is not judged, nor are the rows, when the table was copied meanwhile', async () => {
+    const world = new World();
+    [world.seesExtras, world.extrasIn] = [true, range];
+    world.beforeLookUp = () => world.generation++;
+    expect(await world.work(null, 'rows')).toMatchObject({ kind: 'not judged', hold: { state: 'being re-read' } });
     expect(world.completed.size).toBe(0);
   });
 });

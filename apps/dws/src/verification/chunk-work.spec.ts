@@ -29,6 +29,7 @@ interface Known {
 class Table {
   keyOrder = 'utf8mb4_0900_ai_ci';
   layout = layout;
+  seesExtras = false;
   planned: string | null = null;
   /** Codes of rows that still differ. */
   readonly wrong = new Set<string>();
@@ -117,6 +118,7 @@ class Table {
           readKeyOrder: () => Promise.resolve(this.keyOrder),
         },
         verifier: () => Promise.resolve({ verifyKeys }),
+        sink: () => Promise.resolve({ seesExtras: () => this.seesExtras }),
       },
       ...{ chunkRows: 10, onDue: () => undefined, onFound: () => undefined },
     };
@@ -165,7 +167,8 @@ describe('ChunkWork', () => {
           columns: [{ ...plain, name: 'code', kind: 'enum', type: 'enum', labels: ['b', 'a'] }],
         }),
     ],
-  ])('begins a table again when its keys have another order: %s', async (_, change) => {
+    ['a worker that looks for extras along with the rows', (table) => (table.seesExtras = true)],
+  ])('begins a table again when its chunks would be done in another way: %s', async (_, change) => {
     const table = new Table();
     table.layout = { ...layout, columns: [{ ...plain, name: 'code', kind: 'enum', type: 'enum', labels: ['a', 'b'] }] };
     await table.run('planning');

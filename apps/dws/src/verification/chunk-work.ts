@@ -11,6 +11,7 @@ import {
 import {
   CURRENT_STATES,
   type DueChunk,
+  type KeyRange,
   type ListedPage,
   type Mismatch,
   type MismatchRecord,
@@ -78,7 +79,9 @@ export class ChunkWork {
     const hold = findHold(recorded);
     if (recorded === null || hold !== null) return { kind: 'not judged', hold: hold ?? NOT_SEEN };
     const { layout } = recorded;
-    const keySignature = signKey(layout, await source.reader.readKeyOrder(layout, this.#signal));
+    const sink = await source.sink(chunk.sink);
+    const seesExtras = this.#isWhole && sink.seesExtras(layout);
+    const keySignature = signKey(layout, await source.reader.readKeyOrder(layout, this.#signal), seesExtras);
     if (chunk.phase === 'planning') {
       const due = await runs.plan(chunk, { estimatedRows: await this.#estimate(), keySignature });
       return { kind: 'done', counts: { first: NO_ROWS, second: NO_ROWS }, due };
@@ -86,9 +89,11 @@ export class ChunkWork {
     if (table.keySignature !== keySignature) return { kind: 'begun again', due: await runs.restart(chunk) };
     switch (chunk.phase) {
       case 'rows':
-        return run.scope.kind === 'keys' ? this.#verifyScope(layout, run.scope.keys) : this.#verifyRows(layout);
+        return run.scope.kind === 'keys'
+          ? this.#verifyScope(layout, run.scope.keys)
+          : this.#verifyRows(recorded, seesExtras);
       case 'extras':
-        return this.#verifyListed(recorded);
+        return this.#verifyListed(recorded, seesExtras ? 'no range' : undefined);
       case 'rechecks':
         return this.#recheck(layout);
       case 'done':
@@ -105,13 +110,20 @@ export class ChunkWork {
     return rows;
   }
 
+  get #isWhole(): boolean {
+    const { kind } = this.#taken.run.scope;
+    return kind === 'source' || kind === 'tables';
+  }
+
   /** Null for whole tables, and for keys. */
   get #selected(): SelectionScope | null {
     const { scope } = this.#taken.run;
     return scope.kind === 'range' || scope.kind === 'filter' ? scope : null;
   }
 
-  async #verifyRows(layout: TableLayout): Promise<ChunkOutcome> {
+  /** `seesExtras`: what the sink has beside the rows is found along with them. */
+  async #verifyRows(recorded: RecordedTable, seesExtras: boolean): Promise<ChunkOutcome> {
+    const { layout } = recorded;
     const { chunk } = this.#taken;
     const { source, runs, chunkRows, onDue } = this.#options;
     const verifier = await source.verifier(chunk.sink);
@@ -119,6 +131,7 @@ export class ChunkWork {
     let after = chunk.after === null ? null : decodeKeyValues(layout, chunk.after);
     let total = NO_ROWS;
     let second = NO_ROWS;
+    let listed = 0;
     for (;;) {
       const isFirst = chunk.end === null;
       const until = chunk.end?.until ?? null;
@@ -126,7 +139,7 @@ export class ChunkWork {
       const scope = this.#selected;
       const sampleShare = this.#taken.run.secondWayShare;
       const request = { table: chunk, after, upTo, ...(scope && { scope }), limit: chunkRows, sampleShare };
-      const { verdict, sampled, lastKey, complete } = await verifier.verifyChunk(
+      const { verdict, sampled, lastKey, complete, extrasIn } = await verifier.verifyChunk(
         {
           ...request,
           onRead: async (read) => {
@@ -143,9 +156,13 @@ export class ChunkWork {
       if (verdict.state !== 'judged') return { kind: 'not judged', hold: verdict };
       const again = await this.#verifySecond(layout, sampled);
       if (again.state !== 'judged') return { kind: 'not judged', hold: again };
-      total = add(total, await this.#note(layout, verdict, () => true));
+      const extras = extrasIn === null ? NO_ROWS : await this.#verifyExtras(recorded, extrasIn);
+      if ('state' in extras) return { kind: 'not judged', hold: extras };
+      const counts = await this.#note(layout, verdict, () => true);
+      if (seesExtras) listed += counts.rows;
+      total = add(add(total, counts), { ...extras, rows: 0, equal: 0 });
       second = add(second, await this.#noteSecond(layout, again, verdict));
-      if (isFirst || complete || lastKey === null) return this.#complete(total, second);
+      if (isFirst || complete || lastKey === null) return this.#complete(total, second, listed);
       after = lastKey;
     }
   }
@@ -176,11 +193,24 @@ export class ChunkWork {
     return verifier.verifyKeys(chunk, layout, keys, this.#signal);
   }
 
+  /** What the sink has in a range whose rows were compared. */
+  async #verifyExtras({ layout, generation }: RecordedTable, range: KeyRange): Promise<RowCounts | NotJudged> {
+    const { source, chunkRows } = this.#options;
+    const sink = await source.sink(this.#taken.chunk.sink);
+    let total = NO_ROWS;
+    for await (const page of sink.list({ layout, part: range, after: null, limit: chunkRows }, this.#signal)) {
+      const counts = await this.#verifyPage(layout, generation, page, null);
+      if ('state' in counts) return counts;
+      total = add(total, counts);
+    }
+    return total;
+  }
+
   /**
    * Rows that the source has were compared before; here only what it lacks counts. A chunk that is done again goes on until
    * the place where it ended before: pages may be cut elsewhere then, and what is between must not be left out.
    */
-  async #verifyListed({ layout, generation }: RecordedTable): Promise<ChunkOutcome> {
+  async #verifyListed({ layout, generation }: RecordedTable, part: 'no range' | undefined): Promise<ChunkOutcome> {
     const { chunk } = this.#taken;
     const { source, runs, chunkRows, onDue } = this.#options;
     const until = chunk.end?.until ?? null;
@@ -189,7 +219,8 @@ export class ChunkWork {
     let isEmpty = true;
     const scope = this.#selected;
     const selection = scope && decodeSelection(layout, scope);
-    const request = { layout, ...(selection && { selection }), after: chunk.after, limit: chunkRows };
+    const which = { ...(selection && { selection }), ...(part && { part }) };
+    const request = { layout, ...which, after: chunk.after, limit: chunkRows };
     for await (const page of sink.list(request, this.#signal)) {
       isEmpty = false;
       if (chunk.end === null) {
@@ -203,7 +234,7 @@ export class ChunkWork {
       if (chunk.end === null || page.after === until) break;
     }
     if (isEmpty) await runs.recordEnd(chunk, { until: null, isLast: true }, 0);
-    return this.#complete(total);
+    return this.#complete(total, NO_ROWS, total.rows);
   }
 
   async #verifyPage(
@@ -272,8 +303,8 @@ export class ChunkWork {
     await mismatches.changeState(id, [state], { to: 'gone' });
   }
 
-  async #complete(first: RowCounts, second: RowCounts = NO_ROWS): Promise<ChunkOutcome> {
-    const due = await this.#options.runs.complete(this.#taken.chunk, first, second);
+  async #complete(first: RowCounts, second: RowCounts, listed = 0): Promise<ChunkOutcome> {
+    const due = await this.#options.runs.complete(this.#taken.chunk, first, second, listed);
     return { kind: 'done', counts: { first, second }, due };
   }
 
@@ -310,13 +341,13 @@ function findHold(recorded: RecordedTable | null): NotJudged | null {
   return null;
 }
 
-/** Key texts of one signature have the same order and meaning. */
-function signKey({ columns, key }: TableLayout, order: string): string {
+/** Key texts of one signature have the same order and meaning, and all of their chunks look for extras or none does. */
+function signKey({ columns, key }: TableLayout, order: string, seesExtras: boolean): string {
   const parts = key.map((index) => {
     const { name, type, kind, labels } = columns[index] ?? {};
     return [name, type, kind, labels];
   });
-  return JSON.stringify([parts, order]);
+  return JSON.stringify([parts, order, ...(seesExtras ? ['with extras'] : [])]);
 }
 
 function encodeKey(layout: TableLayout, values: Row | null): string | null {

@@ -96,12 +96,14 @@ class ComparedTable {
             sampled: sampleKeys(keys, sampleShare),
             lastKey: [9],
             complete: true,
+            extrasIn: null,
           });
         },
       });
     const stream = { readTable: () => Promise.resolve({ generation: 1, copied: 'yes', layout }) };
     const reader = { readKeyOrder: () => Promise.resolve('order') };
-    return { stream, verifier, reader } as unknown as VerifiedSource;
+    const sink = () => Promise.resolve({ seesExtras: () => false });
+    return { stream, verifier, reader, sink } as unknown as VerifiedSource;
   }
 
   #runs(): VerificationRunStore {

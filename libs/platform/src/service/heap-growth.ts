@@ -21,5 +21,8 @@ export function limitHeapGrowth(): void {
   setFlagsFromString('--semi-space-growth-factor=1');
   // what a collection finds is free when it ends, not when another thread has come to it
   setFlagsFromString('--no-concurrent-array-buffer-sweeping');
-  collectGarbageBy(() => collect({ type: 'major', execution: 'sync' }));
+  collectGarbageBy(
+    () => collect({ type: 'major', execution: 'sync' }),
+    () => collect({ type: 'minor', execution: 'sync' }),
+  );
 }

@@ -69,7 +69,7 @@ export interface RunTable extends TableName {
   readonly counts: RowCounts;
   /** What was compared by the second way. */
   readonly secondWay: RowCounts;
-  /** Keys that the sink has and that were looked up. */
+  /** Keys that the sink has and that were looked up, or met among the rows. */
   readonly listed: number;
   readonly estimatedRows: number;
   /** What `after` and `until` of its chunks are texts of; null before it was planned. */
@@ -154,8 +154,16 @@ export abstract class VerificationRunStore {
     end: ChunkEnd,
     rows: number,
   ): Promise<{ readonly end: ChunkEnd; readonly next: DueChunk | null }>;
-  /** Ends a chunk, once: counts it, and begins what comes next. Resolves with the chunks that this begins. */
-  abstract complete(chunk: RunChunk, counts: RowCounts, secondWay: RowCounts): Promise<readonly DueChunk[]>;
+  /**
+   * Ends a chunk, once: counts it, and begins what comes next. Resolves with the chunks that this begins. `listed`: keys of
+   * the sink that were looked up, as of `RunTable`; none by default.
+   */
+  abstract complete(
+    chunk: RunChunk,
+    counts: RowCounts,
+    secondWay: RowCounts,
+    listed?: number,
+  ): Promise<readonly DueChunk[]>;
   /** After the chunk of the phase `planning`: what is known of the table. */
   abstract plan(
     chunk: RunChunk,

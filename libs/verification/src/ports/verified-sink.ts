@@ -47,6 +47,19 @@ export interface CoveredChanges {
   readonly covered: GtidSet;
 }
 
+/** A part of a table by its keys: those after `after` and not after `upTo`, canonical values in key order; null is no bound. */
+export interface KeyRange {
+  readonly after: Row | null;
+  readonly upTo: Row | null;
+}
+
+/** Rows of the source, in the order of their keys. */
+export interface RowsOfChunk {
+  readonly rows: ReadRows;
+  /** Where these were all rows of the source; null when there may have been others between them. */
+  readonly range: KeyRange | null;
+}
+
 /** What a sink holds of a chunk's rows. */
 export interface StoredChunk {
   /** Rows that are stored as the source has them, by a change that the checkpoint covers, and undamaged. */
@@ -55,6 +68,8 @@ export interface StoredChunk {
   readonly others: readonly number[];
   /** What is stored of them, in their order. */
   readonly stored: readonly (StoredRow | null)[];
+  /** False: in the range of the chunk nothing else is stored than its rows, and traces of deleted ones. */
+  readonly mayHaveExtras: boolean;
 }
 
 /** Something stored under what is not a key of the layout: no change ever overwrites it, no row is it. */
@@ -86,28 +101,38 @@ export abstract class VerifiedSink {
   /** What is stored for each key, in the order of `keys`; null for nothing. Only what can't be lost again is seen. */
   abstract read(layout: TableLayout, keys: readonly Row[], signal: AbortSignal): Promise<readonly (StoredRow | null)[]>;
   /**
+   * Whether `readChunk` sees what else is stored in the range of a chunk. Always the same for a layout's key. What ranges
+   * of keys never have in them is still to be listed.
+   */
+  seesExtras(layout: TableLayout): boolean;
+  seesExtras(): boolean {
+    return false;
+  }
+  /**
    * As `read`, of the rows of a chunk; a sink that can tell that a row is equal without making anything of it only counts
    * it. By default it counts none.
    */
   async readChunk(
     layout: TableLayout,
-    rows: ReadRows,
+    { rows }: RowsOfChunk,
     _checkpoint: CoveredChanges,
     signal: AbortSignal,
   ): Promise<StoredChunk> {
     const others = Array.from({ length: rows.count }, (_, i) => i);
     const keys = others.map((i) => rowOfKey(layout, keyValues(layout, rows.row(i))));
-    return { equal: 0, others, stored: await this.read(layout, keys, signal) };
+    return { equal: 0, others, stored: await this.read(layout, keys, signal), mayHaveExtras: true };
   }
   /**
    * The keys of all rows that are stored and not deleted, in pages of about `limit`, from the beginning or after an
    * earlier page. What is stored or changed meanwhile may be given or not, or twice; a page may be empty. With a selection
-   * only its rows, as far as the sink can tell, and those that it can't tell.
+   * only its rows, as far as the sink can tell, and those that it can't tell. With a part only that: a range, or what is in
+   * no range at all; only for a layout of which `seesExtras` says yes.
    */
   abstract list(
     request: {
       readonly layout: TableLayout;
       readonly selection?: RowSelection;
+      readonly part?: KeyRange | 'no range';
       readonly after: string | null;
       readonly limit: number;
     },
