@@ -32,8 +32,8 @@ export interface ProfileSummary {
   readonly byFunction: readonly Share[];
 }
 
-/** Of the pipeline: every change of the log or of a read passes through one of these. */
-const passages = new Set(['dispatchRows', 'dispatch']);
+/** Every change of the log or of a read passes through one of the first two, every page that verification compares through the last. */
+const passages = new Set(['dispatchRows', 'dispatch', '#compareSome']);
 
 /** Cuts the start-up and the end off: only the time in which changes went through counts, all of it if none did. */
 export function summarizeProfile({ nodes, samples, timeDeltas }: CpuProfile): ProfileSummary {
