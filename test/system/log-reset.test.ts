@@ -12,7 +12,7 @@ let dss: ServiceInstance;
 
 // one world for all: each test leaves a source that streams, and sinks that hold what it has
 beforeAll(async () => {
-  world = await World.create({ tables: ['notes'], ownMySql: true });
+  world = await World.create({ tables: ['notes'], ownServers: ['mysql-primary'] });
   mysql = await world.connect();
   await mysql.query(`USE ${world.database}`);
   await mysql.query('CREATE TABLE notes (id INT PRIMARY KEY, v VARCHAR(20))');

@@ -14,7 +14,7 @@ let passwordFile: string;
 let nextRow = 100_000;
 
 beforeAll(async () => {
-  world = await World.create({ tables: workloadTables, ownMySql: true });
+  world = await World.create({ tables: workloadTables, ownServers: ['mysql-primary'] });
   mysql = await world.connect();
   passwordFile = join(world.folder, 'password');
   writeFileSync(passwordFile, 'first\n');

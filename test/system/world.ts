@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection, type Connection } from 'mysql2/promise';
 import { stringify } from 'yaml';
-import { findCacheFolder, findFreePorts, type Stack, startStack } from '#stack';
+import { findCacheFolder, findFreePorts, type ServerName, type Stack, startStack } from '#stack';
 import { testStack, uniqueName } from '#testing';
 import { readLastLines, type ServiceName, ServiceProcess } from '../../demo/service-process.ts';
 import { compareAll, type Comparison } from '../oracle/compare-all.ts';
@@ -20,8 +20,8 @@ export interface WorldOptions {
   readonly source?: Readonly<Record<string, unknown>>;
   /** Whether the source is a MariaDB of the world's own; else it is the shared MySQL primary. */
   readonly mariaDb?: boolean;
-  /** Whether the source is a MySQL of the world's own: its log may be reset. */
-  readonly ownMySql?: boolean;
+  /** Servers of the world's own: they may be killed, frozen and emptied; the log of a MySQL may be reset. */
+  readonly ownServers?: readonly ServerName[];
   /** Whether the source is a primary and a replica of the world's own, its endpoints in this order. */
   readonly ownCluster?: boolean;
 }
@@ -38,7 +38,7 @@ export class World {
   readonly tables: readonly string[];
   /** The source's server when it is the world's own. */
   readonly mariaDb: Stack | null;
-  readonly #ownMySql: Stack | null;
+  readonly #own: Stack | null;
   /** Which server of the world's own cluster is written to. */
   primary: ClusterServer = 'mysql-primary';
   readonly #options: WorldOptions;
@@ -49,7 +49,7 @@ export class World {
   private constructor(stack: Stack, own: Stack | null, options: WorldOptions) {
     this.stack = stack;
     this.mariaDb = options.mariaDb === true ? own : null;
-    this.#ownMySql = options.mariaDb === true ? null : own;
+    this.#own = own;
     this.name = uniqueName('w').replaceAll('_', '-');
     this.database = uniqueName('shop');
     const folder = join(findCacheFolder(process.env), 'test-runs');
@@ -60,15 +60,10 @@ export class World {
   }
 
   static async create(options: WorldOptions): Promise<World> {
-    const { mariaDb, ownMySql, ownCluster } = options;
-    const own =
-      mariaDb === true
-        ? await startOwn('mariadb')
-        : ownCluster === true
-          ? await startOwn('mysql-primary', 'mysql-replica')
-          : ownMySql === true
-            ? await startOwn('mysql-primary')
-            : null;
+    const { mariaDb, ownCluster, ownServers = [] } = options;
+    const servers: readonly ServerName[] =
+      mariaDb === true ? ['mariadb'] : ownCluster === true ? ['mysql-primary', 'mysql-replica'] : ownServers;
+    const own = servers.length === 0 ? null : await startOwn(servers);
     const world = new World(await testStack(), own, options);
     try {
       const mysql = await world.connect();
@@ -82,24 +77,28 @@ export class World {
     }
   }
 
+  /** The stack that has this server: the world's own, or the shared one. */
+  stackOf(server: ServerName): Stack {
+    return this.#own?.urls()[server] === undefined ? this.stack : this.#own;
+  }
+
+  url(server: ServerName): string {
+    return this.stackOf(server).url(server);
+  }
+
   get sourceUrl(): string {
-    return this.mariaDb === null ? this.cluster.url(this.primary) : this.mariaDb.url('mariadb');
+    return this.url(this.mariaDb === null ? this.primary : 'mariadb');
   }
 
   /** Where the primary and the replica are. */
   get cluster(): Stack {
-    return this.#ownMySql ?? this.stack;
+    return this.stackOf('mysql-primary');
   }
 
   /** A connection to the source, in the world's database once it exists. */
   async connect(server?: SourceServer): Promise<Connection> {
     const connection = await createConnection({
-      uri:
-        server === undefined
-          ? this.sourceUrl
-          : server === 'mysql-state'
-            ? this.stack.url(server)
-            : this.cluster.url(server),
+      uri: server === undefined ? this.sourceUrl : this.url(server),
       multipleStatements: true,
       charset: 'utf8mb4',
     });
@@ -149,7 +148,7 @@ export class World {
             this.cluster.endpoint('mysql-primary'),
             ...(this.#options.ownCluster === true ? [this.cluster.endpoint('mysql-replica')] : []),
           ];
-    const state = this.stack.endpoint('mysql-state');
+    const state = this.stackOf('mysql-state').endpoint('mysql-state');
     const base = {
       sources: {
         [this.name]: {
@@ -160,9 +159,9 @@ export class World {
           ...(overrides['source'] as Record<string, unknown> | undefined),
         },
       },
-      kafka: { brokers: this.stack.url('kafka').split(',') },
-      mongo: { url: this.stack.url('mongo') },
-      redis: { url: this.stack.url('redis'), keyPrefix: this.name },
+      kafka: { brokers: this.url('kafka').split(',') },
+      mongo: { url: this.url('mongo') },
+      redis: { url: this.url('redis'), keyPrefix: this.name },
       state: {
         host: state.host,
         port: state.port,
@@ -269,8 +268,8 @@ export class World {
   ): Promise<Comparison> {
     return compareAll({
       mysql: { url: this.sourceUrl },
-      mongo: { url: this.stack.url('mongo'), database: `ditto_${this.name}` },
-      kafka: { brokers: this.stack.url('kafka').split(','), prefix: this.name },
+      mongo: { url: this.url('mongo'), database: `ditto_${this.name}` },
+      kafka: { brokers: this.url('kafka').split(','), prefix: this.name },
       tables: tables.map((table) => ({
         database: this.database,
         table,
@@ -287,13 +286,12 @@ export class World {
   async close(): Promise<void> {
     for (const instance of this.#instances) await instance.kill();
     for (const connection of this.#connections) connection.destroy();
-    const own = this.mariaDb ?? this.#ownMySql;
-    await own?.down();
-    for (const folder of [this.folder, own?.folder])
+    await this.#own?.down();
+    for (const folder of [this.folder, this.#own?.folder])
       if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function startOwn(...servers: readonly ('mariadb' | ClusterServer)[]): Promise<Stack> {
-  return startStack({ folder: mkdtempSync(join(tmpdir(), `ditto-${servers[0] ?? ''}-`)), servers });
+async function startOwn(servers: readonly ServerName[]): Promise<Stack> {
+  return startStack({ folder: mkdtempSync(join(tmpdir(), `ditto-${servers.join('-')}-`)), servers });
 }
