@@ -25,6 +25,7 @@ function hashSources(): string {
     'tsconfig.build.base.json',
     'tools/build.ts',
     'tools/bundle.ts',
+    'tools/source-map-lines.ts',
   ])
     hash.update(readFileSync(join(root, file)));
   return hash.digest('hex');

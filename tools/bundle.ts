@@ -1,6 +1,7 @@
-import { cpSync, existsSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { build as runEsbuild, type Plugin } from 'esbuild';
+import { keepLines } from './source-map-lines.ts';
 
 /** Packages with files beside their code: machine code, pages. They stay packages. */
 const WITH_FILES = ['@node-rs/crc32', 'swagger-ui-dist'];
@@ -63,6 +64,8 @@ export async function bundle(options: {
     plugins: [leavePackagesUnmapped],
     logLevel: 'warning',
   });
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }))
+    if (name.endsWith('.map')) shortenMap(join(folder, name));
   for (const name of listWithDependencies(root, WITH_FILES))
     cpSync(join(root, 'node_modules', name), join(folder, 'node_modules', name), {
       recursive: true,
@@ -89,6 +92,11 @@ const leavePackagesUnmapped: Plugin = {
 
 function toCode(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+function shortenMap(path: string): void {
+  const map = JSON.parse(readFileSync(path, 'utf8')) as { readonly mappings: string };
+  writeFileSync(path, JSON.stringify({ ...map, names: [], mappings: keepLines(map.mappings) }));
 }
 
 /** The packages, and what is installed of that which they depend on. */
