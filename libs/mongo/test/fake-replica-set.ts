@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { mongo } from 'mongoose';
+import { encodeMongoReply } from '#testing';
 
 type Documents = Map<string, mongo.Document>;
 export type State = Map<string, Documents>;
@@ -19,9 +20,7 @@ export type Handler = (
 ) => mongo.Document | null | Promise<mongo.Document | null>;
 
 const HELLO = ['hello', 'ismaster', 'isMaster'];
-const OP_REPLY = 1;
 const OP_QUERY = 2004;
-const OP_MSG = 2013;
 
 /**
  * Two members of a MongoDB replica set, on the wire, as far as the mirror uses them: the primary applies a write before
@@ -97,12 +96,12 @@ export class FakeReplicaSet {
     const command = isQuery ? readQuery(message) : readMessage(message);
     const [name = ''] = Object.keys(command);
     if (HELLO.includes(name))
-      return void socket.write(encodeReply(message.readInt32LE(4), this.#hello(member), isQuery));
+      return void socket.write(encodeMongoReply(message.readInt32LE(4), this.#hello(member), isQuery));
     const received = { member, isPrimary: member === this.primary, command };
     this.commands.push(received);
     const answer = await this.handle(received, () => this.#run(received, name));
     if (answer === null) socket.destroy();
-    else socket.write(encodeReply(message.readInt32LE(4), answer, isQuery));
+    else socket.write(encodeMongoReply(message.readInt32LE(4), answer, isQuery));
   }
 
   #hello(member: number): mongo.Document {
@@ -272,15 +271,4 @@ function readSection(section: Buffer): mongo.Document {
   for (let at = nameEnd + 1; at < section.length; at += section.readInt32LE(at))
     documents.push(mongo.BSON.deserialize(section.subarray(at, at + section.readInt32LE(at))));
   return { [section.toString('utf8', 4, nameEnd)]: documents };
-}
-
-function encodeReply(to: number, answer: mongo.Document, asReply: boolean): Buffer {
-  const document = mongo.BSON.serialize(answer, { ignoreUndefined: true });
-  const before = asReply ? Buffer.alloc(20) : Buffer.alloc(5);
-  if (asReply) before.writeInt32LE(1, 16);
-  const header = Buffer.alloc(16);
-  header.writeInt32LE(16 + before.length + document.length, 0);
-  header.writeInt32LE(to, 8);
-  header.writeInt32LE(asReply ? OP_REPLY : OP_MSG, 12);
-  return Buffer.concat([header, before, document]);
 }

@@ -15,5 +15,7 @@ export {
 } from './certificates.ts';
 export { MySqlCertificates } from './mysql-certificates.ts';
 export { MySqlImpostor } from './mysql-impostor.ts';
+export { encodeMongoReply } from './mongo-reply.ts';
 export { OwnServer } from './own-server.ts';
+export { STATE_CHANGE_CODES, type StateChange, SteppingDownProxy, type Trouble } from './stepping-down-proxy.ts';
 export { TlsRedis } from './tls-redis.ts';
