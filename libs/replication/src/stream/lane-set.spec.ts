@@ -95,6 +95,23 @@ describe('LaneSet', () => {
     set.close();
   });
 
+  it('reports lanes that hold in one line with their number, and again once none did in between', async () => {
+    const lines: unknown[] = [];
+    let wanted = 1;
+    const logger = { ...silentLogger, warn: (message: string, fields: unknown) => void lines.push([message, fields]) };
+    const set = lanes({
+      logger,
+      deliver: () => (lines.length >= wanted ? Promise.resolve() : Promise.reject(down)),
+    });
+    const fields = { lanes: 1000, code: 'DITTO_TEST_DOWN', error: 'the server is down' };
+    const line = ['holding: delivery failed, trying again', fields];
+    for (; wanted <= 2; wanted++) {
+      for (let lane = 0; lane < 1000; lane++) set.push(lane, { bytes: 1, lane, number: lane });
+      await set.drain(never);
+      expect(lines).toEqual(Array.from({ length: wanted }, () => line));
+    }
+  });
+
   it('I6: an error that waiting does not heal is given on once, and nothing is delivered after it', async () => {
     const fatal: string[] = [];
     let deliveries = 0;

@@ -19,6 +19,9 @@ export interface LaneSetOptions<Entry extends LaneEntry> {
   readonly onFatal: (error: DittoError) => void;
 }
 
+/** Lanes that fail for one reason do so one after the other: they are reported together. */
+const REPORT_MS = 500;
+
 class Lane<Entry extends LaneEntry> {
   readonly index: number;
   entries: Entry[] = [];
@@ -65,6 +68,9 @@ export class LaneSet<Entry extends LaneEntry> {
   readonly #closing = new AbortController();
   readonly #drained = new Set<{ resolve: () => void; reject: (error: unknown) => void }>();
   #fatal: DittoError | null = null;
+  #holding = 0;
+  #mostHolding = 0;
+  #report: NodeJS.Timeout | null = null;
   #mayDeliver: () => boolean = () => true;
 
   constructor(options: LaneSetOptions<Entry>) {
@@ -158,7 +164,7 @@ export class LaneSet<Entry extends LaneEntry> {
   async #tryDelivery(lane: Lane<Entry>, batch: readonly Entry[]): Promise<boolean> {
     try {
       await this.#options.deliver(lane.index, batch);
-      lane.holdingBecause = lane.holdingSince = null;
+      this.#release(lane);
       return true;
     } catch (cause) {
       const error = toDittoError(cause);
@@ -170,15 +176,28 @@ export class LaneSet<Entry extends LaneEntry> {
   }
 
   #hold(lane: Lane<Entry>, error: DittoError): void {
-    if (lane.holdingBecause === null)
-      this.#options.logger.warn('holding: delivery failed, trying again', {
-        lane: lane.index,
-        code: error.code,
-        error: error.message,
-      });
+    if (lane.holdingBecause === null) this.#noteHolding(error);
     lane.holdingSince ??= new Date().toISOString();
     lane.holdingBecause = `${error.code}: ${error.message} (since ${lane.holdingSince})`;
     this.retries++;
+  }
+
+  /** One line for all lanes that hold, until none does any more. */
+  #noteHolding({ code, message }: DittoError): void {
+    this.#mostHolding = Math.max(this.#mostHolding, ++this.#holding);
+    if (this.#holding > 1 || this.#report !== null) return;
+    this.#mostHolding = 1;
+    const report = (): void => {
+      this.#report = null;
+      const lanes = this.#mostHolding;
+      this.#options.logger.warn('holding: delivery failed, trying again', { lanes, code, error: message });
+    };
+    this.#report = setTimeout(report, REPORT_MS).unref();
+  }
+
+  #release(lane: Lane<Entry>): void {
+    if (lane.holdingBecause !== null) this.#holding--;
+    lane.holdingBecause = lane.holdingSince = null;
   }
 
   #fail(error: DittoError): false {
