@@ -117,6 +117,44 @@ describe('a truncate whose outcome is unknown', () => {
   });
 });
 
+describe('the opening of a source', () => {
+  it.each([10107, 11600, 91])(
+    'waits while MongoDB refuses each command with code %i for now, and goes on',
+    async (code) => {
+      const left = new Map<string, number>();
+      const refused: string[] = [];
+      set.handle = ({ command }, run) => {
+        const name = Object.keys(command)[0] ?? '';
+        const times = left.get(name) ?? 2;
+        if (!['find', 'update', 'listCollections'].includes(name) || times === 0) return run();
+        left.set(name, times - 1);
+        refused.push(name);
+        return { ok: 0, code, errmsg: 'not now' };
+      };
+      const name = { connection, source: 's' };
+      const patience = { signal: never, logger: silentLogger, backoff };
+      const lineage = new MirrorLineage({ ...name, patience });
+      expect(await lineage.read()).toBe(0);
+      await lineage.raise(3);
+      expect(await lineage.read()).toBe(3);
+      expect(await listMirroredTables(name, patience)).toEqual([]);
+      expect(new Set(refused)).toEqual(new Set(['find', 'update', 'listCollections']));
+    },
+  );
+
+  it('does not wait for what never passes, nor beyond its signal', async () => {
+    const signal = AbortSignal.timeout(200);
+    set.handle = ({ command }, run) => ('find' in command ? { ok: 0, code: 11600, errmsg: 'not now' } : run());
+    const name = { connection, source: 's', patience: { signal, logger: silentLogger, backoff } };
+    await expect(new MirrorLineage(name).read()).rejects.toMatchObject({ name: 'TimeoutError' });
+    set.handle = ({ command }, run) => ('find' in command ? { ok: 0, code: 13, errmsg: 'not authorized' } : run());
+    const patience = { signal: never, logger: silentLogger, backoff };
+    await expect(new MirrorLineage({ connection, source: 's', patience }).read()).rejects.toMatchObject({
+      retriable: false,
+    });
+  });
+});
+
 type Demotion = [string, number, (run: () => mongo.Document, code: number, count: number) => mongo.Document];
 
 describe('a primary that is demoted in mid-call', () => {

@@ -3,6 +3,7 @@ import { type mongo } from 'mongoose';
 import { mirrorDatabase } from './mirror-tables.ts';
 import { type MongoConnection } from './mongo-connection.ts';
 import { classifyMongoError } from './mongo-errors.ts';
+import { type Patience, tryPatiently } from './patience.ts';
 
 /** A source's mirror. */
 export interface MirrorName {
@@ -22,7 +23,11 @@ export async function listCollections(db: mongo.Db): Promise<readonly string[]> 
 }
 
 /** Tables that have a collection in the mirror of a source, whether they still exist or not. */
-export async function listMirroredTables({ connection, ...names }: MirrorName): Promise<readonly TableName[]> {
-  const collections = await listCollections(connection.db(mirrorDatabase(names)));
+export async function listMirroredTables(
+  { connection, ...names }: MirrorName,
+  patience?: Patience,
+): Promise<readonly TableName[]> {
+  const db = connection.db(mirrorDatabase(names));
+  const collections = await tryPatiently(() => listCollections(db), patience);
   return collections.map(parseCollectionName).filter((table) => table !== null);
 }

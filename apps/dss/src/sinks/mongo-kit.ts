@@ -43,15 +43,17 @@ async function openMirror(
   closers.add(() => connection.close());
   const { databasePrefix, lanes, maxBatchOperations: maxBatchChanges, maxBatchBytes, writeConcern } = mongo;
   const mirror = { connection, source: source.name, databasePrefix };
+  // a command that is refused for now does not end the opening of the source
+  const patience = { signal, logger };
   const writer = { ...mirror, lanes, maxBatchChanges, maxBatchBytes, writeConcern, logger };
   return {
     create: (isReplaying) => new MirrorWriter({ ...writer, isReplaying }),
     recall: () => new MirrorMemory({ ...mirror, logger }),
     findLost: () => Promise.resolve(null),
     mirror: {
-      lineage: new MirrorLineage(mirror),
+      lineage: new MirrorLineage({ ...mirror, patience }),
       keys: new MongoMirroredKeys({ ...mirror, logger }),
-      listTables: () => listMirroredTables(mirror),
+      listTables: () => listMirroredTables(mirror, patience),
     },
   };
 }
