@@ -7,6 +7,7 @@ export {
   VALUE_TYPE,
   type ValueType,
 } from './table-layout.ts';
+export { isSameLayout } from './same-layout.ts';
 export {
   asRowChanges,
   changeAt,

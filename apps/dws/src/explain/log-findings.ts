@@ -1,4 +1,4 @@
-import { type TableLayout } from '#change-events';
+import { isSameLayout, type TableLayout } from '#change-events';
 import { type LoggedChange } from '#mysql';
 import { compare, type Fault, type StoredRow } from '#verification';
 import { versionOf } from '../verification/log-place.ts';
@@ -40,7 +40,7 @@ export class LogFindings {
   /** Rows of two layouts are not comparable. */
   #addNamed(change: LoggedChange, version: string): void {
     this.named = describeChange(change, version);
-    if (this.#stored !== null && change.layout.fingerprint === this.#layout.fingerprint)
+    if (this.#stored !== null && isSameLayout(change.layout, this.#layout))
       this.againstNamed = compare(change.after, this.#stored);
   }
 }

@@ -1,4 +1,11 @@
-import { type Checkpoint, compareBinlogFiles, encodeKeyValues, type Row, type TableLayout } from '#change-events';
+import {
+  type Checkpoint,
+  compareBinlogFiles,
+  encodeKeyValues,
+  isSameLayout,
+  type Row,
+  type TableLayout,
+} from '#change-events';
 import { isAbort, type Logger, toDittoError } from '#kernel';
 import { type KeyLog, type KeyLogRequest } from '#mysql';
 import { isLogged, type NamedChange, NamedChanges } from '#verification';
@@ -69,7 +76,7 @@ export class LoggedChanges extends NamedChanges {
       onChange: (change) => {
         const version = versionOf(change, checkpoint.lineage);
         // rows of two layouts are not comparable
-        if (versions.has(version) && change.layout.fingerprint === layout.fingerprint)
+        if (versions.has(version) && isSameLayout(change.layout, layout))
           found.set(`${version} ${change.key}`, change.after);
       },
     });

@@ -2,6 +2,7 @@ import { type RowDataPacket } from 'mysql2';
 import {
   encodeKeyValues,
   GtidSet,
+  isSameLayout,
   keyValues,
   type ReadRows,
   type Row,
@@ -383,7 +384,7 @@ export class MySqlRowReader extends RowReader {
     const { rules, facts } = await this.#judging(session);
     const judging = { facts, rules: this.#options.followsLayout === true ? rulesOf(layout) : rules };
     const [found] = await readCatalogueTables(session, [layout], judging);
-    if (found?.layout == null || asCatalogued(found.layout) !== asCatalogued(layout)) throw layoutChanged(layout);
+    if (found?.layout == null || !isSameLayout(found.layout, layout)) throw layoutChanged(layout);
     this.#definitions.set(layout.fingerprint, definition);
   }
 }
@@ -421,11 +422,6 @@ function decodeAll(rows: ReadRows): Row[] {
 
 function overheadOf({ rowBytes, valueBytes }: Overhead, values: number): number {
   return rowBytes + values * valueBytes;
-}
-
-/** The log has labels of ENUM and SET as they are, the catalogue has `?` for each character of more than three bytes. */
-function asCatalogued({ fingerprint }: TableLayout): string {
-  return fingerprint.replace(/[\u{10000}-\u{10ffff}]/gu, '?');
 }
 
 /** The server's own code of an error that was classified. */

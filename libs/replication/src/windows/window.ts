@@ -1,4 +1,4 @@
-import { compileKeyEncoder, type Row, type RowImages, type TableLayout } from '#change-events';
+import { compileKeyEncoder, isSameLayout, type Row, type RowImages, type TableLayout } from '#change-events';
 
 /** What the stream noted of a table since a window was opened. */
 export class Window {
@@ -36,7 +36,7 @@ export class Window {
   /** Notes the keys of row images from the log; a layout other than the window's discards it. */
   note(layout: TableLayout, images: RowImages | null): void {
     if (images === null || this.discardedBecause !== null) return;
-    if (layout.fingerprint !== this.layout.fingerprint) {
+    if (!isSameLayout(layout, this.layout)) {
       this.discard('the table changed its layout');
       return;
     }
