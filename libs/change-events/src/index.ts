@@ -77,6 +77,7 @@ export {
   type ScopeValue,
   type SelectionScope,
 } from './row-scope.ts';
+export { mayBelong, needsWholeRow } from './selected-row.ts';
 export { describeKey, KEYLESS } from './key-description.ts';
 export { type EnvelopeOperation, isEnvelopeOperation } from './envelope-operation.ts';
 export { type Envelope, type EnvelopeSource, findOperation, readEnvelope } from './envelope-reader.ts';

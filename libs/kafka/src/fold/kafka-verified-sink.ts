@@ -1,6 +1,14 @@
 import { hash } from 'node:crypto';
 
-import { partitionForKey, type Row, type TableLayout, topicName } from '#change-events';
+import {
+  mayBelong,
+  needsWholeRow,
+  partitionForKey,
+  type Row,
+  type RowSelection,
+  type TableLayout,
+  topicName,
+} from '#change-events';
 import { cutText } from '#kernel';
 import {
   type ComparisonCounters,
@@ -82,10 +90,11 @@ export class KafkaVerifiedSink extends VerifiedSink {
     const topic = this.#topicOf(layout);
     for (let after: string | null = request.after; ;) {
       const from: Buffer | null = after === null ? null : Buffer.from(after, 'base64url');
-      const look = (store: FoldStore | null) => (store === null ? null : this.#readPage(store, layout, from, limit));
+      const look = (store: FoldStore | null) =>
+        store === null ? null : this.#readPage(store, { layout, selection, from, limit });
       const page = await folds.use(topic, signal, look, { mayEvict });
       if (page === null) return;
-      // a topic has no order, and what is no key of the table belongs to no selection
+      // what is no key of the table belongs to no selection
       yield { ...page, ...(selection && { foreign: [] }), isExact: selection === undefined };
       after = page.after;
     }
@@ -101,24 +110,40 @@ export class KafkaVerifiedSink extends VerifiedSink {
     return Promise.resolve(null);
   }
 
-  /** Null at the end. */
+  /** Null at the end. A topic has no order: all of it is read, and what surely is not of the selection is left out. */
   #readPage(
     store: FoldStore,
-    layout: TableLayout,
-    after: Buffer | null,
-    limit: number,
+    {
+      layout,
+      selection,
+      from,
+      limit,
+    }: {
+      readonly layout: TableLayout;
+      readonly selection: RowSelection | undefined;
+      readonly from: Buffer | null;
+      readonly limit: number;
+    },
   ): Omit<ListedPage, 'isExact'> | null {
-    const found = store.list(after, limit);
+    const found = store.list(from, limit);
     const last = found.at(-1);
     if (last === undefined) return null;
     const keys: Row[] = [];
     const foreign: ForeignRow[] = [];
     for (const bytes of found) {
       const key = this.#keys.decode(layout, bytes);
-      if (key !== null) keys.push(key);
-      else foreign.push(describeForeign(store, bytes));
+      if (key === null) foreign.push(describeForeign(store, bytes));
+      else if (selection === undefined || this.#mayBelong(store, layout, selection, bytes, key)) keys.push(key);
     }
     return { keys, foreign, after: last.toString('base64url') };
+  }
+
+  #mayBelong(store: FoldStore, layout: TableLayout, selection: RowSelection, bytes: Buffer, key: Row): boolean {
+    if (!mayBelong(layout, selection, key, false)) return false;
+    if (!needsWholeRow(layout, selection)) return true;
+    const message = store.find(bytes);
+    const row = message && new MessageRow(message, this.#tableOf(layout)).readRow();
+    return row == null || mayBelong(layout, selection, row, true);
   }
 
   #topicOf({ database, table }: TableLayout): string {
