@@ -35,7 +35,7 @@ export const idempotencyKeySchema = readIdSchema;
 
 export const readListSchema = z.strictObject({
   state: z.enum(['open', 'all']).default('all'),
-  before: readIdSchema.optional(),
+  after: readIdSchema.optional(),
   limit: z.coerce.number().int().min(1).max(1000).default(100),
 });
 export type ReadListQuery = z.output<typeof readListSchema>;

@@ -60,6 +60,6 @@ export class ReadDto {
 export class ReadsDto {
   /** Newest first. */
   readonly reads!: ReadDto[];
-  /** For the next page: `before` of the next request; null on the last page. */
-  readonly before!: string | null;
+  /** What to ask for as `after` to have the next page; null at the end. */
+  readonly next!: string | null;
 }

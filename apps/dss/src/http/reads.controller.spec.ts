@@ -164,10 +164,10 @@ describe('GET and DELETE /sources/:source/reads', () => {
   it('lists in pages', async () => {
     const world = new World();
     await world.post({ ...order, id: 'r1' });
-    const { reads, before } = await world.controller.list('shop', { state: 'open', limit: 1 });
-    expect([reads.map(({ id }) => id), before]).toEqual([['r1'], 'r1']);
-    expect((await world.controller.list('shop', { state: 'open', limit: 2 })).before).toBeNull();
-    await expect(world.controller.list('shop', { state: 'all', limit: 1, before: 'r2' })).rejects.toMatchObject({
+    const { reads, next } = await world.controller.list('shop', { state: 'open', limit: 1 });
+    expect([reads.map(({ id }) => id), next]).toEqual([['r1'], 'r1']);
+    expect((await world.controller.list('shop', { state: 'open', limit: 2 })).next).toBeNull();
+    await expect(world.controller.list('shop', { state: 'all', limit: 1, after: 'r2' })).rejects.toMatchObject({
       status: 404,
     });
   });

@@ -78,17 +78,17 @@ export class ReadsController {
   @Get()
   @ApiOperation({ summary: 'The reads that were asked for, newest first, in pages' })
   @ApiQuery({ name: 'state', required: false, enum: ['open', 'all'], description: 'open: only those not ended' })
-  @ApiQuery({ name: 'before', required: false, description: '`before` of the page before' })
+  @ApiQuery({ name: 'after', required: false, description: '`next` of the page before' })
   @ApiQuery({ name: 'limit', required: false, type: Number, description: 'Most reads; 100 by default, at most 1000' })
   async list(
     @Param('source') source: string,
-    @Query(new SchemaPipe(readListSchema)) { state, before, limit }: ReadListQuery,
+    @Query(new SchemaPipe(readListSchema)) { state, after, limit }: ReadListQuery,
   ): Promise<ReadsDto> {
     this.#find(source);
-    if (before !== undefined) await this.#require(source, before);
-    const listing = { onlyOpen: state === 'open', before: before ?? null, limit };
+    if (after !== undefined) await this.#require(source, after);
+    const listing = { onlyOpen: state === 'open', before: after ?? null, limit };
     const reads = await this.#reads.list(source, listing);
-    return { reads: reads.map(toDto), before: reads.length < limit ? null : (reads.at(-1)?.id ?? null) };
+    return { reads: reads.map(toDto), next: reads.length < limit ? null : (reads.at(-1)?.id ?? null) };
   }
 
   @Get(':id')

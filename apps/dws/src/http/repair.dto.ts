@@ -56,8 +56,8 @@ export class RepairDto {
 export class RepairsDto {
   /** Oldest first. */
   readonly repairs!: RepairDto[];
-  /** For the next page: `after` of the next request; null on the last page. */
-  readonly after!: string | null;
+  /** What to ask for as `after` to have the next page; null at the end. */
+  readonly next!: string | null;
 }
 
 export class RepairBegunDto {
