@@ -2,12 +2,14 @@ import { Module } from '@nestjs/common';
 import { ConnectionsModule } from './connections/connections.module.ts';
 import { ExplainController } from './explain/explain.controller.ts';
 import { Explainer } from './explain/explainer.ts';
+import { GapJobs } from './gaps/gap-jobs.ts';
 import { CoverageController } from './http/coverage.controller.ts';
 import { HeartbeatsController } from './http/heartbeats.controller.ts';
 import { MismatchesController } from './http/mismatches.controller.ts';
 import { RepairsController } from './http/repairs.controller.ts';
 import { SweepsController } from './http/sweeps.controller.ts';
 import { VerificationsController } from './http/verifications.controller.ts';
+import { GapMetrics } from './metrics/gap-metrics.ts';
 import { CoverageMetrics } from './metrics/coverage-metrics.ts';
 import { JobMetrics } from './metrics/job-metrics.ts';
 import { ProbeMetrics } from './metrics/probe-metrics.ts';
@@ -63,6 +65,8 @@ import { VerifiedSources } from './verification/verified-sources.ts';
     RecentRows,
     TopicFollower,
     MirrorFollower,
+    GapMetrics,
+    GapJobs,
     Explainer,
     RepairMetrics,
     SourceRepairs,

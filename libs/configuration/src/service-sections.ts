@@ -181,6 +181,21 @@ export const verificationSchema = z
       })
       .meta({ description: 'Verification of rows that changed recently.' })
       .prefault({}),
+    gaps: z
+      .strictObject({
+        intervalMs: milliseconds(
+          60_000,
+          'How often it is looked whether the topics have a message of each change of the log; 0 is off.',
+          { min: 0 },
+        ),
+        maxBytes: bytes(
+          '16 MiB',
+          65_536,
+          'Of the log of a source, how much is read each time, in five seconds at most. What is more is left out.',
+        ),
+      })
+      .meta({ description: 'Search for changes of the log that the topics of Kafka have no message of.' })
+      .prefault({}),
     keepDays: count(
       30,
       'days',

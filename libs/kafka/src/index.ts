@@ -19,6 +19,12 @@ export { KafkaJsClient } from './kafkajs-client.ts';
 export { KafkaPublisher, type KafkaPublisherOptions, TABLE_CHANGE_KEY } from './kafka-publisher.ts';
 export { PartitionCountStore } from './partition-count-store.ts';
 export { PlatformaticKafkaClient } from './platformatic-kafka-client.ts';
+export {
+  MessageSearch,
+  type MessageSearchOptions,
+  type SearchedMessages,
+  type WantedMessage,
+} from './message-search.ts';
 export { batchOf, type RecordBatch } from './record-batch.ts';
 export { type TopicDefaults } from './topic-preparation.ts';
 export { KafkaEventReader, type KafkaEventReaderRun, type KafkaEventReaderStatus } from './kafka-event-reader.ts';

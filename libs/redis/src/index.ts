@@ -10,6 +10,7 @@ export {
   type TableGap,
   type WindowBounds,
 } from './redis-recent-events.ts';
+export { RedisGapPlaces } from './redis-gap-places.ts';
 export { RedisRecentPlaces } from './redis-recent-places.ts';
 export { RedisStatusBoard } from './redis-status-board.ts';
 export { checkRedis } from './redis-check.ts';

@@ -11,6 +11,7 @@
  * | `<prefix>:services`, `…:services:expiry` | hash, sorted set | status by service instance, and when each ends |
  * | `<prefix>:{<source>}:recent` | string | up to which version changes were noticed in the mirror |
  * | `<prefix>:{<source>}:recent:turn` | string with TTL | who notices changes in the mirror now |
+ * | `<prefix>:{<source>}:gap-check` | string with TTL | up to where the log was compared with the topics |
  * | `<prefix>:{<source>}:servers`, `…:servers:expiry` | hash, sorted set | heartbeat by endpoint, and when each ends |
  * | `<prefix>:{<source>}:tables` | sorted set | tables with recent events, by the time of the newest |
  * | `<prefix>:{<source>}:events:<database>.<table>` | stream | recent events |
@@ -47,6 +48,10 @@ export class RedisKeys {
 
   recentTurn(source: string): string {
     return this.#ofSource(source, 'recent:turn');
+  }
+
+  gapCheck(source: string): string {
+    return this.#ofSource(source, 'gap-check');
   }
 
   lease(source: string): string {

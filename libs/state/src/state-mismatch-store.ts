@@ -18,6 +18,7 @@ import { type WriteResult } from './state-fencing.ts';
 
 /** Of one transaction: details may be wide. */
 const MOST_AT_ONCE = 50;
+const MOST_HASHES = 1000;
 const ENDED_STATES: readonly MismatchState[] = ['repaired', 'gone'];
 
 export class StateMismatchStore extends MismatchStore {
@@ -47,6 +48,21 @@ export class StateMismatchStore extends MismatchStore {
     return found.filter((mismatch) => added.has(mismatch));
   }
 
+  async countIgnored(found: readonly NewMismatch[]): Promise<number> {
+    let count = 0;
+    for (let at = 0; at < found.length; at += MOST_HASHES) {
+      const hashes = found.slice(at, at + MOST_HASHES).map(hashOf);
+      const [row] = await this.#database.run((manager) =>
+        manager.query<{ readonly ignored: unknown }[]>(
+          "SELECT COUNT(*) AS ignored FROM mismatches WHERE current_hash IN (?) AND state = 'ignored'",
+          [hashes],
+        ),
+      );
+      count += Number(row?.ignored);
+    }
+    return count;
+  }
+
   async find(id: string): Promise<MismatchRecord | null> {
     if (!/^\d{1,19}$/.test(id)) return null;
     const row = await this.#database.run((manager) => manager.findOneBy(MismatchEntity, { id }));
@@ -54,7 +70,7 @@ export class StateMismatchStore extends MismatchStore {
   }
 
   async list(filter: MismatchFilter, { after, limit }: MismatchPage): Promise<readonly MismatchRecord[]> {
-    const { source, database, table, key, sink, kind, states, runId, seenBeforeMs } = filter;
+    const { source, database, table, key, sink, kind, exceptKind, states, runId, seenBeforeMs } = filter;
     const rows = await this.#database.run((manager) => {
       const query = manager.createQueryBuilder(MismatchEntity, 'm').orderBy('m.id', 'ASC').limit(limit);
       if (source !== undefined) query.andWhere('m.source = :source', { source });
@@ -63,6 +79,7 @@ export class StateMismatchStore extends MismatchStore {
       if (key !== undefined) query.andWhere('m.key = :key', { key });
       if (sink !== undefined) query.andWhere('m.sink = :sink', { sink });
       if (kind !== undefined) query.andWhere('m.kind = :kind', { kind });
+      if (exceptKind !== undefined) query.andWhere('m.kind <> :exceptKind', { exceptKind });
       if (states !== undefined) query.andWhere('m.state IN (:...states)', { states: [...states, ''] });
       if (runId !== undefined) query.andWhere('m.runId = :runId', { runId });
       if (seenBeforeMs !== undefined) query.andWhere('m.lastSeenMs < :seenBeforeMs', { seenBeforeMs });

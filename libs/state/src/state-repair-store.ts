@@ -143,7 +143,7 @@ export class StateRepairStore extends RepairStore {
     const rows = await this.#database.run((manager) =>
       manager.query<(TableName & { readonly open: unknown })[]>(
         `SELECT database_name AS \`database\`, table_name AS \`table\`, COUNT(*) AS open FROM mismatches
-         WHERE source = ? AND state = 'open' GROUP BY database_name, table_name ORDER BY 1, 2`,
+         WHERE source = ? AND state = 'open' AND kind <> 'gap' GROUP BY database_name, table_name ORDER BY 1, 2`,
         [source],
       ),
     );
@@ -161,10 +161,10 @@ export class StateRepairStore extends RepairStore {
   }
 
   async countFound(source: string, { database, table }: TableName, sinceMs: number): Promise<number> {
-    return this.#count('mismatches WHERE source = ? AND database_name = ? AND table_name = ? AND first_seen_ms > ?', [
-      ...[source, database, table],
-      sinceMs,
-    ]);
+    return this.#count(
+      "mismatches WHERE source = ? AND database_name = ? AND table_name = ? AND first_seen_ms > ? AND kind <> 'gap'",
+      [source, database, table, sinceMs],
+    );
   }
 
   async countPlanned(source: string, { database, table }: TableName, actor: string, sinceMs: number): Promise<number> {

@@ -292,7 +292,7 @@ export class StateVerificationRunStore extends VerificationRunStore {
       await manager.query(`DELETE FROM verification_chunks WHERE ${TABLE_WHERE}`, partOf(chunk));
       await manager.query(
         `UPDATE verification_tables SET phase = 'planning', row_count = 0, equal_count = 0, mismatch_count = 0,
-           unsettled_count = 0, quarantined_count = 0, second_row_count = 0, second_equal_count = 0,
+           ignored_count = 0, second_ignored_count = 0, unsettled_count = 0, quarantined_count = 0, second_row_count = 0, second_equal_count = 0,
            second_mismatch_count = 0, second_unsettled_count = 0, second_quarantined_count = 0, listed_count = 0,
            key_signature = NULL WHERE ${TABLE_WHERE}`,
         partOf(chunk),
@@ -364,19 +364,20 @@ async function countIn(
   found: { readonly counts: RowCounts; readonly secondWay: RowCounts; readonly listed: number },
 ): Promise<void> {
   const { counts, secondWay, listed } = found;
-  const { rows, equal, mismatches, unsettled, quarantined } = counts;
+  const { rows, equal, mismatches, ignored, unsettled, quarantined } = counts;
   const isRows = phase === 'rows';
   await manager.query(
     `UPDATE verification_tables SET row_count = row_count + ?, equal_count = equal_count + ?,
-       mismatch_count = mismatch_count + ?, unsettled_count = unsettled_count + ?,
+       mismatch_count = mismatch_count + ?, ignored_count = ignored_count + ?, unsettled_count = unsettled_count + ?,
        quarantined_count = quarantined_count + ?, second_row_count = second_row_count + ?,
        second_equal_count = second_equal_count + ?, second_mismatch_count = second_mismatch_count + ?,
+       second_ignored_count = second_ignored_count + ?,
        second_unsettled_count = second_unsettled_count + ?, second_quarantined_count = second_quarantined_count + ?,
        listed_count = listed_count + ?, hold = NULL WHERE ${TABLE_WHERE}`,
     [
-      ...[isRows ? rows : 0, isRows ? equal : 0, mismatches, unsettled, quarantined],
-      ...[secondWay.rows, secondWay.equal, secondWay.mismatches, secondWay.unsettled, secondWay.quarantined],
-      ...[listed, ...partOf(table)],
+      ...[isRows ? rows : 0, isRows ? equal : 0, mismatches, ignored, unsettled, quarantined],
+      ...[secondWay.rows, secondWay.equal, secondWay.mismatches, secondWay.ignored],
+      ...[secondWay.unsettled, secondWay.quarantined, listed, ...partOf(table)],
     ],
   );
 }
@@ -455,13 +456,14 @@ function toRun(row: VerificationRunEntity): RunRecord {
 }
 
 function toTable(row: VerificationTableEntity): RunTable {
-  const { rows, equal, mismatches, unsettled, quarantined, ...others } = row;
-  const { secondRows, secondEqual, secondMismatches, secondUnsettled, secondQuarantined, ...table } = others;
+  const { rows, equal, mismatches, ignored, unsettled, quarantined, ...others } = row;
+  const { secondRows, secondEqual, secondMismatches, secondIgnored, ...rest } = others;
+  const { secondUnsettled, secondQuarantined, ...table } = rest;
   const secondWay = {
-    ...{ rows: secondRows, equal: secondEqual, mismatches: secondMismatches },
+    ...{ rows: secondRows, equal: secondEqual, mismatches: secondMismatches, ignored: secondIgnored },
     ...{ unsettled: secondUnsettled, quarantined: secondQuarantined },
   };
-  return { ...table, counts: { rows, equal, mismatches, unsettled, quarantined }, secondWay };
+  return { ...table, counts: { rows, equal, mismatches, ignored, unsettled, quarantined }, secondWay };
 }
 
 function toChunk(row: VerificationChunkEntity): RunChunk {

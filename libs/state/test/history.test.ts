@@ -59,7 +59,7 @@ describe('what runs leave behind', () => {
   async function verifyRows(runId: string, rows: number, isLast: boolean, unsettled = 0): Promise<void> {
     for (const chunk of await takeAll(runId)) {
       await store.recordEnd(chunk, { until: isLast ? null : `[${rows}]`, isLast }, rows);
-      const none = { rows: 0, equal: 0, mismatches: 0, unsettled: 0, quarantined: 0 };
+      const none = { rows: 0, equal: 0, mismatches: 0, ignored: 0, unsettled: 0, quarantined: 0 };
       await store.complete(chunk, { ...none, rows, equal: rows - unsettled, unsettled }, none);
     }
   }

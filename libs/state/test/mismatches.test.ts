@@ -47,6 +47,33 @@ describe('mismatches', () => {
     expect(await store.find('x')).toBeNull();
   });
 
+  test('a lost message is found by its kind, and no repair or breaker counts it', async () => {
+    const source = uniqueName('shop');
+    await store.record([found(source, 'u:1/0', { kind: 'gap', isKey: false, runId: null })]);
+    const repairs = new StateRepairStore(database);
+    expect(await repairs.listOpenTables(source)).toEqual([]);
+    expect(await repairs.countFound(source, { database: 'shop', table: 'orders' }, 0)).toBe(0);
+    expect(await store.list({ source, exceptKind: 'gap' }, FIRST_PAGE)).toEqual([]);
+    await store.record([found(source, '[1]')]);
+    expect(await repairs.listOpenTables(source)).toEqual([{ database: 'shop', table: 'orders', open: 1 }]);
+    expect(await repairs.countFound(source, { database: 'shop', table: 'orders' }, 0)).toBe(1);
+    expect(await store.list({ source, exceptKind: 'gap' }, FIRST_PAGE)).toMatchObject([{ key: '[1]' }]);
+  });
+
+  test('are counted as ignored while they are, whichever run has found them last', async () => {
+    const source = uniqueName('shop');
+    const all = [found(source, '[1]'), found(source, '[2]'), found(source, '[3]')];
+    await store.record(all);
+    expect(await store.countIgnored(all)).toBe(0);
+    const [first, second] = await store.list({ source }, FIRST_PAGE);
+    for (const one of [first, second]) await store.changeState(one?.id ?? '', ['open'], { to: 'ignored', reason: 'x' });
+    await store.record([found(source, '[1]', { runId: 'run 2' })]);
+    expect(await store.countIgnored(all)).toBe(2);
+    expect(await store.countIgnored([])).toBe(0);
+    await store.changeState(second?.id ?? '', ['ignored'], { to: 'gone' });
+    expect(await store.countIgnored(all)).toBe(1);
+  });
+
   test('stay those of the run that found them when they are found again outside of a run', async () => {
     const source = uniqueName('shop');
     await store.record([found(source, '[1]')]);

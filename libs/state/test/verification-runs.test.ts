@@ -9,7 +9,7 @@ const PLAN = { estimatedRows: 20, keySignature: 'id int' };
 const LEASE_MS = 100;
 
 function counts(rows: number, more: Partial<RowCounts> = {}): RowCounts {
-  return { rows, equal: rows, mismatches: 0, unsettled: 0, quarantined: 0, ...more };
+  return { rows, equal: rows, mismatches: 0, ignored: 0, unsettled: 0, quarantined: 0, ...more };
 }
 
 describe('runs of verification', () => {
@@ -57,8 +57,10 @@ describe('runs of verification', () => {
     expect(second.chunk).toMatchObject({ phase: 'rows', number: 1, after: '[9]', end: null, attempts: 1 });
     await store.recordEnd(second.chunk, { until: null, isLast: true }, 3);
     expect(await store.complete(second.chunk, counts(3), counts(0))).toEqual([]);
-    const found = counts(10, { equal: 9, mismatches: 1 });
-    const extras = await take(await store.complete(rows.chunk, found, counts(4, { equal: 2, mismatches: 2 })));
+    const found = counts(10, { equal: 9, mismatches: 1, ignored: 1 });
+    const extras = await take(
+      await store.complete(rows.chunk, found, counts(4, { equal: 2, mismatches: 2, ignored: 1 })),
+    );
     expect(extras.chunk).toMatchObject({ phase: 'extras', after: null });
     await store.recordEnd(extras.chunk, { until: null, isLast: true }, 0);
     const rechecks = await take(
@@ -69,8 +71,14 @@ describe('runs of verification', () => {
     expect(await store.find(id)).toMatchObject({ state: 'done', secondWayShare: 0.5, error: null, endedAtMs: 1000 });
     expect(await store.listTables(id)).toMatchObject([
       {
-        ...{ phase: 'done', counts: { rows: 13, equal: 12, mismatches: 2 }, listed: 14, hold: null, endedAtMs: 1000 },
-        secondWay: { rows: 5, equal: 3, mismatches: 2, unsettled: 0, quarantined: 0 },
+        ...{
+          phase: 'done',
+          counts: { rows: 13, equal: 12, mismatches: 2, ignored: 1 },
+          listed: 14,
+          hold: null,
+          endedAtMs: 1000,
+        },
+        secondWay: { rows: 5, equal: 3, mismatches: 2, ignored: 1, unsettled: 0, quarantined: 0 },
       },
     ]);
   });

@@ -21,6 +21,7 @@ export { EndedRow, MessageRow, type MessageTable, type StoredMessage } from './m
 export {
   CURRENT_STATES,
   type MismatchCount,
+  type LostChange,
   type MismatchDetails,
   type MismatchFilter,
   type MismatchPage,

@@ -4,9 +4,9 @@ import { type Difference, type StoredRow } from './ports/verified-sink.ts';
 /**
  * `missing`: the source has the row, the sink does not. `extra`: the other way round. `different`: other values.
  * `damaged`: what is stored is not what Ditto writes, or has a version that no change can have. `undecodable`: the stored
- * values can't be read.
+ * values can't be read. `gap`: not a row, but a change of the log that a topic has no message of.
  */
-export type MismatchKind = 'missing' | 'extra' | 'different' | 'damaged' | 'undecodable';
+export type MismatchKind = 'missing' | 'extra' | 'different' | 'damaged' | 'undecodable' | 'gap';
 
 export interface Fault {
   readonly kind: MismatchKind;

@@ -62,6 +62,12 @@ export class MemoryMismatchStore extends MismatchStore {
     });
   }
 
+  async countIgnored(found: readonly NewMismatch[]): Promise<number> {
+    await this.#crashes.step();
+    const ignored = [...this.records.values()].filter(({ state }) => state === 'ignored');
+    return found.filter(({ key, sink }) => ignored.some((one) => one.key === key && one.sink === sink)).length;
+  }
+
   async find(id: string): Promise<MismatchRecord | null> {
     await this.#crashes.step();
     return this.records.get(id) ?? null;

@@ -41,8 +41,7 @@ export async function runVerify(
         ({ database, table, sink }) => database === one.database && table === one.table && sink === one.sink,
       );
     const open = await count({ state: 'open' }, isOfRun);
-    const ignored = await count({ state: 'ignored', run: run.id });
-    const known = { open, ignored };
+    const known = { open };
     const exit = findExit(run, known);
     return { exit, text: json ? JSON.stringify({ exit, ...known, ...run }, null, 2) : renderVerification(run, known) };
   } catch (error) {

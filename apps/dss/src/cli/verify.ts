@@ -15,6 +15,7 @@ export interface VerificationView {
   readonly notJudged: number;
   readonly rows: number;
   readonly mismatches: number;
+  readonly ignored: number;
   readonly unsettled: number;
   readonly quarantined: number;
   readonly secondWay: SecondWayView;
@@ -28,6 +29,7 @@ export interface VerificationView {
 export interface SecondWayView {
   readonly rows: number;
   readonly mismatches: number;
+  readonly ignored: number;
   readonly unsettled: number;
 }
 
@@ -96,24 +98,21 @@ export async function verify({
   return run;
 }
 
-/** Mismatches in the tables of a run, by their state. */
+/** Rows that differ in the tables of a run, also those that only earlier runs have found. */
 export interface KnownMismatches {
-  /** Also those that only earlier runs have found. */
   readonly open: number;
-  /** Those that this run has found, and that a person has said may stay. */
-  readonly ignored: number;
 }
 
 export function findExit(run: VerificationView, known: KnownMismatches): VerifyExit {
   const { state, notJudged, unsettled } = run;
   if (state !== 'done' || notJudged > 0) return 2;
-  if (countFound(run, known) > 0 || known.open > 0) return 1;
+  if (countFound(run) > 0 || known.open > 0) return 1;
   return unsettled > 0 ? 2 : 0;
 }
 
-/** By the way that has found more of them, without those that are ignored. */
-function countFound({ mismatches, secondWay }: VerificationView, { ignored }: KnownMismatches): number {
-  return Math.max(0, Math.max(mismatches, secondWay.mismatches) - ignored);
+/** By the way that has found more of them, without those that were ignored when the run met them. */
+function countFound({ mismatches, ignored, secondWay }: VerificationView): number {
+  return Math.max(mismatches - ignored, secondWay.mismatches - secondWay.ignored);
 }
 
 export function describeProgress(run: VerificationView): string {
@@ -145,8 +144,9 @@ export function renderVerification(run: VerificationView, known: KnownMismatches
 
 function summarize(run: VerificationView, known: KnownMismatches): string {
   const { id, state, error, rows, secondWay, notJudged, unsettled, createdAtMs, endedAtMs } = run;
-  const { open, ignored } = known;
-  const found = countFound(run, known);
+  const { open } = known;
+  const ignored = Math.max(run.ignored, secondWay.ignored);
+  const found = countFound(run);
   const seconds = (((endedAtMs ?? createdAtMs) - createdAtMs) / 1000).toFixed(1);
   const parts = [
     found + open === 0 ? 'no difference' : `${found} found to differ, ${open} open: GET /mismatches lists them`,

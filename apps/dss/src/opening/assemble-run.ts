@@ -1,14 +1,5 @@
 import { type Checkpoint } from '#change-events';
-import {
-  logsCascades,
-  MySqlCascadeFacts,
-  MySqlChangeSource,
-  MySqlTableChecks,
-  openRowReader,
-  ReplicatedChangeSource,
-} from '#mysql';
-import { toMySqlOptions } from '#configuration';
-import { type ChangeSource } from '#replication';
+import { logsCascades, MySqlCascadeFacts, MySqlChangeSource, MySqlTableChecks, openRowReader } from '#mysql';
 import { type SourceParts, SourceRun } from '../sources/source-run.ts';
 import { ServerWatch } from '../switching/server-watch.ts';
 import { surveyServers } from '../switching/survey-servers.ts';
@@ -84,9 +75,9 @@ function createWatch(
   return watch;
 }
 
-function createChangeSource({ source, server, endpoints, rules, hooks, logger }: Opening): ChangeSource {
+function createChangeSource({ source, endpoints, rules, logger }: Opening): MySqlChangeSource {
   const { serverId, heartbeatMs } = source;
-  const log = new MySqlChangeSource({
+  return new MySqlChangeSource({
     connection: endpoints.streamed,
     logger,
     keys: rules.keys,
@@ -94,16 +85,6 @@ function createChangeSource({ source, server, endpoints, rules, hooks, logger }:
     replicaId: serverId,
     heartbeatMs,
     silenceMs: 4 * heartbeatMs,
-  });
-  if (source.switch.dispatchAfter === 'commit') return log;
-  const others = source.endpoints.filter((_, index) => index !== server.index).map(toMySqlOptions);
-  return new ReplicatedChangeSource({
-    log,
-    streamed: endpoints.streamed,
-    others,
-    needed: source.switch.replicas,
-    waits: hooks.waits,
-    logger,
   });
 }
 

@@ -10,7 +10,7 @@ import { chooseSources } from './source-query.ts';
 const name = z.string().min(1).optional();
 const listSchema = z.strictObject({
   ...{ source: name, database: name, table: name, sink: name, run: name },
-  kind: z.enum(['missing', 'extra', 'different', 'damaged', 'undecodable']).optional(),
+  kind: z.enum(['missing', 'extra', 'different', 'damaged', 'undecodable', 'gap']).optional(),
   state: z.enum(['open', 'repairing', 'repaired', 'given up', 'gone', 'ignored']).optional(),
   after: z
     .string()
@@ -43,9 +43,9 @@ export class MismatchesController {
   @ApiQuery({ name: 'table', required: false })
   @ApiQuery({ name: 'sink', required: false })
   @ApiQuery({ name: 'run', required: false, description: 'Only those that this run found last' })
-  @ApiQuery({ name: 'kind', required: false, enum: ['missing', 'extra', 'different', 'damaged', 'undecodable'] })
+  @ApiQuery({ name: 'kind', required: false, enum: ['missing', 'extra', 'different', 'damaged', 'undecodable', 'gap'] })
   @ApiQuery({ name: 'state', required: false, enum: ['open', 'repairing', 'repaired', 'given up', 'gone', 'ignored'] })
-  @ApiQuery({ name: 'after', required: false, description: 'The id that the page begins after' })
+  @ApiQuery({ name: 'after', required: false, description: '`next` of the page before' })
   @ApiQuery({ name: 'limit', required: false, type: Number, description: '100 by default, at most 1000' })
   async list(@Query(new SchemaPipe(listSchema)) query: ListQuery): Promise<MismatchesDto> {
     const { run, state, after = null, limit, ...rest } = query;
@@ -99,5 +99,6 @@ export class MismatchesController {
 }
 
 function toDto(record: MismatchRecord): MismatchDto {
-  return { ...record, details: { ...record.details, differences: [...record.details.differences] } };
+  const { details } = record;
+  return { ...record, details: { ...details, differences: [...details.differences], change: details.change ?? null } };
 }

@@ -12,10 +12,14 @@ interface Called {
   resumed?: unknown;
 }
 
-function build(state: MismatchState | null, isStopped = true): { controller: RepairsController; called: Called } {
+function build(
+  state: MismatchState | null,
+  isStopped = true,
+  kind = 'missing',
+): { controller: RepairsController; called: Called } {
   const called: Called = {};
   const repairs = {
-    mismatches: { find: () => Promise.resolve(state && { id: '7', source: 'shop', state }) },
+    mismatches: { find: () => Promise.resolve(state && { id: '7', source: 'shop', state, kind }) },
     repairs: {
       find: () => Promise.resolve(null),
       list: (filter: unknown) => {
@@ -53,6 +57,14 @@ describe('POST /mismatches/:id/repair', () => {
   ])('refuses one that is %s, and begins nothing', async (state, status, code) => {
     const { controller, called } = build(state);
     await expect(controller.repair('7', 'alice')).rejects.toMatchObject({ status, code });
+    expect(called).toEqual({});
+  });
+});
+
+describe('POST /mismatches/:id/repair of a lost message', () => {
+  it('is refused: nothing can be put back in its place', async () => {
+    const { controller, called } = build('open', true, 'gap');
+    await expect(controller.repair('7', 'alice')).rejects.toMatchObject({ status: 409, code: 'DITTO_MISMATCH_LASTS' });
     expect(called).toEqual({});
   });
 });

@@ -26,7 +26,7 @@ export class RepairsController {
   @ApiQuery({ name: 'sink', required: false })
   @ApiQuery({ name: 'state', required: false, description: 'planned, reading, verifying, failed, repaired, given up' })
   @ApiQuery({ name: 'mismatch', required: false, description: 'Only those of this mismatch' })
-  @ApiQuery({ name: 'after', required: false, description: '`after` of the page before' })
+  @ApiQuery({ name: 'after', required: false, description: '`next` of the page before' })
   @ApiQuery({ name: 'limit', required: false, type: Number, description: 'Most repairs; 100 by default, at most 1000' })
   async list(@Query(new SchemaPipe(repairQuerySchema)) query: RepairQuery): Promise<RepairsDto> {
     const { source, table, sink, state, mismatch, after, limit } = query;
@@ -39,7 +39,7 @@ export class RepairsController {
       ...(mismatch !== undefined && { mismatchId: mismatch }),
     };
     const repairs = await this.#repairs.repairs.list(filter, { after: after ?? null, limit });
-    return { repairs: repairs.map(toDto), after: repairs.length < limit ? null : (repairs.at(-1)?.id ?? null) };
+    return { repairs: repairs.map(toDto), next: repairs.length < limit ? null : (repairs.at(-1)?.id ?? null) };
   }
 
   @Get('repairs/stopped')
@@ -86,12 +86,16 @@ export class RepairsController {
   @HttpCode(202)
   @ApiOperation({ summary: 'Repair one mismatch, whatever the policy says; also one that was ignored or given up' })
   @ApiNotFoundResponse({ description: 'There is no such mismatch' })
-  @ApiConflictResponse({ description: 'It has ended: the row was found equal' })
+  @ApiConflictResponse({ description: 'It has ended: the row was found equal; or it is a lost message' })
   async repair(@Param('id') id: string, @Actor() actor: string): Promise<RepairBegunDto> {
     const mismatch = await this.#repairs.mismatches.find(id);
     if (mismatch === null || this.#config.sources[mismatch.source] === undefined)
       throw new RequestError(404, 'DITTO_MISMATCH_UNKNOWN', `there is no mismatch ${id.slice(0, 36)}`, {
         remedy: 'GET /mismatches lists them.',
+      });
+    if (mismatch.kind === 'gap')
+      throw new RequestError(409, 'DITTO_MISMATCH_LASTS', `the mismatch ${id} is a message that was lost`, {
+        remedy: 'A message can not be put back in its place: POST /mismatches/:id/ignore once its readers know.',
       });
     const isOpen = mismatch.state !== 'repaired' && mismatch.state !== 'gone';
     if (!isOpen || !(await this.#repairs.repairOne(mismatch, actor)))

@@ -26,6 +26,8 @@ export class SecondWayDto {
   readonly rows!: number;
   /** Also those that the first way has found to differ. */
   readonly mismatches!: number;
+  /** Of these, those that were ignored when the run met them. */
+  readonly ignored!: number;
   /** Rows that changed during every attempt. */
   readonly unsettled!: number;
 }
@@ -44,6 +46,8 @@ export class VerifiedTableDto {
   readonly rows!: number;
   readonly equal!: number;
   readonly mismatches!: number;
+  /** Of these, those that were ignored when the run met them. */
+  readonly ignored!: number;
   /** Rows that changed during every attempt, so that nothing is said of them. */
   readonly unsettled!: number;
   /** Rows that differ because their changes wait in the quarantine of the sink. */
@@ -63,12 +67,21 @@ export class RunErrorDto {
   readonly message!: string;
 }
 
-/** A run of verification. Times are milliseconds since 1970. */
-export class VerificationDto {
+/** What a run compares, without its keys and values: `GET /verifications/:id` has these. */
+export class ScopeSummaryDto {
+  readonly kind!: 'source' | 'tables' | 'keys' | 'range' | 'filter';
+  /** `database.table`, of `keys`, `range` and `filter`; else null. */
+  readonly table!: string | null;
+  /** How many `tables`, `keys`, or conditions of a `filter`; null for other kinds. */
+  readonly tables!: number | null;
+  readonly keys!: number | null;
+  readonly conditions!: number | null;
+}
+
+/** What is common to a run in a list and by itself. Times are milliseconds since 1970. */
+class RunDto {
   readonly id!: string;
   readonly source!: string;
-  /** `{"kind":"source"}`, `{"kind":"tables","tables":[…]}`, or `keys`, `range` and `filter` of one table */
-  readonly scope!: RunScope;
   readonly sinks!: string[];
   readonly trigger!: 'request' | 'schedule' | 'continuous';
   readonly actor!: string;
@@ -86,6 +99,8 @@ export class VerificationDto {
   readonly notJudged!: number;
   readonly rows!: number;
   readonly mismatches!: number;
+  /** Of these, those that were ignored when the run met them. */
+  readonly ignored!: number;
   readonly unsettled!: number;
   readonly quarantined!: number;
   readonly secondWay!: SecondWayDto;
@@ -96,7 +111,14 @@ export class VerificationDto {
   readonly remainingMs!: number | null;
 }
 
-export class VerificationDetailsDto extends VerificationDto {
+/** A run of verification, in a list. */
+export class VerificationDto extends RunDto {
+  readonly scope!: ScopeSummaryDto;
+}
+
+export class VerificationDetailsDto extends RunDto {
+  /** `{"kind":"source"}`, `{"kind":"tables","tables":[…]}`, or `keys`, `range` and `filter` of one table */
+  readonly scope!: RunScope;
   /** Tables that are under way or differ come first. */
   readonly details!: VerifiedTableDto[];
 }

@@ -12,8 +12,8 @@ const run: RunRecord = {
 };
 const table: RunTable = {
   ...{ runId: '', database: 'shop', table: 'orders', sink: 'mongo', phase: 'done', listed: 0, estimatedRows: 7 },
-  counts: { rows: 7, equal: 6, mismatches: 1, unsettled: 0, quarantined: 0 },
-  secondWay: { rows: 0, equal: 0, mismatches: 0, unsettled: 0, quarantined: 0 },
+  counts: { rows: 7, equal: 6, mismatches: 1, ignored: 0, unsettled: 0, quarantined: 0 },
+  secondWay: { rows: 0, equal: 0, mismatches: 0, ignored: 0, unsettled: 0, quarantined: 0 },
   ...{ keySignature: null, hold: null, startedAtMs: 0, endedAtMs: 1000 },
 };
 

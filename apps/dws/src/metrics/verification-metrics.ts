@@ -64,7 +64,7 @@ export class VerificationMetrics {
   }
 
   found({ source, sink, kind, runId, details: { way } }: NewMismatch): void {
-    this.#found.inc({ source, sink, kind, way, by: runId === null ? 'recent' : 'run' });
+    this.#found.inc({ source, sink, kind, way, by: kind === 'gap' ? 'log' : runId === null ? 'recent' : 'run' });
   }
 
   held(source: string, { sink }: RunChunk, state: string): void {

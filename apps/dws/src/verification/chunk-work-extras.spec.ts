@@ -34,6 +34,7 @@ class World {
   readonly lookedUp: number[] = [];
   readonly verified: number[] = [];
   readonly found: NewMismatch[] = [];
+  readonly ignored = new Set<string>();
   readonly completed = new Map<string, RowCounts>();
   size = 23;
   pageRows = 5;
@@ -117,6 +118,7 @@ class World {
       this.found.push(...found);
       return Promise.resolve(found);
     },
+    countIgnored: (found) => Promise.resolve(found.filter(({ key }) => this.ignored.has(key)).length),
   };
 
   readonly #source = {

@@ -4,6 +4,7 @@ import {
   type MismatchFilter,
   type MismatchRecord,
   type MismatchState,
+  type NewMismatch,
   type RepairFilter,
   type RepairRecord,
   type RepairState,
@@ -60,6 +61,8 @@ class Table {
 
   #options(): ChunkWorkOptions {
     const details = { way: 'first' };
+    const isIgnored = ({ key }: NewMismatch): boolean =>
+      [...this.mismatches].some(([code, state]) => state === 'ignored' && keyText(code) === key);
     const verifyKeys = (_: unknown, __: unknown, keys: readonly Row[]): Promise<Verdict> => {
       const differ = keys.filter(([code]) => this.wrong.has(String(code)));
       const mismatches = differ.map(
@@ -85,8 +88,11 @@ class Table {
       },
       mismatches: {
         record: () => Promise.resolve([]),
-        list: ({ states = [] }: MismatchFilter) => {
-          const found = [...this.mismatches].filter(([, state]) => states.includes(state));
+        countIgnored: (found: readonly NewMismatch[]) => Promise.resolve(found.filter(isIgnored).length),
+        list: ({ states = [], exceptKind }: MismatchFilter) => {
+          const found = [...this.mismatches].filter(
+            ([code, state]) => states.includes(state) && (code === 'gap' ? 'gap' : 'missing') !== exceptKind,
+          );
           return Promise.resolve(
             found.map(
               ([code, state]) => ({ id: code, key: keyText(code), isKey: true, state, details }) as MismatchRecord,
@@ -138,6 +144,8 @@ describe('ChunkWork', () => {
       ['reading', { state: 'repairing', repair: 'reading' }],
       ['verifying', { state: 'repairing', repair: 'verifying' }],
       ['still wrong', { state: 'repairing', repair: 'planned' }],
+      // a message that was lost stays so, whatever its row is
+      ['gap', { state: 'open' }],
     ];
     for (const [code, of] of known) table.know(code, of);
     table.wrong.add('still wrong');
@@ -145,12 +153,23 @@ describe('ChunkWork', () => {
     expect(await table.run('rechecks')).toMatchObject({ kind: 'done', counts: { first: { mismatches: 1 } } });
     expect(Object.fromEntries(table.mismatches)).toEqual({
       ...{ open: 'gone', ignored: 'gone', 'given up': 'gone', planned: 'gone', failed: 'gone' },
-      ...{ reading: 'repairing', verifying: 'repairing', 'still wrong': 'repairing' },
+      ...{ reading: 'repairing', verifying: 'repairing', 'still wrong': 'repairing', gap: 'open' },
     });
     expect(Object.fromEntries(table.repairs)).toEqual({
       ...{ 'given up': 'given up', planned: 'given up', failed: 'given up' },
       ...{ reading: 'reading', verifying: 'verifying', 'still wrong': 'planned' },
     });
+  });
+
+  it('counts what differs and is ignored at that moment apart', async () => {
+    const table = new Table();
+    for (const code of ['open', 'ignored', 'ignored too']) {
+      table.know(code, { state: code === 'open' ? 'open' : 'ignored' });
+      table.wrong.add(code);
+    }
+    await table.run('planning');
+    const counts = { first: { mismatches: 3, ignored: 2 }, second: { mismatches: 0, ignored: 0 } };
+    expect(await table.run('rechecks')).toMatchObject({ kind: 'done', counts });
   });
 
   it.each<[string, (table: Table) => void]>([

@@ -53,7 +53,7 @@ export type ChunkOutcome =
   | { readonly kind: 'lost' }
   | { readonly kind: 'not judged'; readonly hold: NotJudged };
 
-const NO_ROWS: RowCounts = { rows: 0, equal: 0, mismatches: 0, unsettled: 0, quarantined: 0 };
+const NO_ROWS: RowCounts = { rows: 0, equal: 0, mismatches: 0, ignored: 0, unsettled: 0, quarantined: 0 };
 const NOTHING: Verdict = { state: 'judged', equal: 0, mismatches: [], unsettled: [], quarantined: [] };
 const RECHECKED_AT_ONCE = 200;
 /** Of repairs. */
@@ -257,7 +257,8 @@ export class ChunkWork {
     if (now?.generation !== generation) return COPIED_MEANWHILE;
     const strange = foreign.map((row) => describeForeign(run.source, chunk, row));
     onFound(await mismatches.record(strange));
-    return { ...counts, rows: keys.length, mismatches: counts.mismatches + strange.length };
+    const ignored = counts.ignored + (await this.#countIgnored(strange));
+    return { ...counts, rows: keys.length, mismatches: counts.mismatches + strange.length, ignored };
   }
 
   /** Those that this run has not met: a row that is gone on both sides, a foreign one that is not listed any more. */
@@ -265,7 +266,8 @@ export class ChunkWork {
     const { chunk, run } = this.#taken;
     const { source, runs, mismatches, onDue } = this.#options;
     const { database, table, sink } = chunk;
-    const filter = { source: run.source, database, table, sink, states: CURRENT_STATES };
+    // whether a message is in a topic is not looked for again
+    const filter = { source: run.source, database, table, sink, states: CURRENT_STATES, exceptKind: 'gap' } as const;
     const page = { after: chunk.after, limit: RECHECKED_AT_ONCE };
     const open = await mismatches.list({ ...filter, seenBeforeMs: run.createdAtMs }, page);
     const last = open.at(-1);
@@ -309,8 +311,9 @@ export class ChunkWork {
   }
 
   async #note(layout: TableLayout, verdict: Verdict, counts: (mismatch: Mismatch) => boolean): Promise<RowCounts> {
-    await this.#record(layout, verdict.mismatches, 'first');
-    return { ...countRows(verdict), mismatches: verdict.mismatches.filter(counts).length };
+    const found = await this.#record(layout, verdict.mismatches, 'first');
+    const counted = found.filter((_, i) => counts(verdict.mismatches[i] as Mismatch));
+    return { ...countRows(verdict), mismatches: counted.length, ignored: await this.#countIgnored(counted) };
   }
 
   /** What the first way has found is recorded as it has found it. */
@@ -318,14 +321,25 @@ export class ChunkWork {
     const known = new Set(first.mismatches.map(({ key }) => encodeKeyValues(layout, key)));
     const own = verdict.mismatches.filter(({ key }) => !known.has(encodeKeyValues(layout, key)));
     await this.#record(layout, own, 'second');
-    return countRows(verdict);
+    const all = this.#describe(layout, verdict.mismatches, 'second');
+    return { ...countRows(verdict), ignored: await this.#countIgnored(all) };
   }
 
-  async #record(layout: TableLayout, mismatches: readonly Mismatch[], way: Way): Promise<void> {
+  async #record(layout: TableLayout, mismatches: readonly Mismatch[], way: Way): Promise<readonly NewMismatch[]> {
+    const found = this.#describe(layout, mismatches, way);
+    this.#options.onFound(await this.#options.mismatches.record(found));
+    return found;
+  }
+
+  #describe(layout: TableLayout, mismatches: readonly Mismatch[], way: Way): readonly NewMismatch[] {
     const { chunk, run } = this.#taken;
     const where = { source: run.source, sink: chunk.sink, layout, way, runId: run.id, seenAtMs: Date.now() };
-    const found = mismatches.map((mismatch) => toNewMismatch(mismatch, where));
-    this.#options.onFound(await this.#options.mismatches.record(found));
+    return mismatches.map((mismatch) => toNewMismatch(mismatch, where));
+  }
+
+  /** As they are when the run meets them: a later run does not change what this one has found. */
+  async #countIgnored(found: readonly NewMismatch[]): Promise<number> {
+    return found.length === 0 ? 0 : this.#options.mismatches.countIgnored(found);
   }
 }
 
@@ -368,6 +382,7 @@ function countRows({ equal, mismatches, unsettled, quarantined }: Verdict): RowC
     rows: equal + mismatches.length + unsettled.length + quarantined.length,
     equal,
     mismatches: mismatches.length,
+    ignored: 0,
     unsettled: unsettled.length,
     quarantined: quarantined.length,
   };
@@ -387,6 +402,7 @@ function add(a: RowCounts, b: RowCounts): RowCounts {
     rows: a.rows + b.rows,
     equal: a.equal + b.equal,
     mismatches: a.mismatches + b.mismatches,
+    ignored: a.ignored + b.ignored,
     unsettled: a.unsettled + b.unsettled,
     quarantined: a.quarantined + b.quarantined,
   };

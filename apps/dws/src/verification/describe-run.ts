@@ -1,14 +1,38 @@
-import { type RunRecord, type RunTable } from '#verification';
-import { type VerificationDetailsDto, type VerifiedTableDto } from '../http/verification.dto.ts';
+import { formatTableName } from '#change-events';
+import { type RunRecord, type RunScope, type RunTable } from '#verification';
+import {
+  type ScopeSummaryDto,
+  type VerificationDetailsDto,
+  type VerificationDto,
+  type VerifiedTableDto,
+} from '../http/verification.dto.ts';
 
 /** Shown of one run at most. */
 const MOST_DETAILS = 1000;
 
-export function summarizeRun(
-  run: RunRecord,
-  tables: readonly RunTable[],
-  nowMs: number,
-): Omit<VerificationDetailsDto, 'details'> {
+/** As lists have it. */
+export function summarizeRun(run: RunRecord, tables: readonly RunTable[], nowMs: number): VerificationDto {
+  return { ...countRun(run, tables, nowMs), scope: summarizeScope(run.scope) };
+}
+
+/** A scope may have thousands of keys, names or values. */
+function summarizeScope(scope: RunScope): ScopeSummaryDto {
+  const nothing = { table: null, keys: null, tables: null, conditions: null };
+  switch (scope.kind) {
+    case 'source':
+      return { ...nothing, kind: scope.kind };
+    case 'tables':
+      return { ...nothing, kind: scope.kind, tables: scope.tables.length };
+    case 'keys':
+      return { ...nothing, kind: scope.kind, table: formatTableName(scope), keys: scope.keys.length };
+    case 'range':
+      return { ...nothing, kind: scope.kind, table: formatTableName(scope) };
+    case 'filter':
+      return { ...nothing, kind: scope.kind, table: formatTableName(scope), conditions: scope.where.length };
+  }
+}
+
+function countRun(run: RunRecord, tables: readonly RunTable[], nowMs: number): Omit<VerificationDetailsDto, 'details'> {
   const sum = (count: (table: RunTable) => number): number => tables.reduce((all, table) => all + count(table), 0);
   const done = tables.filter(({ phase }) => phase === 'done');
   const open = tables.filter(({ phase }) => phase !== 'done');
@@ -31,9 +55,11 @@ export function summarizeRun(
     notJudged: done.filter(({ hold }) => hold !== null).length,
     rows,
     mismatches: sum(({ counts }) => counts.mismatches),
+    ignored: sum(({ counts }) => counts.ignored),
     secondWay: {
       rows: sum(({ secondWay }) => secondWay.rows),
       mismatches: sum(({ secondWay }) => secondWay.mismatches),
+      ignored: sum(({ secondWay }) => secondWay.ignored),
       unsettled: sum(({ secondWay }) => secondWay.unsettled),
     },
     unsettled: sum(({ counts }) => counts.unsettled),
@@ -46,7 +72,7 @@ export function summarizeRun(
 
 export function describeRun(run: RunRecord, tables: readonly RunTable[], nowMs: number): VerificationDetailsDto {
   const details = [...tables].sort((a, b) => rank(a) - rank(b)).slice(0, MOST_DETAILS);
-  return { ...summarizeRun(run, tables, nowMs), details: details.map(describeTable) };
+  return { ...countRun(run, tables, nowMs), details: details.map(describeTable) };
 }
 
 function findLeft({ phase, estimatedRows, counts, listed }: RunTable): number {
@@ -63,9 +89,9 @@ function rank({ phase, counts, secondWay, hold }: RunTable): number {
 function describeTable(table: RunTable): VerifiedTableDto {
   const { database, table: name, sink, phase, counts, secondWay, listed, estimatedRows } = table;
   const { hold, startedAtMs, endedAtMs } = table;
-  const { rows, equal, mismatches, unsettled } = secondWay;
+  const { rows, equal, mismatches, ignored, unsettled } = secondWay;
   return {
-    ...{ database, table: name, sink, phase, ...counts, secondWay: { rows, equal, mismatches, unsettled } },
+    ...{ database, table: name, sink, phase, ...counts, secondWay: { rows, equal, mismatches, ignored, unsettled } },
     ...{ listed, estimatedRows, hold, startedAtMs, endedAtMs },
   };
 }

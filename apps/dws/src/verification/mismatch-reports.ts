@@ -28,7 +28,7 @@ export class MismatchReports {
     if (++this.#logged.lines > MOST_LOG_LINES) return;
     const { source, database, table, sink, key, kind, runId, details } = mismatch;
     const columns = details.differences.map(({ column }) => column);
-    this.#logger.warn('a row differs', {
+    this.#logger.warn(kind === 'gap' ? 'a topic has no message of a change' : 'a row differs', {
       run: runId,
       source,
       database,
@@ -38,6 +38,7 @@ export class MismatchReports {
       kind,
       columns,
       way: details.way,
+      ...(details.change && { change: details.change }),
     });
     if (this.#logged.lines === MOST_LOG_LINES)
       this.#logger.warn(

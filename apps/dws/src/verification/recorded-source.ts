@@ -114,9 +114,14 @@ export class RecordedSource extends RecordedStream {
 
   /** Rejects with `DITTO_OFFSET_UNKNOWN` for a source that never ran. */
   async load(signal: AbortSignal): Promise<Checkpoint> {
+    return (await this.loadStored(signal)).checkpoint;
+  }
+
+  /** As `load`, with the fencing token of its writer. */
+  async loadStored(signal: AbortSignal): Promise<StoredCheckpoint> {
     const { source } = this.#options;
     const stored = await abortable(this.#loadNewest(), signal);
-    if (stored !== null) return this.#ofThisServer(stored.checkpoint);
+    if (stored !== null) return { ...stored, checkpoint: this.#ofThisServer(stored.checkpoint) };
     throw new DittoError('DITTO_OFFSET_UNKNOWN', `No offset of source ${source} is known`, {
       remedy: 'Check the name; a source has an offset once its pipeline has started.',
       context: { source },

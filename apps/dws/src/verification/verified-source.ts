@@ -1,9 +1,17 @@
-import { type TableName } from '#change-events';
+import { type StoredCheckpoint, type TableName } from '#change-events';
 import { DcsCheckpointStore, type DcsClient } from '#dcs-client';
 import { chooseEndpoint, type DittoConfig, type SourceConfig } from '#configuration';
 import { DittoError, type Logger } from '#kernel';
-import { compileTableRules, KeyLog, LogEndReader, type MySqlRowReader, MySqlSourceLoad, openRowReader } from '#mysql';
-import { PacedRowReader, Pacer, type RowReader } from '#replication';
+import {
+  compileTableRules,
+  KeyLog,
+  LogEndReader,
+  MySqlChangeSource,
+  type MySqlRowReader,
+  MySqlSourceLoad,
+  openRowReader,
+} from '#mysql';
+import { type ChangeSource, PacedRowReader, Pacer, type RowReader } from '#replication';
 import { StateCheckpointStore, type StateDatabase, StateLineageStore, StateTableStore } from '#state';
 import { type RecordedStream, RowVerifier, type RowVerifierOptions, type VerifiedSink, type Way } from '#verification';
 import { LoggedChanges } from './logged-changes.ts';
@@ -40,10 +48,13 @@ export class VerifiedSource {
   /** Of the server whose log is streamed; the same as `#reader` where rows are read from that one. */
   readonly #streamedReader: MySqlRowReader;
   readonly #load: MySqlSourceLoad;
-  readonly #log: LogEndReader;
+  readonly #logEnd: LogEndReader;
   readonly #sinks = new Map<string, Promise<OpenedSink>>();
   readonly #verifiers = new WeakMap<VerifiedSink, RowVerifier>();
   readonly #changes: LoggedChanges;
+  readonly #recorded: RecordedSource;
+  /** Its streams have a `server_id` of their own. */
+  readonly log: Pick<ChangeSource, 'stream'>;
   readonly stream: RecordedStream;
   /** At the pace of the source. */
   readonly reader: RowReader;
@@ -64,7 +75,8 @@ export class VerifiedSource {
     const pacer = new Pacer({ ...source.pace, load: this.#load, mostRows: config.verification.chunkRows });
     this.reader = new PacedRowReader(this.#reader, pacer);
     this.#texts = new PacedRowReader(this.#textReader, pacer);
-    this.#log = new LogEndReader(streamed);
+    this.#logEnd = new LogEndReader(streamed);
+    this.log = new MySqlChangeSource({ ...rules, connection: streamed, logger: quiet(logger) });
     const recorded = new RecordedSource({
       source: source.name,
       dcs: new DcsCheckpointStore(dcs),
@@ -72,10 +84,11 @@ export class VerifiedSource {
       tables: new StateTableStore(state),
       lineages: new StateLineageStore(state),
       catalogue: this.#reader,
-      log: this.#log,
+      log: this.#logEnd,
       serverUuid: options.streamed.serverUuid,
       onMoved: options.onMoved,
     });
+    this.#recorded = recorded;
     this.stream = recorded;
     this.#changes = new LoggedChanges({
       source: source.name,
@@ -83,6 +96,10 @@ export class VerifiedSource {
       readCheckpoint: (signal) => recorded.load(signal),
       logger,
     });
+  }
+
+  readCheckpoint(signal: AbortSignal): Promise<StoredCheckpoint> {
+    return this.#recorded.loadStored(signal);
   }
 
   /** By the server whose log is streamed: another one may not have a new table yet. */
@@ -149,6 +166,16 @@ export class VerifiedSource {
     this.#textReader.close();
     this.#streamedReader.close();
     this.#load.close();
-    this.#log.close();
+    this.#logEnd.close();
   }
+}
+
+/** What is done every minute is no news. */
+function quiet(logger: Logger): Logger {
+  return {
+    debug: (message, fields) => logger.debug(message, fields),
+    info: (message, fields) => logger.debug(message, fields),
+    warn: (message, fields) => logger.warn(message, fields),
+    error: (message, fields) => logger.error(message, fields),
+  };
 }

@@ -29,6 +29,9 @@ export class VerificationTableEntity {
   @Column({ name: 'mismatch_count', type: 'bigint', unsigned: true, default: 0, transformer: asNumber })
   mismatches!: number;
 
+  @Column({ name: 'ignored_count', type: 'bigint', unsigned: true, default: 0, transformer: asNumber })
+  ignored!: number;
+
   @Column({ name: 'unsettled_count', type: 'bigint', unsigned: true, default: 0, transformer: asNumber })
   unsettled!: number;
 
@@ -43,6 +46,9 @@ export class VerificationTableEntity {
 
   @Column({ name: 'second_mismatch_count', type: 'bigint', unsigned: true, default: 0, transformer: asNumber })
   secondMismatches!: number;
+
+  @Column({ name: 'second_ignored_count', type: 'bigint', unsigned: true, default: 0, transformer: asNumber })
+  secondIgnored!: number;
 
   @Column({ name: 'second_unsettled_count', type: 'bigint', unsigned: true, default: 0, transformer: asNumber })
   secondUnsettled!: number;

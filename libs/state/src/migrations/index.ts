@@ -19,6 +19,7 @@ import { IndexMismatches1796410000000 } from './1796410000000-index-mismatches.t
 import { AddReadPlaces1796414000000 } from './1796414000000-add-read-places.ts';
 import { AddSecondWay1796461000000 } from './1796461000000-add-second-way.ts';
 import { AddSwitches1796550000000 } from './1796550000000-add-switches.ts';
+import { CountIgnored1796560000000 } from './1796560000000-count-ignored.ts';
 
 /** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
 export const migrations = [
@@ -43,4 +44,5 @@ export const migrations = [
   AddReadPlaces1796414000000,
   AddSecondWay1796461000000,
   AddSwitches1796550000000,
+  CountIgnored1796560000000,
 ];

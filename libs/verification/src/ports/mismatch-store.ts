@@ -28,15 +28,33 @@ export interface MismatchDetails {
   readonly fingerprint: string | null;
   /** What is not stored under a key: its place, as text for people. */
   readonly shown: string | null;
+  /** Of a `gap`. */
+  readonly change?: LostChange;
+}
+
+/** A change of the log that a topic has no message of. */
+export interface LostChange {
+  /** `ditto.id` */
+  readonly id: string;
+  readonly version: string;
+  /** Of its transaction, and the place where that begins in the log. */
+  readonly gtid: string | null;
+  readonly file: string;
+  readonly offset: number;
+  /** Index of the row in the transaction. */
+  readonly row: number;
+  readonly op: 'create' | 'update' | 'delete';
+  /** As in the messages of the row. */
+  readonly key: string;
 }
 
 /** What a verification has found. */
 export interface NewMismatch extends TableName {
   readonly source: string;
   readonly sink: string;
-  /** As `encodeKeyValues`; of a `ForeignRow`, its id. */
+  /** As `encodeKeyValues`; of a `ForeignRow`, its id; of a `gap`, the `ditto.id` of the change. */
   readonly key: string;
-  /** False for a `ForeignRow`: something that is stored under no key of the table. */
+  /** False for a `ForeignRow`, something that is stored under no key of the table, and for a `gap`. */
   readonly isKey: boolean;
   readonly kind: MismatchKind;
   readonly details: MismatchDetails;
@@ -69,6 +87,7 @@ export interface MismatchFilter {
   readonly key?: string;
   readonly sink?: string;
   readonly kind?: MismatchKind;
+  readonly exceptKind?: MismatchKind;
   readonly states?: readonly MismatchState[];
   readonly runId?: string;
   /** Those that were seen last before this moment. */
@@ -102,6 +121,8 @@ export abstract class MismatchStore {
    * a run counts once. Resolves with those that are new, in their order.
    */
   abstract record(found: readonly NewMismatch[]): Promise<readonly NewMismatch[]>;
+  /** How many of these are ignored now. */
+  abstract countIgnored(found: readonly NewMismatch[]): Promise<number>;
   abstract find(id: string): Promise<MismatchRecord | null>;
   /** Oldest first. */
   abstract list(filter: MismatchFilter, page: MismatchPage): Promise<readonly MismatchRecord[]>;

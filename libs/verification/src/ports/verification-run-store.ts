@@ -49,6 +49,8 @@ export interface RowCounts {
   readonly rows: number;
   readonly equal: number;
   readonly mismatches: number;
+  /** Of the mismatches, those that were ignored when they were met. */
+  readonly ignored: number;
   readonly unsettled: number;
   readonly quarantined: number;
 }

@@ -72,7 +72,7 @@ export class RepairPlanner {
     let after: string | null = null;
     while (left > 0) {
       signal.throwIfAborted();
-      const filter = { source, database, table: table.table, states: ['open'] } as const;
+      const filter = { source, database, table: table.table, states: ['open'], exceptKind: 'gap' } as const;
       const page: readonly MismatchRecord[] = await mismatches.list(filter, { after, limit: Math.min(PAGE, left) });
       const last = page.at(-1);
       if (last === undefined) break;
