@@ -62,6 +62,8 @@ describe('StateDatabase', () => {
       { name: 'IndexMismatches1796410000000' },
       { name: 'AddReadPlaces1796414000000' },
       { name: 'AddSecondWay1796461000000' },
+      { name: 'AddSwitches1796550000000' },
+      { name: 'CountIgnored1796560000000' },
     ]);
   });
 
