@@ -82,6 +82,19 @@ async function replicate(server: Server, from: Server): Promise<void> {
   );
 }
 
+/** Has a server that was written to alone begin again: without its rows and its log, as a replica. */
+async function rebuild(server: Server, from: Server): Promise<void> {
+  await world.cluster.start(server);
+  const connection = await world.connect(server);
+  await connection.query(
+    `SET PERSIST super_read_only = OFF; SET PERSIST read_only = OFF; SET sql_log_bin = 0;
+     DELETE FROM ${world.database}.notes WHERE id >= ${nextId}; SET sql_log_bin = 1;
+     RESET BINARY LOGS AND GTIDS; SET GLOBAL gtid_purged = ?`,
+    [await executed(from)],
+  );
+  await replicate(server, from);
+}
+
 async function askForSwitch(to: string): Promise<{ status: number; body: { code?: string; message?: string } }> {
   const answer = await fetch(`${dss.url}/sources/${world.name}/switch`, {
     method: 'POST',
@@ -230,6 +243,43 @@ describe('a source with two servers', () => {
     await world.cluster.start(b);
     await replicate(b, a);
   }, 90_000);
+
+  it('dispatchAfter replicated: gives nothing to a sink that the replica does not have, and moves there when the primary is lost', async () => {
+    await world.signal(dss, 'SIGTERM');
+    await dss.exited;
+    dss = await world.start('dss', { source: { switch: { dispatchAfter: 'replicated' } } });
+    await expectWhole((await world.waitUntilCaughtUp(dss)).pipeline?.repeatedChanges);
+    const replica = await world.connect(b);
+    await replica.query('STOP REPLICA');
+    const before = await world.status(dss);
+    await insert(5);
+    await world.waitForStatus(dss, 'the wait for the replica', ({ waits }) =>
+      waits.some(({ what }) => what.startsWith('1 other server of the cluster to have ')),
+    );
+    const during = await world.status(dss);
+    expect(during?.checkpoint?.dispatchedSet).toBe(before?.checkpoint?.dispatchedSet);
+    expect(during?.pipeline?.changes).toBe(before?.pipeline?.changes);
+    // with what nobody else has the primary is lost; it was given to no sink, so another one can take its place
+    await world.cluster.kill(a);
+    await promote(b);
+    await waitUntilStreamedFrom(b);
+    nextId -= 5;
+    await use(b);
+    // it waits for a server that has what the new primary writes: the old one, built again
+    await rebuild(a, b);
+    await insert(5);
+    await expectWhole();
+    await world.signal(dss, 'SIGTERM');
+    await dss.exited;
+    dss = await world.start('dss');
+    await waitUntilStreamedFrom(b);
+    expect((await askForSwitch(addressOf(a))).status).toBe(202);
+    await waitUntilStreamedFrom(a);
+    await expectWhole();
+    await promote(a);
+    await replicate(b, a);
+    await use(a);
+  }, 120_000);
 
   it('I7: does not move to a server that lacks what was read, names it, and goes on where it was', async () => {
     await waitForReplica(b);

@@ -58,16 +58,26 @@ function checkSources(sources: Group): ConfigProblem[] {
           ),
         ];
     const endpoints = asList(asGroup(value)['endpoints']).length;
+    if (endpoints === 0) return problems;
     const endpoint = asGroup(asGroup(value)['snapshot'])['endpoint'];
-    if (typeof endpoint !== 'number' || endpoints === 0 || endpoint < endpoints) return problems;
-    return [
-      ...problems,
-      problem(
-        ['sources', name, 'snapshot', 'endpoint'],
-        `is ${endpoint}, but there are ${endpoints} endpoints`,
-        'Endpoints are counted from 0.',
-      ),
-    ];
+    if (typeof endpoint === 'number' && endpoint >= endpoints)
+      problems.push(
+        problem(
+          ['sources', name, 'snapshot', 'endpoint'],
+          `is ${endpoint}, but there are ${endpoints} endpoints`,
+          'Endpoints are counted from 0.',
+        ),
+      );
+    const { dispatchAfter, replicas = 1 } = asGroup(asGroup(value)['switch']);
+    if (dispatchAfter === 'replicated' && typeof replicas === 'number' && replicas >= endpoints)
+      problems.push(
+        problem(
+          ['sources', name, 'switch', 'replicas'],
+          `is ${replicas}, but besides the one that is streamed there are ${endpoints - 1} endpoints`,
+          'Name more endpoints, or wait for fewer.',
+        ),
+      );
+    return problems;
   });
 }
 

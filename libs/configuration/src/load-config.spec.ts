@@ -214,6 +214,7 @@ sources:
       - { host: db, prot: 3306, port: 99999, user: ditto, password: { env: NOT_THERE } }
     include: ['shop']
     snapshot: { mode: window, endpoint: 3 }
+    switch: { dispatchAfter: replicated }
     sinks: [kafka]
   Shop2: { endpoints: [], include: ['a.b'] }
 mongo: { url: 'http://x', maxBatchBytes: 32 Mebi }
@@ -234,17 +235,18 @@ verification: { schedule: 0 25 * * * }
     ['sources.shop.include[0]', 7, /pattern/, /database\.table/],
     ['sources.shop.snapshot.mode', 8, /one of windowed, none, but is text/, /Default: "windowed"/],
     ['sources.shop.snapshot.endpoint', 8, /is 3, but there are 1/, /from 0/],
-    ['sources.shop.sinks[0]', 9, /kafka, which is not configured/, /Add the section kafka/],
-    ['sources.Shop2', 10, /name that is not allowed/, /./],
-    ['sources.Shop2.endpoints', 10, /at least one server/, /./],
-    ['mongo.url', 11, /begins with mongodb/, /Connection string/],
-    ['mongo.maxBatchBytes', 11, /size/, /8 MiB/],
-    ['redis.url', 12, /begins with redis/, /./],
-    ['state.password', 13, /named there can not be read \(ENOENT\)/, /relative/],
-    ['dss.http.host', 14, /no token is configured/, /auth\.tokens/],
-    ['dss.lease.renewMs', 14, /third/, /./],
-    ['auht', 15, /not an option/, /Did you mean 'auth'/],
-    ['verification.schedule', 16, /cron expression of five fields.*, but is '0 25 \* \* \*'/, /0 3 \* \* 0/],
+    ['sources.shop.switch.replicas', 9, /is 1, but besides .* there are 0/, /Name more/],
+    ['sources.shop.sinks[0]', 10, /kafka, which is not configured/, /Add the section kafka/],
+    ['sources.Shop2', 11, /name that is not allowed/, /./],
+    ['sources.Shop2.endpoints', 11, /at least one server/, /./],
+    ['mongo.url', 12, /begins with mongodb/, /Connection string/],
+    ['mongo.maxBatchBytes', 12, /size/, /8 MiB/],
+    ['redis.url', 13, /begins with redis/, /./],
+    ['state.password', 14, /named there can not be read \(ENOENT\)/, /relative/],
+    ['dss.http.host', 15, /no token is configured/, /auth\.tokens/],
+    ['dss.lease.renewMs', 15, /third/, /./],
+    ['auht', 16, /not an option/, /Did you mean 'auth'/],
+    ['verification.schedule', 17, /cron expression of five fields.*, but is '0 25 \* \* \*'/, /0 3 \* \* 0/],
   ])('is refused for %s', (path, line, problem, remedy) => {
     expect(problems).toContainEqual({
       path,
@@ -256,8 +258,8 @@ verification: { schedule: 0 25 * * * }
   });
 
   it('is refused with each problem once, and with nothing else', () => {
-    expect(problems.map(({ path }) => path)).toHaveLength(18);
-    expect(new Set(problems.map(({ path }) => path)).size).toBe(18);
+    expect(problems.map(({ path }) => path)).toHaveLength(19);
+    expect(new Set(problems.map(({ path }) => path)).size).toBe(19);
   });
 
   it('does not show secrets in its refusal', () => {

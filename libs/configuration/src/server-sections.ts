@@ -80,12 +80,18 @@ const switchSchema = z
       'How long the server must not have answered before it is left. While DWS still reaches it: twenty times as long.',
       { min: 100 },
     ),
+    dispatchAfter: choice(
+      ['commit', 'replicated'],
+      'commit',
+      '`commit` gives changes to the sinks as soon as the server that is streamed has committed them; should no other server have them when it is lost, an operator must give them up. `replicated` waits until `replicas` other endpoints have executed them, so that another one can always take its place.',
+    ),
+    replicas: count(1, 'endpoints', 'With `dispatchAfter: replicated`: how many other endpoints.', { max: 20 }),
     waitMs: milliseconds(
       30_000,
       'How long a switch that was asked for waits until the other server has executed everything that was read.',
     ),
   })
-  .meta({ description: 'When the source moves from one of its endpoints to another.' });
+  .meta({ description: 'When and how the source moves from one of its endpoints to another.' });
 
 /** Also the prefix of topics and the name of the mirror's database. */
 const SOURCE_NAME_PATTERN = '^[a-z0-9][a-z0-9_-]{0,47}$';

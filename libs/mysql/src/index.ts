@@ -6,6 +6,7 @@ export { MySqlRowReader, type MySqlRowReaderOptions } from './reader/mysql-row-r
 export { openRowReader, type OpenRowReaderOptions } from './reader/open-row-reader.ts';
 export { compileTableRules, type TableRuleOptions, type TableRules } from './table-rules.ts';
 export { MySqlChangeSource, type MySqlChangeSourceOptions } from './binlog/mysql-change-source.ts';
+export { ReplicatedChangeSource, type ReplicatedChangeSourceOptions } from './binlog/replicated-change-source.ts';
 export { KeyLog, type KeyLogEnd, type KeyLogOptions, type KeyLogRequest, type LoggedChange } from './binlog/key-log.ts';
 export { type LogPlace } from './binlog/gtids-before.ts';
 export { LogProof, type ServerLog, type TransactionInLog } from './binlog/log-proof.ts';

@@ -1,5 +1,14 @@
 import { type Checkpoint } from '#change-events';
-import { logsCascades, MySqlCascadeFacts, MySqlChangeSource, MySqlTableChecks, openRowReader } from '#mysql';
+import {
+  logsCascades,
+  MySqlCascadeFacts,
+  MySqlChangeSource,
+  MySqlTableChecks,
+  openRowReader,
+  ReplicatedChangeSource,
+} from '#mysql';
+import { toMySqlOptions } from '#configuration';
+import { type ChangeSource } from '#replication';
 import { type SourceParts, SourceRun } from '../sources/source-run.ts';
 import { ServerWatch } from '../switching/server-watch.ts';
 import { surveyServers } from '../switching/survey-servers.ts';
@@ -75,9 +84,9 @@ function createWatch(
   return watch;
 }
 
-function createChangeSource({ source, endpoints, rules, logger }: Opening): MySqlChangeSource {
+function createChangeSource({ source, server, endpoints, rules, hooks, logger }: Opening): ChangeSource {
   const { serverId, heartbeatMs } = source;
-  return new MySqlChangeSource({
+  const log = new MySqlChangeSource({
     connection: endpoints.streamed,
     logger,
     keys: rules.keys,
@@ -85,6 +94,16 @@ function createChangeSource({ source, endpoints, rules, logger }: Opening): MySq
     replicaId: serverId,
     heartbeatMs,
     silenceMs: 4 * heartbeatMs,
+  });
+  if (source.switch.dispatchAfter === 'commit') return log;
+  const others = source.endpoints.filter((_, index) => index !== server.index).map(toMySqlOptions);
+  return new ReplicatedChangeSource({
+    log,
+    streamed: endpoints.streamed,
+    others,
+    needed: source.switch.replicas,
+    waits: hooks.waits,
+    logger,
   });
 }
 
