@@ -83,7 +83,7 @@ const switchSchema = z
     dispatchAfter: choice(
       ['commit', 'replicated'],
       'commit',
-      '`commit` gives changes to the sinks as soon as the server that is streamed has committed them; should no other server have them when it is lost, an operator must give them up. `replicated` waits until `replicas` other endpoints have executed them, so that another one can always take its place.',
+      '`commit` gives changes to the sinks as soon as the server that is streamed has committed them; should no other server have them when it is lost, an operator must give them up. `replicated` waits until `replicas` other endpoints have executed them, so that one of these can take its place.',
     ),
     replicas: count(1, 'endpoints', 'With `dispatchAfter: replicated`: how many other endpoints.', { max: 20 }),
     waitMs: milliseconds(

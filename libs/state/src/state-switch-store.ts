@@ -17,20 +17,23 @@ export class StateSwitchStore extends SwitchStore {
   }
 
   async request(grant: Grant, { to, askedBy }: PendingSwitch): Promise<void> {
-    await this.#mark(grant, to, askedBy.slice(0, 255));
+    const change = 'switch_to = ?, switch_asked_by = ? WHERE name = ? AND token = ?';
+    await this.#update(grant, change, [to, askedBy.slice(0, 255), grant.source, grant.token]);
   }
 
-  async finish(grant: Grant): Promise<void> {
-    await this.#mark(grant, null, null);
+  async finish(grant: Grant, { to }: PendingSwitch): Promise<void> {
+    const none = 'switch_to = NULL, switch_asked_by = NULL';
+    await this.#update(grant, `${none} WHERE name = ? AND token = ? AND switch_to = ?`, [
+      grant.source,
+      grant.token,
+      to,
+    ]);
   }
 
-  async #mark(grant: Grant, to: string | null, askedBy: string | null): Promise<void> {
+  async #update(grant: Grant, change: string, values: readonly unknown[]): Promise<void> {
     await this.#database.transaction(async (manager) => {
-      const marked = await manager.query<WriteResult>(
-        'UPDATE sources SET switch_to = ?, switch_asked_by = ? WHERE name = ? AND token = ?',
-        [to, askedBy, grant.source, grant.token],
-      );
-      if (marked.affectedRows === 0) await assertNewest(manager, grant);
+      const { affectedRows } = await manager.query<WriteResult>(`UPDATE sources SET ${change}`, [...values]);
+      if (affectedRows === 0) await assertNewest(manager, grant);
     });
   }
 }

@@ -308,8 +308,12 @@ describe('stores under fencing tokens', () => {
     const newest = await grant(source, 'newest');
     expect(await switches.pendingFor(source)).toEqual(wanted);
     await expect(switches.request(paused, { to: 'db-3:3306', askedBy: 'mallory' })).rejects.toMatchObject(fenced);
-    await expect(switches.finish(paused)).rejects.toMatchObject(fenced);
-    await switches.finish(newest);
+    await expect(switches.finish(paused, wanted)).rejects.toMatchObject(fenced);
+    const later = { to: 'db-3:3306', askedBy: 'bob' };
+    await switches.request(newest, later);
+    await switches.finish(newest, wanted);
+    expect(await switches.pendingFor(source)).toEqual(later);
+    await switches.finish(newest, later);
     expect(await switches.pendingFor(source)).toBeNull();
   });
 

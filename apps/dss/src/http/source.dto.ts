@@ -169,7 +169,7 @@ export class SourceDto {
   readonly token!: number | null;
   readonly lineage!: number | null;
   readonly checkpoint!: CheckpointDto | null;
-  /** The server whose log is streamed; null while none is. */
+  /** The server whose log is, or was last, streamed by this ownership; null before it is opened. */
   readonly server!: StreamedServerDto | null;
   /** While the stream is broken: why no other server has taken the place of its own yet. */
   readonly refusedServers!: RefusedServerDto[];

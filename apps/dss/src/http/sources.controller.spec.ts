@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { type DittoConfig } from '#configuration';
 import { AuditLog, type AuditEntry } from '#platform';
+import { type SourceStores } from '../connections/source-stores.ts';
 import { type SourceRegistry } from '../sources/source-registry.ts';
 import { type SourceState } from '../sources/source-status.ts';
 import { SourcesController } from './sources.controller.ts';
@@ -26,7 +27,14 @@ function build(
   const audit = new MemoryAudit();
   const asked: string[] = [];
   const supervisor = {
-    status: () => ({ state, owner, lineage: 3, checkpoint: null, error: code === undefined ? null : { code } }),
+    status: () => ({
+      state,
+      owner,
+      lineage: 3,
+      checkpoint: null,
+      refusedServers: [],
+      error: code === undefined ? null : { code },
+    }),
     resync: (by: string) => {
       asked.push(by);
       return Promise.resolve(granted);
@@ -42,7 +50,7 @@ function build(
   };
   const registry = { find: (source: string) => (source === 'shop' ? supervisor : undefined) };
   const config = { sources: { shop: { snapshot: { mode } } } } as unknown as DittoConfig;
-  const controller = new SourcesController(registry as unknown as SourceRegistry, audit, config);
+  const controller = new SourcesController(registry as unknown as SourceRegistry, audit, {} as SourceStores, config);
   return { controller, audit, asked };
 }
 

@@ -3,11 +3,13 @@ import { ApiBody, ApiConflictResponse, ApiOperation, ApiQuery, ApiTags } from '@
 import { type DittoConfig, type SourceConfig } from '#configuration';
 import { Actor, assertKnownSource, AuditLog, InjectConfig, RequestError, SchemaPipe } from '#platform';
 import { z } from 'zod';
+import { SourceStores } from '../connections/source-stores.ts';
+import { newestCheckpoint } from '../opening/starting-point.ts';
 import { snapshotsOff } from '../opening/resync.ts';
 import { type SourceStatus } from '../sources/source-status.ts';
 import { type SourceSupervisor } from '../sources/source-supervisor.ts';
 import { SourceRegistry } from '../sources/source-registry.ts';
-import { findRefusal } from '../switching/choose-servers.ts';
+import { findRefusal } from '../switching/choose-server.ts';
 import {
   LogAcceptedDto,
   RestartedDto,
@@ -25,8 +27,6 @@ const tablesQuerySchema = z.strictObject({
   limit: z.coerce.number().int().min(1).max(1000).default(100),
 });
 const switchSchema = z.strictObject({ to: z.string().min(1).max(300) });
-/** Two rounds of questions to the server. */
-const ANSWER_WITHIN_MS = 5000;
 type SwitchOrder = z.infer<typeof switchSchema>;
 type TablesQuery = z.infer<typeof tablesQuerySchema>;
 
@@ -35,11 +35,18 @@ type TablesQuery = z.infer<typeof tablesQuerySchema>;
 export class SourcesController {
   readonly #sources: SourceRegistry;
   readonly #audit: AuditLog;
+  readonly #stores: Pick<SourceStores, 'dcs' | 'state'>;
   readonly #config: DittoConfig;
 
-  constructor(sources: SourceRegistry, audit: AuditLog, @InjectConfig() config: DittoConfig) {
+  constructor(
+    sources: SourceRegistry,
+    audit: AuditLog,
+    { dcs, state }: SourceStores,
+    @InjectConfig() config: DittoConfig,
+  ) {
     this.#sources = sources;
     this.#audit = audit;
+    this.#stores = { dcs, state };
     this.#config = config;
   }
 
@@ -140,9 +147,10 @@ export class SourcesController {
   @ApiConflictResponse({ description: 'This instance does not own the source, or it does not wait for that' })
   async acceptLog(@Param('source') source: string, @Actor() actor: string): Promise<LogAcceptedDto> {
     const supervisor = this.#supervisor(source);
-    const { owner, lineage, checkpoint, error, state } = supervisor.status();
+    const { owner, lineage, checkpoint, error, state, refusedServers } = supervisor.status();
     if (owner === null) throw notOwned(source, 'accept-log');
-    if (state !== 'failed' || error?.code !== 'DITTO_SOURCE_LOG_UNPROVEN')
+    const isRefused = refusedServers.some(({ code }) => code === 'DITTO_SOURCE_LOG_UNPROVEN');
+    if (!isRefused && (state !== 'failed' || error?.code !== 'DITTO_SOURCE_LOG_UNPROVEN'))
       throw new RequestError(
         409,
         'DITTO_SOURCE_LOG_NOT_IN_DOUBT',
@@ -180,7 +188,8 @@ export class SourcesController {
         remedy: 'Ask again when it is streaming or failed.',
       });
     const config = this.#config.sources[source] as SourceConfig;
-    const refusal = await findRefusal(config, to, checkpoint, AbortSignal.timeout(ANSWER_WITHIN_MS));
+    const stored = checkpoint ?? (await newestCheckpoint({ grant: { source }, ...this.#stores }));
+    const refusal = await findRefusal(config, to, stored, new AbortController().signal);
     if (refusal !== null) {
       const { code, message, remedy } = refusal;
       throw new RequestError(409, code, message, { ...(remedy !== null && { remedy }) });

@@ -58,6 +58,9 @@ export async function assembleRun(opening: Opening, start: Checkpoint): Promise<
   return run;
 }
 
+/** A server that takes longer to answer counts as one that does not, while its stream is broken. */
+const ANSWER_WITHIN_MS = 2000;
+
 /** Null where there is no other server to move to, or an operator moves the source. */
 function createWatch(
   { source, server, inspection, heartbeats, hooks, closers, logger }: Opening,
@@ -70,9 +73,10 @@ function createWatch(
     endpoint: server.endpoint,
     serverUuid,
     afterMs: source.switch.afterMs,
-    survey: (signal) => surveyServers(source, signal),
+    survey: (signal) => surveyServers(source, ANSWER_WITHIN_MS, signal),
     heartbeats,
     dispatchedSet,
+    acceptGtids: source.acceptGtids,
     leave: (_candidate, lostSinceMs) => hooks.leaveServer(serverUuid, lostSinceMs),
     logger,
     nowMs: Date.now,
@@ -84,7 +88,7 @@ function createWatch(
   return watch;
 }
 
-function createChangeSource({ source, server, endpoints, rules, hooks, logger }: Opening): ChangeSource {
+function createChangeSource({ source, server, endpoints, inspection, rules, hooks, logger }: Opening): ChangeSource {
   const { serverId, heartbeatMs } = source;
   const log = new MySqlChangeSource({
     connection: endpoints.streamed,
@@ -97,9 +101,10 @@ function createChangeSource({ source, server, endpoints, rules, hooks, logger }:
   });
   if (source.switch.dispatchAfter === 'commit') return log;
   const others = source.endpoints.filter((_, index) => index !== server.index).map(toMySqlOptions);
+  const streamed = { connection: endpoints.streamed, serverUuid: inspection.endpoint.serverUuid };
   return new ReplicatedChangeSource({
     log,
-    streamed: endpoints.streamed,
+    streamed,
     others,
     needed: source.switch.replicas,
     waits: hooks.waits,

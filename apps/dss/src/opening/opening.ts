@@ -6,7 +6,7 @@ import { type TableRules } from '#mysql';
 import { type Grant } from '#replication';
 import { type SourceStores } from '../connections/source-stores.ts';
 import { type OwnershipHooks } from '../sources/source-run.ts';
-import { type ChosenServer } from '../switching/choose-servers.ts';
+import { type ChosenServer } from '../switching/choose-server.ts';
 import { type Closers } from './closers.ts';
 import { type SourceInspection } from './inspect-source.ts';
 import { type SourceSinks } from './open-sinks.ts';

@@ -1,19 +1,21 @@
 import { Injectable } from '@nestjs/common';
-import { chooseEndpoint, type DittoConfig, formatEndpoint, type SourceConfig } from '#configuration';
+import {
+  chooseEndpoint,
+  type DittoConfig,
+  formatEndpoint,
+  type SourceConfig,
+  type SourceEndpointConfig,
+} from '#configuration';
 import { DcsClient } from '#dcs-client';
-import { toDittoError, type DittoError, type Logger } from '#kernel';
+import { toDittoError, type DittoError } from '#kernel';
 import { compileTableRules, reportProblems } from '#mysql';
 import { createLogger, InjectConfig } from '#platform';
 import { type Grant } from '#replication';
 import { StateDatabase } from '#state';
 import { SourceStores } from '../connections/source-stores.ts';
 import { type OwnershipHooks, type SourceRun } from '../sources/source-run.ts';
-import {
-  awaitServer,
-  chooseServers,
-  type ChosenServer,
-  type ChooseServersOptions,
-} from '../switching/choose-servers.ts';
+import { awaitServer, chooseServer, type ChosenServer, type ChooseServersOptions } from '../switching/choose-server.ts';
+import { type RefusedServer } from '../switching/judge-servers.ts';
 import { surveyServers } from '../switching/survey-servers.ts';
 import { assembleRun } from './assemble-run.ts';
 import { Closers } from './closers.ts';
@@ -25,6 +27,9 @@ import { type Opening } from './opening.ts';
 import { newestCheckpoint } from './starting-point.ts';
 
 const STATE_WITHIN_MS = 5000;
+/** How long a server may take to answer when a source is opened; less where its own was just found to be lost. */
+const ANSWER_WITHIN_MS = 5000;
+const LEFT_ANSWER_WITHIN_MS = 2000;
 
 type Ownership = Pick<Opening, 'source' | 'grant' | 'hooks' | 'signal'>;
 
@@ -54,57 +59,73 @@ export class SourceOpener {
     signal: AbortSignal,
     leftUuid: string | null,
   ): Promise<SourceRun> {
+    const logger = createLogger(`source:${source.name}`);
     const ownership = { source, grant, hooks, signal };
     const [only, second] = source.endpoints;
-    if (only !== undefined && second === undefined)
-      return this.#openOn({ index: 0, endpoint: formatEndpoint(only) }, ownership, null);
-    const logger = createLogger(`source:${source.name}`);
+    if (only !== undefined && second === undefined) return this.#openOnly(only, ownership);
     // after the start of the process it is being connected
     await this.#state.whenOpened(AbortSignal.any([signal, AbortSignal.timeout(STATE_WITHIN_MS)]));
     const checkpoint = await this.#newestCheckpoint(grant);
-    const survey = (limit: AbortSignal): ReturnType<typeof surveyServers> => surveyServers(source, limit);
+    const limitMs = leftUuid === null ? ANSWER_WITHIN_MS : LEFT_ANSWER_WITHIN_MS;
+    const survey: ChooseServersOptions['survey'] = (stop) => surveyServers(source, limitMs, stop);
     const choice = { source, checkpoint, survey, signal, nowMs: Date.now };
-    const switched = await this.#switchAsAsked(ownership, choice, logger);
+    const switched = await this.#switchAsAsked(ownership, choice);
     if (switched !== null) return switched;
     const startsOver = (await this.#stores.resyncs.pendingFor(source.name)) !== null;
-    const servers = await chooseServers({ ...choice, leftUuid, startsOver, onNoServer: hooks.onNoServer });
-    let refusal: DittoError | null = null;
-    for (const server of servers)
+    const { onNoServer } = hooks;
+    for (const refused: RefusedServer[] = []; ;) {
+      const server = await chooseServer({ ...choice, leftUuid, startsOver, refused, onNoServer });
       try {
         return await this.#openOn(server, ownership, null);
       } catch (cause) {
         const error = toDittoError(cause);
-        if (signal.aborted || !isOfServer(error) || servers.length === 1) throw cause;
-        logger.warn('the source can not continue with a server, trying the next one', {
-          endpoint: server.endpoint,
-          code: error.code,
-          error: error.message,
-        });
-        refusal ??= error;
+        if (signal.aborted || server.isCurrent || !isOfServer(error)) throw cause;
+        const { endpoint } = server;
+        const { code, message, remedy } = error;
+        logger.warn('the source can not continue with a server', { endpoint, code, error: message, remedy });
+        refused.push({ endpoint, error, mayPass: false });
       }
-    throw refusal ?? new Error('no server was chosen');
+    }
+  }
+
+  /** Whichever server answers at the only endpoint. */
+  async #openOnly(endpoint: SourceEndpointConfig, ownership: Ownership): Promise<SourceRun> {
+    const run = await this.#openOn({ index: 0, endpoint: formatEndpoint(endpoint) }, ownership, null);
+    return this.#closeUnless(run, async () => {
+      const pending = await this.#stores.switches.pendingFor(ownership.source.name);
+      // asked for while there was another endpoint
+      if (pending !== null) await this.#stores.switches.finish(ownership.grant, pending);
+    });
   }
 
   /** The switch that an operator asked for; null when there is none, or it can't be done: then all stays as it was. */
-  async #switchAsAsked(ownership: Ownership, choice: ChooseServersOptions, logger: Logger): Promise<SourceRun | null> {
+  async #switchAsAsked(ownership: Ownership, choice: ChooseServersOptions): Promise<SourceRun | null> {
     const { source, grant, hooks, signal } = ownership;
     const { switches } = this.#stores;
     const pending = await switches.pendingFor(source.name);
     if (pending === null) return null;
     const { to, askedBy } = pending;
     try {
-      const server = await awaitServer({ ...choice, to });
-      const run = await this.#openOn(server, ownership, askedBy);
-      await switches.finish(grant);
-      return run;
+      const run = await this.#openOn(await awaitServer({ ...choice, to }), ownership, askedBy);
+      return await this.#closeUnless(run, () => switches.finish(grant, pending));
     } catch (cause) {
       signal.throwIfAborted();
       const error = toDittoError(cause);
-      await switches.finish(grant);
+      if (error.code.startsWith('DITTO_STATE_') || error.code === 'DITTO_LEASE_FENCED') throw cause;
+      await switches.finish(grant, pending);
       hooks.onSwitch({ from: choice.checkpoint?.position.serverUuid ?? '', to, askedBy, error });
-      const { code, message, remedy } = error;
-      logger.error('the switch that was asked for can not be done', { to, askedBy, code, error: message, remedy });
       return null;
+    }
+  }
+
+  /** The run; what was opened is closed when the work fails. */
+  async #closeUnless(run: SourceRun, work: () => Promise<void>): Promise<SourceRun> {
+    try {
+      await work();
+      return run;
+    } catch (cause) {
+      await run.close();
+      throw cause;
     }
   }
 

@@ -92,7 +92,9 @@ export async function newestCheckpoint({
   grant,
   dcs,
   state,
-}: Pick<StartingPointStores, 'grant' | 'dcs' | 'state'>): Promise<Checkpoint | null> {
+}: Pick<StartingPointStores, 'dcs' | 'state'> & {
+  readonly grant: Pick<Grant, 'source'>;
+}): Promise<Checkpoint | null> {
   return mergeCheckpoints(await state.load(grant.source), await dcs.load(grant.source))?.checkpoint ?? null;
 }
 

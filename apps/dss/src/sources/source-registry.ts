@@ -58,6 +58,7 @@ export class SourceRegistry extends LongWork {
         });
         const supervisor = new SourceSupervisor({
           source: source.name,
+          hasOtherServers: source.endpoints.length > 1,
           leases,
           open: (grant, hooks, signal, leftUuid) => opener.open(source, grant, hooks, signal, leftUuid),
           requestResync: resyncs.request.bind(resyncs),

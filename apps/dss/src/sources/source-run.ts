@@ -239,6 +239,11 @@ export class SourceRun {
     logger.info('the source is at rest', { position: this.pipeline.checkpoint().position });
   }
 
+  /** Of a run that was never begun. */
+  close(): Promise<void> {
+    return this.#options.parts.close();
+  }
+
   get server(): StreamedServer {
     return this.#options.server;
   }

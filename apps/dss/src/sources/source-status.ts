@@ -40,7 +40,7 @@ export interface SourceStatus {
   readonly token: number | null;
   readonly lineage: number | null;
   readonly checkpoint: Checkpoint | null;
-  /** The server whose log is streamed; null while none is. */
+  /** The server whose log is, or was last, streamed by this ownership; null before it is opened. */
   readonly server: StreamedServer | null;
   /** While the stream is broken: why no other server has taken the place of its own yet. */
   readonly refusedServers: readonly ({ readonly endpoint: string } & ErrorStatus)[];

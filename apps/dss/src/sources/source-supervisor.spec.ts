@@ -42,6 +42,7 @@ function supervise(
   const leases = new LeaseKeeper({ office, source: 's', owner: 'o', process: null, logger: silentLogger, ...timing });
   const supervisor = new SourceSupervisor({
     source: 's',
+    hasOtherServers: false,
     leases,
     open,
     requestResync,

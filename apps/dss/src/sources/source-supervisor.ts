@@ -16,11 +16,18 @@ export type OpenSource = (
   leftUuid: string | null,
 ) => Promise<SourceRun>;
 
+interface LostServer {
+  readonly serverUuid: string;
+  readonly sinceMs: number;
+}
+
 /** A read that is asked for. */
 export type ReadOrder = Pick<NewRead, 'id' | 'database' | 'table' | 'scope' | 'reason' | 'actor'>;
 
 export interface SourceSupervisorOptions {
   readonly source: string;
+  /** Whether the source has more than one endpoint. */
+  readonly hasOtherServers: boolean;
   readonly leases: LeaseKeeper;
   readonly open: OpenSource;
   /** Leaves a durable mark: the next owner resyncs the source. */
@@ -44,6 +51,13 @@ const LATENCY_PERIOD_MS = 10_000;
 const WAIT_LIMIT_MS = 10_000;
 /** Tables in a status: it is read every few seconds, and a source may have ten thousand. */
 const MOST_TABLES = 100;
+/** What the stream says when the server that answers is not as far, or not the one that was read. */
+const OTHER_SERVER: ReadonlySet<string> = new Set([
+  'DITTO_SOURCE_GTIDS_MISSING',
+  'DITTO_SOURCE_LOG_REPLACED',
+  'DITTO_SOURCE_LOG_UNPROVEN',
+  'DITTO_SOURCE_PURGED',
+]);
 const NO_TABLES = { total: 0, pending: 0, running: 0, done: 0, unavailable: 0, failing: 0 };
 
 /**
@@ -65,8 +79,8 @@ export class SourceSupervisor {
   #switches = 0;
   /** Why no server can be used, while none can. */
   #refused: readonly RefusedServer[] = [];
-  /** The server that was lost, until the source streams again. */
-  #left: { readonly serverUuid: string; readonly sinceMs: number } | null = null;
+  /** The server that was lost, for the opening that follows. */
+  #left: LostServer | null = null;
   #resume: (() => void) | null = null;
   /** Ends this ownership in order; the source is opened again then. */
   #interrupt: (() => void) | null = null;
@@ -203,6 +217,8 @@ export class SourceSupervisor {
     logger.info('owning the source', { source, token: grant.token });
     try {
       this.#state = 'starting';
+      const left = this.#left;
+      this.#left = null;
       const stop = AbortSignal.any([rest, ownership.signal]);
       try {
         const hooks: OwnershipHooks = {
@@ -213,12 +229,13 @@ export class SourceSupervisor {
             this.#left = { serverUuid, sinceMs };
             interrupted.abort();
           },
-          onSwitch: (outcome) => this.#switched(outcome),
+          onSwitch: (outcome) => this.#switched(outcome, outcome.askedBy === null ? left : null),
           onNoServer: (error, refused) => this.#findsNoServer(error, refused),
         };
-        const left = this.#left?.serverUuid ?? null;
-        this.#run = await this.#waits.during('the source to be opened', open(grant, hooks, stop, left));
-        this.#left = null;
+        this.#run = await this.#waits.during(
+          'the source to be opened',
+          open(grant, hooks, stop, left?.serverUuid ?? null),
+        );
 
         // not before: a source that is tried again and again says why all the time
         this.#error = null;
@@ -232,6 +249,8 @@ export class SourceSupervisor {
           return;
         }
         if (error.retriable || stop.aborted || error.code === 'DITTO_LEASE_FENCED') throw error;
+        // another server answers at the endpoint: whether any can be used is found when the source is opened again
+        if (this.#run !== null && this.#options.hasOtherServers && OTHER_SERVER.has(error.code)) throw error;
         rest.removeEventListener('abort', drains);
         await this.#holdFailed(error, stop);
       }
@@ -258,19 +277,19 @@ export class SourceSupervisor {
     this.#refused = refused;
   }
 
-  #switched(outcome: SwitchOutcome): void {
+  #switched(outcome: SwitchOutcome, left: LostServer | null): void {
     const { from, to, askedBy, error } = outcome;
     const nowMs = Date.now();
     this.#lastSwitch = {
       ...{ from, to, askedBy, atMs: nowMs },
-      tookMs: this.#left === null ? null : nowMs - this.#left.sinceMs,
+      tookMs: left && nowMs - left.sinceMs,
       error: error && describeError(error),
     };
+    const { source, logger } = this.#options;
     if (error === null) {
       this.#switches++;
-      const { source, logger } = this.#options;
       logger.info('the source has moved to another server', { source, ...this.#lastSwitch });
-    }
+    } else logger.error('the switch that was asked for can not be done', { source, ...this.#lastSwitch });
     this.#options.onSwitch(outcome);
   }
 

@@ -1,3 +1,4 @@
+import { GtidSet } from '#change-events';
 import { type DittoError } from '#kernel';
 import { findUnfitness } from '#mysql';
 import { type AnsweringServer, hasAnswered, type SurveyedServer } from './survey-servers.ts';
@@ -21,8 +22,17 @@ export interface Judgement {
 /** Which of the servers that answered is the one that was streamed, and which may follow it (I7). */
 export function judgeServers(
   servers: readonly SurveyedServer[],
-  currentUuid: string | null,
-  dispatchedSet: string,
+  {
+    currentUuid,
+    dispatchedSet,
+    acceptGtids,
+  }: {
+    readonly currentUuid: string | null;
+    /** Null for a source that starts over: nothing need be there. */
+    readonly dispatchedSet: string | null;
+    /** What the operator answers for though no log gives it. */
+    readonly acceptGtids: string;
+  },
 ): Judgement {
   let current: AnsweringServer | null = null;
   const candidates: AnsweringServer[] = [];
@@ -37,7 +47,9 @@ export function judgeServers(
       current ??= server;
       continue;
     }
-    const unfitness = findUnfitness(server.answer, dispatchedSet);
+    const unlogged = GtidSet.parse(acceptGtids).intersect(GtidSet.parse(server.answer.gtidPurged));
+    const given = dispatchedSet === null ? null : GtidSet.parse(dispatchedSet).union(unlogged).toString();
+    const unfitness = findUnfitness(server.answer, given);
     if (unfitness === null) candidates.push(server);
     else refused.push({ endpoint, ...unfitness });
   }

@@ -9,9 +9,18 @@ const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const [CURRENT, OTHER] = ['one:3306', 'two:3306'];
 const refused = new DittoError('DITTO_SOURCE_UNAVAILABLE', 'refused', { retriable: true });
 
+/** The settings of a server that may be a source. */
+const SOUND = {
+  gtidMode: 'ON',
+  settings: {
+    ...{ logBin: 'ON', binlogFormat: 'ROW', binlogRowImage: 'FULL', binlogRowMetadata: 'FULL' },
+    ...{ logReplicaUpdates: 'ON', binlogDoDb: '', binlogIgnoreDb: '' },
+  },
+};
+
 function primary(serverUuid: string, gtidExecuted = `${UUID}:1-10`): EndpointInspection {
   const identity = { kind: 'mysql', serverUuid, gtidExecuted, gtidPurged: '', gtidState: '', readOnly: false } as const;
-  return { ...identity, replica: null } as EndpointInspection;
+  return { ...identity, ...SOUND, replica: null } as EndpointInspection;
 }
 
 interface Cluster {
@@ -36,6 +45,7 @@ function watch(parts: Partial<Cluster> = {}) {
       ]),
     heartbeats: () => Promise.resolve(cluster.heartbeats as ServerHeartbeat[]),
     dispatchedSet: () => `${UUID}:1-10`,
+    acceptGtids: '',
     leave: (candidate) => void left.push(candidate),
     logger: silentLogger,
     nowMs: Date.now,
@@ -71,6 +81,24 @@ describe('ServerWatch', () => {
     await pass(900);
     expect(left).toEqual([]);
     await pass(300);
+    expect(left).toEqual([OTHER]);
+  });
+
+  it('counts from when the server answered last, not from the break', async () => {
+    const { cluster, left, one } = watch({ current: primary('a') });
+    one.broken();
+    await pass(10_000);
+    cluster.current = refused;
+    await pass(900);
+    expect(left).toEqual([]);
+    await pass(400);
+    expect(left).toEqual([OTHER]);
+  });
+
+  it('leaves an endpoint that leads nowhere for another one of the same server', async () => {
+    const { left, one } = watch({ other: primary('a') });
+    one.broken();
+    await pass(1500);
     expect(left).toEqual([OTHER]);
   });
 

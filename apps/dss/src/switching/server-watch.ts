@@ -1,7 +1,7 @@
 import { type ServerHeartbeat } from '#dcs-client';
 import { type Logger, sleep, toDittoError } from '#kernel';
 import { judgeServers, type RefusedServer } from './judge-servers.ts';
-import { type SurveyedServer } from './survey-servers.ts';
+import { hasAnswered, type SurveyedServer } from './survey-servers.ts';
 
 export interface ServerWatchOptions {
   readonly source: string;
@@ -14,7 +14,8 @@ export interface ServerWatchOptions {
   /** What others found of the servers of the source. */
   readonly heartbeats: () => Promise<readonly ServerHeartbeat[]>;
   readonly dispatchedSet: () => string;
-  /** The server is lost, and `candidate` may take its place. Called once. */
+  readonly acceptGtids: string;
+  /** The server is lost, and `candidate` may take its place, or leads to the same server. Called once. */
   readonly leave: (candidate: string, lostSinceMs: number) => void;
   readonly logger: Logger;
   readonly nowMs: () => number;
@@ -61,9 +62,10 @@ export class ServerWatch {
   }
 
   async #lookUntil(signal: AbortSignal, sinceMs: number): Promise<void> {
+    const lost = { sinceMs };
     for (;;)
       try {
-        if (await this.#lookOnce(signal, sinceMs)) return;
+        if (await this.#lookOnce(lost, signal)) return;
         await sleep(LOOK_EVERY_MS, signal);
       } catch (cause) {
         if (signal.aborted) return;
@@ -73,25 +75,31 @@ export class ServerWatch {
       }
   }
 
-  /** Whether the server is left. */
-  async #lookOnce(signal: AbortSignal, sinceMs: number): Promise<boolean> {
-    const { source, serverUuid, afterMs, survey, dispatchedSet, leave, logger, nowMs } = this.#options;
+  /** Whether the server is left. `lost` says since when its endpoint has not answered. */
+  async #lookOnce(lost: { sinceMs: number }, signal: AbortSignal): Promise<boolean> {
+    const { source, serverUuid, afterMs, survey, dispatchedSet, acceptGtids, leave, logger, nowMs } = this.#options;
+    const askedAtMs = nowMs();
     const servers = await survey(signal);
     signal.throwIfAborted();
-    const { current, candidates, refused } = judgeServers(servers, serverUuid, dispatchedSet());
+    const judged = { currentUuid: serverUuid, dispatchedSet: dispatchedSet(), acceptGtids };
+    const { current, candidates, refused } = judgeServers(servers, judged);
     this.#report(refused);
-    const [candidate] = candidates;
     // a server that answers is not lost, whatever keeps its log from being read
-    if (current !== null || candidate === undefined || nowMs() - sinceMs < afterMs) return false;
-    if (nowMs() - sinceMs < DISPUTED_TIMES * afterMs && (await this.#isReachedByOthers(sinceMs))) return false;
+    const own = servers.find(({ endpoint }) => endpoint === this.#options.endpoint);
+    if (own !== undefined && hasAnswered(own) && own.answer.serverUuid === serverUuid) lost.sinceMs = askedAtMs;
+    const candidate = current ?? candidates[0];
+    const lostForMs = nowMs() - lost.sinceMs;
+    if (candidate === undefined || candidate === own || lostForMs < afterMs) return false;
+    if (current === null && lostForMs < DISPUTED_TIMES * afterMs && (await this.#isReachedByOthers(lost.sinceMs)))
+      return false;
     signal.throwIfAborted();
     logger.warn('the server of the source is lost, another one takes its place', {
       source,
       from: this.#options.endpoint,
       to: candidate.endpoint,
-      lostForMs: nowMs() - sinceMs,
+      lostForMs,
     });
-    leave(candidate.endpoint, sinceMs);
+    leave(candidate.endpoint, lost.sinceMs);
     return true;
   }
 

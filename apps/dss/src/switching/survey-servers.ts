@@ -1,5 +1,5 @@
 import { formatEndpoint, type SourceConfig, toMySqlOptions } from '#configuration';
-import { type DittoError, toDittoError } from '#kernel';
+import { DittoError, toDittoError } from '#kernel';
 import { type EndpointInspection, MySqlEndpoint } from '#mysql';
 
 /** What an endpoint of a source answered. */
@@ -15,23 +15,32 @@ export interface AnsweringServer extends SurveyedServer {
   readonly answer: EndpointInspection;
 }
 
-/** A server that takes longer counts as one that does not answer. */
-const ANSWER_WITHIN_MS = 2000;
-
-/** Asks all endpoints of the source side by side. Rejects only when `signal` is aborted. */
-export async function surveyServers(source: SourceConfig, signal: AbortSignal): Promise<readonly SurveyedServer[]> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_WITHIN_MS)]);
+/** Asks all endpoints of the source side by side, each for at most `limitMs`. Rejects only when `signal` is aborted. */
+export async function surveyServers(
+  source: SourceConfig,
+  limitMs: number,
+  signal: AbortSignal,
+): Promise<readonly SurveyedServer[]> {
+  const late = AbortSignal.timeout(limitMs);
+  const either = AbortSignal.any([signal, late]);
   return Promise.all(
     source.endpoints.map(async (configured, index) => {
       const endpoint = formatEndpoint(configured);
       try {
-        return { index, endpoint, answer: await new MySqlEndpoint(toMySqlOptions(configured)).inspect(limit) };
+        return { index, endpoint, answer: await new MySqlEndpoint(toMySqlOptions(configured)).inspect(either) };
       } catch (cause) {
         signal.throwIfAborted();
-        return { index, endpoint, answer: toDittoError(cause) };
+        return { index, endpoint, answer: late.aborted ? unreachable(endpoint, limitMs) : toDittoError(cause) };
       }
     }),
   );
+}
+
+function unreachable(endpoint: string, limitMs: number): DittoError {
+  return new DittoError('DITTO_SOURCE_UNREACHABLE', `${endpoint} did not answer within ${limitMs} ms`, {
+    retriable: true,
+    remedy: 'Check that the server runs, and the network between.',
+  });
 }
 
 export function hasAnswered(server: SurveyedServer): server is AnsweringServer {

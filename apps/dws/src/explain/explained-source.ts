@@ -12,11 +12,13 @@ import {
   openRowReader,
   type TableRules,
 } from '#mysql';
+import { type StreamedEndpoint } from '../probes/streamed-endpoints.ts';
+import { type Part } from './part.ts';
 
 export interface ExplainedSourceOptions {
   readonly source: SourceConfig;
-  /** Index of the endpoint whose log is streamed. */
-  readonly streamed: number;
+  /** The server whose log is streamed; while none is known to be it, rows and log are not read. */
+  readonly streamed: Part<StreamedEndpoint>;
   readonly table: TableName;
   readonly logger: Logger;
 }
@@ -36,10 +38,10 @@ export class ExplainedSource {
   readonly #log: KeyLog;
 
   constructor(options: ExplainedSourceOptions) {
-    const { source, streamed: index, table, logger } = options;
+    const { source, table, logger } = options;
     this.#options = options;
     this.rules = compileTableRules(source);
-    const { streamed } = chooseEndpoint(source, index);
+    const { streamed } = chooseEndpoint(source, options.streamed.value?.index);
     // also of a table that is not included
     const includes = (database: string, name: string): boolean => database === table.database && name === table.table;
     this.#reader = openRowReader({ ...this.rules, includes, streamed, replica: null, followsLayout: true, logger });
@@ -53,6 +55,7 @@ export class ExplainedSource {
 
   /** As the catalogue has it now; null when there is no such table. */
   async readLayout(signal: AbortSignal): Promise<TableLayout | null> {
+    this.#assertStreamed();
     return this.#reader.readLayout(this.#options.table, signal);
   }
 
@@ -61,6 +64,7 @@ export class ExplainedSource {
     key: Row,
     signal: AbortSignal,
   ): Promise<{ readonly row: Row | null; readonly gtidSet: string }> {
+    this.#assertStreamed();
     const { rows, high } = await this.#reader.readKeys({ layout, keys: [key], dispatchedSet: '', signal });
     return { row: rows[0] ?? null, gtidSet: high };
   }
@@ -82,7 +86,14 @@ export class ExplainedSource {
   }
 
   async readLog(request: Pick<KeyLogRequest, 'from' | 'layout' | 'keys' | 'signal' | 'onChange'>): Promise<KeyLogEnd> {
+    this.#assertStreamed();
     return this.#log.read({ ...request, mostBytes: MOST_LOG_BYTES, mostMs: MOST_LOG_MS });
+  }
+
+  /** Another server than the one that is streamed would answer for it. */
+  #assertStreamed(): void {
+    const { unavailable } = this.#options.streamed;
+    if (unavailable !== null) throw new Error(unavailable);
   }
 
   close(): void {

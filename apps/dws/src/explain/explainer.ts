@@ -109,9 +109,8 @@ export class Explainer {
   async explain({ source: name, table, key: text }: ExplainQuery): Promise<ExplanationDto> {
     const source = this.#config.sources[name] as SourceConfig;
     const { signal } = new AbortController();
-    // while no server is known to be the one that is streamed, the parts that need it say why they are missing
     const streamed = await takePart(signal, () => this.#endpoints.find(source));
-    const server = new ExplainedSource({ source, streamed: streamed.value?.index ?? 0, table, logger: this.#logger });
+    const server = new ExplainedSource({ source, streamed, table, logger: this.#logger });
     try {
       const record = await takePart(signal, () => new StateTableStore(this.#state).find(name, table));
       const layout = record.value?.adopted?.layout ?? (await this.#readLayout(server, table, signal));

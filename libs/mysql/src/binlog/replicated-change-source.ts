@@ -1,5 +1,5 @@
 import { GtidSet } from '#change-events';
-import { isAbort, type Logger, sleep, toDittoError, type Waits } from '#kernel';
+import { DittoError, isAbort, type Logger, sleep, toDittoError, type Waits } from '#kernel';
 import { ChangeSource, type SourceBatch } from '#replication';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
 import { PolledSession } from '../endpoint/polled-session.ts';
@@ -9,8 +9,8 @@ import { type MySqlSession } from '../mysql-session.ts';
 export interface ReplicatedChangeSourceOptions {
   /** The log that is read, and its server. */
   readonly log: ChangeSource;
-  readonly streamed: MySqlConnectionOptions;
-  /** Other servers of the cluster. */
+  readonly streamed: { readonly connection: MySqlConnectionOptions; readonly serverUuid: string };
+  /** Other servers of the cluster. One that turns out to be the streamed server, or the same as another, does not count. */
   readonly others: readonly MySqlConnectionOptions[];
   /** How many of them must have executed a transaction before it is given on; at least 1. */
   readonly needed: number;
@@ -39,25 +39,26 @@ export class ReplicatedChangeSource extends ChangeSource {
   }
 
   override async *stream(options: Parameters<ChangeSource['stream']>[0]): AsyncGenerator<SourceBatch, void, undefined> {
-    const { log, others, needed, waits, logger } = this.#options;
+    const { log, streamed, others, logger, waits, needed } = this.#options;
     const { signal } = options;
-    const servers = others.map((connection) => new FollowingServer(connection, logger));
-    const streamed = new PolledSession({ connection: () => this.#options.streamed, timeoutMs: ANSWER_WITHIN_MS });
+    const cluster = new Cluster({
+      ...{ needed, streamedUuid: streamed.serverUuid },
+      servers: others.map((connection) => new FollowingServer(connection, logger)),
+      streamed: new PolledSession({ connection: () => streamed.connection, timeoutMs: ANSWER_WITHIN_MS }),
+    });
     try {
       for await (const batch of log.stream(options)) {
         const gtids = findGtids(batch);
-        const missing = gtids !== null && servers.filter((server) => server.has(gtids)).length < needed;
-        if (missing)
+        if (gtids !== null && !cluster.has(gtids))
           await waits.during(
             () => `${needed} other server${needed === 1 ? '' : 's'} of the cluster to have ${gtids.toString()}`,
-            reachSome(servers, needed, gtids, streamed, signal),
+            cluster.reach(gtids, signal),
           );
         if (signal.aborted) return;
         yield batch;
       }
     } finally {
-      for (const server of servers) server.close();
-      streamed.close();
+      cluster.close();
     }
   }
 }
@@ -70,35 +71,69 @@ function findGtids({ items }: SourceBatch): GtidSet | null {
   return gtids.length === 0 ? null : GtidSet.parse(gtids.join(','));
 }
 
-/**
- * Resolves when so many of the servers have the set, or `signal` is aborted. Rejects when the server that is read is lost
- * meanwhile: what it had alone will never come to the others.
- */
-async function reachSome(
-  servers: readonly FollowingServer[],
-  needed: number,
-  set: GtidSet,
-  streamed: PolledSession,
-  signal: AbortSignal,
-): Promise<void> {
-  const over = new AbortController();
-  const limit = AbortSignal.any([signal, over.signal]);
-  let reached = 0;
-  const reach = async (server: FollowingServer): Promise<void> => {
-    if (await server.reach(set, limit)) reached++;
-    if (reached >= needed) over.abort();
-  };
-  const lost = watchServer(streamed, limit).finally(() => over.abort());
-  await Promise.all([...servers.map(reach), lost]);
+/** The server that is read, and those that follow it. */
+class Cluster {
+  readonly #needed: number;
+  readonly #streamedUuid: string;
+  readonly #servers: readonly FollowingServer[];
+  readonly #streamed: PolledSession;
+
+  constructor(parts: {
+    readonly needed: number;
+    readonly streamedUuid: string;
+    readonly servers: readonly FollowingServer[];
+    readonly streamed: PolledSession;
+  }) {
+    this.#needed = parts.needed;
+    this.#streamedUuid = parts.streamedUuid;
+    this.#servers = parts.servers;
+    this.#streamed = parts.streamed;
+  }
+
+  /** Whether enough servers have the set, each counted once. */
+  has(set: GtidSet): boolean {
+    const having = this.#servers.filter((server) => server.has(set)).map(({ serverUuid }) => serverUuid);
+    return new Set(having.filter((uuid) => uuid !== this.#streamedUuid)).size >= this.#needed;
+  }
+
+  /**
+   * Resolves when enough servers have the set, or `signal` is aborted. Rejects when the server that is read is lost
+   * meanwhile: what it had alone will never come to the others. And when all are reached, but are too few servers.
+   */
+  async reach(set: GtidSet, signal: AbortSignal): Promise<void> {
+    const over = new AbortController();
+    const limit = AbortSignal.any([signal, over.signal]);
+    const reach = async (server: FollowingServer): Promise<void> => {
+      await server.reach(set, limit);
+      if (this.has(set)) over.abort();
+    };
+    const lost = this.#watchStreamed(limit).finally(() => over.abort());
+    const reached = Promise.all(this.#servers.map(reach)).finally(() => over.abort());
+    await Promise.all([reached, lost]);
+    if (!signal.aborted && !this.has(set)) throw tooFew(this.#needed);
+  }
+
+  close(): void {
+    for (const server of this.#servers) server.close();
+    this.#streamed.close();
+  }
+
+  /** Resolves when `signal` is aborted; rejects when the server does not answer before that. */
+  async #watchStreamed(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await sleep(STREAMED_EVERY_MS, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      await this.#streamed.ask((session) => session.query('SELECT 1'));
+    }
+  }
 }
 
-/** Resolves when `signal` is aborted; rejects when the server does not answer before that. */
-async function watchServer(session: PolledSession, signal: AbortSignal): Promise<void> {
-  for (;;) {
-    await sleep(STREAMED_EVERY_MS, signal).catch(() => undefined);
-    if (signal.aborted) return;
-    await session.ask((connected) => connected.query('SELECT 1'));
-  }
+function tooFew(needed: number): DittoError {
+  return new DittoError(
+    'DITTO_SOURCE_REPLICAS_TOO_FEW',
+    `switch.replicas is ${needed}, but the other endpoints lead to fewer servers than that, besides the one that is streamed`,
+    { remedy: 'Name each server of the cluster once under endpoints, or lower switch.replicas.' },
+  );
 }
 
 /** What one other server of the cluster has executed, as far as it was asked. */
@@ -106,7 +141,12 @@ class FollowingServer {
   readonly #address: string;
   readonly #session: PolledSession;
   readonly #logger: Logger;
+  #serverUuid = '';
   #known = GtidSet.parse('');
+  /** What the next question is about. */
+  #wanted = this.#known;
+  /** The question under way: a server that does not answer is asked no second one. */
+  #asking: Promise<void> | null = null;
   #trouble: string | null = null;
 
   constructor(connection: MySqlConnectionOptions, logger: Logger) {
@@ -115,27 +155,36 @@ class FollowingServer {
     this.#logger = logger;
   }
 
+  /** '' before it was asked. */
+  get serverUuid(): string {
+    return this.#serverUuid;
+  }
+
   has(set: GtidSet): boolean {
     return this.#known.contains(set);
   }
 
-  /** False when `signal` was aborted before it had the set. */
-  async reach(set: GtidSet, signal: AbortSignal): Promise<boolean> {
-    while (!this.has(set)) {
-      const isOver = await Promise.race([this.#ask(set, signal), whenAborted(signal)]);
-      if (isOver) return false;
+  /** Resolves when it has the set, and when `signal` is aborted. */
+  async reach(set: GtidSet, signal: AbortSignal): Promise<void> {
+    const aborted = new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    while (!signal.aborted && !this.has(set)) {
+      this.#wanted = set;
+      this.#asking ??= this.#ask().finally(() => (this.#asking = null));
+      await Promise.race([this.#asking, aborted]);
+      if (this.#trouble !== null) await sleep(RETRY_MS, signal).catch(() => undefined);
     }
-    return true;
   }
 
   close(): void {
     this.#session.close();
   }
 
-  /** False. A server that can't be asked is asked again, after a rest. */
-  async #ask(set: GtidSet, signal: AbortSignal): Promise<false> {
+  /** Never rejects. */
+  async #ask(): Promise<void> {
     try {
-      this.#known = await this.#session.ask((session) => readExecuted(session, set));
+      await this.#session.ask((session) => this.#read(session));
       this.#trouble = null;
     } catch (error) {
       const { code, message } = toDittoError(error);
@@ -145,33 +194,31 @@ class FollowingServer {
           code,
           error: message,
         });
-      this.#trouble = code;
-      await sleep(RETRY_MS, signal).catch(() => undefined);
+      // another server may answer there next
+      [this.#serverUuid, this.#known, this.#trouble] = ['', GtidSet.parse(''), code];
     }
-    return false;
+  }
+
+  /** Waits a while on the server until it has what is wanted. */
+  async #read(session: MySqlSession): Promise<void> {
+    const wanted = this.#wanted;
+    if (this.#serverUuid === '') this.#serverUuid = (await readServerIdentity(session)).serverUuid;
+    if (session.kind === 'mariadb') {
+      const [row] = await session.query('SELECT @@GLOBAL.gtid_binlog_pos AS executed');
+      this.#known = parseExecuted(row);
+      if (!this.has(wanted)) await sleep(LOOK_EVERY_MS);
+      return;
+    }
+    const [row] = await session.query(
+      'SELECT WAIT_FOR_EXECUTED_GTID_SET(?, ?) AS late, @@GLOBAL.gtid_executed AS executed',
+      [wanted.toString(), WAIT_SECONDS],
+    );
+    const executed = parseExecuted(row);
+    // MySQL promises no order in which the two are evaluated
+    this.#known = Number(row?.['late']) === 0 ? executed.union(wanted) : executed;
   }
 }
 
-/** What the server has executed, once it has `set` or some time has passed. */
-async function readExecuted(session: MySqlSession, set: GtidSet): Promise<GtidSet> {
-  if (session.kind === 'mariadb') {
-    const executed = GtidSet.parse((await readServerIdentity(session)).gtidExecuted);
-    if (!executed.contains(set)) await sleep(LOOK_EVERY_MS);
-    return executed;
-  }
-  const [row] = await session.query(
-    'SELECT WAIT_FOR_EXECUTED_GTID_SET(?, ?) AS late, @@GLOBAL.gtid_executed AS executed',
-    [set.toString(), WAIT_SECONDS],
-  );
-  const executed = GtidSet.parse(withoutSpace(String(row?.['executed'] ?? '')));
-  // MySQL promises no order in which the two are evaluated
-  return Number(row?.['late']) === 0 ? executed.union(set) : executed;
-}
-
-async function whenAborted(signal: AbortSignal): Promise<true> {
-  if (!signal.aborted)
-    await new Promise<void>((resolve) => {
-      signal.addEventListener('abort', () => resolve(), { once: true });
-    });
-  return true;
+function parseExecuted(row: Readonly<Record<string, unknown>> | undefined): GtidSet {
+  return GtidSet.parse(withoutSpace(String(row?.['executed'] ?? '')));
 }

@@ -98,7 +98,8 @@ const ORDER_OF_GTIDS: Readonly<Record<ServerKind, RequiredSetting>> = {
   },
 };
 
-function checkSettings(inspection: EndpointInspection): CheckFinding[] {
+/** Settings without which the log does not have every change whole, in an order that can be proven. */
+export function checkSettings(inspection: EndpointInspection): CheckFinding[] {
   const wrong = [LOG_BIN, ORDER_OF_GTIDS[inspection.kind], ...FORMAT_OF_ROWS].flatMap(
     ({ code, variable, value, wanted, remedy }) => {
       const actual = value(inspection);

@@ -5,6 +5,12 @@ import { type ReplicaState } from './replica-state.ts';
 
 const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 
+/** The settings of a server that may be a source. */
+const SOUND = {
+  ...{ logBin: 'ON', binlogFormat: 'ROW', binlogRowImage: 'FULL', binlogRowMetadata: 'FULL' },
+  ...{ logReplicaUpdates: 'ON', binlogDoDb: '', binlogIgnoreDb: '' },
+};
+
 const FOLLOWING: ReplicaState = {
   isReceiving: true,
   isApplying: true,
@@ -21,6 +27,8 @@ function server(parts: Partial<EndpointInspection> = {}, replica: Partial<Replic
     gtidExecuted: `${UUID}:1-10`,
     gtidPurged: '',
     gtidState: '',
+    gtidMode: 'ON',
+    settings: SOUND,
     readOnly: false,
     replica: replica && { ...FOLLOWING, ...replica },
     ...parts,
@@ -55,6 +63,19 @@ describe('I7: whether a source may continue with another server', () => {
     expect(findUnfitness(server({ gtidExecuted: `${UUID}:1-7` }), `${UUID}:1-9`)?.error.message).toContain(
       `${UUID}:8-9`,
     );
+  });
+
+  it.each<[string, object]>([
+    ['DITTO_SOURCE_LOG_FORMAT', { binlogFormat: 'MIXED' }],
+    ['DITTO_SOURCE_ROW_IMAGE', { binlogRowImage: 'MINIMAL' }],
+    ['DITTO_SOURCE_LOG_FILTERED', { binlogIgnoreDb: 'shop' }],
+  ])('takes none whose log does not have every change whole: %s', (code, wrong) => {
+    expect(judge({ settings: { ...SOUND, ...wrong } as never })).toBe(code);
+  });
+
+  it('asks nothing of its log from before where the source starts over', () => {
+    expect(findUnfitness(server({ gtidExecuted: `${UUID}:1-3`, gtidPurged: `${UUID}:1-3` }), null)).toBeNull();
+    expect(findUnfitness(server({ readOnly: true }), null)?.error.code).toBe('DITTO_SOURCE_SERVER_STALE');
   });
 
   it('takes none whose log no longer holds what comes next', () => {

@@ -1,5 +1,6 @@
-import { DittoError, toDittoError } from '#kernel';
+import { type CheckFinding, DittoError, toDittoError } from '#kernel';
 import { type ServerKind } from '../server-kind.ts';
+import { checkSettings } from './endpoint-checks.ts';
 import { assertServerHolds } from './gtid-proof.ts';
 import { type EndpointInspection } from './mysql-endpoint.ts';
 
@@ -13,11 +14,27 @@ export interface Unfitness {
  * Why a source may not continue with this server instead of the one that it was streamed from; null when it may. The
  * server must carry the cluster on: it accepts writes, or replicates from a server that does. A replica that has lost
  * its source shows nothing new, and may be left behind when another one is promoted. Nothing that was given to a sink
- * may be missing there, and its log must still hold all that comes after (I7). That it is the same log is proven when
+ * may be missing there, and its log must still hold all that comes after (I7); null for a source that starts over, which
+ * has given nothing that counts. That it is the same log is proven when
  * it is opened (`LogProof`).
  */
-export function findUnfitness(server: EndpointInspection, dispatchedSet: string): Unfitness | null {
-  return findStandstill(server) ?? findGap(server, dispatchedSet);
+export function findUnfitness(server: EndpointInspection, dispatchedSet: string | null): Unfitness | null {
+  return findLoss(server) ?? findStandstill(server) ?? (dispatchedSet === null ? null : findGap(server, dispatchedSet));
+}
+
+/** Settings by which its log does not have every change whole. */
+function findLoss(server: EndpointInspection): Unfitness | null {
+  const [wrong] = checkSettings(server);
+  const { binlogDoDb, binlogIgnoreDb } = server.settings;
+  if (wrong !== undefined) return { error: refuse(wrong), mayPass: false };
+  if (binlogDoDb === '' && binlogIgnoreDb === '') return null;
+  const message = `binlog_do_db is '${binlogDoDb}' and binlog_ignore_db '${binlogIgnoreDb}' on server ${server.serverUuid}`;
+  const remedy = 'Remove both from the server’s configuration and restart it.';
+  return { error: new DittoError('DITTO_SOURCE_LOG_FILTERED', message, { remedy }), mayPass: false };
+}
+
+function refuse({ code, message, remedy }: CheckFinding): DittoError {
+  return new DittoError(code, message, { remedy });
 }
 
 function findStandstill({ serverUuid, kind, replica, readOnly }: EndpointInspection): Unfitness | null {

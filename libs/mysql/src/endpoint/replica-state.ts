@@ -24,6 +24,8 @@ const FILTERS = [
   'Replicate_Ignore_Table',
   'Replicate_Wild_Do_Table',
   'Replicate_Wild_Ignore_Table',
+  'Replicate_Rewrite_DB',
+  'Replicate_Ignore_Server_Ids',
 ];
 
 /** One row for each channel; null where this user may not see it. */

@@ -149,8 +149,8 @@ export interface PendingSwitch {
 export abstract class SwitchStore {
   abstract pendingFor(source: string): Promise<PendingSwitch | null>;
   abstract request(grant: Grant, wanted: PendingSwitch): Promise<void>;
-  /** It is done, or can't be done. */
-  abstract finish(grant: Grant): Promise<void>;
+  /** This one is done, or can't be done; one that was asked for since stays. */
+  abstract finish(grant: Grant, done: PendingSwitch): Promise<void>;
 }
 
 /**

@@ -3,30 +3,45 @@ import { type Checkpoint } from '#change-events';
 import { type SourceConfig } from '#configuration';
 import { DittoError } from '#kernel';
 import { type EndpointInspection } from '#mysql';
-import { awaitServer, chooseServers } from './choose-servers.ts';
+import { awaitServer, chooseServer } from './choose-server.ts';
 import { type RefusedServer } from './judge-servers.ts';
 import { type SurveyedServer } from './survey-servers.ts';
 
 const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const refused = new DittoError('DITTO_SOURCE_UNAVAILABLE', 'refused', { retriable: true });
 
+/** The settings of a server that may be a source. */
+const SOUND = {
+  gtidMode: 'ON',
+  settings: {
+    ...{ logBin: 'ON', binlogFormat: 'ROW', binlogRowImage: 'FULL', binlogRowMetadata: 'FULL' },
+    ...{ logReplicaUpdates: 'ON', binlogDoDb: '', binlogIgnoreDb: '' },
+  },
+};
+
 function server(serverUuid: string, parts: Partial<EndpointInspection> = {}): EndpointInspection {
   const identity = { kind: 'mysql', serverUuid, gtidExecuted: `${UUID}:1-10`, gtidPurged: '', gtidState: '' } as const;
-  return { ...identity, readOnly: false, replica: null, ...parts } as EndpointInspection;
+  return { ...identity, ...SOUND, readOnly: false, replica: null, ...parts } as EndpointInspection;
 }
 
 type Answer = SurveyedServer['answer'];
-type Options = Parameters<typeof chooseServers>[0];
+type Options = Parameters<typeof chooseServer>[0];
 
 /** Each survey gives the next answers of the servers h1, h2, …, the last one again and again. */
 function options(surveys: readonly (readonly Answer[])[], parts: Partial<Options> = {}, mode = 'automatic') {
   let turn = 0;
   const endpoints = surveys[0]?.map((_, index) => ({ host: `h${index + 1}`, port: 1 })) ?? [];
   return {
-    source: { name: 's', endpoints, switch: { mode, afterMs: 400, waitMs: 400 } } as unknown as SourceConfig,
+    source: {
+      name: 's',
+      acceptGtids: '',
+      endpoints,
+      switch: { mode, afterMs: 400, waitMs: 400 },
+    } as unknown as SourceConfig,
     checkpoint: { position: { serverUuid: 'a' }, dispatchedSet: `${UUID}:1-10` } as unknown as Checkpoint,
     leftUuid: null,
     startsOver: false,
+    refused: [],
     onNoServer: () => undefined,
     survey: () => {
       const answers = surveys[Math.min(turn++, surveys.length - 1)] ?? [];
@@ -38,38 +53,53 @@ function options(surveys: readonly (readonly Answer[])[], parts: Partial<Options
   };
 }
 
-async function choose(...of: Parameters<typeof options>): Promise<readonly string[]> {
-  return (await chooseServers(options(...of))).map(({ endpoint }) => endpoint);
+async function choose(...of: Parameters<typeof options>): Promise<string> {
+  const { endpoint, isCurrent } = await chooseServer(options(...of));
+  return isCurrent ? `${endpoint}, current` : endpoint;
 }
 
-describe('the servers that a source may be opened on', () => {
-  it('are the one that it was streamed from, wherever that is, while it answers', async () => {
-    expect(await choose([[server('b'), server('a')]])).toEqual(['h2:1']);
+describe('the server that a source is opened on', () => {
+  it('is the one that it was streamed from, wherever that is, while it answers', async () => {
+    expect(await choose([[server('b'), server('a')]])).toBe('h2:1, current');
     expect(
       await choose([
         [server('b'), refused],
         [server('b'), server('a')],
       ]),
-    ).toEqual(['h2:1']);
+    ).toBe('h2:1, current');
   });
 
-  it('I7: are otherwise those that miss nothing, in the order of the configuration', async () => {
+  it('I7: is otherwise the first that misses nothing, and on which it was not refused', async () => {
     const lacking = server('c', { gtidExecuted: `${UUID}:1-9` });
-    expect(await choose([[lacking, server('d'), refused, server('b')]])).toEqual(['h2:1', 'h4:1']);
+    const answers = [lacking, server('d'), refused, server('b')];
+    expect(await choose([answers])).toBe('h2:1');
+    const unfit = [{ endpoint: 'h2:1', error: refused, mayPass: false }];
+    expect(await choose([answers], { refused: unfit })).toBe('h4:1');
   });
 
-  it('are not waited for where the server was just left because it was lost', async () => {
+  it('may have purged what the operator answers for, and nothing else that was not read', async () => {
+    const purged = server('b', { gtidExecuted: `${UUID}:1-12`, gtidPurged: `${UUID}:1-12` });
+    const given = options([[refused, purged]], { leftUuid: 'a' });
+    const source = { ...given.source, acceptGtids: `${UUID}:11-12` };
+    expect((await chooseServer({ ...given, source })).endpoint).toBe('h2:1');
+    let now = 0;
+    await expect(chooseServer({ ...given, nowMs: () => (now += 10_000) })).rejects.toMatchObject({
+      message: expect.stringContaining('DITTO_SOURCE_PURGED'),
+    });
+  });
+
+  it('is not waited for where the server was just left because it was lost', async () => {
     const beganAt = performance.now();
-    expect(await choose([[refused, server('b')]], { leftUuid: 'a' })).toEqual(['h2:1']);
+    expect(await choose([[refused, server('b')]], { leftUuid: 'a' })).toBe('h2:1');
     expect(performance.now() - beganAt).toBeLessThan(200);
   });
 
-  it('are none while no other may follow: the error says why of each, until one may', async () => {
+  it('is none while no other may follow: the error says why of each, until one may', async () => {
     const lacking = server('c', { gtidExecuted: `${UUID}:1-9` });
     const reported: (readonly [DittoError, readonly RefusedServer[]])[] = [];
     const surveys = [...Array.from({ length: 4 }, () => [refused, lacking]), [refused, server('c')]];
     const onNoServer: Options['onNoServer'] = (...of) => reported.push(of);
-    expect(await choose(surveys, { onNoServer })).toEqual(['h2:1']);
+    expect(await choose(surveys, { onNoServer })).toBe('h2:1');
     const [error, servers] = reported[0] ?? [];
     expect(error).toMatchObject({ code: 'DITTO_SOURCE_NO_SERVER', retriable: true });
     expect(error?.message).toMatch(
@@ -78,13 +108,13 @@ describe('the servers that a source may be opened on', () => {
     expect(servers?.map(({ endpoint }) => endpoint)).toEqual(['h1:1', 'h2:1']);
   });
 
-  it('end the attempt after a minute without one: another instance may reach others', async () => {
+  it('ends the attempt after a minute without one: another instance may reach others', async () => {
     let now = 0;
     const nowMs = (): number => (now += 10_000);
     await expect(choose([[refused, refused]], { nowMs })).rejects.toMatchObject({ code: 'DITTO_SOURCE_NO_SERVER' });
   });
 
-  it('are none where an operator moves the source', async () => {
+  it('is none where an operator moves the source', async () => {
     let now = 0;
     const nowMs = (): number => (now += 10_000);
     await expect(choose([[refused, server('b')]], { nowMs }, 'manual')).rejects.toMatchObject({
@@ -93,14 +123,15 @@ describe('the servers that a source may be opened on', () => {
     });
   });
 
-  it('need have nothing of what was read where the source starts over', async () => {
-    const lacking = server('c', { gtidExecuted: `${UUID}:1-9` });
-    expect(await choose([[refused, lacking]], { startsOver: true }, 'manual')).toEqual(['h2:1']);
+  it('need have nothing of what was read where the source starts over, nor of its log from before', async () => {
+    const lacking = server('c', { gtidExecuted: `${UUID}:1-9`, gtidPurged: `${UUID}:1-5` });
+    expect(await choose([[refused, lacking]], { startsOver: true }, 'manual')).toBe('h2:1');
   });
 
-  it('are at the first start the first that answers', async () => {
-    expect(await choose([[server('b'), server('a')]], { checkpoint: null })).toEqual(['h1:1']);
-    expect(await choose([[refused, server('a')]], { checkpoint: null })).toEqual(['h2:1']);
+  it('is at the first start the first that answers', async () => {
+    expect(await choose([[server('b'), server('a')]], { checkpoint: null })).toBe('h1:1, current');
+    const purged = server('a', { gtidPurged: `${UUID}:1-5` });
+    expect(await choose([[refused, purged]], { checkpoint: null })).toBe('h2:1, current');
   });
 });
 

@@ -19,38 +19,45 @@ export type ChosenServer = Pick<SurveyedServer, 'index' | 'endpoint'>;
 const LOOK_EVERY_MS = 250;
 /** Then another instance may try, which may reach other servers. */
 const TRY_MS = 60_000;
+/** A server that takes longer to answer a person's request does not answer. */
+const ANSWER_WITHIN_MS = 5_000;
 
 /**
- * The servers that a source may be opened on, to be tried in this order: the one that it was streamed from last, or, when
- * that one does not answer for `switch.afterMs`, those that may take its place. While there is none, that is reported;
- * after a minute it rejects with that (`DITTO_SOURCE_NO_SERVER`, retriable).
+ * The server that a source may be opened on: the one that it was streamed from last (`isCurrent`), or, when that one does
+ * not answer for `switch.afterMs`, one that may take its place. While there is none, that is reported; after a minute it
+ * rejects with that (`DITTO_SOURCE_NO_SERVER`, retriable).
  */
-export async function chooseServers(
+export async function chooseServer(
   options: ChooseServersOptions & {
     /** UUID of the server that this process has just left because it was lost; null when it left none. */
     readonly leftUuid: string | null;
     /** Whether the source is to be resynced: then nothing of what it has read need be there. */
     readonly startsOver: boolean;
+    /** Servers on which the source could not be opened. */
+    readonly refused: readonly RefusedServer[];
     readonly onNoServer: (error: DittoError, refused: readonly RefusedServer[]) => void;
   },
-): Promise<readonly ChosenServer[]> {
+): Promise<ChosenServer & { readonly isCurrent: boolean }> {
   const { source, checkpoint, leftUuid, startsOver, survey, onNoServer, signal, nowMs } = options;
   const currentUuid = checkpoint?.position.serverUuid ?? null;
-  const dispatchedSet = startsOver ? '' : (checkpoint?.dispatchedSet ?? '');
+  const judged = describeJudgement(source, startsOver ? null : checkpoint);
   const isManual = source.switch.mode === 'manual' && checkpoint !== null && !startsOver;
   const beganMs = nowMs();
   const isLost = leftUuid !== null && leftUuid === currentUuid;
+  const isRefused = ({ endpoint }: ChosenServer): boolean => options.refused.some((one) => one.endpoint === endpoint);
   for (;;) {
     const servers = await survey(signal);
-    const { current, candidates, refused } = judgeServers(servers, currentUuid, dispatchedSet);
-    if (current !== null) return [current];
+    const { current, candidates, refused } = judgeServers(servers, { ...judged, currentUuid });
+    if (current !== null) return { ...current, isCurrent: true };
     const [first] = servers;
-    if (checkpoint === null && first !== undefined && hasAnswered(first)) return [first];
+    if (checkpoint === null && first !== undefined && hasAnswered(first)) return { ...first, isCurrent: true };
     if (isLost || nowMs() - beganMs >= source.switch.afterMs) {
-      if (candidates.length > 0 && !isManual) return candidates;
-      const error = noServer(source, currentUuid, refused, candidates);
+      const open = candidates.filter((server) => !isRefused(server));
+      if (open[0] !== undefined && !isManual) return { ...open[0], isCurrent: checkpoint === null };
+      const reasons = [...refused, ...options.refused];
+      const error = noServer(source, currentUuid, reasons, open);
       if (nowMs() - beganMs >= TRY_MS) throw error;
-      onNoServer(error, refused);
+      onNoServer(error, reasons);
     }
     await sleep(LOOK_EVERY_MS, signal);
   }
@@ -65,8 +72,7 @@ export async function awaitServer(options: ChooseServersOptions & { readonly to:
   const deadlineMs = nowMs() + source.switch.waitMs;
   for (;;) {
     const servers = (await survey(signal)).filter(({ endpoint }) => endpoint === to);
-    const uuid = checkpoint?.position.serverUuid ?? null;
-    const { current, candidates, refused } = judgeServers(servers, uuid, checkpoint?.dispatchedSet ?? '');
+    const { current, candidates, refused } = judgeServers(servers, describeJudgement(source, checkpoint));
     const server = current ?? candidates[0];
     if (server !== undefined) return server;
     const [refusal] = refused;
@@ -76,6 +82,11 @@ export async function awaitServer(options: ChooseServersOptions & { readonly to:
   }
 }
 
+function describeJudgement({ acceptGtids }: SourceConfig, checkpoint: Checkpoint | null) {
+  const currentUuid = checkpoint?.position.serverUuid ?? null;
+  return { currentUuid, dispatchedSet: checkpoint?.dispatchedSet ?? null, acceptGtids };
+}
+
 /** Why a source that is streamed up to `checkpoint` can't be switched to that endpoint; null when it can, or may soon. */
 export async function findRefusal(
   source: SourceConfig,
@@ -83,11 +94,10 @@ export async function findRefusal(
   checkpoint: Checkpoint | null,
   signal: AbortSignal,
 ): Promise<DittoError | null> {
-  const servers = (await surveyServers(source, signal)).filter(({ endpoint }) => endpoint === to);
+  const servers = (await surveyServers(source, ANSWER_WITHIN_MS, signal)).filter(({ endpoint }) => endpoint === to);
   if (servers.length === 0) return unknownEndpoint(source, to);
-  const uuid = checkpoint?.position.serverUuid ?? null;
-  const { current, refused } = judgeServers(servers, uuid, checkpoint?.dispatchedSet ?? '');
-  if (current !== null)
+  const { current, refused } = judgeServers(servers, describeJudgement(source, checkpoint));
+  if (current !== null || source.endpoints.length === 1)
     return new DittoError('DITTO_SOURCE_SWITCH_IDLE', `${source.name} is streamed from ${to} already`, {
       remedy: 'Name another of its endpoints.',
     });
