@@ -1,3 +1,4 @@
+import { type RowDataPacket } from 'mysql2';
 import { GtidSet } from '#change-events';
 import { DittoError, isAbort, type Logger, sleep, toDittoError, type Waits } from '#kernel';
 import { ChangeSource, type SourceBatch } from '#replication';
@@ -16,6 +17,12 @@ export interface ReplicatedChangeSourceOptions {
   readonly needed: number;
   readonly waits: Waits;
   readonly logger: Logger;
+}
+
+interface ExecutedRow extends RowDataPacket {
+  /** Of MySQL: 0 when what is waited for was there in time. */
+  readonly late?: number;
+  readonly executed: string;
 }
 
 /** How long one question waits on the server; there is always one that waits. */
@@ -204,21 +211,21 @@ class FollowingServer {
     const wanted = this.#wanted;
     if (this.#serverUuid === '') this.#serverUuid = (await readServerIdentity(session)).serverUuid;
     if (session.kind === 'mariadb') {
-      const [row] = await session.query('SELECT @@GLOBAL.gtid_binlog_pos AS executed');
+      const [row] = await session.query<ExecutedRow>('SELECT @@GLOBAL.gtid_binlog_pos AS executed');
       this.#known = parseExecuted(row);
       if (!this.has(wanted)) await sleep(LOOK_EVERY_MS);
       return;
     }
-    const [row] = await session.query(
+    const [row] = await session.query<ExecutedRow>(
       'SELECT WAIT_FOR_EXECUTED_GTID_SET(?, ?) AS late, @@GLOBAL.gtid_executed AS executed',
       [wanted.toString(), WAIT_SECONDS],
     );
     const executed = parseExecuted(row);
     // MySQL promises no order in which the two are evaluated
-    this.#known = Number(row?.['late']) === 0 ? executed.union(wanted) : executed;
+    this.#known = row?.late === 0 ? executed.union(wanted) : executed;
   }
 }
 
-function parseExecuted(row: Readonly<Record<string, unknown>> | undefined): GtidSet {
-  return GtidSet.parse(withoutSpace(String(row?.['executed'] ?? '')));
+function parseExecuted(row: ExecutedRow | undefined): GtidSet {
+  return GtidSet.parse(withoutSpace(row?.executed));
 }
