@@ -16,7 +16,7 @@ export { type LogEnd, LogEndReader } from './endpoint/log-end.ts';
 export { type ReplicaState } from './endpoint/replica-state.ts';
 export { type ServerKind } from './server-kind.ts';
 export { assertPosition, checkEndpoint } from './endpoint/endpoint-checks.ts';
-export { findUnfitness, type Unfitness } from './endpoint/find-unfitness.ts';
+export { findStandstill, findUnfitness, type Unfitness } from './endpoint/find-unfitness.ts';
 export { type Grants } from './endpoint/grants.ts';
 export { type CascadeHandlingChoice, logsCascades } from './endpoint/cascade-checks.ts';
 export { MySqlCascadeFacts, type MySqlCascadeFactsOptions } from './endpoint/mysql-cascade-facts.ts';

@@ -4,6 +4,7 @@ import {
   MySqlCascadeFacts,
   MySqlChangeSource,
   MySqlTableChecks,
+  MySqlProbe,
   openRowReader,
   ReplicatedChangeSource,
 } from '#mysql';
@@ -11,6 +12,7 @@ import { toMySqlOptions } from '#configuration';
 import { type ChangeSource } from '#replication';
 import { type SourceParts, SourceRun } from '../sources/source-run.ts';
 import { ServerWatch } from '../switching/server-watch.ts';
+import { watchStandstill } from '../switching/standstill-watch.ts';
 import { surveyServers } from '../switching/survey-servers.ts';
 import { cascadeChoice } from './cascade-choice.ts';
 import { type Opening } from './opening.ts';
@@ -24,6 +26,7 @@ export async function assembleRun(opening: Opening, start: Checkpoint): Promise<
   const { gtidExecuted, logEnd, serverUuid, settings } = opening.inspection.endpoint;
   const { inFlightBytes, shutdownDeadlineMs, checkpoint } = config.dss;
   const connection = opening.endpoints.streamed;
+  reportStandstill(opening);
   const watch = createWatch(opening, () => run.pipeline.dispatchedSet());
   const run: SourceRun = new SourceRun({
     grant,
@@ -58,8 +61,26 @@ export async function assembleRun(opening: Opening, start: Checkpoint): Promise<
   return run;
 }
 
+function reportStandstill({ server, endpoints, hooks, closers, logger }: Opening): void {
+  const probe = new MySqlProbe({ connection: () => endpoints.streamed, timeoutMs: STANDSTILL_EVERY_MS });
+  const stop = new AbortController();
+  const watching = watchStandstill(
+    {
+      ...{ endpoint: server.endpoint, waits: hooks.waits, logger, everyMs: STANDSTILL_EVERY_MS },
+      probe: () => probe.probe(),
+    },
+    stop.signal,
+  );
+  closers.add(async () => {
+    stop.abort();
+    probe.close();
+    await watching;
+  });
+}
+
 /** A server that takes longer to answer counts as one that does not, while its stream is broken. */
 const ANSWER_WITHIN_MS = 2000;
+const STANDSTILL_EVERY_MS = 10_000;
 
 /** Null where there is no other server to move to, or an operator moves the source. */
 function createWatch(

@@ -14,8 +14,13 @@ import { type Grant } from '#replication';
 import { StateDatabase } from '#state';
 import { SourceStores } from '../connections/source-stores.ts';
 import { type OwnershipHooks, type SourceRun } from '../sources/source-run.ts';
-import { awaitServer, chooseServer, type ChosenServer, type ChooseServersOptions } from '../switching/choose-server.ts';
-import { type RefusedServer } from '../switching/judge-servers.ts';
+import {
+  awaitServer,
+  chooseServer,
+  type ChosenServer,
+  type ChooseServersOptions,
+  type OpeningRefusal,
+} from '../switching/choose-server.ts';
 import { surveyServers } from '../switching/survey-servers.ts';
 import { assembleRun } from './assemble-run.ts';
 import { Closers } from './closers.ts';
@@ -30,6 +35,15 @@ const STATE_WITHIN_MS = 5000;
 /** How long a server may take to answer when a source is opened; less where its own was just found to be lost. */
 const ANSWER_WITHIN_MS = 5000;
 const LEFT_ANSWER_WITHIN_MS = 2000;
+
+/** How long a server is not tried again on which a source could not be opened. */
+const BARRED_MS = 60_000;
+const BEHIND_MS = 2_000;
+const OF_ANY_SERVER: ReadonlySet<string> = new Set([
+  'DITTO_SOURCE_CHECKPOINT_LOST',
+  'DITTO_SOURCE_SNAPSHOTS_OFF',
+  'DITTO_SOURCE_REWIND_IMPOSSIBLE',
+]);
 
 type Ownership = Pick<Opening, 'source' | 'grant' | 'hooks' | 'signal'>;
 
@@ -65,25 +79,30 @@ export class SourceOpener {
     if (only !== undefined && second === undefined) return this.#openOnly(only, ownership);
     // after the start of the process it is being connected
     await this.#state.whenOpened(AbortSignal.any([signal, AbortSignal.timeout(STATE_WITHIN_MS)]));
-    const checkpoint = await this.#newestCheckpoint(grant);
     const limitMs = leftUuid === null ? ANSWER_WITHIN_MS : LEFT_ANSWER_WITHIN_MS;
     const survey: ChooseServersOptions['survey'] = (stop) => surveyServers(source, limitMs, stop);
-    const choice = { source, checkpoint, survey, signal, nowMs: Date.now };
-    const switched = await this.#switchAsAsked(ownership, choice);
+    const describe = async (): Promise<ChooseServersOptions> => ({
+      ...{ source, survey, signal, nowMs: Date.now },
+      checkpoint: await this.#newestCheckpoint(grant),
+    });
+    const switched = await this.#switchAsAsked(ownership, await describe());
     if (switched !== null) return switched;
     const startsOver = (await this.#stores.resyncs.pendingFor(source.name)) !== null;
     const { onNoServer } = hooks;
-    for (const refused: RefusedServer[] = []; ;) {
-      const server = await chooseServer({ ...choice, leftUuid, startsOver, refused, onNoServer });
+    for (const refused: OpeningRefusal[] = []; ;) {
+      // also after an attempt that has come as far as a new checkpoint
+      const server = await chooseServer({ ...(await describe()), leftUuid, startsOver, refused, onNoServer });
       try {
         return await this.#openOn(server, ownership, null);
       } catch (cause) {
         const error = toDittoError(cause);
-        if (signal.aborted || server.isCurrent || !isOfServer(error)) throw cause;
+        if (signal.aborted || server.isCurrent || error.retriable || !isOfServer(error)) throw cause;
         const { endpoint } = server;
         const { code, message, remedy } = error;
         logger.warn('the source can not continue with a server', { endpoint, code, error: message, remedy });
-        refused.push({ endpoint, error, mayPass: false });
+        // it may be about to apply what it lacks
+        const barredMs = code === 'DITTO_SOURCE_GTIDS_MISSING' ? BEHIND_MS : BARRED_MS;
+        refused.push({ endpoint, error, mayPass: false, untilMs: Date.now() + barredMs });
       }
     }
   }
@@ -105,13 +124,16 @@ export class SourceOpener {
     const pending = await switches.pendingFor(source.name);
     if (pending === null) return null;
     const { to, askedBy } = pending;
+    let server: ChosenServer | null = null;
     try {
-      const run = await this.#openOn(await awaitServer({ ...choice, to }), ownership, askedBy);
+      server = await awaitServer({ ...choice, to });
+      const run = await this.#openOn(server, ownership, askedBy);
       return await this.#closeUnless(run, () => switches.finish(grant, pending));
     } catch (cause) {
       signal.throwIfAborted();
       const error = toDittoError(cause);
-      if (error.code.startsWith('DITTO_STATE_') || error.code === 'DITTO_LEASE_FENCED') throw cause;
+      // the server may be switched to: what failed is tried again, and the request stays
+      if ((server !== null && error.retriable) || error.code === 'DITTO_LEASE_FENCED') throw cause;
       await switches.finish(grant, pending);
       hooks.onSwitch({ from: choice.checkpoint?.position.serverUuid ?? '', to, askedBy, error });
       return null;
@@ -178,5 +200,5 @@ export class SourceOpener {
 
 /** Whether another server may do better: what was stored, and the sinks, are the same whichever server it is. */
 function isOfServer({ code }: DittoError): boolean {
-  return code.startsWith('DITTO_SOURCE_') && code !== 'DITTO_SOURCE_CHECKPOINT_LOST';
+  return code.startsWith('DITTO_SOURCE_') && !OF_ANY_SERVER.has(code);
 }

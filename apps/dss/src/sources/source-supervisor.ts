@@ -18,6 +18,7 @@ export type OpenSource = (
 
 interface LostServer {
   readonly serverUuid: string;
+  readonly leftMs: number;
   readonly sinceMs: number;
 }
 
@@ -58,6 +59,8 @@ const OTHER_SERVER: ReadonlySet<string> = new Set([
   'DITTO_SOURCE_LOG_UNPROVEN',
   'DITTO_SOURCE_PURGED',
 ]);
+/** For so long the server that was left counts as lost; later it is asked anew. */
+const LEFT_MS = 15_000;
 const NO_TABLES = { total: 0, pending: 0, running: 0, done: 0, unavailable: 0, failing: 0 };
 
 /**
@@ -217,7 +220,7 @@ export class SourceSupervisor {
     logger.info('owning the source', { source, token: grant.token });
     try {
       this.#state = 'starting';
-      const left = this.#left;
+      const left = this.#left !== null && Date.now() - this.#left.leftMs < LEFT_MS ? this.#left : null;
       this.#left = null;
       const stop = AbortSignal.any([rest, ownership.signal]);
       try {
@@ -226,7 +229,7 @@ export class SourceSupervisor {
           mayDeliver: () => leases.isValid(),
           waits: this.#waits,
           leaveServer: (serverUuid, sinceMs) => {
-            this.#left = { serverUuid, sinceMs };
+            this.#left = { serverUuid, sinceMs, leftMs: Date.now() };
             interrupted.abort();
           },
           onSwitch: (outcome) => this.#switched(outcome, outcome.askedBy === null ? left : null),

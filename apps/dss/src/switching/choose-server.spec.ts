@@ -73,8 +73,9 @@ describe('the server that a source is opened on', () => {
     const lacking = server('c', { gtidExecuted: `${UUID}:1-9` });
     const answers = [lacking, server('d'), refused, server('b')];
     expect(await choose([answers])).toBe('h2:1');
-    const unfit = [{ endpoint: 'h2:1', error: refused, mayPass: false }];
-    expect(await choose([answers], { refused: unfit })).toBe('h4:1');
+    const unfit = { endpoint: 'h2:1', error: refused, mayPass: false };
+    expect(await choose([answers], { refused: [{ ...unfit, untilMs: Infinity }] })).toBe('h4:1');
+    expect(await choose([answers], { refused: [{ ...unfit, untilMs: 0 }] })).toBe('h2:1');
   });
 
   it('may have purged what the operator answers for, and nothing else that was not read', async () => {
@@ -126,6 +127,7 @@ describe('the server that a source is opened on', () => {
   it('need have nothing of what was read where the source starts over, nor of its log from before', async () => {
     const lacking = server('c', { gtidExecuted: `${UUID}:1-9`, gtidPurged: `${UUID}:1-5` });
     expect(await choose([[refused, lacking]], { startsOver: true }, 'manual')).toBe('h2:1');
+    expect(await choose([[refused, lacking, server('d')]], { startsOver: true })).toBe('h3:1');
   });
 
   it('is at the first start the first that answers', async () => {

@@ -16,6 +16,11 @@ export interface ChooseServersOptions {
 /** Index of an endpoint in the configuration, and how people call it. */
 export type ChosenServer = Pick<SurveyedServer, 'index' | 'endpoint'>;
 
+/** A server on which a source could not be opened, and until when it is not tried again. */
+export interface OpeningRefusal extends RefusedServer {
+  readonly untilMs: number;
+}
+
 const LOOK_EVERY_MS = 250;
 /** Then another instance may try, which may reach other servers. */
 const TRY_MS = 60_000;
@@ -34,27 +39,30 @@ export async function chooseServer(
     /** Whether the source is to be resynced: then nothing of what it has read need be there. */
     readonly startsOver: boolean;
     /** Servers on which the source could not be opened. */
-    readonly refused: readonly RefusedServer[];
+    readonly refused: readonly OpeningRefusal[];
     readonly onNoServer: (error: DittoError, refused: readonly RefusedServer[]) => void;
   },
 ): Promise<ChosenServer & { readonly isCurrent: boolean }> {
   const { source, checkpoint, leftUuid, startsOver, survey, onNoServer, signal, nowMs } = options;
   const currentUuid = checkpoint?.position.serverUuid ?? null;
-  const judged = describeJudgement(source, startsOver ? null : checkpoint);
+  const judged = describeJudgement(source, checkpoint);
   const isManual = source.switch.mode === 'manual' && checkpoint !== null && !startsOver;
   const beganMs = nowMs();
   const isLost = leftUuid !== null && leftUuid === currentUuid;
-  const isRefused = ({ endpoint }: ChosenServer): boolean => options.refused.some((one) => one.endpoint === endpoint);
   for (;;) {
     const servers = await survey(signal);
-    const { current, candidates, refused } = judgeServers(servers, { ...judged, currentUuid });
+    let { current, candidates, refused } = judgeServers(servers, judged);
+    // one that misses nothing is better than one that has to be enough
+    if (startsOver && candidates.length === 0)
+      ({ current, candidates, refused } = judgeServers(servers, { ...judged, dispatchedSet: null }));
     if (current !== null) return { ...current, isCurrent: true };
     const [first] = servers;
     if (checkpoint === null && first !== undefined && hasAnswered(first)) return { ...first, isCurrent: true };
     if (isLost || nowMs() - beganMs >= source.switch.afterMs) {
-      const open = candidates.filter((server) => !isRefused(server));
+      const barred = options.refused.filter(({ untilMs }) => nowMs() < untilMs);
+      const open = candidates.filter((server) => !barred.some(({ endpoint }) => endpoint === server.endpoint));
       if (open[0] !== undefined && !isManual) return { ...open[0], isCurrent: checkpoint === null };
-      const reasons = [...refused, ...options.refused];
+      const reasons = [...refused, ...barred];
       const error = noServer(source, currentUuid, reasons, open);
       if (nowMs() - beganMs >= TRY_MS) throw error;
       onNoServer(error, reasons);
@@ -114,11 +122,12 @@ function unknownEndpoint({ name, endpoints }: SourceConfig, endpoint: string): D
 }
 
 function noServer(
-  { name }: SourceConfig,
+  { name, switch: { mode } }: SourceConfig,
   currentUuid: string | null,
   refused: readonly RefusedServer[],
   candidates: readonly ChosenServer[],
 ): DittoError {
+  const isManual = mode === 'manual';
   const reasons = [
     ...refused.map(({ endpoint, error }) => `${endpoint}: ${error.message} (${error.code})`),
     ...candidates.map(({ endpoint }) => `${endpoint}: could take its place, but switch.mode is manual`),
@@ -129,7 +138,7 @@ function noServer(
     `${lost} ${currentUuid === null ? `of ${name} answers` : 'does not answer, and no other takes its place'}: ${reasons.join('; ')}`,
     {
       retriable: true,
-      remedy: `Bring the server back, or have another one carry the cluster on (see each reason); or name one: npm run ditto -- switch --source ${name} --to HOST:PORT. It continues by itself as soon as one of them can be used. Where what is missing is lost for good: ${adviseResync(name)}.`,
+      remedy: `Bring the server back, or have another one carry the cluster on (see each reason)${isManual ? `, or name one: npm run ditto -- switch --source ${name} --to HOST:PORT` : ''}. It continues by itself as soon as one of them can be used. Where what is missing is lost for good: ${adviseResync(name)}.`,
       context: { source: name, serverUuid: currentUuid },
     },
   );

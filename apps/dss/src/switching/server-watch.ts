@@ -22,6 +22,9 @@ export interface ServerWatchOptions {
 }
 
 const LOOK_EVERY_MS = 250;
+/** After a while servers are asked less often. */
+const OFTEN_MS = 120_000;
+const LATER_EVERY_MS = 2000;
 /** A server that DWS reaches is left only after this many times `afterMs`: then it is the way to it that is broken. */
 const DISPUTED_TIMES = 20;
 
@@ -66,7 +69,8 @@ export class ServerWatch {
     for (;;)
       try {
         if (await this.#lookOnce(lost, signal)) return;
-        await sleep(LOOK_EVERY_MS, signal);
+        const isNew = this.#options.nowMs() - sinceMs < OFTEN_MS;
+        await sleep(isNew ? LOOK_EVERY_MS : LATER_EVERY_MS, signal);
       } catch (cause) {
         if (signal.aborted) return;
         const { code, message } = toDittoError(cause);

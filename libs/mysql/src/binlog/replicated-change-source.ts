@@ -139,7 +139,7 @@ function tooFew(needed: number): DittoError {
   return new DittoError(
     'DITTO_SOURCE_REPLICAS_TOO_FEW',
     `switch.replicas is ${needed}, but the other endpoints lead to fewer servers than that, besides the one that is streamed`,
-    { remedy: 'Name each server of the cluster once under endpoints, or lower switch.replicas.' },
+    { retriable: true, remedy: 'Name each server of the cluster once under endpoints, or lower switch.replicas.' },
   );
 }
 
@@ -149,6 +149,8 @@ class FollowingServer {
   readonly #session: PolledSession;
   readonly #logger: Logger;
   #serverUuid = '';
+  /** The connection over which the server said who it is. */
+  #asked: MySqlSession | null = null;
   #known = GtidSet.parse('');
   /** What the next question is about. */
   #wanted = this.#known;
@@ -201,7 +203,6 @@ class FollowingServer {
           code,
           error: message,
         });
-      // another server may answer there next
       [this.#serverUuid, this.#known, this.#trouble] = ['', GtidSet.parse(''), code];
     }
   }
@@ -209,7 +210,11 @@ class FollowingServer {
   /** Waits a while on the server until it has what is wanted. */
   async #read(session: MySqlSession): Promise<void> {
     const wanted = this.#wanted;
-    if (this.#serverUuid === '') this.#serverUuid = (await readServerIdentity(session)).serverUuid;
+    if (session !== this.#asked) {
+      // another server may answer there by now
+      this.#serverUuid = (await readServerIdentity(session)).serverUuid;
+      this.#asked = session;
+    }
     if (session.kind === 'mariadb') {
       const [row] = await session.query<ExecutedRow>('SELECT @@GLOBAL.gtid_binlog_pos AS executed');
       this.#known = parseExecuted(row);

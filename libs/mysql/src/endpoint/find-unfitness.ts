@@ -1,5 +1,6 @@
 import { type CheckFinding, DittoError, toDittoError } from '#kernel';
 import { type ServerKind } from '../server-kind.ts';
+import { type EndpointVitals } from './endpoint-probe.ts';
 import { checkSettings } from './endpoint-checks.ts';
 import { assertServerHolds } from './gtid-proof.ts';
 import { type EndpointInspection } from './mysql-endpoint.ts';
@@ -37,7 +38,8 @@ function refuse({ code, message, remedy }: CheckFinding): DittoError {
   return new DittoError(code, message, { remedy });
 }
 
-function findStandstill({ serverUuid, kind, replica, readOnly }: EndpointInspection): Unfitness | null {
+/** Why a server shows nothing new, whatever happens in the cluster; null when it does. */
+export function findStandstill({ serverUuid, kind, replica, readOnly }: EndpointVitals): Unfitness | null {
   if (replica === null) {
     if (!readOnly) return null;
     const what = `server ${serverUuid} accepts no writes and replicates from no server`;
