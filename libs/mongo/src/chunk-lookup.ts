@@ -131,16 +131,17 @@ export class ChunkLookup {
     };
     try {
       const reply = readBatch(await documents.db.command(command, { raw: true, readPreference }));
-      if (!reply.isComplete) await this.#endCursor(reply.cursorId);
+      if (!reply.isComplete) this.#endCursor(reply.cursorId);
       return reply;
     } catch (error) {
       throw classifyMongoError(error);
     }
   }
 
-  #endCursor(id: mongo.Long): Promise<unknown> {
+  /** The server ends an idle cursor by itself when it does not hear of this. */
+  #endCursor(id: mongo.Long): void {
     const { db, collectionName } = this.#options.documents;
-    return db.command({ killCursors: collectionName, cursors: [id] });
+    db.command({ killCursors: collectionName, cursors: [id] }).catch(() => undefined);
   }
 
   #idsOf({ rows, range, from, to }: Page): mongo.Document {

@@ -56,6 +56,8 @@ class Bench {
   checkpoints: StoredCheckpoint[] = [checkpointAt(500)];
   records: TableRecord[] = [recordOf(3)];
   partitions = [2];
+  /** As DSS has recorded them. */
+  recordedPartitions = [2];
   log: SourceItem[] = [
     ...transactionAt(200, null, [
       [1, 5],
@@ -91,6 +93,7 @@ class Bench {
         find: () => Promise.resolve(next(this.records)),
       },
       countPartitions: (topics) => Promise.resolve(new Map(topics.map((topic) => [topic, next(this.partitions)]))),
+      recordedPartitions: () => Promise.resolve(new Map([['s.d.t', next(this.recordedPartitions)]])),
       search: {
         find: (_topic, wanted) => {
           this.asked.push(...wanted);
@@ -167,7 +170,12 @@ describe('GapCheck', () => {
       { records: [recordOf(3), recordOf(3), recordOf(4)] },
       'copied or changed meanwhile',
     ],
-    ['of a topic with more partitions by now', { partitions: [2, 3] }, 'other partitions'],
+    ['of a topic to which partitions were added that DSS does not use', { partitions: [3] }, 'other partitions'],
+    [
+      'of a topic whose partitions were accepted meanwhile',
+      { partitions: [3], recordedPartitions: [2, 3] },
+      'other partitions',
+    ],
     [
       'while a former checkpoint counts again',
       { checkpoints: [reached, reached, checkpointAt(400, { token: 6 })] },
@@ -195,6 +203,17 @@ describe('GapCheck', () => {
     expect(await bench.check.turn(signal)).toEqual({ found: 0, missing: 0, unknown: 0 });
     expect([bench.asked, bench.cuts]).toEqual([[], ['another log']]);
     expect(bench.place?.version).toBe(checkpoint.checkpoint.version);
+  });
+
+  it('I8: nothing is said of the log of another server that answers at the same address', async () => {
+    const bench = new Bench();
+    bench.place = {
+      ...(bench.place as GapPlace),
+      position: { ...checkpointAt(100).checkpoint.position, serverUuid: 'v' },
+    };
+    bench.checkpoints = [checkpointAt(500, { serverUuid: 'v' })];
+    expect(await bench.check.turn(signal)).toEqual({ found: 0, missing: 0, unknown: 0 });
+    expect([bench.asked, bench.cuts]).toEqual([[], ['another log']]);
   });
 
   it('leaves out what the log does not have any more, and is tried again where it can not be asked', async () => {

@@ -34,7 +34,10 @@ export interface GapCheckOptions {
     readonly load: (source: string) => Promise<readonly TableRecord[]>;
     readonly find: (source: string, table: TableName) => Promise<TableRecord | null>;
   };
+  /** As Kafka has them now. */
   readonly countPartitions: (topics: readonly string[]) => Promise<ReadonlyMap<string, number>>;
+  /** By topic, as DSS has recorded them: it gives keys to partitions by these, whatever Kafka has. */
+  readonly recordedPartitions: (source: string) => Promise<ReadonlyMap<string, number>>;
   readonly search: Pick<MessageSearch, 'find'>;
   readonly places: {
     readonly load: (source: string) => Promise<string | null>;
@@ -90,7 +93,11 @@ export class GapCheck {
   async turn(signal: AbortSignal): Promise<GapCheckResult> {
     const { source, readCheckpoint, places, onCut } = this.#options;
     const place = parsePlace(await places.load(source));
-    if (place?.version === (await readCheckpoint(signal)).checkpoint.version) return NOTHING;
+    if (place?.version === (await readCheckpoint(signal)).checkpoint.version) {
+      // a quiet source keeps its place
+      await places.save(source, JSON.stringify(place));
+      return NOTHING;
+    }
     // before the checkpoint: what raises a generation later is not behind it
     const tables = await this.#listTables();
     const reached = await readCheckpoint(signal);
@@ -104,9 +111,9 @@ export class GapCheck {
   }
 
   async #listTables(): Promise<GapPlace['tables']> {
-    const { source, tables, countPartitions } = this.#options;
+    const { source, tables, recordedPartitions } = this.#options;
     const known = (await tables.load(source)).filter((record) => isCopied(record) === 'yes');
-    const partitions = await countPartitions(known.map((record) => this.#topicOf(record)));
+    const partitions = await recordedPartitions(source);
     return Object.fromEntries(
       known.map((record) => [tableKey(record), [record.generation, partitions.get(this.#topicOf(record)) ?? 0]]),
     );
@@ -121,13 +128,15 @@ export class GapCheck {
       ...{ mostBytes: bounds.bytes, mostMs: bounds.logMs, mostMessages: bounds.messages },
     });
     if (range.cutBecause !== null) onCut(range.cutBecause);
+    const partitions = await this.#options.recordedPartitions(this.#options.source);
     const untilMs = Date.now() + bounds.topicsMs;
     let found = 0;
     let missing = 0;
     let unknown = range.keyless;
     if (range.keyless > 0) onJudged('no key', range.keyless);
     for (const [name, table] of range.tables) {
-      const outcomes = await this.#judge(table, place.tables[name], reached, untilMs, signal);
+      const now = partitions.get(this.#topicOf(table.layout));
+      const outcomes = await this.#judge(table, place.tables[name], now, reached, untilMs, signal);
       for (const [outcome, count] of outcomes) {
         if (count > 0) onJudged(outcome, count);
         if (outcome === 'found') found += count;
@@ -142,6 +151,7 @@ export class GapCheck {
   async #judge(
     { layout, messages }: LoggedTable,
     before: readonly [generation: number, partitions: number] | undefined,
+    recordedPartitions: number | undefined,
     reached: StoredCheckpoint,
     untilMs: number,
     signal: AbortSignal,
@@ -159,7 +169,8 @@ export class GapCheck {
       );
     };
     if (!(await isSame())) return all('copied or changed meanwhile');
-    if ((await countPartitions([topic])).get(topic) !== partitions) return all('other partitions');
+    const inKafka = (await countPartitions([topic])).get(topic);
+    if (inKafka !== partitions || recordedPartitions !== partitions) return all('other partitions');
     const wanted = messages.map((message): Wanted => ({
       ...message,
       partition: partitionForKey(Buffer.from(message.key), partitions),
@@ -206,7 +217,12 @@ function isSameLog({ version, position }: GapPlace, { checkpoint }: StoredCheckp
 }
 
 function isAhead({ token, checkpoint }: StoredCheckpoint, before: StoredCheckpoint): boolean {
-  return token === before.token && checkpoint.version >= before.checkpoint.version;
+  return (
+    token === before.token &&
+    checkpoint.lineage === before.checkpoint.lineage &&
+    checkpoint.position.serverUuid === before.checkpoint.position.serverUuid &&
+    checkpoint.version >= before.checkpoint.version
+  );
 }
 
 function hasKey({ adopted }: TableRecord, layout: LoggedTable['layout']): boolean {

@@ -5,7 +5,7 @@ import { compileTableRules } from '#mysql';
 import { createLogger, InjectConfig, LongWork, Shutdown } from '#platform';
 import { RedisConnection, RedisGapPlaces } from '#redis';
 import { type ChangeSource, type SourceBatch } from '#replication';
-import { StateDatabase, StateTableStore } from '#state';
+import { StateDatabase, StateTableStore, TopicPartitionStore } from '#state';
 import { MismatchStore } from '#verification';
 import { TopicConnection } from '../connections/topic-connection.ts';
 import { RecurringJobs } from '../jobs/recurring-jobs.ts';
@@ -28,6 +28,7 @@ export class GapJobs extends LongWork {
   readonly #config: DittoConfig;
   readonly #sources: VerifiedSources;
   readonly #tables: StateTableStore;
+  readonly #partitions: TopicPartitionStore;
   readonly #topics: TopicConnection;
   readonly #places: RedisGapPlaces;
   readonly #mismatches: MismatchStore;
@@ -55,6 +56,7 @@ export class GapJobs extends LongWork {
     this.#sources = sources;
     this.#state = state;
     this.#tables = new StateTableStore(state);
+    this.#partitions = new TopicPartitionStore(state);
     this.#topics = topics;
     this.#places = new RedisGapPlaces(redis);
     this.#mismatches = mismatches;
@@ -110,6 +112,7 @@ export class GapJobs extends LongWork {
       readCheckpoint: (signal) => this.#sources.open(name).then((source) => source.readCheckpoint(signal)),
       tables: this.#tables,
       countPartitions: (topics) => reader.countPartitions(topics),
+      recordedPartitions: (source) => this.#partitions.list(source),
       search: new MessageSearch({ reader, mostMessages: MOST_SEARCHED }),
       places: this.#places,
       mismatches: this.#mismatches,

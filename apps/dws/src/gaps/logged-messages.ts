@@ -69,7 +69,7 @@ export async function readLoggedMessages(
   const stream = source.stream({ from, proof: [proof], includes, signal: AbortSignal.any([signal, late]) });
   try {
     for await (const batch of stream) {
-      if (reading.take(batch)) return reading.end(null);
+      if (reading.take(batch)) return reading.end(reading.isOther ? 'another log' : null);
       if (reading.bytes > mostBytes || reading.count > mostMessages) return reading.end('too much log');
     }
   } catch (error) {
@@ -84,6 +84,8 @@ export async function readLoggedMessages(
 class Reading {
   bytes = 0;
   count = 0;
+  /** Whether another server answered. */
+  isOther = false;
   readonly #request: LoggedRangeRequest;
   readonly #tables = new Map<string, LoggedTable>();
   readonly #last: string;
@@ -102,6 +104,11 @@ class Reading {
     for (const item of items) {
       if (item.type === 'begin') {
         const { transaction } = item;
+        // its places say nothing of those of the range
+        if (transaction.serverUuid !== this.#request.from.serverUuid) {
+          this.isOther = true;
+          return true;
+        }
         const prefix = versionPrefix(this.#request.lineage, transaction.file, transaction.offset);
         // what is not covered yet need not have its messages
         if (prefix > this.#last) return true;
