@@ -95,7 +95,7 @@ describe('the server that a source is opened on', () => {
     expect(performance.now() - beganAt).toBeLessThan(200);
   });
 
-  it('is none while no other may follow: the error says why of each, until one may', async () => {
+  it('can not be chosen while no other may follow: the error says why of each, until one may', async () => {
     const lacking = server('c', { gtidExecuted: `${UUID}:1-9` });
     const reported: (readonly [DittoError, readonly RefusedServer[]])[] = [];
     const surveys = [...Array.from({ length: 4 }, () => [refused, lacking]), [refused, server('c')]];
@@ -115,7 +115,7 @@ describe('the server that a source is opened on', () => {
     await expect(choose([[refused, refused]], { nowMs })).rejects.toMatchObject({ code: 'DITTO_SOURCE_NO_SERVER' });
   });
 
-  it('is none where an operator moves the source', async () => {
+  it('is not chosen where an operator moves the source', async () => {
     let now = 0;
     const nowMs = (): number => (now += 10_000);
     await expect(choose([[refused, server('b')]], { nowMs }, 'manual')).rejects.toMatchObject({
