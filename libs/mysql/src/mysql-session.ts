@@ -180,6 +180,8 @@ export class MySqlSession {
       work().then(resolve, reject);
       return await promise;
     } catch (error) {
+      // the driver says that a connection broke in only one place: to the query that ran, where there was one
+      if (isFatal(error)) this.#lost ??= error;
       this.#signal.throwIfAborted();
       throw toSourceError(error, 'querying the source');
     } finally {
@@ -215,6 +217,10 @@ function destroy(driver: DriverConnection): void {
 
 function socketOf(driver: DriverConnection): Socket {
   return (driver as unknown as { readonly stream: Socket }).stream;
+}
+
+function isFatal(error: unknown): error is Error {
+  return (error as { readonly fatal?: unknown } | null)?.fatal === true;
 }
 
 function isSilent(silentMs: number): DittoError {

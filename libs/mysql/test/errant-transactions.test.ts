@@ -6,7 +6,7 @@ import { GtidSet } from '#change-events';
 import { silentLogger } from '#kernel';
 import { MySqlRowReader } from '#mysql';
 import { type Stack, startStack } from '#stack';
-import { eventually, OwnServer } from '#testing';
+import { eventually, FaultProxy, OwnServer } from '#testing';
 import { createConnection } from 'mysql2/promise';
 import { TestSource } from './test-source.ts';
 
@@ -70,6 +70,23 @@ describe('I7: transactions that only one server has', () => {
     expect((await executed(primary)).contains(high)).toBe(true);
     expect((await executed(replica)).subtract(high).isEmpty).toBe(false);
     expect(reader.findErrant()).toBe((await executed(replica)).subtract(await executed(primary)).toString());
+  });
+
+  test('are asked for again after the connection to the streamed server broke in the middle of the answer', async () => {
+    const proxy = await FaultProxy.open(primary.connection);
+    const { host, port } = proxy;
+    const reader = open(replica, { connection: { ...primary.connection, host, port } });
+    const dispatched = await primary.executedSet();
+    await read(reader, dispatched);
+    proxy.silence({ direction: 'toClient', bytes: 'swallowed', from: 'gtid_executed' });
+    const before = proxy.receivedBytes.toClient;
+    await Promise.all([
+      expect(read(reader, dispatched)).rejects.toMatchObject({ code: 'DITTO_SOURCE_CONNECTION_LOST' }),
+      eventually(() => proxy.receivedBytes.toClient > before).then(() => proxy.cutConnections()),
+    ]);
+    proxy.restore();
+    expect((await read(reader, dispatched)).rows).toBe(2);
+    proxy.close();
   });
 
   test('of a streamed server: they are left out of what the server that is read must have', async () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { binlogFileNumber } from '#change-events';
 import { LogEndReader, MySqlEndpoint } from '#mysql';
-import { OwnServer } from '#testing';
+import { eventually, FaultProxy, OwnServer } from '#testing';
 import { TestSource } from './test-source.ts';
 
 const signal = new AbortController().signal;
@@ -44,6 +44,32 @@ describe.each(['MySQL', 'MariaDB'])('the end of the log of %s', (kind) => {
       if (rows === 4) stop.abort();
     }
     expect((await reader.read(signal))?.file).toBe(given);
+  });
+
+  test('is not unknown because the connection broke while the server was asked for it', async () => {
+    const statements = ['SHOW BINARY LOG STATUS', ...(kind === 'MariaDB' ? ['SHOW MASTER STATUS'] : [])];
+    const proxy = await FaultProxy.open(source.connection);
+    const through = new LogEndReader({ ...source.connection, host: proxy.host, port: proxy.port });
+    try {
+      expect(await through.read(signal)).not.toBeNull();
+      for (const from of statements) {
+        proxy.silence({ direction: 'toClient', bytes: 'swallowed', from });
+        const before = proxy.receivedBytes.toClient;
+        const broken = through.read(signal);
+        await Promise.all([
+          expect(broken).rejects.toMatchObject({ code: 'DITTO_SOURCE_CONNECTION_LOST', retriable: true }),
+          eventually(
+            () => proxy.receivedBytes.toClient,
+            (bytes) => bytes > before,
+          ).then(() => proxy.cutConnections()),
+        ]);
+        proxy.restore();
+        expect(await through.read(signal)).toEqual(await reader.read(signal));
+      }
+    } finally {
+      through.close();
+      proxy.close();
+    }
   });
 
   test('a server that does not answer is a coded error', async () => {

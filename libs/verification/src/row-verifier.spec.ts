@@ -15,7 +15,13 @@ import {
 import { type NamedChange, NamedChanges } from './ports/named-changes.ts';
 import { notVerifiable } from './ports/not-verifiable.ts';
 import { type RecordedCheckpoint, RecordedStream, type RecordedTable } from './ports/recorded-stream.ts';
-import { type KeyRange, type ListedPage, type StoredRow, VerifiedSink } from './ports/verified-sink.ts';
+import {
+  type Difference,
+  type KeyRange,
+  type ListedPage,
+  type StoredRow,
+  VerifiedSink,
+} from './ports/verified-sink.ts';
 import { type ChunkRequest, RowVerifier, type RowVerifierOptions, type Verdict } from './row-verifier.ts';
 
 const IS_LONG = process.env['DITTO_TEST_LONG'] === '1';
@@ -362,6 +368,21 @@ describe('RowVerifier', () => {
     expect(await answers.verify()).toEqual({ ...judged, ...expected });
     expect(answers.reads).toBe(settings.attempts);
     expect(answers.named).toEqual([{ key, version: LATER }]);
+  });
+
+  it('what was forged to a place that the log reaches later is judged by what is stored once the checkpoint has passed it', async () => {
+    const answers = new Answers();
+    const verifyWith = async (differences: readonly Difference[]): Promise<unknown> => {
+      answers.stored = [stored({ version: LATER, compare: () => differences })];
+      return answers.verify();
+    };
+    // the change that was refused because of it
+    const lost = [{ column: 'value', source: '10', sink: '9' }];
+    for (const differences of [[], lost])
+      expect(await verifyWith(differences)).toEqual({ ...judged, unsettled: [key] });
+    answers.checkpoint = { ...answers.checkpoint, version: HIGHEST };
+    expect(await verifyWith([])).toEqual({ ...judged, equal: 1 });
+    expect(await verifyWith(lost)).toMatchObject({ mismatches: [{ kind: 'different', differences: lost }] });
   });
 
   it('rows that never rest are unsettled where nothing is kept of former rows, and where nothing is stored', async () => {
