@@ -13,6 +13,7 @@ interface Stored {
   readonly id: string;
   readonly version: string;
   readonly publishedMs: number;
+  readonly isTombstone?: boolean;
 }
 
 const versionOf = (n: number, lineage = 1): string =>
@@ -60,7 +61,8 @@ async function* readPages(
         [Buffer.from('ditto.id'), Buffer.from(one.id)],
         [Buffer.from('ditto.version'), Buffer.from(one.version)],
       ] as const;
-      return [pick({ offset: firstOffset + i, publishedMs: one.publishedMs, key: null, value: null, headers }) ?? null];
+      const value = one.isTombstone === true ? null : Buffer.from('{}');
+      return [pick({ offset: firstOffset + i, publishedMs: one.publishedMs, key: null, value, headers }) ?? null];
     });
     yield [{ firstOffset, endOffset: to, messages }];
   }
@@ -78,6 +80,13 @@ describe('MessageSearch', () => {
   it('says that the last of a partition are missing, and all of one that is empty', async () => {
     expect(missingOf(await new Partition([message(1, OLD), message(2)]).find([2, 3]))).toEqual(['gtid:3']);
     expect(missingOf(await new Partition([]).find([1]))).toEqual(['gtid:1']);
+  });
+
+  it('a delete of which only the tombstone is there is missing', async () => {
+    const tombstone = { ...message(3), isTombstone: true };
+    expect(missingOf(await new Partition([message(1, OLD), message(2), tombstone]).find([2, 3]))).toEqual(['gtid:3']);
+    const whole = new Partition([message(1, OLD), message(2), message(3), tombstone]);
+    expect(await whole.find([2, 3])).toMatchObject({ found: 2, missing: [] });
   });
 
   it.each<[what: string, stored: readonly (Stored | null)[], start: number, reason: string]>([

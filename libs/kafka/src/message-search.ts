@@ -157,7 +157,8 @@ function toSeen(message: TopicMessage): Seen {
   const { offset, publishedMs } = message;
   const version = readHeader(message, 'ditto.version');
   return {
-    ...{ offset, publishedMs, id: readHeader(message, 'ditto.id') },
+    // a tombstone has the identity of the delete before it, which may be missing
+    ...{ offset, publishedMs, id: message.value === null ? '' : readHeader(message, 'ditto.id') },
     version: isVersion(version) && isLogged(version) ? version : null,
   };
 }

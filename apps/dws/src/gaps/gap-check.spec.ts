@@ -9,9 +9,9 @@ import {
   versionPrefix,
 } from '#change-events';
 import { type WantedMessage } from '#kafka';
-import { DittoError } from '#kernel';
+import { DittoError, toDittoError } from '#kernel';
 import { type SourceBatch, type SourceItem, type TableRecord } from '#replication';
-import { type NewMismatch } from '#verification';
+import { type MismatchRecord, type NewMismatch } from '#verification';
 import { GapCheck, type GapPlace } from './gap-check.ts';
 
 const column = (name: string) => ({
@@ -56,8 +56,10 @@ class Bench {
   checkpoints: StoredCheckpoint[] = [checkpointAt(500)];
   records: TableRecord[] = [recordOf(3)];
   partitions = [2];
-  /** As DSS has recorded them. */
+  /** As DSS has recorded them, of the topic of the table. */
   recordedPartitions = [2];
+  /** The same of more topics, where there are any. */
+  partitionsOf: ReadonlyMap<string, number> | null = null;
   log: SourceItem[] = [
     ...transactionAt(200, null, [
       [1, 5],
@@ -69,10 +71,16 @@ class Bench {
   ];
   failure: Error | null = null;
   lost: readonly string[] = [];
+  /** By topic, what reading it fails with. */
+  readonly unreadable = new Map<string, Error>();
+  isKafkaAway = false;
+  /** How many gaps of the table are known. */
+  known = 0;
   readonly asked: WantedMessage[] = [];
   readonly recorded: NewMismatch[] = [];
   readonly outcomes: Record<string, number> = {};
   readonly cuts: string[] = [];
+  readonly complaints: string[] = [];
   readonly check: GapCheck;
 
   constructor() {
@@ -92,10 +100,16 @@ class Bench {
         load: () => Promise.resolve([next(this.records)]),
         find: () => Promise.resolve(next(this.records)),
       },
-      countPartitions: (topics) => Promise.resolve(new Map(topics.map((topic) => [topic, next(this.partitions)]))),
-      recordedPartitions: () => Promise.resolve(new Map([['s.d.t', next(this.recordedPartitions)]])),
+      countPartitions: (topics) =>
+        this.isKafkaAway
+          ? Promise.reject(new DittoError('DITTO_KAFKA_UNAVAILABLE', 'it is away', { retriable: true }))
+          : Promise.resolve(new Map(topics.map((topic) => [topic, next(this.partitions)]))),
+      recordedPartitions: () =>
+        Promise.resolve(this.partitionsOf ?? new Map([['s.d.t', next(this.recordedPartitions)]])),
       search: {
-        find: (_topic, wanted) => {
+        find: (topic, wanted) => {
+          const error = this.unreadable.get(topic);
+          if (error !== undefined) return Promise.reject(error);
           this.asked.push(...wanted);
           const missing = wanted.filter(({ id }) => this.lost.includes(id));
           return Promise.resolve({ found: wanted.length - missing.length, missing, unknown: new Map() });
@@ -113,10 +127,12 @@ class Bench {
           this.recorded.push(...found);
           return Promise.resolve(found);
         },
+        list: (_filter, { limit }) => Promise.resolve(Array(Math.min(limit, this.known)).fill({}) as MismatchRecord[]),
       },
       bounds: { bytes: 1_000_000, messages: 1000, logMs: 1000, topicsMs: 1000 },
       onFound: () => undefined,
       onJudged: (outcome, messages) => (this.outcomes[outcome] = (this.outcomes[outcome] ?? 0) + messages),
+      onUnreadable: (topic, error) => this.complaints.push(`${topic}: ${toDittoError(error).code}`),
       onCut: (reason) => this.cuts.push(reason),
     });
   }
@@ -214,6 +230,47 @@ describe('GapCheck', () => {
     bench.checkpoints = [checkpointAt(500, { serverUuid: 'v' })];
     expect(await bench.check.turn(signal)).toEqual({ found: 0, missing: 0, unknown: 0 });
     expect([bench.asked, bench.cuts]).toEqual([[], ['another log']]);
+  });
+
+  it('counts that it has no place to go on from: what was logged before is not looked at', async () => {
+    const bench = new Bench();
+    bench.place = null;
+    await bench.check.turn(signal);
+    expect([bench.asked, bench.cuts]).toEqual([[], ['no place']]);
+    expect(bench.place).toMatchObject({ version: checkpointAt(500).checkpoint.version });
+  });
+
+  it.each([0, 950, 1000])('records no more than 1,000 gaps of a table: %d are known', async (known) => {
+    const bench = Object.assign(new Bench(), { known });
+    const rows = Array.from({ length: 120 }, (_, i) => [i, 0]);
+    bench.log = [...transactionAt(200, null, rows), ...transactionAt(500, null, [[1000, 0]])];
+    bench.lost = rows.map((_, i) => `u:200/${i}`);
+    expect((await bench.check.turn(signal)).missing).toBe(120);
+    expect(bench.recorded).toHaveLength(Math.min(100, 1000 - known));
+  });
+
+  it.each([true, false])('looks at the other tables while a topic can not be read, retriable %p', async (retriable) => {
+    const bench = new Bench();
+    const other = { ...layout, table: 'other' };
+    bench.place = { ...placeWith(2), tables: { [tableKey(layout)]: [3, 2], [tableKey(other)]: [3, 2] } };
+    bench.partitionsOf = new Map([
+      ['s.d.t', 2],
+      ['s.d.other', 2],
+    ]);
+    const images = new ValueImages(other, [[7, 7]]);
+    const rows = { type: 'rows', op: 'create', layout: other, before: null, after: images, firstRowIndex: 2 } as const;
+    bench.log.splice(2, 0, rows);
+    bench.unreadable.set('s.d.t', new DittoError('DITTO_KAFKA_REFUSED', 'no', { retriable }));
+    expect(await bench.check.turn(signal)).toEqual({ found: 1, missing: 0, unknown: 5 });
+    expect(bench.outcomes).toEqual({ unreadable: 5, found: 1 });
+    expect(bench.complaints).toEqual(['s.d.t: DITTO_KAFKA_REFUSED']);
+    expect(bench.place).toMatchObject({ version: checkpointAt(500).checkpoint.version });
+  });
+
+  it('is tried again while Kafka does not answer', async () => {
+    const bench = Object.assign(new Bench(), { isKafkaAway: true });
+    await expect(bench.check.turn(signal)).rejects.toMatchObject({ code: 'DITTO_KAFKA_UNAVAILABLE' });
+    expect(bench.place).toMatchObject({ version: checkpointAt(100).checkpoint.version });
   });
 
   it('leaves out what the log does not have any more, and is tried again where it can not be asked', async () => {

@@ -10,9 +10,10 @@ import {
   type TableName,
   topicName,
 } from '#change-events';
-import { type MessageSearch } from '#kafka';
+import { type MessageSearch, type SearchedMessages } from '#kafka';
+import { isAbort, toDittoError } from '#kernel';
 import { type ChangeSource, isCopied, type TableRecord } from '#replication';
-import { type MismatchStore, type NewMismatch } from '#verification';
+import { CURRENT_STATES, type MismatchStore, type NewMismatch } from '#verification';
 import { type LoggedMessage, type LoggedTable, readLoggedMessages } from './logged-messages.ts';
 
 /** Where a check ended, and what was then known of the tables. */
@@ -43,7 +44,7 @@ export interface GapCheckOptions {
     readonly load: (source: string) => Promise<string | null>;
     readonly save: (source: string, place: string) => Promise<void>;
   };
-  readonly mismatches: Pick<MismatchStore, 'record'>;
+  readonly mismatches: Pick<MismatchStore, 'record' | 'list'>;
   readonly bounds: {
     readonly bytes: number;
     readonly messages: number;
@@ -53,6 +54,8 @@ export interface GapCheckOptions {
   readonly onFound: (found: readonly NewMismatch[]) => void;
   /** `found`, `missing`, or why nothing is known. */
   readonly onJudged: (outcome: string, messages: number) => void;
+  /** Nothing is said of what this topic should have got. */
+  readonly onUnreadable: (topic: string, error: unknown) => void;
   /** A part of the log of unknown size was not looked at. */
   readonly onCut: (reason: string) => void;
 }
@@ -72,6 +75,8 @@ interface Wanted extends LoggedMessage {
 
 /** Of one table in one turn; the others are counted. */
 const MOST_RECORDED = 100;
+/** Of one table; the others are counted. */
+const MOST_CURRENT = 1000;
 const NOTHING: GapCheckResult = { found: 0, missing: 0, unknown: 0 };
 
 /**
@@ -103,7 +108,7 @@ export class GapCheck {
     const reached = await readCheckpoint(signal);
     const { version, position, lastCovered } = reached.checkpoint;
     const isContinued = place !== null && isSameLog(place, reached);
-    if (!isContinued && place !== null) onCut('another log');
+    if (!isContinued) onCut(place === null ? 'no place' : 'another log');
     const result = isContinued ? await this.#check(place, reached, signal) : NOTHING;
     const next: GapPlace = { version, position, lastCovered, tables };
     await places.save(source, JSON.stringify(next));
@@ -156,7 +161,7 @@ export class GapCheck {
     untilMs: number,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, number>> {
-    const { countPartitions, search, readCheckpoint } = this.#options;
+    const { countPartitions, readCheckpoint } = this.#options;
     const topic = this.#topicOf(layout);
     const all = (reason: string): ReadonlyMap<string, number> => new Map([[reason, messages.length]]);
     if (before === undefined) return all('not copied');
@@ -169,20 +174,29 @@ export class GapCheck {
       );
     };
     if (!(await isSame())) return all('copied or changed meanwhile');
-    const inKafka = (await countPartitions([topic])).get(topic);
+    const counted = await this.#ask(topic, () => countPartitions([topic]));
+    if (counted === null) return all('unreadable');
+    const inKafka = counted.get(topic);
     if (inKafka !== partitions || recordedPartitions !== partitions) return all('other partitions');
     const wanted = messages.map((message): Wanted => ({
       ...message,
       partition: partitionForKey(Buffer.from(message.key), partitions),
       committedMs: message.transaction.commitMicros / 1000,
     }));
-    const first = await search.find(topic, wanted, untilMs, signal);
+    const find = (some: readonly Wanted[]): Promise<SearchedMessages<Wanted> | null> =>
+      this.#ask(topic, () => this.#options.search.find(topic, some, untilMs, signal));
+    const first = await find(wanted);
+    if (first === null) return all('unreadable');
     const outcomes = new Map<string, number>([['found', first.found], ...first.unknown]);
     if (first.missing.length === 0) return outcomes;
     const again = await readCheckpoint(signal);
-    const second = await search.find(topic, first.missing, untilMs, signal);
+    const second = await find(first.missing);
     const count = (outcome: string, more: number): unknown =>
       outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + more);
+    if (second === null) {
+      count('unreadable', first.missing.length);
+      return outcomes;
+    }
     count('found', second.found);
     for (const [reason, more] of second.unknown) count(reason, more);
     if (!isAhead(again, reached)) count('repeated meanwhile', second.missing.length);
@@ -194,10 +208,31 @@ export class GapCheck {
     return outcomes;
   }
 
+  /**
+   * Null when this topic can't be read: that must not keep the others from being looked at. Rejects while Kafka itself does
+   * not answer.
+   */
+  async #ask<T>(topic: string, work: () => Promise<T>): Promise<T | null> {
+    const { countPartitions, onUnreadable } = this.#options;
+    try {
+      return await work();
+    } catch (error) {
+      if (isAbort(error)) throw error;
+      const { retriable } = toDittoError(error);
+      if (retriable) await countPartitions([topic]);
+      onUnreadable(topic, error);
+      return null;
+    }
+  }
+
   async #record(table: TableName, missing: readonly Wanted[]): Promise<void> {
     const { source, mismatches, onFound } = this.#options;
     const seenAtMs = Date.now();
-    const found = missing.slice(0, MOST_RECORDED).map((message) => describeGap(source, table, message, seenAtMs));
+    const { database, table: name } = table;
+    const ofTable = { source, database, table: name, sink: 'kafka', kind: 'gap', states: CURRENT_STATES } as const;
+    const current = await mismatches.list(ofTable, { after: null, limit: MOST_CURRENT });
+    const most = Math.min(MOST_RECORDED, MOST_CURRENT - current.length);
+    const found = missing.slice(0, most).map((message) => describeGap(source, table, message, seenAtMs));
     onFound(await mismatches.record(found));
   }
 

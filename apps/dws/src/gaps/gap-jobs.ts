@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { type DittoConfig, requireSection, type SourceConfig, toRedisOptions } from '#configuration';
 import { MessageSearch } from '#kafka';
+import { toDittoError } from '#kernel';
 import { compileTableRules } from '#mysql';
 import { createLogger, InjectConfig, LongWork, Shutdown } from '#platform';
 import { RedisConnection, RedisGapPlaces } from '#redis';
@@ -119,6 +120,10 @@ export class GapJobs extends LongWork {
       bounds: { bytes: maxBytes, messages: MOST_MESSAGES, logMs: MOST_LOG_MS, topicsMs: MOST_TOPICS_MS },
       onFound: (found) => this.#reports.report(found),
       onJudged: (outcome, messages) => this.#metrics.judged(name, outcome, messages),
+      onUnreadable: (topic, error) => {
+        const { code, message } = toDittoError(error);
+        this.#logger.warn('a topic can not be read for lost messages', { source: name, topic, code, error: message });
+      },
       onCut: (reason) => this.#metrics.cut(name, reason),
     });
   }
