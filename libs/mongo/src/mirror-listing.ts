@@ -19,7 +19,6 @@ export interface ListedIds {
 const OTHERS_TIMEOUT_MS = 15_000;
 const OF_KEYS = 'k';
 const OF_OTHERS = 'o';
-/** Where NaN is a decimal it is looked for among all. */
 const ID_TYPES: Readonly<Record<IdType, readonly number[]>> = {
   object: [BsonType.document],
   string: [BsonType.string],
@@ -148,7 +147,13 @@ async function mayHaveOthers(documents: mongo.Collection, type: IdType): Promise
 function isOfType(document: Buffer, type: IdType): boolean {
   const id = readElements(document).next().value;
   if (id === undefined || !ID_TYPES[type].includes(id.type)) return false;
-  return id.type !== BsonType.double || !Number.isNaN(document.readDoubleLE(id.start));
+  if (id.type === BsonType.double) return !Number.isNaN(document.readDoubleLE(id.start));
+  return id.type !== BsonType.decimal128 || !isNotANumber(document, id.start);
+}
+
+/** A decimal whose combination field is all ones (IEEE 754-2008, decimal128). */
+function isNotANumber(document: Buffer, start: number): boolean {
+  return ((document[start + 15] as number) & 0x7c) === 0x7c;
 }
 
 /** '' when there is none. */

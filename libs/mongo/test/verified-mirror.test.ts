@@ -316,7 +316,9 @@ describe('VerifiedMirror', () => {
     it('lists what no range of keys has in it: other types, and NaN', async () => {
       const layout = await fill('others');
       expect(await listPart(layout, 'no range')).toEqual([]);
-      const ids = [new mongo.MinKey(), NaN, 'text', { a: 1 }, new mongo.Binary(Buffer.from('b')), true, new Date(0)];
+      const notNumbers = [NaN, mongo.Decimal128.fromString('NaN'), mongo.Decimal128.fromString('-NaN')];
+      const others = ['text', { a: 1 }, new mongo.Binary(Buffer.from('b')), true, new Date(0)];
+      const ids = [new mongo.MinKey(), ...notNumbers, ...others];
       for (const id of ids) {
         await documentsOf(layout).insertOne({ _id: id, row: {}, v: FUTURE });
         const pages = await listPart(layout, 'no range');
