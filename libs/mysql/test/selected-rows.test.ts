@@ -151,6 +151,27 @@ describe('rows of a filter', () => {
   });
 });
 
+test('a zero date is not NULL, whatever IS NULL says of a column that is NOT NULL', async () => {
+  const lenient = await createConnection({ ...source.connection, database: source.database });
+  await lenient.query("SET SESSION sql_mode = ''");
+  await lenient.query(
+    'CREATE TABLE zeros (id INT PRIMARY KEY, day DATE NOT NULL, moment DATETIME(3) NOT NULL, may DATE)',
+  );
+  await lenient.query("INSERT INTO zeros VALUES (1, '0000-00-00', 0, '0000-00-00'), (2, '2026-02-03', NOW(), NULL)");
+  const [byServer] = await lenient.query<RowDataPacket[]>('SELECT id FROM zeros WHERE day IS NULL');
+  expect(byServer).toEqual([{ id: 1 }]);
+  await lenient.end();
+  const zeros = (await reader.readLayout({ database: source.database, table: 'zeros' }, signal)) as TableLayout;
+  const found = async (column: string, op: ScopeCondition['op']): Promise<unknown[]> => {
+    const selection = decodeSelection(zeros, { kind: 'filter', where: [{ column, op }] });
+    const request = { layout: zeros, after: null, selection, limit: 10, dispatchedSet: '', signal };
+    return (await reader.readChunk(request)).rows.map(([id]) => id);
+  };
+  for (const column of ['day', 'moment']) expect([column, await found(column, 'is null')]).toEqual([column, []]);
+  expect(await found('day', 'is not null')).toEqual([1, 2]);
+  expect(await found('may', 'is null')).toEqual([2]);
+});
+
 test('rows of a range have both ends, and go on after a key', async () => {
   expect(await select({ kind: 'range', from: '[3]', to: '["7"]' })).toEqual([3, 4, 5, 6, 7]);
   expect(await select({ kind: 'range', from: '[3]', to: null }, [11])).toEqual([12, 100, 101]);

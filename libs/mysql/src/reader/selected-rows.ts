@@ -18,7 +18,8 @@ function joinAll(conditions: readonly string[]): string {
 
 function fulfils({ column, op, values }: ColumnCondition): string {
   const name = quoteIdentifier(column.name);
-  if (op === 'is null') return `${name} IS NULL`;
+  // IS NULL also finds the zero dates of a column that is NOT NULL (MySQL manual, "Comparison Functions and Operators")
+  if (op === 'is null') return `${name} <=> NULL`;
   if (op === 'is not null') return `${name} IS NOT NULL`;
   const alternatives = values.map((value) => {
     const { equal, greater } = compareColumn(column, value);
