@@ -191,9 +191,10 @@ export class StateVerificationRunStore extends VerificationRunStore {
     { until, isLast }: ChunkEnd,
     rows: number,
   ): Promise<{ readonly end: ChunkEnd; readonly next: DueChunk | null }> {
-    const { id, runId, database, table, sink, phase, number } = chunk;
+    const { id, runId } = chunk;
     const now = this.#nowMs();
     return this.#database.transaction(async (manager) => {
+      await lockTable(manager, chunk);
       const recorded = await manager.query<WriteResult>(
         `UPDATE verification_chunks SET until_key = ?, is_last = ? WHERE id = ? AND is_open AND is_last IS NULL`,
         [until, isLast, id],
@@ -204,13 +205,24 @@ export class StateVerificationRunStore extends VerificationRunStore {
       }
       if (isLast) return { end: { until, isLast }, next: null };
       const notBeforeMs = await paceRun(manager, runId, rows, now);
-      const { insertId } = await manager.query<InsertResult>(
-        `INSERT INTO verification_chunks
-           (run_id, database_name, table_name, sink, phase, number, after_key, not_before_ms)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-        [runId, database, table, sink, phase, number + 1, until, notBeforeMs],
+      return { end: { until, isLast }, next: await addChunk(manager, chunk, { after: until, end: null, notBeforeMs }) };
+    });
+  }
+
+  async cut(chunk: RunChunk, worker: string, at: string): Promise<readonly DueChunk[]> {
+    const { id } = chunk;
+    const now = this.#nowMs();
+    return this.#database.transaction(async (manager) => {
+      await lockTable(manager, chunk);
+      const known = await manager.findOneBy(VerificationChunkEntity, { id });
+      const cut = await manager.query<WriteResult>(
+        `UPDATE verification_chunks SET until_key = ?, is_last = FALSE, worker = NULL, not_before_ms = ?, attempts = 0
+         WHERE id = ? AND worker = ? AND is_open AND is_last IS NOT NULL`,
+        [at, now, id, worker],
       );
-      return { end: { until, isLast }, next: { id: String(insertId), attempts: 0, notBeforeMs } };
+      if (known === null || cut.affectedRows === 0) return [];
+      const rest = await addChunk(manager, chunk, { after: at, end: toChunk(known).end, notBeforeMs: now });
+      return [{ id, attempts: 0, notBeforeMs: now }, rest];
     });
   }
 
@@ -398,6 +410,24 @@ async function beginPhase(
     [...partOf(part), phase, nowMs],
   );
   return { id: String(insertId), attempts: 0, notBeforeMs: nowMs };
+}
+
+/** In the phase of another one of the table, which the caller has locked. */
+async function addChunk(
+  manager: EntityManager,
+  of: RunChunk,
+  { after, end, notBeforeMs }: Pick<RunChunk, 'after' | 'end'> & Pick<DueChunk, 'notBeforeMs'>,
+): Promise<DueChunk> {
+  const { insertId } = await manager.query<InsertResult>(
+    `INSERT INTO verification_chunks
+       (run_id, database_name, table_name, sink, phase, number, after_key, until_key, is_last, not_before_ms)
+     SELECT ?, ?, ?, ?, ?, MAX(number) + 1, ?, ?, ?, ? FROM verification_chunks WHERE ${TABLE_WHERE} AND phase = ?`,
+    [
+      ...[...partOf(of), of.phase, after, end?.until ?? null, end?.isLast ?? null, notBeforeMs],
+      ...[...partOf(of), of.phase],
+    ],
+  );
+  return { id: String(insertId), attempts: 0, notBeforeMs };
 }
 
 /** Ends the run with its last table. */

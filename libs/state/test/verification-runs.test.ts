@@ -105,6 +105,32 @@ describe('runs of verification', () => {
     expect(await store.recordEnd(rows.chunk, { until: null, isLast: true }, 6)).toEqual({ end, next: null });
   });
 
+  test('cut a chunk that holds too much, and another one follows the last', async () => {
+    const { id, rows } = await beginRows();
+    const { next } = await store.recordEnd(rows.chunk, { until: '[9]', isLast: false }, 10);
+    expect(await store.cut(rows.chunk, 'b', '[5]')).toEqual([]);
+    const due = await store.cut(rows.chunk, 'a', '[5]');
+    expect(due).toHaveLength(2);
+    const first = await take(due);
+    expect(first.chunk).toMatchObject({ id: rows.chunk.id, after: null, end: { until: '[5]', isLast: false } });
+    const rest = await take(due.slice(1));
+    expect(rest.chunk).toMatchObject({ phase: 'rows', after: '[5]', end: { until: '[9]', isLast: false } });
+    const last = await take([next as DueChunk]);
+    expect(last.chunk).toMatchObject({ after: '[9]', end: null });
+    // its end is not known yet
+    expect(await store.cut(last.chunk, 'a', '[11]')).toEqual([]);
+    const { next: after } = await store.recordEnd(last.chunk, { until: '[19]', isLast: false }, 10);
+    const end = await take([after as DueChunk]);
+    await store.recordEnd(end.chunk, { until: null, isLast: true }, 0);
+    const [, endOfAll] = await store.cut(end.chunk, 'a', '[30]');
+    const more = await take([endOfAll as DueChunk]);
+    expect(more.chunk).toMatchObject({ after: '[30]', end: { until: null, isLast: true } });
+    for (const { chunk } of [first, rest, last, end])
+      expect(await store.complete(chunk, counts(3), counts(0))).toEqual([]);
+    expect(await store.complete(more.chunk, counts(3), counts(0))).toHaveLength(1);
+    expect(await store.listTables(id)).toMatchObject([{ phase: 'extras', counts: { rows: 15 } }]);
+  });
+
   test('let one worker have a chunk until its time is over', async () => {
     const { rows } = await beginRows();
     const { id } = rows.chunk;

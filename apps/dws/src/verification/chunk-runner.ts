@@ -91,6 +91,7 @@ export class ChunkRunner {
       };
       const outcome = await new ChunkWork(options, taken, signal).run();
       if (outcome.kind === 'not judged') await this.#hold(taken, outcome.hold, outcome.hold.state === 'not verifiable');
+      if (outcome.kind === 'crowded') onDue(await this.#runs.cut(chunk, this.#worker, outcome.at));
       if (outcome.kind === 'done') this.#metrics.verified(run.source, chunk, outcome.counts);
       if (outcome.kind === 'done' || outcome.kind === 'begun again') {
         onDue(outcome.due);

@@ -249,6 +249,23 @@ describe('what a sink sees beside the rows', () => {
     expect(next.parts).toEqual(['no range']);
   });
 
+  it('is left to chunks of eight pages where there is more of it', async () => {
+    const world = new World();
+    [world.seesExtras, world.extrasIn, world.pageRows] = [true, range, 2];
+    expect(await world.work(null, 'rows')).toEqual({ kind: 'crowded', at: '[15]' });
+    expect([world.lookedUp, world.found, world.completed.size]).toEqual([[], [], 0]);
+    world.size = 16;
+    expect(await world.work(null, 'rows')).toMatchObject({ kind: 'done' });
+    expect([world.lookedUp, world.verified]).toEqual([upTo(16), lackedUpTo(16)]);
+  });
+
+  it('is verified as a whole where a cut would leave no key to the chunk after it', async () => {
+    const world = new World();
+    [world.seesExtras, world.extrasIn, world.pageRows] = [true, { after: null, upTo: [15] }, 2];
+    expect(await world.work(null, 'rows')).toMatchObject({ kind: 'done' });
+    expect([world.lookedUp, world.verified]).toEqual([upTo(23), lackedUpTo(23)]);
+  });
+
   it('is not judged, nor are the rows, when the table was copied meanwhile', async () => {
     const world = new World();
     [world.seesExtras, world.extrasIn] = [true, range];

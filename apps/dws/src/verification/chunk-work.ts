@@ -51,6 +51,8 @@ export type ChunkOutcome =
     }
   | { readonly kind: 'begun again'; readonly due: readonly DueChunk[] }
   | { readonly kind: 'lost' }
+  /** There is more in it than fits into one chunk: it is to be cut after this key. */
+  | { readonly kind: 'crowded'; readonly at: string }
   | { readonly kind: 'not judged'; readonly hold: NotJudged };
 
 const NO_ROWS: RowCounts = { rows: 0, equal: 0, mismatches: 0, ignored: 0, unsettled: 0, quarantined: 0 };
@@ -59,6 +61,9 @@ const RECHECKED_AT_ONCE = 200;
 /** Of repairs. */
 const WAITING = ['planned', 'failed'] as const;
 const UNDER_WAY = [...WAITING, 'reading', 'verifying'] as const;
+
+/** Of what the sink has beside the rows of a chunk; where there are more, the chunk is cut. */
+const MOST_PAGES = 8;
 
 /** Does one chunk of a run, in whichever phase. Repeatable: what it records is recorded once. */
 export class ChunkWork {
@@ -157,7 +162,7 @@ export class ChunkWork {
       const again = await this.#verifySecond(layout, sampled);
       if (again.state !== 'judged') return { kind: 'not judged', hold: again };
       const extras = extrasIn === null ? NO_ROWS : await this.#verifyExtras(recorded, extrasIn);
-      if ('state' in extras) return { kind: 'not judged', hold: extras };
+      if ('kind' in extras) return extras;
       const counts = await this.#note(layout, verdict, () => true);
       if (seesExtras) listed += counts.rows;
       total = add(add(total, counts), { ...extras, rows: 0, equal: 0 });
@@ -194,16 +199,31 @@ export class ChunkWork {
   }
 
   /** What the sink has in a range whose rows were compared. */
-  async #verifyExtras({ layout, generation }: RecordedTable, range: KeyRange): Promise<RowCounts | NotJudged> {
+  async #verifyExtras({ layout, generation }: RecordedTable, range: KeyRange): Promise<RowCounts | ChunkOutcome> {
     const { source, chunkRows } = this.#options;
     const sink = await source.sink(this.#taken.chunk.sink);
     let total = NO_ROWS;
+    let pages: ListedPage[] = [];
+    const verify = async (): Promise<NotJudged | null> => {
+      for (const page of pages) {
+        const counts = await this.#verifyPage(layout, generation, page, null);
+        if ('state' in counts) return counts;
+        total = add(total, counts);
+      }
+      pages = [];
+      return null;
+    };
     for await (const page of sink.list({ layout, part: range, after: null, limit: chunkRows }, this.#signal)) {
-      const counts = await this.#verifyPage(layout, generation, page, null);
-      if ('state' in counts) return counts;
-      total = add(total, counts);
+      if (pages.length === MOST_PAGES) {
+        const at = findCut(layout, pages, range.upTo);
+        if (at !== null) return { kind: 'crowded', at };
+        const hold = await verify();
+        if (hold !== null) return { kind: 'not judged', hold };
+      }
+      pages.push(page);
     }
-    return total;
+    const hold = await verify();
+    return hold === null ? total : { kind: 'not judged', hold };
   }
 
   /**
@@ -345,6 +365,14 @@ export class ChunkWork {
 
 const NOT_SEEN: NotJudged = { state: 'waiting', reason: 'the table was not seen by DSS yet' };
 const COPIED_MEANWHILE: NotJudged = { state: 'being re-read', reason: 'the table was copied or re-read meanwhile' };
+
+/** The last key of these pages, which come in the order of keys; null when no key is left after it in the range. */
+function findCut(layout: TableLayout, pages: readonly ListedPage[], upTo: Row | null): string | null {
+  const last = pages.findLast(({ keys }) => keys.length > 0)?.keys.at(-1);
+  if (last === undefined) return null;
+  const text = encodeKeyValues(layout, last);
+  return text === encodeKey(layout, upTo) ? null : text;
+}
 
 function findHold(recorded: RecordedTable | null): NotJudged | null {
   if (recorded === null) return NOT_SEEN;

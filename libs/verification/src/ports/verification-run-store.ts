@@ -88,7 +88,7 @@ export interface RunChunk extends TableName {
   readonly runId: string;
   readonly sink: string;
   readonly phase: TablePhase;
-  /** Of the phase, from 0. */
+  /** Of the phase, from 0, in the order in which they were made. */
   readonly number: number;
   /** Where it begins: the key text, or the sink's own place, that it comes after; null for the beginning. */
   readonly after: string | null;
@@ -156,6 +156,11 @@ export abstract class VerificationRunStore {
     end: ChunkEnd,
     rows: number,
   ): Promise<{ readonly end: ChunkEnd; readonly next: DueChunk | null }>;
+  /**
+   * Ends a chunk whose end is known at `at` instead, which is in it, and leaves what comes after to a new one. Resolves with
+   * both, to be done from their beginning; with none when another worker has the chunk by now.
+   */
+  abstract cut(chunk: RunChunk, worker: string, at: string): Promise<readonly DueChunk[]>;
   /**
    * Ends a chunk, once: counts it, and begins what comes next. Resolves with the chunks that this begins. `listed`: keys of
    * the sink that were looked up, as of `RunTable`; none by default.
