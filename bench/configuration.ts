@@ -20,7 +20,12 @@ export interface ConfigurationFacts {
   readonly state: Login & { readonly database: string };
 }
 
-/** What `ditto.yaml` says for one run: one source with one table, the sinks that are measured, no recent events. */
+/** They take from the two cores, and would be measured along; a deployment has them unless it switches them off. */
+export function hasRecentEvents({ command }: BenchOptions): boolean {
+  return command === 'idle';
+}
+
+/** What `ditto.yaml` says for one run: one source with one table, and the sinks that are measured. */
 export function describeConfiguration(facts: ConfigurationFacts): Readonly<Record<string, unknown>> {
   const { source, database, options, stack, ports, state } = facts;
   const [primary, stateServer] = [stack.endpoint('mysql-primary'), stack.endpoint('mysql-state')];
@@ -43,7 +48,11 @@ export function describeConfiguration(facts: ConfigurationFacts): Readonly<Recor
     redis: { url: stack.url('redis'), keyPrefix: source },
     state: { host: stateServer.host, port: stateServer.port, ...state },
     dss: { http: { port: ports.dss }, inFlightBytes },
-    dcs: { http: { port: ports.dcs }, rpc: { port: ports.dcsRpc }, recentEvents: { enabled: false } },
+    dcs: {
+      http: { port: ports.dcs },
+      rpc: { port: ports.dcsRpc },
+      recentEvents: { enabled: hasRecentEvents(options) },
+    },
     dws: { http: { port: ports.dws } },
   };
 }

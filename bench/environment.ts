@@ -12,7 +12,7 @@ import { type DssStatus, readDssStatus } from '../demo/dss-status.ts';
 import { removeTraces } from '../demo/given-servers.ts';
 import { buildServices } from '../demo/service-build.ts';
 import { ServiceProcess } from '../demo/service-process.ts';
-import { describeConfiguration, MONGO_BATCH_OPERATIONS } from './configuration.ts';
+import { describeConfiguration, hasRecentEvents, MONGO_BATCH_OPERATIONS } from './configuration.ts';
 import { describeMachine, type Machine, readVersions } from './machine.ts';
 import { type BenchOptions } from './options.ts';
 import { TABLE_NAME } from './workload.ts';
@@ -89,6 +89,12 @@ export class BenchEnvironment {
     await dcs.waitUntilReady(READY_WITHIN_MS, signal);
   }
 
+  get dcs(): ServiceProcess {
+    const dcs = this.#services.find(({ name }) => name === 'dcs');
+    if (dcs === undefined) throw new DittoError('DITTO_BENCH_NOT_OPEN', 'DCS of the run is not up.');
+    return dcs;
+  }
+
   /** DSS as a process of its own, not awaited: what it does first may be part of the measurement. */
   startDss(profile: string | null = null): ServiceProcess {
     if (this.#ports === null) throw new DittoError('DITTO_BENCH_NOT_OPEN', 'The servers of the run are not up.');
@@ -160,7 +166,7 @@ export class BenchEnvironment {
         ...(kafka && { kafkaClient: client, kafkaBrokers: this.brokers.length, partitions, compression }),
         ...(mongo && { lanes, maxBatchOperations: MONGO_BATCH_OPERATIONS }),
         ...(this.#snapshot === 'windowed' && { chunkRows }),
-        recentEvents: false,
+        recentEvents: hasRecentEvents(this.options),
         ...(profile !== null && { profiled: true }),
       },
     };

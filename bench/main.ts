@@ -5,6 +5,7 @@ import { runDecode } from './decode.ts';
 import { runDrain } from './drain.ts';
 import { BenchEnvironment } from './environment.ts';
 import { runPublish } from './kafka-publisher.ts';
+import { runIdle } from './idle.ts';
 import { runLatency } from './latency.ts';
 import { type BenchOptions, parseBenchOptions, USAGE } from './options.ts';
 import { runRestart } from './restart.ts';
@@ -33,6 +34,8 @@ function measure(environment: BenchEnvironment, options: BenchOptions): Promise<
       return runRestart(environment, options);
     case 'verify':
       return runVerify(environment, options);
+    case 'idle':
+      return runIdle(environment, options);
   }
 }
 

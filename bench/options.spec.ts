@@ -12,6 +12,7 @@ describe('parseBenchOptions', () => {
       profile: null,
     });
     expect(parseBenchOptions(['latency'])).toMatchObject({ sinks: ['kafka', 'mongo'], rate: 1000, seconds: 30 });
+    expect(parseBenchOptions(['idle'])).toMatchObject({ sinks: ['kafka', 'mongo'], seconds: 60 });
     expect(parseBenchOptions(['restart'])).toMatchObject({ sinks: ['kafka', 'mongo'], kills: 5, rate: 1000 });
   });
 

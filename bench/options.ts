@@ -53,7 +53,13 @@ export interface VerifyOptions extends CommonOptions {
   readonly workers: number;
 }
 
-export type BenchOptions = DrainOptions | LatencyOptions | SnapshotOptions | RestartOptions | VerifyOptions;
+export interface IdleOptions extends CommonOptions {
+  readonly command: 'idle';
+  readonly seconds: number;
+}
+
+export type BenchOptions =
+  DrainOptions | LatencyOptions | SnapshotOptions | RestartOptions | VerifyOptions | IdleOptions;
 
 export const USAGE = `usage: npm run --silent bench -- COMMAND [options]
   Measures DSS against servers of its own, or those of DITTO_STACK_*_URL. One JSON line per result on standard output.
@@ -65,10 +71,11 @@ export const USAGE = `usage: npm run --silent bench -- COMMAND [options]
   snapshot   the rows are there before the source is seen for the first time   --rows N (1000000)
   restart    DSS is killed and started again under load   --kills K (5) --rate R (1000) --rows-per-transaction T (10)
   verify     DWS verifies a table that is in one sink   --rows N (1000000) --workers W (1) --sinks mongo|kafka (mongo)
+  idle       the three services with nothing to do   --seconds S (60)
   decode     the reader alone, on a recorded log, beside zongji, see: npm run --silent bench -- decode --help
   publish    the Kafka publisher alone, see: npm run --silent bench -- publish --help
 
-  --sinks kafka|mongo|kafka,mongo   default: kafka; for latency and restart: kafka,mongo; for verify: mongo
+  --sinks kafka|mongo|kafka,mongo   default: kafka; for latency, restart and idle: kafka,mongo; for verify: mongo
   --repeat K                        as often, each time with fresh servers (1)
   --profile FOLDER                  a CPU profile of DSS; read it with: node bench/profile-summary.ts FILE
   --partitions N (4)  --compression none|gzip|snappy|lz4|zstd (none)  --client platformatic|kafkajs (platformatic)
@@ -78,6 +85,7 @@ export const USAGE = `usage: npm run --silent bench -- COMMAND [options]
 const DEFAULT_SINKS: Readonly<Record<string, string>> = {
   latency: 'kafka,mongo',
   restart: 'kafka,mongo',
+  idle: 'kafka,mongo',
   verify: 'mongo',
 };
 
@@ -91,7 +99,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
       rows: { type: 'string' },
       'rows-per-transaction': { type: 'string' },
       rate: { type: 'string', default: '1000' },
-      seconds: { type: 'string', default: '30' },
+      seconds: { type: 'string' },
       kills: { type: 'string', default: '5' },
       workers: { type: 'string', default: '1' },
       repeat: { type: 'string', default: '1' },
@@ -130,7 +138,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
     }
     case 'latency': {
       const read = readChoice('--read', values.read, ['live', 'after'] as const);
-      const [rate, seconds] = [readCount('--rate', values.rate), readCount('--seconds', values.seconds)];
+      const [rate, seconds] = [readCount('--rate', values.rate), readCount('--seconds', values.seconds ?? '30')];
       return {
         command,
         ...common,
@@ -154,8 +162,12 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
       const rows = readCount('--rows', values.rows ?? '1000000');
       return { command, ...common, rows, workers: readCount('--workers', values.workers) };
     }
+    case 'idle':
+      return { command, ...common, seconds: readCount('--seconds', values.seconds ?? '60') };
     default:
-      throw new TypeError(`"${command}" is not one of drain, latency, snapshot, restart, verify, decode and publish.`);
+      throw new TypeError(
+        `"${command}" is not one of drain, latency, snapshot, restart, verify, idle, decode and publish.`,
+      );
   }
 }
 

@@ -1,4 +1,4 @@
-import { type Admin, type Consumer, type EachBatchPayload, type Kafka } from 'kafkajs';
+import { type Consumer, type EachBatchPayload, type Kafka } from 'kafkajs';
 
 import { Backoff, Deferred, type DittoError, type Logger, sleep } from '#kernel';
 
@@ -6,6 +6,7 @@ import { type KafkaConnectionOptions } from './kafka-connection-options.ts';
 import { toKafkaError } from './kafka-errors.ts';
 import { createKafkaJs } from './kafkajs-client.ts';
 import { type ReceivedMessage } from './published-event.ts';
+import { TopicReader } from './topic-reader.ts';
 
 export interface KafkaEventReaderRun<Event> {
   /** Readers with one group share the partitions. */
@@ -96,10 +97,9 @@ export class KafkaEventReader {
     signal: AbortSignal,
     onProgress: () => void,
   ): Promise<void> {
-    const admin = kafka.admin();
-    await admin.connect();
+    const reader = new TopicReader(this.#options);
     try {
-      const topics = await findTopics(admin, run.topics);
+      const topics = await findTopics(reader, run.topics);
       this.#topicCount = topics.length;
       this.#lags.clear();
       const consumer =
@@ -123,12 +123,12 @@ export class KafkaEventReader {
           if (!payload.restart) crashed.reject(payload.error);
         });
         if (consumer !== null) await this.#startConsumer(consumer, topics, run, signal, onProgress);
-        await Promise.race([crashed.promise, waitForOtherTopics(admin, run, topics, signal)]);
+        await Promise.race([crashed.promise, waitForOtherTopics(reader, run, topics, signal)]);
       } finally {
         await consumer?.disconnect();
       }
     } finally {
-      await admin.disconnect();
+      await reader.close();
     }
   }
 
@@ -208,13 +208,13 @@ export class KafkaEventReader {
   }
 }
 
-async function findTopics(admin: Admin, wanted: RegExp | readonly string[]): Promise<string[]> {
-  const existing = await admin.listTopics();
+async function findTopics(reader: TopicReader, wanted: RegExp | readonly string[]): Promise<string[]> {
+  const existing = await reader.listTopics();
   return existing.filter((topic) => (wanted instanceof RegExp ? wanted.test(topic) : wanted.includes(topic))).sort();
 }
 
 async function waitForOtherTopics(
-  admin: Admin,
+  reader: TopicReader,
   run: Pick<KafkaEventReaderRun<never>, 'topics' | 'topicRefreshMs'>,
   topics: readonly string[],
   signal: AbortSignal,
@@ -222,7 +222,7 @@ async function waitForOtherTopics(
   const known = topics.join();
   const refresh = async (): Promise<boolean> => {
     await sleep(run.topicRefreshMs ?? 5_000, signal).catch(() => undefined);
-    return signal.aborted || (await findTopics(admin, run.topics)).join() !== known;
+    return signal.aborted || (await findTopics(reader, run.topics)).join() !== known;
   };
   while (!(await refresh()));
 }

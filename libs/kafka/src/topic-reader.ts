@@ -8,11 +8,13 @@ import {
   ConnectionPool,
   fetchV12,
   listOffsetsV5,
+  type metadataV12,
 } from '@platformatic/kafka';
 
 import { DittoError, withTimeout } from '#kernel';
 
 import { ConnectionWatch, destroySockets } from './connection-watch.ts';
+import { linksOf } from './error-chain.ts';
 import { type KafkaConnectionOptions, type KafkaTimeouts, resolveTimeouts } from './kafka-connection-options.ts';
 import { isMissingTopic, KAFKA_ERROR_CODES, timedOut, toKafkaError } from './kafka-errors.ts';
 
@@ -48,6 +50,7 @@ export interface PartitionBounds {
   readonly end: number;
 }
 
+type ListedTopics = Awaited<ReturnType<typeof metadataV12.api.async>>['topics'];
 type FetchedBatch = NonNullable<
   Awaited<ReturnType<typeof fetchV12.api.async>>['responses'][number]['partitions'][number]['records']
 >[number];
@@ -75,6 +78,8 @@ const FETCH_BYTES = 1024 * 1024;
 const FORWARD_FETCH_BYTES = 256 * 1024;
 const IS_APPEND_TIME = 1 << 3;
 const IS_CONTROL = 1 << 5;
+/** Kafka's protocol guide, "Error Codes": UNKNOWN_TOPIC_OR_PARTITION. */
+const UNKNOWN_TOPIC = 3;
 /** Each waits for half a second. */
 const MOST_EMPTY_ANSWERS = 10;
 const FIRST_PAGE_MESSAGES = 64;
@@ -104,8 +109,17 @@ export class TopicReader {
     for (const pool of [this.#admin.connections, this.#connections]) watch.over(pool);
   }
 
+  /** All that the user may see, those without a leader included; without internal ones. */
   listTopics(): Promise<string[]> {
-    return this.#ask('listing topics', () => this.#admin.listTopics());
+    return this.#ask('listing topics', async () => {
+      try {
+        return await this.#admin.listTopics();
+      } catch (error) {
+        const names = findListedTopics(error);
+        if (names === null) throw error;
+        return names;
+      }
+    });
   }
 
   /** How many partitions each topic has, those without a leader included. */
@@ -355,6 +369,20 @@ export class TopicReader {
       throw toKafkaError(cause, what);
     }
   }
+}
+
+/**
+ * The library throws when any partition of the cluster has an error, as one without a leader has, and gives the whole
+ * answer with it. Null when there was no answer, or one to something else.
+ */
+function findListedTopics(error: unknown): string[] | null {
+  for (const { response } of linksOf(error)) {
+    const topics = (response as { readonly topics?: ListedTopics } | undefined)?.topics;
+    if (topics === undefined) continue;
+    const listed = topics.filter(({ isInternal, errorCode }) => !isInternal && errorCode !== UNKNOWN_TOPIC);
+    return listed.map(({ name }) => name).filter((name) => typeof name === 'string');
+  }
+  return null;
 }
 
 function cut(topics: readonly string[]): (readonly string[])[] {

@@ -2,11 +2,22 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterAll, beforeAll } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import kafkajs from 'kafkajs';
 
+import { Deferred, silentLogger } from '#kernel';
 import { type Stack, startStack } from '#stack';
+import { uniqueName } from '#testing';
 
-import { type KafkaConnectionOptions, KafkaJsClient, PlatformaticKafkaClient } from '../src/index.ts';
+import {
+  checkKafka,
+  type KafkaConnectionOptions,
+  KafkaEventReader,
+  KafkaJsClient,
+  PlatformaticKafkaClient,
+  TopicReader,
+} from '../src/index.ts';
+import { retryBriefly } from '../src/retry-briefly.ts';
 import { type BrokerCluster, describeBrokerFaults, describeKafkaClient } from './kafka-client.contract.ts';
 
 type Broker = 'kafka-1' | 'kafka-2' | 'kafka-3';
@@ -42,3 +53,59 @@ const clients = {
 
 for (const [name, create] of Object.entries(clients)) describeKafkaClient(name, create, cluster);
 describeBrokerFaults(clients, cluster);
+
+const kafkaJs = (): kafkajs.Kafka =>
+  new kafkajs.Kafka({ clientId: 'topics', brokers: [...cluster().brokers], logLevel: kafkajs.logLevel.NOTHING });
+
+/** With one replica: nothing leads its partition while that broker is gone. */
+async function createTopic(topic: string, broker: number): Promise<void> {
+  const admin = kafkaJs().admin();
+  await admin.connect();
+  await admin.createTopics({ topics: [{ topic, replicaAssignment: [{ partition: 0, replicas: [broker] }] }] });
+  await admin.disconnect();
+}
+
+describe('TopicReader and KafkaEventReader', () => {
+  it('list the topics and read on while a topic of the cluster has no leader', async () => {
+    const [here, there] = [uniqueName('here'), uniqueName('there')];
+    await createTopic(here, 1);
+    await createTopic(there, 2);
+    const producer = kafkaJs().producer();
+    await producer.connect();
+    await producer.send({ topic: here, messages: [{ value: 'read' }] });
+    await producer.disconnect();
+    const stop = new AbortController();
+    const options = { brokers: cluster().brokers, clientId: 'topics', logger: silentLogger };
+    const reader = new TopicReader(options);
+    await cluster().kill(2);
+    try {
+      const listed = await retryBriefly(stop.signal, () => reader.listTopics());
+      expect(listed).toEqual(expect.arrayContaining([here, there]));
+      const read = new Deferred<unknown>();
+      const reading = new KafkaEventReader(options).run(
+        {
+          groupId: uniqueName('group'),
+          topics: [here],
+          maxEventsPerSecond: 100,
+          read: (_topic, _partition, { value }) => value?.toString() ?? null,
+          onEvents: (events) => {
+            read.resolve(events);
+            return Promise.resolve();
+          },
+        },
+        stop.signal,
+      );
+      expect(await Promise.race([read.promise, reading])).toEqual(['read']);
+      const wanted = [{ topic: here, keyed: false }];
+      const topics = { create: false, partitions: 1, replicationFactor: 1 };
+      const findings = await checkKafka({ connection: options, topics, wanted, maxBatchBytes: 1_000_000 });
+      expect(findings.filter(({ severity }) => severity === 'error')).toEqual([]);
+      stop.abort();
+      await reading;
+    } finally {
+      stop.abort();
+      await reader.close();
+      await cluster().start(2);
+    }
+  }, 120_000);
+});

@@ -37,13 +37,15 @@ const MIGRATION_TIMEOUT_MS = 60_000;
 /**
  * The one connection pool to the state database.
  *
- * Until `open` has succeeded all work is rejected with what keeps it from being opened, and whenever the server does not
+ * Until `open` has succeeded all work is rejected with what keeps it from being opened, once that is known, and whenever the server does not
  * answer with `DITTO_STATE_UNAVAILABLE` (retriable); the pool finds its way back by itself.
  */
 export class StateDatabase {
   readonly #options: StateDatabaseOptions &
     Required<Pick<StateDatabaseOptions, 'poolSize' | 'workTimeoutMs' | 'logger'>>;
   readonly #firstOpened = Promise.withResolvers<undefined>();
+  readonly #firstAttempt = Promise.withResolvers<undefined>();
+  #isOpening = false;
   #connections: StateConnections | null = null;
   #trouble: DittoError | null = null;
 
@@ -72,8 +74,11 @@ export class StateDatabase {
         await this.#openOnce();
       } catch (error) {
         throw (this.#trouble = toStateError(error));
+      } finally {
+        this.#firstAttempt.resolve(undefined);
       }
     };
+    this.#isOpening = true;
     await retry(attempt, {
       backoff: new Backoff({ initialMs: 200, maxMs: 5_000 }),
       ...(signal && { signal }),
@@ -101,17 +106,21 @@ export class StateDatabase {
 
   /** Reads, outside a transaction: each statement is separate. The server refuses one that would change something. */
   async run<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
-    return this.#opened().read(work);
+    return (await this.#whenAttempted()).read(work);
   }
 
   /** Every write, also of one statement. */
   async transaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
-    return this.#opened().write(work);
+    return (await this.#whenAttempted()).write(work);
   }
 
-  #opened(): StateConnections {
+  /** A service takes requests before it has reached the server: these wait until that was tried once. */
+  async #whenAttempted(): Promise<StateConnections> {
+    const late = (): DittoError =>
+      this.#createUnavailableError('The state database has not been reached yet', this.#trouble);
+    if (this.#isOpening) await withTimeout(this.#firstAttempt.promise, this.#options.workTimeoutMs, late);
     if (this.#connections) return this.#connections;
-    throw this.#createUnavailableError('The state database has not been reached yet', this.#trouble);
+    throw late();
   }
 
   #createUnavailableError(message: string, because: DittoError | null = null): DittoError {

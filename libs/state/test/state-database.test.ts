@@ -36,6 +36,22 @@ describe('StateDatabase', () => {
     return database;
   }
 
+  test('takes work while it is being opened, and reports what keeps it from that as soon as it is known', async () => {
+    const options = await createStateOptions();
+    const database = new StateDatabase(options);
+    opened.push(database);
+    const opening = database.open(AbortSignal.timeout(30_000));
+    await database.ping();
+    await opening;
+
+    const refused = new StateDatabase({ ...options, password: 'wrong', workTimeoutMs: 60_000 });
+    const stop = new AbortController();
+    const trying = refused.open(stop.signal).catch(() => undefined);
+    await expect(refused.ping()).rejects.toThrow(/not been reached yet: .*denied/i);
+    stop.abort();
+    await trying;
+  });
+
   test('is created and brought up to date by services that start at the same time, once', async () => {
     const options = await createStateOptions();
     const databases = await Promise.all(Array.from({ length: 4 }, () => open(options)));
