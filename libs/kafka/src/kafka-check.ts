@@ -49,36 +49,29 @@ const { TOPIC, BROKER } = kafkajs.ConfigResourceTypes;
 /** Everything that is wrong with the brokers and topics; creation is tried with "validate only", so nothing changes. */
 export async function checkKafka(options: KafkaCheckOptions): Promise<readonly CheckFinding[]> {
   let admin: Admin | null = null;
-  let reader: TopicReader | null = null;
   try {
     const connection = { ...options.connection, logger: silentLogger };
     admin = createKafkaJs(connection, { retry: { retries: 1, initialRetryTime: 100 } }).admin();
-    reader = new TopicReader(connection);
-    return await withTimeout(inspect(admin, reader, options), TIMEOUT_MS, createTimeoutError);
+    return await withTimeout(inspect(admin, options), TIMEOUT_MS, createTimeoutError);
   } catch (error) {
     return [toCheckFinding(toKafkaError(error, 'asking Kafka'))];
   } finally {
     await admin?.disconnect();
-    await reader?.close();
   }
 }
 
-async function inspect(
-  admin: Admin,
-  reader: TopicReader,
-  options: KafkaCheckOptions,
-): Promise<readonly CheckFinding[]> {
+async function inspect(admin: Admin, options: KafkaCheckOptions): Promise<readonly CheckFinding[]> {
   const { wanted, topics } = options;
   await admin.connect();
   const { brokers, controller } = await admin.describeCluster();
-  const known = new Set(await reader.listTopics());
+  const known = new Set(await admin.listTopics());
   const present = wanted.filter(({ topic }) => known.has(topic));
   const missing = wanted.filter(({ topic }) => !known.has(topic));
   const { facts, unasked } = await describeTopics(admin, present);
   const findings = [
     ...checkTopics(facts, options),
     ...(unasked.length > 0 ? [warnOfUnasked(nameSome(unasked))] : []),
-    ...(await checkReading(reader, present)),
+    ...(await checkReading(options, present)),
   ];
   if (missing.length === 0) return findings;
   if (!topics.create) return [...findings, findMissing(missing)];
@@ -114,9 +107,17 @@ async function readSettings(admin: Admin, topics: readonly string[]): Promise<To
   });
 }
 
-function checkReading(reader: TopicReader, present: readonly WantedTopic[]): Promise<readonly CheckFinding[]> {
-  const topics = present.map(({ topic }) => topic);
-  return checkTopicReading(reader, topics, AbortSignal.timeout(TIMEOUT_MS));
+async function checkReading(
+  { connection }: KafkaCheckOptions,
+  present: readonly WantedTopic[],
+): Promise<readonly CheckFinding[]> {
+  const reader = new TopicReader({ ...connection, logger: silentLogger });
+  try {
+    const topics = present.map(({ topic }) => topic);
+    return await checkTopicReading(reader, topics, AbortSignal.timeout(TIMEOUT_MS));
+  } finally {
+    await reader.close();
+  }
 }
 
 function checkTopics(
