@@ -66,8 +66,11 @@ async function createTopic(topic: string, broker: number): Promise<void> {
 
 /** The controller misses a broker after some seconds. */
 async function waitUntilLeaderless(reader: TopicReader, topic: string): Promise<void> {
-  for (let trouble = ''; !trouble.includes('leader'); await sleep(200))
+  let trouble = '';
+  while (!trouble.includes('leader')) {
     trouble = await reader.findExtent(topic).then(() => '', String);
+    await sleep(200);
+  }
 }
 
 describe('TopicReader and KafkaEventReader', () => {
