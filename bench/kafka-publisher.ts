@@ -10,6 +10,7 @@ import {
   PlatformaticKafkaClient,
   type KafkaCompression,
 } from '#kafka';
+import { QuarantinedKeys } from '#replication';
 import { silentLogger, sleep } from '#kernel';
 import { readPeakRssBytes } from './process-usage.ts';
 import { createLayout, createRow } from './workload.ts';
@@ -95,6 +96,7 @@ async function measure(settings: Settings): Promise<Record<string, unknown>> {
   await publisher.open({
     mayDeliver: () => true,
     refuse: (_refused, error) => Promise.reject(error),
+    quarantined: new QuarantinedKeys(),
     signal: new AbortController().signal,
     onFatal: (error) => {
       throw error;

@@ -2,13 +2,17 @@ import { Module } from '@nestjs/common';
 import { ConnectionsModule } from './connections/connections.module.ts';
 import { ExplainController } from './explain/explain.controller.ts';
 import { Explainer } from './explain/explainer.ts';
+import { FailedEventJobs } from './failed-events/failed-event-jobs.ts';
+import { FailedEventRetries } from './failed-events/failed-event-retries.ts';
 import { GapJobs } from './gaps/gap-jobs.ts';
 import { CoverageController } from './http/coverage.controller.ts';
+import { FailedEventsController } from './http/failed-events.controller.ts';
 import { HeartbeatsController } from './http/heartbeats.controller.ts';
 import { MismatchesController } from './http/mismatches.controller.ts';
 import { RepairsController } from './http/repairs.controller.ts';
 import { SweepsController } from './http/sweeps.controller.ts';
 import { VerificationsController } from './http/verifications.controller.ts';
+import { FailedEventMetrics } from './metrics/failed-event-metrics.ts';
 import { GapMetrics } from './metrics/gap-metrics.ts';
 import { CoverageMetrics } from './metrics/coverage-metrics.ts';
 import { JobMetrics } from './metrics/job-metrics.ts';
@@ -71,6 +75,9 @@ import { VerifiedSources } from './verification/verified-sources.ts';
     RepairMetrics,
     SourceRepairs,
     RepairJobs,
+    FailedEventMetrics,
+    FailedEventRetries,
+    FailedEventJobs,
     SelfReport,
   ],
   controllers: [
@@ -81,6 +88,7 @@ import { VerifiedSources } from './verification/verified-sources.ts';
     MismatchesController,
     ExplainController,
     RepairsController,
+    FailedEventsController,
   ],
 })
 export class AppModule {}

@@ -1,6 +1,14 @@
 import { z } from 'zod';
 import { redisSchema, type sourceSchema, sourcesSchema, stateSchema } from './server-sections.ts';
-import { authSchema, dcsSchema, dssSchema, dwsSchema, logSchema, verificationSchema } from './service-sections.ts';
+import {
+  authSchema,
+  dcsSchema,
+  dssSchema,
+  dwsSchema,
+  failedEventsSchema,
+  logSchema,
+  verificationSchema,
+} from './service-sections.ts';
 import { type HostPort } from './options.ts';
 import { type DeepReadonly } from './deep-readonly.ts';
 import { SINK_SCHEMAS, type SinkConfigs, type SinkName } from './sinks/registry.ts';
@@ -15,6 +23,7 @@ export const configSchema = z.strictObject({
   dcs: dcsSchema.prefault({}),
   dws: dwsSchema.prefault({}),
   verification: verificationSchema.prefault({}),
+  failedEvents: failedEventsSchema.prefault({}),
   auth: authSchema.prefault({}),
   log: logSchema.prefault({}),
 });
@@ -38,6 +47,7 @@ export type DssConfig = DeepReadonly<z.output<typeof dssSchema>>;
 export type DcsConfig = Omit<ParsedDcs, 'endpoints'> & { readonly endpoints: readonly HostPort[] };
 export type DwsConfig = DeepReadonly<z.output<typeof dwsSchema>>;
 export type VerificationConfig = DeepReadonly<z.output<typeof verificationSchema>>;
+export type FailedEventsConfig = DeepReadonly<z.output<typeof failedEventsSchema>>;
 export type AuthConfig = DeepReadonly<z.output<typeof authSchema>>;
 export type LogConfig = DeepReadonly<z.output<typeof logSchema>>;
 
@@ -50,6 +60,7 @@ export interface DittoConfig extends SinkConfigs {
   readonly dcs: DcsConfig;
   readonly dws: DwsConfig;
   readonly verification: VerificationConfig;
+  readonly failedEvents: FailedEventsConfig;
   readonly auth: AuthConfig;
   readonly log: LogConfig;
 }

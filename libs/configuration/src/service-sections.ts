@@ -115,6 +115,9 @@ export const dwsSchema = z
     repairIntervalMs: milliseconds(2000, 'How often it is looked for rows to repair, and how far their repairs are.', {
       min: 100,
     }),
+    retryIntervalMs: milliseconds(1000, 'How often it is looked for failed events whose row is to be read again.', {
+      min: 100,
+    }),
     concurrency: count(
       4,
       'probes',
@@ -139,6 +142,23 @@ export const dwsSchema = z
     shutdownDeadlineMs,
   })
   .meta({ description: 'DWS, the worker service.' });
+
+export const failedEventsSchema = z
+  .strictObject({
+    mostKeys: count(
+      1000,
+      'rows',
+      'Rows of one table that a sink may have refused; the source stops at the next one. 0: it stops at the first.',
+      { min: 0, max: 100_000 },
+    ),
+    retryInitialMs: milliseconds(
+      5000,
+      'How long after a sink has refused a row it is read again and tried. Doubles with each attempt.',
+      { min: 100 },
+    ),
+    retryMaxMs: milliseconds(300_000, 'The longest time between two attempts.', { min: 100 }),
+  })
+  .meta({ description: 'Rows that a sink refuses: their changes are held back, and they are tried again.' });
 
 export const verificationSchema = z
   .strictObject({
@@ -199,7 +219,7 @@ export const verificationSchema = z
     keepDays: count(
       30,
       'days',
-      'Ended runs, repairs, mismatches and requested reads are removed after so many days, every `dws.sweepIntervalMs`.',
+      'Ended runs, repairs, mismatches, requested reads and failed events are removed after so many days, every `dws.sweepIntervalMs`.',
       { max: 3650 },
     ),
     chunkRows: count(

@@ -16,16 +16,24 @@ import {
   topicName,
 } from '#change-events';
 import { DittoError, type Logger, type RetryOptions, ServerWait } from '#kernel';
-import { type Acknowledgement, ChangeSink, LaneSet, type SinkOpenOptions, type SinkStatus } from '#replication';
+import {
+  type Acknowledgement,
+  Admission,
+  ChangeSink,
+  LaneSet,
+  QuarantinedKeys,
+  type SinkOpenOptions,
+  type SinkStatus,
+} from '#replication';
 
 import { BufferPool } from './buffer-pool.ts';
 import { type ConfirmedEnds } from './confirmed-ends.ts';
 import { type KafkaClient, type KafkaRecord } from './kafka-client.ts';
 import { isWorthWaiting } from './kafka-errors.ts';
-import { LaneDelivery, type LaneDeliveryOptions } from './lane-delivery.ts';
+import { LaneDelivery, type LaneDeliveryOptions, type RecordAdmission } from './lane-delivery.ts';
 import { type PartitionCountStore } from './partition-count-store.ts';
 import { RecordBatch, SplitChange } from './record-batch.ts';
-import { describeRefused } from './refused-record.ts';
+import { describeRefused, readKeyValues } from './refused-record.ts';
 import { type BatchSource, TableRoute, type TopicLanes } from './table-route.ts';
 import { type PreparedTopic, type TopicDefaults, TopicPreparation } from './topic-preparation.ts';
 
@@ -95,6 +103,7 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
   #newestRoute: TableRoute | null = null;
   #onFatal: ((error: Error) => void) | null = null;
   #refuse: SinkOpenOptions['refuse'] = (_refused, error) => Promise.reject(error);
+  #quarantined = new QuarantinedKeys();
   /** Null until it is open, and when statements are not published. */
   #schemaLanes: TopicLanes | null = null;
   #stopped = false;
@@ -120,9 +129,10 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     });
   }
 
-  override async open({ onFatal, refuse, mayDeliver, signal }: SinkOpenOptions): Promise<void> {
+  override async open({ onFatal, refuse, quarantined, mayDeliver, signal }: SinkOpenOptions): Promise<void> {
     this.#onFatal = onFatal;
     this.#refuse = refuse;
+    this.#quarantined = quarantined;
     this.#mayDeliver = mayDeliver;
     this.#lanes.guardWith(mayDeliver);
     const { client, confirmedEnds, schemaChanges, source } = this.#options;
@@ -153,8 +163,15 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     const nowMs = Date.now();
     const { layout } = changes;
     const route = layout === this.#newestLayout ? (this.#newestRoute as TableRoute) : this.#routeOf(layout);
-    for (let i = 0; i < changes.count; i++) route.push(changes, i, nowMs, acknowledgement);
-    this.#accepted += changes.count;
+    let taken = 0;
+    try {
+      while (taken < changes.count) route.push(changes, taken++, nowMs, acknowledgement);
+    } catch (error) {
+      taken--;
+      throw error;
+    } finally {
+      this.#accepted += taken;
+    }
   }
 
   override flush(): void {
@@ -292,11 +309,14 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     );
     const lanes: TopicLanes = { topic, partitions, firstLane: this.#deliveries.length, maxBatchBytes };
     const refuse: LaneDeliveryOptions['refuse'] = (record, error) => this.#refuseRecord(topic, record, error);
+    const admit = (): RecordAdmission | null => this.#admissionTo(topic);
     // shared: there may be twelve thousand partitions
     const mayDeliver = (): boolean => this.#mayDeliver();
     for (let partition = 0; partition < partitions; partition++) {
       const target = { topic, partition, maxBatchBytes };
-      this.#deliveries.push(new LaneDelivery({ client, target, ends: confirmedEnds ?? null, refuse, mayDeliver }));
+      this.#deliveries.push(
+        new LaneDelivery({ client, target, ends: confirmedEnds ?? null, refuse, admit, mayDeliver }),
+      );
     }
     return lanes;
   }
@@ -307,6 +327,24 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     // an idle lane holds nothing
     if (this.#newest[lane] === batch) this.#newest[lane] = undefined;
     if (!this.#stopped) this.#confirm(batch);
+  }
+
+  #admissionTo(topic: string): RecordAdmission | null {
+    if (this.#quarantined.isEmpty) return null;
+    const layout = this.#layouts.get(topic);
+    if (layout === undefined || !this.#quarantined.hasAny(layout)) return null;
+    const admission = new Admission(this.#quarantined);
+    const { database, table } = layout;
+    return {
+      admits: ({ key, headers, value }) => {
+        const text = key?.toString() ?? TABLE_CHANGE_KEY;
+        if (text === TABLE_CHANGE_KEY) return true;
+        const of = { database, table, key: readKeyValues(layout, text) };
+        return admission.admits(of, headers['ditto.version'] ?? '', value !== null);
+      },
+      noteHeld: () => admission.noteHeld(),
+      noteTaken: () => admission.noteTaken(),
+    };
   }
 
   /** What has not the key of a row can't be repaired by reading one. */

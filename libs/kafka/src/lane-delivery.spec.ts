@@ -6,7 +6,7 @@ import { LaneSet } from '#replication';
 
 import { type ConfirmedEnds } from './confirmed-ends.ts';
 import { KafkaClient, type KafkaRecord, type TopicDescription } from './kafka-client.ts';
-import { LaneDelivery } from './lane-delivery.ts';
+import { LaneDelivery, type RecordAdmission } from './lane-delivery.ts';
 import { batchOf, type RecordBatch } from './record-batch.ts';
 
 /** Takes batches up to a size, fails as the test says, and holds its caller to the contract of `produce`. */
@@ -154,6 +154,43 @@ describe('LaneDelivery', () => {
     expect(client.written).toEqual(['0']);
     await delivery.deliver(batch);
     expect(client.written).toEqual(['0', '2']);
+  });
+
+  it('I2, I6: holds back what is in the quarantine, once, and sends the same again after a failure', async () => {
+    const client = new FakeKafkaClient(4, [true, false, true]);
+    const seen: string[] = [];
+    let isHeld = true;
+    const admit = (): RecordAdmission | null =>
+      isHeld
+        ? {
+            admits: ({ value }) => Number(value) % 3 !== 1,
+            noteHeld: () => seen.push('held'),
+            noteTaken: () => seen.push('taken'),
+          }
+        : null;
+    const delivery = new LaneDelivery({ client, target, refuse: stop, admit });
+    const [batch] = createBatches(9, 9) as [RecordBatch];
+    await expect(delivery.deliver(batch)).rejects.toMatchObject({ code: 'DITTO_KAFKA_UNAVAILABLE' });
+    await expect(delivery.deliver(batch)).rejects.toMatchObject({ code: 'DITTO_KAFKA_UNAVAILABLE' });
+    await delivery.deliver(batch);
+    expect(client.written).toEqual(['0', '2', '3', '5', '6', '8']);
+    expect([seen[0], seen.filter((what) => what === 'held')]).toEqual(['held', ['held']]);
+    isHeld = false;
+    const [next] = createBatches(2, 2) as [RecordBatch];
+    await delivery.deliver(next);
+    expect(client.written.slice(6)).toEqual(['0', '1']);
+  });
+
+  it('sends nothing where all of a batch is held back', async () => {
+    const client = new FakeKafkaClient(100);
+    const admit = (): RecordAdmission => ({
+      admits: () => false,
+      noteHeld: () => undefined,
+      noteTaken: () => undefined,
+    });
+    const [batch] = createBatches(3, 3) as [RecordBatch];
+    await new LaneDelivery({ client, target, refuse: stop, admit }).deliver(batch);
+    expect(client.calls).toBe(0);
   });
 
   describe('where confirmed messages may be gone', () => {

@@ -21,12 +21,21 @@ interface Progress {
   readonly parts: RecordBatch[];
 }
 
+/** `Admission`, of records. */
+export interface RecordAdmission {
+  admits(record: KafkaRecord): boolean;
+  noteHeld(): void;
+  noteTaken(): void;
+}
+
 export interface LaneDeliveryOptions {
   readonly client: KafkaClient;
   readonly target: LaneTarget;
   readonly ends?: ConfirmedEnds | null;
   /** Takes a record that the brokers refuse for good. Resolves when it need not be sent any more. */
   readonly refuse: (record: KafkaRecord, error: DittoError) => Promise<void>;
+  /** What is held back of the records that are sent next; null while no row of the topic is in the quarantine. */
+  readonly admit?: () => RecordAdmission | null;
   /** Asked before each part: a batch may take long (I5). */
   readonly mayDeliver?: () => boolean;
 }
@@ -40,15 +49,24 @@ export class LaneDelivery {
   readonly #client: KafkaClient;
   readonly #ends: ConfirmedEnds | null;
   readonly #refuse: LaneDeliveryOptions['refuse'];
+  readonly #admit: () => RecordAdmission | null;
   readonly #mayDeliver: () => boolean;
   #progress: Progress | null = null;
   /** Confirmed messages may be gone: nothing is put after them until it is known that they are not. */
   #isDoubtful = false;
 
-  constructor({ client, target, ends = null, refuse, mayDeliver = () => true }: LaneDeliveryOptions) {
+  constructor({
+    client,
+    target,
+    ends = null,
+    refuse,
+    admit = () => null,
+    mayDeliver = () => true,
+  }: LaneDeliveryOptions) {
     this.#client = client;
     this.#ends = ends;
     this.#refuse = refuse;
+    this.#admit = admit;
     this.#mayDeliver = mayDeliver;
     this.target = target;
   }
@@ -59,9 +77,19 @@ export class LaneDelivery {
     for (;;) {
       const [part] = parts;
       if (part === undefined) break;
+      if (part.count === 0) {
+        // a row that can't be decoded leaves nothing
+        parts.shift();
+        part.release();
+        continue;
+      }
       if (!this.#mayDeliver()) throw leaseLost();
+      const admission = this.#admit();
+      // what is sent again is the same: only the refusal of a record that is sent here puts a row into the quarantine
+      if (admission !== null && this.#holdBack(part, parts, admission)) continue;
       try {
         await this.#send(part);
+        admission?.noteTaken();
         parts.shift();
       } catch (error) {
         if (!isRecordsOwn(error)) throw error;
@@ -75,6 +103,17 @@ export class LaneDelivery {
       part.release();
     }
     this.#progress = null;
+  }
+
+  /** Whether something of the first part is held back; the rest is the first part then. */
+  #holdBack(part: RecordBatch, parts: RecordBatch[], admission: RecordAdmission): boolean {
+    const rest = part.filter((record) => admission.admits(record));
+    if (rest === part) return false;
+    admission.noteHeld();
+    parts.splice(0, 1, ...(rest.count === 0 ? [] : [rest]));
+    if (rest.count === 0) rest.release();
+    part.release();
+    return true;
   }
 
   async #send(part: RecordBatch): Promise<void> {

@@ -156,6 +156,20 @@ export class RecordBatch {
     return halves;
   }
 
+  /** The records that pass, in a batch of their own, or this one if all do; what they confirm stays with this one. */
+  filter(passes: (record: KafkaRecord) => boolean): RecordBatch {
+    const passed = this.records().map(passes);
+    if (!passed.includes(false)) return this;
+    const kept = new RecordBatch(this.#pool, this.length);
+    for (let at = HEAD_BYTES, i = 0; at < this.length; i++) {
+      const end = at + varintLength(this.target, at) + readVarint(this.target, at);
+      if (passed[i] === true) kept.#appendRaw(this.target, at, end);
+      at = end;
+    }
+    kept.isSealed = true;
+    return kept;
+  }
+
   /** The records as objects, for clients that encode by themselves and for messages about them. */
   records(): KafkaRecord[] {
     const records: KafkaRecord[] = [];

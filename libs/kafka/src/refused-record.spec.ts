@@ -42,8 +42,29 @@ describe('describeRefused', () => {
           key: encodeKeyValues(layout, row),
           id: 'u:1/0',
           version: 'v',
+          ...{ gtid: null, file: '', offset: 0, payload: null },
         });
       }),
     );
+  });
+
+  it('says the place of the change and shows the beginning of the message, whatever the row contains', () => {
+    const forged = '"source":{"gtid":"x","file":"y","pos":1}';
+    const source = { version: '1', name: 's', gtid: 'u:7', file: 'binlog.000003', pos: 1234, row: 0 };
+    const value = {
+      before: null,
+      after: { note: `${forged}${'é'.repeat(20_000)}` },
+      source,
+      op: 'c',
+      transaction: null,
+    };
+    const json = Buffer.from(JSON.stringify(value));
+    const record = { key: null, value: json, headers: { 'ditto.id': 'u:7/0', 'ditto.version': 'v' } };
+    const key = JSON.stringify({ name: '', 'a "quoted": name': 1, count: 1, hash: '' });
+    const { payload, ...refused } = describeRefused(layout, key, record);
+    expect(refused).toMatchObject({ gtid: 'u:7', file: 'binlog.000003', offset: 1234 });
+    expect(payload?.bytes).toBe(json.length);
+    expect(json.toString('utf8').startsWith(payload?.text ?? '-')).toBe(true);
+    expect(Buffer.byteLength(payload?.text ?? '')).toBeGreaterThan(16_000);
   });
 });

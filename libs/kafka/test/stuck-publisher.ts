@@ -7,6 +7,7 @@ import { type Connection } from '@platformatic/kafka';
 
 import { type TableLayout, ValueImages } from '#change-events';
 import { silentLogger } from '#kernel';
+import { QuarantinedKeys } from '#replication';
 
 import { KafkaClient, type TopicDescription } from '../src/kafka-client.ts';
 import { KafkaPublisher } from '../src/kafka-publisher.ts';
@@ -105,6 +106,7 @@ const { signal } = new AbortController();
 await publisher.open({
   mayDeliver: () => true,
   refuse: (_refused, error) => Promise.reject(error),
+  quarantined: new QuarantinedKeys(),
   onFatal: () => process.exit(1),
   signal,
 });

@@ -12,7 +12,17 @@ import {
   type TransactionInfo,
 } from '#change-events';
 import { DittoError, dropWide, type Logger, ServerWait } from '#kernel';
-import { type Acknowledgement, ChangeSink, LaneSet, type SinkOpenOptions, type SinkStatus } from '#replication';
+import {
+  type Acknowledgement,
+  Admission,
+  ChangeSink,
+  LaneSet,
+  type QuarantinedKey,
+  QuarantinedKeys,
+  showRow,
+  type SinkOpenOptions,
+  type SinkStatus,
+} from '#replication';
 import { type mongo } from 'mongoose';
 import { encodeBatch, type EncodedPart, type RefusedEntry } from './encoded-batch.ts';
 import { type GuardedResult, type GuardedWrite, MAX_COMMAND_WRITES, writeGuarded } from './guarded-write.ts';
@@ -80,6 +90,7 @@ export class MirrorWriter extends ChangeSink {
   readonly #building: IndexBuilding;
   #onFatal: (error: Error) => void = () => undefined;
   #refuse: SinkOpenOptions['refuse'] = (_refused, error) => Promise.reject(error);
+  #quarantined = new QuarantinedKeys();
   #fatal: DittoError | null = null;
   #accepted = 0;
   #confirmed = 0;
@@ -115,9 +126,10 @@ export class MirrorWriter extends ChangeSink {
   }
 
   /** Waits until the server answers. */
-  async open({ onFatal, refuse, mayDeliver, signal }: SinkOpenOptions): Promise<void> {
+  async open({ onFatal, refuse, quarantined, mayDeliver, signal }: SinkOpenOptions): Promise<void> {
     this.#onFatal = onFatal;
     this.#refuse = refuse;
+    this.#quarantined = quarantined;
     this.#lanes.guardWith(mayDeliver);
     await this.#keepTrying(() => this.#options.connection.ping(), signal);
   }
@@ -236,14 +248,21 @@ export class MirrorWriter extends ChangeSink {
   }
 
   async #deliver(entries: readonly MirrorEntry[]): Promise<void> {
-    const { parts, refused, bytes } = encodeBatch(entries, this.#options.nowMs());
+    const admission = this.#quarantined.isEmpty ? null : new Admission(this.#quarantined);
+    const admitted = admission === null ? entries : entries.filter((entry) => this.#isAdmitted(entry, admission));
+    const { parts, refused, bytes } = encodeBatch(admitted, this.#options.nowMs());
     this.#lanes.grow(bytes);
     try {
       const writes = parts.map((part) => this.#write(part));
       await Promise.allSettled(writes);
       const written = await Promise.all(writes);
-      for (const entry of [...refused, ...written.flatMap((of) => of.refused)]) await this.#refuseEntry(entry);
+      for (const one of [...refused, ...written.flatMap((of) => of.refused)]) {
+        await this.#refuseEntry(one);
+        admission?.refused(keyOf(one.entry));
+      }
       if (this.#fatal !== null) return;
+      admission?.noteHeld();
+      admission?.noteTaken();
       for (const { rejected } of written) for (const entry of rejected) this.#countRejection(entry);
     } finally {
       this.#lanes.grow(-bytes);
@@ -266,12 +285,20 @@ export class MirrorWriter extends ChangeSink {
     };
   }
 
+  #isAdmitted(entry: MirrorEntry, admission: Admission): boolean {
+    const { layout } = entry.change;
+    return !this.#quarantined.hasAny(layout) || admission.admits(keyOf(entry), changeVersion(entry.change));
+  }
+
   /** What came of the row before it in the batch counts as confirmed with it: the record is about the row. */
-  #refuseEntry({ entry: { change, row }, error }: RefusedEntry): Promise<void> {
-    const { layout } = change;
-    const { database, table } = layout;
-    const key = encodeKeyValues(layout, row);
-    const refused = { table: { database, table }, key, id: changeId(change), version: changeVersion(change) };
+  #refuseEntry({ entry, error }: RefusedEntry): Promise<void> {
+    const { change, row, isTombstone } = entry;
+    const { key, ...table } = keyOf(entry);
+    const { gtid, file, offset } = change.transaction;
+    const refused = {
+      ...{ table, key, id: changeId(change), version: changeVersion(change), gtid, file, offset },
+      payload: isTombstone ? null : showRow(change.layout, row),
+    };
     return this.#refuse(refused, error);
   }
 
@@ -328,4 +355,8 @@ export class MirrorWriter extends ChangeSink {
     this.#fatal = error;
     this.#onFatal(error);
   }
+}
+
+function keyOf({ change: { layout }, row }: MirrorEntry): QuarantinedKey {
+  return { database: layout.database, table: layout.table, key: encodeKeyValues(layout, row) };
 }

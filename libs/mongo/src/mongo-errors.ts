@@ -157,7 +157,7 @@ const DOCUMENT_REFUSED = 'DITTO_MONGO_DOCUMENT_REFUSED';
 export function documentRefused(collection: string, key: unknown, reason: string, cause?: unknown): DittoError {
   const shown = describeKey(key);
   return new DittoError(DOCUMENT_REFUSED, `${collection} ${shown}: ${reason}`, {
-    remedy: `Make the row smaller or change the value that MongoDB refuses, then ${RESYNC}: a restart alone comes upon the refused version in the log again. Or exclude the table.`,
+    remedy: `Make the row smaller, or change the value that MongoDB refuses: the row is read again and tried by itself (GET /failed-events of DWS). Where the source has stopped, ${RESYNC} then: a restart alone comes upon the refused version in the log again. Or exclude the table.`,
     context: { collection, key: shown },
     cause,
   });

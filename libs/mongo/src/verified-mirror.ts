@@ -52,12 +52,15 @@ interface ComparedTable {
  */
 export class VerifiedMirror extends VerifiedSink {
   readonly #mirror: MirrorName;
+  readonly #listQuarantined: VerifiedSink['listQuarantined'] | undefined;
   readonly #tables = new WeakMap<TableLayout, ComparedTable>();
   readonly #counters: ComparisonCounters = { byBytes: 0, byValue: 0 };
 
-  constructor(mirror: MirrorName) {
+  /** `listQuarantined`: rows that MongoDB has refused; none by default. */
+  constructor(mirror: MirrorName, listQuarantined?: VerifiedSink['listQuarantined']) {
     super();
     this.#mirror = mirror;
+    this.#listQuarantined = listQuarantined;
   }
 
   /** Rows that were equal byte for byte, and those that were compared column by column. */
@@ -131,9 +134,10 @@ export class VerifiedMirror extends VerifiedSink {
     }
   }
 
-  /** The mirror has no quarantine yet: a document that MongoDB refuses stops the pipeline. */
-  override listQuarantined(): Promise<readonly Row[]> {
-    return Promise.resolve([]);
+  override listQuarantined(
+    ...request: Parameters<VerifiedSink['listQuarantined']>
+  ): ReturnType<VerifiedSink['listQuarantined']> {
+    return this.#listQuarantined?.(...request) ?? Promise.resolve([]);
   }
 
   override async demote(

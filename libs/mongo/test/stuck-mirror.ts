@@ -2,6 +2,7 @@
 // usage: node --expose-gc --conditions=source libs/mongo/test/stuck-mirror.ts TABLES ROWS_OF_EACH
 import { type RowChanges, type TableLayout, ValueImages } from '#change-events';
 import { silentLogger } from '#kernel';
+import { QuarantinedKeys } from '#replication';
 import { type mongo } from 'mongoose';
 import { type DocumentSequence } from '../src/document-sequence.ts';
 import { MirrorWriter, type MongoConnection } from '../src/index.ts';
@@ -68,6 +69,7 @@ const { signal } = new AbortController();
 await writer.open({
   mayDeliver: () => true,
   refuse: (_refused, error) => Promise.reject(error),
+  quarantined: new QuarantinedKeys(),
   onFatal: () => process.exit(1),
   signal,
 });

@@ -437,7 +437,7 @@ describe('VerifiedMirror', () => {
     expect(await verified.read(layout, [], never)).toEqual([]);
     const [stored] = await verified.read(layout, [[1, null]], never);
     expect(stored).toMatchObject({ isDeleted: true, damage: null, gtid: makeTransaction(2).gtid });
-    expect(await verified.listQuarantined()).toEqual([]);
+    expect(await verified.listQuarantined(layout, [[1, null]], never)).toEqual([]);
   });
 
   it('finds a document under its key in the type that the key had before, and says when it has none of a key', async () => {

@@ -13,7 +13,27 @@ export { ChangeSource, type SourceBatch, type SourceItem, type SourceTransaction
 export { ChangeSink, type Acknowledgement, type SinkOpenOptions, type SinkStatus } from './ports/change-sink.ts';
 export { CascadeFacts, type CascadingKey, type ReferentialAction } from './ports/cascade-facts.ts';
 export { MirroredKeys, type SelectedKeys } from './ports/mirrored-keys.ts';
-export { type RefusedChange, RefusedChanges, StopAtRefusal } from './ports/refused-changes.ts';
+export {
+  type FailedEvent,
+  type FailedEventCount,
+  type FailedEventFilter,
+  type FailedEventState,
+  FailedEventStore,
+  type ListedFailedEvent,
+  type NewFailedEvent,
+  type QuarantineChanges,
+} from './ports/failed-event-store.ts';
+export { Admission, type QuarantinedKey, QuarantinedKeys } from './ports/quarantined-keys.ts';
+export {
+  MOST_PAYLOAD_BYTES,
+  type RefusedChange,
+  RefusedChanges,
+  type ShownPayload,
+  showPayload,
+  showRow,
+  StopAtRefusal,
+} from './ports/refused-changes.ts';
+export { Quarantine, type QuarantineOptions, type QuarantineStatus } from './stream/quarantine.ts';
 export {
   RowReader,
   type ChunkRead,

@@ -3,6 +3,7 @@ export { StateCheckpointStore } from './state-checkpoint-store.ts';
 export { StateColumnStore } from './state-column-store.ts';
 export { StateDatabase, type StateDatabaseOptions } from './state-database.ts';
 export { createFencedError } from './state-error.ts';
+export { StateFailedEventStore } from './state-failed-event-store.ts';
 export { StateHistory } from './state-history.ts';
 export { StateFencing } from './state-fencing.ts';
 export { type LineageChange, StateLineageStore } from './state-lineage-store.ts';

@@ -76,6 +76,12 @@ export class StateHistory {
     ]);
   }
 
+  async sweepFailedEvents(beforeMs: number): Promise<number> {
+    return this.#sweep(`SELECT id FROM failed_events WHERE ended_at_ms < ? LIMIT ${STEP_ROWS}`, beforeMs, [
+      'DELETE FROM failed_events WHERE id IN (?) AND ended_at_ms IS NOT NULL',
+    ]);
+  }
+
   async #sweep(select: string, beforeMs: number, statements: readonly string[]): Promise<number> {
     // what has ended does not change any more, so it need not be locked while it is looked for
     const rows = await this.#database.run((manager) =>

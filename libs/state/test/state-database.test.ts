@@ -80,6 +80,7 @@ describe('StateDatabase', () => {
       { name: 'AddSecondWay1796461000000' },
       { name: 'AddSwitches1796550000000' },
       { name: 'CountIgnored1796560000000' },
+      { name: 'AddFailedEvents1796570000000' },
     ]);
   });
 

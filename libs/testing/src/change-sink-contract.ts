@@ -4,6 +4,7 @@ import {
   changeId,
   changeVersion,
   encodeKeyValues,
+  READ_ROW_INDEX,
   type Row,
   type RowChange,
   type TableLayout,
@@ -11,7 +12,14 @@ import {
   versionPrefix,
 } from '#change-events';
 import { DittoError } from '#kernel';
-import { type ChangeSink, type RefusedChange, type SinkOpenOptions } from '#replication';
+import {
+  type ChangeSink,
+  MOST_PAYLOAD_BYTES,
+  type QuarantinedKey,
+  QuarantinedKeys,
+  type RefusedChange,
+  type SinkOpenOptions,
+} from '#replication';
 import { acceptChanges } from './accept-changes.ts';
 import { uniqueName } from './servers.ts';
 
@@ -69,6 +77,7 @@ class Trial {
   #sink: ChangeSink | null = null;
   readonly #under: SinkUnderContract;
   #transactions = 0;
+  #reads = 0;
 
   constructor(under: SinkUnderContract, layout = makeLayout()) {
     this.#under = under;
@@ -93,8 +102,28 @@ class Trial {
     return { op, layout, before, after, transaction, rowIndex: 0, readSequence: 0, windowId: null };
   }
 
+  /** What a read gives that comes after all changes so far. */
+  read(after: Row): RowChange {
+    return { ...this.#readAt(), op: 'read', before: null, after };
+  }
+
+  readAbsent(before: Row): RowChange {
+    return { ...this.#readAt(), op: 'delete', before, after: null };
+  }
+
+  keyOf(row: Row): QuarantinedKey {
+    const { database, table } = this.layout;
+    return { database, table, key: encodeKeyValues(this.layout, row) };
+  }
+
   accept(...changes: readonly RowChange[]): void {
     acceptChanges(this.sink, changes, { acknowledge: (count) => (this.acknowledged += count) });
+  }
+
+  #readAt(): Omit<RowChange, 'op' | 'before' | 'after'> {
+    const transaction = makeTransaction(this.#transactions);
+    const readSequence = ++this.#reads;
+    return { layout: this.layout, transaction, rowIndex: READ_ROW_INDEX, readSequence, windowId: `w/${readSequence}` };
   }
 
   drain(): Promise<void> {
@@ -285,16 +314,21 @@ export const CHANGE_SINK_CONTRACT: Readonly<Record<string, (under: SinkUnderCont
     await trial.drain();
     assert.equal(trial.acknowledged, 8);
     const { layout } = trial;
+    const { gtid, file, offset } = wide.transaction;
     const expected: RefusedChange = {
       table: { database: layout.database, table: layout.table },
       key: encodeKeyValues(layout, [4, '']),
       id: changeId(wide),
       version: changeVersion(wide),
+      ...{ gtid, file, offset, payload: null },
     };
     assert.deepEqual(
-      refused.map(([change]) => change),
+      refused.map(([change]) => ({ ...change, payload: null })),
       [expected],
     );
+    const payload = refused[0]?.[0].payload;
+    assert.match(payload?.text ?? '', /"id":4,"note":"xxxx/);
+    assert((payload?.text.length ?? 0) <= MOST_PAYLOAD_BYTES && (payload?.bytes ?? 0) > REFUSED_CHARACTERS);
     assert.match(refused[0]?.[1] ?? '', /^DITTO_/);
     assert.deepEqual(trial.fatal, []);
     await trial.expectRows(...[0, 1, 2, 3, 5, 6, 7].map((id): Row => [id, `note ${id}`]));
@@ -302,6 +336,73 @@ export const CHANGE_SINK_CONTRACT: Readonly<Record<string, (under: SinkUnderCont
     trial.accept(trial.change([4, 'x'], [4, 'small']));
     await trial.drain();
     assert((await under.rows(layout)).some(([id, note]) => id === 4 && note === 'small'));
+  },
+
+  'I2, I6: changes of a quarantined row are held back; a read leads it out, and what follows is delivered': async (
+    under,
+  ) => {
+    const quarantined = new QuarantinedKeys();
+    const seen: string[] = [];
+    const trial = await new Trial(under).begin({ quarantined });
+    const of = trial.keyOf([4, '']);
+    quarantined.add(of);
+    quarantined.onHeld = ({ key }) => seen.push(`held ${key}`);
+    quarantined.onTaken = ({ key }) => seen.push(`taken ${key}`);
+    trial.accept(trial.change(null, [4, 'a']), trial.change(null, [5, 'a']), trial.change([4, 'a'], [4, 'b']));
+    await trial.drain();
+    assert.equal(trial.acknowledged, 3);
+    await trial.expectRows([5, 'a']);
+    assert.deepEqual(seen.splice(0), ['held [4]', 'held [4]']);
+    trial.accept(trial.change([4, 'b'], [4, 'c']), trial.read([4, 'c']), trial.change([4, 'c'], [4, 'd']));
+    await trial.drain();
+    await trial.expectRows([4, 'd'], [5, 'a']);
+    assert.deepEqual(seen.splice(0), ['held [4]', 'taken [4]']);
+    assert(quarantined.isEmpty);
+    trial.accept(trial.change([4, 'd'], [4, 'e']));
+    await trial.drain();
+    await trial.expectRows([4, 'e'], [5, 'a']);
+    assert.deepEqual([trial.acknowledged, seen], [7, []]);
+  },
+
+  'I6: a quarantined row that is gone leaves with the delete of a read': async (under) => {
+    const quarantined = new QuarantinedKeys();
+    const trial = await new Trial(under).begin({ quarantined });
+    trial.accept(trial.change(null, [4, 'a']), trial.change(null, [5, 'a']));
+    await trial.drain();
+    quarantined.add(trial.keyOf([4, '']));
+    trial.accept(trial.change([4, 'a'], null));
+    await trial.drain();
+    await trial.expectRows([4, 'a'], [5, 'a']);
+    trial.accept(trial.readAbsent([4, null]), trial.change(null, [4, 'b']));
+    await trial.drain();
+    await trial.expectRows([4, 'b'], [5, 'a']);
+    assert(quarantined.isEmpty);
+  },
+
+  'I2, I6: a quarantined row that is refused again stays, and what follows it too': async (under) => {
+    const quarantined = new QuarantinedKeys();
+    let refusals = 0;
+    const refuse: SinkOpenOptions['refuse'] = ({ table, key }) => {
+      refusals++;
+      quarantined.add({ ...table, key });
+      return Promise.resolve();
+    };
+    const trial = await new Trial(under).begin({ quarantined, refuse });
+    const wide: Row = [4, 'x'.repeat(REFUSED_CHARACTERS)];
+    trial.accept(trial.change(null, wide), trial.change(null, [5, 'a']));
+    await trial.drain();
+    trial.accept(trial.read(wide));
+    await trial.drain();
+    trial.accept(trial.change(wide, [4, 'small']), trial.change([5, 'a'], [5, 'b']));
+    await trial.drain();
+    assert.equal(refusals, 2);
+    await trial.expectRows([5, 'b']);
+    quarantined.tryNext(trial.keyOf(wide));
+    trial.accept(trial.change([4, 'small'], [4, 'smaller']), trial.change([5, 'b'], [5, 'c']));
+    await trial.drain();
+    assert(quarantined.isEmpty);
+    await trial.expectRows([4, 'smaller'], [5, 'c']);
+    assert.deepEqual([trial.acknowledged, trial.fatal], [7, []]);
   },
 
   'I6: a refusal that is not recorded ends the sink with the error of the refusal': async (under) => {

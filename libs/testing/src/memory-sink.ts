@@ -16,7 +16,16 @@ import {
   type TableName,
 } from '#change-events';
 import { DittoError, silentLogger } from '#kernel';
-import { type Acknowledgement, ChangeSink, LaneSet, type SinkOpenOptions, type SinkStatus } from '#replication';
+import {
+  type Acknowledgement,
+  Admission,
+  ChangeSink,
+  LaneSet,
+  QuarantinedKeys,
+  showRow,
+  type SinkOpenOptions,
+  type SinkStatus,
+} from '#replication';
 
 /** The code of an error by which `MemorySink.answer` refuses one change. */
 export const MEMORY_REFUSED = 'DITTO_MEMORY_REFUSED';
@@ -50,6 +59,7 @@ export class MemorySink extends ChangeSink {
   readonly #laneOf = new Map<string, number>();
   readonly #lanes: LaneSet<Entry>;
   #refuse: SinkOpenOptions['refuse'] = (_refused, error) => Promise.reject(error);
+  #quarantined = new QuarantinedKeys();
   #onFatal: SinkOpenOptions['onFatal'] = () => undefined;
   #isStopped = false;
   #confirmed = 0;
@@ -69,9 +79,10 @@ export class MemorySink extends ChangeSink {
     });
   }
 
-  override open({ onFatal, refuse, mayDeliver }: SinkOpenOptions): Promise<void> {
+  override open({ onFatal, refuse, quarantined, mayDeliver }: SinkOpenOptions): Promise<void> {
     this.#onFatal = onFatal;
     this.#refuse = refuse;
+    this.#quarantined = quarantined;
     this.mayDeliver = mayDeliver;
     this.#lanes.guardWith(mayDeliver);
     return Promise.resolve();
@@ -167,6 +178,13 @@ export class MemorySink extends ChangeSink {
 
   async #deliver({ change, key, confirm }: Entry): Promise<void> {
     const { layout, after } = change;
+    const admission = new Admission(this.#quarantined);
+    const version = changeVersion(change);
+    if (!admission.admits({ database: layout.database, table: layout.table, key }, version)) {
+      admission.noteHeld();
+      confirm();
+      return;
+    }
     let isTaken = true;
     try {
       await this.answer(change);
@@ -174,10 +192,13 @@ export class MemorySink extends ChangeSink {
       if (!(error instanceof DittoError) || error.code !== MEMORY_REFUSED || !hasKey(layout)) throw error;
       isTaken = false;
       const { database, table } = layout;
-      const [id, version] = [changeId(change), changeVersion(change)];
-      await this.#refuse({ table: { database, table }, key, id, version }, error);
+      const { gtid, file, offset } = change.transaction;
+      const payload = after && showRow(layout, after);
+      const place = { gtid, file, offset, payload };
+      await this.#refuse({ table: { database, table }, key, id: changeId(change), version, ...place }, error);
     }
     if (this.#isStopped) return;
+    if (isTaken) admission.noteTaken();
     const rows = this.#rows.get(tableKey(layout));
     if (isTaken && after !== null) rows?.set(key, after);
     else if (isTaken) rows?.delete(key);

@@ -14,6 +14,7 @@ const damaged: Fault = { kind: 'damaged', differences: [], damage: 'it has a fie
 const unexplained: KeyFacts = {
   filteredBy: null,
   copied: 'yes',
+  refused: null,
   reread: null,
   comparison: different,
   storedVersion: STORED,
@@ -44,6 +45,8 @@ describe('findCause', () => {
     ['lost', 'the checkpoint ends with that change', { nextLogged: CHECKPOINT }],
     ['lost', 'nothing is stored', { nextLogged: NEXT, storedVersion: null, comparison: missing }],
     ['lost', 'a read repairs it already', { nextLogged: NEXT, reread: 'read 1' }],
+    ['in the quarantine', 'the sink has refused the row', { refused: 'the failed event 1', nextLogged: NEXT }],
+    ['none', 'the sink has it all the same', { refused: 'the failed event 1', comparison: 'equal' }],
     ['unknown', 'nothing is stored, and the log has no change', { storedVersion: null, comparison: missing }],
     ['unknown', 'the checkpoint is not known', { nextLogged: NEXT, checkpoint: null }],
     ['unknown', 'whether the table is copied is not known', { nextLogged: NEXT, copied: null }],

@@ -7,12 +7,14 @@ import { type RecordedTable } from './ports/recorded-stream.ts';
  * - `none`: they are equal.
  * - `filtered`: the configuration keeps the row, or the table, from the sink.
  * - `changed outside Ditto`: the sink has what no change of Ditto can have left there.
+ * - `in the quarantine`: the sink has refused the row, and its later changes are held back.
  * - `lost`: the log has a newer change than the sink, and the checkpoint says that it was confirmed.
  * - `being re-read`: a read that ends the difference is under way.
  * - `moving`: there is a change that the checkpoint does not cover yet.
  * - `unknown`: none of these is proven.
  */
-export type Cause = 'none' | 'filtered' | 'changed outside Ditto' | 'lost' | 'being re-read' | 'moving' | 'unknown';
+export type Cause =
+  'none' | 'filtered' | 'changed outside Ditto' | 'in the quarantine' | 'lost' | 'being re-read' | 'moving' | 'unknown';
 
 /** What is known of one key. Null: not to be had, and nothing is concluded from it. */
 export interface KeyFacts {
@@ -20,6 +22,8 @@ export interface KeyFacts {
   readonly filteredBy: string | null;
   /** `unseen`: DSS has not come to the table yet. */
   readonly copied: RecordedTable['copied'] | 'unseen' | null;
+  /** The failed event of the row in this sink; null when there is none. */
+  readonly refused: string | null;
   /** An open read that has this key in it; null when there is none. */
   readonly reread: string | null;
   /** Of the row and what is stored, damage included. */
@@ -42,7 +46,8 @@ export interface CauseFound {
 
 /** Says only what the facts prove. */
 export function findCause(facts: KeyFacts): CauseFound {
-  const { filteredBy, copied, reread, comparison, storedVersion, againstNamed, checkpoint, nextLogged } = facts;
+  const { filteredBy, copied, refused, reread, comparison } = facts;
+  const { storedVersion, againstNamed, checkpoint, nextLogged } = facts;
   if (filteredBy !== null) return { cause: 'filtered', because: `It is left out by ${filteredBy}.` };
   if (comparison === 'equal') return { cause: 'none', because: 'What is stored is the row.' };
   if (comparison === null)
@@ -54,6 +59,7 @@ export function findCause(facts: KeyFacts): CauseFound {
       cause: 'changed outside Ditto',
       because: `The log has the change ${storedVersion ?? ''}, and it has left something else than what is stored under this version.`,
     };
+  if (refused !== null) return { cause: 'in the quarantine', because: `The sink has refused the row: ${refused}.` };
   if (isCovered(nextLogged, checkpoint) && copied === 'yes')
     return {
       cause: 'lost',

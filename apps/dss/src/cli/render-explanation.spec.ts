@@ -44,6 +44,12 @@ const explanation = {
     ],
   },
   reads: { ...available, reads: [] },
+  failedEvents: {
+    ...available,
+    failedEvents: [
+      { id: '5', sink: 'kafka', state: 'open', code: 'DITTO_X', message: 'x'.repeat(300), laterChanges: 7 },
+    ],
+  },
   mismatches: {
     ...available,
     mismatches: [
@@ -82,6 +88,8 @@ Binary log
 Mismatches
   7 mongo: missing, open, last seen 1970-01-01T00:00:00.000Z
     repair 3: failed, no DSS
+Failed events
+  5 kafka: open, 7 later changes held back, DITTO_X: ${'x'.repeat(200)}…
 Reads under way
   none
 Table

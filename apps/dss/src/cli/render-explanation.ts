@@ -58,6 +58,17 @@ interface Explanation {
       readonly repairs: readonly { readonly id: string; readonly state: string; readonly reason: string | null }[];
     }[];
   };
+  /** Left out by a DWS that knows of none. */
+  readonly failedEvents?: Part & {
+    readonly failedEvents: readonly {
+      readonly id: string;
+      readonly sink: string;
+      readonly state: string;
+      readonly code: string;
+      readonly message: string;
+      readonly laterChanges: number;
+    }[];
+  };
 }
 
 interface Part {
@@ -88,6 +99,7 @@ const MOST_CHARACTERS = 200;
 export function renderExplanation(body: unknown): string {
   const explanation = body as Explanation;
   const { source, table, key, cause, because, recorded, checkpoint } = explanation;
+  const { failedEvents = { unavailable: null, failedEvents: [] } } = explanation;
   const excluded =
     recorded.excludeColumns.length === 0 ? '' : `; excludeColumns: ${recorded.excludeColumns.join(', ')}`;
   return [
@@ -100,6 +112,7 @@ export function renderExplanation(body: unknown): string {
     section('DCS, newest first', explanation.recent, describeRecent(explanation.recent)),
     section('Binary log', explanation.log, describeLog(explanation.log)),
     section('Mismatches', explanation.mismatches, describeMismatches(explanation.mismatches)),
+    section('Failed events', failedEvents, describeFailedEvents(failedEvents)),
     section(
       'Reads under way',
       explanation.reads,
@@ -179,6 +192,13 @@ function describeMismatches({ mismatches }: Explanation['mismatches']): readonly
       (repair) => `  repair ${repair.id}: ${repair.state}${repair.reason === null ? '' : `, ${repair.reason}`}`,
     ),
   ]);
+}
+
+function describeFailedEvents({ failedEvents }: NonNullable<Explanation['failedEvents']>): readonly string[] {
+  return failedEvents.map(
+    ({ id, sink, state, code, message, laterChanges }) =>
+      `${id} ${sink}: ${state}, ${laterChanges} later changes held back, ${code}: ${cut(message)}`,
+  );
 }
 
 function show({ value, omittedBytes }: Shown): string {

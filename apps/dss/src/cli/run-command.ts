@@ -9,6 +9,7 @@ import { type OwnerRequest, runOwnerAction } from './owner-action.ts';
 import { renderExplanation } from './render-explanation.ts';
 import { askInstance, type InstanceAccess, type InstanceRequest } from './instance-call.ts';
 import { parseScope, SCOPE_OPTIONS } from './parse-scope.ts';
+import { type FailedEventsCall, runFailedEvents } from './failed-events-command.ts';
 import { runVerify, type VerifyCall } from './verify-command.ts';
 import { runReread, type RereadCall } from './reread-command.ts';
 
@@ -57,6 +58,13 @@ const USAGE = `usage: npm run ditto -- COMMAND
                                    SHARE, from 0 to 1, is that of the rows that are compared the second way too, by
                                    texts of MySQL itself; verification.secondWayShare of DWS when left out.
                                    Any DWS does it, as for explain. TOKEN has the role operate.
+  failed-events list [--source NAME] [--table DATABASE.TABLE] [--sinks SINK] [--state STATE] | show ID |
+                retry ID… | retry [--source NAME] [--table DATABASE.TABLE] [--sinks SINK] | discard ID --reason TEXT
+                [--json] [--token TOKEN] [--url URL] [--config FILE]
+                                   rows that a sink has refused, whose changes are held back: list them, show one, have
+                                   them read again and tried now, or accept that the sink lacks one. STATE is open,
+                                   discarded, delivered or ended. Any DWS answers, as for explain. TOKEN has the role
+                                   operate for retry and discard.
   selftest --scratch-schema NAME [--source NAME] [--json] [--token TOKEN] [--config FILE]
                                    damage copies of a scratch table on purpose, and show that all of it is found and
                                    repaired. Ends with 0 when it was, 1 when not, 2 when it could not be tried.
@@ -118,6 +126,12 @@ export async function runCommand(args: readonly string[], context: CommandContex
       context.print(text);
       return exit;
     }
+    case 'failed-events': {
+      configureLogging({ service: 'ditto', level: 'silent' });
+      const { exit, text } = await runFailedEvents(context.environment, call.call);
+      (exit === 0 ? context.print : context.complain)(text);
+      return exit;
+    }
     case 'schema':
       context.print(JSON.stringify(configJsonSchema(), null, 2));
       return 0;
@@ -137,7 +151,8 @@ type Call =
       readonly request: InstanceRequest;
     }
   | { readonly command: 'verify'; readonly call: VerifyCall }
-  | { readonly command: 'reread'; readonly call: RereadCall };
+  | { readonly command: 'reread'; readonly call: RereadCall }
+  | { readonly command: 'failed-events'; readonly call: FailedEventsCall };
 
 const OPTIONS = {
   config: { type: 'string' },
@@ -154,19 +169,21 @@ const OPTIONS = {
   ...SCOPE_OPTIONS,
   reason: { type: 'string' },
   id: { type: 'string' },
+  state: { type: 'string' },
   'second-way-share': { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
 /** Options that not every command takes. */
 const TAKEN_BY: Readonly<Record<string, readonly string[]>> = {
-  table: ['explain', 'verify', 'reread'],
-  'cert-key': ['explain', 'verify', 'reread'],
-  sinks: ['verify'],
+  table: ['explain', 'verify', 'reread', 'failed-events'],
+  'cert-key': ['explain', 'verify', 'reread', 'failed-events'],
+  sinks: ['verify', 'failed-events'],
+  state: ['failed-events'],
   'second-way-share': ['verify'],
   ...Object.fromEntries(Object.keys(SCOPE_OPTIONS).map((option) => [option, ['verify', 'reread']])),
   to: ['verify', 'reread', 'switch'],
-  reason: ['reread'],
+  reason: ['reread', 'failed-events'],
   id: ['reread'],
 };
 
@@ -174,12 +191,13 @@ const TAKEN_BY: Readonly<Record<string, readonly string[]>> = {
 function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Call | string {
   try {
     const { values, positionals } = parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
-    const { config, json = false, source, table, sinks, token, url, help = false, reason, id } = values;
+    const { config, json = false, source, table, sinks, token, url, help = false, reason, id, state } = values;
     const { key, ca, cert, 'cert-key': certKey, 'second-way-share': share, ...scope } = values;
     const tlsFiles = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
     const [command = 'help', ...rest] = positionals;
     if (help) return { command: 'help', config, json };
-    if (rest.length > 0 && command !== 'reread') return `'${command}' takes no '${rest.join(' ')}'.`;
+    if (rest.length > 0 && command !== 'reread' && command !== 'failed-events')
+      return `'${command}' takes no '${rest.join(' ')}'.`;
     for (const option of Object.keys(values))
       if (TAKEN_BY[option]?.includes(command) === false) return `'${command}' takes no --${option}.`;
     const reached = { token: token ?? environment['DITTO_TOKEN'] ?? null, url: url ?? null };
@@ -234,6 +252,12 @@ function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Cal
           ? what
           : { command, call: { config, json, source, access: readAccess(), what } };
       }
+      case 'failed-events': {
+        if (key !== undefined) return `'${command}' takes no --key.`;
+        const rows = { ...(source && { source }), ...(table && { table }), ...(sinks && { sink: sinks }) };
+        const what = parseFailedEvents(rest, { ...rows, ...(state && { state }) }, reason);
+        return typeof what === 'string' ? what : { command, call: { config, json, access: readAccess(), what } };
+      }
       default:
         return `There is no command '${command}'.`;
     }
@@ -254,6 +278,26 @@ function parseReread(
   if (action === 'list' && id === undefined) return { action };
   if ((action === 'show' || action === 'cancel') && id !== undefined && rest.length === 0) return { action, id };
   return `'reread' takes 'list', 'show ID' or 'cancel ID'.`;
+}
+
+function parseFailedEvents(
+  [action, ...ids]: readonly string[],
+  filter: Readonly<Record<string, string>>,
+  reason: string | undefined,
+): FailedEventsCall['what'] | string {
+  const [id = ''] = ids;
+  const wrong = ids.find((one) => !/^\d+$/.test(one));
+  if (wrong !== undefined) return `'failed-events ${action ?? ''}' takes numbers, not '${wrong}'.`;
+  const options = Object.keys(filter).length;
+  if (action === 'discard' && ids.length === 1 && options === 0)
+    return reason === undefined ? "'failed-events discard' needs --reason TEXT." : { action, id, reason };
+  if (reason !== undefined) return `'failed-events ${action ?? ''}' takes no --reason.`;
+  if (action === 'list' && ids.length === 0) return { action, filter };
+  if (action === 'show' && ids.length === 1 && options === 0) return { action, id };
+  if (action === 'retry' && ids.length > 0 && options === 0) return { action, order: { ids } };
+  if (action === 'retry' && ids.length === 0 && options > 0 && filter['state'] === undefined)
+    return { action, order: filter };
+  return "'failed-events' takes 'list', 'show ID', 'retry ID…', 'retry --source NAME' or 'discard ID --reason TEXT'.";
 }
 
 function refuseTlsFiles(command: string, paths: TlsMaterial): string | null {

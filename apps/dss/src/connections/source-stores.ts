@@ -2,6 +2,7 @@ import { type DcsClient, DcsCheckpointStore } from '#dcs-client';
 import {
   type CheckpointStore,
   type ColumnStore,
+  type FailedEventStore,
   type LineageStore,
   type LogAcceptanceStore,
   type RequestedReadStore,
@@ -14,6 +15,7 @@ import {
   StateCheckpointStore,
   StateColumnStore,
   type StateDatabase,
+  StateFailedEventStore,
   StateLineageStore,
   StateLogAcceptanceStore,
   StateRequestedReadStore,
@@ -34,6 +36,7 @@ export class SourceStores {
   readonly lineages: LineageStore;
   readonly tables: TableStore;
   readonly reads: RequestedReadStore;
+  readonly failedEvents: FailedEventStore;
   readonly resyncs: ResyncStore;
   readonly rewinds: RewindStore;
   readonly acceptances: LogAcceptanceStore;
@@ -48,6 +51,7 @@ export class SourceStores {
     this.lineages = new StateLineageStore(database);
     this.tables = new StateTableStore(database);
     this.reads = new StateRequestedReadStore(database);
+    this.failedEvents = new StateFailedEventStore(database);
     this.resyncs = new StateResyncStore(database);
     this.rewinds = new StateRewindStore(database);
     this.acceptances = new StateLogAcceptanceStore(database);

@@ -75,6 +75,19 @@ export class SinkDto {
   readonly holdingBecause!: string | null;
 }
 
+/** Rows of one table that a sink has refused: their changes are held back (`GET /failed-events` of DWS lists them). */
+export class QuarantineDto {
+  readonly sink!: string;
+  readonly database!: string;
+  readonly table!: string;
+  /** Rows that are tried again. */
+  readonly keys!: number;
+  /** Rows that somebody has discarded, whose next change is delivered. */
+  readonly discarded!: number;
+  /** Changes held back by this process since it owns the source. */
+  readonly heldChanges!: number;
+}
+
 export class SourceErrorDto {
   readonly code!: string;
   readonly message!: string;
@@ -181,6 +194,8 @@ export class SourceDto {
   /** By the name of the sink. */
   @BySink(SinkDto)
   readonly sinks!: Record<string, SinkDto>;
+  /** By sink and table, at most a hundred of these. */
+  readonly quarantine!: QuarantineDto[];
   /** At most a hundred tables: those that can't be read first, then those that are being read. */
   readonly snapshot!: TableSnapshotDto[];
   readonly snapshotTables!: SnapshotCountsDto;

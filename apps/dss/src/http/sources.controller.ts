@@ -221,6 +221,12 @@ function isSettled({ state, error }: SourceStatus): boolean {
 
 /** The statuses are plain data; the DTO classes are their description. */
 function toDto(status: ReturnType<SourceSupervisor['status']>): SourceDto {
-  const { snapshot, waits, refusedServers } = status;
-  return { ...status, snapshot: [...snapshot], waits: [...waits], refusedServers: [...refusedServers] };
+  const { snapshot, waits, refusedServers, quarantine } = status;
+  return {
+    ...status,
+    snapshot: [...snapshot],
+    waits: [...waits],
+    refusedServers: [...refusedServers],
+    quarantine: [...quarantine],
+  };
 }

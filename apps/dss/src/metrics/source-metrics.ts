@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import { formatTableName } from '#change-events';
 import { Metrics } from '#platform';
-import { type SinkStatus } from '#replication';
+import { type QuarantineStatus, type SinkStatus } from '#replication';
 import { SINK_KITS } from '../sinks/registry.ts';
 import { type SourceStatus } from '../sources/source-status.ts';
 
@@ -23,6 +24,7 @@ export class SourceMetrics {
     ]);
     this.#defineSourceGauges(metrics);
     this.#defineSinkGauges(metrics);
+    this.#defineQuarantineGauges(metrics);
   }
 
   /** Where the gauges look; called once by the class that knows the sources. */
@@ -84,6 +86,19 @@ export class SourceMetrics {
       'What is waited for longer than usual; the status of the source names it.',
       ({ waits }) => waits.length,
     );
+  }
+
+  #defineQuarantineGauges(metrics: Metrics): void {
+    const gauge = (name: string, help: string, value: (status: QuarantineStatus) => number): void => {
+      metrics.gauge(name, help, ['source', 'sink', 'table'], (of) => {
+        of.reset();
+        for (const { name: source, quarantine } of this.#read())
+          for (const status of quarantine)
+            of.set({ source, sink: status.sink, table: formatTableName(status) }, value(status));
+      });
+    };
+    gauge('quarantined_keys', 'Rows whose changes are held back.', ({ keys }) => keys);
+    gauge('held_changes', 'Changes held back since the source was opened.', ({ heldChanges }) => heldChanges);
   }
 
   #defineSinkGauges(metrics: Metrics): void {

@@ -9,7 +9,7 @@ import {
   ReplicatedChangeSource,
 } from '#mysql';
 import { toMySqlOptions } from '#configuration';
-import { type ChangeSource } from '#replication';
+import { type ChangeSource, Quarantine } from '#replication';
 import { type SourceParts, SourceRun } from '../sources/source-run.ts';
 import { ServerWatch } from '../switching/server-watch.ts';
 import { watchStandstill } from '../switching/standstill-watch.ts';
@@ -51,6 +51,7 @@ export async function assembleRun(opening: Opening, start: Checkpoint): Promise<
     endOfLog: { gtidSet: gtidExecuted, ...logEnd, serverUuid },
     reservedReads: await stores.tables.reservedReads(source.name),
     stores,
+    quarantine: await openQuarantine(opening),
     snapshot: { ...source.snapshot, copiesAll: source.snapshot.mode === 'windowed' },
     ...checkpoint,
     inFlightBytes,
@@ -59,6 +60,14 @@ export async function assembleRun(opening: Opening, start: Checkpoint): Promise<
     hooks,
   });
   return run;
+}
+
+function openQuarantine({ source, grant, config, stores, logger }: Opening): Promise<Quarantine> {
+  const { mostKeys, retryInitialMs } = config.failedEvents;
+  return Quarantine.open({
+    ...{ grant, store: stores.failedEvents, sinks: source.sinks, mostKeys, retryAfterMs: retryInitialMs },
+    ...{ backoff: { initialMs: 500, maxMs: 10_000 }, logger, nowMs: Date.now },
+  });
 }
 
 function reportStandstill({ server, endpoints, hooks, closers, logger }: Opening): void {

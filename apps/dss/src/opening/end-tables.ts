@@ -1,6 +1,6 @@
 import { type TableChange } from '#change-events';
 import { abortable, Backoff, type Logger, retry, toDittoError } from '#kernel';
-import { type ChangeSink, type SinkOpenOptions } from '#replication';
+import { type ChangeSink, QuarantinedKeys, type SinkOpenOptions } from '#replication';
 
 /**
  * Ends all rows of tables in sinks that nothing else uses; closes the sinks. A sink that is down is waited for. Rejects
@@ -29,7 +29,8 @@ export async function endTables({
     abortable(retry(action, { backoff: new Backoff({ initialMs: 100, maxMs: 5000 }), signal: stop, log }), stop);
   try {
     for (const sink of sinks) {
-      await hold(() => sink.open({ onFatal, refuse, mayDeliver, signal: stop }));
+      const quarantined = new QuarantinedKeys();
+      await hold(() => sink.open({ onFatal, refuse, quarantined, mayDeliver, signal: stop }));
       for (const change of changes) await hold(() => sink.applyTableChange(change));
     }
   } finally {

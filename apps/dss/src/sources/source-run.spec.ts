@@ -244,6 +244,7 @@ function build(
     endOfLog: start.position,
     reservedReads: 0,
     stores: { dcs, state, tables: records, reads: new NoReads() },
+    quarantine: null,
     snapshot: { copiesAll: true, chunkRows: 10, pauseMs: 0, cascadePauseMs: 0 },
     dcsIntervalMs: 1000,
     stateIntervalMs: 1000,

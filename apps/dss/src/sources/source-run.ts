@@ -16,6 +16,8 @@ import {
   type CheckpointStore,
   type Grant,
   type MirroredKeys,
+  type Quarantine,
+  type QuarantineStatus,
   RequestedReads,
   type RequestedReadStore,
   type RowReader,
@@ -88,6 +90,8 @@ export interface SourceRunOptions {
     readonly tables: TableStore;
     readonly reads: RequestedReadStore;
   };
+  /** Null: the source stops at whatever a sink refuses. */
+  readonly quarantine: Quarantine | null;
   readonly snapshot: {
     readonly copiesAll: boolean;
     readonly chunkRows: number;
@@ -143,6 +147,7 @@ export class SourceRun {
       },
       changeSource: parts.changeSource,
       sinks: parts.sinks,
+      ...(options.quarantine && { refusedChanges: options.quarantine }),
       includes: parts.includes,
       columns: parts.columns,
       reaches: parts.reaches,
@@ -191,6 +196,7 @@ export class SourceRun {
       snapshot: this.snapshot,
       settings: { ...settings, reads: this.pipeline.reads },
       mirror: parts.mirror,
+      onReadKeys: (table, keys) => options.quarantine?.tryNext(table, keys),
       waitUntilConfirmed: () => this.pipeline.waitUntilConfirmed(),
       dispatchedSet: () => this.pipeline.dispatchedSet(),
       nowMs: Date.now,
@@ -207,7 +213,7 @@ export class SourceRun {
    * stopped it otherwise. `ownership` ends it at once, without a last checkpoint: somebody else may own the source.
    */
   async run(signal: AbortSignal, ownership: AbortSignal): Promise<void> {
-    const { logger, drainDeadlineMs, parts } = this.#options;
+    const { logger, drainDeadlineMs, parts, quarantine } = this.#options;
     const failed = new AbortController();
     const stop = AbortSignal.any([signal, ownership, failed.signal]);
     const drain = new AbortController();
@@ -227,9 +233,11 @@ export class SourceRun {
         guard(this.pipeline.run(stop, AbortSignal.any([drain.signal, ownership]))),
         guard(this.snapshot.run(stop)),
         guard(this.reads.run(stop)),
+        ...(quarantine === null ? [] : [guard(quarantine.run(stop))]),
         ...this.#savers.map((saver) => guard(saver.run(stop))),
       ]);
       if (!ownership.aborted) await this.#saveLast();
+      if (!ownership.aborted) await quarantine?.storeLast();
     } finally {
       clearTimeout(deadline);
       await parts.close();
@@ -255,6 +263,10 @@ export class SourceRun {
 
   get errantGtids(): string {
     return this.#options.parts.reader.findErrant();
+  }
+
+  get quarantine(): readonly QuarantineStatus[] {
+    return this.#options.quarantine?.status() ?? [];
   }
 
   sinkStatus(): Record<string, SinkStatus> {

@@ -3,6 +3,7 @@ import { type Wait } from '#kernel';
 import {
   type LatencySummary,
   type PipelineStatus,
+  type QuarantineStatus,
   type SnapshotCounts,
   type SinkStatus,
   type TableSnapshotStatus,
@@ -49,6 +50,8 @@ export interface SourceStatus {
   readonly lastSwitch: SwitchStatus | null;
   readonly pipeline: PipelineStatus | null;
   readonly sinks: Readonly<Record<string, SinkStatus>>;
+  /** Rows whose changes are held back, by sink and table; at most a hundred of these. */
+  readonly quarantine: readonly QuarantineStatus[];
   /** Tables that are worth a look first, not more than a hundred; `GET /sources/:name/tables` lists all of them. */
   readonly snapshot: readonly TableSnapshotStatus[];
   readonly snapshotTables: SnapshotCounts;

@@ -189,6 +189,7 @@ export class SourceSupervisor {
       lastSwitch: this.#lastSwitch,
       pipeline,
       sinks: run?.sinkStatus() ?? {},
+      quarantine: (run?.quarantine ?? []).slice(0, MOST_TABLES),
       snapshot: run?.snapshot.status(MOST_TABLES) ?? [],
       snapshotTables: run?.snapshot.counts() ?? NO_TABLES,
       errantGtids: run?.errantGtids ?? '',

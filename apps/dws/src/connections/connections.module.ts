@@ -3,7 +3,15 @@ import { DcsClient } from '#dcs-client';
 import { type DittoConfig, toDcsOptions, toRedisOptions, toStateOptions } from '#configuration';
 import { AuditLog, CONFIG, createLogger, findRpcToken, provideReadiness, Shutdown } from '#platform';
 import { RedisConnection } from '#redis';
-import { StateAuditLog, StateDatabase, StateMismatchStore, StateRepairStore, StateVerificationRunStore } from '#state';
+import { FailedEventStore } from '#replication';
+import {
+  StateAuditLog,
+  StateDatabase,
+  StateFailedEventStore,
+  StateMismatchStore,
+  StateRepairStore,
+  StateVerificationRunStore,
+} from '#state';
 import { MismatchStore, RepairStore, VerificationRunStore } from '#verification';
 import { MirrorConnection } from './mirror-connection.ts';
 import { TopicConnection } from './topic-connection.ts';
@@ -48,6 +56,11 @@ import { TopicConnection } from './topic-connection.ts';
       inject: [StateDatabase],
       useFactory: (state: StateDatabase) => new StateRepairStore(state),
     },
+    {
+      provide: FailedEventStore,
+      inject: [StateDatabase],
+      useFactory: (state: StateDatabase) => new StateFailedEventStore(state),
+    },
     MirrorConnection,
     TopicConnection,
     // heartbeats are published there, and no tombstone is swept without the checkpoint that it keeps
@@ -63,6 +76,7 @@ import { TopicConnection } from './topic-connection.ts';
     VerificationRunStore,
     MismatchStore,
     RepairStore,
+    FailedEventStore,
     MirrorConnection,
     TopicConnection,
   ],

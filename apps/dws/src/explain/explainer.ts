@@ -15,10 +15,11 @@ import { parseJsonExactly, toDittoError } from '#kernel';
 import { type KeyMessages } from '#kafka';
 import { showDocument, type StoredDocument, VerifiedMirror } from '#mongo';
 import { createLogger, InjectConfig, RequestError } from '#platform';
-import { isCopied, type ListedRead, type TableRecord } from '#replication';
+import { isCopied, type ListedFailedEvent, type ListedRead, type TableRecord } from '#replication';
 import {
   StateCheckpointStore,
   StateDatabase,
+  StateFailedEventStore,
   StateLineageStore,
   StateMismatchStore,
   StateRepairStore,
@@ -40,7 +41,12 @@ import { MirrorConnection } from '../connections/mirror-connection.ts';
 import { RecordedSource } from '../verification/recorded-source.ts';
 import { type ExplainQuery } from './explain-query.ts';
 import { ExplainedSource } from './explained-source.ts';
-import { type ExplainedLogDto, type ExplainedMismatchDto, type ExplanationDto } from './explanation.dto.ts';
+import {
+  type ExplainedFailedEventDto,
+  type ExplainedLogDto,
+  type ExplainedMismatchDto,
+  type ExplanationDto,
+} from './explanation.dto.ts';
 import { describeMessages } from './describe-messages.ts';
 import { findLogPlace } from '../verification/log-place.ts';
 import { LogFindings } from './log-findings.ts';
@@ -68,6 +74,7 @@ interface Found {
   readonly recent: Part<Awaited<ReturnType<DcsClient['findChanges']>>>;
   readonly reads: Part<readonly ListedRead[]>;
   readonly mismatches: Part<readonly FoundMismatch[]>;
+  readonly failedEvents: Part<readonly ListedFailedEvent[]>;
 }
 
 interface FoundMismatch extends MismatchRecord {
@@ -78,6 +85,8 @@ const RECENT_CHANGES = 10;
 const MOST_OPEN_READS = 100;
 const MOST_MISMATCHES = 20;
 const MOST_REPAIRS = 5;
+/** One of each sink. */
+const MOST_FAILED_EVENTS = 10;
 /** Above every version. */
 const NO_BOUND = 'g';
 
@@ -148,7 +157,7 @@ export class Explainer {
         ? missing('the source has no mirror (sinks)')
         : await takePart(signal, (limit) => this.#readDocument(source.name, mongo.databasePrefix, explained, limit));
     const highest = await takePart(signal, (limit) => this.#recorded(source.name, server).readHighestVersion(limit));
-    const [row, messages, recent, reads, mismatches] = await Promise.all([
+    const [row, messages, recent, reads, mismatches, failedEvents] = await Promise.all([
       takePart(signal, (limit) => server.readRow(layout, key, limit)),
       kafka === null || !source.sinks.includes('kafka')
         ? missing('the source has no topics (sinks)')
@@ -160,6 +169,7 @@ export class Explainer {
       ),
       takePart(signal, () => this.#listReads(explained)),
       takePart(signal, () => this.#listMismatches(explained)),
+      takePart(signal, () => this.#listFailedEvents(explained)),
     ]);
     return {
       record,
@@ -171,6 +181,7 @@ export class Explainer {
       recent,
       reads,
       mismatches,
+      failedEvents,
     };
   }
 
@@ -209,6 +220,13 @@ export class Explainer {
     const ofRow = { database: table.database, table: table.table, key: encodeKeyValues(layout, key) };
     const listing = { onlyOpen: true, before: null, limit: MOST_OPEN_READS, ofRow };
     return new StateRequestedReadStore(this.#state).list(source.name, listing);
+  }
+
+  async #listFailedEvents({ source, table, layout, key }: ExplainedKey): Promise<readonly ListedFailedEvent[]> {
+    const wanted = encodeKeyValues(layout, key);
+    const { database, table: name } = table;
+    const filter = { source: source.name, database, table: name, key: wanted };
+    return new StateFailedEventStore(this.#state).list(filter, { after: null, limit: MOST_FAILED_EVENTS });
   }
 
   async #listMismatches({ source, table, layout, key }: ExplainedKey): Promise<readonly FoundMismatch[]> {
@@ -266,7 +284,7 @@ export class Explainer {
     server: ExplainedSource,
   ): ExplanationDto {
     const { source, table, layout, text } = explained;
-    const { record, checkpoint, row, document, messages, recent, reads, mismatches } = found;
+    const { record, checkpoint, row, document, messages, recent, reads, mismatches, failedEvents } = found;
     const comparison =
       row.value === null || document.unavailable !== null
         ? null
@@ -326,22 +344,28 @@ export class Explainer {
         unavailable: mismatches.unavailable,
         mismatches: (mismatches.value ?? []).map(describeMismatch),
       },
+      failedEvents: {
+        unavailable: failedEvents.unavailable,
+        failedEvents: (failedEvents.value ?? []).map(describeFailedEvent),
+      },
     };
   }
 
   #collectFacts(
     { source, table }: ExplainedKey,
-    { record, checkpoint, document, messages, reads }: Found,
+    { record, checkpoint, document, messages, reads, failedEvents }: Found,
     findings: LogFindings,
     comparison: 'equal' | Fault | null,
     { rules }: ExplainedSource,
   ): KeyFacts {
     const [read] = reads.value ?? [];
+    const refused = failedEvents.value?.find((event) => event.sink === 'mongo' && event.endedAtMs === null);
     const includes = rules.includes(table.database, table.table);
     return {
       filteredBy: includes ? null : `the options include and exclude of sources.${source.name}`,
       copied: record.unavailable !== null ? null : record.value === null ? 'unseen' : isCopied(record.value),
       reread: read === undefined ? null : `the read ${read.id} (${read.reason})`,
+      refused: refused === undefined ? null : `the failed event ${refused.id} (${refused.code})`,
       comparison,
       storedVersion: document.value?.version ?? null,
       againstNamed: findings.againstNamed ?? this.#compareWithMessage(source.name, record, document, messages),
@@ -388,6 +412,11 @@ function stateOf({ value, unavailable }: Part<StoredDocument | null>): 'stored' 
   if (unavailable !== null) return null;
   if (value === null) return 'absent';
   return value.isDeleted ? 'deleted' : 'stored';
+}
+
+function describeFailedEvent(event: ListedFailedEvent): ExplainedFailedEventDto {
+  const { id, sink, state, code, message, attempts, laterChanges, firstFailedMs, lastFailedMs, reason } = event;
+  return { id, sink, state, code, message, attempts, laterChanges, firstFailedMs, lastFailedMs, reason };
 }
 
 function describeMismatch(mismatch: FoundMismatch): ExplainedMismatchDto {

@@ -190,6 +190,28 @@ export class ExplainedMismatchesDto {
   readonly mismatches!: ExplainedMismatchDto[];
 }
 
+export class ExplainedFailedEventDto {
+  readonly id!: string;
+  readonly sink!: string;
+  readonly state!: string;
+  readonly code!: string;
+  readonly message!: string;
+  readonly attempts!: number;
+  readonly laterChanges!: number;
+  /** Milliseconds since 1970. */
+  readonly firstFailedMs!: number;
+  /** Milliseconds since 1970. */
+  readonly lastFailedMs!: number;
+  /** Why it was discarded. */
+  readonly reason!: string | null;
+}
+
+/** Whether a sink has refused the row. */
+export class ExplainedFailedEventsDto {
+  readonly unavailable!: string | null;
+  readonly failedEvents!: ExplainedFailedEventDto[];
+}
+
 export class ExplanationDto {
   readonly source!: string;
   /** `database.table` */
@@ -208,4 +230,5 @@ export class ExplanationDto {
   readonly log!: ExplainedLogDto;
   readonly reads!: ExplainedReadsDto;
   readonly mismatches!: ExplainedMismatchesDto;
+  readonly failedEvents!: ExplainedFailedEventsDto;
 }

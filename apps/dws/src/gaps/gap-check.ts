@@ -1,6 +1,8 @@
 import {
   type BigintMode,
+  decodeJsonKey,
   describeKey,
+  encodeKeyValues,
   lineageOf,
   type LoggedTransaction,
   partitionForKey,
@@ -12,7 +14,7 @@ import {
 } from '#change-events';
 import { type MessageSearch, type SearchedMessages } from '#kafka';
 import { isAbort, toDittoError } from '#kernel';
-import { type ChangeSource, isCopied, type TableRecord } from '#replication';
+import { type ChangeSource, type FailedEventStore, isCopied, type TableRecord } from '#replication';
 import { CURRENT_STATES, type MismatchStore, type NewMismatch } from '#verification';
 import { type LoggedMessage, type LoggedTable, readLoggedMessages } from './logged-messages.ts';
 
@@ -44,6 +46,8 @@ export interface GapCheckOptions {
     readonly load: (source: string) => Promise<string | null>;
     readonly save: (source: string, place: string) => Promise<void>;
   };
+  /** Changes that the quarantine has held back have no message. */
+  readonly failedEvents: Pick<FailedEventStore, 'findLacking'>;
   readonly mismatches: Pick<MismatchStore, 'record' | 'list'>;
   readonly bounds: {
     readonly bytes: number;
@@ -202,8 +206,10 @@ export class GapCheck {
     if (!isAhead(again, reached)) count('repeated meanwhile', second.missing.length);
     else if (!(await isSame())) count('copied or changed meanwhile', second.missing.length);
     else {
-      await this.#record(layout, second.missing);
-      count('missing', second.missing.length);
+      const missing = await this.#exceptRefused(layout, second.missing);
+      count('in the quarantine', second.missing.length - missing.length);
+      if (missing.length > 0) await this.#record(layout, missing);
+      count('missing', missing.length);
     }
     return outcomes;
   }
@@ -223,6 +229,16 @@ export class GapCheck {
       onUnreadable(topic, error);
       return null;
     }
+  }
+
+  async #exceptRefused(layout: LoggedTable['layout'], missing: readonly Wanted[]): Promise<readonly Wanted[]> {
+    const { source, bigint, failedEvents } = this.#options;
+    const changes = missing.map(({ key, version }) => {
+      const row = decodeJsonKey(layout, Buffer.from(key), bigint);
+      return { key: row === null ? '' : encodeKeyValues(layout, row), version };
+    });
+    const lacking = await failedEvents.findLacking(source, 'kafka', layout, changes);
+    return missing.filter((_, i) => lacking[i] !== true);
   }
 
   async #record(table: TableName, missing: readonly Wanted[]): Promise<void> {

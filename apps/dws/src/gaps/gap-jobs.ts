@@ -5,7 +5,7 @@ import { toDittoError } from '#kernel';
 import { compileTableRules } from '#mysql';
 import { createLogger, InjectConfig, LongWork, Shutdown } from '#platform';
 import { RedisConnection, RedisGapPlaces } from '#redis';
-import { type ChangeSource, type SourceBatch } from '#replication';
+import { type ChangeSource, FailedEventStore, type SourceBatch } from '#replication';
 import { StateDatabase, StateTableStore, TopicPartitionStore } from '#state';
 import { MismatchStore } from '#verification';
 import { TopicConnection } from '../connections/topic-connection.ts';
@@ -33,6 +33,7 @@ export class GapJobs extends LongWork {
   readonly #topics: TopicConnection;
   readonly #places: RedisGapPlaces;
   readonly #mismatches: MismatchStore;
+  readonly #failedEvents: FailedEventStore;
   readonly #reports: MismatchReports;
   readonly #metrics: GapMetrics;
   readonly #state: StateDatabase;
@@ -47,6 +48,7 @@ export class GapJobs extends LongWork {
     redis: RedisConnection,
     topics: TopicConnection,
     mismatches: MismatchStore,
+    failedEvents: FailedEventStore,
     reports: MismatchReports,
     metrics: GapMetrics,
     jobMetrics: JobMetrics,
@@ -61,6 +63,7 @@ export class GapJobs extends LongWork {
     this.#topics = topics;
     this.#places = new RedisGapPlaces(redis);
     this.#mismatches = mismatches;
+    this.#failedEvents = failedEvents;
     this.#reports = reports;
     this.#metrics = metrics;
     const { intervalMs } = config.verification.gaps;
@@ -117,6 +120,7 @@ export class GapJobs extends LongWork {
       search: new MessageSearch({ reader, mostMessages: MOST_SEARCHED }),
       places: this.#places,
       mismatches: this.#mismatches,
+      failedEvents: this.#failedEvents,
       bounds: { bytes: maxBytes, messages: MOST_MESSAGES, logMs: MOST_LOG_MS, topicsMs: MOST_TOPICS_MS },
       onFound: (found) => this.#reports.report(found),
       onJudged: (outcome, messages) => this.#metrics.judged(name, outcome, messages),

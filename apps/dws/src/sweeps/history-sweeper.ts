@@ -16,6 +16,7 @@ export interface RemovedHistory {
   readonly repairs: number;
   readonly reads: number;
   readonly mismatches: number;
+  readonly failedEvents: number;
 }
 
 /** Removes what has ended from the state database: chunks soon, the rest after `verification.keepDays`. */
@@ -43,6 +44,7 @@ export class HistorySweeper {
       repairs: await repeat(() => this.#history.sweepRepairs(beforeMs), signal),
       reads: await repeat(() => this.#history.sweepReads(beforeMs), signal),
       mismatches: await repeat(() => this.#mismatches.sweep(beforeMs, STEP_ROWS), signal),
+      failedEvents: await repeat(() => this.#history.sweepFailedEvents(beforeMs), signal),
     };
     if (Object.values(removed).some((count) => count > 0)) this.#logger.info('old records were removed', removed);
     return removed;

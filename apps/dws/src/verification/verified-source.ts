@@ -11,7 +11,7 @@ import {
   MySqlSourceLoad,
   openRowReader,
 } from '#mysql';
-import { type ChangeSource, PacedRowReader, Pacer, type RowReader } from '#replication';
+import { type ChangeSource, type FailedEventStore, PacedRowReader, Pacer, type RowReader } from '#replication';
 import { StateCheckpointStore, type StateDatabase, StateLineageStore, StateTableStore } from '#state';
 import { type RecordedStream, RowVerifier, type RowVerifierOptions, type VerifiedSink, type Way } from '#verification';
 import { LoggedChanges } from './logged-changes.ts';
@@ -31,6 +31,7 @@ export interface VerifiedSourceOptions {
   readonly state: StateDatabase;
   readonly mirror: MirrorConnection;
   readonly topics: TopicConnection;
+  readonly failedEvents: FailedEventStore;
   readonly logger: Logger;
 }
 
@@ -144,13 +145,13 @@ export class VerifiedSource {
   async #open(name: string): Promise<OpenedSink> {
     let opened = this.#sinks.get(name);
     if (opened === undefined) {
-      const { source, config, mirror, topics } = this.#options;
+      const { source, config, mirror, topics, failedEvents } = this.#options;
       const known = source.sinks.find((sink) => sink === name);
       if (known === undefined)
         throw new DittoError('DITTO_VERIFICATION_NO_SINK', `${source.name} has no sink ${name} that can be verified.`, {
           remedy: 'Ask for one of the sinks of the source.',
         });
-      opened = VERIFIED_SINK_OPENERS[known]({ source, config, mirror, topics });
+      opened = VERIFIED_SINK_OPENERS[known]({ source, config, mirror, topics, failedEvents });
       this.#sinks.set(name, opened);
     }
     try {

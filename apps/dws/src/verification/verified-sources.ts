@@ -3,6 +3,7 @@ import { type DittoConfig, type SinkName } from '#configuration';
 import { DcsClient } from '#dcs-client';
 import { DittoError } from '#kernel';
 import { createLogger, InjectConfig } from '#platform';
+import { FailedEventStore } from '#replication';
 import { StateDatabase } from '#state';
 import { TopicConnection } from '../connections/topic-connection.ts';
 import { MirrorConnection } from '../connections/mirror-connection.ts';
@@ -18,6 +19,7 @@ export class VerifiedSources implements OnApplicationShutdown {
   readonly #mirror: MirrorConnection;
   readonly #topics: TopicConnection;
   readonly #endpoints: StreamedEndpoints;
+  readonly #failedEvents: FailedEventStore;
   readonly #logger = createLogger('verification');
   readonly #sources = new Map<string, VerifiedSource>();
 
@@ -28,6 +30,7 @@ export class VerifiedSources implements OnApplicationShutdown {
     mirror: MirrorConnection,
     topics: TopicConnection,
     endpoints: StreamedEndpoints,
+    failedEvents: FailedEventStore,
   ) {
     this.#config = config;
     this.#dcs = dcs;
@@ -35,6 +38,7 @@ export class VerifiedSources implements OnApplicationShutdown {
     this.#mirror = mirror;
     this.#topics = topics;
     this.#endpoints = endpoints;
+    this.#failedEvents = failedEvents;
   }
 
   /** On the server that it is streamed from. Rejects (retriable) while that one is not known. */
@@ -46,7 +50,10 @@ export class VerifiedSources implements OnApplicationShutdown {
       throw new DittoError('DITTO_SOURCE_UNKNOWN', `there is no source ${name} in the configuration`, {
         remedy: `Configured are: ${Object.keys(this.#config.sources).join(', ')}.`,
       });
-    const servers = { dcs: this.#dcs, state: this.#state, mirror: this.#mirror, topics: this.#topics };
+    const servers = {
+      ...{ dcs: this.#dcs, state: this.#state, mirror: this.#mirror, topics: this.#topics },
+      failedEvents: this.#failedEvents,
+    };
     const streamed = await this.#endpoints.find(source);
     const known = this.#sources.get(name); // opened meanwhile
     if (known !== undefined) return known;

@@ -32,6 +32,8 @@ export interface KafkaVerifiedSinkOptions {
   readonly source: string;
   /** As the source's messages have it. */
   readonly bigint: MessageTable['bigint'];
+  /** Rows that Kafka has refused; none by default. */
+  readonly listQuarantined?: VerifiedSink['listQuarantined'];
   /** `FoldUse` */
   readonly mayEvict?: boolean;
 }
@@ -100,9 +102,10 @@ export class KafkaVerifiedSink extends VerifiedSink {
     }
   }
 
-  /** The topics have no quarantine yet: a message that Kafka refuses stops the pipeline. */
-  override listQuarantined(): Promise<readonly Row[]> {
-    return Promise.resolve([]);
+  override listQuarantined(
+    ...request: Parameters<VerifiedSink['listQuarantined']>
+  ): ReturnType<VerifiedSink['listQuarantined']> {
+    return this.#options.listQuarantined?.(...request) ?? Promise.resolve([]);
   }
 
   /** A message can't be changed or taken back; a newer one is published of its row. */

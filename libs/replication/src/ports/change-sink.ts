@@ -1,5 +1,6 @@
 import { type RowChanges, type SchemaChange, type TableChange, type TableLayout } from '#change-events';
 import { type DittoError } from '#kernel';
+import { type QuarantinedKeys } from './quarantined-keys.ts';
 import { type RefusedChange } from './refused-changes.ts';
 
 /** What a sink acknowledges to. One object for many changes; cheap to hold and to call. */
@@ -30,6 +31,8 @@ export interface SinkOpenOptions {
    * other is fatal. One change may come more than once.
    */
   readonly refuse: (refused: RefusedChange, error: DittoError) => Promise<void>;
+  /** Rows whose changes are held back. */
+  readonly quarantined: QuarantinedKeys;
   readonly mayDeliver: () => boolean;
   readonly signal: AbortSignal;
 }
@@ -52,8 +55,10 @@ export interface SinkOpenOptions {
  * - Before each delivery `mayDeliver` is asked; once it says no, nothing is delivered any more: a process that was frozen
  *   past its lease must not go on with what it had queued (I5). `onFatal` is told `DITTO_LEASE_LOST` then.
  * - What the server refuses of one row only is given to `refuse`, alone: the changes that were to be delivered with it
- *   are delivered. What follows it, of the same row too, is delivered only after `refuse` has resolved. A change of a table without a key, a
- *   statement and the end of a table are no row that could be repaired: refused, they end the sink.
+ *   are delivered. What follows it is delivered only after `refuse` has resolved.
+ * - Of rows that are `quarantined` when their turn to be delivered comes, changes are held back and count as confirmed. What
+ *   `Admission` admits is tried, and leads the row out when the server takes it.
+ * - A change of a table without a key, a statement and the end of a table are no row that could be repaired: refused, they end the sink.
  * - Any other error that can't be healed by waiting is given to `onFatal` once; nothing is acknowledged after that.
  */
 export abstract class ChangeSink {

@@ -1,6 +1,7 @@
 import {
   decodeKeyValues,
   decodeSelection,
+  encodeKeyValues,
   formatTableName,
   hasKey,
   type Row,
@@ -38,6 +39,8 @@ export interface RequestedReadsOptions {
   readonly settings: TableReadSettings;
   /** Null: nothing shows which rows there were. */
   readonly mirror: Pick<MirroredKeys, 'select'> | null;
+  /** These rows are about to be read. */
+  readonly onReadKeys?: (table: TableName, keys: readonly string[]) => void;
   readonly dispatchedSet: () => string;
   /** Resolves when all that was given to the sinks until now is confirmed. */
   readonly waitUntilConfirmed: () => Promise<void>;
@@ -267,6 +270,10 @@ export class RequestedReads {
     for (;;) {
       const page = keys.slice(confirmedKeys, confirmedKeys + lookUps.limit);
       if (page.length === 0) break;
+      this.#options.onReadKeys?.(
+        layout,
+        page.map((key) => encodeKeyValues(layout, key)),
+      );
       const found = await lookUps.lookUp(page, signal);
       if (found === null) return null;
       counts = addCounts(counts, found);

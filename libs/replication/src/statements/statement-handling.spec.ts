@@ -13,6 +13,7 @@ import { KnownTables } from '../tables/known-tables.ts';
 import { type DefiningStatement } from '../ports/table-checks.ts';
 import { type ChangeSink } from '../ports/change-sink.ts';
 import { type StatementItem } from '../ports/change-source.ts';
+import { StopAtRefusal } from '../ports/refused-changes.ts';
 import { TableEndings } from '../tables/table-endings.ts';
 import { type TableRecord } from '../ports/stores.ts';
 import { TableKeys } from '../tables/table-keys.ts';
@@ -117,7 +118,7 @@ beforeEach(() => {
     tables,
     records,
     windows,
-    endings: new TableEndings({ sinks: [sink], tables, keys, drain, hold }),
+    endings: new TableEndings({ sinks: [sink], refusedChanges: new StopAtRefusal(), tables, keys, drain, hold }),
     hold,
     cascades: null,
     check: () => Promise.resolve(),
@@ -257,7 +258,9 @@ describe('tables that come, or change, while the source is read', () => {
     const names = new TopicNames('p');
     names.claimAll(catalogue);
     const known = new KnownTables(catalogue, [names]);
-    const endings = new TableEndings({ sinks: options.sinks, tables: known, keys, drain, hold });
+    const endings = new TableEndings({
+      ...{ sinks: options.sinks, refusedChanges: new StopAtRefusal(), tables: known, keys, drain, hold },
+    });
     handling = new StatementHandling({ ...options, tables: known, endings });
     await stepsOf('CREATE TABLE `a b` (id INT)');
     await stepsOf('RENAME TABLE `a b` TO `a_x0020b`');

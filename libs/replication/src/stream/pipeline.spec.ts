@@ -3,6 +3,7 @@ import {
   changeVersion,
   type Checkpoint,
   DEFAULT_SQL_MODE,
+  type Row,
   type TableLayout,
   type TableName,
   ValueImages,
@@ -669,6 +670,69 @@ describe('Pipeline', () => {
       ]);
       stop.abort();
       await run;
+    });
+  });
+
+  describe('a change with a text that can not be decoded', () => {
+    const invalid = new DittoError('DITTO_SOURCE_TEXT_INVALID', 'no character has these bytes');
+    class Undecodable extends ValueImages {
+      override row(index: number): Row {
+        const values = super.row(index);
+        if (values[1] === 666) throw invalid;
+        return values;
+      }
+
+      override writeKey(index: number, target: Buffer, at: number): number {
+        return at + target.write(`{"id":${index + 1}}`, at);
+      }
+    }
+    const rows: SourceItem = {
+      ...{ type: 'rows', op: 'create', layout, before: null, firstRowIndex: 5 },
+      after: new Undecodable(layout, [
+        [1, 1],
+        [2, 666],
+        [3, 666],
+        [4, 1],
+      ]),
+    };
+    const script = [transaction(1, [rows]), transaction(2, [row(9)])];
+
+    it('I1, I6: is recorded for each sink before the stream goes on; the others are delivered', async () => {
+      const recording = new Deferred<undefined>();
+      const records: unknown[][] = [];
+      class Recorded extends RefusedChanges {
+        override async record(...of: Parameters<RefusedChanges['record']>): Promise<void> {
+          records.push(of);
+          await recording.promise;
+        }
+      }
+      const stop = new AbortController();
+      const sinks = [new MemorySink('a'), new MemorySink('b')] as const;
+      const options = { sinks, refusedChanges: new Recorded() };
+      const pipeline = build(new ScriptedSource(script), sinks[0], options);
+      const run = pipeline.run(stop.signal, never);
+      await until(() => records.length > 0);
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(pipeline.checkpoint().position.gtidSet).toBe('');
+      expect(sinks[0].accepted.map(({ after }) => after?.[0])).toEqual([1, 4]);
+      recording.resolve(undefined);
+      await until(() => pipeline.checkpoint().position.gtidSet === `${SERVER}:1-2`);
+      const place = { table: { database: 'd', table: 't' }, gtid: `${SERVER}:1`, payload: null };
+      expect(records).toEqual(
+        ['a', 'b'].flatMap((sink) => [
+          [sink, expect.objectContaining({ ...place, key: '[2]', id: `${SERVER}:1/6` }), invalid],
+          [sink, expect.objectContaining({ ...place, key: '[3]', id: `${SERVER}:1/7` }), invalid],
+        ]),
+      );
+      for (const sink of sinks) expect(sink.rows(layout).map(([id]) => id)).toEqual([1, 4, 9]);
+      stop.abort();
+      await run;
+    });
+
+    it('I6: stops the pipeline before it where nothing is recorded', async () => {
+      const pipeline = build(new ScriptedSource(script), new MemorySink());
+      await expect(pipeline.run(never, never)).rejects.toBe(invalid);
+      expect(pipeline.checkpoint().position.gtidSet).toBe('');
     });
   });
 

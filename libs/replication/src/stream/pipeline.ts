@@ -27,6 +27,7 @@ import { type ChangeSink, type SinkOpenOptions } from '../ports/change-sink.ts';
 import { type ChangeSource, type SourceBatch, type SourceItem } from '../ports/change-source.ts';
 import { type RefusedChanges, StopAtRefusal } from '../ports/refused-changes.ts';
 import { type TableChecks } from '../ports/table-checks.ts';
+import { type UndecodableChange } from './undecodable-changes.ts';
 import { ReadSequences, type ReadSequencesOptions } from '../windows/read-sequences.ts';
 import { RoomGate } from './room-gate.ts';
 import { SinkGroup } from './sink-group.ts';
@@ -131,6 +132,7 @@ const BOOKKEEPING_BYTES = 1024;
 export class Pipeline {
   readonly #streamWindows: StreamWindows;
   readonly #options: PipelineOptions;
+  readonly #refusedChanges: RefusedChanges;
   readonly #progress: StreamProgress;
   readonly #tracker: AcknowledgementTracker;
   readonly #windows = new WindowRegistry();
@@ -156,6 +158,7 @@ export class Pipeline {
 
   constructor(options: PipelineOptions) {
     this.#options = options;
+    this.#refusedChanges = options.refusedChanges ?? new StopAtRefusal();
     const { start, endOfLog, inFlightBytes, waits } = options;
     const hold = (action: () => Promise<void>): Promise<void> => this.#hold(action, this.#giveUp);
     const windows = this.#windows;
@@ -200,7 +203,8 @@ export class Pipeline {
       });
     const drain = (): Promise<void> =>
       waits.during('the sinks to confirm all that comes before the end of rows', this.#sinks.drain(this.#giveUp));
-    const endings = new TableEndings({ ...options, tables, keys, drain, hold });
+    const refusedChanges = this.#refusedChanges;
+    const endings = new TableEndings({ ...options, refusedChanges, tables, keys, drain, hold });
     const pauses = (this.#pauses = new StreamPauses(() => this.#progress.isBetween));
     this.#keyChanges = new KeyChanges({
       ...options,
@@ -331,11 +335,13 @@ export class Pipeline {
   }
 
   async #openSinks(signal: AbortSignal): Promise<void> {
-    const { sinks, mayDeliver, refusedChanges = new StopAtRefusal() } = this.#options;
+    const { sinks, mayDeliver } = this.#options;
+    const refusedChanges = this.#refusedChanges;
     const onFatal = (error: Error): void => this.#fatal.abort(error);
     for (const sink of sinks) {
       const refuse: SinkOpenOptions['refuse'] = (...of) => refusedChanges.record(sink.name, ...of);
-      await this.#hold(() => sink.open({ onFatal, refuse, mayDeliver, signal }), signal);
+      const quarantined = refusedChanges.keysOf(sink.name);
+      await this.#hold(() => sink.open({ onFatal, refuse, quarantined, mayDeliver, signal }), signal);
     }
   }
 
@@ -434,8 +440,7 @@ export class Pipeline {
         return;
       case 'rows':
         if (!this.#tables.isPrepared(item.layout)) return this.#prepareAndDispatch(item, slice);
-        this.#dispatch(item, slice);
-        return;
+        return this.#dispatch(item, slice);
       case 'statement':
         return this.#statements.apply(item, this.#progress.current);
       case 'prepared':
@@ -468,10 +473,10 @@ export class Pipeline {
       await this.#keyChanges.meet(item.layout);
       await this.#sinks.prepare(item.layout);
     }
-    this.#dispatch(item, slice);
+    await this.#dispatch(item, slice);
   }
 
-  #dispatch(item: RowsItem, slice: Slice): void {
+  #dispatch(item: RowsItem, slice: Slice): Promise<void> | undefined {
     const { op, layout, before, after, firstRowIndex } = item;
     const transaction = this.#progress.current;
     if (!this.#windows.isEmpty) this.#windows.note(layout, before, after);
@@ -481,7 +486,16 @@ export class Pipeline {
     if (this.#progress.isReplaying && this.#progress.wasDispatched(transaction)) this.#repeatedChanges += count;
     this.#sinkAcknowledgements(slice, transaction);
     const changes = { op, layout, count, before, after, transaction, firstRowIndex, readSequence: 0, windowId: null };
-    this.#sinks.accept(changes, slice.changes, slice.bySink);
+    const undecodable = this.#sinks.accept(changes, slice.changes, slice.bySink);
+    return undecodable === null ? undefined : this.#refuse(undecodable);
+  }
+
+  /** Nothing that comes later is read before it is recorded (I6). */
+  async #refuse(undecodable: readonly UndecodableChange[]): Promise<void> {
+    for (const { sink, refused, error, acknowledgement } of undecodable) {
+      for (const one of refused) await this.#hold(() => this.#refusedChanges.record(sink, one, error), this.#giveUp);
+      acknowledgement.acknowledge(1);
+    }
   }
 
   /** One acknowledgement for each slice and sink, so that latency costs nothing per row. */

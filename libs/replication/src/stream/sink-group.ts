@@ -4,6 +4,7 @@ import { type PendingChanges } from './acknowledgement-tracker.ts';
 import { type KnownTables } from '../tables/known-tables.ts';
 import { type Acknowledgement, type ChangeSink } from '../ports/change-sink.ts';
 import { type TableKeys } from '../tables/table-keys.ts';
+import { acceptDecodable, type UndecodableChange } from './undecodable-changes.ts';
 
 export interface SinkGroupOptions {
   readonly sinks: readonly ChangeSink[];
@@ -31,12 +32,27 @@ export class SinkGroup {
     return bytes;
   }
 
-  /** `bySink`: what each sink acknowledges to, by its index; `pending` itself where there is none. */
-  accept(changes: RowChanges, pending: PendingChanges, bySink: readonly Acknowledgement[]): void {
+  /**
+   * `bySink`: what each sink acknowledges to, by its index; `pending` itself where there is none. Gives what no sink could
+   * be given; null: nothing.
+   */
+  accept(
+    changes: RowChanges,
+    pending: PendingChanges,
+    bySink: readonly Acknowledgement[],
+  ): readonly UndecodableChange[] | null {
+    let undecodable: readonly UndecodableChange[] | null = null;
     for (let index = 0; index < this.#sinks.length; index++) {
       pending.expect(changes.count);
-      this.#sinks[index]?.accept(changes, bySink[index] ?? pending);
+      const sink = this.#sinks[index] as ChangeSink;
+      const acknowledgement = bySink[index] ?? pending;
+      try {
+        sink.accept(changes, acknowledgement);
+      } catch (cause) {
+        undecodable = [...(undecodable ?? []), ...acceptDecodable(sink, changes, acknowledgement, cause)];
+      }
     }
+    return undecodable;
   }
 
   flush(): void {

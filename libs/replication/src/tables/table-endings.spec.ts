@@ -19,9 +19,13 @@ describe('TableEndings', () => {
     const sink = new MemorySink();
     sink.applyTableChange = (change) => Promise.resolve(void steps.push(change.op));
     const drain = (): Promise<void> => Promise.resolve(void steps.push('drain'));
-    const endings = new TableEndings({ sinks: [sink], tables, keys, drain, hold: (action) => action() });
-    await endings.end([{ op, layout } as unknown as TableChange]);
-    expect(steps).toEqual(['drain', op]);
+    const refusedChanges = { endTable: (name: string) => void steps.push(`quarantine of ${name}`) };
+    const endings = new TableEndings({
+      ...{ sinks: [sink], refusedChanges, tables, keys, drain, hold: (action: () => Promise<void>) => action() },
+    });
+    const transaction = { versionPrefix: '0'.repeat(28) };
+    await endings.end([{ op, layout, rowIndex: 0, transaction } as unknown as TableChange]);
+    expect(steps).toEqual(['drain', op, 'quarantine of memory']);
     expect([keys.keyOf(layout), tables.isPrepared(layout)]).toEqual([key, false]);
   });
 });

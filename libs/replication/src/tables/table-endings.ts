@@ -1,10 +1,12 @@
-import { type TableChange } from '#change-events';
+import { changeVersion, type TableChange } from '#change-events';
 import { type KnownTables } from './known-tables.ts';
 import { type ChangeSink } from '../ports/change-sink.ts';
+import { type RefusedChanges } from '../ports/refused-changes.ts';
 import { type TableKeys } from './table-keys.ts';
 
 export interface TableEndingsOptions {
   readonly sinks: readonly ChangeSink[];
+  readonly refusedChanges: Pick<RefusedChanges, 'endTable'>;
   readonly tables: KnownTables;
   readonly keys: TableKeys;
   /** Resolves when no sink has anything in flight. */
@@ -23,11 +25,14 @@ export class TableEndings {
 
   /** Resolves when all of it is confirmed; a crash repeats the whole. */
   async end(changes: readonly TableChange[]): Promise<void> {
-    const { sinks, tables, keys, drain, hold } = this.#options;
+    const { sinks, refusedChanges, tables, keys, drain, hold } = this.#options;
     if (changes.length > 0) await drain();
     for (const change of changes) {
       const { op, layout } = change;
-      for (const sink of sinks) await hold(() => sink.applyTableChange(change));
+      for (const sink of sinks) {
+        await hold(() => sink.applyTableChange(change));
+        refusedChanges.endTable(sink.name, layout, changeVersion(change));
+      }
       if (op === 'drop') {
         tables.forget(layout);
         await hold(() => keys.forget(layout));

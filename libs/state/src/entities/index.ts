@@ -1,5 +1,6 @@
 import { AuditEntryEntity } from './audit-entry.entity.ts';
 import { CheckpointEntity } from './checkpoint.entity.ts';
+import { FailedEventEntity } from './failed-event.entity.ts';
 import { LineageChangeEntity } from './lineage-change.entity.ts';
 import { MismatchEntity } from './mismatch.entity.ts';
 import { RepairBreakerEntity } from './repair-breaker.entity.ts';
@@ -18,6 +19,7 @@ import { VerificationTableEntity } from './verification-table.entity.ts';
 export const entities = [
   SourceEntity,
   CheckpointEntity,
+  FailedEventEntity,
   LineageChangeEntity,
   RepairBreakerEntity,
   RepairEntity,

@@ -1,0 +1,152 @@
+import { parseVersion, type TableName, tableKey } from '#change-events';
+
+/** A row of one sink that is in the quarantine. */
+export interface QuarantinedKey extends TableName {
+  /** As `encodeKeyValues` writes it. */
+  readonly key: string;
+}
+
+interface HeldKey {
+  /** Whether the next change of the log is tried; a read always is. */
+  isTried: boolean;
+  /** Somebody has accepted that the sink lacks the row. */
+  isDiscarded: boolean;
+}
+
+export interface TableQuarantine extends TableName {
+  readonly keys: number;
+  readonly discarded: number;
+}
+
+/**
+ * The rows of one sink whose changes are held back since the sink refused one of them. Looked at when changes are
+ * delivered, in the order of their lane. So no change passes one that is older, and what comes after a change that leads a
+ * row out is delivered after it.
+ *
+ * What leads out is a change with the whole row as it is in the source at that place: a read of it, or a change of the log
+ * after somebody has asked for it to be tried. All that was held back is older and contained in it.
+ */
+export class QuarantinedKeys {
+  /** A change was held back. */
+  onHeld: (key: QuarantinedKey) => void = () => undefined;
+  /** The row has left the quarantine with a change of this version. */
+  onTaken: (key: QuarantinedKey, version: string) => void = () => undefined;
+  readonly #tables = new Map<string, { readonly table: TableName; readonly keys: Map<string, HeldKey> }>();
+
+  get isEmpty(): boolean {
+    return this.#tables.size === 0;
+  }
+
+  hasAny(table: TableName): boolean {
+    return this.#tables.has(tableKey(table));
+  }
+
+  has({ key, ...table }: QuarantinedKey): boolean {
+    return this.#find(table, key) !== undefined;
+  }
+
+  /** Rows of the table that nobody has discarded. */
+  countOf(table: TableName): number {
+    let count = 0;
+    for (const { isDiscarded } of this.#tables.get(tableKey(table))?.keys.values() ?? []) if (!isDiscarded) count++;
+    return count;
+  }
+
+  counts(): readonly TableQuarantine[] {
+    return [...this.#tables.values()].map(({ table, keys }) => {
+      const discarded = keys.size - this.countOf(table);
+      return { ...table, keys: keys.size - discarded, discarded };
+    });
+  }
+
+  /** From here on changes of the row are held back. */
+  add({ database, table, key }: QuarantinedKey): void {
+    const name = tableKey({ database, table });
+    let held = this.#tables.get(name);
+    if (held === undefined) this.#tables.set(name, (held = { table: { database, table }, keys: new Map() }));
+    held.keys.set(key, { isTried: false, isDiscarded: false });
+  }
+
+  /** The next change of the row is tried; nothing where it is not in the quarantine. */
+  tryNext({ key, ...table }: QuarantinedKey): void {
+    const held = this.#find(table, key);
+    if (held !== undefined) held.isTried = true;
+  }
+
+  discard({ key, ...table }: QuarantinedKey): void {
+    const held = this.#find(table, key);
+    if (held !== undefined) held.isTried = held.isDiscarded = true;
+  }
+
+  isTried(table: TableName, key: string, version: string): boolean | null {
+    const held = this.#find(table, key);
+    if (held === undefined) return null;
+    return held.isTried || parseVersion(version).readSequence > 0;
+  }
+
+  remove({ key, ...table }: QuarantinedKey): void {
+    const name = tableKey(table);
+    const keys = this.#tables.get(name)?.keys;
+    keys?.delete(key);
+    if (keys?.size === 0) this.#tables.delete(name);
+  }
+
+  removeTable(table: TableName): void {
+    this.#tables.delete(tableKey(table));
+  }
+
+  #find(table: TableName, key: string): HeldKey | undefined {
+    return this.#tables.get(tableKey(table))?.keys.get(key);
+  }
+}
+
+/** What of the changes that a sink is about to deliver together is held back. Ask in their order. */
+export class Admission {
+  readonly #keys: QuarantinedKeys;
+  readonly #held: QuarantinedKey[] = [];
+  /** Rows that leave the quarantine if the sink takes what is delivered, with the newest version of each. */
+  readonly #tried = new Map<string, { readonly of: QuarantinedKey; version: string }>();
+
+  constructor(keys: QuarantinedKeys) {
+    this.#keys = keys;
+  }
+
+  /** Whether the change is to be delivered. `counts`: it is a change, and not a further message of one. */
+  admits(of: QuarantinedKey, version: string, counts = true): boolean {
+    const name = nameKey(of);
+    const tried = this.#tried.get(name);
+    if (tried !== undefined) {
+      tried.version = version;
+      return true;
+    }
+    const isTried = this.#keys.isTried(of, of.key, version);
+    if (isTried === null) return true;
+    if (isTried) this.#tried.set(name, { of, version });
+    else if (counts) this.#held.push(of);
+    return isTried;
+  }
+
+  /** The sink has refused the row. */
+  refused(of: QuarantinedKey): void {
+    this.#tried.delete(nameKey(of));
+  }
+
+  /** What is held back is not asked for again. */
+  noteHeld(): void {
+    for (const of of this.#held) this.#keys.onHeld(of);
+    this.#held.length = 0;
+  }
+
+  /** The sink has taken all that was delivered, but what it has refused. */
+  noteTaken(): void {
+    for (const { of, version } of this.#tried.values()) {
+      this.#keys.remove(of);
+      this.#keys.onTaken(of, version);
+    }
+    this.#tried.clear();
+  }
+}
+
+function nameKey({ database, table, key }: QuarantinedKey): string {
+  return `${tableKey({ database, table })}\0${key}`;
+}

@@ -1,0 +1,252 @@
+import { describe, expect, it } from '@jest/globals';
+import { DittoError, silentLogger } from '#kernel';
+import { FailedEventStore, type NewFailedEvent, type QuarantineChanges } from '../ports/failed-event-store.ts';
+import { Admission } from '../ports/quarantined-keys.ts';
+import { type RefusedChange } from '../ports/refused-changes.ts';
+import { Quarantine, type QuarantineOptions } from './quarantine.ts';
+
+const table = { database: 'd', table: 't' };
+const LOGGED = '00000001000000010000000000100000000000000000';
+const READ = '000000010000000100000000001fffffffff00000007';
+const tooLarge = new DittoError('DITTO_TEST_TOO_LARGE', 'too large');
+
+type Loaded = Awaited<ReturnType<FailedEventStore['load']>>;
+
+/** Only what the owner of a source asks. */
+class Store extends FailedEventStore {
+  loaded: Loaded = [];
+  readonly recorded: NewFailedEvent[] = [];
+  readonly settled: QuarantineChanges[] = [];
+  readonly log: string[] = [];
+  answer: () => Promise<void> = () => Promise.resolve();
+
+  override load(): Promise<Loaded> {
+    return Promise.resolve(this.loaded);
+  }
+
+  override async record(_grant: unknown, event: NewFailedEvent): Promise<void> {
+    await this.answer();
+    this.log.push(`record ${event.sink} ${event.key}`);
+    this.recorded.push(event);
+  }
+
+  override async settle(_grant: unknown, changes: QuarantineChanges): Promise<void> {
+    await this.answer();
+    this.log.push('settle');
+    this.settled.push(changes);
+  }
+
+  override find = nobodyAsks;
+  override list = nobodyAsks;
+  override findQuarantined = nobodyAsks;
+  override findLacking = nobodyAsks;
+  override listDue = nobodyAsks;
+  override retried = nobodyAsks;
+  override discard = nobodyAsks;
+  override count = nobodyAsks;
+}
+
+function nobodyAsks(): Promise<never> {
+  return Promise.reject(new Error('nobody asks'));
+}
+
+function open(store: Store, options: Partial<QuarantineOptions> = {}): Promise<Quarantine> {
+  return Quarantine.open({
+    grant: { source: 's', owner: 'o', token: 1 },
+    store,
+    sinks: ['kafka', 'mongo'],
+    mostKeys: 2,
+    retryAfterMs: 5,
+    backoff: { initialMs: 1, maxMs: 1 },
+    logger: silentLogger,
+    nowMs: () => 100,
+    ...options,
+  });
+}
+
+function refused(key: string): RefusedChange {
+  return { table, key, id: 'u:1/0', version: LOGGED, gtid: 'u:1', file: 'b.1', offset: 4, payload: null };
+}
+
+describe('Quarantine', () => {
+  it('I6: a row is held back from when its record is durable, in the sink that has refused it', async () => {
+    const store = new Store();
+    const quarantine = await open(store);
+    const recording = Promise.withResolvers<undefined>();
+    store.answer = () => recording.promise;
+    const record = quarantine.record('kafka', refused('[1]'), tooLarge);
+    await Promise.resolve();
+    expect(quarantine.keysOf('kafka').isEmpty).toBe(true);
+    recording.resolve(undefined);
+    await record;
+    expect(store.recorded).toMatchObject([{ sink: 'kafka', key: '[1]', table, code: tooLarge.code }]);
+    expect(quarantine.keysOf('kafka').has({ ...table, key: '[1]' })).toBe(true);
+    expect(quarantine.keysOf('mongo').isEmpty).toBe(true);
+  });
+
+  it('I6: what can not be recorded rejects with the error of the store', async () => {
+    const store = new Store();
+    const down = new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true });
+    store.answer = () => Promise.reject(down);
+    const quarantine = await open(store);
+    await expect(quarantine.record('kafka', refused('[1]'), tooLarge)).rejects.toBe(down);
+    expect(quarantine.keysOf('kafka').isEmpty).toBe(true);
+  });
+
+  it('I6: stops the source at the row that is one too many of its table; rows that are in it may be refused again', async () => {
+    const store = new Store();
+    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', isDiscarded: false }];
+    const quarantine = await open(store);
+    await quarantine.record('kafka', refused('[2]'), tooLarge);
+    await quarantine.record('kafka', refused('[1]'), tooLarge);
+    await expect(quarantine.record('kafka', refused('[3]'), tooLarge)).rejects.toMatchObject({
+      code: 'DITTO_QUARANTINE_FULL',
+      retriable: false,
+      cause: tooLarge,
+    });
+    await quarantine.record('mongo', refused('[3]'), tooLarge);
+    const other = { ...refused('[3]'), table: { database: 'd', table: 'other' } };
+    await quarantine.record('kafka', other, tooLarge);
+    quarantine.keysOf('kafka').discard({ ...table, key: '[1]' });
+    await quarantine.record('kafka', refused('[3]'), tooLarge);
+  });
+
+  it('counts rows that are being recorded', async () => {
+    const store = new Store();
+    const quarantine = await open(store, { mostKeys: 1 });
+    const results = await Promise.allSettled(
+      ['[1]', '[2]', '[3]'].map((key) => quarantine.record('kafka', refused(key), tooLarge)),
+    );
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
+  });
+
+  it('I6: with room for none the source stops with the error of the sink', async () => {
+    const quarantine = await open(new Store(), { mostKeys: 0 });
+    await expect(quarantine.record('kafka', refused('[1]'), tooLarge)).rejects.toBe(tooLarge);
+  });
+
+  it('is as the last owner has left it; who was discarded is tried with the next change', async () => {
+    const store = new Store();
+    store.loaded = [
+      { ...table, key: '[1]', sink: 'kafka', isDiscarded: false },
+      { ...table, key: '[2]', sink: 'kafka', isDiscarded: true },
+      { ...table, key: '[3]', sink: 'gone', isDiscarded: false },
+    ];
+    const keys = (await open(store)).keysOf('kafka');
+    expect(['[1]', '[2]', '[3]'].map((key) => keys.isTried(table, key, LOGGED))).toEqual([false, true, null]);
+    expect(keys.isTried(table, '[1]', READ)).toBe(true);
+  });
+
+  it('stores what was held back and what has left, before a row that comes back is recorded', async () => {
+    const store = new Store();
+    store.loaded = [
+      { ...table, key: '[1]', sink: 'kafka', isDiscarded: false },
+      { ...table, key: '[2]', sink: 'kafka', isDiscarded: false },
+    ];
+    const quarantine = await open(store);
+    const keys = quarantine.keysOf('kafka');
+    const admission = new Admission(keys);
+    const [one, two] = [
+      { ...table, key: '[1]' },
+      { ...table, key: '[2]' },
+    ];
+    expect([admission.admits(one, LOGGED), admission.admits(one, LOGGED), admission.admits(two, READ)]).toEqual([
+      ...[false, false, true],
+    ]);
+    admission.noteHeld();
+    admission.noteTaken();
+    await quarantine.record('kafka', refused('[2]'), tooLarge);
+    expect(store.settled).toEqual([
+      {
+        held: [{ sink: 'kafka', ...one, count: 2, lastMs: 100 }],
+        delivered: [{ sink: 'kafka', ...two, version: READ }],
+        endedTables: [],
+      },
+    ]);
+    expect(store.log).toEqual(['settle', 'record kafka [2]']);
+    expect(quarantine.status()).toEqual([{ sink: 'kafka', ...table, keys: 2, discarded: 0, heldChanges: 2 }]);
+  });
+
+  it('what could not be stored is stored later, and nothing of it twice', async () => {
+    const store = new Store();
+    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', isDiscarded: false }];
+    const quarantine = await open(store);
+    const hold = (): void => {
+      const admission = new Admission(quarantine.keysOf('kafka'));
+      admission.admits({ ...table, key: '[1]' }, LOGGED);
+      admission.noteHeld();
+    };
+    hold();
+    store.answer = () => Promise.reject(new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true }));
+    await quarantine.storeLast();
+    hold();
+    store.answer = () => Promise.resolve();
+    await quarantine.storeLast();
+    await quarantine.storeLast();
+    expect(store.settled.map(({ held }) => held.map(({ count }) => count))).toEqual([[2]]);
+  });
+
+  it('the end of a table frees its rows, and says with which change', async () => {
+    const store = new Store();
+    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', isDiscarded: false }];
+    const quarantine = await open(store);
+    quarantine.endTable('mongo', table, LOGGED);
+    quarantine.endTable('kafka', table, LOGGED);
+    expect(quarantine.keysOf('kafka').isEmpty).toBe(true);
+    await quarantine.storeLast();
+    expect(store.settled).toEqual([
+      { held: [], delivered: [], endedTables: [{ sink: 'kafka', ...table, version: LOGGED }] },
+    ]);
+  });
+
+  it('learns what was discarded meanwhile', async () => {
+    const store = new Store();
+    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', isDiscarded: false }];
+    const quarantine = await open(store);
+    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', isDiscarded: true }];
+    const stop = new AbortController();
+    const run = quarantine.run(stop.signal);
+    while (quarantine.keysOf('kafka').isTried(table, '[1]', LOGGED) !== true)
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    stop.abort();
+    await expect(run).rejects.toBeDefined();
+    expect(quarantine.status()).toMatchObject([{ keys: 0, discarded: 1 }]);
+  });
+
+  it('rows that are read are tried with the next change, too, in each sink that has refused them', async () => {
+    const store = new Store();
+    store.loaded = [
+      { ...table, key: '[1]', sink: 'kafka', isDiscarded: false },
+      { ...table, key: '[2]', sink: 'mongo', isDiscarded: false },
+    ];
+    const quarantine = await open(store);
+    quarantine.tryNext(table, ['[1]', '[3]']);
+    expect(quarantine.keysOf('kafka').isTried(table, '[1]', LOGGED)).toBe(true);
+    expect(quarantine.keysOf('kafka').isTried(table, '[3]', LOGGED)).toBeNull();
+    expect(quarantine.keysOf('mongo').isTried(table, '[2]', LOGGED)).toBe(false);
+  });
+});
+
+describe('Admission', () => {
+  it('what follows a change that is tried is delivered with it, and a row that is refused again stays', async () => {
+    const store = new Store();
+    store.loaded = [
+      { ...table, key: '[1]', sink: 'kafka', isDiscarded: false },
+      { ...table, key: '[2]', sink: 'kafka', isDiscarded: false },
+    ];
+    const keys = (await open(store)).keysOf('kafka');
+    const seen: string[] = [];
+    keys.onTaken = ({ key }, version) => seen.push(`${key} ${version}`);
+    const admission = new Admission(keys);
+    const one = { ...table, key: '[1]' };
+    const two = { ...table, key: '[2]' };
+    const later = LOGGED.replace('100000000000000000', '200000000000000000');
+    expect([admission.admits(one, READ), admission.admits(one, later), admission.admits(two, READ)]).toEqual([
+      ...[true, true, true],
+    ]);
+    admission.refused(two);
+    admission.noteTaken();
+    expect(seen).toEqual([`[1] ${later}`]);
+    expect([keys.has(one), keys.has(two)]).toEqual([false, true]);
+  });
+});

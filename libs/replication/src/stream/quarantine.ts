@@ -1,0 +1,231 @@
+import { formatTableName, type TableName, tableKey } from '#change-events';
+import { Backoff, DittoError, type Logger, retry, sleep, toDittoError } from '#kernel';
+import { type FailedEventStore, type QuarantineChanges } from '../ports/failed-event-store.ts';
+import { type QuarantinedKey, QuarantinedKeys, type TableQuarantine } from '../ports/quarantined-keys.ts';
+import { type RefusedChange, RefusedChanges } from '../ports/refused-changes.ts';
+import { type Grant } from '../ports/stores.ts';
+
+export interface QuarantineOptions {
+  readonly grant: Grant;
+  readonly store: FailedEventStore;
+  readonly sinks: readonly string[];
+  /** Rows of one table in one sink; the source stops at the next. 0: at the first. */
+  readonly mostKeys: number;
+  /** When a row that was refused is read again for the first time. */
+  readonly retryAfterMs: number;
+  readonly backoff: { readonly initialMs: number; readonly maxMs: number };
+  readonly logger: Logger;
+  readonly nowMs: () => number;
+}
+
+export interface QuarantineStatus extends TableQuarantine {
+  readonly sink: string;
+  /** Changes held back by this process. */
+  readonly heldChanges: number;
+}
+
+interface Pending {
+  readonly held: Map<string, QuarantineChanges['held'][number]>;
+  readonly delivered: Map<string, QuarantineChanges['delivered'][number]>;
+  readonly endedTables: Map<string, QuarantineChanges['endedTables'][number]>;
+}
+
+const STORE_EVERY_MS = 1000;
+
+/**
+ * The quarantine of one source, while this process owns it. A row enters when its record is durable, and only then does the
+ * refused change count as confirmed (I1, I6). That a row has left, and how many changes were held back, is stored a moment
+ * later: a crash in between leaves it in the quarantine, and the next read leads it out.
+ */
+export class Quarantine extends RefusedChanges {
+  readonly #options: QuarantineOptions;
+  readonly #keys: ReadonlyMap<string, QuarantinedKeys>;
+  readonly #heldChanges = new Map<string, number>();
+  /** Rows that are being recorded, by sink and table: they count. */
+  readonly #entering = new Map<string, Set<string>>();
+  #pending = nothingPending();
+  /** One write after the other: what a row did last must be stored last. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  private constructor(options: QuarantineOptions) {
+    super();
+    this.#options = options;
+    this.#keys = new Map(options.sinks.map((sink) => [sink, this.#watch(sink)]));
+  }
+
+  /** As the last owner of the source left it. */
+  static async open(options: QuarantineOptions): Promise<Quarantine> {
+    const quarantine = new Quarantine(options);
+    for (const { sink, isDiscarded, ...key } of await options.store.load(options.grant.source)) {
+      const keys = quarantine.#keys.get(sink);
+      keys?.add(key);
+      if (isDiscarded) keys?.discard(key);
+    }
+    return quarantine;
+  }
+
+  override keysOf(sink: string): QuarantinedKeys {
+    const keys = this.#keys.get(sink);
+    if (keys === undefined) throw new RangeError(`the source has no sink ${sink}`);
+    return keys;
+  }
+
+  override async record(sink: string, { table, key, ...refused }: RefusedChange, error: DittoError): Promise<void> {
+    const keys = this.keysOf(sink);
+    const name = tableName(sink, table);
+    const entering = this.#entering.get(name) ?? new Set();
+    this.#entering.set(name, entering);
+    const of = { ...table, key };
+    if (!keys.has(of) && !entering.has(key)) this.#assertRoom(sink, table, keys.countOf(table) + entering.size, error);
+    entering.add(key);
+    try {
+      const { grant, store, retryAfterMs, nowMs } = this.#options;
+      const event = { ...refused, table, key, sink, code: error.code, message: error.message };
+      await this.#inTurn(async () => {
+        // the row may have left a moment ago
+        await this.#storePending();
+        await store.record(grant, event, nowMs() + retryAfterMs);
+        keys.add(of);
+      });
+    } finally {
+      entering.delete(key);
+      if (entering.size === 0) this.#entering.delete(name);
+    }
+  }
+
+  /** These rows are about to be read: a change of the log that comes before the read is as new, and is tried as well. */
+  tryNext(table: TableName, keys: readonly string[]): void {
+    for (const quarantined of this.#keys.values())
+      if (quarantined.hasAny(table))
+        for (const key of keys) quarantined.tryNext({ database: table.database, table: table.table, key });
+  }
+
+  /** A sink has ended all rows of the table. */
+  override endTable(sink: string, { database, table }: TableName, version: string): void {
+    const keys = this.keysOf(sink);
+    if (!keys.hasAny({ database, table })) return;
+    keys.removeTable({ database, table });
+    const name = tableName(sink, { database, table });
+    this.#pending.endedTables.set(name, { sink, database, table, version });
+    for (const changes of [this.#pending.held, this.#pending.delivered])
+      for (const [at, one] of changes) if (tableName(one.sink, one) === name) changes.delete(at);
+  }
+
+  status(): readonly QuarantineStatus[] {
+    return [...this.#keys].flatMap(([sink, keys]) =>
+      keys.counts().map((of) => ({ sink, ...of, heldChanges: this.#heldChanges.get(tableName(sink, of)) ?? 0 })),
+    );
+  }
+
+  /** Stores what changes, and learns what was discarded. Rejects when `signal` is aborted, and without the ownership. */
+  async run(signal: AbortSignal): Promise<never> {
+    const { backoff, logger } = this.#options;
+    for (;;) {
+      await sleep(STORE_EVERY_MS, signal);
+      const work = (): Promise<void> =>
+        this.#inTurn(async () => {
+          await this.#storePending();
+          await this.#learnDiscards();
+        });
+      const log = { logger, message: 'the quarantine can not be stored, trying again' };
+      await retry(work, { backoff: new Backoff(backoff), signal, log });
+    }
+  }
+
+  /** After the drain. What is not stored stays in the quarantine, and is led out again. */
+  async storeLast(): Promise<void> {
+    try {
+      await this.#inTurn(() => this.#storePending());
+    } catch (cause) {
+      const { code, message } = toDittoError(cause);
+      this.#options.logger.warn('the last changes of the quarantine could not be stored', { code, error: message });
+    }
+  }
+
+  #watch(sink: string): QuarantinedKeys {
+    const keys = new QuarantinedKeys();
+    keys.onHeld = (of) => {
+      const { database, table, key } = of;
+      const name = tableName(sink, of);
+      this.#heldChanges.set(name, (this.#heldChanges.get(name) ?? 0) + 1);
+      const count = (this.#pending.held.get(keyName(sink, of))?.count ?? 0) + 1;
+      const lastMs = this.#options.nowMs();
+      this.#pending.held.set(keyName(sink, of), { sink, database, table, key, count, lastMs });
+    };
+    keys.onTaken = (of, version) => {
+      const { database, table, key } = of;
+      this.#pending.delivered.set(keyName(sink, of), { sink, database, table, key, version });
+    };
+    return keys;
+  }
+
+  #assertRoom(sink: string, table: TableName, count: number, error: DittoError): void {
+    const { mostKeys } = this.#options;
+    if (mostKeys === 0) throw error;
+    if (count < mostKeys) return;
+    throw new DittoError(
+      'DITTO_QUARANTINE_FULL',
+      `the quarantine of ${sink} has ${count} rows of ${formatTableName(table)}, and one more is refused: ${error.message}`,
+      {
+        remedy:
+          'So many rows are seldom at fault one by one: look for what they share (GET /failed-events of DWS), change the sink or the rows, and restart the source. Discarding failed events makes room, and so does a greater failedEvents.mostKeys.',
+        context: { ...error.context, sink, ...table },
+        cause: error,
+      },
+    );
+  }
+
+  async #storePending(): Promise<void> {
+    const pending = this.#pending;
+    const isNothing = pending.held.size + pending.delivered.size + pending.endedTables.size === 0;
+    if (isNothing) return;
+    const { grant, store } = this.#options;
+    this.#pending = nothingPending();
+    try {
+      await store.settle(grant, {
+        held: [...pending.held.values()],
+        delivered: [...pending.delivered.values()],
+        endedTables: [...pending.endedTables.values()],
+      });
+    } catch (error) {
+      this.#pending = unite(pending, this.#pending);
+      throw error;
+    }
+  }
+
+  async #learnDiscards(): Promise<void> {
+    if ([...this.#keys.values()].every((keys) => keys.isEmpty)) return;
+    const { grant, store } = this.#options;
+    for (const { sink, isDiscarded, ...key } of await store.load(grant.source))
+      if (isDiscarded) this.#keys.get(sink)?.discard(key);
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+}
+
+function nothingPending(): Pending {
+  return { held: new Map(), delivered: new Map(), endedTables: new Map() };
+}
+
+/** Nothing of `newer` is lost, and a row that did both is as the newer says. */
+function unite(older: Pending, newer: Pending): Pending {
+  const held = new Map(older.held);
+  for (const [name, one] of newer.held) held.set(name, { ...one, count: one.count + (held.get(name)?.count ?? 0) });
+  return {
+    held,
+    delivered: new Map([...older.delivered, ...newer.delivered]),
+    endedTables: new Map([...older.endedTables, ...newer.endedTables]),
+  };
+}
+
+function tableName(sink: string, table: TableName): string {
+  return `${sink}\0${tableKey(table)}`;
+}
+
+function keyName(sink: string, { key, ...table }: QuarantinedKey): string {
+  return `${tableName(sink, table)}\0${key}`;
+}

@@ -1,0 +1,135 @@
+import {
+  changeId,
+  changeVersion,
+  decodeJsonKey,
+  encodeKeyValues,
+  hasKey,
+  type BigintMode,
+  type Row,
+  type RowChanges,
+  RowImages,
+  rowIndexAt,
+  type TableLayout,
+} from '#change-events';
+import { DittoError } from '#kernel';
+import { type Acknowledgement, type ChangeSink } from '../ports/change-sink.ts';
+import { type RefusedChange } from '../ports/refused-changes.ts';
+
+/** A change that a sink could not be given: a text of the row can't be decoded. */
+export interface UndecodableChange {
+  readonly sink: string;
+  /** Of the row; of both rows where the key changes. */
+  readonly refused: readonly RefusedChange[];
+  readonly error: DittoError;
+  /** For one change, when that is recorded. */
+  readonly acknowledgement: Acknowledgement;
+}
+
+/** Of no more than the text of one row; anything else that can't be decoded may be an error of the decoder. */
+const ROWS_OWN = 'DITTO_SOURCE_TEXT_INVALID';
+/** An index of InnoDB has at most 3,072 bytes; a character in JSON takes at most 6 for each. */
+const MOST_KEY_BYTES = 64 * 1024;
+
+/**
+ * Gives a sink the changes after the ones that it has taken before it threw `cause`, without those that can't be decoded.
+ * Throws what is no row's own.
+ */
+export function acceptDecodable(
+  sink: ChangeSink,
+  changes: RowChanges,
+  acknowledgement: Acknowledgement,
+  cause: unknown,
+): readonly UndecodableChange[] {
+  const found: UndecodableChange[] = [];
+  let rest = changes;
+  let error = cause;
+  for (;;) {
+    if (!(error instanceof DittoError) || error.code !== ROWS_OWN || !hasKey(rest.layout)) throw error;
+    const at = findUndecodable(rest);
+    if (at === null) throw error;
+    found.push({ sink: sink.name, refused: describe(rest, at), error, acknowledgement });
+    rest = skip(rest, at + 1);
+    if (rest.count === 0) return found;
+    try {
+      sink.accept(rest, acknowledgement);
+      return found;
+    } catch (next) {
+      error = next;
+    }
+  }
+}
+
+function findUndecodable({ count, before, after }: RowChanges): number | null {
+  for (let i = 0; i < count; i++)
+    try {
+      before?.row(i);
+      after?.row(i);
+    } catch {
+      return i;
+    }
+  return null;
+}
+
+function describe(changes: RowChanges, index: number): readonly RefusedChange[] {
+  const { op, layout, before, after, transaction, readSequence, windowId } = changes;
+  const rowIndex = rowIndexAt(changes, index);
+  const change = { op, layout, before: null, after: null, transaction, rowIndex, readSequence, windowId };
+  const images = [before, after].filter((image) => image !== null);
+  const keys = new Set(images.map((image) => readKey(layout, image, index)));
+  const { database, table } = layout;
+  const { gtid, file, offset } = transaction;
+  return [...keys].map((key) => ({
+    ...{ table: { database, table }, key, id: changeId(change), version: changeVersion(change) },
+    ...{ gtid, file, offset, payload: null },
+  }));
+}
+
+/** Throws when the key itself can't be decoded. */
+function readKey(layout: TableLayout, images: RowImages, index: number): string {
+  const json = Buffer.allocUnsafe(MOST_KEY_BYTES);
+  const length = images.writeKey(index, json, 0, 'number');
+  const row = decodeJsonKey(layout, json.subarray(0, length), 'number');
+  if (row === null) throw new RangeError(`a key of ${layout.database}.${layout.table} is not one`);
+  return encodeKeyValues(layout, row);
+}
+
+/** All images but the first ones. */
+class ImagesFrom extends RowImages {
+  readonly count: number;
+  readonly #images: RowImages;
+  readonly #from: number;
+
+  constructor(images: RowImages, from: number) {
+    super();
+    this.count = images.count - from;
+    this.#images = images;
+    this.#from = from;
+  }
+
+  override row(index: number): Row {
+    return this.#images.row(this.#from + index);
+  }
+
+  override jsonBound(index: number, bigint: BigintMode): number {
+    return this.#images.jsonBound(this.#from + index, bigint);
+  }
+
+  override writeJson(index: number, target: Buffer, at: number, bigint: BigintMode): number {
+    return this.#images.writeJson(this.#from + index, target, at, bigint);
+  }
+
+  override writeKey(index: number, target: Buffer, at: number, bigint: BigintMode): number {
+    return this.#images.writeKey(this.#from + index, target, at, bigint);
+  }
+}
+
+function skip(changes: RowChanges, from: number): RowChanges {
+  const { before, after, count, firstRowIndex } = changes;
+  return {
+    ...changes,
+    before: before && new ImagesFrom(before, from),
+    after: after && new ImagesFrom(after, from),
+    count: count - from,
+    firstRowIndex: firstRowIndex + from,
+  };
+}
