@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createConnection } from 'mysql2';
 import { TopicMessages } from '../test/oracle/topic-messages.ts';
 import { type BenchEnvironment } from './environment.ts';
+import { type BenchSink } from './options.ts';
 import { withMongo } from './mongo-ceiling.ts';
 import { rateOf } from './statistics.ts';
 import { TABLE_NAME } from './workload.ts';
@@ -12,11 +13,7 @@ const DOCUMENTS_AT_ONCE = 2_000;
  * Rows per second at which the source and one sink can be read together in one process, with nothing done with what
  * comes: rows of the table in key order as arrays, documents as their bytes, messages as their bytes.
  */
-export async function measureBareRead(
-  environment: BenchEnvironment,
-  sink: 'kafka' | 'mongo',
-  rows: number,
-): Promise<number> {
+export async function measureBareRead(environment: BenchEnvironment, sink: BenchSink, rows: number): Promise<number> {
   const { stack, database, mongoDatabase, collection, topic, signal } = environment;
   const began = performance.now();
   const read =

@@ -1,8 +1,8 @@
 import { DittoError } from '#kernel';
-import { type SinkName } from '#configuration';
 import { type DssStatus } from '../demo/dss-status.ts';
 import { type ServiceProcess } from '../demo/service-process.ts';
 import { type BenchEnvironment } from './environment.ts';
+import { type BenchSink } from './options.ts';
 import { KafkaTopic } from './kafka-topic.ts';
 import { withMongo } from './mongo-ceiling.ts';
 import { ProcessUsage, readPeakRssBytes } from './process-usage.ts';
@@ -22,7 +22,7 @@ export interface DeliveryResult {
   /** From the start of the process to the first row. */
   readonly startToFirstRowMs: number;
   /** Where there are two sinks, the rate of each by itself. */
-  readonly rowsPerSecondBySink?: Readonly<Partial<Record<SinkName, number>>>;
+  readonly rowsPerSecondBySink?: Readonly<Partial<Record<BenchSink, number>>>;
 }
 
 /**
@@ -44,7 +44,7 @@ export async function measureDelivery(environment: BenchEnvironment, rows: numbe
     signal.throwIfAborted();
     say('All rows are delivered. Counting what the sinks hold …');
     await assertCounts(environment, topic, rows);
-    const deliveries = new Map<SinkName, Delivery>();
+    const deliveries = new Map<BenchSink, Delivery>();
     if (topic !== null)
       deliveries.set('kafka', await deliveryFromCounter((at) => topic.countUntil(at), rows, startedAtMs, endedAtMs));
     if (sinks.includes('mongo')) deliveries.set('mongo', requireDelivery(deliveryFromSamples(samples, rows)));
@@ -98,7 +98,7 @@ interface Facts {
   readonly peakRssBytes: number;
 }
 
-function summarize(bySink: ReadonlyMap<SinkName, Delivery>, facts: Facts): DeliveryResult {
+function summarize(bySink: ReadonlyMap<BenchSink, Delivery>, facts: Facts): DeliveryResult {
   const { rows, startedAtMs, usage, peakRssBytes } = facts;
   const delivery = combineDeliveries([...bySink.values()]);
   const { firstMs, halfMs, rowsAtHalf, lastMs } = delivery;

@@ -4,7 +4,6 @@ import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { collectionName, mirrorDatabaseName, topicName } from '#change-events';
 import { DittoError, sleep } from '#kernel';
-import { type SinkName } from '#configuration';
 import { findCacheFolder, type ServerName, type Stack, startStack } from '#stack';
 import { createReader, createState, withMySql } from '../demo/access.ts';
 import { findPorts, type Ports } from '../demo/configuration.ts';
@@ -14,7 +13,7 @@ import { buildServices } from '../demo/service-build.ts';
 import { ServiceProcess } from '../demo/service-process.ts';
 import { describeConfiguration, hasRecentEvents, MONGO_BATCH_OPERATIONS } from './configuration.ts';
 import { describeMachine, type Machine, readVersions } from './machine.ts';
-import { type BenchOptions } from './options.ts';
+import { type BenchOptions, type BenchSink } from './options.ts';
 import { TABLE_NAME } from './workload.ts';
 
 const READY_WITHIN_MS = 60_000;
@@ -69,7 +68,7 @@ export class BenchEnvironment {
     return this.stack.url('kafka').split(',');
   }
 
-  get sinks(): readonly SinkName[] {
+  get sinks(): readonly BenchSink[] {
     return this.options.sinks;
   }
 

@@ -1,5 +1,9 @@
 import { parseArgs } from 'node:util';
-import { type SinkName } from '#configuration';
+
+/** The sinks that it can measure. */
+const BENCH_SINKS = ['kafka', 'mongo'] as const;
+
+export type BenchSink = (typeof BENCH_SINKS)[number];
 
 /** What of Ditto's configuration a run may change; all of it is in the result. */
 export interface DittoSettings {
@@ -12,7 +16,7 @@ export interface DittoSettings {
 }
 
 interface CommonOptions extends DittoSettings {
-  readonly sinks: readonly SinkName[];
+  readonly sinks: readonly BenchSink[];
   readonly repeat: number;
   /** Folder that gets a CPU profile of DSS; null: none is taken. */
   readonly profile: string | null;
@@ -171,10 +175,10 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
   }
 }
 
-function readSinks(text: string): readonly SinkName[] {
+function readSinks(text: string): readonly BenchSink[] {
   const names = text.split(',').map((name) => name.trim());
-  for (const name of names) readChoice('--sinks', name, ['kafka', 'mongo']);
-  return (['kafka', 'mongo'] as const).filter((sink) => names.includes(sink));
+  for (const name of names) readChoice('--sinks', name, BENCH_SINKS);
+  return BENCH_SINKS.filter((sink) => names.includes(sink));
 }
 
 function readChoice<Choice extends string>(name: string, text: string, choices: readonly Choice[]): Choice {

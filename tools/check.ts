@@ -1,4 +1,5 @@
 // Types, lint, architecture rules, format and the health of the lock, two at a time. Exit code 1 when any of them fails.
+// usage: npm run check [-- lint types architecture format lock]   default: all
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 
@@ -7,7 +8,13 @@ const bin = (path: string): string => join(root, 'node_modules', path);
 
 const checks: readonly { readonly name: string; readonly args: readonly string[] }[] = [
   { name: 'lint', args: [bin('eslint/bin/eslint.js'), '.', '--cache', '--cache-location', '.cache/eslint/'] },
-  { name: 'types', args: [bin('typescript/bin/tsc'), '-p', 'tsconfig.json'] },
+  {
+    name: 'types',
+    args: [
+      bin('typescript/bin/tsc'),
+      ...['-p', 'tsconfig.json', '--incremental', '--tsBuildInfoFile', '.cache/types.tsbuildinfo'],
+    ],
+  },
   {
     name: 'architecture',
     args: [
@@ -43,7 +50,15 @@ async function run({ name, args }: (typeof checks)[number]): Promise<boolean> {
   return code === 0;
 }
 
-const waiting = [...checks];
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => checks.every((check) => check.name !== name));
+if (unknown.length > 0) {
+  process.stderr.write(
+    `There are no checks called ${unknown.join(', ')}: choose from ${checks.map(({ name }) => name).join(', ')}.\n`,
+  );
+  process.exit(2);
+}
+const waiting = checks.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
 const failed: string[] = [];
 async function work(): Promise<void> {
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift())

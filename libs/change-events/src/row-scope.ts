@@ -1,6 +1,6 @@
 import { DittoError } from '#kernel';
 import { DATE, DATETIME, TIME } from './canonical-form.ts';
-import { type CanonicalValue, type Column, type Row, type TableLayout } from './table-layout.ts';
+import { type CanonicalValue, type Column, type ColumnKind, type Row, type TableLayout } from './table-layout.ts';
 
 /** A value as it comes in JSON. Integers beyond 2^53 and bytes (base64) are texts; every other value may be one too. */
 export type ScopeValue = string | number | boolean;
@@ -79,8 +79,27 @@ export function decodeSelection(layout: TableLayout, scope: SelectionScope): Row
 }
 
 const SHOWN = 200;
-const WITHOUT_ORDER: ReadonlySet<string> = new Set(['enum', 'set']);
-const NOT_COMPARED: ReadonlySet<string> = new Set(['json', 'geometry', 'vector']);
+/** What a column of each kind is compared by, other than NULL. */
+const COMPARED: Readonly<Record<ColumnKind, 'order' | 'equality' | 'nothing'>> = {
+  integer: 'order',
+  bigint: 'order',
+  decimal: 'order',
+  float: 'order',
+  double: 'order',
+  text: 'order',
+  bytes: 'order',
+  boolean: 'order',
+  bits: 'order',
+  date: 'order',
+  time: 'order',
+  datetime: 'order',
+  timestamp: 'order',
+  enum: 'equality',
+  set: 'equality',
+  json: 'nothing',
+  geometry: 'nothing',
+  vector: 'nothing',
+};
 const OF_ORDER: ReadonlySet<ConditionOperator> = new Set(['<', '<=', '>', '>=']);
 
 function decodeCondition(layout: TableLayout, { column: name, op, value }: ScopeCondition): ColumnCondition {
@@ -93,7 +112,8 @@ function decodeCondition(layout: TableLayout, { column: name, op, value }: Scope
   }
   if (Array.isArray(value) !== (op === 'in') || operands.length === 0)
     throw invalid(layout, `${name} ${op} takes ${op === 'in' ? 'a list of values' : 'one value'}`);
-  if (NOT_COMPARED.has(column.kind) || (WITHOUT_ORDER.has(column.kind) && OF_ORDER.has(op)))
+  const by = COMPARED[column.kind];
+  if (by === 'nothing' || (by === 'equality' && OF_ORDER.has(op)))
     throw invalid(layout, `${name} is ${column.type}, and not compared by ${op}`);
   const values = operands.map((operand) => {
     const decoded = decodeOperand(column, operand as ScopeValue);

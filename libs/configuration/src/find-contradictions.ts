@@ -2,7 +2,7 @@ import { findTlsMaterialProblem } from '#kernel';
 import { valueAt } from './find-violations.ts';
 import { LISTENERS } from './listeners.ts';
 import { type ConfigProblem, type Path } from './problem.ts';
-import { isSourceName } from './server-sections.ts';
+import { isSourceName, SWITCH_DEFAULTS } from './server-sections.ts';
 import { deriveServerId } from './server-id.ts';
 import { LEASE_DEFAULTS } from './service-sections.ts';
 import { SINK_NAMES } from './sinks/registry.ts';
@@ -68,7 +68,7 @@ function checkSources(sources: Group): ConfigProblem[] {
           'Endpoints are counted from 0.',
         ),
       );
-    const { dispatchAfter, replicas = 1 } = asGroup(asGroup(value)['switch']);
+    const { dispatchAfter, replicas = SWITCH_DEFAULTS.replicas } = asGroup(asGroup(value)['switch']);
     if (dispatchAfter === 'replicated' && typeof replicas === 'number' && replicas >= endpoints)
       problems.push(
         problem(

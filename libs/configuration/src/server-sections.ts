@@ -68,6 +68,8 @@ const paceSchema = z
   })
   .meta({ description: 'How much verification may ask of the server that rows are read from.' });
 
+export const SWITCH_DEFAULTS = { replicas: 1 } as const;
+
 const switchSchema = z
   .strictObject({
     mode: choice(
@@ -85,7 +87,12 @@ const switchSchema = z
       'commit',
       '`commit` gives changes to the sinks as soon as the server that is streamed has committed them; should no other server have them when it is lost, an operator must give them up. `replicated` waits until `replicas` other endpoints have executed them, so that one of these can take its place.',
     ),
-    replicas: count(1, 'endpoints', 'With `dispatchAfter: replicated`: how many other endpoints.', { max: 20 }),
+    replicas: count(
+      SWITCH_DEFAULTS.replicas,
+      'endpoints',
+      'With `dispatchAfter: replicated`: how many other endpoints.',
+      { max: 20 },
+    ),
     waitMs: milliseconds(
       30_000,
       'How long a switch that was asked for waits until the other server has executed everything that was read.',

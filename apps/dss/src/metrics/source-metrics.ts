@@ -124,7 +124,7 @@ export class SourceMetrics {
     for (const [name, { metrics }] of Object.entries(SINK_KITS))
       for (const metric of metrics)
         gauge(`sink_${metric.name}`, metric.help, ({ counters }, sink) =>
-          sink === name ? (counters[metric.counter] ?? 0) : null,
+          sink === name ? (counters[metric.counter] ?? null) : null,
         );
   }
 }

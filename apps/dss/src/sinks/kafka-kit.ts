@@ -13,7 +13,6 @@ import {
 } from '#kafka';
 import { type CheckFinding, type Logger, silentLogger, toCheckFinding, toDittoError } from '#kernel';
 import { readPackageVersion } from '#platform';
-import { type ChangeSink } from '#replication';
 import { type Checked } from '../cli/check.ts';
 import { type SourceCheck } from '../cli/check-source.ts';
 import { type Closers } from '../opening/closers.ts';
@@ -21,7 +20,7 @@ import { type LostMessages } from '../opening/rewind.ts';
 import { type OpenSinkOptions, type SinkKit } from './sink-kit.ts';
 
 /** Kafka is connected when a part of it is first used. */
-export const kafkaKit: SinkKit<KafkaConfig> = {
+export const kafkaKit: SinkKit<'kafka'> = {
   isMirror: false,
   metrics: [],
   createNames: (source) => new TopicNames(source),
@@ -93,7 +92,7 @@ async function findLost(kafka: KafkaConfig, options: OpenSinkOptions, closers: C
   return { topics, survivor: await findOldestSurvivor(createReader(kafka, options, closers), losses, signal) };
 }
 
-function createPublisher(kafka: KafkaConfig, options: OpenSinkOptions, closers: Closers): ChangeSink {
+function createPublisher(kafka: KafkaConfig, options: OpenSinkOptions, closers: Closers): KafkaPublisher {
   const { source, grant, stores, logger } = options;
   const client = createClient(kafka, { ...toKafkaOptions(kafka), logger });
   closers.add(() => client.close());

@@ -14,7 +14,7 @@ import { type Checked } from '../cli/check.ts';
 import { type SourceCheck } from '../cli/check-source.ts';
 import { type OpenedSink, type OpenSinkOptions, type SinkKit } from './sink-kit.ts';
 
-export const mongoKit: SinkKit<MongoConfig> = {
+export const mongoKit: SinkKit<'mongo'> = {
   isMirror: true,
   metrics: [
     {
@@ -38,7 +38,7 @@ async function checkDatabases(mongo: MongoConfig, sources: readonly SourceCheck[
 async function openMirror(
   mongo: MongoConfig,
   { source, closers, signal, logger }: OpenSinkOptions,
-): Promise<OpenedSink> {
+): Promise<OpenedSink<'mongo'>> {
   const connection = await openMongo({ ...toMongoOptions(mongo), logger, signal });
   closers.add(() => connection.close());
   const { databasePrefix, lanes, maxBatchOperations: maxBatchChanges, maxBatchBytes, writeConcern } = mongo;

@@ -1,5 +1,5 @@
 import { type TableName, type TableNames, type TransactionInfo } from '#change-events';
-import { type SourceConfig } from '#configuration';
+import { type DittoConfig, type SinkName, type SourceConfig } from '#configuration';
 import { type Logger } from '#kernel';
 import { type ChangeSink, type Grant, type MirroredKeys, type SinkMemory } from '#replication';
 import { type Checked } from '../cli/check.ts';
@@ -9,8 +9,11 @@ import { type Closers } from '../opening/closers.ts';
 import { type LostMessages } from '../opening/rewind.ts';
 import { type RememberedLineage } from '../opening/starting-point.ts';
 
-/** What DSS knows of a kind of sink; `Section` is its section of the configuration. */
-export interface SinkKit<Section> {
+/** The section of a kind of sink. */
+export type SectionOf<Name extends SinkName> = NonNullable<DittoConfig[Name]>;
+
+/** What DSS knows of a kind of sink. */
+export interface SinkKit<Name extends SinkName = SinkName> {
   /** Whether it keeps rows under their keys and can list them (`OpenedSink.mirror`). */
   readonly isMirror: boolean;
   /** Those of the sink's own counters (`SinkStatus.counters`) that are exported as metrics, and what they say. */
@@ -18,9 +21,9 @@ export interface SinkKit<Section> {
   /** What the tables of a source are called there. */
   createNames(source: string): TableNames;
   /** Looks for what is wrong with the servers, and with what these sources need of them; changes nothing. */
-  check(section: Section, sources: readonly SourceCheck[]): Promise<Checked>;
+  check(section: SectionOf<Name>, sources: readonly SourceCheck[]): Promise<Checked>;
   /** For one ownership of a source. */
-  open(section: Section, options: OpenSinkOptions): Promise<OpenedSink>;
+  open(section: SectionOf<Name>, options: OpenSinkOptions): Promise<OpenedSink<Name>>;
 }
 
 export interface SinkMetric {
@@ -40,10 +43,13 @@ export interface OpenSinkOptions {
   readonly logger: Logger;
 }
 
-export interface OpenedSink {
-  /** A sink that is not opened; `closers` closes what it uses besides. */
-  create(isReplaying: (transaction: TransactionInfo) => boolean, closers: Closers): ChangeSink;
-  /** What the sink holds of the source. */
+export interface OpenedSink<Name extends SinkName = SinkName> {
+  /** A sink that is not opened; `closers` closes what it uses besides. Status and metrics find it by its name. */
+  create(
+    isReplaying: (transaction: TransactionInfo) => boolean,
+    closers: Closers,
+  ): ChangeSink & { readonly name: Name };
+  /** What the sink holds of the source: without it no start could be proven (I7). */
   recall(closers: Closers): SinkMemory;
   /** What the sink has lost of what was confirmed; null: nothing. */
   findLost(closers: Closers): Promise<LostMessages | null>;

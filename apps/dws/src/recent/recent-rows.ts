@@ -9,6 +9,7 @@ import { type RecentGap, RecentMetrics } from '../metrics/recent-metrics.ts';
 import { VerificationMetrics } from '../metrics/verification-metrics.ts';
 import { MismatchReports } from '../verification/mismatch-reports.ts';
 import { VerifiedSources } from '../verification/verified-sources.ts';
+import { findFollowedSink, type FollowedSink } from './followed-sink.ts';
 import { RecentSource, type RecentStatus } from './recent-source.ts';
 
 /** The rows that changed recently, of all sources: followers note their keys, and they are verified. */
@@ -34,21 +35,22 @@ export class RecentRows extends LongWork {
     const create = (source: SourceConfig): RecentSource =>
       new RecentSource({
         ...{ source, config: config.verification, mismatches, reports, metrics, recentMetrics },
-        messageKeys: isFollowedInKafka(source) ? new MessageKeys(requireSection(config.kafka, 'kafka').bigint) : null,
+        messageKeys:
+          findFollowedSink(source) === 'kafka' ? new MessageKeys(requireSection(config.kafka, 'kafka').bigint) : null,
         open: () => sources.open(source.name),
         logger: createLogger('verification'),
       });
     const verified = verifiesRecentChanges(config)
-      ? Object.values(config.sources).filter(({ sinks }) => sinks.length > 0)
+      ? Object.values(config.sources).filter((source) => findFollowedSink(source) !== null)
       : [];
     this.#sources = new Map(verified.map((source) => [source.name, create(source)]));
     recentMetrics.observe(() => this.status());
   }
 
   /** Those of these sources whose changes are to be noted; each is followed in one place. */
-  listFollowed(place: 'kafka' | 'mongo', config: DittoConfig): readonly SourceConfig[] {
+  listFollowed(sink: FollowedSink, config: DittoConfig): readonly SourceConfig[] {
     const followed = Object.values(config.sources).filter(({ name }) => this.#sources.has(name));
-    return followed.filter((source) => isFollowedInKafka(source) === (place === 'kafka'));
+    return followed.filter((source) => findFollowedSink(source) === sink);
   }
 
   note(source: string, table: TableName, keys: readonly string[]): void {
@@ -75,9 +77,4 @@ export class RecentRows extends LongWork {
     await this.#state.whenOpened(signal);
     await Promise.all([...this.#sources.values()].map((source) => source.run(signal)));
   }
-}
-
-/** A topic has each change as it comes; the mirror is looked through. */
-function isFollowedInKafka({ sinks }: SourceConfig): boolean {
-  return sinks.includes('kafka');
 }

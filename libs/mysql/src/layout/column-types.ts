@@ -8,33 +8,40 @@ interface KindOfColumns {
   readonly types: readonly string[];
   /** All others are left out of a `Column`, whatever the log or the catalogue says. */
   readonly facts: readonly Fact[];
+  /** Whether rows can be looked up by such a column. The configuration may name columns that no server takes as a key. */
+  readonly canBeKey: boolean;
 }
 
 export const MYSQL_TYPES: Readonly<Record<ColumnKind, KindOfColumns>> = {
-  integer: { types: ['tinyint', 'smallint', 'mediumint', 'int', 'year'], facts: ['unsigned'] },
-  bigint: { types: ['bigint'], facts: ['unsigned'] },
-  decimal: { types: ['decimal'], facts: ['unsigned', 'precision', 'scale'] },
-  float: { types: ['float'], facts: ['unsigned'] },
-  double: { types: ['double'], facts: ['unsigned'] },
-  text: { types: ['char', 'varchar', 'tinytext', 'text', 'mediumtext', 'longtext'], facts: ['charset'] },
-  bytes: { types: ['binary', 'varbinary', 'tinyblob', 'blob', 'mediumblob', 'longblob'], facts: [] },
-  boolean: { types: ['bit'], facts: [] },
-  bits: { types: ['bit'], facts: [] },
-  date: { types: ['date'], facts: [] },
-  time: { types: ['time'], facts: ['scale'] },
-  datetime: { types: ['datetime'], facts: ['scale'] },
-  timestamp: { types: ['timestamp'], facts: ['scale'] },
-  enum: { types: ['enum'], facts: ['charset', 'labels'] },
-  set: { types: ['set'], facts: ['charset', 'labels'] },
-  json: { types: ['json'], facts: [] },
+  integer: { types: ['tinyint', 'smallint', 'mediumint', 'int', 'year'], facts: ['unsigned'], canBeKey: true },
+  bigint: { types: ['bigint'], facts: ['unsigned'], canBeKey: true },
+  decimal: { types: ['decimal'], facts: ['unsigned', 'precision', 'scale'], canBeKey: true },
+  float: { types: ['float'], facts: ['unsigned'], canBeKey: true },
+  double: { types: ['double'], facts: ['unsigned'], canBeKey: true },
+  text: {
+    types: ['char', 'varchar', 'tinytext', 'text', 'mediumtext', 'longtext'],
+    facts: ['charset'],
+    canBeKey: true,
+  },
+  bytes: { types: ['binary', 'varbinary', 'tinyblob', 'blob', 'mediumblob', 'longblob'], facts: [], canBeKey: true },
+  boolean: { types: ['bit'], facts: [], canBeKey: true },
+  bits: { types: ['bit'], facts: [], canBeKey: true },
+  date: { types: ['date'], facts: [], canBeKey: true },
+  time: { types: ['time'], facts: ['scale'], canBeKey: true },
+  datetime: { types: ['datetime'], facts: ['scale'], canBeKey: true },
+  timestamp: { types: ['timestamp'], facts: ['scale'], canBeKey: true },
+  enum: { types: ['enum'], facts: ['charset', 'labels'], canBeKey: true },
+  set: { types: ['set'], facts: ['charset', 'labels'], canBeKey: true },
+  json: { types: ['json'], facts: [], canBeKey: false },
   geometry: {
     types: [
       ...['geometry', 'point', 'linestring', 'polygon'],
       ...['multipoint', 'multilinestring', 'multipolygon', 'geomcollection'],
     ],
     facts: [],
+    canBeKey: true,
   },
-  vector: { types: ['vector'], facts: [] },
+  vector: { types: ['vector'], facts: [], canBeKey: false },
 };
 
 const KIND_OF_TYPE: ReadonlyMap<string, ColumnKind> = new Map(

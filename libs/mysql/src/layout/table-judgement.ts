@@ -1,9 +1,9 @@
-import { type Column, type ColumnKind, formatTableName, type TableLayout, type TableName } from '#change-events';
+import { type Column, formatTableName, type TableLayout, type TableName } from '#change-events';
 import { type CheckFinding, DittoError, findError, RESYNC } from '#kernel';
 import { quoteTable } from '../reader/quoting.ts';
 import { textDecoder, type CharacterSetFacts } from '../values/charset.ts';
 import { chooseColumns, keyPlaces, neededColumnsError, type ColumnRules } from './column-choice.ts';
-import { makeLayout } from './column-types.ts';
+import { makeLayout, MYSQL_TYPES } from './column-types.ts';
 
 export interface DescribedColumn {
   readonly name: string;
@@ -64,14 +64,12 @@ export function judgeTable(table: DescribedTable, rules: ColumnRules, facts: Cha
   return { ...judged, layout: makeLayout(database, table.table, made, keyPlaces(choice)) };
 }
 
-/** No server lets them be a key; the configuration may name them. No row can be looked up by their values. */
-const UNFIT_FOR_KEYS: ReadonlySet<ColumnKind> = new Set(['json', 'vector']);
 const IN_KEY = 'as a column of the key';
 
 function findUnfitKeys(columns: readonly DescribedColumn[], key: readonly number[]): string[] {
   return key.flatMap((index) => {
     const { name = '', column = null } = columns[index] ?? {};
-    return column !== null && UNFIT_FOR_KEYS.has(column.kind) ? [`${name} (${column.type} ${IN_KEY})`] : [];
+    return column !== null && !MYSQL_TYPES[column.kind].canBeKey ? [`${name} (${column.type} ${IN_KEY})`] : [];
   });
 }
 
