@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Connection } from 'mysql2/promise';
-import { type SourceStatus } from '../../apps/dss/src/sources/source-status.ts';
+import { Cluster, type ClusterServer as Server } from './cluster.ts';
 import { World, type ServiceInstance } from './world.ts';
 
 /** A primary and a replica of its own: they are killed and change their roles. */
 let world: World;
+let cluster: Cluster;
 let dss: ServiceInstance;
 let dws: ServiceInstance;
 let mysql: Connection;
@@ -15,11 +16,10 @@ interface VerificationRun {
   readonly details: readonly { readonly equal: number; readonly mismatches: number }[];
 }
 
-type Server = 'mysql-primary' | 'mysql-replica';
-
 // one world for all: each test leaves a source that streams, and a cluster with a primary and a replica
 beforeAll(async () => {
   world = await World.create({ tables: ['notes'], ownCluster: true });
+  cluster = new Cluster(world);
   await use('mysql-primary');
   await mysql.query('CREATE TABLE notes (id INT PRIMARY KEY, v VARCHAR(20))');
   await insert(20);
@@ -43,43 +43,9 @@ async function insert(rows: number): Promise<void> {
   for (let i = 0; i < rows; i++) await mysql.query('INSERT INTO notes VALUES (?, ?)', [nextId++, 'text']);
 }
 
-function addressOf(server: Server): string {
-  const { host, port } = world.cluster.endpoint(server);
-  return `${host}:${port}`;
-}
-
-async function executed(server: Server): Promise<string> {
-  const [rows] = await (await world.connect(server)).query('SELECT @@GLOBAL.gtid_executed AS executed');
-  return (rows as { executed: string }[])[0]?.executed ?? '';
-}
-
 async function subtract(set: string, other: string): Promise<string> {
   const [rows] = await mysql.query('SELECT GTID_SUBTRACT(?, ?) AS difference', [set, other]);
   return (rows as { difference: string }[])[0]?.difference.replaceAll(/\s/g, '') ?? '';
-}
-
-/** The replica has executed all that the primary has. */
-async function waitForReplica(replica: Server): Promise<void> {
-  const connection = await world.connect(replica);
-  await connection.query('SELECT WAIT_FOR_EXECUTED_GTID_SET(?, 30)', [await executed(world.primary)]);
-}
-
-async function promote(server: Server): Promise<void> {
-  const connection = await world.connect(server);
-  await connection.query(
-    'STOP REPLICA; RESET REPLICA ALL; SET PERSIST super_read_only = OFF; SET PERSIST read_only = OFF',
-  );
-}
-
-async function replicate(server: Server, from: Server): Promise<void> {
-  const { host, port, user, password } = world.cluster.endpoint(from);
-  const connection = await world.connect(server);
-  await connection.query(
-    `CHANGE REPLICATION SOURCE TO SOURCE_HOST = ?, SOURCE_PORT = ?, SOURCE_USER = ?, SOURCE_PASSWORD = ?,
-       SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1, SOURCE_CONNECT_RETRY = 1;
-     START REPLICA; SET PERSIST super_read_only = ON`,
-    [host, port, user, password],
-  );
 }
 
 /** Has a server that was written to alone begin again: without its rows and its log, as a replica. */
@@ -90,9 +56,9 @@ async function rebuild(server: Server, from: Server): Promise<void> {
     `SET PERSIST super_read_only = OFF; SET PERSIST read_only = OFF; SET sql_log_bin = 0;
      DELETE FROM ${world.database}.notes WHERE id >= ${nextId}; SET sql_log_bin = 1;
      RESET BINARY LOGS AND GTIDS; SET GLOBAL gtid_purged = ?`,
-    [await executed(from)],
+    [await cluster.executed(from)],
   );
-  await replicate(server, from);
+  await cluster.replicate(server, from);
 }
 
 async function askForSwitch(to: string): Promise<{ status: number; body: { code?: string; message?: string } }> {
@@ -102,14 +68,6 @@ async function askForSwitch(to: string): Promise<{ status: number; body: { code?
     body: JSON.stringify({ to }),
   });
   return { status: answer.status, body: (await answer.json()) as { code?: string } };
-}
-
-/** The other server may not take the place of the one that is lost, for this reason; gives the message. */
-async function waitForRefusal(server: Server, code: string): Promise<string> {
-  const find = ({ refusedServers }: SourceStatus) =>
-    refusedServers.find((refused) => refused.endpoint === addressOf(server) && refused.code === code);
-  const status = await world.waitForStatus(dss, `${server} to be refused: ${code}`, (one) => find(one) !== undefined);
-  return find(status)?.message ?? '';
 }
 
 /** What the replica has received of its source; not all of it need be applied. */
@@ -127,16 +85,6 @@ async function waitUntilReceived(replica: Server, set: string): Promise<void> {
     );
     return (rows as { all_of_it: number }[])[0]?.all_of_it === 1;
   });
-}
-
-function waitUntilStreamedFrom(server: Server, withinMs = 30_000): Promise<SourceStatus> {
-  return world.waitForStatus(
-    dss,
-    `the source to be streamed from ${server}`,
-    ({ state, server: streamed, pipeline }) =>
-      state === 'streaming' && streamed?.endpoint === addressOf(server) && pipeline?.phase === 'streaming',
-    withinMs,
-  );
 }
 
 /** Both sinks have what the primary has, and were given no row twice. */
@@ -175,15 +123,15 @@ describe('a source with two servers', () => {
 
   it('I7: moves to the promoted replica within five seconds after the primary was killed, and repeats nothing', async () => {
     await insert(10);
-    await waitForReplica(b);
+    await cluster.waitForReplica(b);
     await world.waitUntilCaughtUp(dss);
     const before = await world.status(dss);
     const killedAt = performance.now();
     await world.cluster.kill(a);
-    await promote(b);
+    await cluster.promote(b);
     await use(b);
     await insert(1);
-    const { checkpoint } = await waitUntilStreamedFrom(b);
+    const { checkpoint } = await cluster.waitUntilStreamedFrom(dss, b);
     await world.waitUntilCaughtUp(dss);
     expect(performance.now() - killedAt).toBeLessThan(5000);
     await insert(10);
@@ -197,26 +145,26 @@ describe('a source with two servers', () => {
 
   it('the old primary comes back as a replica, and an operator moves the source there while rows are written', async () => {
     await world.cluster.start(a);
-    await replicate(a, b);
+    await cluster.replicate(a, b);
     await insert(10);
     expect((await askForSwitch('nowhere:1')).body.code).toBe('DITTO_SOURCE_ENDPOINT_UNKNOWN');
-    expect((await askForSwitch(addressOf(b))).body.code).toBe('DITTO_SOURCE_SWITCH_IDLE');
-    const asked = await askForSwitch(addressOf(a));
-    expect([asked.status, asked.body]).toEqual([202, { switching: world.name, to: addressOf(a) }]);
+    expect((await askForSwitch(cluster.addressOf(b))).body.code).toBe('DITTO_SOURCE_SWITCH_IDLE');
+    const asked = await askForSwitch(cluster.addressOf(a));
+    expect([asked.status, asked.body]).toEqual([202, { switching: world.name, to: cluster.addressOf(a) }]);
     await insert(50);
-    const { lastSwitch } = await waitUntilStreamedFrom(a);
-    expect([lastSwitch?.to, lastSwitch?.error]).toEqual([addressOf(a), null]);
+    const { lastSwitch } = await cluster.waitUntilStreamedFrom(dss, a);
+    expect([lastSwitch?.to, lastSwitch?.error]).toEqual([cluster.addressOf(a), null]);
     await insert(10);
     await expectWhole();
   }, 90_000);
 
   it('a server that is frozen is left too', async () => {
-    await waitForReplica(a);
+    await cluster.waitForReplica(a);
     await world.waitUntilCaughtUp(dss);
     await world.cluster.freeze(a);
     try {
       await insert(5);
-      await waitUntilStreamedFrom(b);
+      await cluster.waitUntilStreamedFrom(dss, b);
       await expectWhole();
       await verify();
     } finally {
@@ -229,18 +177,18 @@ describe('a source with two servers', () => {
     await replica.query('STOP REPLICA SQL_THREAD');
     await insert(5);
     await world.waitUntilCaughtUp(dss);
-    await waitUntilReceived(a, await executed(b));
+    await waitUntilReceived(a, await cluster.executed(b));
     await world.cluster.kill(b);
-    await waitForRefusal(a, 'DITTO_SOURCE_SERVER_STALE');
+    await cluster.waitForRefusal(dss, a, 'DITTO_SOURCE_SERVER_STALE');
     await replica.query('START REPLICA SQL_THREAD');
     await replica.query('SELECT WAIT_FOR_EXECUTED_GTID_SET(?, 30)', [await received(a)]);
-    await promote(a);
-    await waitUntilStreamedFrom(a);
+    await cluster.promote(a);
+    await cluster.waitUntilStreamedFrom(dss, a);
     await use(a);
     await insert(5);
     await expectWhole();
     await world.cluster.start(b);
-    await replicate(b, a);
+    await cluster.replicate(b, a);
   }, 90_000);
 
   it('dispatchAfter replicated: gives nothing to a sink that the replica does not have, and moves there when the primary is lost', async () => {
@@ -260,8 +208,8 @@ describe('a source with two servers', () => {
     expect(during?.pipeline?.changes).toBe(before?.pipeline?.changes);
     // with what nobody else has the primary is lost; it was given to no sink, so another one can take its place
     await world.cluster.kill(a);
-    await promote(b);
-    await waitUntilStreamedFrom(b);
+    await cluster.promote(b);
+    await cluster.waitUntilStreamedFrom(dss, b);
     nextId -= 5;
     await use(b);
     // it waits for a server that has what the new primary writes: the old one, built again
@@ -271,27 +219,27 @@ describe('a source with two servers', () => {
     await world.signal(dss, 'SIGTERM');
     await dss.exited;
     dss = await world.start('dss');
-    await waitUntilStreamedFrom(b);
-    expect((await askForSwitch(addressOf(a))).status).toBe(202);
-    await waitUntilStreamedFrom(a);
+    await cluster.waitUntilStreamedFrom(dss, b);
+    expect((await askForSwitch(cluster.addressOf(a))).status).toBe(202);
+    await cluster.waitUntilStreamedFrom(dss, a);
     await expectWhole();
-    await promote(a);
-    await replicate(b, a);
+    await cluster.promote(a);
+    await cluster.replicate(b, a);
     await use(a);
   }, 120_000);
 
   it('I7: does not move to a server that lacks what was read, names it, and goes on where it was', async () => {
-    await waitForReplica(b);
+    await cluster.waitForReplica(b);
     const replica = await world.connect(b);
     await replica.query('STOP REPLICA IO_THREAD');
     await insert(5);
     await world.waitUntilCaughtUp(dss);
     const before = await world.status(dss);
-    const missing = await subtract(await executed(a), await executed(b));
+    const missing = await subtract(await cluster.executed(a), await cluster.executed(b));
     await world.cluster.kill(a);
-    await promote(b);
+    await cluster.promote(b);
     expect(missing).toMatch(/:\d+-\d+$/);
-    expect(await waitForRefusal(b, 'DITTO_SOURCE_GTIDS_MISSING')).toContain(missing);
+    expect(await cluster.waitForRefusal(dss, b, 'DITTO_SOURCE_GTIDS_MISSING')).toContain(missing);
     // also when the process ends meanwhile
     await world.signal(dss, 'SIGKILL');
     dss = await world.start('dss');
@@ -299,10 +247,10 @@ describe('a source with two servers', () => {
     expect(error?.code).toBe('DITTO_SOURCE_NO_SERVER');
     expect(error?.message).toContain('DITTO_SOURCE_GTIDS_MISSING');
     await world.cluster.start(a);
-    const after = await waitUntilStreamedFrom(a, 60_000);
+    const after = await cluster.waitUntilStreamedFrom(dss, a, 60_000);
     expect(after.lineage).toBe(before?.lineage);
     // the other one accepts writes as well: two primaries
-    expect((await askForSwitch(addressOf(b))).body.code).toBe('DITTO_SOURCE_GTIDS_MISSING');
+    expect((await askForSwitch(cluster.addressOf(b))).body.code).toBe('DITTO_SOURCE_GTIDS_MISSING');
     await use(a);
     await insert(5);
     const { pipeline } = await world.waitUntilCaughtUp(dss);
@@ -313,12 +261,12 @@ describe('a source with two servers', () => {
     await world.cluster.kill(a);
     await world.signal(dss, 'SIGKILL');
     dss = await world.start('dss');
-    await waitForRefusal(b, 'DITTO_SOURCE_GTIDS_MISSING');
+    await cluster.waitForRefusal(dss, b, 'DITTO_SOURCE_GTIDS_MISSING');
     // as of any server that runs for long
     await (await world.connect(b)).query('FLUSH BINARY LOGS; PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 DAY');
     const { status } = await fetch(`${dss.url}/sources/${world.name}/resync`, { method: 'POST' });
     expect(status).toBe(202);
-    await waitUntilStreamedFrom(b);
+    await cluster.waitUntilStreamedFrom(dss, b);
     await use(b);
     await insert(5);
     await world.waitUntilCaughtUp(dss);

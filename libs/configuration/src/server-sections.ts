@@ -93,9 +93,14 @@ const switchSchema = z
       'With `dispatchAfter: replicated`: how many other endpoints.',
       { max: 20 },
     ),
+    onLoss: choice(
+      ['stop', 'heal'],
+      'stop',
+      'What happens when no server has all that was read, and one of the endpoints is a primary that goes on without it: `stop` waits for an operator (`npm run ditto -- accept-loss`); `heal` gives it up after `waitMs`, and reads again what it may have changed. Only with `mode: automatic`.',
+    ),
     waitMs: milliseconds(
       30_000,
-      'How long a switch that was asked for waits until the other server has executed everything that was read.',
+      'How long a switch that was asked for waits until the other server has executed everything that was read; and with `onLoss: heal`, how long a server is waited for that has what is missing.',
     ),
   })
   .meta({ description: 'When and how the source moves from one of its endpoints to another.' });
@@ -160,6 +165,10 @@ export const sourceSchema = z
       description:
         'A GTID set that the operator answers for: transactions that only one of the servers has (with `snapshot.endpoint`), or that the log never gives (`SET GLOBAL gtid_purged`), and that changed no row of an included table. Nothing waits for them.',
     }),
+    purgeWarningMs: milliseconds(
+      21_600_000,
+      'It is warned of when the server may remove log that was not read yet in less time than this.',
+    ),
     heartbeatMs: milliseconds(
       1000,
       'How often the server gives a sign of life while nothing is written; without one the connection counts as lost.',

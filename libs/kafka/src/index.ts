@@ -15,6 +15,7 @@ export { KafkaVerifiedSink, type KafkaVerifiedSinkOptions } from './fold/kafka-v
 export { MessageKeys } from './fold/message-keys.ts';
 export { type OrderFinding, type TopicFoldStatus } from './fold/topic-fold.ts';
 export { TopicFolds, type TopicFoldsOptions } from './fold/topic-folds.ts';
+export { listKeysAbove } from './keys-above.ts';
 export { KafkaJsClient } from './kafkajs-client.ts';
 export { KafkaPublisher, type KafkaPublisherOptions, TABLE_CHANGE_KEY } from './kafka-publisher.ts';
 export { PartitionCountStore } from './partition-count-store.ts';

@@ -20,8 +20,8 @@ interface Partition {
  * A process that lost the source may have had one batch of a partition under way, which is written after newer ones. So a
  * partition is read back until several batches in a row have nothing of use.
  */
-const OLD_BATCHES = 4;
-const PARTITIONS_AT_ONCE = 8;
+export const OLD_BATCHES = 4;
+export const PARTITIONS_AT_ONCE = 8;
 /** MySQL's with and without a tag, MariaDB's; in a `ditto.id` one is followed by the index of the row. */
 const GTID =
   /^((?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?::[a-z_][a-z0-9_]*)?:|\d+-\d+-)(\d+)\//;

@@ -4,7 +4,15 @@ import { formatVersion, topicName } from '#change-events';
 import { Backoff, retry, silentLogger, sleep } from '#kernel';
 import { testStack, uniqueName } from '#testing';
 
-import { batchOf, type KafkaRecord, PlatformaticKafkaClient, TopicMemory, TopicReader } from '../src/index.ts';
+import {
+  batchOf,
+  type KafkaRecord,
+  listKeysAbove,
+  PlatformaticKafkaClient,
+  TABLE_CHANGE_KEY,
+  TopicMemory,
+  TopicReader,
+} from '../src/index.ts';
 import { readTopic } from './read-topic.ts';
 
 const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
@@ -191,6 +199,28 @@ describe('TopicMemory', () => {
       retriable: true,
     });
   }, 30_000);
+});
+
+describe('the keys of messages above a version', () => {
+  it('I4: are those of all partitions, and not known where rows of the whole table were ended', async () => {
+    const { source, send } = await openWorld();
+    const at = (number: number, key: string): KafkaRecord => message({ number }, { key });
+    const run = [1, 2, 3, 4].map((number) => at(number, `k${number}`));
+    await send('orders', 0, run.slice(0, 2), run.slice(2), [at(1, 'late')], [{ key: 'x', value: 'x', headers: {} }]);
+    await send('orders', 1, [at(5, 'k5')], [message({ number: 6 }, { key: 'k6', value: null })]);
+    await send('ended', 0, [at(1, 'k1')], [at(4, TABLE_CHANGE_KEY)]);
+    await send('old', 0, [at(1, TABLE_CHANGE_KEY)], [at(2, 'k2')]);
+    const reader = new TopicReader({ brokers, clientId: 'keys', logger: silentLogger });
+    endings.push(() => reader.close());
+    const topics = ['orders', 'ended', 'old', 'missing'].map((table) => topicName(source, 'shop', table));
+    const found = await listKeysAbove(reader, topics, versionOf({ number: 2 }), never);
+    expect([...(found.get(topics[0] ?? '') ?? [])].sort()).toEqual(['k3', 'k4', 'k5', 'k6']);
+    expect([found.get(topics[1] ?? ''), found.get(topics[2] ?? ''), found.has(topics[3] ?? '')]).toEqual([
+      null,
+      new Set(),
+      false,
+    ]);
+  });
 });
 
 async function expectCompacted(topic: string): Promise<void> {

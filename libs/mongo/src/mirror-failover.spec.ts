@@ -239,7 +239,7 @@ describe('options of the URL', () => {
     await writer.drain(never);
     const keys = new MongoMirroredKeys({ ...name, logger: silentLogger });
     expect(await keys.newestVersion(ordersLayout, 1)).toContain(makeTransaction(5).versionPrefix);
-    const pages = keys.list({ layout: ordersLayout, below: 'f', tombstonesAbove: '', limit: 10 });
+    const pages = keys.list({ layout: ordersLayout, above: '', below: 'f', tombstonesAbove: '', limit: 10 });
     let listed = 0;
     for await (const page of pages) listed += page.length;
     expect(listed).toBe(2);

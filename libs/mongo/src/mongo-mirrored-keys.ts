@@ -51,6 +51,7 @@ export class MongoMirroredKeys extends MirroredKeys {
 
   override async *list({
     layout,
+    above,
     below,
     tombstonesAbove,
     limit,
@@ -58,10 +59,9 @@ export class MongoMirroredKeys extends MirroredKeys {
     const documents = this.#collectionOf(layout);
     await awaitMajority(documents.db);
     const range = { documents, below: versionNumber(below), limit };
-    yield* this.#read(layout, new IndexPages({ ...range, index: LIVE_VERSIONS, from: 0n }));
+    yield* this.#read(layout, new IndexPages({ ...range, index: LIVE_VERSIONS, from: after(above) }));
     if (tombstonesAbove === null) return;
-    const from = versionNumber(tombstonesAbove) + 1n;
-    yield* this.#read(layout, new IndexPages({ ...range, index: TOMBSTONE_VERSIONS, from }));
+    yield* this.#read(layout, new IndexPages({ ...range, index: TOMBSTONE_VERSIONS, from: after(tombstonesAbove) }));
   }
 
   /** After that `listChanged` sees all that the checkpoint covers, and more. */
@@ -82,7 +82,7 @@ export class MongoMirroredKeys extends MirroredKeys {
     readonly limit: number;
   }): AsyncIterable<readonly Row[]> {
     const documents = this.#collectionOf(layout);
-    const range = { documents, from: versionNumber(above) + 1n, below: versionNumber(upTo) + 1n, limit };
+    const range = { documents, from: after(above), below: versionNumber(upTo) + 1n, limit };
     for (const index of [LIVE_VERSIONS, TOMBSTONE_VERSIONS]) {
       const pages = new IndexPages({ ...range, index });
       for (let page = await nextPage(pages); page !== null; page = await nextPage(pages)) {
@@ -136,4 +136,9 @@ export class MongoMirroredKeys extends MirroredKeys {
       );
     return row;
   }
+}
+
+/** The first key after a version; '' is before every version. */
+function after(version: string): bigint {
+  return version === '' ? 0n : versionNumber(version) + 1n;
 }

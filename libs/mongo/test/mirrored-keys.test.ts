@@ -46,9 +46,14 @@ function versionAt(number: number): string {
   return changeVersion(makeChange(null, ['', 0, 0], { layout, transaction: makeTransaction(number) }));
 }
 
-async function list(below: string, tombstonesAbove: string | null = null, limit = 100): Promise<(readonly Row[])[]> {
+async function list(
+  below: string,
+  tombstonesAbove: string | null = null,
+  limit = 100,
+  above = '',
+): Promise<(readonly Row[])[]> {
   const pages: (readonly Row[])[] = [];
-  for await (const page of keys.list({ layout, below, tombstonesAbove, limit })) pages.push(page);
+  for await (const page of keys.list({ layout, above, below, tombstonesAbove, limit })) pages.push(page);
   return pages.map((page) => page.toSorted((one, other) => Number(one[2]) - Number(other[2])));
 }
 
@@ -101,6 +106,11 @@ describe('keys of the mirror', () => {
     ]);
     expect(await list(versionAt(5))).toEqual([[['k1', null, 1]]]);
     expect(await list(versionAt(1))).toEqual([]);
+  });
+
+  it('are listed without older ones where a version is given that they must be above', async () => {
+    const listed = await list(versionAt(9), versionAt(6), 100, versionAt(4));
+    expect(listed.flat().map((key) => key[2])).toEqual([4, 5, 3]);
   });
 
   it('are listed by what the mirror can tell of a selection, from any place on', async () => {

@@ -54,7 +54,8 @@ describe('the end of a table', () => {
     const { connection, source } = mirror;
     const keys = new MongoMirroredKeys({ connection, source, logger: silentLogger });
     const listed: Row[] = [];
-    for await (const page of keys.list({ layout, below: 'f', tombstonesAbove: null, limit: 10 })) listed.push(...page);
+    for await (const page of keys.list({ layout, above: '', below: 'f', tombstonesAbove: null, limit: 10 }))
+      listed.push(...page);
     expect(listed.toSorted()).toEqual([
       [1, 2, 3, null],
       [3, 2, 1, null],

@@ -24,5 +24,6 @@ export { MySqlTableChecks, type MySqlTableChecksOptions } from './endpoint/mysql
 export { reportProblems } from './endpoint/report-problems.ts';
 export { type TableInspection } from './endpoint/table-inspection.ts';
 export { MySqlSourceLoad } from './endpoint/mysql-source-load.ts';
+export { type LogRetention, LogRetentionProbe } from './endpoint/log-retention.ts';
 export { type PolledSessionOptions } from './endpoint/polled-session.ts';
 export { type EndpointVitals, MySqlProbe, type MySqlProbeOptions } from './endpoint/endpoint-probe.ts';

@@ -60,9 +60,11 @@ export { SinkMemory } from './ports/sink-memory.ts';
 export { type DefiningStatement, TableChecks } from './ports/table-checks.ts';
 export {
   CheckpointStore,
+  CheckpointTrail,
   ColumnStore,
   LineageStore,
   LogAcceptanceStore,
+  type PastCheckpoint,
   type PendingSwitch,
   SwitchStore,
   ResyncStore,

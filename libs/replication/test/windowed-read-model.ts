@@ -404,11 +404,12 @@ export class ModelMirror implements Pick<MirroredKeys, 'list' | 'newestVersion'>
     return [...this.#state.mirror.values()].reduce((newest, { version }) => (version > newest ? version : newest), '');
   }
 
-  async *list({ below, tombstonesAbove }: Parameters<MirroredKeys['list']>[0]): AsyncIterable<readonly Row[]> {
+  async *list({ above, below, tombstonesAbove }: Parameters<MirroredKeys['list']>[0]): AsyncIterable<readonly Row[]> {
     for (const [key, { version, value }] of [...this.#state.mirror]) {
       await this.#turns.take();
       const isGone = value === null;
-      if (version < below && (!isGone || (tombstonesAbove !== null && version > tombstonesAbove))) yield [[key, null]];
+      const from = isGone ? tombstonesAbove : above;
+      if (version < below && from !== null && version > from) yield [[key, null]];
     }
   }
 }

@@ -1,5 +1,5 @@
 export { type AuditEntry, type RecordedAuditEntry, StateAuditLog } from './state-audit-log.ts';
-export { StateCheckpointStore } from './state-checkpoint-store.ts';
+export { StateCheckpointStore, StateCheckpointTrail } from './state-checkpoint-store.ts';
 export { StateColumnStore } from './state-column-store.ts';
 export { StateDatabase, type StateDatabaseOptions } from './state-database.ts';
 export { createFencedError } from './state-error.ts';

@@ -13,21 +13,21 @@ export class StateSwitchStore extends SwitchStore {
 
   async pendingFor(source: string): Promise<PendingSwitch | null> {
     const row = await this.#database.run((manager) => manager.findOneBy(SourceEntity, { name: source }));
-    return row?.switchTo == null ? null : { to: row.switchTo, askedBy: row.switchAskedBy ?? '' };
+    if (row?.switchTo == null) return null;
+    return { to: row.switchTo, askedBy: row.switchAskedBy, givesUp: row.switchGivesUp ?? '' };
   }
 
-  async request(grant: Grant, { to, askedBy }: PendingSwitch): Promise<void> {
-    const change = 'switch_to = ?, switch_asked_by = ? WHERE name = ? AND token = ?';
-    await this.#update(grant, change, [to, askedBy.slice(0, 255), grant.source, grant.token]);
+  async request(grant: Grant, { to, askedBy, givesUp }: PendingSwitch): Promise<void> {
+    const change = 'switch_to = ?, switch_asked_by = ?, switch_gives_up = ? WHERE name = ? AND token = ?';
+    const values = [to, askedBy?.slice(0, 255) ?? null, givesUp === '' ? null : givesUp, grant.source, grant.token];
+    await this.#update(grant, change, values);
   }
 
-  async finish(grant: Grant, { to }: PendingSwitch): Promise<void> {
-    const none = 'switch_to = NULL, switch_asked_by = NULL';
-    await this.#update(grant, `${none} WHERE name = ? AND token = ? AND switch_to = ?`, [
-      grant.source,
-      grant.token,
-      to,
-    ]);
+  async finish(grant: Grant, { to, givesUp }: PendingSwitch): Promise<void> {
+    const none = 'switch_to = NULL, switch_asked_by = NULL, switch_gives_up = NULL';
+    const same = "switch_to = ? AND COALESCE(switch_gives_up, '') = ?";
+    const values = [grant.source, grant.token, to, givesUp];
+    await this.#update(grant, `${none} WHERE name = ? AND token = ? AND ${same}`, values);
   }
 
   async #update(grant: Grant, change: string, values: readonly unknown[]): Promise<void> {

@@ -4,6 +4,7 @@ import { adopt, type CopyState, type Grant, newRecord, planCopy, type TableRecor
 import {
   StateAuditLog,
   StateCheckpointStore,
+  StateCheckpointTrail,
   StateColumnStore,
   type StateDatabase,
   StateFencing,
@@ -303,18 +304,50 @@ describe('stores under fencing tokens', () => {
     const source = uniqueName('shop');
     expect(await switches.pendingFor(source)).toBeNull();
     const paused = await grant(source, 'paused');
-    const wanted = { to: 'db-2:3306', askedBy: 'alice' };
+    const wanted = { to: 'db-2:3306', askedBy: 'alice', givesUp: '' };
     await switches.request(paused, wanted);
     const newest = await grant(source, 'newest');
     expect(await switches.pendingFor(source)).toEqual(wanted);
-    await expect(switches.request(paused, { to: 'db-3:3306', askedBy: 'mallory' })).rejects.toMatchObject(fenced);
+    await expect(switches.request(paused, { to: 'db-3:3306', askedBy: 'mallory', givesUp: '' })).rejects.toMatchObject(
+      fenced,
+    );
     await expect(switches.finish(paused, wanted)).rejects.toMatchObject(fenced);
-    const later = { to: 'db-3:3306', askedBy: 'bob' };
+    const later = { to: 'db-2:3306', askedBy: null, givesUp: '3e11fa47-71ca-11e1-9e33-c80aa9429562:7' };
     await switches.request(newest, later);
     await switches.finish(newest, wanted);
     expect(await switches.pendingFor(source)).toEqual(later);
     await switches.finish(newest, later);
     expect(await switches.pendingFor(source)).toBeNull();
+  });
+
+  test('keeps checkpoints of the past: the first of a process, and the last of each ten seconds that are over', async () => {
+    const trail = new StateCheckpointTrail(database);
+    const owner = await grant(uniqueName('shop'), 'a');
+    const saveAt = (number: number, seconds: number): Promise<void> => {
+      const version = number.toString(16).padStart(44, '0');
+      const position = {
+        ...createCheckpoint('').position,
+        gtidSet: `3e11fa47-71ca-11e1-9e33-c80aa9429562:1-${number}`,
+      };
+      const checkpoint = { version, position, lastCovered: logged, savedAtMs: 1_795_000_000_000 + seconds * 1000 };
+      return process.save(owner, createCheckpoint(owner.source, checkpoint));
+    };
+    const process = new StateCheckpointStore(database);
+    for (const [number, seconds] of [
+      [1, 0],
+      [2, 4],
+      [3, 9],
+      [4, 11],
+      [5, 12],
+      [6, 31],
+    ] as const)
+      await saveAt(number, seconds);
+    const listed = await trail.list(owner.source);
+    expect(new Set(listed.map(({ gtidSet }) => Number(/-(\d+)$/.exec(gtidSet)?.[1])))).toEqual(new Set([5, 3, 1]));
+    expect(listed[0]).toMatchObject({ lineage: 1, lastCovered: logged, savedAtMs: 1_795_000_012_000 });
+    // each slot is used again: an hour of checkpoints leaves no more than there are slots
+    for (let number = 7; number < 500; number++) await saveAt(number, number * 10);
+    expect((await trail.list(owner.source)).length).toBeLessThanOrEqual(204);
   });
 
   test('I5: an older token asks for no resync, starts no table over and finishes none', async () => {

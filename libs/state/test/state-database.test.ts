@@ -81,6 +81,7 @@ describe('StateDatabase', () => {
       { name: 'AddSwitches1796550000000' },
       { name: 'CountIgnored1796560000000' },
       { name: 'AddFailedEvents1796570000000' },
+      { name: 'AcceptLosses1796580000000' },
     ]);
   });
 

@@ -1,4 +1,5 @@
 export { testStack, TEST_STACK_VARIABLE, uniqueName } from './servers.ts';
+export { makeInspection } from './endpoint-inspection.ts';
 export { eventually } from './eventually.ts';
 export { acceptChanges } from './accept-changes.ts';
 export { CHANGE_SINK_CONTRACT, type SinkUnderContract } from './change-sink-contract.ts';

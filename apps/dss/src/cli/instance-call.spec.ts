@@ -91,6 +91,8 @@ it.each([
   [['explain', '--table', 'a.b', '--key', '{}'], 'needs --source NAME --table DATABASE.TABLE --key JSON'],
   [['resync', '--source', 'shop', '--table', 'a.b'], "'resync' takes no --table"],
   [['resync', '--source', 'shop', '--cert-key', 'f'], "'resync' takes no --cert-key"],
+  [['switch', '--source', 'shop', '--gtids', 'x:1'], "'switch' takes no --gtids"],
+  [['accept-loss', '--source', 'shop', '--server', 'db:1'], "'accept-loss' needs --server HOST:PORT and --gtids SET"],
 ])('%s is refused', async (args, complaint) => {
   const complaints: string[] = [];
   const context = { environment: {}, print: () => undefined, complain: (text: string) => complaints.push(text) };

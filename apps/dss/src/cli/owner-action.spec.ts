@@ -53,7 +53,7 @@ function directory(url: string | null): OwnerDirectory {
 
 const request = { action: 'resync' as const, source: 'shop', token: 'secret', url: null, tls: {} };
 
-describe('ditto resync, rewind, accept-log, switch', () => {
+describe('ditto resync, rewind, accept-log, accept-loss, switch', () => {
   it('asks the instance that holds the lease, with the token, and says what happens', async () => {
     const { url, asked } = await listen(202, { resyncing: 'shop' });
     const { done, text } = await askOwner(directory(url), request);
@@ -82,6 +82,14 @@ describe('ditto resync, rewind, accept-log, switch', () => {
     const { done, text } = await askOwner(directory(url), { ...request, action: 'switch', body });
     expect([done, asked, bodies]).toEqual([true, ['POST /sources/shop/switch Bearer secret'], [body]]);
     expect(text).toContain(`shop is being moved to db-2:3306 by two (${url})`);
+  });
+
+  it('asks it to give transactions up, and says on which server', async () => {
+    const { url, asked, bodies } = await listen(202, { switching: 'shop', to: 'db-2:3306' });
+    const body = { server: 'db-2:3306', gtids: '3e11fa47-71ca-11e1-9e33-c80aa9429562:7' };
+    const { done, text } = await askOwner(directory(url), { ...request, action: 'accept-loss', body });
+    expect([done, asked, bodies]).toEqual([true, ['POST /sources/shop/accept-loss Bearer secret'], [body]]);
+    expect(text).toContain(`shop is being moved to db-2:3306 by two (${url}), without what that server lacks.`);
   });
 
   it('goes to the given address when the one that the owner reports can not be reached from here', async () => {

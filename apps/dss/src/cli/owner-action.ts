@@ -11,7 +11,7 @@ export interface OwnerDirectory {
   listServices(): Promise<readonly ServiceStatus[]>;
 }
 
-export type OwnerAction = 'resync' | 'rewind' | 'accept-log' | 'switch';
+export type OwnerAction = 'resync' | 'rewind' | 'accept-log' | 'accept-loss' | 'switch';
 
 /** What is asked of the DSS that owns a source. */
 export interface OwnerRequest {
@@ -62,7 +62,10 @@ export async function askOwner(directory: OwnerDirectory, request: OwnerRequest)
   if (Object.keys(tls).length > 0 && !url.startsWith('https:')) throw createUnencryptedError(url);
   const answer = await post(`${url}/sources/${encodeURIComponent(source)}/${action}`, body, token, tls);
   if (answer.status >= 300) return { done: false, text: describeProblem(readProblem(url, answer)) };
-  return { done: true, text: EXPLANATIONS[action](source, instance, url, body?.['to'] ?? '').join('\n') };
+  return {
+    done: true,
+    text: EXPLANATIONS[action](source, instance, url, body?.['to'] ?? body?.['server'] ?? '').join('\n'),
+  };
 }
 
 const EXPLANATIONS: Readonly<
@@ -87,6 +90,12 @@ const EXPLANATIONS: Readonly<
     'It drains, waits until that server has executed everything that was read, proves that its log continues, and goes on there.',
     'Where that fails it stays where it is.',
     `How it went: GET ${url}/sources/${source} (server, lastSwitch).`,
+  ],
+  'accept-loss': (source, instance, url, to) => [
+    `${source} is being moved to ${to} by ${instance} (${url}), without what that server lacks.`,
+    'Rows that the lost transactions may have changed are read again, and rows that are gone end, in a new lineage.',
+    'A process that ends before that does no harm: the next owner of the source does it.',
+    `How it went: GET ${url}/sources/${source} (lastSwitch.healing names the tables; snapshot says how far they are).`,
   ],
   'accept-log': (source, instance, url) => [
     `${source} is opened again by ${instance} (${url}), which continues in the log of its server as it is.`,

@@ -40,6 +40,9 @@ const USAGE = `usage: npm run ditto -- COMMAND
                                    log of its server was not reset and the server not restored from a backup.
   switch --source NAME --to HOST:PORT [--token TOKEN] [--url URL] [--config FILE]
                                    have a source stream from another of its endpoints, once that is proven to continue it.
+  accept-loss --source NAME --server HOST:PORT --gtids SET [--token TOKEN] [--url URL] [--config FILE]
+                                   have a source continue on a server that lacks SET, all of which is lost with the server
+                                   that had it: rows that these transactions may have changed are read again.
   explain --source NAME --table DATABASE.TABLE --key JSON [--json] [--token TOKEN] [--url URL] [--config FILE]
                                    show one row everywhere: in MySQL, MongoDB, Kafka and the binary log; and why it differs.
                                    JSON is the key as in the messages of Kafka: '{"id":1}'. Any DWS answers, found through
@@ -98,6 +101,7 @@ export async function runCommand(args: readonly string[], context: CommandContex
     case 'resync':
     case 'rewind':
     case 'accept-log':
+    case 'accept-loss':
     case 'switch': {
       configureLogging({ service: 'ditto', level: 'silent' });
       const { done, text } = await runOwnerAction(context.environment, call.config, call.request);
@@ -171,6 +175,8 @@ const OPTIONS = {
   id: { type: 'string' },
   state: { type: 'string' },
   'second-way-share': { type: 'string' },
+  server: { type: 'string' },
+  gtids: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
@@ -183,6 +189,8 @@ const TAKEN_BY: Readonly<Record<string, readonly string[]>> = {
   'second-way-share': ['verify'],
   ...Object.fromEntries(Object.keys(SCOPE_OPTIONS).map((option) => [option, ['verify', 'reread']])),
   to: ['verify', 'reread', 'switch'],
+  server: ['accept-loss'],
+  gtids: ['accept-loss'],
   reason: ['reread', 'failed-events'],
   id: ['reread'],
 };
@@ -192,7 +200,7 @@ function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Cal
   try {
     const { values, positionals } = parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
     const { config, json = false, source, table, sinks, token, url, help = false, reason, id, state } = values;
-    const { key, ca, cert, 'cert-key': certKey, 'second-way-share': share, ...scope } = values;
+    const { key, ca, cert, server, gtids, 'cert-key': certKey, 'second-way-share': share, ...scope } = values;
     const tlsFiles = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
     const [command = 'help', ...rest] = positionals;
     if (help) return { command: 'help', config, json };
@@ -213,10 +221,11 @@ function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Cal
       case 'resync':
       case 'rewind':
       case 'accept-log':
+      case 'accept-loss':
       case 'switch': {
         if (source === undefined) return `'${command}' needs --source NAME.`;
-        if (command === 'switch' && scope.to === undefined) return `'switch' needs --to HOST:PORT.`;
-        const body = command === 'switch' ? { to: String(scope.to) } : null;
+        const body = describeOwnerRequest(command, { to: scope.to, server, gtids });
+        if (typeof body === 'string') return body;
         return { command, config, request: { action: command, source, body, ...reached, tls: readTlsFiles(tlsFiles) } };
       }
       case 'explain': {
@@ -264,6 +273,18 @@ function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Cal
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
+}
+
+/** What the owner has to know beside the action; a text says what is missing. */
+function describeOwnerRequest(
+  command: OwnerRequest['action'],
+  { to, server, gtids }: Readonly<Record<'to' | 'server' | 'gtids', string | undefined>>,
+): NonNullable<OwnerRequest['body']> | string | null {
+  if (command === 'switch') return to === undefined ? `'switch' needs --to HOST:PORT.` : { to };
+  if (command !== 'accept-loss') return null;
+  if (server === undefined || gtids === undefined)
+    return `'accept-loss' needs --server HOST:PORT and --gtids SET, as the status of the source names them.`;
+  return { server, gtids };
 }
 
 const NEEDS_TABLE = '--keys, --where, --from and --to need --table DATABASE.TABLE.';

@@ -1,6 +1,7 @@
 import { type DcsClient, DcsCheckpointStore } from '#dcs-client';
 import {
   type CheckpointStore,
+  type CheckpointTrail,
   type ColumnStore,
   type FailedEventStore,
   type LineageStore,
@@ -13,6 +14,7 @@ import {
 } from '#replication';
 import {
   StateCheckpointStore,
+  StateCheckpointTrail,
   StateColumnStore,
   type StateDatabase,
   StateFailedEventStore,
@@ -32,6 +34,7 @@ export class SourceStores {
   /** Checkpoints in DCS; `state` has those in the state database. */
   readonly dcs: CheckpointStore;
   readonly state: CheckpointStore;
+  readonly trail: CheckpointTrail;
   readonly columns: ColumnStore;
   readonly lineages: LineageStore;
   readonly tables: TableStore;
@@ -47,6 +50,7 @@ export class SourceStores {
   constructor(dcs: DcsClient, database: StateDatabase) {
     this.dcs = new DcsCheckpointStore(dcs);
     this.state = new StateCheckpointStore(database);
+    this.trail = new StateCheckpointTrail(database);
     this.columns = new StateColumnStore(database);
     this.lineages = new StateLineageStore(database);
     this.tables = new StateTableStore(database);

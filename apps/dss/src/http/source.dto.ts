@@ -158,6 +158,18 @@ export class RefusedServerDto extends SourceErrorDto {
   readonly endpoint!: string;
 }
 
+/** Transactions that were given to the sinks, are lost, and were given up. */
+export class HealingDto {
+  /** As a GTID set. */
+  readonly gtids!: string;
+  /** Tables of which the rows that may have been changed are read again. */
+  readonly rowsOf!: readonly string[];
+  /** Tables that are read again as a whole. */
+  readonly whole!: readonly string[];
+  /** Whether the source was resynced instead, since no sink can tell what was changed. */
+  readonly isResync!: boolean;
+}
+
 export class SwitchDto {
   /** UUID of the server that the source was streamed from. */
   readonly from!: string;
@@ -171,6 +183,22 @@ export class SwitchDto {
   readonly tookMs!: number | null;
   /** Why it was not done; null when it was. */
   readonly error!: SourceErrorDto | null;
+  /** Null where nothing had to be given up. */
+  readonly healing!: HealingDto | null;
+}
+
+/** When the server may remove what was not read of its log. */
+export class PurgeForecastDto {
+  /** Milliseconds until that at the earliest; null while nothing that is needed can be removed. */
+  readonly leftMs!: number | null;
+  /** Bytes of the log that the checkpoint does not cover. */
+  readonly behindBytes!: number;
+  /** By which the log grows. */
+  readonly bytesPerSecond!: number;
+  /** How long the server keeps files; null where age removes none. */
+  readonly keptForMs!: number | null;
+  /** How many bytes of files it keeps; null where size removes none. */
+  readonly keptBytes!: number | null;
 }
 
 @ApiExtraModels(SinkDto, LatencyDto)
@@ -203,6 +231,8 @@ export class SourceDto {
   readonly errantGtids!: string;
   /** What has been waited for longer than usual. Not an error, but the reason why something does not move. */
   readonly waits!: WaitDto[];
+  /** How long the server keeps what was not read, as it was asked last; null where it is not known. */
+  readonly logPurge!: PurgeForecastDto | null;
   readonly rowsPerSecond!: number;
   /** By the name of the sink. */
   @BySink(LatencyDto)
@@ -244,6 +274,21 @@ export class SwitchingDto {
   /** The source that moves; its status says how it went (`server`, `lastSwitch`). */
   readonly switching!: string;
   readonly to!: string;
+}
+
+export class LossOrderDto {
+  /** The endpoint that the source is to continue with, `host:port`. */
+  readonly server!: string;
+  /** All that it lacks of what was given to the sinks, as a GTID set. */
+  readonly gtids!: string;
+}
+
+export class LossAcceptedDto {
+  /** The source that moves; its status says how it went (`server`, `lastSwitch`). */
+  readonly switching!: string;
+  readonly to!: string;
+  /** What is given up. */
+  readonly gtids!: string;
 }
 
 export class RestartedDto {

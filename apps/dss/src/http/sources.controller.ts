@@ -1,6 +1,8 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiBody, ApiConflictResponse, ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
+import { GtidSet } from '#change-events';
 import { type DittoConfig, type SourceConfig } from '#configuration';
+import { type DittoError } from '#kernel';
 import { Actor, assertKnownSource, AuditLog, InjectConfig, RequestError, SchemaPipe } from '#platform';
 import { z } from 'zod';
 import { SourceStores } from '../connections/source-stores.ts';
@@ -9,9 +11,12 @@ import { snapshotsOff } from '../opening/resync.ts';
 import { type SourceStatus } from '../sources/source-status.ts';
 import { type SourceSupervisor } from '../sources/source-supervisor.ts';
 import { SourceRegistry } from '../sources/source-registry.ts';
-import { findRefusal } from '../switching/choose-server.ts';
+import { ANSWER_WITHIN_MS, findLossRefusal, findRefusal } from '../switching/choose-server.ts';
+import { surveyServers } from '../switching/survey-servers.ts';
 import {
   LogAcceptedDto,
+  LossAcceptedDto,
+  LossOrderDto,
   RestartedDto,
   ResyncDto,
   RewindDto,
@@ -27,6 +32,11 @@ const tablesQuerySchema = z.strictObject({
   limit: z.coerce.number().int().min(1).max(1000).default(100),
 });
 const switchSchema = z.strictObject({ to: z.string().min(1).max(300) });
+const lossSchema = z.strictObject({
+  server: z.string().min(1).max(300),
+  gtids: z.string().max(10_000).refine(isGtidSet, 'must be a GTID set, as the status of the source names it'),
+});
+type LossOrder = z.infer<typeof lossSchema>;
 type SwitchOrder = z.infer<typeof switchSchema>;
 type TablesQuery = z.infer<typeof tablesQuerySchema>;
 
@@ -189,15 +199,42 @@ export class SourcesController {
       });
     const config = this.#config.sources[source] as SourceConfig;
     const stored = checkpoint ?? (await newestCheckpoint({ grant: { source }, ...this.#stores }));
-    const refusal = await findRefusal(config, to, stored, new AbortController().signal);
-    if (refusal !== null) {
-      const { code, message, remedy } = refusal;
-      throw new RequestError(409, code, message, { ...(remedy !== null && { remedy }) });
-    }
+    throwRefusal(await findRefusal(config, to, stored, new AbortController().signal));
     const details = { to, from: server, after: error };
     await this.#audit.record({ actor, action: 'source.switch', subject: source, details });
     if (!(await supervisor.switchTo(to, actor))) throw notOwned(source, 'switch');
     return { switching: source, to };
+  }
+
+  @Post(':source/accept-loss')
+  @HttpCode(202)
+  @ApiOperation({
+    summary:
+      'Continue on a server that lacks transactions which are lost for good: give these up, read again what they may have changed',
+  })
+  @ApiConflictResponse({
+    description: 'This instance does not own the source, or that is not what the server lacks, or not lost',
+  })
+  @ApiBody({ type: LossOrderDto })
+  async acceptLoss(
+    @Param('source') source: string,
+    @Body(new SchemaPipe(lossSchema)) { server: endpoint, gtids }: LossOrder,
+    @Actor() actor: string,
+  ): Promise<LossAcceptedDto> {
+    const supervisor = this.#supervisor(source);
+    const { owner, server, checkpoint, error } = supervisor.status();
+    if (owner === null) throw notOwned(source, 'accept-loss');
+    const config = this.#config.sources[source] as SourceConfig;
+    const stored = checkpoint ?? (await newestCheckpoint({ grant: { source }, ...this.#stores }));
+    const { signal } = new AbortController();
+    const survey = (stop: AbortSignal): ReturnType<typeof surveyServers> =>
+      surveyServers(config, ANSWER_WITHIN_MS, stop);
+    throwRefusal(await findLossRefusal(config, { endpoint, gtids }, stored, survey, signal));
+    if (config.snapshot.mode === 'none') throw snapshotsOff(source);
+    const details = { to: endpoint, from: server, gtids, after: error };
+    await this.#audit.record({ actor, action: 'source.accept-loss', subject: source, details });
+    if (!(await supervisor.acceptLoss({ endpoint, gtids }, actor))) throw notOwned(source, 'accept-loss');
+    return { switching: source, to: endpoint, gtids };
   }
 
   #supervisor(source: string): SourceSupervisor {
@@ -205,6 +242,20 @@ export class SourcesController {
     const supervisor = this.#sources.find(source);
     if (supervisor === undefined) throw new Error(`the source ${source} is not supervised`);
     return supervisor;
+  }
+}
+
+function throwRefusal(refusal: DittoError | null): void {
+  if (refusal === null) return;
+  const { code, message, remedy } = refusal;
+  throw new RequestError(409, code, message, { ...(remedy !== null && { remedy }) });
+}
+
+function isGtidSet(text: string): boolean {
+  try {
+    return !GtidSet.parse(text).isEmpty;
+  } catch {
+    return false;
   }
 }
 

@@ -82,6 +82,11 @@ export class SourceMetrics {
       ({ snapshotTables }) => snapshotTables.failing,
     );
     gauge(
+      'log_purge_seconds',
+      'Until the server may remove log that was not read yet, at the earliest; absent while it can not.',
+      ({ logPurge }) => (logPurge?.leftMs == null ? null : logPurge.leftMs / 1000),
+    );
+    gauge(
       'waits',
       'What is waited for longer than usual; the status of the source names it.',
       ({ waits }) => waits.length,

@@ -1,6 +1,7 @@
 import { type Checkpoint } from '#change-events';
 import {
   logsCascades,
+  LogRetentionProbe,
   MySqlCascadeFacts,
   MySqlChangeSource,
   MySqlTableChecks,
@@ -10,6 +11,7 @@ import {
 } from '#mysql';
 import { toMySqlOptions } from '#configuration';
 import { type ChangeSource, Quarantine } from '#replication';
+import { watchPurging } from '../purging/purge-watch.ts';
 import { type SourceParts, SourceRun } from '../sources/source-run.ts';
 import { ServerWatch } from '../switching/server-watch.ts';
 import { watchStandstill } from '../switching/standstill-watch.ts';
@@ -59,6 +61,7 @@ export async function assembleRun(opening: Opening, start: Checkpoint): Promise<
     logger,
     hooks,
   });
+  reportPurging(opening, () => run.pipeline.checkpoint());
   return run;
 }
 
@@ -87,9 +90,28 @@ function reportStandstill({ server, endpoints, hooks, closers, logger }: Opening
   });
 }
 
+function reportPurging({ source, endpoints, hooks, closers, logger }: Opening, checkpoint: () => Checkpoint): void {
+  const probe = new LogRetentionProbe({ connection: () => endpoints.streamed, timeoutMs: PURGING_EVERY_MS });
+  const stop = new AbortController();
+  const watching = watchPurging(
+    {
+      ...{ source: source.name, checkpoint, logger, warnMs: source.purgeWarningMs, everyMs: PURGING_EVERY_MS },
+      read: () => probe.read(),
+      onForecast: hooks.onForecast,
+    },
+    stop.signal,
+  );
+  closers.add(async () => {
+    stop.abort();
+    probe.close();
+    await watching;
+  });
+}
+
 /** A server that takes longer to answer counts as one that does not, while its stream is broken. */
 const ANSWER_WITHIN_MS = 2000;
 const STANDSTILL_EVERY_MS = 10_000;
+const PURGING_EVERY_MS = 10_000;
 
 /** Null where there is no other server to move to, or an operator moves the source. */
 function createWatch(
@@ -108,6 +130,8 @@ function createWatch(
     dispatchedSet,
     acceptGtids: source.acceptGtids,
     leave: (_candidate, lostSinceMs) => hooks.leaveServer(serverUuid, lostSinceMs),
+    waitMs: source.switch.waitMs,
+    giveUp: source.switch.onLoss === 'heal' ? (loss, sinceMs) => hooks.giveUp(loss, sinceMs) : null,
     logger,
     nowMs: Date.now,
   });

@@ -1,23 +1,37 @@
 import { type Checkpoint, GtidSet, type TableChange } from '#change-events';
 import { assertPosition, type EndpointInspection, LogProof, MySqlEndpoint } from '#mysql';
-import { areReadsUsedUp, type Grant } from '#replication';
+import { areReadsUsedUp, type Grant, type PendingSwitch } from '#replication';
 import { type SourceStores } from '../connections/source-stores.ts';
 import { Closers } from './closers.ts';
 import { endTables } from './end-tables.ts';
+import { heal, type Healing, type HealOptions } from './heal.ts';
 import { type Opening } from './opening.ts';
 import { resync, type ResyncOptions } from './resync.ts';
 import { type RewindOptions, rewindWhenAsked } from './rewind.ts';
 import { findStartingPoint, type StartingPointOptions } from './starting-point.ts';
 
-export type StartOptions = StartingPointOptions & Omit<ResyncOptions, 'askedBy'> & RewindOptions;
+export type StartOptions = StartingPointOptions &
+  Omit<ResyncOptions, 'askedBy'> &
+  RewindOptions &
+  HealOptions & {
+    /** A switch that gives transactions up. */
+    readonly loss: PendingSwitch | null;
+  };
 
-/** Where a source that is being opened continues. */
-export async function findStart(opening: Opening): Promise<Checkpoint> {
+/** Where a source that is being opened continues, and what was given up for that. */
+export async function findStart(
+  opening: Opening,
+): Promise<{ readonly start: Checkpoint; readonly healing: Healing | null }> {
   const { grant, stores, logger } = opening;
+  let healing: Healing | null = null;
   if (areReadsUsedUp(await stores.tables.reservedReads(grant.source))) await beginReadsAgain(grant, stores);
   const closers = new Closers(logger);
   try {
-    return withAccepted(await startFrom(describeStart(opening, closers)), opening);
+    const onHealed = (done: Healing): void => {
+      healing = done;
+    };
+    const start = await startFrom({ ...describeStart(opening, closers), onHealed });
+    return { start: withAccepted(start, opening), healing };
   } finally {
     await closers.close();
   }
@@ -27,13 +41,14 @@ export async function findStart(opening: Opening): Promise<Checkpoint> {
 export async function startFrom(options: StartOptions): Promise<Checkpoint> {
   const askedBy = await options.resyncs.pendingFor(options.grant.source);
   if (askedBy !== null) return resync({ ...options, askedBy });
+  if (options.loss !== null) return heal(options, options.loss);
   await rewindWhenAsked(options);
   return findStartingPoint(options);
 }
 
-function describeStart(opening: Opening, closers: Closers): StartOptions {
-  const { source, grant, tables, sinks, signal, logger } = opening;
-  const { dcs, state, lineages, tables: tableStore, resyncs, rewinds, acceptances } = opening.stores;
+function describeStart(opening: Opening, closers: Closers): Omit<StartOptions, 'onHealed'> {
+  const { source, grant, asked, tables, sinks, signal, logger } = opening;
+  const { dcs, state, trail, lineages, tables: tableStore, reads, resyncs, rewinds, acceptances } = opening.stores;
   const { streamed } = opening.endpoints;
   const { endpoint } = opening.inspection;
   const log = new LogProof(streamed);
@@ -46,6 +61,12 @@ function describeStart(opening: Opening, closers: Closers): StartOptions {
     resyncs,
     rewinds,
     acceptances,
+    trail,
+    reads,
+    loss: asked?.givesUp ? asked : null,
+    mirrored: sinks.mirror?.keys ?? null,
+    tombstonesMs: sinks.mirror?.tombstonesMs ?? 0,
+    listUnmirrored: (above, layouts) => sinks.listKeysAbove(above, layouts, closers),
     current: { gtidSet: endpoint.gtidExecuted, file: '', offset: 0, serverUuid: endpoint.serverUuid },
     mirror: sinks.mirror?.lineage ?? null,
     memories: sinks.recall(closers),

@@ -1,4 +1,4 @@
-import { type TableNames, type TransactionInfo } from '#change-events';
+import { type TableLayout, type TableNames, type TransactionInfo } from '#change-events';
 import { type DittoConfig, type SourceConfig } from '#configuration';
 import { type ChangeSink, type SinkMemory } from '#replication';
 import { findSink, SINK_KITS } from '../sinks/registry.ts';
@@ -18,6 +18,12 @@ export interface SourceSinks {
   recall(closers: Closers): readonly SinkMemory[];
   /** What a sink has lost of what was confirmed; null: nothing. */
   findLost(closers: Closers): Promise<LostMessages | null>;
+  /** What the sinks besides the mirror were given after a version: see `OpenedSink`. */
+  listKeysAbove(
+    version: string,
+    layouts: readonly TableLayout[],
+    closers: Closers,
+  ): ReturnType<OpenedSink['listKeysAbove']>;
   /** Null where no sink is a mirror. */
   readonly mirror: SourceMirror | null;
 }
@@ -42,6 +48,15 @@ export async function openSinks(options: OpenSinksOptions): Promise<SourceSinks>
         if (lost !== null) return lost;
       }
       return null;
+    },
+    listKeysAbove: async (version, layouts, closers) => {
+      const found = new Map<string, readonly string[] | null>();
+      for (const sink of opened)
+        for (const [table, keys] of await sink.listKeysAbove(version, layouts, closers)) {
+          const known = found.get(table) ?? [];
+          found.set(table, keys === null || found.get(table) === null ? null : [...new Set([...known, ...keys])]);
+        }
+      return found;
     },
     mirror: opened.find(({ mirror }) => mirror !== null)?.mirror ?? null,
   };

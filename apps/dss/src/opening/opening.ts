@@ -3,7 +3,7 @@ import { type ChosenEndpoints, type DittoConfig, type SourceConfig } from '#conf
 import { type ServerHeartbeat } from '#dcs-client';
 import { type Logger } from '#kernel';
 import { type TableRules } from '#mysql';
-import { type Grant } from '#replication';
+import { type Grant, type PendingSwitch } from '#replication';
 import { type SourceStores } from '../connections/source-stores.ts';
 import { type OwnershipHooks } from '../sources/source-run.ts';
 import { type ChosenServer } from '../switching/choose-server.ts';
@@ -19,6 +19,8 @@ export interface Opening {
   readonly stores: SourceStores;
   /** The endpoint whose log is streamed. */
   readonly server: ChosenServer;
+  /** The switch that was asked for and leads there; null where the source goes by itself, or stays. */
+  readonly asked: PendingSwitch | null;
   readonly endpoints: ChosenEndpoints;
   /** What DWS found of the servers of the source. */
   readonly heartbeats: () => Promise<readonly ServerHeartbeat[]>;

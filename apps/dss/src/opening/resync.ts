@@ -114,7 +114,7 @@ function listTablesToEnd(
 }
 
 /** Their version is the first of the lineage: every older row ends, nothing of the new lineage does. */
-function listEndings({
+export function listEndings({
   source,
   lineage,
   current,

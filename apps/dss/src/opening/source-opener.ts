@@ -10,7 +10,7 @@ import { DcsClient } from '#dcs-client';
 import { toDittoError, type DittoError } from '#kernel';
 import { compileTableRules, reportProblems } from '#mysql';
 import { createLogger, InjectConfig } from '#platform';
-import { type Grant } from '#replication';
+import { type Grant, type PendingSwitch } from '#replication';
 import { StateDatabase } from '#state';
 import { SourceStores } from '../connections/source-stores.ts';
 import { type OwnershipHooks, type SourceRun } from '../sources/source-run.ts';
@@ -75,23 +75,31 @@ export class SourceOpener {
   ): Promise<SourceRun> {
     const logger = createLogger(`source:${source.name}`);
     const ownership = { source, grant, hooks, signal };
-    const [only, second] = source.endpoints;
-    if (only !== undefined && second === undefined) return this.#openOnly(only, ownership);
     // after the start of the process it is being connected
     await this.#state.whenOpened(AbortSignal.any([signal, AbortSignal.timeout(STATE_WITHIN_MS)]));
+    const [only, second] = source.endpoints;
+    if (only !== undefined && second === undefined) return this.#openOnly(only, ownership);
     const limitMs = leftUuid === null ? ANSWER_WITHIN_MS : LEFT_ANSWER_WITHIN_MS;
     const survey: ChooseServersOptions['survey'] = (stop) => surveyServers(source, limitMs, stop);
     const describe = async (): Promise<ChooseServersOptions> => ({
       ...{ source, survey, signal, nowMs: Date.now },
       checkpoint: await this.#newestCheckpoint(grant),
     });
-    const switched = await this.#switchAsAsked(ownership, await describe());
+    const refused: OpeningRefusal[] = [];
+    const switched = await this.#switchAsAsked(ownership, await describe(), refused);
     if (switched !== null) return switched;
     const startsOver = (await this.#stores.resyncs.pendingFor(source.name)) !== null;
     const { onNoServer } = hooks;
-    for (const refused: OpeningRefusal[] = []; ;) {
+    for (;;) {
       // also after an attempt that has come as far as a new checkpoint
       const server = await chooseServer({ ...(await describe()), leftUuid, startsOver, refused, onNoServer });
+      if (server.loss !== null) {
+        const { endpoint, gtids } = server.loss;
+        await this.#stores.switches.request(grant, { to: endpoint, askedBy: null, givesUp: gtids });
+        const healed = await this.#switchAsAsked(ownership, await describe(), refused);
+        if (healed !== null) return healed;
+        continue;
+      }
       try {
         return await this.#openOn(server, ownership, null);
       } catch (cause) {
@@ -109,33 +117,58 @@ export class SourceOpener {
 
   /** Whichever server answers at the only endpoint. */
   async #openOnly(endpoint: SourceEndpointConfig, ownership: Ownership): Promise<SourceRun> {
-    const run = await this.#openOn({ index: 0, endpoint: formatEndpoint(endpoint) }, ownership, null);
-    return this.#closeUnless(run, async () => {
-      const pending = await this.#stores.switches.pendingFor(ownership.source.name);
-      // asked for while there was another endpoint
-      if (pending !== null) await this.#stores.switches.finish(ownership.grant, pending);
-    });
+    const { source, grant, hooks, signal } = ownership;
+    const { switches } = this.#stores;
+    const address = formatEndpoint(endpoint);
+    const pending = await switches.pendingFor(source.name);
+    try {
+      const run = await this.#openOn(
+        { index: 0, endpoint: address },
+        ownership,
+        pending?.to === address ? pending : null,
+      );
+      // one to another endpoint was asked for while there was one
+      return await this.#closeUnless(run, async () => {
+        if (pending !== null) await switches.finish(grant, pending);
+      });
+    } catch (cause) {
+      const error = toDittoError(cause);
+      if (signal.aborted || error.retriable || !pending?.givesUp || error.code === 'DITTO_LEASE_FENCED') throw cause;
+      await switches.finish(grant, pending);
+      const { to, askedBy } = pending;
+      hooks.onSwitch({ from: '', to, askedBy, error, healing: null });
+      throw cause;
+    }
   }
 
-  /** The switch that an operator asked for; null when there is none, or it can't be done: then all stays as it was. */
-  async #switchAsAsked(ownership: Ownership, choice: ChooseServersOptions): Promise<SourceRun | null> {
+  /**
+   * The switch that was asked for; null when there is none, or it can't be done: then all stays as it was, and the server is
+   * among those that are `refused` if it was opened.
+   */
+  async #switchAsAsked(
+    ownership: Ownership,
+    choice: ChooseServersOptions,
+    refused: OpeningRefusal[],
+  ): Promise<SourceRun | null> {
     const { source, grant, hooks, signal } = ownership;
     const { switches } = this.#stores;
     const pending = await switches.pendingFor(source.name);
     if (pending === null) return null;
-    const { to, askedBy } = pending;
+    const { to, askedBy, givesUp } = pending;
     let server: ChosenServer | null = null;
     try {
-      server = await awaitServer({ ...choice, to });
-      const run = await this.#openOn(server, ownership, askedBy);
+      server = await awaitServer({ ...choice, to, givesUp });
+      const run = await this.#openOn(server, ownership, pending);
       return await this.#closeUnless(run, () => switches.finish(grant, pending));
     } catch (cause) {
       signal.throwIfAborted();
       const error = toDittoError(cause);
       // the server may be switched to: what failed is tried again, and the request stays
       if ((server !== null && error.retriable) || error.code === 'DITTO_LEASE_FENCED') throw cause;
+      if (server !== null && givesUp !== '')
+        refused.push({ endpoint: to, error, mayPass: false, untilMs: Date.now() + BARRED_MS });
       await switches.finish(grant, pending);
-      hooks.onSwitch({ from: choice.checkpoint?.position.serverUuid ?? '', to, askedBy, error });
+      hooks.onSwitch({ from: choice.checkpoint?.position.serverUuid ?? '', to, askedBy, error, healing: null });
       return null;
     }
   }
@@ -151,17 +184,20 @@ export class SourceOpener {
     }
   }
 
-  async #openOn(server: ChosenServer, ownership: Ownership, askedBy: string | null): Promise<SourceRun> {
+  async #openOn(server: ChosenServer, ownership: Ownership, asked: PendingSwitch | null): Promise<SourceRun> {
     const logger = createLogger(`source:${ownership.source.name}`);
     const closers = new Closers(logger);
     try {
-      const opening = await this.#prepare({ ...ownership, server, logger, closers });
+      const opening = await this.#prepare({ ...ownership, server, asked, logger, closers });
       const before = await this.#newestCheckpoint(ownership.grant);
-      const run = await assembleRun(opening, await findStart(opening));
+      const { start, healing } = await findStart(opening);
       const from = before?.position.serverUuid;
-      if (from !== undefined && from !== run.server.serverUuid)
-        ownership.hooks.onSwitch({ from, to: server.endpoint, askedBy, error: null });
-      return run;
+      // now: it has moved, and what is built on that may still fail
+      if (from !== undefined && (from !== start.position.serverUuid || healing !== null)) {
+        const askedBy = asked?.askedBy ?? null;
+        ownership.hooks.onSwitch({ from, to: server.endpoint, askedBy, error: null, healing });
+      }
+      return await assembleRun(opening, start);
     } catch (cause) {
       await closers.close();
       throw cause;
@@ -174,7 +210,7 @@ export class SourceOpener {
   }
 
   /** Asks the server, refuses what loses data or can't be carried, and connects what the start asks. */
-  async #prepare(ownership: Ownership & Pick<Opening, 'server' | 'logger' | 'closers'>): Promise<Opening> {
+  async #prepare(ownership: Ownership & Pick<Opening, 'server' | 'asked' | 'logger' | 'closers'>): Promise<Opening> {
     const { source, grant, server, signal, logger } = ownership;
     const [config, stores] = [this.#config, this.#stores];
     const endpoints = chooseEndpoint(source, server.index);

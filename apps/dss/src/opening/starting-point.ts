@@ -84,7 +84,9 @@ async function findFrom(options: StartingPointOptions, acceptedBy: string | null
     : checkpoint.dispatchedSet;
   options.assertReachable({ ...checkpoint, dispatchedSet });
   const proven = await proveLog(options, { ...checkpoint, dispatchedSet }, acceptedBy);
-  return moved || !(await agrees(options, checkpoint)) ? beginLineage(options, proven, moved) : proven;
+  if (moved) return beginLineage(options, proven, { moved });
+  if (await agrees(options, checkpoint)) return proven;
+  return beginLineage(options, proven, { moved, reason: 'the stores disagree' });
 }
 
 /** Either copy is true: the newer one repeats less, and what either knows to be dispatched may be in the sinks (I7). */
@@ -155,7 +157,7 @@ export async function saveCheckpoint(
  * A start without a checkpoint although a sink holds changes would leave rows in it that are gone by now; one without the
  * state database would forget which tables are to be read again.
  */
-async function assertNothingLost(options: StartingPointOptions, checkpoint: Checkpoint | null): Promise<void> {
+export async function assertNothingLost(options: StartingPointOptions, checkpoint: Checkpoint | null): Promise<void> {
   const { grant, state, lineages, memories, signal } = options;
   const { source } = grant;
   if (checkpoint === null) {
@@ -193,17 +195,27 @@ async function agrees(options: StartingPointOptions, { lineage }: Checkpoint): P
   return known.every((one) => one === 0 || one === lineage);
 }
 
-async function beginLineage(
+export async function beginLineage(
   options: StartingPointOptions,
   checkpoint: Checkpoint,
-  moved: boolean,
+  {
+    moved,
+    reason = `server ${options.current.serverUuid} instead of ${checkpoint.position.serverUuid}`,
+    prepare = () => Promise.resolve(),
+  }: {
+    /** Whether places in the log of before say nothing about this one. */
+    readonly moved: boolean;
+    readonly reason?: string;
+    /** What must be durable before a checkpoint of the lineage is. */
+    readonly prepare?: (lineage: number) => Promise<void>;
+  },
 ): Promise<Checkpoint> {
   const { current, mirror } = options;
   const from = checkpoint.position;
-  const reason = moved ? `server ${current.serverUuid} instead of ${from.serverUuid}` : 'the stores disagree';
   const highest = Math.max(...(await knownLineages(options, checkpoint)));
   const lineage = await raiseLineage(options, highest + 1, reason);
   await mirror?.raise(lineage);
+  await prepare(lineage);
   const position = moved ? { ...from, file: '', offset: 0, serverUuid: current.serverUuid } : from;
   const { lastCovered, lastDispatched } = checkpoint;
   return saveCheckpoint(options, {
@@ -222,7 +234,7 @@ async function beginLineage(
  * The checkpoint with its transactions as they lie in the log of this server; without them where an operator has accepted a
  * log that proves nothing.
  */
-async function proveLog(
+export async function proveLog(
   { prove, logger }: StartingPointOptions,
   checkpoint: Checkpoint,
   acceptedBy: string | null,

@@ -1,4 +1,4 @@
-import { topicName, TopicNames } from '#change-events';
+import { encodeKeyValues, tableKey, type TableLayout, topicName, TopicNames } from '#change-events';
 import { type KafkaConfig, toKafkaOptions } from '#configuration';
 import {
   checkKafka,
@@ -7,6 +7,8 @@ import {
   type KafkaClient,
   KafkaJsClient,
   KafkaPublisher,
+  listKeysAbove,
+  MessageKeys,
   PlatformaticKafkaClient,
   TopicMemory,
   TopicReader,
@@ -17,7 +19,7 @@ import { type Checked } from '../cli/check.ts';
 import { type SourceCheck } from '../cli/check-source.ts';
 import { type Closers } from '../opening/closers.ts';
 import { type LostMessages } from '../opening/rewind.ts';
-import { type OpenSinkOptions, type SinkKit } from './sink-kit.ts';
+import { type OpenedSink, type OpenSinkOptions, type SinkKit } from './sink-kit.ts';
 
 /** Kafka is connected when a part of it is first used. */
 export const kafkaKit: SinkKit<'kafka'> = {
@@ -31,6 +33,8 @@ export const kafkaKit: SinkKit<'kafka'> = {
       recall: (closers) =>
         new TopicMemory({ reader: createReader(section, options, closers), source: options.source.name }),
       findLost: (closers) => findLost(section, options, closers),
+      listKeysAbove: (version, layouts, closers) =>
+        listPublishedKeys({ section, options, version, layouts, reader: createReader(section, options, closers) }),
       mirror: null,
     }),
 };
@@ -90,6 +94,34 @@ async function findLost(kafka: KafkaConfig, options: OpenSinkOptions, closers: C
   if (losses.length === 0) return null;
   const topics = new Set(losses.map(({ topic }) => topic));
   return { topics, survivor: await findOldestSurvivor(createReader(kafka, options, closers), losses, signal) };
+}
+
+async function listPublishedKeys({
+  section,
+  options,
+  version,
+  layouts,
+  reader,
+}: {
+  readonly section: KafkaConfig;
+  readonly options: OpenSinkOptions;
+  readonly version: string;
+  readonly layouts: readonly TableLayout[];
+  readonly reader: TopicReader;
+}): ReturnType<OpenedSink['listKeysAbove']> {
+  const { source, signal } = options;
+  const topicOf = ({ database, table }: TableLayout): string => topicName(source.name, database, table);
+  const published = await listKeysAbove(reader, layouts.map(topicOf), version, signal);
+  const messageKeys = new MessageKeys(section.bigint);
+  return new Map(
+    layouts.map((layout) => {
+      const keys = published.get(topicOf(layout));
+      if (keys === null) return [tableKey(layout), null];
+      const rows = [...(keys ?? [])].map((key) => messageKeys.decode(layout, Buffer.from(key)));
+      const known = rows.filter((row) => row !== null).map((row) => encodeKeyValues(layout, row));
+      return [tableKey(layout), known.length < rows.length ? null : known];
+    }),
+  );
 }
 
 function createPublisher(kafka: KafkaConfig, options: OpenSinkOptions, closers: Closers): KafkaPublisher {

@@ -50,9 +50,11 @@ async function openMirror(
     create: (isReplaying) => new MirrorWriter({ ...writer, isReplaying }),
     recall: () => new MirrorMemory({ ...mirror, logger }),
     findLost: () => Promise.resolve(null),
+    listKeysAbove: () => Promise.resolve(new Map()),
     mirror: {
       lineage: new MirrorLineage({ ...mirror, patience }),
       keys: new MongoMirroredKeys({ ...mirror, logger }),
+      tombstonesMs: mongo.tombstoneRetentionMs,
       listTables: () => listMirroredTables(mirror, patience),
     },
   };

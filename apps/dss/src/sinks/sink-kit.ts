@@ -1,4 +1,4 @@
-import { type TableName, type TableNames, type TransactionInfo } from '#change-events';
+import { type TableLayout, type TableName, type TableNames, type TransactionInfo } from '#change-events';
 import { type DittoConfig, type SinkName, type SourceConfig } from '#configuration';
 import { type Logger } from '#kernel';
 import { type ChangeSink, type Grant, type MirroredKeys, type SinkMemory } from '#replication';
@@ -53,6 +53,15 @@ export interface OpenedSink<Name extends SinkName = SinkName> {
   recall(closers: Closers): SinkMemory;
   /** What the sink has lost of what was confirmed; null: nothing. */
   findLost(closers: Closers): Promise<LostMessages | null>;
+  /**
+   * By `tableKey`: keys (`encodeKeyValues`) that the sink was given after this version; null where any may be. Nothing of a
+   * mirror, which lists its keys itself.
+   */
+  listKeysAbove(
+    version: string,
+    layouts: readonly TableLayout[],
+    closers: Closers,
+  ): Promise<ReadonlyMap<string, readonly string[] | null>>;
   /** Null where the sink is no mirror. */
   readonly mirror: SourceMirror | null;
 }
@@ -61,6 +70,8 @@ export interface OpenedSink<Name extends SinkName = SinkName> {
 export interface SourceMirror {
   readonly lineage: RememberedLineage;
   readonly keys: MirroredKeys;
+  /** How long the trace of a deleted row is kept at least. */
+  readonly tombstonesMs: number;
   /** Tables that it has documents of, or had. */
   listTables(): Promise<readonly TableName[]>;
 }

@@ -6,11 +6,11 @@ import { type SwitchOutcome } from './source-run.ts';
 export async function recordSwitch(
   audit: AuditLog,
   source: string,
-  { from, to, askedBy, error }: SwitchOutcome,
+  { from, to, askedBy, error, healing }: SwitchOutcome,
   logger: Logger,
 ): Promise<void> {
   const action = error === null ? 'source.switched' : 'source.switch-failed';
-  const details = { from, to, ...(error && { code: error.code, error: error.message }) };
+  const details = { from, to, ...(healing && { healing }), ...(error && { code: error.code, error: error.message }) };
   try {
     await audit.record({ actor: askedBy ?? 'dss', action, subject: source, details });
   } catch (cause) {

@@ -256,6 +256,8 @@ function build(
       onConfirmed: () => undefined,
       mayDeliver,
       leaveServer: () => undefined,
+      giveUp: () => undefined,
+      onForecast: () => undefined,
       onSwitch: () => undefined,
       onNoServer: () => undefined,
       waits: new Waits({ limitMs: 60_000, logger: silentLogger, nowMs: Date.now }),

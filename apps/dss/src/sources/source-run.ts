@@ -27,7 +27,10 @@ import {
   TableRecords,
   type TableStore,
 } from '#replication';
+import { type Healing } from '../opening/heal.ts';
 import { type RefusedServer } from '../switching/judge-servers.ts';
+import { type PurgeForecast } from '../purging/purge-forecast.ts';
+import { type Loss } from '../switching/find-loss.ts';
 import { type ServerWatch } from '../switching/server-watch.ts';
 
 /** Everything that one ownership of a source works with; built again for each grant. */
@@ -71,6 +74,8 @@ export interface SwitchOutcome {
   readonly askedBy: string | null;
   /** Why it was not done; null when it was. */
   readonly error: DittoError | null;
+  /** What was given up because the server did not have it; null where nothing was. */
+  readonly healing: Healing | null;
 }
 
 export interface SourceRunOptions {
@@ -115,7 +120,11 @@ export interface OwnershipHooks {
   readonly waits: Waits;
   /** The server is lost and another one may take its place: ends this ownership in order, so that it is opened there. */
   readonly leaveServer: (serverUuid: string, lostSinceMs: number) => void;
+  /** What the server lacks is lost for good: ends this ownership in order, so that it is given up and the source opened there. */
+  readonly giveUp: (loss: Loss, lostSinceMs: number) => void;
   readonly onSwitch: (outcome: SwitchOutcome) => void;
+  /** How long the server keeps what was not read; null where it is not known. */
+  readonly onForecast: (forecast: PurgeForecast | null) => void;
   /** No server can be used for now; called again and again while that is so. */
   readonly onNoServer: (error: DittoError, refused: readonly RefusedServer[]) => void;
 }

@@ -8,6 +8,8 @@ import {
   type SinkStatus,
   type TableSnapshotStatus,
 } from '#replication';
+import { type Healing } from '../opening/heal.ts';
+import { type PurgeForecast } from '../purging/purge-forecast.ts';
 import { type StreamedServer } from './source-run.ts';
 
 export type SourceState = 'waiting-for-lease' | 'starting' | 'streaming' | 'draining' | 'stopped' | 'failed';
@@ -31,6 +33,8 @@ export interface SwitchStatus {
   readonly tookMs: number | null;
   /** Why it was not done; null when it was. */
   readonly error: ErrorStatus | null;
+  /** What was given up because the server did not have it, and what is read again for that; null where nothing was. */
+  readonly healing: Healing | null;
 }
 
 /** What `GET /sources/:name` says; times in milliseconds. */
@@ -59,6 +63,8 @@ export interface SourceStatus {
   readonly errantGtids: string;
   /** What has been waited for longer than usual; not an error, but the reason why something does not move. */
   readonly waits: readonly Wait[];
+  /** How long the server keeps what was not read of its log, as it was asked last; null where it is not known. */
+  readonly logPurge: PurgeForecast | null;
   /** Changes dispatched per second, over about the last five seconds. */
   readonly rowsPerSecond: number;
   /** From commit to confirmation, over the last 10 to 20 seconds. */

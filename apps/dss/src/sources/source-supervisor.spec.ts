@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { type LeaseAnswer, type LeaseRequest } from '#dcs-client';
 import { DittoError, silentLogger } from '#kernel';
 import { LeaseKeeper } from './lease-keeper.ts';
-import { type SourceRun } from './source-run.ts';
+import { type OwnershipHooks, type SourceRun, type SwitchOutcome } from './source-run.ts';
 import { SourceSupervisor, type OpenSource, type SourceSupervisorOptions } from './source-supervisor.ts';
 
 /** Gives every request a lease with the next token, until it is revoked. */
@@ -31,6 +31,7 @@ class FreeOffice {
 function supervise(
   open: OpenSource,
   requestResync: SourceSupervisorOptions['requestResync'] = () => Promise.resolve(),
+  parts: Partial<SourceSupervisorOptions> = {},
 ): {
   supervisor: SourceSupervisor;
   office: FreeOffice;
@@ -53,6 +54,7 @@ function supervise(
     acceptRead: () => Promise.resolve(),
     onConfirmed: () => undefined,
     logger: silentLogger,
+    ...parts,
   });
   const stop = new AbortController();
   const work = supervisor.supervise(stop.signal);
@@ -69,6 +71,8 @@ function fakeRun(run: (signal: AbortSignal, ownership: AbortSignal) => Promise<v
   return {
     run,
     pipeline,
+    refusedServers: [],
+    server: { endpoint: 'one:3306', serverUuid: 'a' },
     snapshot: { status: () => [], counts: () => ({}) },
     sinkStatus: () => ({}),
   } as unknown as SourceRun;
@@ -242,6 +246,95 @@ describe('SourceSupervisor', () => {
     await until(() => supervisor.status().state === 'streaming');
     await expect(supervisor.resync('alice')).rejects.toBe(down);
     expect(supervisor.status()).toMatchObject({ state: 'streaming', token: 1 });
+    await end();
+  });
+
+  it('a server that is lost is left: the source is opened again, and the opening learns which server that was', async () => {
+    const opened: (string | null)[] = [];
+    const switched: SwitchOutcome[] = [];
+    const open: OpenSource = (_grant, hooks, _signal, leftUuid) => {
+      opened.push(leftUuid);
+      if (opened.length === 1) setTimeout(() => hooks.leaveServer('a', Date.now() - 2000), 5);
+      else hooks.onSwitch({ from: 'a', to: 'two:3306', askedBy: null, error: null, healing: null });
+      return Promise.resolve(fakeRun(untilAborted));
+    };
+    const { supervisor, end } = supervise(open, undefined, { onSwitch: (outcome) => void switched.push(outcome) });
+    await until(() => opened.length === 2 && supervisor.status().state === 'streaming');
+    expect(opened).toEqual([null, 'a']);
+    expect(supervisor.status()).toMatchObject({ switches: 1, lastSwitch: { from: 'a', to: 'two:3306', error: null } });
+    expect(supervisor.status().lastSwitch?.tookMs).toBeGreaterThanOrEqual(2000);
+    expect(switched).toHaveLength(1);
+    await end();
+  });
+
+  it('says why no server can be used while none can, and forgets it when one is', async () => {
+    const error = new DittoError('DITTO_SOURCE_NO_SERVER', 'none', { retriable: true });
+    const refused = [{ endpoint: 'one:3306', error, mayPass: true }];
+    const found = Promise.withResolvers<undefined>();
+    const { supervisor, end } = supervise(async (_grant, hooks) => {
+      hooks.onNoServer(error, refused);
+      await found.promise;
+      return fakeRun(untilAborted);
+    });
+    await until(() => supervisor.status().error !== null);
+    expect(supervisor.status()).toMatchObject({
+      state: 'starting',
+      error: { code: 'DITTO_SOURCE_NO_SERVER' },
+      refusedServers: [{ endpoint: 'one:3306', code: 'DITTO_SOURCE_NO_SERVER' }],
+    });
+    found.resolve(undefined);
+    await until(() => supervisor.status().state === 'streaming');
+    expect(supervisor.status().error).toBeNull();
+    await end();
+  });
+
+  it('leaves the mark of a switch, of an operator or its own, before the source is opened again', async () => {
+    const log: unknown[] = [];
+    let giveUp: OwnershipHooks['giveUp'] = () => undefined;
+    const open: OpenSource = ({ token }, hooks) => {
+      log.push(`open ${token}`);
+      giveUp = hooks.giveUp;
+      return Promise.resolve(fakeRun(untilAborted));
+    };
+    const requestSwitch: SourceSupervisorOptions['requestSwitch'] = ({ token }, wanted) => {
+      log.push([token, wanted]);
+      return Promise.resolve();
+    };
+    const { supervisor, end } = supervise(open, undefined, { requestSwitch });
+    const settles = (opened: number) => until(() => log.length === opened && supervisor.status().state === 'streaming');
+    await settles(1);
+    expect(await supervisor.switchTo('two:3306', 'alice')).toBe(true);
+    await settles(3);
+    expect(await supervisor.acceptLoss({ endpoint: 'two:3306', gtids: 'x:1' }, 'alice')).toBe(true);
+    await settles(5);
+    giveUp({ endpoint: 'one:3306', gtids: 'x:2' }, Date.now());
+    await settles(7);
+    expect(log).toEqual([
+      'open 1',
+      [1, { to: 'two:3306', askedBy: 'alice', givesUp: '' }],
+      'open 2',
+      [2, { to: 'two:3306', askedBy: 'alice', givesUp: 'x:1' }],
+      'open 3',
+      [3, { to: 'one:3306', askedBy: null, givesUp: 'x:2' }],
+      'open 4',
+    ]);
+    await end();
+  });
+
+  it('I7: a loss that can not be marked is not given up before it can', async () => {
+    let [marks, opened] = [0, 0];
+    const down = new DittoError('DITTO_STATE_UNAVAILABLE', 'down', { retriable: true });
+    const open: OpenSource = (_grant, hooks) => {
+      if (++opened === 1) setTimeout(() => hooks.giveUp({ endpoint: 'two:3306', gtids: 'x:1' }, 0), 5);
+      return Promise.resolve(fakeRun(untilAborted));
+    };
+    const { supervisor, end } = supervise(open, undefined, {
+      requestSwitch: () => (++marks === 1 ? Promise.reject(down) : Promise.resolve()),
+    });
+    await until(() => marks === 1);
+    expect([opened, supervisor.status().state]).toEqual([1, 'streaming']);
+    await until(() => opened === 2);
+    expect(marks).toBe(2);
     await end();
   });
 });

@@ -3,6 +3,8 @@ import { Backoff, sleep, toDittoError, type DittoError, type Logger, Waits } fro
 import { LatencyWindow, type Grant, type NewRead, type PendingSwitch, type TableSnapshotStatus } from '#replication';
 import { type LeaseKeeper } from './lease-keeper.ts';
 import { RateMeter } from './rate-meter.ts';
+import { type PurgeForecast } from '../purging/purge-forecast.ts';
+import { type Loss } from '../switching/find-loss.ts';
 import { type RefusedServer } from '../switching/judge-servers.ts';
 import { type OwnershipHooks, type SourceRun, type SwitchOutcome } from './source-run.ts';
 import { type ErrorStatus, type SourceState, type SourceStatus, type SwitchStatus } from './source-status.ts';
@@ -84,6 +86,7 @@ export class SourceSupervisor {
   #refused: readonly RefusedServer[] = [];
   /** The server that was lost, for the opening that follows. */
   #left: LostServer | null = null;
+  #logPurge: PurgeForecast | null = null;
   #resume: (() => void) | null = null;
   /** Ends this ownership in order; the source is opened again then. */
   #interrupt: (() => void) | null = null;
@@ -144,7 +147,13 @@ export class SourceSupervisor {
 
   /** Has the source opened on another of its endpoints (`host:port`). False as above. */
   switchTo(to: string, askedBy: string): Promise<boolean> {
-    return this.#reopenWith((grant) => this.#options.requestSwitch(grant, { to, askedBy }), askedBy);
+    return this.#reopenWith((grant) => this.#options.requestSwitch(grant, { to, askedBy, givesUp: '' }), askedBy);
+  }
+
+  /** Has the source continue on a server without what that one lacks, and what it may have changed read again. False as above. */
+  acceptLoss({ endpoint, gtids }: Loss, askedBy: string | null): Promise<boolean> {
+    const wanted = { to: endpoint, askedBy, givesUp: gtids };
+    return this.#reopenWith((grant) => this.#options.requestSwitch(grant, wanted), askedBy ?? '');
   }
 
   /** Has rows read again, by whoever owns the source. Resolves when the request is durable. */
@@ -194,6 +203,7 @@ export class SourceSupervisor {
       snapshotTables: run?.snapshot.counts() ?? NO_TABLES,
       errantGtids: run?.errantGtids ?? '',
       waits: this.#waits.overdue,
+      logPurge: this.#logPurge,
       rowsPerSecond: this.#rate.perSecond(pipeline?.changes ?? 0),
       latencyMs: Object.fromEntries([...this.#latency].map(([sink, window]) => [sink, window.summary()])),
       lagMs:
@@ -233,7 +243,9 @@ export class SourceSupervisor {
             this.#left = { serverUuid, sinceMs, leftMs: Date.now() };
             interrupted.abort();
           },
+          giveUp: (loss, sinceMs) => void this.#giveUp(loss, sinceMs, grant),
           onSwitch: (outcome) => this.#switched(outcome, outcome.askedBy === null ? left : null),
+          onForecast: (forecast) => (this.#logPurge = forecast),
           onNoServer: (error, refused) => this.#findsNoServer(error, refused),
         };
         this.#run = await this.#waits.during(
@@ -263,6 +275,7 @@ export class SourceSupervisor {
       if (this.#run !== null) this.#checkpoint = this.#run.pipeline.checkpoint();
       this.#run = null;
       this.#refused = [];
+      this.#logPurge = null;
       this.#grant = null;
       this.#interrupt = null;
       this.#state = 'waiting-for-lease';
@@ -270,6 +283,24 @@ export class SourceSupervisor {
       await renewal;
       if (!ownership.signal.aborted) await leases.release(grant);
     }
+  }
+
+  /** The stream is broken: it is opened again on that server, or, where the mark can't be left, tries on as before. */
+  async #giveUp(loss: Loss, sinceMs: number, grant: Grant): Promise<void> {
+    const { source, logger } = this.#options;
+    const serverUuid = this.#run?.server.serverUuid ?? '';
+    const left = { serverUuid, sinceMs, leftMs: Date.now() };
+    for (;;)
+      try {
+        if (this.#grant !== grant) return;
+        this.#left = left;
+        await this.acceptLoss(loss, null);
+        return;
+      } catch (cause) {
+        const { code, message } = toDittoError(cause);
+        logger.warn('a loss could not be given up yet', { source, ...loss, code, error: message });
+        await sleep(1000);
+      }
   }
 
   #findsNoServer(error: DittoError, refused: readonly RefusedServer[]): void {
@@ -282,19 +313,23 @@ export class SourceSupervisor {
   }
 
   #switched(outcome: SwitchOutcome, left: LostServer | null): void {
-    const { from, to, askedBy, error } = outcome;
+    const { from, to, askedBy, error, healing } = outcome;
     const nowMs = Date.now();
+    // what the source tries by itself it tries again and again
+    const { to: lastTo, error: lastError } = this.#lastSwitch ?? {};
+    const isRepeated = askedBy === null && error !== null && lastTo === to && lastError?.code === error.code;
     this.#lastSwitch = {
       ...{ from, to, askedBy, atMs: nowMs },
       tookMs: left && nowMs - left.sinceMs,
       error: error && describeError(error),
+      healing,
     };
     const { source, logger } = this.#options;
     if (error === null) {
       this.#switches++;
       logger.info('the source has moved to another server', { source, ...this.#lastSwitch });
     } else logger.error('the switch that was asked for can not be done', { source, ...this.#lastSwitch });
-    this.#options.onSwitch(outcome);
+    if (!isRepeated) this.#options.onSwitch(outcome);
   }
 
   /** Keeps the lease, so that no other instance runs into the same stop, until an operator acts. */

@@ -3,25 +3,16 @@ import { type Checkpoint } from '#change-events';
 import { type SourceConfig } from '#configuration';
 import { DittoError } from '#kernel';
 import { type EndpointInspection } from '#mysql';
-import { awaitServer, chooseServer } from './choose-server.ts';
+import { makeInspection } from '#testing';
+import { awaitServer, chooseServer, findLossRefusal } from './choose-server.ts';
 import { type RefusedServer } from './judge-servers.ts';
 import { type SurveyedServer } from './survey-servers.ts';
 
 const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const refused = new DittoError('DITTO_SOURCE_UNAVAILABLE', 'refused', { retriable: true });
 
-/** The settings of a server that may be a source. */
-const SOUND = {
-  gtidMode: 'ON',
-  settings: {
-    ...{ logBin: 'ON', binlogFormat: 'ROW', binlogRowImage: 'FULL', binlogRowMetadata: 'FULL' },
-    ...{ logReplicaUpdates: 'ON', binlogDoDb: '', binlogIgnoreDb: '' },
-  },
-};
-
 function server(serverUuid: string, parts: Partial<EndpointInspection> = {}): EndpointInspection {
-  const identity = { kind: 'mysql', serverUuid, gtidExecuted: `${UUID}:1-10`, gtidPurged: '', gtidState: '' } as const;
-  return { ...identity, ...SOUND, readOnly: false, replica: null, ...parts } as EndpointInspection;
+  return makeInspection({ serverUuid, gtidExecuted: `${UUID}:1-10`, ...parts });
 }
 
 type Answer = SurveyedServer['answer'];
@@ -36,7 +27,7 @@ function options(surveys: readonly (readonly Answer[])[], parts: Partial<Options
       name: 's',
       acceptGtids: '',
       endpoints,
-      switch: { mode, afterMs: 400, waitMs: 400 },
+      switch: { mode, afterMs: 400, waitMs: 400, onLoss: 'stop' },
     } as unknown as SourceConfig,
     checkpoint: { position: { serverUuid: 'a' }, dispatchedSet: `${UUID}:1-10` } as unknown as Checkpoint,
     leftUuid: null,
@@ -140,7 +131,7 @@ describe('the server that a source is opened on', () => {
 describe('a switch that was asked for', () => {
   const lagging = server('b', {
     gtidExecuted: `${UUID}:1-9`,
-    replica: { isReceiving: true, isApplying: true, hasFilters: false, lastError: '' } as never,
+    replica: makeInspection({}, {}).replica,
   });
 
   it('waits until the server has executed what was read', async () => {
@@ -148,25 +139,93 @@ describe('a switch that was asked for', () => {
       [server('a'), lagging],
       [server('a'), server('b')],
     ];
-    expect((await awaitServer({ ...options(surveys), to: 'h2:1' })).index).toBe(1);
+    expect((await awaitServer({ ...options(surveys), to: 'h2:1', givesUp: '' })).index).toBe(1);
   });
 
   it('does not wait for longer than the limit, nor for what does not pass', async () => {
-    await expect(awaitServer({ ...options([[server('a'), lagging]]), to: 'h2:1' })).rejects.toMatchObject({
+    await expect(awaitServer({ ...options([[server('a'), lagging]]), to: 'h2:1', givesUp: '' })).rejects.toMatchObject({
       code: 'DITTO_SOURCE_GTIDS_MISSING',
     });
     const purged = server('b', { gtidExecuted: `${UUID}:1-20`, gtidPurged: `${UUID}:1-15` });
     const beganAt = performance.now();
-    await expect(awaitServer({ ...options([[server('a'), purged]]), to: 'h2:1' })).rejects.toMatchObject({
+    await expect(awaitServer({ ...options([[server('a'), purged]]), to: 'h2:1', givesUp: '' })).rejects.toMatchObject({
       code: 'DITTO_SOURCE_PURGED',
     });
     expect(performance.now() - beganAt).toBeLessThan(300);
   });
 
   it('names the endpoints when there is no such one', async () => {
-    await expect(awaitServer({ ...options([[server('a'), server('b')]]), to: 'h3:1' })).rejects.toMatchObject({
+    await expect(
+      awaitServer({ ...options([[server('a'), server('b')]]), to: 'h3:1', givesUp: '' }),
+    ).rejects.toMatchObject({
       code: 'DITTO_SOURCE_ENDPOINT_UNKNOWN',
       remedy: 'Its endpoints are h1:1, h2:1.',
+    });
+  });
+});
+
+describe('transactions that no server has any more', () => {
+  const lacking = server('b', { gtidExecuted: `${UUID}:1-8,22222222-2222-2222-2222-222222222222:1` });
+  const heals = (given: Options, mode = 'automatic'): Options => ({
+    ...given,
+    source: { ...given.source, switch: { ...given.source.switch, mode, onLoss: 'heal' } } as never,
+  });
+
+  it('are given up after the time, where the configuration says so, on the primary that goes on', async () => {
+    const given = options([[refused, lacking]], { leftUuid: 'a' });
+    const beganAt = performance.now();
+    const chosen = await chooseServer(heals(given));
+    expect([chosen.index, chosen.isCurrent, chosen.loss]).toEqual([
+      1,
+      false,
+      { endpoint: 'h2:1', gtids: `${UUID}:9-10` },
+    ]);
+    expect(performance.now() - beganAt).toBeGreaterThanOrEqual(390);
+  });
+
+  it('are waited for while another server may be used, or get them, or an operator moves the source', async () => {
+    const replica = server('b', { gtidExecuted: `${UUID}:1-8`, replica: makeInspection({}, {}).replica });
+    for (const [surveys, mode] of [
+      [[[refused, lacking, server('c')]], 'automatic'],
+      [[[refused, replica]], 'automatic'],
+      [[[refused, lacking]], 'manual'],
+    ] as const) {
+      let now = 0;
+      const given = options(surveys, { leftUuid: 'a', nowMs: () => (now += 10_000) });
+      const chosen = await chooseServer(heals(given, mode)).catch(() => null);
+      expect(chosen?.loss ?? null).toBeNull();
+    }
+  });
+
+  const refuse = async (answers: readonly Answer[], gtids: string, to = 'h2:1'): Promise<string | null> => {
+    const { source, checkpoint, survey, signal } = options([answers]);
+    return (await findLossRefusal(source, { endpoint: to, gtids }, checkpoint, survey, signal))?.code ?? null;
+  };
+
+  it('I7: may be given up by an operator who names all of them, and a server that goes on without', async () => {
+    const lost = `${UUID}:9-10`;
+    expect(await refuse([refused, lacking], lost)).toBeNull();
+    for (const other of [`${UUID}:9`, `${UUID}:8-10`, `${UUID}:9-11`])
+      expect(await refuse([refused, lacking], other)).toBe('DITTO_SOURCE_LOSS_DIFFERS');
+    expect(await refuse([refused, lacking], lost, 'h3:1')).toBe('DITTO_SOURCE_ENDPOINT_UNKNOWN');
+    expect(await refuse([refused, refused], lost)).toBe('DITTO_SOURCE_UNAVAILABLE');
+    expect(await refuse([refused, { ...lacking, readOnly: true }], lost)).toBe('DITTO_SOURCE_SERVER_STALE');
+    const purged = { ...lacking, gtidPurged: '22222222-2222-2222-2222-222222222222:1' };
+    expect(await refuse([refused, purged], lost)).toBe('DITTO_SOURCE_PURGED');
+  });
+
+  it('I7: are not lost while the server of the source has them, or the named one; they are where it has lost them itself', async () => {
+    expect(await refuse([server('a'), lacking], `${UUID}:9-10`)).toBe('DITTO_SOURCE_NOTHING_LOST');
+    expect(await refuse([refused, server('b')], `${UUID}:9-10`)).toBe('DITTO_SOURCE_NOTHING_LOST');
+    const crashed = server('a', { gtidExecuted: `${UUID}:1-9` });
+    expect(await refuse([crashed], `${UUID}:10`, 'h1:1')).toBeNull();
+  });
+
+  it('are not asked for of the server that was named with them', async () => {
+    const given = options([[refused, lacking]]);
+    expect((await awaitServer({ ...given, to: 'h2:1', givesUp: `${UUID}:9-10` })).index).toBe(1);
+    await expect(awaitServer({ ...given, to: 'h2:1', givesUp: `${UUID}:10` })).rejects.toMatchObject({
+      code: 'DITTO_SOURCE_GTIDS_MISSING',
     });
   });
 });

@@ -1,6 +1,8 @@
-import { type Checkpoint } from '#change-events';
+import { type Checkpoint, GtidSet } from '#change-events';
 import { formatEndpoint, type SourceConfig } from '#configuration';
 import { adviseResync, DittoError, sleep } from '#kernel';
+import { type PendingSwitch } from '#replication';
+import { findLoss, type Loss, LossWatch, missingOf } from './find-loss.ts';
 import { judgeServers, type RefusedServer } from './judge-servers.ts';
 import { hasAnswered, type SurveyedServer, surveyServers } from './survey-servers.ts';
 
@@ -25,12 +27,13 @@ const LOOK_EVERY_MS = 250;
 /** Then another instance may try, which may reach other servers. */
 const TRY_MS = 60_000;
 /** A server that takes longer to answer a person's request does not answer. */
-const ANSWER_WITHIN_MS = 5_000;
+export const ANSWER_WITHIN_MS = 5_000;
 
 /**
  * The server that a source may be opened on: the one that it was streamed from last (`isCurrent`), or, when that one does
  * not answer for `switch.afterMs`, one that may take its place. While there is none, that is reported; after a minute it
- * rejects with that (`DITTO_SOURCE_NO_SERVER`, retriable).
+ * rejects with that (`DITTO_SOURCE_NO_SERVER`, retriable). With `switch.onLoss: heal` it is then one that lacks what is lost
+ * (`loss`), once that has stood for `switch.waitMs`.
  */
 export async function chooseServer(
   options: ChooseServersOptions & {
@@ -42,12 +45,15 @@ export async function chooseServer(
     readonly refused: readonly OpeningRefusal[];
     readonly onNoServer: (error: DittoError, refused: readonly RefusedServer[]) => void;
   },
-): Promise<ChosenServer & { readonly isCurrent: boolean }> {
+): Promise<ChosenServer & { readonly isCurrent: boolean; readonly loss: Loss | null }> {
   const { source, checkpoint, leftUuid, startsOver, survey, onNoServer, signal, nowMs } = options;
   const currentUuid = checkpoint?.position.serverUuid ?? null;
   const judged = describeJudgement(source, checkpoint);
   const isManual = source.switch.mode === 'manual' && checkpoint !== null && !startsOver;
   const beganMs = nowMs();
+  const losses = new LossWatch(source.switch.waitMs, nowMs);
+  const heals = source.switch.onLoss === 'heal' && !isManual && checkpoint !== null;
+  const tryMs = heals ? Math.max(TRY_MS, 2 * source.switch.waitMs) : TRY_MS;
   const isLost = leftUuid !== null && leftUuid === currentUuid;
   for (;;) {
     const servers = await survey(signal);
@@ -55,16 +61,20 @@ export async function chooseServer(
     // one that misses nothing is better than one that has to be enough
     if (startsOver && candidates.length === 0)
       ({ current, candidates, refused } = judgeServers(servers, { ...judged, dispatchedSet: null }));
-    if (current !== null) return { ...current, isCurrent: true };
+    if (current !== null) return { ...current, isCurrent: true, loss: null };
     const [first] = servers;
-    if (checkpoint === null && first !== undefined && hasAnswered(first)) return { ...first, isCurrent: true };
+    if (checkpoint === null && first !== undefined && hasAnswered(first))
+      return { ...first, isCurrent: true, loss: null };
     if (isLost || nowMs() - beganMs >= source.switch.afterMs) {
       const barred = options.refused.filter(({ untilMs }) => nowMs() < untilMs);
       const open = candidates.filter((server) => !barred.some(({ endpoint }) => endpoint === server.endpoint));
-      if (open[0] !== undefined && !isManual) return { ...open[0], isCurrent: checkpoint === null };
+      if (open[0] !== undefined && !isManual) return { ...open[0], isCurrent: checkpoint === null, loss: null };
+      const loss = losses.note(open.length > 0 || barred.length > 0 ? null : findLoss(refused));
+      const lacking = heals && loss !== null ? servers.find(({ endpoint }) => endpoint === loss.endpoint) : undefined;
+      if (lacking !== undefined) return { ...lacking, isCurrent: false, loss };
       const reasons = [...refused, ...barred];
       const error = noServer(source, currentUuid, reasons, open);
-      if (nowMs() - beganMs >= TRY_MS) throw error;
+      if (nowMs() - beganMs >= tryMs) throw error;
       onNoServer(error, reasons);
     }
     await sleep(LOOK_EVERY_MS, signal);
@@ -75,12 +85,14 @@ export async function chooseServer(
  * Waits until the endpoint that an operator asked for may be switched to, for as long as that may come to pass, and not
  * longer than `switch.waitMs`. Rejects with why not: the error of that server, or `DITTO_SOURCE_ENDPOINT_UNKNOWN`.
  */
-export async function awaitServer(options: ChooseServersOptions & { readonly to: string }): Promise<ChosenServer> {
-  const { source, checkpoint, to, survey, signal, nowMs } = options;
+export async function awaitServer(
+  options: ChooseServersOptions & Pick<PendingSwitch, 'to' | 'givesUp'>,
+): Promise<ChosenServer> {
+  const { source, checkpoint, to, givesUp, survey, signal, nowMs } = options;
   const deadlineMs = nowMs() + source.switch.waitMs;
   for (;;) {
     const servers = (await survey(signal)).filter(({ endpoint }) => endpoint === to);
-    const { current, candidates, refused } = judgeServers(servers, describeJudgement(source, checkpoint));
+    const { current, candidates, refused } = judgeServers(servers, describeJudgement(source, checkpoint, givesUp));
     const server = current ?? candidates[0];
     if (server !== undefined) return server;
     const [refusal] = refused;
@@ -90,9 +102,54 @@ export async function awaitServer(options: ChooseServersOptions & { readonly to:
   }
 }
 
-function describeJudgement({ acceptGtids }: SourceConfig, checkpoint: Checkpoint | null) {
+function describeJudgement({ acceptGtids }: SourceConfig, checkpoint: Checkpoint | null, givesUp = '') {
   const currentUuid = checkpoint?.position.serverUuid ?? null;
-  return { currentUuid, dispatchedSet: checkpoint?.dispatchedSet ?? null, acceptGtids };
+  if (checkpoint === null) return { currentUuid, dispatchedSet: null, acceptGtids };
+  const dispatchedSet = GtidSet.parse(checkpoint.dispatchedSet).subtract(GtidSet.parse(givesUp)).toString();
+  return { currentUuid, dispatchedSet, acceptGtids };
+}
+
+/**
+ * Why these transactions can't be given up so that a source continues on that endpoint; null when they are all that it
+ * lacks, and nobody has them.
+ */
+export async function findLossRefusal(
+  source: SourceConfig,
+  { endpoint: to, gtids }: Loss,
+  checkpoint: Checkpoint | null,
+  survey: ChooseServersOptions['survey'],
+  signal: AbortSignal,
+): Promise<DittoError | null> {
+  const servers = await survey(signal);
+  const asked = servers.filter(({ endpoint }) => endpoint === to);
+  if (asked.length === 0) return unknownEndpoint(source, to);
+  const { currentUuid, ...judged } = describeJudgement(source, checkpoint);
+  // the server that was streamed may have lost transactions itself
+  const judge = (some: typeof servers, dispatchedSet = judged.dispatchedSet) =>
+    judgeServers(some, { ...judged, dispatchedSet, currentUuid: null });
+  const holder = judge(servers.filter((one) => hasAnswered(one) && one.answer.serverUuid === currentUuid))
+    .candidates[0];
+  const [refusal] = judge(asked).refused;
+  if (holder !== undefined || refusal === undefined) return nothingLost(source, holder?.endpoint ?? to);
+  if (refusal.error.code !== 'DITTO_SOURCE_GTIDS_MISSING') return refusal.error;
+  const missing = missingOf(refusal.error);
+  const given = GtidSet.parse(gtids);
+  if (!given.equals(GtidSet.parse(missing))) return lossDiffers(to, missing, given.toString());
+  return judge(asked, describeJudgement(source, checkpoint, gtids).dispatchedSet).refused[0]?.error ?? null;
+}
+
+function nothingLost({ name }: SourceConfig, endpoint: string): DittoError {
+  return new DittoError('DITTO_SOURCE_NOTHING_LOST', `no loss is known of ${name}: ${endpoint} has all that was read`, {
+    remedy: `Move the source there, if it is not: npm run ditto -- switch --source ${name} --to ${endpoint}. A server that is to be given up with what only it has must be stopped first.`,
+  });
+}
+
+export function lossDiffers(endpoint: string, missing: string, given: string): DittoError {
+  return new DittoError(
+    'DITTO_SOURCE_LOSS_DIFFERS',
+    `what ${endpoint} lacks is ${missing}, and what is to be given up is ${given === '' ? 'nothing' : given}`,
+    { remedy: 'See what these transactions are, and ask again with exactly these.', context: { missing, given } },
+  );
 }
 
 /** Why a source that is streamed up to `checkpoint` can't be switched to that endpoint; null when it can, or may soon. */
@@ -138,7 +195,7 @@ function noServer(
     `${lost} ${currentUuid === null ? `of ${name} answers` : 'does not answer, and no other takes its place'}: ${reasons.join('; ')}`,
     {
       retriable: true,
-      remedy: `Bring the server back, or have another one carry the cluster on (see each reason)${isManual ? `, or name one: npm run ditto -- switch --source ${name} --to HOST:PORT` : ''}. It continues by itself as soon as one of them can be used. Where what is missing is lost for good: ${adviseResync(name)}.`,
+      remedy: `Bring the server back, or have another one carry the cluster on (see each reason)${isManual ? `, or name one: npm run ditto -- switch --source ${name} --to HOST:PORT` : ''}. It continues by itself as soon as one of them can be used. Where what is missing is lost for good: npm run ditto -- accept-loss --source ${name} --server HOST:PORT --gtids SET; or ${adviseResync(name)}.`,
       context: { source: name, serverUuid: currentUuid },
     },
   );

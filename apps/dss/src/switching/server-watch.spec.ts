@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { type ServerHeartbeat } from '#dcs-client';
 import { DittoError, silentLogger } from '#kernel';
-import { type EndpointInspection } from '#mysql';
+import { makeInspection } from '#testing';
+import { type Loss } from './find-loss.ts';
 import { ServerWatch } from './server-watch.ts';
 import { type SurveyedServer } from './survey-servers.ts';
 
@@ -9,18 +10,8 @@ const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const [CURRENT, OTHER] = ['one:3306', 'two:3306'];
 const refused = new DittoError('DITTO_SOURCE_UNAVAILABLE', 'refused', { retriable: true });
 
-/** The settings of a server that may be a source. */
-const SOUND = {
-  gtidMode: 'ON',
-  settings: {
-    ...{ logBin: 'ON', binlogFormat: 'ROW', binlogRowImage: 'FULL', binlogRowMetadata: 'FULL' },
-    ...{ logReplicaUpdates: 'ON', binlogDoDb: '', binlogIgnoreDb: '' },
-  },
-};
-
-function primary(serverUuid: string, gtidExecuted = `${UUID}:1-10`): EndpointInspection {
-  const identity = { kind: 'mysql', serverUuid, gtidExecuted, gtidPurged: '', gtidState: '', readOnly: false } as const;
-  return { ...identity, ...SOUND, replica: null } as EndpointInspection;
+function primary(serverUuid: string, gtidExecuted = `${UUID}:1-10`) {
+  return makeInspection({ serverUuid, gtidExecuted });
 }
 
 interface Cluster {
@@ -29,10 +20,11 @@ interface Cluster {
   heartbeats: readonly Partial<ServerHeartbeat>[];
 }
 
-function watch(parts: Partial<Cluster> = {}) {
+function watch(parts: Partial<Cluster> = {}, heals = false) {
   jest.useFakeTimers();
   const cluster: Cluster = { current: refused, other: primary('b'), heartbeats: [], ...parts };
   const left: string[] = [];
+  const givenUp: Loss[] = [];
   const one = new ServerWatch({
     source: 's',
     endpoint: CURRENT,
@@ -47,10 +39,12 @@ function watch(parts: Partial<Cluster> = {}) {
     dispatchedSet: () => `${UUID}:1-10`,
     acceptGtids: '',
     leave: (candidate) => void left.push(candidate),
+    waitMs: 3000,
+    giveUp: heals ? (loss) => void givenUp.push(loss) : null,
     logger: silentLogger,
     nowMs: Date.now,
   });
-  return { cluster, left, one };
+  return { cluster, left, givenUp, one };
 }
 
 const pass = (ms: number): Promise<void> => jest.advanceTimersByTimeAsync(ms);
@@ -147,5 +141,34 @@ describe('ServerWatch', () => {
       await pass(1500);
       expect(left).toEqual([OTHER]);
     }
+  });
+
+  it('gives up what no server has any more, once that has stood for the time, where the configuration says so', async () => {
+    const lacking = primary('b', `${UUID}:1-9`);
+    const { left, givenUp, one } = watch({ other: lacking }, true);
+    one.broken();
+    await pass(3500);
+    expect(givenUp).toEqual([]);
+    await pass(60_000);
+    expect([givenUp, left]).toEqual([[{ endpoint: OTHER, gtids: `${UUID}:10` }], []]);
+    const stays = watch({ other: lacking });
+    stays.one.broken();
+    await pass(60_000);
+    expect(stays.givenUp).toEqual([]);
+  });
+
+  it('does not give up while a server may get what is missing, or DWS reaches the one that has it', async () => {
+    const lacking = primary('b', `${UUID}:1-9`);
+    const replica = makeInspection({ serverUuid: 'b', gtidExecuted: `${UUID}:1-9` }, {});
+    const { cluster, givenUp, one } = watch({ other: replica }, true);
+    one.broken();
+    await pass(10_000);
+    cluster.other = lacking;
+    cluster.heartbeats = [{ endpoint: CURRENT, serverUuid: 'a', reachable: true, probedAtMs: Date.now() }];
+    await pass(10_000);
+    expect(givenUp).toEqual([]);
+    cluster.heartbeats = [];
+    await pass(3500);
+    expect(givenUp).toHaveLength(1);
   });
 });

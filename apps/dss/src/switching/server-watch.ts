@@ -1,5 +1,6 @@
 import { type ServerHeartbeat } from '#dcs-client';
 import { type Logger, sleep, toDittoError } from '#kernel';
+import { findLoss, type Loss, LossWatch } from './find-loss.ts';
 import { judgeServers, type RefusedServer } from './judge-servers.ts';
 import { hasAnswered, type SurveyedServer } from './survey-servers.ts';
 
@@ -17,6 +18,10 @@ export interface ServerWatchOptions {
   readonly acceptGtids: string;
   /** The server is lost, and `candidate` may take its place, or leads to the same server. Called once. */
   readonly leave: (candidate: string, lostSinceMs: number) => void;
+  /** How long a loss must have stood before it is given up. */
+  readonly waitMs: number;
+  /** No server has all that was read, and the cluster goes on without it. Called once; null where a person decides. */
+  readonly giveUp: ((loss: Loss, lostSinceMs: number) => void) | null;
   readonly logger: Logger;
   readonly nowMs: () => number;
 }
@@ -65,7 +70,7 @@ export class ServerWatch {
   }
 
   async #lookUntil(signal: AbortSignal, sinceMs: number): Promise<void> {
-    const lost = { sinceMs };
+    const lost = { sinceMs, losses: new LossWatch(this.#options.waitMs, this.#options.nowMs) };
     for (;;)
       try {
         if (await this.#lookOnce(lost, signal)) return;
@@ -80,8 +85,9 @@ export class ServerWatch {
   }
 
   /** Whether the server is left. `lost` says since when its endpoint has not answered. */
-  async #lookOnce(lost: { sinceMs: number }, signal: AbortSignal): Promise<boolean> {
-    const { source, serverUuid, afterMs, survey, dispatchedSet, acceptGtids, leave, logger, nowMs } = this.#options;
+  async #lookOnce(lost: { sinceMs: number; readonly losses: LossWatch }, signal: AbortSignal): Promise<boolean> {
+    const { source, serverUuid, afterMs, survey, dispatchedSet, acceptGtids, leave, giveUp, logger, nowMs } =
+      this.#options;
     const askedAtMs = nowMs();
     const servers = await survey(signal);
     signal.throwIfAborted();
@@ -93,6 +99,13 @@ export class ServerWatch {
     if (own !== undefined && hasAnswered(own) && own.answer.serverUuid === serverUuid) lost.sinceMs = askedAtMs;
     const candidate = current ?? candidates[0];
     const lostForMs = nowMs() - lost.sinceMs;
+    const loss = lost.losses.note(candidate === undefined && lostForMs >= afterMs ? findLoss(refused) : null);
+    if (loss !== null && giveUp !== null) {
+      if (await this.#isReachedByOthers(lost.sinceMs)) return false;
+      signal.throwIfAborted();
+      giveUp(loss, lost.sinceMs);
+      return true;
+    }
     if (candidate === undefined || candidate === own || lostForMs < afterMs) return false;
     if (current === null && lostForMs < DISPUTED_TIMES * afterMs && (await this.#isReachedByOthers(lost.sinceMs)))
       return false;

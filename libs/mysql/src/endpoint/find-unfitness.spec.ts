@@ -1,39 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
+import { makeInspection } from '#testing';
 import { findUnfitness } from './find-unfitness.ts';
 import { type EndpointInspection } from './mysql-endpoint.ts';
 import { type ReplicaState } from './replica-state.ts';
 
 const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 
-/** The settings of a server that may be a source. */
-const SOUND = {
-  ...{ logBin: 'ON', binlogFormat: 'ROW', binlogRowImage: 'FULL', binlogRowMetadata: 'FULL' },
-  ...{ logReplicaUpdates: 'ON', binlogDoDb: '', binlogIgnoreDb: '' },
-};
+const SOUND = makeInspection().settings;
 
-const FOLLOWING: ReplicaState = {
-  isReceiving: true,
-  isApplying: true,
-  lagSeconds: 0,
-  lastError: '',
-  notYetApplied: '',
-  hasFilters: false,
-};
-
-function server(parts: Partial<EndpointInspection> = {}, replica: Partial<ReplicaState> | null = null) {
-  return {
-    kind: 'mysql',
-    serverUuid: 'b',
-    gtidExecuted: `${UUID}:1-10`,
-    gtidPurged: '',
-    gtidState: '',
-    gtidMode: 'ON',
-    settings: SOUND,
-    readOnly: false,
-    replica: replica && { ...FOLLOWING, ...replica },
-    ...parts,
-  } as EndpointInspection;
-}
+const server: typeof makeInspection = (parts, replica) =>
+  makeInspection({ gtidExecuted: `${UUID}:1-10`, ...parts }, replica);
 
 function judge(...of: Parameters<typeof server>): string {
   const unfitness = findUnfitness(server(...of), `${UUID}:1-9`);
@@ -70,7 +46,7 @@ describe('I7: whether a source may continue with another server', () => {
     ['DITTO_SOURCE_ROW_IMAGE', { binlogRowImage: 'MINIMAL' }],
     ['DITTO_SOURCE_LOG_FILTERED', { binlogIgnoreDb: 'shop' }],
   ])('takes none whose log does not have every change whole: %s', (code, wrong) => {
-    expect(judge({ settings: { ...SOUND, ...wrong } as never })).toBe(code);
+    expect(judge({ settings: { ...SOUND, ...wrong } })).toBe(code);
   });
 
   it('asks nothing of its log from before where the source starts over', () => {

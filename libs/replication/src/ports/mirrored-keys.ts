@@ -5,13 +5,15 @@ export abstract class MirroredKeys {
   /** The highest version of a lineage up to this one that a document or tombstone has; '' when there is none. */
   abstract newestVersion(table: TableName, lineage: number): Promise<string>;
   /**
-   * Rows as `rowOfKey` makes them, in pages of at most `limit`: those whose document has a version below `below` and is
-   * no tombstone, and with `tombstonesAbove` also those whose tombstone has a version between the two. What a majority
+   * Rows as `rowOfKey` makes them, in pages of at most `limit`: those whose document has a version above `above` ('' for
+   * any) and below `below` and is no tombstone, and with `tombstonesAbove` also those whose tombstone has a version
+   * between that and `below`. What a majority
    * has confirmed is seen; what changes during that may be listed or not. A document whose `_id` is not a key of the
    * layout is left out, with a warning.
    */
   abstract list(request: {
     readonly layout: TableLayout;
+    readonly above: string;
     readonly below: string;
     readonly tombstonesAbove: string | null;
     readonly limit: number;

@@ -38,8 +38,17 @@ export type CopyState =
       /** The table was asked for again: it is read again, and rows that are gone end, when this reading is complete. */
       readonly again: boolean;
     }
-  /** All rows are read and confirmed; rows that are gone are looked for. */
-  | { readonly state: 'ending'; readonly rowsRead: number; readonly goneBelow: string; readonly again: boolean }
+  /**
+   * All rows are read and confirmed; rows that are gone are looked for. With `above` only rows and tombstones whose version
+   * is above it are in doubt: what only a lost server had may have changed them, and all of them are looked up.
+   */
+  | {
+      readonly state: 'ending';
+      readonly rowsRead: number;
+      readonly goneBelow: string;
+      readonly above?: string;
+      readonly again: boolean;
+    }
   | { readonly state: 'done'; readonly rowsRead: number }
   /** It can't be read: it has no key, or is not there. */
   | { readonly state: 'unavailable'; readonly reason: string };
@@ -139,7 +148,21 @@ export abstract class RewindStore {
 export interface PendingSwitch {
   /** `host:port` */
   readonly to: string;
-  readonly askedBy: string;
+  /** Null where Ditto itself decided it. */
+  readonly askedBy: string | null;
+  /** GTIDs that were given to the sinks and are lost for good: the server need not have them. '' where it must have all. */
+  readonly givesUp: string;
+}
+
+/** A checkpoint of the past: all of its GTID set has a version up to its own, everything else a higher one. */
+export type PastCheckpoint = Pick<Checkpoint, 'lineage' | 'version' | 'lastCovered' | 'savedAtMs'> & {
+  readonly gtidSet: string;
+};
+
+/** Some of the checkpoints that a source had: closely for the last minutes, thinned out for the last day. */
+export abstract class CheckpointTrail {
+  /** The one with the highest version first. */
+  abstract list(source: string): Promise<readonly PastCheckpoint[]>;
 }
 
 /**

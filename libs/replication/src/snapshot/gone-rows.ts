@@ -5,6 +5,8 @@ import { KeyLookUps, type KeyLookUpsOptions } from '../windows/key-look-ups.ts';
 
 export interface GoneRowsOptions extends KeyLookUpsOptions {
   readonly mirror: Pick<MirroredKeys, 'list'>;
+  /** Rows with a version up to this one are not in doubt; '' where all are. */
+  readonly above: string;
   /** A version above all that was given to the sinks before the table was read again. */
   readonly below: string;
   /** See `MirroredKeys`. */
@@ -33,10 +35,12 @@ export class GoneRows {
    * version, and is not listed again.
    */
   async end(signal: AbortSignal): Promise<boolean> {
-    const { layout, mirror, below, tombstonesAbove, waitUntilConfirmed } = this.#options;
+    const { layout, mirror, above, below, tombstonesAbove, waitUntilConfirmed } = this.#options;
     // a document that is still on its way to the mirror would be listed by nobody
     await abortable(waitUntilConfirmed(), signal);
-    const pages = mirror.list({ layout, below, tombstonesAbove, limit: this.#lookUps.limit })[Symbol.asyncIterator]();
+    const pages = mirror
+      .list({ layout, above, below, tombstonesAbove, limit: this.#lookUps.limit })
+      [Symbol.asyncIterator]();
     try {
       for (;;) {
         const page = await reading(pages.next());

@@ -306,7 +306,7 @@ export class WindowedSnapshot {
     }
     const ending = this.copyOf(table);
     if (ending?.state === 'ending') {
-      if (!(await this.#endGone(layout, ending.goneBelow, isWanted, signal))) return;
+      if (!(await this.#endGone(layout, ending, isWanted, signal))) return;
       progress.completeEnding(table);
       await this.#persist(() => progress.save(table), signal);
     }
@@ -382,16 +382,22 @@ export class WindowedSnapshot {
   }
 
   /** Resolves with false when the table was asked for again. */
-  async #endGone(layout: TableLayout, below: string, isWanted: () => boolean, signal: AbortSignal): Promise<boolean> {
+  async #endGone(
+    layout: TableLayout,
+    { goneBelow, above }: Extract<CopyState, { state: 'ending' }>,
+    isWanted: () => boolean,
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const { mirror, pipeline } = this.#options;
     if (mirror === null) return true;
     const isSettled = this.#progress.earlierOf(layout) === 'settled';
     return new GoneRows({
       layout,
       mirror,
-      below,
+      above: above ?? '',
+      below: goneBelow,
       // what the last owner had ended may have come again in the log that was repeated, to a sink that knows no versions
-      tombstonesAbove: isSettled ? null : pipeline.startVersion,
+      tombstonesAbove: above ?? (isSettled ? null : pipeline.startVersion),
       limit: this.#failures.limitOf(layout),
       settings: this.#settings,
       waitUntilConfirmed: () => pipeline.waitUntilConfirmed(),

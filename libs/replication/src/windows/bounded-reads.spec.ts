@@ -155,6 +155,7 @@ async function lookUp(reader: RowReader, stream: Stream, pages: readonly (readon
   const rows = new GoneRows({
     layout,
     mirror,
+    above: '',
     below: '',
     tombstonesAbove: null,
     limit: null,

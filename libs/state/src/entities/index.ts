@@ -3,6 +3,7 @@ import { CheckpointEntity } from './checkpoint.entity.ts';
 import { FailedEventEntity } from './failed-event.entity.ts';
 import { LineageChangeEntity } from './lineage-change.entity.ts';
 import { MismatchEntity } from './mismatch.entity.ts';
+import { PastCheckpointEntity } from './past-checkpoint.entity.ts';
 import { RepairBreakerEntity } from './repair-breaker.entity.ts';
 import { RepairEntity } from './repair.entity.ts';
 import { RequestedReadEntity } from './requested-read.entity.ts';
@@ -21,6 +22,7 @@ export const entities = [
   CheckpointEntity,
   FailedEventEntity,
   LineageChangeEntity,
+  PastCheckpointEntity,
   RepairBreakerEntity,
   RepairEntity,
   RequestedReadEntity,

@@ -44,7 +44,11 @@ export class SourceEntity {
   @Column({ name: 'switch_to', type: 'varchar', length: 300, nullable: true })
   switchTo!: string | null;
 
-  /** Who asked for that switch. */
+  /** GTIDs that the server of that switch need not have, since they are lost for good; null for none. */
+  @Column({ name: 'switch_gives_up', type: 'longtext', nullable: true })
+  switchGivesUp!: string | null;
+
+  /** Who asked for that switch; null where Ditto itself decided it. */
   @Column({ name: 'switch_asked_by', type: 'varchar', length: 255, nullable: true })
   switchAskedBy!: string | null;
 

@@ -21,6 +21,7 @@ import { AddSecondWay1796461000000 } from './1796461000000-add-second-way.ts';
 import { AddSwitches1796550000000 } from './1796550000000-add-switches.ts';
 import { CountIgnored1796560000000 } from './1796560000000-count-ignored.ts';
 import { AddFailedEvents1796570000000 } from './1796570000000-add-failed-events.ts';
+import { AcceptLosses1796580000000 } from './1796580000000-accept-losses.ts';
 
 /** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
 export const migrations = [
@@ -47,4 +48,5 @@ export const migrations = [
   AddSwitches1796550000000,
   CountIgnored1796560000000,
   AddFailedEvents1796570000000,
+  AcceptLosses1796580000000,
 ];
