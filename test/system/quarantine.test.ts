@@ -28,14 +28,15 @@ let verifying: Verifying;
 
 beforeAll(async () => {
   const configuration = {
-    failedEvents: { retryInitialMs: 300, retryMaxMs: 1000 },
-    verification: { gaps: { intervalMs: 1000 } },
+    failedEvents: { retryInitialMs: 300, retryMaxMs: 1000, mostKeys: 2 },
+    verification: { attempts: 2, gaps: { intervalMs: 1000 } },
   };
   world = await World.create({ tables: TABLES, configuration });
   verifying = new Verifying(world, () => dws as ServiceInstance);
   mysql = await world.connect();
-  await mysql.query(`USE ${world.database}; CREATE TABLE notes (id INT PRIMARY KEY, body LONGTEXT)`);
-  await mysql.query("INSERT INTO notes VALUES (1, 'one'), (2, 'two'), (3, 'three')");
+  await mysql.query(`USE ${world.database}; CREATE TABLE notes (id INT PRIMARY KEY, body LONGTEXT,
+      legacy VARCHAR(9) CHARACTER SET gbk)`);
+  await mysql.query("INSERT INTO notes (id, body) VALUES (1, 'one'), (2, 'two'), (3, 'three')");
   await world.start('dcs');
   dss = await world.start('dss');
   await world.waitUntilCaughtUp(dss);
@@ -58,7 +59,9 @@ async function waitForEvents(what: string, holds: (events: readonly FailedEventV
 }
 
 async function setBody(id: number, body: string): Promise<void> {
-  await mysql.query(`INSERT INTO notes VALUES (?, ${body}) AS new ON DUPLICATE KEY UPDATE body = new.body`, [id]);
+  await mysql.query(`INSERT INTO notes (id, body) VALUES (?, ${body}) AS new ON DUPLICATE KEY UPDATE body = new.body`, [
+    id,
+  ]);
 }
 
 it('I1, I2, I4, I6: refused rows are set aside while others go on, also after a kill, and lead out by themselves', async () => {
@@ -145,6 +148,40 @@ it('I6: the end of a table ends what waits of it', async () => {
   await mysql.query('TRUNCATE TABLE notes');
   await setBody(8, "'another row'");
   await waitForEvents('the end', (all) => all.some(({ key, state }) => key === '[8]' && state !== 'open'));
+  await world.waitUntilCaughtUp(dss);
+  expect((await world.compare()).samples).toEqual([]);
+}, 60_000);
+
+it('I6: a text that its character set has no character for is a failed event of each sink, until it is corrected', async () => {
+  await mysql.query("INSERT INTO notes VALUES (10, 'ten', CONVERT(X'61FEFE' USING gbk)), (11, 'eleven', 'good')");
+  await setBody(12, "'others go on'");
+  await world.waitUntilCaughtUp(dss);
+  const isOfRow = ({ key }: FailedEventView): boolean => key === '[10]';
+  const events = (await listEvents('&state=open')).filter(isOfRow);
+  expect(events.map(({ sink, code }) => `${sink} ${code}`).sort()).toEqual(
+    IN_BOTH.map((sink) => `${sink} DITTO_SOURCE_TEXT_INVALID`),
+  );
+  await waitForEvents('a retry', (all) => all.some((event) => isOfRow(event) && event.attempts > 1));
+  await mysql.query("UPDATE notes SET legacy = 'good' WHERE id = 10");
+  await waitForEvents('the row to lead out', (all) => all.filter(isOfRow).every(({ state }) => state === 'delivered'));
+  await world.waitUntilCaughtUp(dss);
+  expect((await world.compare()).samples).toEqual([]);
+}, 60_000);
+
+it('I6: one row too many of a table stops the source; a discard makes room, and a restart leads out', async () => {
+  for (const id of [21, 22]) await setBody(id, `REPEAT('x', ${2 * KAFKA_TAKES})`);
+  await world.waitUntilCaughtUp(dss);
+  await setBody(23, `REPEAT('x', ${2 * KAFKA_TAKES})`);
+  const { error } = await world.waitForStatus(dss, 'the stop', ({ state }) => state === 'failed');
+  expect(error?.code).toBe('DITTO_QUARANTINE_FULL');
+  expect(error?.remedy).toContain('failedEvents.mostKeys');
+  const [event] = (await listEvents('&state=open')).filter(({ key }) => key === '[21]');
+  await verifying.ask(`/failed-events/${event?.id ?? ''}/discard`, { reason: 'it makes room' });
+  const restarted = await fetch(`${dss.url}/sources/${world.name}/restart`, { method: 'POST' });
+  expect(restarted.status).toBe(200);
+  await world.waitUntilCaughtUp(dss);
+  await mysql.query("UPDATE notes SET body = 'small' WHERE id IN (21, 22, 23)");
+  await waitForEvents('the rows to lead out', (all) => all.every(({ state }) => state !== 'open'));
   await world.waitUntilCaughtUp(dss);
   expect((await world.compare()).samples).toEqual([]);
 }, 60_000);

@@ -20,3 +20,4 @@ export { encodeMongoReply } from './mongo-reply.ts';
 export { OwnServer } from './own-server.ts';
 export { STATE_CHANGE_CODES, type StateChange, SteppingDownProxy, type Trouble } from './stepping-down-proxy.ts';
 export { TlsRedis } from './tls-redis.ts';
+export { ValidatingProxy } from './validating-proxy.ts';

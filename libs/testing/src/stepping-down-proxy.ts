@@ -88,7 +88,7 @@ export class SteppingDownProxy {
     server.on('close', () => client.destroy());
     /** By the number of the request that is being carried out. */
     const troubled = new Map<number, Trouble>();
-    onMessages(client, (message) => {
+    onMongoMessages(client, (message) => {
       const trouble = this.#troubleOf(message);
       const id = message.readInt32LE(4);
       if (trouble?.way === 'refused') client.write(encodeMongoReply(id, errorOf(trouble), false));
@@ -97,7 +97,7 @@ export class SteppingDownProxy {
         server.write(message);
       }
     });
-    onMessages(server, (message) => {
+    onMongoMessages(server, (message) => {
       const id = message.readInt32LE(8);
       const trouble = troubled.get(id);
       troubled.delete(id);
@@ -109,7 +109,7 @@ export class SteppingDownProxy {
   #troubleOf(message: Buffer): Trouble | null {
     const trouble = this.#trouble;
     if (trouble === null || message.readInt32LE(12) !== OP_MSG) return null;
-    const name = readFirstName(message);
+    const name = readCommandName(message);
     if (ALWAYS.includes(name) || WRITES.includes(name) !== (trouble.commands === 'writes')) return null;
     this.answered.set(nameTrouble(trouble), this.count(trouble) + 1);
     return trouble;
@@ -120,7 +120,8 @@ function nameTrouble({ name, way, commands }: Trouble): string {
   return `${commands} ${way}: ${name}`;
 }
 
-function onMessages(socket: Socket, take: (message: Buffer) => void): void {
+/** Gives the messages of MongoDB's protocol one by one. */
+export function onMongoMessages(socket: Socket, take: (message: Buffer) => void): void {
   let gathered = Buffer.alloc(0);
   socket.on('data', (bytes: Buffer) => {
     gathered = Buffer.concat([gathered, bytes]);
@@ -133,7 +134,7 @@ function onMessages(socket: Socket, take: (message: Buffer) => void): void {
 }
 
 /** The name of the command: of the first field of the document, after its length and the field's type. */
-function readFirstName(message: Buffer): string {
+export function readCommandName(message: Buffer): string {
   const start = COMMAND_AT + 5;
   return message.toString('utf8', start, message.indexOf(0, start));
 }
