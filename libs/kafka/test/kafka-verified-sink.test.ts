@@ -19,6 +19,8 @@ import {
   rowOfKey,
   type TableLayout,
   topicName,
+  LOWEST_VERSION,
+  ValueRows,
 } from '#change-events';
 import { Backoff, retry, silentLogger, sleep } from '#kernel';
 import { acceptChanges, openSink, testStack, uniqueName } from '#testing';
@@ -130,7 +132,8 @@ function recordOf(key: string, { value, version, id }: KeyMessage): KafkaRecord 
 }
 
 const late = createChange({ op: 'create', layout: createLayout('orders'), after: [1, ''], transaction: 900 });
-const bounds: Bounds = { checkpoint: changeVersion(late), covered: GtidSet.parse(''), highest: changeVersion(late) };
+const checkpoint = { version: changeVersion(late), covered: GtidSet.parse('') };
+const bounds: Bounds = { ...checkpoint, checkpoint: checkpoint.version, highest: checkpoint.version };
 
 const VALUES: Readonly<Record<ColumnKind, readonly Row[number][]>> = {
   integer: [0, -2147483648, 4294967295],
@@ -215,6 +218,22 @@ describe('KafkaVerifiedSink', () => {
     expect(await verdict(4, row(4))).toMatchObject({ kind: 'different' });
     expect(await verdict(8, null)).toMatchObject({ kind: 'damaged', damage: expect.stringContaining('envelope') });
     expect(await verdict(0, row(0))).toBe('equal');
+
+    // of a chunk only rows that are judged equal are counted, and the others are given
+    const rows = new ValueRows([...Array(20).keys(), 99].map(row));
+    const { equal, others, stored } = await world.sink.readChunk(layout, { rows, range: null }, checkpoint, never);
+    expect([equal, others]).toEqual([15, [1, 2, 3, 4, 8, 20]]);
+    expect(stored.map((one) => one?.version ?? null)).toEqual([
+      one?.version,
+      future,
+      null,
+      changeVersion(old),
+      four?.version,
+      null,
+    ]);
+    // a version that is not covered yet may change still
+    const before = { ...checkpoint, version: LOWEST_VERSION };
+    expect(await world.sink.readChunk(layout, { rows, range: null }, before, never)).toMatchObject({ equal: 0 });
   }, 90_000);
 
   it('takes a row as damaged while an earlier message of its key outranks it for who goes by versions', async () => {
@@ -230,6 +249,9 @@ describe('KafkaVerifiedSink', () => {
       kind: 'damaged',
       damage: expect.stringContaining(future),
     });
+    const rows = new ValueRows([[1, 'new']]);
+    const { others } = await world.sink.readChunk(layout, { rows, range: null }, checkpoint, never);
+    expect(others).toEqual([0]);
     // a resync has raised the lineage
     expect(judge([1, 'new'], stored, { ...bounds, highest: `0000000a${bounds.highest.slice(8)}` })).toBe('equal');
     expect(judge([0, 'n0'], await world.readOne(0), bounds)).toBe('equal');

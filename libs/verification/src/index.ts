@@ -10,6 +10,7 @@ export {
 export { type Cause, type CauseFound, findCause, type KeyFacts } from './cause.ts';
 export {
   compare,
+  isAtRest,
   judge,
   judgeAtRest,
   type Bounds,

@@ -1,5 +1,5 @@
 import { coversChange, type GtidSet, isGtid, type Row } from '#change-events';
-import { type Difference, type StoredRow } from './ports/verified-sink.ts';
+import { type CoveredChanges, type Difference, type StoredRow } from './ports/verified-sink.ts';
 
 /**
  * `missing`: the source has the row, the sink does not. `extra`: the other way round. `different`: other values.
@@ -40,8 +40,13 @@ export function judge(row: Row | null, stored: StoredRow | null, bounds: Bounds)
   return isMoving && findDamage(stored, highest) === null ? 'moving' : judgeAtRest(row, stored, highest);
 }
 
-function isCovered({ version, gtid }: StoredRow, { checkpoint, covered }: Bounds): boolean {
+function isCovered({ version, gtid }: StoredRow, { checkpoint, covered }: Omit<Bounds, 'highest'>): boolean {
   return version !== null && coversChange({ version: checkpoint, covered }, { version, gtid });
+}
+
+/** Whether the checkpoint covers what is stored, and nothing speaks against that: it may be compared with the row. */
+export function isAtRest(stored: StoredRow, { version, covered }: CoveredChanges): boolean {
+  return isCovered(stored, { checkpoint: version, covered }) && findDamage(stored, version) === null;
 }
 
 /** As `judge`, of a key of which nothing is under way to the sink. */

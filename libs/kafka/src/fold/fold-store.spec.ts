@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 
 import { type FoldedMessage, FoldStore } from './fold-store.ts';
 
@@ -32,6 +33,21 @@ describe('FoldStore', () => {
     for (let page = store.list(null, 2); page.length > 0; page = store.list(page.at(-1) as Buffer, 2))
       pages.push(page.map(String));
     expect(pages).toEqual([['a', 'ab'], ['b', 'é'], ['\u{1f600}']]);
+    store.close();
+  });
+
+  it('keeps each value to the last byte, whether it is text or not', () => {
+    const store = new FoldStore(join(folder, 'store'));
+    const fixed = ['', '{"a":"é😀"}', '\ufeff{}', '\ufffd', 'a\0b', '\0'].map((text) => Buffer.from(text));
+    const broken = [[0xff], [0xed, 0xa0, 0x80], [0xc0, 0x80], [0x61, 0xe2, 0x82]].map((bytes) => Buffer.from(bytes));
+    const keep = (value: Buffer): void => {
+      store.put(Buffer.from('k'), { ...message, value });
+      expect(store.find(Buffer.from('k'))?.value).toEqual(value);
+    };
+    for (const value of [...fixed, ...broken]) keep(value);
+    const anyBytes = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes));
+    const anyText = fc.string({ unit: 'binary', maxLength: 300 }).map((text) => Buffer.from(text));
+    fc.assert(fc.property(fc.oneof(anyBytes, anyText), keep));
     store.close();
   });
 

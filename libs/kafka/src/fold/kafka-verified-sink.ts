@@ -1,22 +1,29 @@
 import { hash } from 'node:crypto';
 
 import {
+  keyValues,
   mayBelong,
   needsWholeRow,
   partitionForKey,
+  type ReadRows,
   type Row,
+  rowOfKey,
   type RowSelection,
   type TableLayout,
   topicName,
 } from '#change-events';
-import { cutText } from '#kernel';
+import { collectYoung, cutText } from '#kernel';
 import {
   type ComparisonCounters,
+  type CoveredChanges,
   EndedRow,
   type ForeignRow,
+  isAtRest,
   type ListedPage,
   MessageRow,
   type MessageTable,
+  type RowsOfChunk,
+  type StoredChunk,
   type StoredTexts,
   VerifiedSink,
 } from '#verification';
@@ -39,6 +46,14 @@ export interface KafkaVerifiedSinkOptions {
 }
 
 const SHOWN_LENGTH = 200;
+/** Rows of a chunk that are compared without a pause: some milliseconds. */
+const ROWS_AT_ONCE = 500;
+
+interface ComparedChunk {
+  equal: number;
+  readonly others: number[];
+  readonly stored: (MessageRow | EndedRow | null)[];
+}
 
 /**
  * The topics of a source as verification asks for them: the newest message of each key, of all that the brokers have
@@ -76,6 +91,27 @@ export class KafkaVerifiedSink extends VerifiedSink {
     );
   }
 
+  /** In parts: what is made of an equal message is dead when its part ends, and others have their turn between two. */
+  override async readChunk(
+    layout: TableLayout,
+    { rows }: RowsOfChunk,
+    checkpoint: CoveredChanges,
+    signal: AbortSignal,
+  ): Promise<StoredChunk> {
+    const { folds, mayEvict = true } = this.#options;
+    const topic = this.#topicOf(layout);
+    const chunk: ComparedChunk = { equal: 0, others: [], stored: [] };
+    for (let from = 0; from < rows.count; from += ROWS_AT_ONCE) {
+      const part = { rows, from, to: Math.min(from + ROWS_AT_ONCE, rows.count) };
+      const compare = (store: FoldStore | null, partitions: number): void =>
+        this.#compare(layout, part, { store, partitions, checkpoint }, chunk);
+      await folds.use(topic, signal, compare, { mayEvict });
+      collectYoung();
+    }
+    this.#counters.byBytes += chunk.equal;
+    return { ...chunk, mayHaveExtras: true };
+  }
+
   /** Of what `read` has given for the key: its texts as a plain consumer reads them. */
   readTexts(layout: TableLayout, stored: MessageRow | EndedRow, key: Row): StoredTexts | null {
     if (stored instanceof EndedRow) return null;
@@ -111,6 +147,26 @@ export class KafkaVerifiedSink extends VerifiedSink {
   /** A message can't be changed or taken back; a newer one is published of its row. */
   override demote(): Promise<null> {
     return Promise.resolve(null);
+  }
+
+  #compare(
+    layout: TableLayout,
+    { rows, from, to }: { readonly rows: ReadRows; readonly from: number; readonly to: number },
+    at: { readonly store: FoldStore | null; readonly partitions: number; readonly checkpoint: CoveredChanges },
+    chunk: ComparedChunk,
+  ): void {
+    const { store, partitions, checkpoint } = at;
+    const table = this.#tableOf(layout);
+    for (let index = from; index < to; index++) {
+      const row = rows.row(index);
+      const key = this.#keys.encode(layout, rowOfKey(layout, keyValues(layout, row)));
+      const stored = store === null ? null : findRow(store, key, partitions, table);
+      if (stored instanceof MessageRow && stored.hasBytesOf(row) && isAtRest(stored, checkpoint)) chunk.equal++;
+      else {
+        chunk.others.push(index);
+        chunk.stored.push(stored);
+      }
+    }
   }
 
   /** Null at the end. A topic has no order: all of it is read, and what surely is not of the selection is left out. */

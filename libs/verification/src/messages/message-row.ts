@@ -80,11 +80,16 @@ export class MessageRow implements StoredRow {
     return `${version ?? ''}/${value === null ? 'tombstone' : hash('sha256', value)}`;
   }
 
+  /** Whether it has left this row, to the last byte. */
+  hasBytesOf(row: Row): boolean {
+    return this.#envelope?.after?.equals(Buffer.from(encoderOf(this.#table)(row))) ?? false;
+  }
+
   compare(row: Row): readonly Difference[] | null {
     const after = this.#envelope?.after ?? null;
     if (after === null) return null;
     const { layout, bigint, counters } = this.#table;
-    const isSame = after.equals(Buffer.from(encoderOf(this.#table)(row)));
+    const isSame = this.hasBytesOf(row);
     if (counters !== undefined) counters[isSame ? 'byBytes' : 'byValue']++;
     if (isSame) return [];
     const differences = compareJsonRow(layout, row, after, bigint);
