@@ -20,10 +20,10 @@ const inTopic: Damage = { ...inMirror, sink: 'kafka', kind: 'one letter', place:
 const found = { ...inMirror, kind: 'different', details: { shown: null } };
 
 /** What becomes of a damage that a run had to find and has not. */
-function closeUnfound(damage: Damage, history: readonly TopicMessage[], reread: string | null = null): string {
+function closeUnfound(damage: Damage, history: readonly TopicMessage[], reread?: string): string {
   const ledger = new DamageLedger();
   ledger.add(damage, 0);
-  ledger.endRun(0, ENDED_MS, reread);
+  ledger.endRun(0, ENDED_MS, reread === undefined ? [] : [reread]);
   const { overwritten, missed } = ledger.close(new Map([['t', new Map([['[1]', history]])]]));
   expect(Object.keys(overwritten).length + missed.length).toBe(1);
   return missed.length === 1 ? 'missed' : 'overwritten';
@@ -55,6 +55,17 @@ describe('what a run has not found', () => {
     expect(closeUnfound(lost, [message('c', 5, 0), message(null, 5, 1)])).toBe('missed');
   });
 
+  it('was overwritten when it was gone a moment after it was done', () => {
+    const ledger = new DamageLedger();
+    for (const key of ['[1]', '[2]']) ledger.add({ ...inMirror, kind: 'forged future version', key }, 0);
+    ledger.excuse({ ...inMirror, key: '[2]' });
+    ledger.endRun(0, ENDED_MS);
+    expect(ledger.close(new Map())).toMatchObject({
+      overwritten: { 'mongo forged future version': 1 },
+      missed: [{ key: '[1]' }],
+    });
+  });
+
   it('may have been overwritten by a read when its table was read again as a whole', () => {
     expect(closeUnfound(inMirror, [message('r', 6, 0)], 't')).toBe('overwritten');
     expect(closeUnfound(inMirror, [message('r', 6, 0)], 'other')).toBe('missed');
@@ -64,6 +75,14 @@ describe('what a run has not found', () => {
 });
 
 describe('what is found', () => {
+  it('counts as found also when it was gone a moment after it was done', () => {
+    const ledger = new DamageLedger();
+    ledger.add(inMirror, 0);
+    ledger.excuse(inMirror);
+    expect(ledger.note([found])).toEqual([]);
+    expect(ledger.close(new Map()).found).toEqual({ 'mongo one bit': 1 });
+  });
+
   it('is a false alarm without a damage, in another sink, or a second time', () => {
     const ledger = new DamageLedger();
     ledger.add(inMirror, 0);

@@ -25,6 +25,8 @@ interface Entry extends Damage {
   missedAtMs: number | null;
   /** Whether the table was read again meanwhile as a whole. */
   isReread: boolean;
+  /** Whether it was gone a moment after it was done. */
+  isExcused: boolean;
 }
 
 /** A mismatch, as far as it is needed here. */
@@ -77,7 +79,14 @@ export class DamageLedger {
       foundAs: null,
       missedAtMs: null,
       isReread: false,
+      isExcused: false,
     });
+  }
+
+  /** It was no longer there a moment later: no run need find it, and one that ran by then may have. */
+  excuse({ table, key }: Damage): void {
+    const entry = this.#entries.get(`${table} ${key}`);
+    if (entry !== undefined) entry.isExcused = true;
   }
 
   /** Takes what is found by now; gives what no damage explains. */
@@ -97,14 +106,14 @@ export class DamageLedger {
   }
 
   /**
-   * A run has ended: what it had to find and has not was overwritten before, or it was missed. `reread`: a table that was
-   * read again as a whole until then.
+   * A run has ended: what it had to find and has not was overwritten before, or it was missed. `reread`: tables that
+   * were read again as a whole until then.
    */
-  endRun(run: number, endedAtMs: number, reread: string | null = null): void {
+  endRun(run: number, endedAtMs: number, reread: readonly string[] = []): void {
     for (const entry of this.#entries.values()) {
       if (entry.dueIn > run || entry.foundAs !== null || entry.missedAtMs !== null) continue;
       entry.missedAtMs = endedAtMs;
-      entry.isReread = entry.table === reread;
+      entry.isReread = reread.includes(entry.table);
     }
   }
 
@@ -117,7 +126,7 @@ export class DamageLedger {
     };
     for (const entry of this.#entries.values())
       if (entry.missedAtMs === null && entry.foundAs !== null) count(outcome.found, entry);
-      else if (isOverwritten(entry, histories.get(entry.table)?.get(entry.key) ?? []))
+      else if (entry.isExcused || isOverwritten(entry, histories.get(entry.table)?.get(entry.key) ?? []))
         count(outcome.overwritten, entry);
       else outcome.missed.push(entry);
     return outcome;

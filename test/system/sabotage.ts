@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { collectionName } from '#change-events';
 import { mirrorDatabase } from '#mongo';
 import { topicOf, TopicMessages, type TopicMessage } from '../oracle/topic-messages.ts';
@@ -10,10 +11,13 @@ import {
   keyOfId,
   keyOfMessage,
 } from '../saboteur/damage-ledger.ts';
-import { MIRROR_DAMAGES, MirrorSaboteur } from '../saboteur/mirror-saboteur.ts';
+import { type DamagedDocument, MIRROR_DAMAGES, MirrorSaboteur } from '../saboteur/mirror-saboteur.ts';
 import { TOPIC_DAMAGES, type TopicDamage, TopicSaboteur } from '../saboteur/topic-saboteur.ts';
 import { type Random } from '../types/random.ts';
 import { type World } from './world.ts';
+
+/** The server that stands in for MongoDB (FerretDB) may write over a damage what was asked of it before. */
+const WRITTEN_WITHIN_MS = 300;
 
 /** Damages both sinks of a world, and keeps the ledger of it. */
 export class Sabotage {
@@ -52,14 +56,20 @@ export class Sabotage {
   }
 
   async damageMirror(table: string, count: number): Promise<void> {
+    const done: DamagedDocument[] = [];
     for (const document of await this.#mirror.sample(this.#collection(table), count)) {
       const { _id: id } = document;
       // also what the saboteur itself has put under no key
       if (this.ledger.has(table, keyOfId(id)) || this.ledger.has(table, String(id))) continue;
       const kind = this.#random.pick(MIRROR_DAMAGES);
       const damaged = await this.#mirror.damage(this.#collection(table), kind, document);
-      if (damaged !== null) this.ledger.add(damageOfDocument(table, damaged), this.nextRun);
+      if (damaged === null) continue;
+      this.ledger.add(damageOfDocument(table, damaged), this.nextRun);
+      done.push(damaged);
     }
+    await sleep(WRITTEN_WITHIN_MS);
+    for (const damaged of done)
+      if (!(await this.#mirror.isLeft(damaged))) this.ledger.excuse(damageOfDocument(table, damaged));
   }
 
   async restoreOlder(count: number): Promise<void> {

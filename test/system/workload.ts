@@ -68,13 +68,10 @@ export class Writer {
     const kind = Math.random();
     const connection = this.#connection;
     if (kind < 0.3)
-      await connection.query(`REPLACE INTO orders VALUES (?, ?, 'paid', ?, NOW(6), ?, ?)`, [
-        id,
-        id % 13,
-        id / 4,
-        `again ${id}`,
-        JSON.stringify({ n: kind }),
-      ]);
+      await connection.query(
+        `REPLACE INTO orders (id, customer, status, total, placed, note, extra) VALUES (?, ?, 'paid', ?, NOW(6), ?, ?)`,
+        [id, id % 13, id / 4, `again ${id}`, JSON.stringify({ n: kind })],
+      );
     else if (kind < 0.65)
       await connection.query(
         `UPDATE orders SET status = 'sent', total = total + 1, note = CONCAT('at ', NOW(6)) WHERE id = ?`,
