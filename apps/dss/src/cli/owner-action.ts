@@ -87,7 +87,7 @@ const EXPLANATIONS: Readonly<
   ],
   switch: (source, instance, url, to) => [
     `${source} is being moved to ${to} by ${instance} (${url}).`,
-    'It drains, waits until that server has executed everything that was read, proves that its log continues, and goes on there.',
+    'It waits until that server has executed what was read, drains, proves that its log continues, and goes on there.',
     'Where that fails it stays where it is.',
     `How it went: GET ${url}/sources/${source} (server, lastSwitch).`,
   ],

@@ -6,6 +6,7 @@ import { AuditLog, createLogger, InjectConfig, LongWork, Shutdown } from '#platf
 import { SourceStores } from '../connections/source-stores.ts';
 import { SourceMetrics } from '../metrics/source-metrics.ts';
 import { SourceOpener } from '../opening/source-opener.ts';
+import { awaitTarget } from '../switching/choose-server.ts';
 import { acceptRead } from './accept-read.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { recordSwitch } from './record-switch.ts';
@@ -65,6 +66,7 @@ export class SourceRegistry extends LongWork {
           requestRewind: rewinds.request.bind(rewinds),
           requestAcceptance: acceptances.accept.bind(acceptances),
           requestSwitch: switches.request.bind(switches),
+          awaitTarget: (to, checkpoint, signal) => awaitTarget(source, to, checkpoint, signal),
           onSwitch: (outcome) => void recordSwitch(audit, source.name, outcome, logger),
           acceptRead: (request) => acceptRead(reads, source, request),
           onConfirmed: (sink, latencyMs, count) => metrics.confirmed(source.name, sink, latencyMs, count),

@@ -50,6 +50,7 @@ function supervise(
     requestRewind: () => Promise.resolve(),
     requestAcceptance: () => Promise.resolve(),
     requestSwitch: () => Promise.resolve(),
+    awaitTarget: () => Promise.resolve(),
     onSwitch: () => undefined,
     acceptRead: () => Promise.resolve(),
     onConfirmed: () => undefined,
@@ -67,7 +68,11 @@ function supervise(
 
 /** A run that ends as `run` says. */
 function fakeRun(run: (signal: AbortSignal, ownership: AbortSignal) => Promise<void>): SourceRun {
-  const pipeline = { checkpoint: () => null, status: () => ({ phase: 'streaming', changes: 0, lastCommitMicros: 0 }) };
+  const pipeline = {
+    dispatchedSet: () => 'x:1-9',
+    checkpoint: () => null,
+    status: () => ({ phase: 'streaming', changes: 0, lastCommitMicros: 0 }),
+  };
   return {
     run,
     pipeline,
@@ -319,6 +324,27 @@ describe('SourceSupervisor', () => {
       'open 4',
     ]);
     await end();
+  });
+
+  it('streams on until the server of a switch has what was read, or can not be waited for', async () => {
+    for (const settle of ['resolve', 'reject'] as const) {
+      let opened = 0;
+      const waited = Promise.withResolvers<undefined>();
+      const { supervisor, end } = supervise(() => (opened++, Promise.resolve(fakeRun(untilAborted))), undefined, {
+        awaitTarget: (to, { dispatchedSet }) => {
+          expect([to, dispatchedSet]).toEqual(['two:3306', 'x:1-9']);
+          return waited.promise;
+        },
+      });
+      await until(() => supervisor.status().state === 'streaming');
+      expect(await supervisor.switchTo('two:3306', 'alice')).toBe(true);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect([opened, supervisor.status().state]).toEqual([1, 'streaming']);
+      if (settle === 'resolve') waited.resolve(undefined);
+      else waited.reject(new Error('not there'));
+      await until(() => opened === 2 && supervisor.status().state === 'streaming');
+      await end();
+    }
   });
 
   it('I7: a loss that can not be marked is not given up before it can', async () => {

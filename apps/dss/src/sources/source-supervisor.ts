@@ -41,6 +41,8 @@ export interface SourceSupervisorOptions {
   readonly requestAcceptance: (grant: Grant, askedBy: string) => Promise<void>;
   /** Leaves a durable mark: the next owner opens the source on this endpoint (`host:port`), if it can. */
   readonly requestSwitch: (grant: Grant, wanted: PendingSwitch) => Promise<void>;
+  /** Resolves when this endpoint has executed what the checkpoint knows to be dispatched, or can not be waited for. */
+  readonly awaitTarget: (to: string, checkpoint: Checkpoint, signal: AbortSignal) => Promise<void>;
   /** A switch is done, or could not be done. */
   readonly onSwitch: (outcome: SwitchOutcome) => void;
   /** Makes a request durable, for whoever owns the source; throws `DITTO_READ_REFUSED` or `DITTO_READ_ID_TAKEN`. */
@@ -89,7 +91,7 @@ export class SourceSupervisor {
   #logPurge: PurgeForecast | null = null;
   #resume: (() => void) | null = null;
   /** Ends this ownership in order; the source is opened again then. */
-  #interrupt: (() => void) | null = null;
+  #end: AbortController | null = null;
 
   constructor(options: SourceSupervisorOptions) {
     this.#options = options;
@@ -145,9 +147,16 @@ export class SourceSupervisor {
     return this.#reopenWith(this.#options.requestAcceptance, askedBy);
   }
 
-  /** Has the source opened on another of its endpoints (`host:port`). False as above. */
+  /**
+   * Has the source opened on another of its endpoints (`host:port`); it streams on until that one has what was dispatched
+   * when it was asked for. False as above.
+   */
   switchTo(to: string, askedBy: string): Promise<boolean> {
-    return this.#reopenWith((grant) => this.#options.requestSwitch(grant, { to, askedBy, givesUp: '' }), askedBy);
+    const mark = (grant: Grant): Promise<void> => this.#options.requestSwitch(grant, { to, askedBy, givesUp: '' });
+    return this.#reopenWith(mark, askedBy, async (run, signal) => {
+      const checkpoint = { ...run.pipeline.checkpoint(), dispatchedSet: run.pipeline.dispatchedSet() };
+      await this.#options.awaitTarget(to, checkpoint, signal);
+    });
   }
 
   /** Has the source continue on a server without what that one lacks, and what it may have changed read again. False as above. */
@@ -162,15 +171,28 @@ export class SourceSupervisor {
     this.#run?.reads.wake();
   }
 
-  async #reopenWith(leaveMark: (grant: Grant, askedBy: string) => Promise<void>, askedBy: string): Promise<boolean> {
+  /** `ready`: what a source that runs is left to run for, once the mark is there. */
+  async #reopenWith(
+    leaveMark: (grant: Grant, askedBy: string) => Promise<void>,
+    askedBy: string,
+    ready: (run: SourceRun, signal: AbortSignal) => Promise<void> = () => Promise.resolve(),
+  ): Promise<boolean> {
     if (this.#grant === null) return false;
+    // of this ownership: another one does by itself what was marked
+    const end = this.#end;
     try {
       await leaveMark(this.#grant, askedBy);
     } catch (cause) {
       if (toDittoError(cause).code === 'DITTO_LEASE_FENCED') return false;
       throw cause;
     }
-    this.#interrupt?.();
+    if (end === null || this.#run === null) end?.abort();
+    // when it can't be waited for, the opening says why
+    else
+      void ready(this.#run, end.signal).then(
+        () => end.abort(),
+        () => end.abort(),
+      );
     return true;
   }
 
@@ -227,7 +249,7 @@ export class SourceSupervisor {
       .renewUntil(grant, done.signal)
       .catch((cause: unknown) => ownership.abort(toDittoError(cause)));
     this.#grant = grant;
-    this.#interrupt = () => interrupted.abort();
+    this.#end = interrupted;
     logger.info('owning the source', { source, token: grant.token });
     try {
       this.#state = 'starting';
@@ -277,7 +299,8 @@ export class SourceSupervisor {
       this.#refused = [];
       this.#logPurge = null;
       this.#grant = null;
-      this.#interrupt = null;
+      this.#end = null;
+      interrupted.abort();
       this.#state = 'waiting-for-lease';
       done.abort();
       await renewal;

@@ -102,6 +102,17 @@ export async function awaitServer(
   }
 }
 
+/** As `awaitServer`, for a source that streams on meanwhile. */
+export async function awaitTarget(
+  source: SourceConfig,
+  to: string,
+  checkpoint: Checkpoint,
+  signal: AbortSignal,
+): Promise<void> {
+  const survey = (stop: AbortSignal): ReturnType<typeof surveyServers> => surveyServers(source, ANSWER_WITHIN_MS, stop);
+  await awaitServer({ source, checkpoint, to, givesUp: '', survey, signal, nowMs: Date.now });
+}
+
 function describeJudgement({ acceptGtids }: SourceConfig, checkpoint: Checkpoint | null, givesUp = '') {
   const currentUuid = checkpoint?.position.serverUuid ?? null;
   if (checkpoint === null) return { currentUuid, dispatchedSet: null, acceptGtids };
