@@ -206,6 +206,23 @@ it('a worker that is killed leaves its chunks to the other: the run ends complet
   for (const { rows, listed } of ended.details) expect(listed).toBeGreaterThanOrEqual(rows);
 }, 240_000);
 
+it('very many documents without a row are found in parts, each once, and so are the rows between them', async () => {
+  const dws = await startWorker({ verification: { chunkRows: 50 } });
+  const orders = documents('orders');
+  const [some] = await orders.find().limit(1).toArray();
+  const extras = Array.from({ length: 1_500 }, (_, i): MirrorDocument => ({ ...some, _id: 10_000 + i }));
+  await orders.insertMany(extras);
+  await mysql.query(
+    'INSERT INTO orders SELECT 10500, customer, status, total, placed, note, extra FROM orders WHERE id = 1',
+  );
+  await world.waitUntilCaughtUp(dss);
+  const run = await waitForRun(dws, await begin(dws, { tables: [`${world.database}.orders`] }), hasEnded);
+  expect(run).toMatchObject({ state: 'done', mismatches: 1_499, unsettled: 0, notJudged: 0 });
+  expect(run.details).toMatchObject([{ rows: ORDERS + 1, equal: ORDERS + 1 }]);
+  const found = await listMismatches(dws, '&kind=extra');
+  expect(new Set(found.map(({ key }) => key)).size).toBe(1_000); // of the first page
+});
+
 it('a run rests while it is paused, goes on when it is resumed, and ends when it is cancelled', async () => {
   const dws = await startWorker();
   const run = await begin(dws, { rowsPerSecond: 500 });
