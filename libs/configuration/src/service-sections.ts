@@ -115,7 +115,7 @@ export const dwsSchema = z
     repairIntervalMs: milliseconds(2000, 'How often it is looked for rows to repair, and how far their repairs are.', {
       min: 100,
     }),
-    retryIntervalMs: milliseconds(1000, 'How often it is looked for failed events whose row is to be read again.', {
+    retryIntervalMs: milliseconds(2000, 'How often it is looked for failed events whose row is to be read again.', {
       min: 100,
     }),
     concurrency: count(

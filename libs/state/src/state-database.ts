@@ -45,7 +45,8 @@ export class StateDatabase {
     Required<Pick<StateDatabaseOptions, 'poolSize' | 'workTimeoutMs' | 'logger'>>;
   readonly #firstOpened = Promise.withResolvers<undefined>();
   readonly #firstAttempt = Promise.withResolvers<undefined>();
-  #isOpening = false;
+  /** Until the server was asked for the first time. */
+  #isAwaited = false;
   #connections: StateConnections | null = null;
   #trouble: DittoError | null = null;
 
@@ -75,10 +76,11 @@ export class StateDatabase {
       } catch (error) {
         throw (this.#trouble = toStateError(error));
       } finally {
+        this.#isAwaited = false;
         this.#firstAttempt.resolve(undefined);
       }
     };
-    this.#isOpening = true;
+    this.#isAwaited = true;
     await retry(attempt, {
       backoff: new Backoff({ initialMs: 200, maxMs: 5_000 }),
       ...(signal && { signal }),
@@ -118,7 +120,7 @@ export class StateDatabase {
   async #whenAttempted(): Promise<StateConnections> {
     const late = (): DittoError =>
       this.#createUnavailableError('The state database has not been reached yet', this.#trouble);
-    if (this.#isOpening) await withTimeout(this.#firstAttempt.promise, this.#options.workTimeoutMs, late);
+    if (this.#isAwaited) await withTimeout(this.#firstAttempt.promise, this.#options.workTimeoutMs, late);
     if (this.#connections) return this.#connections;
     throw late();
   }
