@@ -181,6 +181,19 @@ describe('LaneDelivery', () => {
     expect(client.written.slice(6)).toEqual(['0', '1']);
   });
 
+  it('I2: what may be with the brokers is sent again as it is, although its row came into the quarantine meanwhile', async () => {
+    const client = new FakeKafkaClient(100, [true]);
+    let isHeld = false;
+    const admit = (): RecordAdmission | null =>
+      isHeld ? { admits: () => false, noteHeld: () => undefined, noteTaken: () => undefined } : null;
+    const delivery = new LaneDelivery({ client, target, refuse: stop, admit });
+    const [batch] = createBatches(3, 3) as [RecordBatch];
+    await expect(delivery.deliver(batch)).rejects.toMatchObject({ code: 'DITTO_KAFKA_UNAVAILABLE' });
+    isHeld = true;
+    await delivery.deliver(batch);
+    expect(client.written).toEqual(['0', '1', '2']);
+  });
+
   it('sends nothing where all of a batch is held back', async () => {
     const client = new FakeKafkaClient(100);
     const admit = (): RecordAdmission => ({

@@ -19,6 +19,8 @@ interface Progress {
   readonly batch: RecordBatch;
   /** What of it is still to be sent, in order; the first may be under way or has to be sent again as it is. */
   readonly parts: RecordBatch[];
+  /** The part that was sent last, with what it leads out: it may be with the brokers, so it stays as it is. */
+  sent: { readonly part: RecordBatch; readonly admission: RecordAdmission | null } | null;
 }
 
 /** `Admission`, of records. */
@@ -72,8 +74,9 @@ export class LaneDelivery {
   }
 
   async deliver(batch: RecordBatch): Promise<void> {
-    if (this.#progress?.batch !== batch) this.#progress = { batch, parts: [batch] };
-    const { parts } = this.#progress;
+    if (this.#progress?.batch !== batch) this.#progress = { batch, parts: [batch], sent: null };
+    const progress = this.#progress;
+    const { parts } = progress;
     for (;;) {
       const [part] = parts;
       if (part === undefined) break;
@@ -84,9 +87,10 @@ export class LaneDelivery {
         continue;
       }
       if (!this.#mayDeliver()) throw leaseLost();
-      const admission = this.#admit();
-      // what is sent again is the same: only the refusal of a record that is sent here puts a row into the quarantine
-      if (admission !== null && this.#holdBack(part, parts, admission)) continue;
+      const isRepeat = progress.sent?.part === part;
+      const admission = isRepeat ? (progress.sent?.admission ?? null) : this.#admit();
+      if (admission !== null && !isRepeat && this.#holdBack(part, parts, admission)) continue;
+      progress.sent = { part, admission };
       try {
         await this.#send(part);
         admission?.noteTaken();

@@ -60,6 +60,8 @@ const MOST_AT_ONCE = 10_000;
 const VERIFIED_AT_ONCE = 500;
 /** What can't be judged yet is looked at again so soon. */
 const WAIT_MS = 2000;
+/** The quarantine has retries of its own, and its rows are often large. */
+const QUARANTINED_WAIT_MS = 60_000;
 /** Longer than it takes to remove one document. */
 const CLAIM_MS = 60_000;
 /** What a read of one row fails of, and so does one of many with it. */
@@ -390,7 +392,8 @@ export class Repairer {
     // its newest change came after the read or with it; a row rests some time
     for (const key of unsettled)
       await this.#wait(take(key), 'the row changes all the time: it is compared when it rests');
-    for (const key of quarantined) await this.#wait(take(key), 'its changes wait in the quarantine of the sink');
+    for (const key of quarantined)
+      await this.#wait(take(key), 'its changes wait in the quarantine of the sink', QUARANTINED_WAIT_MS);
   }
 
   /** The row was read again, and is still wrong. */
@@ -474,9 +477,9 @@ export class Repairer {
   }
 
   /** Nothing is wrong with the repair: it is looked at again soon, in the state that it is in. */
-  async #wait(group: readonly RepairRecord[], reason: string): Promise<void> {
+  async #wait(group: readonly RepairRecord[], reason: string, waitMs = WAIT_MS): Promise<void> {
     const { repairs, nowMs } = this.#options;
-    const nextAtMs = nowMs() + WAIT_MS;
+    const nextAtMs = nowMs() + waitMs;
     for (const [state, part] of groupBy(group, (repair) => repair.state))
       await repairs.change(idsOf(part), [state], { to: state, reason, nextAtMs });
   }
