@@ -18,7 +18,8 @@ const KEYS = 3;
 
 type Step =
   | { readonly type: 'write'; readonly key: number; readonly isLarge: boolean }
-  | { readonly type: 'delete' | 'read' | 'mark'; readonly key: number }
+  | { readonly type: 'delete'; readonly key: number }
+  | { readonly type: 'read' | 'mark'; readonly key: number }
   | { readonly type: 'rest' };
 
 const key = fc.integer({ min: 1, max: KEYS });
@@ -77,19 +78,19 @@ async function run(steps: readonly Step[]): Promise<void> {
     else if (next.type === 'read') read(next.key);
     else if (next.type === 'mark')
       quarantined.tryNext({ database: layout.database, table: layout.table, key: `[${next.key}]` });
-    else {
+    else if (next.type === 'delete') {
+      const before = rows.get(next.key);
+      if (before === undefined) continue;
+      number++;
+      rows.delete(next.key);
+      give({ op: 'delete', before: [next.key, before], after: null }, false);
+    } else {
       number++;
       const before = rows.get(next.key);
-      if (next.type === 'delete') {
-        if (before === undefined) continue;
-        rows.delete(next.key);
-        give({ op: 'delete', before: [next.key, before], after: null }, false);
-      } else {
-        const value = next.isLarge ? LARGE + number : number % LARGE;
-        rows.set(next.key, value);
-        const op = before === undefined ? 'create' : 'update';
-        give({ op, before: before === undefined ? null : [next.key, before], after: [next.key, value] }, false);
-      }
+      const value = next.isLarge ? LARGE + number : number % LARGE;
+      rows.set(next.key, value);
+      const op = before === undefined ? 'create' : 'update';
+      give({ op, before: before === undefined ? null : [next.key, before], after: [next.key, value] }, false);
     }
   }
   await sink.drain(AbortSignal.timeout(5000));
