@@ -18,6 +18,8 @@ export interface WorldOptions {
   /** Merged over what the world writes to ditto.yaml. */
   readonly configuration?: Readonly<Record<string, unknown>>;
   readonly source?: Readonly<Record<string, unknown>>;
+  /** Whether each table is a source of its own (`sourceOf`); else one source has all of them. */
+  readonly tablesAreSources?: boolean;
   /** Whether the source is a MariaDB of the world's own; else it is the shared MySQL primary. */
   readonly mariaDb?: boolean;
   /** Servers of the world's own: they may be killed, frozen and emptied; the log of a MySQL may be reset. */
@@ -149,16 +151,18 @@ export class World {
             ...(this.#options.ownCluster === true ? [this.cluster.endpoint('mysql-replica')] : []),
           ];
     const state = this.stackOf('mysql-state').endpoint('mysql-state');
+    const source = (tables: string): Record<string, unknown> => ({
+      endpoints: servers.map(({ host, port, user, password }) => ({ host, port, user, password })),
+      include: [`${this.database}.${tables}`],
+      heartbeatMs: 500,
+      ...this.#options.source,
+      ...(overrides['source'] as Record<string, unknown> | undefined),
+    });
     const base = {
-      sources: {
-        [this.name]: {
-          endpoints: servers.map(({ host, port, user, password }) => ({ host, port, user, password })),
-          include: [`${this.database}.*`],
-          heartbeatMs: 500,
-          ...this.#options.source,
-          ...(overrides['source'] as Record<string, unknown> | undefined),
-        },
-      },
+      sources:
+        this.#options.tablesAreSources === true
+          ? Object.fromEntries(this.tables.map((table) => [this.sourceOf(table), source(table)]))
+          : { [this.name]: source('*') },
       kafka: { brokers: this.url('kafka').split(',') },
       mongo: { url: this.url('mongo') },
       redis: { url: this.url('redis'), keyPrefix: this.name },
@@ -183,8 +187,13 @@ export class World {
     return { ...base, [service]: section };
   }
 
-  async status(instance: ServiceInstance): Promise<SourceStatus | null> {
-    const answer = await fetch(`${instance.url}/sources/${this.name}`, { signal: AbortSignal.timeout(5000) }).catch(
+  /** Of a world in which each table is a source. */
+  sourceOf(table: string): string {
+    return `${this.name}-${table}`;
+  }
+
+  async status(instance: ServiceInstance, source = this.name): Promise<SourceStatus | null> {
+    const answer = await fetch(`${instance.url}/sources/${source}`, { signal: AbortSignal.timeout(5000) }).catch(
       () => null,
     );
     return answer?.ok === true ? ((await answer.json()) as SourceStatus) : null;
@@ -210,7 +219,7 @@ export class World {
 
   /** Waits until existing rows are copied and the checkpoint covers everything that is committed by now. */
   async waitUntilCaughtUp(instance: ServiceInstance, withinMs = 90_000): Promise<SourceStatus> {
-    const covers = await this.#readExecuted();
+    const covers = await this.readExecuted();
     let last: SourceStatus | null = null;
     await this.waitFor(
       'the checkpoint to pass the last commit',
@@ -227,7 +236,7 @@ export class World {
   }
 
   /** Says of a checkpoint whether it covers everything that the source has committed by now. */
-  async #readExecuted(): Promise<(checkpoint: string) => Promise<boolean>> {
+  async readExecuted(): Promise<(checkpoint: string) => Promise<boolean>> {
     const mysql = await this.connect();
     const variable = this.mariaDb === null ? 'gtid_executed' : 'gtid_binlog_pos';
     const [rows] = await mysql.query(`SELECT @@GLOBAL.${variable} AS executed`);
@@ -265,11 +274,12 @@ export class World {
   async compare(
     tables: readonly string[] = this.tables,
     excludedColumns: Readonly<Record<string, readonly string[]>> = {},
+    source = this.name,
   ): Promise<Comparison> {
     return compareAll({
       mysql: { url: this.sourceUrl },
-      mongo: { url: this.url('mongo'), database: `ditto_${this.name}` },
-      kafka: { brokers: this.url('kafka').split(','), prefix: this.name },
+      mongo: { url: this.url('mongo'), database: `ditto_${source}` },
+      kafka: { brokers: this.url('kafka').split(','), prefix: source },
       tables: tables.map((table) => ({
         database: this.database,
         table,

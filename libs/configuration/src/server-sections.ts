@@ -169,6 +169,12 @@ export const sourceSchema = z
       21_600_000,
       'It is warned of when the server may remove log that was not read yet in less time than this.',
     ),
+    weight: count(
+      1,
+      'shares',
+      'How much the source counts when several DSS share the sources: each gets about the same sum.',
+      { max: 1000 },
+    ),
     heartbeatMs: milliseconds(
       1000,
       'How often the server gives a sign of life while nothing is written; without one the connection counts as lost.',

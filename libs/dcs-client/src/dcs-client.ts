@@ -70,8 +70,12 @@ export class DcsClient {
     return (await this.#call('renewLease', () => ({ grant, ttlMs }))).renewed;
   }
 
-  async releaseLease(grant: Grant): Promise<void> {
-    await this.#call('releaseLease', () => ({ grant }));
+  /** With `handOver` the lease is kept for another owner, for as long as that says. */
+  async releaseLease(
+    grant: Grant,
+    handOver: { readonly to: string; readonly ttlMs: number } | null = null,
+  ): Promise<void> {
+    await this.#call('releaseLease', () => ({ grant, handOver }));
   }
 
   async listLeases(): Promise<readonly LeaseHolder[]> {

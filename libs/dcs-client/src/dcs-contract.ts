@@ -128,7 +128,14 @@ export const dcsContract = {
   },
   releaseLease: {
     pattern: 'dcs.leases.release',
-    request: z.object({ grant: grantSchema }),
+    request: z.object({
+      grant: grantSchema,
+      /** The owner that gets it next: it is kept for this one so long. */
+      handOver: z
+        .object({ to: z.string().min(1).max(255), ttlMs })
+        .nullable()
+        .default(null),
+    }),
     answer: z.object({ released: z.boolean() }),
   },
   listLeases: {

@@ -5,6 +5,8 @@ import { type ServiceStatus } from './dcs-contract.ts';
 
 const INTERVAL_MS = 2000;
 const TTL_MS = 10_000;
+/** The shortest that there is. */
+const ENDED_TTL_MS = 100;
 
 export interface ServiceReporterOptions extends Pick<ServiceStatus, 'service' | 'instance' | 'url'> {
   /** Asked for each report. */
@@ -18,7 +20,10 @@ export function createInstanceName(): string {
   return `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
 }
 
-/** Puts a service instance on the board of DCS, every two seconds; ten seconds after its last report it is forgotten. */
+/**
+ * Puts a service instance on the board of DCS, every two seconds; ten seconds after its last report it is forgotten, at
+ * once when it ends in order.
+ */
 export class ServiceReporter {
   readonly #options: ServiceReporterOptions;
   readonly #startedAtMs = Date.now();
@@ -31,18 +36,19 @@ export class ServiceReporter {
   /** Resolves when `signal` is aborted. A report that fails is logged once, and tried again. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.#report();
+      await this.#report(TTL_MS);
       await sleep(INTERVAL_MS, signal).catch((error: unknown) => {
         if (!isAbort(error)) throw error;
       });
     }
+    await this.#report(ENDED_TTL_MS);
   }
 
-  async #report(): Promise<void> {
+  async #report(ttlMs: number): Promise<void> {
     const { service, instance, url, details, report, logger } = this.#options;
     const identity = { service, instance, url, startedAtMs: this.#startedAtMs };
     try {
-      await report({ ...identity, reportedAtMs: Date.now(), details: details() }, TTL_MS);
+      await report({ ...identity, reportedAtMs: Date.now(), details: details() }, ttlMs);
       this.#isFailing = false;
     } catch (error) {
       const { code, message } = toDittoError(error);

@@ -1,5 +1,6 @@
 export { abortable } from './abortable.ts';
 export { findError, findWarning, toCheckFinding, type CheckFinding } from './check-finding.ts';
+export { BootClock, type BootClockOptions } from './boot-clock.ts';
 export { cutText } from './cut-text.ts';
 export { Deferred } from './deferred.ts';
 export { DittoError, type DittoErrorOptions } from './ditto-error.ts';

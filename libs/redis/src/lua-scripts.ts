@@ -108,13 +108,20 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1`,
   },
 
-  /** KEYS: lease. ARGV: owner, token. Returns 1 when it was this owner's with this token. */
+  /**
+   * KEYS: lease. ARGV: owner, token, next owner (empty: none), TTL of its reservation. Returns 1 when it was this
+   * owner's with this token.
+   */
   dittoReleaseLease: {
     numberOfKeys: 1,
     lua: `
 local held = redis.call('HMGET', KEYS[1], 'owner', 'token')
 if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then return 0 end
 redis.call('DEL', KEYS[1])
+if ARGV[3] ~= '' then
+  redis.call('HSET', KEYS[1], 'owner', ARGV[3], 'nonce', '', 'token', 0, 'attempt', 0, 'process', '')
+  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+end
 return 1`,
   },
 

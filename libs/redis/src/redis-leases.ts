@@ -73,9 +73,13 @@ export class RedisLeases {
     );
   }
 
-  /** False when there was nothing of this grant's to release. */
-  async release({ source, owner, token }: Grant): Promise<boolean> {
-    return (await this.#redis.runScript('dittoReleaseLease', [this.#redis.keys.lease(source)], [owner, token])) === 1;
+  /** False when there was nothing of this grant's to release. With `handOver` it is reserved for that owner, so long. */
+  async release(
+    { source, owner, token }: Grant,
+    handOver: { readonly to: string; readonly ttlMs: number } | null = null,
+  ): Promise<boolean> {
+    const values = [owner, token, handOver?.to ?? '', handOver?.ttlMs ?? 0];
+    return (await this.#redis.runScript('dittoReleaseLease', [this.#redis.keys.lease(source)], values)) === 1;
   }
 
   async read(source: string): Promise<LeaseHolder | null> {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Checkpoint } from '#change-events';
 import { type RedisConnection, RedisLeases, RedisOffsets } from '#redis';
-import { uniqueName } from '#testing';
+import { eventually, uniqueName } from '#testing';
 import { connectRedis, loseAllData } from './redis-server.ts';
 
 const version = (n: number) => `${'0'.repeat(27)}${n}${'f'.repeat(16)}`;
@@ -112,6 +112,25 @@ describe('offsets and leases in Redis', () => {
     } finally {
       lost.close();
     }
+  });
+
+  test('a lease that is handed over is kept for the next owner alone, until its time is over', async () => {
+    const source = uniqueName('shop');
+    const held = await lease(source, 'a', 1);
+    const handOver = { to: 'b', ttlMs: 60_000 };
+    expect(await leases.release({ ...held, token: 2 }, handOver)).toBe(false);
+    expect(await leases.release(held, handOver)).toBe(true);
+    expect(await leases.read(source)).toMatchObject({ owner: 'b', token: null });
+    expect(await leases.renew(held, 60_000)).toBe(false);
+    const reserve = (owner: string, nonce: string): Promise<boolean> =>
+      leases.reserve({ source, owner, nonce, ttlMs: 60_000, attempt: 1 });
+    expect([await reserve('a', 'x'), await reserve('c', 'y'), await reserve('b', 'z')]).toEqual([false, false, true]);
+    expect(await leases.grant({ source, owner: 'b', token: 2 }, 'z', 60_000)).toBe(true);
+    expect(await leases.release({ source, owner: 'b', token: 2 }, { to: 'c', ttlMs: 100 })).toBe(true);
+    await eventually(
+      () => reserve('a', 'w'),
+      (isReserved) => isReserved,
+    );
   });
 
   test('one owner holds a lease until it releases it', async () => {

@@ -8,6 +8,7 @@ export { StateHistory } from './state-history.ts';
 export { StateFencing } from './state-fencing.ts';
 export { type LineageChange, StateLineageStore } from './state-lineage-store.ts';
 export { StateLogAcceptanceStore } from './state-log-acceptance-store.ts';
+export { type Placement, StatePlacementStore } from './state-placement-store.ts';
 export { StateMismatchStore } from './state-mismatch-store.ts';
 export { StateRepairStore } from './state-repair-store.ts';
 export { StateRequestedReadStore } from './state-requested-read-store.ts';

@@ -8,6 +8,8 @@ export interface StateConnectionsOptions {
   readonly dataSource: DataSource;
   /** For one piece of work, from the wait for a connection to the last answer. */
   readonly workTimeoutMs: number;
+  /** A connection that was not used for so long is not used again. */
+  readonly restMs: number;
   readonly createUnavailableError: (message: string) => DittoError;
 }
 
@@ -114,8 +116,7 @@ export class StateConnections {
         this.#trusts.set(connection, trust);
       }
       const loan = { runner, connection, trust };
-      if (trust.generation === this.#generation && Date.now() - trust.usedAtMs < this.#options.workTimeoutMs)
-        return loan;
+      if (trust.generation === this.#generation && Date.now() - trust.usedAtMs < this.#options.restMs) return loan;
       this.#end(loan);
     }
   }

@@ -33,6 +33,11 @@ const silentQueryLogger: QueryLogger = {
 
 /** For one statement of an upgrade, which may have to wait for others that use the table. */
 const MIGRATION_TIMEOUT_MS = 60_000;
+/**
+ * A process that is frozen between two statements of a transaction holds the lock of its source, and with it the next
+ * owner's grant, until the server ends its session. That must be over when its lease is (`dss.lease.ttlMs`).
+ */
+const MOST_IDLE_MS = 3000;
 
 /**
  * The one connection pool to the state database.
@@ -144,10 +149,12 @@ export class StateDatabase {
     const { workTimeoutMs, poolSize } = this.#options;
     await this.#createDatabaseIfMissing();
     await this.#migrate();
-    const session = { readsOnly: true, idleMs: 2 * workTimeoutMs, lockWaitMs: workTimeoutMs / 2 };
+    const idleMs = Math.min(MOST_IDLE_MS, 2 * workTimeoutMs);
+    const session = { readsOnly: true, idleMs, lockWaitMs: workTimeoutMs / 2 };
     this.#connections = new StateConnections({
       dataSource: await this.#createDataSource(poolSize, workTimeoutMs, session).initialize(),
       workTimeoutMs,
+      restMs: idleMs / 2,
       createUnavailableError: (message) => this.#createUnavailableError(message),
     });
     this.#trouble = null;
@@ -194,7 +201,12 @@ export class StateDatabase {
       synchronize: false,
       // it logs queries that time out, with their values, whatever is configured
       logger: silentQueryLogger,
-      extra: toDriverOptions(this.#options),
+      extra: {
+        ...toDriverOptions(this.#options),
+        // a connection that rests is closed before the server ends it
+        idleTimeout: session.idleMs / 2,
+        maxIdle: Math.max(1, poolSize - 1),
+      },
     });
   }
 

@@ -10,6 +10,7 @@ import {
   StateFencing,
   StateLineageStore,
   StateLogAcceptanceStore,
+  StatePlacementStore,
   StateSwitchStore,
   StateResyncStore,
   StateRewindStore,
@@ -297,6 +298,23 @@ describe('stores under fencing tokens', () => {
     await expect(acceptances.finish(paused)).rejects.toMatchObject(fenced);
     await acceptances.finish(newest);
     expect(await acceptances.acceptedBy(source)).toBeNull();
+  });
+
+  test('any instance places a source that was run once; a placement is ended only where it still is', async () => {
+    const placements = new StatePlacementStore(database);
+    const source = uniqueName('shop');
+    expect(await placements.place(source, { instance: 'a', placedBy: 'alice' })).toBe(false);
+    await fencing.grant(source, 'b');
+    expect(await placements.place(source, { instance: 'a', placedBy: 'alice' })).toBe(true);
+    expect(await placements.place(source, { instance: 'a', placedBy: 'alice' })).toBe(true);
+    expect((await placements.list()).get(source)).toEqual({ instance: 'a', placedBy: 'alice' });
+    expect(await placements.end(source, 'b')).toBe(false);
+    expect((await placements.list()).has(source)).toBe(true);
+    expect(await placements.end(source, 'a')).toBe(true);
+    expect((await placements.list()).has(source)).toBe(false);
+    await placements.place(source, { instance: 'c', placedBy: 'bob' });
+    expect(await placements.place(source, null)).toBe(true);
+    expect((await placements.list()).has(source)).toBe(false);
   });
 
   test('I5: a switch that was asked for is pending for the next owner until that has done it, by the newest token only', async () => {

@@ -7,13 +7,14 @@ import {
   StateCheckpointStore,
   StateColumnStore,
   StateDatabase,
+  type StateDatabaseOptions,
   StateFencing,
   StateLineageStore,
   StateResyncStore,
   StateTableStore,
   TopicPartitionStore,
 } from '#state';
-import { FaultProxy, uniqueName } from '#testing';
+import { eventually, FaultProxy, uniqueName } from '#testing';
 import { createStateOptions } from './state-server.ts';
 
 const unavailable = { code: 'DITTO_STATE_UNAVAILABLE', retriable: true };
@@ -21,6 +22,7 @@ const orders = { database: 'shop', table: 'orders' };
 const done: TableRecord = { ...newRecord(orders), copy: { state: 'done', rowsRead: 7 } };
 const pending: TableRecord = { ...done, copy: { state: 'pending', endsGone: false } };
 
+let options: StateDatabaseOptions;
 let proxy: FaultProxy;
 /** Through the proxy. */
 let database: StateDatabase;
@@ -30,7 +32,7 @@ let grant: Grant;
 let topic: string;
 
 beforeAll(async () => {
-  const options = await createStateOptions();
+  options = await createStateOptions();
   proxy = await FaultProxy.open(options);
   direct = new StateDatabase(options);
   await direct.open(AbortSignal.timeout(20_000));
@@ -224,4 +226,19 @@ describe('I5: while a COMMIT may still arrive, the next write waits for it', () 
     await untilArrived();
     expect(await store.load(grant.source)).toEqual([pending]);
   });
+
+  test('the next owner is granted its token before the lease of one that was frozen before its COMMIT has run out', async () => {
+    const { host, port } = proxy;
+    const frozen = new StateDatabase({ ...options, host, port });
+    await frozen.open(AbortSignal.timeout(20_000));
+    proxy.silence({ direction: 'toServer', from: 'COMMIT' });
+    const saving = new StateTableStore(frozen).save(grant, [done]).catch(() => undefined);
+    const startedAt = Date.now();
+    await eventually(() => proxy.receivedBytes.toServer > proxy.deliveredBytes.toServer);
+    await persist(() => new StateFencing(direct).grant(grant.source, 'b'));
+    expect(Date.now() - startedAt).toBeLessThan(6_000);
+    await saving;
+    proxy.restore();
+    await frozen.close();
+  }, 30_000);
 });

@@ -82,6 +82,9 @@ describe('StateDatabase', () => {
       { name: 'CountIgnored1796560000000' },
       { name: 'AddFailedEvents1796570000000' },
       { name: 'AcceptLosses1796580000000' },
+      { name: 'AddPlacements1796581000000' },
+      { name: 'IndexAuditSubjects1796572000000' },
+      { name: 'AddNotices1796573000000' },
     ]);
   });
 

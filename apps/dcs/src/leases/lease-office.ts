@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import { type DcsRequest } from '#dcs-client';
 import { type ProcessIdentity, toDittoError } from '#kernel';
 import { createLogger, Metrics } from '#platform';
 import { type LeaseHolder, RedisLeases } from '#redis';
@@ -69,10 +70,10 @@ export class LeaseOffice {
     return renewed;
   }
 
-  async release(grant: Grant): Promise<boolean> {
-    const released = await this.#leases.release(grant);
-    if (released)
-      this.#logger.info('a lease was released', { source: grant.source, owner: grant.owner, token: grant.token });
+  async release(grant: Grant, handOver: DcsRequest<'releaseLease'>['handOver']): Promise<boolean> {
+    const released = await this.#leases.release(grant, handOver);
+    const { source, owner, token } = grant;
+    if (released) this.#logger.info('a lease was released', { source, owner, token, to: handOver?.to ?? null });
     return released;
   }
 

@@ -30,9 +30,9 @@ export class LeasesHandler {
 
   @MessagePattern(releaseLease.pattern)
   async release(
-    @RpcData(new SchemaPipe(releaseLease.request)) { grant }: DcsRequest<'releaseLease'>,
+    @RpcData(new SchemaPipe(releaseLease.request)) { grant, handOver }: DcsRequest<'releaseLease'>,
   ): Promise<DcsAnswer<'releaseLease'>> {
-    return { released: await this.#office.release(grant) };
+    return { released: await this.#office.release(grant, handOver) };
   }
 
   @Roles('read')

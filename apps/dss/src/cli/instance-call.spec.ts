@@ -89,6 +89,8 @@ describe('askAnyInstance', () => {
 it.each([
   [['explain', '--source', 'shop', '--table', 'a.b'], 'needs --source NAME --table DATABASE.TABLE --key JSON'],
   [['explain', '--table', 'a.b', '--key', '{}'], 'needs --source NAME --table DATABASE.TABLE --key JSON'],
+  [['move', '--source', 'shop'], 'needs --source NAME --to INSTANCE'],
+  [['move', '--to', 'host-2'], 'needs --source NAME --to INSTANCE'],
   [['resync', '--source', 'shop', '--table', 'a.b'], "'resync' takes no --table"],
   [['resync', '--source', 'shop', '--cert-key', 'f'], "'resync' takes no --cert-key"],
   [['switch', '--source', 'shop', '--gtids', 'x:1'], "'switch' takes no --gtids"],

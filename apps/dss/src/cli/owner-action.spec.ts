@@ -53,13 +53,20 @@ function directory(url: string | null): OwnerDirectory {
 
 const request = { action: 'resync' as const, source: 'shop', token: 'secret', url: null, tls: {} };
 
-describe('ditto resync, rewind, accept-log, accept-loss, switch', () => {
+describe('ditto restart, resync, rewind, accept-log, accept-loss, switch', () => {
   it('asks the instance that holds the lease, with the token, and says what happens', async () => {
     const { url, asked } = await listen(202, { resyncing: 'shop' });
     const { done, text } = await askOwner(directory(url), request);
     expect(done).toBe(true);
     expect(asked).toEqual(['POST /sources/shop/resync Bearer secret']);
     expect(text).toContain(`shop is being resynced by two (${url})`);
+  });
+
+  it('asks it to try the source again', async () => {
+    const { url, asked } = await listen(200, { restarted: 'shop' });
+    const { done, text } = await askOwner(directory(url), { ...request, action: 'restart' });
+    expect([done, asked]).toEqual([true, ['POST /sources/shop/restart Bearer secret']]);
+    expect(text).toContain(`shop is being tried again by two (${url})`);
   });
 
   it('asks it to rewind the source', async () => {
@@ -173,7 +180,7 @@ describe('ditto resync, rewind, accept-log, accept-loss, switch', () => {
     await rm(folder, { recursive: true });
   });
 
-  it.each(['resync', 'accept-log'])('%s needs the name of a source', async (command) => {
+  it.each(['restart', 'resync', 'accept-log'])('%s needs the name of a source', async (command) => {
     const complaints: string[] = [];
     const context = { environment: {}, print: () => undefined, complain: (text: string) => complaints.push(text) };
     expect(await runCommand([command], context)).toBe(2);

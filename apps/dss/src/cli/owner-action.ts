@@ -11,7 +11,7 @@ export interface OwnerDirectory {
   listServices(): Promise<readonly ServiceStatus[]>;
 }
 
-export type OwnerAction = 'resync' | 'rewind' | 'accept-log' | 'accept-loss' | 'switch';
+export type OwnerAction = 'restart' | 'resync' | 'rewind' | 'accept-log' | 'accept-loss' | 'switch';
 
 /** What is asked of the DSS that owns a source. */
 export interface OwnerRequest {
@@ -71,6 +71,10 @@ export async function askOwner(directory: OwnerDirectory, request: OwnerRequest)
 const EXPLANATIONS: Readonly<
   Record<OwnerAction, (source: string, instance: string, url: string, to: string) => readonly string[]>
 > = {
+  restart: (source, instance, url) => [
+    `${source} is being tried again by ${instance} (${url}), from its checkpoint.`,
+    `How it went: GET ${url}/sources/${source} (state, error).`,
+  ],
   resync: (source, instance, url) => [
     `${source} is being resynced by ${instance} (${url}).`,
     'It raises the lineage, ends every row of the source in the sinks, takes the position that the server has now,',

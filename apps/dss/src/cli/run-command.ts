@@ -6,6 +6,7 @@ import { configureLogging } from '#platform';
 import { runCheck } from './check.ts';
 import { renderReport } from './render-report.ts';
 import { type OwnerRequest, runOwnerAction } from './owner-action.ts';
+import { describeMove } from './describe-move.ts';
 import { renderExplanation } from './render-explanation.ts';
 import { askInstance, type InstanceAccess, type InstanceRequest } from './instance-call.ts';
 import { parseScope, SCOPE_OPTIONS } from './parse-scope.ts';
@@ -27,6 +28,8 @@ const USAGE = `usage: npm run ditto -- COMMAND
 
   check [--config FILE] [--json]   try configuration, connections, server settings and grants; changes nothing.
                                    Lists every problem with its remedy; ends with 1 when there is an error.
+  restart --source NAME [--token TOKEN] [--url URL] [--config FILE]
+                                   try a source again that has stopped and waits for an operator.
   resync --source NAME [--token TOKEN] [--url URL] [--config FILE]
                                    start a source again: its owner, found through DCS, ends all its rows in the sinks,
                                    continues from where the server is now, and reads every row again.
@@ -43,6 +46,11 @@ const USAGE = `usage: npm run ditto -- COMMAND
   accept-loss --source NAME --server HOST:PORT --gtids SET [--token TOKEN] [--url URL] [--config FILE]
                                    have a source continue on a server that lacks SET, all of which is lost with the server
                                    that had it: rows that these transactions may have changed are read again.
+  move --source NAME --to INSTANCE [--token TOKEN] [--url URL] [--config FILE]
+                                   have another DSS run a source: its owner drains it and hands it over, and it stays there
+                                   while that instance lives. INSTANCE is a name as GET /services of DCS lists it, the host
+                                   in it where that is enough, or 'any': the source may run anywhere again.
+                                   Any DSS takes it, found through DCS, or the one at URL. TOKEN has the role operate.
   explain --source NAME --table DATABASE.TABLE --key JSON [--json] [--token TOKEN] [--url URL] [--config FILE]
                                    show one row everywhere: in MySQL, MongoDB, Kafka and the binary log; and why it differs.
                                    JSON is the key as in the messages of Kafka: '{"id":1}'. Any DWS answers, found through
@@ -81,8 +89,8 @@ SCOPE is one of
 FILE is $DITTO_CONFIG or ./ditto.yaml when left out.
 
 Where that REST API has TLS (https): --ca FILE trusts the authorities in FILE instead of the system's, --cert FILE and
---key FILE are the certificate that it asks clients for. All are PEM. The same for explain, verify and
-reread, with --cert-key instead of --key.`;
+--key FILE are the certificate that it asks clients for. All are PEM. The same for explain, verify,
+reread and move, with --cert-key instead of --key.`;
 
 /** Gives the exit code: 0 well, 1 errors were found, 2 the call is wrong. */
 export async function runCommand(args: readonly string[], context: CommandContext): Promise<number> {
@@ -98,6 +106,7 @@ export async function runCommand(args: readonly string[], context: CommandContex
       context.print(call.json ? JSON.stringify(report, null, 2) : renderReport(report));
       return report.errors === 0 ? 0 : 1;
     }
+    case 'restart':
     case 'resync':
     case 'rewind':
     case 'accept-log':
@@ -107,6 +116,13 @@ export async function runCommand(args: readonly string[], context: CommandContex
       const { done, text } = await runOwnerAction(context.environment, call.config, call.request);
       (done ? context.print : context.complain)(text);
       return done ? 0 : 1;
+    }
+    case 'move': {
+      configureLogging({ service: 'ditto', level: 'silent' });
+      const outcome = await askInstance(context.environment, call.config, call.request);
+      if (outcome.done) context.print(describeMove(outcome.body));
+      else context.complain(outcome.text);
+      return outcome.done ? 0 : 1;
     }
     case 'explain': {
       configureLogging({ service: 'ditto', level: 'silent' });
@@ -148,6 +164,7 @@ export async function runCommand(args: readonly string[], context: CommandContex
 type Call =
   | { readonly command: 'check' | 'schema' | 'help'; readonly config: string | undefined; readonly json: boolean }
   | { readonly command: OwnerRequest['action']; readonly config: string | undefined; readonly request: OwnerRequest }
+  | { readonly command: 'move'; readonly config: string | undefined; readonly request: InstanceRequest }
   | {
       readonly command: 'explain';
       readonly config: string | undefined;
@@ -183,12 +200,12 @@ const OPTIONS = {
 /** Options that not every command takes. */
 const TAKEN_BY: Readonly<Record<string, readonly string[]>> = {
   table: ['explain', 'verify', 'reread', 'failed-events'],
-  'cert-key': ['explain', 'verify', 'reread', 'failed-events'],
+  'cert-key': ['explain', 'verify', 'reread', 'failed-events', 'move'],
   sinks: ['verify', 'failed-events'],
   state: ['failed-events'],
   'second-way-share': ['verify'],
   ...Object.fromEntries(Object.keys(SCOPE_OPTIONS).map((option) => [option, ['verify', 'reread']])),
-  to: ['verify', 'reread', 'switch'],
+  to: ['verify', 'reread', 'switch', 'move'],
   server: ['accept-loss'],
   gtids: ['accept-loss'],
   reason: ['reread', 'failed-events'],
@@ -218,6 +235,7 @@ function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Cal
       case 'schema':
       case 'help':
         return refuseTlsFiles(command, tlsFiles) ?? { command, config, json };
+      case 'restart':
       case 'resync':
       case 'rewind':
       case 'accept-log':
@@ -227,6 +245,12 @@ function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Cal
         const body = describeOwnerRequest(command, { to: scope.to, server, gtids });
         if (typeof body === 'string') return body;
         return { command, config, request: { action: command, source, body, ...reached, tls: readTlsFiles(tlsFiles) } };
+      }
+      case 'move': {
+        if (source === undefined || scope.to === undefined) return `'move' needs --source NAME --to INSTANCE.`;
+        const path = `/sources/${encodeURIComponent(source)}/move`;
+        const body = { to: scope.to === 'any' ? null : String(scope.to) };
+        return { command, config, request: { service: 'dss', method: 'POST', path, body, ...readAccess() } };
       }
       case 'explain': {
         if (source === undefined || table === undefined || key === undefined)

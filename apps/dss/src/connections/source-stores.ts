@@ -20,6 +20,7 @@ import {
   StateFailedEventStore,
   StateLineageStore,
   StateLogAcceptanceStore,
+  StatePlacementStore,
   StateRequestedReadStore,
   StateResyncStore,
   StateRewindStore,
@@ -44,6 +45,7 @@ export class SourceStores {
   readonly rewinds: RewindStore;
   readonly acceptances: LogAcceptanceStore;
   readonly switches: SwitchStore;
+  readonly placements: StatePlacementStore;
   readonly partitions: TopicPartitionStore;
   readonly topicEnds: TopicEndStore;
 
@@ -59,6 +61,7 @@ export class SourceStores {
     this.resyncs = new StateResyncStore(database);
     this.rewinds = new StateRewindStore(database);
     this.acceptances = new StateLogAcceptanceStore(database);
+    this.placements = new StatePlacementStore(database);
     this.switches = new StateSwitchStore(database);
     this.partitions = new TopicPartitionStore(database);
     this.topicEnds = new TopicEndStore(database);

@@ -291,6 +291,20 @@ export class LossAcceptedDto {
   readonly gtids!: string;
 }
 
+export class MoveOrderDto {
+  /** An instance of DSS, as `GET /services` of DCS names it, or the part before its first `/` if that names one only; null: any. */
+  readonly to!: string | null;
+}
+
+export class MovingDto {
+  /** The source that is placed there; `GET /leases` of DCS says when it is. */
+  readonly moving!: string;
+  /** The full name of the instance; null where the source may run anywhere now. */
+  readonly to!: string | null;
+  /** The instance that owns it now; null where none does. */
+  readonly from!: string | null;
+}
+
 export class RestartedDto {
   readonly restarted!: string;
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { type DittoConfig } from '#configuration';
+import { type DcsClient } from '#dcs-client';
 import { AuditLog, type AuditEntry } from '#platform';
 import { type SourceStores } from '../connections/source-stores.ts';
 import { type SourceRegistry } from '../sources/source-registry.ts';
@@ -48,9 +49,38 @@ function build(
       return Promise.resolve(granted);
     },
   };
-  const registry = { find: (source: string) => (source === 'shop' ? supervisor : undefined) };
+  const stores: unknown = {
+    placements: {
+      place: (source: string, placement: { instance: string } | null) => {
+        asked.push(`${source} placed on ${placement?.instance ?? 'any'}`);
+        return Promise.resolve(granted);
+      },
+    },
+  };
+  const report = { service: 'dss', details: { sources: [{ name: 'shop' }] } };
+  const directory: unknown = {
+    listServices: () =>
+      Promise.resolve([
+        { ...report, instance: 'host-1/7/abc' },
+        { ...report, instance: 'host-2/8/abc' },
+        { ...report, instance: 'host-2/9/abc' },
+        { ...report, instance: 'host-3/1/abc', details: { sources: [] } },
+        { ...report, instance: 'host-4/1/abc', service: 'dws' },
+      ]),
+    listLeases: () => Promise.resolve(owner === null ? [] : [{ source: 'shop', owner }]),
+  };
+  const registry = {
+    lookAtShares: () => asked.push('looked'),
+    find: (source: string) => (source === 'shop' ? supervisor : undefined),
+  };
   const config = { sources: { shop: { snapshot: { mode } } } } as unknown as DittoConfig;
-  const controller = new SourcesController(registry as unknown as SourceRegistry, audit, {} as SourceStores, config);
+  const controller = new SourcesController(
+    registry as unknown as SourceRegistry,
+    audit,
+    stores as SourceStores,
+    directory as DcsClient,
+    config,
+  );
   return { controller, audit, asked };
 }
 
@@ -123,5 +153,38 @@ describe('POST /sources/:source/accept-log', () => {
   ])('I7: is refused for %s, and leaves no trace', async (_, { controller, audit, asked }, source, status, refusal) => {
     await expect(controller.acceptLog(source, 'alice')).rejects.toMatchObject({ status, code: refusal });
     expect([audit.entries, asked]).toEqual([[], []]);
+  });
+});
+
+describe('POST /sources/:source/move', () => {
+  it.each([
+    ['host-1', 'host-1/7/abc'],
+    ['host-2/9/abc', 'host-2/9/abc'],
+    [null, null],
+  ])('is recorded, then kept for the owner, by any instance: %s', async (to, target) => {
+    const { controller, audit, asked } = build('waiting-for-lease');
+    expect(await controller.move('shop', { to }, 'alice')).toEqual({ moving: 'shop', to: target, from: 'o' });
+    expect(asked).toEqual([`shop placed on ${target ?? 'any'}`, 'looked']);
+    const details = { to: target, from: 'o' };
+    expect(audit.entries).toEqual([{ actor: 'alice', action: 'source.move', subject: 'shop', details }]);
+  });
+
+  it.each([
+    ['an unknown source', 'eu', 'host-1', 404, 'DITTO_SOURCE_UNKNOWN'],
+    ['a host of two instances', 'shop', 'host-2', 409, 'DITTO_INSTANCE_UNKNOWN'],
+    ['the beginning of a name', 'shop', 'host', 409, 'DITTO_INSTANCE_UNKNOWN'],
+    ['an instance without the source', 'shop', 'host-3', 409, 'DITTO_INSTANCE_UNKNOWN'],
+    ['another service', 'shop', 'host-4', 409, 'DITTO_INSTANCE_UNKNOWN'],
+  ])('is refused for %s, and leaves no trace', async (_, source, to, status, code) => {
+    const { controller, audit, asked } = build('streaming');
+    await expect(controller.move(source, { to }, 'alice')).rejects.toMatchObject({ status, code });
+    expect([audit.entries, asked]).toEqual([[], []]);
+  });
+
+  it('is refused for a source that nobody has run yet', async () => {
+    const { controller } = build('waiting-for-lease', { owner: null, granted: false });
+    await expect(controller.move('shop', { to: null }, 'alice')).rejects.toMatchObject({
+      code: 'DITTO_SOURCE_NOT_OWNED',
+    });
   });
 });

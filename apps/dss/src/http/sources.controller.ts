@@ -5,18 +5,22 @@ import { type DittoConfig, type SourceConfig } from '#configuration';
 import { type DittoError } from '#kernel';
 import { Actor, assertKnownSource, AuditLog, InjectConfig, RequestError, SchemaPipe } from '#platform';
 import { z } from 'zod';
+import { DcsClient } from '#dcs-client';
 import { SourceStores } from '../connections/source-stores.ts';
 import { newestCheckpoint } from '../opening/starting-point.ts';
 import { snapshotsOff } from '../opening/resync.ts';
 import { type SourceStatus } from '../sources/source-status.ts';
 import { type SourceSupervisor } from '../sources/source-supervisor.ts';
 import { SourceRegistry } from '../sources/source-registry.ts';
+import { chooseInstance, type InstanceDirectory } from '../sharing/choose-instance.ts';
 import { ANSWER_WITHIN_MS, findLossRefusal, findRefusal } from '../switching/choose-server.ts';
 import { surveyServers } from '../switching/survey-servers.ts';
 import {
   LogAcceptedDto,
   LossAcceptedDto,
   LossOrderDto,
+  MoveOrderDto,
+  MovingDto,
   RestartedDto,
   ResyncDto,
   RewindDto,
@@ -37,6 +41,8 @@ const lossSchema = z.strictObject({
   gtids: z.string().max(10_000).refine(isGtidSet, 'must be a GTID set, as the status of the source names it'),
 });
 type LossOrder = z.infer<typeof lossSchema>;
+const moveSchema = z.strictObject({ to: z.string().min(1).max(255).nullable() });
+type MoveOrder = z.infer<typeof moveSchema>;
 type SwitchOrder = z.infer<typeof switchSchema>;
 type TablesQuery = z.infer<typeof tablesQuerySchema>;
 
@@ -45,18 +51,21 @@ type TablesQuery = z.infer<typeof tablesQuerySchema>;
 export class SourcesController {
   readonly #sources: SourceRegistry;
   readonly #audit: AuditLog;
-  readonly #stores: Pick<SourceStores, 'dcs' | 'state'>;
+  readonly #stores: Pick<SourceStores, 'dcs' | 'state' | 'placements'>;
+  readonly #dcs: InstanceDirectory;
   readonly #config: DittoConfig;
 
   constructor(
     sources: SourceRegistry,
     audit: AuditLog,
-    { dcs, state }: SourceStores,
+    { dcs, state, placements }: SourceStores,
+    directory: DcsClient,
     @InjectConfig() config: DittoConfig,
   ) {
     this.#sources = sources;
     this.#audit = audit;
-    this.#stores = { dcs, state };
+    this.#stores = { dcs, state, placements };
+    this.#dcs = directory;
     this.#config = config;
   }
 
@@ -96,7 +105,7 @@ export class SourcesController {
         'DITTO_SOURCE_NOT_STOPPED',
         `${source} does not wait for an operator: it is ${state}`,
         {
-          remedy: 'Ask the instance that owns the source; GET /leases of DCS names it.',
+          remedy: `Ask the instance that owns the source: npm run ditto -- restart --source ${source} finds it.`,
         },
       );
     await this.#audit.record({ actor, action: 'source.restart', subject: source, details: { after: error } });
@@ -235,6 +244,32 @@ export class SourcesController {
     await this.#audit.record({ actor, action: 'source.accept-loss', subject: source, details });
     if (!(await supervisor.acceptLoss({ endpoint, gtids }, actor))) throw notOwned(source, 'accept-loss');
     return { switching: source, to: endpoint, gtids };
+  }
+
+  @Post(':source/move')
+  @HttpCode(202)
+  @ApiOperation({
+    summary:
+      'Place a source on an instance of DSS: its owner drains it and hands it over. Any instance takes the order; it stays there while that instance lives',
+  })
+  @ApiConflictResponse({ description: 'There is no such instance, or nobody has run the source yet' })
+  @ApiBody({ type: MoveOrderDto })
+  async move(
+    @Param('source') source: string,
+    @Body(new SchemaPipe(moveSchema)) { to }: MoveOrder,
+    @Actor() actor: string,
+  ): Promise<MovingDto> {
+    assertKnownSource(this.#config, source);
+    const target = to === null ? null : chooseInstance(await this.#dcs.listServices(), source, to);
+    const from = (await this.#dcs.listLeases()).find((lease) => lease.source === source)?.owner ?? null;
+    await this.#audit.record({ actor, action: 'source.move', subject: source, details: { to: target, from } });
+    const placement = target === null ? null : { instance: target, placedBy: actor };
+    if (!(await this.#stores.placements.place(source, placement)))
+      throw new RequestError(409, 'DITTO_SOURCE_NOT_OWNED', `no instance has run ${source} yet`, {
+        remedy: 'Ask again when GET /leases of DCS names the source.',
+      });
+    this.#sources.lookAtShares();
+    return { moving: source, to: target, from };
   }
 
   #supervisor(source: string): SourceSupervisor {

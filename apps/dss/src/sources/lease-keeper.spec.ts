@@ -1,17 +1,19 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { type LeaseAnswer, type LeaseRequest } from '#dcs-client';
-import { DittoError, identifyThisProcess, type ProcessIdentity, silentLogger } from '#kernel';
+import { BootClock, DittoError, identifyThisProcess, type ProcessIdentity, silentLogger } from '#kernel';
 import { type Grant } from '#replication';
-import { LeaseKeeper, type LeaseOffice } from './lease-keeper.ts';
+import { LeaseKeeper, type LeaseKeeperOptions, type LeaseOffice, type LeaseTurn } from './lease-keeper.ts';
 
 const grant: Grant = { source: 's', owner: 'o', token: 1 };
 const down = new DittoError('DITTO_DCS_UNAVAILABLE', 'down', { retriable: true });
 const granted: LeaseAnswer = { grant, holder: null };
 const refused: LeaseAnswer = { grant: null, holder: null };
+const holder = { source: 's', owner: 'another', token: 7, expiresInMs: 60_000, process: null };
+const held: LeaseAnswer = { grant: null, holder };
 const never = new AbortController().signal;
 
-function build(office: Partial<LeaseOffice>, ttlMs = 60): LeaseKeeper {
+function build(office: Partial<LeaseOffice>, ttlMs = 60, options: Partial<LeaseKeeperOptions> = {}): LeaseKeeper {
   return new LeaseKeeper({
     office: {
       acquireLease: () => Promise.resolve(granted),
@@ -26,6 +28,7 @@ function build(office: Partial<LeaseOffice>, ttlMs = 60): LeaseKeeper {
     renewMs: 15,
     logger: silentLogger,
     monotonicMs: () => performance.now(),
+    ...options,
   });
 }
 
@@ -47,6 +50,45 @@ describe('LeaseKeeper', () => {
     });
     await keeper.acquire(never);
     await expect(keeper.renewUntil(grant, never)).rejects.toMatchObject({ code: 'DITTO_LEASE_LOST' });
+  });
+
+  it('I5: a lease is over when its time has passed while the machine was suspended, and timers and process stood still', async () => {
+    let suspendedMs = 0;
+    const uptimeMs = (): number => performance.now() + suspendedMs;
+    const clock = new BootClock({ uptimeMs, wallMs: uptimeMs });
+    const keeper = build({}, 60_000, { monotonicMs: () => clock.nowMs() });
+    await keeper.acquire(never);
+    const renewing = keeper.renewUntil(grant, never);
+    expect(keeper.isValid()).toBe(true);
+    suspendedMs = 61_000;
+    expect(keeper.isValid()).toBe(false);
+    await expect(renewing).rejects.toMatchObject({ code: 'DITTO_LEASE_LOST' });
+  });
+
+  it('asks for no lease that falls to another instance, and soon for one that is handed to it', async () => {
+    let turn: LeaseTurn = 'waits';
+    let asked = 0;
+    const acquireLease = (): Promise<LeaseAnswer> => Promise.resolve(++asked === 3 ? granted : held);
+    const keeper = build({ acquireLease }, 60, { turn: () => turn, renewMs: 60_000 });
+    const acquired = keeper.acquire(never);
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    expect(asked).toBe(0);
+    turn = 'expects';
+    expect(await acquired).toEqual(grant);
+    expect(asked).toBe(3);
+  });
+
+  it('gives a lease to the instance that it is handed to, for as long as a lease lasts', async () => {
+    const released: unknown[] = [];
+    const keeper = build({
+      releaseLease: (_grant, handOver) => {
+        released.push(handOver);
+        return Promise.resolve();
+      },
+    });
+    await keeper.release(grant, 'other');
+    await keeper.release(grant);
+    expect(released).toEqual([{ to: 'other', ttlMs: 60 }, null]);
   });
 
   it('I6: says why no lease can be obtained for as long as it can not be asked for', async () => {

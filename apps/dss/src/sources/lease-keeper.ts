@@ -8,8 +8,21 @@ export interface LeaseOffice {
   acquireLease(request: LeaseRequest): Promise<LeaseAnswer>;
   /** False when the lease is no longer this grant's. */
   renewLease(grant: Grant, ttlMs: number): Promise<boolean>;
-  releaseLease(grant: Grant): Promise<void>;
+  /** With the instance that it is handed to, if any: nobody else gets the lease before `ttlMs` are over. */
+  releaseLease(grant: Grant, handOver: HandOver | null): Promise<void>;
 }
+
+/** To whom a lease is handed, and how long it is kept for it. */
+export interface HandOver {
+  readonly to: string;
+  readonly ttlMs: number;
+}
+
+/**
+ * What this instance does about a source that it does not own. `asks`: it falls to this instance when it is free.
+ * `expects`: it is about to be handed to it. `waits`: it falls to another instance.
+ */
+export type LeaseTurn = 'asks' | 'expects' | 'waits';
 
 export interface LeaseKeeperOptions {
   readonly office: LeaseOffice;
@@ -20,11 +33,17 @@ export interface LeaseKeeperOptions {
   readonly ttlMs: number;
   readonly renewMs: number;
   readonly logger: Logger;
-  /** Milliseconds of a clock that never jumps. */
+  /** While it is `waits`, the lease is not asked for. */
+  readonly turn?: () => LeaseTurn;
+  /** Milliseconds of a clock that never jumps back, and runs while the machine is suspended too (`BootClock`). */
   readonly monotonicMs: () => number;
 }
 
 const LEAST_WAIT_MS = 20;
+/** How often a lease is asked for that is about to be handed over. */
+const EXPECTED_MS = 100;
+/** How often a turn is looked at that has not come. */
+const TURN_MS = 100;
 
 /** Asks for the lease of one source until it is granted, then renews it until it is lost or released. */
 export class LeaseKeeper {
@@ -39,17 +58,23 @@ export class LeaseKeeper {
   }
 
   async acquire(signal: AbortSignal): Promise<Grant> {
-    const { source, renewMs, logger } = this.#options;
+    const { source, renewMs, logger, turn = () => 'asks' } = this.#options;
     for (;;) {
       signal.throwIfAborted();
-      let waitMs = renewMs;
+      const now = turn();
+      if (now === 'waits') {
+        await sleep(TURN_MS, signal);
+        continue;
+      }
+      const askAgainMs = now === 'expects' ? EXPECTED_MS : renewMs;
+      let waitMs = askAgainMs;
       try {
         const { grant, holder } = await this.#request(null);
         if (grant !== null) return grant;
         const ended = findEnded(holder);
         const takenOver = ended && (await this.#request(ended)).grant;
         if (takenOver) return takenOver;
-        waitMs = Math.min(renewMs, (holder?.expiresInMs ?? 0) + LEAST_WAIT_MS);
+        waitMs = Math.min(askAgainMs, (holder?.expiresInMs ?? 0) + LEAST_WAIT_MS);
       } catch (cause) {
         const error = toDittoError(cause);
         if (!error.retriable) throw error;
@@ -115,9 +140,11 @@ export class LeaseKeeper {
     throw lost(grant, 'somebody else holds it, or it was taken away');
   }
 
-  async release(grant: Grant): Promise<void> {
+  /** To everybody, or to the instance that it is handed to. */
+  async release(grant: Grant, to: string | null = null): Promise<void> {
+    const { office, ttlMs } = this.#options;
     try {
-      await this.#options.office.releaseLease(grant);
+      await office.releaseLease(grant, to === null ? null : { to, ttlMs });
     } catch (cause) {
       const { code, message } = toDittoError(cause);
       this.#options.logger.warn('the lease could not be released; it ends by itself', {

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { createInstanceName, DcsClient, ServiceReporter } from '#dcs-client';
 import { type DittoConfig, toAdvertisedUrl } from '#configuration';
-import { identifyThisProcess } from '#kernel';
+import { BootClock, identifyThisProcess } from '#kernel';
 import { AuditLog, createLogger, InjectConfig, LongWork, Shutdown } from '#platform';
 import { SourceStores } from '../connections/source-stores.ts';
 import { SourceMetrics } from '../metrics/source-metrics.ts';
@@ -9,7 +9,8 @@ import { SourceOpener } from '../opening/source-opener.ts';
 import { awaitTarget } from '../switching/choose-server.ts';
 import { acceptRead } from './accept-read.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
-import { recordSwitch } from './record-switch.ts';
+import { SourceShares } from '../sharing/source-shares.ts';
+import { recordMove, recordSwitch } from './record-switch.ts';
 import { type SourceStatus } from './source-status.ts';
 import { SourceSupervisor } from './source-supervisor.ts';
 
@@ -19,12 +20,13 @@ export class SourceRegistry extends LongWork {
   readonly #instance = createInstanceName();
   readonly #supervisors: ReadonlyMap<string, SourceSupervisor>;
   readonly #reporter: ServiceReporter;
+  readonly #shares: SourceShares;
 
   constructor(
     @InjectConfig() config: DittoConfig,
     dcs: DcsClient,
     opener: SourceOpener,
-    { resyncs, rewinds, acceptances, switches, reads }: SourceStores,
+    { resyncs, rewinds, acceptances, switches, placements, reads }: SourceStores,
     audit: AuditLog,
     metrics: SourceMetrics,
     shutdown: Shutdown,
@@ -37,12 +39,35 @@ export class SourceRegistry extends LongWork {
       instance: this.#instance,
       url: toAdvertisedUrl(http),
       details: () => ({
-        sources: this.status().map(({ name, state, rowsPerSecond, lagMs }) => ({ name, state, rowsPerSecond, lagMs })),
+        sources: this.status().map(({ name, state, rowsPerSecond, lagMs }) => ({
+          ...{ name, state, rowsPerSecond, lagMs },
+          weight: config.sources[name]?.weight,
+          /** Whether the source may go to another instance by itself. */
+          movable: state === 'streaming' && this.#shares.mayMove(name),
+          placedOn: this.#shares.placementOf(name)?.instance ?? null,
+        })),
       }),
       report: dcs.reportService.bind(dcs),
       logger: createLogger('self-report'),
     });
     const process = identifyThisProcess();
+    const clock = new BootClock();
+    const monotonicMs = (): number => clock.nowMs();
+    this.#shares = new SourceShares({
+      instance: this.#instance,
+      weights: new Map(Object.values(config.sources).map(({ name, weight }) => [name, weight])),
+      listLeases: () => dcs.listLeases(),
+      listServices: () => dcs.listServices(),
+      listPlacements: () => placements.list(),
+      endPlacement: async (source, instance) => {
+        if (!(await placements.end(source, instance))) return;
+        await audit.record({ actor: 'dss', action: 'source.placement-ended', subject: source, details: { instance } });
+      },
+      move: (source, to, askedBy) => this.find(source)?.moveTo({ to, askedBy }) === true,
+      isMoving: () => [...this.#supervisors.values()].some(({ isMoving }) => isMoving),
+      logger: createLogger('shares'),
+      monotonicMs,
+    });
     this.#supervisors = new Map(
       Object.values(config.sources).map((source) => {
         const owner = this.#instance;
@@ -55,7 +80,8 @@ export class SourceRegistry extends LongWork {
           ttlMs,
           renewMs,
           logger,
-          monotonicMs: () => performance.now(),
+          turn: () => this.#shares.turnOf(source.name),
+          monotonicMs,
         });
         const supervisor = new SourceSupervisor({
           source: source.name,
@@ -68,6 +94,7 @@ export class SourceRegistry extends LongWork {
           requestSwitch: switches.request.bind(switches),
           awaitTarget: (to, checkpoint, signal) => awaitTarget(source, to, checkpoint, signal),
           onSwitch: (outcome) => void recordSwitch(audit, source.name, outcome, logger),
+          onMove: (move) => void recordMove(audit, source.name, { ...move, from: owner }, logger),
           acceptRead: (request) => acceptRead(reads, source, request),
           onConfirmed: (sink, latencyMs, count) => metrics.confirmed(source.name, sink, latencyMs, count),
           logger,
@@ -78,6 +105,16 @@ export class SourceRegistry extends LongWork {
     metrics.observe(() => this.status());
   }
 
+  /** This one. */
+  get instance(): string {
+    return this.#instance;
+  }
+
+  /** Does soon what was just asked for. */
+  lookAtShares(): void {
+    void this.#shares.look();
+  }
+
   find(source: string): SourceSupervisor | undefined {
     return this.#supervisors.get(source);
   }
@@ -86,8 +123,11 @@ export class SourceRegistry extends LongWork {
     return [...this.#supervisors.values()].map((supervisor) => supervisor.status());
   }
 
-  protected override run(signal: AbortSignal): Promise<unknown> {
-    return Promise.all([
+  protected override async run(signal: AbortSignal): Promise<void> {
+    // who else is there, before the first lease is asked for
+    await this.#shares.look();
+    await Promise.all([
+      this.#shares.run(signal),
       ...[...this.#supervisors.values()].map((supervisor) => supervisor.supervise(signal)),
       this.#reporter.run(signal),
     ]);

@@ -1,14 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
 import { type LeaseAnswer, type LeaseRequest } from '#dcs-client';
 import { DittoError, silentLogger } from '#kernel';
-import { LeaseKeeper } from './lease-keeper.ts';
+import { type Grant } from '#replication';
+import { type HandOver, LeaseKeeper } from './lease-keeper.ts';
 import { type OwnershipHooks, type SourceRun, type SwitchOutcome } from './source-run.ts';
-import { SourceSupervisor, type OpenSource, type SourceSupervisorOptions } from './source-supervisor.ts';
+import { SourceSupervisor, type OpenSource, type SourceMove, type SourceSupervisorOptions } from './source-supervisor.ts';
 
 /** Gives every request a lease with the next token, until it is revoked. */
 class FreeOffice {
   token = 0;
   released = 0;
+  readonly handedTo: (string | null)[] = [];
   valid = true;
   /** How long this process has been frozen. */
   frozenMs = 0;
@@ -22,8 +24,9 @@ class FreeOffice {
     return Promise.resolve(this.valid);
   }
 
-  releaseLease(): Promise<void> {
+  releaseLease(_grant: Grant, handOver: HandOver | null): Promise<void> {
     this.released++;
+    this.handedTo.push(handOver?.to ?? null);
     return Promise.resolve();
   }
 }
@@ -37,7 +40,9 @@ function supervise(
   office: FreeOffice;
   end: () => Promise<void>;
   signal: AbortSignal;
+  moves: SourceMove[];
 } {
+  const moves: SourceMove[] = [];
   const office = new FreeOffice();
   const timing = { ttlMs: 5000, renewMs: 5, monotonicMs: () => performance.now() + office.frozenMs };
   const leases = new LeaseKeeper({ office, source: 's', owner: 'o', process: null, logger: silentLogger, ...timing });
@@ -52,6 +57,7 @@ function supervise(
     requestSwitch: () => Promise.resolve(),
     awaitTarget: () => Promise.resolve(),
     onSwitch: () => undefined,
+    onMove: (move) => moves.push(move),
     acceptRead: () => Promise.resolve(),
     onConfirmed: () => undefined,
     logger: silentLogger,
@@ -63,7 +69,7 @@ function supervise(
     stop.abort();
     await work;
   };
-  return { supervisor, office, end, signal: stop.signal };
+  return { supervisor, office, end, signal: stop.signal, moves };
 }
 
 /** A run that ends as `run` says. */
@@ -105,6 +111,25 @@ describe('SourceSupervisor', () => {
     await end();
     expect(supervisor.status().state).toBe('stopped');
     expect(office.released).toBe(1);
+  });
+
+  it('hands a source over when it is at rest here, and asks for it again as the others do', async () => {
+    let rested = 0;
+    const { supervisor, office, end, moves } = supervise(() =>
+      Promise.resolve(
+        fakeRun(async (signal) => {
+          await untilAborted(signal);
+          rested++;
+        }),
+      ),
+    );
+    await until(() => supervisor.status().state === 'streaming');
+    expect(supervisor.moveTo({ to: 'other', askedBy: 'alice' })).toBe(true);
+    await until(() => office.token === 2);
+    expect([rested, office.handedTo, moves]).toEqual([1, ['other'], [{ to: 'other', askedBy: 'alice' }]]);
+    await end();
+    expect(office.handedTo).toEqual(['other', null]);
+    expect(supervisor.moveTo({ to: 'other', askedBy: null })).toBe(false);
   });
 
   it('ends while the source is still being opened', async () => {

@@ -27,6 +27,14 @@ interface LostServer {
 /** A read that is asked for. */
 export type ReadOrder = Pick<NewRead, 'id' | 'database' | 'table' | 'scope' | 'reason' | 'actor'>;
 
+/** A source that this instance has handed over. */
+export interface SourceMove {
+  /** The instance that runs it next. */
+  readonly to: string;
+  /** Null where the instances share the sources by themselves. */
+  readonly askedBy: string | null;
+}
+
 export interface SourceSupervisorOptions {
   readonly source: string;
   /** Whether the source has more than one endpoint. */
@@ -45,6 +53,8 @@ export interface SourceSupervisorOptions {
   readonly awaitTarget: (to: string, checkpoint: Checkpoint, signal: AbortSignal) => Promise<void>;
   /** A switch is done, or could not be done. */
   readonly onSwitch: (outcome: SwitchOutcome) => void;
+  /** The source is at rest here, and handed over. */
+  readonly onMove: (move: SourceMove) => void;
   /** Makes a request durable, for whoever owns the source; throws `DITTO_READ_REFUSED` or `DITTO_READ_ID_TAKEN`. */
   readonly acceptRead: (request: ReadOrder) => Promise<void>;
   readonly onConfirmed: (sink: string, latencyMs: number, count: number) => void;
@@ -92,6 +102,8 @@ export class SourceSupervisor {
   #resume: (() => void) | null = null;
   /** Ends this ownership in order; the source is opened again then. */
   #end: AbortController | null = null;
+  /** Where the source goes when this ownership has ended. */
+  #move: SourceMove | null = null;
 
   constructor(options: SourceSupervisorOptions) {
     this.#options = options;
@@ -163,6 +175,19 @@ export class SourceSupervisor {
   acceptLoss({ endpoint, gtids }: Loss, askedBy: string | null): Promise<boolean> {
     const wanted = { to: endpoint, askedBy, givesUp: gtids };
     return this.#reopenWith((grant) => this.#options.requestSwitch(grant, wanted), askedBy ?? '');
+  }
+
+  /** Drains the source and hands it to another instance; false when it is not this process's. */
+  moveTo(move: SourceMove): boolean {
+    if (this.#end === null) return false;
+    this.#move = move;
+    this.#end.abort();
+    return true;
+  }
+
+  /** Whether the source is being handed over. */
+  get isMoving(): boolean {
+    return this.#move !== null;
   }
 
   /** Has rows read again, by whoever owns the source. Resolves when the request is durable. */
@@ -304,7 +329,9 @@ export class SourceSupervisor {
       this.#state = 'waiting-for-lease';
       done.abort();
       await renewal;
-      if (!ownership.signal.aborted) await leases.release(grant);
+      const move = this.#move;
+      this.#move = null;
+      if (!ownership.signal.aborted) await this.#release(grant, move);
     }
   }
 
@@ -324,6 +351,13 @@ export class SourceSupervisor {
         logger.warn('a loss could not be given up yet', { source, ...loss, code, error: message });
         await sleep(1000);
       }
+  }
+
+  async #release(grant: Grant, move: SourceMove | null): Promise<void> {
+    await this.#options.leases.release(grant, move?.to ?? null);
+    if (move === null) return;
+    this.#options.logger.info('the source is handed over', { source: grant.source, ...move });
+    this.#options.onMove(move);
   }
 
   #findsNoServer(error: DittoError, refused: readonly RefusedServer[]): void {

@@ -52,6 +52,14 @@ export class SourceEntity {
   @Column({ name: 'switch_asked_by', type: 'varchar', length: 255, nullable: true })
   switchAskedBy!: string | null;
 
+  /** The instance of DSS that somebody wants to run it; null when it may be any. */
+  @Column({ name: 'placed_on', type: 'varchar', length: 255, nullable: true })
+  placedOn!: string | null;
+
+  /** Who placed it there. */
+  @Column({ name: 'placed_by', type: 'varchar', length: 255, nullable: true })
+  placedBy!: string | null;
+
   /** Patterns of the columns that the rows in the sinks are made without; null before any were kept. */
   @Column({ name: 'excluded_columns', type: 'json', nullable: true })
   excludedColumns!: string[] | null;

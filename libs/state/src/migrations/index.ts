@@ -22,6 +22,7 @@ import { AddSwitches1796550000000 } from './1796550000000-add-switches.ts';
 import { CountIgnored1796560000000 } from './1796560000000-count-ignored.ts';
 import { AddFailedEvents1796570000000 } from './1796570000000-add-failed-events.ts';
 import { AcceptLosses1796580000000 } from './1796580000000-accept-losses.ts';
+import { AddPlacements1796581000000 } from './1796581000000-add-placements.ts';
 
 /** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
 export const migrations = [
@@ -49,4 +50,5 @@ export const migrations = [
   CountIgnored1796560000000,
   AddFailedEvents1796570000000,
   AcceptLosses1796580000000,
+  AddPlacements1796581000000,
 ];

@@ -1,0 +1,178 @@
+import { describe, expect, it } from '@jest/globals';
+import { type LeaseHolder, type ServiceStatus } from '#dcs-client';
+import { DittoError, silentLogger } from '#kernel';
+import { type Placement } from '#state';
+import { SourceShares } from './source-shares.ts';
+
+/** What all instances see, as one of them looks at it. */
+class Board {
+  nowMs = 1000;
+  readonly owners: Record<string, string> = {};
+  readonly running: string[];
+  readonly placements = new Map<string, Placement>();
+  readonly moved: string[] = [];
+  readonly ended: string[] = [];
+  movable = true;
+  isMoving = false;
+  expiresInMs = 5000;
+  isDown = false;
+  /** Instances that have stopped reporting. */
+  readonly silent = new Set<string>();
+  readonly #sources: readonly string[];
+  readonly shares: SourceShares;
+
+  constructor(instance: string, running: readonly string[], sources: readonly string[]) {
+    this.running = [...running];
+    this.#sources = sources;
+    this.shares = new SourceShares({
+      instance,
+      weights: new Map(sources.map((name) => [name, 1])),
+      listLeases: () => this.#answer(() => this.#leases()),
+      listServices: () => this.#answer(() => this.#services()),
+      listPlacements: () => Promise.resolve(this.placements),
+      endPlacement: (source, from) => {
+        this.ended.push(`${source} ${from}`);
+        return Promise.resolve();
+      },
+      move: (source, to, askedBy) => this.moved.push(`${source} ${to} ${askedBy}`) > 0,
+      isMoving: () => this.isMoving,
+      logger: silentLogger,
+      monotonicMs: () => this.nowMs,
+    });
+  }
+
+  #answer<T>(work: () => T): Promise<T> {
+    if (!this.isDown) return Promise.resolve(work());
+    return Promise.reject(new DittoError('DITTO_DCS_UNAVAILABLE', 'down', { retriable: true }));
+  }
+
+  #leases(): LeaseHolder[] {
+    return Object.entries(this.owners).map(([source, owner]) => ({
+      ...{ source, owner, token: 1, expiresInMs: this.expiresInMs, process: null },
+    }));
+  }
+
+  #services(): ServiceStatus[] {
+    return this.running.map((instance) => ({
+      ...{ service: 'dss' as const, instance, startedAtMs: 0, url: null },
+      reportedAtMs: this.silent.has(instance) ? 0 : this.nowMs,
+      details: { sources: this.#sources.map((name) => ({ name, movable: this.movable })) },
+    }));
+  }
+
+  async look(times = 1): Promise<void> {
+    for (let i = 0; i < times; i++) {
+      this.nowMs += 1000;
+      await this.shares.look();
+    }
+  }
+}
+
+function own(board: Board, owner: string, ...sources: readonly string[]): void {
+  for (const source of sources) board.owners[source] = owner;
+}
+
+describe('SourceShares', () => {
+  it('hands over one source when a share is too small, not before it has been so for a while', async () => {
+    const board = new Board('a', ['a', 'b'], ['s1', 's2', 's3']);
+    own(board, 'a', 's1', 's2', 's3');
+    await board.look(6);
+    expect(board.moved).toEqual([]);
+    await board.look();
+    expect(board.moved).toEqual(['s1 b null']);
+    board.isMoving = true;
+    await board.look(5);
+    expect(board.moved).toEqual(['s1 b null']);
+  });
+
+  it('leaves it to the owner to hand over, and expects what is handed to it', async () => {
+    const board = new Board('b', ['a', 'b'], ['s1', 's2', 's3']);
+    own(board, 'a', 's1', 's2', 's3');
+    await board.look(10);
+    expect(board.moved).toEqual([]);
+    expect(['s1', 's2', 's3'].map((source) => board.shares.turnOf(source))).toEqual(['expects', 'asks', 'asks']);
+  });
+
+  it('a source that came back from where it was moved to rests', async () => {
+    const board = new Board('a', ['a', 'b'], ['s1', 's2', 's3']);
+    own(board, 'a', 's1', 's2', 's3');
+    await board.look(7);
+    expect([board.shares.mayMove('s1'), board.shares.mayMove('s2')]).toEqual([false, true]);
+    board.nowMs += 600_001;
+    expect(board.shares.mayMove('s1')).toBe(true);
+  });
+
+  it('gives nothing to an instance that has died, whose report is still there', async () => {
+    const board = new Board('a', ['a', 'b'], ['s1', 's2', 's3']);
+    own(board, 'a', 's1');
+    own(board, 'b', 's2', 's3');
+    await board.look(3);
+    board.silent.add('b');
+    own(board, 'a', 's2', 's3');
+    await board.look(20);
+    expect(board.moved).toEqual([]);
+  });
+
+  it('asks for its part of what an owner would leave; for the rest only when nobody takes it', async () => {
+    const board = new Board('b', ['a', 'b', 'c'], ['s1', 's2']);
+    own(board, 'a', 's1', 's2');
+    await board.look();
+    expect([board.shares.turnOf('s1'), board.shares.turnOf('s2')]).toEqual(['expects', 'waits']);
+    board.running.splice(0, 1);
+    delete board.owners['s1'];
+    delete board.owners['s2'];
+    await board.look();
+    expect([board.shares.turnOf('s1'), board.shares.turnOf('s2')]).toEqual(['asks', 'waits']);
+    board.nowMs += 1000;
+    expect(board.shares.turnOf('s2')).toBe('asks');
+  });
+
+  it('asks for the rest when the lease must have run out for a while, also before it has looked again', async () => {
+    const board = new Board('b', ['a', 'b', 'c'], ['s1', 's2']);
+    own(board, 'a', 's1', 's2');
+    board.expiresInMs = 800;
+    await board.look();
+    board.nowMs += 1799;
+    expect(board.shares.turnOf('s2')).toBe('waits');
+    board.nowMs += 1;
+    expect(board.shares.turnOf('s2')).toBe('asks');
+    await board.look();
+    expect(board.shares.turnOf('s2')).toBe('waits');
+  });
+
+  it('asks for every lease while it does not know who else is there', async () => {
+    const board = new Board('b', ['a', 'b', 'c'], ['s1', 's2']);
+    expect(board.shares.turnOf('s2')).toBe('asks');
+    own(board, 'a', 's1', 's2');
+    await board.look();
+    expect(board.shares.turnOf('s2')).toBe('waits');
+    board.isDown = true;
+    await board.look(4);
+    expect(board.shares.turnOf('s2')).toBe('asks');
+  });
+
+  it('hands a source to where an operator has placed it, at once, and then leaves it there', async () => {
+    const board = new Board('a', ['a', 'b'], ['s1', 's2', 's3', 's4']);
+    own(board, 'a', 's1', 's2');
+    own(board, 'b', 's3', 's4');
+    board.placements.set('s2', { instance: 'b', placedBy: 'alice' });
+    board.movable = false;
+    await board.look();
+    expect(board.moved).toEqual(['s2 b alice']);
+    const other = new Board('b', ['a', 'b'], ['s1', 's2', 's3', 's4']);
+    own(other, 'a', 's1');
+    own(other, 'b', 's2', 's3', 's4');
+    other.placements.set('s2', { instance: 'b', placedBy: 'alice' });
+    await other.look(7);
+    expect(other.moved).toEqual(['s3 a null']);
+  });
+
+  it('ends a placement when its instance is gone', async () => {
+    const board = new Board('a', ['a'], ['s1', 's2']);
+    own(board, 'a', 's1');
+    board.placements.set('s1', { instance: 'gone', placedBy: 'alice' });
+    board.placements.set('s2', { instance: 'gone', placedBy: 'alice' });
+    await board.look();
+    expect([board.moved, board.ended]).toEqual([[], ['s1 gone']]);
+  });
+});

@@ -1,0 +1,52 @@
+import { uptime } from 'node:os';
+
+/** Of the two, the time since the system started is given in steps of 10 ms, and read a moment later. */
+const NOISE_MS = 50;
+/** The system is asked at least so often; in between, whenever the wall clock has moved against the other. */
+const ASKED_EVERY_MS = 1000;
+
+export interface BootClockOptions {
+  /** Never jumps, but may stand still while the machine is suspended. */
+  readonly monotonicMs?: () => number;
+  /** Since the machine was started, with the time in which it was suspended. */
+  readonly uptimeMs?: () => number;
+  readonly wallMs?: () => number;
+}
+
+/**
+ * Milliseconds of a clock that never jumps back and also runs while the machine is suspended. `performance.now()` and
+ * timers stand still then (CLOCK_MONOTONIC of Linux), so what must end at a time would last longer for whoever slept.
+ * A virtual machine that its host has paused may have no clock that shows it.
+ */
+export class BootClock {
+  readonly #monotonicMs: () => number;
+  readonly #uptimeMs: () => number;
+  readonly #wallMs: () => number;
+  readonly #aheadAtStart: number;
+  #wallAhead: number;
+  #askAtMs = 0;
+  #suspendedMs = 0;
+
+  constructor(options: BootClockOptions = {}) {
+    const { monotonicMs = () => performance.now(), uptimeMs = () => uptime() * 1000, wallMs = Date.now } = options;
+    this.#monotonicMs = monotonicMs;
+    this.#uptimeMs = uptimeMs;
+    this.#wallMs = wallMs;
+    const nowMs = monotonicMs();
+    this.#aheadAtStart = uptimeMs() - nowMs;
+    this.#wallAhead = wallMs() - nowMs;
+  }
+
+  nowMs(): number {
+    const nowMs = this.#monotonicMs();
+    // both are read without a call of the system, so this costs nothing where nothing has happened
+    const wallAhead = this.#wallMs() - nowMs;
+    if (nowMs >= this.#askAtMs || Math.abs(wallAhead - this.#wallAhead) > NOISE_MS) {
+      this.#wallAhead = wallAhead;
+      this.#askAtMs = nowMs + ASKED_EVERY_MS;
+      const suspendedMs = this.#uptimeMs() - nowMs - this.#aheadAtStart;
+      if (suspendedMs > this.#suspendedMs + NOISE_MS) this.#suspendedMs = suspendedMs;
+    }
+    return nowMs + this.#suspendedMs;
+  }
+}

@@ -1,0 +1,54 @@
+import { IsNull, Not } from 'typeorm';
+import { SourceEntity } from './entities/source.entity.ts';
+import { type StateDatabase } from './state-database.ts';
+import { type WriteResult } from './state-fencing.ts';
+
+/** Where an operator wants a source to run. */
+export interface Placement {
+  /** Of DSS, by its full name. */
+  readonly instance: string;
+  readonly placedBy: string;
+}
+
+/** Not guarded by a fencing token: a placement is a wish, and any instance takes it. */
+export class StatePlacementStore {
+  readonly #database: StateDatabase;
+
+  constructor(database: StateDatabase) {
+    this.#database = database;
+  }
+
+  /** By the name of the source. */
+  async list(): Promise<ReadonlyMap<string, Placement>> {
+    const rows = await this.#database.run((manager) =>
+      manager.find(SourceEntity, {
+        select: { name: true, placedOn: true, placedBy: true },
+        where: { placedOn: Not(IsNull()) },
+      }),
+    );
+    return new Map(
+      rows.map(({ name, placedOn, placedBy }) => [name, { instance: placedOn ?? '', placedBy: placedBy ?? '' }]),
+    );
+  }
+
+  /** With null the source may run anywhere. False when no instance has run the source yet. */
+  async place(source: string, placement: Placement | null): Promise<boolean> {
+    const { affectedRows } = await this.#update('placed_on = ?, placed_by = ? WHERE name = ?', [
+      ...[placement?.instance ?? null, placement?.placedBy.slice(0, 255) ?? null, source],
+    ]);
+    return affectedRows > 0;
+  }
+
+  /** False when the source was placed elsewhere in between. */
+  async end(source: string, instance: string): Promise<boolean> {
+    const none = 'placed_on = NULL, placed_by = NULL';
+    const { affectedRows } = await this.#update(`${none} WHERE name = ? AND placed_on = ?`, [source, instance]);
+    return affectedRows > 0;
+  }
+
+  #update(change: string, values: readonly unknown[]): Promise<WriteResult> {
+    return this.#database.transaction((manager) =>
+      manager.query<WriteResult>(`UPDATE sources SET ${change}`, [...values]),
+    );
+  }
+}
