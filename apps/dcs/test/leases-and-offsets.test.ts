@@ -121,7 +121,9 @@ describe('two instances of DCS', () => {
   test('the grants of a process that asks again and again are one audit entry, with a count', async () => {
     for (let n = 0; n < 6; n++) await both.releaseLease(await acquire(both, 'a'));
     await acquire(both, 'b');
-    const entries = (await new StateAuditLog(state).listRecent(50)).filter(({ subject }) => subject === source);
+    const entries = (await new StateAuditLog(state).list({}, { after: null, limit: 50 })).filter(
+      ({ subject }) => subject === source,
+    );
     expect(entries).toMatchObject([
       { actor: 'dcs', action: 'lease.grant', repeats: 1, details: { owner: 'b', token: 7 } },
       { actor: 'dcs', action: 'lease.grant', repeats: 6, details: { owner: 'a', token: 6 } },

@@ -5,6 +5,7 @@ import { Explainer } from './explain/explainer.ts';
 import { FailedEventJobs } from './failed-events/failed-event-jobs.ts';
 import { FailedEventRetries } from './failed-events/failed-event-retries.ts';
 import { GapJobs } from './gaps/gap-jobs.ts';
+import { AuditController } from './http/audit.controller.ts';
 import { CoverageController } from './http/coverage.controller.ts';
 import { FailedEventsController } from './http/failed-events.controller.ts';
 import { HeartbeatsController } from './http/heartbeats.controller.ts';
@@ -89,6 +90,7 @@ import { VerifiedSources } from './verification/verified-sources.ts';
     ExplainController,
     RepairsController,
     FailedEventsController,
+    AuditController,
   ],
 })
 export class AppModule {}

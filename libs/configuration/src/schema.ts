@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { redisSchema, type sourceSchema, sourcesSchema, stateSchema } from './server-sections.ts';
 import {
+  auditSchema,
   authSchema,
   dcsSchema,
   dssSchema,
@@ -25,6 +26,7 @@ export const configSchema = z.strictObject({
   verification: verificationSchema.prefault({}),
   failedEvents: failedEventsSchema.prefault({}),
   auth: authSchema.prefault({}),
+  audit: auditSchema.prefault({}),
   log: logSchema.prefault({}),
 });
 
@@ -48,6 +50,7 @@ export type DcsConfig = Omit<ParsedDcs, 'endpoints'> & { readonly endpoints: rea
 export type DwsConfig = DeepReadonly<z.output<typeof dwsSchema>>;
 export type VerificationConfig = DeepReadonly<z.output<typeof verificationSchema>>;
 export type FailedEventsConfig = DeepReadonly<z.output<typeof failedEventsSchema>>;
+export type AuditConfig = DeepReadonly<z.output<typeof auditSchema>>;
 export type AuthConfig = DeepReadonly<z.output<typeof authSchema>>;
 export type LogConfig = DeepReadonly<z.output<typeof logSchema>>;
 
@@ -62,5 +65,6 @@ export interface DittoConfig extends SinkConfigs {
   readonly verification: VerificationConfig;
   readonly failedEvents: FailedEventsConfig;
   readonly auth: AuthConfig;
+  readonly audit: AuditConfig;
   readonly log: LogConfig;
 }

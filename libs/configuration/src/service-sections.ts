@@ -288,6 +288,17 @@ export const authSchema = z
   })
   .meta({ description: 'Who may use REST and RPC.' });
 
+export const auditSchema = z
+  .strictObject({
+    keepDays: count(
+      400,
+      'days',
+      'Entries are removed so many days after what they record was done last, every `dws.sweepIntervalMs`.',
+      { max: 36_500 },
+    ),
+  })
+  .meta({ description: 'The record of what operators did and what Ditto decided by itself.' });
+
 export const logSchema = z
   .strictObject({
     level: choice(

@@ -1,4 +1,4 @@
-export { type AuditEntry, type RecordedAuditEntry, StateAuditLog } from './state-audit-log.ts';
+export { type AuditEntry, type AuditFilter, type AuditPage, type RecordedAuditEntry, StateAuditLog } from './state-audit-log.ts';
 export { StateCheckpointStore, StateCheckpointTrail } from './state-checkpoint-store.ts';
 export { StateColumnStore } from './state-column-store.ts';
 export { StateDatabase, type StateDatabaseOptions } from './state-database.ts';

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { LessThan, MoreThanOrEqual } from 'typeorm';
 import { AuditEntryEntity } from './entities/audit-entry.entity.ts';
 import { type StateDatabase } from './state-database.ts';
 
@@ -11,13 +12,30 @@ export interface AuditEntry {
 }
 
 export interface RecordedAuditEntry extends Required<AuditEntry> {
+  readonly id: string;
   readonly atMs: number;
   /** How often it was done, and when last; `details` are of the last time. */
   readonly repeats: number;
   readonly lastAtMs: number;
 }
 
-/** Every operator action and automatic decision, for good. */
+export interface AuditFilter {
+  readonly actor?: string;
+  readonly action?: string;
+  readonly subject?: string;
+  /** Only what was done at or after this moment, the last time at least. */
+  readonly sinceMs?: number;
+  /** Only what was done before this moment, the first time at least. */
+  readonly untilMs?: number;
+}
+
+/** What comes after an entry. One that is repeated in between comes before it. */
+export interface AuditPage {
+  readonly after: Pick<RecordedAuditEntry, 'id' | 'lastAtMs'> | null;
+  readonly limit: number;
+}
+
+/** Every operator action and automatic decision. */
 export class StateAuditLog {
   readonly #database: StateDatabase;
   readonly #nowMs: () => number;
@@ -59,16 +77,22 @@ export class StateAuditLog {
   }
 
   /** Newest first, by when they were done last. */
-  async listRecent(limit: number): Promise<readonly RecordedAuditEntry[]> {
-    const rows = await this.#database.run((manager) =>
-      manager
-        .createQueryBuilder(AuditEntryEntity, 'entry')
-        .orderBy('entry.lastAtMs', 'DESC')
-        .addOrderBy('entry.id', 'DESC')
-        .limit(limit)
-        .getMany(),
-    );
-    return rows.map(({ atMs, lastAtMs, actor, action, subject, details, repeats }) => ({
+  async list(filter: AuditFilter, { after, limit }: AuditPage): Promise<readonly RecordedAuditEntry[]> {
+    const { actor, action, subject, sinceMs, untilMs } = filter;
+    const rows = await this.#database.run((manager) => {
+      const query = manager.createQueryBuilder(AuditEntryEntity, 'entry').where({
+        ...(actor !== undefined && { actor }),
+        ...(action !== undefined && { action }),
+        ...(subject !== undefined && { subject }),
+        ...(sinceMs !== undefined && { lastAtMs: MoreThanOrEqual(sinceMs) }),
+        ...(untilMs !== undefined && { atMs: LessThan(untilMs) }),
+      });
+      if (after !== null)
+        query.andWhere('(entry.lastAtMs < :lastAtMs OR (entry.lastAtMs = :lastAtMs AND entry.id < :id))', after);
+      return query.orderBy('entry.lastAtMs', 'DESC').addOrderBy('entry.id', 'DESC').limit(limit).getMany();
+    });
+    return rows.map(({ id, atMs, lastAtMs, actor, action, subject, details, repeats }) => ({
+      id,
       atMs,
       lastAtMs: lastAtMs ?? atMs,
       actor,

@@ -82,6 +82,13 @@ export class StateHistory {
     ]);
   }
 
+  /** Entries of the audit log of what was done last before this moment. */
+  async sweepAudit(beforeMs: number): Promise<number> {
+    return this.#sweep(`SELECT id FROM audit_log WHERE last_at_ms < ? LIMIT ${STEP_ROWS}`, beforeMs, [
+      'DELETE FROM audit_log WHERE id IN (?)',
+    ]);
+  }
+
   async #sweep(select: string, beforeMs: number, statements: readonly string[]): Promise<number> {
     // what has ended does not change any more, so it need not be locked while it is looked for
     const rows = await this.#database.run((manager) =>

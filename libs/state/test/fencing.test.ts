@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Checkpoint, type LoggedTransaction, type TableLayout } from '#change-events';
 import { adopt, type CopyState, type Grant, newRecord, planCopy, type TableRecord } from '#replication';
 import {
+  type AuditFilter,
+  type AuditPage,
   StateAuditLog,
   StateCheckpointStore,
   StateCheckpointTrail,
@@ -436,7 +438,7 @@ describe('stores under fencing tokens', () => {
       details: { why: 'maintenance "now"', n: 1 },
     });
     await audit.record({ actor: 'dcs', action: 'lease.granted', subject });
-    const [second, first] = await audit.listRecent(2);
+    const [second, first] = await audit.list({}, { after: null, limit: 2 });
     expect(second).toMatchObject({ actor: 'dcs', action: 'lease.granted', subject, details: {} });
     expect(first).toMatchObject({ actor: 'alice', details: { why: 'maintenance "now"', n: 1 } });
   });
@@ -450,7 +452,7 @@ describe('stores under fencing tokens', () => {
     await audit.recordRepeated(entry(21), 'owner b');
     await audit.record({ ...entry(22), actor: 'alice' });
     await audit.record({ ...entry(23), actor: 'alice' });
-    const entries = (await audit.listRecent(50)).filter((found) => found.subject === subject);
+    const entries = (await audit.list({}, { after: null, limit: 50 })).filter((found) => found.subject === subject);
     expect(entries.map(({ actor, repeats, details }) => [actor, repeats, details])).toEqual([
       ['alice', 1, { token: 23 }],
       ['alice', 1, { token: 22 }],
@@ -468,7 +470,7 @@ describe('stores under fencing tokens', () => {
     const record = (actor: string) =>
       audit.recordRepeated({ actor, action: 'lease.grant', subject, details: { now } }, actor);
     const list = async () =>
-      (await audit.listRecent(50))
+      (await audit.list({}, { after: null, limit: 50 }))
         .filter((found) => found.subject === subject)
         .map(({ actor, repeats, atMs, lastAtMs }) => [actor, repeats, atMs, lastAtMs]);
     await record('a');
@@ -487,6 +489,32 @@ describe('stores under fencing tokens', () => {
     expect(await list()).toEqual([['a', 2, now - 2, now], ['b', 2, next, now - 1], oldest]);
   });
 
+  test('the audit log is listed in pages, and by actor, action, subject and time', async () => {
+    let now = 1000;
+    const audit = new StateAuditLog(database, () => now++);
+    const subject = uniqueName('shop');
+    for (const actor of ['a', 'b', 'a', 'b', 'a']) await audit.record({ actor, action: `by.${actor}`, subject });
+    await audit.recordRepeated({ actor: 'dcs', action: 'lease.grant', subject }, 'x');
+    await audit.recordRepeated({ actor: 'dcs', action: 'lease.grant', subject }, 'x');
+    const list = async (filter: AuditFilter, limit = 50): Promise<number[]> => {
+      const times: number[] = [];
+      for (let after: AuditPage['after'] = null; ;) {
+        const page = await audit.list({ subject, ...filter }, { after, limit });
+        times.push(...page.map(({ lastAtMs }) => lastAtMs));
+        if (page.length < limit) return times;
+        after = page.at(-1) ?? null;
+      }
+    };
+    expect(await list({})).toEqual([1006, 1004, 1003, 1002, 1001, 1000]);
+    expect(await list({}, 1)).toEqual([1006, 1004, 1003, 1002, 1001, 1000]);
+    expect(await list({}, 4)).toEqual([1006, 1004, 1003, 1002, 1001, 1000]);
+    expect(await list({ actor: 'a' }, 2)).toEqual([1004, 1002, 1000]);
+    expect(await list({ action: 'by.b' })).toEqual([1003, 1001]);
+    expect(await list({ subject: 'none' })).toEqual([]);
+    expect(await list({ sinceMs: 1003, untilMs: 1006 })).toEqual([1006, 1004, 1003]);
+    expect(await list({ untilMs: 1002 })).toEqual([1001, 1000]);
+  });
+
   test('the newest entries of the audit log are found without reading all of it', async () => {
     const audit = new StateAuditLog(database);
     for (let n = 0; n < 20; n++) await audit.record({ actor: 'alice', action: 'test', subject: 'shop' });
@@ -498,7 +526,7 @@ describe('stores under fencing tokens', () => {
       ),
     );
     await database.transaction((manager) => manager.query('ANALYZE TABLE audit_log'));
-    const plan = await explainReads(database, () => audit.listRecent(5));
+    const plan = await explainReads(database, () => audit.list({}, { after: null, limit: 5 }));
     expect(plan).toMatchObject([{ key: 'audit_log_last_at' }]);
     expect(plan[0]?.Extra ?? '').not.toContain('filesort');
   });

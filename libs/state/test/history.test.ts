@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type TableName } from '#change-events';
 import {
+  StateAuditLog,
   type StateDatabase,
   StateFencing,
   StateHistory,
@@ -218,5 +219,20 @@ describe('what runs leave behind', () => {
     await reads.cancel('ended');
     expect([await history.sweepReads(startMs - HOUR), await history.sweepReads(Date.now() + HOUR)]).toEqual([0, 1]);
     expect([await reads.find('ended'), await reads.find('open')]).toMatchObject([null, { id: 'open' }]);
+  });
+
+  test('entries of the audit log are removed by when they were done last', async () => {
+    const audit = new StateAuditLog(database, () => nowMs);
+    const grant = { actor: 'dcs', action: 'lease.grant', subject: SOURCE };
+    await audit.record({ actor: 'alice', action: 'old', subject: SOURCE });
+    await audit.recordRepeated(grant, 'again');
+    nowMs += HOUR;
+    await audit.recordRepeated(grant, 'again');
+    await audit.record({ actor: 'alice', action: 'new', subject: SOURCE });
+    expect(await history.sweepAudit(BEGIN_MS)).toBe(0);
+    expect(await history.sweepAudit(BEGIN_MS + HOUR)).toBe(1);
+    const kept = await audit.list({}, { after: null, limit: 10 });
+    expect(kept.map(({ action }) => action).sort()).toEqual(['lease.grant', 'new']);
+    expect(await history.sweepAudit(nowMs + 1)).toBe(2);
   });
 });

@@ -161,7 +161,9 @@ const writes: readonly {
     late: (through) => new StateAuditLog(through).record({ actor: 'late', action: 'a', subject: topic }),
     next: (through) => new StateAuditLog(through).record({ actor: 'next', action: 'a', subject: topic }),
     read: async (through) =>
-      (await new StateAuditLog(through).listRecent(9)).filter(({ subject }) => subject === topic).map((e) => e.actor),
+      (await new StateAuditLog(through).list({}, { after: null, limit: 9 }))
+        .filter(({ subject }) => subject === topic)
+        .map((e) => e.actor),
     expected: ['next'],
   },
 ];

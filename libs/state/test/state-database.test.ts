@@ -83,7 +83,7 @@ describe('StateDatabase', () => {
       { name: 'AddFailedEvents1796570000000' },
       { name: 'AcceptLosses1796580000000' },
       { name: 'AddPlacements1796581000000' },
-      { name: 'IndexAuditSubjects1796572000000' },
+      { name: 'IndexAuditSubjects1796582000000' },
       { name: 'AddNotices1796573000000' },
     ]);
   });
@@ -122,7 +122,7 @@ describe('StateDatabase', () => {
     await queryState(options, `UPDATE ${options.database}.audit_log SET last_at_ms = 5 WHERE action = 'older'`);
     await queryState(options, `DELETE FROM ${options.database}.migrations WHERE name LIKE 'IndexAuditLog%'`);
     await first.close();
-    const entries = await new StateAuditLog(await open(options)).listRecent(5);
+    const entries = await new StateAuditLog(await open(options)).list({}, { after: null, limit: 5 });
     expect(entries.map(({ action, lastAtMs }) => [action, lastAtMs])).toEqual([
       ['old', 7],
       ['older', 5],

@@ -7,6 +7,7 @@ import { runCheck } from './check.ts';
 import { renderReport } from './render-report.ts';
 import { type OwnerRequest, runOwnerAction } from './owner-action.ts';
 import { describeMove } from './describe-move.ts';
+import { renderAudit } from './render-audit.ts';
 import { renderExplanation } from './render-explanation.ts';
 import { askInstance, type InstanceAccess, type InstanceRequest } from './instance-call.ts';
 import { parseScope, SCOPE_OPTIONS } from './parse-scope.ts';
@@ -76,6 +77,10 @@ const USAGE = `usage: npm run ditto -- COMMAND
                                    them read again and tried now, or accept that the sink lacks one. STATE is open,
                                    discarded, delivered or ended. Any DWS answers, as for explain. TOKEN has the role
                                    operate for retry and discard.
+  audit [--source NAME] [--action ACTION] [--actor NAME] [--since TIME] [--until TIME] [--limit N] [--after ID] [--json]
+        [--token TOKEN] [--url URL] [--config FILE]
+                                   what operators did and what Ditto decided by itself, the newest first. TIME as
+                                   2026-02-03T04:05:06Z. Any DWS answers, as for explain. TOKEN has the role read.
   selftest --scratch-schema NAME [--source NAME] [--json] [--token TOKEN] [--config FILE]
                                    damage copies of a scratch table on purpose, and show that all of it is found and
                                    repaired. Ends with 0 when it was, 1 when not, 2 when it could not be tried.
@@ -90,7 +95,7 @@ FILE is $DITTO_CONFIG or ./ditto.yaml when left out.
 
 Where that REST API has TLS (https): --ca FILE trusts the authorities in FILE instead of the system's, --cert FILE and
 --key FILE are the certificate that it asks clients for. All are PEM. The same for explain, verify,
-reread and move, with --cert-key instead of --key.`;
+reread, move and audit, with --cert-key instead of --key.`;
 
 /** Gives the exit code: 0 well, 1 errors were found, 2 the call is wrong. */
 export async function runCommand(args: readonly string[], context: CommandContext): Promise<number> {
@@ -116,6 +121,13 @@ export async function runCommand(args: readonly string[], context: CommandContex
       const { done, text } = await runOwnerAction(context.environment, call.config, call.request);
       (done ? context.print : context.complain)(text);
       return done ? 0 : 1;
+    }
+    case 'audit': {
+      configureLogging({ service: 'ditto', level: 'silent' });
+      const outcome = await askInstance(context.environment, call.config, call.request);
+      if (!outcome.done) context.complain(outcome.text);
+      else context.print(call.json ? outcome.body : renderAudit(outcome.body));
+      return outcome.done ? 0 : 1;
     }
     case 'move': {
       configureLogging({ service: 'ditto', level: 'silent' });
@@ -166,7 +178,7 @@ type Call =
   | { readonly command: OwnerRequest['action']; readonly config: string | undefined; readonly request: OwnerRequest }
   | { readonly command: 'move'; readonly config: string | undefined; readonly request: InstanceRequest }
   | {
-      readonly command: 'explain';
+      readonly command: 'explain' | 'audit';
       readonly config: string | undefined;
       readonly json: boolean;
       readonly request: InstanceRequest;
@@ -174,6 +186,16 @@ type Call =
   | { readonly command: 'verify'; readonly call: VerifyCall }
   | { readonly command: 'reread'; readonly call: RereadCall }
   | { readonly command: 'failed-events'; readonly call: FailedEventsCall };
+
+/** Filters and pages of `audit`, beside `--source`. */
+const AUDIT_OPTIONS = {
+  action: { type: 'string' },
+  actor: { type: 'string' },
+  since: { type: 'string' },
+  until: { type: 'string' },
+  limit: { type: 'string' },
+  after: { type: 'string' },
+} as const;
 
 const OPTIONS = {
   config: { type: 'string' },
@@ -191,6 +213,7 @@ const OPTIONS = {
   reason: { type: 'string' },
   id: { type: 'string' },
   state: { type: 'string' },
+  ...AUDIT_OPTIONS,
   'second-way-share': { type: 'string' },
   server: { type: 'string' },
   gtids: { type: 'string' },
@@ -200,7 +223,8 @@ const OPTIONS = {
 /** Options that not every command takes. */
 const TAKEN_BY: Readonly<Record<string, readonly string[]>> = {
   table: ['explain', 'verify', 'reread', 'failed-events'],
-  'cert-key': ['explain', 'verify', 'reread', 'failed-events', 'move'],
+  'cert-key': ['explain', 'verify', 'reread', 'failed-events', 'move', 'audit'],
+  ...Object.fromEntries(Object.keys(AUDIT_OPTIONS).map((option) => [option, ['audit']])),
   sinks: ['verify', 'failed-events'],
   state: ['failed-events'],
   'second-way-share': ['verify'],
@@ -246,10 +270,18 @@ function parseCall(args: readonly string[], environment: NodeJS.ProcessEnv): Cal
         if (typeof body === 'string') return body;
         return { command, config, request: { action: command, source, body, ...reached, tls: readTlsFiles(tlsFiles) } };
       }
+      case 'audit': {
+        if (key !== undefined) return `'${command}' takes no --key.`;
+        const { action, actor, since, until, limit, after } = values;
+        const given = Object.entries({ source, action, actor, since, until, limit, after });
+        const query = given.filter((entry): entry is [string, string] => entry[1] !== undefined);
+        const path = `/audit?${new URLSearchParams(query).toString()}`;
+        return { command, config, json, request: { service: 'dws', method: 'GET', path, ...readAccess() } };
+      }
       case 'move': {
         if (source === undefined || scope.to === undefined) return `'move' needs --source NAME --to INSTANCE.`;
         const path = `/sources/${encodeURIComponent(source)}/move`;
-        const body = { to: scope.to === 'any' ? null : String(scope.to) };
+        const body = { to: scope.to === 'any' ? null : scope.to };
         return { command, config, request: { service: 'dss', method: 'POST', path, body, ...readAccess() } };
       }
       case 'explain': {

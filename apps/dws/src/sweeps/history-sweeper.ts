@@ -17,18 +17,21 @@ export interface RemovedHistory {
   readonly reads: number;
   readonly mismatches: number;
   readonly failedEvents: number;
+  readonly audit: number;
 }
 
-/** Removes what has ended from the state database: chunks soon, the rest after `verification.keepDays`. */
+/** Removes what has ended from the state database: chunks soon, the audit log after `audit.keepDays`, the rest after `verification.keepDays`. */
 @Injectable()
 export class HistorySweeper {
   readonly #keptMs: number;
+  readonly #auditKeptMs: number;
   readonly #history: StateHistory;
   readonly #mismatches: MismatchStore;
   readonly #logger = createLogger('sweeps');
 
   constructor(@InjectConfig() config: DittoConfig, state: StateDatabase, mismatches: MismatchStore) {
     this.#keptMs = config.verification.keepDays * DAY_MS;
+    this.#auditKeptMs = config.audit.keepDays * DAY_MS;
     this.#history = new StateHistory(state);
     this.#mismatches = mismatches;
   }
@@ -45,6 +48,7 @@ export class HistorySweeper {
       reads: await repeat(() => this.#history.sweepReads(beforeMs), signal),
       mismatches: await repeat(() => this.#mismatches.sweep(beforeMs, STEP_ROWS), signal),
       failedEvents: await repeat(() => this.#history.sweepFailedEvents(beforeMs), signal),
+      audit: await repeat(() => this.#history.sweepAudit(now - this.#auditKeptMs), signal),
     };
     if (Object.values(removed).some((count) => count > 0)) this.#logger.info('old records were removed', removed);
     return removed;

@@ -9,7 +9,7 @@ export interface AuditEntry {
 }
 
 /**
- * Where operator actions and automatic decisions are recorded, for good. An action whose entry can not be recorded is not
+ * Where operator actions and automatic decisions are recorded. An action whose entry can not be recorded is not
  * carried out: record first, then act.
  */
 export abstract class AuditLog {

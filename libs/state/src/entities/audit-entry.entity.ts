@@ -1,7 +1,7 @@
 import { Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 import { asNumber } from './number-column.ts';
 
-/** One operator action, or one automatic decision with its repetitions. None is ever removed. */
+/** One operator action, or one automatic decision with its repetitions. */
 @Entity('audit_log')
 export class AuditEntryEntity {
   @PrimaryGeneratedColumn({ type: 'bigint', unsigned: true })
@@ -17,6 +17,7 @@ export class AuditEntryEntity {
   @Column({ type: 'varchar', length: 255 })
   action!: string;
 
+  @Index('audit_log_subject')
   @Column({ type: 'varchar', length: 512 })
   subject!: string;
 

@@ -23,6 +23,7 @@ import { CountIgnored1796560000000 } from './1796560000000-count-ignored.ts';
 import { AddFailedEvents1796570000000 } from './1796570000000-add-failed-events.ts';
 import { AcceptLosses1796580000000 } from './1796580000000-accept-losses.ts';
 import { AddPlacements1796581000000 } from './1796581000000-add-placements.ts';
+import { IndexAuditSubjects1796582000000 } from './1796582000000-index-audit-subjects.ts';
 
 /** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
 export const migrations = [
@@ -51,4 +52,5 @@ export const migrations = [
   AddFailedEvents1796570000000,
   AcceptLosses1796580000000,
   AddPlacements1796581000000,
+  IndexAuditSubjects1796582000000,
 ];
