@@ -40,6 +40,8 @@ import { MismatchReports } from './verification/mismatch-reports.ts';
 import { RecurringRuns } from './verification/recurring-runs.ts';
 import { VerificationJobs } from './verification/verification-jobs.ts';
 import { VerificationRuns } from './verification/verification-runs.ts';
+import { WebhookDeliveries } from './webhooks/webhook-deliveries.ts';
+import { WebhookJobs } from './webhooks/webhook-jobs.ts';
 import { StreamedEndpoints } from './probes/streamed-endpoints.ts';
 import { VerifiedSources } from './verification/verified-sources.ts';
 
@@ -79,6 +81,8 @@ import { VerifiedSources } from './verification/verified-sources.ts';
     FailedEventMetrics,
     FailedEventRetries,
     FailedEventJobs,
+    WebhookDeliveries,
+    WebhookJobs,
     SelfReport,
   ],
   controllers: [

@@ -20,6 +20,7 @@ export function findContradictions(tree: unknown): ConfigProblem[] {
     ...checkSources(asGroup(root['sources'])),
     ...checkServerIds(asGroup(root['sources'])),
     ...checkTokens(asGroup(root['auth'])),
+    ...checkWebhooks(root),
     ...checkListeners(root),
     ...checkTls(root),
     ...checkLease(asGroup(asGroup(root['dss'])['lease'])),
@@ -124,6 +125,15 @@ function checkTokens(auth: Group): ConfigProblem[] {
       problem(['auth', 'rpcToken'], 'is not the name of a token with the role operate', 'Name one of auth.tokens.'),
     );
   return problems;
+}
+
+function checkWebhooks(root: Group): ConfigProblem[] {
+  const webhooks = asList(root['webhooks']).map(asGroup);
+  return webhooks.flatMap(({ name }, index) =>
+    name !== undefined && webhooks.findIndex((other) => other['name'] === name) < index
+      ? [problem(['webhooks', index, 'name'], 'is used twice', 'Give each webhook a name of its own.')]
+      : [],
+  );
 }
 
 function checkListeners(root: Group): ConfigProblem[] {

@@ -32,11 +32,13 @@ export {
   type SourceEndpointConfig,
   type StateConfig,
   type VerificationConfig,
+  type WebhookConfig,
 } from './schema.ts';
 export { Secret } from './secret.ts';
 export { type KafkaConfig, toKafkaOptions } from './sinks/kafka-section.ts';
 export { type MongoConfig, toMongoOptions } from './sinks/mongo-section.ts';
 export { SINK_NAMES, type SinkName } from './sinks/registry.ts';
 export { ROLES, type Role } from './service-sections.ts';
+export { NOTICE_EVENTS, type NoticeEvent } from './webhooks-section.ts';
 export { type TlsConfig } from './tls-section.ts';
 export { toServerTlsOptions, toTlsOptions } from './tls-options.ts';

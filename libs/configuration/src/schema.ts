@@ -10,6 +10,7 @@ import {
   logSchema,
   verificationSchema,
 } from './service-sections.ts';
+import { webhooksSchema } from './webhooks-section.ts';
 import { type HostPort } from './options.ts';
 import { type DeepReadonly } from './deep-readonly.ts';
 import { SINK_SCHEMAS, type SinkConfigs, type SinkName } from './sinks/registry.ts';
@@ -27,6 +28,7 @@ export const configSchema = z.strictObject({
   failedEvents: failedEventsSchema.prefault({}),
   auth: authSchema.prefault({}),
   audit: auditSchema.prefault({}),
+  webhooks: webhooksSchema,
   log: logSchema.prefault({}),
 });
 
@@ -51,6 +53,7 @@ export type DwsConfig = DeepReadonly<z.output<typeof dwsSchema>>;
 export type VerificationConfig = DeepReadonly<z.output<typeof verificationSchema>>;
 export type FailedEventsConfig = DeepReadonly<z.output<typeof failedEventsSchema>>;
 export type AuditConfig = DeepReadonly<z.output<typeof auditSchema>>;
+export type WebhookConfig = DeepReadonly<z.output<typeof webhooksSchema>>[number];
 export type AuthConfig = DeepReadonly<z.output<typeof authSchema>>;
 export type LogConfig = DeepReadonly<z.output<typeof logSchema>>;
 
@@ -66,5 +69,6 @@ export interface DittoConfig extends SinkConfigs {
   readonly failedEvents: FailedEventsConfig;
   readonly auth: AuthConfig;
   readonly audit: AuditConfig;
+  readonly webhooks: readonly WebhookConfig[];
   readonly log: LogConfig;
 }

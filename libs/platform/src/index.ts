@@ -13,6 +13,8 @@ export { RowScopeDto } from './http/row-scope.dto.ts';
 export { SchemaPipe } from './http/schema.pipe.ts';
 export { configureLogging, createLogger, type LoggingOptions } from './logging/root-logger.ts';
 export { createMetrics, LATENCY_BUCKETS, Metrics } from './metrics/metrics.ts';
+export { type NewNotice, NoticeStore } from './notices/notice-store.ts';
+export { type Notice, Notifier } from './notices/notifier.ts';
 export { bootstrapService, type BootstrapOptions } from './service/bootstrap-service.ts';
 export { configureService, createService, createServiceModule, type ServiceOptions } from './service/create-service.ts';
 export { LongWork } from './service/long-work.ts';

@@ -1,4 +1,10 @@
-export { type AuditEntry, type AuditFilter, type AuditPage, type RecordedAuditEntry, StateAuditLog } from './state-audit-log.ts';
+export {
+  type AuditEntry,
+  type AuditFilter,
+  type AuditPage,
+  type RecordedAuditEntry,
+  StateAuditLog,
+} from './state-audit-log.ts';
 export { StateCheckpointStore, StateCheckpointTrail } from './state-checkpoint-store.ts';
 export { StateColumnStore } from './state-column-store.ts';
 export { StateDatabase, type StateDatabaseOptions } from './state-database.ts';
@@ -10,6 +16,7 @@ export { type LineageChange, StateLineageStore } from './state-lineage-store.ts'
 export { StateLogAcceptanceStore } from './state-log-acceptance-store.ts';
 export { type Placement, StatePlacementStore } from './state-placement-store.ts';
 export { StateMismatchStore } from './state-mismatch-store.ts';
+export { type AddedNotice, type DueNotice, StateNoticeStore } from './state-notice-store.ts';
 export { StateRepairStore } from './state-repair-store.ts';
 export { StateRequestedReadStore } from './state-requested-read-store.ts';
 export { StateResyncStore } from './state-resync-store.ts';

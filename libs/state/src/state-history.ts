@@ -89,6 +89,13 @@ export class StateHistory {
     ]);
   }
 
+  /** Notices that were delivered, or given up, before this moment. */
+  async sweepNotices(beforeMs: number): Promise<number> {
+    return this.#sweep(`SELECT id FROM notices WHERE ended_at_ms < ? LIMIT ${STEP_ROWS}`, beforeMs, [
+      'DELETE FROM notices WHERE id IN (?)',
+    ]);
+  }
+
   async #sweep(select: string, beforeMs: number, statements: readonly string[]): Promise<number> {
     // what has ended does not change any more, so it need not be locked while it is looked for
     const rows = await this.#database.run((manager) =>

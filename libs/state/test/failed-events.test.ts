@@ -83,7 +83,7 @@ describe('failed events', () => {
     const [left] = await listAll(grant.source);
     expect(left).toMatchObject({ state: 'delivered', endedAtMs: nowMs, nextRetryMs: null });
     expect(await events.load(grant.source)).toEqual([]);
-    const audit = await new StateAuditLog(database).listRecent(50);
+    const audit = await new StateAuditLog(database).list({}, { after: null, limit: 50 });
     expect(
       audit
         .filter(({ subject }) => subject === grant.source)

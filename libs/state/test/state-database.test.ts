@@ -84,7 +84,7 @@ describe('StateDatabase', () => {
       { name: 'AcceptLosses1796580000000' },
       { name: 'AddPlacements1796581000000' },
       { name: 'IndexAuditSubjects1796582000000' },
-      { name: 'AddNotices1796573000000' },
+      { name: 'AddNotices1796583000000' },
     ]);
   });
 

@@ -1,8 +1,17 @@
 import { Global, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { DcsClient } from '#dcs-client';
 import { type DittoConfig, toDcsOptions, toStateOptions } from '#configuration';
-import { AuditLog, CONFIG, createLogger, findRpcToken, provideReadiness, Shutdown } from '#platform';
-import { StateAuditLog, StateDatabase } from '#state';
+import {
+  AuditLog,
+  CONFIG,
+  createLogger,
+  findRpcToken,
+  NoticeStore,
+  Notifier,
+  provideReadiness,
+  Shutdown,
+} from '#platform';
+import { StateAuditLog, StateDatabase, StateNoticeStore } from '#state';
 import { SourceStores } from './source-stores.ts';
 
 /** DCS and the state database, and what depends on them. */
@@ -29,10 +38,16 @@ import { SourceStores } from './source-stores.ts';
       useFactory: (dcs: DcsClient, state: StateDatabase) => new SourceStores(dcs, state),
     },
     { provide: AuditLog, inject: [StateDatabase], useFactory: (state: StateDatabase) => new StateAuditLog(state) },
+    {
+      provide: NoticeStore,
+      inject: [StateDatabase],
+      useFactory: (state: StateDatabase) => new StateNoticeStore(state),
+    },
+    Notifier,
     // without DCS no lease can be had, so nothing can run here
     provideReadiness('dcs', DcsClient, async (dcs) => ({ leases: (await dcs.listLeases()).length })),
   ],
-  exports: [StateDatabase, DcsClient, SourceStores, AuditLog],
+  exports: [StateDatabase, DcsClient, SourceStores, AuditLog, Notifier],
 })
 export class ConnectionsModule implements OnModuleInit, OnApplicationShutdown {
   readonly #state: StateDatabase;

@@ -65,11 +65,12 @@ export async function assembleRun(opening: Opening, start: Checkpoint): Promise<
   return run;
 }
 
-function openQuarantine({ source, grant, config, stores, logger }: Opening): Promise<Quarantine> {
+function openQuarantine({ source, grant, config, stores, hooks, logger }: Opening): Promise<Quarantine> {
   const { mostKeys, retryInitialMs } = config.failedEvents;
   return Quarantine.open({
     ...{ grant, store: stores.failedEvents, sinks: source.sinks, mostKeys, retryAfterMs: retryInitialMs },
     ...{ backoff: { initialMs: 500, maxMs: 10_000 }, logger, nowMs: Date.now },
+    onRecorded: hooks.onQuarantined,
   });
 }
 
@@ -98,6 +99,7 @@ function reportPurging({ source, endpoints, hooks, closers, logger }: Opening, c
       ...{ source: source.name, checkpoint, logger, warnMs: source.purgeWarningMs, everyMs: PURGING_EVERY_MS },
       read: () => probe.read(),
       onForecast: hooks.onForecast,
+      onShort: hooks.onPurgeNear,
     },
     stop.signal,
   );

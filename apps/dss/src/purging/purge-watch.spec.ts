@@ -75,7 +75,7 @@ describe('watchPurging', () => {
       warn: (message) => void lines.push(`warn: ${message}`),
       info: (message) => void lines.push(`info: ${message}`),
     };
-    let [isDown, covered] = [false, 8];
+    let [isDown, covered, shorts] = [false, 8, 0];
     const forecasts: (PurgeForecast | null)[] = [];
     const stop = new AbortController();
     const work = watchPurging(
@@ -86,6 +86,7 @@ describe('watchPurging', () => {
         warnMs: 6 * HOUR,
         everyMs: HOUR,
         onForecast: (forecast) => void forecasts.push(forecast),
+        onShort: () => (shorts += 1),
         logger,
       },
       stop.signal,
@@ -98,6 +99,7 @@ describe('watchPurging', () => {
     isDown = true;
     await jest.advanceTimersByTimeAsync(2 * HOUR);
     expect([lines.length, forecasts.length]).toEqual([1, before]);
+    expect(shorts).toBe(1);
     [isDown, covered] = [false, 10];
     await jest.advanceTimersByTimeAsync(HOUR);
     expect(lines.at(-1)).toBe('info: the server keeps what was not read for long enough again');

@@ -11,6 +11,8 @@ export interface PurgeWatchOptions {
   readonly warnMs: number;
   readonly everyMs: number;
   readonly onForecast: (forecast: PurgeForecast | null) => void;
+  /** When it is warned. */
+  readonly onShort: (forecast: PurgeForecast) => void;
   readonly logger: Logger;
 }
 
@@ -19,7 +21,7 @@ export interface PurgeWatchOptions {
  * short. A server that does not answer leaves the last forecast. Resolves when `signal` is aborted.
  */
 export async function watchPurging(options: PurgeWatchOptions, signal: AbortSignal): Promise<void> {
-  const { source, read, checkpoint, warnMs, everyMs, onForecast, logger } = options;
+  const { source, read, checkpoint, warnMs, everyMs, onForecast, onShort, logger } = options;
   const forecaster = new PurgeForecaster();
   let isShort = false;
   while (!signal.aborted) {
@@ -29,13 +31,15 @@ export async function watchPurging(options: PurgeWatchOptions, signal: AbortSign
       onForecast(forecast);
       const wasShort = isShort;
       isShort = forecast !== null && forecast.leftMs !== null && forecast.leftMs < warnMs;
-      if (isShort && !wasShort)
+      if (forecast !== null && isShort && !wasShort) {
+        onShort(forecast);
         logger.warn('the server soon removes log that was not read yet', {
           source,
           ...forecast,
           remedy:
             'See what holds the source up (waits, sinks), or have the server keep its log for longer: SET PERSIST binlog_expire_logs_seconds = …. Log that is gone needs a resync.',
         });
+      }
       if (!isShort && wasShort)
         logger.info('the server keeps what was not read for long enough again', { source, ...forecast });
     } catch (cause) {

@@ -76,7 +76,7 @@ describe('SourceShares', () => {
   it('hands over one source when a share is too small, not before it has been so for a while', async () => {
     const board = new Board('a', ['a', 'b'], ['s1', 's2', 's3']);
     own(board, 'a', 's1', 's2', 's3');
-    await board.look(6);
+    await board.look(7);
     expect(board.moved).toEqual([]);
     await board.look();
     expect(board.moved).toEqual(['s1 b null']);
@@ -96,7 +96,7 @@ describe('SourceShares', () => {
   it('a source that came back from where it was moved to rests', async () => {
     const board = new Board('a', ['a', 'b'], ['s1', 's2', 's3']);
     own(board, 'a', 's1', 's2', 's3');
-    await board.look(7);
+    await board.look(8);
     expect([board.shares.mayMove('s1'), board.shares.mayMove('s2')]).toEqual([false, true]);
     board.nowMs += 600_001;
     expect(board.shares.mayMove('s1')).toBe(true);
@@ -163,7 +163,7 @@ describe('SourceShares', () => {
     own(other, 'a', 's1');
     own(other, 'b', 's2', 's3', 's4');
     other.placements.set('s2', { instance: 'b', placedBy: 'alice' });
-    await other.look(7);
+    await other.look(8);
     expect(other.moved).toEqual(['s3 a null']);
   });
 

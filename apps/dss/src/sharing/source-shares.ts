@@ -9,11 +9,11 @@ const LOOK_EVERY_MS = 1000;
 /** What was seen longer ago says nothing: leases are asked for as if nobody else was there. */
 const SIGHT_MS = 3000;
 /** An instance that has not reported itself anew for so long gets no source; it reports every two seconds. */
-const ALIVE_MS = 4000;
+const ALIVE_MS = 5000;
 /** An instance takes a source that falls to another one when nobody has had it for so long. */
 const HOLD_BACK_MS = 1000;
 /** An instance gets sources when it has had too small a share for so long: longer than a dead one seems to live. */
-const STEADY_MS = 5500;
+const STEADY_MS = 6500;
 /** A source that has come back from where it was moved to stays for so long: it may not be possible there. */
 const REST_MS = 600_000;
 

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { createInstanceName, DcsClient, ServiceReporter } from '#dcs-client';
 import { type DittoConfig, toAdvertisedUrl } from '#configuration';
 import { BootClock, identifyThisProcess } from '#kernel';
-import { AuditLog, createLogger, InjectConfig, LongWork, Shutdown } from '#platform';
+import { AuditLog, createLogger, InjectConfig, LongWork, Notifier, Shutdown } from '#platform';
 import { SourceStores } from '../connections/source-stores.ts';
 import { SourceMetrics } from '../metrics/source-metrics.ts';
 import { SourceOpener } from '../opening/source-opener.ts';
@@ -10,7 +10,7 @@ import { awaitTarget } from '../switching/choose-server.ts';
 import { acceptRead } from './accept-read.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { SourceShares } from '../sharing/source-shares.ts';
-import { recordMove, recordSwitch } from './record-switch.ts';
+import { SourceJournal } from './source-journal.ts';
 import { type SourceStatus } from './source-status.ts';
 import { SourceSupervisor } from './source-supervisor.ts';
 
@@ -28,6 +28,7 @@ export class SourceRegistry extends LongWork {
     opener: SourceOpener,
     { resyncs, rewinds, acceptances, switches, placements, reads }: SourceStores,
     audit: AuditLog,
+    notifier: Notifier,
     metrics: SourceMetrics,
     shutdown: Shutdown,
   ) {
@@ -93,8 +94,7 @@ export class SourceRegistry extends LongWork {
           requestAcceptance: acceptances.accept.bind(acceptances),
           requestSwitch: switches.request.bind(switches),
           awaitTarget: (to, checkpoint, signal) => awaitTarget(source, to, checkpoint, signal),
-          onSwitch: (outcome) => void recordSwitch(audit, source.name, outcome, logger),
-          onMove: (move) => void recordMove(audit, source.name, { ...move, from: owner }, logger),
+          journal: new SourceJournal({ source: source.name, instance: owner, audit, notifier, logger }),
           acceptRead: (request) => acceptRead(reads, source, request),
           onConfirmed: (sink, latencyMs, count) => metrics.confirmed(source.name, sink, latencyMs, count),
           logger,

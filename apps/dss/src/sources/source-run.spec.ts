@@ -258,6 +258,8 @@ function build(
       leaveServer: () => undefined,
       giveUp: () => undefined,
       onForecast: () => undefined,
+      onPurgeNear: () => undefined,
+      onQuarantined: () => undefined,
       onSwitch: () => undefined,
       onNoServer: () => undefined,
       waits: new Waits({ limitMs: 60_000, logger: silentLogger, nowMs: Date.now }),

@@ -20,6 +20,7 @@ import {
   type QuarantineStatus,
   RequestedReads,
   type RequestedReadStore,
+  type RefusedChange,
   type RowReader,
   type SinkStatus,
   type TableChecks,
@@ -125,6 +126,10 @@ export interface OwnershipHooks {
   readonly onSwitch: (outcome: SwitchOutcome) => void;
   /** How long the server keeps what was not read; null where it is not known. */
   readonly onForecast: (forecast: PurgeForecast | null) => void;
+  /** Once, when the server may soon remove log that was not read. */
+  readonly onPurgeNear: (forecast: PurgeForecast) => void;
+  /** A row that a sink has refused is set aside. */
+  readonly onQuarantined: (sink: string, refused: RefusedChange, error: DittoError) => void;
   /** No server can be used for now; called again and again while that is so. */
   readonly onNoServer: (error: DittoError, refused: readonly RefusedServer[]) => void;
 }

@@ -4,7 +4,12 @@ import { DittoError, silentLogger } from '#kernel';
 import { type Grant } from '#replication';
 import { type HandOver, LeaseKeeper } from './lease-keeper.ts';
 import { type OwnershipHooks, type SourceRun, type SwitchOutcome } from './source-run.ts';
-import { SourceSupervisor, type OpenSource, type SourceMove, type SourceSupervisorOptions } from './source-supervisor.ts';
+import {
+  SourceSupervisor,
+  type OpenSource,
+  type SourceMove,
+  type SourceSupervisorOptions,
+} from './source-supervisor.ts';
 
 /** Gives every request a lease with the next token, until it is revoked. */
 class FreeOffice {
@@ -31,6 +36,15 @@ class FreeOffice {
   }
 }
 
+const SILENT_JOURNAL: SourceSupervisorOptions['journal'] = {
+  switched: () => undefined,
+  moved: () => undefined,
+  stopped: () => undefined,
+  findsNoServer: () => undefined,
+  purgeIsNear: () => undefined,
+  quarantined: () => undefined,
+};
+
 function supervise(
   open: OpenSource,
   requestResync: SourceSupervisorOptions['requestResync'] = () => Promise.resolve(),
@@ -41,8 +55,10 @@ function supervise(
   end: () => Promise<void>;
   signal: AbortSignal;
   moves: SourceMove[];
+  stops: string[];
 } {
   const moves: SourceMove[] = [];
+  const stops: string[] = [];
   const office = new FreeOffice();
   const timing = { ttlMs: 5000, renewMs: 5, monotonicMs: () => performance.now() + office.frozenMs };
   const leases = new LeaseKeeper({ office, source: 's', owner: 'o', process: null, logger: silentLogger, ...timing });
@@ -56,8 +72,11 @@ function supervise(
     requestAcceptance: () => Promise.resolve(),
     requestSwitch: () => Promise.resolve(),
     awaitTarget: () => Promise.resolve(),
-    onSwitch: () => undefined,
-    onMove: (move) => moves.push(move),
+    journal: {
+      ...SILENT_JOURNAL,
+      moved: (move) => void moves.push(move),
+      stopped: ({ code }) => void stops.push(code),
+    },
     acceptRead: () => Promise.resolve(),
     onConfirmed: () => undefined,
     logger: silentLogger,
@@ -69,7 +88,7 @@ function supervise(
     stop.abort();
     await work;
   };
-  return { supervisor, office, end, signal: stop.signal, moves };
+  return { supervisor, office, end, signal: stop.signal, moves, stops };
 }
 
 /** A run that ends as `run` says. */
@@ -144,7 +163,7 @@ describe('SourceSupervisor', () => {
 
   it('holds after an error that waiting does not fix, until an operator or the end comes', async () => {
     let opened = 0;
-    const { supervisor, office, end } = supervise(() => {
+    const { supervisor, office, end, stops } = supervise(() => {
       opened++;
       return Promise.reject(new DittoError('DITTO_TEST_BROKEN', 'broken'));
     });
@@ -152,6 +171,7 @@ describe('SourceSupervisor', () => {
     expect(supervisor.restart()).toBe(true);
     await until(() => opened === 2 && supervisor.status().state === 'failed');
     await end();
+    expect(stops).toEqual(['DITTO_TEST_BROKEN', 'DITTO_TEST_BROKEN']);
     expect(office.released).toBe(2);
   });
 
@@ -288,7 +308,9 @@ describe('SourceSupervisor', () => {
       else hooks.onSwitch({ from: 'a', to: 'two:3306', askedBy: null, error: null, healing: null });
       return Promise.resolve(fakeRun(untilAborted));
     };
-    const { supervisor, end } = supervise(open, undefined, { onSwitch: (outcome) => void switched.push(outcome) });
+    const { supervisor, end } = supervise(open, undefined, {
+      journal: { ...SILENT_JOURNAL, switched: (outcome) => void switched.push(outcome) },
+    });
     await until(() => opened.length === 2 && supervisor.status().state === 'streaming');
     expect(opened).toEqual([null, 'a']);
     expect(supervisor.status()).toMatchObject({ switches: 1, lastSwitch: { from: 'a', to: 'two:3306', error: null } });

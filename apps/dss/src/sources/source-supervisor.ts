@@ -6,6 +6,7 @@ import { RateMeter } from './rate-meter.ts';
 import { type PurgeForecast } from '../purging/purge-forecast.ts';
 import { type Loss } from '../switching/find-loss.ts';
 import { type RefusedServer } from '../switching/judge-servers.ts';
+import { type SourceJournal } from './source-journal.ts';
 import { type OwnershipHooks, type SourceRun, type SwitchOutcome } from './source-run.ts';
 import { type ErrorStatus, type SourceState, type SourceStatus, type SwitchStatus } from './source-status.ts';
 
@@ -51,10 +52,10 @@ export interface SourceSupervisorOptions {
   readonly requestSwitch: (grant: Grant, wanted: PendingSwitch) => Promise<void>;
   /** Resolves when this endpoint has executed what the checkpoint knows to be dispatched, or can not be waited for. */
   readonly awaitTarget: (to: string, checkpoint: Checkpoint, signal: AbortSignal) => Promise<void>;
-  /** A switch is done, or could not be done. */
-  readonly onSwitch: (outcome: SwitchOutcome) => void;
-  /** The source is at rest here, and handed over. */
-  readonly onMove: (move: SourceMove) => void;
+  readonly journal: Pick<
+    SourceJournal,
+    'switched' | 'moved' | 'stopped' | 'findsNoServer' | 'purgeIsNear' | 'quarantined'
+  >;
   /** Makes a request durable, for whoever owns the source; throws `DITTO_READ_REFUSED` or `DITTO_READ_ID_TAKEN`. */
   readonly acceptRead: (request: ReadOrder) => Promise<void>;
   readonly onConfirmed: (sink: string, latencyMs: number, count: number) => void;
@@ -293,6 +294,8 @@ export class SourceSupervisor {
           giveUp: (loss, sinceMs) => void this.#giveUp(loss, sinceMs, grant),
           onSwitch: (outcome) => this.#switched(outcome, outcome.askedBy === null ? left : null),
           onForecast: (forecast) => (this.#logPurge = forecast),
+          onPurgeNear: (forecast) => this.#options.journal.purgeIsNear(forecast),
+          onQuarantined: (...refused) => this.#options.journal.quarantined(...refused),
           onNoServer: (error, refused) => this.#findsNoServer(error, refused),
         };
         this.#run = await this.#waits.during(
@@ -357,14 +360,16 @@ export class SourceSupervisor {
     await this.#options.leases.release(grant, move?.to ?? null);
     if (move === null) return;
     this.#options.logger.info('the source is handed over', { source: grant.source, ...move });
-    this.#options.onMove(move);
+    this.#options.journal.moved(move);
   }
 
   #findsNoServer(error: DittoError, refused: readonly RefusedServer[]): void {
     const { source, logger } = this.#options;
     const { code, message, remedy } = error;
-    if (this.#error?.message !== message)
+    if (this.#error?.message !== message) {
       logger.warn('no server of the source can be used, trying on', { source, code, error: message, remedy });
+      this.#options.journal.findsNoServer(error);
+    }
     this.#error = error;
     this.#refused = refused;
   }
@@ -386,7 +391,7 @@ export class SourceSupervisor {
       this.#switches++;
       logger.info('the source has moved to another server', { source, ...this.#lastSwitch });
     } else logger.error('the switch that was asked for can not be done', { source, ...this.#lastSwitch });
-    if (!isRepeated) this.#options.onSwitch(outcome);
+    if (!isRepeated) this.#options.journal.switched(outcome);
   }
 
   /** Keeps the lease, so that no other instance runs into the same stop, until an operator acts. */
@@ -401,6 +406,7 @@ export class SourceSupervisor {
     });
     this.#state = 'failed';
     this.#error = error;
+    this.#options.journal.stopped(error);
     await new Promise<void>((resolve) => {
       this.#resume = resolve;
       stop.addEventListener('abort', () => resolve(), { once: true });

@@ -1,7 +1,16 @@
 import { Global, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { DcsClient } from '#dcs-client';
 import { type DittoConfig, toDcsOptions, toRedisOptions, toStateOptions } from '#configuration';
-import { AuditLog, CONFIG, createLogger, findRpcToken, provideReadiness, Shutdown } from '#platform';
+import {
+  AuditLog,
+  CONFIG,
+  createLogger,
+  findRpcToken,
+  NoticeStore,
+  Notifier,
+  provideReadiness,
+  Shutdown,
+} from '#platform';
 import { RedisConnection } from '#redis';
 import { FailedEventStore } from '#replication';
 import {
@@ -9,6 +18,7 @@ import {
   StateDatabase,
   StateFailedEventStore,
   StateMismatchStore,
+  StateNoticeStore,
   StateRepairStore,
   StateVerificationRunStore,
 } from '#state';
@@ -42,6 +52,12 @@ import { TopicConnection } from './topic-connection.ts';
     },
     { provide: AuditLog, inject: [StateDatabase], useFactory: (state: StateDatabase) => new StateAuditLog(state) },
     {
+      provide: NoticeStore,
+      inject: [StateDatabase],
+      useFactory: (state: StateDatabase) => new StateNoticeStore(state),
+    },
+    Notifier,
+    {
       provide: VerificationRunStore,
       inject: [StateDatabase],
       useFactory: (state: StateDatabase) => new StateVerificationRunStore(state),
@@ -73,6 +89,7 @@ import { TopicConnection } from './topic-connection.ts';
     RedisConnection,
     StateDatabase,
     AuditLog,
+    Notifier,
     VerificationRunStore,
     MismatchStore,
     RepairStore,

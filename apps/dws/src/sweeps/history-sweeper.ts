@@ -7,6 +7,8 @@ import { MismatchStore } from '#verification';
 /** A worker that has a chunk of a run that was ended learns it well before. */
 const CHUNKS_KEPT_MS = 600_000;
 const DAY_MS = 86_400_000;
+/** For so long one that was said is not said again. */
+const NOTICES_KEPT_MS = 7 * DAY_MS;
 const STEP_ROWS = 500;
 
 /** How many records of each kind were removed. */
@@ -18,6 +20,7 @@ export interface RemovedHistory {
   readonly mismatches: number;
   readonly failedEvents: number;
   readonly audit: number;
+  readonly notices: number;
 }
 
 /** Removes what has ended from the state database: chunks soon, the audit log after `audit.keepDays`, the rest after `verification.keepDays`. */
@@ -49,6 +52,7 @@ export class HistorySweeper {
       mismatches: await repeat(() => this.#mismatches.sweep(beforeMs, STEP_ROWS), signal),
       failedEvents: await repeat(() => this.#history.sweepFailedEvents(beforeMs), signal),
       audit: await repeat(() => this.#history.sweepAudit(now - this.#auditKeptMs), signal),
+      notices: await repeat(() => this.#history.sweepNotices(now - NOTICES_KEPT_MS), signal),
     };
     if (Object.values(removed).some((count) => count > 0)) this.#logger.info('old records were removed', removed);
     return removed;

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { createLogger } from '#platform';
+import { formatTableName } from '#change-events';
+import { createLogger, Notifier } from '#platform';
 import { type NewMismatch } from '#verification';
 import { VerificationMetrics } from '../metrics/verification-metrics.ts';
 
@@ -10,15 +11,36 @@ const MOST_LOG_LINES = 60;
 @Injectable()
 export class MismatchReports {
   readonly #metrics: VerificationMetrics;
+  readonly #notifier: Notifier;
   readonly #logger = createLogger('verification');
   #logged = { minute: 0, lines: 0 };
 
-  constructor(metrics: VerificationMetrics) {
+  constructor(metrics: VerificationMetrics, notifier: Notifier) {
     this.#metrics = metrics;
+    this.#notifier = notifier;
   }
 
   report(found: readonly NewMismatch[]): void {
     for (const mismatch of found) this.#reportOne(mismatch);
+    const tables = Map.groupBy(found, ({ source, runId, sink, ...table }) =>
+      JSON.stringify([source, runId, sink, formatTableName(table)]),
+    );
+    for (const ofTable of tables.values()) this.#notify(ofTable);
+  }
+
+  /** Once for a run, table and sink; what no run has found: once an hour. */
+  #notify(found: readonly NewMismatch[]): void {
+    const [first] = found;
+    if (first === undefined) return;
+    const { source, sink, runId } = first;
+    const table = formatTableName(first);
+    const when = runId ?? Math.floor(Date.now() / 3_600_000);
+    this.#notifier.notify({
+      event: 'mismatches.found',
+      source,
+      details: { table, sink, run: runId, kinds: [...new Set(found.map(({ kind }) => kind))], soFar: found.length },
+      uniqueKey: JSON.stringify([source, when, sink, table]),
+    });
   }
 
   #reportOne(mismatch: NewMismatch): void {

@@ -13,6 +13,8 @@ export interface QuarantineOptions {
   readonly mostKeys: number;
   /** When a row that was refused is read again for the first time. */
   readonly retryAfterMs: number;
+  /** A row has entered, durably. */
+  readonly onRecorded?: (sink: string, refused: RefusedChange, error: DittoError) => void;
   readonly backoff: { readonly initialMs: number; readonly maxMs: number };
   readonly logger: Logger;
   readonly nowMs: () => number;
@@ -87,6 +89,7 @@ export class Quarantine extends RefusedChanges {
         await store.record(grant, event, nowMs() + retryAfterMs);
         keys.add(of);
       });
+      this.#options.onRecorded?.(sink, { table, key, ...refused }, error);
     } finally {
       entering.delete(key);
       if (entering.size === 0) this.#entering.delete(name);

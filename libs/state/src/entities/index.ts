@@ -4,6 +4,7 @@ import { FailedEventEntity } from './failed-event.entity.ts';
 import { LineageChangeEntity } from './lineage-change.entity.ts';
 import { MismatchEntity } from './mismatch.entity.ts';
 import { PastCheckpointEntity } from './past-checkpoint.entity.ts';
+import { NoticeEntity } from './notice.entity.ts';
 import { RepairBreakerEntity } from './repair-breaker.entity.ts';
 import { RepairEntity } from './repair.entity.ts';
 import { RequestedReadEntity } from './requested-read.entity.ts';
@@ -23,6 +24,7 @@ export const entities = [
   FailedEventEntity,
   LineageChangeEntity,
   PastCheckpointEntity,
+  NoticeEntity,
   RepairBreakerEntity,
   RepairEntity,
   RequestedReadEntity,

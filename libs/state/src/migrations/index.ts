@@ -24,6 +24,7 @@ import { AddFailedEvents1796570000000 } from './1796570000000-add-failed-events.
 import { AcceptLosses1796580000000 } from './1796580000000-accept-losses.ts';
 import { AddPlacements1796581000000 } from './1796581000000-add-placements.ts';
 import { IndexAuditSubjects1796582000000 } from './1796582000000-index-audit-subjects.ts';
+import { AddNotices1796583000000 } from './1796583000000-add-notices.ts';
 
 /** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
 export const migrations = [
@@ -53,4 +54,5 @@ export const migrations = [
   AcceptLosses1796580000000,
   AddPlacements1796581000000,
   IndexAuditSubjects1796582000000,
+  AddNotices1796583000000,
 ];
