@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { runFailedEventsAction } from './failed-events-command.ts';
+import { runCommand } from './run-command.ts';
 
 const event = {
   ...{ id: '17', source: 'eu', sink: 'kafka', table: 'shop.orders', key: '[1]', state: 'open' },
@@ -50,4 +51,23 @@ it('retries and discards', async () => {
   const shown = await runFailedEventsAction(discarded.ask, { action: 'discard', id: '17', reason: 'no reader' });
   expect(discarded.asked).toEqual([['POST', '/failed-events/17/discard', { reason: 'no reader' }]]);
   expect(shown.text).toContain('discarded by alice: no reader');
+});
+
+it.each([
+  ['nothing to do', []],
+  ['an unknown action', ['mend', '17']],
+  ['what is no number', ['show', 'x']],
+  ['two to show', ['show', '17', '18']],
+  ['a discard without a reason', ['discard', '17']],
+  ['a reason for something else', ['retry', '17', '--reason', 'why']],
+  ['a retry of nothing', ['retry']],
+  ['a retry of some and of all', ['retry', '17', '--source', 'eu']],
+  ['a retry by state', ['retry', '--state', 'open']],
+  ['an option that it does not take', ['list', '--keys', '[1]']],
+])('refuses %s', async (_, args) => {
+  const complaints: string[] = [];
+  const complain = (text: string): void => void complaints.push(text);
+  const context = { environment: {}, print: complain, complain };
+  expect(await runCommand(['failed-events', ...args], context)).toBe(2);
+  expect(complaints[0]).toMatch(/failed-events/);
 });
