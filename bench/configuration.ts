@@ -25,15 +25,22 @@ export function hasRecentEvents({ command }: BenchOptions): boolean {
   return command === 'idle';
 }
 
+/** Whether the source has a second endpoint, which is waited for. */
+export function hasReplica(options: BenchOptions): boolean {
+  return options.command === 'latency' && options.dispatchAfter === 'replicated';
+}
+
 /** What `ditto.yaml` says for one run: one source with one table, and the sinks that are measured. */
 export function describeConfiguration(facts: ConfigurationFacts): Readonly<Record<string, unknown>> {
   const { source, database, options, stack, ports, state } = facts;
   const [primary, stateServer] = [stack.endpoint('mysql-primary'), stack.endpoint('mysql-state')];
+  const servers = hasReplica(options) ? [primary, stack.endpoint('mysql-replica')] : [primary];
   const { sinks, partitions, compression, client, inFlightBytes, lanes, chunkRows } = options;
   return {
     sources: {
       [source]: {
-        endpoints: [{ host: primary.host, port: primary.port, ...facts.reader }],
+        endpoints: servers.map(({ host, port }) => ({ host, port, ...facts.reader })),
+        ...(hasReplica(options) && { switch: { dispatchAfter: 'replicated' } }),
         include: [`${database}.*`],
         snapshot: { mode: facts.snapshot, chunkRows },
         ...(options.command === 'verify' && { pace: { rowsPerSecond: UNBOUNDED } }),

@@ -11,7 +11,7 @@ import { type DssStatus, readDssStatus } from '../demo/dss-status.ts';
 import { removeTraces } from '../demo/given-servers.ts';
 import { buildServices } from '../demo/service-build.ts';
 import { ServiceProcess } from '../demo/service-process.ts';
-import { describeConfiguration, hasRecentEvents, MONGO_BATCH_OPERATIONS } from './configuration.ts';
+import { describeConfiguration, hasRecentEvents, hasReplica, MONGO_BATCH_OPERATIONS } from './configuration.ts';
 import { describeMachine, type Machine, readVersions } from './machine.ts';
 import { type BenchOptions, type BenchSink } from './options.ts';
 import { TABLE_NAME } from './workload.ts';
@@ -78,7 +78,8 @@ export class BenchEnvironment {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     await buildServices(say, signal);
     const sinkServers: readonly ServerName[] = this.sinks;
-    const servers: readonly ServerName[] = ['mysql-primary', 'mysql-state', ...sinkServers, 'redis'];
+    const replica: readonly ServerName[] = hasReplica(this.options) ? ['mysql-replica'] : [];
+    const servers: readonly ServerName[] = ['mysql-primary', ...replica, 'mysql-state', ...sinkServers, 'redis'];
     this.#stack = await startStack({ folder: join(folder, 'stack'), servers, onProgress: say, signal });
     this.#versions = await readVersions(this.#stack);
     this.#ports = await findPorts();

@@ -11,7 +11,10 @@ describe('parseBenchOptions', () => {
       repeat: 1,
       profile: null,
     });
-    expect(parseBenchOptions(['latency'])).toMatchObject({ sinks: ['kafka', 'mongo'], rate: 1000, seconds: 30 });
+    expect(parseBenchOptions(['latency'])).toMatchObject({
+      ...{ sinks: ['kafka', 'mongo'], rate: 1000, seconds: 30 },
+      dispatchAfter: 'commit',
+    });
     expect(parseBenchOptions(['idle'])).toMatchObject({ sinks: ['kafka', 'mongo'], seconds: 60 });
     expect(parseBenchOptions(['restart'])).toMatchObject({ sinks: ['kafka', 'mongo'], kills: 5, rate: 1000 });
   });
@@ -29,6 +32,7 @@ describe('parseBenchOptions', () => {
     [['drain', '--rows', '1e3'], '--rows'],
     [['drain', '--sinks', 'redis'], '--sinks'],
     [['latency', '--compression', 'rar'], '--compression'],
+    [['latency', '--dispatch-after', 'never'], '--dispatch-after'],
     [['restart', '--kills', '0'], '--kills'],
     [['restart', '--sinks', 'mongo'], '--sinks'],
     [['fly'], 'fly'],

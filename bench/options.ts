@@ -37,6 +37,8 @@ export interface LatencyOptions extends CommonOptions {
   readonly read: 'live' | 'after';
   /** Whether the same load is also measured without Ditto. */
   readonly floor: boolean;
+  /** `replicated`: the source has a replica, and waits for it (`switch.dispatchAfter`). */
+  readonly dispatchAfter: 'commit' | 'replicated';
 }
 
 export interface SnapshotOptions extends CommonOptions {
@@ -72,6 +74,7 @@ export const USAGE = `usage: npm run --silent bench -- COMMAND [options]
   latency    a fixed rate, from commit to arrival   --rate R (1000) --seconds S (30) --rows-per-transaction T (10)
              --read live|after (live): Kafka is read while rows come, or when all are written
              --floor: the same also without Ditto, published by the writer
+             --dispatch-after commit|replicated (commit): with a replica that is waited for
   snapshot   the rows are there before the source is seen for the first time   --rows N (1000000)
   restart    DSS is killed and started again under load   --kills K (5) --rate R (1000) --rows-per-transaction T (10)
   verify     DWS verifies a table that is in one sink   --rows N (1000000) --workers W (1) --sinks mongo|kafka (mongo)
@@ -109,6 +112,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
       repeat: { type: 'string', default: '1' },
       read: { type: 'string', default: 'live' },
       floor: { type: 'boolean', default: false },
+      'dispatch-after': { type: 'string', default: 'commit' },
       profile: { type: 'string' },
       partitions: { type: 'string', default: '4' },
       compression: { type: 'string', default: 'none' },
@@ -151,6 +155,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
         rowsPerTransaction: rowsPerTransaction('10'),
         read,
         floor: values.floor,
+        dispatchAfter: readChoice('--dispatch-after', values['dispatch-after'], ['commit', 'replicated'] as const),
       };
     }
     case 'snapshot':
