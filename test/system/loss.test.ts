@@ -86,6 +86,16 @@ async function rebuild(server: ClusterServer, from: ClusterServer): Promise<void
   await cluster.replicate(server, from);
 }
 
+it('a source that has read all is told to be safe from a purge, with what its server keeps', async () => {
+  const { logPurge } = await world.waitForStatus(
+    dss,
+    'the forecast of a source that has read all',
+    (status) => status.logPurge?.behindBytes === 0,
+  );
+  expect(logPurge).toMatchObject({ leftMs: null, keptForMs: 2_592_000_000, keptBytes: null });
+  expect(await (await fetch(`${dss.url}/metrics`)).text()).not.toMatch(/^ditto_dss_log_purge_seconds{/m);
+}, 60_000);
+
 describe('transactions that only a dead primary had, and that the sinks have', () => {
   it('I7: are given up by an operator, who names them and the server; what they changed is read again, also when the process is killed', async () => {
     const lost = await lose(A, B, [
