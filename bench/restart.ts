@@ -5,7 +5,7 @@ import { type BenchEnvironment } from './environment.ts';
 import { watchKafka } from './kafka-arrivals.ts';
 import { createTopic } from './kafka-topic.ts';
 import { type RestartOptions } from './options.ts';
-import { readCpuMicros } from './process-usage.ts';
+import { readCpuMicros, readPeakRssBytes } from './process-usage.ts';
 import { RestartRows } from './restart-rows.ts';
 import { percentilesOf } from './statistics.ts';
 import { writeSteadily } from './steady-writer.ts';
@@ -35,6 +35,8 @@ export interface RestartResult extends Restart {
   readonly kills: number;
   readonly ratePerSecond: number;
   readonly rowsPerTransaction: number;
+  /** Of the process that held most at once. */
+  readonly peakRssBytes: number;
   /** Of each kill; the figures above are their medians. */
   readonly each: readonly Restart[];
 }
@@ -60,9 +62,11 @@ export async function runRestart(environment: BenchEnvironment, options: Restart
   failure.catch(() => undefined); // the one who waits at the time gets it
   try {
     const each: Restart[] = [];
+    let peakRssBytes = 0;
     while (each.length < kills) {
       await Promise.race([sleep(SETTLE_MS, signal), failure]);
       await Promise.race([waitForRows(rows, signal), failure]);
+      peakRssBytes = Math.max(peakRssBytes, readPeakRssBytes(dss.pid));
       const restart = await Promise.race([restartDss(environment, dss, rows), failure]);
       dss = restart.dss;
       each.push(restart.figures);
@@ -71,7 +75,8 @@ export async function runRestart(environment: BenchEnvironment, options: Restart
     writer.abort();
     await writing.catch(() => undefined);
     await waitForRows(rows, signal);
-    return { kills, ratePerSecond: rate, rowsPerTransaction, ...findMedians(each), each };
+    peakRssBytes = Math.max(peakRssBytes, readPeakRssBytes(dss.pid));
+    return { kills, ratePerSecond: rate, rowsPerTransaction, ...findMedians(each), peakRssBytes, each };
   } finally {
     writer.abort();
     reader.abort();
