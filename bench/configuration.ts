@@ -35,7 +35,7 @@ export function describeConfiguration(facts: ConfigurationFacts): Readonly<Recor
   const { source, database, options, stack, ports, state } = facts;
   const [primary, stateServer] = [stack.endpoint('mysql-primary'), stack.endpoint('mysql-state')];
   const servers = hasReplica(options) ? [primary, stack.endpoint('mysql-replica')] : [primary];
-  const { sinks, partitions, compression, client, inFlightBytes, lanes, chunkRows } = options;
+  const { sinks, partitions, compression, client, fencing, inFlightBytes, lanes, chunkRows } = options;
   return {
     sources: {
       [source]: {
@@ -47,7 +47,13 @@ export function describeConfiguration(facts: ConfigurationFacts): Readonly<Recor
       },
     },
     ...(sinks.includes('kafka') && {
-      kafka: { brokers: stack.url('kafka').split(','), topics: { partitions }, compression, client },
+      kafka: {
+        brokers: stack.url('kafka').split(','),
+        topics: { partitions },
+        compression,
+        client,
+        ...(fencing && { fencing }),
+      },
     }),
     ...(sinks.includes('mongo') && {
       mongo: { url: stack.url('mongo'), lanes, maxBatchOperations: MONGO_BATCH_OPERATIONS },

@@ -10,6 +10,8 @@ export interface DittoSettings {
   readonly partitions: number;
   readonly compression: string;
   readonly client: string;
+  /** Null: as DSS does without the option. */
+  readonly fencing: 'transactions' | 'none' | null;
   readonly inFlightBytes: string;
   readonly lanes: number;
   readonly chunkRows: number;
@@ -86,6 +88,7 @@ export const USAGE = `usage: npm run --silent bench -- COMMAND [options]
   --repeat K                        as often, each time with fresh servers (1)
   --profile FOLDER                  a CPU profile of DSS; read it with: node bench/profile-summary.ts FILE
   --partitions N (4)  --compression none|gzip|snappy|lz4|zstd (none)  --client platformatic|kafkajs (platformatic)
+  --fencing transactions|none (as DSS without the option)
   --in-flight-bytes SIZE (8 MiB)  --lanes N (4)  --chunk-rows N (2000)
 `;
 
@@ -117,6 +120,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
       partitions: { type: 'string', default: '4' },
       compression: { type: 'string', default: 'none' },
       client: { type: 'string', default: 'platformatic' },
+      fencing: { type: 'string' },
       'in-flight-bytes': { type: 'string', default: '8 MiB' },
       lanes: { type: 'string', default: '4' },
       'chunk-rows': { type: 'string', default: '2000' },
@@ -133,6 +137,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
     partitions: readCount('--partitions', values.partitions),
     compression: readChoice('--compression', values.compression, ['none', 'gzip', 'snappy', 'lz4', 'zstd']),
     client: readChoice('--client', values.client, ['platformatic', 'kafkajs']),
+    fencing: values.fencing === undefined ? null : readChoice('--fencing', values.fencing, ['transactions', 'none']),
     inFlightBytes: values['in-flight-bytes'],
     lanes: readCount('--lanes', values.lanes),
     chunkRows: readCount('--chunk-rows', values['chunk-rows']),

@@ -20,6 +20,7 @@ export function findContradictions(tree: unknown): ConfigProblem[] {
     ...checkSources(asGroup(root['sources'])),
     ...checkServerIds(asGroup(root['sources'])),
     ...checkTokens(asGroup(root['auth'])),
+    ...checkFencing(asGroup(root['kafka'])),
     ...checkWebhooks(root),
     ...checkListeners(root),
     ...checkTls(root),
@@ -125,6 +126,17 @@ function checkTokens(auth: Group): ConfigProblem[] {
       problem(['auth', 'rpcToken'], 'is not the name of a token with the role operate', 'Name one of auth.tokens.'),
     );
   return problems;
+}
+
+function checkFencing({ fencing, client }: Group): ConfigProblem[] {
+  if (fencing !== 'transactions' || client !== 'kafkajs') return [];
+  return [
+    problem(
+      ['kafka', 'fencing'],
+      'is transactions, which the client kafkajs can not do',
+      'Use the client platformatic, or set kafka.fencing: none.',
+    ),
+  ];
 }
 
 function checkWebhooks(root: Group): ConfigProblem[] {

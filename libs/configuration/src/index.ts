@@ -35,7 +35,7 @@ export {
   type WebhookConfig,
 } from './schema.ts';
 export { Secret } from './secret.ts';
-export { type KafkaConfig, toKafkaOptions } from './sinks/kafka-section.ts';
+export { type KafkaConfig, toKafkaOptions, toTransactionalId } from './sinks/kafka-section.ts';
 export { type MongoConfig, toMongoOptions } from './sinks/mongo-section.ts';
 export { SINK_NAMES, type SinkName } from './sinks/registry.ts';
 export { ROLES, type Role } from './service-sections.ts';

@@ -10,7 +10,8 @@ import { toMySqlOptions, toStateOptions } from './adapter-options.ts';
 import { loadConfig, parseConfig, type ParseConfigOptions, type ReportedProblem } from './load-config.ts';
 import { verifiesRecentChanges } from './recent-verification.ts';
 import { Secret } from './secret.ts';
-import { toKafkaOptions } from './sinks/kafka-section.ts';
+import { type DittoConfig } from './schema.ts';
+import { type KafkaConfig, toKafkaOptions, toTransactionalId } from './sinks/kafka-section.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ditto-config-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -135,6 +136,17 @@ describe('a good configuration', () => {
     const parsed = parse(`${MINIMAL}\ndss: { lease: { ttlMs: 4500 } }\n`);
     expect(parsed.dss.lease).toEqual({ ttlMs: 4_500, renewMs: 1_500 });
     expect(() => parse(`${MINIMAL}\ndss: { lease: { ttlMs: 4499 } }\n`)).toThrow('renewMs');
+  });
+
+  it('knows that the client kafkajs can not be fenced, and that webhooks have names of their own', () => {
+    const kafka = (text: string): DittoConfig => parse(`${MINIMAL}\nkafka: { brokers: [a:1], ${text} }\n`);
+    expect(toTransactionalId(kafka('').kafka as KafkaConfig, 'eu')).toBe('ditto-eu');
+    expect(toTransactionalId(kafka('clientId: d').kafka as KafkaConfig, 'eu')).toBe('d-eu');
+    expect(toTransactionalId(kafka('fencing: none').kafka as KafkaConfig, 'eu')).toBeNull();
+    expect(toTransactionalId(kafka('client: kafkajs').kafka as KafkaConfig, 'eu')).toBeNull();
+    expect(() => kafka('client: kafkajs, fencing: transactions')).toThrow('kafka.fencing');
+    const hook = "{ name: a, url: 'http://a', secret: 0123456789abcdef }";
+    expect(() => parse(`${MINIMAL}\nwebhooks: [${hook}, ${hook}]\n`)).toThrow('webhooks[1].name');
   });
 
   it('is frozen to the bottom', () => {

@@ -46,6 +46,8 @@ export interface TopicDescription {
  * - `DITTO_KAFKA_PRODUCER_LOST`, retriable: nothing was written. The brokers have forgotten the producer, as idle
  *   partitions do, or have lost records that were confirmed: the caller compares offsets before it calls again.
  *
+ * - `DITTO_LEASE_FENCED`: a later client with the same transactional id has written to this partition. Nothing was written.
+ *
  * Not promised: that records are there only once when the brokers forget the producer (`DITTO_KAFKA_PRODUCER_LOST`):
  * the batch is then sent again by a new producer id; order stays, a batch may be there twice.
  */

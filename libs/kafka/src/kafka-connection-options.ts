@@ -20,6 +20,11 @@ export interface KafkaConnectionOptions {
   /** Null: plain text. */
   readonly tls?: ClientTls | null;
   readonly sasl?: KafkaSaslOptions | null;
+  /**
+   * By this name the brokers tell owners of one source apart: from the first batch of a later client with the same name on,
+   * a partition takes none of an earlier one, which gets `DITTO_LEASE_FENCED`. Null: they don't.
+   */
+  readonly transactionalId?: string | null;
   /** Of whole record batches; default `none` (docs/decisions/0002-kafka-client.md). */
   readonly compression?: KafkaCompression;
   /** Until a connection is ready, TLS and SASL included; default 5,000. */

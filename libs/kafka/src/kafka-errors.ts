@@ -27,6 +27,15 @@ const PRODUCER_LOST = new Set([
   'INVALID_PRODUCER_ID_MAPPING',
 ]);
 
+const NOT_READY = new Set([
+  'COORDINATOR_LOAD_IN_PROGRESS',
+  'COORDINATOR_NOT_AVAILABLE',
+  'NOT_COORDINATOR',
+  'CONCURRENT_TRANSACTIONS',
+]);
+
+const FENCED = new Set(['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED']);
+
 const UNAUTHORIZED = new Set([
   'TOPIC_AUTHORIZATION_FAILED',
   'CLUSTER_AUTHORIZATION_FAILED',
@@ -93,9 +102,17 @@ export function isAlreadyWritten(error: unknown): boolean {
   return collectNames(error).has('DUPLICATE_SEQUENCE_NUMBER');
 }
 
-/** The broker has no producer id to give until the controller gives it more. Of coordinators, which share the name, none is asked. */
+/**
+ * The broker has no producer id to give until the controller gives it more; or the coordinator of a transactional id is
+ * not there yet, as before the first one is used.
+ */
 export function isWaitingForProducerIds(error: unknown): boolean {
-  return collectNames(error).has('COORDINATOR_LOAD_IN_PROGRESS');
+  return includesAny(collectNames(error), NOT_READY);
+}
+
+/** Of a client with a transactional id: a later one with the same id has taken its place. */
+export function isFenced(error: unknown): boolean {
+  return includesAny(collectNames(error), FENCED);
 }
 
 export function isMissingTopic(error: unknown): boolean {
@@ -128,7 +145,9 @@ function classify(error: unknown, names: ReadonlySet<string>): Classified {
     return [
       codes.unauthorized,
       false,
-      'Grant this user Read, Write, Create and Describe on the topics of the source, and IdempotentWrite on the cluster.',
+      names.has('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
+        ? 'Grant this user Write and Describe on the transactional id `<kafka.clientId>-<source>`, or set kafka.fencing: none.'
+        : 'Grant this user Read, Write, Create and Describe on the topics of the source, and IdempotentWrite on the cluster.',
     ];
   if (includesAny(names, PRODUCER_LOST)) return [codes.producerLost, true, undefined];
   if (includesAny(names, REFUSED))

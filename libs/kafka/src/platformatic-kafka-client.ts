@@ -5,10 +5,13 @@ import {
   ConfigResourceTypes,
   type Connection,
   ConnectionPool,
+  findCoordinatorV4,
+  FindCoordinatorKeyTypes,
   initProducerIdV4,
 } from '@platformatic/kafka';
 
 import { DittoError, withTimeout } from '#kernel';
+import { leaseLost } from '#replication';
 
 import { ClientTopics, type TopicRequests } from './client-topics.ts';
 import { ConnectionWatch, destroySockets } from './connection-watch.ts';
@@ -19,11 +22,14 @@ import {
   type KafkaTimeouts,
   resolveTimeouts,
 } from './kafka-connection-options.ts';
-import { isMissingTopic, KAFKA_ERROR_CODES, timedOut, toKafkaError } from './kafka-errors.ts';
+import { isFenced, isMissingTopic, KAFKA_ERROR_CODES, timedOut, toKafkaError } from './kafka-errors.ts';
 import { PartitionProducer, type PartitionProducerOptions, type ProducerIdentity } from './partition-producer.ts';
 import { ProduceChannel } from './produce-channel.ts';
 import { waitForProducerId } from './producer-id.ts';
 import { type RecordBatch } from './record-batch.ts';
+
+/** The brokers forget a transactional id that nobody has asked about for a week (`transactional.id.expiration.ms`). */
+const RENEW_ID_MS = 86_400_000;
 
 /** Where one topic's partitions are led. */
 type Leaders = readonly (Broker | undefined)[];
@@ -53,12 +59,15 @@ export class PlatformaticKafkaClient extends KafkaClient {
     identity: (lost) => this.#takeIdentity(lost),
     send: (topic, partition, batch) => this.#send(topic, partition, batch),
   };
+  readonly #transactionalId: string | null;
   #identity: ProducerIdentity | null = null;
+  #renewal: NodeJS.Timeout | undefined;
   #identityRequest: Promise<ProducerIdentity> | null = null;
 
   constructor(options: KafkaConnectionOptions) {
     super();
     this.#clientId = options.clientId;
+    this.#transactionalId = options.transactionalId ?? null;
     this.#timeouts = resolveTimeouts(options);
     this.#compression = options.compression ?? DEFAULT_COMPRESSION;
     const watch = new ConnectionWatch(options);
@@ -91,6 +100,7 @@ export class PlatformaticKafkaClient extends KafkaClient {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#renewal);
     for (const pool of [this.#connections, this.#admin.connections]) destroySockets(pool);
     await Promise.all([this.#connections.close(), this.#admin.close()]);
   }
@@ -115,8 +125,15 @@ export class PlatformaticKafkaClient extends KafkaClient {
     } catch (error) {
       this.#leaders.delete(topic);
       this.#isDoubtful = true;
-      throw error;
+      throw this.#recogniseFence(error);
     }
+  }
+
+  #recogniseFence(error: unknown): unknown {
+    if (this.#transactionalId === null || !isFenced(error)) return error;
+    return new DittoError('DITTO_LEASE_FENCED', `another owner publishes as ${this.#transactionalId}`, {
+      cause: error,
+    });
   }
 
   #readyChannel(topic: string, partition: number): ProduceChannel | undefined {
@@ -205,15 +222,40 @@ export class PlatformaticKafkaClient extends KafkaClient {
     if (this.#isDoubtful) await this.#reachBrokers();
     const metadata = await this.#bounded(this.#admin.metadata({ topics: [] }), 'looking for brokers');
     const connection = await this.#connections.getFirstAvailable([...metadata.brokers.values()]);
+    const id = this.#transactionalId;
+    const ask = (): Promise<ProducerIdentity> =>
+      id === null ? initProducerIdV4.api.async(connection, null, 60_000) : this.#askCoordinator(connection, id);
     const { producerId, producerEpoch } = await this.#bounded(
-      waitForProducerId(
-        () => initProducerIdV4.api.async(connection, null, 60_000),
-        this.#timeouts.deliveryTimeoutMs / 2,
-      ),
+      waitForProducerId(ask, this.#timeouts.deliveryTimeoutMs / 2),
       'asking for a producer id',
-    );
+    ).catch((cause: unknown) => {
+      throw this.#recogniseFence(cause);
+    });
     this.#identity = { producerId, producerEpoch };
+    if (id !== null) this.#renewal ??= setInterval(() => void this.#renewId(), RENEW_ID_MS).unref();
     return this.#identity;
+  }
+
+  /**
+   * The producer id of a transactional id, with an epoch above all before. Transactions are not used: each partition
+   * itself refuses batches of an epoch below one that it has seen. Who has an identity names it, so that the coordinator
+   * refuses one that is not the newest.
+   */
+  async #askCoordinator(connection: Connection, id: string): Promise<ProducerIdentity> {
+    const answer = await findCoordinatorV4.api.async(connection, FindCoordinatorKeyTypes.TRANSACTION, [id]);
+    const [coordinator] = answer.coordinators;
+    if (coordinator === undefined) throw new Error(`no coordinator of ${id} was named`);
+    const { host, port } = coordinator;
+    const reached = await this.#connections.get({ host, port });
+    if (!this.mayWrite()) throw leaseLost();
+    const { producerId = -1n, producerEpoch = -1 } = this.#identity ?? {};
+    return initProducerIdV4.api.async(reached, id, 60_000, producerId, producerEpoch);
+  }
+
+  /** Partitions that have an identity keep it. One that can't be renewed is asked for when it is needed. */
+  async #renewId(): Promise<void> {
+    if (!this.mayWrite()) return;
+    await this.#takeIdentity(this.#identity).catch(() => undefined);
   }
 
   #bounded<T>(promise: Promise<T>, what: string): Promise<T> {

@@ -1,10 +1,7 @@
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { Backoff, retry, silentLogger, sleep } from '#kernel';
-import { FaultProxy, testStack, uniqueName } from '#testing';
+import { type FaultProxy, testStack, uniqueName } from '#testing';
 
 import {
   batchOf,
@@ -16,6 +13,7 @@ import {
   type RecordBatch,
   TopicReader,
 } from '../src/index.ts';
+import { openProxiedBroker } from './proxied-broker.ts';
 
 let broker = { host: '', port: 0 };
 let proxy: FaultProxy;
@@ -33,41 +31,10 @@ afterEach(async () => {
   for (const end of endings.splice(0).reverse()) await end();
 });
 
-/** Host and port as answers to Metadata and FindCoordinator have them. */
-function encodePlace(port: number): Buffer {
-  const place = Buffer.alloc(broker.host.length + 4);
-  place.write(broker.host);
-  place.writeInt32BE(port, broker.host.length);
-  return place;
-}
-
-/** Before the proxy: a broker says where it is reached, and that is to be here. */
 async function openProxy(): Promise<void> {
-  proxy = await FaultProxy.open(broker);
-  const sockets = new Set<Socket>();
-  const server = createServer((client) => {
-    const upstream = connect(proxy.port, proxy.host);
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.on('error', () => socket.destroy());
-    }
-    client.on('close', () => upstream.destroy());
-    upstream.on('close', () => client.destroy());
-    client.pipe(upstream);
-    upstream.on('data', (bytes: Buffer) => {
-      for (let at = bytes.indexOf(encodePlace(broker.port)); at >= 0; at = bytes.indexOf(encodePlace(broker.port), at))
-        encodePlace(port).copy(bytes, at);
-      client.write(bytes);
-    });
-  });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const { port } = server.address() as AddressInfo;
-  address = `127.0.0.1:${port}`;
-  endings.push(() => {
-    proxy.close();
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
+  const proxied = await openProxiedBroker(broker);
+  ({ proxy, address } = proxied);
+  endings.push(proxied.close);
 }
 
 function options(): KafkaConnectionOptions {

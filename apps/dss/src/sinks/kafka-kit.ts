@@ -1,5 +1,5 @@
 import { encodeKeyValues, tableKey, type TableLayout, topicName, TopicNames } from '#change-events';
-import { type KafkaConfig, toKafkaOptions } from '#configuration';
+import { type KafkaConfig, toKafkaOptions, toTransactionalId } from '#configuration';
 import {
   checkKafka,
   ConfirmedEnds,
@@ -77,7 +77,7 @@ async function tryClient(kafka: KafkaConfig): Promise<CheckFinding | null> {
 
 function createClient(
   { client }: KafkaConfig,
-  options: ReturnType<typeof toKafkaOptions> & { readonly logger: Logger },
+  options: ReturnType<typeof toKafkaOptions> & { readonly logger: Logger; readonly transactionalId?: string | null },
 ): KafkaClient {
   return client === 'kafkajs' ? new KafkaJsClient(options) : new PlatformaticKafkaClient(options);
 }
@@ -126,7 +126,8 @@ async function listPublishedKeys({
 
 function createPublisher(kafka: KafkaConfig, options: OpenSinkOptions, closers: Closers): KafkaPublisher {
   const { source, grant, stores, logger } = options;
-  const client = createClient(kafka, { ...toKafkaOptions(kafka), logger });
+  const transactionalId = toTransactionalId(kafka, source.name);
+  const client = createClient(kafka, { ...toKafkaOptions(kafka), transactionalId, logger });
   closers.add(() => client.close());
   const reader = createReader(kafka, options, closers);
   const { topics, tombstones, schemaChanges, bigint, maxBatchBytes } = kafka;

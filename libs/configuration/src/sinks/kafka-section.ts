@@ -43,6 +43,10 @@ const schema = z
       .meta({ description: 'Brokers to ask first, as `host:port`.' }),
     clientId: textOr('ditto', 'Name that the brokers see.'),
     client: choice(['platformatic', 'kafkajs'], 'platformatic', 'Which client library publishes.'),
+    fencing: z.enum(['transactions', 'none']).optional().meta({
+      description:
+        'How the brokers themselves refuse what a former owner of a source has sent and could not deliver before another one took over: by the epoch of a transactional id, `<clientId>-<source>` (no transactions are used). Default: `transactions` with the client `platformatic`; `kafkajs` has `none`.',
+    }),
     tls: tlsSchema.optional(),
     sasl: saslSchema.optional(),
     topics: topicsSchema.prefault({}),
@@ -81,6 +85,11 @@ function findWeakSettings({ sasl, tls, topics }: KafkaConfig): string[] {
 }
 
 export const kafkaSection = { schema, findWeakSettings } satisfies SinkSection<KafkaConfig>;
+
+/** By which the brokers tell the owners of a source apart; null where they don't. */
+export function toTransactionalId({ fencing, client, clientId }: KafkaConfig, source: string): string | null {
+  return fencing === 'none' || client === 'kafkajs' ? null : `${clientId}-${source}`;
+}
 
 export function toKafkaOptions({ brokers, clientId, tls, sasl, compression, requestTimeoutMs }: KafkaConfig) {
   return {
