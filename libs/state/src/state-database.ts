@@ -113,12 +113,12 @@ export class StateDatabase {
 
   /** Reads, outside a transaction: each statement is separate. The server refuses one that would change something. */
   async run<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
-    return (await this.#whenAttempted()).read(work);
+    return (this.#connections ?? (await this.#whenAttempted())).read(work);
   }
 
   /** Every write, also of one statement. */
   async transaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
-    return (await this.#whenAttempted()).write(work);
+    return (this.#connections ?? (await this.#whenAttempted())).write(work);
   }
 
   /** A service takes requests before it has reached the server: these wait until that was tried once. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -49,6 +49,18 @@ describe('FoldStore', () => {
     const anyText = fc.string({ unit: 'binary', maxLength: 300 }).map((text) => Buffer.from(text));
     fc.assert(fc.property(fc.oneof(anyBytes, anyText), keep));
     store.close();
+  });
+
+  it('keeps no lock when it can not be opened', () => {
+    const path = join(folder, 'store');
+    writeFileSync(path, 'no database, though it is a file that is long enough to be read as one'.repeat(100));
+    const code = 'DITTO_KAFKA_FOLD_FOLDER';
+    expect(() => new FoldStore(path)).toThrow(expect.objectContaining({ code }));
+    const locked = new FoldStore(join(folder, 'other'));
+    locked.put(Buffer.from('k'), message);
+    expect(() => new FoldStore(join(folder, 'other'))).toThrow(expect.objectContaining({ code }));
+    locked.close();
+    new FoldStore(join(folder, 'other')).close();
   });
 
   it('gives back what was put last, also from the file, and is of no use after a write that was cut', () => {

@@ -5,6 +5,8 @@ import { setImmediate } from 'node:timers/promises';
 import { type EnvelopeOperation } from '#change-events';
 import { type KeyOrder } from '#verification';
 
+import { unusable } from './fold-folder.ts';
+
 /** The last message of a key, without what it contains. */
 export interface FoldedPlace {
   readonly partition: number;
@@ -88,31 +90,37 @@ export class FoldStore {
 
   constructor(path: string) {
     this.#database = new DatabaseSync(path);
-    this.#database.exec(SETTINGS + SCHEMA);
-    const prepare = (sql: string): StatementSync => {
-      const statement = this.#database.prepare(sql);
-      statement.setReturnArrays(true);
-      return statement;
-    };
-    const place = '"partition", version, op, newest, highest, outranked_by';
-    this.#find = prepare(`SELECT ${place}, "offset", id, value FROM messages WHERE key = ?`);
-    this.#findPlace = prepare(`SELECT ${place} FROM messages WHERE key = ?`);
-    this.#put = prepare(
-      `INSERT INTO messages (key, "partition", "offset", version, id, op, newest, highest, outranked_by, is_deleted, value)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
-       "partition" = excluded."partition", "offset" = excluded."offset", version = excluded.version, id = excluded.id,
-       op = excluded.op, newest = excluded.newest, highest = excluded.highest, outranked_by = excluded.outranked_by,
-       is_deleted = excluded.is_deleted, value = excluded.value`,
-    );
-    this.#list = prepare('SELECT key FROM messages WHERE key > ? AND is_deleted = 0 ORDER BY key LIMIT ?');
-    this.#pages = prepare('PRAGMA page_count');
-    this.#lastRow = prepare('SELECT max(rowid) FROM messages');
-    this.#removeBelow = prepare(
-      'DELETE FROM messages WHERE rowid > ? AND rowid <= ? AND "partition" = ? AND (version IS NULL OR version < ?)',
-    );
-    this.#savePartition = prepare('INSERT OR REPLACE INTO partitions VALUES (?, ?, ?, ?, ?)');
-    this.#pageBytes = this.#number('PRAGMA page_size');
-    this.#readPartitions();
+    try {
+      this.#database.exec(SETTINGS + SCHEMA);
+      const prepare = (sql: string): StatementSync => {
+        const statement = this.#database.prepare(sql);
+        statement.setReturnArrays(true);
+        return statement;
+      };
+      const place = '"partition", version, op, newest, highest, outranked_by';
+      this.#find = prepare(`SELECT ${place}, "offset", id, value FROM messages WHERE key = ?`);
+      this.#findPlace = prepare(`SELECT ${place} FROM messages WHERE key = ?`);
+      this.#put = prepare(
+        `INSERT INTO messages (key, "partition", "offset", version, id, op, newest, highest, outranked_by, is_deleted, value)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
+         "partition" = excluded."partition", "offset" = excluded."offset", version = excluded.version, id = excluded.id,
+         op = excluded.op, newest = excluded.newest, highest = excluded.highest, outranked_by = excluded.outranked_by,
+         is_deleted = excluded.is_deleted, value = excluded.value`,
+      );
+      this.#list = prepare('SELECT key FROM messages WHERE key > ? AND is_deleted = 0 ORDER BY key LIMIT ?');
+      this.#pages = prepare('PRAGMA page_count');
+      this.#lastRow = prepare('SELECT max(rowid) FROM messages');
+      this.#removeBelow = prepare(
+        'DELETE FROM messages WHERE rowid > ? AND rowid <= ? AND "partition" = ? AND (version IS NULL OR version < ?)',
+      );
+      this.#savePartition = prepare('INSERT OR REPLACE INTO partitions VALUES (?, ?, ?, ?, ?)');
+      this.#pageBytes = this.#number('PRAGMA page_size');
+      this.#readPartitions();
+    } catch (error) {
+      // it may hold the lock of the file already
+      this.#database.close();
+      throw unusable(path, error);
+    }
   }
 
   /** Of the file. */
