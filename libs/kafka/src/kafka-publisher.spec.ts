@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import {
+  type Column,
   formatVersion,
   partitionForKey,
   type Row,
@@ -13,6 +14,7 @@ import {
   ValueImages,
 } from '#change-events';
 import { DittoError, silentLogger } from '#kernel';
+import { QuarantinedKeys, type SinkOpenOptions } from '#replication';
 import { openSink } from '#testing';
 
 import { createLayout, createTransaction } from '../test/changes.ts';
@@ -39,6 +41,7 @@ async function open(
   client: FakeBrokers,
   options: Partial<KafkaPublisherOptions> = {},
   mayDeliver = (): boolean => true,
+  more: Partial<SinkOpenOptions> = {},
 ): Promise<World> {
   const fatal: Error[] = [];
   const publisher = new KafkaPublisher({
@@ -52,7 +55,7 @@ async function open(
     ...options,
   });
   opened.push(publisher);
-  await openSink(publisher, { onFatal: (error) => fatal.push(error), mayDeliver });
+  await openSink(publisher, { onFatal: (error) => fatal.push(error), mayDeliver, ...more });
   for (const layout of layouts) await publisher.prepareTable(layout);
   return { publisher, fatal };
 }
@@ -325,5 +328,41 @@ describe('KafkaPublisher', () => {
     const written = [...client.written].map(([place, records]) => [place, records.map(shown)] as const);
     expect(new Map(written)).toMatchObject(new Map([...keyed, ['s.shop.log/0', [message(null)]]]));
     expect(written).toHaveLength(7);
+  });
+
+  it('I1: a row that is refused holds back its own changes only, also where its layout came back after another', async () => {
+    const client = new FakeBrokers(1);
+    const [layout] = layouts;
+    const quarantined = new QuarantinedKeys();
+    const refused: string[] = [];
+    const { publisher, fatal } = await open(client, {}, undefined, {
+      quarantined,
+      refuse: ({ table, key }) => {
+        refused.push(key);
+        quarantined.add({ ...table, key });
+        return Promise.resolve();
+      },
+    });
+    // a table that was made again is truncated before it has shown a row
+    const [id] = layout.columns;
+    const assumed = { ...layout, columns: [{ ...(id as Column), name: 'unknown' }], fingerprint: '' };
+    await publisher.applyTableChange({
+      op: 'truncate',
+      layout: assumed,
+      transaction: createTransaction(1),
+      rowIndex: 0,
+    });
+    await publisher.prepareTable(layout);
+    client.before = () => Promise.reject(new DittoError('DITTO_KAFKA_RECORD_REFUSED', 'no'));
+    let confirmed = 0;
+    const acknowledgement = { acknowledge: (count: number): void => void (confirmed += count) };
+    publisher.accept(changesOf({ table: 0, op: 'create', keys: [[1, 1]] }, 2), acknowledgement);
+    await publisher.drain(never);
+    client.before = () => Promise.resolve();
+    for (const key of [2, 1, 3])
+      publisher.accept(changesOf({ table: 0, op: 'create', keys: [[key, key]] }, 2 + key), acknowledgement);
+    await publisher.drain(never);
+    const written = client.written.get('s.shop.orders/0')?.map((record) => shown(record).key);
+    expect([refused, written, confirmed, fatal]).toEqual([['[1]'], ['null', '{"id":2}', '{"id":3}'], 4, []]);
   });
 });

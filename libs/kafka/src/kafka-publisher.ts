@@ -94,7 +94,7 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
   readonly #preparation: TopicPreparation;
   readonly #deliveries: LaneDelivery[] = [];
   readonly #topics = new Map<string, TopicLanes>();
-  /** The newest layout of each topic of a table. */
+  /** The layout of each topic of a table that was prepared last. */
   readonly #layouts = new Map<string, TableLayout>();
   readonly #routes = new WeakMap<TableLayout, TableRoute>();
   readonly #routesByFingerprint = new Map<string, TableRoute>();
@@ -154,9 +154,10 @@ export class KafkaPublisher extends ChangeSink implements BatchSource {
     if (known === undefined || !this.#routesByFingerprint.has(fingerprintOf(layout))) {
       const lanes = await this.#prepareTopic(layout, known);
       this.#topics.set(key, lanes);
-      this.#layouts.set(lanes.topic, layout);
       this.#routesByFingerprint.set(fingerprintOf(layout), new TableRoute(layout, lanes, this.#envelope, this));
     }
+    // also one that was there before: another may have come in between
+    this.#layouts.set((this.#topics.get(key) as TopicLanes).topic, layout);
   }
 
   override accept(changes: RowChanges, acknowledgement: Acknowledgement): void {

@@ -48,6 +48,16 @@ describe('describeRefused', () => {
     );
   });
 
+  it.each([
+    ['another key', '{"name":"","a \\"quoted\\": name":1,"count":1,"other":""}', layout],
+    ['less of the key', '{"name":"","count":1,"hash":""}', layout],
+    ['more of a key', '{"id":1,"name":""}', { ...layout, key: [2] }],
+    ['a key in a table without one', '{"id":1}', { ...layout, key: [] }],
+  ])('I1: takes no row for another: a message with %s', (_, key, of) => {
+    const record = { key: null, value: null, headers: { 'ditto.id': 'u:1/0', 'ditto.version': 'v' } };
+    expect(() => describeRefused(of, key, record)).toThrow(RangeError);
+  });
+
   it('says the place of the change and shows the beginning of the message, whatever the row contains', () => {
     const forged = '"source":{"gtid":"x","file":"y","pos":1}';
     const source = { version: '1', name: 's', gtid: 'u:7', file: 'binlog.000003', pos: 1234, row: 0 };

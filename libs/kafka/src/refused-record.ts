@@ -1,4 +1,4 @@
-import { type TableLayout } from '#change-events';
+import { formatTableName, type TableLayout } from '#change-events';
 import { DittoError } from '#kernel';
 import { type RefusedChange, showPayload } from '#replication';
 
@@ -61,7 +61,7 @@ function readPlace(value: Buffer | null): Pick<RefusedChange, 'gtid' | 'file' | 
   return { gtid: source.gtid, file: source.file, offset: source.pos };
 }
 
-/** The key of a message, as `encodeKeyValues` writes it. */
+/** The key of a message, as `encodeKeyValues` writes it. Throws when the message has not the key of the layout. */
 export function readKeyValues(layout: TableLayout, key: string): string {
   const columns = layout.key.flatMap((index) => layout.columns[index] ?? []);
   const bigints = new Set(columns.filter(({ kind }) => kind === 'bigint').map(({ name }) => name));
@@ -69,6 +69,16 @@ export function readKeyValues(layout: TableLayout, key: string): string {
   const fields = (JSON.parse as ParseWithSource)(key, (name, value, { source }) =>
     typeof value === 'number' && bigints.has(name) ? source : value,
   );
+  const names = Object.keys(fields);
+  // rows that are taken for one another would all be held back with the first
+  if (
+    columns.length === 0 ||
+    names.length !== columns.length ||
+    columns.some(({ name }) => !Object.hasOwn(fields, name))
+  )
+    throw new RangeError(
+      `a message of ${formatTableName(layout)} has the key ${names.join(', ')}, the table ${columns.map(({ name }) => name).join(', ')}`,
+    );
   const values = columns.map(({ name }) =>
     bigints.has(name) ? encodeBigint(String(fields[name])) : JSON.stringify(fields[name]),
   );
