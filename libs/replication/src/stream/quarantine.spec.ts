@@ -186,6 +186,32 @@ describe('Quarantine', () => {
     expect(store.settled.map(({ held }) => held.map(({ count }) => count))).toEqual([[2]]);
   });
 
+  it('I6: stores any number of changes in parts, and keeps what of them is not stored yet', async () => {
+    const store = new Store();
+    const keys = Array.from({ length: 250 }, (_, i) => `[${i}]`);
+    store.loaded = keys.map((key) => ({ ...table, key, sink: 'kafka', isDiscarded: false }));
+    const quarantine = await open(store, { mostKeys: 1000 });
+    const admission = new Admission(quarantine.keysOf('kafka'));
+    for (const key of keys) {
+      admission.admits({ ...table, key }, LOGGED);
+      admission.admits({ ...table, key }, READ);
+    }
+    admission.noteHeld();
+    admission.noteTaken();
+    const sizeOf = (changes: QuarantineChanges): number => changes.held.length + changes.delivered.length;
+    let parts = 0;
+    store.answer = () =>
+      parts++ < 3 ? Promise.resolve() : Promise.reject(new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true }));
+    await quarantine.storeLast();
+    expect(store.settled.map(sizeOf)).toEqual([100, 100, 100]);
+    store.answer = () => Promise.resolve();
+    await quarantine.record('kafka', refused('[0]'), tooLarge);
+    expect(store.settled.map(sizeOf)).toEqual([100, 100, 100, 100, 100]);
+    for (const kind of ['held', 'delivered'] as const)
+      expect(store.settled.flatMap((changes) => changes[kind].map(({ key }) => key))).toEqual(keys);
+    expect(store.log.at(-1)).toBe('record kafka [0]');
+  });
+
   it('the end of a table frees its rows, and says with which change', async () => {
     const store = new Store();
     store.loaded = [{ ...table, key: '[1]', sink: 'kafka', isDiscarded: false }];

@@ -33,6 +33,8 @@ interface Pending {
 }
 
 const STORE_EVERY_MS = 1000;
+/** In one write: it must be over before the state database gives it up, however much waits. */
+const MOST_AT_ONCE = 100;
 
 /**
  * The quarantine of one source, while this process owns it. A row enters when its record is durable, and only then does the
@@ -179,17 +181,14 @@ export class Quarantine extends RefusedChanges {
   }
 
   async #storePending(): Promise<void> {
-    const pending = this.#pending;
-    const isNothing = pending.held.size + pending.delivered.size + pending.endedTables.size === 0;
-    if (isNothing) return;
     const { grant, store } = this.#options;
+    const pending = this.#pending;
     this.#pending = nothingPending();
     try {
-      await store.settle(grant, {
-        held: [...pending.held.values()],
-        delivered: [...pending.delivered.values()],
-        endedTables: [...pending.endedTables.values()],
-      });
+      for (let part = firstOf(pending); part !== null; part = firstOf(pending)) {
+        await store.settle(grant, toChanges(part));
+        remove(part, pending);
+      }
     } catch (error) {
       this.#pending = unite(pending, this.#pending);
       throw error;
@@ -212,6 +211,35 @@ export class Quarantine extends RefusedChanges {
 
 function nothingPending(): Pending {
   return { held: new Map(), delivered: new Map(), endedTables: new Map() };
+}
+
+/** In the order in which it is to be stored; null: there is nothing. */
+function firstOf({ held, delivered, endedTables }: Pending): Pending | null {
+  let room = MOST_AT_ONCE;
+  const take = <T>(from: ReadonlyMap<string, T>): Map<string, T> => {
+    const taken = new Map<string, T>();
+    for (const [name, one] of from) {
+      if (room === 0) break;
+      taken.set(name, one);
+      room--;
+    }
+    return taken;
+  };
+  const part = { held: take(held), delivered: take(delivered), endedTables: take(endedTables) };
+  return room === MOST_AT_ONCE ? null : part;
+}
+
+function toChanges({ held, delivered, endedTables }: Pending): QuarantineChanges {
+  return {
+    held: [...held.values()],
+    delivered: [...delivered.values()],
+    endedTables: [...endedTables.values()],
+  };
+}
+
+function remove(part: Pending, from: Pending): void {
+  for (const name of ['held', 'delivered', 'endedTables'] as const)
+    for (const key of part[name].keys()) from[name].delete(key);
 }
 
 /** Nothing of `newer` is lost, and a row that did both is as the newer says. */
