@@ -180,7 +180,7 @@ describe('transactions that are given up', () => {
     const start = await world.heal();
     expect(start).toMatchObject({
       lineage: 4,
-      position: { gtidSet: `${A}:1-7`, file: '', offset: 0, serverUuid: B },
+      position: { gtidSet: `${A}:1-6`, file: '', offset: 0, serverUuid: B },
       dispatchedSet: `${A}:1-7`,
     });
     expect([world.lineage, world.mirrorLineage, world.dcs, world.state]).toEqual([4, 4, start, start]);
@@ -191,6 +191,20 @@ describe('transactions that are given up', () => {
     // nothing of what is lost proves the log
     expect(world.proven).toEqual([`${A}:6`]);
     expect(start.lastCovered).toMatchObject({ gtid: `${A}:6`, serverUuid: B, lineage: 4 });
+  });
+
+  it('I6: have what comes after the checkpoint that is proven repeated: its GTIDs may have been given again', async () => {
+    const world = new World();
+    world.dcs = world.state = checkpointAt(10, 10);
+    const current = { gtidSet: `${A}:1-8`, file: '', offset: 0, serverUuid: A };
+    const start = await world.heal({ current }, { givesUp: `${A}:9-10` });
+    expect(start).toMatchObject({ position: { gtidSet: `${A}:1-6` }, dispatchedSet: `${A}:1-8` });
+    expect(world.proven).toEqual([`${A}:6`]);
+    // nothing that was covered is lost: the checkpoint itself is proven
+    const other = new World();
+    other.dcs = other.state = checkpointAt(7, 10);
+    const untouched = await other.heal();
+    expect([untouched.position.gtidSet, untouched.lastCovered?.gtid]).toEqual([`${A}:1-7`, `${A}:7`]);
   });
 
   it('I7: are given up by the next owner as well, wherever the process is killed, and the re-read is not forgotten', async () => {
@@ -256,6 +270,24 @@ describe('transactions that are given up', () => {
     expect([world.lineage, world.steps]).toEqual([3, 0]);
   });
 
+  it('are proven by an older checkpoint where the newest names no transaction', async () => {
+    const world = new World();
+    const trail = { list: () => Promise.resolve([{ ...pastAt(6), lastCovered: null }, pastAt(3)]) };
+    await world.heal({ trail });
+    expect([world.proven, world.copyOf('orders')]).toEqual([
+      [`${A}:3`],
+      expect.objectContaining({ above: versionOf(3) }),
+    ]);
+  });
+
+  it('have a table read as a whole again that was to be when it was healed before', async () => {
+    const world = new World();
+    const healing = { state: 'ending', rowsRead: 3, goneBelow: 'f', above: versionOf(4), again: true } as const;
+    world.records.set(name('orders'), recordOf('orders', healing));
+    await world.heal();
+    expect(world.copyOf('orders')).toMatchObject({ state: 'ending', above: versionOf(4), again: true });
+  });
+
   it('have a table read as a whole that was not copied, or is not what the sinks have, and one ended that is not there', async () => {
     const world = new World();
     const copying = { state: 'copying', after: '[1]', rowsRead: 1, goneBelow: null, again: false } as const;
@@ -304,6 +336,27 @@ describe('transactions that are given up', () => {
     const start = await world.heal({ mirrored: null });
     expect(start.position.gtidSet).toBe(`${A}:1-7,${B}:1-2`);
     expect([world.resync, world.healing?.isResync]).toEqual([null, true]);
+  });
+
+  it('I7: are no reason to resync by itself on a server of which nothing is proven', async () => {
+    const trail = { list: () => Promise.resolve([]) };
+    const empty = { gtidSet: '', file: '', offset: 0, serverUuid: B };
+    const replaced = new DittoError('DITTO_SOURCE_LOG_REPLACED', 'replaced');
+    for (const [parts, code] of [
+      [{ trail, current: empty }, 'DITTO_SOURCE_LOG_UNPROVEN'],
+      [{ prove: () => Promise.reject(replaced) }, 'DITTO_SOURCE_LOG_REPLACED'],
+    ] as const) {
+      const world = new World();
+      await expect(world.heal({ mirrored: null, ...parts }, { askedBy: null })).rejects.toMatchObject({ code });
+      expect([world.steps, world.resync, world.lineage]).toEqual([0, null, 3]);
+    }
+    const proven = new World();
+    await proven.heal({ mirrored: null }, { askedBy: null });
+    expect([proven.healing?.isResync, proven.proven]).toEqual([true, [`${A}:6`]]);
+    // a person may know better
+    const asked = new World();
+    await asked.heal({ mirrored: null, trail, current: empty }, { givesUp: `${A}:1-10` });
+    expect(asked.healing?.isResync).toBe(true);
   });
 
   it('stay where rows would not be read again, or the server has purged what comes next', async () => {

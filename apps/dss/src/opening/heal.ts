@@ -97,16 +97,20 @@ export async function heal(options: HealOptions, loss: PendingSwitch): Promise<C
   if (!options.copiesRows) throw snapshotsOff(source);
   const gtids = lost.toString();
   logger.warn('transactions that were given to the sinks are lost, and given up', { source, gtids, to: loss.to });
+  const base = await findBase(options, executed);
+  const acceptedBy = await options.acceptances.acceptedBy(source);
+  const left = withoutLost(known, dispatched, lost, base);
   if (options.mirrored === null || lost.domains.size > 0) {
+    // nothing need be there for a resync: only a person may say of any server that it is the right one
+    if (loss.askedBy === null) await proveLeft(options, left, acceptedBy);
     const askedBy = loss.askedBy ?? 'dss';
     await options.resyncs.request(grant, askedBy);
     const start = await resync({ ...options, askedBy });
     options.onHealed({ gtids, rowsOf: [], whole: [], isResync: true });
     return start;
   }
-  const base = await findBase(options, executed);
-  const acceptedBy = await options.acceptances.acceptedBy(source);
-  const proven = await proveLog(options, without(known, dispatched, lost, base, options, acceptedBy), acceptedBy);
+  options.assertReachable(left);
+  const proven = await proveLeft(options, left, acceptedBy);
   const start = await beginLineage(options, proven, {
     moved: true,
     reason: `lost and given up: ${gtids}`,
@@ -131,42 +135,47 @@ export async function heal(options: HealOptions, loss: PendingSwitch): Promise<C
   return start;
 }
 
-/** The newest checkpoint of the past that the server contains; null when none is known. */
+/** The newest checkpoint of the past that the server contains, if possible one that proves the log; null when none is known. */
 async function findBase({ grant, trail }: HealOptions, executed: GtidSet): Promise<PastCheckpoint | null> {
-  const past = await trail.list(grant.source);
-  return past.find(({ version, gtidSet }) => version !== '' && executed.contains(GtidSet.parse(gtidSet))) ?? null;
+  const past = (await trail.list(grant.source)).filter(
+    ({ version, gtidSet }) => version !== '' && executed.contains(GtidSet.parse(gtidSet)),
+  );
+  return past.find(({ lastCovered }) => lastCovered !== null) ?? past[0] ?? null;
 }
 
-/** The checkpoint as if the lost transactions had never been, with what is left to prove the log by. */
-function without(
-  known: Checkpoint,
-  dispatched: GtidSet,
-  lost: GtidSet,
-  base: PastCheckpoint | null,
-  { current, assertReachable }: HealOptions,
-  acceptedBy: string | null,
-): Checkpoint {
+/**
+ * The checkpoint as if the lost transactions had never been, with what is left to prove the log by. Where it covered lost
+ * ones the server may have given the GTIDs before them again, and may have an XA PREPARE without its outcome: then all
+ * after the checkpoint of the past is repeated.
+ */
+function withoutLost(known: Checkpoint, dispatched: GtidSet, lost: GtidSet, base: PastCheckpoint | null): Checkpoint {
   const keep = (logged: Checkpoint['lastCovered']): Checkpoint['lastCovered'] =>
     logged === null || lost.containsGtid(logged.gtid) ? null : logged;
-  const gtidSet = GtidSet.parse(known.position.gtidSet).subtract(lost).toString();
-  const checkpoint = {
+  const covered = GtidSet.parse(known.position.gtidSet);
+  const rest = {
     ...known,
-    position: { ...known.position, gtidSet },
     dispatchedSet: dispatched.subtract(lost).toString(),
-    lastCovered: keep(known.lastCovered) ?? keep(base?.lastCovered ?? null),
     lastDispatched: keep(known.lastDispatched),
   };
-  assertReachable(checkpoint);
-  if (checkpoint.lastCovered === null && checkpoint.lastDispatched === null && acceptedBy === null)
+  if (base !== null && !covered.intersect(lost).isEmpty)
+    return { ...rest, position: { ...known.position, gtidSet: base.gtidSet }, lastCovered: keep(base.lastCovered) };
+  const position = { ...known.position, gtidSet: covered.subtract(lost).toString() };
+  return { ...rest, position, lastCovered: keep(known.lastCovered) ?? keep(base?.lastCovered ?? null) };
+}
+
+/** As `proveLog`; there must be something to prove the log by. */
+async function proveLeft(options: HealOptions, left: Checkpoint, acceptedBy: string | null): Promise<Checkpoint> {
+  const { serverUuid } = options.current;
+  if (left.lastCovered === null && left.lastDispatched === null && acceptedBy === null)
     throw new DittoError(
       'DITTO_SOURCE_LOG_UNPROVEN',
-      `no transaction is known that server ${current.serverUuid} must hold: it can't be proven that its GTIDs mean the same transactions`,
+      `no transaction is known that server ${serverUuid} must hold: it can't be proven that its GTIDs mean the same transactions`,
       {
-        remedy: `Where you are sure that it is of the same cluster: npm run ditto -- accept-log --source ${known.source}, then accept-loss again. Otherwise resync the source.`,
-        context: { serverUuid: current.serverUuid },
+        remedy: `Where you are sure that it is of the same cluster: npm run ditto -- accept-log --source ${left.source}, then accept-loss again. Otherwise resync the source.`,
+        context: { serverUuid },
       },
     );
-  return checkpoint;
+  return proveLog(options, left, acceptedBy);
 }
 
 interface HealedTables extends Pick<Healing, 'rowsOf' | 'whole'> {
@@ -242,7 +251,8 @@ function healTable(
   const floor = copy.state === 'ending' ? lowerOf(copy.above, above) : copy.state === 'done' ? above : null;
   if (floor === null || adopted === null) return restartCopy(record, true);
   const rowsRead = 'rowsRead' in copy ? copy.rowsRead : 0;
-  return planCopy(record, estimatedRows, { state: 'ending', rowsRead, goneBelow: below, above: floor, again: false });
+  const again = copy.state === 'ending' && copy.again;
+  return planCopy(record, estimatedRows, { state: 'ending', rowsRead, goneBelow: below, above: floor, again });
 }
 
 /** Null where one of them is not known. */
