@@ -74,7 +74,7 @@ export function chooseMove({ instances, sources }: ShareView): Move | null {
 }
 
 /** What the sources of each instance weigh. */
-function sumShares({ instances, sources }: ShareView): Map<string, number> {
+export function sumShares({ instances, sources }: ShareView): Map<string, number> {
   const shares = new Map(instances.map(({ name }) => [name, 0]));
   for (const { owner, weight } of sources) {
     const share = owner === null ? undefined : shares.get(owner);

@@ -8,6 +8,7 @@ import { SourceShares } from './source-shares.ts';
 class Board {
   nowMs = 1000;
   readonly owners: Record<string, string> = {};
+  readonly tokens: Record<string, number> = {};
   readonly running: string[];
   readonly placements = new Map<string, Placement>();
   readonly moved: string[] = [];
@@ -16,8 +17,12 @@ class Board {
   isMoving = false;
   expiresInMs = 5000;
   isDown = false;
+  state: 'up' | 'down' | 'hangs' = 'up';
+  /** How long the list of leases takes. */
+  leasesTakeMs = 0;
   /** Instances that have stopped reporting. */
   readonly silent = new Set<string>();
+  readonly #reportedAtMs = new Map<string, number>();
   readonly #sources: readonly string[];
   readonly shares: SourceShares;
 
@@ -29,7 +34,11 @@ class Board {
       weights: new Map(sources.map((name) => [name, 1])),
       listLeases: () => this.#answer(() => this.#leases()),
       listServices: () => this.#answer(() => this.#services()),
-      listPlacements: () => Promise.resolve(this.placements),
+      listPlacements: () => {
+        if (this.state === 'hangs') return new Promise(() => undefined);
+        if (this.state === 'up') return Promise.resolve(new Map(this.placements));
+        return Promise.reject(new DittoError('DITTO_STATE_UNAVAILABLE', 'down', { retriable: true }));
+      },
       endPlacement: (source, from) => {
         this.ended.push(`${source} ${from}`);
         return Promise.resolve();
@@ -47,15 +56,17 @@ class Board {
   }
 
   #leases(): LeaseHolder[] {
+    this.nowMs += this.leasesTakeMs;
     return Object.entries(this.owners).map(([source, owner]) => ({
-      ...{ source, owner, token: 1, expiresInMs: this.expiresInMs, process: null },
+      ...{ source, owner, token: this.tokens[source] ?? 1, expiresInMs: this.expiresInMs, process: null },
     }));
   }
 
   #services(): ServiceStatus[] {
+    for (const instance of this.running) if (!this.silent.has(instance)) this.#reportedAtMs.set(instance, this.nowMs);
     return this.running.map((instance) => ({
       ...{ service: 'dss' as const, instance, startedAtMs: 0, url: null },
-      reportedAtMs: this.silent.has(instance) ? 0 : this.nowMs,
+      reportedAtMs: this.#reportedAtMs.get(instance) ?? 0,
       details: { sources: this.#sources.map((name) => ({ name, movable: this.movable })) },
     }));
   }
@@ -69,7 +80,10 @@ class Board {
 }
 
 function own(board: Board, owner: string, ...sources: readonly string[]): void {
-  for (const source of sources) board.owners[source] = owner;
+  for (const source of sources) {
+    if (board.owners[source] !== owner) board.tokens[source] = (board.tokens[source] ?? 0) + 1;
+    board.owners[source] = owner;
+  }
 }
 
 describe('SourceShares', () => {
@@ -155,6 +169,7 @@ describe('SourceShares', () => {
     const board = new Board('a', ['a', 'b'], ['s1', 's2', 's3', 's4']);
     own(board, 'a', 's1', 's2');
     own(board, 'b', 's3', 's4');
+    await board.look();
     board.placements.set('s2', { instance: 'b', placedBy: 'alice' });
     board.movable = false;
     await board.look();
@@ -165,6 +180,105 @@ describe('SourceShares', () => {
     other.placements.set('s2', { instance: 'b', placedBy: 'alice' });
     await other.look(8);
     expect(other.moved).toEqual(['s3 a null']);
+  });
+
+  it.each(['down', 'hangs'] as const)(
+    'moves nothing while the state database is away (%s), and says all the same who asks for what',
+    async (state) => {
+      const board = new Board('a', ['a', 'b'], ['s1', 's2', 's3', 's4']);
+      own(board, 'a', 's1', 's2', 's3', 's4');
+      await board.look(2);
+      board.placements.set('s2', { instance: 'b', placedBy: 'alice' });
+      await board.look();
+      expect(board.moved.splice(0)).toEqual(['s2 b alice']);
+      own(board, 'b', 's2');
+      board.placements.set('s3', { instance: 'b', placedBy: 'alice' });
+      board.placements.set('s1', { instance: 'gone', placedBy: 'alice' });
+      board.state = state;
+      board.nowMs += 6000;
+      await board.look(2);
+      board.running.push('c');
+      own(board, 'c', 's3');
+      await board.look();
+      expect([board.moved, board.ended]).toEqual([[], []]);
+      expect(['s1', 's2', 's3'].map((source) => board.shares.turnOf(source))).toEqual(['expects', 'waits', 'waits']);
+      board.state = 'up';
+      await board.look();
+      expect([board.moved, board.ended]).toEqual([[], ['s1 gone']]);
+    },
+    15_000,
+  );
+
+  it('moves nothing by what it has seen long ago', async () => {
+    const board = new Board('a', ['a', 'b'], ['s1', 's2', 's3']);
+    own(board, 'a', 's1', 's2', 's3');
+    board.leasesTakeMs = 3100;
+    await board.look(5);
+    expect(board.moved).toEqual([]);
+    expect(board.shares.turnOf('s1')).toBe('asks');
+    board.leasesTakeMs = 0;
+    await board.look();
+    expect(board.moved).toEqual(['s1 b null']);
+  });
+
+  it('a source that comes back from where it was placed stays, until it is placed anew or a long time has passed', async () => {
+    const board = new Board('a', ['a', 'b'], ['s1', 's2']);
+    board.movable = false;
+    own(board, 'a', 's1', 's2');
+    await board.look();
+    board.placements.set('s1', { instance: 'b', placedBy: 'alice' });
+    for (let i = 0; i < 5; i++) {
+      await board.look(3);
+      own(board, 'b', 's1');
+      await board.look();
+      own(board, 'a', 's1');
+    }
+    expect(board.moved.splice(0)).toEqual(['s1 b alice']);
+    board.placements.delete('s1');
+    await board.look();
+    board.placements.set('s1', { instance: 'b', placedBy: 'alice' });
+    await board.look(3);
+    expect(board.moved.splice(0)).toEqual(['s1 b alice']);
+    board.nowMs += 600_000;
+    await board.look(2);
+    expect(board.moved).toEqual(['s1 b alice']);
+  });
+
+  it('does not hand a source to where it is placed when that instance has said nothing since it is here', async () => {
+    const board = new Board('a', ['a', 'b'], ['s1', 's2']);
+    board.movable = false;
+    own(board, 'b', 's1', 's2');
+    board.placements.set('s1', { instance: 'b', placedBy: 'alice' });
+    await board.look(2);
+    board.silent.add('b');
+    own(board, 'a', 's1', 's2');
+    await board.look(10);
+    expect(board.moved).toEqual([]);
+    board.silent.delete('b');
+    await board.look();
+    expect(board.moved).toEqual(['s1 b alice']);
+  });
+
+  it('an instance that reports itself late does not wait again for its share', async () => {
+    const board = new Board('a', ['a', 'b'], ['s1', 's2', 's3']);
+    own(board, 'a', 's1', 's2', 's3');
+    await board.look(2);
+    board.silent.add('b');
+    await board.look(6);
+    expect(board.moved).toEqual([]);
+    board.silent.delete('b');
+    await board.look();
+    expect(board.moved).toEqual(['s1 b null']);
+  });
+
+  it('two new instances wait side by side', async () => {
+    const board = new Board('a', ['a', 'b', 'c'], ['s1', 's2', 's3', 's4', 's5', 's6']);
+    own(board, 'a', 's1', 's2', 's3', 's4', 's5', 's6');
+    await board.look(8);
+    expect(board.moved.splice(0)).toEqual(['s1 b null']);
+    own(board, 'b', 's1');
+    await board.look();
+    expect(board.moved).toEqual(['s2 c null']);
   });
 
   it('ends a placement when its instance is gone', async () => {

@@ -1,21 +1,30 @@
 import { type LeaseHolder, type ServiceStatus } from '#dcs-client';
-import { isAbort, type Logger, sleep, toDittoError } from '#kernel';
+import { isAbort, type Logger, sleep, toDittoError, withTimeout } from '#kernel';
 import { type Placement } from '#state';
 import { type LeaseTurn } from '../sources/lease-keeper.ts';
 import { sourcesOf } from './reported-sources.ts';
-import { assignFree, chooseMove, type Move, type SharedSource, type SharingInstance } from './share-plan.ts';
+import { assignFree, chooseMove, type Move, type SharedSource, type SharingInstance, sumShares } from './share-plan.ts';
 
 const LOOK_EVERY_MS = 1000;
-/** What was seen longer ago says nothing: leases are asked for as if nobody else was there. */
+/** What was seen longer ago says nothing: leases are asked for as if nobody else was there, and nothing is moved. */
 const SIGHT_MS = 3000;
+/** How long a look waits for the state database. */
+const PLACEMENTS_WITHIN_MS = 1000;
 /** An instance that has not reported itself anew for so long gets no source; it reports every two seconds. */
 const ALIVE_MS = 5000;
 /** An instance takes a source that falls to another one when nobody has had it for so long. */
 const HOLD_BACK_MS = 1000;
-/** An instance gets sources when it has had too small a share for so long: longer than a dead one seems to live. */
+/** An instance gets sources when its share has not shrunk for so long: longer than a dead one seems to live. */
 const STEADY_MS = 6500;
 /** A source that has come back from where it was moved to stays for so long: it may not be possible there. */
 const REST_MS = 600_000;
+
+interface HandOver {
+  readonly to: string;
+  readonly atMs: number;
+  /** What it followed from; null where the instances share the sources by themselves. */
+  readonly placement: Placement | null;
+}
 
 export interface SourceSharesOptions {
   /** This one. */
@@ -47,12 +56,15 @@ export class SourceShares {
   readonly #reports = new Map<string, { readonly reportedAtMs: number; readonly seenAtMs: number }>();
   /** When the lease of each source is free, unless it is renewed or granted. */
   readonly #freeAtMs = new Map<string, number>();
-  readonly #movedAtMs = new Map<string, number>();
+  /** The last one of each source by this instance. */
+  readonly #moved = new Map<string, HandOver>();
+  /** The sources of this instance, and when it was first seen to own each. */
+  readonly #owned = new Map<string, { readonly token: number; readonly sinceMs: number }>();
+  /** What the sources of each instance weigh, and since when that has not become less. */
+  readonly #weights = new Map<string, { readonly weight: number; readonly sinceMs: number }>();
   #placements: ReadonlyMap<string, Placement> = new Map();
   #turns: ReadonlyMap<string, LeaseTurn> = new Map();
   #lookedAtMs = -Infinity;
-  /** Who is to get a source next, and since when. */
-  #steady: { readonly to: string; readonly sinceMs: number } | null = null;
   #isFailing = false;
 
   constructor(options: SourceSharesOptions) {
@@ -83,21 +95,32 @@ export class SourceShares {
 
   /** Whether a source that streams here may leave without an operator's word. */
   mayMove(source: string): boolean {
-    const movedAtMs = this.#movedAtMs.get(source) ?? -Infinity;
-    return this.#options.monotonicMs() - movedAtMs > REST_MS;
+    return this.#options.monotonicMs() - (this.#moved.get(source)?.atMs ?? -Infinity) > REST_MS;
   }
 
   /** One look, and what follows from it. */
   async look(): Promise<void> {
-    const { listLeases, listServices, listPlacements, isMoving, logger } = this.#options;
+    const { listLeases, listServices, isMoving, monotonicMs, logger } = this.#options;
+    const nowMs = monotonicMs();
     try {
       // a move that ends meanwhile may be missing in what is seen
-      const mayMove = !isMoving();
-      const [leases, services] = await Promise.all([listLeases(), listServices()]);
-      // while the state database is away the last known ones hold; no lease is granted then
-      this.#placements = await listPlacements().catch(() => this.#placements);
-      this.#act(leases, services, mayMove);
-      await this.#endPlacements(leases, services);
+      const isBusy = isMoving();
+      const [leases, services, placements] = await Promise.all([listLeases(), listServices(), this.#listPlacements()]);
+      if (placements !== null) this.#placements = placements;
+      const instances = this.#findLiving(services, nowMs);
+      const sources = this.#describeSources(leases, services);
+      const move = chooseMove({ instances, sources });
+      const view = { instances, sources, move };
+      this.#turns = new Map(sources.map((source) => [source.name, this.#findTurn(source, view)]));
+      this.#noteLeases(leases, nowMs);
+      this.#noteWeights(instances, sources, nowMs);
+      this.#lookedAtMs = nowMs;
+      // no lease is granted while the state database is away: nobody could take what is handed over
+      if (placements !== null && monotonicMs() - nowMs <= SIGHT_MS) {
+        this.#followPlacements(sources, instances, nowMs);
+        if (move !== null && !isBusy) this.#even(move, nowMs);
+        await this.#endPlacements(leases, services);
+      }
       this.#isFailing = false;
     } catch (cause) {
       const { code, message } = toDittoError(cause);
@@ -106,20 +129,21 @@ export class SourceShares {
     }
   }
 
-  #act(leases: readonly LeaseHolder[], services: readonly ServiceStatus[], mayMove: boolean): void {
-    const { instance, monotonicMs } = this.#options;
-    const nowMs = monotonicMs();
-    const instances = this.#findLiving(services, nowMs);
-    const sources = this.#describeSources(leases, services);
-    const move = chooseMove({ instances, sources });
-    this.#turns = new Map(sources.map((source) => [source.name, this.#findTurn(source, { instances, sources, move })]));
-    this.#noteExpiries(leases, nowMs);
-    this.#lookedAtMs = nowMs;
-    this.#followPlacements(sources, instances);
-    if (move?.to !== this.#steady?.to) this.#steady = move && { to: move.to, sinceMs: nowMs };
-    if (move?.from !== instance || nowMs - (this.#steady?.sinceMs ?? nowMs) < STEADY_MS) return;
-    if (!mayMove) return;
-    if (this.#options.move(move.source, move.to, null)) this.#movedAtMs.set(move.source, nowMs);
+  /** Null while the state database is away: the last known ones hold then. */
+  async #listPlacements(): Promise<ReadonlyMap<string, Placement> | null> {
+    const late = (): Error => new Error('the state database is not waited for any longer');
+    return withTimeout(this.#options.listPlacements(), PLACEMENTS_WITHIN_MS, late).catch(() => null);
+  }
+
+  /** Hands over what another instance has too little of. */
+  #even({ source, from, to }: Move, nowMs: number): void {
+    if (from !== this.#options.instance || nowMs - (this.#weights.get(to)?.sinceMs ?? nowMs) < STEADY_MS) return;
+    this.#handOver({ source, to, placement: null }, nowMs);
+  }
+
+  #handOver({ source, to, placement }: Omit<HandOver, 'atMs'> & { readonly source: string }, nowMs: number): void {
+    const isOwned = this.#options.move(source, to, placement?.placedBy ?? null);
+    if (isOwned) this.#moved.set(source, { to, atMs: nowMs, placement });
   }
 
   #findLiving(services: readonly ServiceStatus[], nowMs: number): SharingInstance[] {
@@ -129,7 +153,11 @@ export class SourceShares {
       if (this.#reports.get(name)?.reportedAtMs !== reportedAtMs)
         this.#reports.set(name, { reportedAtMs, seenAtMs: nowMs });
     const reported = new Set(dss.map((status) => status.instance));
-    for (const name of this.#reports.keys()) if (!reported.has(name)) this.#reports.delete(name);
+    for (const name of this.#reports.keys()) {
+      if (reported.has(name)) continue;
+      this.#reports.delete(name);
+      this.#weights.delete(name);
+    }
     const living = dss.filter(({ instance: name }) => nowMs - (this.#reports.get(name)?.seenAtMs ?? 0) < ALIVE_MS);
     return [
       { name: instance, sources: new Set(weights.keys()) },
@@ -167,6 +195,32 @@ export class SourceShares {
     return assignFree({ instances, sources: view.sources }).get(name) === instance ? 'asks' : 'waits';
   }
 
+  /** One that has reported late is as steady as before; one that has died loses its sources while it seems to live. */
+  #noteWeights(instances: readonly SharingInstance[], sources: readonly SharedSource[], nowMs: number): void {
+    for (const [name, weight] of sumShares({ instances, sources })) {
+      const before = this.#weights.get(name);
+      const sinceMs = before === undefined || weight < before.weight ? nowMs : before.sinceMs;
+      this.#weights.set(name, { weight, sinceMs });
+    }
+  }
+
+  #noteLeases(leases: readonly LeaseHolder[], nowMs: number): void {
+    const { instance, logger } = this.#options;
+    const owned = leases.filter(({ owner }) => owner === instance);
+    for (const source of this.#owned.keys())
+      if (!owned.some((lease) => lease.source === source)) this.#owned.delete(source);
+    for (const { source, token } of owned) {
+      if (token === null || this.#owned.get(source)?.token === token) continue;
+      this.#owned.set(source, { token, sinceMs: nowMs });
+      if (!this.mayMove(source))
+        logger.warn('a source has come back from where it was moved to, and stays for a while', {
+          source,
+          movedTo: this.#moved.get(source)?.to,
+        });
+    }
+    this.#noteExpiries(leases, nowMs);
+  }
+
   #noteExpiries(leases: readonly LeaseHolder[], nowMs: number): void {
     const held = new Map(leases.map(({ source, expiresInMs }) => [source, expiresInMs]));
     for (const source of this.#options.weights.keys()) {
@@ -176,13 +230,23 @@ export class SourceShares {
     }
   }
 
-  /** Hands over what an operator wants elsewhere. */
-  #followPlacements(sources: readonly SharedSource[], instances: readonly SharingInstance[]): void {
-    const { instance, move } = this.#options;
-    for (const { name, owner, placedOn } of sources) {
-      if (owner !== instance || placedOn === null || placedOn === instance) continue;
-      const target = instances.find((one) => one.name === placedOn);
-      if (target?.sources.has(name) === true) move(name, placedOn, this.#placements.get(name)?.placedBy ?? null);
+  /**
+   * Hands over what an operator wants elsewhere, to an instance that is known to have lived since the source is here. Where
+   * it has come back from there, it is handed over again only after a rest, or when it is placed there again.
+   */
+  #followPlacements(sources: readonly SharedSource[], instances: readonly SharingInstance[], nowMs: number): void {
+    const { instance } = this.#options;
+    for (const { name: source, owner, placedOn } of sources) {
+      const placement = this.#placements.get(source);
+      const moved = this.#moved.get(source);
+      const isNew = moved?.placement?.instance !== placement?.instance;
+      if (moved !== undefined && isNew) this.#moved.set(source, { ...moved, placement: null });
+      if (placement === undefined || owner !== instance || placedOn === instance) continue;
+      const to = placement.instance;
+      const target = instances.find(({ name }) => name === to);
+      const reportedMs = this.#reports.get(to)?.seenAtMs ?? -Infinity;
+      if (target?.sources.has(source) !== true || reportedMs <= (this.#owned.get(source)?.sinceMs ?? nowMs)) continue;
+      if (isNew || this.mayMove(source)) this.#handOver({ source, to, placement }, nowMs);
     }
   }
 
