@@ -10,13 +10,23 @@ const KEY_SLACK_BYTES = 1024;
 
 /**
  * Row images of one layout, held as their source holds them; values and JSON are made when asked for. Never changed
- * after they were made. Every method but `count` throws a `DittoError` for an image that can't be decoded exactly.
+ * after they were made. Every method but `count` and `tryRow` throws a `DittoError` for an image that can't be decoded
+ * exactly.
  */
 export abstract class RowImages {
   abstract readonly count: number;
 
   /** The canonical values of one image; the same array each time. */
   abstract row(index: number): Row;
+
+  /** Null for an image that can't be decoded: for those who need not say so, because a sink is given it as well. */
+  tryRow(index: number): Row | null {
+    try {
+      return this.row(index);
+    } catch {
+      return null;
+    }
+  }
 
   /** Neither `writeJson` nor `writeKey` writes more bytes than this for the image. */
   abstract jsonBound(index: number, bigint: BigintMode): number;

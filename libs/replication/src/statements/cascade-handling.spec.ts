@@ -102,6 +102,20 @@ describe('CascadeHandling', () => {
     expect(await askedFor(handling, [[1, 2]], null, child)).toEqual([]);
   });
 
+  it.each(['before', 'after'])(
+    'I6: treats an image %s an update that can not be decoded as a change',
+    async (which) => {
+      const handling = build();
+      const images = { before: new ValueImages(parent, [[1, 2, 3]]), after: new ValueImages(parent, [[1, 2, 4]]) };
+      images[which as 'before'].row = () => {
+        throw new DittoError('DITTO_SOURCE_TEXT_INVALID', 'a text');
+      };
+      handling.note(parent, images.before, images.after);
+      await handling.record();
+      expect(asked).toEqual([['t']]);
+    },
+  );
+
   it('treats every update as a change when the column is not in the layout', async () => {
     const renamed = { ...parent, columns: parent.columns.map((part) => ({ ...part, name: `${part.name}_2` })) };
     expect(await askedFor(build(), [[1, 2, 3]], [[1, 2, 4]], renamed)).toEqual([['t']]);

@@ -127,9 +127,13 @@ export class CascadeHandling {
   }
 }
 
+/** What can't be decoded counts as changed. */
 function changesAny(indexes: readonly number[] | null, before: RowImages, after: RowImages): boolean {
   if (indexes === null) return true;
-  for (let i = 0; i < after.count; i++) if (!hasSameValues(indexes, before.row(i), after.row(i))) return true;
+  for (let i = 0; i < after.count; i++) {
+    const [old, now] = [before.tryRow(i), after.tryRow(i)];
+    if (old === null || now === null || !hasSameValues(indexes, old, now)) return true;
+  }
   return false;
 }
 

@@ -41,7 +41,7 @@ export class Window {
       return;
     }
     for (let i = 0; i < images.count; i++) {
-      const row = tryRow(images, i);
+      const row = images.tryRow(i);
       if (row === null) {
         this.discard('a row of the log can not be decoded');
         return;
@@ -68,14 +68,5 @@ export class Window {
   untouched(rows: readonly Row[]): Row[] {
     if (this.#noted.size === 0) return rows.slice();
     return rows.filter((row) => !this.#noted.has(this.#keyOf(row)));
-  }
-}
-
-/** Null for one that can't be decoded: who is given it says so. */
-function tryRow(images: RowImages, index: number): Row | null {
-  try {
-    return images.row(index);
-  } catch {
-    return null;
   }
 }
