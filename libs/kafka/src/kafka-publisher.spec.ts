@@ -337,9 +337,9 @@ describe('KafkaPublisher', () => {
     const refused: string[] = [];
     const { publisher, fatal } = await open(client, {}, undefined, {
       quarantined,
-      refuse: ({ table, key }) => {
+      refuse: ({ table, key, version }) => {
         refused.push(key);
-        quarantined.add({ ...table, key });
+        quarantined.add({ ...table, key }, version);
         return Promise.resolve();
       },
     });

@@ -39,7 +39,7 @@ it('I6: a document that a validator refuses (code 121) is set aside; others go o
     quarantined,
     refuse: (change, error) => {
       refused.push([change, error]);
-      quarantined.add({ ...change.table, key: change.key });
+      quarantined.add({ ...change.table, key: change.key }, change.version);
       return Promise.resolve();
     },
   });

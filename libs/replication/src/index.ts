@@ -22,6 +22,7 @@ export {
   type ListedFailedEvent,
   type NewFailedEvent,
   type QuarantineChanges,
+  type StoredQuarantinedKey,
 } from './ports/failed-event-store.ts';
 export { Admission, type QuarantinedKey, QuarantinedKeys } from './ports/quarantined-keys.ts';
 export {

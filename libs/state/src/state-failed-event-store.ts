@@ -11,6 +11,7 @@ import {
   type NewFailedEvent,
   type QuarantineChanges,
   type QuarantinedKey,
+  type StoredQuarantinedKey,
 } from '#replication';
 import { FailedEventEntity } from './entities/failed-event.entity.ts';
 import { type StateDatabase } from './state-database.ts';
@@ -37,18 +38,16 @@ export class StateFailedEventStore extends FailedEventStore {
     this.#nowMs = nowMs;
   }
 
-  async load(
-    source: string,
-  ): Promise<readonly (QuarantinedKey & { readonly sink: string; readonly isDiscarded: boolean })[]> {
+  async load(source: string): Promise<readonly StoredQuarantinedKey[]> {
     const rows = await this.#database.run((manager) =>
       manager
         .createQueryBuilder(FailedEventEntity, 'f')
-        .select(['f.id', 'f.sink', 'f.database', 'f.table', 'f.key', 'f.state'])
+        .select(['f.id', 'f.sink', 'f.database', 'f.table', 'f.key', 'f.state', 'f.version'])
         .where('f.source = :source AND f.state IN (:...states)', { source, states: [...QUARANTINED] })
         .getMany(),
     );
-    return rows.map(({ sink, database, table, key, state }) => {
-      return { sink, database, table, key, isDiscarded: state === 'discarded' };
+    return rows.map(({ sink, database, table, key, state, version }) => {
+      return { sink, database, table, key, version, isDiscarded: state === 'discarded' };
     });
   }
 

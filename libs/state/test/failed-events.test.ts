@@ -57,8 +57,8 @@ describe('failed events', () => {
     expect(await events.find(kafka?.id ?? '')).toMatchObject({ payload: { text: '{"id":1', bytes: 2_000_000 } });
     expect(await events.find(mongo?.id ?? '')).toMatchObject({ sink: 'mongo', payload: null });
     expect(await events.load(grant.source)).toEqual([
-      { ...table, key: '[1]', sink: 'kafka', isDiscarded: false },
-      { ...table, key: '[1]', sink: 'mongo', isDiscarded: false },
+      { ...table, key: '[1]', sink: 'kafka', version: versionAt(200), isDiscarded: false },
+      { ...table, key: '[1]', sink: 'mongo', version: versionAt(100), isDiscarded: false },
     ]);
     expect(await events.find('x')).toBeNull();
   });

@@ -4,6 +4,7 @@ import {
   changeId,
   changeVersion,
   encodeKeyValues,
+  LOWEST_VERSION,
   READ_ROW_INDEX,
   type Row,
   type RowChange,
@@ -345,7 +346,7 @@ export const CHANGE_SINK_CONTRACT: Readonly<Record<string, (under: SinkUnderCont
     const seen: string[] = [];
     const trial = await new Trial(under).begin({ quarantined });
     const of = trial.keyOf([4, '']);
-    quarantined.add(of);
+    quarantined.add(of, LOWEST_VERSION);
     quarantined.onHeld = ({ key }) => seen.push(`held ${key}`);
     quarantined.onTaken = ({ key }) => seen.push(`taken ${key}`);
     trial.accept(trial.change(null, [4, 'a']), trial.change(null, [5, 'a']), trial.change([4, 'a'], [4, 'b']));
@@ -369,7 +370,7 @@ export const CHANGE_SINK_CONTRACT: Readonly<Record<string, (under: SinkUnderCont
     const trial = await new Trial(under).begin({ quarantined });
     trial.accept(trial.change(null, [4, 'a']), trial.change(null, [5, 'a']));
     await trial.drain();
-    quarantined.add(trial.keyOf([4, '']));
+    quarantined.add(trial.keyOf([4, '']), LOWEST_VERSION);
     trial.accept(trial.change([4, 'a'], null));
     await trial.drain();
     await trial.expectRows([4, 'a'], [5, 'a']);
@@ -382,9 +383,9 @@ export const CHANGE_SINK_CONTRACT: Readonly<Record<string, (under: SinkUnderCont
   'I2, I6: a quarantined row that is refused again stays, and what follows it too': async (under) => {
     const quarantined = new QuarantinedKeys();
     let refusals = 0;
-    const refuse: SinkOpenOptions['refuse'] = ({ table, key }) => {
+    const refuse: SinkOpenOptions['refuse'] = ({ table, key, version }) => {
       refusals++;
-      quarantined.add({ ...table, key });
+      quarantined.add({ ...table, key }, version);
       return Promise.resolve();
     };
     const trial = await new Trial(under).begin({ quarantined, refuse });

@@ -60,6 +60,14 @@ export interface FailedEventCount extends TableName {
   readonly count: number;
 }
 
+/** A row that is in the quarantine of a sink. */
+export interface StoredQuarantinedKey extends QuarantinedKey {
+  readonly sink: string;
+  /** Of the change that was refused last. */
+  readonly version: string;
+  readonly isDiscarded: boolean;
+}
+
 /** What has become of the quarantine of a source since it was stored last. */
 export interface QuarantineChanges {
   readonly held: readonly (QuarantinedKey & {
@@ -78,9 +86,7 @@ export interface QuarantineChanges {
  */
 export abstract class FailedEventStore {
   /** The quarantine of a source: what is open, and what was discarded. */
-  abstract load(
-    source: string,
-  ): Promise<readonly (QuarantinedKey & { readonly sink: string; readonly isDiscarded: boolean })[]>;
+  abstract load(source: string): Promise<readonly StoredQuarantinedKey[]>;
   /** Resolves when it is durable, with the audit entry of a row that was not in the quarantine before. */
   abstract record(grant: Grant, event: NewFailedEvent, nextRetryMs: number): Promise<void>;
   abstract settle(grant: Grant, changes: QuarantineChanges): Promise<void>;

@@ -7,6 +7,8 @@ export interface QuarantinedKey extends TableName {
 }
 
 interface HeldKey {
+  /** Of the change that was refused last: what is older does not lead out, also where the log is repeated. */
+  version: string;
   /** Whether the next change of the log is tried; a read always is. */
   isTried: boolean;
   /** Somebody has accepted that the sink lacks the row. */
@@ -59,12 +61,12 @@ export class QuarantinedKeys {
     });
   }
 
-  /** From here on changes of the row are held back. */
-  add({ database, table, key }: QuarantinedKey): void {
+  /** From here on changes of the row are held back. `version`: of the change that was refused. */
+  add({ database, table, key }: QuarantinedKey, version: string): void {
     const name = tableKey({ database, table });
     let held = this.#tables.get(name);
     if (held === undefined) this.#tables.set(name, (held = { table: { database, table }, keys: new Map() }));
-    held.keys.set(key, { isTried: false, isDiscarded: false });
+    held.keys.set(key, { version, isTried: false, isDiscarded: false });
   }
 
   /** The next change of the row is tried; nothing where it is not in the quarantine. */
@@ -84,11 +86,23 @@ export class QuarantinedKeys {
     return held.isTried || parseVersion(version).readSequence > 0;
   }
 
-  remove({ key, ...table }: QuarantinedKey): void {
+  /**
+   * The sink has taken a change of the row with this version. One that is older than what was refused leaves the row in the
+   * quarantine, as the record of it stays, and the next change is tried as well.
+   */
+  taken(of: QuarantinedKey, version: string): void {
+    const { key, ...table } = of;
     const name = tableKey(table);
     const keys = this.#tables.get(name)?.keys;
-    keys?.delete(key);
-    if (keys?.size === 0) this.#tables.delete(name);
+    const held = keys?.get(key);
+    if (keys === undefined || held === undefined) return;
+    if (version < held.version) {
+      held.isTried = true;
+      return;
+    }
+    keys.delete(key);
+    if (keys.size === 0) this.#tables.delete(name);
+    this.onTaken(of, version);
   }
 
   removeTable(table: TableName): void {
@@ -139,10 +153,7 @@ export class Admission {
 
   /** The sink has taken all that was delivered, but what it has refused. */
   noteTaken(): void {
-    for (const { of, version } of this.#tried.values()) {
-      this.#keys.remove(of);
-      this.#keys.onTaken(of, version);
-    }
+    for (const { of, version } of this.#tried.values()) this.#keys.taken(of, version);
     this.#tried.clear();
   }
 }

@@ -50,9 +50,9 @@ async function run(steps: readonly Step[]): Promise<void> {
   };
   await openSink(sink, {
     quarantined,
-    refuse: async ({ table, key: refused }) => {
+    refuse: async ({ table, key: refused, version }) => {
       await new Promise((resolve) => setImmediate(resolve));
-      quarantined.add({ ...table, key: refused });
+      quarantined.add({ ...table, key: refused }, version);
     },
   });
   await sink.prepareTable(layout);

@@ -95,7 +95,7 @@ describe('Quarantine', () => {
 
   it('I6: stops the source at the row that is one too many of its table; rows that are in it may be refused again', async () => {
     const store = new Store();
-    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', isDiscarded: false }];
+    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: false }];
     const quarantine = await open(store);
     await quarantine.record('kafka', refused('[2]'), tooLarge);
     await quarantine.record('kafka', refused('[1]'), tooLarge);
@@ -128,9 +128,9 @@ describe('Quarantine', () => {
   it('is as the last owner has left it; who was discarded is tried with the next change', async () => {
     const store = new Store();
     store.loaded = [
-      { ...table, key: '[1]', sink: 'kafka', isDiscarded: false },
-      { ...table, key: '[2]', sink: 'kafka', isDiscarded: true },
-      { ...table, key: '[3]', sink: 'gone', isDiscarded: false },
+      { ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: false },
+      { ...table, key: '[2]', sink: 'kafka', version: LOGGED, isDiscarded: true },
+      { ...table, key: '[3]', sink: 'gone', version: LOGGED, isDiscarded: false },
     ];
     const keys = (await open(store)).keysOf('kafka');
     expect(['[1]', '[2]', '[3]'].map((key) => keys.isTried(table, key, LOGGED))).toEqual([false, true, null]);
@@ -140,8 +140,8 @@ describe('Quarantine', () => {
   it('stores what was held back and what has left, before a row that comes back is recorded', async () => {
     const store = new Store();
     store.loaded = [
-      { ...table, key: '[1]', sink: 'kafka', isDiscarded: false },
-      { ...table, key: '[2]', sink: 'kafka', isDiscarded: false },
+      { ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: false },
+      { ...table, key: '[2]', sink: 'kafka', version: LOGGED, isDiscarded: false },
     ];
     const quarantine = await open(store);
     const keys = quarantine.keysOf('kafka');
@@ -169,7 +169,7 @@ describe('Quarantine', () => {
 
   it('what could not be stored is stored later, and nothing of it twice', async () => {
     const store = new Store();
-    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', isDiscarded: false }];
+    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: false }];
     const quarantine = await open(store);
     const hold = (): void => {
       const admission = new Admission(quarantine.keysOf('kafka'));
@@ -189,7 +189,7 @@ describe('Quarantine', () => {
   it('I6: stores any number of changes in parts, and keeps what of them is not stored yet', async () => {
     const store = new Store();
     const keys = Array.from({ length: 250 }, (_, i) => `[${i}]`);
-    store.loaded = keys.map((key) => ({ ...table, key, sink: 'kafka', isDiscarded: false }));
+    store.loaded = keys.map((key) => ({ ...table, key, sink: 'kafka', version: LOGGED, isDiscarded: false }));
     const quarantine = await open(store, { mostKeys: 1000 });
     const admission = new Admission(quarantine.keysOf('kafka'));
     for (const key of keys) {
@@ -214,7 +214,7 @@ describe('Quarantine', () => {
 
   it('the end of a table frees its rows, and says with which change', async () => {
     const store = new Store();
-    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', isDiscarded: false }];
+    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: false }];
     const quarantine = await open(store);
     quarantine.endTable('mongo', table, LOGGED);
     quarantine.endTable('kafka', table, LOGGED);
@@ -227,9 +227,9 @@ describe('Quarantine', () => {
 
   it('learns what was discarded meanwhile', async () => {
     const store = new Store();
-    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', isDiscarded: false }];
+    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: false }];
     const quarantine = await open(store);
-    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', isDiscarded: true }];
+    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: true }];
     const stop = new AbortController();
     const run = quarantine.run(stop.signal);
     while (quarantine.keysOf('kafka').isTried(table, '[1]', LOGGED) !== true)
@@ -242,8 +242,8 @@ describe('Quarantine', () => {
   it('rows that are read are tried with the next change, too, in each sink that has refused them', async () => {
     const store = new Store();
     store.loaded = [
-      { ...table, key: '[1]', sink: 'kafka', isDiscarded: false },
-      { ...table, key: '[2]', sink: 'mongo', isDiscarded: false },
+      { ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: false },
+      { ...table, key: '[2]', sink: 'mongo', version: LOGGED, isDiscarded: false },
     ];
     const quarantine = await open(store);
     quarantine.tryNext(table, ['[1]', '[3]']);
@@ -254,11 +254,46 @@ describe('Quarantine', () => {
 });
 
 describe('Admission', () => {
+  it('I6: a row leaves with a change that is not older than what was refused, and is tried until then', async () => {
+    const store = new Store();
+    store.loaded = [
+      { ...table, key: '[1]', sink: 'kafka', version: READ, isDiscarded: false },
+      { ...table, key: '[2]', sink: 'kafka', version: LOGGED, isDiscarded: false },
+    ];
+    const quarantine = await open(store);
+    const keys = quarantine.keysOf('kafka');
+    const [one, two] = [
+      { ...table, key: '[1]' },
+      { ...table, key: '[2]' },
+    ];
+    const take = (of: typeof one, version: string): void => {
+      const admission = new Admission(keys);
+      expect(admission.admits(of, version)).toBe(true);
+      admission.noteTaken();
+    };
+    // the log is repeated from before the read that was refused last
+    quarantine.tryNext(table, ['[1]', '[2]']);
+    take(one, LOGGED);
+    take(one, LOGGED.replace(/0$/, '1'));
+    expect(keys.has(one)).toBe(true);
+    // refused again while an older change was being delivered
+    const older = new Admission(keys);
+    expect(older.admits(two, LOGGED)).toBe(true);
+    await quarantine.record('kafka', { ...refused('[2]'), version: LOGGED.replace(/0$/, '1') }, tooLarge);
+    older.noteTaken();
+    expect(keys.has(two)).toBe(true);
+    take(two, READ);
+    await quarantine.storeLast();
+    expect(store.settled.flatMap(({ delivered }) => delivered.map(({ key }) => key))).toEqual(['[2]']);
+    take(one, READ);
+    expect(keys.isEmpty).toBe(true);
+  });
+
   it('what follows a change that is tried is delivered with it, and a row that is refused again stays', async () => {
     const store = new Store();
     store.loaded = [
-      { ...table, key: '[1]', sink: 'kafka', isDiscarded: false },
-      { ...table, key: '[2]', sink: 'kafka', isDiscarded: false },
+      { ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: false },
+      { ...table, key: '[2]', sink: 'kafka', version: LOGGED, isDiscarded: false },
     ];
     const keys = (await open(store)).keysOf('kafka');
     const seen: string[] = [];

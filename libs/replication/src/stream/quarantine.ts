@@ -60,9 +60,9 @@ export class Quarantine extends RefusedChanges {
   /** As the last owner of the source left it. */
   static async open(options: QuarantineOptions): Promise<Quarantine> {
     const quarantine = new Quarantine(options);
-    for (const { sink, isDiscarded, ...key } of await options.store.load(options.grant.source)) {
+    for (const { sink, version, isDiscarded, ...key } of await options.store.load(options.grant.source)) {
       const keys = quarantine.#keys.get(sink);
-      keys?.add(key);
+      keys?.add(key, version);
       if (isDiscarded) keys?.discard(key);
     }
     return quarantine;
@@ -89,7 +89,7 @@ export class Quarantine extends RefusedChanges {
         // the row may have left a moment ago
         await this.#storePending();
         await store.record(grant, event, nowMs() + retryAfterMs);
-        keys.add(of);
+        keys.add(of, refused.version);
       });
       this.#options.onRecorded?.(sink, { table, key, ...refused }, error);
     } finally {
@@ -198,8 +198,8 @@ export class Quarantine extends RefusedChanges {
   async #learnDiscards(): Promise<void> {
     if ([...this.#keys.values()].every((keys) => keys.isEmpty)) return;
     const { grant, store } = this.#options;
-    for (const { sink, isDiscarded, ...key } of await store.load(grant.source))
-      if (isDiscarded) this.#keys.get(sink)?.discard(key);
+    for (const { sink, isDiscarded, database, table, key } of await store.load(grant.source))
+      if (isDiscarded) this.#keys.get(sink)?.discard({ database, table, key });
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
