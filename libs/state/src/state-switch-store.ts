@@ -18,7 +18,9 @@ export class StateSwitchStore extends SwitchStore {
   }
 
   async request(grant: Grant, { to, askedBy, givesUp }: PendingSwitch): Promise<void> {
-    const change = 'switch_to = ?, switch_asked_by = ?, switch_gives_up = ? WHERE name = ? AND token = ?';
+    // what an operator asked for meanwhile comes first
+    const free = askedBy === null ? ' AND (switch_to IS NULL OR switch_asked_by IS NULL)' : '';
+    const change = `switch_to = ?, switch_asked_by = ?, switch_gives_up = ? WHERE name = ? AND token = ?${free}`;
     const values = [to, askedBy?.slice(0, 255) ?? null, givesUp === '' ? null : givesUp, grant.source, grant.token];
     await this.#update(grant, change, values);
   }

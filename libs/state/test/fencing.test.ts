@@ -333,11 +333,27 @@ describe('stores under fencing tokens', () => {
     );
     await expect(switches.finish(paused, wanted)).rejects.toMatchObject(fenced);
     const later = { to: 'db-2:3306', askedBy: null, givesUp: '3e11fa47-71ca-11e1-9e33-c80aa9429562:7' };
-    await switches.request(newest, later);
+    const again = { ...later, askedBy: 'bob' };
+    await switches.request(newest, again);
     await switches.finish(newest, wanted);
-    expect(await switches.pendingFor(source)).toEqual(later);
-    await switches.finish(newest, later);
+    expect(await switches.pendingFor(source)).toEqual(again);
+    await switches.finish(newest, again);
     expect(await switches.pendingFor(source)).toBeNull();
+    await switches.request(newest, later);
+    expect(await switches.pendingFor(source)).toEqual(later);
+  });
+
+  test('a switch that Ditto decided by itself does not take the place of an operator’s', async () => {
+    const switches = new StateSwitchStore(database);
+    const owner = await grant(uniqueName('shop'), 'a');
+    const wanted = { to: 'db-2:3306', askedBy: 'alice', givesUp: '' };
+    const own = { to: 'db-3:3306', askedBy: null, givesUp: '3e11fa47-71ca-11e1-9e33-c80aa9429562:7' };
+    await switches.request(owner, own);
+    await switches.request(owner, { ...own, to: 'db-4:3306' });
+    expect((await switches.pendingFor(owner.source))?.to).toBe('db-4:3306');
+    await switches.request(owner, wanted);
+    await switches.request(owner, own);
+    expect(await switches.pendingFor(owner.source)).toEqual(wanted);
   });
 
   test('keeps checkpoints of the past: the first of a process, and the last of each ten seconds that are over', async () => {

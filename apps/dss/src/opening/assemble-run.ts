@@ -133,7 +133,7 @@ function createWatch(
     acceptGtids: source.acceptGtids,
     leave: (_candidate, lostSinceMs) => hooks.leaveServer(serverUuid, lostSinceMs),
     waitMs: source.switch.waitMs,
-    giveUp: source.switch.onLoss === 'heal' ? (loss, sinceMs) => hooks.giveUp(loss, sinceMs) : null,
+    giveUp: source.switch.onLoss === 'heal' ? (...loss) => hooks.giveUp(...loss) : null,
     logger,
     nowMs: Date.now,
   });

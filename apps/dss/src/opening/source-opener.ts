@@ -19,6 +19,7 @@ import {
   chooseServer,
   type ChosenServer,
   type ChooseServersOptions,
+  isLossOver,
   type OpeningRefusal,
 } from '../switching/choose-server.ts';
 import { surveyServers } from '../switching/survey-servers.ts';
@@ -90,9 +91,13 @@ export class SourceOpener {
     if (switched !== null) return switched;
     const startsOver = (await this.#stores.resyncs.pendingFor(source.name)) !== null;
     const { onNoServer } = hooks;
+    const heartbeats = (): ReturnType<DcsClient['listServers']> => this.#dcs.listServers(source.name);
     for (;;) {
       // also after an attempt that has come as far as a new checkpoint
-      const server = await chooseServer({ ...(await describe()), leftUuid, startsOver, refused, onNoServer });
+      const server = await chooseServer({
+        ...(await describe()),
+        ...{ leftUuid, startsOver, refused, heartbeats, onNoServer },
+      });
       if (server.loss !== null) {
         const { endpoint, gtids } = server.loss;
         await this.#stores.switches.request(grant, { to: endpoint, askedBy: null, givesUp: gtids });
@@ -155,6 +160,11 @@ export class SourceOpener {
     const pending = await switches.pendingFor(source.name);
     if (pending === null) return null;
     const { to, askedBy, givesUp } = pending;
+    // it was found by servers that may be back since
+    if (askedBy === null && givesUp !== '' && (await isLossOver(choice))) {
+      await switches.finish(grant, pending);
+      return null;
+    }
     let server: ChosenServer | null = null;
     try {
       server = await awaitServer({ ...choice, to, givesUp });

@@ -121,8 +121,11 @@ export interface OwnershipHooks {
   readonly waits: Waits;
   /** The server is lost and another one may take its place: ends this ownership in order, so that it is opened there. */
   readonly leaveServer: (serverUuid: string, lostSinceMs: number) => void;
-  /** What the server lacks is lost for good: ends this ownership in order, so that it is given up and the source opened there. */
-  readonly giveUp: (loss: Loss, lostSinceMs: number) => void;
+  /**
+   * What the server lacks is lost for good: ends this ownership in order, so that it is given up and the source opened there;
+   * not once the signal is aborted.
+   */
+  readonly giveUp: (loss: Loss, lostSinceMs: number, signal: AbortSignal) => void;
   readonly onSwitch: (outcome: SwitchOutcome) => void;
   /** How long the server keeps what was not read; null where it is not known. */
   readonly onForecast: (forecast: PurgeForecast | null) => void;

@@ -359,7 +359,7 @@ describe('SourceSupervisor', () => {
     await settles(3);
     expect(await supervisor.acceptLoss({ endpoint: 'two:3306', gtids: 'x:1' }, 'alice')).toBe(true);
     await settles(5);
-    giveUp({ endpoint: 'one:3306', gtids: 'x:2' }, Date.now());
+    giveUp({ endpoint: 'one:3306', gtids: 'x:2' }, Date.now(), new AbortController().signal);
     await settles(7);
     expect(log).toEqual([
       'open 1',
@@ -398,7 +398,8 @@ describe('SourceSupervisor', () => {
     let [marks, opened] = [0, 0];
     const down = new DittoError('DITTO_STATE_UNAVAILABLE', 'down', { retriable: true });
     const open: OpenSource = (_grant, hooks) => {
-      if (++opened === 1) setTimeout(() => hooks.giveUp({ endpoint: 'two:3306', gtids: 'x:1' }, 0), 5);
+      const { signal } = new AbortController();
+      if (++opened === 1) setTimeout(() => hooks.giveUp({ endpoint: 'two:3306', gtids: 'x:1' }, 0, signal), 5);
       return Promise.resolve(fakeRun(untilAborted));
     };
     const { supervisor, end } = supervise(open, undefined, {
@@ -408,6 +409,32 @@ describe('SourceSupervisor', () => {
     expect([opened, supervisor.status().state]).toEqual([1, 'streaming']);
     await until(() => opened === 2);
     expect(marks).toBe(2);
+    await end();
+  });
+
+  it('I7: a loss is not given up when the stream has continued before it could be marked', async () => {
+    const stream = new AbortController();
+    const left: (string | null)[] = [];
+    let marks = 0;
+    const open: OpenSource = (_grant, hooks, _signal, leftUuid) => {
+      left.push(leftUuid);
+      if (left.length === 1)
+        setTimeout(() => hooks.giveUp({ endpoint: 'two:3306', gtids: 'x:1' }, 0, stream.signal), 5);
+      return Promise.resolve(fakeRun(untilAborted));
+    };
+    const down = new DittoError('DITTO_STATE_UNAVAILABLE', 'down', { retriable: true });
+    const { supervisor, end } = supervise(open, undefined, {
+      requestSwitch: ({ token }) => (++marks, token === 1 ? Promise.reject(down) : Promise.resolve()),
+    });
+    await until(() => marks === 1);
+    stream.abort();
+    // longer than it is tried again after
+    await new Promise((resolve) => setTimeout(resolve, 1300));
+    expect([marks, supervisor.status().state]).toEqual([1, 'streaming']);
+    // nor does the server count as left
+    expect(await supervisor.resync('alice')).toBe(true);
+    await until(() => left.length === 2);
+    expect(left).toEqual([null, null]);
     await end();
   });
 });

@@ -291,7 +291,7 @@ export class SourceSupervisor {
             this.#left = { serverUuid, sinceMs, leftMs: Date.now() };
             interrupted.abort();
           },
-          giveUp: (loss, sinceMs) => void this.#giveUp(loss, sinceMs, grant),
+          giveUp: (loss, sinceMs, wanted) => void this.#giveUp(loss, sinceMs, grant, wanted),
           onSwitch: (outcome) => this.#switched(outcome, outcome.askedBy === null ? left : null),
           onForecast: (forecast) => (this.#logPurge = forecast),
           onPurgeNear: (forecast) => this.#options.journal.purgeIsNear(forecast),
@@ -339,20 +339,20 @@ export class SourceSupervisor {
   }
 
   /** The stream is broken: it is opened again on that server, or, where the mark can't be left, tries on as before. */
-  async #giveUp(loss: Loss, sinceMs: number, grant: Grant): Promise<void> {
+  async #giveUp(loss: Loss, sinceMs: number, grant: Grant, signal: AbortSignal): Promise<void> {
     const { source, logger } = this.#options;
     const serverUuid = this.#run?.server.serverUuid ?? '';
     const left = { serverUuid, sinceMs, leftMs: Date.now() };
-    for (;;)
+    while (!signal.aborted && this.#grant === grant)
       try {
-        if (this.#grant !== grant) return;
         this.#left = left;
         await this.acceptLoss(loss, null);
         return;
       } catch (cause) {
+        this.#left = null;
         const { code, message } = toDittoError(cause);
         logger.warn('a loss could not be given up yet', { source, ...loss, code, error: message });
-        await sleep(1000);
+        await sleep(1000, signal).catch(() => undefined);
       }
   }
 

@@ -4,7 +4,7 @@ import { type SourceConfig } from '#configuration';
 import { DittoError } from '#kernel';
 import { type EndpointInspection } from '#mysql';
 import { makeInspection } from '#testing';
-import { awaitServer, chooseServer, findLossRefusal } from './choose-server.ts';
+import { awaitServer, chooseServer, findLossRefusal, isLossOver } from './choose-server.ts';
 import { type RefusedServer } from './judge-servers.ts';
 import { type SurveyedServer } from './survey-servers.ts';
 
@@ -33,6 +33,7 @@ function options(surveys: readonly (readonly Answer[])[], parts: Partial<Options
     leftUuid: null,
     startsOver: false,
     refused: [],
+    heartbeats: () => Promise.resolve([]),
     onNoServer: () => undefined,
     survey: () => {
       const answers = surveys[Math.min(turn++, surveys.length - 1)] ?? [];
@@ -42,6 +43,12 @@ function options(surveys: readonly (readonly Answer[])[], parts: Partial<Options
     nowMs: Date.now,
     ...parts,
   };
+}
+
+/** Each look at it is so much later. */
+function clock(stepMs: number): () => number {
+  let now = 0;
+  return () => (now += stepMs);
 }
 
 async function choose(...of: Parameters<typeof options>): Promise<string> {
@@ -197,6 +204,59 @@ describe('transactions that no server has any more', () => {
     }
   });
 
+  const primary = (serverUuid: string, last: number): Answer =>
+    server(serverUuid, { gtidExecuted: `${UUID}:1-${last}` });
+
+  it('are what the server lacks that lacks least, in whatever order they are; a person decides where each has some of it', async () => {
+    const nobody = server('d', { gtidExecuted: `${UUID}:1-8:10` });
+    const following = server('e', { gtidExecuted: `${UUID}:1-7`, replica: makeInspection({}, {}).replica });
+    const ahead = { ...following, gtidExecuted: `${UUID}:1-9` };
+    for (const [answers, endpoint] of [
+      [[refused, primary('b', 7), primary('c', 9)], 'h3:1'],
+      [[refused, primary('b', 8), primary('c', 8)], 'h2:1'],
+      [[refused, primary('b', 8), following], 'h2:1'],
+      [[refused, primary('b', 9), nobody], null],
+      [[refused, primary('b', 8), ahead], null],
+    ] as const) {
+      const given = heals(options([answers], { leftUuid: 'a', nowMs: clock(30_000) }));
+      const chosen = await chooseServer(given).catch(() => null);
+      expect(chosen?.loss?.endpoint ?? null).toBe(endpoint);
+    }
+  });
+
+  it('stand from when they were the same: a server may still apply what it has received', async () => {
+    const surveys = [5, 6, 7, 8].map((last) => [refused, primary('b', last)]);
+    const nowMs = clock(100);
+    const { loss } = await chooseServer(heals(options(surveys, { leftUuid: 'a', nowMs })));
+    expect(loss?.gtids).toBe(`${UUID}:9-10`);
+  });
+
+  it('are given up within one attempt, however long they have to stand', async () => {
+    const given = heals(options([[refused, lacking]], { nowMs: clock(15_000) }));
+    const source = { ...given.source, switch: { ...given.source.switch, afterMs: 100_000, waitMs: 40_000 } };
+    expect((await chooseServer({ ...given, source })).loss).not.toBeNull();
+  });
+
+  it('are waited for while DWS reaches the server that has them', async () => {
+    let asked = 0;
+    const nowMs = clock(100);
+    const heartbeat = { endpoint: 'h1:1', serverUuid: 'a', reachable: true, probedAtMs: Infinity };
+    const heartbeats = () => Promise.resolve((++asked <= 2 ? [heartbeat] : []) as never);
+    const { loss } = await chooseServer(heals(options([[refused, lacking]], { leftUuid: 'a', heartbeats, nowMs })));
+    expect([loss?.endpoint, asked]).toEqual(['h2:1', 3]);
+  });
+
+  it('are not lost any more when a server that has them answers: the one that was streamed, or one that may follow it', async () => {
+    for (const [answers, isOver] of [
+      [[refused, lacking], false],
+      [[server('a'), lacking], true],
+      [[server('a', { readOnly: true }), lacking], true],
+      [[primary('a', 9), lacking], false],
+      [[refused, lacking, server('c')], true],
+    ] as const)
+      expect(await isLossOver(options([answers]))).toBe(isOver);
+  });
+
   const refuse = async (answers: readonly Answer[], gtids: string, to = 'h2:1'): Promise<string | null> => {
     const { source, checkpoint, survey, signal } = options([answers]);
     return (await findLossRefusal(source, { endpoint: to, gtids }, checkpoint, survey, signal))?.code ?? null;
@@ -217,8 +277,16 @@ describe('transactions that no server has any more', () => {
   it('I7: are not lost while the server of the source has them, or the named one; they are where it has lost them itself', async () => {
     expect(await refuse([server('a'), lacking], `${UUID}:9-10`)).toBe('DITTO_SOURCE_NOTHING_LOST');
     expect(await refuse([refused, server('b')], `${UUID}:9-10`)).toBe('DITTO_SOURCE_NOTHING_LOST');
+    expect(await refuse([refused, lacking, server('c')], `${UUID}:9-10`)).toBe('DITTO_SOURCE_NOTHING_LOST');
     const crashed = server('a', { gtidExecuted: `${UUID}:1-9` });
     expect(await refuse([crashed], `${UUID}:10`, 'h1:1')).toBeNull();
+  });
+
+  it('are not lost where the named replica has received them, and has yet to apply them', async () => {
+    const replica = makeInspection({}, { notYetApplied: `${UUID}:10` }).replica;
+    expect(await refuse([refused, { ...lacking, replica }], `${UUID}:9-10`)).toBe('DITTO_SOURCE_GTIDS_MISSING');
+    const follower = { ...lacking, replica: makeInspection({}, {}).replica };
+    expect(await refuse([refused, follower], `${UUID}:9-10`)).toBeNull();
   });
 
   it('are not asked for of the server that was named with them', async () => {

@@ -1,8 +1,10 @@
 import { type Checkpoint, GtidSet } from '#change-events';
 import { formatEndpoint, type SourceConfig } from '#configuration';
+import { type ServerHeartbeat } from '#dcs-client';
 import { adviseResync, DittoError, sleep } from '#kernel';
 import { type PendingSwitch } from '#replication';
 import { findLoss, type Loss, LossWatch, missingOf } from './find-loss.ts';
+import { isReachedByOthers } from './is-reached-by-others.ts';
 import { judgeServers, type RefusedServer } from './judge-servers.ts';
 import { hasAnswered, type SurveyedServer, surveyServers } from './survey-servers.ts';
 
@@ -33,7 +35,7 @@ export const ANSWER_WITHIN_MS = 5_000;
  * The server that a source may be opened on: the one that it was streamed from last (`isCurrent`), or, when that one does
  * not answer for `switch.afterMs`, one that may take its place. While there is none, that is reported; after a minute it
  * rejects with that (`DITTO_SOURCE_NO_SERVER`, retriable). With `switch.onLoss: heal` it is then one that lacks what is lost
- * (`loss`), once that has stood for `switch.waitMs`.
+ * (`loss`), once that has stood for `switch.waitMs`, and while DWS does not reach the server that was streamed.
  */
 export async function chooseServer(
   options: ChooseServersOptions & {
@@ -41,19 +43,22 @@ export async function chooseServer(
     readonly leftUuid: string | null;
     /** Whether the source is to be resynced: then nothing of what it has read need be there. */
     readonly startsOver: boolean;
+    /** What others found of the servers of the source. */
+    readonly heartbeats: () => Promise<readonly ServerHeartbeat[]>;
     /** Servers on which the source could not be opened. */
     readonly refused: readonly OpeningRefusal[];
     readonly onNoServer: (error: DittoError, refused: readonly RefusedServer[]) => void;
   },
 ): Promise<ChosenServer & { readonly isCurrent: boolean; readonly loss: Loss | null }> {
-  const { source, checkpoint, leftUuid, startsOver, survey, onNoServer, signal, nowMs } = options;
+  const { source, checkpoint, leftUuid, startsOver, survey, heartbeats, onNoServer, signal, nowMs } = options;
   const currentUuid = checkpoint?.position.serverUuid ?? null;
   const judged = describeJudgement(source, checkpoint);
   const isManual = source.switch.mode === 'manual' && checkpoint !== null && !startsOver;
   const beganMs = nowMs();
   const losses = new LossWatch(source.switch.waitMs, nowMs);
   const heals = source.switch.onLoss === 'heal' && !isManual && checkpoint !== null;
-  const tryMs = heals ? Math.max(TRY_MS, 2 * source.switch.waitMs) : TRY_MS;
+  // a loss has to stand within one attempt
+  const tryMs = heals ? Math.max(TRY_MS, source.switch.afterMs + 2 * source.switch.waitMs) : TRY_MS;
   const isLost = leftUuid !== null && leftUuid === currentUuid;
   for (;;) {
     const servers = await survey(signal);
@@ -71,7 +76,8 @@ export async function chooseServer(
       if (open[0] !== undefined && !isManual) return { ...open[0], isCurrent: checkpoint === null, loss: null };
       const loss = losses.note(open.length > 0 || barred.length > 0 ? null : findLoss(refused));
       const lacking = heals && loss !== null ? servers.find(({ endpoint }) => endpoint === loss.endpoint) : undefined;
-      if (lacking !== undefined) return { ...lacking, isCurrent: false, loss };
+      if (lacking !== undefined && !(await isReachedByOthers(heartbeats, currentUuid, beganMs)))
+        return { ...lacking, isCurrent: false, loss };
       const reasons = [...refused, ...barred];
       const error = noServer(source, currentUuid, reasons, open);
       if (nowMs() - beganMs >= tryMs) throw error;
@@ -134,19 +140,43 @@ export async function findLossRefusal(
   const servers = await survey(signal);
   const asked = servers.filter(({ endpoint }) => endpoint === to);
   if (asked.length === 0) return unknownEndpoint(source, to);
-  const { currentUuid, ...judged } = describeJudgement(source, checkpoint);
+  const { dispatchedSet, acceptGtids } = describeJudgement(source, checkpoint);
   // the server that was streamed may have lost transactions itself
-  const judge = (some: typeof servers, dispatchedSet = judged.dispatchedSet) =>
-    judgeServers(some, { ...judged, dispatchedSet, currentUuid: null });
-  const holder = judge(servers.filter((one) => hasAnswered(one) && one.answer.serverUuid === currentUuid))
-    .candidates[0];
-  const [refusal] = judge(asked).refused;
+  const judge = (given: string | null) =>
+    judgeServers(asked, { currentUuid: null, dispatchedSet: given, acceptGtids }).refused[0];
+  const holder = findHolder(source, checkpoint, servers);
+  const refusal = judge(dispatchedSet);
   if (holder !== undefined || refusal === undefined) return nothingLost(source, holder?.endpoint ?? to);
   if (refusal.error.code !== 'DITTO_SOURCE_GTIDS_MISSING') return refusal.error;
   const missing = missingOf(refusal.error);
+  if (asked.some((server) => isReceived(missing, server))) return refusal.error;
   const given = GtidSet.parse(gtids);
   if (!given.equals(GtidSet.parse(missing))) return lossDiffers(to, missing, given.toString());
-  return judge(asked, describeJudgement(source, checkpoint, gtids).dispatchedSet).refused[0]?.error ?? null;
+  return judge(describeJudgement(source, checkpoint, gtids).dispatchedSet)?.error ?? null;
+}
+
+/** Whether nothing is lost any more: the loss that was to be given up by itself is judged by the servers as they are now. */
+export async function isLossOver({ source, checkpoint, survey, signal }: ChooseServersOptions): Promise<boolean> {
+  return findHolder(source, checkpoint, await survey(signal)) !== undefined;
+}
+
+/** A server that has all that was given to the sinks: the one that was streamed, or one that may take its place. */
+function findHolder(
+  source: SourceConfig,
+  checkpoint: Checkpoint | null,
+  servers: readonly SurveyedServer[],
+): ChosenServer | undefined {
+  const judged = describeJudgement(source, checkpoint);
+  const { current, candidates } = judgeServers(servers, judged);
+  const dispatched = GtidSet.parse(judged.dispatchedSet ?? '');
+  const isWhole = current !== null && GtidSet.parse(current.answer.gtidExecuted).contains(dispatched);
+  return isWhole ? current : candidates[0];
+}
+
+/** A replica that has received what it lacks has it when it has applied that. */
+function isReceived(missing: string, server: SurveyedServer): boolean {
+  if (!hasAnswered(server) || server.answer.replica === null) return false;
+  return !GtidSet.parse(server.answer.replica.notYetApplied).intersect(GtidSet.parse(missing)).isEmpty;
 }
 
 function nothingLost({ name }: SourceConfig, endpoint: string): DittoError {

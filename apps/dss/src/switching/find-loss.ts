@@ -1,3 +1,4 @@
+import { GtidSet } from '#change-events';
 import { type DittoError } from '#kernel';
 import { type RefusedServer } from './judge-servers.ts';
 
@@ -17,19 +18,27 @@ export function missingOf({ context }: DittoError): string {
 
 /**
  * What is lost as far as the servers tell: one of them accepts writes, lacks nothing but these transactions, and replicates
- * from nobody who could still have them. Null while there is no such server.
+ * from nobody who could still have them. Null while there is no such server, and where another one has some of what it
+ * lacks: which of them the cluster goes on with, a person has to say.
  */
 export function findLoss(refused: readonly RefusedServer[]): Loss | null {
-  for (const { endpoint, error, mayPass } of refused)
-    if (!mayPass && error.code === 'DITTO_SOURCE_GTIDS_MISSING') return { endpoint, gtids: missingOf(error) };
-  return null;
+  const lacking = refused
+    .filter(({ error }) => error.code === 'DITTO_SOURCE_GTIDS_MISSING')
+    .map((server) => ({ ...server, missing: GtidSet.parse(missingOf(server.error)) }));
+  const least = lacking.find(
+    ({ mayPass, missing }) => !mayPass && lacking.every((other) => other.missing.contains(missing)),
+  );
+  return least === undefined ? null : { endpoint: least.endpoint, gtids: missingOf(least.error) };
 }
 
-/** Says of a loss when it has stood for the time: a server may come back, or be promoted, that has what is missing. */
+/**
+ * Says of a loss when it has stood for the time, the same all the while: a server may come back, or be promoted, that has
+ * what is missing, and one that was just promoted may still apply it.
+ */
 export class LossWatch {
   readonly #standsMs: number;
   readonly #nowMs: () => number;
-  #seen: { readonly endpoint: string; readonly sinceMs: number } | null = null;
+  #seen: (Loss & { readonly sinceMs: number }) | null = null;
 
   constructor(standsMs: number, nowMs: () => number) {
     this.#standsMs = standsMs;
@@ -42,7 +51,8 @@ export class LossWatch {
       this.#seen = null;
       return null;
     }
-    if (this.#seen?.endpoint !== loss.endpoint) this.#seen = { endpoint: loss.endpoint, sinceMs: this.#nowMs() };
+    if (this.#seen?.endpoint !== loss.endpoint || this.#seen.gtids !== loss.gtids)
+      this.#seen = { ...loss, sinceMs: this.#nowMs() };
     return this.#nowMs() - this.#seen.sinceMs >= this.#standsMs ? loss : null;
   }
 }

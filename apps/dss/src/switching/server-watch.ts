@@ -1,6 +1,7 @@
 import { type ServerHeartbeat } from '#dcs-client';
 import { type Logger, sleep, toDittoError } from '#kernel';
 import { findLoss, type Loss, LossWatch } from './find-loss.ts';
+import { isReachedByOthers } from './is-reached-by-others.ts';
 import { judgeServers, type RefusedServer } from './judge-servers.ts';
 import { hasAnswered, type SurveyedServer } from './survey-servers.ts';
 
@@ -20,8 +21,11 @@ export interface ServerWatchOptions {
   readonly leave: (candidate: string, lostSinceMs: number) => void;
   /** How long a loss must have stood before it is given up. */
   readonly waitMs: number;
-  /** No server has all that was read, and the cluster goes on without it. Called once; null where a person decides. */
-  readonly giveUp: ((loss: Loss, lostSinceMs: number) => void) | null;
+  /**
+   * No server has all that was read, and the cluster goes on without it. Called once; null where a person decides. The signal
+   * is aborted when the stream continues after all.
+   */
+  readonly giveUp: ((loss: Loss, lostSinceMs: number, signal: AbortSignal) => void) | null;
   readonly logger: Logger;
   readonly nowMs: () => number;
 }
@@ -86,8 +90,19 @@ export class ServerWatch {
 
   /** Whether the server is left. `lost` says since when its endpoint has not answered. */
   async #lookOnce(lost: { sinceMs: number; readonly losses: LossWatch }, signal: AbortSignal): Promise<boolean> {
-    const { source, serverUuid, afterMs, survey, dispatchedSet, acceptGtids, leave, giveUp, logger, nowMs } =
-      this.#options;
+    const {
+      source,
+      serverUuid,
+      afterMs,
+      survey,
+      heartbeats,
+      dispatchedSet,
+      acceptGtids,
+      leave,
+      giveUp,
+      logger,
+      nowMs,
+    } = this.#options;
     const askedAtMs = nowMs();
     const servers = await survey(signal);
     signal.throwIfAborted();
@@ -101,13 +116,17 @@ export class ServerWatch {
     const lostForMs = nowMs() - lost.sinceMs;
     const loss = lost.losses.note(candidate === undefined && lostForMs >= afterMs ? findLoss(refused) : null);
     if (loss !== null && giveUp !== null) {
-      if (await this.#isReachedByOthers(lost.sinceMs)) return false;
+      if (await isReachedByOthers(heartbeats, serverUuid, lost.sinceMs)) return false;
       signal.throwIfAborted();
-      giveUp(loss, lost.sinceMs);
+      giveUp(loss, lost.sinceMs, signal);
       return true;
     }
     if (candidate === undefined || candidate === own || lostForMs < afterMs) return false;
-    if (current === null && lostForMs < DISPUTED_TIMES * afterMs && (await this.#isReachedByOthers(lost.sinceMs)))
+    if (
+      current === null &&
+      lostForMs < DISPUTED_TIMES * afterMs &&
+      (await isReachedByOthers(heartbeats, serverUuid, lost.sinceMs))
+    )
       return false;
     signal.throwIfAborted();
     logger.warn('the server of the source is lost, another one takes its place', {
@@ -118,18 +137,6 @@ export class ServerWatch {
     });
     leave(candidate.endpoint, lost.sinceMs);
     return true;
-  }
-
-  /** DCS that does not answer knows nothing against it. */
-  async #isReachedByOthers(sinceMs: number): Promise<boolean> {
-    const heartbeats = await this.#options.heartbeats().catch(() => []);
-    return heartbeats.some(
-      ({ endpoint, reachable, serverUuid, probedAtMs }) =>
-        endpoint === this.#options.endpoint &&
-        reachable &&
-        serverUuid === this.#options.serverUuid &&
-        probedAtMs > sinceMs,
-    );
   }
 
   #report(refused: readonly RefusedServer[]): void {
