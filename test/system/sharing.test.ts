@@ -96,6 +96,8 @@ describe('several DSS', () => {
     c = await world.start('dss');
     const held = await waitForShares([a, b, c], '2, 1, 1');
     expect(sum(held)).toBe(4 + 3);
+    // an entry is written when the source is there already
+    await world.waitFor('the moves in the audit log', async () => (await audit('source.moved')).length >= 3);
     const moved = await audit('source.moved');
     expect(moved).toHaveLength(3);
     expect(moved.every(({ actor }) => actor === 'dss')).toBe(true);
@@ -112,6 +114,7 @@ describe('several DSS', () => {
       (await leases()).some((lease) => lease.source === source && lease.owner === to);
     await world.waitFor('the source to be moved', isThere);
     expect(await audit('source.move')).toMatchObject([{ actor: 'local', subject: source, details: { to, from } }]);
+    await world.waitFor('the move in the audit log', async () => (await audit('source.moved')).length >= 4);
     expect(await audit('source.moved')).toContainEqual({ actor: 'local', subject: source, details: { to, from } });
   }, 180_000);
 
