@@ -91,8 +91,8 @@ describe('webhooks', () => {
     expect((second?.atMs ?? 0) - (first?.atMs ?? 0)).toBeGreaterThanOrEqual(5000);
     expect(receiver.calls.filter(({ status }) => status === 401)).toEqual([]);
     await eventually(
-      () => notices.listDue(Date.now() + 86_400_000, 10),
-      (due) => due.length === 0,
+      () => notices.listWebhooks(Date.now() + 86_400_000),
+      (webhooks) => webhooks.length === 0,
     );
   }, 60_000);
 

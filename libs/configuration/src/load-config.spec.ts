@@ -149,6 +149,18 @@ describe('a good configuration', () => {
     expect(() => parse(`${MINIMAL}\nwebhooks: [${hook}, ${hook}]\n`)).toThrow('webhooks[1].name');
   });
 
+  it.each([
+    'https://user:a-password@hooks/x',
+    'https://a-password@hooks/x',
+    'http://hooks:a-password/x',
+    'ftp://a-password/x',
+  ])('refuses an address of a webhook that can not be called, and does not say it: %s', (url) => {
+    const refuse = (): DittoConfig =>
+      parse(`${MINIMAL}\nwebhooks: [{ name: a, url: '${url}', secret: 0123456789abcdef }]\n`);
+    expect(refuse).toThrow('webhooks[0].url');
+    expect(refuse).not.toThrow('a-password');
+  });
+
   it('is frozen to the bottom', () => {
     const thaw = (value: unknown): boolean =>
       typeof value === 'object' && value !== null && (!Object.isFrozen(value) || Object.values(value).some(thaw));

@@ -55,14 +55,21 @@ export function secretUrl(protocols: readonly string[], description: string) {
     .meta({ description, secret: true });
 }
 
+/** An address that is called with what a secret of its own signs; `fetch` refuses one with user and password. */
+export function secretHttpUrl(description: string) {
+  return z
+    .string()
+    .refine(isHttpUrl, 'must be a URL that begins with http:// or https://')
+    .refine((value) => !isHttpUrl(value) || !hasCredentials(value), 'must not contain a user or a password')
+    .transform((value) => new Secret(value))
+    .meta({ description, secret: true });
+}
+
 /** Without the `/` at its end. */
 export function httpUrl(description: string) {
   return z
     .string()
-    .refine(
-      (value) => /^https?:\/\//.test(value) && URL.canParse(value),
-      'must be a URL that begins with http:// or https://',
-    )
+    .refine(isHttpUrl, 'must be a URL that begins with http:// or https://')
     .transform((value) => trimEndOf(value, '/'))
     .meta({ description });
 }
@@ -173,4 +180,13 @@ function tryParseBytes(size: string): number | null {
     if (error instanceof DittoError) return null;
     throw error;
   }
+}
+
+function isHttpUrl(value: string): boolean {
+  return /^https?:\/\//.test(value) && URL.canParse(value);
+}
+
+function hasCredentials(value: string): boolean {
+  const { username, password } = new URL(value);
+  return username !== '' || password !== '';
 }

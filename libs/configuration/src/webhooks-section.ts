@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { milliseconds, secret, secretUrl, text } from './options.ts';
+import { milliseconds, secret, secretHttpUrl, text } from './options.ts';
 
 /** What webhooks can be called for, and when. A new one is a line here, and a call of `Notifier.notify` where it happens. */
 export const NOTICE_EVENTS = {
@@ -21,7 +21,7 @@ const webhookSchema = z
       (name) => name.length <= 64,
       'must have at most 64 characters',
     ),
-    url: secretUrl(['http', 'https'], 'Where notices are sent, by POST.'),
+    url: secretHttpUrl('Where notices are sent, by POST; without user and password.'),
     secret: z.string().min(16, 'must have at least 16 characters').pipe(secret('The secret.')).meta({
       description: 'Key of the signature, at least 16 characters; for example from `openssl rand -hex 32`.',
       secret: true,

@@ -89,11 +89,12 @@ export class StateHistory {
     ]);
   }
 
-  /** Notices that were delivered, or given up, before this moment. */
+  /** Notices that were delivered, or given up, before this moment, or that nobody has tried to deliver since. */
   async sweepNotices(beforeMs: number): Promise<number> {
-    return this.#sweep(`SELECT id FROM notices WHERE ended_at_ms < ? LIMIT ${STEP_ROWS}`, beforeMs, [
-      'DELETE FROM notices WHERE id IN (?)',
-    ]);
+    const remove = ['DELETE FROM notices WHERE id IN (?)'];
+    const ended = `SELECT id FROM notices WHERE ended_at_ms < ? LIMIT ${STEP_ROWS}`;
+    const left = `SELECT id FROM notices WHERE next_at_ms < ? LIMIT ${STEP_ROWS}`;
+    return (await this.#sweep(ended, beforeMs, remove)) + (await this.#sweep(left, beforeMs, remove));
   }
 
   async #sweep(select: string, beforeMs: number, statements: readonly string[]): Promise<number> {

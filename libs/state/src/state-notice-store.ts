@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { LessThanOrEqual } from 'typeorm';
 import { NoticeEntity } from './entities/notice.entity.ts';
 import { type StateDatabase } from './state-database.ts';
+import { type WriteResult } from './state-fencing.ts';
 
 export interface AddedNotice {
   readonly id: string;
@@ -13,7 +14,12 @@ export interface AddedNotice {
   readonly uniqueKey: string | null;
 }
 
-export type DueNotice = Pick<NoticeEntity, 'id' | 'webhook' | 'event' | 'source' | 'body' | 'createdAtMs' | 'attempts'>;
+export interface DueNotice extends Pick<
+  NoticeEntity,
+  'id' | 'webhook' | 'event' | 'source' | 'body' | 'createdAtMs' | 'attempts'
+> {
+  readonly nextAtMs: number;
+}
 
 /** Notices from when they are made until they are delivered or given up, and for a while after. */
 export class StateNoticeStore {
@@ -37,16 +43,40 @@ export class StateNoticeStore {
     );
   }
 
+  /** Webhooks for which a notice is due. */
+  async listWebhooks(nowMs: number): Promise<readonly string[]> {
+    const rows = await this.#database.run((manager) =>
+      manager.query<{ readonly webhook: string }[]>(
+        'SELECT webhook FROM notices GROUP BY webhook HAVING MIN(next_at_ms) <= ?',
+        [nowMs],
+      ),
+    );
+    return rows.map(({ webhook }) => webhook);
+  }
+
   /** The oldest first. */
-  async listDue(nowMs: number, most: number): Promise<readonly DueNotice[]> {
-    return this.#database.run((manager) =>
+  async listDue(webhook: string, nowMs: number, most: number): Promise<readonly DueNotice[]> {
+    const columns = { id: true, webhook: true, event: true, source: true, body: true, createdAtMs: true } as const;
+    const due = await this.#database.run((manager) =>
       manager.find(NoticeEntity, {
-        select: { id: true, webhook: true, event: true, source: true, body: true, createdAtMs: true, attempts: true },
-        where: { nextAtMs: LessThanOrEqual(nowMs) },
+        select: { ...columns, attempts: true, nextAtMs: true },
+        where: { webhook, nextAtMs: LessThanOrEqual(nowMs) },
         order: { nextAtMs: 'ASC', createdAtMs: 'ASC', id: 'ASC' },
         take: most,
       }),
     );
+    return due.map((notice) => Object.assign(notice, { nextAtMs: notice.nextAtMs ?? nowMs }));
+  }
+
+  /** Before it is sent: it is due again then, unless something else is said. False when another worker has it. */
+  async claim({ id, nextAtMs }: Pick<DueNotice, 'id' | 'nextAtMs'>, untilMs: number): Promise<boolean> {
+    const { affectedRows } = await this.#database.transaction((manager) =>
+      manager.query<WriteResult>(
+        'UPDATE notices SET attempts = attempts + 1, next_at_ms = ? WHERE id = ? AND next_at_ms = ?',
+        [untilMs, id, nextAtMs],
+      ),
+    );
+    return affectedRows > 0;
   }
 
   /** It was delivered (`error` is null), or is given up. */
@@ -61,10 +91,9 @@ export class StateNoticeStore {
 
   async #change(id: string, error: string | null, change: string, ms: number): Promise<void> {
     await this.#database.transaction((manager) =>
-      manager.query(
-        `UPDATE notices SET attempts = attempts + 1, last_error = ?, ${change} WHERE id = ? AND next_at_ms IS NOT NULL`,
-        [error?.slice(0, 512) ?? null, ms, id],
-      ),
+      manager.query(`UPDATE notices SET last_error = ?, ${change} WHERE id = ? AND next_at_ms IS NOT NULL`, [
+        ...[error?.slice(0, 512) ?? null, ms, id],
+      ]),
     );
   }
 }

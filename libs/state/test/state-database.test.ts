@@ -85,6 +85,7 @@ describe('StateDatabase', () => {
       { name: 'AddPlacements1796581000000' },
       { name: 'IndexAuditSubjects1796582000000' },
       { name: 'AddNotices1796583000000' },
+      { name: 'IndexDueNotices1796584000000' },
     ]);
   });
 

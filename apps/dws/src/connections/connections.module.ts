@@ -52,10 +52,11 @@ import { TopicConnection } from './topic-connection.ts';
     },
     { provide: AuditLog, inject: [StateDatabase], useFactory: (state: StateDatabase) => new StateAuditLog(state) },
     {
-      provide: NoticeStore,
+      provide: StateNoticeStore,
       inject: [StateDatabase],
       useFactory: (state: StateDatabase) => new StateNoticeStore(state),
     },
+    { provide: NoticeStore, useExisting: StateNoticeStore },
     Notifier,
     {
       provide: VerificationRunStore,
@@ -90,6 +91,7 @@ import { TopicConnection } from './topic-connection.ts';
     StateDatabase,
     AuditLog,
     Notifier,
+    StateNoticeStore,
     VerificationRunStore,
     MismatchStore,
     RepairStore,

@@ -59,4 +59,13 @@ describe('callWebhook', () => {
     servers.pop()?.close();
     expect(await call(gone)).toMatch(/ECONNREFUSED/);
   });
+
+  it.each(['http://user:a-password@127.0.0.1:1/ditto', 'http://a-password:wrong/'])(
+    'does not say its address: %s',
+    async (url) => {
+      const reason = await callWebhook({ url, secret: SECRET, timeoutMs: 5000 }, notice, 0, never);
+      expect(reason).not.toBeNull();
+      expect(reason).not.toContain('a-password');
+    },
+  );
 });

@@ -37,10 +37,12 @@ export async function callWebhook(
     });
     await answer.body?.cancel();
     return answer.ok ? null : `it answered ${answer.status}`;
-  } catch (cause) {
+  } catch (error) {
     signal.throwIfAborted();
-    // `fetch` says only that it failed
-    return findReason((cause as { readonly cause?: unknown }).cause ?? cause);
+    const { name, cause } = error as Error;
+    if (name === 'TimeoutError') return `no answer within the timeout of ${timeoutMs} ms`;
+    // without a cause the message may have the URL, which is a secret
+    return cause === undefined ? `it can not be called (${name})` : findReason(cause);
   }
 }
 

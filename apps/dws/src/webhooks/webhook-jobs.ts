@@ -9,7 +9,7 @@ import { WebhookDeliveries } from './webhook-deliveries.ts';
 
 const EVERY_MS = 2000;
 
-/** Delivers notices, by one worker at a time. Nothing is looked for while no webhook is configured. */
+/** Delivers notices; each is claimed by one worker before it is sent. Nothing is looked for while no webhook is configured. */
 @Injectable()
 export class WebhookJobs extends LongWork {
   readonly #state: StateDatabase;

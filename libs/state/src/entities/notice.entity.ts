@@ -4,6 +4,7 @@ import { asNumber } from './number-column.ts';
 /** What a webhook is to be told, or was told. */
 @Entity('notices')
 @Index('notices_due', ['nextAtMs'])
+@Index('notices_due_of', ['webhook', 'nextAtMs'])
 @Index('notices_ended', ['endedAtMs'])
 export class NoticeEntity {
   @PrimaryColumn({ type: 'varchar', length: 36 })

@@ -25,6 +25,7 @@ import { AcceptLosses1796580000000 } from './1796580000000-accept-losses.ts';
 import { AddPlacements1796581000000 } from './1796581000000-add-placements.ts';
 import { IndexAuditSubjects1796582000000 } from './1796582000000-index-audit-subjects.ts';
 import { AddNotices1796583000000 } from './1796583000000-add-notices.ts';
+import { IndexDueNotices1796584000000 } from './1796584000000-index-due-notices.ts';
 
 /** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
 export const migrations = [
@@ -55,4 +56,5 @@ export const migrations = [
   AddPlacements1796581000000,
   IndexAuditSubjects1796582000000,
   AddNotices1796583000000,
+  IndexDueNotices1796584000000,
 ];
