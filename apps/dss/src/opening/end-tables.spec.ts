@@ -1,7 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
-import { type TableChange } from '#change-events';
+import { changeVersion, LOWEST_VERSION, type TableChange } from '#change-events';
 import { DittoError, silentLogger } from '#kernel';
-import { assumeLayout, ChangeSink, type SinkOpenOptions, type SinkStatus } from '#replication';
+import {
+  assumeLayout,
+  ChangeSink,
+  type Grant,
+  type QuarantineChanges,
+  type SinkOpenOptions,
+  type SinkStatus,
+  type StoredQuarantinedKey,
+} from '#replication';
 import { endTables } from './end-tables.ts';
 
 const down = new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true });
@@ -73,8 +81,36 @@ const changes = ['a', 'b'].map((table): TableChange => {
   return { op: 'truncate', layout: assumeLayout('shop', table), transaction, rowIndex: 0, id: 's/1/resync' };
 });
 
-function end(sink: Sink, signal = never, mayDeliver = () => true): Promise<void> {
-  return endTables({ sinks: [sink], changes, mayDeliver, signal, logger: silentLogger });
+const grant = { source: 's', owner: 'o', token: 1 };
+
+class Quarantined {
+  readonly ended: QuarantineChanges[] = [];
+  failures = 0;
+  #keys: readonly StoredQuarantinedKey[];
+
+  constructor(...keys: readonly (readonly [sink: string, table: string])[]) {
+    const row = { key: '[1]', version: LOWEST_VERSION, isDiscarded: false };
+    this.#keys = keys.map(([sink, table]) => ({ ...row, sink, database: 'shop', table }));
+  }
+
+  load(): Promise<readonly StoredQuarantinedKey[]> {
+    return Promise.resolve(this.#keys);
+  }
+
+  settle(_grant: Grant, settled: QuarantineChanges): Promise<void> {
+    if (this.failures-- > 0) return Promise.reject(down);
+    this.ended.push(settled);
+    return Promise.resolve();
+  }
+}
+
+function end(
+  sink: Sink,
+  signal = never,
+  mayDeliver = () => true,
+  failedEvents: Quarantined = new Quarantined(),
+): Promise<void> {
+  return endTables({ sinks: [sink], changes, grant, failedEvents, mayDeliver, signal, logger: silentLogger });
 }
 
 describe('endTables', () => {
@@ -84,6 +120,16 @@ describe('endTables', () => {
     sink.fails = (what) => (what === 'end a' && failures-- > 0 ? down : null);
     await end(sink);
     expect(sink.log).toEqual(['open', 'end a', 'end a', 'end a', 'end b', 'close']);
+  });
+
+  it('I6: ends what waits of the tables in the quarantine of the sink, durably before it resolves', async () => {
+    const sink = new Sink();
+    const failedEvents = new Quarantined([sink.name, 'b'], [sink.name, 'b'], [sink.name, 'other'], ['another', 'a']);
+    failedEvents.failures = 1;
+    await end(sink, never, undefined, failedEvents);
+    const version = changeVersion(changes[1] as TableChange);
+    const ended = { sink: sink.name, database: 'shop', table: 'b', version };
+    expect(failedEvents.ended).toEqual([{ held: [], delivered: [], endedTables: [ended] }]);
   });
 
   it('I5: the sink asks the lease of the source before it delivers', async () => {

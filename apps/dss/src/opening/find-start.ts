@@ -91,11 +91,16 @@ async function beginReadsAgain(grant: Grant, { lineages }: Pick<SourceStores, 'l
   await lineages.raise(grant, (await lineages.current(grant.source)) + 1, 'the numbers of reads are used up');
 }
 
-async function endInSinks({ sinks, hooks, signal, logger }: Opening, changes: readonly TableChange[]): Promise<void> {
+async function endInSinks(
+  { sinks, grant, stores, hooks, signal, logger }: Opening,
+  changes: readonly TableChange[],
+): Promise<void> {
   const closers = new Closers(logger);
   try {
     const { mayDeliver } = hooks;
-    await endTables({ sinks: sinks.create(() => false, closers), changes, mayDeliver, signal, logger });
+    const opened = sinks.create(() => false, closers);
+    const { failedEvents } = stores;
+    await endTables({ sinks: opened, changes, grant, failedEvents, mayDeliver, signal, logger });
   } finally {
     await closers.close();
   }

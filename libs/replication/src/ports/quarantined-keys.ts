@@ -47,6 +47,11 @@ export class QuarantinedKeys {
     return this.#find(table, key) !== undefined;
   }
 
+  /** Whether it is in the quarantine and nobody has discarded it. */
+  isOpen({ key, ...table }: QuarantinedKey): boolean {
+    return this.#find(table, key)?.isDiscarded === false;
+  }
+
   /** Rows of the table that nobody has discarded. */
   countOf(table: TableName): number {
     let count = 0;

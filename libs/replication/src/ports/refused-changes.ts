@@ -43,10 +43,13 @@ export abstract class RefusedChanges {
   keysOf(): QuarantinedKeys {
     return new QuarantinedKeys();
   }
-  /** The sink has ended all rows of the table, with a change of this version. */
-  endTable(sink: string, table: TableName, version: string): void;
-  endTable(): void {
-    // nothing is held back
+  /**
+   * The sink has ended all rows of the table, with a change of this version. Resolves when it is durable that nothing of
+   * it is held back any more; with a retriable error it is asked again. Repeatable.
+   */
+  endTable(sink: string, table: TableName, version: string): Promise<void>;
+  endTable(): Promise<void> {
+    return Promise.resolve();
   }
 }
 

@@ -111,6 +111,26 @@ describe('Quarantine', () => {
     await quarantine.record('kafka', refused('[3]'), tooLarge);
   });
 
+  it('I6: a row that is refused once more takes no further room while that is recorded', async () => {
+    const store = new Store();
+    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: false }];
+    const quarantine = await open(store);
+    await Promise.all(['[1]', '[2]'].map((key) => quarantine.record('kafka', refused(key), tooLarge)));
+    expect(quarantine.keysOf('kafka').countOf(table)).toBe(2);
+  });
+
+  it('I6: a discarded row that is refused again needs room as any other', async () => {
+    const store = new Store();
+    store.loaded = [
+      { ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: true },
+      { ...table, key: '[2]', sink: 'kafka', version: LOGGED, isDiscarded: false },
+    ];
+    const quarantine = await open(store, { mostKeys: 1 });
+    await expect(quarantine.record('kafka', refused('[1]'), tooLarge)).rejects.toMatchObject({
+      code: 'DITTO_QUARANTINE_FULL',
+    });
+  });
+
   it('counts rows that are being recorded', async () => {
     const store = new Store();
     const quarantine = await open(store, { mostKeys: 1 });
@@ -212,14 +232,16 @@ describe('Quarantine', () => {
     expect(store.log.at(-1)).toBe('record kafka [0]');
   });
 
-  it('the end of a table frees its rows, and says with which change', async () => {
+  it('I6: the end of a table frees its rows, durably before the stream goes on, and says with which change', async () => {
     const store = new Store();
     store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: false }];
     const quarantine = await open(store);
-    quarantine.endTable('mongo', table, LOGGED);
-    quarantine.endTable('kafka', table, LOGGED);
+    await quarantine.endTable('mongo', table, LOGGED);
+    store.answer = () => Promise.reject(new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true }));
+    await expect(quarantine.endTable('kafka', table, LOGGED)).rejects.toMatchObject({ code: 'DITTO_TEST_DOWN' });
     expect(quarantine.keysOf('kafka').isEmpty).toBe(true);
-    await quarantine.storeLast();
+    store.answer = () => Promise.resolve();
+    await quarantine.endTable('kafka', table, LOGGED);
     expect(store.settled).toEqual([
       { held: [], delivered: [], endedTables: [{ sink: 'kafka', ...table, version: LOGGED }] },
     ]);

@@ -13,7 +13,7 @@ export interface QuarantineOptions {
   readonly mostKeys: number;
   /** When a row that was refused is read again for the first time. */
   readonly retryAfterMs: number;
-  /** A row has entered, durably. */
+  /** A refusal was recorded durably: of a row that enters, or of one that is in the quarantine already. */
   readonly onRecorded?: (sink: string, refused: RefusedChange, error: DittoError) => void;
   readonly backoff: { readonly initialMs: number; readonly maxMs: number };
   readonly logger: Logger;
@@ -80,8 +80,9 @@ export class Quarantine extends RefusedChanges {
     const entering = this.#entering.get(name) ?? new Set();
     this.#entering.set(name, entering);
     const of = { ...table, key };
-    if (!keys.has(of) && !entering.has(key)) this.#assertRoom(sink, table, keys.countOf(table) + entering.size, error);
-    entering.add(key);
+    const isNew = !keys.isOpen(of) && !entering.has(key);
+    if (isNew) this.#assertRoom(sink, table, keys.countOf(table) + entering.size, error);
+    if (isNew) entering.add(key);
     try {
       const { grant, store, retryAfterMs, nowMs } = this.#options;
       const event = { ...refused, table, key, sink, code: error.code, message: error.message };
@@ -90,10 +91,11 @@ export class Quarantine extends RefusedChanges {
         await this.#storePending();
         await store.record(grant, event, nowMs() + retryAfterMs);
         keys.add(of, refused.version);
+        entering.delete(key);
       });
       this.#options.onRecorded?.(sink, { table, key, ...refused }, error);
     } finally {
-      entering.delete(key);
+      if (isNew) entering.delete(key);
       if (entering.size === 0) this.#entering.delete(name);
     }
   }
@@ -105,11 +107,17 @@ export class Quarantine extends RefusedChanges {
         for (const key of keys) quarantined.tryNext({ database: table.database, table: table.table, key });
   }
 
-  /** A sink has ended all rows of the table. */
-  override endTable(sink: string, { database, table }: TableName, version: string): void {
+  override async endTable(sink: string, { database, table }: TableName, version: string): Promise<void> {
     const keys = this.keysOf(sink);
-    if (!keys.hasAny({ database, table })) return;
-    keys.removeTable({ database, table });
+    if (keys.hasAny({ database, table })) {
+      keys.removeTable({ database, table });
+      this.#noteEnd(sink, { database, table }, version);
+    }
+    // also what an earlier attempt has left
+    await this.#inTurn(() => this.#storePending());
+  }
+
+  #noteEnd(sink: string, { database, table }: TableName, version: string): void {
     const name = tableName(sink, { database, table });
     this.#pending.endedTables.set(name, { sink, database, table, version });
     for (const changes of [this.#pending.held, this.#pending.delivered])

@@ -19,13 +19,21 @@ describe('TableEndings', () => {
     const sink = new MemorySink();
     sink.applyTableChange = (change) => Promise.resolve(void steps.push(change.op));
     const drain = (): Promise<void> => Promise.resolve(void steps.push('drain'));
-    const refusedChanges = { endTable: (name: string) => void steps.push(`quarantine of ${name}`) };
+    let failures = 1;
+    const refusedChanges = {
+      endTable: async (name: string) => {
+        await new Promise((resolve) => setImmediate(resolve));
+        steps.push(`quarantine of ${name}`);
+        if (failures-- > 0) throw new Error('down');
+      },
+    };
+    const hold = (action: () => Promise<void>): Promise<void> => action().catch(action);
     const endings = new TableEndings({
-      ...{ sinks: [sink], refusedChanges, tables, keys, drain, hold: (action: () => Promise<void>) => action() },
+      ...{ sinks: [sink], refusedChanges, tables, keys, drain, hold },
     });
     const transaction = { versionPrefix: '0'.repeat(28) };
     await endings.end([{ op, layout, rowIndex: 0, transaction } as unknown as TableChange]);
-    expect(steps).toEqual(['drain', op, 'quarantine of memory']);
+    expect(steps).toEqual(['drain', op, 'quarantine of memory', 'quarantine of memory']);
     expect([keys.keyOf(layout), tables.isPrepared(layout)]).toEqual([key, false]);
   });
 });

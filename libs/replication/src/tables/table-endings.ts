@@ -31,7 +31,7 @@ export class TableEndings {
       const { op, layout } = change;
       for (const sink of sinks) {
         await hold(() => sink.applyTableChange(change));
-        refusedChanges.endTable(sink.name, layout, changeVersion(change));
+        await hold(() => refusedChanges.endTable(sink.name, layout, changeVersion(change)));
       }
       if (op === 'drop') {
         tables.forget(layout);
