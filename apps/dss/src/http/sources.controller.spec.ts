@@ -23,7 +23,8 @@ function build(
     mode = 'windowed',
     granted = true,
     code,
-  }: { owner?: string | null; mode?: string; granted?: boolean; code?: string } = {},
+    switchCode,
+  }: { owner?: string | null; mode?: string; granted?: boolean; code?: string; switchCode?: string } = {},
 ): { controller: SourcesController; audit: MemoryAudit; asked: string[] } {
   const audit = new MemoryAudit();
   const asked: string[] = [];
@@ -35,6 +36,7 @@ function build(
       checkpoint: null,
       refusedServers: [],
       error: code === undefined ? null : { code },
+      lastSwitch: switchCode === undefined ? null : { error: { code: switchCode } },
     }),
     resync: (by: string) => {
       asked.push(by);
@@ -139,10 +141,27 @@ describe('POST /sources/:source/accept-log', () => {
     expect(audit.entries).toMatchObject([{ actor: 'alice', action: 'source.accept-log', subject: 'shop' }]);
   });
 
+  it('I7: is done where a loss could not be given up for that, whatever the source has stopped with since', async () => {
+    for (const world of [
+      build('failed', { code: 'DITTO_SOURCE_GTIDS_MISSING', switchCode: code }),
+      build('starting', { switchCode: code }),
+    ]) {
+      expect(await world.controller.acceptLog('shop', 'alice')).toEqual({ accepted: 'shop' });
+      expect(world.asked).toEqual(['accepted by alice']);
+    }
+  });
+
   it.each([
     ['an unknown source', build('failed', { code }), 'eu', 404, 'DITTO_SOURCE_UNKNOWN'],
     ['not this instance', build('failed', { code, owner: null }), 'shop', 409, 'DITTO_SOURCE_NOT_OWNED'],
     ['a source that runs', build('streaming'), 'shop', 409, 'DITTO_SOURCE_LOG_NOT_IN_DOUBT'],
+    [
+      'one that runs where a switch has failed',
+      build('streaming', { switchCode: code }),
+      'shop',
+      409,
+      'DITTO_SOURCE_LOG_NOT_IN_DOUBT',
+    ],
     [
       'a log that is another',
       build('failed', { code: 'DITTO_SOURCE_LOG_REPLACED' }),

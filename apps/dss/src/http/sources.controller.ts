@@ -166,17 +166,22 @@ export class SourcesController {
   @ApiConflictResponse({ description: 'This instance does not own the source, or it does not wait for that' })
   async acceptLog(@Param('source') source: string, @Actor() actor: string): Promise<LogAcceptedDto> {
     const supervisor = this.#supervisor(source);
-    const { owner, lineage, checkpoint, error, state, refusedServers } = supervisor.status();
+    const { owner, lineage, checkpoint, error, state, refusedServers, lastSwitch } = supervisor.status();
     if (owner === null) throw notOwned(source, 'accept-log');
-    const isRefused = refusedServers.some(({ code }) => code === 'DITTO_SOURCE_LOG_UNPROVEN');
-    if (!isRefused && (state !== 'failed' || error?.code !== 'DITTO_SOURCE_LOG_UNPROVEN'))
+    // also what a switch, or the loss that it gave up, has failed for; the source has another reason to stop meanwhile
+    const doubts = [
+      ...refusedServers,
+      state === 'failed' ? error : null,
+      state === 'streaming' ? null : lastSwitch?.error,
+    ];
+    if (!doubts.some((doubt) => doubt?.code === 'DITTO_SOURCE_LOG_UNPROVEN'))
       throw new RequestError(
         409,
         'DITTO_SOURCE_LOG_NOT_IN_DOUBT',
         `the log of ${source} is not in doubt: it is ${state}`,
         {
           remedy:
-            'This is possible only for a source that has stopped with DITTO_SOURCE_LOG_UNPROVEN; see the error in its status.',
+            'This is possible only for a source that has stopped, or could not be switched, with DITTO_SOURCE_LOG_UNPROVEN; see the error in its status.',
         },
       );
     const details = { lineage, position: checkpoint?.position ?? null, after: error };

@@ -19,6 +19,7 @@ import {
   type PendingSwitch,
   type TableRecord,
 } from '#replication';
+import { type StartOptions, startFrom } from './find-start.ts';
 import { heal, type Healing, type HealOptions } from './heal.ts';
 
 const A = '11111111-1111-1111-1111-111111111111';
@@ -79,6 +80,7 @@ class World {
   dcs = checkpointAt(9, 10);
   state = checkpointAt(9, 10);
   resync: string | null = null;
+  acceptedBy: string | null = null;
   readonly records = new Map([recordOf('orders'), recordOf('lines')].map((one) => [tableKey(one), one]));
   readonly newest: Record<string, number> = { orders: 9, lines: 5 };
   readonly reads: NewRead[] = [];
@@ -105,6 +107,16 @@ class World {
   }
 
   heal(parts: Partial<HealOptions> = {}, asked: Partial<PendingSwitch> = {}): Promise<Checkpoint> {
+    return heal({ ...this.#options(), ...parts }, { ...loss, ...asked });
+  }
+
+  /** As a source is opened without a switch. */
+  open(parts: Partial<HealOptions> = {}): Promise<Checkpoint> {
+    const rewinds = { pendingFor: () => Promise.resolve(null) };
+    return startFrom({ ...this.#options(), ...parts, rewinds, loss: null } as unknown as StartOptions);
+  }
+
+  #options(): HealOptions {
     const ignore = (): Promise<void> => Promise.resolve();
     const options: Partial<HealOptions> = {
       grant,
@@ -121,7 +133,11 @@ class World {
         raise: (to) => this.write(() => (this.mirrorLineage = to)),
       },
       memories: [],
-      acceptances: { acceptedBy: () => Promise.resolve(null), accept: ignore, finish: ignore },
+      acceptances: {
+        acceptedBy: () => Promise.resolve(this.acceptedBy),
+        accept: ignore,
+        finish: () => Promise.resolve(void (this.acceptedBy = null)),
+      },
       resyncs: {
         pendingFor: () => Promise.resolve(this.resync),
         request: (_grant, askedBy) => this.write(() => (this.resync = askedBy)),
@@ -159,9 +175,8 @@ class World {
       onHealed: (healing) => (this.healing = healing),
       signal: new AbortController().signal,
       logger: silentLogger,
-      ...parts,
     };
-    return heal(options as HealOptions, { ...loss, ...asked });
+    return options as HealOptions;
   }
 
   copyOf(table: string): CopyState | undefined {
@@ -268,6 +283,20 @@ describe('transactions that are given up', () => {
     const trail = { list: () => Promise.resolve([]) };
     await expect(world.heal({ trail })).rejects.toMatchObject({ code: 'DITTO_SOURCE_LOG_UNPROVEN' });
     expect([world.lineage, world.steps]).toEqual([3, 0]);
+  });
+
+  it('I7: are given up on a log that proves nothing once an operator has accepted it, though the source stops in between', async () => {
+    const world = new World();
+    const parts = { trail: { list: () => Promise.resolve([]) } };
+    await expect(world.heal(parts)).rejects.toMatchObject({ code: 'DITTO_SOURCE_LOG_UNPROVEN' });
+    world.acceptedBy = 'alice';
+    const missing = new DittoError('DITTO_SOURCE_GTIDS_MISSING', 'missing');
+    const assertReachable = (): never => {
+      throw missing;
+    };
+    await expect(world.open({ ...parts, assertReachable })).rejects.toBe(missing);
+    expect(await world.heal(parts)).toMatchObject({ lineage: 4, dispatchedSet: `${A}:1-7`, lastCovered: null });
+    expect([world.acceptedBy, world.copyOf('orders')]).toEqual([null, { state: 'pending', endsGone: true }]);
   });
 
   it('are proven by an older checkpoint where the newest names no transaction', async () => {

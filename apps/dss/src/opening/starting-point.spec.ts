@@ -360,6 +360,18 @@ describe('findStartingPoint', () => {
     expect(world.acceptances.by).toBe('alice');
   });
 
+  it('I7: an acceptance is kept where the log was not asked: it is for the opening that gives up what is missing', async () => {
+    const world = setUp({ durable: checkpointAt(7), lineage: 3, mirror: 3 });
+    world.acceptances.by = 'alice';
+    for (const code of ['DITTO_SOURCE_GTIDS_MISSING', 'DITTO_SOURCE_PURGED']) {
+      const assertReachable = (): never => {
+        throw new DittoError(code, 'not there');
+      };
+      await expect(world.find({ assertReachable })).rejects.toMatchObject({ code });
+      expect(world.acceptances.by).toBe('alice');
+    }
+  });
+
   it('an acceptance is kept when the process is stopped', async () => {
     const world = setUp({ durable: checkpointAt(7), lineage: 3, mirror: 3 });
     world.acceptances.by = 'alice';

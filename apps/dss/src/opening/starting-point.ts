@@ -50,6 +50,9 @@ export interface StartingPointOptions extends StartingPointStores, StartingLog {
   readonly acceptances: LogAcceptanceStore;
 }
 
+/** The log itself was not asked yet: an acceptance stays for the opening that does, such as that of an accepted loss. */
+const BEFORE_PROOF: ReadonlySet<string> = new Set(['DITTO_SOURCE_GTIDS_MISSING', 'DITTO_SOURCE_PURGED']);
+
 /**
  * Where a source continues: after its checkpoint, or, seen for the first time, after what its server has executed now.
  * Coordinates that can't be compared with those in use (another server, stores that disagree) get a new lineage, raised
@@ -65,7 +68,8 @@ export async function findStartingPoint(options: StartingPointOptions): Promise<
     await acceptances.finish(grant);
     return start;
   } catch (cause) {
-    if (!signal.aborted && !toDittoError(cause).retriable) await acceptances.finish(grant);
+    const { code, retriable } = toDittoError(cause);
+    if (!signal.aborted && !retriable && !BEFORE_PROOF.has(code)) await acceptances.finish(grant);
     throw cause;
   }
 }
