@@ -56,6 +56,28 @@ describe('BootClock', () => {
     expect(clock.nowMs() - beganMs).toBeGreaterThanOrEqual(20_990);
   });
 
+  it('a process that is held up between two readings has not slept, and later sleep is seen', () => {
+    const machine = new Machine();
+    let heldUpMs = 0;
+    const clock = new BootClock({
+      monotonicMs: () => {
+        const now = machine.monotonicMs;
+        machine.pass(heldUpMs);
+        return now;
+      },
+      uptimeMs: () => machine.uptimeMs,
+      wallMs: () => machine.wallMs,
+    });
+    const beganMs = clock.nowMs();
+    machine.pass(1000);
+    heldUpMs = 8000;
+    clock.nowMs();
+    heldUpMs = 0;
+    expect(clock.nowMs() - beganMs).toBe(17_000);
+    machine.suspend(5000);
+    expect(clock.nowMs() - beganMs).toBe(22_000);
+  });
+
   it('takes no notice of a wall clock that is set, and never jumps back', () => {
     const machine = new Machine();
     const clock = machine.clock();

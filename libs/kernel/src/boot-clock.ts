@@ -1,6 +1,6 @@
 import { uptime } from 'node:os';
 
-/** Of the two, the time since the system started is given in steps of 10 ms, and read a moment later. */
+/** Of the two, the time since the system started is given in steps of 10 ms, and read a moment before. */
 const NOISE_MS = 50;
 /** The system is asked at least so often; in between, whenever the wall clock has moved against the other. */
 const ASKED_EVERY_MS = 1000;
@@ -32,19 +32,23 @@ export class BootClock {
     this.#monotonicMs = monotonicMs;
     this.#uptimeMs = uptimeMs;
     this.#wallMs = wallMs;
+    const sinceBootMs = uptimeMs();
     const nowMs = monotonicMs();
-    this.#aheadAtStart = uptimeMs() - nowMs;
+    this.#aheadAtStart = sinceBootMs - nowMs;
     this.#wallAhead = wallMs() - nowMs;
   }
 
   nowMs(): number {
-    const nowMs = this.#monotonicMs();
+    let nowMs = this.#monotonicMs();
     // both are read without a call of the system, so this costs nothing where nothing has happened
     const wallAhead = this.#wallMs() - nowMs;
     if (nowMs >= this.#askAtMs || Math.abs(wallAhead - this.#wallAhead) > NOISE_MS) {
       this.#wallAhead = wallAhead;
       this.#askAtMs = nowMs + ASKED_EVERY_MS;
-      const suspendedMs = this.#uptimeMs() - nowMs - this.#aheadAtStart;
+      // in this order: a process that is held up between the two must not seem to have slept
+      const sinceBootMs = this.#uptimeMs();
+      nowMs = this.#monotonicMs();
+      const suspendedMs = sinceBootMs - nowMs - this.#aheadAtStart;
       if (suspendedMs > this.#suspendedMs + NOISE_MS) this.#suspendedMs = suspendedMs;
     }
     return nowMs + this.#suspendedMs;

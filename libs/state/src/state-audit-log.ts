@@ -9,6 +9,8 @@ export interface AuditEntry {
   readonly action: string;
   readonly subject: string;
   readonly details?: Readonly<Record<string, unknown>>;
+  /** When it was done; now by default. */
+  readonly atMs?: number;
 }
 
 export interface RecordedAuditEntry extends Required<AuditEntry> {
@@ -46,12 +48,11 @@ export class StateAuditLog {
   }
 
   async record(entry: AuditEntry): Promise<void> {
-    const { actor, action, subject, details = {} } = entry;
-    const [now, json] = [this.#nowMs(), JSON.stringify(details)];
+    const { actor, action, subject, details = {}, atMs = this.#nowMs() } = entry;
     await this.#database.transaction((manager) =>
       manager.query(
         'INSERT INTO audit_log (at_ms, last_at_ms, actor, action, subject, details) VALUES (?, ?, ?, ?, ?, ?)',
-        [now, now, actor, action, subject, json],
+        [atMs, atMs, actor, action, subject, JSON.stringify(details)],
       ),
     );
   }

@@ -140,11 +140,12 @@ export class LeaseKeeper {
     throw lost(grant, 'somebody else holds it, or it was taken away');
   }
 
-  /** To everybody, or to the instance that it is handed to. */
-  async release(grant: Grant, to: string | null = null): Promise<void> {
+  /** To everybody, or to the instance that it is handed to. False when nobody has answered: the lease ends by itself. */
+  async release(grant: Grant, to: string | null = null): Promise<boolean> {
     const { office, ttlMs } = this.#options;
     try {
       await office.releaseLease(grant, to === null ? null : { to, ttlMs });
+      return true;
     } catch (cause) {
       const { code, message } = toDittoError(cause);
       this.#options.logger.warn('the lease could not be released; it ends by itself', {
@@ -152,6 +153,7 @@ export class LeaseKeeper {
         code,
         error: message,
       });
+      return false;
     }
   }
 }

@@ -40,11 +40,14 @@ export class SourceRegistry extends LongWork {
       instance: this.#instance,
       url: toAdvertisedUrl(http),
       details: () => ({
-        sources: this.status().map(({ name, state, rowsPerSecond, lagMs }) => ({
+        sources: this.status().map(({ name, state, sinks, rowsPerSecond, lagMs }) => ({
           ...{ name, state, rowsPerSecond, lagMs },
           weight: config.sources[name]?.weight,
-          /** Whether the source may go to another instance by itself. */
-          movable: state === 'streaming' && this.#shares.mayMove(name),
+          /** Whether the source may go to another instance by itself; what a sink does not take would be sent again. */
+          movable:
+            state === 'streaming' &&
+            Object.values(sinks).every(({ holdingBecause }) => holdingBecause === null) &&
+            this.#shares.mayMove(name),
           placedOn: this.#shares.placementOf(name)?.instance ?? null,
         })),
       }),
@@ -94,7 +97,10 @@ export class SourceRegistry extends LongWork {
           requestAcceptance: acceptances.accept.bind(acceptances),
           requestSwitch: switches.request.bind(switches),
           awaitTarget: (to, checkpoint, signal) => awaitTarget(source, to, checkpoint, signal),
-          journal: new SourceJournal({ source: source.name, instance: owner, audit, notifier, logger }),
+          journal: new SourceJournal({
+            ...{ source: source.name, instance: owner, audit, notifier },
+            ...{ signal: shutdown.signal, logger },
+          }),
           acceptRead: (request) => acceptRead(reads, source, request),
           onConfirmed: (sink, latencyMs, count) => metrics.confirmed(source.name, sink, latencyMs, count),
           logger,

@@ -15,6 +15,8 @@ import {
 class FreeOffice {
   token = 0;
   released = 0;
+  /** Nobody can give a lease back. */
+  isSilent = false;
   readonly handedTo: (string | null)[] = [];
   valid = true;
   /** How long this process has been frozen. */
@@ -30,6 +32,7 @@ class FreeOffice {
   }
 
   releaseLease(_grant: Grant, handOver: HandOver | null): Promise<void> {
+    if (this.isSilent) return Promise.reject(new DittoError('DITTO_DCS_UNAVAILABLE', 'down', { retriable: true }));
     this.released++;
     this.handedTo.push(handOver?.to ?? null);
     return Promise.resolve();
@@ -149,6 +152,16 @@ describe('SourceSupervisor', () => {
     await end();
     expect(office.handedTo).toEqual(['other', null]);
     expect(supervisor.moveTo({ to: 'other', askedBy: null })).toBe(false);
+  });
+
+  it('does not call a source moved whose lease could not be given up', async () => {
+    const { supervisor, office, end, moves } = supervise(() => Promise.resolve(fakeRun(untilAborted)));
+    await until(() => supervisor.status().state === 'streaming');
+    office.isSilent = true;
+    supervisor.moveTo({ to: 'other', askedBy: 'alice' });
+    await until(() => office.token === 2);
+    expect(moves).toEqual([]);
+    await end();
   });
 
   it('ends while the source is still being opened', async () => {
@@ -337,6 +350,34 @@ describe('SourceSupervisor', () => {
     found.resolve(undefined);
     await until(() => supervisor.status().state === 'streaming');
     expect(supervisor.status().error).toBeNull();
+    await end();
+  });
+
+  it('says once that no server can be used, for as long as each has the same code', async () => {
+    const says: string[] = [];
+    const said = Promise.withResolvers<undefined>();
+    const journal = { ...SILENT_JOURNAL, findsNoServer: ({ message }: DittoError) => void says.push(message) };
+    const { supervisor, end } = supervise(
+      (_grant, hooks) => {
+        const say = (codes: Record<string, string>, last: number): void => {
+          const refused = Object.entries(codes).map(([endpoint, code]) => ({
+            ...{ endpoint, error: new DittoError(code, `lacks x:1-${last}`, { retriable: true }), mayPass: true },
+          }));
+          hooks.onNoServer(new DittoError('DITTO_SOURCE_NO_SERVER', `lack x:1-${last}`, { retriable: true }), refused);
+        };
+        for (let last = 1; last < 50; last++)
+          say({ one: 'DITTO_SOURCE_GTIDS_MISSING', two: 'DITTO_SOURCE_DOWN' }, last);
+        say({ two: 'DITTO_SOURCE_DOWN', one: 'DITTO_SOURCE_GTIDS_MISSING' }, 50);
+        say({ one: 'DITTO_SOURCE_DOWN', two: 'DITTO_SOURCE_DOWN' }, 51);
+        said.resolve(undefined);
+        return Promise.resolve(fakeRun(untilAborted));
+      },
+      undefined,
+      { journal },
+    );
+    await said.promise;
+    expect(says).toEqual(['lack x:1-1', 'lack x:1-51']);
+    await until(() => supervisor.status().state === 'streaming');
     await end();
   });
 

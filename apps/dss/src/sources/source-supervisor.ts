@@ -97,6 +97,8 @@ export class SourceSupervisor {
   #switches = 0;
   /** Why no server can be used, while none can. */
   #refused: readonly RefusedServer[] = [];
+  /** The reasons by code that were reported last; the messages name what changes all the time. */
+  #noServer: string | null = null;
   /** The server that was lost, for the opening that follows. */
   #left: LostServer | null = null;
   #logPurge: PurgeForecast | null = null;
@@ -305,6 +307,7 @@ export class SourceSupervisor {
 
         // not before: a source that is tried again and again says why all the time
         this.#error = null;
+        this.#noServer = null;
         this.#state = 'streaming';
         rest.addEventListener('abort', drains, { once: true });
         await this.#run.run(rest, ownership.signal);
@@ -357,8 +360,8 @@ export class SourceSupervisor {
   }
 
   async #release(grant: Grant, move: SourceMove | null): Promise<void> {
-    await this.#options.leases.release(grant, move?.to ?? null);
-    if (move === null) return;
+    const isReleased = await this.#options.leases.release(grant, move?.to ?? null);
+    if (move === null || !isReleased) return;
     this.#options.logger.info('the source is handed over', { source: grant.source, ...move });
     this.#options.journal.moved(move);
   }
@@ -366,10 +369,12 @@ export class SourceSupervisor {
   #findsNoServer(error: DittoError, refused: readonly RefusedServer[]): void {
     const { source, logger } = this.#options;
     const { code, message, remedy } = error;
-    if (this.#error?.message !== message) {
+    const reasons = [code, ...refused.map((one) => `${one.endpoint} ${one.error.code}`).sort()].join(', ');
+    if (this.#noServer !== reasons) {
       logger.warn('no server of the source can be used, trying on', { source, code, error: message, remedy });
       this.#options.journal.findsNoServer(error);
     }
+    this.#noServer = reasons;
     this.#error = error;
     this.#refused = refused;
   }

@@ -6,6 +6,8 @@ export interface AuditEntry {
   /** What it was done to. */
   readonly subject: string;
   readonly details?: Readonly<Record<string, unknown>>;
+  /** When it was done; now by default. */
+  readonly atMs?: number;
 }
 
 /**

@@ -72,6 +72,19 @@ describe('Notifier', () => {
     expect(store.added.map(({ uniqueKey }) => uniqueKey)).toEqual(['run 1', 'run 2']);
   });
 
+  it('keeps all that is said until the work of the service has ended', async () => {
+    const store = new MemoryStore();
+    store.isDown = true;
+    start(store).notify(stopped);
+    await until(() => store.tries === 1);
+    shutdown.begin();
+    await notifier.onModuleDestroy();
+    for (let i = 0; i < 250; i++) notifier.notify({ event: 'source.switched', source: 'eu', details: {} });
+    store.isDown = false;
+    await notifier.beforeApplicationShutdown();
+    expect(store.added).toHaveLength(252);
+  });
+
   it('tries again while the state database is away, in order, and once more at the end', async () => {
     const store = new MemoryStore();
     store.isDown = true;
@@ -81,6 +94,7 @@ describe('Notifier', () => {
     store.isDown = false;
     shutdown.begin();
     await notifier.onModuleDestroy();
+    await notifier.beforeApplicationShutdown();
     expect(store.added.map(({ webhook, event }) => [webhook, event])).toEqual([
       ['all', 'source.stopped'],
       ['stops', 'source.stopped'],

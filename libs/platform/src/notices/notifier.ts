@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { Injectable } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
 import { type DittoConfig, type NoticeEvent } from '#configuration';
 import { Deferred, sleep, toDittoError, withTimeout } from '#kernel';
 import { createLogger } from '../logging/root-logger.ts';
@@ -25,7 +25,7 @@ const MOST_KEPT = 1000;
 
 /** Hands what a person should know to the webhooks of the configuration. Nobody waits for it. */
 @Injectable()
-export class Notifier extends LongWork {
+export class Notifier extends LongWork implements BeforeApplicationShutdown {
   readonly #webhooks: DittoConfig['webhooks'];
   readonly #store: NoticeStore;
   readonly #logger = createLogger('notices');
@@ -67,9 +67,18 @@ export class Notifier extends LongWork {
       this.#wake = new Deferred();
       await this.#flushAll(signal);
     }
-    // what stops as the service ends may have something to say
+  }
+
+  /** What has stopped as the service ends may have said something. */
+  async beforeApplicationShutdown(): Promise<void> {
     const late = (): Error => new Error('the state database is not waited for any longer');
-    if (this.#waiting.length > 0) await withTimeout(this.#flush(), LAST_TRY_MS, late).catch(() => undefined);
+    await withTimeout(this.#flushOnce(), LAST_TRY_MS, late).catch(() => undefined);
+    if (this.#waiting.length > 0)
+      this.#logger.error('notices are lost: the state database does not take them', { lost: this.#waiting.length });
+  }
+
+  async #flushOnce(): Promise<void> {
+    while (this.#waiting.length > 0 && (await this.#flush()));
   }
 
   async #flushAll(signal: AbortSignal): Promise<void> {
