@@ -39,7 +39,6 @@ export class PurgeForecaster {
     if (retention.serverUuid !== position.serverUuid) return null;
     const bytesPerSecond = this.#rate(retention);
     const isCaughtUp = GtidSet.parse(position.gtidSet).contains(GtidSet.parse(retention.gtidExecuted));
-    // of a source that has just moved there the file is not known yet
     const needed = files.findIndex(({ name }) => binlogFileNumber(name) >= binlogFileNumber(position.file));
     const from = position.file === '' || needed < 0 ? files : files.slice(needed);
     const neededBytes = sum(from);
@@ -49,7 +48,8 @@ export class PurgeForecaster {
     if (isCaughtUp) return { leftMs: null, ...common };
     const committedMs = commitMicros > 0 ? commitMicros / 1000 : savedAtMs;
     const byAge = keptForMs === null ? Infinity : committedMs + keptForMs - atMs;
-    const room = keptBytes === null ? Infinity : keptBytes - neededBytes;
+    // of a source that has just moved there the file is not known yet, and so not how much of the log is needed
+    const room = keptBytes === null || position.file === '' ? Infinity : keptBytes - neededBytes;
     const bySize = room <= 0 ? 0 : bytesPerSecond > 0 ? (room / bytesPerSecond) * 1000 : Infinity;
     const leftMs = Math.max(0, Math.min(byAge, bySize));
     return { leftMs: leftMs === Infinity ? null : leftMs, ...common };

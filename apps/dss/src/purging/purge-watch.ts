@@ -30,7 +30,8 @@ export async function watchPurging(options: PurgeWatchOptions, signal: AbortSign
       const forecast = retention && forecaster.look(retention, checkpoint());
       onForecast(forecast);
       const wasShort = isShort;
-      isShort = forecast !== null && forecast.leftMs !== null && forecast.leftMs < warnMs;
+      // what is not known does not end a warning
+      if (forecast !== null) isShort = forecast.leftMs !== null && forecast.leftMs < warnMs;
       if (forecast !== null && isShort && !wasShort) {
         onShort(forecast);
         logger.warn('the server soon removes log that was not read yet', {
