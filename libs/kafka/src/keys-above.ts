@@ -1,3 +1,4 @@
+import { type VersionBounds } from '#replication';
 import { TABLE_CHANGE_KEY } from './kafka-publisher.ts';
 import { isVersion } from './message-version.ts';
 import { retryBriefly } from './retry-briefly.ts';
@@ -5,13 +6,13 @@ import { OLD_BATCHES, PARTITIONS_AT_ONCE } from './topic-memory.ts';
 import { readHeader, type TopicReader } from './topic-reader.ts';
 
 /**
- * By topic: the keys, as they are in the messages, of those whose version is above `version`. Null where the end of all rows
+ * By topic: the keys, as they are in the messages, of those whose version is above. Null where the end of all rows
  * of a partition is among them. Topics that do not exist are left out.
  */
 export async function listKeysAbove(
   reader: TopicReader,
   topics: readonly string[],
-  version: string,
+  versions: VersionBounds,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, ReadonlySet<string> | null>> {
   const existing = new Set(await retryBriefly(signal, () => reader.listTopics()));
@@ -25,7 +26,7 @@ export async function listKeysAbove(
   const readOn = async (): Promise<void> => {
     for (let next = left.pop(); next !== undefined; next = left.pop()) {
       const { topic, partition } = next;
-      const keys = await retryBriefly(signal, () => readPartition(reader, topic, partition, version, signal));
+      const keys = await retryBriefly(signal, () => readPartition(reader, topic, partition, versions, signal));
       const known = found.get(topic) ?? null;
       found.set(topic, keys === null || known === null ? null : new Set([...known, ...keys]));
     }
@@ -38,23 +39,23 @@ async function readPartition(
   reader: TopicReader,
   topic: string,
   partition: number,
-  version: string,
+  { above, downTo }: VersionBounds,
   signal: AbortSignal,
 ): Promise<ReadonlySet<string> | null> {
   const bounds = await reader.findBounds(topic, partition);
   const keys = new Set<string>();
   const pages = reader.searchBackwards(topic, partition, bounds, signal, (message) => {
     const of = readHeader(message, 'ditto.version');
-    return isVersion(of) ? { isAbove: of > version, key: message.key?.toString() ?? TABLE_CHANGE_KEY } : null;
+    return isVersion(of) ? { version: of, key: message.key?.toString() ?? TABLE_CHANGE_KEY } : null;
   });
   let old = 0;
   for await (const page of pages)
     for (const { messages } of page.toReversed()) {
       if (messages.length === 0) continue;
-      const above = messages.filter(({ isAbove }) => isAbove);
-      if (above.some(({ key }) => key === TABLE_CHANGE_KEY)) return null;
-      for (const { key } of above) keys.add(key);
-      old = above.length > 0 ? 0 : old + 1;
+      const found = messages.filter(({ version }) => version > above);
+      if (found.some(({ key }) => key === TABLE_CHANGE_KEY)) return null;
+      for (const { key } of found) keys.add(key);
+      old = messages.some(({ version }) => version > downTo) ? 0 : old + 1;
       if (old >= OLD_BATCHES) return keys;
     }
   return keys;

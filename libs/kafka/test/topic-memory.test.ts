@@ -213,13 +213,27 @@ describe('the keys of messages above a version', () => {
     const reader = new TopicReader({ brokers, clientId: 'keys', logger: silentLogger });
     endings.push(() => reader.close());
     const topics = ['orders', 'ended', 'old', 'missing'].map((table) => topicName(source, 'shop', table));
-    const found = await listKeysAbove(reader, topics, versionOf({ number: 2 }), never);
+    const version = versionOf({ number: 2 });
+    const found = await listKeysAbove(reader, topics, { above: version, downTo: version }, never);
     expect([...(found.get(topics[0] ?? '') ?? [])].sort()).toEqual(['k3', 'k4', 'k5', 'k6']);
     expect([found.get(topics[1] ?? ''), found.get(topics[2] ?? ''), found.has(topics[3] ?? '')]).toEqual([
       null,
       new Set(),
       false,
     ]);
+  });
+
+  it('I4: are found before a long repeat of messages that are not above, after two crashes', async () => {
+    const { source, send } = await openWorld();
+    const at = (number: number): KafkaRecord[] => [message({ number }, { key: `k${number}` })];
+    const numbers = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+    await send('orders', 0, ...numbers.map(at), ...numbers.slice(2, 8).map(at));
+    const reader = new TopicReader({ brokers, clientId: 'keys', logger: silentLogger });
+    endings.push(() => reader.close());
+    const topic = topicName(source, 'shop', 'orders');
+    const versions = { above: versionOf({ number: 8 }), downTo: versionOf({ number: 2 }) };
+    const found = await listKeysAbove(reader, [topic], versions, never);
+    expect([...(found.get(topic) ?? [])].sort()).toEqual(['k10', 'k9']);
   });
 });
 

@@ -57,6 +57,12 @@ describe('inspection', () => {
     });
   });
 
+  test('says whether the user may see that the server replicates', async () => {
+    const blind = await source.createUser('REPLICATION SLAVE', 'SELECT');
+    const seen = await new MySqlEndpoint(blind).inspect(signal);
+    expect([inspection.showsReplication, seen.showsReplication, seen.replica]).toEqual([true, false, null]);
+  });
+
   test('a server as it should be has no problems', () => {
     expect(checkEndpoint(inspection, [], allGrants)).toEqual([]);
   });

@@ -57,7 +57,7 @@ export {
 export { SourceLoad, type LoadSample } from './ports/source-load.ts';
 export { type Pace, Pacer, type PacerOptions, type PacerStatus, type Turn } from './pace/pacer.ts';
 export { PacedRowReader } from './pace/paced-row-reader.ts';
-export { SinkMemory } from './ports/sink-memory.ts';
+export { SinkMemory, type VersionBounds } from './ports/sink-memory.ts';
 export { type DefiningStatement, TableChecks } from './ports/table-checks.ts';
 export {
   CheckpointStore,

@@ -20,6 +20,7 @@ export function makeInspection(
   return {
     ...{ kind: 'mysql', serverUuid: 'b', version: '9.7.0', gtidMode: 'ON' },
     ...{ gtidExecuted: '', gtidPurged: '', gtidState: '', readOnly: false, superReadOnly: false },
+    showsReplication: true,
     ...{ clockOffsetMs: 0, roundTripMs: 1, logEnd: { file: 'binlog.000001', offset: 4 }, inspectedAtMs: 0 },
     settings: {
       ...{ logBin: 'ON', binlogFormat: 'ROW', binlogRowImage: 'FULL', binlogRowMetadata: 'FULL' },

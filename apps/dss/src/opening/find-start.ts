@@ -66,7 +66,7 @@ function describeStart(opening: Opening, closers: Closers): Omit<StartOptions, '
     loss: asked?.givesUp ? asked : null,
     mirrored: sinks.mirror?.keys ?? null,
     tombstonesMs: sinks.mirror?.tombstonesMs ?? 0,
-    listUnmirrored: (above, layouts) => sinks.listKeysAbove(above, layouts, closers),
+    listUnmirrored: (versions, layouts) => sinks.listKeysAbove(versions, layouts, closers),
     current: { gtidSet: endpoint.gtidExecuted, file: '', offset: 0, serverUuid: endpoint.serverUuid },
     mirror: sinks.mirror?.lineage ?? null,
     memories: sinks.recall(closers),

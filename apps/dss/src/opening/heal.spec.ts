@@ -349,7 +349,12 @@ describe('transactions that are given up', () => {
       [name('orders'), null],
       [name('lines'), ['[1]', '[2]']],
     ]);
-    await world.heal({ listUnmirrored: () => Promise.resolve(unmirrored) });
+    await world.heal({
+      listUnmirrored: (versions) => {
+        expect(versions).toEqual({ above: versionOf(9), downTo: versionOf(6) });
+        return Promise.resolve(unmirrored);
+      },
+    });
     expect(world.copyOf('orders')).toEqual({ state: 'pending', endsGone: true });
     expect(world.reads).toMatchObject([
       { table: 'lines', scope: { kind: 'keys', keys: ['[1]', '[2]'] }, actor: 'alice' },

@@ -22,6 +22,7 @@ import {
   type RequestedReadStore,
   restartCopy,
   type TableRecord,
+  type VersionBounds,
 } from '#replication';
 import { lossDiffers } from '../switching/choose-server.ts';
 import { completeDispatchedSet } from './dispatched-set.ts';
@@ -44,11 +45,11 @@ export interface HealOptions extends StartingPointOptions, Omit<ResyncOptions, '
   /** How long the trace of a deleted row is kept in the mirror at least. */
   readonly tombstonesMs: number;
   /**
-   * By `tableKey`: keys (`encodeKeyValues`) that a sink has and the mirror may not have, since they were given after this
+   * By `tableKey`: keys (`encodeKeyValues`) that a sink has and the mirror may not have, since they were given above a
    * version; null where any may be.
    */
   readonly listUnmirrored: (
-    above: string,
+    versions: VersionBounds,
     layouts: readonly TableLayout[],
   ) => Promise<ReadonlyMap<string, readonly string[] | null>>;
   readonly onHealed: (healing: Healing) => void;
@@ -199,7 +200,9 @@ async function findTables(
   const above = isRecent ? base.version : null;
   const below = formatVersion({ lineage, fileNumber: 0, offset: 0, rowIndex: 0, readSequence: 0 });
   const layouts = new Map(options.tables.map((layout) => [tableKey(layout), layout]));
-  const unmirrored = await options.listUnmirrored(known.version, options.tables.filter(hasKey));
+  // without a checkpoint of the past the tables are read as a whole anyway
+  const versions = { above: known.version, downTo: lowerOf(known.version, above) ?? known.version };
+  const unmirrored = await options.listUnmirrored(versions, options.tables.filter(hasKey));
   const stored = (await tableStore.load(grant.source)).filter(
     ({ database, table, copy }) => includes(database, table) && copy.state !== 'none',
   );

@@ -1,6 +1,6 @@
 import { type TableLayout, type TableNames, type TransactionInfo } from '#change-events';
 import { type DittoConfig, type SourceConfig } from '#configuration';
-import { type ChangeSink, type SinkMemory } from '#replication';
+import { type ChangeSink, type SinkMemory, type VersionBounds } from '#replication';
 import { findSink, SINK_KITS } from '../sinks/registry.ts';
 import { type OpenedSink, type OpenSinkOptions, type SourceMirror } from '../sinks/sink-kit.ts';
 import { type Closers } from './closers.ts';
@@ -18,9 +18,9 @@ export interface SourceSinks {
   recall(closers: Closers): readonly SinkMemory[];
   /** What a sink has lost of what was confirmed; null: nothing. */
   findLost(closers: Closers): Promise<LostMessages | null>;
-  /** What the sinks besides the mirror were given after a version: see `OpenedSink`. */
+  /** What the sinks besides the mirror were given above a version: see `OpenedSink`. */
   listKeysAbove(
-    version: string,
+    versions: VersionBounds,
     layouts: readonly TableLayout[],
     closers: Closers,
   ): ReturnType<OpenedSink['listKeysAbove']>;
@@ -49,10 +49,10 @@ export async function openSinks(options: OpenSinksOptions): Promise<SourceSinks>
       }
       return null;
     },
-    listKeysAbove: async (version, layouts, closers) => {
+    listKeysAbove: async (versions, layouts, closers) => {
       const found = new Map<string, readonly string[] | null>();
       for (const sink of opened)
-        for (const [table, keys] of await sink.listKeysAbove(version, layouts, closers)) {
+        for (const [table, keys] of await sink.listKeysAbove(versions, layouts, closers)) {
           const known = found.get(table) ?? [];
           found.set(table, keys === null || found.get(table) === null ? null : [...new Set([...known, ...keys])]);
         }

@@ -17,6 +17,7 @@ import { type CheckFinding, type Logger, silentLogger, toCheckFinding, toDittoEr
 import { readPackageVersion } from '#platform';
 import { type Checked } from '../cli/check.ts';
 import { type SourceCheck } from '../cli/check-source.ts';
+import { type VersionBounds } from '#replication';
 import { type Closers } from '../opening/closers.ts';
 import { type LostMessages } from '../opening/rewind.ts';
 import { type OpenedSink, type OpenSinkOptions, type SinkKit } from './sink-kit.ts';
@@ -33,8 +34,8 @@ export const kafkaKit: SinkKit<'kafka'> = {
       recall: (closers) =>
         new TopicMemory({ reader: createReader(section, options, closers), source: options.source.name }),
       findLost: (closers) => findLost(section, options, closers),
-      listKeysAbove: (version, layouts, closers) =>
-        listPublishedKeys({ section, options, version, layouts, reader: createReader(section, options, closers) }),
+      listKeysAbove: (versions, layouts, closers) =>
+        listPublishedKeys({ section, options, versions, layouts, reader: createReader(section, options, closers) }),
       mirror: null,
     }),
 };
@@ -99,19 +100,19 @@ async function findLost(kafka: KafkaConfig, options: OpenSinkOptions, closers: C
 async function listPublishedKeys({
   section,
   options,
-  version,
+  versions,
   layouts,
   reader,
 }: {
   readonly section: KafkaConfig;
   readonly options: OpenSinkOptions;
-  readonly version: string;
+  readonly versions: VersionBounds;
   readonly layouts: readonly TableLayout[];
   readonly reader: TopicReader;
 }): ReturnType<OpenedSink['listKeysAbove']> {
   const { source, signal } = options;
   const topicOf = ({ database, table }: TableLayout): string => topicName(source.name, database, table);
-  const published = await listKeysAbove(reader, layouts.map(topicOf), version, signal);
+  const published = await listKeysAbove(reader, layouts.map(topicOf), versions, signal);
   const messageKeys = new MessageKeys(section.bigint);
   return new Map(
     layouts.map((layout) => {

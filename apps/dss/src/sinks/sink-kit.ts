@@ -1,7 +1,7 @@
 import { type TableLayout, type TableName, type TableNames, type TransactionInfo } from '#change-events';
 import { type DittoConfig, type SinkName, type SourceConfig } from '#configuration';
 import { type Logger } from '#kernel';
-import { type ChangeSink, type Grant, type MirroredKeys, type SinkMemory } from '#replication';
+import { type ChangeSink, type Grant, type MirroredKeys, type SinkMemory, type VersionBounds } from '#replication';
 import { type Checked } from '../cli/check.ts';
 import { type SourceCheck } from '../cli/check-source.ts';
 import { type SourceStores } from '../connections/source-stores.ts';
@@ -54,11 +54,11 @@ export interface OpenedSink<Name extends SinkName = SinkName> {
   /** What the sink has lost of what was confirmed; null: nothing. */
   findLost(closers: Closers): Promise<LostMessages | null>;
   /**
-   * By `tableKey`: keys (`encodeKeyValues`) that the sink was given after this version; null where any may be. Nothing of a
+   * By `tableKey`: keys (`encodeKeyValues`) that the sink was given above a version; null where any may be. Nothing of a
    * mirror, which lists its keys itself.
    */
   listKeysAbove(
-    version: string,
+    versions: VersionBounds,
     layouts: readonly TableLayout[],
     closers: Closers,
   ): Promise<ReadonlyMap<string, readonly string[] | null>>;

@@ -1,6 +1,6 @@
 import { type EndpointInspection, readClock } from './mysql-endpoint.ts';
 import { PolledSession, type PolledSessionOptions } from './polled-session.ts';
-import { readReplicaState } from './replica-state.ts';
+import { readReplication } from './replica-state.ts';
 import { readServerIdentity } from './server-identity.ts';
 
 /** What changes from one moment to the next. */
@@ -20,8 +20,8 @@ export class MySqlProbe {
   async probe(): Promise<EndpointVitals> {
     return this.#session.ask(async (session) => {
       const identity = await readServerIdentity(session);
-      const replica = await readReplicaState(session);
-      return { ...identity, replica, ...(await readClock(session)) };
+      const replication = await readReplication(session);
+      return { ...identity, ...replication, ...(await readClock(session)) };
     });
   }
 

@@ -36,6 +36,8 @@ describe('I7: whether a source may continue with another server', () => {
   it('takes none that lacks what was given to a sink; a replica may still get it', () => {
     expect(judge({ gtidExecuted: `${UUID}:1-8` })).toBe('DITTO_SOURCE_GTIDS_MISSING');
     expect(judge({ gtidExecuted: `${UUID}:1-8` }, {})).toBe('DITTO_SOURCE_GTIDS_MISSING, may pass');
+    const hidden = { gtidExecuted: `${UUID}:1-8`, showsReplication: false };
+    expect(judge(hidden)).toBe('DITTO_SOURCE_GTIDS_MISSING, may pass');
     expect(findUnfitness(server({ gtidExecuted: `${UUID}:1-7` }), `${UUID}:1-9`)?.error.message).toContain(
       `${UUID}:8-9`,
     );

@@ -20,11 +20,13 @@ export interface Unfitness {
  * it is opened (`LogProof`).
  */
 export function findUnfitness(server: EndpointInspection, dispatchedSet: string | null): Unfitness | null {
-  return findLoss(server) ?? findStandstill(server) ?? (dispatchedSet === null ? null : findGap(server, dispatchedSet));
+  return (
+    findPartialLog(server) ?? findStandstill(server) ?? (dispatchedSet === null ? null : findGap(server, dispatchedSet))
+  );
 }
 
 /** Settings by which its log does not have every change whole. */
-function findLoss(server: EndpointInspection): Unfitness | null {
+function findPartialLog(server: EndpointInspection): Unfitness | null {
   const [wrong] = checkSettings(server);
   const { binlogDoDb, binlogIgnoreDb } = server.settings;
   if (wrong !== undefined) return { error: refuse(wrong), mayPass: false };
@@ -78,7 +80,8 @@ function findGap(server: EndpointInspection, dispatchedSet: string): Unfitness |
     return null;
   } catch (cause) {
     const error = toDittoError(cause);
-    // a replica may still receive or apply what it misses
-    return { error, mayPass: error.code === 'DITTO_SOURCE_GTIDS_MISSING' && server.replica !== null };
+    // a replica may still receive or apply what it misses; a server that does not show it may be one
+    const mayFollow = server.replica !== null || !server.showsReplication;
+    return { error, mayPass: error.code === 'DITTO_SOURCE_GTIDS_MISSING' && mayFollow };
   }
 }

@@ -6,15 +6,13 @@ import { MySqlSession } from '../mysql-session.ts';
 import { readCharacterSets } from '../values/character-set-facts.ts';
 import { readGrants, type Grants } from './grants.ts';
 import { readLogStatus } from './log-end.ts';
-import { readReplicaState, type ReplicaState } from './replica-state.ts';
+import { readReplication, type Replication } from './replica-state.ts';
 import { readServerIdentity, type ServerIdentity } from './server-identity.ts';
 import { inspectTables, type TableInspection } from './table-inspection.ts';
 
 /** What a probe finds of one server. Values that a version of MySQL does not have are null. */
-export interface EndpointInspection extends ServerIdentity {
+export interface EndpointInspection extends ServerIdentity, Replication {
   readonly gtidMode: string;
-  /** Null: not a replica. */
-  readonly replica: ReplicaState | null;
   /** The server's clock minus this process's, in milliseconds, half a round trip taken off. */
   readonly clockOffsetMs: number;
   readonly roundTripMs: number;
@@ -70,7 +68,7 @@ export class MySqlEndpoint {
       return {
         ...identity,
         gtidMode: variables.get('gtid_mode') ?? '',
-        replica: await readReplicaState(session),
+        ...(await readReplication(session)),
         ...clock,
         settings: readSettings(variables, log),
         logEnd: { file: String(log?.['File'] ?? ''), offset: Number(log?.['Position'] ?? 0) },

@@ -47,8 +47,20 @@ export async function readReplicaLag(session: MySqlSession): Promise<number | nu
   return lags.length === 0 ? null : Math.max(...lags) * 1000;
 }
 
-export async function readReplicaState(session: MySqlSession): Promise<ReplicaState | null> {
-  const channels = ((await readChannels(session)) ?? []).map(readChannel);
+export interface Replication {
+  /** Null: not a replica, as far as the user may see that. */
+  readonly replica: ReplicaState | null;
+  /** Whether the user may see whether the server is a replica. */
+  readonly showsReplication: boolean;
+}
+
+export async function readReplication(session: MySqlSession): Promise<Replication> {
+  const rows = await readChannels(session);
+  return { replica: await describeReplica(session, rows ?? []), showsReplication: rows !== null };
+}
+
+async function describeReplica(session: MySqlSession, rows: readonly RowDataPacket[]): Promise<ReplicaState | null> {
+  const channels = rows.map(readChannel);
   if (channels.length === 0) return null;
   const lags = channels.flatMap(({ lagSeconds }) => lagSeconds ?? []);
   const received = channels.map((channel) => channel.received).filter((set) => set !== '');

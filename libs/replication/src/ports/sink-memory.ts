@@ -15,3 +15,14 @@ export abstract class SinkMemory {
    */
   abstract gtidsAbove(version: string, signal: AbortSignal): Promise<readonly string[]>;
 }
+
+/** Which messages of a sink are looked for. */
+export interface VersionBounds {
+  /** Those above this version. */
+  readonly above: string;
+  /**
+   * As far back as this one, which is not higher: after two crashes a long repeat of what is not above may come after some
+   * that is.
+   */
+  readonly downTo: string;
+}
