@@ -203,6 +203,8 @@ export class StateFailedEventStore extends FailedEventStore {
     return this.#select((query) =>
       query
         .where("f.source = :source AND f.state = 'open' AND f.nextRetryMs <= :nowMs", { source, nowMs })
+        // those of a read that rests would fill the page at every turn
+        .andWhere('NOT EXISTS (SELECT 1 FROM requested_reads r WHERE r.id = f.readId AND r.is_open)')
         .orderBy('f.nextRetryMs', 'ASC')
         .limit(most),
     );

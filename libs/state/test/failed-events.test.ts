@@ -1,6 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Grant, type NewFailedEvent } from '#replication';
-import { StateAuditLog, type StateDatabase, StateFailedEventStore, StateFencing, StateHistory } from '#state';
+import {
+  StateAuditLog,
+  type StateDatabase,
+  StateFailedEventStore,
+  StateFencing,
+  StateHistory,
+  StateRequestedReadStore,
+} from '#state';
 import { uniqueName } from '#testing';
 import { openStateDatabase } from './state-server.ts';
 
@@ -131,6 +138,22 @@ describe('failed events', () => {
     await events.record(grant, refused('[2]'), 1);
     await events.retried([first], 'read-2', 5200, backoff);
     expect(await events.find(first)).toMatchObject({ readId: 'read-2', nextRetryMs: 5550, attempts: 3 });
+  });
+
+  test('are not due while their last read has not ended, and keep no others from being due', async () => {
+    const grant = await own();
+    const { source } = grant;
+    await events.record(grant, refused('[1]'), 1);
+    await events.record(grant, refused('[2]'), 5000);
+    const reads = new StateRequestedReadStore(database);
+    const readId = uniqueName('read').slice(-36);
+    const scope = { kind: 'keys', keys: ['[1]'] } as const;
+    await reads.accept({ id: readId, source, ...table, scope, reason: 'r', actor: 'a', acceptedAtMs: 1 });
+    const [first] = (await events.listDue(source, 5000, 1)).map(({ id }) => id) as [string];
+    await events.retried([first], readId, 1, { initialMs: 1, maxMs: 1 });
+    expect((await events.listDue(source, 5000, 1)).map(({ key }) => key)).toEqual(['[2]']);
+    await reads.cancel(readId);
+    expect((await events.listDue(source, 5000, 1)).map(({ key }) => key)).toEqual(['[1]']);
   });
 
   test('one that is discarded is not tried any more, and stays known until its next change', async () => {

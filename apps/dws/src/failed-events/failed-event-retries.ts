@@ -41,11 +41,9 @@ export class FailedEventRetries {
     for (const { readId } of due)
       if (readId !== null && !states.has(readId)) states.set(readId, (await this.#reads.find(readId))?.state);
     const stateOf = ({ readId }: ListedFailedEvent): string | undefined => states.get(readId ?? '');
-    // DSS may be away for long
-    const ready = due.filter((event) => !['accepted', 'running'].includes(stateOf(event) ?? ''));
     // a row that can't be read, because it is too large or can't be decoded, keeps others from being read with it
-    const alone = ready.filter((event) => stateOf(event) === 'failed').slice(0, MOST_ALONE);
-    const together = ready.filter((event) => stateOf(event) !== 'failed');
+    const alone = due.filter((event) => stateOf(event) === 'failed').slice(0, MOST_ALONE);
+    const together = due.filter((event) => stateOf(event) !== 'failed');
     await this.retry(together, ACTOR);
     for (const event of alone) await this.retry([event], ACTOR);
     return { retried: together.length + alone.length };

@@ -110,7 +110,7 @@ export abstract class FailedEventStore {
     table: TableName,
     changes: readonly { readonly key: string; readonly version: string }[],
   ): Promise<readonly boolean[]>;
-  /** Open ones whose time to be read again has come, those that wait longest first. */
+  /** Open ones whose time to be read again has come, and whose last read has ended; those that wait longest first. */
   abstract listDue(source: string, nowMs: number, most: number): Promise<readonly ListedFailedEvent[]>;
   /** A read of these was asked for; the next comes after a time that doubles with each attempt. */
   abstract retried(
