@@ -1,5 +1,7 @@
 import kafkajs, { type KafkaMessage } from 'kafkajs';
 
+import { Backoff, retry } from '#kernel';
+
 import { registerKafkaJsCodecs } from '../src/kafkajs-client.ts';
 
 export interface StoredMessage {
@@ -32,7 +34,12 @@ export async function readTopic(brokers: readonly string[], topic: string): Prom
   });
   const admin = kafka.admin();
   await admin.connect();
-  const ends = await admin.fetchTopicOffsets(topic);
+  // the leader of a new partition may not know yet that it is
+  const ends = await retry(() => admin.fetchTopicOffsets(topic), {
+    backoff: new Backoff({ initialMs: 20, maxMs: 200 }),
+    signal: AbortSignal.timeout(20_000),
+    isRetriable: (error) => error instanceof kafkajs.KafkaJSError && error.retriable,
+  });
   await admin.disconnect();
   const missing = new Map(
     ends.filter(({ low, high }) => Number(high) > Number(low)).map(({ partition, high }) => [partition, Number(high)]),
