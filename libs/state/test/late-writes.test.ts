@@ -1,13 +1,14 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Checkpoint } from '#change-events';
-import { type Grant, newRecord, type TableRecord } from '#replication';
+import { type Grant, type NewFailedEvent, newRecord, type TableRecord } from '#replication';
 import {
   StateAuditLog,
   StateCheckpointStore,
   StateColumnStore,
   StateDatabase,
   type StateDatabaseOptions,
+  StateFailedEventStore,
   StateFencing,
   StateLineageStore,
   StateResyncStore,
@@ -66,6 +67,32 @@ function createCheckpoint(dispatched: number): Checkpoint {
     lastDispatched: null,
     savedAtMs: dispatched,
   };
+}
+
+function refused(version: string): NewFailedEvent {
+  return {
+    ...{ table: orders, key: '[1]', sink: 'kafka', code: 'DITTO_TEST', message: 'no', id: `u:${version}/0` },
+    ...{ version, gtid: 'u:1', file: 'binlog.000001', offset: 4, payload: null },
+  };
+}
+
+function delivered(version: string): Parameters<StateFailedEventStore['settle']>[1] {
+  return { held: [], delivered: [{ ...orders, key: '[1]', sink: 'kafka', version }], endedTables: [] };
+}
+
+/** As it is before the writes. */
+async function refuseOne(): Promise<string> {
+  await new StateFailedEventStore(direct).record(grant, refused('1'), 5);
+  return (await readFailedEvent(direct)).id;
+}
+
+async function readFailedEvent(
+  database: StateDatabase,
+): Promise<Awaited<ReturnType<StateFailedEventStore['list']>>[number]> {
+  const store = new StateFailedEventStore(database);
+  const [event] = await store.list({ source: grant.source }, { after: null, limit: 2 });
+  if (event === undefined) throw new Error('no failed event');
+  return event;
 }
 
 /** Every write of the state database: one that is late, the text of its statement, the next one, what must hold then. */
@@ -165,6 +192,68 @@ const writes: readonly {
         .filter(({ subject }) => subject === topic)
         .map((e) => e.actor),
     expected: ['next'],
+  },
+  {
+    name: 'failed events, refused before refused again',
+    held: 'INSERT INTO failed_events',
+    late: (through) => new StateFailedEventStore(through).record(grant, refused('1'), 5),
+    next: (through) => new StateFailedEventStore(through).record(grant, refused('2'), 6),
+    read: async (through) => (await readFailedEvent(through)).version,
+    expected: '2',
+  },
+  {
+    name: 'failed events, refused before delivered',
+    held: 'UPDATE failed_events',
+    late: async (through) => {
+      await refuseOne();
+      await new StateFailedEventStore(through).record(grant, refused('2'), 5);
+    },
+    next: (through) => new StateFailedEventStore(through).settle(grant, delivered('3')),
+    read: async (through) => (await readFailedEvent(through)).state,
+    expected: 'delivered',
+  },
+  {
+    name: 'failed events, delivered before refused again',
+    held: 'UPDATE failed_events',
+    late: async (through) => {
+      await refuseOne();
+      await new StateFailedEventStore(through).settle(grant, delivered('3'));
+    },
+    next: (through) => new StateFailedEventStore(through).record(grant, refused('4'), 6),
+    read: async (through) => {
+      const { state, version } = await readFailedEvent(through);
+      return [state, version];
+    },
+    expected: ['open', '4'],
+  },
+  {
+    name: 'failed events, retried before discarded',
+    held: 'UPDATE failed_events',
+    late: async (through) => {
+      const id = await refuseOne();
+      await new StateFailedEventStore(through).retried([id], 'late', 7, { initialMs: 1, maxMs: 1 });
+    },
+    next: async (through) =>
+      new StateFailedEventStore(through).discard((await readFailedEvent(direct)).id, 'nobody reads it', 'alice'),
+    read: async (through) => {
+      const { state, readId, nextRetryMs } = await readFailedEvent(through);
+      return [state, readId, nextRetryMs];
+    },
+    expected: ['discarded', null, null],
+  },
+  {
+    name: 'failed events, discarded before delivered',
+    held: 'UPDATE failed_events',
+    late: async (through) => {
+      const id = await refuseOne();
+      await new StateFailedEventStore(through).discard(id, 'late', 'alice');
+    },
+    next: (through) => new StateFailedEventStore(through).settle(grant, delivered('3')),
+    read: async (through) => {
+      const { state, reason } = await readFailedEvent(through);
+      return [state, reason];
+    },
+    expected: ['delivered', null],
   },
 ];
 
