@@ -249,7 +249,7 @@ export class MirrorWriter extends ChangeSink {
 
   async #deliver(entries: readonly MirrorEntry[]): Promise<void> {
     const admission = this.#quarantined.isEmpty ? null : new Admission(this.#quarantined);
-    const admitted = admission === null ? entries : entries.filter((entry) => this.#isAdmitted(entry, admission));
+    const admitted = admission === null ? entries : this.#admit(entries, admission);
     const { parts, refused, bytes } = encodeBatch(admitted, this.#options.nowMs());
     this.#lanes.grow(bytes);
     try {
@@ -285,9 +285,14 @@ export class MirrorWriter extends ChangeSink {
     };
   }
 
-  #isAdmitted(entry: MirrorEntry, admission: Admission): boolean {
-    const { layout } = entry.change;
-    return !this.#quarantined.hasAny(layout) || admission.admits(keyOf(entry), changeVersion(entry.change));
+  #admit(entries: readonly MirrorEntry[], admission: Admission): readonly MirrorEntry[] {
+    const concerned = new Map<TableLayout, boolean>();
+    return entries.filter((entry) => {
+      const { layout } = entry.change;
+      let isConcerned = concerned.get(layout);
+      if (isConcerned === undefined) concerned.set(layout, (isConcerned = this.#quarantined.hasAny(layout)));
+      return !isConcerned || admission.admits(keyOf(entry), changeVersion(entry.change));
+    });
   }
 
   /** What came of the row before it in the batch counts as confirmed with it: the record is about the row. */

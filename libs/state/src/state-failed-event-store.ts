@@ -38,12 +38,15 @@ export class StateFailedEventStore extends FailedEventStore {
     this.#nowMs = nowMs;
   }
 
-  async load(source: string): Promise<readonly StoredQuarantinedKey[]> {
+  async load(source: string, only?: 'open' | 'discarded'): Promise<readonly StoredQuarantinedKey[]> {
     const rows = await this.#database.run((manager) =>
       manager
         .createQueryBuilder(FailedEventEntity, 'f')
         .select(['f.id', 'f.sink', 'f.database', 'f.table', 'f.key', 'f.state', 'f.version'])
-        .where('f.source = :source AND f.state IN (:...states)', { source, states: [...QUARANTINED] })
+        .where('f.source = :source AND f.state IN (:...states)', {
+          source,
+          states: only === undefined ? [...QUARANTINED] : [only],
+        })
         .getMany(),
     );
     return rows.map(({ sink, database, table, key, state, version }) => {

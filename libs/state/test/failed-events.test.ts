@@ -165,10 +165,15 @@ describe('failed events', () => {
     expect(await events.discard(id, 'again', 'bob')).toBe(false);
     expect(await events.find(id)).toMatchObject({ state: 'discarded', reason: 'nobody needs it', actor: 'alice' });
     expect(await events.listDue(source, 9_000_000_000_000, 10)).toEqual([]);
-    expect(await events.load(source)).toMatchObject([{ isDiscarded: true }]);
+    await events.record(grant, refused('[2]'), 1);
+    expect(await events.load(source, 'discarded')).toMatchObject([{ key: '[1]', isDiscarded: true }]);
+    expect(await events.load(source, 'open')).toMatchObject([{ key: '[2]', isDiscarded: false }]);
+    expect(await events.load(source)).toHaveLength(2);
     expect(await events.findQuarantined(source, 'kafka', table, ['[1]'])).toEqual(['[1]']);
-    expect((await events.count()).filter((one) => one.source === source)).toEqual([
+    const counts = (await events.count()).filter((one) => one.source === source);
+    expect(counts.toSorted((a, b) => a.state.localeCompare(b.state))).toEqual([
       { source, sink: 'kafka', ...table, state: 'discarded', count: 1 },
+      { source, sink: 'kafka', ...table, state: 'open', count: 1 },
     ]);
   });
 

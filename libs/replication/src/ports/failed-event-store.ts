@@ -85,8 +85,8 @@ export interface QuarantineChanges {
  * `CheckpointStore`; others may retry and discard.
  */
 export abstract class FailedEventStore {
-  /** The quarantine of a source: what is open, and what was discarded. */
-  abstract load(source: string): Promise<readonly StoredQuarantinedKey[]>;
+  /** The quarantine of a source: what is open, and what was discarded; or one of the two. */
+  abstract load(source: string, state?: 'open' | 'discarded'): Promise<readonly StoredQuarantinedKey[]>;
   /** Resolves when it is durable, with the audit entry of a row that was not in the quarantine before. */
   abstract record(grant: Grant, event: NewFailedEvent, nextRetryMs: number): Promise<void>;
   abstract settle(grant: Grant, changes: QuarantineChanges): Promise<void>;

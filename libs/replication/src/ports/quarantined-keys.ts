@@ -130,7 +130,10 @@ export class Admission {
     this.#keys = keys;
   }
 
-  /** Whether the change is to be delivered. `counts`: it is a change, and not a further message of one. */
+  /**
+   * Whether the change is to be delivered. `counts`: it is a change, and not a further message of one, which leads nothing
+   * out: what it belongs to may have been held back before.
+   */
   admits(of: QuarantinedKey, version: string, counts = true): boolean {
     const name = nameKey(of);
     const tried = this.#tried.get(name);
@@ -140,8 +143,9 @@ export class Admission {
     }
     const isTried = this.#keys.isTried(of, of.key, version);
     if (isTried === null) return true;
+    if (!counts) return false;
     if (isTried) this.#tried.set(name, { of, version });
-    else if (counts) this.#held.push(of);
+    else this.#held.push(of);
     return isTried;
   }
 

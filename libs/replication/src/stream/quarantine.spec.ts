@@ -15,13 +15,19 @@ type Loaded = Awaited<ReturnType<FailedEventStore['load']>>;
 /** Only what the owner of a source asks. */
 class Store extends FailedEventStore {
   loaded: Loaded = [];
+  /** How many rows each answer had. */
+  readonly loads: number[] = [];
   readonly recorded: NewFailedEvent[] = [];
   readonly settled: QuarantineChanges[] = [];
   readonly log: string[] = [];
   answer: () => Promise<void> = () => Promise.resolve();
 
-  override load(): Promise<Loaded> {
-    return Promise.resolve(this.loaded);
+  override load(_source: string, state?: 'open' | 'discarded'): Promise<Loaded> {
+    const isWanted = ({ isDiscarded }: Loaded[number]): boolean =>
+      state === undefined || isDiscarded === (state === 'discarded');
+    const loaded = this.loaded.filter(isWanted);
+    this.loads.push(loaded.length);
+    return Promise.resolve(loaded);
   }
 
   override async record(_grant: unknown, event: NewFailedEvent): Promise<void> {
@@ -247,18 +253,23 @@ describe('Quarantine', () => {
     ]);
   });
 
-  it('learns what was discarded meanwhile', async () => {
+  it('learns what was discarded meanwhile, and asks for no other row again', async () => {
     const store = new Store();
-    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: false }];
+    const other = { ...table, key: '[2]', sink: 'mongo', version: LOGGED, isDiscarded: false };
+    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: false }, other];
     const quarantine = await open(store);
-    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: true }];
+    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: true }, other];
     const stop = new AbortController();
     const run = quarantine.run(stop.signal);
     while (quarantine.keysOf('kafka').isTried(table, '[1]', LOGGED) !== true)
       await new Promise((resolve) => setTimeout(resolve, 10));
     stop.abort();
     await expect(run).rejects.toBeDefined();
-    expect(quarantine.status()).toMatchObject([{ keys: 0, discarded: 1 }]);
+    expect(quarantine.status()).toMatchObject([
+      { keys: 0, discarded: 1 },
+      { keys: 1, discarded: 0 },
+    ]);
+    expect(store.loads.slice(0, 2)).toEqual([2, 1]);
   });
 
   it('rows that are read are tried with the next change, too, in each sink that has refused them', async () => {
@@ -276,6 +287,30 @@ describe('Quarantine', () => {
 });
 
 describe('Admission', () => {
+  it('a further message of a change leads nothing out, and follows the one that does', async () => {
+    const store = new Store();
+    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: false }];
+    const keys = (await open(store)).keysOf('kafka');
+    const held: string[] = [];
+    keys.onHeld = ({ key }) => held.push(key);
+    const one = { ...table, key: '[1]' };
+    const first = new Admission(keys);
+    expect(first.admits(one, LOGGED)).toBe(false);
+    first.noteHeld();
+    // discarded before the tombstone of that delete comes
+    keys.discard(one);
+    const second = new Admission(keys);
+    expect(second.admits(one, LOGGED, false)).toBe(false);
+    second.noteHeld();
+    second.noteTaken();
+    expect([keys.has(one), held]).toEqual([true, ['[1]']]);
+    const third = new Admission(keys);
+    expect([third.admits(one, READ), third.admits(one, READ, false)]).toEqual([true, true]);
+    third.noteTaken();
+    expect(keys.isEmpty).toBe(true);
+    expect(new Admission(keys).admits(one, READ, false)).toBe(true);
+  });
+
   it('I6: a row leaves with a change that is not older than what was refused, and is tried until then', async () => {
     const store = new Store();
     store.loaded = [

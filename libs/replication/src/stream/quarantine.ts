@@ -206,8 +206,8 @@ export class Quarantine extends RefusedChanges {
   async #learnDiscards(): Promise<void> {
     if ([...this.#keys.values()].every((keys) => keys.isEmpty)) return;
     const { grant, store } = this.#options;
-    for (const { sink, isDiscarded, database, table, key } of await store.load(grant.source))
-      if (isDiscarded) this.#keys.get(sink)?.discard({ database, table, key });
+    for (const { sink, database, table, key } of await store.load(grant.source, 'discarded'))
+      this.#keys.get(sink)?.discard({ database, table, key });
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
