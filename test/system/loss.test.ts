@@ -121,8 +121,34 @@ describe('transactions that only a dead primary had, and that the sinks have', (
     expect(await acceptLoss(lost, cluster.addressOf(B))).toEqual({ status: 409, code: 'DITTO_SOURCE_NOTHING_LOST' });
   }, 120_000);
 
-  it('I7: are given up by itself where the configuration says so; a table whose definition is lost is read as a whole', async () => {
+  it('I7: are not given up by itself where the server that has them is back before that is done', async () => {
     await rebuild(A, B);
+    await cluster.waitForReplica(A);
+    await cluster.promote(A);
+    await mysql.query("INSERT INTO notes VALUES (20, 'found')");
+    await world.waitUntilCaughtUp(dss);
+    await world.signal(dss, 'SIGTERM');
+    await dss.exited;
+    const [lost] = await mysql.query<(RowDataPacket & { gtids: string })[]>('SELECT GTID_SUBTRACT(?, ?) AS gtids', [
+      await cluster.executed(B),
+      await cluster.executed(A),
+    ]);
+    const state = await world.connect('mysql-state');
+    const sources = `${world.database}_state.sources`;
+    await state.query(
+      `UPDATE ${sources} SET switch_to = ?, switch_asked_by = NULL, switch_gives_up = ? WHERE name = ?`,
+      [cluster.addressOf(A), lost[0]?.gtids, world.name],
+    );
+    dss = await world.start('dss');
+    const { lastSwitch } = await cluster.waitUntilStreamedFrom(dss, B);
+    expect(lastSwitch).toBeNull();
+    const [rows] = await state.query<RowDataPacket[]>(`SELECT switch_to FROM ${sources} WHERE name = ?`, [world.name]);
+    expect(rows).toEqual([{ switch_to: null }]);
+    await expectEqual();
+    await cluster.replicate(A, B);
+  }, 120_000);
+
+  it('I7: are given up by itself where the configuration says so; a table whose definition is lost is read as a whole', async () => {
     // its log proves what is in it only
     await mysql.query("INSERT INTO quiet VALUES (6, 'f')");
     await world.waitUntilCaughtUp(dss);

@@ -232,10 +232,12 @@ describe('transactions that are given up', () => {
         const marked = world.copyOf('orders')?.state;
         // no checkpoint without the lost ones is known before the work is
         if (marked === 'done') expect([world.dcs.lineage, world.state.lineage]).toEqual([3, 3]);
+        world.healing = null;
         const start = await world.heal();
         expect(start).toMatchObject({ dispatchedSet: `${A}:1-7`, position: { serverUuid: B } });
         expect(world.copyOf('orders')).toMatchObject({ state: 'ending', above: versionOf(6) });
         expect(world.lineage).toBe(start.lineage);
+        expect(world.healing).toMatchObject({ gtids: `${A}:8-10`, rowsOf: ['shop.orders'], whole: [] });
       }
   });
 

@@ -87,8 +87,13 @@ export async function heal(options: HealOptions, loss: PendingSwitch): Promise<C
   );
   const executed = GtidSet.parse(current.gtidSet);
   const lost = dispatched.subtract(executed);
-  // a process that ended after the loss was given up, or the server has it by now
-  if (lost.isEmpty) return findStartingPoint(options);
+  if (lost.isEmpty) {
+    const start = await findStartingPoint(options);
+    // else the server has it by now; a process may have ended between giving it up and saying so
+    if (!dispatched.contains(GtidSet.parse(loss.givesUp)))
+      options.onHealed(await describeHealed(options, loss.givesUp));
+    return start;
+  }
   if (loss.askedBy !== null && !GtidSet.parse(loss.givesUp).contains(lost)) {
     // the status names all of it from now on
     const savedAtMs = Math.max(Date.now(), known.savedAtMs + 1);
@@ -101,7 +106,7 @@ export async function heal(options: HealOptions, loss: PendingSwitch): Promise<C
   const base = await findBase(options, executed);
   const acceptedBy = await options.acceptances.acceptedBy(source);
   const left = withoutLost(known, dispatched, lost, base);
-  if (options.mirrored === null || lost.domains.size > 0) {
+  if (isResynced(options, lost)) {
     // nothing need be there for a resync: only a person may say of any server that it is the right one
     if (loss.askedBy === null) await proveLeft(options, left, acceptedBy);
     const askedBy = loss.askedBy ?? 'dss';
@@ -134,6 +139,20 @@ export async function heal(options: HealOptions, loss: PendingSwitch): Promise<C
   });
   if (acceptedBy !== null) await options.acceptances.finish(grant);
   return start;
+}
+
+/** Without a mirror nothing shows what a loss has changed; numbers of MariaDB say too little. */
+function isResynced({ mirrored }: HealOptions, lost: GtidSet): boolean {
+  return mirrored === null || lost.domains.size > 0;
+}
+
+/** What is read again of a loss that another process has given up, as far as it is not done yet. */
+async function describeHealed(options: HealOptions, gtids: string): Promise<Healing> {
+  const isResync = isResynced(options, GtidSet.parse(gtids));
+  const records = isResync ? [] : await options.tableStore.load(options.grant.source);
+  const namesOf = (state: TableRecord['copy']['state']): readonly string[] =>
+    records.filter(({ copy }) => copy.state === state).map(formatTableName);
+  return { gtids, rowsOf: namesOf('ending'), whole: namesOf('pending'), isResync };
 }
 
 /** The newest checkpoint of the past that the server contains, if possible one that proves the log; null when none is known. */

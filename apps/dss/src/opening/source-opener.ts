@@ -161,7 +161,7 @@ export class SourceOpener {
     if (pending === null) return null;
     const { to, askedBy, givesUp } = pending;
     // it was found by servers that may be back since
-    if (askedBy === null && givesUp !== '' && (await isLossOver(choice))) {
+    if (askedBy === null && givesUp !== '' && (await isLossOver(choice, to))) {
       await switches.finish(grant, pending);
       return null;
     }

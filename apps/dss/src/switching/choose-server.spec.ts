@@ -254,7 +254,9 @@ describe('transactions that no server has any more', () => {
       [[primary('a', 9), lacking], false],
       [[refused, lacking, server('c')], true],
     ] as const)
-      expect(await isLossOver(options([answers]))).toBe(isOver);
+      expect(await isLossOver(options([answers]), 'h2:1')).toBe(isOver);
+    // it was given up, and the source is there
+    expect(await isLossOver(options([[server('a'), lacking]]), 'h1:1')).toBe(false);
   });
 
   const refuse = async (answers: readonly Answer[], gtids: string, to = 'h2:1'): Promise<string | null> => {

@@ -6,7 +6,7 @@ import { type PendingSwitch } from '#replication';
 import { findLoss, type Loss, LossWatch, missingOf } from './find-loss.ts';
 import { isReachedByOthers } from './is-reached-by-others.ts';
 import { judgeServers, type RefusedServer } from './judge-servers.ts';
-import { hasAnswered, type SurveyedServer, surveyServers } from './survey-servers.ts';
+import { type AnsweringServer, hasAnswered, type SurveyedServer, surveyServers } from './survey-servers.ts';
 
 export interface ChooseServersOptions {
   readonly source: SourceConfig;
@@ -155,9 +155,17 @@ export async function findLossRefusal(
   return judge(describeJudgement(source, checkpoint, gtids).dispatchedSet)?.error ?? null;
 }
 
-/** Whether nothing is lost any more: the loss that was to be given up by itself is judged by the servers as they are now. */
-export async function isLossOver({ source, checkpoint, survey, signal }: ChooseServersOptions): Promise<boolean> {
-  return findHolder(source, checkpoint, await survey(signal)) !== undefined;
+/**
+ * Whether nothing is lost any more: the loss that was to be given up by itself, to continue on that endpoint, is judged by
+ * the servers as they are now. False where the source is there already: then it was given up, and is to be finished.
+ */
+export async function isLossOver(
+  { source, checkpoint, survey, signal }: ChooseServersOptions,
+  to: string,
+): Promise<boolean> {
+  const holder = findHolder(source, checkpoint, await survey(signal));
+  if (holder === undefined) return false;
+  return holder.endpoint !== to || holder.answer.serverUuid !== checkpoint?.position.serverUuid;
 }
 
 /** A server that has all that was given to the sinks: the one that was streamed, or one that may take its place. */
@@ -165,7 +173,7 @@ function findHolder(
   source: SourceConfig,
   checkpoint: Checkpoint | null,
   servers: readonly SurveyedServer[],
-): ChosenServer | undefined {
+): AnsweringServer | undefined {
   const judged = describeJudgement(source, checkpoint);
   const { current, candidates } = judgeServers(servers, judged);
   const dispatched = GtidSet.parse(judged.dispatchedSet ?? '');
