@@ -127,6 +127,17 @@ describe('SourceShares', () => {
     expect(board.moved).toEqual([]);
   });
 
+  it('gives nothing either to one that had lived for long', async () => {
+    const board = new Board('a', ['a', 'b'], ['s1', 's2', 's3']);
+    own(board, 'a', 's1');
+    own(board, 'b', 's2', 's3');
+    await board.look(10);
+    board.silent.add('b');
+    own(board, 'a', 's2', 's3');
+    await board.look(20);
+    expect(board.moved).toEqual([]);
+  });
+
   it('asks for its part of what an owner would leave; for the rest only when nobody takes it', async () => {
     const board = new Board('b', ['a', 'b', 'c'], ['s1', 's2']);
     own(board, 'a', 's1', 's2');

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
@@ -92,6 +92,7 @@ beforeEach(async () => {
 });
 
 afterEach(() => {
+  jest.restoreAllMocks();
   server.closeAllConnections();
   server.close();
 });
@@ -117,6 +118,15 @@ describe('WebhookDeliveries', () => {
     notices.add('new', 'pager');
     expect(await create('dead', 'pager').deliver(never)).toEqual({ delivered: 1 });
     expect(got.sort()).toEqual(['new', 'old-0']);
+  });
+
+  it('ends its turn when a slow one has taken much of it, and continues in the next', async () => {
+    for (let i = 0; i < 5; i++) notices.add(`n-${i}`, 'slow');
+    const { now } = Date;
+    jest.spyOn(Date, 'now').mockImplementation(() => now() + got.length * 4000);
+    const worker = create('slow');
+    expect(await worker.deliver(never)).toEqual({ delivered: 3 });
+    expect(await worker.deliver(never)).toEqual({ delivered: 2 });
   });
 
   it('two workers at a time send each notice once', async () => {
