@@ -52,6 +52,10 @@ export class QuarantinedKeys {
     return this.#find(table, key)?.isDiscarded === false;
   }
 
+  isDiscarded({ key, ...table }: QuarantinedKey): boolean {
+    return this.#find(table, key)?.isDiscarded === true;
+  }
+
   /** Rows of the table that nobody has discarded. */
   countOf(table: TableName): number {
     let count = 0;
