@@ -55,7 +55,7 @@ export class StateFailedEventStore extends FailedEventStore {
   }
 
   async record(grant: Grant, event: NewFailedEvent, nextRetryMs: number): Promise<void> {
-    const { sink, table, key, code, message, id, version, gtid, file, offset, payload } = event;
+    const { sink, table, key, code, message, id, version, gtid, file, offset, payload, lackingSince = version } = event;
     const hash = hashOf(grant.source, sink, { ...table, key });
     const now = this.#nowMs();
     const refused = [
@@ -81,7 +81,7 @@ export class StateFailedEventStore extends FailedEventStore {
       else {
         // what looks for messages of the last minutes must not miss those that it lacks since then
         const isRecent = known !== undefined && now - Number(known.endedAt ?? now) < RECENT_MS;
-        const first = isRecent && known.first < version ? known.first : version;
+        const first = isRecent && known.first < lackingSince ? known.first : lackingSince;
         if (known !== undefined) await manager.query('DELETE FROM failed_events WHERE key_hash = ?', [hash]);
         await manager.query(
           `INSERT INTO failed_events (source, sink, database_name, table_name, key_text, key_hash, state,

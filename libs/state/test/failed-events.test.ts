@@ -118,7 +118,8 @@ describe('failed events', () => {
     await events.settle(grant, { ...NOTHING, delivered });
     expect(await lacks('[1]', 99, 100, 299, 300)).toEqual([false, true, true, false]);
     expect(await events.findQuarantined(source, 'kafka', table, ['[1]', '[2]'])).toEqual([]);
-    await events.record(grant, refused('[2]'), 1);
+    await events.record(grant, refused('[2]', { lackingSince: versionAt(60) }), 1);
+    expect(await lacks('[2]', 59, 60, 100)).toEqual([false, true, true]);
     expect(await events.findQuarantined(source, 'kafka', table, ['[1]', '[2]'])).toEqual(['[2]']);
     expect(await events.findQuarantined(source, 'mongo', table, ['[2]'])).toEqual([]);
   });

@@ -16,7 +16,7 @@ export interface NewFailedEvent extends RefusedChange {
 }
 
 /** A row that a sink lacks since it refused a change of it. Times are milliseconds since 1970. */
-export interface FailedEvent extends TableName, Omit<NewFailedEvent, 'table' | 'id'> {
+export interface FailedEvent extends TableName, Omit<NewFailedEvent, 'table' | 'id' | 'lackingSince'> {
   readonly id: string;
   readonly source: string;
   readonly state: FailedEventState;

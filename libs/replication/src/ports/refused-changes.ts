@@ -19,6 +19,8 @@ export interface RefusedChange {
   readonly id: string;
   /** As `changeVersion` gives it. */
   readonly version: string;
+  /** From this version on changes of the row may be held back; from its own where that is left out. */
+  readonly lackingSince?: string;
   readonly gtid: string | null;
   /** Of the transaction in the log. */
   readonly file: string;

@@ -149,6 +149,11 @@ export class AcknowledgementTracker {
     });
   }
 
+  /** As `confirmedPosition` says it. */
+  get confirmedVersion(): string {
+    return this.#version;
+  }
+
   confirmedPosition(): ConfirmedPosition {
     const file = this.#file;
     const offset = this.#offset;

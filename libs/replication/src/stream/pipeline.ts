@@ -493,7 +493,10 @@ export class Pipeline {
   /** Nothing that comes later is read before it is recorded (I6). */
   async #refuse(undecodable: readonly UndecodableChange[]): Promise<void> {
     for (const { sink, refused, error, acknowledgement } of undecodable) {
-      for (const one of refused) await this.#hold(() => this.#refusedChanges.record(sink, one, error), this.#giveUp);
+      // what the sink has not confirmed of the row comes before, and may be held back, too
+      const lackingSince = this.#tracker.confirmedVersion;
+      for (const one of refused)
+        await this.#hold(() => this.#refusedChanges.record(sink, { ...one, lackingSince }, error), this.#giveUp);
       acknowledgement.acknowledge(1);
     }
   }
