@@ -47,15 +47,6 @@ export class QuarantinedKeys {
     return this.#find(table, key) !== undefined;
   }
 
-  /** Whether it is in the quarantine and nobody has discarded it. */
-  isOpen({ key, ...table }: QuarantinedKey): boolean {
-    return this.#find(table, key)?.isDiscarded === false;
-  }
-
-  isDiscarded({ key, ...table }: QuarantinedKey): boolean {
-    return this.#find(table, key)?.isDiscarded === true;
-  }
-
   /** Rows of the table that nobody has discarded. */
   countOf(table: TableName): number {
     let count = 0;

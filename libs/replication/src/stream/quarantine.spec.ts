@@ -125,20 +125,6 @@ describe('Quarantine', () => {
     expect(quarantine.keysOf('kafka').countOf(table)).toBe(2);
   });
 
-  it('I6: a discarded row needs room as any other when a change of it is refused; a read of it changes nothing', async () => {
-    const store = new Store();
-    store.loaded = [
-      { ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: true },
-      { ...table, key: '[2]', sink: 'kafka', version: LOGGED, isDiscarded: false },
-    ];
-    const quarantine = await open(store, { mostKeys: 1 });
-    await quarantine.record('kafka', { ...refused('[1]'), version: READ }, tooLarge);
-    expect([store.recorded, quarantine.keysOf('kafka').isDiscarded({ ...table, key: '[1]' })]).toEqual([[], true]);
-    await expect(quarantine.record('kafka', refused('[1]'), tooLarge)).rejects.toMatchObject({
-      code: 'DITTO_QUARANTINE_FULL',
-    });
-  });
-
   it('counts rows that are being recorded', async () => {
     const store = new Store();
     const quarantine = await open(store, { mostKeys: 1 });

@@ -1,4 +1,4 @@
-import { formatTableName, parseVersion, type TableName, tableKey } from '#change-events';
+import { formatTableName, type TableName, tableKey } from '#change-events';
 import { Backoff, DittoError, type Logger, retry, sleep, toDittoError } from '#kernel';
 import { type FailedEventStore, type QuarantineChanges } from '../ports/failed-event-store.ts';
 import { type QuarantinedKey, QuarantinedKeys, type TableQuarantine } from '../ports/quarantined-keys.ts';
@@ -77,12 +77,10 @@ export class Quarantine extends RefusedChanges {
   override async record(sink: string, { table, key, ...refused }: RefusedChange, error: DittoError): Promise<void> {
     const keys = this.keysOf(sink);
     const of = { ...table, key };
-    // a read that was asked for before somebody discarded the row: it stays on record as discarded
-    if (keys.isDiscarded(of) && parseVersion(refused.version).readSequence > 0) return;
     const name = tableName(sink, table);
     const entering = this.#entering.get(name) ?? new Set();
     this.#entering.set(name, entering);
-    const isNew = !keys.isOpen(of) && !entering.has(key);
+    const isNew = !keys.has(of) && !entering.has(key);
     if (isNew) this.#assertRoom(sink, table, keys.countOf(table) + entering.size, error);
     if (isNew) entering.add(key);
     try {
