@@ -54,7 +54,7 @@ CREATE TABLE IF NOT EXISTS topic (id TEXT, as_of_ms INTEGER);
  * that is kept, each statement takes one and looks whether another process has written: two thirds of a search for a key.
  */
 const SETTINGS =
-  'PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -8000;';
+  'PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -4000;';
 
 /** Rows that are looked at without a pause. */
 const REMOVED_AT_ONCE = 500;

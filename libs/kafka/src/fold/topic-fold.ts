@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 
 import { findOperation, readEnvelope } from '#change-events';
-import { DittoError } from '#kernel';
+import { collectYoung, DittoError } from '#kernel';
 import { followOrder, isLogged, isNotVerifiable, type KeyOrder, notVerifiable } from '#verification';
 
 import { isMissingTopic, KAFKA_ERROR_CODES } from '../kafka-errors.ts';
@@ -252,6 +252,8 @@ export class TopicFold {
       }
       this.#foldSome(store, partition, messages.slice(from), next);
       this.#messages += messages.length;
+      // the page is dead by now, and its bytes with it
+      collectYoung();
     }
   }
 
