@@ -16,7 +16,7 @@ import { TOPIC_DAMAGES, type TopicDamage, TopicSaboteur } from '../saboteur/topi
 import { type Random } from '../types/random.ts';
 import { type World } from './world.ts';
 
-/** The server that stands in for MongoDB (FerretDB) may write over a damage what was asked of it before. */
+/** FerretDB, which is used in place of MongoDB, may write over a damage what was asked of it before. */
 const WRITTEN_WITHIN_MS = 300;
 
 /** Damages both sinks of a world, and keeps the ledger of it. */

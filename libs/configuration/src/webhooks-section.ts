@@ -38,4 +38,4 @@ const webhookSchema = z
 export const webhooksSchema = z
   .array(webhookSchema)
   .default([])
-  .meta({ description: 'Who is told of what a person should know ([webhooks](webhooks.md)).' });
+  .meta({ description: 'Receivers of signed notices of what a person should know ([webhooks](webhooks.md)).' });

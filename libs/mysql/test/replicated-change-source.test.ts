@@ -112,7 +112,7 @@ describe('a log of which only what other servers have is given on', () => {
     expect(await second).toEqual({ done: true, value: undefined });
   }, 60_000);
 
-  test('I7: two names of one server are one server, and the one that is read is none', async () => {
+  test('I7: two names of one server count as one server, and the one that is read does not count', async () => {
     const few = { code: 'DITTO_SOURCE_REPLICAS_TOO_FEW', retriable: true };
     await expect(open([shared], [replica, await proxyTo(replica)], { needed: 2 }).read()).rejects.toMatchObject(few);
     await expect(open([shared], [primary]).read()).rejects.toMatchObject(few);
