@@ -232,7 +232,7 @@ export class SourceShares {
 
   /**
    * Hands over what an operator wants elsewhere, to an instance that is known to have lived since the source is here. Where
-   * it has come back from there, it is handed over again only after a rest, or when it is placed there again.
+   * it has come back from there, it is handed over again only after a rest, or when it was placed elsewhere in between.
    */
   #followPlacements(sources: readonly SharedSource[], instances: readonly SharingInstance[], nowMs: number): void {
     const { instance } = this.#options;

@@ -217,10 +217,10 @@ describe('Quarantine', () => {
     store.answer = () =>
       parts++ < 3 ? Promise.resolve() : Promise.reject(new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true }));
     await quarantine.storeLast();
-    expect(store.settled.map(sizeOf)).toEqual([100, 100, 100]);
+    expect(store.settled.map(sizeOf)).toEqual([25, 25, 25]);
     store.answer = () => Promise.resolve();
     await quarantine.record('kafka', refused('[0]'), tooLarge);
-    expect(store.settled.map(sizeOf)).toEqual([100, 100, 100, 100, 100]);
+    expect(store.settled.map(sizeOf)).toEqual(Array<number>(20).fill(25));
     for (const kind of ['held', 'delivered'] as const)
       expect(store.settled.flatMap((changes) => changes[kind].map(({ key }) => key))).toEqual(keys);
     expect(store.log.at(-1)).toBe('record kafka [0]');

@@ -34,7 +34,7 @@ interface Pending {
 
 const STORE_EVERY_MS = 1000;
 /** In one write: it must be over before the state database gives it up, however much waits. */
-const MOST_AT_ONCE = 100;
+const MOST_AT_ONCE = 25;
 
 /**
  * The quarantine of one source, while this process owns it. A row enters when its record is durable, and only then does the
