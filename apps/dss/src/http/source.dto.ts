@@ -163,8 +163,10 @@ export class HealingDto {
   /** As a GTID set. */
   readonly gtids!: string;
   /** Tables of which the rows that may have been changed are read again. */
+  @ApiProperty({ type: [String] })
   readonly rowsOf!: readonly string[];
   /** Tables that are read again as a whole. */
+  @ApiProperty({ type: [String] })
   readonly whole!: readonly string[];
   /** Whether the source was resynced instead, since no sink can tell what was changed. */
   readonly isResync!: boolean;
