@@ -86,7 +86,7 @@ async function rebuild(server: ClusterServer, from: ClusterServer): Promise<void
   await cluster.replicate(server, from);
 }
 
-it('a source that has read all is told to be safe from a purge, with what its server keeps', async () => {
+it('the status of a source that has read all shows no purge to come, and what its server keeps', async () => {
   const { logPurge } = await world.waitForStatus(
     dss,
     'the forecast of a source that has read all',

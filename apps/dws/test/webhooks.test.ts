@@ -15,7 +15,7 @@ interface Call {
   readonly atMs: number;
 }
 
-/** Checks signatures as docs/webhooks.md says, and answers as it is told to. */
+/** Checks signatures as docs/webhooks.md says, and answers as the test says. */
 class Receiver {
   status = 503;
   readonly calls: Call[] = [];

@@ -103,7 +103,7 @@ describe('a log of which only what other servers have is given on', () => {
     expect([given, waits.overdue]).toEqual([3, []]);
   }, 60_000);
 
-  test('I7: gives nothing that nobody has, and ends when it is told to', async () => {
+  test('I7: gives nothing that nobody has, and ends at its signal', async () => {
     const { batches, stop, waits } = open([shared, NEVER], [replica]);
     expect((await batches.next()).done).toBe(false);
     const second = batches.next();
