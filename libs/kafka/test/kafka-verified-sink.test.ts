@@ -133,7 +133,7 @@ function recordOf(key: string, { value, version, id }: KeyMessage): KafkaRecord 
 
 const late = createChange({ op: 'create', layout: createLayout('orders'), after: [1, ''], transaction: 900 });
 const checkpoint = { version: changeVersion(late), covered: GtidSet.parse('') };
-const bounds: Bounds = { ...checkpoint, checkpoint: checkpoint.version, highest: checkpoint.version };
+const bounds: Bounds = { ...checkpoint, checkpoint: checkpoint.version, highest: checkpoint.version, keptTraces: true };
 
 const VALUES: Readonly<Record<ColumnKind, readonly Row[number][]>> = {
   integer: [0, -2147483648, 4294967295],

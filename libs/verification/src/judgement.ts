@@ -27,20 +27,27 @@ export interface Bounds {
   readonly covered: GtidSet;
   /** No change can have a higher one; read after what is stored. */
   readonly highest: string;
+  /** Each row that was deleted since the checkpoint was read had its trace in the sink when the sink was read. */
+  readonly keptTraces: boolean;
 }
 
 /**
  * Judges one key. The source was read when it had executed all that the checkpoint covers, and what is stored was read
  * when the checkpoint covered all that the source's read can have seen. What is stored with a version up to the
  * checkpoint's has not changed in between, so the two must be equal; nothing stored counts as the lowest version.
+ * A row that was deleted in between has a trace in the sink; where traces may have been removed, its absence says nothing.
  */
 export function judge(row: Row | null, stored: StoredRow | null, bounds: Bounds): Judgement {
   const { highest } = bounds;
+  if (row !== null && stored === null && !bounds.keptTraces) return 'moving';
   const isMoving = stored !== null && !(row === null && stored.isDeleted) && !isCovered(stored, bounds);
   return isMoving && findDamage(stored, highest) === null ? 'moving' : judgeAtRest(row, stored, highest);
 }
 
-function isCovered({ version, gtid }: StoredRow, { checkpoint, covered }: Omit<Bounds, 'highest'>): boolean {
+function isCovered(
+  { version, gtid }: StoredRow,
+  { checkpoint, covered }: Pick<Bounds, 'checkpoint' | 'covered'>,
+): boolean {
   return version !== null && coversChange({ version: checkpoint, covered }, { version, gtid });
 }
 

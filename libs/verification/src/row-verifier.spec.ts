@@ -11,6 +11,7 @@ import {
   ModelReader,
   ModelSink,
   ModelStream,
+  TRACES_STEPS,
 } from '../test/verification-model.ts';
 import { type NamedChange, NamedChanges } from './ports/named-changes.ts';
 import { notVerifiable } from './ports/not-verifiable.ts';
@@ -42,15 +43,15 @@ function makeWorld(numbers: readonly number[], leftOut: LeftOut | null = null): 
   const model = new Model(source, leftOut);
   const server = source.below(2) === 0 ? model.primary : model.replica;
   const sink = new ModelSink(model, source.below(2) === 0);
-  let nowMs = 0;
   const verifier = new RowVerifier({
     ...settings,
     reader: new ModelReader(model, server),
     sink,
     stream: new ModelStream(model),
-    nowMs: () => nowMs,
+    tracesMs: TRACES_STEPS,
+    nowMs: () => model.steps,
     pause: () => {
-      nowMs++;
+      model.steps++;
       model.live();
       if (source.areUsedUp) model.settle();
       return Promise.resolve();
@@ -292,6 +293,25 @@ class GivenSink extends VerifiedSink {
 describe('RowVerifier', () => {
   const key: Row = [1, null];
   const judged = { state: 'judged', equal: 0, mismatches: [], unsettled: [], quarantined: [] };
+
+  it.each([
+    { stepMs: 20, missing: 1, unsettled: [] },
+    { stepMs: 40, missing: 0, unsettled: [key] },
+  ])(
+    'I8: says nothing of an absent row when its trace may have been removed meanwhile ($stepMs ms between looks)',
+    async ({ stepMs, missing, unsettled }) => {
+      const answers = new Answers();
+      answers.stored = [null];
+      let nowMs = 0;
+      const verifier = answers.verifier({ tracesMs: 100, nowMs: () => (nowMs += stepMs) });
+      const { verdict } = await verifier.verifyChunk({ table: layout, after: null, limit: 10 }, signal);
+      expect(verdict).toMatchObject({
+        state: 'judged',
+        mismatches: Array(missing).fill({ kind: 'missing' }),
+        unsettled,
+      });
+    },
+  );
 
   it('counts equal rows', async () => {
     expect(await new Answers().verify()).toEqual({ ...judged, equal: 1 });

@@ -42,6 +42,8 @@ export interface RowVerifierOptions {
   /** So long the checkpoint may take to cover what was read. */
   readonly waitMs: number;
   readonly pollMs: number;
+  /** So long the sink keeps the trace of a deleted row at least; for ever when left out. */
+  readonly tracesMs?: number;
   readonly pause?: (ms: number, signal: AbortSignal) => Promise<void>;
   /** Milliseconds, of a clock that is never set. */
   readonly nowMs?: () => number;
@@ -131,6 +133,8 @@ const OTHER_LAYOUT: NotJudged = {
 };
 /** Of a bound in bytes: rows are not all of the same size. */
 const FILLED_SHARE = 0.8;
+/** Of the time for which traces are kept: the clocks that it is measured by differ. */
+const TRACES_SHARE = 0.5;
 
 /** A key that is not settled yet. */
 interface Pending {
@@ -284,13 +288,14 @@ export class RowVerifier {
     signal: AbortSignal,
     ask: (layout: TableLayout, dispatchedSet: string) => Promise<SourceRead>,
   ): Promise<Fenced | NotJudged> {
-    const { stream } = this.#options;
+    const { stream, tracesMs = Infinity } = this.#options;
     const before = await stream.readTable(table, signal);
     if (before === null) return { state: 'waiting', reason: 'the table was not seen by DSS yet' };
     if (before.copied === 'never') return { state: 'not verifiable', reason: 'the sink does not get this table' };
     if (before.copied === 'no') return { state: 'being re-read', reason: 'a copy or re-read is not complete' };
     const { layout, generation } = before;
     if (layout.key.length === 0) return { state: 'not verifiable', reason: 'the table has no key' };
+    const sinceMs = this.#nowMs();
     const checkpoint = await stream.readCheckpoint(signal);
     let read: SourceRead;
     try {
@@ -310,6 +315,7 @@ export class RowVerifier {
       if (!isNotVerifiable(error)) throw error;
       return { state: 'not verifiable', reason: error.message };
     }
+    const keptTraces = this.#nowMs() - sinceMs <= tracesMs * TRACES_SHARE;
     const highest = await stream.readHighestVersion(signal);
     const after = await stream.readTable(table, signal);
     if (after?.generation !== generation || after.copied !== 'yes')
@@ -317,7 +323,7 @@ export class RowVerifier {
     // else what counts as equal could have a version above all that are possible
     if (compared.equal > 0 && checkpoint.version > highest)
       return { state: 'waiting', reason: 'the log ends before the place of the checkpoint' };
-    return { layout, bounds: { checkpoint: checkpoint.version, covered, highest }, ...compared };
+    return { layout, bounds: { checkpoint: checkpoint.version, covered, highest, keptTraces }, ...compared };
   }
 
   async #compareChunk(

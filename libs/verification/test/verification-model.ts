@@ -30,6 +30,8 @@ import {
 const SERVER = '11111111-1111-1111-1111-111111111111';
 const OTHER_SERVER = '22222222-2222-2222-2222-222222222222';
 export const KEYS = [0, 1, 2] as const;
+/** So many steps the trace of a deleted row stays at least. */
+export const TRACES_STEPS = 80;
 
 export const layout: TableLayout = {
   database: 'd',
@@ -91,6 +93,8 @@ interface Stored {
   /** Null when deleted. */
   value: number | null;
   damage: string | null;
+  /** When it was written, in steps. */
+  atStep?: number;
 }
 
 /** A change on its way to the sink. */
@@ -132,6 +136,8 @@ export class Model {
   isSabotageAllowed = false;
   /** Nothing moves any more. */
   isStill = false;
+  /** The clock of the model. */
+  steps = 0;
 
   constructor(choices: Choices, leftOut: LeftOut | null = null) {
     this.#choices = choices;
@@ -185,6 +191,7 @@ export class Model {
   }
 
   #step(): void {
+    this.steps++;
     switch (this.#choices.below(14)) {
       case 1:
         this.#begin();
@@ -333,7 +340,7 @@ export class Model {
     const stored = this.sink.get(key);
     // the guard; a malformed version is never below
     if (stored !== undefined && (stored.damage === 'version' || stored.version >= version)) return;
-    this.sink.set(key, { version, transaction, value, damage: null });
+    this.sink.set(key, { version, transaction, value, damage: null, atStep: this.steps });
   }
 
   #saveCheckpoint(): boolean {
@@ -356,10 +363,11 @@ export class Model {
     this.#checkpointVersion = transactionEndVersion(this.#prefixOf(this.#checkpoint, this.#lineage));
   }
 
-  /** Tombstones that the checkpoint covers are removed. */
+  /** Old tombstones that the checkpoint covers are removed. */
   #sweep(): void {
-    for (const [key, { value, transaction }] of this.sink)
-      if (value === null && transaction <= this.#checkpoint) this.sink.delete(key);
+    for (const [key, { value, transaction, atStep = 0 }] of this.sink)
+      if (value === null && transaction <= this.#checkpoint && atStep + TRACES_STEPS < this.steps)
+        this.sink.delete(key);
   }
 
   #sabotage(): void {

@@ -22,6 +22,8 @@ export interface OpenedSink {
   readonly recent: VerifiedSink;
   /** Gives texts of what it has. */
   readonly texts: VerifiedSink;
+  /** So long it keeps the trace of a deleted row at least, where it does not look after that itself. */
+  readonly tracesMs?: number;
 }
 
 /** Of each kind of sink. Their connections are shared, and closed with the process. */
@@ -40,13 +42,13 @@ export const VERIFIED_SINK_OPENERS: Readonly<Record<SinkName, (options: Verified
       return Promise.resolve({ sink, recent, texts });
     },
     mongo: async ({ source, config, mirror, failedEvents }) => {
-      const { databasePrefix } = requireSection(config.mongo, 'mongo');
+      const { databasePrefix, tombstoneRetentionMs } = requireSection(config.mongo, 'mongo');
       const sink = new VerifiedMirror(
         { connection: await mirror.open(), source: source.name, databasePrefix },
         quarantineOf(failedEvents, source.name, 'mongo'),
       );
       const texts = new TextSink({ sink, readTexts: (layout, { bytes }) => readDriverTexts(layout, bytes) });
-      return { sink, recent: sink, texts };
+      return { sink, recent: sink, texts, tracesMs: tombstoneRetentionMs };
     },
   };
 

@@ -131,13 +131,14 @@ export class VerifiedSource {
 
   async #verifierOptions(name: string, way: Way): Promise<RowVerifierOptions> {
     const { chunkBytes, attempts } = this.#options.config.verification;
-    const { sink, texts } = await this.#open(name);
+    const { sink, texts, tracesMs } = await this.#open(name);
     return {
       ...(way === 'first'
         ? { reader: this.reader, sink, changes: this.#changes }
         : { reader: this.#texts, sink: texts }),
       stream: this.stream,
       ...{ maxBytes: chunkBytes, attempts, backoff: BACKOFF, waitMs: WAIT_MS, pollMs: POLL_MS },
+      ...(tracesMs !== undefined && { tracesMs }),
     };
   }
 
