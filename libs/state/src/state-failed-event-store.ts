@@ -5,6 +5,7 @@ import {
   type FailedEvent,
   type FailedEventCount,
   type FailedEventFilter,
+  type FailedEventState,
   FailedEventStore,
   type Grant,
   type ListedFailedEvent,
@@ -28,6 +29,14 @@ const LISTED: readonly (keyof FailedEventEntity)[] = [
   ...(['nextRetryMs', 'readId', 'reason', 'actor', 'endedAtMs'] as const),
 ];
 
+interface KnownEvent {
+  readonly state: FailedEventState;
+  readonly version: string;
+  readonly changeId: string;
+  readonly first: string;
+  readonly endedAt: unknown;
+}
+
 export class StateFailedEventStore extends FailedEventStore {
   readonly #database: StateDatabase;
   readonly #nowMs: () => number;
@@ -42,35 +51,35 @@ export class StateFailedEventStore extends FailedEventStore {
     const rows = await this.#database.run((manager) =>
       manager
         .createQueryBuilder(FailedEventEntity, 'f')
-        .select(['f.id', 'f.sink', 'f.database', 'f.table', 'f.key', 'f.state', 'f.version'])
+        .select(['f.id', 'f.sink', 'f.database', 'f.table', 'f.key', 'f.state', 'f.version', 'f.changeId'])
         .where('f.source = :source AND f.state IN (:...states)', {
           source,
           states: only === undefined ? [...QUARANTINED] : [only],
         })
         .getMany(),
     );
-    return rows.map(({ sink, database, table, key, state, version }) => {
-      return { sink, database, table, key, version, isDiscarded: state === 'discarded' };
+    return rows.map(({ sink, database, table, key, state, version, changeId }) => {
+      return { sink, database, table, key, version, changeId, isDiscarded: state === 'discarded' };
     });
   }
 
-  async record(grant: Grant, event: NewFailedEvent, nextRetryMs: number): Promise<void> {
+  async record(grant: Grant, event: NewFailedEvent, nextRetryMs: number): Promise<boolean> {
     const { sink, table, key, code, message, id, version, gtid, file, offset, payload, lackingSince = version } = event;
     const hash = hashOf(grant.source, sink, { ...table, key });
     const now = this.#nowMs();
+    const changeId = id.slice(0, 512);
     const refused = [
-      ...[code.slice(0, 64), message.slice(0, MOST_MESSAGE), id.slice(0, 512), version, gtid, file, offset],
+      ...[code.slice(0, 64), message.slice(0, MOST_MESSAGE), changeId, version, gtid, file, offset],
       ...[payload?.text.toWellFormed() ?? null, payload?.bytes ?? null],
     ];
-    await this.#database.transaction(async (manager) => {
+    return this.#database.transaction(async (manager) => {
       await guardGrant(manager, grant);
-      const [known] = await manager.query<
-        { readonly state: string; readonly first: string; readonly endedAt: unknown }[]
-      >(
-        `SELECT state, first_version AS first, ended_at_ms AS endedAt FROM failed_events
+      const [known] = await manager.query<KnownEvent[]>(
+        `SELECT state, version, change_id AS changeId, first_version AS first, ended_at_ms AS endedAt FROM failed_events
          WHERE key_hash = ? FOR UPDATE`,
         [hash],
       );
+      if (known?.state === 'discarded' && (version <= known.version || changeId === known.changeId)) return false;
       if (known?.state === 'open')
         await manager.query(
           `UPDATE failed_events SET code = ?, message = ?, change_id = ?, version = ?, gtid = ?, log_file = ?,
@@ -92,6 +101,7 @@ export class StateFailedEventStore extends FailedEventStore {
         );
         await recordDecision(manager, 'quarantine.enter', grant.source, { sink, ...table, key, code, version }, now);
       }
+      return true;
     });
   }
 

@@ -64,8 +64,8 @@ describe('failed events', () => {
     expect(await events.find(kafka?.id ?? '')).toMatchObject({ payload: { text: '{"id":1', bytes: 2_000_000 } });
     expect(await events.find(mongo?.id ?? '')).toMatchObject({ sink: 'mongo', payload: null });
     expect(await events.load(grant.source)).toEqual([
-      { ...table, key: '[1]', sink: 'kafka', version: versionAt(200), isDiscarded: false },
-      { ...table, key: '[1]', sink: 'mongo', version: versionAt(100), isDiscarded: false },
+      { ...table, key: '[1]', sink: 'kafka', version: versionAt(200), changeId: 'u:1/0', isDiscarded: false },
+      { ...table, key: '[1]', sink: 'mongo', version: versionAt(100), changeId: 'u:1/0', isDiscarded: false },
     ]);
     expect(await events.find('x')).toBeNull();
   });
@@ -176,6 +176,19 @@ describe('failed events', () => {
       { source, sink: 'kafka', ...table, state: 'discarded', count: 1 },
       { source, sink: 'kafka', ...table, state: 'open', count: 1 },
     ]);
+  });
+
+  test('I6: one that is discarded stays so when the log is repeated, also in the log of another server', async () => {
+    const grant = await own();
+    const { source } = grant;
+    expect(await events.record(grant, refused('[1]'), 1)).toBe(true);
+    const id = (await listAll(source))[0]?.id ?? '';
+    await events.discard(id, 'nobody needs it', 'alice');
+    expect(await events.record(grant, refused('[1]', { version: versionAt(60), id: 'u:0/0' }), 1)).toBe(false);
+    expect(await events.record(grant, refused('[1]', { version: versionAt(900) }), 1)).toBe(false);
+    expect(await listAll(source)).toMatchObject([{ id, state: 'discarded', actor: 'alice', nextRetryMs: null }]);
+    expect(await events.record(grant, refused('[1]', { version: versionAt(200), id: 'u:2/0' }), 1)).toBe(true);
+    expect(await listAll(source)).toMatchObject([{ state: 'open', changeId: 'u:2/0', actor: null }]);
   });
 
   test('end with their table, are listed by what is asked, and removed when they are old', async () => {

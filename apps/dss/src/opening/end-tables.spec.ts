@@ -89,7 +89,7 @@ class Quarantined {
   #keys: readonly StoredQuarantinedKey[];
 
   constructor(...keys: readonly (readonly [sink: string, table: string])[]) {
-    const row = { key: '[1]', version: LOWEST_VERSION, isDiscarded: false };
+    const row = { key: '[1]', version: LOWEST_VERSION, changeId: 'u:1/0', isDiscarded: false };
     this.#keys = keys.map(([sink, table]) => ({ ...row, sink, database: 'shop', table }));
   }
 

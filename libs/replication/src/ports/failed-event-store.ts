@@ -5,7 +5,7 @@ import { type RefusedChange } from './refused-changes.ts';
 
 /**
  * open: the row is in the quarantine, and is tried again; discarded: somebody has accepted that the sink lacks it, and the
- * next change of the row is delivered; delivered: the sink has the row again; ended: all rows of its table have ended.
+ * next newer change of the row is delivered; delivered: the sink has the row again; ended: all rows of its table have ended.
  */
 export type FailedEventState = 'open' | 'discarded' | 'delivered' | 'ended';
 
@@ -65,6 +65,8 @@ export interface StoredQuarantinedKey extends QuarantinedKey {
   readonly sink: string;
   /** Of the change that was refused last. */
   readonly version: string;
+  /** As `FailedEvent.changeId`. */
+  readonly changeId: string;
   readonly isDiscarded: boolean;
 }
 
@@ -87,8 +89,11 @@ export interface QuarantineChanges {
 export abstract class FailedEventStore {
   /** The quarantine of a source: what is open, and what was discarded; or one of the two. */
   abstract load(source: string, state?: 'open' | 'discarded'): Promise<readonly StoredQuarantinedKey[]>;
-  /** Resolves when it is durable, with the audit entry of a row that was not in the quarantine before. */
-  abstract record(grant: Grant, event: NewFailedEvent, nextRetryMs: number): Promise<void>;
+  /**
+   * Resolves when it is durable, with the audit entry of a row that was not in the quarantine before. False: the row stays
+   * discarded, since it was for this change, or a newer one, that is delivered again.
+   */
+  abstract record(grant: Grant, event: NewFailedEvent, nextRetryMs: number): Promise<boolean>;
   abstract settle(grant: Grant, changes: QuarantineChanges): Promise<void>;
   abstract find(id: string): Promise<FailedEvent | null>;
   /** Oldest first. */

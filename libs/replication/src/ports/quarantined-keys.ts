@@ -11,8 +11,8 @@ interface HeldKey {
   version: string;
   /** Whether the next change of the log is tried; a read always is. */
   isTried: boolean;
-  /** Somebody has accepted that the sink lacks the row. */
-  isDiscarded: boolean;
+  /** Somebody has accepted that the sink lacks the row: the change that was refused last, as `changeId` gives it. */
+  discarded: string | null;
 }
 
 export interface TableQuarantine extends TableName {
@@ -50,7 +50,7 @@ export class QuarantinedKeys {
   /** Rows of the table that nobody has discarded. */
   countOf(table: TableName): number {
     let count = 0;
-    for (const { isDiscarded } of this.#tables.get(tableKey(table))?.keys.values() ?? []) if (!isDiscarded) count++;
+    for (const { discarded } of this.#tables.get(tableKey(table))?.keys.values() ?? []) if (discarded === null) count++;
     return count;
   }
 
@@ -66,7 +66,7 @@ export class QuarantinedKeys {
     const name = tableKey({ database, table });
     let held = this.#tables.get(name);
     if (held === undefined) this.#tables.set(name, (held = { table: { database, table }, keys: new Map() }));
-    held.keys.set(key, { version, isTried: false, isDiscarded: false });
+    held.keys.set(key, { version, isTried: false, discarded: null });
   }
 
   /** The next change of the row is tried; nothing where it is not in the quarantine. */
@@ -75,15 +75,31 @@ export class QuarantinedKeys {
     if (held !== undefined) held.isTried = true;
   }
 
-  discard({ key, ...table }: QuarantinedKey): void {
+  /** The next newer change of the row is tried. `changeId`: of the change that was refused last. */
+  discard({ key, ...table }: QuarantinedKey, changeId: string): void {
     const held = this.#find(table, key);
-    if (held !== undefined) held.isTried = held.isDiscarded = true;
+    if (held !== undefined) held.discarded ??= changeId;
   }
 
+  isDiscarded({ key, ...table }: QuarantinedKey): boolean {
+    return (this.#find(table, key)?.discarded ?? null) !== null;
+  }
+
+  /** Whether the change is no newer than one that was discarded: the log is repeated, maybe in the log of another server. */
+  wasDiscarded(
+    { key, ...table }: QuarantinedKey,
+    { id, version }: { readonly id: string; readonly version: string },
+  ): boolean {
+    const held = this.#find(table, key);
+    return held !== undefined && held.discarded !== null && (version <= held.version || id === held.discarded);
+  }
+
+  /** Null where the row is not in the quarantine. */
   isTried(table: TableName, key: string, version: string): boolean | null {
     const held = this.#find(table, key);
     if (held === undefined) return null;
-    return held.isTried || parseVersion(version).readSequence > 0;
+    const isNewer = held.discarded !== null && version > held.version;
+    return held.isTried || isNewer || parseVersion(version).readSequence > 0;
   }
 
   /**

@@ -8,6 +8,8 @@ import { Quarantine, type QuarantineOptions } from './quarantine.ts';
 const table = { database: 'd', table: 't' };
 const LOGGED = '00000001000000010000000000100000000000000000';
 const READ = '000000010000000100000000001fffffffff00000007';
+const LOWEST = '00000001000000010000000000080000000000000000';
+const LATER = '00000001000000010000000000200000000000000000';
 const tooLarge = new DittoError('DITTO_TEST_TOO_LARGE', 'too large');
 
 type Loaded = Awaited<ReturnType<FailedEventStore['load']>>;
@@ -21,6 +23,8 @@ class Store extends FailedEventStore {
   readonly settled: QuarantineChanges[] = [];
   readonly log: string[] = [];
   answer: () => Promise<void> = () => Promise.resolve();
+  /** Whether a row is open when it has been recorded. */
+  isOpen = (_event: NewFailedEvent): boolean => true;
 
   override load(_source: string, state?: 'open' | 'discarded'): Promise<Loaded> {
     const isWanted = ({ isDiscarded }: Loaded[number]): boolean =>
@@ -30,10 +34,11 @@ class Store extends FailedEventStore {
     return Promise.resolve(loaded);
   }
 
-  override async record(_grant: unknown, event: NewFailedEvent): Promise<void> {
+  override async record(_grant: unknown, event: NewFailedEvent): Promise<boolean> {
     await this.answer();
     this.log.push(`record ${event.sink} ${event.key}`);
     this.recorded.push(event);
+    return this.isOpen(event);
   }
 
   override async settle(_grant: unknown, changes: QuarantineChanges): Promise<void> {
@@ -101,7 +106,7 @@ describe('Quarantine', () => {
 
   it('I6: stops the source at the row that is one too many of its table; rows that are in it may be refused again', async () => {
     const store = new Store();
-    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: false }];
+    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, changeId: 'u:1/0', isDiscarded: false }];
     const quarantine = await open(store);
     await quarantine.record('kafka', refused('[2]'), tooLarge);
     await quarantine.record('kafka', refused('[1]'), tooLarge);
@@ -113,13 +118,50 @@ describe('Quarantine', () => {
     await quarantine.record('mongo', refused('[3]'), tooLarge);
     const other = { ...refused('[3]'), table: { database: 'd', table: 'other' } };
     await quarantine.record('kafka', other, tooLarge);
-    quarantine.keysOf('kafka').discard({ ...table, key: '[1]' });
+    quarantine.keysOf('kafka').discard({ ...table, key: '[1]' }, 'u:1/0');
     await quarantine.record('kafka', refused('[3]'), tooLarge);
+  });
+
+  it('I6: a discarded row that is refused anew is one more of its table, and needs room as any other', async () => {
+    const store = new Store();
+    store.loaded = [
+      { ...table, key: '[1]', sink: 'kafka', version: LOGGED, changeId: 'u:1/0', isDiscarded: true },
+      { ...table, key: '[2]', sink: 'kafka', version: LOGGED, changeId: 'u:1/0', isDiscarded: false },
+    ];
+    const quarantine = await open(store);
+    const newer = { ...refused('[1]'), id: 'u:2/0', version: LATER };
+    await quarantine.record('kafka', newer, tooLarge);
+    expect(quarantine.status()).toMatchObject([{ keys: 2, discarded: 0 }]);
+    const full = await open(store, { mostKeys: 1 });
+    await expect(full.record('kafka', newer, tooLarge)).rejects.toMatchObject({ code: 'DITTO_QUARANTINE_FULL' });
+    expect(full.status()).toMatchObject([{ keys: 1, discarded: 1 }]);
+  });
+
+  it('I6: what was discarded stays so when it is delivered again, and takes no room', async () => {
+    const store = new Store();
+    store.loaded = [
+      { ...table, key: '[1]', sink: 'kafka', version: LOGGED, changeId: 'u:1/0', isDiscarded: true },
+      { ...table, key: '[2]', sink: 'kafka', version: LOGGED, changeId: 'u:1/0', isDiscarded: false },
+    ];
+    store.isOpen = ({ key }) => key !== '[1]';
+    const recorded: string[] = [];
+    const quarantine = await open(store, { mostKeys: 1, onRecorded: (_, { key }) => recorded.push(key) });
+    const keys = quarantine.keysOf('kafka');
+    const admission = new Admission(keys);
+    const one = { ...table, key: '[1]' };
+    // the log is repeated from a checkpoint before it; then in the log of another server, where versions are greater
+    expect([admission.admits(one, LOWEST), admission.admits(one, LOGGED)]).toEqual([false, false]);
+    await quarantine.record('kafka', { ...refused('[1]'), version: LATER }, tooLarge);
+    expect(quarantine.status()).toMatchObject([{ keys: 1, discarded: 1 }]);
+    expect(recorded).toEqual([]);
+    expect(admission.admits(one, LATER)).toBe(true);
+    admission.noteTaken();
+    expect(keys.has(one)).toBe(false);
   });
 
   it('I6: a row that is refused once more takes no further room while that is recorded', async () => {
     const store = new Store();
-    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: false }];
+    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, changeId: 'u:1/0', isDiscarded: false }];
     const quarantine = await open(store);
     await Promise.all(['[1]', '[2]'].map((key) => quarantine.record('kafka', refused(key), tooLarge)));
     expect(quarantine.keysOf('kafka').countOf(table)).toBe(2);
@@ -142,20 +184,20 @@ describe('Quarantine', () => {
   it('is as the last owner has left it; who was discarded is tried with the next change', async () => {
     const store = new Store();
     store.loaded = [
-      { ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: false },
-      { ...table, key: '[2]', sink: 'kafka', version: LOGGED, isDiscarded: true },
-      { ...table, key: '[3]', sink: 'gone', version: LOGGED, isDiscarded: false },
+      { ...table, key: '[1]', sink: 'kafka', version: LOGGED, changeId: 'u:1/0', isDiscarded: false },
+      { ...table, key: '[2]', sink: 'kafka', version: LOGGED, changeId: 'u:1/0', isDiscarded: true },
+      { ...table, key: '[3]', sink: 'gone', version: LOGGED, changeId: 'u:1/0', isDiscarded: false },
     ];
     const keys = (await open(store)).keysOf('kafka');
-    expect(['[1]', '[2]', '[3]'].map((key) => keys.isTried(table, key, LOGGED))).toEqual([false, true, null]);
+    expect(['[1]', '[2]', '[3]'].map((key) => keys.isTried(table, key, LATER))).toEqual([false, true, null]);
     expect(keys.isTried(table, '[1]', READ)).toBe(true);
   });
 
   it('stores what was held back and what has left, before a row that comes back is recorded', async () => {
     const store = new Store();
     store.loaded = [
-      { ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: false },
-      { ...table, key: '[2]', sink: 'kafka', version: LOGGED, isDiscarded: false },
+      { ...table, key: '[1]', sink: 'kafka', version: LOGGED, changeId: 'u:1/0', isDiscarded: false },
+      { ...table, key: '[2]', sink: 'kafka', version: LOGGED, changeId: 'u:1/0', isDiscarded: false },
     ];
     const quarantine = await open(store);
     const keys = quarantine.keysOf('kafka');
@@ -183,7 +225,7 @@ describe('Quarantine', () => {
 
   it('what could not be stored is stored later, and nothing of it twice', async () => {
     const store = new Store();
-    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: false }];
+    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, changeId: 'u:1/0', isDiscarded: false }];
     const quarantine = await open(store);
     const hold = (): void => {
       const admission = new Admission(quarantine.keysOf('kafka'));
@@ -203,7 +245,14 @@ describe('Quarantine', () => {
   it('I6: stores any number of changes in parts, and keeps what of them is not stored yet', async () => {
     const store = new Store();
     const keys = Array.from({ length: 250 }, (_, i) => `[${i}]`);
-    store.loaded = keys.map((key) => ({ ...table, key, sink: 'kafka', version: LOGGED, isDiscarded: false }));
+    store.loaded = keys.map((key) => ({
+      ...table,
+      key,
+      sink: 'kafka',
+      version: LOGGED,
+      changeId: 'u:1/0',
+      isDiscarded: false,
+    }));
     const quarantine = await open(store, { mostKeys: 1000 });
     const admission = new Admission(quarantine.keysOf('kafka'));
     for (const key of keys) {
@@ -228,7 +277,7 @@ describe('Quarantine', () => {
 
   it('I6: the end of a table frees its rows, durably before the stream goes on, and says with which change', async () => {
     const store = new Store();
-    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: false }];
+    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, changeId: 'u:1/0', isDiscarded: false }];
     const quarantine = await open(store);
     await quarantine.endTable('mongo', table, LOGGED);
     store.answer = () => Promise.reject(new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true }));
@@ -241,15 +290,51 @@ describe('Quarantine', () => {
     ]);
   });
 
+  it('the end of a table waits for what is to be stored of that table, and for nothing else', async () => {
+    const store = new Store();
+    const other = { database: 'd', table: 'other' };
+    store.loaded = [
+      { ...table, key: '[1]', sink: 'kafka', version: LOGGED, changeId: 'u:1/0', isDiscarded: false },
+      { ...other, key: '[1]', sink: 'kafka', version: LOGGED, changeId: 'u:1/0', isDiscarded: false },
+    ];
+    const quarantine = await open(store);
+    const admission = new Admission(quarantine.keysOf('kafka'));
+    admission.admits({ ...other, key: '[1]' }, READ);
+    admission.noteTaken();
+    admission.admits({ ...table, key: '[1]' }, LATER);
+    admission.noteHeld();
+    store.answer = () => Promise.reject(new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true }));
+    await quarantine.endTable('kafka', { database: 'd', table: 'third' }, LATER);
+    await quarantine.endTable('mongo', other, LATER);
+    // it has left, and that is not stored
+    await expect(quarantine.endTable('kafka', other, LATER)).rejects.toMatchObject({ code: 'DITTO_TEST_DOWN' });
+    const storing = Promise.withResolvers<undefined>();
+    store.answer = () => storing.promise;
+    const stored = quarantine.storeLast();
+    await quarantine.endTable('mongo', other, LATER);
+    let hasEnded = false;
+    const ended = quarantine.endTable('kafka', other, LATER).then(() => (hasEnded = true));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(hasEnded).toBe(false);
+    storing.resolve(undefined);
+    await Promise.all([stored, ended]);
+  });
+
   it('learns what was discarded meanwhile, and asks for no other row again', async () => {
     const store = new Store();
-    const other = { ...table, key: '[2]', sink: 'mongo', version: LOGGED, isDiscarded: false };
-    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: false }, other];
+    const other = { ...table, key: '[2]', sink: 'mongo', version: LOGGED, changeId: 'u:1/0', isDiscarded: false };
+    store.loaded = [
+      { ...table, key: '[1]', sink: 'kafka', version: LOGGED, changeId: 'u:1/0', isDiscarded: false },
+      other,
+    ];
     const quarantine = await open(store);
-    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: true }, other];
+    store.loaded = [
+      { ...table, key: '[1]', sink: 'kafka', version: LOGGED, changeId: 'u:1/0', isDiscarded: true },
+      other,
+    ];
     const stop = new AbortController();
     const run = quarantine.run(stop.signal);
-    while (quarantine.keysOf('kafka').isTried(table, '[1]', LOGGED) !== true)
+    while (quarantine.keysOf('kafka').isTried(table, '[1]', LATER) !== true)
       await new Promise((resolve) => setTimeout(resolve, 10));
     stop.abort();
     await expect(run).rejects.toBeDefined();
@@ -263,8 +348,8 @@ describe('Quarantine', () => {
   it('rows that are read are tried with the next change, too, in each sink that has refused them', async () => {
     const store = new Store();
     store.loaded = [
-      { ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: false },
-      { ...table, key: '[2]', sink: 'mongo', version: LOGGED, isDiscarded: false },
+      { ...table, key: '[1]', sink: 'kafka', version: LOGGED, changeId: 'u:1/0', isDiscarded: false },
+      { ...table, key: '[2]', sink: 'mongo', version: LOGGED, changeId: 'u:1/0', isDiscarded: false },
     ];
     const quarantine = await open(store);
     quarantine.tryNext(table, ['[1]', '[3]']);
@@ -277,7 +362,7 @@ describe('Quarantine', () => {
 describe('Admission', () => {
   it('a further message of a change leads nothing out, and follows the one that does', async () => {
     const store = new Store();
-    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: false }];
+    store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, changeId: 'u:1/0', isDiscarded: false }];
     const keys = (await open(store)).keysOf('kafka');
     const held: string[] = [];
     keys.onHeld = ({ key }) => held.push(key);
@@ -286,7 +371,7 @@ describe('Admission', () => {
     expect(first.admits(one, LOGGED)).toBe(false);
     first.noteHeld();
     // discarded before the tombstone of that delete comes
-    keys.discard(one);
+    keys.discard(one, 'u:1/0');
     const second = new Admission(keys);
     expect(second.admits(one, LOGGED, false)).toBe(false);
     second.noteHeld();
@@ -302,8 +387,8 @@ describe('Admission', () => {
   it('I6: a row leaves with a change that is not older than what was refused, and is tried until then', async () => {
     const store = new Store();
     store.loaded = [
-      { ...table, key: '[1]', sink: 'kafka', version: READ, isDiscarded: false },
-      { ...table, key: '[2]', sink: 'kafka', version: LOGGED, isDiscarded: false },
+      { ...table, key: '[1]', sink: 'kafka', version: READ, changeId: 'w/7/h', isDiscarded: false },
+      { ...table, key: '[2]', sink: 'kafka', version: LOGGED, changeId: 'u:1/0', isDiscarded: false },
     ];
     const quarantine = await open(store);
     const keys = quarantine.keysOf('kafka');
@@ -337,8 +422,8 @@ describe('Admission', () => {
   it('what follows a change that is tried is delivered with it, and a row that is refused again stays', async () => {
     const store = new Store();
     store.loaded = [
-      { ...table, key: '[1]', sink: 'kafka', version: LOGGED, isDiscarded: false },
-      { ...table, key: '[2]', sink: 'kafka', version: LOGGED, isDiscarded: false },
+      { ...table, key: '[1]', sink: 'kafka', version: LOGGED, changeId: 'u:1/0', isDiscarded: false },
+      { ...table, key: '[2]', sink: 'kafka', version: LOGGED, changeId: 'u:1/0', isDiscarded: false },
     ];
     const keys = (await open(store)).keysOf('kafka');
     const seen: string[] = [];

@@ -13,7 +13,7 @@ export interface QuarantineOptions {
   readonly mostKeys: number;
   /** When a row that was refused is read again for the first time. */
   readonly retryAfterMs: number;
-  /** A refusal was recorded durably: of a row that enters, or of one that is in the quarantine already. */
+  /** A refusal was recorded durably: of a row that enters, or of one that is open already. */
   readonly onRecorded?: (sink: string, refused: RefusedChange, error: DittoError) => void;
   readonly backoff: { readonly initialMs: number; readonly maxMs: number };
   readonly logger: Logger;
@@ -48,6 +48,8 @@ export class Quarantine extends RefusedChanges {
   /** Rows that are being recorded, by sink and table: they count. */
   readonly #entering = new Map<string, Set<string>>();
   #pending = nothingPending();
+  /** What of it is being stored. */
+  #storing = nothingPending();
   /** One write after the other: what a row did last must be stored last. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -60,10 +62,10 @@ export class Quarantine extends RefusedChanges {
   /** As the last owner of the source left it. */
   static async open(options: QuarantineOptions): Promise<Quarantine> {
     const quarantine = new Quarantine(options);
-    for (const { sink, version, isDiscarded, ...key } of await options.store.load(options.grant.source)) {
+    for (const { sink, version, changeId, isDiscarded, ...key } of await options.store.load(options.grant.source)) {
       const keys = quarantine.#keys.get(sink);
       keys?.add(key, version);
-      if (isDiscarded) keys?.discard(key);
+      if (isDiscarded) keys?.discard(key, changeId);
     }
     return quarantine;
   }
@@ -80,20 +82,23 @@ export class Quarantine extends RefusedChanges {
     const name = tableName(sink, table);
     const entering = this.#entering.get(name) ?? new Set();
     this.#entering.set(name, entering);
-    const isNew = !keys.has(of) && !entering.has(key);
+    const isOpen = keys.has(of) && !keys.isDiscarded(of);
+    const isNew = !isOpen && !entering.has(key) && !keys.wasDiscarded(of, refused);
     if (isNew) this.#assertRoom(sink, table, keys.countOf(table) + entering.size, error);
     if (isNew) entering.add(key);
     try {
+      let entered = true;
       const { grant, store, retryAfterMs, nowMs } = this.#options;
       const event = { ...refused, table, key, sink, code: error.code, message: error.message };
       await this.#inTurn(async () => {
         // the row may have left a moment ago
         await this.#storePending();
-        await store.record(grant, event, nowMs() + retryAfterMs);
-        keys.add(of, refused.version);
+        entered = await store.record(grant, event, nowMs() + retryAfterMs);
+        if (entered) keys.add(of, refused.version);
+        else keys.discard(of, refused.id);
         entering.delete(key);
       });
-      this.#options.onRecorded?.(sink, { table, key, ...refused }, error);
+      if (entered) this.#options.onRecorded?.(sink, { table, key, ...refused }, error);
     } finally {
       if (isNew) entering.delete(key);
       if (entering.size === 0) this.#entering.delete(name);
@@ -113,8 +118,10 @@ export class Quarantine extends RefusedChanges {
       keys.removeTable({ database, table });
       this.#noteEnd(sink, { database, table }, version);
     }
-    // also what an earlier attempt has left
-    await this.#inTurn(() => this.#storePending());
+    // also what an earlier attempt has left; what other tables have to store is not waited for
+    const name = tableName(sink, { database, table });
+    if ([this.#pending, this.#storing].some((changes) => frees(changes, name)))
+      await this.#inTurn(() => this.#storePending());
   }
 
   #noteEnd(sink: string, { database, table }: TableName, version: string): void {
@@ -192,6 +199,7 @@ export class Quarantine extends RefusedChanges {
     const { grant, store } = this.#options;
     const pending = this.#pending;
     this.#pending = nothingPending();
+    this.#storing = pending;
     try {
       for (let part = firstOf(pending); part !== null; part = firstOf(pending)) {
         await store.settle(grant, toChanges(part));
@@ -200,14 +208,16 @@ export class Quarantine extends RefusedChanges {
     } catch (error) {
       this.#pending = unite(pending, this.#pending);
       throw error;
+    } finally {
+      this.#storing = nothingPending();
     }
   }
 
   async #learnDiscards(): Promise<void> {
     if ([...this.#keys.values()].every((keys) => keys.isEmpty)) return;
     const { grant, store } = this.#options;
-    for (const { sink, database, table, key } of await store.load(grant.source, 'discarded'))
-      this.#keys.get(sink)?.discard({ database, table, key });
+    for (const { sink, database, table, key, changeId } of await store.load(grant.source, 'discarded'))
+      this.#keys.get(sink)?.discard({ database, table, key }, changeId);
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -219,6 +229,11 @@ export class Quarantine extends RefusedChanges {
 
 function nothingPending(): Pending {
   return { held: new Map(), delivered: new Map(), endedTables: new Map() };
+}
+
+/** Whether rows of the table have left, or all have ended. */
+function frees({ delivered, endedTables }: Pending, table: string): boolean {
+  return endedTables.has(table) || [...delivered.values()].some((one) => tableName(one.sink, one) === table);
 }
 
 /** In the order in which it is to be stored; null: there is nothing. */
