@@ -24,7 +24,7 @@ class Store extends FailedEventStore {
   readonly log: string[] = [];
   answer: () => Promise<void> = () => Promise.resolve();
   /** Whether a row is open when it has been recorded. */
-  isOpen = (_event: NewFailedEvent): boolean => true;
+  isOpen: (event: NewFailedEvent) => boolean = () => true;
 
   override load(_source: string, state?: 'open' | 'discarded'): Promise<Loaded> {
     const isWanted = ({ isDiscarded }: Loaded[number]): boolean =>

@@ -87,18 +87,18 @@ export class Quarantine extends RefusedChanges {
     if (isNew) this.#assertRoom(sink, table, keys.countOf(table) + entering.size, error);
     if (isNew) entering.add(key);
     try {
-      let entered = true;
       const { grant, store, retryAfterMs, nowMs } = this.#options;
       const event = { ...refused, table, key, sink, code: error.code, message: error.message };
-      await this.#inTurn(async () => {
+      const isNowOpen = await this.#inTurn(async () => {
         // the row may have left a moment ago
         await this.#storePending();
-        entered = await store.record(grant, event, nowMs() + retryAfterMs);
-        if (entered) keys.add(of, refused.version);
+        const recorded = await store.record(grant, event, nowMs() + retryAfterMs);
+        if (recorded) keys.add(of, refused.version);
         else keys.discard(of, refused.id);
         entering.delete(key);
+        return recorded;
       });
-      if (entered) this.#options.onRecorded?.(sink, { table, key, ...refused }, error);
+      if (isNowOpen) this.#options.onRecorded?.(sink, { table, key, ...refused }, error);
     } finally {
       if (isNew) entering.delete(key);
       if (entering.size === 0) this.#entering.delete(name);
