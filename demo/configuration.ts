@@ -30,18 +30,18 @@ export function writeConfiguration(facts: ConfigurationFacts): string {
     writeFileSync(join(secrets, name), text, { mode: 0o600 });
     return { file: `secrets/${name}` };
   };
-  const [primary, stateServer] = [stack.endpoint('mysql-primary'), stack.endpoint('mysql-state')];
+  const stateServer = stack.endpoint('mysql-state');
+  const servers = (['mysql-primary', 'mysql-replica'] as const).filter((server) => stack.members.includes(server));
+  const password = secret('source-password', reader.password);
   const configuration = {
     sources: {
       [source]: {
-        endpoints: [
-          {
-            host: primary.host,
-            port: primary.port,
-            user: reader.user,
-            password: secret('source-password', reader.password),
-          },
-        ],
+        endpoints: servers.map((server) => {
+          const { host, port } = stack.endpoint(server);
+          return { host, port, user: reader.user, password };
+        }),
+        // the primary is killed while rows are written: what only it had is given up, and read again
+        ...(servers.length > 1 && { switch: { onLoss: 'heal', waitMs: 1_000 } }),
         include: databases.map((database) => `${database}.*`),
         // nobody else uses these servers
         ...(stack.kind !== 'given' && { pace: { rowsPerSecond: 0 } }),

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RowDataPacket } from 'mysql2/promise';
 import { collectionName, GtidSet, mirrorDatabaseName } from '#change-events';
 import { DittoError } from '#kernel';
-import { type Stack, startStack } from '#stack';
+import { type ServerName, type Stack, startStack, URL_VARIABLES } from '#stack';
 import { compareAll } from '../test/oracle/compare-all.ts';
 import { createReader, createState, withMySql } from './access.ts';
 import { findPorts, type Ports, writeConfiguration } from './configuration.ts';
@@ -21,11 +21,13 @@ import { buildServices } from './service-build.ts';
 import { type ServiceName, ServiceProcess } from './service-process.ts';
 import { fillShop, planShop, type ShopSize } from './shop.ts';
 import { shopTables } from './shop-tables.ts';
-import { ShopWriter, type WriterCounts } from './writer.ts';
+import { losePrimary } from './lost-primary.ts';
+import { noWriting, ShopWriter, type WriterCounts } from './writer.ts';
 
 const READY_WITHIN_MS = 60_000;
 const STALLED_AFTER_MS = 120_000;
-const noWriting: WriterCounts = { transactions: 0, inserted: 0, updated: 0, deleted: 0, rekeyed: 0, rolledBack: 0 };
+/** After the switch, so that the server that goes on is seen to be followed. */
+const FOLLOW_AGAIN_MS = 3_000;
 
 /** One run of the demo: everything it starts is stopped again by `close`. */
 export class DemoRun {
@@ -39,6 +41,10 @@ export class DemoRun {
   readonly #runId: string;
   #stack: Stack | null = null;
   #writer: ShopWriter | null = null;
+  /** What was written while nothing writes. */
+  #earlier: WriterCounts = noWriting;
+  /** The server that is written to. */
+  #primary: 'mysql-primary' | 'mysql-replica' = 'mysql-primary';
   #peakRowsPerSecond = 0;
 
   constructor(options: DemoOptions, folder: string, runId: string, view: LiveView, signal: AbortSignal) {
@@ -119,7 +125,7 @@ export class DemoRun {
     const onProgress = (line: string): void => this.#say(line);
     const starting = startStack({
       folder: join(this.#folder, 'stack'),
-      servers: ['mysql-primary', 'mysql-state', 'kafka', 'mongo', 'redis'],
+      servers: chooseServers(process.env),
       onProgress,
       signal,
     }).then((stack) => (this.#stack = stack));
@@ -167,14 +173,15 @@ export class DemoRun {
     );
   }
 
-  async #startWriter(stack: Stack): Promise<ShopWriter> {
+  async #startWriter(stack: Stack, earlier = noWriting): Promise<ShopWriter> {
     const writer = new ShopWriter({
-      url: stack.url('mysql-primary'),
+      url: stack.url(this.#primary),
       database: this.#databases.shop,
       size: this.#size,
       connections: 3,
       transactionsPerSecond: this.#options.rate,
       statementsPerTransaction: 5,
+      earlier,
     });
     await writer.start();
     return writer;
@@ -205,6 +212,7 @@ export class DemoRun {
       say: (text) => this.#say(text),
       signal: this.#signal,
     });
+    await this.#switchServers(stack, dss, copied);
     const writer = (await this.#writer?.stop()) ?? noWriting;
     this.#say(`The writer has stopped after ${formatCount(writer.transactions)} transactions.`);
     const caughtUpInMs = await this.#waitForCheckpoint(stack, dss);
@@ -228,9 +236,34 @@ export class DemoRun {
     return comparison.differences === 0;
   }
 
+  /** The primary dies while rows are written; the replica is promoted, and the writer goes on there. */
+  async #switchServers(stack: Stack, dss: ServiceProcess, { snapshot }: DssStatus): Promise<void> {
+    if (!stack.members.includes('mysql-replica') || stack.kind === 'given') {
+      this.#say('The servers were given by URL: none of them is killed.');
+      return;
+    }
+    const writer = this.#writer;
+    this.#writer = null;
+    this.#earlier = writer?.counts ?? noWriting;
+    const watch = (isEnough: (status: DssStatus) => boolean): Promise<DssStatus> =>
+      this.#watch(dss, 'switching', isEnough);
+    const restart = async (): Promise<void> => {
+      this.#primary = 'mysql-replica';
+      this.#writer = await this.#startWriter(stack, (await writer?.abandon()) ?? noWriting);
+    };
+    await losePrimary({ stack, restart, watch, say: (text) => this.#say(text) });
+    const until = performance.now() + FOLLOW_AGAIN_MS;
+    await this.#watch(
+      dss,
+      'following the new primary',
+      (status) => performance.now() >= until && isSnapshotDone(status, snapshot.length),
+    );
+    this.#view.keep();
+  }
+
   async #waitForCheckpoint(stack: Stack, dss: ServiceProcess): Promise<number> {
     const began = performance.now();
-    const executed = await withMySql(stack.url('mysql-primary'), async (connection) => {
+    const executed = await withMySql(stack.url(this.#primary), async (connection) => {
       const [[row]] = await connection.query<RowDataPacket[]>('SELECT @@GLOBAL.gtid_executed AS executed');
       return GtidSet.parse(String(row?.['executed']));
     });
@@ -254,7 +287,7 @@ export class DemoRun {
         phase,
         elapsedMs: performance.now() - this.#began,
         status,
-        writer: this.#writer?.counts ?? noWriting,
+        writer: this.#writer?.counts ?? this.#earlier,
       });
       if (status !== null) {
         assertHealthy(status, dss);
@@ -282,7 +315,7 @@ export class DemoRun {
   #compare(stack: Stack): ReturnType<typeof compareAll> {
     const { shop, serverData } = this.#databases;
     return compareAll({
-      mysql: { url: stack.url('mysql-primary') },
+      mysql: { url: stack.url(this.#primary) },
       mongo: { url: stack.url('mongo'), database: this.#names.mirror },
       kafka: { brokers: stack.url('kafka').split(','), prefix: this.#names.source },
       tables: [
@@ -292,6 +325,12 @@ export class DemoRun {
       onTable: ({ database, table, rows }) => this.#say(`compared ${formatCount(rows)} rows of ${database}.${table}`),
     });
   }
+}
+
+/** The replica only where it may be needed: servers that were given by URL are not killed. */
+function chooseServers(environment: NodeJS.ProcessEnv): ServerName[] {
+  const areGiven = Object.values(URL_VARIABLES).some((name) => (environment[name] ?? '') !== '');
+  return ['mysql-primary', ...(areGiven ? [] : ['mysql-replica' as const]), 'mysql-state', 'kafka', 'mongo', 'redis'];
 }
 
 function assertHealthy({ state, error }: DssStatus, dss: ServiceProcess): void {

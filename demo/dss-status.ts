@@ -7,6 +7,17 @@ export interface DssStatus {
   readonly name: string;
   readonly state: 'waiting-for-lease' | 'starting' | 'streaming' | 'draining' | 'stopped' | 'failed';
   readonly checkpoint: Checkpoint | null;
+  readonly lineage: number | null;
+  /** The server whose log is streamed. */
+  readonly server: { readonly endpoint: string } | null;
+  /** While the stream is broken: why no other server has taken the place of its own yet. */
+  readonly refusedServers: readonly { readonly endpoint: string; readonly code: string }[];
+  readonly lastSwitch: {
+    readonly to: string;
+    readonly askedBy: string | null;
+    readonly tookMs: number | null;
+    readonly healing: { readonly gtids: string } | null;
+  } | null;
   readonly pipeline: PipelineStatus | null;
   readonly sinks: Readonly<Partial<Record<SinkName, SinkStatus>>>;
   readonly snapshot: readonly TableSnapshotStatus[];

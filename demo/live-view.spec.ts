@@ -6,6 +6,10 @@ const latency = { p50: 3.4, p95: 8, p99: 12, max: 20, count: 500 };
 const status: DssStatus = {
   name: 'demo',
   state: 'streaming',
+  lineage: 1,
+  server: { endpoint: '127.0.0.1:3306' },
+  refusedServers: [],
+  lastSwitch: null,
   checkpoint: {
     source: 'demo',
     lineage: 1,
@@ -94,6 +98,21 @@ describe('figures', () => {
 
   test('before DSS answers nothing is invented', () => {
     expect(renderFigures({ ...figures, status: null }, 100)).toContain('DSS has not answered yet');
+  });
+
+  test('while the server is lost, show why no other one is taken yet; then where the source went, and how that was proven', () => {
+    const refused = { endpoint: '127.0.0.1:3307', code: 'DITTO_SOURCE_REPLICA_STALE' };
+    const lost = { ...status, refusedServers: [{ ...refused, endpoint: '127.0.0.1:3306' }, refused] };
+    expect(renderFigures({ ...figures, status: lost }, 100).filter((line) => line.includes('REPLICA_STALE'))).toEqual([
+      'candidate  127.0.0.1:3307 is not taken yet: DITTO_SOURCE_REPLICA_STALE',
+    ]);
+    const lastSwitch = { to: '127.0.0.1:3307', askedBy: null, tookMs: 1_900, healing: null };
+    const moved = { ...status, server: { endpoint: '127.0.0.1:3307' }, lastSwitch };
+    const proven = 'to 127.0.0.1:3307 by itself in 1.9 s: proven to have all that was read';
+    expect(renderFigures({ ...figures, status: moved }, 100)).toContain(`switched   ${proven}`);
+    expect(renderSummary({ ...figures, status: moved })).toContain(` · switched ${proven} · `);
+    const healed = { ...moved, lastSwitch: { ...lastSwitch, askedBy: 'kim', healing: { gtids: 'uuid:5' } } };
+    expect(renderSummary({ ...figures, status: healed })).toContain('as kim asked in 1.9 s: what it lacks is given up');
   });
 
   test('the summary is one line', () => {

@@ -22,6 +22,7 @@ export function renderFigures({ phase, elapsedMs, status, writer }: LiveFigures,
     `latency    ${renderLatency('Kafka', status.latencyMs.kafka)}   ${renderLatency('MongoDB', status.latencyMs.mongo)}`,
     `lag        ${status.lagMs === null ? 'not known yet' : formatDuration(status.lagMs)}`,
     `position   ${renderPosition(status, width - 11)}`,
+    ...renderServers(status),
     ...status.snapshot.map(renderTable),
   );
   for (const [name, sink] of Object.entries(status.sinks))
@@ -36,6 +37,9 @@ export function renderSummary({ phase, elapsedMs, status, writer }: LiveFigures)
     const done = status.snapshot.filter(({ state }) => state === 'done').length;
     const rows = status.snapshot.reduce((sum, { rowsRead }) => sum + rowsRead, 0);
     parts.push(
+      ...renderServers(status)
+        .slice(1)
+        .map((line) => line.replace(/ +/g, ' ')),
       `${formatCount(status.rowsPerSecond)} rows/s`,
       renderLatency('Kafka', status.latencyMs.kafka),
       renderLatency('MongoDB', status.latencyMs.mongo),
@@ -55,6 +59,22 @@ function renderPosition({ checkpoint }: DssStatus, width: number): string {
   if (checkpoint === null) return 'none yet';
   const { file, offset, gtidSet } = checkpoint.position;
   return `${file}:${offset} ${shorten(gtidSet, Math.max(10, width - file.length - 14))}`;
+}
+
+/** Which server is streamed; while it is lost, why no other one is yet; then how the source has moved. */
+function renderServers({ server, refusedServers, lastSwitch }: DssStatus): string[] {
+  const others = refusedServers.filter(({ endpoint }) => endpoint !== server?.endpoint);
+  return [
+    `server     ${server?.endpoint ?? 'none'}`,
+    ...others.map(({ endpoint, code }) => `candidate  ${endpoint} is not taken yet: ${code}`),
+    ...(lastSwitch === null ? [] : [renderSwitch(lastSwitch)]),
+  ];
+}
+
+function renderSwitch({ to, tookMs, askedBy, healing }: NonNullable<DssStatus['lastSwitch']>): string {
+  const by = askedBy === null ? 'by itself' : `as ${askedBy} asked`;
+  const proof = healing === null ? 'proven to have all that was read' : 'what it lacks is given up, and read again';
+  return `switched   to ${to} ${by}${tookMs === null ? '' : ` in ${formatDuration(tookMs)}`}: ${proof}`;
 }
 
 function renderTable({

@@ -14,13 +14,15 @@ export class Shopper {
   readonly #lane: number;
   readonly #lanes: number;
   readonly #size: ShopSize;
-  #made = 0;
+  #made: number;
 
-  constructor(connection: Connection, lane: number, lanes: number, size: ShopSize) {
+  /** @param made numbers of orders that another one may have used */
+  constructor(connection: Connection, lane: number, lanes: number, size: ShopSize, made: number) {
     this.#connection = connection;
     this.#lane = lane;
     this.#lanes = lanes;
     this.#size = size;
+    this.#made = made;
   }
 
   act(): Promise<Act> {

@@ -11,6 +11,8 @@ export interface WriterOptions {
   /** Transactions per second of all connections together; fewer when the server can't. */
   readonly transactionsPerSecond: number;
   readonly statementsPerTransaction: number;
+  /** What was written before, on a server that is gone. */
+  readonly earlier?: WriterCounts;
 }
 
 export interface WriterCounts {
@@ -24,6 +26,15 @@ export interface WriterCounts {
   readonly rolledBack: number;
 }
 
+export const noWriting: WriterCounts = {
+  transactions: 0,
+  inserted: 0,
+  updated: 0,
+  deleted: 0,
+  rekeyed: 0,
+  rolledBack: 0,
+};
+
 const deadlock = new Set(['ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT']);
 
 /**
@@ -33,12 +44,13 @@ const deadlock = new Set(['ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT']);
 export class ShopWriter {
   readonly #options: WriterOptions;
   readonly #stop = new AbortController();
-  readonly #counts = { transactions: 0, inserted: 0, updated: 0, deleted: 0, rekeyed: 0, rolledBack: 0 };
+  readonly #counts: { -readonly [Name in keyof WriterCounts]: WriterCounts[Name] };
   #running: Promise<unknown> = Promise.resolve();
   #failure: unknown = null;
 
   constructor(options: WriterOptions) {
     this.#options = options;
+    this.#counts = { ...(options.earlier ?? noWriting) };
   }
 
   async start(): Promise<void> {
@@ -70,9 +82,19 @@ export class ShopWriter {
     return this.counts;
   }
 
+  /** The same for a writer whose server is gone. */
+  async abandon(): Promise<WriterCounts> {
+    this.#stop.abort();
+    await this.#running;
+    return this.counts;
+  }
+
   async #run(connection: Connection, lane: number): Promise<void> {
     const { connections, transactionsPerSecond, statementsPerTransaction, size } = this.#options;
-    const shopper = new Shopper(connection, lane, connections, size);
+    const { transactions, rolledBack } = this.#counts;
+    // a lane made less than all of them
+    const made = (transactions + rolledBack) * statementsPerTransaction;
+    const shopper = new Shopper(connection, lane, connections, size, made);
     await connection.query("SET SESSION sql_mode = 'STRICT_ALL_TABLES', time_zone = '+00:00'");
     const everyMs = (1000 * connections) / transactionsPerSecond;
     let due = performance.now();
@@ -99,7 +121,7 @@ export class ShopWriter {
       }
       await connection.commit();
     } catch (error) {
-      await connection.rollback();
+      await connection.rollback().catch(() => undefined); // a server that is gone has done it
       if (!deadlock.has((error as { code?: string }).code ?? '')) throw error;
       return;
     }

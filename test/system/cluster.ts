@@ -1,4 +1,5 @@
 import { type SourceStatus } from '../../apps/dss/src/sources/source-status.ts';
+import { follow, promote } from '../cluster/server-roles.ts';
 import { type ServiceInstance, type World } from './world.ts';
 
 export type ClusterServer = 'mysql-primary' | 'mysql-replica';
@@ -29,21 +30,11 @@ export class Cluster {
   }
 
   async promote(server: ClusterServer): Promise<void> {
-    const connection = await this.#world.connect(server);
-    await connection.query(
-      'STOP REPLICA; RESET REPLICA ALL; SET PERSIST super_read_only = OFF; SET PERSIST read_only = OFF',
-    );
+    await promote(await this.#world.connect(server));
   }
 
   async replicate(server: ClusterServer, from: ClusterServer): Promise<void> {
-    const { host, port, user, password } = this.#world.cluster.endpoint(from);
-    const connection = await this.#world.connect(server);
-    await connection.query(
-      `CHANGE REPLICATION SOURCE TO SOURCE_HOST = ?, SOURCE_PORT = ?, SOURCE_USER = ?, SOURCE_PASSWORD = ?,
-         SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1, SOURCE_CONNECT_RETRY = 1;
-       START REPLICA; SET PERSIST super_read_only = ON`,
-      [host, port, user, password],
-    );
+    await follow(await this.#world.connect(server), this.#world.cluster.endpoint(from));
   }
 
   /** The other server may not take the place of the one that is lost, for this reason; gives the message. */
