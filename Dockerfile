@@ -11,7 +11,7 @@ RUN --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=secret,id=ca \
   if [ -f /run/secrets/ca ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/ca; fi; \
   npm ci --no-audit --no-fund
 COPY nest-cli.json tsconfig.base.json tsconfig.build.base.json ./
-COPY tools/build.ts tools/bundle.ts tools/
+COPY tools/build.ts tools/bundle.ts tools/source-map-lines.ts tools/
 COPY libs libs
 COPY apps apps
 COPY deploy/health.sh deploy/

