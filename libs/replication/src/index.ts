@@ -68,6 +68,7 @@ export {
   type PastCheckpoint,
   type PendingSwitch,
   SwitchStore,
+  type PendingResync,
   ResyncStore,
   RewindStore,
   TableStore,

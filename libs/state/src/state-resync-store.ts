@@ -1,5 +1,5 @@
 import { type EntityManager } from 'typeorm';
-import { type Grant, planCopy, ResyncStore } from '#replication';
+import { type Grant, type PendingResync, planCopy, ResyncStore } from '#replication';
 import { SourceEntity } from './entities/source.entity.ts';
 import { type StateDatabase } from './state-database.ts';
 import { assertNewest, guardGrant, type WriteResult } from './state-fencing.ts';
@@ -13,13 +13,20 @@ export class StateResyncStore extends ResyncStore {
     this.#database = database;
   }
 
-  async pendingFor(source: string): Promise<string | null> {
+  async pendingFor(source: string): Promise<PendingResync | null> {
     const row = await this.#database.run((manager) => manager.findOneBy(SourceEntity, { name: source }));
-    return row?.resyncPending ?? null;
+    const pending = row?.resyncPending ?? null;
+    return pending === null ? null : { askedBy: pending === OF_A_LOSS ? null : pending };
   }
 
-  async request(grant: Grant, askedBy: string): Promise<void> {
-    await this.#database.transaction((manager) => mark(manager, grant, askedBy.slice(0, 255)));
+  async request(grant: Grant, askedBy: string | null): Promise<void> {
+    const value = askedBy?.slice(0, 255) ?? OF_A_LOSS;
+    const free = askedBy === null ? ' AND resync_pending IS NULL' : '';
+    await this.#database.transaction((manager) => mark(manager, grant, value, free));
+  }
+
+  async withdraw(grant: Grant): Promise<void> {
+    await this.#database.transaction((manager) => mark(manager, grant, null, ` AND resync_pending = '${OF_A_LOSS}'`));
   }
 
   async startOver(
@@ -48,12 +55,15 @@ export class StateResyncStore extends ResyncStore {
   }
 }
 
+/** In the place of an operator's name, which is never empty. */
+const OF_A_LOSS = '';
+
 const PENDING = { state: 'pending', endsGone: false } as const;
 
-async function mark(manager: EntityManager, grant: Grant, askedBy: string | null): Promise<void> {
+async function mark(manager: EntityManager, grant: Grant, value: string | null, where = ''): Promise<void> {
   const marked = await manager.query<WriteResult>(
-    'UPDATE sources SET resync_pending = ? WHERE name = ? AND token = ?',
-    [askedBy, grant.source, grant.token],
+    `UPDATE sources SET resync_pending = ? WHERE name = ? AND token = ?${where}`,
+    [value, grant.source, grant.token],
   );
   if (marked.affectedRows === 0) await assertNewest(manager, grant);
 }

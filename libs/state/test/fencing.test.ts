@@ -278,13 +278,21 @@ describe('stores under fencing tokens', () => {
     expect(await resyncs.pendingFor(source)).toBeNull();
     await resyncs.request(await grant(source, 'a'), 'alice');
     const next = await grant(source, 'b');
-    expect(await resyncs.pendingFor(source)).toBe('alice');
+    expect(await resyncs.pendingFor(source)).toEqual({ askedBy: 'alice' });
+    // one that is part of a loss is none of an operator's, and goes with the loss
+    await resyncs.request(next, null);
+    await resyncs.withdraw(next);
+    expect(await resyncs.pendingFor(source)).toEqual({ askedBy: 'alice' });
     const keyless = createRecord({ state: 'unavailable', reason: 'it has no key' }, 'keyless');
     await tables.save(next, [createRecord({ ...COPYING, goneBelow: 'x', again: true }), keyless]);
     await resyncs.startOver(next, []);
     await resyncs.startOver(next, [{ database: 'shop', table: 'orders' }]);
     expect(await tables.load(source)).toEqual([keyless, { ...createRecord(PENDING), generation: 1 }]);
     await resyncs.finish(next);
+    expect(await resyncs.pendingFor(source)).toBeNull();
+    await resyncs.request(next, null);
+    expect(await resyncs.pendingFor(source)).toEqual({ askedBy: null });
+    await resyncs.withdraw(next);
     expect(await resyncs.pendingFor(source)).toBeNull();
   });
 
@@ -393,10 +401,11 @@ describe('stores under fencing tokens', () => {
     const newest = await grant(source, 'newest');
     await tables.save(newest, [createRecord()]);
     await expect(resyncs.request(paused, 'alice')).rejects.toMatchObject(fenced);
+    await expect(resyncs.withdraw(paused)).rejects.toMatchObject(fenced);
     await expect(resyncs.startOver(paused, [createRecord()])).rejects.toMatchObject(fenced);
     await resyncs.request(newest, 'bob');
     await expect(resyncs.finish(paused)).rejects.toMatchObject(fenced);
-    expect(await resyncs.pendingFor(source)).toBe('bob');
+    expect(await resyncs.pendingFor(source)).toEqual({ askedBy: 'bob' });
     expect(await tables.load(source)).toEqual([createRecord()]);
   });
 

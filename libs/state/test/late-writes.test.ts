@@ -148,7 +148,7 @@ const writes: readonly {
     late: (through) => new StateResyncStore(through).finish(grant),
     next: (through) => new StateResyncStore(through).request(grant, 'alice'),
     read: (through) => new StateResyncStore(through).pendingFor(grant.source),
-    expected: 'alice',
+    expected: { askedBy: 'alice' },
   },
   {
     name: 'checkpoints, the same position with less that was dispatched',

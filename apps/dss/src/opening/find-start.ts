@@ -37,11 +37,16 @@ export async function findStart(
   }
 }
 
-/** A resync or rewind that was asked for comes first, also one that its first owner did not finish. */
+/**
+ * A resync or rewind that was asked for comes first, also one that its first owner did not finish. A resync that is part of
+ * a loss is done only with that loss, which is proven again; all that it may have begun is true without it.
+ */
 export async function startFrom(options: StartOptions): Promise<Checkpoint> {
-  const askedBy = await options.resyncs.pendingFor(options.grant.source);
-  if (askedBy !== null) return resync({ ...options, askedBy });
+  const { grant, resyncs } = options;
+  const pending = await resyncs.pendingFor(grant.source);
+  if (pending !== null && pending.askedBy !== null) return resync({ ...options, askedBy: pending.askedBy });
   if (options.loss !== null) return heal(options, options.loss);
+  if (pending !== null) await resyncs.withdraw(grant);
   await rewindWhenAsked(options);
   return findStartingPoint(options);
 }

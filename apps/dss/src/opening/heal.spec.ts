@@ -16,6 +16,7 @@ import {
   type CopyState,
   type NewRead,
   newRecord,
+  type PendingResync,
   type PendingSwitch,
   type TableRecord,
 } from '#replication';
@@ -79,7 +80,9 @@ class World {
   mirrorLineage = 3;
   dcs = checkpointAt(9, 10);
   state = checkpointAt(9, 10);
-  resync: string | null = null;
+  resync: PendingResync | null = null;
+  /** Whether a resync has come to its end. */
+  isResynced = false;
   acceptedBy: string | null = null;
   readonly records = new Map([recordOf('orders'), recordOf('lines')].map((one) => [tableKey(one), one]));
   readonly newest: Record<string, number> = { orders: 9, lines: 5 };
@@ -140,9 +143,14 @@ class World {
       },
       resyncs: {
         pendingFor: () => Promise.resolve(this.resync),
-        request: (_grant, askedBy) => this.write(() => (this.resync = askedBy)),
+        request: (_grant, askedBy) => this.write(() => (this.resync ??= { askedBy })),
+        withdraw: () => (this.resync?.askedBy === null ? this.write(() => (this.resync = null)) : Promise.resolve()),
         startOver: ignore,
-        finish: () => this.write(() => (this.resync = null)),
+        finish: () =>
+          this.write(() => {
+            this.resync = null;
+            this.isResynced = true;
+          }),
       },
       tableStore: {
         load: () => Promise.resolve([...this.records.values()]),
@@ -368,10 +376,50 @@ describe('transactions that are given up', () => {
     const world = new World();
     world.killAt = 2;
     await expect(world.heal({ mirrored: null })).rejects.toThrow(Killed);
-    expect(world.resync).toBe('alice');
+    expect(world.resync).toEqual({ askedBy: null });
     const start = await world.heal({ mirrored: null });
     expect(start.position.gtidSet).toBe(`${A}:1-7,${B}:1-2`);
     expect([world.resync, world.healing?.isResync]).toEqual([null, true]);
+  });
+
+  it.each([null, 'alice'])(
+    'I7: are no reason to resync once they are not given up, or not lost, wherever the process was killed (asked by %s)',
+    async (askedBy) => {
+      const mirrored = null;
+      const whole = new World();
+      await whole.heal({ mirrored }, { askedBy });
+      for (let killAt = 1; killAt <= whole.steps; killAt++)
+        for (const killAfterWriting of [false, true]) {
+          const parts = { killAt, killAfterWriting };
+          const [left, found, again] = [new World(), new World(), new World()].map((world) =>
+            Object.assign(world, parts),
+          ) as [World, World, World];
+          for (const world of [left, found, again])
+            await expect(world.heal({ mirrored }, { askedBy })).rejects.toThrow(Killed);
+          const isDone = left.state.position.serverUuid === B;
+          // the server that has everything is back: the loss is withdrawn, and with it the resync
+          const { position, dispatchedSet } = left.state;
+          const start = await left.open({ mirrored, current: { ...position, gtidSet: `${dispatchedSet},${A}:11` } });
+          expect([left.resync, start.dispatchedSet]).toEqual([null, dispatchedSet]);
+          // the server of the loss has it by now
+          const gtidSet = `${A}:1-12,${B}:1-2`;
+          const current = { gtidSet, file: '', offset: 0, serverUuid: B };
+          const moved = await found.heal({ mirrored, current }, { askedBy });
+          const rest = isDone ? `${A}:1-7,${B}:1-2` : `${A}:1-10`;
+          expect([found.resync, moved.dispatchedSet, found.isResynced]).toEqual([null, rest, isDone]);
+          const healed = await again.heal({ mirrored }, { askedBy });
+          expect([again.resync, healed.dispatchedSet, again.healing?.isResync]).toEqual([
+            ...[null, `${A}:1-7,${B}:1-2`, true],
+          ]);
+        }
+    },
+  );
+
+  it('I7: are no reason to forget a resync that an operator has asked for', async () => {
+    const world = new World();
+    world.resync = { askedBy: 'bob' };
+    expect(await world.open()).toMatchObject({ position: { gtidSet: `${A}:1-7,${B}:1-2` } });
+    expect(world.resync).toBeNull();
   });
 
   it('I7: are no reason to resync by itself on a server of which nothing is proven', async () => {

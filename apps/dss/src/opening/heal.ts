@@ -77,7 +77,7 @@ const CLOCK_MARGIN_MS = 60_000;
  * that is to be done. A source without a mirror is resynced: nothing shows what its topics have of a row.
  */
 export async function heal(options: HealOptions, loss: PendingSwitch): Promise<Checkpoint> {
-  const { grant, current, memories, signal, logger } = options;
+  const { grant, current, memories, resyncs, signal, logger } = options;
   const { source } = grant;
   const known = await newestCheckpoint(options);
   if (known === null) return findStartingPoint(options);
@@ -88,10 +88,12 @@ export async function heal(options: HealOptions, loss: PendingSwitch): Promise<C
   const executed = GtidSet.parse(current.gtidSet);
   const lost = dispatched.subtract(executed);
   if (lost.isEmpty) {
-    const start = await findStartingPoint(options);
     // else the server has it by now; a process may have ended between giving it up and saying so
-    if (!dispatched.contains(GtidSet.parse(loss.givesUp)))
-      options.onHealed(await describeHealed(options, loss.givesUp));
+    const isGivenUp = !dispatched.contains(GtidSet.parse(loss.givesUp));
+    if (isGivenUp && (await resyncs.pendingFor(source)) !== null) await resyncs.finish(grant);
+    else await resyncs.withdraw(grant);
+    const start = await findStartingPoint(options);
+    if (isGivenUp) options.onHealed(await describeHealed(options, loss.givesUp));
     return start;
   }
   if (loss.askedBy !== null && !GtidSet.parse(loss.givesUp).contains(lost)) {
@@ -109,12 +111,12 @@ export async function heal(options: HealOptions, loss: PendingSwitch): Promise<C
   if (isResynced(options, lost)) {
     // nothing need be there for a resync: only a person may say of any server that it is the right one
     if (loss.askedBy === null) await proveLeft(options, left, acceptedBy);
-    const askedBy = loss.askedBy ?? 'dss';
-    await options.resyncs.request(grant, askedBy);
-    const start = await resync({ ...options, askedBy });
+    await resyncs.request(grant, null);
+    const start = await resync({ ...options, askedBy: loss.askedBy ?? 'dss' });
     options.onHealed({ gtids, rowsOf: [], whole: [], isResync: true });
     return start;
   }
+  await resyncs.withdraw(grant);
   options.assertReachable(left);
   const proven = await proveLeft(options, left, acceptedBy);
   const start = await beginLineage(options, proven, {

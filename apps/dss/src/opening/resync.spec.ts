@@ -13,6 +13,7 @@ import {
   assumeLayout,
   CheckpointStore,
   LineageStore,
+  type PendingResync,
   ResyncStore,
   type CopyState,
   newRecord,
@@ -218,12 +219,17 @@ class Resyncs extends ResyncStore {
     this.world = world;
   }
 
-  pendingFor(): Promise<string | null> {
-    return Promise.resolve(this.world.pending);
+  pendingFor(): Promise<PendingResync | null> {
+    const askedBy = this.world.pending;
+    return Promise.resolve(askedBy === null ? null : { askedBy });
   }
 
   request(_grant: unknown, askedBy: string): Promise<void> {
     return this.world.write(() => (this.world.pending = askedBy));
+  }
+
+  withdraw(): Promise<void> {
+    return Promise.reject(new Error('an operator has asked for it'));
   }
 
   startOver(_grant: unknown, over: readonly { readonly table: string }[]): Promise<void> {

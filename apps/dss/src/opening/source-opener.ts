@@ -89,7 +89,8 @@ export class SourceOpener {
     const refused: OpeningRefusal[] = [];
     const switched = await this.#switchAsAsked(ownership, await describe(), refused);
     if (switched !== null) return switched;
-    const startsOver = (await this.#stores.resyncs.pendingFor(source.name)) !== null;
+    // one that is part of a loss needs the proof of that
+    const startsOver = ((await this.#stores.resyncs.pendingFor(source.name))?.askedBy ?? null) !== null;
     const { onNoServer } = hooks;
     const heartbeats = (): ReturnType<DcsClient['listServers']> => this.#dcs.listServers(source.name);
     for (;;) {

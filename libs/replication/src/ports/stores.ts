@@ -97,14 +97,21 @@ export abstract class TableStore {
   abstract reservedReads(source: string): Promise<number>;
 }
 
+export interface PendingResync {
+  /** Null where it is part of a loss that is given up: it is done only where that is proven anew. */
+  readonly askedBy: string | null;
+}
+
 /**
  * A resync that was asked for and is not finished. It outlives every process: the next owner of the source finishes it.
  * Writes are under the same fencing rule as `CheckpointStore`.
  */
 export abstract class ResyncStore {
-  /** Who asked for it; null when none is pending. */
-  abstract pendingFor(source: string): Promise<string | null>;
-  abstract request(grant: Grant, askedBy: string): Promise<void>;
+  abstract pendingFor(source: string): Promise<PendingResync | null>;
+  /** One that is part of a loss does not take the place of one that an operator asked for. */
+  abstract request(grant: Grant, askedBy: string | null): Promise<void>;
+  /** The one that is part of a loss is not to be done: nothing is lost any more, or the loss is not given up. */
+  abstract withdraw(grant: Grant): Promise<void>;
   /** The copies of these tables are `pending` again: of all of them, or of none. */
   abstract startOver(
     grant: Grant,
