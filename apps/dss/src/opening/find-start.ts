@@ -18,20 +18,28 @@ export type StartOptions = StartingPointOptions &
     readonly loss: PendingSwitch | null;
   };
 
-/** Where a source that is being opened continues, and what was given up for that. */
-export async function findStart(
-  opening: Opening,
-): Promise<{ readonly start: Checkpoint; readonly healing: Healing | null }> {
+export interface FoundStart {
+  readonly start: Checkpoint;
+  /** What was given up for that. */
+  readonly healing: Healing | null;
+  /** UUID of the server that had it. */
+  readonly lostUuid: string | null;
+}
+
+/** Where a source that is being opened continues. */
+export async function findStart(opening: Opening): Promise<FoundStart> {
   const { grant, stores, logger } = opening;
   let healing: Healing | null = null;
+  let lostUuid: string | null = null;
   if (areReadsUsedUp(await stores.tables.reservedReads(grant.source))) await beginReadsAgain(grant, stores);
   const closers = new Closers(logger);
   try {
-    const onHealed = (done: Healing): void => {
+    const onHealed = (done: Healing, uuid: string): void => {
       healing = done;
+      lostUuid = uuid;
     };
     const start = await startFrom({ ...describeStart(opening, closers), onHealed });
-    return { start: withAccepted(start, opening), healing };
+    return { start: withAccepted(start, opening), healing, lostUuid };
   } finally {
     await closers.close();
   }

@@ -93,6 +93,7 @@ class World {
   killAt = Infinity;
   killAfterWriting = false;
   healing: Healing | null = null;
+  lostUuid: string | null = null;
 
   async write(apply: () => unknown): Promise<void> {
     await Promise.resolve();
@@ -180,7 +181,10 @@ class World {
         this.proven.push(...known.map(({ gtid }) => gtid));
         return Promise.resolve(known.map((one) => ({ ...one, serverUuid: B, file: 'binlog.000001', offset: 4 })));
       },
-      onHealed: (healing) => (this.healing = healing),
+      onHealed: (healing, lostUuid) => {
+        this.healing = healing;
+        this.lostUuid = lostUuid;
+      },
       signal: new AbortController().signal,
       logger: silentLogger,
     };
@@ -246,6 +250,7 @@ describe('transactions that are given up', () => {
         expect(world.copyOf('orders')).toMatchObject({ state: 'ending', above: versionOf(6) });
         expect(world.lineage).toBe(start.lineage);
         expect(world.healing).toMatchObject({ gtids: `${A}:8-10`, rowsOf: ['shop.orders'], whole: [] });
+        expect(world.lostUuid).toBe(A);
       }
   });
 

@@ -52,7 +52,8 @@ export interface HealOptions extends StartingPointOptions, Omit<ResyncOptions, '
     versions: VersionBounds,
     layouts: readonly TableLayout[],
   ) => Promise<ReadonlyMap<string, readonly string[] | null>>;
-  readonly onHealed: (healing: Healing) => void;
+  /** `lostUuid`: of the server that had what was given up. */
+  readonly onHealed: (healing: Healing, lostUuid: string) => void;
 }
 
 /** What was given up, and what is read again because of that. */
@@ -93,7 +94,7 @@ export async function heal(options: HealOptions, loss: PendingSwitch): Promise<C
     if (isGivenUp && (await resyncs.pendingFor(source)) !== null) await resyncs.finish(grant);
     else await resyncs.withdraw(grant);
     const start = await findStartingPoint(options);
-    if (isGivenUp) options.onHealed(await describeHealed(options, loss.givesUp));
+    if (isGivenUp) options.onHealed(await describeHealed(options, loss.givesUp), await findLostServer(options, known));
     return start;
   }
   if (loss.askedBy !== null && !GtidSet.parse(loss.givesUp).contains(lost)) {
@@ -104,6 +105,7 @@ export async function heal(options: HealOptions, loss: PendingSwitch): Promise<C
   }
   if (!options.copiesRows) throw snapshotsOff(source);
   const gtids = lost.toString();
+  const lostUuid = known.position.serverUuid;
   logger.warn('transactions that were given to the sinks are lost, and given up', { source, gtids, to: loss.to });
   const base = await findBase(options, executed);
   const acceptedBy = await options.acceptances.acceptedBy(source);
@@ -113,7 +115,7 @@ export async function heal(options: HealOptions, loss: PendingSwitch): Promise<C
     if (loss.askedBy === null) await proveLeft(options, left, acceptedBy);
     await resyncs.request(grant, null);
     const start = await resync({ ...options, askedBy: loss.askedBy ?? 'dss' });
-    options.onHealed({ gtids, rowsOf: [], whole: [], isResync: true });
+    options.onHealed({ gtids, rowsOf: [], whole: [], isResync: true }, lostUuid);
     return start;
   }
   await resyncs.withdraw(grant);
@@ -136,7 +138,7 @@ export async function heal(options: HealOptions, loss: PendingSwitch): Promise<C
       if (tables.records.length > 0) await options.tableStore.save(grant, tables.records);
       const { rowsOf, whole } = tables;
       logger.info('rows that lost transactions may have changed are read again', { source, lineage, rowsOf, whole });
-      options.onHealed({ gtids, rowsOf, whole, isResync: false });
+      options.onHealed({ gtids, rowsOf, whole, isResync: false }, lostUuid);
     },
   });
   if (acceptedBy !== null) await options.acceptances.finish(grant);
@@ -146,6 +148,12 @@ export async function heal(options: HealOptions, loss: PendingSwitch): Promise<C
 /** Without a mirror nothing shows what a loss has changed; numbers of MariaDB say too little. */
 function isResynced({ mirrored }: HealOptions, lost: GtidSet): boolean {
   return mirrored === null || lost.domains.size > 0;
+}
+
+/** The server before the lineage in which the loss was given up; the one of now where its checkpoints name none. */
+async function findLostServer({ grant, trail }: HealOptions, known: Checkpoint): Promise<string> {
+  const before = (await trail.list(grant.source)).find(({ lineage }) => lineage < known.lineage);
+  return before?.lastCovered?.serverUuid ?? known.position.serverUuid;
 }
 
 /** What is read again of a loss that another process has given up, as far as it is not done yet. */

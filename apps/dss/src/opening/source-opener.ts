@@ -201,8 +201,8 @@ export class SourceOpener {
     try {
       const opening = await this.#prepare({ ...ownership, server, asked, logger, closers });
       const before = await this.#newestCheckpoint(ownership.grant);
-      const { start, healing } = await findStart(opening);
-      const from = before?.position.serverUuid;
+      const { start, healing, lostUuid } = await findStart(opening);
+      const from = lostUuid ?? before?.position.serverUuid;
       // now: it has moved, and what is built on that may still fail
       if (from !== undefined && (from !== start.position.serverUuid || healing !== null)) {
         const askedBy = asked?.askedBy ?? null;
