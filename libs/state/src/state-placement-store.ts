@@ -8,6 +8,8 @@ export interface Placement {
   /** Of DSS, by its full name. */
   readonly instance: string;
   readonly placedBy: string;
+  /** Of the orders to place the source: a later one is greater. */
+  readonly order: number;
 }
 
 /** Not guarded by a fencing token: a placement is a wish, and any instance takes it. */
@@ -22,20 +24,24 @@ export class StatePlacementStore {
   async list(): Promise<ReadonlyMap<string, Placement>> {
     const rows = await this.#database.run((manager) =>
       manager.find(SourceEntity, {
-        select: { name: true, placedOn: true, placedBy: true },
+        select: { name: true, placedOn: true, placedBy: true, placements: true },
         where: { placedOn: Not(IsNull()) },
       }),
     );
     return new Map(
-      rows.map(({ name, placedOn, placedBy }) => [name, { instance: placedOn ?? '', placedBy: placedBy ?? '' }]),
+      rows.map(({ name, placedOn, placedBy, placements: order }) => [
+        name,
+        { instance: placedOn ?? '', placedBy: placedBy ?? '', order },
+      ]),
     );
   }
 
   /** With null the source may run anywhere. False when no instance has run the source yet. */
-  async place(source: string, placement: Placement | null): Promise<boolean> {
-    const { affectedRows } = await this.#update('placed_on = ?, placed_by = ? WHERE name = ?', [
-      ...[placement?.instance ?? null, placement?.placedBy.slice(0, 255) ?? null, source],
-    ]);
+  async place(source: string, placement: Omit<Placement, 'order'> | null): Promise<boolean> {
+    const { affectedRows } = await this.#update(
+      'placed_on = ?, placed_by = ?, placements = placements + 1 WHERE name = ?',
+      [...[placement?.instance ?? null, placement?.placedBy.slice(0, 255) ?? null, source]],
+    );
     return affectedRows > 0;
   }
 

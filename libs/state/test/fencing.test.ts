@@ -317,7 +317,10 @@ describe('stores under fencing tokens', () => {
     await fencing.grant(source, 'b');
     expect(await placements.place(source, { instance: 'a', placedBy: 'alice' })).toBe(true);
     expect(await placements.place(source, { instance: 'a', placedBy: 'alice' })).toBe(true);
-    expect((await placements.list()).get(source)).toEqual({ instance: 'a', placedBy: 'alice' });
+    const first = (await placements.list()).get(source);
+    expect(first).toEqual({ instance: 'a', placedBy: 'alice', order: expect.any(Number) });
+    await placements.place(source, { instance: 'a', placedBy: 'alice' });
+    expect((await placements.list()).get(source)?.order).toBeGreaterThan(first?.order ?? Infinity);
     expect(await placements.end(source, 'b')).toBe(false);
     expect((await placements.list()).has(source)).toBe(true);
     expect(await placements.end(source, 'a')).toBe(true);

@@ -86,6 +86,7 @@ describe('StateDatabase', () => {
       { name: 'IndexAuditSubjects1796582000000' },
       { name: 'AddNotices1796583000000' },
       { name: 'IndexDueNotices1796584000000' },
+      { name: 'CountPlacements1796585000000' },
     ]);
   });
 

@@ -15,6 +15,8 @@ class Board {
   readonly ended: string[] = [];
   movable = true;
   isMoving = false;
+  /** Whether a move that was begun comes to its end. */
+  handsOver = true;
   expiresInMs = 5000;
   isDown = false;
   state: 'up' | 'down' | 'hangs' = 'up';
@@ -24,6 +26,7 @@ class Board {
   readonly silent = new Set<string>();
   readonly #reportedAtMs = new Map<string, number>();
   readonly #sources: readonly string[];
+  #orders = 0;
   readonly shares: SourceShares;
 
   constructor(instance: string, running: readonly string[], sources: readonly string[]) {
@@ -43,7 +46,10 @@ class Board {
         this.ended.push(`${source} ${from}`);
         return Promise.resolve();
       },
-      move: (source, to, askedBy) => this.moved.push(`${source} ${to} ${askedBy}`) > 0,
+      move: (source, to, askedBy) => {
+        this.moved.push(`${source} ${to} ${askedBy}`);
+        return Promise.resolve(this.handsOver);
+      },
       isMoving: () => this.isMoving,
       logger: silentLogger,
       monotonicMs: () => this.nowMs,
@@ -69,6 +75,10 @@ class Board {
       reportedAtMs: this.#reportedAtMs.get(instance) ?? 0,
       details: { sources: this.#sources.map((name) => ({ name, movable: this.movable })) },
     }));
+  }
+
+  place(source: string, instance: string): void {
+    this.placements.set(source, { instance, placedBy: 'alice', order: ++this.#orders });
   }
 
   async look(times = 1): Promise<void> {
@@ -181,14 +191,14 @@ describe('SourceShares', () => {
     own(board, 'a', 's1', 's2');
     own(board, 'b', 's3', 's4');
     await board.look();
-    board.placements.set('s2', { instance: 'b', placedBy: 'alice' });
+    board.place('s2', 'b');
     board.movable = false;
     await board.look();
     expect(board.moved).toEqual(['s2 b alice']);
     const other = new Board('b', ['a', 'b'], ['s1', 's2', 's3', 's4']);
     own(other, 'a', 's1');
     own(other, 'b', 's2', 's3', 's4');
-    other.placements.set('s2', { instance: 'b', placedBy: 'alice' });
+    other.place('s2', 'b');
     await other.look(8);
     expect(other.moved).toEqual(['s3 a null']);
   });
@@ -199,12 +209,12 @@ describe('SourceShares', () => {
       const board = new Board('a', ['a', 'b'], ['s1', 's2', 's3', 's4']);
       own(board, 'a', 's1', 's2', 's3', 's4');
       await board.look(2);
-      board.placements.set('s2', { instance: 'b', placedBy: 'alice' });
+      board.place('s2', 'b');
       await board.look();
       expect(board.moved.splice(0)).toEqual(['s2 b alice']);
       own(board, 'b', 's2');
-      board.placements.set('s3', { instance: 'b', placedBy: 'alice' });
-      board.placements.set('s1', { instance: 'gone', placedBy: 'alice' });
+      board.place('s3', 'b');
+      board.place('s1', 'gone');
       board.state = state;
       board.nowMs += 6000;
       await board.look(2);
@@ -237,7 +247,7 @@ describe('SourceShares', () => {
     board.movable = false;
     own(board, 'a', 's1', 's2');
     await board.look();
-    board.placements.set('s1', { instance: 'b', placedBy: 'alice' });
+    board.place('s1', 'b');
     for (let i = 0; i < 5; i++) {
       await board.look(3);
       own(board, 'b', 's1');
@@ -245,9 +255,7 @@ describe('SourceShares', () => {
       own(board, 'a', 's1');
     }
     expect(board.moved.splice(0)).toEqual(['s1 b alice']);
-    board.placements.delete('s1');
-    await board.look();
-    board.placements.set('s1', { instance: 'b', placedBy: 'alice' });
+    board.place('s1', 'b');
     await board.look(3);
     expect(board.moved.splice(0)).toEqual(['s1 b alice']);
     board.nowMs += 600_000;
@@ -255,11 +263,36 @@ describe('SourceShares', () => {
     expect(board.moved).toEqual(['s1 b alice']);
   });
 
+  it('a source that could not be handed over has not moved: it does not rest, and the order is followed again', async () => {
+    const board = new Board('a', ['a', 'b'], ['s1', 's2', 's3']);
+    board.handsOver = false;
+    own(board, 'a', 's1', 's2', 's3');
+    await board.look(9);
+    expect(board.moved.splice(0)).toEqual(['s1 b null', 's1 b null']);
+    expect(board.shares.mayMove('s1')).toBe(true);
+    board.movable = false;
+    board.place('s1', 'b');
+    await board.look(2);
+    expect(board.moved.splice(0)).toEqual(['s1 b alice', 's1 b alice']);
+    board.handsOver = true;
+    await board.look(3);
+    expect([board.moved, board.shares.mayMove('s1')]).toEqual([['s1 b alice'], false]);
+  });
+
+  it('an order of an operator and a share that is too small do not begin two moves in one look', async () => {
+    const board = new Board('a', ['a', 'b'], ['s1', 's2', 's3', 's4']);
+    own(board, 'a', 's1', 's2', 's3', 's4');
+    await board.look(7);
+    board.place('s4', 'b');
+    await board.look();
+    expect(board.moved).toEqual(['s4 b alice']);
+  });
+
   it('does not hand a source to where it is placed when that instance has said nothing since it is here', async () => {
     const board = new Board('a', ['a', 'b'], ['s1', 's2']);
     board.movable = false;
     own(board, 'b', 's1', 's2');
-    board.placements.set('s1', { instance: 'b', placedBy: 'alice' });
+    board.place('s1', 'b');
     await board.look(2);
     board.silent.add('b');
     own(board, 'a', 's1', 's2');
@@ -295,8 +328,8 @@ describe('SourceShares', () => {
   it('ends a placement when its instance is gone', async () => {
     const board = new Board('a', ['a'], ['s1', 's2']);
     own(board, 'a', 's1');
-    board.placements.set('s1', { instance: 'gone', placedBy: 'alice' });
-    board.placements.set('s2', { instance: 'gone', placedBy: 'alice' });
+    board.place('s1', 'gone');
+    board.place('s2', 'gone');
     await board.look();
     expect([board.moved, board.ended]).toEqual([[], ['s1 gone']]);
   });

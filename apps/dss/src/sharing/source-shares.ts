@@ -36,8 +36,8 @@ export interface SourceSharesOptions {
   readonly listPlacements: () => Promise<ReadonlyMap<string, Placement>>;
   /** Ends a placement, unless the source is placed elsewhere by now. */
   readonly endPlacement: (source: string, instance: string) => Promise<void>;
-  /** Drains a source of this instance and hands it over; false when it is not this one's. */
-  readonly move: (source: string, to: string, askedBy: string | null) => boolean;
+  /** Drains a source of this instance and hands it over, or fails to; null when it is not this one's. */
+  readonly move: (source: string, to: string, askedBy: string | null) => Promise<boolean> | null;
   /** Whether a source of this instance is being handed over. */
   readonly isMoving: () => boolean;
   readonly logger: Logger;
@@ -117,8 +117,9 @@ export class SourceShares {
       this.#lookedAtMs = nowMs;
       // no lease is granted while the state database is away: nobody could take what is handed over
       if (placements !== null && monotonicMs() - nowMs <= SIGHT_MS) {
-        this.#followPlacements(sources, instances, nowMs);
-        if (move !== null && !isBusy) this.#even(move, nowMs);
+        const follows = this.#followPlacements(sources, instances, nowMs);
+        // what an operator has asked for changes the shares
+        if (move !== null && !isBusy && !follows) this.#even(move, nowMs);
         await this.#endPlacements(leases, services);
       }
       this.#isFailing = false;
@@ -141,9 +142,16 @@ export class SourceShares {
     this.#handOver({ source, to, placement: null }, nowMs);
   }
 
-  #handOver({ source, to, placement }: Omit<HandOver, 'atMs'> & { readonly source: string }, nowMs: number): void {
-    const isOwned = this.#options.move(source, to, placement?.placedBy ?? null);
-    if (isOwned) this.#moved.set(source, { to, atMs: nowMs, placement });
+  /** Whether it has begun. */
+  #handOver({ source, to, placement }: Omit<HandOver, 'atMs'> & { readonly source: string }, nowMs: number): boolean {
+    const handedOver = this.#options.move(source, to, placement?.placedBy ?? null);
+    if (handedOver === null) return false;
+    const moved = { to, atMs: nowMs, placement };
+    this.#moved.set(source, moved);
+    void handedOver.then((isMoved) => {
+      if (!isMoved && this.#moved.get(source) === moved) this.#moved.delete(source);
+    });
+    return true;
   }
 
   #findLiving(services: readonly ServiceStatus[], nowMs: number): SharingInstance[] {
@@ -232,22 +240,23 @@ export class SourceShares {
 
   /**
    * Hands over what an operator wants elsewhere, to an instance that is known to have lived since the source is here. Where
-   * it has come back from there, it is handed over again only after a rest, or when it was placed elsewhere in between.
+   * it has come back from there, it is handed over again only after a rest, or when somebody has asked for that again.
+   * Whether any is handed over.
    */
-  #followPlacements(sources: readonly SharedSource[], instances: readonly SharingInstance[], nowMs: number): void {
+  #followPlacements(sources: readonly SharedSource[], instances: readonly SharingInstance[], nowMs: number): boolean {
     const { instance } = this.#options;
+    let follows = false;
     for (const { name: source, owner, placedOn } of sources) {
       const placement = this.#placements.get(source);
-      const moved = this.#moved.get(source);
-      const isNew = moved?.placement?.instance !== placement?.instance;
-      if (moved !== undefined && isNew) this.#moved.set(source, { ...moved, placement: null });
       if (placement === undefined || owner !== instance || placedOn === instance) continue;
       const to = placement.instance;
       const target = instances.find(({ name }) => name === to);
       const reportedMs = this.#reports.get(to)?.seenAtMs ?? -Infinity;
       if (target?.sources.has(source) !== true || reportedMs <= (this.#owned.get(source)?.sinceMs ?? nowMs)) continue;
-      if (isNew || this.mayMove(source)) this.#handOver({ source, to, placement }, nowMs);
+      const isNew = this.#moved.get(source)?.placement?.order !== placement.order;
+      if (isNew || this.mayMove(source)) follows = this.#handOver({ source, to, placement }, nowMs) || follows;
     }
+    return follows;
   }
 
   /** A placement ends with its instance: the owner of the source says so. */

@@ -67,7 +67,7 @@ export class SourceRegistry extends LongWork {
         if (!(await placements.end(source, instance))) return;
         await audit.record({ actor: 'dss', action: 'source.placement-ended', subject: source, details: { instance } });
       },
-      move: (source, to, askedBy) => this.find(source)?.moveTo({ to, askedBy }) === true,
+      move: (source, to, askedBy) => this.find(source)?.moveTo({ to, askedBy }) ?? null,
       isMoving: () => [...this.#supervisors.values()].some(({ isMoving }) => isMoving),
       logger: createLogger('shares'),
       monotonicMs,

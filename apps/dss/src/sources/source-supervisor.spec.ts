@@ -146,21 +146,23 @@ describe('SourceSupervisor', () => {
       ),
     );
     await until(() => supervisor.status().state === 'streaming');
-    expect(supervisor.moveTo({ to: 'other', askedBy: 'alice' })).toBe(true);
+    const handedOver = supervisor.moveTo({ to: 'other', askedBy: 'alice' });
     await until(() => office.token === 2);
+    expect(await handedOver).toBe(true);
     expect([rested, office.handedTo, moves]).toEqual([1, ['other'], [{ to: 'other', askedBy: 'alice' }]]);
     await end();
     expect(office.handedTo).toEqual(['other', null]);
-    expect(supervisor.moveTo({ to: 'other', askedBy: null })).toBe(false);
+    expect(supervisor.moveTo({ to: 'other', askedBy: null })).toBeNull();
   });
 
   it('does not call a source moved whose lease could not be given up', async () => {
     const { supervisor, office, end, moves } = supervise(() => Promise.resolve(fakeRun(untilAborted)));
     await until(() => supervisor.status().state === 'streaming');
     office.isSilent = true;
-    supervisor.moveTo({ to: 'other', askedBy: 'alice' });
+    const first = supervisor.moveTo({ to: 'third', askedBy: 'alice' });
+    const second = supervisor.moveTo({ to: 'other', askedBy: 'alice' });
     await until(() => office.token === 2);
-    expect(moves).toEqual([]);
+    expect([await first, await second, moves]).toEqual([false, false, []]);
     await end();
   });
 

@@ -36,6 +36,10 @@ export interface SourceMove {
   readonly askedBy: string | null;
 }
 
+interface PendingMove extends SourceMove {
+  readonly handedOver: PromiseWithResolvers<boolean>;
+}
+
 export interface SourceSupervisorOptions {
   readonly source: string;
   /** Whether the source has more than one endpoint. */
@@ -106,7 +110,7 @@ export class SourceSupervisor {
   /** Ends this ownership in order; the source is opened again then. */
   #end: AbortController | null = null;
   /** Where the source goes when this ownership has ended. */
-  #move: SourceMove | null = null;
+  #move: PendingMove | null = null;
 
   constructor(options: SourceSupervisorOptions) {
     this.#options = options;
@@ -180,12 +184,17 @@ export class SourceSupervisor {
     return this.#reopenWith((grant) => this.#options.requestSwitch(grant, wanted), askedBy ?? '');
   }
 
-  /** Drains the source and hands it to another instance; false when it is not this process's. */
-  moveTo(move: SourceMove): boolean {
-    if (this.#end === null) return false;
-    this.#move = move;
+  /**
+   * Drains the source and hands it to another instance; null when it is not this process's. Resolves with whether it was
+   * handed over: else the next owner is whoever gets the lease.
+   */
+  moveTo(move: SourceMove): Promise<boolean> | null {
+    if (this.#end === null) return null;
+    this.#move?.handedOver.resolve(false);
+    const handedOver = Promise.withResolvers<boolean>();
+    this.#move = { ...move, handedOver };
     this.#end.abort();
-    return true;
+    return handedOver.promise;
   }
 
   /** Whether the source is being handed over. */
@@ -337,7 +346,8 @@ export class SourceSupervisor {
       await renewal;
       const move = this.#move;
       this.#move = null;
-      if (!ownership.signal.aborted) await this.#release(grant, move);
+      if (ownership.signal.aborted) move?.handedOver.resolve(false);
+      else await this.#release(grant, move);
     }
   }
 
@@ -359,11 +369,14 @@ export class SourceSupervisor {
       }
   }
 
-  async #release(grant: Grant, move: SourceMove | null): Promise<void> {
+  async #release(grant: Grant, move: PendingMove | null): Promise<void> {
     const isReleased = await this.#options.leases.release(grant, move?.to ?? null);
-    if (move === null || !isReleased) return;
-    this.#options.logger.info('the source is handed over', { source: grant.source, ...move });
-    this.#options.journal.moved(move);
+    if (move === null) return;
+    const { to, askedBy, handedOver } = move;
+    handedOver.resolve(isReleased);
+    if (!isReleased) return;
+    this.#options.logger.info('the source is handed over', { source: grant.source, to, askedBy });
+    this.#options.journal.moved({ to, askedBy });
   }
 
   #findsNoServer(error: DittoError, refused: readonly RefusedServer[]): void {

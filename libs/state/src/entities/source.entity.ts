@@ -60,6 +60,10 @@ export class SourceEntity {
   @Column({ name: 'placed_by', type: 'varchar', length: 255, nullable: true })
   placedBy!: string | null;
 
+  /** How often it was placed. */
+  @Column({ name: 'placements', type: 'int', unsigned: true, default: 0 })
+  placements!: number;
+
   /** Patterns of the columns that the rows in the sinks are made without; null before any were kept. */
   @Column({ name: 'excluded_columns', type: 'json', nullable: true })
   excludedColumns!: string[] | null;

@@ -26,6 +26,7 @@ import { AddPlacements1796581000000 } from './1796581000000-add-placements.ts';
 import { IndexAuditSubjects1796582000000 } from './1796582000000-index-audit-subjects.ts';
 import { AddNotices1796583000000 } from './1796583000000-add-notices.ts';
 import { IndexDueNotices1796584000000 } from './1796584000000-index-due-notices.ts';
+import { CountPlacements1796585000000 } from './1796585000000-count-placements.ts';
 
 /** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
 export const migrations = [
@@ -57,4 +58,5 @@ export const migrations = [
   IndexAuditSubjects1796582000000,
   AddNotices1796583000000,
   IndexDueNotices1796584000000,
+  CountPlacements1796585000000,
 ];
