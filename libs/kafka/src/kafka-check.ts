@@ -1,4 +1,4 @@
-import kafkajs, { type Admin, type KafkaJSAggregateError } from 'kafkajs';
+import { Admin, ConfigResourceTypes, ConnectionPool, createTopicsV7 } from '@platformatic/kafka';
 
 import {
   type CheckFinding,
@@ -10,12 +10,12 @@ import {
   withTimeout,
 } from '#kernel';
 
+import { ConnectionWatch, destroySockets } from './connection-watch.ts';
 import { type KafkaConnectionOptions } from './kafka-connection-options.ts';
 import { KAFKA_ERROR_CODES, toKafkaError } from './kafka-errors.ts';
-import { createKafkaJs } from './kafkajs-client.ts';
-import { TopicReader } from './topic-reader.ts';
+import { TopicReader, type TopicReplication } from './topic-reader.ts';
 import { checkTopicReading } from './topic-reading-check.ts';
-import { readTopicSettings, type TopicSettings } from './topic-settings.ts';
+import { readTopicSettings } from './topic-settings.ts';
 
 export interface WantedTopic {
   readonly topic: string;
@@ -30,10 +30,12 @@ export interface KafkaCheckOptions {
   readonly maxBatchBytes: number;
 }
 
+type Settings = ReadonlyMap<string, string>;
+
 interface TopicFacts {
   readonly topic: string;
-  readonly replicas: number;
-  readonly settings: ReadonlyMap<string, string>;
+  readonly replication: TopicReplication;
+  readonly settings: Settings;
 }
 
 interface DescribedTopics {
@@ -44,80 +46,115 @@ interface DescribedTopics {
 
 const TIMEOUT_MS = 15_000;
 const SETTINGS_MS = 3_000;
-const { TOPIC, BROKER } = kafkajs.ConfigResourceTypes;
+const { TOPIC, BROKER } = ConfigResourceTypes;
 
 /** Everything that is wrong with the brokers and topics; creation is tried with "validate only", so nothing changes. */
 export async function checkKafka(options: KafkaCheckOptions): Promise<readonly CheckFinding[]> {
-  let admin: Admin | null = null;
+  const connection = { ...options.connection, logger: silentLogger };
+  const reader = new TopicReader(connection);
+  const brokers = new Brokers(connection);
   try {
-    const connection = { ...options.connection, logger: silentLogger };
-    admin = createKafkaJs(connection, { retry: { retries: 1, initialRetryTime: 100 } }).admin();
-    return await withTimeout(inspect(admin, options), TIMEOUT_MS, createTimeoutError);
+    return await withTimeout(inspect(brokers, reader, options), TIMEOUT_MS, createTimeoutError);
   } catch (error) {
     return [toCheckFinding(toKafkaError(error, 'asking Kafka'))];
   } finally {
-    await admin?.disconnect();
+    await Promise.all([brokers.close(), reader.close()]);
   }
 }
 
-async function inspect(admin: Admin, options: KafkaCheckOptions): Promise<readonly CheckFinding[]> {
+/** What is asked of the brokers beside the topics' content; all of it while some topic of the cluster has no leader. */
+class Brokers {
+  readonly #admin: Admin;
+  readonly #connections: ConnectionPool;
+
+  constructor(connection: KafkaConnectionOptions) {
+    const watch = new ConnectionWatch(connection);
+    const { base } = watch;
+    this.#admin = new Admin({ ...base, retries: 1, retryDelay: 100 });
+    this.#connections = new ConnectionPool(connection.clientId, base);
+    for (const pool of [this.#admin.connections, this.#connections]) watch.over(pool);
+  }
+
+  /** By name. Rejects for all when the user may not see those of one. */
+  async readSettings(
+    resourceType: typeof TOPIC | typeof BROKER,
+    names: readonly string[],
+  ): Promise<Map<string, Settings>> {
+    const resources = names.map((resourceName) => ({ resourceType, resourceName, configurationKeys: null }));
+    const described = await this.#admin.describeConfigs({ resources });
+    return new Map(
+      described.map(({ resourceName, configs }) => [
+        resourceName,
+        new Map(configs.flatMap(({ name, value }) => (value == null ? [] : [[name, value]]))),
+      ]),
+    );
+  }
+
+  async findController(): Promise<number> {
+    return (await this.#admin.metadata({ topics: [] })).controllerId;
+  }
+
+  /** Rejects with an error for each topic that could not be created; creates none. */
+  async tryToCreate(
+    topics: readonly { readonly name: string; readonly partitions: number; readonly replicas: number }[],
+  ): Promise<void> {
+    const { brokers, controllerId } = await this.#admin.metadata({ topics: [] });
+    const broker = brokers.get(controllerId) ?? [...brokers.values()][0];
+    if (broker === undefined) throw createTimeoutError();
+    const wanted = topics.map(({ name, partitions, replicas }) => ({
+      ...{ name, numPartitions: partitions, replicationFactor: replicas },
+      ...{ assignments: [], configs: [] },
+    }));
+    await createTopicsV7.api.async(await this.#connections.get(broker), wanted, TIMEOUT_MS, true);
+  }
+
+  async close(): Promise<void> {
+    for (const pool of [this.#connections, this.#admin.connections]) destroySockets(pool);
+    await Promise.all([this.#connections.close(), this.#admin.close()]);
+  }
+}
+
+async function inspect(
+  brokers: Brokers,
+  reader: TopicReader,
+  options: KafkaCheckOptions,
+): Promise<readonly CheckFinding[]> {
   const { wanted, topics } = options;
-  await admin.connect();
-  const { brokers, controller } = await admin.describeCluster();
-  const known = new Set(await admin.listTopics());
-  const present = wanted.filter(({ topic }) => known.has(topic));
+  const known = new Set(await reader.listTopics());
+  const present = wanted.map(({ topic }) => topic).filter((topic) => known.has(topic));
   const missing = wanted.filter(({ topic }) => !known.has(topic));
-  const { facts, unasked } = await describeTopics(admin, present);
+  const { facts, unasked } = await describeTopics(brokers, reader, present);
+  const led = facts.filter(({ replication }) => replication.leaderless.length === 0).map(({ topic }) => topic);
   const findings = [
     ...checkTopics(facts, options),
     ...(unasked.length > 0 ? [warnOfUnasked(nameSome(unasked))] : []),
-    ...(await checkReading(options, present)),
+    ...(await checkTopicReading(reader, led, AbortSignal.timeout(TIMEOUT_MS))),
   ];
   if (missing.length === 0) return findings;
   if (!topics.create) return [...findings, findMissing(missing)];
-  const defaults = await describeBroker(admin, controller ?? brokers[0]?.nodeId ?? 0);
-  return [...findings, ...checkDefaults(defaults, options), ...(await tryCreation(admin, missing, options))];
+  const defaults = await describeController(brokers);
+  return [...findings, ...checkDefaults(defaults, options), ...(await tryCreation(brokers, missing, options))];
 }
 
-async function describeTopics(admin: Admin, topics: readonly WantedTopic[]): Promise<DescribedTopics> {
+async function describeTopics(
+  brokers: Brokers,
+  reader: TopicReader,
+  topics: readonly string[],
+): Promise<DescribedTopics> {
   if (topics.length === 0) return { facts: [], unasked: [] };
-  const names = topics.map(({ topic }) => topic);
-  const metadata = await admin.fetchTopicMetadata({ topics: names });
-  const { known, unasked } = await readSettings(admin, names);
-  const facts = metadata.topics.map(({ name, partitions }) => ({
-    topic: name,
-    replicas: partitions[0]?.replicas.length ?? 0,
-    settings: known.get(name) ?? new Map<string, string>(),
-  }));
-  return { facts, unasked };
-}
-
-/** Of topics whose settings the user may not see, `checkTopicReading` says so. */
-async function readSettings(admin: Admin, topics: readonly string[]): Promise<TopicSettings> {
-  return readTopicSettings({
+  const replications = await reader.readReplication(topics);
+  // of topics whose settings the user may not see, `checkTopicReading` says so
+  const { known, unasked } = await readTopicSettings({
     topics,
     mostMs: SETTINGS_MS,
-    describe: async (some) => {
-      const { resources } = await admin.describeConfigs({
-        resources: some.map((name) => ({ type: TOPIC, name })),
-        includeSynonyms: false,
-      });
-      return new Map(resources.map(({ resourceName, configEntries }) => [resourceName, toMap(configEntries)]));
-    },
+    describe: (some) => brokers.readSettings(TOPIC, some),
   });
-}
-
-async function checkReading(
-  { connection }: KafkaCheckOptions,
-  present: readonly WantedTopic[],
-): Promise<readonly CheckFinding[]> {
-  const reader = new TopicReader({ ...connection, logger: silentLogger });
-  try {
-    const topics = present.map(({ topic }) => topic);
-    return await checkTopicReading(reader, topics, AbortSignal.timeout(TIMEOUT_MS));
-  } finally {
-    await reader.close();
-  }
+  const facts = [...replications].map(([topic, replication]) => ({
+    topic,
+    replication,
+    settings: known.get(topic) ?? new Map<string, string>(),
+  }));
+  return { facts, unasked };
 }
 
 function checkTopics(
@@ -126,7 +163,9 @@ function checkTopics(
 ): readonly CheckFinding[] {
   const findings: CheckFinding[] = [];
   const namesWhere = (is: (facts: TopicFacts) => boolean): string[] => facts.filter(is).map(({ topic }) => topic);
-  const few = namesWhere(({ replicas }) => replicas < 3);
+  const leaderless = namesWhere(({ replication }) => replication.leaderless.length > 0);
+  if (leaderless.length > 0) findings.push(findLeaderless(nameSome(leaderless)));
+  const few = namesWhere(({ replication }) => replication.replicas < 3);
   if (few.length > 0) findings.push(warnOfReplicas(nameSome(few)));
   const weak = namesWhere(({ settings }) => Number(settings.get('min.insync.replicas') ?? 2) < 2);
   if (weak.length > 0) findings.push(warnOfInSync(nameSome(weak)));
@@ -153,7 +192,7 @@ function checkTopics(
   return findings;
 }
 
-function checkDefaults(defaults: ReadonlyMap<string, string>, { topics }: KafkaCheckOptions): readonly CheckFinding[] {
+function checkDefaults(defaults: Settings, { topics }: KafkaCheckOptions): readonly CheckFinding[] {
   const replicas =
     topics.replicationFactor > 0 ? topics.replicationFactor : Number(defaults.get('default.replication.factor') ?? 3);
   const findings: CheckFinding[] = [];
@@ -165,17 +204,14 @@ function checkDefaults(defaults: ReadonlyMap<string, string>, { topics }: KafkaC
 }
 
 async function tryCreation(
-  admin: Admin,
+  brokers: Brokers,
   missing: readonly WantedTopic[],
-  { topics }: KafkaCheckOptions,
+  { topics: { partitions, replicationFactor: replicas } }: KafkaCheckOptions,
 ): Promise<readonly CheckFinding[]> {
-  const specs = missing.map(({ topic, keyed }) => ({
-    topic,
-    numPartitions: keyed ? topics.partitions : 1,
-    replicationFactor: topics.replicationFactor,
-  }));
   try {
-    await admin.createTopics({ topics: specs, validateOnly: true, waitForLeaders: false });
+    await brokers.tryToCreate(
+      missing.map(({ topic, keyed }) => ({ name: topic, partitions: keyed ? partitions : 1, replicas })),
+    );
     return [];
   } catch (error) {
     const causes = isAggregate(error) ? error.errors : [error];
@@ -184,13 +220,10 @@ async function tryCreation(
   }
 }
 
-async function describeBroker(admin: Admin, nodeId: number): Promise<ReadonlyMap<string, string>> {
+async function describeController(brokers: Brokers): Promise<Settings> {
   try {
-    const { resources } = await admin.describeConfigs({
-      resources: [{ type: BROKER, name: String(nodeId) }],
-      includeSynonyms: false,
-    });
-    return toMap(resources[0]?.configEntries ?? []);
+    const id = String(await brokers.findController());
+    return (await brokers.readSettings(BROKER, [id])).get(id) ?? new Map<string, string>();
   } catch (cause) {
     const error = toKafkaError(cause, 'reading the settings of a broker');
     // a user that may publish need not see the settings of the brokers
@@ -199,8 +232,12 @@ async function describeBroker(admin: Admin, nodeId: number): Promise<ReadonlyMap
   }
 }
 
-function toMap(entries: readonly { readonly configName: string; readonly configValue: string }[]): Map<string, string> {
-  return new Map(entries.map(({ configName, configValue }) => [configName, configValue]));
+function findLeaderless(topics: string): CheckFinding {
+  return findError(
+    KAFKA_ERROR_CODES.unavailable,
+    `no broker leads some partitions of ${topics}: changes wait there`,
+    'Start the brokers that hold their replicas, or reassign the partitions (kafka-topics --describe --unavailable-partitions shows them).',
+  );
 }
 
 function findMissing(missing: readonly WantedTopic[]): CheckFinding {
@@ -239,7 +276,7 @@ function nameSome(topics: readonly string[]): string {
   return topics.length <= 3 ? topics.join(', ') : `${topics.slice(0, 3).join(', ')} and ${topics.length - 3} more`;
 }
 
-function isAggregate(error: unknown): error is KafkaJSAggregateError {
+function isAggregate(error: unknown): error is AggregateError {
   return error instanceof Error && 'errors' in error && Array.isArray(error.errors);
 }
 

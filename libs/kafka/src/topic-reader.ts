@@ -50,7 +50,8 @@ export interface PartitionBounds {
   readonly end: number;
 }
 
-type ListedTopics = Awaited<ReturnType<typeof metadataV12.api.async>>['topics'];
+type MetadataAnswer = Awaited<ReturnType<typeof metadataV12.api.async>>;
+type DescribedTopics = Pick<ClusterMetadata, 'topics' | 'brokers'>;
 type FetchedBatch = NonNullable<
   Awaited<ReturnType<typeof fetchV12.api.async>>['responses'][number]['partitions'][number]['records']
 >[number];
@@ -82,6 +83,13 @@ const IS_CONTROL = 1 << 5;
 const UNKNOWN_TOPIC = 3;
 /** Each waits for half a second. */
 const MOST_EMPTY_ANSWERS = 10;
+export interface TopicReplication {
+  /** Of its first partition. */
+  readonly replicas: number;
+  /** Partitions that no broker leads: nothing is written to them or read from them. */
+  readonly leaderless: readonly number[];
+}
+
 const FIRST_PAGE_MESSAGES = 64;
 const LARGEST_PAGE_MESSAGES = 4096;
 
@@ -130,6 +138,20 @@ export class TopicReader {
       for (const topic of part) counts.set(topic, found.topics.get(topic)?.partitionsCount ?? 0);
     }
     return counts;
+  }
+
+  /** How these topics are replicated; without those that do not exist. */
+  async readReplication(topics: readonly string[]): Promise<ReadonlyMap<string, TopicReplication>> {
+    const found = new Map<string, TopicReplication>();
+    for (const part of cut(topics)) {
+      const described = await this.#ask('reading topics', () => this.#describe(part));
+      for (const [topic, { partitions }] of described.topics)
+        found.set(topic, {
+          replicas: partitions[0]?.replicas.length ?? 0,
+          leaderless: partitions.flatMap(({ leader }, index) => (described.brokers.has(leader) ? [] : [index])),
+        });
+    }
+    return found;
   }
 
   /** Where the partitions of these topics end, by partition; without topics that do not exist. */
@@ -333,14 +355,14 @@ export class TopicReader {
    * What the brokers say of these topics; without those that do not exist. Of no others: a cluster may have many, and
    * some may be without a leader.
    */
-  async #describe(topics: readonly string[]): Promise<Pick<ClusterMetadata, 'topics' | 'brokers'>> {
+  async #describe(topics: readonly string[]): Promise<DescribedTopics> {
     try {
       const found = await this.#admin.metadata({ topics: [...topics], forceUpdate: true, retries: 0 });
       const known = topics.map((topic) => [topic, found.topics.get(topic)] as const);
       return { topics: new Map(known.filter(isKnown)), brokers: found.brokers };
     } catch (cause) {
       // one that does not exist fails all that are asked for with it
-      if (!isMissingTopic(cause)) throw cause;
+      if (!isMissingTopic(cause)) return findDescribedTopics(cause);
       if (topics.length === 1) return { topics: new Map(), brokers: new Map() };
       const answers = await Promise.all(topics.map((topic) => this.#describe([topic])));
       return {
@@ -376,11 +398,29 @@ export class TopicReader {
  * answer with it. Null when there was no answer, or one to something else.
  */
 function findListedTopics(error: unknown): string[] | null {
+  const topics = findAnswer(error)?.topics;
+  if (topics === undefined) return null;
+  const listed = topics.filter(({ isInternal, errorCode }) => !isInternal && errorCode !== UNKNOWN_TOPIC);
+  return listed.map(({ name }) => name).filter((name) => typeof name === 'string');
+}
+
+/** The same of topics that were asked for by name. Throws the error unless it is one of partitions alone. */
+function findDescribedTopics(error: unknown): DescribedTopics {
+  const answer = findAnswer(error);
+  if (answer === null || answer.topics.some(({ errorCode }) => errorCode !== 0)) throw error;
+  const topics = answer.topics.map(({ name, topicId: id, partitions: listed }): [string, ClusterTopicMetadata] => {
+    const partitions: ClusterTopicMetadata['partitions'] = [];
+    for (const { partitionIndex, leaderId: leader, leaderEpoch, replicaNodes, isrNodes, offlineReplicas } of listed)
+      partitions[partitionIndex] = { leader, leaderEpoch, replicas: replicaNodes, isr: isrNodes, offlineReplicas };
+    return [name ?? '', { id, partitions, partitionsCount: listed.length, lastUpdate: 0 }];
+  });
+  return { topics: new Map(topics), brokers: new Map(answer.brokers.map((broker) => [broker.nodeId, broker])) };
+}
+
+function findAnswer(error: unknown): MetadataAnswer | null {
   for (const { response } of linksOf(error)) {
-    const topics = (response as { readonly topics?: ListedTopics } | undefined)?.topics;
-    if (topics === undefined) continue;
-    const listed = topics.filter(({ isInternal, errorCode }) => !isInternal && errorCode !== UNKNOWN_TOPIC);
-    return listed.map(({ name }) => name).filter((name) => typeof name === 'string');
+    const answer = response as MetadataAnswer | undefined;
+    if (answer?.topics !== undefined) return answer;
   }
   return null;
 }

@@ -10,6 +10,7 @@ import { type Stack, startStack } from '#stack';
 import { uniqueName } from '#testing';
 
 import {
+  checkKafka,
   type KafkaConnectionOptions,
   KafkaEventReader,
   KafkaJsClient,
@@ -74,7 +75,7 @@ async function waitUntilLeaderless(reader: TopicReader, topic: string): Promise<
 }
 
 describe('TopicReader and KafkaEventReader', () => {
-  it('list the topics and read on while a topic of the cluster has no leader', async () => {
+  it('list, check and read the topics while one of them has no leader', async () => {
     const [here, there] = [uniqueName('here'), uniqueName('there')];
     await createTopic(here, 1);
     await createTopic(there, 2);
@@ -90,6 +91,15 @@ describe('TopicReader and KafkaEventReader', () => {
       await waitUntilLeaderless(reader, there);
       const listed = await retryBriefly(stop.signal, () => reader.listTopics());
       expect(listed).toEqual(expect.arrayContaining([here, there]));
+      const findings = await checkKafka({
+        connection: options,
+        topics: { create: false, partitions: 1, replicationFactor: 1 },
+        wanted: [here, there].map((topic) => ({ topic, keyed: true })),
+        maxBatchBytes: 100_000,
+      });
+      expect(findings.filter(({ severity }) => severity === 'error')).toEqual([
+        expect.objectContaining({ message: expect.stringContaining(`no broker leads some partitions of ${there}`) }),
+      ]);
       const read = new Deferred<unknown>();
       const reading = new KafkaEventReader(options).run(
         {
