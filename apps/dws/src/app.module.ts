@@ -2,7 +2,7 @@ import { Module } from '@nestjs/common';
 import { ConnectionsModule } from './connections/connections.module.ts';
 import { ExplainController } from './explain/explain.controller.ts';
 import { Explainer } from './explain/explainer.ts';
-import { FailedEventJobs } from './failed-events/failed-event-jobs.ts';
+import { DueJobs } from './jobs/due-jobs.ts';
 import { FailedEventRetries } from './failed-events/failed-event-retries.ts';
 import { GapJobs } from './gaps/gap-jobs.ts';
 import { AuditController } from './http/audit.controller.ts';
@@ -28,7 +28,6 @@ import { ProbeJobs } from './probes/probe-jobs.ts';
 import { MirrorFollower } from './recent/mirror-follower.ts';
 import { RecentRows } from './recent/recent-rows.ts';
 import { TopicFollower } from './recent/topic-follower.ts';
-import { RepairJobs } from './repairs/repair-jobs.ts';
 import { SourceRepairs } from './repairs/source-repairs.ts';
 import { SelfReport } from './self-report.ts';
 import { HistoryJobs } from './sweeps/history-jobs.ts';
@@ -41,7 +40,6 @@ import { RecurringRuns } from './verification/recurring-runs.ts';
 import { VerificationJobs } from './verification/verification-jobs.ts';
 import { VerificationRuns } from './verification/verification-runs.ts';
 import { WebhookDeliveries } from './webhooks/webhook-deliveries.ts';
-import { WebhookJobs } from './webhooks/webhook-jobs.ts';
 import { StreamedEndpoints } from './probes/streamed-endpoints.ts';
 import { VerifiedSources } from './verification/verified-sources.ts';
 
@@ -77,12 +75,10 @@ import { VerifiedSources } from './verification/verified-sources.ts';
     Explainer,
     RepairMetrics,
     SourceRepairs,
-    RepairJobs,
     FailedEventMetrics,
     FailedEventRetries,
-    FailedEventJobs,
     WebhookDeliveries,
-    WebhookJobs,
+    DueJobs,
     SelfReport,
   ],
   controllers: [

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Deferred, silentLogger, sleep } from '#kernel';
 import { Metrics } from '#platform';
 import { RedisKeys } from '#redis';
@@ -72,4 +72,55 @@ describe('a queue that is left while a job does not end', () => {
       return jobs.stop();
     });
   }, 60_000);
+});
+
+describe('jobs that are brought', () => {
+  const HOUR_MS = 3_600_000;
+  const stop = new AbortController();
+  const workers: RecurringJobs<{ readonly id: string }, object>[] = [];
+  let run: (id: string) => Promise<void> = () => Promise.resolve();
+
+  afterEach(async () => {
+    stop.abort();
+    for (const worker of workers) await worker.stop();
+  });
+
+  /** The jobs of a, b and c, two at a time in each. */
+  async function startWorkers(count: number): Promise<void> {
+    const url = (await testStack()).url('redis');
+    const keyPrefix = uniqueName('test');
+    for (let i = 0; i < count; i++)
+      workers.push(
+        new RecurringJobs<{ readonly id: string }, object>({
+          ...{ name: 'due', redis: { url, keyPrefix }, prefix: new RedisKeys(keyPrefix).jobs(), everyMs: null },
+          ...{ concurrency: 2, keptResults: 0, signal: stop.signal, logger: silentLogger },
+          schedules: new Map(['a', 'b', 'c'].map((id) => [id, { id }])),
+          run: ({ id }) => run(id).then(() => ({})),
+          metrics: new JobMetrics(new Metrics('dws')),
+        }),
+      );
+    for (const worker of workers) worker.start();
+  }
+
+  test('run once within their time, whoever brings them, one at a time in a process, and again after that', async () => {
+    const [ran, waits] = [new Map<string, number>(), new Deferred<undefined>()];
+    const ended = { a: new Deferred<undefined>(), b: new Deferred<undefined>() };
+    run = async (id) => {
+      ran.set(id, (ran.get(id) ?? 0) + 1);
+      if (id === 'c') await waits.promise;
+      else ended[id as 'a' | 'b'].resolve(undefined);
+    };
+    await startWorkers(1);
+    const [worker] = workers as [RecurringJobs<{ readonly id: string }, object>];
+    await Promise.all([worker.bring(['a', 'unknown'], HOUR_MS), worker.bring(['a'], HOUR_MS)]);
+    await ended.a.promise;
+    await worker.bring(['a'], HOUR_MS);
+    // those that were brought before the last one had their turn when it runs
+    for (let i = 0; i < 20; i++) await worker.bring(['c'], 1);
+    await worker.bring(['b'], HOUR_MS);
+    await ended.b.promise;
+    expect(Object.fromEntries(ran)).toEqual({ a: 1, b: 1, c: 1 });
+    waits.resolve(undefined);
+    while ((ran.get('c') ?? 0) < 2) await worker.bring(['c'], 1);
+  }, 30_000);
 });

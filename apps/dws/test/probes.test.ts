@@ -14,7 +14,11 @@ describe('two workers', () => {
   let workers: Instance[];
 
   beforeAll(async () => {
-    deployment = await createDeployment({ stack: await testStack(), probeIntervalMs: PROBE_INTERVAL_MS });
+    deployment = await createDeployment({
+      stack: await testStack(),
+      probeIntervalMs: PROBE_INTERVAL_MS,
+      sweepIntervalMs: 1000,
+    });
     dcs = await Instance.start('dcs', deployment);
     workers = [await Instance.start('dws', deployment), await Instance.start('dws', deployment)];
   }, 60_000);
@@ -48,9 +52,11 @@ describe('two workers', () => {
   }
 
   test('share the probes, and no turn of a schedule is run twice', async () => {
-    const before = (await countProbes()).reduce((a, b) => a + b);
+    // those that waited for their first connection count in no turn
+    await eventually(countProbes, (now) => now.every((count) => count >= 2));
     const failedBefore = await countFailedJobs();
     const startedAt = Date.now();
+    const before = (await countProbes()).reduce((a, b) => a + b);
     const counts = await eventually(countProbes, (now) => now.every((count) => count >= 10));
     const turns = Math.ceil((Date.now() - startedAt) / PROBE_INTERVAL_MS) + 1;
     const probes = counts.reduce((a, b) => a + b) - before;
@@ -113,19 +119,17 @@ describe('two workers', () => {
     expect(await workers[0]?.get('/heartbeats?sauce=shop')).toMatchObject({ status: 400 });
   }, 30_000);
 
-  test('remove the schedule of an endpoint that is no longer configured', async () => {
+  test('remove the schedule of a source that is no longer configured', async () => {
     const { source, endpoints, config } = deployment;
     const { url, keyPrefix } = config['redis'] as { url: string; keyPrefix: string };
-    const queue = new Queue('probes', { connection: { url }, prefix: `{${keyPrefix}:jobs}` });
+    const queue = new Queue('sweeps', { connection: { url }, prefix: `{${keyPrefix}:jobs}` });
+    const scheduled = async (): Promise<readonly string[]> => (await queue.getJobSchedulers()).map(({ key }) => key);
     try {
-      expect(await queue.getJobSchedulersCount()).toBe(2);
+      expect(await scheduled()).toEqual([source]);
       for (const worker of workers) await worker.close();
-      const fewer = { [source]: { endpoints: endpoints.slice(0, 1), include: ['*.*'], sinks: ['mongo'] } };
-      workers = [await Instance.start('dws', { ...deployment, config: { ...config, sources: fewer } })];
-      await eventually(
-        () => queue.getJobSchedulersCount(),
-        (count) => count === 1,
-      );
+      const other = { other: { endpoints: endpoints.slice(0, 1), include: ['*.*'], sinks: ['mongo'] } };
+      workers = [await Instance.start('dws', { ...deployment, config: { ...config, sources: other } })];
+      await eventually(scheduled, (sources) => sources.join() === 'other');
     } finally {
       await queue.close();
     }

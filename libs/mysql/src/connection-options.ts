@@ -54,6 +54,8 @@ export function driverOptions(options: MySqlConnectionOptions): ConnectionOption
     bigNumberStrings: false,
     decimalNumbers: false,
     timezone: 'Z',
+    // a stack trace that is taken for each query, in case it fails, costs more than a small query itself
+    trace: false,
     enableKeepAlive: true,
     keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
     ...(options.tls ? encryptedBy(options.tls, options) : {}),

@@ -13,6 +13,7 @@ export {
 export { RedisGapPlaces } from './redis-gap-places.ts';
 export { RedisRecentPlaces } from './redis-recent-places.ts';
 export { RedisStatusBoard } from './redis-status-board.ts';
+export { RedisProbeTurns } from './redis-probe-turns.ts';
 export { checkRedis } from './redis-check.ts';
 export { type RedisTarget, toRedisTarget } from './redis-target.ts';
 export { explainTrouble, isFromRedis } from './redis-trouble.ts';

@@ -157,6 +157,29 @@ redis.call('DEL', KEYS[1])
 return 1`,
   },
 
+  /**
+   * Takes turns of names that nobody has taken yet. KEYS: turns. ARGV: interval, most, then names. A turn begins at each
+   * multiple of the interval, by Redis' clock; one from the future was taken before that clock was set back.
+   * Returns the milliseconds until the next turns begin, then the names that were taken.
+   */
+  dittoTakeTurns: {
+    numberOfKeys: 1,
+    lua: `${NOW}
+local every, most = tonumber(ARGV[1]), tonumber(ARGV[2])
+local startMs = nowMs - nowMs % every
+local answer = {startMs + every - nowMs}
+for i = 3, #ARGV do
+  if #answer > most then break end
+  local last = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[i]) or '-1')
+  if last < startMs or last > nowMs then
+    redis.call('ZADD', KEYS[1], startMs, ARGV[i])
+    answer[#answer + 1] = ARGV[i]
+  end
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', startMs - 100 * every)
+return answer`,
+  },
+
   /** KEYS: status, expiry. ARGV: TTL, then name and status in turn. By Redis' clock; what has ended is forgotten. */
   dittoReportStatus: {
     numberOfKeys: 2,

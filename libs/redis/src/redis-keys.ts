@@ -16,6 +16,7 @@
  * | `<prefix>:{<source>}:tables` | sorted set | tables with recent events, by the time of the newest |
  * | `<prefix>:{<source>}:events:<database>.<table>` | stream | recent events |
  * | `<prefix>:{<source>}:gaps:<database>.<table>` | stream | what the window lacks, and why |
+ * | `<prefix>:probes` | sorted set | endpoints by the turn in which a worker has probed them last |
  * | `<prefix>:ping` | string | nothing: written to learn whether Redis takes writes |
  * | `{<prefix>:jobs}:<queue>…` | BullMQ's own | schedules, jobs and results of the workers |
  */
@@ -32,6 +33,10 @@ export class RedisKeys {
 
   ping(): string {
     return `${this.#prefix}:ping`;
+  }
+
+  probes(): string {
+    return `${this.#prefix}:probes`;
   }
 
   token(source: string): string {

@@ -8,6 +8,7 @@ export {
 export { StateCheckpointStore, StateCheckpointTrail } from './state-checkpoint-store.ts';
 export { StateColumnStore } from './state-column-store.ts';
 export { StateDatabase, type StateDatabaseOptions } from './state-database.ts';
+export { type DueWork, StateDueWork } from './state-due-work.ts';
 export { createFencedError } from './state-error.ts';
 export { StateFailedEventStore } from './state-failed-event-store.ts';
 export { StateHistory } from './state-history.ts';

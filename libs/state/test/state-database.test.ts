@@ -87,6 +87,7 @@ describe('StateDatabase', () => {
       { name: 'AddNotices1796583000000' },
       { name: 'IndexDueNotices1796584000000' },
       { name: 'CountPlacements1796585000000' },
+      { name: 'IndexOpenMismatches1796586000000' },
     ]);
   });
 

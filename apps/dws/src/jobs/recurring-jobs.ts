@@ -33,16 +33,19 @@ export interface RecurringJobsOptions<Data extends object, Result extends object
   readonly redis: RedisOptions;
   /** What the names of all queues begin with. */
   readonly prefix: string;
-  readonly everyMs: number;
+  /** How often each job comes; null for jobs that come when they are brought. */
+  readonly everyMs: number | null;
   /** Jobs of this queue that this process runs at the same time. */
   readonly concurrency: number;
-  /** What each schedule works on; a schedule's id has no colon in it. */
+  /** What each job works on, by its id, which has no colon in it. */
   readonly schedules: ReadonlyMap<string, Data>;
   /** Must be repeatable: a job whose worker died runs again on another. */
   readonly run: (data: Data, signal: AbortSignal) => Promise<Result>;
   /** How many ended jobs Redis keeps, with their results. */
   readonly keptResults: number;
   readonly signal: AbortSignal;
+  /** How the metrics call a job; the queue's name by default. */
+  readonly metricOf?: (data: Data) => string;
   readonly metrics: JobMetrics;
   readonly logger: Logger;
 }
@@ -62,12 +65,17 @@ export interface EndedJob<Data, Result> {
  * is logged and counted, and is run again in a few seconds when its error is retriable, else with its schedule; while
  * Redis is away nothing runs, and it continues when Redis is back. A schedule that the configuration of this process no
  * longer has is removed when its job comes up.
+ *
+ * A turn of a schedule costs some ten commands of Redis, whether there is anything to do or not. Where a look at the state
+ * database says whether there is, jobs have no schedule: whoever has looked brings them.
  */
 export class RecurringJobs<Data extends object, Result extends object> {
   readonly #options: RecurringJobsOptions<Data, Result>;
   readonly #queue: Queue;
   readonly #worker: Worker;
   readonly #failing = new Set<string>();
+  /** Brought jobs that run in this process. */
+  readonly #running = new Set<string>();
   #keeping: Promise<void> = Promise.resolve();
   readonly #target: RedisTarget;
   /** Why the last connection could not be made; null once Redis has answered. */
@@ -111,9 +119,31 @@ export class RecurringJobs<Data extends object, Result extends object> {
   }
 
   start(): void {
-    this.#keeping = this.#keepSchedules();
+    const { everyMs } = this.#options;
+    if (everyMs !== null) this.#keeping = this.#keepSchedules(everyMs);
     // what ends it is reported by the event 'error'; without Redis it holds
     this.#worker.run().catch((error: unknown) => this.#complain(error));
+  }
+
+  /**
+   * Has jobs run that were not brought within `notWithinMs`, by whichever worker: a job whose worker died comes again after
+   * that. What Redis does not take is logged, and must be brought again.
+   */
+  async bring(ids: readonly string[], notWithinMs: number): Promise<void> {
+    const { name, schedules, signal } = this.#options;
+    const jobs = ids.flatMap((id) => {
+      const data = schedules.get(id);
+      const deduplication = { id, ttl: notWithinMs };
+      const opts = { deduplication, stackTraceLimit: 1, removeOnComplete: true, removeOnFail: true };
+      return data === undefined ? [] : [{ name, data, opts }];
+    });
+    if (jobs.length === 0 || signal.aborted) return;
+    try {
+      await this.#ask(() => this.#queue.addBulk(jobs));
+      this.#lastTrouble = '';
+    } catch (error) {
+      this.#complain(error);
+    }
   }
 
   /** The newest first; an error of Redis when it does not answer. */
@@ -143,12 +173,12 @@ export class RecurringJobs<Data extends object, Result extends object> {
     await left(this.#queue.close());
   }
 
-  async #keepSchedules(): Promise<void> {
+  async #keepSchedules(everyMs: number): Promise<void> {
     const { schedules, signal } = this.#options;
     while (!signal.aborted) {
       let restMs = KEEP_SCHEDULES_MS;
       try {
-        for (const [id, data] of schedules) await this.#schedule(id, data);
+        for (const [id, data] of schedules) await this.#schedule(id, data, everyMs);
         this.#lastTrouble = '';
       } catch (error) {
         this.#complain(error);
@@ -161,8 +191,8 @@ export class RecurringJobs<Data extends object, Result extends object> {
   }
 
   /** Repeatable: a schedule that is there keeps its next turn. */
-  async #schedule(id: string, data: Data): Promise<void> {
-    const { name, everyMs: every, keptResults, signal } = this.#options;
+  async #schedule(id: string, data: Data, every: number): Promise<void> {
+    const { name, keptResults, signal } = this.#options;
     const kept = keptResults === 0 ? true : { count: keptResults };
     const opts = {
       attempts: Math.max(1, Math.floor(every / RETRY_JOB_MS)),
@@ -175,17 +205,33 @@ export class RecurringJobs<Data extends object, Result extends object> {
   }
 
   async #process(job: Job): Promise<Result | null> {
-    const { name, schedules, run, everyMs, signal, metrics } = this.#options;
-    const id = job.repeatJobKey ?? '';
+    const { schedules, everyMs } = this.#options;
+    const id = (everyMs === null ? job.deduplicationId : job.repeatJobKey) ?? '';
     const data = schedules.get(id);
-    if (data === undefined) {
-      this.#options.logger.info('a schedule that the configuration does not have is removed', {
-        queue: name,
-        schedule: id,
-      });
-      await this.#queue.removeJobScheduler(id);
-      return null;
+    if (data === undefined) return this.#remove(id);
+    if (everyMs !== null) return this.#run(job, id, data);
+    // the one that is under way sees what this one would
+    if (this.#running.has(id)) return null;
+    this.#running.add(id);
+    try {
+      return await this.#run(job, id, data);
+    } finally {
+      this.#running.delete(id);
     }
+  }
+
+  /** A job that is brought is only passed over: the worker that has brought it may have a newer configuration. */
+  async #remove(id: string): Promise<null> {
+    const { name, everyMs, logger } = this.#options;
+    if (everyMs === null) return null;
+    logger.info('a schedule that the configuration does not have is removed', { queue: name, schedule: id });
+    await this.#queue.removeJobScheduler(id);
+    return null;
+  }
+
+  async #run(job: Job, id: string, data: Data): Promise<Result> {
+    const { run, everyMs, signal, metrics, metricOf = () => this.#options.name } = this.#options;
+    const name = metricOf(data);
     const startedAt = performance.now();
     try {
       signal.throwIfAborted();
@@ -199,7 +245,7 @@ export class RecurringJobs<Data extends object, Result extends object> {
       if (isAbort(error)) throw new Error('the worker was stopped', { cause: error });
       const { code, message, retriable } = toDittoError(error);
       const reason = `${code}: ${message}`;
-      const isNextDue = Date.now() >= (job.opts.prevMillis ?? job.timestamp) + everyMs;
+      const isNextDue = Date.now() >= (job.opts.prevMillis ?? job.timestamp) + (everyMs ?? 0);
       throw retriable && !isNextDue ? new Error(reason, { cause: error }) : new UnrecoverableError(reason);
     }
   }

@@ -38,8 +38,6 @@ export class SourceRepairs {
   readonly #sources: VerifiedSources;
   readonly #metrics: RepairMetrics;
   readonly #logger = createLogger('repairs');
-  /** One turn of a source at a time in this process. */
-  readonly #busy = new Set<string>();
 
   constructor(
     @InjectConfig() config: DittoConfig,
@@ -56,17 +54,7 @@ export class SourceRepairs {
     this.repairs = repairs;
     this.#reads = new StateRequestedReadStore(database);
     this.#audit = new StateAuditLog(database);
-  }
-
-  /** Takes up what the policy allows, and brings every repair of the source as far as it can get now. */
-  async turn(source: string, signal: AbortSignal): Promise<RepairOutcomes> {
-    if (this.#busy.has(source)) return NOTHING;
-    this.#busy.add(source);
-    try {
-      return await this.#turn(source, signal);
-    } finally {
-      this.#busy.delete(source);
-    }
+    metrics.observe(() => repairs.listBreakers());
   }
 
   /** On a person's word, whatever the policy says; its actor goes to the audit log first. */
@@ -82,11 +70,13 @@ export class SourceRepairs {
     return this.repairs.closeBreaker(source, table, actor, Date.now());
   }
 
-  async #turn(source: string, signal: AbortSignal): Promise<RepairOutcomes> {
+  /**
+   * Takes up what the policy allows, and brings every repair of the source as far as it can get now; one turn of a source at
+   * a time in this process.
+   */
+  async turn(source: string, signal: AbortSignal): Promise<RepairOutcomes> {
     const planned = await this.#planner(source).plan(signal);
     this.#metrics.planned(source, planned);
-    const breakers = await this.repairs.listBreakers(source);
-    this.#metrics.stopped(source, breakers.filter(({ openedAtMs }) => openedAtMs !== null).length);
     const states = ['planned', 'failed', 'reading', 'verifying'] as const;
     const [due] = await this.repairs.listDue(source, states, Date.now(), 1);
     // without work no server of the source is connected to

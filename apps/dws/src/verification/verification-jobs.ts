@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { type DittoConfig, toRedisOptions } from '#configuration';
-import { isAbort, sleep, toDittoError } from '#kernel';
+import { isAbort, sleep } from '#kernel';
 import { createLogger, InjectConfig, LongWork, Shutdown } from '#platform';
 import { RedisConnection } from '#redis';
 import { StateDatabase } from '#state';
@@ -9,8 +9,6 @@ import { ChunkQueue } from './chunk-queue.ts';
 import { ChunkRunner } from './chunk-runner.ts';
 import { RecurringRuns } from './recurring-runs.ts';
 
-/** What is due is looked up so often: after Redis was flushed, a worker was killed, or a chunk was given back. */
-const LOOK_MS = 1_000;
 const MOST_DUE = 500;
 /** So often it is looked whether a run is to begin, and schedules that Redis has lost are put back. */
 const BEGIN_MS = 10_000;
@@ -24,8 +22,6 @@ export class VerificationJobs extends LongWork {
   readonly #recurring: RecurringRuns;
   readonly #schedule: string | undefined;
   readonly #logger = createLogger('verification');
-  #trouble = '';
-  #begunAtMs = -Infinity;
 
   constructor(
     @InjectConfig() config: DittoConfig,
@@ -51,6 +47,11 @@ export class VerificationJobs extends LongWork {
     });
   }
 
+  /** Chunks whose moment has come: after Redis was flushed, a worker was killed, or a chunk was given back. */
+  async announceDue(): Promise<void> {
+    this.announce(await this.#runs.listDue(Date.now(), MOST_DUE));
+  }
+
   /** Chunks that may begin: at once, not at the next look. */
   announce(due: readonly DueChunk[]): void {
     if (due.length > 0) void this.#queue.add(due);
@@ -60,32 +61,16 @@ export class VerificationJobs extends LongWork {
     await this.#state.whenOpened(signal);
     this.#queue.start();
     while (!signal.aborted) {
-      await this.#look();
-      await this.#begin(performance.now());
-      await sleep(LOOK_MS, signal).catch((error: unknown) => {
+      await this.#begin();
+      await sleep(BEGIN_MS, signal).catch((error: unknown) => {
         if (!isAbort(error)) throw error;
       });
     }
     await this.#queue.stop();
   }
 
-  async #begin(nowMs: number): Promise<void> {
-    if (nowMs < this.#begunAtMs + BEGIN_MS) return;
-    this.#begunAtMs = nowMs;
+  async #begin(): Promise<void> {
     await this.#queue.keepSchedules(this.#recurring.sources, this.#schedule);
     this.announce(await this.#recurring.continueAll(Date.now()));
-  }
-
-  async #look(): Promise<void> {
-    try {
-      const due = await this.#runs.listDue(Date.now(), MOST_DUE);
-      if (due.length > 0) await this.#queue.add(due);
-      this.#trouble = '';
-    } catch (error) {
-      const { code, message, remedy } = toDittoError(error);
-      if (message !== this.#trouble)
-        this.#logger.warn('what is due can not be looked up', { code, error: message, remedy });
-      this.#trouble = message;
-    }
   }
 }

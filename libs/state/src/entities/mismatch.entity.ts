@@ -8,6 +8,7 @@ import { asNumber } from './number-column.ts';
 @Index('mismatches_by_state', ['state', 'changedAtMs'])
 @Index('mismatches_by_first_seen', ['source', 'database', 'table', 'firstSeenMs'])
 @Index('mismatches_by_run', ['runId', 'id'])
+@Index('mismatches_open', ['source', 'state', 'kind'])
 export class MismatchEntity {
   @PrimaryGeneratedColumn({ type: 'bigint', unsigned: true })
   id!: string | number;

@@ -27,6 +27,7 @@ import { IndexAuditSubjects1796582000000 } from './1796582000000-index-audit-sub
 import { AddNotices1796583000000 } from './1796583000000-add-notices.ts';
 import { IndexDueNotices1796584000000 } from './1796584000000-index-due-notices.ts';
 import { CountPlacements1796585000000 } from './1796585000000-count-placements.ts';
+import { IndexOpenMismatches1796586000000 } from './1796586000000-index-open-mismatches.ts';
 
 /** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
 export const migrations = [
@@ -59,4 +60,5 @@ export const migrations = [
   AddNotices1796583000000,
   IndexDueNotices1796584000000,
   CountPlacements1796585000000,
+  IndexOpenMismatches1796586000000,
 ];
