@@ -106,7 +106,8 @@ export class KafkaEventReader {
         topics.length > 0
           ? kafka.consumer({
               groupId: run.groupId,
-              maxWaitTimeInMs: 500,
+              // a message ends the wait at once; so long the end of the reader may take
+              maxWaitTimeInMs: 1_000,
               maxBytesPerPartition: 262_144,
               maxBytes: 1_048_576,
             })

@@ -23,7 +23,7 @@ import {
 } from './kafka-connection-options.ts';
 import { isAlreadyWritten, KAFKA_ERROR_CODES, timedOut, toKafkaError } from './kafka-errors.ts';
 import { tlsErrors } from './kafka-refusals.ts';
-import { lookOnlyForWaitingRequests } from './kafkajs-request-queue.ts';
+import { lookOnlyForLateRequests, lookOnlyForWaitingRequests } from './kafkajs-request-queue.ts';
 import { type RecordBatch } from './record-batch.ts';
 import { createWatchedSockets } from './watched-socket.ts';
 
@@ -85,6 +85,7 @@ function toKafkaJsConfig(options: KafkaConnectionOptions): KafkaConfig {
 export function createKafkaJs(options: KafkaConnectionOptions, overrides: Partial<KafkaConfig> = {}): Kafka {
   registerKafkaJsCodecs();
   lookOnlyForWaitingRequests();
+  lookOnlyForLateRequests();
   return new kafkajs.Kafka({ ...toKafkaJsConfig(options), ...overrides });
 }
 

@@ -7,8 +7,23 @@ interface RequestQueue {
   /** Time in milliseconds; -1 as long as the broker has not asked for less. */
   readonly throttledUntil: number;
   throttleCheckTimeoutId: NodeJS.Timeout | null;
+  /** Those that were sent and not answered. */
+  readonly inflight: ReadonlyMap<number, SentRequest>;
+  readonly enforceRequestTimeout: boolean;
+  /** In milliseconds; no request has less. */
+  readonly requestTimeout: number;
+  requestTimeoutIntervalId: NodeJS.Timeout | undefined;
+  isConnected(): boolean;
+  destroy(): void;
   checkPendingRequests(): void;
   scheduleCheckPendingRequests(): void;
+  scheduleRequestTimeoutCheck(): void;
+}
+
+interface SentRequest {
+  readonly sentAt: number;
+  readonly requestTimeout: number;
+  timeoutRequest(): void;
 }
 
 const CHECK_MS = 10;
@@ -28,5 +43,32 @@ export function lookOnlyForWaitingRequests(): void {
       this.throttleCheckTimeoutId = null;
       this.checkPendingRequests();
     }, delayMs);
+  };
+}
+
+/**
+ * kafkajs looks ten times a second, on each connection, whether a request is late, which was most of what an idle reader
+ * took. With this it looks when the oldest one would be.
+ */
+export function lookOnlyForLateRequests(): void {
+  prototype.scheduleRequestTimeoutCheck = function (this: RequestQueue): void {
+    if (!this.enforceRequestTimeout) return;
+    this.destroy();
+    const look = (): void => {
+      const now = Date.now();
+      // what is sent from now on is not late before that
+      let nextMs = this.requestTimeout;
+      for (const request of this.inflight.values()) {
+        const leftMs = request.sentAt + request.requestTimeout - now;
+        if (leftMs < 0) request.timeoutRequest();
+        else nextMs = Math.min(nextMs, leftMs);
+      }
+      if (this.isConnected()) lookIn(nextMs + 1);
+      else this.destroy();
+    };
+    const lookIn = (delayMs: number): void => {
+      this.requestTimeoutIntervalId = setTimeout(look, delayMs).unref();
+    };
+    lookIn(this.requestTimeout + 1);
   };
 }

@@ -5,9 +5,9 @@ export const LATENCY_BUCKETS: readonly number[] = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 ];
 
-/** Each sample wakes the process: with the default, 10 ms, that was most of what an idle service took. */
-const EVENT_LOOP_SAMPLE_MS = 250;
-/** Of samples that are far apart these say when samples were taken; the lag at the reading itself stays. */
+/** Each sample wakes the process: with the default, 10 ms, that was most of what an idle service took. So none is taken. */
+const EVENT_LOOP_SAMPLE_MS = 2 ** 31 - 1;
+/** What samples would say; the lag at the reading itself stays. */
 const SAMPLED_LAGS = ['min', 'max', 'mean', 'stddev', 'p50', 'p90', 'p99'] as const;
 
 /**
