@@ -75,7 +75,7 @@ const switchSchema = z
     mode: choice(
       ['automatic', 'manual'],
       'automatic',
-      '`automatic` moves the source to another of its endpoints when its server is lost and the other one is proven to continue it; `manual` waits for `npm run ditto -- switch`.',
+      '`automatic` moves the source to another of its endpoints when its server is lost, or stands still and the other one is ahead, and that one is proven to continue it; `manual` waits for `npm run ditto -- switch`.',
     ),
     afterMs: milliseconds(
       1500,
@@ -100,7 +100,7 @@ const switchSchema = z
     ),
     waitMs: milliseconds(
       30_000,
-      'How long a switch that was asked for waits until the other server has executed everything that was read; and with `onLoss: heal`, how long a server is waited for that has what is missing.',
+      'How long a switch that was asked for waits until the other server has executed everything that was read; with `onLoss: heal`, how long a server is waited for that has what is missing; and how long a server must have stood still before it is left.',
     ),
   })
   .meta({ description: 'When and how the source moves from one of its endpoints to another.' });

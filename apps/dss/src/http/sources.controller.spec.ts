@@ -36,8 +36,9 @@ function build(
       checkpoint: null,
       refusedServers: [],
       error: code === undefined ? null : { code },
-      lastSwitch: switchCode === undefined ? null : { error: { code: switchCode } },
+      lastSwitch: { error: { code: 'DITTO_SOURCE_LOG_UNPROVEN' } },
     }),
+    switchError: switchCode === undefined ? null : { code: switchCode },
     resync: (by: string) => {
       asked.push(by);
       return Promise.resolve(granted);
@@ -156,8 +157,8 @@ describe('POST /sources/:source/accept-log', () => {
     ['not this instance', build('failed', { code, owner: null }), 'shop', 409, 'DITTO_SOURCE_NOT_OWNED'],
     ['a source that runs', build('streaming'), 'shop', 409, 'DITTO_SOURCE_LOG_NOT_IN_DOUBT'],
     [
-      'one that runs where a switch has failed',
-      build('streaming', { switchCode: code }),
+      'one that has run since a switch has failed for that',
+      build('failed', { code: 'DITTO_KAFKA_TLS' }),
       'shop',
       409,
       'DITTO_SOURCE_LOG_NOT_IN_DOUBT',

@@ -166,14 +166,10 @@ export class SourcesController {
   @ApiConflictResponse({ description: 'This instance does not own the source, or it does not wait for that' })
   async acceptLog(@Param('source') source: string, @Actor() actor: string): Promise<LogAcceptedDto> {
     const supervisor = this.#supervisor(source);
-    const { owner, lineage, checkpoint, error, state, refusedServers, lastSwitch } = supervisor.status();
+    const { owner, lineage, checkpoint, error, state, refusedServers } = supervisor.status();
     if (owner === null) throw notOwned(source, 'accept-log');
     // also what a switch, or the loss that it gave up, has failed for; the source has another reason to stop meanwhile
-    const doubts = [
-      ...refusedServers,
-      state === 'failed' ? error : null,
-      state === 'streaming' ? null : lastSwitch?.error,
-    ];
+    const doubts = [...refusedServers, state === 'failed' ? error : null, supervisor.switchError];
     if (!doubts.some((doubt) => doubt?.code === 'DITTO_SOURCE_LOG_UNPROVEN'))
       throw new RequestError(
         409,

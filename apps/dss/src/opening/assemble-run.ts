@@ -28,7 +28,7 @@ export async function assembleRun(opening: Opening, start: Checkpoint): Promise<
   const { gtidExecuted, logEnd, serverUuid, settings } = opening.inspection.endpoint;
   const { inFlightBytes, shutdownDeadlineMs, checkpoint } = config.dss;
   const connection = opening.endpoints.streamed;
-  reportStandstill(opening);
+  watchForStandstill(opening, () => run.pipeline.dispatchedSet());
   const watch = createWatch(opening, () => run.pipeline.dispatchedSet());
   const run: SourceRun = new SourceRun({
     grant,
@@ -74,13 +74,22 @@ function openQuarantine({ source, grant, config, stores, hooks, logger }: Openin
   });
 }
 
-function reportStandstill({ server, endpoints, hooks, closers, logger }: Opening): void {
+function watchForStandstill(opening: Opening, dispatchedSet: () => string): void {
+  const { source, server, endpoints, inspection, heartbeats, hooks, closers, logger } = opening;
   const probe = new MySqlProbe({ connection: () => endpoints.streamed, timeoutMs: STANDSTILL_EVERY_MS });
   const stop = new AbortController();
   const watching = watchStandstill(
     {
-      ...{ endpoint: server.endpoint, waits: hooks.waits, logger, everyMs: STANDSTILL_EVERY_MS },
+      ...{ endpoint: server.endpoint, waits: hooks.waits, logger, everyMs: STANDSTILL_EVERY_MS, nowMs: Date.now },
       probe: () => probe.probe(),
+      leaving: mayMove(opening)
+        ? {
+            ...{ afterMs: source.switch.waitMs, serverUuid: inspection.endpoint.serverUuid, dispatchedSet, heartbeats },
+            acceptGtids: source.acceptGtids,
+            survey: (signal) => surveyServers(source, ANSWER_WITHIN_MS, signal),
+            leave: hooks.leaveStandstill,
+          }
+        : null,
     },
     stop.signal,
   );
@@ -115,12 +124,15 @@ const ANSWER_WITHIN_MS = 2000;
 const STANDSTILL_EVERY_MS = 10_000;
 const PURGING_EVERY_MS = 10_000;
 
-/** Null where there is no other server to move to, or an operator moves the source. */
-function createWatch(
-  { source, server, inspection, heartbeats, hooks, closers, logger }: Opening,
-  dispatchedSet: () => string,
-): ServerWatch | null {
-  if (source.endpoints.length === 1 || source.switch.mode === 'manual') return null;
+/** Whether there is another server, and the source moves by itself. */
+function mayMove({ source }: Opening): boolean {
+  return source.endpoints.length > 1 && source.switch.mode !== 'manual';
+}
+
+/** Null where the source stays where it is. */
+function createWatch(opening: Opening, dispatchedSet: () => string): ServerWatch | null {
+  const { source, server, inspection, heartbeats, hooks, closers, logger } = opening;
+  if (!mayMove(opening)) return null;
   const { serverUuid } = inspection.endpoint;
   const watch = new ServerWatch({
     source: source.name,

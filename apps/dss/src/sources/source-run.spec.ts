@@ -256,6 +256,7 @@ function build(
       onConfirmed: () => undefined,
       mayDeliver,
       leaveServer: () => undefined,
+      leaveStandstill: () => Promise.resolve(false),
       giveUp: () => undefined,
       onForecast: () => undefined,
       onPurgeNear: () => undefined,

@@ -122,6 +122,11 @@ export interface OwnershipHooks {
   /** The server is lost and another one may take its place: ends this ownership in order, so that it is opened there. */
   readonly leaveServer: (serverUuid: string, lostSinceMs: number) => void;
   /**
+   * The server stands still, and this endpoint (`host:port`) is ahead of it: leaves a mark that the source moves there, and
+   * ends this ownership in order. Resolves with false where that has just failed.
+   */
+  readonly leaveStandstill: (endpoint: string) => Promise<boolean>;
+  /**
    * What the server lacks is lost for good: ends this ownership in order, so that it is given up and the source opened there;
    * not once the signal is aborted.
    */

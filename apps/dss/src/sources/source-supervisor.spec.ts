@@ -416,6 +416,50 @@ describe('SourceSupervisor', () => {
     await end();
   });
 
+  it('says why a switch has failed until the source runs again', async () => {
+    const error = new DittoError('DITTO_SOURCE_LOG_UNPROVEN', 'unproven');
+    const found = Promise.withResolvers<undefined>();
+    const { supervisor, end } = supervise(async (_grant, { onSwitch }) => {
+      onSwitch({ from: 'a', to: 'two:3306', askedBy: 'alice', error, healing: null });
+      await found.promise;
+      return fakeRun(untilAborted);
+    });
+    await until(() => supervisor.status().lastSwitch !== null);
+    expect(supervisor.switchError?.code).toBe(error.code);
+    found.resolve(undefined);
+    await until(() => supervisor.status().state === 'streaming');
+    expect([supervisor.switchError, supervisor.status().lastSwitch?.error?.code]).toEqual([null, error.code]);
+    await end();
+  });
+
+  it('moves from a server that stands still, and does not try that again and again', async () => {
+    const asked: unknown[] = [];
+    let hooks: OwnershipHooks | null = null;
+    const open: OpenSource = (_grant, given) => {
+      hooks = given;
+      return Promise.resolve(fakeRun(untilAborted));
+    };
+    const requestSwitch: SourceSupervisorOptions['requestSwitch'] = ({ token }, wanted) => {
+      asked.push([token, wanted]);
+      return Promise.resolve();
+    };
+    const { supervisor, office, end } = supervise(open, undefined, { requestSwitch });
+    const leave = (to: string): Promise<boolean> | undefined => hooks?.leaveStandstill(to);
+    await until(() => supervisor.status().state === 'streaming');
+    expect(await leave('two:3306')).toBe(true);
+    await until(() => office.token === 2 && supervisor.status().state === 'streaming');
+    const error = new DittoError('DITTO_SOURCE_LOG_REPLACED', 'another');
+    (hooks as OwnershipHooks | null)?.onSwitch({ from: 'a', to: 'two:3306', askedBy: null, error, healing: null });
+    expect([await leave('two:3306'), await leave('three:3306')]).toEqual([false, true]);
+    await until(() => office.token === 3);
+    const wanted = { askedBy: null, givesUp: '' };
+    expect(asked).toEqual([
+      [1, { to: 'two:3306', ...wanted }],
+      [2, { to: 'three:3306', ...wanted }],
+    ]);
+    await end();
+  });
+
   it('streams on until the server of a switch has what was read, or can not be waited for', async () => {
     for (const settle of ['resolve', 'reject'] as const) {
       let opened = 0;

@@ -80,6 +80,8 @@ const OTHER_SERVER: ReadonlySet<string> = new Set([
 ]);
 /** For so long the server that was left counts as lost; later it is asked anew. */
 const LEFT_MS = 15_000;
+/** A server that could not be moved to is not tried again for so long while the present one only stands still. */
+const FAILED_SWITCH_REST_MS = 600_000;
 const NO_TABLES = { total: 0, pending: 0, running: 0, done: 0, unavailable: 0, failing: 0 };
 
 /**
@@ -98,6 +100,8 @@ export class SourceSupervisor {
   #error: DittoError | null = null;
   #lagMs: number | null = null;
   #lastSwitch: SwitchStatus | null = null;
+  /** Whether the source has run since. */
+  #isSwitchOver = true;
   #switches = 0;
   /** Why no server can be used, while none can. */
   #refused: readonly RefusedServer[] = [];
@@ -195,6 +199,11 @@ export class SourceSupervisor {
     this.#move = { ...move, handedOver };
     this.#end.abort();
     return handedOver.promise;
+  }
+
+  /** Why the last switch could not be done, until the source runs again: later that says nothing. */
+  get switchError(): ErrorStatus | null {
+    return this.#isSwitchOver ? null : (this.#lastSwitch?.error ?? null);
   }
 
   /** Whether the source is being handed over. */
@@ -302,6 +311,7 @@ export class SourceSupervisor {
             this.#left = { serverUuid, sinceMs, leftMs: Date.now() };
             interrupted.abort();
           },
+          leaveStandstill: (to) => this.#leaveStandstill(to),
           giveUp: (loss, sinceMs, wanted) => void this.#giveUp(loss, sinceMs, grant, wanted),
           onSwitch: (outcome) => this.#switched(outcome, outcome.askedBy === null ? left : null),
           onForecast: (forecast) => (this.#logPurge = forecast),
@@ -317,6 +327,7 @@ export class SourceSupervisor {
         // not before: a source that is tried again and again says why all the time
         this.#error = null;
         this.#noServer = null;
+        this.#isSwitchOver = true;
         this.#state = 'streaming';
         rest.addEventListener('abort', drains, { once: true });
         await this.#run.run(rest, ownership.signal);
@@ -349,6 +360,13 @@ export class SourceSupervisor {
       if (ownership.signal.aborted) move?.handedOver.resolve(false);
       else await this.#release(grant, move);
     }
+  }
+
+  async #leaveStandstill(to: string): Promise<boolean> {
+    const { askedBy, to: lastTo, error, atMs } = this.#lastSwitch ?? {};
+    const hasFailed = askedBy === null && lastTo === to && error !== null;
+    if (hasFailed && Date.now() - (atMs ?? 0) < FAILED_SWITCH_REST_MS) return false;
+    return this.#reopenWith((grant) => this.#options.requestSwitch(grant, { to, askedBy: null, givesUp: '' }), '');
   }
 
   /** The stream is broken: it is opened again on that server, or, where the mark can't be left, tries on as before. */
@@ -404,6 +422,7 @@ export class SourceSupervisor {
       error: error && describeError(error),
       healing,
     };
+    this.#isSwitchOver = false;
     const { source, logger } = this.#options;
     if (error === null) {
       this.#switches++;

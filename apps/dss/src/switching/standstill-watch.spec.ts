@@ -1,9 +1,17 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { type ServerHeartbeat } from '#dcs-client';
 import { silentLogger, Waits } from '#kernel';
-import { type EndpointVitals } from '#mysql';
+import { type EndpointInspection, type EndpointVitals } from '#mysql';
+import { makeInspection } from '#testing';
 import { watchStandstill } from './standstill-watch.ts';
 
-const stop = new AbortController();
+const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
+const timing = { logger: silentLogger, everyMs: 1000, nowMs: () => Date.now() };
+const REPLICA = { isReceiving: true, isApplying: true, hasFilters: false, lastError: '', notYetApplied: '' };
+
+function serverAt(serverUuid: string, last: number, parts: Partial<EndpointInspection> = {}): EndpointInspection {
+  return makeInspection({ serverUuid, gtidExecuted: `${UUID}:1-${last}`, ...parts });
+}
 
 afterEach(() => {
   jest.useRealTimers();
@@ -16,7 +24,8 @@ describe('the server that is streamed', () => {
     let answer: Partial<EndpointVitals> | Error = { kind: 'mysql', serverUuid: 'a', readOnly: false, replica: null };
     const probe = (): Promise<EndpointVitals> =>
       answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer as EndpointVitals);
-    const options = { endpoint: 'db:3306', probe, waits, logger: silentLogger, everyMs: 1000 };
+    const options = { ...{ endpoint: 'db:3306', probe, leaving: null, waits }, ...timing };
+    const stop = new AbortController();
     const work = watchStandstill(options, stop.signal);
     const shown = async (): Promise<string | undefined> => {
       await jest.advanceTimersByTimeAsync(1100);
@@ -33,5 +42,102 @@ describe('the server that is streamed', () => {
     stop.abort();
     await work;
     expect(waits.overdue).toEqual([]);
+  });
+
+  /** `a` is streamed; each look takes a second. */
+  function leave(current: EndpointInspection, other: EndpointInspection, parts: Partial<ServerHeartbeat>[] = []) {
+    jest.useFakeTimers();
+    const cluster = { current, other, heartbeats: parts as ServerHeartbeat[], mayLeave: true };
+    const left: string[] = [];
+    const stop = new AbortController();
+    const work = watchStandstill(
+      {
+        ...{ endpoint: 'one:3306', waits: new Waits({ limitMs: 10, logger: silentLogger, nowMs: Date.now }) },
+        probe: () => Promise.resolve(cluster.current),
+        leaving: {
+          ...{ afterMs: 3000, serverUuid: 'a', dispatchedSet: () => `${UUID}:1-10`, acceptGtids: '' },
+          survey: () =>
+            Promise.resolve([
+              { index: 0, endpoint: 'one:3306', answer: cluster.current },
+              { index: 1, endpoint: 'two:3306', answer: cluster.other },
+            ]),
+          heartbeats: () => Promise.resolve(cluster.heartbeats),
+          leave: (endpoint) => Promise.resolve(cluster.mayLeave && left.push(endpoint) > 0),
+        },
+        ...timing,
+      },
+      stop.signal,
+    );
+    const end = async (): Promise<void> => {
+      stop.abort();
+      await work;
+    };
+    return { cluster, left, end };
+  }
+  const pass = (ms: number): Promise<void> => jest.advanceTimersByTimeAsync(ms);
+  const stopped = serverAt('a', 10, { readOnly: true, replica: { ...REPLICA, isApplying: false } as never });
+  const fenced = serverAt('a', 10, { readOnly: true });
+
+  it.each([
+    ['a replica whose replication is stopped', stopped],
+    ['a primary that was made read-only', fenced],
+  ])('is left once, for one that is ahead, when it has stood still for the time: %s', async (_what, current) => {
+    const { left, end } = leave(current, serverAt('b', 11));
+    await pass(2900);
+    expect(left).toEqual([]);
+    await pass(10_000);
+    expect(left).toEqual(['two:3306']);
+    await end();
+  });
+
+  it('is not left while nothing is written elsewhere, nor for one that stands still, or lacks what it has', async () => {
+    for (const other of [
+      serverAt('b', 10),
+      serverAt('b', 20, { readOnly: true }),
+      serverAt('b', 9, { gtidExecuted: `${UUID}:1-9:11-30` }),
+      // all that was given to the sinks, and not all that may still be
+      serverAt('b', 30, { gtidExecuted: `${UUID}:1-10:12-30` }),
+    ]) {
+      const { left, end } = leave(
+        { ...stopped, gtidExecuted: `${UUID}:1-${other.gtidExecuted.includes(':12') ? 11 : 10}` },
+        other,
+      );
+      await pass(20_000);
+      expect(left).toEqual([]);
+      await end();
+    }
+  });
+
+  it('is not left when it shows changes in between', async () => {
+    const { cluster, left, end } = leave(stopped, serverAt('b', 11));
+    await pass(2500);
+    cluster.current = serverAt('a', 10, { readOnly: true, replica: REPLICA as never });
+    await pass(1000);
+    cluster.current = stopped;
+    await pass(2900);
+    expect(left).toEqual([]);
+    await pass(2000);
+    expect(left).toEqual(['two:3306']);
+    await end();
+  });
+
+  it('is not left while DWS finds that it follows, and tried again while it can not be left', async () => {
+    const follows = {
+      reachable: true,
+      serverUuid: 'a',
+      probedAtMs: Date.now() + 600_000,
+      readOnly: true,
+      replicaError: null,
+    };
+    const { cluster, left, end } = leave(stopped, serverAt('b', 11), [{ ...follows, replicaLagMs: 0 }]);
+    await pass(20_000);
+    expect(left).toEqual([]);
+    cluster.mayLeave = false;
+    cluster.heartbeats = [{ ...follows, replicaLagMs: null, replicaError: 'it rests' } as ServerHeartbeat];
+    await pass(3000);
+    cluster.mayLeave = true;
+    await pass(1000);
+    expect(left).toEqual(['two:3306']);
+    await end();
   });
 });
