@@ -5,8 +5,8 @@ export class IndexOpenMismatches1796586000000 implements MigrationInterface {
   readonly name = 'IndexOpenMismatches1796586000000';
 
   async up(runner: QueryRunner): Promise<void> {
-    const table = await runner.getTable('mismatches');
-    if (table?.indices.some(({ name }) => name === 'mismatches_open')) return;
+    const found = (await runner.query("SHOW INDEX FROM mismatches WHERE Key_name = 'mismatches_open'")) as unknown[];
+    if (found.length > 0) return;
     await runner.query('ALTER TABLE mismatches ADD KEY mismatches_open (source, state, kind)');
   }
 
