@@ -1,5 +1,3 @@
-import { IsNull, Not } from 'typeorm';
-import { SourceEntity } from './entities/source.entity.ts';
 import { type StateDatabase } from './state-database.ts';
 import { type WriteResult } from './state-fencing.ts';
 
@@ -22,16 +20,16 @@ export class StatePlacementStore {
 
   /** By the name of the source. */
   async list(): Promise<ReadonlyMap<string, Placement>> {
+    // every instance asks once a second; to build the statement anew takes longer than to send it
     const rows = await this.#database.run((manager) =>
-      manager.find(SourceEntity, {
-        select: { name: true, placedOn: true, placedBy: true, placements: true },
-        where: { placedOn: Not(IsNull()) },
-      }),
+      manager.query<{ name: string; placedOn: string; placedBy: string | null; placements: unknown }[]>(
+        'SELECT name, placed_on AS placedOn, placed_by AS placedBy, placements FROM sources WHERE placed_on IS NOT NULL',
+      ),
     );
     return new Map(
-      rows.map(({ name, placedOn, placedBy, placements: order }) => [
+      rows.map(({ name, placedOn, placedBy, placements }) => [
         name,
-        { instance: placedOn ?? '', placedBy: placedBy ?? '', order },
+        { instance: placedOn, placedBy: placedBy ?? '', order: Number(placements) },
       ]),
     );
   }
