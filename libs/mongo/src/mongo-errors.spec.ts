@@ -73,6 +73,14 @@ describe('classifyMongoError', () => {
     expect(classifyMongoError(error)).toMatchObject({ code: 'DITTO_MONGO_UNAVAILABLE', retriable: true });
   });
 
+  it.each(['EPIPE', 'ECONNRESET', 'ETIMEDOUT', 'EHOSTUNREACH', 'ERR_STREAM_DESTROYED', 'ERR_SOCKET_CLOSED'])(
+    'I1: holds and tries again after %s of the socket, which the driver passes on while it writes a large command',
+    (code) => {
+      const error = Object.assign(new Error('This socket has been ended by the other party'), { code });
+      expect(classifyMongoError(error)).toMatchObject({ code: 'DITTO_MONGO_UNAVAILABLE', retriable: true });
+    },
+  );
+
   it.each(['RetryableError', 'SystemOverloadedError', 'TransientTransactionError', 'ResumableChangeStreamError'])(
     'I1: holds and tries again after an unknown code with the label %s',
     (label) => {

@@ -207,8 +207,14 @@ function hasHealingLabel(error: unknown): boolean {
   return error instanceof mongo.MongoError && HEALING_LABELS.some((label) => error.hasErrorLabel(label));
 }
 
+/** Of Node's sockets. The driver does not wrap what ends a connection while it waits to write the rest of a large command. */
+const SOCKET_CODES =
+  /^(E(PIPE|CONN(RESET|REFUSED|ABORTED)|NOTCONN|TIMEDOUT|HOSTUNREACH|NETUNREACH|HOSTDOWN|NETDOWN|NETRESET)|ERR_(STREAM|SOCKET)_\w+)$/;
+
 function isConnectionError(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
+  const { code } = error as { readonly code?: unknown };
+  if (typeof code === 'string' && SOCKET_CODES.test(code)) return true;
   if (error instanceof mongo.MongoNetworkError || error instanceof mongo.MongoServerSelectionError) return true;
   // mongoose wraps the driver's error of a failed first connection; the other names have no exported class
   return [
