@@ -1,4 +1,4 @@
-import { type Connection } from 'mysql2/promise';
+import type { Connection } from 'mysql2/promise';
 
 /** Has a replica accept writes, as the usual failover tools do. The connection takes several statements at once. */
 export async function promote(replica: Connection): Promise<void> {

@@ -1,10 +1,10 @@
-import { type Connection } from 'mysql2/promise';
-import { type World } from './world.ts';
+import type { Connection } from 'mysql2/promise';
+import type { World } from './world.ts';
 
 /** Two tables, one with a composite key, that the workload changes in every way a row can change. */
 export const workloadTables = ['orders', 'order_lines'] as const;
 
-export async function createTables(world: World, connection: Connection): Promise<void> {
+export async function createTables(world: Pick<World, 'database'>, connection: Connection): Promise<void> {
   await connection.query(`
     USE ${world.database};
     CREATE TABLE orders (
@@ -38,13 +38,15 @@ export class Writer {
   readonly #pauseMs: number;
   #stopped = false;
   readonly #work: Promise<void>;
+  /** Resolves when nothing is written any more: by `stop`, or because its server is gone. */
+  readonly ended: Promise<void>;
 
   constructor(connection: Connection, options: { readonly keys: number; readonly pauseMs?: number }) {
     this.#connection = connection;
     this.#keys = options.keys;
     this.#pauseMs = options.pauseMs ?? 0;
     this.#work = this.#run();
-    this.#work.catch(() => undefined); // reported by stop()
+    this.ended = this.#work.catch(() => undefined); // reported by stop()
   }
 
   async stop(): Promise<number> {
