@@ -19,6 +19,7 @@ export {
   type TransactionInfo,
 } from './change.ts';
 export { KeyImages, RowImages, ValueImages } from './row-images.ts';
+export { SomeImages } from './some-images.ts';
 export { ReadRows, type TextColumn, type TextPlaces, TextRows, ValueRows } from './text-rows.ts';
 export { type FilePosition, type Position } from './position.ts';
 export {

@@ -117,7 +117,7 @@ const snapshot = new WindowedSnapshot({
   copiesAll: true,
   chunkRows: 2000,
   chunkBytes: IN_FLIGHT_BYTES / 2,
-  chunksInFlight: 4,
+  chunksInFlight: 8,
   pauseMs: 0,
 });
 

@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { MySqlRowReader } from '#mysql';
-import { type CanonicalValue, type Column, type Row, type TableLayout, VALUE_TYPE } from '#change-events';
+import {
+  type CanonicalValue,
+  type Column,
+  compileJsonRowEncoder,
+  type Row,
+  type TableLayout,
+  VALUE_TYPE,
+  ValueImages,
+} from '#change-events';
 import { TestSource } from './test-source.ts';
 import { TYPE_CASES } from './type-cases.ts';
 
@@ -102,6 +110,7 @@ describe('every type: snapshot value = stream value = MySQL’s own', () => {
         signal: new AbortController().signal,
       });
       expect(stream.layout.fingerprint).toBe(layout.fingerprint);
+      await expectSameJson(reader, layout, chunk.rows, executed);
       expect(stream.rows).toEqual(chunk.rows);
       expect(chunk.rows).toHaveLength(valueCount + 1);
       const value = layout.columns[1];
@@ -117,6 +126,27 @@ describe('every type: snapshot value = stream value = MySQL’s own', () => {
     },
   );
 });
+
+/** What is written straight from the texts of a SELECT is the JSON of its values, and within its bound. */
+async function expectSameJson(
+  reader: MySqlRowReader,
+  layout: TableLayout,
+  rows: readonly Row[],
+  dispatchedSet: string,
+): Promise<void> {
+  const { signal } = new AbortController();
+  const { rows: images } = await reader.readImages({ layout, after: null, limit: 1000, dispatchedSet, signal });
+  expect(images).not.toBeInstanceOf(ValueImages);
+  expect(images.count).toBe(rows.length);
+  for (const [index, row] of rows.entries()) {
+    expect(images.row(index)).toEqual(row);
+    for (const bigint of ['number', 'string'] as const) {
+      const target = Buffer.alloc(images.jsonBound(index, bigint));
+      const text = target.toString('utf8', 0, images.writeJson(index, target, 0, bigint));
+      expect(text).toBe(compileJsonRowEncoder(layout, { bigint })(row));
+    }
+  }
+}
 
 /** All bits of a double. */
 function doubleText(value: number): string {

@@ -39,6 +39,7 @@ export {
   RowReader,
   type ChunkRead,
   type ChunkRequest,
+  type ImagesChunk,
   type KeysRead,
   type UndecodedChunk,
 } from './ports/row-reader.ts';

@@ -6,6 +6,7 @@ import {
   type RowChange,
   type RowChanges,
   type TableLayout,
+  type TableName,
   ValueImages,
 } from '#change-events';
 import { ChangeSink, type Acknowledgement, type SinkStatus } from '../src/ports/change-sink.ts';
@@ -41,6 +42,14 @@ export const layout: TableLayout = {
   key: [0],
   fingerprint: 'model',
 };
+
+/** A second table that is copied, with keys of its own: those from here on. */
+export const otherLayout: TableLayout = { ...layout, table: 'u', fingerprint: 'other' };
+export const OTHER_KEYS_FROM = 8;
+
+function layoutOfKey(key: number): TableLayout {
+  return key < OTHER_KEYS_FROM ? layout : otherLayout;
+}
 
 /** Rows of `layout` refer to rows of this table: that with the same remainder by three. */
 export const parentLayout: TableLayout = { ...layout, table: 'p', fingerprint: 'parent' };
@@ -154,12 +163,12 @@ export class ModelServer {
     const kind = choices.below(3);
     if (kind === 0) return { before, after: null };
     const other = choices.below(keys);
-    const isMoved = kind === 1 && !this.committed.has(other);
+    const isMoved = kind === 1 && !this.committed.has(other) && layoutOfKey(other) === layoutOfKey(key);
     return { before, after: { key: isMoved ? other : key, value: ++this.#values } };
   }
 
   #cascade(parent: number, isDeleting: boolean): { key: number; after: number | null }[] {
-    const children = [...this.committed.keys()].filter((key) => key % PARENTS === parent);
+    const children = [...this.committed.keys()].filter((key) => key < OTHER_KEYS_FROM && key % PARENTS === parent);
     const unlogged = children.map((key) => ({ key, after: isDeleting ? null : ++this.#values }));
     for (const { key, after } of unlogged)
       if (after === null) this.committed.delete(key);
@@ -237,16 +246,17 @@ function splitItems({ number, changes, parent }: ModelTransaction): SourceItem[]
   const rows: SourceItem[] = [];
   for (let first = 0, next = 0; first < changes.length; first = next) {
     const op = opOf(changes[first]);
-    while (next < changes.length && opOf(changes[next]) === op) next++;
+    const of = layoutOfChange(changes[first]);
+    while (next < changes.length && opOf(changes[next]) === op && layoutOfChange(changes[next]) === of) next++;
     const event = changes.slice(first, next);
     const before = event.flatMap(({ before: row }): Row[] => (row === null ? [] : [[row.key, row.value]]));
     const after = event.flatMap(({ after: row }): Row[] => (row === null ? [] : [[row.key, row.value]]));
     rows.push({
       type: 'rows',
-      layout,
+      layout: of,
       op,
-      before: before.length === 0 ? null : new ValueImages(layout, before),
-      after: after.length === 0 ? null : new ValueImages(layout, after),
+      before: before.length === 0 ? null : new ValueImages(of, before),
+      after: after.length === 0 ? null : new ValueImages(of, after),
       firstRowIndex: first,
     });
   }
@@ -264,6 +274,10 @@ function splitItems({ number, changes, parent }: ModelTransaction): SourceItem[]
     [{ type: 'begin', transaction }, ...rows.slice(0, half)],
     [...rows.slice(half), { type: 'end', file: 'binlog.000001', endOffset: offsetBehind(number) }],
   ];
+}
+
+function layoutOfChange(change: ModelChange | undefined): TableLayout {
+  return layoutOfKey((change?.before ?? change?.after)?.key ?? 0);
 }
 
 function opOf(change: ModelChange | undefined): 'create' | 'update' | 'delete' {
@@ -297,20 +311,21 @@ export class ModelReader extends RowReader {
 
   async listTables(): Promise<readonly TableLayout[]> {
     await this.#turns.take();
-    return [layout];
+    return [layout, otherLayout];
   }
 
-  async readLayout(): Promise<TableLayout> {
+  async readLayout({ table }: TableName): Promise<TableLayout> {
     await this.#turns.take();
-    return layout;
+    return table === layout.table ? layout : otherLayout;
   }
 
-  async estimateRows(): Promise<readonly number[]> {
+  async estimateRows(tables: readonly TableName[]): Promise<readonly number[]> {
     await this.#turns.take();
-    return [this.#server.visible.size];
+    return tables.map(() => this.#server.visible.size);
   }
 
   async readChunk(request: {
+    layout: TableLayout;
     after: Row | null;
     limit: number;
     maxBytes?: number;
@@ -320,7 +335,9 @@ export class ModelReader extends RowReader {
     const { after, limit, maxBytes } = request;
     await this.#waitBehind(request);
     const bound = after === null ? -1 : (after[0] as number);
-    const keys = [...this.#server.visible.keys()].filter((key) => key > bound).sort((a, b) => a - b);
+    const keys = [...this.#server.visible.keys()]
+      .filter((key) => key > bound && layoutOfKey(key) === request.layout)
+      .sort((a, b) => a - b);
     const taken = keys.slice(0, this.#cut(limit, maxBytes));
     const rows = taken.map((key): Row => [key, this.#server.visible.get(key) as number]);
     await this.#turns.take();
@@ -399,13 +416,21 @@ export class ModelMirror implements Pick<MirroredKeys, 'list' | 'newestVersion'>
     this.#turns = turns;
   }
 
-  async newestVersion(): Promise<string> {
+  async newestVersion({ table }: TableName): Promise<string> {
     await this.#turns.take();
-    return [...this.#state.mirror.values()].reduce((newest, { version }) => (version > newest ? version : newest), '');
+    return [...this.#state.mirror]
+      .filter(([key]) => layoutOfKey(key).table === table)
+      .reduce((newest, [, { version }]) => (version > newest ? version : newest), '');
   }
 
-  async *list({ above, below, tombstonesAbove }: Parameters<MirroredKeys['list']>[0]): AsyncIterable<readonly Row[]> {
+  async *list({
+    layout: of,
+    above,
+    below,
+    tombstonesAbove,
+  }: Parameters<MirroredKeys['list']>[0]): AsyncIterable<readonly Row[]> {
     for (const [key, { version, value }] of [...this.#state.mirror]) {
+      if (layoutOfKey(key) !== of) continue;
       await this.#turns.take();
       const isGone = value === null;
       const from = isGone ? tombstonesAbove : above;
@@ -451,7 +476,7 @@ export class ModelSink extends ChangeSink {
   #enqueue(change: RowChange, acknowledgement: Acknowledgement): void {
     const version = this.#versionOf(change);
     const keyOf = (row: Row | null): number | null =>
-      row === null || change.layout.table !== layout.table ? null : (row[0] as number);
+      row === null || change.layout.table === parentLayout.table ? null : (row[0] as number);
     const [from, to] = [keyOf(change.before), keyOf(change.after)];
     const value = change.after === null ? null : (change.after[1] as number);
     const isMoved = from !== null && to !== null && from !== to;

@@ -207,7 +207,7 @@ export class SourceRun {
       records,
       pipeline: this.pipeline,
       mirror: parts.mirror,
-      chunksInFlight: 4,
+      chunksInFlight: 8,
       tablesInFlight: 4,
       waits,
       nowMs: Date.now,

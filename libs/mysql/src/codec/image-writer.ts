@@ -2,6 +2,7 @@ import { type ImageColumn, isDecodable } from '../layout/stream-layout.ts';
 import { type TextDecode } from '../values/charset.ts';
 import { decimalGroups, type DecimalGroups } from '../values/numbers.ts';
 import { writeBase64 } from './base64-writer.ts';
+import { isUnrolled, labelCode, labelOf, labelUnits, nullCode, writeLabel } from './json-members.ts';
 import { writeDecimal } from './decimal-writer.ts';
 import { nullBytes } from './image-skip.ts';
 import { writeBigInteger, writeSigned, writeUnsigned } from './digit-writers.ts';
@@ -81,42 +82,6 @@ function constantsOf({ physical, column, decodeText }: ImageColumn): ColumnConst
   };
 }
 
-const UNIT = 4;
-
-/** The label's bytes in units of four, the last one filled with zeros. */
-function labelUnits(label: Buffer): Int32Array {
-  const padded = Buffer.alloc(Math.ceil(label.length / UNIT) * UNIT);
-  label.copy(padded);
-  return Int32Array.from({ length: padded.length / UNIT }, (_, i) => padded.readInt32LE(i * UNIT));
-}
-
-function writeLabel(w: DataView, p: number, units: Int32Array): void {
-  for (let i = 0; i < units.length; i++) w.setInt32(p + i * UNIT, units[i] as number, true);
-}
-
-/** Stores one after the other are faster than a loop; beyond so many columns the code would be too long for V8 to optimise. */
-const UNROLLED_COLUMNS = 64;
-
-/** What comes before a value: `{"name":` or `,"name":`, and the opening quote of a string. */
-export function labelOf(name: string, isFirst: boolean, isQuoted: boolean): Buffer {
-  return Buffer.from(`${isFirst ? '{' : ','}${JSON.stringify(name)}:${isQuoted ? '"' : ''}`);
-}
-
-function labelCode(index: number, length: number, isUnrolled: boolean): string {
-  const units = Math.ceil(length / UNIT);
-  const stores = isUnrolled
-    ? Array.from({ length: units }, (_, i) => `w.setInt32(p + ${i * UNIT}, l${index}[${i}], true);`).join(' ')
-    : `h.writeLabel(w, p, l${index});`;
-  return `${stores} p += ${length};`;
-}
-
-/** `null`, the first character in the low byte. */
-const NULL = 0x6c6c756e;
-
-function nullCode(isQuoted: boolean): string {
-  return `${isQuoted ? 'p--; ' : ''}w.setInt32(p, ${NULL}, true); p += 4;`;
-}
-
 class WriterSource {
   readonly labels: Int32Array[] = [];
   readonly #columns: readonly ImageColumn[];
@@ -128,12 +93,12 @@ class WriterSource {
   }
 
   /** Code that writes name and value of a column; `isNull` is an expression. */
-  member(index: number, isNull: string, isUnrolled: boolean): string {
+  member(index: number, isNull: string, unrolled: boolean): string {
     const column = this.#columns[index];
     if (column === undefined || !isDecodable(column)) throw new RangeError(`no column ${index}`);
     const { isQuoted, code } = valueCode(column, this.#options);
     const label = labelOf(column.column.name, this.labels.length === 0, isQuoted);
-    const write = labelCode(this.labels.length, label.length, isUnrolled);
+    const write = labelCode(this.labels.length, label.length, unrolled);
     this.labels.push(labelUnits(label));
     return `${write} if (${isNull}) { ${nullCode(isQuoted)} } else { const c = c${index}; ${code} }`;
   }
@@ -174,9 +139,9 @@ function compile(
  */
 export function compileRowWriter(columns: readonly ImageColumn[], options: Omit<WriteOptions, 'isKey'>): ImageWriter {
   const source = new WriterSource(columns, { ...options, isKey: false });
-  const isUnrolled = columns.length <= UNROLLED_COLUMNS;
+  const unrolled = isUnrolled(columns.length);
   const lines = columns.map((column, i) =>
-    isDecodable(column) ? source.member(i, nullTest(i), isUnrolled) : `if (!(${nullTest(i)})) { ${skipCode(column)} }`,
+    isDecodable(column) ? source.member(i, nullTest(i), unrolled) : `if (!(${nullTest(i)})) { ${skipCode(column)} }`,
   );
   return compile(columns, source.labels, lines);
 }

@@ -1,6 +1,6 @@
 import { quoteJson } from '#change-events';
 import { type DecodableColumn, type ImageColumn, isDecodable } from '../layout/stream-layout.ts';
-import { labelOf } from './image-writer.ts';
+import { labelOf } from './json-members.ts';
 
 /** Closing brace, and what writers may put after their end. */
 const SLACK = 8;

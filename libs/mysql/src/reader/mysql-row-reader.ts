@@ -10,27 +10,37 @@ import {
   tableKey,
   type TableLayout,
   type TableName,
-  TextRows,
+  ValueImages,
   ValueRows,
 } from '#change-events';
 import { DittoError, type Logger, silentLogger } from '#kernel';
-import { RowReader, type ChunkRead, type ChunkRequest, type KeysRead, type UndecodedChunk } from '#replication';
+import {
+  RowReader,
+  type ChunkRead,
+  type ChunkRequest,
+  type ImagesChunk,
+  type KeysRead,
+  type UndecodedChunk,
+} from '#replication';
 import { type MySqlConnectionOptions } from '../connection-options.ts';
 import { type Judging, readCatalogue, readCatalogueTables, readRowCounts } from '../layout/catalogue-layout.ts';
 import { type ColumnRules, columnRules, type KeyOverrides } from '../layout/column-choice.ts';
 import { layoutsOf } from '../layout/table-judgement.ts';
+import { TextCodec } from '../codec/text-codec.ts';
 import { type MySqlSession } from '../mysql-session.ts';
 import { readCharacterSets } from '../values/character-set-facts.ts';
-import { UndecodableTextError, type CharacterSetFacts } from '../values/charset.ts';
+import { type CharacterSetFacts } from '../values/charset.ts';
 import { keyIsBehind, keyIsOneOf, keyOrder } from './key-bound.ts';
 import { DEFAULT_ROW_BYTES } from '../row-limit.ts';
 import { ErrantTransactions } from './errant-transactions.ts';
-import { layoutChanged, rowTooLarge, textInvalid } from './read-errors.ts';
+import { layoutChanged, rowTooLarge } from './read-errors.ts';
 import { beginBehind, hasRunSince, readSets, readSetsWithOwned, type Sets, waitUntilVisible } from './read-window.ts';
 import { quoteTable } from './quoting.ts';
 import { ReaderSessions } from './reader-sessions.ts';
 import { isSelected } from './selected-rows.ts';
 import { makeSelectList } from './select-list.ts';
+import { SelectedTexts } from './selected-texts.ts';
+import { TextImages } from './text-images.ts';
 import { makeTextList, rowsWithTexts } from './text-list.ts';
 import { UnloggedGtids } from './unlogged-gtids.ts';
 
@@ -118,6 +128,7 @@ export class MySqlRowReader extends RowReader {
   readonly #rules: ColumnRules;
   readonly #sessions: ReaderSessions;
   #facts: CharacterSetFacts | null = null;
+  readonly #codecs = new WeakMap<TableLayout, TextCodec>();
   /** Definitions known to have the layout of that fingerprint. */
   readonly #definitions = new Map<string, string>();
   readonly #unlogged: UnloggedGtids;
@@ -197,6 +208,23 @@ export class MySqlRowReader extends RowReader {
 
   override readUndecoded(request: ChunkRequest): Promise<UndecodedChunk> {
     return this.#readChunk(request, AS_TEXTS);
+  }
+
+  /** Rows that a sink makes values of take as much as rows of values. */
+  override async readImages(request: ChunkRequest): Promise<ImagesChunk> {
+    const { layout } = request;
+    const { rows, ...read } = await this.#readChunk(request, AS_VALUES);
+    if (!(rows instanceof SelectedTexts)) return { ...read, rows: new ValueImages(layout, decodeAll(rows)) };
+    return { ...read, rows: new TextImages(layout, rows, this.#codecOf(layout, rows)) };
+  }
+
+  #codecOf(layout: TableLayout, { columns }: SelectedTexts): TextCodec {
+    let codec = this.#codecs.get(layout);
+    if (codec === undefined) {
+      codec = new TextCodec(layout, columns);
+      this.#codecs.set(layout, codec);
+    }
+    return codec;
   }
 
   async #readChunk(request: ChunkRequest, overhead: Overhead): Promise<UndecodedChunk> {
@@ -394,26 +422,6 @@ function rulesOf(layout: TableLayout): ColumnRules {
   const names = new Set(layout.columns.map(({ name }) => name));
   const key = layout.key.map((index) => layout.columns[index]?.name ?? '');
   return { keys: new Map([[tableKey(layout), key]]), columns: (_database, _table, column) => names.has(column) };
-}
-
-/** Rows of a SELECT, with the errors of a reader. */
-class SelectedTexts extends TextRows {
-  readonly #layout: TableLayout;
-
-  constructor(layout: TableLayout, ...rows: ConstructorParameters<typeof TextRows>) {
-    super(...rows);
-    this.#layout = layout;
-  }
-
-  override row(index: number): Row {
-    try {
-      return super.row(index);
-    } catch (error) {
-      throw error instanceof UndecodableTextError
-        ? textInvalid(this.#layout, error)
-        : layoutChanged(this.#layout, error);
-    }
-  }
 }
 
 function decodeAll(rows: ReadRows): Row[] {

@@ -3,6 +3,7 @@ import {
   RowReader,
   type ChunkRead,
   type ChunkRequest,
+  type ImagesChunk,
   type KeysRead,
   type UndecodedChunk,
 } from '../ports/row-reader.ts';
@@ -61,6 +62,10 @@ export class PacedRowReader extends RowReader {
     return this.#inTurn(request.limit, request.signal, (limit) => this.#reader.readUndecoded({ ...request, limit }));
   }
 
+  override async readImages(request: ChunkRequest): Promise<ImagesChunk> {
+    return this.#inTurn(request.limit, request.signal, (limit) => this.#reader.readImages({ ...request, limit }));
+  }
+
   override async readKeys(request: Parameters<RowReader['readKeys']>[0]): Promise<KeysRead> {
     const { keys, signal } = request;
     let left: readonly Row[] = [];
@@ -91,7 +96,7 @@ export class PacedRowReader extends RowReader {
     return absent;
   }
 
-  async #inTurn<T extends ChunkRead | KeysRead | UndecodedChunk>(
+  async #inTurn<T extends ChunkRead | ImagesChunk | KeysRead | UndecodedChunk>(
     most: number,
     signal: AbortSignal,
     read: (rows: number) => Promise<T>,

@@ -1,9 +1,11 @@
 import {
   type ReadRows,
   type Row,
+  type RowImages,
   type RowSelection,
   type TableLayout,
   type TableName,
+  ValueImages,
   ValueRows,
 } from '#change-events';
 
@@ -24,6 +26,11 @@ export interface ChunkRead {
 /** A chunk without its rows as values. */
 export interface UndecodedChunk extends Omit<ChunkRead, 'rows'> {
   readonly rows: ReadRows;
+}
+
+/** A chunk with its rows as sinks are given them. */
+export interface ImagesChunk extends Omit<ChunkRead, 'rows'> {
+  readonly rows: RowImages;
 }
 
 export interface ChunkRequest {
@@ -96,6 +103,11 @@ export abstract class RowReader {
   async readUndecoded(request: ChunkRequest): Promise<UndecodedChunk> {
     const { rows, ...read } = await this.readChunk(request);
     return { ...read, rows: new ValueRows(rows) };
+  }
+  /** As `readChunk`, for who passes the rows on: all of them can be decoded, and none need be. */
+  async readImages(request: ChunkRequest): Promise<ImagesChunk> {
+    const { rows, ...read } = await this.readChunk(request);
+    return { ...read, rows: new ValueImages(request.layout, rows) };
   }
   /**
    * As `readChunk`, for the rows with the keys of `keys` (rows as `rowOfKey` makes them). A row counts only when its

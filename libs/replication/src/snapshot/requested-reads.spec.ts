@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { encodeKeyValues, type Row, type RowSelection, type TableLayout } from '#change-events';
+import { encodeKeyValues, type Row, type RowSelection, type TableLayout, ValueImages } from '#change-events';
 import { DittoError, silentLogger } from '#kernel';
 import {
   type ListedRead,
@@ -130,7 +130,7 @@ class World {
     Promise.resolve(this.layout && { ...this.layout, table });
 
   /** Even numbers up to 100. */
-  readonly #readChunk = async (asked: {
+  readonly #readImages = async (asked: {
     after: Row | null;
     limit: number;
     selection?: RowSelection;
@@ -147,7 +147,7 @@ class World {
     const rows = keys.slice(0, Math.min(asked.limit, 10)).map((key) => [key]);
     this.looked.push(...rows.map(([key]) => Number(key)));
     const complete = rows.length === keys.length;
-    return { rows, lastKey: rows.at(-1) ?? null, complete, bytes: 1, high: '' };
+    return { rows: new ValueImages(layout, rows), lastKey: rows.at(-1) ?? null, complete, bytes: 1, high: '' };
   };
 
   readonly #select = async function* (this: World, { after }: { after: string | null }): AsyncGenerator<SelectedKeys> {
@@ -188,7 +188,7 @@ class World {
         reads: {
           open: () => Promise.resolve({ dispatchedSet: '' } as never),
           close: (_, { rows, absent = [] }) =>
-            Promise.resolve({ emittedRows: rows.length + absent.length, heldBytes: 1, confirmed: Promise.resolve() }),
+            Promise.resolve({ emittedRows: rows.count + absent.length, heldBytes: 1, confirmed: Promise.resolve() }),
           abandon: () => undefined,
         },
         reader: {
@@ -196,7 +196,7 @@ class World {
           readLayout: this.#readLayout,
           listTables: () => Promise.resolve(['a', 'b', 'c'].map((table) => ({ ...layout, table }))),
           readKeys,
-          readChunk: this.#readChunk,
+          readImages: this.#readImages,
           findAbsent: ({ keys, selection }: { keys: readonly Row[]; selection?: unknown }) => {
             this.asks.push(selection === undefined ? 'keys' : 'filter');
             return Promise.resolve(keys.filter(([key]) => Number(key) % 2 === 1));

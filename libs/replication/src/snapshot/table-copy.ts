@@ -1,5 +1,12 @@
 import { abortable } from '#kernel';
-import { decodeKeyValues, encodeKeyValues, type Row, type RowSelection, type TableLayout } from '#change-events';
+import {
+  decodeKeyValues,
+  encodeKeyValues,
+  type Row,
+  rowOfKey,
+  type RowSelection,
+  type TableLayout,
+} from '#change-events';
 import { TableReadError } from '../tables/table-failures.ts';
 import { type SettledWindow } from '../windows/window-registry.ts';
 import { type TableReadSettings, WindowedRead } from '../windows/windowed-read.ts';
@@ -8,9 +15,16 @@ interface ChunkInFlight {
   readonly after: Row | null;
   /** As progress keeps it; null when the chunk had no row. */
   readonly lastKey: string | null;
-  readonly complete: boolean;
   readonly rows: number;
   readonly settled: Promise<SettledWindow | null>;
+}
+
+/** Chunks that are confirmed, as one. */
+interface Confirmed {
+  readonly chunks: number;
+  readonly lastKey: string | null;
+  readonly rows: number;
+  readonly emitted: number;
 }
 
 export interface TableCopyOptions {
@@ -24,9 +38,12 @@ export interface TableCopyOptions {
   readonly isWanted: () => boolean;
   /** Rows of the first chunk where a read of the table has failed before; else null. */
   readonly limit: number | null;
-  /** Chunks of this table that may be in flight now. */
+  /** Chunks of this table that may be in flight now: read, or being read, and not recorded. */
   readonly mostChunks: () => number;
-  /** A chunk is confirmed: the key of its last row, null when it had none, how many rows it had and how many were emitted. */
+  /**
+   * Chunks are confirmed: the key of their last row, null when they had none, how many rows they had and how many were
+   * emitted. Resolves when that is durable; not called again before.
+   */
   readonly record: (lastKey: string | null, rows: number, emitted: number) => Promise<void>;
 }
 
@@ -43,14 +60,29 @@ function keyToGoOnFrom(layout: TableLayout, lastKey: string | null): Row | null 
   }
 }
 
-/** One pass over one table, or some of its rows: reads chunks ahead, records them in key order as they are confirmed. */
+const NOTHING_CONFIRMED: Confirmed = { chunks: 0, lastKey: null, rows: 0, emitted: 0 };
+
+/**
+ * One pass over one table, or some of its rows. Three things go on side by side, each of them one at a time: the next
+ * chunk is read; the oldest one that is read waits for the stream and the sinks; what they have confirmed is recorded, in
+ * key order. None waits for another but for what it needs of it: a chunk counts as in flight until it is recorded, and no
+ * more than `mostChunks` are, so that a crash has no more of them read again.
+ */
 export class TableCopy {
   readonly #options: TableCopyOptions;
   readonly #chunks: WindowedRead;
-  #inFlight: ChunkInFlight[] = [];
   #after: Row | null;
+  #isReadOut = false;
+  /** Read and not confirmed, the oldest first. */
+  #inFlight: ChunkInFlight[] = [];
+  /** Confirmed and not being recorded. */
+  #confirmed = NOTHING_CONFIRMED;
+  #recording = 0;
+  /** Its window was discarded: it must be read again, and with it all that came after. */
+  #discarded: ChunkInFlight | null = null;
   /** Ends this pass once what was read before it is recorded. */
   #failure: TableReadError | null = null;
+  readonly #work = new Map<(signal: AbortSignal) => Promise<void>, Promise<void>>();
 
   constructor(copy: TableCopyOptions) {
     const { layout, settings, after, limit } = copy;
@@ -74,23 +106,48 @@ export class TableCopy {
    * again. Rejects with a `TableReadError` when it can't be read: what was read before is recorded then.
    */
   async run(signal: AbortSignal): Promise<boolean> {
-    let isReadOut = false;
-    while (this.#options.isWanted()) {
-      if (isReadOut && this.#inFlight.length === 0) {
-        if (this.#failure !== null) throw this.#failure;
-        return true;
+    const ended = new AbortController();
+    const stop = AbortSignal.any([signal, ended.signal]);
+    try {
+      while (this.#options.isWanted()) {
+        this.#startWork(stop);
+        if (this.#work.size === 0) {
+          if (this.#failure !== null) throw this.#failure;
+          return true;
+        }
+        await Promise.race(this.#work.values());
       }
-      if (!isReadOut && this.#inFlight.length < this.#ahead) {
-        const chunk = await this.#readNext(signal);
-        if (chunk !== null) this.#inFlight.push(chunk);
-        isReadOut = chunk === null || chunk.complete;
-        if (this.#inFlight.length === 0 || (!isReadOut && this.#inFlight.length < this.#ahead)) continue;
-      }
-      if (!(await this.#recordOldest(signal))) isReadOut = false;
+      // what is read already is emitted in its time: nothing of this pass comes after the next one's beginning
+      await this.#work.get(this.#readNext);
+      await this.#waitUntilSettled(signal);
+      await Promise.all(this.#work.values());
+      return false;
+    } finally {
+      ended.abort(new Error('the pass over the table has ended'));
+      await Promise.allSettled(this.#work.values());
     }
-    // what is read already is emitted in its time: nothing of this pass comes after the next one's beginning
-    for (const { settled } of this.#inFlight) await abortable(settled, signal);
-    return false;
+  }
+
+  #startWork(signal: AbortSignal): void {
+    if (this.#confirmed.chunks > 0) this.#start(this.#record, signal);
+    if (this.#discarded !== null) {
+      if (!this.#work.has(this.#readNext)) this.#start(this.#startOver, signal);
+      return;
+    }
+    if (this.#inFlight.length > 0) this.#start(this.#confirmOldest, signal);
+    if (!this.#isReadOut && this.#chunksInFlight < this.#ahead) this.#start(this.#readNext, signal);
+  }
+
+  #start(step: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): void {
+    if (this.#work.has(step)) return;
+    this.#work.set(
+      step,
+      step(signal).finally(() => this.#work.delete(step)),
+    );
+  }
+
+  get #chunksInFlight(): number {
+    return this.#inFlight.length + this.#confirmed.chunks + this.#recording;
   }
 
   /** Chunks that may be in flight: one, until the width of a row is known. */
@@ -98,45 +155,66 @@ export class TableCopy {
     return this.#chunks.isWidthKnown ? this.#options.mostChunks() : 1;
   }
 
-  /** Null when it failed. */
-  async #readNext(signal: AbortSignal): Promise<ChunkInFlight | null> {
+  readonly #readNext = async (signal: AbortSignal): Promise<void> => {
     const { layout, settings, selection } = this.#options;
     const after = this.#after;
     const which = { layout, after, ...(selection && { selection }) };
     try {
       const { answer, settled } = await this.#chunks.read(async (request) => {
-        const chunk = await settings.reader.readChunk({ ...which, ...request, signal });
-        const { rows, complete } = chunk;
-        const last = rows.at(-1);
-        const recordedKey = last === undefined ? null : encodeKeyValues(layout, last);
-        return { ...chunk, recordedKey, answered: rows.length, isCut: !complete && rows.length < request.limit };
+        const chunk = await settings.reader.readImages({ ...which, ...request, signal });
+        const { rows, lastKey, complete } = chunk;
+        const answered = rows.count;
+        return { ...chunk, lastKey, answered, isCut: !complete && answered < request.limit };
       }, signal);
-      this.#after = answer.lastKey ?? after;
-      const { recordedKey: lastKey, complete, answered: rows } = answer;
-      return { after, lastKey, complete, rows, settled };
+      const { lastKey, complete, answered: rows } = answer;
+      const recordedKey = lastKey === null ? null : encodeKeyValues(layout, rowOfKey(layout, lastKey));
+      this.#after = lastKey ?? after;
+      this.#isReadOut = complete;
+      this.#inFlight.push({ after, lastKey: recordedKey, rows, settled });
     } catch (error) {
       if (!(error instanceof TableReadError)) throw error;
       this.#failure = error;
-      return null;
+      this.#isReadOut = true;
     }
-  }
+  };
 
-  /** Waits for the oldest chunk; false when it must be read again (and with it all that came after). */
-  async #recordOldest(signal: AbortSignal): Promise<boolean> {
-    const [chunk, ...rest] = this.#inFlight as [ChunkInFlight, ...ChunkInFlight[]];
-    if (!(await this.#chunks.confirm(chunk.settled, signal))) return this.#startOver(chunk, signal);
-    this.#inFlight = rest;
-    await this.#options.record(chunk.lastKey, chunk.rows, (await chunk.settled)?.emittedRows ?? 0);
-    return true;
-  }
+  readonly #confirmOldest = async (signal: AbortSignal): Promise<void> => {
+    const [chunk] = this.#inFlight as [ChunkInFlight, ...ChunkInFlight[]];
+    if (!(await this.#chunks.confirm(chunk.settled, signal))) {
+      this.#discarded = chunk;
+      return;
+    }
+    const emitted = (await chunk.settled)?.emittedRows ?? 0;
+    this.#inFlight.shift();
+    const { chunks, lastKey, rows, emitted: before } = this.#confirmed;
+    this.#confirmed = {
+      chunks: chunks + 1,
+      lastKey: chunk.lastKey ?? lastKey,
+      rows: rows + chunk.rows,
+      emitted: before + emitted,
+    };
+  };
 
-  async #startOver(chunk: ChunkInFlight, signal: AbortSignal): Promise<false> {
+  readonly #record = async (): Promise<void> => {
+    const { chunks, lastKey, rows, emitted } = this.#confirmed;
+    this.#confirmed = NOTHING_CONFIRMED;
+    this.#recording = chunks;
+    await this.#options.record(lastKey, rows, emitted);
+    this.#recording = 0;
+  };
+
+  readonly #startOver = async (signal: AbortSignal): Promise<void> => {
     const { layout, settings } = this.#options;
     settings.logger.info('a window was discarded, its chunk is read again', { table: layout.table });
-    for (const { settled } of this.#inFlight) await abortable(settled, signal);
+    await this.#waitUntilSettled(signal);
+    this.#after = (this.#discarded as ChunkInFlight).after;
     this.#inFlight = [];
+    this.#discarded = null;
     this.#failure = null;
-    this.#after = chunk.after;
-    return false;
+    this.#isReadOut = false;
+  };
+
+  async #waitUntilSettled(signal: AbortSignal): Promise<void> {
+    for (const { settled } of this.#inFlight) await abortable(settled, signal);
   }
 }

@@ -298,8 +298,8 @@ describe('WindowedSnapshot', () => {
       return Promise.resolve({ rows, lastKey: [key], complete: false, bytes: limit, high: '' });
     };
     const pipeline = fakePipeline({
-      close: (_, { rows: { length } }) =>
-        Promise.resolve({ emittedRows: length, heldBytes: length * megabyte, confirmed: gate.promise }),
+      close: (_, { rows: { count } }) =>
+        Promise.resolve({ emittedRows: count, heldBytes: count * megabyte, confirmed: gate.promise }),
     });
     const snapshot = build(reader, new MemoryStore(), {
       pipeline,

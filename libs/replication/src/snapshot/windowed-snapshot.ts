@@ -23,7 +23,7 @@ export interface WindowedSnapshotOptions extends Omit<TableReadSettings, 'reads'
   readonly cascadePauseMs: number;
   /** Tables that are read side by side; they share `chunksInFlight`. */
   readonly tablesInFlight: number;
-  /** Chunks that may be read before the first of them is confirmed, of all tables that are being read. */
+  /** Chunks that may be read, or be being read, before the first of them is recorded: of all tables that are being read, but two of each. */
   readonly chunksInFlight: number;
   readonly waits: Waits;
   readonly nowMs: () => number;
@@ -53,6 +53,8 @@ export interface TableSnapshotStatus extends TableName {
 /** How many tables there are in each state; those that can't be read are among the pending and running ones. */
 export type SnapshotCounts = Readonly<Record<TableSnapshotState | 'total' | 'failing', number>>;
 
+/** Of each table: one is read while another waits for the stream, the sinks or the store. */
+const LEAST_CHUNKS = 2;
 /** So much of a rest is waited through at once: a clock may be set. */
 const LONGEST_WAIT_MS = 60_000;
 
@@ -360,7 +362,7 @@ export class WindowedSnapshot {
       after: copy.after,
       isWanted,
       limit: this.#failures.limitOf(layout),
-      mostChunks: () => Math.max(1, Math.floor(chunksInFlight / this.#busy.size)),
+      mostChunks: () => Math.max(LEAST_CHUNKS, Math.floor(chunksInFlight / this.#busy.size)),
       record: async (lastKey, rows) => {
         progress.record(layout, lastKey, rows);
         await this.#persist(() => progress.save(layout), signal);

@@ -44,6 +44,10 @@ class ScriptedSource extends ChangeSource {
   }
 }
 
+function imagesOf(rows: readonly Row[], of: TableLayout = layout): ValueImages {
+  return new ValueImages(of, rows);
+}
+
 function transaction(
   number: number,
   items: readonly SourceItem[],
@@ -151,7 +155,7 @@ describe('Pipeline', () => {
     });
     const run = pipeline.run(stop.signal, never);
     await until(() => sink.accepted.length > 0);
-    const closed = pipeline.reads.close(await openWindow(pipeline, layout), { rows: [[2, 2]], high: '' });
+    const closed = pipeline.reads.close(await openWindow(pipeline, layout), { rows: imagesOf([[2, 2]]), high: '' });
     await until(() => asked.length > 0);
     await new Promise((resolve) => setImmediate(resolve));
     expect(sink.accepted.map(({ op }) => op)).toEqual(['create']);
@@ -188,7 +192,7 @@ describe('Pipeline', () => {
     await until(() => pipeline.status().transactions === 1);
     const window = await openWindow(pipeline, layout);
     goOn.resolve(undefined);
-    const rows = [1, 2, 3, 4, 5, 6].map((key) => [key, 1]);
+    const rows = imagesOf([1, 2, 3, 4, 5, 6].map((key) => [key, 1]));
     const settled = await pipeline.reads.close(window, { rows, high: `${SERVER}:1-2` });
     expect(settled).toMatchObject({ emittedRows: 2 });
     const reads = sink.accepted.filter(({ op }) => op === 'read').map(({ after }) => after?.[0]);
@@ -203,7 +207,7 @@ describe('Pipeline', () => {
     const endOfLog = { gtidSet: '', file: 'binlog.000002', offset: 299, serverUuid: SERVER };
     const pipeline = build(new ScriptedSource([]), sink, { endOfLog, nowMs: () => 1_770_000_000_000 });
     const run = pipeline.run(stop.signal, never);
-    await pipeline.reads.close(await openWindow(pipeline, layout), { rows: [[2, 2]], high: '' });
+    await pipeline.reads.close(await openWindow(pipeline, layout), { rows: imagesOf([[2, 2]]), high: '' });
     const place = { file: 'binlog.000002', offset: 299, commitMicros: 1_770_000_000_000_000 };
     expect(sink.accepted).toMatchObject([{ op: 'read', transaction: place }]);
     stop.abort();
@@ -227,7 +231,10 @@ describe('Pipeline', () => {
     const pipeline = build(source, sink);
     const run = pipeline.run(stop.signal, never);
     await until(() => pipeline.status().transactions === 1);
-    const closed = pipeline.reads.close(await openWindow(pipeline, fromCatalogue), { rows: [[2, 2]], high: '' });
+    const closed = pipeline.reads.close(await openWindow(pipeline, fromCatalogue), {
+      rows: imagesOf([[2, 2]]),
+      high: '',
+    });
     await until(() => sink.prepared.length === 1);
     // the sink is at work for the read when the stream comes to its first row
     goOn.resolve(undefined);
@@ -299,7 +306,7 @@ describe('Pipeline', () => {
     const pipeline = build(new ScriptedSource([transaction(1, [row(1)])]), sinks[0] as ChangeSink, { sinks });
     const run = pipeline.run(stop.signal, never);
     await until(() => pipeline.status().transactions === 1);
-    const read = { rows: [[2, 2], [3, 3]], absent: [[4, null]], high: '' }; // prettier-ignore
+    const read = { rows: imagesOf([[2, 2], [3, 3]]), absent: [[4, null]], high: '' }; // prettier-ignore
     const settled = await pipeline.reads.close(await openWindow(pipeline, layout), read);
     expect(settled?.emittedRows).toBe(3);
     const seen: string[] = [];
@@ -335,7 +342,7 @@ describe('Pipeline', () => {
     const window = await openWindow(pipeline, layout);
     // what the stream is in the middle of must be visible to the read, or noted for it
     expect(window.dispatchedSet).toBe(`${SERVER}:1-2`);
-    const closed = pipeline.reads.close(window, { rows: [[1, 7], [2, 7], [3, 7]], high: `${SERVER}:1` }); // prettier-ignore
+    const closed = pipeline.reads.close(window, { rows: imagesOf([[1, 7], [2, 7], [3, 7]]), high: `${SERVER}:1` }); // prettier-ignore
     const version = pipeline.reads.nextVersion();
     await new Promise((resolve) => setImmediate(resolve));
     expect(sink.accepted).toHaveLength(1);
@@ -392,7 +399,7 @@ describe('Pipeline', () => {
     const run = pipeline.run(stop.signal, never);
     await until(() => pipeline.status().logBytes > 0);
     const waiting = [
-      pipeline.reads.close(await openWindow(pipeline, layout), { rows: [], high: `${SERVER}:9` }),
+      pipeline.reads.close(await openWindow(pipeline, layout), { rows: imagesOf([]), high: `${SERVER}:9` }),
       pipeline.reads.waitUntilBehind('ffffffff', layout),
       pipeline.endTable(layout),
     ].map((one) => expect(one).rejects.toMatchObject({ code: 'DITTO_PIPELINE_STOPPED' }));
@@ -519,7 +526,7 @@ describe('Pipeline', () => {
       const { version } = pipeline.checkpoint();
       expect(version).toBe(pipeline.startVersion);
       expect(version).toHaveLength(44);
-      const read = { rows: [[7, 7]], lastKey: [7], complete: true, high: from.position.gtidSet };
+      const read = { rows: imagesOf([[7, 7]]), lastKey: [7], complete: true, high: from.position.gtidSet };
       await pipeline.reads.close(await openWindow(pipeline, layout), read);
       await pipeline.waitUntilConfirmed();
       expect(pipeline.checkpoint().version).toBe(version);
@@ -548,7 +555,7 @@ describe('Pipeline', () => {
     const pipeline = build(source, new MemorySink());
     const stop = new AbortController();
     const run = pipeline.run(stop.signal, never);
-    const read = { rows: [[7, 7]], lastKey: [7], complete: true, high: `${SERVER}:1-2` };
+    const read = { rows: imagesOf([[7, 7]]), lastKey: [7], complete: true, high: `${SERVER}:1-2` };
     expect((await pipeline.reads.close(await openWindow(pipeline, layout), read))?.emittedRows).toBe(1);
     await until(() => pipeline.checkpoint().position.gtidSet === `${SERVER}:2`);
     expect(pipeline.checkpoint()).toMatchObject({ dispatchedSet: `${SERVER}:2`, undecidedSet: `${SERVER}:1` });
@@ -597,7 +604,7 @@ describe('Pipeline', () => {
     const run = pipeline.run(stop.signal, never);
     await until(() => pipeline.checkpoint().position.gtidSet === `${SERVER}:1-5`);
     expect(begun).toBe(0);
-    const closed = pipeline.reads.close(large, { rows: [[99, 1]], bytes: 9_000, high: `${SERVER}:1-5` });
+    const closed = pipeline.reads.close(large, { rows: imagesOf([[99, 1]]), bytes: 9_000, high: `${SERVER}:1-5` });
     expect((await closed)?.emittedRows).toBe(1);
     await until(() => begun === 1);
     expect(pipeline.status().bytesInFlight).toBe(6_000);
@@ -613,7 +620,7 @@ describe('Pipeline', () => {
     const run = pipeline.run(stop.signal, never);
     const large = await pipeline.reads.open(layout, 50_000, never);
     const next = pipeline.reads.open(layout, 6_000, never);
-    const read = { rows: [[99, 1]], bytes: 3_000, high: `${SERVER}:1-9` };
+    const read = { rows: imagesOf([[99, 1]]), bytes: 3_000, high: `${SERVER}:1-9` };
     const closed = pipeline.reads.close(large, read).catch((error: unknown) => error);
     await next;
     expect(pipeline.status().bytesInFlight).toBe(9_000);
@@ -629,7 +636,7 @@ describe('Pipeline', () => {
     };
     const pipeline = build(new ScriptedSource([]), sink);
     const run = pipeline.run(never, never);
-    await pipeline.reads.close(await openWindow(pipeline, layout), { rows: [[2, 2]], high: '' });
+    await pipeline.reads.close(await openWindow(pipeline, layout), { rows: imagesOf([[2, 2]]), high: '' });
     await expect(run).rejects.toMatchObject({ code: 'DITTO_INTERNAL', message: 'no such value' });
   });
 
@@ -761,7 +768,7 @@ describe('Pipeline', () => {
     const pipeline = build(source, sink);
     const run = pipeline.run(stop.signal, never);
     await until(() => sink.accepted.length === 1);
-    const read = { rows: [[2]], lastKey: [2], complete: true, high: `${SERVER}:1-2` };
+    const read = { rows: imagesOf([[2]], later), lastKey: [2], complete: true, high: `${SERVER}:1-2` };
     const closed = pipeline.reads.close(await openWindow(pipeline, later), read);
     await new Promise((resolve) => setTimeout(resolve, 5));
     expect(sink.prepared).toEqual([layout]);
@@ -832,7 +839,7 @@ describe('Pipeline', () => {
     it('a transaction that a read saw and the log does not give', async () => {
       const { what } = await overdueOf(new MemorySink(), {}, async (pipeline) =>
         pipeline.reads.close(await openWindow(pipeline, layout), {
-          rows: [[7, 7]],
+          rows: imagesOf([[7, 7]]),
           high: `${SERVER}:1-2,${OTHER_SERVER}:9`,
         }),
       );
@@ -859,7 +866,7 @@ describe('Pipeline', () => {
       const sink = new MemorySink();
       sink.answer = ({ op }) => (op === 'read' ? new Promise(() => undefined) : Promise.resolve());
       const { what } = await overdueOf(sink, {}, async (pipeline) =>
-        pipeline.reads.close(await openWindow(pipeline, layout), { rows: [[7, 7]], high: '' }),
+        pipeline.reads.close(await openWindow(pipeline, layout), { rows: imagesOf([[7, 7]]), high: '' }),
       );
       expect(what).toBe('the sinks to confirm rows that were read of d.t');
     });

@@ -1,14 +1,12 @@
 import {
   formatVersion,
   GtidSet,
-  KeyImages,
   parseVersion,
   READ_ROW_INDEX,
-  type Row,
+  type RowImages,
   type TableLayout,
   type TableName,
   transactionEndVersion,
-  ValueImages,
 } from '#change-events';
 import { abortable, type Waits } from '#kernel';
 import { PendingChanges } from './acknowledgement-tracker.ts';
@@ -111,8 +109,8 @@ export class StreamWindows implements ReadStream {
   settle(): void {
     const { progress, windows } = this.#options;
     if (!progress.isBetween) return;
-    const holdsLess = windows.settle(progress.passed, (window, rows, absent) => {
-      const emitted = this.#emit(window, rows, absent);
+    const holdsLess = windows.settle(progress.passed, (window, found) => {
+      const emitted = this.#emit(window, found.rows, found.absent);
       this.#unconfirmed.add(emitted.confirmed);
       void emitted.confirmed.then(() => this.#unconfirmed.delete(emitted.confirmed));
       return emitted;
@@ -183,8 +181,8 @@ export class StreamWindows implements ReadStream {
 
   #emit(
     window: Window,
-    rows: readonly Row[],
-    absent: readonly Row[],
+    after: RowImages,
+    before: RowImages,
   ): { readonly heldBytes: number; readonly confirmed: Promise<void> } {
     const { progress, sinks, waits, stopped, room, onFatal } = this.#options;
     const { layout, readSequence, id } = window;
@@ -195,8 +193,6 @@ export class StreamWindows implements ReadStream {
     });
     const transaction = progress.describeRead(window.readAtMs);
     const read = { layout, transaction, firstRowIndex: READ_ROW_INDEX, readSequence, windowId: id };
-    const after = new ValueImages(layout, rows);
-    const before = new KeyImages(layout, absent);
     this.emittedRows += after.count + before.count;
     const bytes = sinks.bytesInFlight;
     try {

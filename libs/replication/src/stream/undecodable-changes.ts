@@ -4,11 +4,10 @@ import {
   decodeJsonKey,
   encodeKeyValues,
   hasKey,
-  type BigintMode,
-  type Row,
   type RowChanges,
-  RowImages,
   rowIndexAt,
+  type RowImages,
+  SomeImages,
   type TableLayout,
 } from '#change-events';
 import { DittoError } from '#kernel';
@@ -93,42 +92,16 @@ function readKey(layout: TableLayout, images: RowImages, index: number): string 
   return encodeKeyValues(layout, row);
 }
 
-/** All images but the first ones. */
-class ImagesFrom extends RowImages {
-  readonly count: number;
-  readonly #images: RowImages;
-  readonly #from: number;
-
-  constructor(images: RowImages, from: number) {
-    super();
-    this.count = images.count - from;
-    this.#images = images;
-    this.#from = from;
-  }
-
-  override row(index: number): Row {
-    return this.#images.row(this.#from + index);
-  }
-
-  override jsonBound(index: number, bigint: BigintMode): number {
-    return this.#images.jsonBound(this.#from + index, bigint);
-  }
-
-  override writeJson(index: number, target: Buffer, at: number, bigint: BigintMode): number {
-    return this.#images.writeJson(this.#from + index, target, at, bigint);
-  }
-
-  override writeKey(index: number, target: Buffer, at: number, bigint: BigintMode): number {
-    return this.#images.writeKey(this.#from + index, target, at, bigint);
-  }
+function imagesFrom(images: RowImages, from: number): RowImages {
+  return new SomeImages(images, images.count - from, (index) => from + index);
 }
 
 function skip(changes: RowChanges, from: number): RowChanges {
   const { before, after, count, firstRowIndex } = changes;
   return {
     ...changes,
-    before: before && new ImagesFrom(before, from),
-    after: after && new ImagesFrom(after, from),
+    before: before && imagesFrom(before, from),
+    after: after && imagesFrom(after, from),
     count: count - from,
     firstRowIndex: firstRowIndex + from,
   };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { type Row, type TableLayout, ValueImages } from '#change-events';
+import { type Row, type RowImages, type TableLayout, ValueImages } from '#change-events';
 import { DittoError, silentLogger } from '#kernel';
 import { GoneRows } from '../snapshot/gone-rows.ts';
 import { type MirroredKeys } from '../ports/mirrored-keys.ts';
@@ -106,11 +106,12 @@ class Stream {
     abandon: () => {
       this.abandoned++;
     },
-    close: (_: Window, { rows, absent = [] }: { rows: readonly Row[]; absent?: readonly Row[] }) => {
+    close: (_: Window, { rows, absent = [] }: { rows: RowImages; absent?: readonly Row[] }) => {
       this.closed++;
       if (this.isDiscarded()) return Promise.resolve(null);
-      this.emitted.push(...rows, ...absent.map((key): Row => [key[0] ?? null, null]));
-      const emittedRows = rows.length + absent.length;
+      const read = Array.from({ length: rows.count }, (_, i) => rows.row(i));
+      this.emitted.push(...read, ...absent.map((key): Row => [key[0] ?? null, null]));
+      const emittedRows = rows.count + absent.length;
       const heldBytes = emittedRows * this.heldWidth;
       return Promise.resolve({ emittedRows, heldBytes, confirmed: Promise.resolve() });
     },
@@ -314,7 +315,7 @@ describe('keys that windows note', () => {
 
 describe('a windowed read', () => {
   const down = new DittoError('DITTO_TEST_DOWN', 'down', { retriable: true });
-  const none = { rows: [], bytes: 0, answered: 0, isCut: false, high: '' };
+  const none = { rows: new ValueImages(layout, []), bytes: 0, answered: 0, isCut: false, high: '' };
 
   function windowedRead(stream: Stream, settings: Partial<TableReadSettings> = {}): WindowedRead {
     const size = {

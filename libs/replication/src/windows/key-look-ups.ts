@@ -1,4 +1,4 @@
-import { type Row, type TableLayout } from '#change-events';
+import { type Row, type TableLayout, ValueImages } from '#change-events';
 import { type TableReadSettings, WindowedRead } from './windowed-read.ts';
 
 export interface KeyLookUpsOptions {
@@ -65,10 +65,16 @@ export class KeyLookUps {
       const asked = keys.slice(0, limit);
       const read = await settings.reader.readKeys({ layout, keys: asked, ...request, signal });
       const { length } = read.unanswered;
-      return { ...read, asked: asked.length, answered: asked.length - length, isCut: length > 0 };
+      return {
+        ...read,
+        rows: new ValueImages(layout, read.rows),
+        asked: asked.length,
+        answered: asked.length - length,
+        isCut: length > 0,
+      };
     }, signal);
     if (!(await this.#reads.confirm(settled, signal))) return keys;
-    counts.read += answer.rows.length;
+    counts.read += answer.rows.count;
     counts.gone += answer.absent.length;
     counts.emitted += (await settled)?.emittedRows ?? 0;
     return [...answer.unanswered, ...keys.slice(answer.asked)];

@@ -1,6 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { GtidAccumulator, GtidSet, KeyImages, type Row, type TableLayout, ValueImages } from '#change-events';
+import {
+  GtidAccumulator,
+  GtidSet,
+  KeyImages,
+  type Row,
+  type RowImages,
+  type TableLayout,
+  ValueImages,
+} from '#change-events';
 import { Window } from './window.ts';
 import { type SettledWindow, WindowRegistry } from './window-registry.ts';
 import { layout, SERVER } from '../../test/windowed-read-model.ts';
@@ -60,12 +68,12 @@ describe('WindowRegistry', () => {
         const passed = new GtidAccumulator(GtidSet.parse(''));
         const fingerprints = ['first', 'first', 'first'];
         const open: Expected[] = [];
-        const emitted = new Map<Window, { rows: readonly Row[]; absent: readonly Row[] }>();
+        const emitted = new Map<Window, { rows: RowImages; absent: RowImages }>();
         const passages: { high: number; isPassed: boolean }[] = [];
         let [ended, opened] = [0, 0];
         const settle = (): void => {
-          registry.settle(passed, (window, rows, absent) => {
-            emitted.set(window, { rows, absent });
+          registry.settle(passed, (window, found) => {
+            emitted.set(window, found);
             return { heldBytes: 0, confirmed: Promise.resolve() };
           });
         };
@@ -95,7 +103,10 @@ describe('WindowRegistry', () => {
             one.rows = rows;
             one.absent = KEYS.filter((key) => !rows.includes(key));
             const read = {
-              rows: one.rows.map((key): Row => [key, 1]),
+              rows: new ValueImages(
+                of,
+                one.rows.map((key): Row => [key, 1]),
+              ),
               absent: one.absent.map((key): Row => [key, null]),
               high: one.high === 0 ? '' : `${SERVER}:1-${one.high}`,
             };
@@ -131,7 +142,8 @@ describe('WindowRegistry', () => {
               expect([one.answer, emitted.has(one.window)]).toEqual([null, false]);
               continue;
             }
-            const keysOf = (list: readonly Row[] = []): unknown[] => list.map(([key]) => key);
+            const keysOf = (found?: RowImages): unknown[] =>
+              Array.from({ length: found?.count ?? 0 }, (_, i) => found?.row(i)[0]);
             const untouched = (keys: readonly number[]): number[] => keys.filter((key) => !one.touched.has(key));
             expect(keysOf(emitted.get(one.window)?.rows)).toEqual(untouched(one.rows));
             expect(keysOf(emitted.get(one.window)?.absent)).toEqual(untouched(one.absent));
@@ -166,7 +178,7 @@ describe('WindowRegistry', () => {
         if (index < 3) expect(window.discardedBecause).toBeNull();
       }
       expect(window.discardedBecause === null).toBe(emits !== null);
-      const answer = registry.await(window, { rows: [[keys[0] ?? '', 1]], high: '' });
+      const answer = registry.await(window, { rows: new ValueImages(wide, [[keys[0] ?? '', 1]]), high: '' });
       registry.settle(new GtidAccumulator(GtidSet.parse('')), () => ({ heldBytes: 0, confirmed: Promise.resolve() }));
       expect((await answer)?.emittedRows ?? null).toBe(emits);
     }
@@ -180,7 +192,7 @@ describe('WindowRegistry', () => {
     for (const [index, window] of [first, second].entries()) {
       window.readBytes = 100;
       registry.add(window);
-      void registry.await(window, { rows: [[1, 1]], high: `${SERVER}:1-${index + 1}` });
+      void registry.await(window, { rows: new ValueImages(layout, [[1, 1]]), high: `${SERVER}:1-${index + 1}` });
     }
     expect([settle(), registry.readBytes]).toEqual([false, 200]);
     second.discard('a reason');
@@ -196,7 +208,7 @@ describe('WindowRegistry', () => {
     const window = windowOn(layout, 1);
     registry.add(window);
     const stopped = new Error('stopped');
-    const read = registry.await(window, { rows: [], high: `${SERVER}:1` });
+    const read = registry.await(window, { rows: new ValueImages(layout, []), high: `${SERVER}:1` });
     const passage = registry.waitUntilPassed({ high: `${SERVER}:1` });
     const closed = registry.waitUntilClosed();
     registry.failAll(stopped);

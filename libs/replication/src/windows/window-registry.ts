@@ -1,6 +1,7 @@
 import {
   type GtidAccumulator,
   GtidSet,
+  KeyImages,
   type Row,
   type RowImages,
   tableKey,
@@ -11,7 +12,7 @@ import { type Window } from './window.ts';
 
 /** What a read gives to its window. */
 export interface WindowRead {
-  readonly rows: readonly Row[];
+  readonly rows: RowImages;
   /** Rows that the source lacks, of which only the key is known; left out by a read that asked for none by key. */
   readonly absent?: readonly Row[];
   /** What they take in memory; the bound of the read where that is not known. */
@@ -38,19 +39,20 @@ interface Passage {
 
 interface WaitingWindow {
   readonly window: Window;
-  rows: readonly Row[];
-  absent: readonly Row[];
+  /** Null once they are of no use any more. */
+  found: Found | null;
   readonly high: GtidSet;
   readonly close: (settled: SettledWindow | null) => void;
   readonly fail: (error: unknown) => void;
 }
 
-/** Emits what a read found: rows that are there, and rows that are not. */
-type Emit = (
-  window: Window,
-  rows: readonly Row[],
-  absent: readonly Row[],
-) => Pick<SettledWindow, 'heldBytes' | 'confirmed'>;
+/** What a read found: rows that are there, and rows that are not. */
+interface Found {
+  readonly rows: RowImages;
+  readonly absent: RowImages;
+}
+
+type Emit = (window: Window, found: Found) => Pick<SettledWindow, 'heldBytes' | 'confirmed'>;
 
 /** The open windows of one pipeline, by table; used only from the stream's own loop and between its steps. */
 export class WindowRegistry {
@@ -153,7 +155,8 @@ export class WindowRegistry {
   await(window: Window, { rows, absent = [], high }: WindowRead): Promise<SettledWindow | null> {
     const saw = GtidSet.parse(high);
     return new Promise((close, fail) => {
-      this.#waiting.push({ window, rows, absent, high: saw, close, fail });
+      const found = { rows, absent: new KeyImages(window.layout, absent) };
+      this.#waiting.push({ window, found, high: saw, close, fail });
     });
   }
 
@@ -174,17 +177,17 @@ export class WindowRegistry {
   /** False while the stream is not there yet. */
   #close(waiting: WaitingWindow, passed: GtidAccumulator, emit: Emit): boolean {
     const { window, high, close } = waiting;
-    const isDiscarded = window.discardedBecause !== null;
-    if (isDiscarded) {
-      waiting.rows = waiting.absent = [];
+    if (window.discardedBecause !== null) {
+      waiting.found = null;
       window.readBytes = 0;
     }
     if (!passed.contains(high)) return false;
+    const { found } = waiting;
     this.remove(window);
-    if (isDiscarded) close(null);
+    if (found === null) close(null);
     else {
-      const [rows, absent] = [window.untouched(waiting.rows), window.untouched(waiting.absent)];
-      close({ emittedRows: rows.length + absent.length, ...emit(window, rows, absent) });
+      const [rows, absent] = [window.untouched(found.rows), window.untouched(found.absent)];
+      close({ emittedRows: rows.count + absent.count, ...emit(window, { rows, absent }) });
     }
     return true;
   }

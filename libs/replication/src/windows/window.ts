@@ -1,4 +1,12 @@
-import { compileKeyEncoder, isSameLayout, type Row, type RowImages, type TableLayout } from '#change-events';
+import { isSameLayout, type RowImages, SomeImages, type TableLayout } from '#change-events';
+
+/** The key of one row at a time: an index of InnoDB has at most 3,072 bytes, a character in JSON takes at most 6 for each. */
+const sharedKey = Buffer.allocUnsafeSlow(64 * 1024);
+
+/** The bytes of its message key, as text: equal for two images of one row however they are held. */
+function keyText(images: RowImages, index: number): string {
+  return sharedKey.toString('latin1', 0, images.writeKey(index, sharedKey, 0, 'number'));
+}
 
 /** What the stream noted of a table since a window was opened. */
 export class Window {
@@ -12,7 +20,6 @@ export class Window {
   readAtMs = 0;
   /** What its read may take in memory until that is done, then what the rows take that wait for the stream. */
   readBytes = 0;
-  readonly #keyOf: (row: Row) => string;
   readonly #noted = new Set<string>();
   #bytes = 0;
   /** What all windows together may note. */
@@ -30,7 +37,6 @@ export class Window {
     this.readSequence = options.readSequence;
     this.dispatchedSet = options.dispatchedSet;
     this.maxNotedBytes = options.maxNotedBytes;
-    this.#keyOf = compileKeyEncoder(options.layout);
   }
 
   /** Notes the keys of row images from the log; a layout other than the window's discards it. */
@@ -40,17 +46,17 @@ export class Window {
       this.discard('the table changed its layout');
       return;
     }
-    for (let i = 0; i < images.count; i++) {
-      const row = images.tryRow(i);
-      if (row === null) {
-        this.discard('a row of the log can not be decoded');
-        return;
-      }
-      const key = this.#keyOf(row);
-      if (this.#noted.has(key)) continue;
-      this.#noted.add(key);
-      this.#bytes += 2 * key.length + 64;
+    try {
+      for (let i = 0; i < images.count; i++) this.#add(keyText(images, i));
+    } catch {
+      this.discard('a key of the log can not be decoded');
     }
+  }
+
+  #add(key: string): void {
+    if (this.#noted.has(key)) return;
+    this.#noted.add(key);
+    this.#bytes += 2 * key.length + 64;
   }
 
   discard(reason: string): void {
@@ -65,8 +71,11 @@ export class Window {
   }
 
   /** The rows that the log did not touch since the window was opened. */
-  untouched(rows: readonly Row[]): Row[] {
-    if (this.#noted.size === 0) return rows.slice();
-    return rows.filter((row) => !this.#noted.has(this.#keyOf(row)));
+  untouched(rows: RowImages): RowImages {
+    const { count } = rows;
+    if (this.#noted.size === 0 || count === 0) return rows;
+    const places: number[] = [];
+    for (let i = 0; i < count; i++) if (!this.#noted.has(keyText(rows, i))) places.push(i);
+    return places.length === count ? rows : new SomeImages(rows, places.length, (i) => places[i] as number);
   }
 }

@@ -1,11 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { changeVersion, type Checkpoint } from '#change-events';
+import { changeVersion, type Checkpoint, type TableLayout, ValueImages } from '#change-events';
 import { silentLogger, Waits } from '#kernel';
 import { Pipeline } from '../stream/pipeline.ts';
 import { type Grant, type TableRecord, TableStore } from '../ports/stores.ts';
 import { TableRecords } from '../tables/table-records.ts';
 import { WindowedSnapshot } from '../snapshot/windowed-snapshot.ts';
+import { type Window } from './window.ts';
 import {
   CASCADING_KEY,
   Choices,
@@ -17,18 +18,24 @@ import {
   ModelSinkState,
   ModelSource,
   offsetBehind,
+  otherLayout,
   SERVER,
   Turns,
   STEADY_KEYS,
 } from '../../test/windowed-read-model.ts';
 
-const KEYS = 8;
+/** Of both tables. */
+const KEYS = 12;
+const LAYOUTS = [layout, otherLayout];
+const CHUNK_ROWS = 2;
 const grant: Grant = { source: 's', owner: 'o', token: 1 };
 
 /** What the state database holds: it outlives a crash. */
 interface ModelProgress {
   readonly records: Map<string, TableRecord>;
   reserved: number;
+  /** Most windows that were open at once: of one table, and tables with one. */
+  readonly overlaps: { windows: number; tables: number };
 }
 
 /** One process's way to it; a crash may forestall what is being written. */
@@ -88,7 +95,7 @@ class ModelProcess {
       sinks: [this.sink],
       includes: () => true,
       reaches: () => true,
-      tables: [layout],
+      tables: LAYOUTS,
       inFlightBytes: 1500,
       maxNotedBytes: 300,
       backoff: { initialMs: 1, maxMs: 1 },
@@ -116,30 +123,50 @@ class ModelProcess {
       tablesInFlight: 2,
       cascadePauseMs: 0,
       copiesAll: true,
-      chunkRows: 3,
+      chunkRows: CHUNK_ROWS,
       chunkBytes: 1000,
-      chunksInFlight: 3,
+      chunksInFlight: 4,
       pauseMs: 0,
       backoff: { initialMs: 1, maxMs: 1 },
       logger: silentLogger,
       waits: new Waits({ limitMs: 60_000, logger: silentLogger, nowMs: Date.now }),
       nowMs: () => 0,
     });
+    this.#countOverlaps(kept.overlaps);
     const failures = [this.pipeline.run(this.#stop.signal, this.#stop.signal), this.snapshot.run(this.#stop.signal)];
     this.#ended = Promise.allSettled(failures);
     for (const failure of failures) failure.catch(() => undefined);
   }
 
+  #countOverlaps(overlaps: ModelProgress['overlaps']): void {
+    const { reads } = this.pipeline;
+    const open = new Map<Window, TableLayout>();
+    const [openOne, abandon, close] = [reads.open.bind(reads), reads.abandon.bind(reads), reads.close.bind(reads)];
+    reads.open = async (...of) => {
+      const window = await openOne(...of);
+      open.set(window, of[0]);
+      const windows = LAYOUTS.map((one) => [...open.values()].filter((layoutOf) => layoutOf === one).length);
+      overlaps.windows = Math.max(overlaps.windows, ...windows);
+      overlaps.tables = Math.max(overlaps.tables, windows.filter((count) => count > 0).length);
+      return window;
+    };
+    reads.abandon = (window) => {
+      open.delete(window);
+      abandon(window);
+    };
+    reads.close = (window, read) => close(window, read).finally(() => open.delete(window));
+  }
+
   /** A read that nobody asked the snapshot for: re-reads must wait for those that began before. */
-  async readBeside(after: number, limit: number): Promise<void> {
+  async readBeside(of: TableLayout, after: number, limit: number): Promise<void> {
     const { pipeline, reader } = this;
     const { signal } = this.#stop;
-    const window = await pipeline.reads.open(layout, 0, signal).catch(() => null);
+    const window = await pipeline.reads.open(of, 0, signal).catch(() => null);
     if (window === null) return; // a crash forestalls it
     try {
       const { dispatchedSet } = window;
-      const read = await reader.readChunk({ after: [after], limit, dispatchedSet, signal });
-      await pipeline.reads.close(window, read);
+      const read = await reader.readChunk({ layout: of, after: [after], limit, dispatchedSet, signal });
+      await pipeline.reads.close(window, { ...read, rows: new ValueImages(of, read.rows) });
     } catch {
       pipeline.reads.abandon(window);
     }
@@ -172,16 +199,17 @@ interface ModelFaults {
 async function runModel(
   numbers: readonly number[],
   faults: ModelFaults,
-): Promise<{ server: ModelServer; state: ModelSinkState }> {
+): Promise<{ server: ModelServer; state: ModelSinkState; overlaps: ModelProgress['overlaps'] }> {
   const choices = new Choices(numbers);
   const server = new ModelServer();
   const state = new ModelSinkState();
-  const store: ModelProgress = { records: new Map(), reserved: 0 };
+  const store: ModelProgress = { records: new Map(), reserved: 0, overlaps: { windows: 0, tables: 0 } };
   for (let i = 0; i < 4; i++) server.commit(choices, KEYS);
   for (let i = 0; i < 4; i++) server.show();
   for (let i = 0; i < 4; i++) server.execute();
   let saved = startOf(server);
   let process = new ModelProcess(server, state, store, saved);
+  const choose = (): TableLayout => LAYOUTS[choices.below(2)] as TableLayout;
   const actions = [
     () => server.commit(choices, KEYS, faults.cascades && choices.below(4) === 0),
     () => {
@@ -192,8 +220,8 @@ async function runModel(
     () => process.turns.run(choices.below(Math.max(1, process.turns.size))),
     () => process.turns.run(choices.below(Math.max(1, process.turns.size))),
     () => process.turns.run(choices.below(Math.max(1, process.turns.size))),
-    () => void process.snapshot.request({ database: 'd', table: 't' }).catch(() => undefined), // a crash forestalls it
-    () => void process.readBeside(choices.below(KEYS) - 1, 1 + choices.below(KEYS)),
+    () => void process.snapshot.request(choose()).catch(() => undefined), // a crash forestalls it
+    () => void process.readBeside(choose(), choices.below(KEYS) - 1, 1 + choices.below(KEYS)),
     () => process.sink.apply(choices.below(16)),
     () => process.sink.acknowledge(choices.below(16)),
     () => {
@@ -217,7 +245,7 @@ async function runModel(
   }
   await finish(server, process, store);
   await process.crash();
-  return { server, state };
+  return { server, state, overlaps: store.overlaps };
 }
 
 function startOf(server: ModelServer): Checkpoint {
@@ -253,9 +281,13 @@ async function finish(server: ModelServer, process: ModelProcess, store: ModelPr
     }
     for (let i = process.turns.size; i > 0; i--) process.turns.run(0);
     const covered = process.pipeline.checkpoint().position.gtidSet === server.executedSet();
-    if (covered && server.executedCount === server.log.length && store.records.get('t')?.copy.state === 'done') return;
+    if (covered && server.executedCount === server.log.length && isCopied(store)) return;
   }
   throw new Error('the model did not come to rest');
+}
+
+function isCopied({ records }: ModelProgress): boolean {
+  return LAYOUTS.every(({ table }) => records.get(table)?.copy.state === 'done');
 }
 
 const RUNS = 400;
@@ -268,9 +300,10 @@ describe('windowed read', () => {
   ])(
     'I4: for any order of commits, visibility, reads, acknowledgements, crashes%s, the sinks end up with what the source says',
     async (_, cascades) => {
+      const overlapping = { windows: 0, tables: 0 };
       await fc.assert(
         fc.asyncProperty(schedule, async (numbers) => {
-          const { server, state } = await runModel(numbers, { crashes: true, executedLags: true, cascades });
+          const { server, state, overlaps } = await runModel(numbers, { crashes: true, executedLags: true, cascades });
           const mirror = new Map(
             [...state.mirror].flatMap(([key, { value }]) => (value === null ? [] : [[key, value] as const])),
           );
@@ -281,9 +314,13 @@ describe('windowed read', () => {
           );
           expect(sorted(mirror)).toEqual(sorted(server.committed));
           expect(sorted(newest)).toEqual(sorted(server.committed));
+          if (overlaps.windows >= 3) overlapping.windows++;
+          if (overlaps.tables >= 2) overlapping.tables++;
         }),
         { numRuns: RUNS },
       );
+      // most runs show what reads side by side can do to each other
+      expect(Math.min(overlapping.windows, overlapping.tables)).toBeGreaterThan(RUNS / 2);
     },
     300_000,
   );
