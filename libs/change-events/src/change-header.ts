@@ -1,7 +1,8 @@
 import { writeAscii, writeDigits, writeHex32 } from './bytes.ts';
 import { changeAt, type RowChanges, rowIndexAt, type TransactionInfo } from './change.ts';
-import { changeId } from './change-identity.ts';
+import { readId } from './change-identity.ts';
 import { type ChangePart } from './envelope.ts';
+import { type RowImages } from './row-images.ts';
 import { changeVersion, READ_ROW_INDEX } from './version.ts';
 
 /** Bytes of every version. */
@@ -24,8 +25,11 @@ export class ChangeHeaderWriter {
   }
 
   writeId(changes: RowChanges, index: number, part: ChangePart, target: Buffer, at: number): number {
-    if (changes.windowId !== null) return at + target.write(changeId(changeAt(changes, index)), at);
-    const { transaction } = changes;
+    const { transaction, windowId, layout } = changes;
+    if (windowId !== null) {
+      const images = (changes.after ?? changes.before) as RowImages;
+      return at + target.write(readId(windowId, layout, images.keyRow(index)), at);
+    }
     if (transaction !== this.#transaction) {
       const { gtid, serverUuid, file, offset } = transaction;
       this.#transaction = transaction;

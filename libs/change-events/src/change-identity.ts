@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { type RowChange, type TableChange } from './change.ts';
 import { encodeKeyValues, hasSameKey } from './key-values.ts';
+import { type Row, type TableLayout } from './table-layout.ts';
 
 /** Whether an update gives the row another key. False for every other change and for tables without a key. */
 export function keyChanged(change: RowChange): boolean {
@@ -16,10 +17,9 @@ export function splitKeyChange(change: RowChange): readonly [RowChange, RowChang
   ];
 }
 
-/** 128 bits in base64url. */
-function hashKey(change: RowChange): string {
-  const row = change.after ?? change.before;
-  return row === null ? '' : hash('sha256', encodeKeyValues(change.layout, row), 'base64url').slice(0, 22);
+/** The id of a row that a read found, or found to be gone; of `row` only the key counts. 128 bits of its hash in base64url. */
+export function readId(windowId: string, layout: TableLayout, row: Row): string {
+  return `${windowId}/${hash('sha256', encodeKeyValues(layout, row), 'base64url').slice(0, 22)}`;
 }
 
 /**
@@ -32,7 +32,9 @@ function hashKey(change: RowChange): string {
 export function changeId(change: RowChange | TableChange): string {
   const { transaction, rowIndex } = change;
   if ('windowId' in change) {
-    if (change.windowId !== null) return `${change.windowId}/${hashKey(change)}`;
+    const { windowId, layout, after, before } = change;
+    const row = after ?? before;
+    if (windowId !== null) return row === null ? `${windowId}/` : readId(windowId, layout, row);
   } else if (change.id !== undefined) return change.id;
   const place = transaction.gtid ?? `${transaction.serverUuid}/${transaction.file}/${transaction.offset}`;
   const isHalf = (change.op === 'delete' || change.op === 'create') && change.isHalfOfKeyChange === true;

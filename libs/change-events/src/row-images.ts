@@ -19,6 +19,11 @@ export abstract class RowImages {
   /** The canonical values of one image; the same array each time. */
   abstract row(index: number): Row;
 
+  /** An array with the canonical values of the key columns; what it has of others is not said. */
+  keyRow(index: number): Row {
+    return this.row(index);
+  }
+
   /** Null for an image that can't be decoded: for those who need not say so, because a sink is given it as well. */
   tryRow(index: number): Row | null {
     try {

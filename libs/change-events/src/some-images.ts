@@ -19,6 +19,10 @@ export class SomeImages extends RowImages {
     return this.#images.row(this.#placeOf(index));
   }
 
+  override keyRow(index: number): Row {
+    return this.#images.keyRow(this.#placeOf(index));
+  }
+
   override jsonBound(index: number, bigint: BigintMode): number {
     return this.#images.jsonBound(this.#placeOf(index), bigint);
   }

@@ -208,7 +208,7 @@ export class SourceRun {
       pipeline: this.pipeline,
       mirror: parts.mirror,
       chunksInFlight: 8,
-      tablesInFlight: 4,
+      tablesInFlight: 8,
       waits,
       nowMs: Date.now,
     });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { type Column, type ColumnKind, type TableLayout, ValueImages } from '#change-events';
+import { type Column, type ColumnKind, keyValues, type TableLayout, ValueImages } from '#change-events';
 import { TextCodec } from '../codec/text-codec.ts';
 import { type CharacterSetFacts } from '../values/charset.ts';
 import { makeSelectList } from './select-list.ts';
@@ -118,6 +118,7 @@ describe('rows of a SELECT', () => {
         const rows = Array.from({ length: ROWS }, (_, row) => texts.row(row));
         const values = new ValueImages(layout, rows);
         for (const [index, row] of rows.entries()) {
+          expect(keyValues(layout, images.keyRow(index))).toEqual(keyValues(layout, row));
           expect(images.row(index)).toEqual(row);
           const target = Buffer.alloc(shift + images.jsonBound(index, bigint), 0xee);
           const other = Buffer.alloc(shift + 3 * target.length);

@@ -1,4 +1,11 @@
-import { type BigintMode, type Row, RowImages, type TableLayout, ValueImages } from '#change-events';
+import {
+  type BigintMode,
+  type CanonicalValue,
+  type Row,
+  RowImages,
+  type TableLayout,
+  ValueImages,
+} from '#change-events';
 import { sourceView, targetView } from '../codec/buffer-views.ts';
 import { type TextCodec } from '../codec/text-codec.ts';
 import { type SelectedTexts } from './selected-texts.ts';
@@ -34,6 +41,13 @@ export class TextImages extends RowImages {
   override row(index: number): Row {
     this.#rows ??= [];
     return (this.#rows[index] ??= this.#texts.row(index));
+  }
+
+  override keyRow(index: number): Row {
+    const { columns, key } = this.#layout;
+    const row = new Array<CanonicalValue>(columns.length).fill(null);
+    for (const column of key) row[column] = this.#texts.value(index, column);
+    return row;
   }
 
   override jsonBound(index: number, bigint: BigintMode): number {

@@ -65,7 +65,7 @@ export abstract class ChangeSink {
   /** Of its kind: one in each source. */
   abstract readonly name: string;
   abstract open(options: SinkOpenOptions): Promise<void>;
-  /** Creates or checks what the table needs (topic, collection). */
+  /** Creates or checks what the table needs (topic, collection). Called for several tables side by side, of each for one layout at a time. */
   abstract prepareTable(layout: TableLayout): Promise<void>;
   /** Takes the changes; delivery begins with the next `flush` at the latest. */
   abstract accept(changes: RowChanges, acknowledgement: Acknowledgement): void;

@@ -214,7 +214,7 @@ describe('Pipeline', () => {
     await run;
   });
 
-  it('I2: a sink is never asked to prepare tables side by side, although a read and the stream see one first at once', async () => {
+  it('I2: a sink is never asked to prepare a table twice at once, although a read and the stream see it first together', async () => {
     const sink = new MemorySink();
     const [gate, goOn] = [new Deferred<undefined>(), new Deferred<undefined>()];
     let busy = 0;

@@ -1,4 +1,4 @@
-import { type RowChanges, type TableLayout } from '#change-events';
+import { type RowChanges, tableKey, type TableLayout } from '#change-events';
 import { toDittoError, type Logger } from '#kernel';
 import { type PendingChanges } from './acknowledgement-tracker.ts';
 import { type KnownTables } from '../tables/known-tables.ts';
@@ -19,7 +19,8 @@ export interface SinkGroupOptions {
 export class SinkGroup {
   readonly #options: SinkGroupOptions;
   readonly #sinks: readonly ChangeSink[];
-  #preparing: Promise<unknown> = Promise.resolve();
+  /** The last preparation of each table, until it has ended. */
+  readonly #preparing = new Map<string, Promise<void>>();
 
   constructor(options: SinkGroupOptions) {
     this.#options = options;
@@ -60,14 +61,21 @@ export class SinkGroup {
   }
 
   /**
-   * One at a time: the stream and a read may both be the first to see a table. Nothing is prepared for a layout with
-   * another key than the rows that the sinks have.
+   * Of each table one layout at a time: the stream and a read may both be the first to see it. Nothing is prepared for a
+   * layout with another key than the rows that the sinks have.
    */
   async prepare(layout: TableLayout): Promise<void> {
     const { tables } = this.#options;
-    const turn = this.#preparing.then(() => (tables.isPrepared(layout) ? undefined : this.#prepareNow(layout)));
-    this.#preparing = turn.catch(() => undefined);
-    await turn;
+    const key = tableKey(layout);
+    const before = this.#preparing.get(key) ?? Promise.resolve();
+    const turn = before.then(() => (tables.isPrepared(layout) ? undefined : this.#prepareNow(layout)));
+    const ended = turn.catch(() => undefined);
+    this.#preparing.set(key, ended);
+    try {
+      await turn;
+    } finally {
+      if (this.#preparing.get(key) === ended) this.#preparing.delete(key);
+    }
   }
 
   async drain(signal: AbortSignal): Promise<void> {
