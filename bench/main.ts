@@ -10,6 +10,7 @@ import { runLatency } from './latency.ts';
 import { type BenchOptions, parseBenchOptions, USAGE } from './options.ts';
 import { runRestart } from './restart.ts';
 import { runSnapshot } from './snapshot.ts';
+import { runTables } from './small-tables.ts';
 import { runVerify } from './verify.ts';
 
 const LOG_LINES = 15;
@@ -30,6 +31,8 @@ function measure(environment: BenchEnvironment, options: BenchOptions): Promise<
       return runLatency(environment, options);
     case 'snapshot':
       return runSnapshot(environment, options);
+    case 'tables':
+      return runTables(environment, options);
     case 'restart':
       return runRestart(environment, options);
     case 'verify':
@@ -40,7 +43,7 @@ function measure(environment: BenchEnvironment, options: BenchOptions): Promise<
 }
 
 async function runOnce(options: BenchOptions, signal: AbortSignal): Promise<void> {
-  const snapshot = ['snapshot', 'verify'].includes(options.command) ? 'windowed' : 'none';
+  const snapshot = ['snapshot', 'tables', 'verify'].includes(options.command) ? 'windowed' : 'none';
   const environment = new BenchEnvironment({ options, snapshot, say, signal });
   let deleteFolder = false;
   try {

@@ -48,6 +48,11 @@ export interface SnapshotOptions extends CommonOptions {
   readonly rows: number;
 }
 
+export interface TablesOptions extends CommonOptions {
+  readonly command: 'tables';
+  readonly tables: number;
+}
+
 export interface RestartOptions extends CommonOptions {
   readonly command: 'restart';
   readonly kills: number;
@@ -67,7 +72,7 @@ export interface IdleOptions extends CommonOptions {
 }
 
 export type BenchOptions =
-  DrainOptions | LatencyOptions | SnapshotOptions | RestartOptions | VerifyOptions | IdleOptions;
+  DrainOptions | LatencyOptions | SnapshotOptions | TablesOptions | RestartOptions | VerifyOptions | IdleOptions;
 
 export const USAGE = `usage: npm run --silent bench -- COMMAND [options]
   Measures DSS against servers of its own, or those of DITTO_STACK_*_URL. One JSON line per result on standard output.
@@ -78,6 +83,7 @@ export const USAGE = `usage: npm run --silent bench -- COMMAND [options]
              --floor: the same also without Ditto, published by the writer
              --dispatch-after commit|replicated (commit): with a replica that is waited for
   snapshot   the rows are there before the source is seen for the first time   --rows N (1000000)
+  tables     the same of many tables of ten rows   --tables N (300)
   restart    DSS is killed and started again under load   --kills K (5) --rate R (1000) --rows-per-transaction T (10)
   verify     DWS verifies a table that is in one sink   --rows N (1000000) --workers W (1) --sinks mongo|kafka (mongo)
   idle       the three services with nothing to do   --seconds S (60)
@@ -110,6 +116,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
       'rows-per-transaction': { type: 'string' },
       rate: { type: 'string', default: '1000' },
       seconds: { type: 'string' },
+      tables: { type: 'string', default: '300' },
       kills: { type: 'string', default: '5' },
       workers: { type: 'string', default: '1' },
       repeat: { type: 'string', default: '1' },
@@ -165,6 +172,8 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
     }
     case 'snapshot':
       return { command, ...common, rows: readCount('--rows', values.rows ?? '1000000') };
+    case 'tables':
+      return { command, ...common, tables: readCount('--tables', values.tables) };
     case 'restart': {
       if (!common.sinks.includes('kafka'))
         throw new TypeError('restart needs --sinks with kafka: its rows are seen there.');
@@ -180,7 +189,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
       return { command, ...common, seconds: readCount('--seconds', values.seconds ?? '60') };
     default:
       throw new TypeError(
-        `"${command}" is not one of drain, latency, snapshot, restart, verify, idle, decode and publish.`,
+        `"${command}" is not one of drain, latency, snapshot, tables, restart, verify, idle, decode and publish.`,
       );
   }
 }

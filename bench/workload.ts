@@ -122,6 +122,29 @@ export async function createTable(url: string, database: string): Promise<void> 
   }
 }
 
+export const ROWS_OF_SMALL_TABLE = 10;
+
+export async function writeSmallTables(
+  url: string,
+  database: string,
+  tables: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const connection = await connectWriter(url);
+  try {
+    await connection.query(`CREATE DATABASE \`${database}\` CHARACTER SET utf8mb4`);
+    for (let number = 1; number <= tables; number++) {
+      signal.throwIfAborted();
+      const name = `\`${database}\`.\`t${number}\``;
+      const rows = Array.from({ length: ROWS_OF_SMALL_TABLE }, (_, id) => `(${id}, 'row ${id} of ${number}')`);
+      await connection.query(`CREATE TABLE ${name} (id INT PRIMARY KEY, text VARCHAR(40) NOT NULL)`);
+      await connection.query(`INSERT INTO ${name} VALUES ${rows.join(', ')}`);
+    }
+  } finally {
+    connection.destroy();
+  }
+}
+
 export async function dropDatabase(url: string, database: string): Promise<void> {
   const connection = await connectWriter(url);
   try {
