@@ -58,7 +58,7 @@ export class TextCodec {
   readonly texts: readonly number[];
   readonly #layout: TableLayout;
   readonly #columns: readonly TextColumn[];
-  readonly #writers: { -readonly [Mode in BigintMode]?: TextJsonWriters } = {};
+  readonly #writers: Partial<Record<BigintMode, TextJsonWriters>> = {};
 
   constructor(layout: TableLayout, columns: readonly TextColumn[]) {
     this.#layout = layout;
