@@ -113,6 +113,22 @@ describe('the copy of a table', () => {
     expect(world.records.reduce((sum, { rows }) => sum + rows, 0)).toBe(ROWS);
   });
 
+  it('I1: records chunks in key order, whichever is confirmed first', async () => {
+    const world = new World();
+    const [first, second] = [new Deferred<undefined>(), new Deferred<undefined>()];
+    world.closings.set(1, settled(first.promise));
+    world.closings.set(2, settled(second.promise));
+    const run = world.run();
+    await rest();
+    expect(world.records.at(-1)?.lastKey).toBe(keyOf(CHUNK));
+    first.resolve(undefined);
+    await rest();
+    expect(world.records.at(-1)?.lastKey).toBe(keyOf(2 * CHUNK));
+    second.resolve(undefined);
+    expect(await run).toBe(true);
+    expect(world.records.reduce((sum, { rows }) => sum + rows, 0)).toBe(ROWS);
+  });
+
   it('I1: goes back to a chunk whose window was discarded, with all that came after, and records nothing beyond it before', async () => {
     const world = new World();
     const gate = new Deferred<undefined>();
