@@ -71,8 +71,6 @@ export class WindowedSnapshot {
   readonly #busy = new Map<string, Promise<void>>();
   readonly #failures: TableFailures;
   readonly #keyChecks: KeyChecks;
-  /** As the catalogue showed them at the start, of tables that were not attempted yet. */
-  readonly #listed = new Map<string, TableLayout>();
   /** Reads that failed since one succeeded: when it is all of them, no table is to blame. */
   #failuresInRow = 0;
   readonly #pace: Backoff;
@@ -129,7 +127,6 @@ export class WindowedSnapshot {
    * if there is a mirror. Resolves when that is recorded.
    */
   async request(table: TableName, losesRows = false): Promise<void> {
-    this.#listed.delete(tableKey(table));
     await this.#progress.request(table, losesRows);
     this.#wake?.();
   }
@@ -190,7 +187,6 @@ export class WindowedSnapshot {
     try {
       const layouts = await this.#listTables(stop);
       if (this.#options.copiesAll) await this.#plan(layouts, stop);
-      for (const layout of layouts) this.#listed.set(tableKey(layout), layout);
       await this.#keyChecks.compare(layouts, stop);
       checks = this.#keyChecks.run(stop).catch((cause: unknown) => failed.abort(cause));
       for (;;) {
@@ -295,9 +291,11 @@ export class WindowedSnapshot {
 
   /** Copies one table; comes back when it is done or gone, or was asked for again. */
   async #copy(table: TableName, signal: AbortSignal): Promise<void> {
+    const { pipeline, reader } = this.#options;
     const progress = this.#progress;
     progress.take(table);
-    const layout = this.#takeListed(table) ?? (await this.#readLayout(table, signal));
+    // as the catalogue shows it once it is as new as the stream
+    const layout = await reading(reader.readLayout(table, signal, pipeline.dispatchedSet()));
     if (layout === null || layout.key.length === 0) return this.#giveUp(table, layout, signal);
     await this.#begin(table, signal);
     const isWanted = (): boolean => progress.isWanted(table);
@@ -315,20 +313,6 @@ export class WindowedSnapshot {
       await this.#persist(() => progress.save(table), signal);
     }
     this.#failures.forget(table);
-  }
-
-  /** A read finds out whether it is still the table's: then the next attempt asks. Of ten thousand tables none is asked for alone. */
-  #takeListed(table: TableName): TableLayout | undefined {
-    const key = tableKey(table);
-    const layout = this.#listed.get(key);
-    this.#listed.delete(key);
-    return layout;
-  }
-
-  /** As the catalogue shows it once it is as new as the stream. */
-  #readLayout(table: TableName, signal: AbortSignal): Promise<TableLayout | null> {
-    const { pipeline, reader } = this.#options;
-    return reading(reader.readLayout(table, signal, pipeline.dispatchedSet()));
   }
 
   /** The table is gone, or can't be read by key. */
