@@ -40,6 +40,8 @@ const LEFT_ANSWER_WITHIN_MS = 2000;
 /** How long a server is not tried again on which a source could not be opened. */
 const BARRED_MS = 60_000;
 const BEHIND_MS = 2_000;
+/** What DWS found of a server so long ago still counts when a loss is judged again; it asks every few seconds. */
+const SEEN_MS = 10_000;
 const OF_ANY_SERVER: ReadonlySet<string> = new Set([
   'DITTO_SOURCE_CHECKPOINT_LOST',
   'DITTO_SOURCE_SNAPSHOTS_OFF',
@@ -87,12 +89,14 @@ export class SourceOpener {
       checkpoint: await this.#newestCheckpoint(grant),
     });
     const refused: OpeningRefusal[] = [];
-    const switched = await this.#switchAsAsked(ownership, await describe(), refused);
+    const heartbeats = (): ReturnType<DcsClient['listServers']> => this.#dcs.listServers(source.name);
+    // who has just left its server has asked for these
+    const seenSinceMs = leftUuid === null ? Date.now() - SEEN_MS : null;
+    const switched = await this.#switchAsAsked(ownership, await describe(), refused, { heartbeats, seenSinceMs });
     if (switched !== null) return switched;
     // one that is part of a loss needs the proof of that
     const startsOver = ((await this.#stores.resyncs.pendingFor(source.name))?.askedBy ?? null) !== null;
     const { onNoServer } = hooks;
-    const heartbeats = (): ReturnType<DcsClient['listServers']> => this.#dcs.listServers(source.name);
     for (;;) {
       // also after an attempt that has come as far as a new checkpoint
       const server = await chooseServer({
@@ -102,7 +106,8 @@ export class SourceOpener {
       if (server.loss !== null) {
         const { endpoint, gtids } = server.loss;
         await this.#stores.switches.request(grant, { to: endpoint, askedBy: null, givesUp: gtids });
-        const healed = await this.#switchAsAsked(ownership, await describe(), refused);
+        const seen = { heartbeats, seenSinceMs: null };
+        const healed = await this.#switchAsAsked(ownership, await describe(), refused, seen);
         if (healed !== null) return healed;
         continue;
       }
@@ -155,6 +160,7 @@ export class SourceOpener {
     ownership: Ownership,
     choice: ChooseServersOptions,
     refused: OpeningRefusal[],
+    seen: Parameters<typeof isLossOver>[2],
   ): Promise<SourceRun | null> {
     const { source, grant, hooks, signal } = ownership;
     const { switches } = this.#stores;
@@ -162,7 +168,7 @@ export class SourceOpener {
     if (pending === null) return null;
     const { to, askedBy, givesUp } = pending;
     // it was found by servers that may be back since
-    if (askedBy === null && givesUp !== '' && (await isLossOver(choice, to))) {
+    if (askedBy === null && givesUp !== '' && (await isLossOver(choice, to, seen))) {
       await switches.finish(grant, pending);
       return null;
     }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { type Checkpoint } from '#change-events';
 import { type SourceConfig } from '#configuration';
+import { type ServerHeartbeat } from '#dcs-client';
 import { DittoError } from '#kernel';
 import { type EndpointInspection } from '#mysql';
 import { makeInspection } from '#testing';
@@ -254,10 +255,30 @@ describe('transactions that no server has any more', () => {
       [[primary('a', 9), lacking], false],
       [[refused, lacking, server('c')], true],
     ] as const)
-      expect(await isLossOver(options([answers]), 'h2:1')).toBe(isOver);
+      expect(await isLossOver(options([answers]), 'h2:1', seen())).toBe(isOver);
     // it was given up, and the source is there
-    expect(await isLossOver(options([[server('a'), lacking]]), 'h1:1')).toBe(false);
+    expect(await isLossOver(options([[server('a'), lacking]]), 'h1:1', seen())).toBe(false);
   });
+
+  it('are not lost while DWS reaches the server that has them, as far as that was not just looked at', async () => {
+    const since = Date.now();
+    const unseen = { probedAtMs: since - 1 };
+    for (const [answers, seenSinceMs, heartbeat, isOver] of [
+      [[refused, lacking], since, {}, true],
+      [[refused, lacking], since, unseen, false],
+      [[refused, lacking], since, { serverUuid: 'c' }, false],
+      [[refused, lacking], since, { reachable: false }, false],
+      [[refused, lacking], null, {}, false],
+      // it has lost them itself
+      [[primary('a', 9), lacking], since, {}, false],
+    ] as const)
+      expect(await isLossOver(options([answers]), 'h2:1', seen(seenSinceMs, heartbeat))).toBe(isOver);
+  });
+
+  function seen(seenSinceMs: number | null = null, heartbeat: Partial<ServerHeartbeat> = {}) {
+    const found = { serverUuid: 'a', reachable: true, probedAtMs: Date.now() + 1000, ...heartbeat } as ServerHeartbeat;
+    return { seenSinceMs, heartbeats: () => Promise.resolve([found]) };
+  }
 
   const refuse = async (answers: readonly Answer[], gtids: string, to = 'h2:1'): Promise<string | null> => {
     const { source, checkpoint, survey, signal } = options([answers]);

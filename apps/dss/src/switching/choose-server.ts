@@ -157,15 +157,24 @@ export async function findLossRefusal(
 
 /**
  * Whether nothing is lost any more: the loss that was to be given up by itself, to continue on that endpoint, is judged by
- * the servers as they are now. False where the source is there already: then it was given up, and is to be finished.
+ * the servers as they are now, and by what DWS has found since `seenSinceMs` (null: that was just looked at). False where
+ * the source is there already: then it was given up, and is to be finished.
  */
 export async function isLossOver(
   { source, checkpoint, survey, signal }: ChooseServersOptions,
   to: string,
+  {
+    heartbeats,
+    seenSinceMs,
+  }: { readonly heartbeats: () => Promise<readonly ServerHeartbeat[]>; readonly seenSinceMs: number | null },
 ): Promise<boolean> {
-  const holder = findHolder(source, checkpoint, await survey(signal));
-  if (holder === undefined) return false;
-  return holder.endpoint !== to || holder.answer.serverUuid !== checkpoint?.position.serverUuid;
+  const currentUuid = checkpoint?.position.serverUuid ?? null;
+  const servers = await survey(signal);
+  const holder = findHolder(source, checkpoint, servers);
+  if (holder !== undefined) return holder.endpoint !== to || holder.answer.serverUuid !== currentUuid;
+  // one that answers has lost transactions itself, or is the one that the source is on
+  const answers = servers.some((server) => hasAnswered(server) && server.answer.serverUuid === currentUuid);
+  return !answers && seenSinceMs !== null && (await isReachedByOthers(heartbeats, currentUuid, seenSinceMs));
 }
 
 /** A server that has all that was given to the sinks: the one that was streamed, or one that may take its place. */
