@@ -74,4 +74,15 @@ describe('a webhook', () => {
     expect(entries).toMatchObject([{ actor: 'dss', source: world.name, details: { error: stopped.error } }]);
     expect(received.filter(({ event }) => event === 'mismatches.found')).toHaveLength(1);
   }, 60_000);
+
+  it('is called when the only endpoint of a source can not be reached, as for one that has several', async () => {
+    await world.signal(dss, 'SIGTERM');
+    await dss.exited;
+    const { host, user, password } = world.cluster.endpoint('mysql-primary');
+    dss = await world.start('dss', { source: { endpoints: [{ host, port: 1, user, password }] } });
+    expect(await waitForNotice('source.no-server')).toMatchObject({
+      source: world.name,
+      error: { code: 'DITTO_SOURCE_UNREACHABLE' },
+    });
+  }, 60_000);
 });

@@ -144,6 +144,8 @@ export class SourceOpener {
       });
     } catch (cause) {
       const error = toDittoError(cause);
+      if (!signal.aborted && error.retriable && isOfServer(error))
+        hooks.onNoServer(error, [{ endpoint: address, error, mayPass: true }]);
       if (signal.aborted || error.retriable || !pending?.givesUp || error.code === 'DITTO_LEASE_FENCED') throw cause;
       await switches.finish(grant, pending);
       const { to, askedBy } = pending;
