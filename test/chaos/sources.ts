@@ -65,6 +65,32 @@ export class Sources {
     return new Map(await Promise.all(steady));
   }
 
+  /**
+   * Has each source that is streamed from another server moved to the primary, as an operator does; else the death of the
+   * primary is not theirs.
+   */
+  async moveToPrimary(): Promise<void> {
+    const to = this.#deployment.addressOf(this.#deployment.cluster.primary);
+    for (const way of ways)
+      await this.waitUntil(way, `the source to be streamed from ${to}`, STEADY_WITHIN_MS, async (status) => {
+        if (!isSteady(status)) return false;
+        if (status.server?.endpoint === to) return true;
+        await this.#askForSwitch(way, status.instance, to);
+        return false;
+      });
+  }
+
+  /** Refused where it is under way, or not possible yet. */
+  async #askForSwitch(way: Way, owner: ChaosService, to: string): Promise<void> {
+    const { url } = this.#deployment.instance(owner);
+    await fetch(`${url}/sources/${way}/switch`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ to }),
+      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+    }).catch(() => undefined); // it ends, or stands still: asked again
+  }
+
   /** The first row of another server has come; null when none has in time. */
   async waitUntilMoved(way: Way, from: NodeName, withinMs: number): Promise<OwnedStatus | null> {
     const left = this.#deployment.addressOf(from);

@@ -28,6 +28,7 @@ export class LostPrimary implements FaultAct {
   }
 
   async apply(): Promise<void> {
+    await this.#sources.moveToPrimary();
     const owners = await this.#sources.waitUntilSteady();
     await this.#cluster.waitForReplicas();
     if (this.#dice < SHARE_WITH_LOSS) await this.#cluster.keepFromReplicas();
