@@ -17,12 +17,12 @@ export class StateSwitchStore extends SwitchStore {
     return { to: row.switchTo, askedBy: row.switchAskedBy, givesUp: row.switchGivesUp ?? '' };
   }
 
-  async request(grant: Grant, { to, askedBy, givesUp }: PendingSwitch): Promise<void> {
+  async request(grant: Grant, { to, askedBy, givesUp }: PendingSwitch): Promise<boolean> {
     // what an operator asked for meanwhile comes first
     const free = askedBy === null ? ' AND (switch_to IS NULL OR switch_asked_by IS NULL)' : '';
     const change = `switch_to = ?, switch_asked_by = ?, switch_gives_up = ? WHERE name = ? AND token = ?${free}`;
     const values = [to, askedBy?.slice(0, 255) ?? null, givesUp === '' ? null : givesUp, grant.source, grant.token];
-    await this.#update(grant, change, values);
+    return this.#update(grant, change, values);
   }
 
   async finish(grant: Grant, { to, givesUp }: PendingSwitch): Promise<void> {
@@ -32,10 +32,12 @@ export class StateSwitchStore extends SwitchStore {
     await this.#update(grant, `${none} WHERE name = ? AND token = ? AND ${same}`, values);
   }
 
-  async #update(grant: Grant, change: string, values: readonly unknown[]): Promise<void> {
-    await this.#database.transaction(async (manager) => {
+  /** Whether there was something to change. */
+  async #update(grant: Grant, change: string, values: readonly unknown[]): Promise<boolean> {
+    return this.#database.transaction(async (manager) => {
       const { affectedRows } = await manager.query<WriteResult>(`UPDATE sources SET ${change}`, [...values]);
       if (affectedRows === 0) await assertNewest(manager, grant);
+      return affectedRows > 0;
     });
   }
 }

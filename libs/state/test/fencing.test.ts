@@ -362,9 +362,11 @@ describe('stores under fencing tokens', () => {
     await switches.request(owner, own);
     await switches.request(owner, { ...own, to: 'db-4:3306' });
     expect((await switches.pendingFor(owner.source))?.to).toBe('db-4:3306');
-    await switches.request(owner, wanted);
-    await switches.request(owner, own);
+    expect(await switches.request(owner, wanted)).toBe(true);
+    expect(await switches.request(owner, own)).toBe(false);
     expect(await switches.pendingFor(owner.source)).toEqual(wanted);
+    // the same again is there, too
+    expect(await switches.request(owner, wanted)).toBe(true);
   });
 
   test('keeps checkpoints of the past: the first of a process, and the last of each ten seconds that are over', async () => {

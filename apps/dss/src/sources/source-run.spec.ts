@@ -256,7 +256,7 @@ function build(
       onConfirmed: () => undefined,
       mayDeliver,
       leaveServer: () => undefined,
-      leaveStandstill: () => Promise.resolve(false),
+      leaveStandstill: () => Promise.resolve(null),
       giveUp: () => undefined,
       onForecast: () => undefined,
       onPurgeNear: () => undefined,

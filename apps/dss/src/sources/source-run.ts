@@ -122,10 +122,11 @@ export interface OwnershipHooks {
   /** The server is lost and another one may take its place: ends this ownership in order, so that it is opened there. */
   readonly leaveServer: (serverUuid: string, lostSinceMs: number) => void;
   /**
-   * The server stands still, and this endpoint (`host:port`) is ahead of it: leaves a mark that the source moves there, and
-   * ends this ownership in order. Resolves with false where that has just failed.
+   * The server stands still, and these endpoints (`host:port`) are ahead of it: leaves a mark that the source moves to the
+   * first of them where that has not just failed, and ends this ownership in order. Resolves with that one; null where
+   * there is none, or an operator has asked for a switch.
    */
-  readonly leaveStandstill: (endpoint: string) => Promise<boolean>;
+  readonly leaveStandstill: (endpoints: readonly string[]) => Promise<string | null>;
   /**
    * What the server lacks is lost for good: ends this ownership in order, so that it is given up and the source opened there;
    * not once the signal is aborted.

@@ -73,7 +73,7 @@ function supervise(
     requestResync,
     requestRewind: () => Promise.resolve(),
     requestAcceptance: () => Promise.resolve(),
-    requestSwitch: () => Promise.resolve(),
+    requestSwitch: () => Promise.resolve(true),
     awaitTarget: () => Promise.resolve(),
     journal: {
       ...SILENT_JOURNAL,
@@ -393,7 +393,7 @@ describe('SourceSupervisor', () => {
     };
     const requestSwitch: SourceSupervisorOptions['requestSwitch'] = ({ token }, wanted) => {
       log.push([token, wanted]);
-      return Promise.resolve();
+      return Promise.resolve(true);
     };
     const { supervisor, end } = supervise(open, undefined, { requestSwitch });
     const settles = (opened: number) => until(() => log.length === opened && supervisor.status().state === 'streaming');
@@ -434,24 +434,37 @@ describe('SourceSupervisor', () => {
 
   it('moves from a server that stands still, and does not try that again and again', async () => {
     const asked: unknown[] = [];
+    let isFree = true;
     let hooks: OwnershipHooks | null = null;
     const open: OpenSource = (_grant, given) => {
       hooks = given;
       return Promise.resolve(fakeRun(untilAborted));
     };
     const requestSwitch: SourceSupervisorOptions['requestSwitch'] = ({ token }, wanted) => {
-      asked.push([token, wanted]);
-      return Promise.resolve();
+      if (isFree) asked.push([token, wanted]);
+      return Promise.resolve(isFree);
     };
     const { supervisor, office, end } = supervise(open, undefined, { requestSwitch });
-    const leave = (to: string): Promise<boolean> | undefined => hooks?.leaveStandstill(to);
+    const leave = (...to: string[]): Promise<string | null> | undefined => hooks?.leaveStandstill(to);
+    const fail = (to: string): void => {
+      const error = new DittoError('DITTO_SOURCE_LOG_REPLACED', 'another');
+      (hooks as OwnershipHooks | null)?.onSwitch({ from: 'a', to, askedBy: null, error, healing: null });
+    };
     await until(() => supervisor.status().state === 'streaming');
-    expect(await leave('two:3306')).toBe(true);
+    expect(await leave('two:3306', 'three:3306')).toBe('two:3306');
     await until(() => office.token === 2 && supervisor.status().state === 'streaming');
-    const error = new DittoError('DITTO_SOURCE_LOG_REPLACED', 'another');
-    (hooks as OwnershipHooks | null)?.onSwitch({ from: 'a', to: 'two:3306', askedBy: null, error, healing: null });
-    expect([await leave('two:3306'), await leave('three:3306')]).toEqual([false, true]);
-    await until(() => office.token === 3);
+    fail('two:3306');
+    expect(await leave('two:3306')).toBeNull();
+    // what an operator has asked for is not cut short
+    isFree = false;
+    expect(await leave('two:3306', 'three:3306')).toBeNull();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect([office.token, supervisor.status().state]).toEqual([2, 'streaming']);
+    isFree = true;
+    expect(await leave('two:3306', 'three:3306')).toBe('three:3306');
+    await until(() => office.token === 3 && supervisor.status().state === 'streaming');
+    fail('three:3306');
+    expect(await leave('two:3306', 'three:3306')).toBeNull();
     const wanted = { askedBy: null, givesUp: '' };
     expect(asked).toEqual([
       [1, { to: 'two:3306', ...wanted }],
@@ -490,7 +503,7 @@ describe('SourceSupervisor', () => {
       return Promise.resolve(fakeRun(untilAborted));
     };
     const { supervisor, end } = supervise(open, undefined, {
-      requestSwitch: () => (++marks === 1 ? Promise.reject(down) : Promise.resolve()),
+      requestSwitch: () => (++marks === 1 ? Promise.reject(down) : Promise.resolve(true)),
     });
     await until(() => marks === 1);
     expect([opened, supervisor.status().state]).toEqual([1, 'streaming']);
@@ -511,7 +524,7 @@ describe('SourceSupervisor', () => {
     };
     const down = new DittoError('DITTO_STATE_UNAVAILABLE', 'down', { retriable: true });
     const { supervisor, end } = supervise(open, undefined, {
-      requestSwitch: ({ token }) => (++marks, token === 1 ? Promise.reject(down) : Promise.resolve()),
+      requestSwitch: ({ token }) => (++marks, token === 1 ? Promise.reject(down) : Promise.resolve(true)),
     });
     await until(() => marks === 1);
     stream.abort();

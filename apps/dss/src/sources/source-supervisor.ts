@@ -52,8 +52,11 @@ export interface SourceSupervisorOptions {
   readonly requestRewind: (grant: Grant, askedBy: string) => Promise<void>;
   /** Leaves a durable mark: the next owner continues in a log that proves nothing. */
   readonly requestAcceptance: (grant: Grant, askedBy: string) => Promise<void>;
-  /** Leaves a durable mark: the next owner opens the source on this endpoint (`host:port`), if it can. */
-  readonly requestSwitch: (grant: Grant, wanted: PendingSwitch) => Promise<void>;
+  /**
+   * Leaves a durable mark: the next owner opens the source on this endpoint (`host:port`), if it can. Resolves with false
+   * where an operator's mark comes first.
+   */
+  readonly requestSwitch: (grant: Grant, wanted: PendingSwitch) => Promise<boolean>;
   /** Resolves when this endpoint has executed what the checkpoint knows to be dispatched, or can not be waited for. */
   readonly awaitTarget: (to: string, checkpoint: Checkpoint, signal: AbortSignal) => Promise<void>;
   readonly journal: Pick<
@@ -107,6 +110,8 @@ export class SourceSupervisor {
   #refused: readonly RefusedServer[] = [];
   /** The reasons by code that were reported last; the messages name what changes all the time. */
   #noServer: string | null = null;
+  /** When the source could by itself not be moved to an endpoint. */
+  readonly #failedMovesMs = new Map<string, number>();
   /** The server that was lost, for the opening that follows. */
   #left: LostServer | null = null;
   #logPurge: PurgeForecast | null = null;
@@ -175,7 +180,7 @@ export class SourceSupervisor {
    * when it was asked for. False as above.
    */
   switchTo(to: string, askedBy: string): Promise<boolean> {
-    const mark = (grant: Grant): Promise<void> => this.#options.requestSwitch(grant, { to, askedBy, givesUp: '' });
+    const mark = (grant: Grant): Promise<boolean> => this.#options.requestSwitch(grant, { to, askedBy, givesUp: '' });
     return this.#reopenWith(mark, askedBy, async (run, signal) => {
       const checkpoint = { ...run.pipeline.checkpoint(), dispatchedSet: run.pipeline.dispatchedSet() };
       await this.#options.awaitTarget(to, checkpoint, signal);
@@ -185,7 +190,8 @@ export class SourceSupervisor {
   /** Has the source continue on a server without what that one lacks, and what it may have changed read again. False as above. */
   acceptLoss({ endpoint, gtids }: Loss, askedBy: string | null): Promise<boolean> {
     const wanted = { to: endpoint, askedBy, givesUp: gtids };
-    return this.#reopenWith((grant) => this.#options.requestSwitch(grant, wanted), askedBy ?? '');
+    // where an operator's switch comes first, the source is opened again for that
+    return this.#reopenWith(async (grant) => void (await this.#options.requestSwitch(grant, wanted)), askedBy ?? '');
   }
 
   /**
@@ -217,9 +223,9 @@ export class SourceSupervisor {
     this.#run?.reads.wake();
   }
 
-  /** `ready`: what a source that runs is left to run for, once the mark is there. */
+  /** `leaveMark` may resolve with false: it is not there. `ready`: what a source that runs is left to run for, once it is. */
   async #reopenWith(
-    leaveMark: (grant: Grant, askedBy: string) => Promise<void>,
+    leaveMark: (grant: Grant, askedBy: string) => Promise<unknown>,
     askedBy: string,
     ready: (run: SourceRun, signal: AbortSignal) => Promise<void> = () => Promise.resolve(),
   ): Promise<boolean> {
@@ -227,7 +233,7 @@ export class SourceSupervisor {
     // of this ownership: another one does by itself what was marked
     const end = this.#end;
     try {
-      await leaveMark(this.#grant, askedBy);
+      if ((await leaveMark(this.#grant, askedBy)) === false) return false;
     } catch (cause) {
       if (toDittoError(cause).code === 'DITTO_LEASE_FENCED') return false;
       throw cause;
@@ -311,7 +317,7 @@ export class SourceSupervisor {
             this.#left = { serverUuid, sinceMs, leftMs: Date.now() };
             interrupted.abort();
           },
-          leaveStandstill: (to) => this.#leaveStandstill(to),
+          leaveStandstill: (endpoints) => this.#leaveStandstill(endpoints),
           giveUp: (loss, sinceMs, wanted) => void this.#giveUp(loss, sinceMs, grant, wanted),
           onSwitch: (outcome) => this.#switched(outcome, outcome.askedBy === null ? left : null),
           onForecast: (forecast) => (this.#logPurge = forecast),
@@ -362,11 +368,13 @@ export class SourceSupervisor {
     }
   }
 
-  async #leaveStandstill(to: string): Promise<boolean> {
-    const { askedBy, to: lastTo, error, atMs } = this.#lastSwitch ?? {};
-    const hasFailed = askedBy === null && lastTo === to && error !== null;
-    if (hasFailed && Date.now() - (atMs ?? 0) < FAILED_SWITCH_REST_MS) return false;
-    return this.#reopenWith((grant) => this.#options.requestSwitch(grant, { to, askedBy: null, givesUp: '' }), '');
+  async #leaveStandstill(endpoints: readonly string[]): Promise<string | null> {
+    const rests = (endpoint: string): boolean =>
+      Date.now() - (this.#failedMovesMs.get(endpoint) ?? -Infinity) < FAILED_SWITCH_REST_MS;
+    const to = endpoints.find((endpoint) => !rests(endpoint));
+    if (to === undefined) return null;
+    const wanted = { to, askedBy: null, givesUp: '' };
+    return (await this.#reopenWith((grant) => this.#options.requestSwitch(grant, wanted), '')) ? to : null;
   }
 
   /** The stream is broken: it is opened again on that server, or, where the mark can't be left, tries on as before. */
@@ -423,11 +431,13 @@ export class SourceSupervisor {
       healing,
     };
     this.#isSwitchOver = false;
+    if (error === null) this.#failedMovesMs.delete(to);
+    else if (askedBy === null) this.#failedMovesMs.set(to, nowMs);
     const { source, logger } = this.#options;
     if (error === null) {
       this.#switches++;
       logger.info('the source has moved to another server', { source, ...this.#lastSwitch });
-    } else logger.error('the switch that was asked for can not be done', { source, ...this.#lastSwitch });
+    } else logger.error('the source can not be moved to that server', { source, ...this.#lastSwitch });
     if (!isRepeated) this.#options.journal.switched(outcome);
   }
 

@@ -1,25 +1,34 @@
 import { GtidSet } from '#change-events';
 import { type ServerHeartbeat } from '#dcs-client';
-import { findStandstill } from '#mysql';
+import { type EndpointVitals, findStandstill } from '#mysql';
 import { judgeServers } from './judge-servers.ts';
 import { type AnsweringServer, type SurveyedServer } from './survey-servers.ts';
 
 /**
- * The server that may take the place of one that answers and stands still: one that has all that it has executed, and more.
- * Null where there is none: a cluster in which nothing is written is no reason to move.
+ * Whether a server that answered can show nothing new, and may again. One that does not show whether it replicates may be a
+ * replica that has nothing to apply, or is at a long transaction.
+ */
+export function standsStill(server: EndpointVitals): boolean {
+  const isKnown = server.replica !== null || server.showsReplication;
+  return isKnown && findStandstill(server)?.mayPass === true;
+}
+
+/**
+ * The servers that may take the place of one that answers and stands still, the preferred first: each has all that it has
+ * executed, and more. A cluster in which nothing is written is no reason to move.
  */
 export function findAhead(
   servers: readonly SurveyedServer[],
   judged: Parameters<typeof judgeServers>[1],
-): AnsweringServer | null {
+): readonly AnsweringServer[] {
   const { current, candidates } = judgeServers(servers, judged);
-  if (current === null || findStandstill(current.answer)?.mayPass !== true) return null;
+  if (current === null || !standsStill(current.answer)) return [];
   const executed = GtidSet.parse(current.answer.gtidExecuted);
   const isAhead = ({ answer }: AnsweringServer): boolean => {
     const has = GtidSet.parse(answer.gtidExecuted);
     return has.contains(executed) && !executed.contains(has);
   };
-  return candidates.find(isAhead) ?? null;
+  return candidates.filter(isAhead);
 }
 
 /** Whether DWS has found since then that the server can show changes. DCS that does not answer knows nothing against it. */

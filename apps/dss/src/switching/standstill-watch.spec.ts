@@ -21,7 +21,8 @@ describe('the server that is streamed', () => {
   it('is waited for while it can show nothing new, and not while it does not answer', async () => {
     jest.useFakeTimers();
     const waits = new Waits({ limitMs: 10, logger: silentLogger, nowMs: Date.now });
-    let answer: Partial<EndpointVitals> | Error = { kind: 'mysql', serverUuid: 'a', readOnly: false, replica: null };
+    const primary = { kind: 'mysql', serverUuid: 'a', readOnly: false, replica: null, showsReplication: true } as const;
+    let answer: Partial<EndpointVitals> | Error = primary;
     const probe = (): Promise<EndpointVitals> =>
       answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer as EndpointVitals);
     const options = { ...{ endpoint: 'db:3306', probe, leaving: null, waits }, ...timing };
@@ -32,12 +33,12 @@ describe('the server that is streamed', () => {
       return waits.overdue[0]?.what;
     };
     expect(await shown()).toBeUndefined();
-    answer = { ...answer, readOnly: true };
+    answer = { ...primary, readOnly: true };
     const reason = 'db:3306 to show changes again: server a accepts no writes and replicates from no server';
     expect(await shown()).toBe(reason);
     answer = new Error('gone');
     expect(await shown()).toBe(reason);
-    answer = { kind: 'mysql', serverUuid: 'a', readOnly: false, replica: null };
+    answer = primary;
     expect(await shown()).toBeUndefined();
     stop.abort();
     await work;
@@ -45,14 +46,20 @@ describe('the server that is streamed', () => {
   });
 
   /** `a` is streamed; each look takes a second. */
-  function leave(current: EndpointInspection, other: EndpointInspection, parts: Partial<ServerHeartbeat>[] = []) {
+  function leave(
+    current: EndpointInspection,
+    other: EndpointInspection,
+    parts: Partial<ServerHeartbeat>[] = [],
+    third: EndpointInspection = current,
+  ) {
     jest.useFakeTimers();
+    const waits = new Waits({ limitMs: 10, logger: silentLogger, nowMs: Date.now });
     const cluster = { current, other, heartbeats: parts as ServerHeartbeat[], mayLeave: true };
     const left: string[] = [];
     const stop = new AbortController();
     const work = watchStandstill(
       {
-        ...{ endpoint: 'one:3306', waits: new Waits({ limitMs: 10, logger: silentLogger, nowMs: Date.now }) },
+        ...{ endpoint: 'one:3306', waits },
         probe: () => Promise.resolve(cluster.current),
         leaving: {
           ...{ afterMs: 3000, serverUuid: 'a', dispatchedSet: () => `${UUID}:1-10`, acceptGtids: '' },
@@ -60,9 +67,13 @@ describe('the server that is streamed', () => {
             Promise.resolve([
               { index: 0, endpoint: 'one:3306', answer: cluster.current },
               { index: 1, endpoint: 'two:3306', answer: cluster.other },
+              { index: 2, endpoint: 'three:3306', answer: third },
             ]),
           heartbeats: () => Promise.resolve(cluster.heartbeats),
-          leave: (endpoint) => Promise.resolve(cluster.mayLeave && left.push(endpoint) > 0),
+          leave: (endpoints) => {
+            if (cluster.mayLeave) left.push(endpoints.join());
+            return Promise.resolve(cluster.mayLeave ? (endpoints[0] ?? null) : null);
+          },
         },
         ...timing,
       },
@@ -72,7 +83,7 @@ describe('the server that is streamed', () => {
       stop.abort();
       await work;
     };
-    return { cluster, left, end };
+    return { cluster, waits, left, end };
   }
   const pass = (ms: number): Promise<void> => jest.advanceTimersByTimeAsync(ms);
   const stopped = serverAt('a', 10, { readOnly: true, replica: { ...REPLICA, isApplying: false } as never });
@@ -118,6 +129,45 @@ describe('the server that is streamed', () => {
     expect(left).toEqual([]);
     await pass(2000);
     expect(left).toEqual(['two:3306']);
+    await end();
+  });
+
+  it('I8: is not left, nor called silent, while it executes something, though it does not show that it replicates', async () => {
+    const hidden = (last: number): EndpointInspection =>
+      serverAt('a', last, { readOnly: true, showsReplication: false });
+    const { cluster, waits, left, end } = leave(hidden(10), serverAt('b', 900));
+    for (let last = 11; last < 30; last++) {
+      await pass(1000);
+      cluster.current = hidden(last);
+    }
+    expect([left, waits.overdue]).toEqual([[], []]);
+    // at a long transaction, or with nothing to apply
+    await pass(20_000);
+    expect(left).toEqual([]);
+    expect(waits.overdue[0]?.what).toContain('does not show this user whether it replicates');
+    cluster.current = { ...hidden(29), showsReplication: true };
+    await pass(2000);
+    expect(left).toEqual(['two:3306']);
+    await end();
+  });
+
+  it('is not left while it applies what it has received, though it receives nothing', async () => {
+    const lost = { readOnly: true, replica: { ...REPLICA, isReceiving: false } as never };
+    const { cluster, left, end } = leave(serverAt('a', 10, lost), serverAt('b', 900));
+    for (let last = 11; last < 30; last++) {
+      await pass(1000);
+      cluster.current = serverAt('a', last, lost);
+    }
+    expect(left).toEqual([]);
+    await pass(5000);
+    expect(left).toEqual(['two:3306']);
+    await end();
+  });
+
+  it('is left for one of all that are ahead', async () => {
+    const { left, end } = leave(stopped, serverAt('b', 11), [], serverAt('c', 12));
+    await pass(4000);
+    expect(left).toEqual(['two:3306,three:3306']);
     await end();
   });
 

@@ -26,14 +26,15 @@ export interface StandstillLeaving {
   readonly survey: (signal: AbortSignal) => Promise<readonly SurveyedServer[]>;
   /** What others found of the servers of the source. */
   readonly heartbeats: () => Promise<readonly ServerHeartbeat[]>;
-  /** That one is ahead. Resolves with whether the source is moved there. */
-  readonly leave: (endpoint: string) => Promise<boolean>;
+  /** That these are ahead. Resolves with the one that the source is moved to; null where it stays. */
+  readonly leave: (endpoints: readonly string[]) => Promise<string | null>;
 }
 
 /**
  * Asks the server that is streamed now and then whether it can show anything new: a replica whose replication is stopped,
  * or a primary that was made read-only, answers and is silent. That is reported as a wait of the source. When it has
- * stood still for a while and another server provably has more, the source moves there. Resolves when `signal` is aborted.
+ * stood still for a while, executed nothing in that time, and another server provably has more, the source moves there.
+ * Resolves when `signal` is aborted.
  */
 export async function watchStandstill(options: StandstillWatchOptions, signal: AbortSignal): Promise<void> {
   const { endpoint, probe, waits, logger, everyMs, nowMs } = options;
@@ -41,9 +42,14 @@ export async function watchStandstill(options: StandstillWatchOptions, signal: A
   let reason = '';
   let end: (() => void) | null = null;
   let sinceMs: number | null = null;
+  let executed: string | null = null;
   while (!signal.aborted) {
     try {
-      const found = findStandstill(await probe());
+      const vitals = await probe();
+      // what it has executed since is to be shown, whatever it says of its replication
+      const hasMoved = executed !== null && executed !== vitals.gtidExecuted;
+      executed = vitals.gtidExecuted;
+      const found = hasMoved ? null : findStandstill(vitals);
       reason = found?.error.message ?? '';
       if (found === null) {
         end?.();
@@ -55,10 +61,11 @@ export async function watchStandstill(options: StandstillWatchOptions, signal: A
         sinceMs ??= nowMs();
       }
     } catch (cause) {
-      // one that does not answer is the stream's business
+      // one that does not answer is the stream's business; one that could not be left has to stand still for the time again
       sinceMs = null;
       const { code, message } = toDittoError(cause);
-      logger.debug('the server could not be asked whether it stands still', { endpoint, code, error: message });
+      const what = 'the server could not be asked whether it stands still, or not be left';
+      logger.debug(what, { endpoint, code, error: message });
     }
     await sleep(everyMs, signal).catch(() => undefined);
   }
@@ -73,11 +80,12 @@ async function tryToLeave(
 ): Promise<boolean> {
   const servers = await survey(signal);
   const ahead = findAhead(servers, { currentUuid: serverUuid, dispatchedSet: dispatchedSet(), acceptGtids });
-  if (ahead === null || (await isSeenToFollow(heartbeats, serverUuid, sinceMs))) return false;
+  if (ahead.length === 0 || (await isSeenToFollow(heartbeats, serverUuid, sinceMs))) return false;
   signal.throwIfAborted();
-  if (!(await leave(ahead.endpoint))) return false;
+  const to = await leave(ahead.map((server) => server.endpoint));
+  if (to === null) return false;
   logger.warn('the server of the source stands still, and another one is ahead of it', {
-    ...{ from: endpoint, to: ahead.endpoint, reason, sinceMs },
+    ...{ from: endpoint, to, reason, sinceMs },
   });
   return true;
 }

@@ -41,15 +41,9 @@ function refuse({ code, message, remedy }: CheckFinding): DittoError {
 }
 
 /** Why a server shows nothing new, whatever happens in the cluster; null when it does. */
-export function findStandstill({ serverUuid, kind, replica, readOnly }: EndpointVitals): Unfitness | null {
-  if (replica === null) {
-    if (!readOnly) return null;
-    const what = `server ${serverUuid} accepts no writes and replicates from no server`;
-    return {
-      error: stale(what, 'Promote it (SET GLOBAL read_only = OFF), or have it replicate again.'),
-      mayPass: true,
-    };
-  }
+export function findStandstill(server: EndpointVitals): Unfitness | null {
+  const { serverUuid, kind, replica } = server;
+  if (replica === null) return server.readOnly ? { error: readOnlyAlone(server), mayPass: true } : null;
   if (replica.hasFilters) {
     const error = new DittoError(
       'DITTO_SOURCE_REPLICA_FILTERED',
@@ -62,6 +56,16 @@ export function findStandstill({ serverUuid, kind, replica, readOnly }: Endpoint
   const what = replica.isReceiving ? 'does not apply what it receives' : 'is not connected to its source';
   const detail = replica.lastError === '' ? '' : `: ${replica.lastError}`;
   return { error: stale(`the replica ${serverUuid} ${what}${detail}`, resume(kind)), mayPass: true };
+}
+
+function readOnlyAlone({ serverUuid, kind, showsReplication }: EndpointVitals): DittoError {
+  const promote = 'Promote it (SET GLOBAL read_only = OFF), or have it replicate again.';
+  if (showsReplication) return stale(`server ${serverUuid} accepts no writes and replicates from no server`, promote);
+  const privilege = kind === 'mariadb' ? 'REPLICA MONITOR' : 'REPLICATION CLIENT';
+  return stale(
+    `server ${serverUuid} accepts no writes, and does not show this user whether it replicates`,
+    `Where it does: GRANT ${privilege} ON *.* to the user. Else: ${promote}`,
+  );
 }
 
 function stale(what: string, remedy: string): DittoError {

@@ -178,8 +178,8 @@ export abstract class CheckpointTrail {
  */
 export abstract class SwitchStore {
   abstract pendingFor(source: string): Promise<PendingSwitch | null>;
-  /** One that Ditto itself decided does not take the place of one that an operator asked for. */
-  abstract request(grant: Grant, wanted: PendingSwitch): Promise<void>;
+  /** One that Ditto itself decided does not take the place of one that an operator asked for: then false, and it is not kept. */
+  abstract request(grant: Grant, wanted: PendingSwitch): Promise<boolean>;
   /** This one is done, or can't be done; one that was asked for since stays. */
   abstract finish(grant: Grant, done: PendingSwitch): Promise<void>;
 }
