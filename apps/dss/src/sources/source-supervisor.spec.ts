@@ -448,7 +448,7 @@ describe('SourceSupervisor', () => {
     const leave = (...to: string[]): Promise<string | null> | undefined => hooks?.leaveStandstill(to);
     const fail = (to: string): void => {
       const error = new DittoError('DITTO_SOURCE_LOG_REPLACED', 'another');
-      (hooks as OwnershipHooks | null)?.onSwitch({ from: 'a', to, askedBy: null, error, healing: null });
+      hooks?.onSwitch({ from: 'a', to, askedBy: null, error, healing: null });
     };
     await until(() => supervisor.status().state === 'streaming');
     expect(await leave('two:3306', 'three:3306')).toBe('two:3306');

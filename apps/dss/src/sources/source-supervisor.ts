@@ -191,7 +191,9 @@ export class SourceSupervisor {
   acceptLoss({ endpoint, gtids }: Loss, askedBy: string | null): Promise<boolean> {
     const wanted = { to: endpoint, askedBy, givesUp: gtids };
     // where an operator's switch comes first, the source is opened again for that
-    return this.#reopenWith(async (grant) => void (await this.#options.requestSwitch(grant, wanted)), askedBy ?? '');
+    return this.#reopenWith(async (grant) => {
+      await this.#options.requestSwitch(grant, wanted);
+    }, askedBy ?? '');
   }
 
   /**
