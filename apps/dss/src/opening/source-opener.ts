@@ -7,7 +7,7 @@ import {
   type SourceEndpointConfig,
 } from '#configuration';
 import { DcsClient } from '#dcs-client';
-import { toDittoError, type DittoError } from '#kernel';
+import { toDittoError } from '#kernel';
 import { compileTableRules, reportProblems } from '#mysql';
 import { createLogger, InjectConfig } from '#platform';
 import { type Grant, type PendingSwitch } from '#replication';
@@ -15,38 +15,33 @@ import { StateDatabase } from '#state';
 import { SourceStores } from '../connections/source-stores.ts';
 import { type OwnershipHooks, type SourceRun } from '../sources/source-run.ts';
 import {
-  awaitServer,
   chooseServer,
   type ChosenServer,
   type ChooseServersOptions,
-  isLossOver,
   type OpeningRefusal,
 } from '../switching/choose-server.ts';
+import { Outages } from '../switching/outages.ts';
 import { surveyServers } from '../switching/survey-servers.ts';
 import { assembleRun } from './assemble-run.ts';
 import { Closers } from './closers.ts';
 import { adoptColumns } from './column-adoption.ts';
 import { findStart } from './find-start.ts';
 import { inspectSource } from './inspect-source.ts';
+import { isOfServer } from './is-of-server.ts';
 import { createTableNames, openSinks } from './open-sinks.ts';
 import { type Opening } from './opening.ts';
 import { newestCheckpoint } from './starting-point.ts';
+import { type AskedSwitchOptions, BARRED_MS, switchAsAsked } from './switch-as-asked.ts';
 
 const STATE_WITHIN_MS = 5000;
 /** How long a server may take to answer when a source is opened; less where its own was just found to be lost. */
 const ANSWER_WITHIN_MS = 5000;
 const LEFT_ANSWER_WITHIN_MS = 2000;
 
-/** How long a server is not tried again on which a source could not be opened. */
-const BARRED_MS = 60_000;
+/** How long a server is not tried again that lacks transactions: it may be about to apply them. */
 const BEHIND_MS = 2_000;
 /** What DWS found of a server so long ago still counts when a loss is judged again; it asks every few seconds. */
 const SEEN_MS = 10_000;
-const OF_ANY_SERVER: ReadonlySet<string> = new Set([
-  'DITTO_SOURCE_CHECKPOINT_LOST',
-  'DITTO_SOURCE_SNAPSHOTS_OFF',
-  'DITTO_SOURCE_REWIND_IMPOSSIBLE',
-]);
 
 type Ownership = Pick<Opening, 'source' | 'grant' | 'hooks' | 'signal'>;
 
@@ -60,6 +55,7 @@ export class SourceOpener {
   readonly #stores: SourceStores;
   readonly #dcs: DcsClient;
   readonly #state: StateDatabase;
+  readonly #outages = new Outages(Date.now);
 
   constructor(@InjectConfig() config: DittoConfig, stores: SourceStores, dcs: DcsClient, state: StateDatabase) {
     this.#config = config;
@@ -92,7 +88,7 @@ export class SourceOpener {
     const heartbeats = (): ReturnType<DcsClient['listServers']> => this.#dcs.listServers(source.name);
     // who has just left its server has asked for these
     const seenSinceMs = leftUuid === null ? Date.now() - SEEN_MS : null;
-    const switched = await this.#switchAsAsked(ownership, await describe(), refused, { heartbeats, seenSinceMs });
+    const switched = await this.#switchAsAsked(ownership, { describe, refused, seen: { heartbeats, seenSinceMs } });
     if (switched !== null) return switched;
     // one that is part of a loss needs the proof of that
     const startsOver = ((await this.#stores.resyncs.pendingFor(source.name))?.askedBy ?? null) !== null;
@@ -107,7 +103,7 @@ export class SourceOpener {
         const { endpoint, gtids } = server.loss;
         await this.#stores.switches.request(grant, { to: endpoint, askedBy: null, givesUp: gtids });
         const seen = { heartbeats, seenSinceMs: null };
-        const healed = await this.#switchAsAsked(ownership, await describe(), refused, seen);
+        const healed = await this.#switchAsAsked(ownership, { describe, refused, seen });
         if (healed !== null) return healed;
         continue;
       }
@@ -119,7 +115,6 @@ export class SourceOpener {
         const { endpoint } = server;
         const { code, message, remedy } = error;
         logger.warn('the source can not continue with a server', { endpoint, code, error: message, remedy });
-        // it may be about to apply what it lacks
         const barredMs = code === 'DITTO_SOURCE_GTIDS_MISSING' ? BEHIND_MS : BARRED_MS;
         refused.push({ endpoint, error, mayPass: false, untilMs: Date.now() + barredMs });
       }
@@ -138,13 +133,15 @@ export class SourceOpener {
         ownership,
         pending?.to === address ? pending : null,
       );
+      this.#outages.end(source.name);
       // one to another endpoint was asked for while there was one
       return await this.#closeUnless(run, async () => {
         if (pending !== null) await switches.finish(grant, pending);
       });
     } catch (cause) {
       const error = toDittoError(cause);
-      if (!signal.aborted && error.retriable && isOfServer(error))
+      const isAway = !signal.aborted && error.retriable && isOfServer(error);
+      if (isAway && this.#outages.lasts(source.name, source.switch.afterMs))
         hooks.onNoServer(error, [{ endpoint: address, error, mayPass: true }]);
       if (signal.aborted || error.retriable || !pending?.givesUp || error.code === 'DITTO_LEASE_FENCED') throw cause;
       await switches.finish(grant, pending);
@@ -154,42 +151,23 @@ export class SourceOpener {
     }
   }
 
-  /**
-   * The switch that was asked for; null when there is none, or it can't be done: then all stays as it was, and the server is
-   * among those that are `refused` if it was opened.
-   */
+  /** The switch that was asked for; null when there is none, or as `switchAsAsked`. */
   async #switchAsAsked(
     ownership: Ownership,
-    choice: ChooseServersOptions,
-    refused: OpeningRefusal[],
-    seen: Parameters<typeof isLossOver>[2],
+    options: Pick<AskedSwitchOptions<SourceRun>, 'describe' | 'refused' | 'seen'>,
   ): Promise<SourceRun | null> {
-    const { source, grant, hooks, signal } = ownership;
+    const { source, grant, hooks } = ownership;
     const { switches } = this.#stores;
     const pending = await switches.pendingFor(source.name);
     if (pending === null) return null;
-    const { to, askedBy, givesUp } = pending;
-    // it was found by servers that may be back since
-    if (askedBy === null && givesUp !== '' && (await isLossOver(choice, to, seen))) {
-      await switches.finish(grant, pending);
-      return null;
-    }
-    let server: ChosenServer | null = null;
-    try {
-      server = await awaitServer({ ...choice, to, givesUp });
-      const run = await this.#openOn(server, ownership, pending);
-      return await this.#closeUnless(run, () => switches.finish(grant, pending));
-    } catch (cause) {
-      signal.throwIfAborted();
-      const error = toDittoError(cause);
-      // the server may be switched to: what failed is tried again, and the request stays
-      if ((server !== null && error.retriable) || error.code === 'DITTO_LEASE_FENCED') throw cause;
-      if (server !== null && givesUp !== '')
-        refused.push({ endpoint: to, error, mayPass: false, untilMs: Date.now() + BARRED_MS });
-      await switches.finish(grant, pending);
-      hooks.onSwitch({ from: choice.checkpoint?.position.serverUuid ?? '', to, askedBy, error, healing: null });
-      return null;
-    }
+    const { to, askedBy } = pending;
+    const finish = (): Promise<void> => switches.finish(grant, pending);
+    return switchAsAsked({
+      ...options,
+      ...{ pending, finish },
+      openOn: async (server) => this.#closeUnless(await this.#openOn(server, ownership, pending), finish),
+      onFailed: (from, error) => hooks.onSwitch({ from, to, askedBy, error, healing: null }),
+    });
   }
 
   /** The run; what was opened is closed when the work fails. */
@@ -251,9 +229,4 @@ export class SourceOpener {
     const heartbeats = (): ReturnType<DcsClient['listServers']> => this.#dcs.listServers(source.name);
     return { ...ownership, config, stores, heartbeats, endpoints, rules, inspection, tables, names, sinks };
   }
-}
-
-/** Whether another server may do better: what was stored, and the sinks, are the same whichever server it is. */
-function isOfServer({ code }: DittoError): boolean {
-  return code.startsWith('DITTO_SOURCE_') && !OF_ANY_SERVER.has(code);
 }

@@ -2,7 +2,7 @@ import { GtidSet } from '#change-events';
 import { type ServerHeartbeat } from '#dcs-client';
 import { type EndpointVitals, findStandstill } from '#mysql';
 import { judgeServers } from './judge-servers.ts';
-import { type AnsweringServer, type SurveyedServer } from './survey-servers.ts';
+import { type AnsweringServer, hasAnswered, type SurveyedServer } from './survey-servers.ts';
 
 /**
  * Whether a server that answered can show nothing new, and may again. One that does not show whether it replicates may be a
@@ -11,6 +11,14 @@ import { type AnsweringServer, type SurveyedServer } from './survey-servers.ts';
 export function standsStill(server: EndpointVitals): boolean {
   const isKnown = server.replica !== null || server.showsReplication;
   return isKnown && findStandstill(server)?.mayPass === true;
+}
+
+/** The server with that UUID, where it answered. */
+export function findServer(
+  servers: readonly SurveyedServer[],
+  serverUuid: string | undefined,
+): AnsweringServer | undefined {
+  return servers.filter(hasAnswered).find(({ answer }) => answer.serverUuid === serverUuid);
 }
 
 /**
