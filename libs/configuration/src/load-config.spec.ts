@@ -132,6 +132,18 @@ describe('a good configuration', () => {
     expect(warnings).toEqual(expected);
   });
 
+  it.each([
+    ['', 0],
+    [', tombstoneRetentionMs: 300000', 0],
+    [', tombstoneRetentionMs: 299999', 1],
+    [', writeConcern: 1, tombstoneRetentionMs: 1000', 2],
+  ])('warns of what weakens the mirror: %s', (settings, expected) => {
+    const warnings: string[] = [];
+    parse(MINIMAL.replace("b:2/'", `$&${settings}`), { onWarning: (warning) => warnings.push(warning) });
+    expect(warnings.filter((warning) => warning.startsWith('mongo.'))).toHaveLength(expected);
+    if (expected > 0) expect(warnings.at(-1)).toContain('mongo.tombstoneRetentionMs');
+  });
+
   it('is compared with the defaults of what it does not say', () => {
     const parsed = parse(`${MINIMAL}\ndss: { lease: { ttlMs: 4500 } }\n`);
     expect(parsed.dss.lease).toEqual({ ttlMs: 4_500, renewMs: 1_500 });

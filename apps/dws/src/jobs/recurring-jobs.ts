@@ -62,9 +62,9 @@ export interface EndedJob<Data, Result> {
 
 /**
  * Jobs that come again and again, shared by all workers: each turn of a schedule is run by one of them. A job that fails
- * is logged and counted, and is run again in a few seconds when its error is retriable, else with its schedule; while
- * Redis is away nothing runs, and it continues when Redis is back. A schedule that the configuration of this process no
- * longer has is removed when its job comes up.
+ * is logged and counted. One of a schedule is run again in a few seconds when its error is retriable, else with its
+ * schedule; one that was brought, when it is brought again. While Redis is away nothing runs, and it continues when Redis is
+ * back. A schedule that the configuration of this process no longer has is removed when its job comes up.
  *
  * A turn of a schedule costs some ten commands of Redis, whether there is anything to do or not. Where a look at the state
  * database says whether there is, jobs have no schedule: whoever has looked brings them.
@@ -210,7 +210,7 @@ export class RecurringJobs<Data extends object, Result extends object> {
     const data = schedules.get(id);
     if (data === undefined) return this.#remove(id);
     if (everyMs !== null) return this.#run(job, id, data);
-    // the one that is under way sees what this one would
+    // what the one that is under way does not see any more is brought again
     if (this.#running.has(id)) return null;
     this.#running.add(id);
     try {

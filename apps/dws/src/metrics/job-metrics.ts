@@ -9,9 +9,7 @@ export class JobMetrics {
 
   constructor(metrics: Metrics) {
     this.#seconds = metrics.histogram('job_seconds', 'How long jobs took.', ['queue', 'outcome']);
-    this.#failed = metrics.counter('failed_jobs_total', 'Jobs that failed and came again with their schedule.', [
-      'queue',
-    ]);
+    this.#failed = metrics.counter('failed_jobs_total', 'Times that a job failed; it comes again.', ['queue']);
     this.#removed = metrics.counter('removed_tombstones_total', 'Tombstones that were swept from the mirror.', [
       'source',
     ]);

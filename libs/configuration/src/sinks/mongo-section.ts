@@ -24,17 +24,27 @@ const schema = z
       .union([z.literal('majority'), z.int().min(1).max(50)], { error: "must be 'majority' or a number of members" })
       .default('majority')
       .meta({ description: 'Members that must confirm a write; fewer than the majority can lose confirmed changes.' }),
-    tombstoneRetentionMs: milliseconds(86_400_000, 'How long the trace of a deleted row is kept at least.', {
-      min: 1000,
-    }),
+    tombstoneRetentionMs: milliseconds(
+      86_400_000,
+      'How long the trace of a deleted row is kept at least. A comparison that takes longer than half of it says nothing of absent rows; below five minutes there is a warning.',
+      { min: 1000 },
+    ),
   })
   .meta({ description: 'Where the mirror is kept. Leave the section out to publish to Kafka only.' });
 
 export type MongoConfig = DeepReadonly<z.output<typeof schema>>;
 
-function findWeakSettings({ writeConcern }: MongoConfig): string[] {
-  if (writeConcern === 'majority') return [];
-  return [`mongo.writeConcern is ${writeConcern}; below the majority a failover can lose confirmed changes`];
+const SHORT_RETENTION_MS = 300_000;
+
+function findWeakSettings({ writeConcern, tombstoneRetentionMs }: MongoConfig): string[] {
+  const warnings: string[] = [];
+  if (writeConcern !== 'majority')
+    warnings.push(`mongo.writeConcern is ${writeConcern}; below the majority a failover can lose confirmed changes`);
+  if (tombstoneRetentionMs < SHORT_RETENTION_MS)
+    warnings.push(
+      `mongo.tombstoneRetentionMs is ${tombstoneRetentionMs}; a comparison that takes longer than half of that can not tell a lost document from a deleted row, and is unsettled; set it to an hour at least`,
+    );
+  return warnings;
 }
 
 export const mongoSection = { schema, findWeakSettings } satisfies SinkSection<MongoConfig>;
