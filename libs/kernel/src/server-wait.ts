@@ -7,16 +7,21 @@ export interface ServerWaitOptions {
   readonly logger: Logger;
 }
 
-/** Runs what needs a server until it works, and says what that waits for. */
+/** Runs what needs a server until it works, several calls side by side, and says what they wait for. */
 export class ServerWait {
-  /** The error that is being backed off from; null while all works. */
-  because: string | null = null;
   /** Attempts that failed, in all. */
   retries = 0;
   readonly #options: ServerWaitOptions;
+  /** Of each call that waits its current error, the newest last. */
+  readonly #errors = new Map<object, string>();
 
   constructor(options: ServerWaitOptions) {
     this.#options = options;
+  }
+
+  /** The newest error that is still being backed off from; null while all works. */
+  get because(): string | null {
+    return [...this.#errors.values()].at(-1) ?? null;
   }
 
   /**
@@ -30,16 +35,16 @@ export class ServerWait {
     options: Pick<RetryOptions, 'signal' | 'isRetriable'>,
   ): Promise<T> {
     const { backoff, logger } = this.#options;
-    const result = await retry(work, {
-      ...options,
-      backoff: new Backoff(backoff),
-      log: { logger, message },
-      onRetry: (error) => {
-        this.because = formatError(error);
-        this.retries++;
-      },
-    });
-    this.because = null;
-    return result;
+    const call = {};
+    const onRetry = (error: unknown): void => {
+      this.#errors.delete(call);
+      this.#errors.set(call, formatError(error));
+      this.retries++;
+    };
+    try {
+      return await retry(work, { ...options, backoff: new Backoff(backoff), log: { logger, message }, onRetry });
+    } finally {
+      this.#errors.delete(call);
+    }
   }
 }
