@@ -151,6 +151,32 @@ describe('the copy of a table', () => {
     expect(world.records.reduce((sum, { rows }) => sum + rows, 0)).toBe(ROWS);
   });
 
+  it('ends, when it is not wanted any more, after the windows of all its chunks have', async () => {
+    const world = new World();
+    const gates = [1, 2, 3].map((chunk) => {
+      const gate = new Deferred<SettledWindow>();
+      world.closings.set(chunk, gate.promise);
+      return gate;
+    });
+    const recording = new Deferred<undefined>();
+    world.record = () => recording.promise;
+    let isWanted = true;
+    let hasEnded = false;
+    const run = world.run({ isWanted: () => isWanted }).finally(() => (hasEnded = true));
+    await rest();
+    expect(world.reads).toHaveLength(1 + gates.length);
+    isWanted = false;
+    // the pass learns of it while its oldest chunk waits for the stream
+    recording.resolve(undefined);
+    await rest();
+    for (const gate of gates) {
+      expect(hasEnded).toBe(false);
+      gate.resolve(await settled(Promise.resolve()));
+      await rest();
+    }
+    expect(await run).toBe(false);
+  });
+
   it('ends with what was recorded when it is not wanted any more, and when the store refuses', async () => {
     const world = new World();
     let isWanted = true;

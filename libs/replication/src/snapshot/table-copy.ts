@@ -162,9 +162,8 @@ export class TableCopy {
     try {
       const { answer, settled } = await this.#chunks.read(async (request) => {
         const chunk = await settings.reader.readImages({ ...which, ...request, signal });
-        const { rows, lastKey, complete } = chunk;
-        const answered = rows.count;
-        return { ...chunk, lastKey, answered, isCut: !complete && answered < request.limit };
+        const answered = chunk.rows.count;
+        return { ...chunk, answered, isCut: !chunk.complete && answered < request.limit };
       }, signal);
       const { lastKey, complete, answered: rows } = answer;
       const recordedKey = lastKey === null ? null : encodeKeyValues(layout, rowOfKey(layout, lastKey));
@@ -215,6 +214,7 @@ export class TableCopy {
   };
 
   async #waitUntilSettled(signal: AbortSignal): Promise<void> {
-    for (const { settled } of this.#inFlight) await abortable(settled, signal);
+    // all at once: one that is confirmed meanwhile leaves the list
+    await abortable(Promise.all(this.#inFlight.map(({ settled }) => settled)), signal);
   }
 }
