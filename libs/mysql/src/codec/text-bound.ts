@@ -7,8 +7,6 @@ const SLACK = 8;
 const MOST_CONSTANT = 48;
 /** Most bytes that a byte of text becomes: `\u0000`. A vector at most fifteen (`-1.1754943e-38,`) of four, base64 four of three. */
 const FACTOR = 6;
-/** Most bytes of a UTF-16 unit. */
-export const UNIT_BYTES = 6;
 
 /** How many bytes the JSON of a row takes at most, for row and key: `constant + factor × bytes of its texts`. */
 export class TextBound {

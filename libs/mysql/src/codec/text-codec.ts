@@ -2,7 +2,6 @@ import { type BigintMode, type Column, type TableLayout, type TextColumn, type T
 import { writeBase64 } from './base64-writer.ts';
 import { isUnrolled, labelCode, labelOf, labelUnits, nullCode, writeLabel } from './json-members.ts';
 import { TextBound } from './text-bound.ts';
-import { isKept } from './text-value-form.ts';
 import {
   writeDateTimeText,
   writeGeometryText,
@@ -111,6 +110,11 @@ export class TextCodec {
     ) => TextJsonWriter;
     return make(HELPERS, this.#columns, labels);
   }
+}
+
+/** Whether only `decode` knows what the bytes of a value mean, and whether they mean anything. */
+function isKept({ kind }: Column, { isPlain }: TextColumn): boolean {
+  return kind === 'json' || (kind === 'text' && !isPlain);
 }
 
 interface ValueCode {
