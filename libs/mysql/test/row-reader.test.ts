@@ -310,6 +310,19 @@ describe('chunks', () => {
     expect(chunk).toMatchObject({ rows: [], lastKey: null, complete: true });
   });
 
+  test('count what is kept of their values beside the bytes that came', async () => {
+    await source.run(
+      'CREATE TABLE kept (id INT PRIMARY KEY, j JSON, t TEXT CHARACTER SET cp1251, v TEXT CHARACTER SET utf8mb4)',
+      `INSERT INTO kept VALUES (1, '{"a": [1, 2, 3]}', 'abc', 'def'), (2, NULL, NULL, NULL)`,
+    );
+    const request = { layout: await layoutOf('kept'), after: null, limit: 5, dispatchedSet: '', signal };
+    const chunk = await reader.readChunk(request);
+    const [row = []] = chunk.rows;
+    const { bytes, rows } = await reader.readImages(request);
+    expect([rows.row(0), rows.row(1)]).toEqual(chunk.rows);
+    expect(bytes).toBe(chunk.bytes + 2 * `${String(row[1])}${String(row[2])}`.length);
+  });
+
   test('say how long the SELECT took, without what it waited for before', async () => {
     await source.run('CREATE TABLE timed (id INT PRIMARY KEY)', 'INSERT INTO timed VALUES (1)');
     const layout = await layoutOf('timed');

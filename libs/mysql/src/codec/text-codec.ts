@@ -53,6 +53,8 @@ export class TextCodec {
   readonly bound: TextBound;
   /** Indexes of the columns whose values are made when the rows have been read: only so is it known that they can be. */
   readonly kept: readonly number[];
+  /** Of each column its place in `kept`; -1 for others. */
+  readonly keptAt: readonly number[];
   /** Indexes of the columns whose bytes must be UTF-8. */
   readonly texts: readonly number[];
   readonly #layout: TableLayout;
@@ -65,7 +67,8 @@ export class TextCodec {
     this.bound = new TextBound(layout);
     const indexes = [...layout.columns.keys()];
     this.kept = indexes.filter((index) => isKept(layout.columns[index] as Column, columns[index] as TextColumn));
-    this.texts = indexes.filter((index) => layout.columns[index]?.kind === 'text' && !this.kept.includes(index));
+    this.keptAt = indexes.map((index) => this.kept.indexOf(index));
+    this.texts = indexes.filter((index) => layout.columns[index]?.kind === 'text' && this.keptAt[index] === -1);
   }
 
   writers(bigint: BigintMode): TextJsonWriters {
@@ -81,7 +84,7 @@ export class TextCodec {
     const count = this.#columns.length;
     const lines = indexes.map((index, i) => {
       const column = this.#layout.columns[index] as Column;
-      const keptAt = this.kept.indexOf(index);
+      const keptAt = this.keptAt[index] as number;
       const { isQuoted, code } = keptAt < 0 ? textCode(column, index, bigint, isKey) : KEPT;
       const label = labelOf(column.name, i === 0, isQuoted);
       labels.push(labelUnits(label));

@@ -215,7 +215,8 @@ export class MySqlRowReader extends RowReader {
     const { layout } = request;
     const { rows, ...read } = await this.#readChunk(request, AS_VALUES);
     if (!(rows instanceof SelectedTexts)) return { ...read, rows: new ValueImages(layout, decodeAll(rows)) };
-    return { ...read, rows: new TextImages(layout, rows, this.#codecOf(layout, rows)) };
+    const images = new TextImages(layout, rows, this.#codecOf(layout, rows));
+    return { ...read, rows: images, bytes: read.bytes + images.keptBytes };
   }
 
   #codecOf(layout: TableLayout, { columns }: SelectedTexts): TextCodec {

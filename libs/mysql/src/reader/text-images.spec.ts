@@ -154,6 +154,32 @@ describe('rows of a SELECT', () => {
     }
   });
 
+  test('say what they hold beside what the network gave, and decode it once', () => {
+    const values = ['{"a": "é"}', null, '[1]'].map((text) => (text === null ? null : Buffer.from(text)));
+    const utf16 = [Buffer.from('abcd', 'utf16le'), Buffer.from('ef', 'utf16le'), null];
+    const sent = [
+      { column: columnOf('integer', 'id', ''), values: ['1', '2', '3'].map((id) => Buffer.from(id)) },
+      { column: columnOf('json', 'a', ''), values },
+      { column: columnOf('text', 'b', 'utf16le'), values: utf16 },
+      { column: columnOf('text', 'c', 'utf8mb4'), values: [Buffer.alloc(100, 0x61), null, null] },
+    ];
+    const layout = layoutOf(sent, [0, 2]);
+    const texts = textsOf(layout, sent);
+    const asked: string[] = [];
+    const decode = texts.value.bind(texts);
+    texts.value = (index, column) => {
+      asked.push(`${index},${column}`);
+      return decode(index, column);
+    };
+    const images = imagesOf(layout, texts);
+    const rows = [0, 1, 2].map((index) => images.row(index));
+    expect(images.keptBytes).toBe(2 * rows.flatMap((row) => [row[1], row[2]]).join('').length);
+    expect(asked).toHaveLength(new Set(asked).size);
+    expect(rows.map((row) => row[2])).toEqual(['abcd', 'ef', null]);
+    expect(images.keyRow(0)[2]).toBe('abcd');
+    expect(asked.filter((value) => value === '0,2')).toHaveLength(1);
+  });
+
   test('wider than what a bound is worth are measured', () => {
     const sent = [
       { column: columnOf('integer', 'id', ''), values: ['1', '2', '3'].map((id) => Buffer.from(id)) },

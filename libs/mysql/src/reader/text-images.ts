@@ -16,6 +16,8 @@ const MEASURED_BYTES = 64 * 1024;
 /** Rows of a SELECT where the network has put them. All of them can be decoded; what need not be is not. */
 export class TextImages extends RowImages {
   readonly count: number;
+  /** What is held beside the texts, about: strings of two bytes for each unit. */
+  readonly keptBytes: number;
   readonly #layout: TableLayout;
   readonly #texts: SelectedTexts;
   readonly #codec: TextCodec;
@@ -33,20 +35,26 @@ export class TextImages extends RowImages {
     this.#codec = codec;
     this.count = texts.count;
     texts.assertUtf8(codec.texts);
+    let units = 0;
     if (codec.kept.length > 0)
       for (let index = 0; index < this.count; index++)
-        for (const column of codec.kept) this.#kept.push(texts.value(index, column) as string | null);
+        for (const column of codec.kept) {
+          const value = texts.value(index, column) as string | null;
+          this.#kept.push(value);
+          units += value?.length ?? 0;
+        }
+    this.keptBytes = 2 * units;
   }
 
   override row(index: number): Row {
     this.#rows ??= [];
-    return (this.#rows[index] ??= this.#texts.row(index));
+    return (this.#rows[index] ??= this.#decode(index));
   }
 
   override keyRow(index: number): Row {
     const { columns, key } = this.#layout;
     const row = new Array<CanonicalValue>(columns.length).fill(null);
-    for (const column of key) row[column] = this.#texts.value(index, column);
+    for (const column of key) row[column] = this.#value(index, column);
     return row;
   }
 
@@ -69,6 +77,16 @@ export class TextImages extends RowImages {
     return write(this.#texts, index, this.#kept, bytes, sourceView(bytes), target, targetView(target), at);
   }
 
+  #decode(index: number): Row {
+    return this.#layout.columns.map((_, column) => this.#value(index, column));
+  }
+
+  #value(index: number, column: number): CanonicalValue {
+    const { kept, keptAt } = this.#codec;
+    const at = keptAt[column] as number;
+    return at === -1 ? this.#texts.value(index, column) : (this.#kept[index * kept.length + at] as string | null);
+  }
+
   /** Of the texts, and of what is kept of them in another form. */
   #bytes(index: number): number {
     let bytes = this.#texts.textBytes(index);
@@ -80,7 +98,7 @@ export class TextImages extends RowImages {
   /** One large row at a time is held as values too. */
   #measured(index: number): ValueImages {
     if (this.#large === null || this.#largeIndex !== index) {
-      this.#large = new ValueImages(this.#layout, [this.#texts.row(index)]);
+      this.#large = new ValueImages(this.#layout, [this.#decode(index)]);
       this.#largeIndex = index;
     }
     return this.#large;

@@ -15,7 +15,7 @@ export interface ChunkRead {
   readonly lastKey: Row | null;
   /** True when no row of the table comes after these. */
   readonly complete: boolean;
-  /** What the rows take in memory, about. */
+  /** What the rows take in memory, about; more than was received where values are kept beside it. */
   readonly bytes: number;
   /** `gtid_executed` of the server, taken after the SELECT, without white space. */
   readonly high: string;
@@ -104,7 +104,7 @@ export abstract class RowReader {
     const { rows, ...read } = await this.readChunk(request);
     return { ...read, rows: new ValueRows(rows) };
   }
-  /** As `readChunk`, for who passes the rows on: all of them can be decoded, and none need be. */
+  /** As `readChunk`, for who passes the rows on. Every row is proven to be decodable; nothing is decoded before it is asked for. */
   async readImages(request: ChunkRequest): Promise<ImagesChunk> {
     const { rows, ...read } = await this.readChunk(request);
     return { ...read, rows: new ValueImages(request.layout, rows) };
