@@ -22,7 +22,7 @@ export interface SelectedReadOptions {
   readonly record: (place: ReadPlace, found: ReadCounts) => Promise<boolean>;
 }
 
-/** Chunks that may be read before the first of them is confirmed. */
+/** Chunks that may be read, or be being read, and not recorded. */
 const CHUNKS_IN_FLIGHT = 2;
 
 /**

@@ -23,7 +23,7 @@ export interface WindowedSnapshotOptions extends Omit<TableReadSettings, 'reads'
   readonly cascadePauseMs: number;
   /** Tables that are read side by side; they share `chunksInFlight`. */
   readonly tablesInFlight: number;
-  /** Chunks that may be read, or be being read, before the first of them is recorded: of all tables that are being read, but two of each. */
+  /** Chunks that may be read, or be being read, and not recorded. Shared by all tables that are being read; each may always have two. */
   readonly chunksInFlight: number;
   readonly waits: Waits;
   readonly nowMs: () => number;
