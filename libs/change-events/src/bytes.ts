@@ -6,6 +6,13 @@ export function writeAscii(target: Buffer, at: number, text: string): number {
   return at;
 }
 
+/** Writes text in UTF-8; returns the end. Throws `RangeError` where the target ends before it: `Buffer.write` would leave out the rest. */
+export function writeString(target: Buffer, at: number, text: string): number {
+  const end = at + target.write(text, at);
+  if (end + 3 > target.length && Buffer.byteLength(text) !== end - at) throw new RangeError('the target is too small');
+  return end;
+}
+
 /** Writes an integer from 0 to 2^53-1 in decimal; returns the end. */
 export function writeDigits(target: Buffer, at: number, value: number): number {
   if (value >= 1e9) {

@@ -1,4 +1,4 @@
-import { writeAscii, writeDigits, writeHex32 } from './bytes.ts';
+import { writeAscii, writeDigits, writeHex32, writeString } from './bytes.ts';
 import { changeAt, type RowChanges, rowIndexAt, type TransactionInfo } from './change.ts';
 import { readId } from './change-identity.ts';
 import { type ChangePart } from './envelope.ts';
@@ -28,7 +28,7 @@ export class ChangeHeaderWriter {
     const { transaction, windowId, layout } = changes;
     if (windowId !== null) {
       const images = (changes.after ?? changes.before) as RowImages;
-      return at + target.write(readId(windowId, layout, images.keyRow(index)), at);
+      return writeString(target, at, readId(windowId, layout, images.keyRow(index)));
     }
     if (transaction !== this.#transaction) {
       const { gtid, serverUuid, file, offset } = transaction;
@@ -36,7 +36,7 @@ export class ChangeHeaderWriter {
       this.#place = `${gtid ?? `${serverUuid}/${file}/${offset}`}/`;
     }
     // a GTID is ASCII; the name of a log file need not be
-    const placed = transaction.gtid === null ? at + target.write(this.#place, at) : writeAscii(target, at, this.#place);
+    const placed = (transaction.gtid === null ? writeString : writeAscii)(target, at, this.#place);
     const end = writeDigits(target, placed, rowIndexAt(changes, index));
     return writeAscii(target, end, HALF_OF_PART[part]);
   }

@@ -20,6 +20,7 @@ export {
 } from './change.ts';
 export { KeyImages, RowImages, ValueImages } from './row-images.ts';
 export { SomeImages } from './some-images.ts';
+export { keyText } from './key-text.ts';
 export { ReadRows, type TextColumn, type TextPlaces, TextRows, ValueRows } from './text-rows.ts';
 export { type FilePosition, type Position } from './position.ts';
 export {
@@ -85,7 +86,7 @@ export { type Envelope, type EnvelopeSource, findOperation, readEnvelope } from 
 export { compareJsonRow, decodeJsonKey, decodeJsonRow, type JsonDifference } from './json-row.ts';
 export { type ChangePart, EnvelopeWriter, type EnvelopeOptions } from './envelope.ts';
 export { ChangeHeaderWriter, VERSION_BYTES } from './change-header.ts';
-export { writeAscii, writeDigits } from './bytes.ts';
+export { writeAscii, writeDigits, writeString } from './bytes.ts';
 export { changeId, keyChanged, splitKeyChange } from './change-identity.ts';
 export {
   collectionName,

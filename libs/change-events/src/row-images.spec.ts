@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { encodeKey } from './row-encoder.ts';
 import { ValueImages } from './row-images.ts';
 import { type Column, type Row, type TableLayout } from './table-layout.ts';
 
@@ -32,5 +33,23 @@ describe('ValueImages', () => {
       }),
       { numRuns: 15 },
     );
+  });
+
+  test('a key has a bound of its own, and nothing is cut off where the target is smaller than it was', () => {
+    const pieces = fc.string({ unit: 'binary', minLength: 1, maxLength: 20 });
+    fc.assert(
+      fc.property(pieces, (piece) => {
+        const images = new ValueImages(layout, [[longText(piece), 1]]);
+        const target = Buffer.alloc(images.keyBound(0, 'number'));
+        const end = images.writeKey(0, target, 0, 'number');
+        expect(target.toString('utf8', 0, end)).toBe(encodeKey(layout, images.row(0)));
+        const short = Buffer.alloc(end - 1);
+        expect(() => images.writeKey(0, short, 0, 'number')).toThrow(RangeError);
+        expect(() => images.writeJson(0, short, 0, 'number')).toThrow(RangeError);
+      }),
+      { numRuns: 15 },
+    );
+    const narrow = new ValueImages(layout, [['a', 1]]);
+    expect(() => narrow.writeJson(0, Buffer.alloc(20), 0, 'number')).toThrow(RangeError);
   });
 });

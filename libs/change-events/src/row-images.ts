@@ -1,3 +1,4 @@
+import { writeString } from './bytes.ts';
 import { type BigintMode } from './json-values.ts';
 import { compileJsonRowEncoder, compileKeyEncoder, type RowEncoder } from './row-encoder.ts';
 import { type Row, type TableLayout } from './table-layout.ts';
@@ -33,11 +34,14 @@ export abstract class RowImages {
     }
   }
 
-  /** Neither `writeJson` nor `writeKey` writes more bytes than this for the image. */
+  /** Neither `writeJson` nor `writeKey` writes more bytes than this for the image; both throw where the target ends before. */
   abstract jsonBound(index: number, bigint: BigintMode): number;
 
   /** Writes the JSON object of the image, columns in order, at `at`; returns the end. */
   abstract writeJson(index: number, target: Buffer, at: number, bigint: BigintMode): number;
+
+  /** `writeKey` writes no more bytes than this; often far less than `jsonBound`. Not for a layout without a key. */
+  abstract keyBound(index: number, bigint: BigintMode): number;
 
   /** Writes the JSON object of the key columns in key order: the message key. Not for a layout without a key. */
   abstract writeKey(index: number, target: Buffer, at: number, bigint: BigintMode): number;
@@ -103,14 +107,18 @@ export class ValueImages extends RowImages {
 
   override writeJson(index: number, target: Buffer, at: number, bigint: BigintMode): number {
     const pieces = this.widePieces(this.row(index), bigint);
-    if (pieces === null) return at + target.write(this.#jsonText(index, bigint), at);
+    if (pieces === null) return writeString(target, at, this.#jsonText(index, bigint));
     let end = at;
-    for (const piece of pieces) end += target.write(piece, end);
+    for (const piece of pieces) end = writeString(target, end, piece);
     return end;
   }
 
+  override keyBound(index: number, bigint: BigintMode): number {
+    return keyEncoderOf(this.layout, bigint)(this.row(index)).length * MOST_BYTES_OF_UNIT;
+  }
+
   override writeKey(index: number, target: Buffer, at: number, bigint: BigintMode): number {
-    return at + target.write(keyEncoderOf(this.layout, bigint)(this.row(index)), at);
+    return writeString(target, at, keyEncoderOf(this.layout, bigint)(this.row(index)));
   }
 
   protected encode(row: Row, bigint: BigintMode): string {

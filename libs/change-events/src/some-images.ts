@@ -31,6 +31,10 @@ export class SomeImages extends RowImages {
     return this.#images.writeJson(this.#placeOf(index), target, at, bigint);
   }
 
+  override keyBound(index: number, bigint: BigintMode): number {
+    return this.#images.keyBound(this.#placeOf(index), bigint);
+  }
+
   override writeKey(index: number, target: Buffer, at: number, bigint: BigintMode): number {
     return this.#images.writeKey(this.#placeOf(index), target, at, bigint);
   }

@@ -2,6 +2,7 @@ import {
   type BigintMode,
   changeId,
   changeVersion,
+  keyText,
   type LoggedTransaction,
   type Position,
   type RowImages,
@@ -91,7 +92,6 @@ class Reading {
   readonly #last: string;
   #keyless = 0;
   #open: { readonly transaction: SourceTransaction; readonly info: TransactionInfo } | null = null;
-  #key = Buffer.allocUnsafe(4096);
 
   constructor(request: LoggedRangeRequest) {
     this.#request = request;
@@ -142,10 +142,7 @@ class Reading {
   }
 
   #keyOf(images: RowImages, index: number): string {
-    const { bigint } = this.#request;
-    const bound = images.jsonBound(index, bigint);
-    if (bound > this.#key.length) this.#key = Buffer.allocUnsafe(bound);
-    return this.#key.toString('utf8', 0, images.writeKey(index, this.#key, 0, bigint));
+    return keyText(images, index, this.#request.bigint, 'utf8');
   }
 
   #add(layout: TableLayout, op: LoggedMessage['op'], rowIndex: number, key: string, isHalfOfKeyChange: boolean): void {

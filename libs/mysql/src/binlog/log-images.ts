@@ -44,24 +44,25 @@ export class LogImages extends RowImages {
   }
 
   override jsonBound(index: number, bigint: BigintMode): number {
-    const { offsets, codec } = this.#event;
-    const i = this.#first + index * this.#stride;
-    const bytes = (offsets[i + 1] as number) - (offsets[i] as number);
+    const { codec } = this.#event;
+    const bytes = this.#bytes(index);
     if (bytes > MEASURED_BYTES) return this.#measured(index).jsonBound(0, bigint);
     return codec.bound.bytes(bytes);
   }
 
   override writeJson(index: number, target: Buffer, at: number, bigint: BigintMode): number {
+    if (this.#bytes(index) > MEASURED_BYTES) return this.#measured(index).writeJson(0, target, at, bigint);
     const { bytes, offsets, codec } = this.#event;
-    const i = this.#first + index * this.#stride;
-    const start = offsets[i] as number;
-    if ((offsets[i + 1] as number) - start > MEASURED_BYTES)
-      return this.#measured(index).writeJson(0, target, at, bigint);
+    const start = offsets[this.#first + index * this.#stride] as number;
     try {
       return codec.writers(bigint).row(bytes, sourceView(bytes), start, target, targetView(target), at);
     } catch (error) {
       throw this.#undecodable(error);
     }
+  }
+
+  override keyBound(index: number): number {
+    return this.#event.codec.bound.keyBytes(this.#bytes(index));
   }
 
   override writeKey(index: number, target: Buffer, at: number, bigint: BigintMode): number {
@@ -74,6 +75,12 @@ export class LogImages extends RowImages {
     } catch (error) {
       throw this.#undecodable(error);
     }
+  }
+
+  #bytes(index: number): number {
+    const { offsets } = this.#event;
+    const i = this.#first + index * this.#stride;
+    return (offsets[i + 1] as number) - (offsets[i] as number);
   }
 
   #decode(index: number): Row {

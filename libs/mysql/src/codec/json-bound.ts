@@ -69,10 +69,18 @@ function valueBound({ column, physical }: DecodableColumn): ValueBound {
   }
 }
 
+interface KeyColumn {
+  readonly factor: number;
+  /** Most bytes after the length prefix; Infinity where the column does not say. */
+  readonly mostBytes: number;
+}
+
 /** How many bytes the JSON of an image takes at most: `constant + factor × bytes of the image`, for row and key. */
 export class JsonBound {
   readonly #constant: number;
   readonly #factor: number;
+  readonly #keyConstant: number;
+  readonly #key: readonly KeyColumn[];
 
   /** `key`: indexes of `columns`. */
   constructor(columns: readonly ImageColumn[], key: readonly number[]) {
@@ -85,11 +93,23 @@ export class JsonBound {
       }, SLACK);
     // a configured key may name a column more than once
     const repeats = key.length === new Set(key).size ? 1 : key.length;
-    this.#constant = Math.max(most(replicated), most(key));
+    this.#keyConstant = most(key);
+    this.#key = key.map((index) => {
+      const maxLength = columns[index]?.physical.maxLength ?? 0;
+      return { factor: bounds[index]?.factor ?? 0, mostBytes: maxLength === 0 ? Infinity : maxLength };
+    });
+    this.#constant = Math.max(most(replicated), this.#keyConstant);
     this.#factor = repeats * Math.max(...bounds.map((bound) => bound?.factor ?? 0));
   }
 
   bytes(imageBytes: number): number {
     return this.#constant + this.#factor * imageBytes;
+  }
+
+  /** Of the key alone: of a table whose key has short columns it is small however wide the row is. */
+  keyBytes(imageBytes: number): number {
+    let bytes = this.#keyConstant;
+    for (const { factor, mostBytes } of this.#key) bytes += factor * Math.min(imageBytes, mostBytes);
+    return bytes;
   }
 }

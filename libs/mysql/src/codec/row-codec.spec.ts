@@ -67,8 +67,9 @@ describe('images of any layout', () => {
             const target = Buffer.alloc(shift + bound, 0xee);
             const end = row(bytes, viewOf(bytes), at, target, viewOf(target), shift);
             expect(target.toString('utf8', shift, end)).toBe(compileJsonRowEncoder(layout, { bigint })(values));
-            const keyEnd = key?.(bytes, viewOf(bytes), at, target, viewOf(target), shift);
-            expect(target.toString('utf8', shift, keyEnd)).toBe(compileKeyEncoder(layout, { bigint })(values));
+            const ofKey = Buffer.alloc(shift + codec.bound.keyBytes(image.length), 0xee);
+            const keyEnd = key?.(bytes, viewOf(bytes), at, ofKey, viewOf(ofKey), shift);
+            expect(ofKey.toString('utf8', shift, keyEnd)).toBe(compileKeyEncoder(layout, { bigint })(values));
             at += image.length;
           }
         }),
@@ -90,6 +91,9 @@ describe('images of any layout', () => {
         const end = codec.writers('number').row(image, viewOf(image), 0, target, viewOf(target), 0);
         expect(end).toBeLessThanOrEqual(target.length);
         expect(JSON.parse(target.toString('utf8', 0, end))).toBeInstanceOf(Object);
+        const ofKey = Buffer.alloc(codec.bound.keyBytes(image.length));
+        const keyEnd = codec.writers('number').key?.(image, viewOf(image), 0, ofKey, viewOf(ofKey), 0) ?? 0;
+        expect(JSON.parse(ofKey.toString('utf8', 0, keyEnd))).toBeInstanceOf(Object);
       }),
     );
   });

@@ -12,6 +12,7 @@ const FACTOR = 6;
 export class TextBound {
   readonly #constant: number;
   readonly #factor: number;
+  readonly #keyConstant: number;
 
   constructor({ columns, key }: TableLayout) {
     const most = (indexes: readonly number[]): number =>
@@ -19,12 +20,18 @@ export class TextBound {
         (sum, index) => sum + labelOf(columns[index]?.name ?? '', false, true).length + MOST_CONSTANT,
         SLACK,
       );
-    this.#constant = Math.max(most([...columns.keys()]), most(key));
+    this.#keyConstant = most(key);
+    this.#constant = Math.max(most([...columns.keys()]), this.#keyConstant);
     // a configured key may name a column more than once
     this.#factor = FACTOR * (key.length === new Set(key).size ? 1 : key.length);
   }
 
   bytes(textBytes: number): number {
     return this.#constant + this.#factor * textBytes;
+  }
+
+  /** Of the key alone, by the bytes of the texts of its columns. */
+  keyBytes(textBytes: number): number {
+    return this.#keyConstant + FACTOR * textBytes;
   }
 }

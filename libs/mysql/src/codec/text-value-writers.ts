@@ -1,6 +1,5 @@
-import { encodeGeometry, encodeVector, quoteJson } from '#change-events';
+import { encodeGeometry, encodeVector, quoteJson, writeString } from '#change-events';
 import { ZERO } from './digit-writers.ts';
-import { writeString } from './value-writers.ts';
 
 const NINE = 0x39;
 const TIME_SEPARATOR = 0x54;

@@ -1,4 +1,4 @@
-import { encodeDouble, encodeGeometry, encodeVector, quoteJson, shortestFloat } from '#change-events';
+import { encodeDouble, encodeGeometry, encodeVector, quoteJson, shortestFloat, writeString } from '#change-events';
 import { type TextDecode } from '../values/charset.ts';
 import { jsonTextFromBinary } from '../values/json-binary.ts';
 import { ZERO, writeAscii, writeSafeInteger } from './digit-writers.ts';
@@ -11,13 +11,6 @@ const QUOTE = 0x22;
 const TRUE = 0x65757274;
 const FALS = 0x736c6166;
 const SMALL_E = 0x65;
-
-/** Text in UTF-8. Throws `RangeError` where the target ends before it: `Buffer.write` would leave out the rest. */
-export function writeString(o: Buffer, p: number, text: string): number {
-  const end = p + o.write(text, p);
-  if (end + 3 > o.length && Buffer.byteLength(text) !== end - p) throw new RangeError('the target is too small');
-  return end;
-}
 
 /** The rest of a JSON string whose opening quote is written: UTF-8 bytes and the closing quote. */
 export function writeUtf8(b: Buffer, v: DataView, s: number, e: number, w: DataView, p: number): number {

@@ -36,6 +36,11 @@ export class SelectedTexts extends TextRows {
     return bytes;
   }
 
+  valueBytes(index: number, column: number): number {
+    const at = 2 * (index * this.columns.length + column);
+    return (this.places[at + 1] as number) - (this.places[at] as number);
+  }
+
   /** All of its bytes, the lengths between the values too: most rows are. */
   #isAscii(index: number): boolean {
     const { places, columns, buffers } = this;

@@ -126,8 +126,9 @@ describe('rows of a SELECT', () => {
           expect(target.toString('utf8', shift, end)).toBe(
             other.toString('utf8', shift, values.writeJson(index, other, shift, bigint)),
           );
-          const keyEnd = images.writeKey(index, target, shift, bigint);
-          expect(target.toString('utf8', shift, keyEnd)).toBe(
+          const ofKey = Buffer.alloc(shift + images.keyBound(index), 0xee);
+          const keyEnd = images.writeKey(index, ofKey, shift, bigint);
+          expect(ofKey.toString('utf8', shift, keyEnd)).toBe(
             other.toString('utf8', shift, values.writeKey(index, other, shift, bigint)),
           );
         }

@@ -70,6 +70,13 @@ export class TextImages extends RowImages {
     return write(this.#texts, index, this.#kept, bytes, sourceView(bytes), target, targetView(target), at);
   }
 
+  override keyBound(index: number): number {
+    let bytes = 0;
+    for (const column of this.#layout.key)
+      bytes += this.#texts.valueBytes(index, column) + (this.#keptOf(index, column)?.length ?? 0);
+    return this.#codec.bound.keyBytes(bytes);
+  }
+
   override writeKey(index: number, target: Buffer, at: number, bigint: BigintMode): number {
     const write = this.#codec.writers(bigint).key;
     if (write === null) throw new RangeError(`${this.#layout.database}.${this.#layout.table} has no key`);
@@ -82,9 +89,15 @@ export class TextImages extends RowImages {
   }
 
   #value(index: number, column: number): CanonicalValue {
+    const kept = this.#keptOf(index, column);
+    return kept === undefined ? this.#texts.value(index, column) : kept;
+  }
+
+  /** Undefined for a column that is not kept. */
+  #keptOf(index: number, column: number): string | null | undefined {
     const { kept, keptAt } = this.#codec;
     const at = keptAt[column] as number;
-    return at === -1 ? this.#texts.value(index, column) : (this.#kept[index * kept.length + at] as string | null);
+    return at === -1 ? undefined : this.#kept[index * kept.length + at];
   }
 
   /** Of the texts, and of what is kept of them in another form. */

@@ -689,6 +689,10 @@ describe('Pipeline', () => {
         return values;
       }
 
+      override keyBound(): number {
+        return 64;
+      }
+
       override writeKey(index: number, target: Buffer, at: number): number {
         return at + target.write(`{"id":${index + 1}}`, at);
       }

@@ -26,8 +26,6 @@ export interface UndecodableChange {
 
 /** Of no more than the text of one row; anything else that can't be decoded may be an error of the decoder. */
 const ROWS_OWN = 'DITTO_SOURCE_TEXT_INVALID';
-/** An index of InnoDB has at most 3,072 bytes; a character in JSON takes at most 6 for each. */
-const MOST_KEY_BYTES = 64 * 1024;
 
 /**
  * Gives a sink the changes after the ones that it has taken before it threw `cause`, without those that can't be decoded.
@@ -85,7 +83,7 @@ function describe(changes: RowChanges, index: number): readonly RefusedChange[] 
 
 /** Throws when the key itself can't be decoded. */
 function readKey(layout: TableLayout, images: RowImages, index: number): string {
-  const json = Buffer.allocUnsafe(MOST_KEY_BYTES);
+  const json = Buffer.allocUnsafe(images.keyBound(index, 'number'));
   const length = images.writeKey(index, json, 0, 'number');
   const row = decodeJsonKey(layout, json.subarray(0, length), 'number');
   if (row === null) throw new RangeError(`a key of ${layout.database}.${layout.table} is not one`);

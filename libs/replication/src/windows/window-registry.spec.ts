@@ -93,8 +93,7 @@ describe('WindowRegistry', () => {
             for (const one of open)
               if (one.table === table) {
                 for (const key of [...before, ...after]) one.touched.add(key);
-                if (one.window.layout.fingerprint !== of.fingerprint && before.length + after.length > 0)
-                  one.isDiscarded = true;
+                if (one.window.layout.fingerprint !== of.fingerprint) one.isDiscarded = true;
               }
           } else if (kind === 'hand in') {
             const one = open.filter(({ high }) => high === null)[which % Math.max(1, open.length)];
@@ -182,6 +181,29 @@ describe('WindowRegistry', () => {
       registry.settle(new GtidAccumulator(GtidSet.parse('')), () => ({ heldBytes: 0, confirmed: Promise.resolve() }));
       expect((await answer)?.emittedRows ?? null).toBe(emits);
     }
+  });
+
+  it('I6: compares keys of whatever length to their ends', async () => {
+    const text = { ...layout.columns[0], kind: 'text', type: 'longtext', charset: 'utf8mb4' };
+    const wide = { ...layout, columns: [text, layout.columns[1]] } as TableLayout;
+    const keys = ['a', 'b', 'c', 'd'].map((end) => '"é'.repeat(50_000) + end);
+    const [noted, kept, gone, absent] = keys as [string, string, string, string];
+    const registry = new WindowRegistry();
+    const window = windowOn(wide, 1, 10_000_000);
+    registry.add(window);
+    registry.note(wide, new ValueImages(wide, [[noted, 1]]), new KeyImages(wide, [[gone, null]]));
+    const rows = new ValueImages(wide, [noted, kept].map((key): Row => [key, 1])); // prettier-ignore
+    const answer = registry.await(window, { rows, absent: [gone, absent].map((key): Row => [key, null]), high: '' });
+    let emitted: unknown[] = [];
+    registry.settle(new GtidAccumulator(GtidSet.parse('')), (_, found) => {
+      emitted = [found.rows, found.absent].map((images) => [images.count, images.row(0)[0]]);
+      return { heldBytes: 0, confirmed: Promise.resolve() };
+    });
+    expect(emitted).toEqual([
+      [1, kept],
+      [1, absent],
+    ]);
+    expect((await answer)?.emittedRows).toBe(2);
   });
 
   it('I9: says that less is held when rows are given away, and when the rows of a discarded window are not wanted', () => {

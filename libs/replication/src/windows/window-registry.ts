@@ -8,7 +8,7 @@ import {
   type TableLayout,
   type TableName,
 } from '#change-events';
-import { type Window } from './window.ts';
+import { notedKey, type Window } from './window.ts';
 
 /** What a read gives to its window. */
 export interface WindowRead {
@@ -100,15 +100,21 @@ export class WindowRegistry {
   }
 
   note(layout: TableLayout, before: RowImages | null, after: RowImages | null): void {
-    const windows = this.#open.get(tableKey(layout));
-    if (windows === undefined) return;
-    let maxBytes = 0;
-    for (const window of windows) {
-      window.note(layout, before);
-      window.note(layout, after);
-      maxBytes = window.maxNotedBytes;
+    const open = this.#open.get(tableKey(layout));
+    if (open === undefined) return;
+    const windows = [...open].filter((window) => window.notes(layout));
+    const [first] = windows;
+    if (first === undefined) return;
+    try {
+      for (const images of [before, after])
+        for (let i = 0; i < (images?.count ?? 0); i++) {
+          const key = notedKey(images as RowImages, i);
+          for (const window of windows) window.note(key);
+        }
+    } catch {
+      for (const window of windows) window.discard('a key of the log can not be decoded');
     }
-    this.#keepWithin(maxBytes);
+    this.#keepWithin(first.maxNotedBytes);
   }
 
   /** All windows note within one bound (I9): where they pass it the newest is discarded, so that the oldest can end. */

@@ -1,11 +1,8 @@
-import { isSameLayout, type RowImages, SomeImages, type TableLayout } from '#change-events';
+import { isSameLayout, keyText, type RowImages, SomeImages, type TableLayout } from '#change-events';
 
-/** The key of one row at a time: an index of InnoDB has at most 3,072 bytes, a character in JSON takes at most 6 for each. */
-const sharedKey = Buffer.allocUnsafeSlow(64 * 1024);
-
-/** The bytes of its message key, as text: equal for two images of one row however they are held. */
-function keyText(images: RowImages, index: number): string {
-  return sharedKey.toString('latin1', 0, images.writeKey(index, sharedKey, 0, 'number'));
+/** What a window knows a row by: equal for two images of one row however they are held. */
+export function notedKey(images: RowImages, index: number): string {
+  return keyText(images, index, 'number', 'latin1');
 }
 
 /** What the stream noted of a table since a window was opened. */
@@ -39,21 +36,15 @@ export class Window {
     this.maxNotedBytes = options.maxNotedBytes;
   }
 
-  /** Notes the keys of row images from the log; a layout other than the window's discards it. */
-  note(layout: TableLayout, images: RowImages | null): void {
-    if (images === null || this.discardedBecause !== null) return;
-    if (!isSameLayout(layout, this.layout)) {
-      this.discard('the table changed its layout');
-      return;
-    }
-    try {
-      for (let i = 0; i < images.count; i++) this.#add(keyText(images, i));
-    } catch {
-      this.discard('a key of the log can not be decoded');
-    }
+  /** Whether keys of rows in the log are to be noted; a layout other than the window's discards it. */
+  notes(layout: TableLayout): boolean {
+    if (this.discardedBecause !== null) return false;
+    if (isSameLayout(layout, this.layout)) return true;
+    this.discard('the table changed its layout');
+    return false;
   }
 
-  #add(key: string): void {
+  note(key: string): void {
     if (this.#noted.has(key)) return;
     this.#noted.add(key);
     this.#bytes += 2 * key.length + 64;
@@ -75,7 +66,7 @@ export class Window {
     const { count } = rows;
     if (this.#noted.size === 0 || count === 0) return rows;
     const places: number[] = [];
-    for (let i = 0; i < count; i++) if (!this.#noted.has(keyText(rows, i))) places.push(i);
+    for (let i = 0; i < count; i++) if (!this.#noted.has(notedKey(rows, i))) places.push(i);
     return places.length === count ? rows : new SomeImages(rows, places.length, (i) => places[i] as number);
   }
 }
