@@ -7,6 +7,7 @@ import {
   StateDatabase,
   type StateDatabaseOptions,
   StateFencing,
+  StateResyncStore,
   StateTableStore,
 } from '#state';
 import { createStateOptions, queryState } from './state-server.ts';
@@ -88,6 +89,7 @@ describe('StateDatabase', () => {
       { name: 'IndexDueNotices1796584000000' },
       { name: 'CountPlacements1796585000000' },
       { name: 'IndexOpenMismatches1796586000000' },
+      { name: 'MarkResyncsOfLosses1796587000000' },
     ]);
   });
 
@@ -147,6 +149,25 @@ describe('StateDatabase', () => {
     );
     const checkpoints = new StateCheckpointStore(await open(options));
     expect((await checkpoints.load('shop'))?.checkpoint.undecidedSet).toBe('');
+  });
+
+  test('a resync of a loss that Ditto itself gave up, begun by a version that marked it as its own, goes with the loss', async () => {
+    const options = await createStateOptions();
+    const first = await open(options);
+    const begun = { lost: ['dss', null], 'lost for an operator': ['alice', 'alice'], 'asked for': ['alice', null] };
+    for (const [source, [resyncPending, askedBy]] of Object.entries(begun)) {
+      await new StateFencing(first).grant(source, 'a');
+      await queryState(
+        options,
+        `UPDATE ${options.database}.sources SET resync_pending = '${resyncPending}', switch_to = 'db-2:3306',
+           switch_gives_up = 'x:1', switch_asked_by = ${askedBy == null ? 'NULL' : `'${askedBy}'`} WHERE name = '${source}'`,
+      );
+    }
+    await first.close();
+    await queryState(options, `DELETE FROM ${options.database}.migrations WHERE name LIKE 'MarkResyncsOfLosses%'`);
+    const resyncs = new StateResyncStore(await open(options));
+    const pending = await Promise.all(Object.keys(begun).map((source) => resyncs.pendingFor(source)));
+    expect(pending).toEqual([{ askedBy: null }, { askedBy: 'alice' }, { askedBy: 'alice' }]);
   });
 
   test('takes over how far the copies of tables were, also when that is interrupted', async () => {

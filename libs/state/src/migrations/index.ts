@@ -28,6 +28,7 @@ import { AddNotices1796583000000 } from './1796583000000-add-notices.ts';
 import { IndexDueNotices1796584000000 } from './1796584000000-index-due-notices.ts';
 import { CountPlacements1796585000000 } from './1796585000000-count-placements.ts';
 import { IndexOpenMismatches1796586000000 } from './1796586000000-index-open-mismatches.ts';
+import { MarkResyncsOfLosses1796587000000 } from './1796587000000-mark-resyncs-of-losses.ts';
 
 /** Every migration, oldest first. A released one is never changed; a new one is added at the end. */
 export const migrations = [
@@ -61,4 +62,5 @@ export const migrations = [
   IndexDueNotices1796584000000,
   CountPlacements1796585000000,
   IndexOpenMismatches1796586000000,
+  MarkResyncsOfLosses1796587000000,
 ];
