@@ -24,7 +24,7 @@ export {
   type QuarantineChanges,
   type StoredQuarantinedKey,
 } from './ports/failed-event-store.ts';
-export { Admission, type QuarantinedKey, QuarantinedKeys } from './ports/quarantined-keys.ts';
+export { Admission, isRead, type QuarantinedKey, QuarantinedKeys } from './ports/quarantined-keys.ts';
 export {
   MOST_PAYLOAD_BYTES,
   type RefusedChange,

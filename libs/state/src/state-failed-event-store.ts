@@ -8,6 +8,7 @@ import {
   type FailedEventState,
   FailedEventStore,
   type Grant,
+  isRead,
   type ListedFailedEvent,
   type NewFailedEvent,
   type QuarantineChanges,
@@ -79,7 +80,8 @@ export class StateFailedEventStore extends FailedEventStore {
          WHERE key_hash = ? FOR UPDATE`,
         [hash],
       );
-      if (known?.state === 'discarded' && (version <= known.version || changeId === known.changeId)) return false;
+      const saysNoMore = version <= (known?.version ?? '') || changeId === known?.changeId || isRead(version);
+      if (known?.state === 'discarded' && saysNoMore) return false;
       if (known?.state === 'open')
         await manager.query(
           `UPDATE failed_events SET code = ?, message = ?, change_id = ?, version = ?, gtid = ?, log_file = ?,

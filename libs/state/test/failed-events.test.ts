@@ -178,7 +178,7 @@ describe('failed events', () => {
     ]);
   });
 
-  test('I6: one that is discarded stays so when the log is repeated, also in the log of another server', async () => {
+  test('I6: one that is discarded stays so when the log is repeated, also in the log of another server, and when it is only read again', async () => {
     const grant = await own();
     const { source } = grant;
     expect(await events.record(grant, refused('[1]'), 1)).toBe(true);
@@ -186,6 +186,8 @@ describe('failed events', () => {
     await events.discard(id, 'nobody needs it', 'alice');
     expect(await events.record(grant, refused('[1]', { version: versionAt(60), id: 'u:0/0' }), 1)).toBe(false);
     expect(await events.record(grant, refused('[1]', { version: versionAt(900) }), 1)).toBe(false);
+    const read = versionAt(900).replace(/0{8}$/, '00000001');
+    expect(await events.record(grant, refused('[1]', { version: read, id: 'w:1/k' }), 1)).toBe(false);
     expect(await listAll(source)).toMatchObject([{ id, state: 'discarded', actor: 'alice', nextRetryMs: null }]);
     expect(await events.record(grant, refused('[1]', { version: versionAt(200), id: 'u:2/0' }), 1)).toBe(true);
     expect(await listAll(source)).toMatchObject([{ state: 'open', changeId: 'u:2/0', actor: null }]);

@@ -91,7 +91,7 @@ export abstract class FailedEventStore {
   abstract load(source: string, state?: 'open' | 'discarded'): Promise<readonly StoredQuarantinedKey[]>;
   /**
    * Resolves when it is durable, with the audit entry of a row that was not in the quarantine before. False: the row stays
-   * discarded, since it was for this change, or a newer one, that is delivered again.
+   * discarded, since it was for this change, or a newer one, that is delivered again, or the row was only read.
    */
   abstract record(grant: Grant, event: NewFailedEvent, nextRetryMs: number): Promise<boolean>;
   abstract settle(grant: Grant, changes: QuarantineChanges): Promise<void>;

@@ -85,13 +85,17 @@ export class QuarantinedKeys {
     return (this.#find(table, key)?.discarded ?? null) !== null;
   }
 
-  /** Whether the change is no newer than one that was discarded: the log is repeated, maybe in the log of another server. */
+  /**
+   * Whether the change says no more than one that was discarded: the log is repeated, maybe in the log of another server, or
+   * the row was read again. What has changed it since comes by itself.
+   */
   wasDiscarded(
     { key, ...table }: QuarantinedKey,
     { id, version }: { readonly id: string; readonly version: string },
   ): boolean {
     const held = this.#find(table, key);
-    return held !== undefined && held.discarded !== null && (version <= held.version || id === held.discarded);
+    if (held === undefined || held.discarded === null) return false;
+    return version <= held.version || id === held.discarded || isRead(version);
   }
 
   /** Null where the row is not in the quarantine. */
@@ -99,7 +103,7 @@ export class QuarantinedKeys {
     const held = this.#find(table, key);
     if (held === undefined) return null;
     const isNewer = held.discarded !== null && version > held.version;
-    return held.isTried || isNewer || parseVersion(version).readSequence > 0;
+    return held.isTried || isNewer || isRead(version);
   }
 
   /**
@@ -128,6 +132,11 @@ export class QuarantinedKeys {
   #find(table: TableName, key: string): HeldKey | undefined {
     return this.#tables.get(tableKey(table))?.keys.get(key);
   }
+}
+
+/** Whether it is the version of a read, not of a change of the log. */
+export function isRead(version: string): boolean {
+  return parseVersion(version).readSequence > 0;
 }
 
 /** What of the changes that a sink is about to deliver together is held back. Ask in their order. */

@@ -159,6 +159,24 @@ describe('Quarantine', () => {
     expect(keys.has(one)).toBe(false);
   });
 
+  it('I6: what was discarded stays so when it is only read again, and takes no room; a change of its row does not', async () => {
+    const store = new Store();
+    store.loaded = [
+      { ...table, key: '[1]', sink: 'kafka', version: LOGGED, changeId: 'u:1/0', isDiscarded: true },
+      { ...table, key: '[2]', sink: 'kafka', version: LOGGED, changeId: 'u:1/0', isDiscarded: false },
+    ];
+    store.isOpen = ({ id }) => id !== 'w:1/k';
+    const quarantine = await open(store, { mostKeys: 1 });
+    // a retry that was asked for before the discard
+    const read = { ...refused('[1]'), id: 'w:1/k', version: READ };
+    await quarantine.record('kafka', read, tooLarge);
+    expect(quarantine.status()).toMatchObject([{ keys: 1, discarded: 1 }]);
+    const change = { ...refused('[1]'), id: 'u:2/0', version: LATER };
+    await expect(quarantine.record('kafka', change, tooLarge)).rejects.toMatchObject({ code: 'DITTO_QUARANTINE_FULL' });
+    // the change that was discarded, not the read of it, comes again in the log of another server
+    await quarantine.record('kafka', { ...refused('[1]'), version: LATER }, tooLarge);
+  });
+
   it('I6: a row that is refused once more takes no further room while that is recorded', async () => {
     const store = new Store();
     store.loaded = [{ ...table, key: '[1]', sink: 'kafka', version: LOGGED, changeId: 'u:1/0', isDiscarded: false }];

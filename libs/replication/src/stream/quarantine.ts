@@ -1,7 +1,7 @@
 import { formatTableName, type TableName, tableKey } from '#change-events';
 import { Backoff, DittoError, type Logger, retry, sleep, toDittoError } from '#kernel';
 import { type FailedEventStore, type QuarantineChanges } from '../ports/failed-event-store.ts';
-import { type QuarantinedKey, QuarantinedKeys, type TableQuarantine } from '../ports/quarantined-keys.ts';
+import { isRead, type QuarantinedKey, QuarantinedKeys, type TableQuarantine } from '../ports/quarantined-keys.ts';
 import { type RefusedChange, RefusedChanges } from '../ports/refused-changes.ts';
 import { type Grant } from '../ports/stores.ts';
 
@@ -94,7 +94,8 @@ export class Quarantine extends RefusedChanges {
         await this.#storePending();
         const recorded = await store.record(grant, event, nowMs() + retryAfterMs);
         if (recorded) keys.add(of, refused.version);
-        else keys.discard(of, refused.id);
+        // which change it was for is learned with the other discards
+        else if (!isRead(refused.version)) keys.discard(of, refused.id);
         entering.delete(key);
         return recorded;
       });
