@@ -6,7 +6,7 @@ import { type ChaosReport, trustworthy } from '../chaos/report.ts';
 const root = join(import.meta.dirname, '../..');
 const isLong = process.env['DITTO_TEST_LONG'] === '1';
 /** Each has one primary killed in it. */
-const LEAST_ROUNDS = isLong ? 30 : 5;
+const LEAST_ROUNDS = isLong ? 30 : 1;
 const SEED = 20_261_130;
 
 async function runChaos(args: readonly string[]): Promise<{ readonly report: ChaosReport; readonly log: string }> {

@@ -108,10 +108,10 @@ export class TextImages extends RowImages {
     return bytes;
   }
 
-  /** One large row at a time is held as values too. */
+  /** Large rows are held as values too, once for all sinks. */
   #measured(index: number): ValueImages {
     if (this.#large === null || this.#largeIndex !== index) {
-      this.#large = new ValueImages(this.#layout, [this.#decode(index)]);
+      this.#large = new ValueImages(this.#layout, [this.row(index)]);
       this.#largeIndex = index;
     }
     return this.#large;
