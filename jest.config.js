@@ -12,6 +12,8 @@ const swc = {
 };
 /** With servers, kafkajs is used by tests themselves too. */
 const KAFKAJS_SETUP = '<rootDir>/libs/kafka/test/kafkajs-setup.ts';
+/** Takes an hour: no part of npm test. */
+const LONG_ONLY = process.env.DITTO_TEST_LONG === '1' ? ['<rootDir>/test/chaos/**/*.test.ts'] : [];
 const common = {
   testEnvironment: 'node',
   testEnvironmentOptions: { customExportConditions: ['source', 'node', 'node-addons'] },
@@ -42,7 +44,7 @@ export default {
     {
       ...common,
       displayName: 'system',
-      testMatch: ['<rootDir>/test/system/**/*.test.ts'],
+      testMatch: ['<rootDir>/test/system/**/*.test.ts', ...LONG_ONLY],
       setupFiles: [...common.setupFiles, KAFKAJS_SETUP],
     },
     { ...common, displayName: 'images', testMatch: ['<rootDir>/test/images/**/*.test.ts'] },

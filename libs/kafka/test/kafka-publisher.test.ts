@@ -244,10 +244,12 @@ describe('KafkaPublisher', () => {
     });
     const stop = new AbortController();
     const opened = openSink(publisher, { signal: stop.signal });
-    const seen = opened.catch(() => publisher.status().holdingBecause);
     while (publisher.status().holdingBecause === null) await sleep(10);
+    const seen = publisher.status().holdingBecause;
     stop.abort();
-    expect(await seen).toContain('DITTO_KAFKA_UNAVAILABLE');
+    await expect(opened).rejects.toBe(stop.signal.reason);
+    expect(seen).toContain('DITTO_KAFKA_UNAVAILABLE');
+    expect(publisher.status().holdingBecause).toBeNull();
     await publisher.close();
   });
 

@@ -80,8 +80,8 @@ export class StateFailedEventStore extends FailedEventStore {
          WHERE key_hash = ? FOR UPDATE`,
         [hash],
       );
-      const saysNoMore = version <= (known?.version ?? '') || changeId === known?.changeId || isRead(version);
-      if (known?.state === 'discarded' && saysNoMore) return false;
+      if (known?.state === 'discarded')
+        if (version <= known.version || changeId === known.changeId || isRead(version)) return false;
       if (known?.state === 'open')
         await manager.query(
           `UPDATE failed_events SET code = ?, message = ?, change_id = ?, version = ?, gtid = ?, log_file = ?,
